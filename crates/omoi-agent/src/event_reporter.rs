@@ -147,7 +147,7 @@ async fn send_batch(platform: &PlatformClient, batch: Vec<WorkerEvent>) -> Resul
         match platform.post_json::<EventsAck>("/events", &report).await {
             Ok(_) => {}
             Err(CallError::Refused { message, .. }) => {
-                tracing::warn!(kind = %kind, message, "An event was refused");
+                tracing::warn!(kind = %kind, reason = message, "An event was refused");
             }
             Err(other) => return Err(other),
         }

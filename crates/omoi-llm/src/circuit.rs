@@ -106,20 +106,25 @@ impl CallPermit {
     /// Records a failure of the target, which may open its circuit.
     pub fn record_failure(mut self, now: Timestamp) {
         let probe = std::mem::take(&mut self.probe);
+        let mut opened_after = None;
         self.update_state(|state| {
             state.failures = state.failures.saturating_add(1);
             if probe || (state.open_until.is_none() && state.failures >= FAILURES_MAX) {
-                let (failures, pause_s) = (state.failures, OPEN_FOR.as_secs());
-                tracing::warn!(
-                    failures,
-                    pause_s,
-                    probe,
-                    "A model keeps failing and is left alone"
-                );
+                opened_after = Some(state.failures);
                 state.open_until = Some(now + OPEN_FOR);
                 state.probing = false;
             }
         });
+        if let Some(failures) = opened_after {
+            let (target_url, pause_s) = (&self.target, OPEN_FOR.as_secs());
+            tracing::warn!(
+                target_url,
+                failures,
+                pause_s,
+                probe,
+                "The model at {target_url} keeps failing and is left alone for {pause_s} s"
+            );
+        }
     }
 
     fn update_state(&self, change: impl FnOnce(&mut CircuitState)) {

@@ -188,7 +188,11 @@ async fn answer_request(
     };
     if let Err(refusal) = &decided {
         let (status, message) = (refusal.http_status().as_u16(), refusal.full_message());
-        tracing::debug!(status, message, "The simulated model refused a request");
+        tracing::debug!(
+            status,
+            reason = message,
+            "The simulated model refused a request"
+        );
         recorded.outcome = RequestOutcome::Refused { status, message };
     }
     if let Some(recorder) = &shared.recorder {

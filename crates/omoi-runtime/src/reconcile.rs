@@ -222,11 +222,12 @@ impl ReconcileDriver {
         status.entities = self.entities.failures();
         match result {
             Ok(next) => {
+                let failed = std::mem::take(&mut status.failing);
+                drop(status);
                 trace!(ms, ?next, "Pass of `{name}` ended");
-                if status.failing > 0 {
-                    info!(failed = status.failing, "Reconciler `{name}` works again");
+                if failed > 0 {
+                    info!(failed, "Reconciler `{name}` works again");
                 }
-                status.failing = 0;
                 match next {
                     Next::Now => DriverWait::Not,
                     Next::At(at) if at <= now => DriverWait::Not,

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt as _, FilterFn, ParseError};
@@ -25,8 +25,9 @@ pub use self::log_file::{LogFiles, LogReader};
 use self::log_file::LogFile;
 use crate::options::{LOG_FILTER, LOG_FORMAT, LogFormat};
 
-/// The log file of this process, once it has one.
-static LOG_FILE: OnceLock<LogFile> = OnceLock::new();
+/// The log of this process: standard error, and the file of a data folder once there is one.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessLog(Arc<OnceLock<LogFile>>);
 
 /// Filters and format of the process log.
 #[derive(Clone, Debug)]
@@ -77,25 +78,31 @@ pub enum InitError {
     Twice(#[source] TryInitError),
 }
 
-/// Sends the process's log to standard error, and to the file that [`open_log_file`] opens.
-///
-/// # Errors
-/// Returns [`InitError`] for a bad filter or a second call.
-pub fn init_logging(options: &LogOptions) -> Result<(), InitError> {
-    log_subscriber(options, io::stderr, || FileLine(LOG_FILE.get()))?
-        .try_init()
-        .map_err(InitError::Twice)
-}
+impl ProcessLog {
+    /// Sends the log of this process to standard error, and to the file that
+    /// [`open_file`](Self::open_file) opens.
+    ///
+    /// # Errors
+    /// Returns [`InitError`] for a bad filter or a second call.
+    pub fn start(options: &LogOptions) -> Result<Self, InitError> {
+        let log = Self::default();
+        let file = Arc::clone(&log.0);
+        log_subscriber(options, io::stderr, move || FileLine(Arc::clone(&file)))?
+            .try_init()
+            .map_err(InitError::Twice)?;
+        Ok(log)
+    }
 
-/// Writes the log of this process to the data folder `data` as well, from now on.
-///
-/// # Errors
-/// When the file cannot be opened.
-pub fn open_log_file(data: &Path) -> io::Result<()> {
-    let file = LogFile::open(LogFiles::of_data_folder(data))?;
-    // A process has one data folder; the first stays.
-    let _ = LOG_FILE.set(file);
-    Ok(())
+    /// Writes to the data folder `data` as well, from now on. A process has one data folder; the first
+    /// stays.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn open_file(&self, data: &Path) -> io::Result<()> {
+        let file = LogFile::open(LogFiles::of_data_folder(data))?;
+        let _ = self.0.set(file);
+        Ok(())
+    }
 }
 
 /// An error with all its causes on one line, `outer: inner: innermost`. A cause that the error
@@ -179,12 +186,12 @@ where
 }
 
 /// Writes to the log file, if there is one.
-struct FileLine<'a>(Option<&'a LogFile>);
+struct FileLine(Arc<OnceLock<LogFile>>);
 
-impl Write for FileLine<'_> {
+impl Write for FileLine {
     /// Expects whole lines, as [`PlainLine`] hands them on.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if let Some(file) = self.0 {
+        if let Some(file) = self.0.get() {
             file.append_line(&String::from_utf8_lossy(line));
         }
         Ok(line.len())

@@ -196,7 +196,10 @@ async fn setup_error(started: &mut StartedProgram) -> LaunchError {
     if message.is_empty() {
         message = "it said nothing".into();
     }
-    debug!(message, "Bubblewrap gave up before the program started");
+    debug!(
+        bubblewrap_says = message,
+        "Bubblewrap gave up before the program started"
+    );
     LaunchError::Setup { message }
 }
 

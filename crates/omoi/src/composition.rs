@@ -38,7 +38,7 @@ use omoi_runtime::lifecycle::{Lifecycle, LifecycleHandle, SpawnKind};
 use omoi_runtime::options::{DataOptions, RedisOptions};
 use omoi_runtime::reconcile::StatusReader;
 use omoi_runtime::rng::Rng;
-use omoi_runtime::telemetry::{self, error_chain};
+use omoi_runtime::telemetry::{ProcessLog, error_chain};
 use omoi_sandbox::Provider;
 use omoi_sandbox::options::SandboxOptions;
 use omoi_server::control::{ControlParts, ControlSurface};
@@ -106,6 +106,8 @@ pub(crate) struct StartOptions {
     pub(crate) scope: WorkScope,
     /// The data folder, when the caller has taken it already.
     pub(crate) ownership: Option<FolderOwnership>,
+    /// The log of this process, which is kept in the data folder from its start on.
+    pub(crate) log: ProcessLog,
 }
 
 /// A started process with its lifecycle and a client of itself.
@@ -216,7 +218,7 @@ fn claim_folder(
 
 /// Keeps the log of this process in the data folder from now on.
 fn open_process_log(start: &StartOptions, folder: &OpenedFolder) {
-    if let Err(error) = telemetry::open_log_file(folder.folder_path()) {
+    if let Err(error) = start.log.open_file(folder.folder_path()) {
         warn!(error = %error_chain(&error), "The log is not kept in the data folder");
     }
     let (pid, roles) = (std::process::id(), start.roles.role_names().join(","));

@@ -7,20 +7,20 @@ use omoi_execution::FromParts as _;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::options::LogFormat;
-use omoi_runtime::telemetry::{self, LogFiles, LogOptions, LogReader};
+use omoi_runtime::telemetry::{LogFiles, LogOptions, LogReader, ProcessLog};
 use omoi_testkit::deployment::{TestDeployment, tick_once};
 use serde_json::Value;
 
 /// Keeps the log of this process below `folder`.
 fn keep_log(folder: &Path) -> LogReader {
-    telemetry::init_logging(&LogOptions {
+    let log = ProcessLog::start(&LogOptions {
         filter: "off".to_owned(),
         file_filter: "warn,omoi=debug".to_owned(),
         format: LogFormat::Text,
         mask: SecretMask::default(),
     })
     .unwrap();
-    telemetry::open_log_file(folder).unwrap();
+    log.open_file(folder).unwrap();
     LogReader::new(LogFiles::of_data_folder(folder))
 }
 

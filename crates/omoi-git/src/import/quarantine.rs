@@ -46,7 +46,8 @@ impl<'a> Quarantine<'a> {
             Err(GitError::Failed { message, .. }) => {
                 debug!(
                     bytes = pack.len(),
-                    message, "Git refused the objects of a bundle"
+                    git_says = message,
+                    "Git refused the objects of a bundle"
                 );
                 return Err(ImportRefusal::Fsck(message).into());
             }

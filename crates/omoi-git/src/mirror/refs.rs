@@ -155,7 +155,9 @@ impl Mirror {
         for last in (0..TRIES).rev() {
             let ran = self.call("update-ref").args(args).run().await;
             let Err(error @ GitError::Failed { .. }) = ran else {
-                trace!(r#ref = %name, ?args, "Moved `{name}`");
+                if ran.is_ok() {
+                    trace!(r#ref = %name, ?args, "Moved `{name}`");
+                }
                 return ran.map(drop).map_err(git_failed);
             };
             if let ExpectedRef::At(expected) = expect {

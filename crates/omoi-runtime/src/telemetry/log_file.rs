@@ -1,8 +1,10 @@
 //! The process log in the data folder: one JSON object per line, in files of a bounded size.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -42,13 +44,15 @@ impl LogFiles {
         }
     }
 
-    /// Opens the newest file for appending, with mode 0600.
+    /// Opens the newest file for appending, with mode 0600 whoever made it.
     fn open_newest(&self) -> io::Result<File> {
-        OpenOptions::new()
+        let file = OpenOptions::new()
             .append(true)
             .create(true)
             .mode(0o600)
-            .open(self.file_path(0))
+            .open(self.file_path(0))?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        Ok(file)
     }
 }
 
@@ -63,7 +67,7 @@ pub(super) struct LogFile {
 #[derive(Debug)]
 struct NewestFile {
     file: File,
-    /// Lines that could not be written since the last one that was.
+    /// Lines that could not be written since the last one that was. The first of them may have left a part.
     n_lost: u64,
 }
 
@@ -78,14 +82,16 @@ impl LogFile {
         Ok(Self { files, newest })
     }
 
-    /// Appends `line`. One that cannot be written, as on a full disk, is counted, and the count is told by
-    /// the next that can: nobody waits for a log, and nothing fails because of it.
+    /// Appends `line`, with the one or two calls of the system that any write to a file is. A line that
+    /// cannot be written, as on a full disk, is counted, and the count is told by the next that can: nothing
+    /// fails because of a log.
     pub(super) fn append_line(&self, line: &str) {
         let mut newest = lock(&self.newest);
         let n_lost = newest.n_lost;
         let with_notice = match n_lost {
             0 => None,
-            _ => Some(format!("{}{line}", lost_notice(n_lost, line))),
+            // What is left of a line that was cut off gets an end of its own.
+            _ => Some(format!("\n{}{line}", lost_notice(n_lost, line))),
         };
         let text = with_notice.as_deref().unwrap_or(line);
         newest.n_lost = match self.write_text(&mut newest.file, text) {
@@ -95,6 +101,9 @@ impl LogFile {
     }
 
     fn write_text(&self, file: &mut File, text: &str) -> io::Result<()> {
+        if !self.is_newest(file)? {
+            *file = self.files.open_newest()?;
+        }
         let size = file.metadata()?.len();
         if size > 0 && size + text.len() as u64 > self.files.file_bytes_max {
             *file = self.begin_file(file)?;
@@ -102,13 +111,20 @@ impl LogFile {
         file.write_all(text.as_bytes())
     }
 
+    /// Whether `file` is still the one that readers look at: another process may have begun a new one, or a
+    /// person removed it.
+    fn is_newest(&self, file: &File) -> io::Result<bool> {
+        match fs::metadata(self.files.file_path(0)) {
+            Ok(newest) => Ok(newest.ino() == file.metadata()?.ino()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Begins a new file, unless another process has done so since `full` was opened.
     fn begin_file(&self, full: &File) -> io::Result<File> {
         let _rotating = lock_folder(&self.files.folder)?;
-        let at_path = fs::metadata(self.files.file_path(0));
-        if at_path
-            .is_ok_and(|at_path| at_path.ino() == full.metadata().map_or(0, |full| full.ino()))
-        {
+        if self.is_newest(full)? {
             for age in (0..self.files.n_old).rev() {
                 match fs::rename(self.files.file_path(age), self.files.file_path(age + 1)) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -165,7 +181,7 @@ impl LogReader {
         self.files.file_path(0).exists()
     }
 
-    /// Hands every line that was added since the last call to `each`, oldest first, also those of files
+    /// Hands every line, but for empty ones, that was added since the last call to `each`, oldest first, also those of files
     /// that were renamed in between.
     ///
     /// # Errors
@@ -222,15 +238,15 @@ fn read_from(file: &mut File, from: u64, each: &mut impl FnMut(&str)) -> io::Res
             return Ok(at);
         }
         at += n_bytes as u64;
-        each(&String::from_utf8_lossy(&line));
+        if !line.is_empty() {
+            each(&String::from_utf8_lossy(&line));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     fn small_files(folder: &Path) -> LogFiles {
@@ -309,6 +325,27 @@ mod tests {
         }
     }
 
+    /// One of them writes long lines, the other a short one after many files of the first.
+    #[test]
+    fn a_process_finds_the_file_that_another_began() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = small_files(folder.path());
+        let [busy, quiet] = [(); 2].map(|()| LogFile::open(files.clone()).unwrap());
+        let mut reader = LogReader::new(files.clone());
+        for round in 0..10 {
+            for number in 0..round {
+                busy.append_line(&format!("{number} {}\n", "x".repeat(25)));
+            }
+            quiet.append_line(&line(round));
+            let last = lines_of(&mut reader).pop().unwrap();
+            assert_eq!(format!("{last}\n"), line(round));
+        }
+        // Whoever removes the file begins another.
+        fs::remove_file(files.file_path(0)).unwrap();
+        busy.append_line(&line(10));
+        assert_eq!(fs::read_to_string(files.file_path(0)).unwrap(), line(10));
+    }
+
     #[test]
     fn a_line_is_read_once_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
@@ -324,8 +361,10 @@ mod tests {
     #[test]
     fn lines_that_were_lost_are_counted() {
         let folder = tempfile::tempdir().unwrap();
-        let files = small_files(folder.path());
+        let files = LogFiles::of_data_folder(folder.path());
         let log = LogFile::open(files.clone()).unwrap();
+        // A full disk took the beginning of a line.
+        log.append_line("{\"timest");
         // A file that was opened to be read takes nothing, as a full disk would.
         let unwritable = File::open(files.file_path(0)).unwrap();
         let writable = std::mem::replace(&mut lock(&log.newest).file, unwritable);
@@ -334,8 +373,8 @@ mod tests {
         lock(&log.newest).file = writable;
         log.append_line("{\"timestamp\":\"now\"}\n");
         let lines = lines_of(&mut LogReader::new(files));
-        assert_eq!(lines.len(), 2);
-        let notice: Value = serde_json::from_str(&lines[0]).unwrap();
+        assert_eq!(lines.len(), 3);
+        let notice: Value = serde_json::from_str(&lines[1]).unwrap();
         assert_eq!(
             (&notice["n_lost"], &notice["timestamp"]),
             (&json!(2), &json!("now"))

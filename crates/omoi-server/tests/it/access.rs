@@ -10,7 +10,7 @@ use axum::http::{Method, Request};
 use omoi_domain::secret_mask::SecretMask;
 use omoi_protocol::error::{ErrorBody, REQUEST_ID};
 use omoi_runtime::options::LogFormat;
-use omoi_runtime::telemetry::{self, LogFiles, LogOptions, LogReader};
+use omoi_runtime::telemetry::{LogFiles, LogOptions, LogReader, ProcessLog};
 use omoi_server::probes::ProbeSurface;
 use omoi_server::worker::WorkerSurface;
 use serde_json::Value;
@@ -20,14 +20,14 @@ use crate::control::{TOKEN, bench};
 
 /// Keeps the log of this process below `folder`.
 fn keep_log(folder: &Path) -> LogReader {
-    telemetry::init_logging(&LogOptions {
+    let log = ProcessLog::start(&LogOptions {
         filter: "off".to_owned(),
         file_filter: "warn,omoi_server=debug".to_owned(),
         format: LogFormat::Text,
         mask: SecretMask::default(),
     })
     .unwrap();
-    telemetry::open_log_file(folder).unwrap();
+    log.open_file(folder).unwrap();
     LogReader::new(LogFiles::of_data_folder(folder))
 }
 

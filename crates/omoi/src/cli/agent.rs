@@ -9,7 +9,7 @@ use omoi_domain::secret_mask::SecretMask;
 use omoi_runtime::clock::SystemClock;
 use omoi_runtime::options::LogFormat;
 use omoi_runtime::rng::Rng;
-use omoi_runtime::telemetry::{self, LogOptions};
+use omoi_runtime::telemetry::{LogOptions, ProcessLog};
 
 use super::CommandContext;
 
@@ -36,7 +36,7 @@ pub(crate) async fn run_agent(
         format: LogFormat::Text,
         mask: SecretMask::default(),
     };
-    telemetry::init_logging(&options)?;
+    ProcessLog::start(&options)?;
     let mut scratch = vec![PathBuf::from("/tmp")];
     scratch.extend(context.home_folder());
     let host = WorkerHost {

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -11,7 +12,7 @@ use omoi_llm::options::LlmOptions;
 use omoi_llm::scenario::Scenario;
 use omoi_protocol::shell_word::shell_word;
 use omoi_runtime::config::{ConfigSources, load_config};
-use omoi_runtime::telemetry;
+use omoi_runtime::telemetry::{LogOptions, ProcessLog};
 
 use super::error_report::UsageError;
 use super::{ColourMode, GlobalArgs, ModelArgs};
@@ -27,6 +28,8 @@ const QUIET: &str = "error";
 pub(crate) struct CommandContext {
     global: GlobalArgs,
     sources: ConfigSources,
+    /// Set once a command has started it.
+    process_log: OnceLock<ProcessLog>,
 }
 
 /// What one command adds to the configuration.
@@ -52,6 +55,7 @@ impl CommandContext {
         Self {
             global,
             sources: ConfigSources::from_process(),
+            process_log: OnceLock::new(),
         }
     }
 
@@ -177,13 +181,20 @@ impl CommandContext {
 
     /// Starts logging; on standard error quietly, where a run's own lines tell people what goes on.
     pub(crate) fn start_log(&self, config: &Config, quietly: bool) {
-        let mut options = telemetry::LogOptions::from_config(config);
-        if quietly && telemetry::LogOptions::is_default_filter(config) {
+        let mut options = LogOptions::from_config(config);
+        if quietly && LogOptions::is_default_filter(config) {
             options.filter = QUIET.to_owned();
         }
-        if let Err(error) = telemetry::init_logging(&options) {
-            eprintln!("warning: no log: {error}");
+        match ProcessLog::start(&options) {
+            // A command starts it once.
+            Ok(log) => drop(self.process_log.set(log)),
+            Err(error) => eprintln!("warning: no log: {error}"),
         }
+    }
+
+    /// The log of this process, which goes nowhere before it is started.
+    pub(crate) fn process_log(&self) -> ProcessLog {
+        self.process_log.get().cloned().unwrap_or_default()
     }
 
     /// Prints lines of data.

@@ -141,6 +141,7 @@ async fn become_owner(
             AccessPurpose::Work => WorkScope::Asked(Arc::default()),
         },
         ownership,
+        log: context.process_log(),
     })
     .await?;
     Ok(OwnerAccess {

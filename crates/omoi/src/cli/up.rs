@@ -84,6 +84,7 @@ pub(super) async fn run_roles(
             false => WorkScope::Nothing,
         },
         ownership: None,
+        log: context.process_log(),
     })
     .await?;
     let open = open_specs(&process, roles).await?;
