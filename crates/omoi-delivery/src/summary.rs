@@ -76,6 +76,7 @@ async fn of_rows(tx: &mut Tx, spec: &Spec) -> Result<RunSummary, StoreError> {
         blocked_by: spec.blocked_by,
         reason: reason(spec),
         model: spec.model.clone(),
+        model_kind: spec.model_kind,
         spec_id: spec.id.to_string(),
         spec_ref: HumanRef::spec(spec.number).to_string(),
         spec_name: projects::reference(tx, project.id, HumanRef::spec(spec.number)).await?,

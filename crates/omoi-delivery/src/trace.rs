@@ -214,6 +214,7 @@ pub async fn of_spec(
         title: material.spec.title.clone(),
         head: material.head.as_ref().map(|head| head.as_str().to_owned()),
         model: material.spec.model.clone(),
+        model_kind: material.spec.model_kind,
         opinion,
         requirements: traced,
     })

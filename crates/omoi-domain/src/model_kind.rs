@@ -1,9 +1,9 @@
 //! What answers agents, as far as it decides who may go on with whose work.
 
 /// What specs and processes call the simulated model.
-pub const SIMULATED: &str = "simulated";
+const SIMULATED: &str = "simulated";
 /// What a process says that answers no agent.
-pub const NO_MODEL: &str = "none";
+const NO_MODEL: &str = "none";
 
 crate::closed_set! {
     /// The kind of model that began a spec, or that a process works with.
@@ -22,7 +22,7 @@ crate::closed_set! {
 pub struct WorkModel {
     /// Its kind.
     pub kind: ModelKind,
-    /// What people call it: the name of a model, [`SIMULATED`] or [`NO_MODEL`].
+    /// What people call it: the name of a model, `simulated` or `none`.
     pub label: String,
     /// The file of the scripted answers, where it is simulated and that is known.
     pub scenario: Option<String>,

@@ -58,7 +58,7 @@ impl TaskStatus {
         )
     }
 
-    /// Whether its attempt has it: claimed, and not handed in yet.
+    /// Whether its attempt has it: claimed, and not submitted yet.
     pub const fn is_worked_on(self) -> bool {
         matches!(self, Self::Claiming | Self::Assigned | Self::Running)
     }
@@ -145,7 +145,7 @@ crate::closed_set! {
         NoChange = "no_change",
         /// Its work could not be committed.
         WorkUnsaved = "work_unsaved",
-        /// What it handed in is no bundle the platform takes.
+        /// What it submitted is no bundle the platform takes.
         BundleRefused = "bundle_refused",
         /// Its commits do not descend from where it started.
         HistoryRewritten = "history_rewritten",

@@ -93,7 +93,7 @@ impl BaseRun<'_> {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn store_receipt(
+    pub async fn store_base_receipt(
         self,
         tx: &mut Tx,
         finished: FinishedBaseRun,

@@ -50,7 +50,7 @@ impl FromParts for LeaseRenewal {
     }
 }
 
-/// Starts both. Unlike reconcilers they need no lease of their own: each process keeps what it holds.
+/// Starts the renewal of leases, and what asks agents to save and stop when the process is to stop.
 pub fn start_lease_renewal(renewal: &LeaseRenewal) {
     let (leases, stop) = (renewal.clone(), renewal.clone());
     let lifecycle = &renewal.lifecycle;
@@ -97,7 +97,7 @@ pub async fn renew_leases(renewal: &LeaseRenewal) -> Result<(), StoreError> {
         .write(CrashPoint::LeaseMoved, async |tx| {
             let until = tx.now() + LEASE_TIME;
             for id in held {
-                attempts::renew(tx, &renewal.owner, id, until).await?;
+                attempts::renew_lease(tx, &renewal.owner, id, until).await?;
             }
             Ok(())
         })

@@ -3,7 +3,7 @@
 
 mod attempt_end;
 mod prerequisites;
-mod retry;
+mod retry_by_person;
 
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::lifecycle::task::{
@@ -21,7 +21,7 @@ pub use attempt_end::fail_attempted;
 pub(crate) use attempt_end::{attempt_lost, follow_up};
 pub use prerequisites::{block_dependents, keeper_of, resolved_by};
 pub(crate) use prerequisites::{block_waiting, free_dependents};
-pub use retry::retry_by_person;
+pub use retry_by_person::retry_by_person;
 
 /// The task of an attempt that still belongs to it; none when it moved on under a newer fence.
 ///

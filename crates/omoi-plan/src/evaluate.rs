@@ -35,7 +35,7 @@ pub use score_criteria::score_criteria;
 /// Judges the normalised `output` of `phase`.
 ///
 /// For sync this is the computed output, not the model's opinion. [`Phase::Complete`] has no
-/// output; whatever is handed in for it is refused.
+/// output; whatever is submitted for it is refused.
 pub fn evaluate_output(phase: Phase, output: &Value, facts: &EvaluationFacts) -> PhaseEvaluation {
     let mut sheet = MarkSheet::new(score_criteria(phase));
     common::check_common(phase, output, facts, &mut sheet);

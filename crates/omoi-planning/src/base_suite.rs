@@ -157,7 +157,7 @@ async fn run_suite(
             return Ok(());
         }
         let tests = read_suite_report(&finished.command.output);
-        run.store_receipt(tx, finished, Some(tests)).await
+        run.store_base_receipt(tx, finished, Some(tests)).await
     });
     Ok(kept.await?)
 }

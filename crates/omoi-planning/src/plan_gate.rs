@@ -5,7 +5,7 @@ use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_store::Tenant;
 
-/// Reads what a phase hands in and what it is held against: rows, the repository and the limits.
+/// Reads what a phase submits and what it is held against: rows, the repository and the limits.
 #[derive(Clone)]
 pub struct PlanGate {
     /// The rows it reads and writes.

@@ -70,7 +70,7 @@ pub(crate) fn known(
     Ok(proofs(tasks).filter_map(of).collect())
 }
 
-/// Starts what has not been tried of the proofs the tasks phase handed in since `since`; true while
+/// Starts what has not been tried of the proofs the tasks phase submitted since `since`; true while
 /// any is on its way.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use omoi_domain::block::SpecBlock;
+use omoi_domain::model_kind::ModelKind;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
@@ -122,6 +123,8 @@ pub struct RunSummary {
     pub reason: Option<String>,
     /// `simulated`, or the model's name.
     pub model: String,
+    /// The kind of that model.
+    pub model_kind: ModelKind,
     /// Row id of the spec.
     pub spec_id: String,
     /// Reference of the spec, `SPEC-n`.

@@ -45,7 +45,7 @@ pub enum AgentTool {
     Shell,
     /// Report a bug or missing piece.
     ReportDiscovery,
-    /// Hand in one item of a phase's output.
+    /// Submit one item of a phase's output.
     SubmitItem,
     /// Say that a phase's output is complete.
     SubmitDone,

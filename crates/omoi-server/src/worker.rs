@@ -51,7 +51,7 @@ const REPORT_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 pub struct WorkerParts {
     /// Applies what workers report.
     pub intake: AttemptIntake,
-    /// Takes in what a phase hands in.
+    /// Takes what a phase submits.
     pub gate: PlanGate,
     /// Takes the secrets of this process out of reports.
     pub mask: SecretMask,

@@ -317,7 +317,7 @@ pub async fn hold(tx: &mut Tx, id: AttemptId) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::TakenOver`] for an earlier orchestrator.
-pub async fn renew(
+pub async fn renew_lease(
     tx: &mut Tx,
     owner: &str,
     id: AttemptId,

@@ -308,7 +308,7 @@ impl PlanningCorpus {
     }
 }
 
-/// The items that `output` is handed in as, each as the intake accepts it.
+/// The items that `output` is submitted as, each as the intake accepts it.
 fn accepted_items(
     phase: Phase,
     output: &Value,

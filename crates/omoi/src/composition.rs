@@ -313,7 +313,7 @@ fn start_loops(
         gateway: models.open_gateway(parts),
     };
     let listener = listeners::bind_socket(&parts.data.worker_socket(), 0o666)?;
-    // Agents hand in what they have when the process is to stop.
+    // Agents submit what they have when the process is to stop.
     let (running, lifecycle) = (parts.running.clone(), parts.lifecycle.clone());
     let work_ended = async move { running.work_ended(&lifecycle).await };
     let served = omoi_server::worker::serve_workers(listener, surface, work_ended);
@@ -349,7 +349,8 @@ fn process_status(
         database: backend.as_str().to_owned(),
         bus: bus.to_owned(),
         sandbox: sandbox.map(|provider| provider.rung().to_string()),
-        model: Some(models.model.label.clone()),
+        model: models.model.label.clone(),
+        model_kind: models.model.kind,
         model_missing: models.missing_reason().map(ToOwned::to_owned),
         loops: Vec::new(),
         stall: None,

@@ -37,20 +37,18 @@ pub(super) fn check(file: &Path, text: &str) -> Vec<Finding> {
     named.map(finding).collect()
 }
 
-/// Whether a line names the list as a type or fills it in; to import it is not enough.
+/// Whether a line names the list otherwise than to import it under its own name.
 fn is_taken(line: &str) -> bool {
-    if line.trim() == TAKING {
+    let line = line.trim();
+    if line == TAKING || !line.contains(LIST) {
         return false;
     }
-    let mut places = line.match_indices(LIST);
-    places.any(|(at, _)| {
-        let before = line[..at].trim_end();
-        let after = line[at + LIST.len()..].trim_start();
-        let is_type = [":", "&", "->", "mut", "<", "("]
-            .iter()
-            .any(|sign| before.ends_with(sign) && !before.ends_with("::"));
-        is_type || after.starts_with('{') && !line.trim_start().starts_with("use ")
-    })
+    let renames = line.contains(" as ");
+    // An import over several lines holds paths, braces and commas alone.
+    let is_import = line.starts_with("use ") || line.starts_with("pub use ");
+    let paths = line.replace("::", "");
+    let is_list = paths.ends_with(',') && !paths.contains([':', '&', '<', '(', '=']);
+    renames || !is_import && !is_list
 }
 
 #[cfg(test)]
@@ -64,6 +62,14 @@ mod tests {
             ("    fn from_parts(parts: &DeploymentParts) -> Self {", 0),
             ("use omoi_execution::{DeploymentParts, FromParts};", 0),
             ("use omoi_execution::DeploymentParts;", 0),
+            (
+                "    AttemptJob, deployment::{DeploymentParts, FromParts},",
+                0,
+            ),
+            ("    parts: omoi_execution::DeploymentParts,", 1),
+            ("use omoi_execution::DeploymentParts as Everything;", 1),
+            ("type Everything = DeploymentParts;", 1),
+            ("fn all(parts: &omoi_execution::DeploymentParts) {", 1),
             ("// DeploymentParts holds all.", 0),
             ("    parts: DeploymentParts,", 1),
             ("async fn tick(parts: &DeploymentParts) {", 1),

@@ -25,7 +25,7 @@ use omoi_store::projects;
 use super::phase_change::{PhaseDecision, PhaseWriter, SpecPhase, change_phase};
 use super::step::PhaseDriver;
 use crate::gate::{INVALID_OUTPUT, JudgedOutput};
-use crate::judge::judge_phase;
+use crate::gate_facts::judge_phase;
 use crate::planner::output_digest;
 use crate::proofs;
 use crate::second_opinion::{self, OpinionStanding};
@@ -43,7 +43,7 @@ enum PhaseConclusion {
     Refused(PhaseRefusal),
 }
 
-/// Judges what an attempt handed in, once its proofs ran and a second opinion on it is known.
+/// Judges what an attempt submitted, once its proofs ran and a second opinion on it is known.
 pub(super) async fn conclude_attempt(
     driver: &PhaseDriver,
     at: SpecPhase<'_>,

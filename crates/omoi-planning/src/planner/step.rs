@@ -41,7 +41,7 @@ use crate::sync::ApplyError;
 pub(super) struct PhaseDriver {
     /// The clock of this process.
     pub(super) clock: Clocked,
-    /// Judges what a phase hands in.
+    /// Judges what a phase submits.
     pub(super) gate: PlanGate,
     /// Writes what was decided of a phase.
     pub(super) writer: PhaseWriter,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use omoi_domain::model_kind::ModelKind;
 use omoi_domain::time::Timestamp;
 
 /// `GET /status`: the process that owns the data folder.
@@ -19,8 +20,10 @@ pub struct ProcessStatus {
     pub bus: String,
     /// Sandbox rung that attempts run on.
     pub sandbox: Option<String>,
-    /// Name of the model that answers agents, or `simulated`.
-    pub model: Option<String>,
+    /// Name of the model that answers agents, `simulated` or `none`.
+    pub model: String,
+    /// The kind of that model.
+    pub model_kind: ModelKind,
     /// Why nothing answers them, with what to set.
     #[serde(default)]
     pub model_missing: Option<String>,

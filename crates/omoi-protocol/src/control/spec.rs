@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use omoi_domain::id::SpecId;
+use omoi_domain::model_kind::ModelKind;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::opinion::CheckDoubt;
 use omoi_domain::phase::Phase;
@@ -88,6 +89,8 @@ pub struct SpecView {
     pub current_phase: Phase,
     /// Name of the model that answers, or `simulated`.
     pub model: String,
+    /// The kind of that model.
+    pub model_kind: ModelKind,
     /// The file of the scripted answers, when it is simulated.
     pub scenario: Option<String>,
     /// Path of the user's repository.

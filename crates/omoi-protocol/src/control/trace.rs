@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use omoi_domain::ablation::AblationVerdict;
+use omoi_domain::model_kind::ModelKind;
 
 use super::spec::OpinionView;
 use super::task::ReceiptView;
@@ -18,6 +19,8 @@ pub struct SpecTrace {
     pub head: Option<String>,
     /// What answered the agents.
     pub model: String,
+    /// The kind of that model.
+    pub model_kind: ModelKind,
     /// The second opinion on its checks, once it was asked for.
     pub opinion: Option<OpinionView>,
     /// Files of the branch that no task of the plan names.

@@ -60,7 +60,7 @@ pub fn load_config(table: &'static KeyTable, sources: &ConfigSources) -> Result<
     Ok(config)
 }
 
-/// Reads the `text` of a repository's file over `own`, the configuration of this process. Values of
+/// Reads the `text` of a repository's `.omoi.yaml` over `own`, the configuration of this process. Values of
 /// the file carry [`ConfigLayer::Repository`]; a limit is less than the own one, or the file is refused.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
-//! Limits on what the file of a repository may set. Repositories are not trusted: a person clones one and
-//! runs it before reading it.
+//! Limits on what `.omoi.yaml`, the file of a repository, may set. Repositories are not trusted: a person
+//! clones one and runs it before reading it.
 
 use std::path::{Component, Path, PathBuf};
 

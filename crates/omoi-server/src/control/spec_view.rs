@@ -50,6 +50,7 @@ pub(super) async fn spec_view(
         status: spec.status,
         current_phase: spec.current_phase,
         model: spec.model,
+        model_kind: spec.model_kind,
         repo: names.repo(spec.project_id).to_owned(),
         base_sha: spec.base_sha,
         base_branch: spec.base_branch,

@@ -10,6 +10,7 @@ use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AgentRole, AttemptState};
 use omoi_domain::config::Config;
 use omoi_domain::event::Actor;
+use omoi_domain::model_kind::ModelKind;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_execution::options::{agent, discovery};
 use omoi_git::toolchain::HostEnvironment;
@@ -67,7 +68,8 @@ pub(crate) async fn bench() -> (TestDeployment, Router) {
             database: "sqlite".to_owned(),
             bus: "in-process".to_owned(),
             sandbox: None,
-            model: None,
+            model: "none".to_owned(),
+            model_kind: ModelKind::Missing,
             model_missing: None,
             loops: Vec::new(),
             stall: None,

@@ -115,7 +115,7 @@ async fn what_is_no_event_is_fenced_too(bench: Bench) -> Result<(), StoreError> 
         let touched = commit(tenant, async |tx| attempts::touch(tx, id, true).await).await;
         let renewed = commit(tenant, async |tx| {
             let until = tx.now();
-            attempts::renew(tx, owner, id, until).await
+            attempts::renew_lease(tx, owner, id, until).await
         });
         let renewed = renewed.await.map(|held| assert!(held));
         let scored = commit(tenant, async |tx| tasks::keep_score(tx, task.id, 2.0).await).await;

@@ -34,7 +34,7 @@ async fn a_write_that_touches_no_row_is_none(bench: Bench) -> Result<(), StoreEr
     for (owner, n_passed) in [("nobody", 0), (attempt.owner.as_str(), 1)] {
         let renew = async |tx: &mut Tx| {
             let until = tx.now();
-            attempts::renew(tx, owner, attempt.id, until).await
+            attempts::renew_lease(tx, owner, attempt.id, until).await
         };
         let is_renewed = bench.local.write(MOVED, renew).await?;
         assert_eq!((is_renewed, count_passed(MOVED)), (n_passed > 0, n_passed));

@@ -240,7 +240,7 @@ async fn other_organisations_see_nothing(bench: Bench) -> Result<(), StoreError>
     assert_eq!(slots::in_use(&mut tx).await?, SlotsInUse::default());
     assert!(attempts::all_live(&mut tx).await?.is_empty());
     assert!(attempts::turns(&mut tx, attempt.id).await?.is_empty());
-    assert!(!attempts::renew(&mut tx, "one", attempt.id, START).await?);
+    assert!(!attempts::renew_lease(&mut tx, "one", attempt.id, START).await?);
     assert!(messages::open(&mut tx, world.task.id).await?.is_empty());
     assert!(merges::of_spec(&mut tx, world.spec.id).await?.is_empty());
     assert!(deliveries::find(&mut tx, world.spec.id).await?.is_none());

@@ -70,10 +70,10 @@ async fn a_subject_has_one_live_attempt(bench: Bench) -> Result<(), StoreError> 
         attempts::live(&mut tx, spec, AttemptSubject::TaskChecks { task_id }).await?,
         None
     );
-    assert!(attempts::renew(&mut tx, "one", attempt.id, bench.now()).await?);
-    assert!(!attempts::renew(&mut tx, "two", attempt.id, bench.now()).await?);
+    assert!(attempts::renew_lease(&mut tx, "one", attempt.id, bench.now()).await?);
+    assert!(!attempts::renew_lease(&mut tx, "two", attempt.id, bench.now()).await?);
     attempts::transition(&mut tx, &mut attempt, AttemptState::Lost).await?;
-    assert!(!attempts::renew(&mut tx, "one", attempt.id, START).await?);
+    assert!(!attempts::renew_lease(&mut tx, "one", attempt.id, START).await?);
     let next = samples::attempt(&tx, &world.task, 100);
     attempts::insert(&mut tx, &next).await?;
     let all = attempts::of_subject(&mut tx, spec, subject).await?;

@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use futures::Stream;
 
 use omoi_domain::config::Config;
+use omoi_domain::model_kind::ModelKind;
 use omoi_execution::spec_selection::WorkScope;
 use omoi_llm::options::LlmOptions;
 use omoi_protocol::control::ProcessStatus;
@@ -175,13 +176,14 @@ impl OwnerAccess {
         if self.is_own() {
             return Ok(());
         }
-        let theirs = self.status.model.as_deref().unwrap_or("none");
+        let theirs = self.status.model.as_str();
+        let has_model = self.status.model_kind != ModelKind::Missing;
         let runs_agents = self.status.roles.iter().any(|r| r == "orchestrator");
-        if theirs == "none" && !runs_agents {
+        if !has_model && !runs_agents {
             // The process that runs them has a model of its own.
             return Ok(());
         }
-        if theirs == "none" {
+        if !has_model {
             let error = UsageError(format!(
                 "process {} was started without a model",
                 self.status.pid
@@ -190,12 +192,13 @@ impl OwnerAccess {
             return Err(anyhow::Error::new(error).context(ErrorHint(hint.to_owned())));
         }
         let simulated = LlmOptions::from_config(config).is_simulated();
-        let wanted = match (simulated, &model.model) {
-            (true, _) => Some("simulated"),
-            (false, Some(name)) => Some(name.as_str()),
-            (false, None) => None,
+        let is_simulated = self.status.model_kind == ModelKind::Simulated;
+        let differs = match (simulated, &model.model) {
+            (true, _) => !is_simulated,
+            (false, Some(name)) => is_simulated || name != theirs,
+            (false, None) => false,
         };
-        let differs = wanted.is_some_and(|wanted| wanted != theirs) || model.scenario.is_some();
+        let differs = differs || model.scenario.is_some();
         if !differs {
             return Ok(());
         }

@@ -6,7 +6,7 @@ mod render;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use omoi_domain::model_kind::NO_MODEL;
+use omoi_domain::model_kind::ModelKind;
 use omoi_domain::spec::SpecStatus;
 use omoi_protocol::control::{ResumeSpec, SpecView};
 use omoi_protocol::shell_word::shell_word;
@@ -328,7 +328,10 @@ async fn settings_for(
     match found? {
         Some(found) => {
             let mut model = overrides.model;
-            if model.model.is_none() && model.scenario.is_none() && found.model != NO_MODEL {
+            if model.model.is_none()
+                && model.scenario.is_none()
+                && found.model_kind != ModelKind::Missing
+            {
                 model = ModelArgs {
                     model: Some(found.model),
                     scenario: found.scenario.map(PathBuf::from),

@@ -100,7 +100,7 @@ pub(super) async fn run_roles(
         }))?;
     } else {
         let data = tilde_path(&process.folder, context.home_folder().as_deref());
-        let name = model_label(process.status.model.as_deref().unwrap_or("none"));
+        let name = model_label(process.status.model_kind, &process.status.model);
         eprintln!("{address}   model: {name}   data: {data}");
         if let Some(why) = process
             .status

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use omoi_domain::model_kind::ModelKind;
 use omoi_protocol::control::{ProcessStatus, SpecView};
 
 use super::progress::{INDENT, labelled_lines};
@@ -22,10 +23,10 @@ pub(crate) struct HeaderFacts<'a> {
 }
 
 /// The model in words: what is scripted says so.
-pub(crate) fn model_label(name: &str) -> String {
-    match name {
-        "simulated" => "simulated (scripted answers, no key, no cost)".to_owned(),
-        other => clean_line(other),
+pub(crate) fn model_label(kind: ModelKind, name: &str) -> String {
+    match kind {
+        ModelKind::Simulated => "simulated (scripted answers, no key, no cost)".to_owned(),
+        ModelKind::Missing | ModelKind::Live => clean_line(name),
     }
 }
 
@@ -34,6 +35,7 @@ pub(crate) fn render_header(facts: &HeaderFacts<'_>, page: OutputPage) -> Vec<St
     let ProcessStatus {
         version,
         model: name,
+        model_kind,
         sandbox,
         model_notes,
         ..
@@ -45,7 +47,7 @@ pub(crate) fn render_header(facts: &HeaderFacts<'_>, page: OutputPage) -> Vec<St
     };
     let cells = [
         format!("OmoiOS {version}"),
-        format!("model: {}", model_label(name.as_deref().unwrap_or("none"))),
+        format!("model: {}", model_label(*model_kind, name)),
         format!("sandbox: {sandbox}"),
         format!("data: {}", tilde_path(facts.data, facts.home)),
     ];

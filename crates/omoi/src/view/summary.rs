@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use omoi_domain::block::{SpecBlock, TaskBlock};
+use omoi_domain::model_kind::ModelKind;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::PurposeKind;
 use omoi_protocol::control::TaskView;
@@ -97,7 +98,7 @@ fn success_lines(facts: &SummaryFacts<'_>, page: OutputPage) -> Vec<String> {
         "  See it    {trace:room$}requirement → task → commit → receipt"
     ));
     shown.push(format!("            {log}"));
-    if summary.model == "simulated" {
+    if summary.model_kind == ModelKind::Simulated {
         shown.push(
             "  Your repo omoi run \"what you want\" --repo .   needs a model: see omoi doctor"
                 .to_owned(),

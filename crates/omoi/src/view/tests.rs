@@ -177,7 +177,7 @@ fn a_run_begins_with_what_and_where() {
     };
     let spec: SpecView = serde_json::from_value(json!({
         "id": SPEC, "spec_ref": "SPEC-1", "name": "todo/SPEC-1", "title": "Tags", "status": "executing",
-        "current_phase": "explore", "model": "simulated", "repo": "/home/ada/src/todo",
+        "current_phase": "explore", "model": "simulated", "model_kind": "simulated", "repo": "/home/ada/src/todo",
         "base_sha": "1c9e2b4ffff", "base_branch": "main", "branch": "omoi/tags",
         "last_error": null, "created_at": 0, "ended_at": null,
         "notes": ["the work tree has uncommitted changes; HEAD is used without them"],
@@ -198,7 +198,7 @@ fn a_run_begins_with_what_and_where() {
 
 fn summary(outcome: &str) -> RunSummary {
     serde_json::from_value(json!({
-        "type": "summary", "outcome": outcome, "reason": null, "model": "simulated",
+        "type": "summary", "outcome": outcome, "reason": null, "model": "simulated", "model_kind": "simulated",
         "spec_id": SPEC, "spec_ref": "SPEC-1", "spec_name": "todo/SPEC-1", "tickets": 3,
         "tasks": { "completed": 8, "failed": 0, "cancelled": 0 }, "max_parallel": 4, "phases": {},
         "discoveries": 1, "conflicts": { "found": 1, "resolved": 1 },

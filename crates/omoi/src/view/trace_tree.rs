@@ -29,7 +29,7 @@ pub(crate) fn render_trace(trace: &SpecTrace, output: bool, page: OutputPage) ->
     let cells = [
         format!("head {head}"),
         format!("{proven} of {} criteria proven{open}", all.clone().count()),
-        format!("model: {}", model_label(&trace.model)),
+        format!("model: {}", model_label(trace.model_kind, &trace.model)),
     ];
     lines.extend(flow_cells(&cells, page.width));
     if let Some(opinion) = &trace.opinion {

@@ -63,7 +63,7 @@ pub enum RetryStep {
 /// # Errors
 /// [`InvalidTransition`] when it landed or is on its way to land, and for a cancelled resolution whose
 /// merge nobody waits for.
-pub fn retry_task(task: RetriedTask) -> Result<Vec<RetryStep>, InvalidTransition> {
+pub fn retry_steps(task: RetriedTask) -> Result<Vec<RetryStep>, InvalidTransition> {
     let is_over = matches!(task.status, TaskStatus::Failed | TaskStatus::Cancelled);
     let waits_for_resolution = matches!(
         task.resolved_merge,
@@ -224,7 +224,7 @@ mod tests {
             (of(Completed, IntegrationState::Merged), Err(())),
             (of(Completed, IntegrationState::Conflict), Err(())),
         ] {
-            assert_eq!(retry_task(task).map_err(|_| ()), expected, "{task:?}");
+            assert_eq!(retry_steps(task).map_err(|_| ()), expected, "{task:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use omoi_domain::model_kind::ModelKind;
 use omoi_protocol::control::{PhaseView, SpecDetail, SpecView, TaskView};
 
 use crate::cli::CommandContext;
@@ -22,7 +23,7 @@ pub(super) fn spec_table(specs: &[SpecView], home: Option<&Path>, page: OutputPa
     let line = |spec: &SpecView| {
         let repo = tilde_path(Path::new(&spec.repo), home);
         let repo = fit_columns(&repo, room / 2);
-        let model = if spec.model == "simulated" {
+        let model = if spec.model_kind == ModelKind::Simulated {
             "  (simulated)"
         } else {
             ""
@@ -54,7 +55,7 @@ pub(super) fn spec_lines(context: &CommandContext, detail: &SpecDetail) -> Vec<S
     lines.push(format!(
         "  status  {}   model: {}",
         spec.status,
-        header::model_label(&spec.model)
+        header::model_label(spec.model_kind, &spec.model)
     ));
     lines.push(format!(
         "  repo    {repo}   base {}",
@@ -207,7 +208,7 @@ mod tests {
             "spec": {
                 "id": "01930000-0000-7000-8000-000000000003", "spec_ref": "SPEC-1",
                 "name": "todo/SPEC-1", "title": "Tags", "status": "failed", "waits": null,
-                "current_phase": "prd", "model": "simulated", "scenario": null, "repo": "/todo",
+                "current_phase": "prd", "model": "simulated", "model_kind": "simulated", "scenario": null, "repo": "/todo",
                 "base_sha": "9a9a9a9", "base_branch": null, "branch": "omoi/tags",
                 "last_error": null, "created_at": 0, "ended_at": null, "notes": [], "mounts": [], "survey": {},
             },

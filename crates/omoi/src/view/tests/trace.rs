@@ -24,7 +24,7 @@ fn a_trace_names_what_proves_what() {
         receipt
     });
     let trace: SpecTrace = serde_json::from_value(json!({
-        "spec_ref": "SPEC-1", "title": "Tags", "head": "9a9a9a9bbbb", "model": "simulated",
+        "spec_ref": "SPEC-1", "title": "Tags", "head": "9a9a9a9bbbb", "model": "simulated", "model_kind": "simulated",
         "outside_plan": ["docs/notes.md", "tests/conftest.py"],
         "opinion": { "model": "reader", "is_same_model": false, "skipped": null,
             "was_sent_back": true, "doubts": [

@@ -1,7 +1,7 @@
 //! A task that a person has tried again: what is read for it, and how the answer is applied.
 
 use omoi_domain::attempt::SubjectKind;
-use omoi_domain::lifecycle::task::{OpenTaskMerge, RetriedTask, RetryStep, retry_task};
+use omoi_domain::lifecycle::task::{OpenTaskMerge, RetriedTask, RetryStep, retry_steps};
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts};
@@ -35,7 +35,7 @@ pub async fn retry_by_person(tx: &mut Tx, task: &mut Task) -> Result<(), StoreEr
         checks_lack_environment: checks_lack_environment(tx, task).await?,
         now: tx.now(),
     };
-    rows.apply_steps(tx, task, retry_task(retried)?).await
+    rows.apply_steps(tx, task, retry_steps(retried)?).await
 }
 
 impl RetryRows {
