@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use omoi_domain::block::{SpecBlock, TaskBlock};
 use omoi_domain::event::{Event, EventKind, StoredEvent};
+use omoi_domain::model_kind::ModelKind;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
 use omoi_protocol::control::{ProcessStatus, SpecView, TaskView};
@@ -162,7 +163,8 @@ fn a_run_begins_with_what_and_where() {
         database: "sqlite".to_owned(),
         bus: "in-process".to_owned(),
         sandbox: Some("bubblewrap".to_owned()),
-        model: Some("simulated".to_owned()),
+        model: "simulated".to_owned(),
+        model_kind: ModelKind::Simulated,
         model_missing: None,
         loops: Vec::new(),
         stall: None,
