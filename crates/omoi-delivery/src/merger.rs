@@ -118,7 +118,11 @@ impl Merger {
 
 async fn settle_left(tx: &mut Tx, mut merge: Merge) -> Result<(), StoreError> {
     let subject = AttemptSubject::Merge { merge_id: merge.id };
-    let runs = earlier_runs(tx, merge.spec_id, subject).await?;
+    // One that waits for its resolution has no attempt.
+    let runs = match merge.state.has_turn() {
+        true => earlier_runs(tx, merge.spec_id, subject).await?,
+        false => Vec::new(),
+    };
     let task = tasks::get(tx, merge.task_id).await?;
     let resolution = match merge.resolve_task_id {
         Some(id) => Some(tasks::get(tx, id).await?),

@@ -21,6 +21,14 @@ pub async fn apply_to_merge(
     merge: &mut Merge,
     actions: Vec<MergeAction>,
 ) -> Result<(), StoreError> {
+    if actions.is_empty() {
+        return Ok(());
+    }
+    // Rows are locked in the order of their ids, and tasks before tickets and projects.
+    match actions.iter().any(changes_others) {
+        true => tasks::hold_of_spec(tx, merge.spec_id).await?,
+        false => tasks::hold_tasks(tx, [merge.task_id]).await?,
+    }
     let mut task = tasks::get(tx, merge.task_id).await?;
     // A move writes every field of both rows; what changes after the last one is saved at the end.
     let (mut merge_changed, mut task_changed) = (false, false);
@@ -61,6 +69,14 @@ pub async fn apply_to_merge(
         tasks::save(tx, &mut task).await?;
     }
     Ok(())
+}
+
+/// Whether an action changes other tasks than the one that is merged, or may do so.
+const fn changes_others(action: &MergeAction) -> bool {
+    matches!(
+        action,
+        MergeAction::SendBack(_) | MergeAction::BlockWaiting | MergeAction::FreeDependents
+    )
 }
 
 /// Takes an action that only changes fields of the merge into the row; false for any other.

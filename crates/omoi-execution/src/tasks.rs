@@ -65,6 +65,10 @@ pub async fn apply_to_task(
     task: &mut Task,
     actions: Vec<TaskAction>,
 ) -> Result<(), StoreError> {
+    if actions.iter().any(changes_others) {
+        // Before the first row is written: rows are locked in the order of their ids.
+        tasks::hold_of_spec(tx, task.spec_id).await?;
+    }
     // A move writes every field; what changes after the last one is saved at the end.
     let mut is_changed = false;
     for action in actions {
@@ -113,6 +117,14 @@ pub async fn apply_to_task(
         tasks::save(tx, task).await?;
     }
     Ok(())
+}
+
+/// Whether an action changes other tasks of the spec.
+const fn changes_others(action: &TaskAction) -> bool {
+    matches!(
+        action,
+        TaskAction::BlockDependents | TaskAction::BlockWaiting | TaskAction::FreeDependents
+    )
 }
 
 /// Takes an action that only changes fields into the row; false for any other.

@@ -214,7 +214,7 @@ impl ReconcileDriver {
         let tick = self.reconciler.tick(began, &mut self.entities);
         let result = tick.instrument(span.clone()).await;
         let _pass = span.enter();
-        let result = result.map(|next| self.entities.end_pass(next));
+        let result = result.map(|next| self.entities.end_pass(began, next));
         let now = self.clock.now();
         let ms = now.since(began).as_millis() as u64;
         let mut status = lock(&self.status);

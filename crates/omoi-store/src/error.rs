@@ -139,19 +139,11 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => true,
             sqlx::Error::Database(db) => {
                 // SQLITE_BUSY and SQLITE_LOCKED; PostgreSQL serialization failure, deadlock,
-                // lock not available, statement timeout, shutting down.
+                // lock not available, shutting down.
                 matches!(
                     db.code().as_deref(),
                     Some(
-                        "5" | "6"
-                            | "517"
-                            | "261"
-                            | "40001"
-                            | "40P01"
-                            | "55P03"
-                            | "57014"
-                            | "57P01"
-                            | "57P03"
+                        "5" | "6" | "517" | "261" | "40001" | "40P01" | "55P03" | "57P01" | "57P03"
                     )
                 )
             }

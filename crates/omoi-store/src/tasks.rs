@@ -235,12 +235,18 @@ pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Task>, StoreError>
 /// # Errors
 /// When the database cannot be read.
 pub async fn held_of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Task>, StoreError> {
-    tx.locked_rows(
-        "select id from tasks where org_id = $1 and spec_id = $2 order by id",
-        args![spec],
-    )
-    .await?;
+    hold_of_spec(tx, spec).await?;
     of_spec(tx, spec).await
+}
+
+/// As [`hold_tasks`], for all tasks of a spec: for whoever finds out only later which of them change.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn hold_of_spec(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
+    let sql = "select id from tasks where org_id = $1 and spec_id = $2 order by id";
+    tx.locked_rows(sql, args![spec]).await?;
+    Ok(())
 }
 
 /// Tasks that are blocked because of `prerequisite`, in plan order.

@@ -1,5 +1,5 @@
 //! What becomes of an attempt whose worker is gone.
-use tracing::info;
+use tracing::debug;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::lifecycle::attempt::{AttemptLoss, end_lost, sandbox_gone};
@@ -47,7 +47,7 @@ pub async fn lose_attempt(
         return Ok(());
     }
     apply_to_attempt(tx, attempt, actions).await?;
-    info!(
+    debug!(
         attempt.id = %attempt.id, reason = %loss.stop_reason, class = %loss.class,
         "Attempt `{}` ended without a report: {}", attempt.id, loss.message
     );

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use omoi_domain::task::Priority;
+use omoi_domain::retry::ErrorClass;
+use omoi_domain::task::{Priority, TaskStatus};
 use omoi_execution::FromParts as _;
 use omoi_execution::discovery::report_discovery;
 use omoi_execution::dispatcher::Dispatcher;
-use omoi_execution::tasks::block_dependents;
+use omoi_execution::failure_policy::FailurePolicy;
+use omoi_execution::tasks::{block_dependents, fail_attempted};
 use omoi_runtime::clock::Clock as _;
 use omoi_store::tasks::{self, Task};
 use omoi_testkit::deployment::{TestDeployment, tick_once};
@@ -72,6 +74,29 @@ async fn tasks_that_are_stopped_are_locked_by_id() {
             .unwrap();
     };
     lock_beside(&it, [&far, &near], stop).await;
+}
+
+/// The task that fails is written first, and has the higher id here.
+#[tokio::test]
+async fn a_task_that_fails_is_locked_after_what_waits_for_it() {
+    let it = TestDeployment::on_database(omoi_testkit::postgres::database(), |_| {}).await;
+    let [waiting, lost] = add_in_order(&it).await;
+    it.commit(async |tx| tasks::depend(tx, waiting.id, lost.id).await)
+        .await
+        .unwrap();
+    let fail = async {
+        let failures: FailurePolicy = it.build_part();
+        it.commit(async |tx| {
+            let mut lost = tasks::get(tx, lost.id).await?;
+            let class = ErrorClass::InvalidTask;
+            fail_attempted(tx, &failures, &mut lost, class, "it names no file").await
+        })
+        .await
+        .unwrap();
+    };
+    lock_beside(&it, [&waiting, &lost], fail).await;
+    assert_eq!(it.task_now(lost.id).await.status, TaskStatus::Failed);
+    assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::{self as rules, CancelFacts};
 use omoi_execution::specs::apply_to_spec;
 use omoi_store::specs::{self, Spec};
-use omoi_store::{StoreError, Tenant};
+use omoi_store::{StoreError, Tenant, tasks};
 
 use super::spec_changes::{read_phase_states, read_spec_tasks};
 
@@ -18,6 +18,8 @@ use super::spec_changes::{read_phase_states, read_spec_tasks};
 pub async fn cancel_spec(tenant: &Tenant, id: SpecId) -> Result<Spec, StoreError> {
     let cancelled = tenant.write(CrashPoint::SpecMoved, async |tx| {
         let mut spec = specs::get(tx, id).await?;
+        // A task that moves on between the look at it and its cancelling would be refused.
+        tasks::hold_of_spec(tx, id).await?;
         let actions = rules::cancel_spec(CancelFacts {
             tasks: &read_spec_tasks(tx, id).await?,
             phases: &read_phase_states(tx, id).await?,

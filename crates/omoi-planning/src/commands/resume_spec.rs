@@ -2,6 +2,7 @@
 
 use tracing::info;
 
+use omoi_domain::block::TaskBlock;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::{ResumeRoute, resume_planning, resume_route, resume_work};
@@ -10,7 +11,7 @@ use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::specs::apply_to_spec;
 use omoi_protocol::control::ResumeSpec;
 use omoi_store::specs::{self, Spec};
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::{self, TaskStanding};
 use omoi_store::{StoreError, Tenant, Tx, ablations};
 
 use super::SpecCommandError;
@@ -89,10 +90,11 @@ async fn plan_on(
 
 /// Puts every failed task, and every one whose merge waits for a person, back into the queue.
 async fn retry_stuck_tasks(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
+    // Each may take others along, and what goes on with it lies all over the spec.
+    tasks::hold_of_spec(tx, spec).await?;
     let mut tried = Vec::new();
     loop {
-        // Each may take others along, and what goes on with it lies all over the spec.
-        let all = tasks::held_of_spec(tx, spec).await?;
+        let all = tasks::standing_of_spec(tx, spec).await?;
         let facts: Vec<StuckTask> = all.iter().map(stuck_task).collect();
         let Some(id) = next_stuck(&facts, &tried) else {
             return Ok(());
@@ -102,12 +104,13 @@ async fn retry_stuck_tasks(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> 
         tried.push(id);
     }
 }
-fn stuck_task(task: &Task) -> StuckTask {
+
+fn stuck_task(task: &TaskStanding) -> StuckTask {
     StuckTask {
         id: task.id,
         status: task.status,
         integration_state: task.integration_state,
-        waits_for_outside: task.waits_for_outside(),
+        waits_for_outside: task.blocked_by.is_some_and(TaskBlock::is_outside),
         is_resolution: task.resolves_merge_id.is_some(),
     }
 }

@@ -144,14 +144,16 @@ impl Entities {
             .insert(entity, TrackedEntity { failure, is_open });
     }
 
-    /// Ends a whole pass: forgets what was not named in it, and says when the first of those that
-    /// wait has its turn, if that is before `next`.
-    pub(crate) fn end_pass(&mut self, next: Next) -> Next {
+    /// Ends a whole pass that was begun at `began`: forgets what was not named in it, and says when the first
+    /// of those that waited then has its turn, if that is before `next`. One whose pause was over had its
+    /// turn or gave it up.
+    pub(crate) fn end_pass(&mut self, began: Timestamp, next: Next) -> Next {
         self.failed.retain(|_, tracked| tracked.is_open);
         for tracked in self.failed.values_mut() {
             tracked.is_open = false;
         }
-        let first = self.failed.values().map(|t| t.failure.retry_at).min();
+        let turns = self.failed.values().map(|t| t.failure.retry_at);
+        let first = turns.filter(|at| *at > began).min();
         first.map_or(next, |at| next.sooner(Next::At(at)))
     }
 
@@ -187,14 +189,14 @@ mod tests {
         let mut entities = Entities::new("planner", Rng::seeded(1));
         assert!(fails(&mut entities, START, "one").await);
         assert!(works(&mut entities, START, "two").await);
-        let Next::At(first) = entities.end_pass(Next::Idle) else {
+        let Next::At(first) = entities.end_pass(START, Next::Idle) else {
             panic!("nothing wakes the loop for it");
         };
         assert!(first > START && first <= START + Duration::from_millis(500));
         // Before its pause is over it has no turn; the other has.
         assert!(!works(&mut entities, START, "one").await);
         assert!(works(&mut entities, START, "two").await);
-        assert_eq!(entities.end_pass(Next::Now), Next::Now);
+        assert_eq!(entities.end_pass(START, Next::Now), Next::Now);
         // The pause grows while it fails, and ends with the first good turn.
         assert!(fails(&mut entities, first, "one").await);
         let failure = entities.failures().remove(0);
@@ -202,7 +204,7 @@ mod tests {
         assert!(failure.retry_at.since(first) >= Duration::from_millis(500));
         assert!(works(&mut entities, failure.retry_at, "one").await);
         assert_eq!(entities.failures(), []);
-        assert_eq!(entities.end_pass(Next::Idle), Next::Idle);
+        assert_eq!(entities.end_pass(failure.retry_at, Next::Idle), Next::Idle);
     }
 
     #[tokio::test]
@@ -223,10 +225,15 @@ mod tests {
     async fn what_has_no_turn_but_is_open_waits_on() {
         let mut entities = Entities::new("dispatcher", Rng::seeded(1));
         assert!(fails(&mut entities, START, "one").await);
-        entities.end_pass(Next::Idle);
+        entities.end_pass(START, Next::Idle);
+        let pause_ends = entities.failures()[0].retry_at;
         entities.keep_open("one");
         entities.keep_open("another");
-        entities.end_pass(Next::Idle);
+        let next = entities.end_pass(START, Next::Idle);
+        assert_eq!(next, Next::At(pause_ends));
+        // Once its pause is over, nothing but news wakes the loop for it.
+        entities.keep_open("one");
+        assert_eq!(entities.end_pass(pause_ends, Next::Idle), Next::Idle);
         assert_eq!(entities.failures().len(), 1);
     }
 
@@ -234,8 +241,8 @@ mod tests {
     async fn what_is_no_longer_open_is_forgotten() {
         let mut entities = Entities::new("planner", Rng::seeded(1));
         assert!(fails(&mut entities, START, "one").await);
-        entities.end_pass(Next::Idle);
-        assert_eq!(entities.end_pass(Next::Idle), Next::Idle);
+        entities.end_pass(START, Next::Idle);
+        assert_eq!(entities.end_pass(START, Next::Idle), Next::Idle);
         assert_eq!(entities.failures(), []);
     }
 }

@@ -20,7 +20,7 @@ pub fn adopt_model(begun: &WorkModel, own: Option<&WorkModel>) -> ModelChange {
     match own.filter(|own| !own.is_missing()) {
         None => ModelChange::Keep,
         Some(own) if !own.may_go_on_with(begun) => ModelChange::Refuse,
-        Some(own) if own.label == begun.label => ModelChange::Keep,
+        Some(own) if own.kind == begun.kind && own.label == begun.label => ModelChange::Keep,
         Some(_) => ModelChange::Adopt,
     }
 }
@@ -58,6 +58,8 @@ mod tests {
             (none, script, Adopt, Adopt),
             (none, live, Adopt, Adopt),
             (none, none, Keep, Keep),
+            // A provider may call its model what it likes.
+            (none, &WorkModel::live_model("none"), Adopt, Adopt),
             (live, none, Keep, Keep),
         ] {
             assert_eq!(adopt_model(begun, Some(own)), asked, "{begun:?} {own:?}");
