@@ -1,5 +1,8 @@
 //! Words that a crate may not use: what its README promises and no dependency table can hold.
 
+mod imports;
+mod struct_update;
+
 use std::path::Path;
 
 use super::files::{is_test, lines_without_tests};
@@ -73,6 +76,7 @@ const CONFINEMENTS: &[Confinement] = &[
         ],
         words: &[
             "tasks::transition(",
+            "tasks::claim(",
             "tasks::block(",
             "tasks::fail_permanently(",
             "specs::transition(",
@@ -92,6 +96,10 @@ const CONFINEMENTS: &[Confinement] = &[
             (
                 "crates/omoi-execution/src/attempt/apply.rs",
                 "applies to attempts and sandboxes what a rule decided",
+            ),
+            (
+                "crates/omoi-execution/src/dispatcher/batch_claim.rs",
+                "claims what a rule ranked: the statement that claims also decides who of several gets a task",
             ),
             (
                 "crates/omoi-execution/src/merges.rs",
@@ -143,15 +151,36 @@ impl Confinement {
     }
 
     fn check(&self, file: &Path, text: &str) -> Vec<Finding> {
-        let code =
-            lines_without_tests(text).filter(|(_, line)| !line.trim_start().starts_with("//"));
-        let found = code.filter_map(|(number, line)| {
-            let word = self.words.iter().find(|word| line.contains(**word))?;
-            let what = format!("`{word}` has no place in this crate");
-            Some(Finding::new(file, number, what, self.remedy))
+        let code = lines_without_tests(text);
+        let code: Vec<_> = code
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+            .collect();
+        let words = code.iter().filter_map(|(number, line)| {
+            let word = self.words.iter().find(|word| has_word(line, word))?;
+            Some((*number, format!("`{word}` has no place in this crate")))
         });
-        found.collect()
+        let mut found: Vec<_> = words.collect();
+        found.extend(imports::hidden_calls(&code, self.words));
+        found.extend(struct_update::changed_fields(&code, self.words));
+        found.sort();
+        found.dedup_by_key(|(number, _)| *number);
+        let findings = found.into_iter();
+        findings
+            .map(|(number, what)| Finding::new(file, number, what, self.remedy))
+            .collect()
     }
+}
+
+/// Whether `line` has `word`; a function also where it is named and not called.
+fn has_word(line: &str, word: &str) -> bool {
+    let Some(function) = word.strip_suffix('(') else {
+        return line.contains(word);
+    };
+    let mut places = line.match_indices(function);
+    places.any(|(at, _)| {
+        let rest = &line[at + function.len()..];
+        !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_')
+    })
 }
 
 #[cfg(test)]
@@ -181,6 +210,27 @@ mod tests {
                     assert_eq!(findings(excused, &line), 0, "{line}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_move_is_refused_by_whatever_name_it_goes() {
+        for (text, expected) in [
+            (
+                "    tasks::transition(tx, &mut task, to, None).await?;\n",
+                1,
+            ),
+            ("    let claim = tasks::claim;\n", 1),
+            ("    let waits = tasks::blocked_by(tx, id).await?;\n", 0),
+            ("use omoi_store::tasks::{self, Task, TaskStanding};\n", 0),
+            ("use omoi_store::tasks::{NewClaim, Task, claim};\n", 1),
+            ("use omoi_store::tasks as rows;\n", 1),
+            ("let done = Task { status: to, ..task };\n", 1),
+            ("let done = Task { title, ..task };\n", 0),
+        ] {
+            let file = "crates/omoi-execution/src/a.rs";
+            assert_eq!(findings(file, text), expected, "{text}");
+            assert_eq!(findings("crates/omoi-server/src/a.rs", text), 0, "{text}");
         }
     }
 }
