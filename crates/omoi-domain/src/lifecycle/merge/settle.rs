@@ -39,16 +39,23 @@ mod tests {
     fn a_merge_is_left_by_its_attempt_or_by_its_resolution() {
         use MergeState::{Completed, InProgress, Manual, Pending, Resolving, Verifying};
         use TaskStatus::{Failed, Running};
+        let gone = || vec![MergeAction::move_because(Pending, "its attempt is gone")];
+        let error = "TSK-009 did not resolve it: no round left";
+        let waits = vec![
+            MergeAction::KeepError(error.to_owned()),
+            MergeAction::move_because(Manual, error),
+            MergeAction::BlockWaiting,
+        ];
         for (state, attempt, resolved_by, expected) in [
-            (InProgress, AttemptState::Running, None, InProgress),
-            (InProgress, AttemptState::Lost, None, Pending),
+            (InProgress, AttemptState::Running, None, vec![]),
+            (InProgress, AttemptState::Lost, None, gone()),
             // It conflicted before, and its resolution landed without it.
-            (Verifying, AttemptState::Lost, Some(Failed), Pending),
-            (Resolving, AttemptState::Succeeded, Some(Running), Resolving),
-            (Resolving, AttemptState::Succeeded, Some(Failed), Manual),
-            (Resolving, AttemptState::Succeeded, None, Resolving),
-            (Pending, AttemptState::Lost, None, Pending),
-            (Completed, AttemptState::Succeeded, None, Completed),
+            (Verifying, AttemptState::Lost, Some(Failed), gone()),
+            (Resolving, AttemptState::Succeeded, Some(Running), vec![]),
+            (Resolving, AttemptState::Succeeded, Some(Failed), waits),
+            (Resolving, AttemptState::Succeeded, None, vec![]),
+            (Pending, AttemptState::Lost, None, vec![]),
+            (Completed, AttemptState::Succeeded, None, vec![]),
         ] {
             let runs = [EarlierRun {
                 state: attempt,
@@ -66,10 +73,11 @@ mod tests {
                 resolution: resolved_by.map(|status| Resolution {
                     number: 9,
                     status,
-                    error: None,
+                    error: Some("no round left"),
                 }),
             });
-            assert_eq!(walk_moves(state, &actions), expected, "{state} {attempt}");
+            assert_eq!(actions, expected, "{state} {attempt}");
+            walk_moves(state, &actions);
         }
     }
 }

@@ -87,50 +87,68 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_the_checks_say_decides() {
-        use TaskStatus::{Blocked, Completed, Failed, Pending};
-        let unmet = || UnmetResult {
+    fn unmet() -> UnmetResult {
+        UnmetResult {
             code: UnmetCode::ChecksFailed,
             feedback: "1 of 2 checks failed".to_owned(),
             recommendations: Vec::new(),
-        };
+        }
+    }
+
+    /// The end of a task that nothing checks, for `reason`.
+    fn unchecked(reason: &str) -> Vec<TaskAction> {
+        vec![
+            TaskAction::KeepError {
+                class: None,
+                message: reason.to_owned(),
+            },
+            TaskAction::FailPermanently {
+                reason: reason.to_owned(),
+            },
+            TaskAction::BlockDependents,
+        ]
+    }
+
+    #[test]
+    fn what_the_checks_say_decides() {
+        use TaskStatus::{Blocked, Completed, Failed, Validating};
         let fault = "the sandbox lacks `iniconfig`".to_owned();
-        for (round, result, ends, last) in [
-            (0, ChecksResult::Passed, Completed, TaskAction::QueueMerge),
+        let passed = vec![
+            TaskAction::ClearFaults,
+            TaskAction::moved(Completed, "its checks passed"),
+            TaskAction::QueueMerge,
+        ];
+        let waits = vec![
+            TaskAction::Block {
+                block: TaskBlock::Environment,
+                reason: "environment_fault: the sandbox lacks `iniconfig`".to_owned(),
+            },
+            TaskAction::BlockWaiting,
+        ];
+        let none = unchecked("needs_check: neither a check of its own nor a project suite");
+        let own = unchecked(
+            "check_proves_nothing: it passes without the work, and there is no project suite",
+        );
+        for (round, result, expected) in [
+            (0, ChecksResult::Passed, passed),
+            // What a round is, and when none is left, is a rule of its own.
             (
                 0,
                 ChecksResult::Failed(unmet()),
-                Pending,
-                TaskAction::moved(Pending, "reset_for_revision"),
+                send_back_task(Validating, 0, unmet()),
             ),
             (
                 2,
                 ChecksResult::Failed(unmet()),
-                Failed,
-                TaskAction::BlockDependents,
+                send_back_task(Validating, 2, unmet()),
             ),
-            (
-                2,
-                ChecksResult::Untested { fault },
-                Blocked,
-                TaskAction::BlockWaiting,
-            ),
-            (
-                0,
-                ChecksResult::NoCheck { has_own: false },
-                Failed,
-                TaskAction::BlockDependents,
-            ),
-            (
-                0,
-                ChecksResult::NoCheck { has_own: true },
-                Failed,
-                TaskAction::BlockDependents,
-            ),
+            (2, ChecksResult::Untested { fault }, waits),
+            (0, ChecksResult::NoCheck { has_own: false }, none),
+            (0, ChecksResult::NoCheck { has_own: true }, own),
         ] {
             let actions = conclude_checks(validated(round), result.clone());
-            let mut at = TaskStatus::Validating;
+            assert_eq!(actions, expected, "{round} {result:?}");
+            let mut at = Validating;
             for action in &actions {
                 let to = match action {
                     TaskAction::Move { to, .. } => *to,
@@ -141,26 +159,21 @@ mod tests {
                 assert!(transition(at, to).is_ok(), "{at} -> {to}: {result:?}");
                 at = to;
             }
-            assert_eq!((at, actions.last()), (ends, Some(&last)), "{result:?}");
         }
     }
 
     #[test]
     fn only_refused_work_costs_a_round() {
         let fault = "no network".to_owned();
-        let waits = conclude_checks(validated(1), ChecksResult::Untested { fault });
-        let counts = |action: &TaskAction| matches!(action, TaskAction::SetRound(_));
-        assert!(!waits.iter().any(counts));
-        assert_eq!(
-            waits[0],
-            TaskAction::Block {
-                block: TaskBlock::Environment,
-                reason: "environment_fault: no network".to_owned()
-            }
-        );
-        // What an earlier round was told is over.
-        let passed = conclude_checks(validated(1), ChecksResult::Passed);
-        assert_eq!(passed[0], TaskAction::ClearFaults);
+        for (result, costs_round) in [
+            (ChecksResult::Failed(unmet()), true),
+            (ChecksResult::Untested { fault }, false),
+            (ChecksResult::Passed, false),
+        ] {
+            let actions = conclude_checks(validated(1), result.clone());
+            let counts = actions.contains(&TaskAction::SetRound(2));
+            assert_eq!(counts, costs_round, "{result:?}");
+        }
     }
 
     #[test]

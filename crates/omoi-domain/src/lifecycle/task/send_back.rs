@@ -67,57 +67,55 @@ pub fn send_back_task(status: TaskStatus, round: u32, unmet: UnmetResult) -> Vec
 mod tests {
     use super::*;
 
-    fn moves(actions: &[TaskAction]) -> Vec<(TaskStatus, &str)> {
-        let moved = |action| match action {
-            &TaskAction::Move { to, ref reason } => Some((to, reason.as_deref()?)),
-            TaskAction::FailPermanently { reason } => Some((TaskStatus::Failed, reason.as_str())),
-            _ => None,
-        };
-        actions.iter().filter_map(moved).collect()
+    /// The actions of round `iteration`, up to its number, and those that follow.
+    fn round(iteration: u32, first: TaskStatus, then: Vec<TaskAction>) -> Vec<TaskAction> {
+        let problem = "checks_failed: 1 of 2";
+        let mut actions = vec![
+            TaskAction::KeepRevision(TaskRevision {
+                code: UnmetCode::ChecksFailed,
+                iteration,
+                feedback: "checks_failed: 1 of 2\nAssertionError".to_owned(),
+                recommendations: vec!["mend it".to_owned()],
+            }),
+            kept(problem),
+            TaskAction::moved(first, problem),
+            TaskAction::SetRound(iteration),
+        ];
+        actions.extend(then);
+        actions
+    }
+
+    fn kept(message: &str) -> TaskAction {
+        TaskAction::KeepError {
+            class: None,
+            message: message.to_owned(),
+        }
     }
 
     #[test]
     fn a_round_is_given_until_none_is_left() {
         use TaskStatus::{Completed, Failed, NeedsRevision, Pending, Running, Validating};
-        let problem = "checks_failed: 1 of 2";
         let spent = "no round left after 3: checks_failed: 1 of 2";
-        let again = "reset_for_revision";
-        for (status, round, expected) in [
-            (Running, 0, vec![(NeedsRevision, problem), (Pending, again)]),
-            (
-                Validating,
-                1,
-                vec![(NeedsRevision, problem), (Pending, again)],
-            ),
-            (
-                Validating,
-                2,
-                vec![(NeedsRevision, problem), (Failed, spent)],
-            ),
-            (Completed, 0, vec![(Pending, problem)]),
-            (Completed, 2, vec![(Pending, problem), (Failed, spent)]),
+        let again = || vec![TaskAction::moved(Pending, "reset_for_revision")];
+        let over = |end| vec![kept(spent), end, TaskAction::BlockDependents];
+        let failed = TaskAction::moved(Failed, spent);
+        let for_good = TaskAction::FailPermanently {
+            reason: spent.to_owned(),
+        };
+        for (status, tried, expected) in [
+            (Running, 0, round(1, NeedsRevision, again())),
+            (Validating, 1, round(2, NeedsRevision, again())),
+            (Validating, 2, round(3, NeedsRevision, over(failed))),
+            (Completed, 0, round(1, Pending, vec![])),
+            (Completed, 2, round(3, Pending, over(for_good))),
         ] {
             let unmet = UnmetResult {
                 code: UnmetCode::ChecksFailed,
                 feedback: "1 of 2\nAssertionError".to_owned(),
                 recommendations: vec!["mend it".to_owned()],
             };
-            let actions = send_back_task(status, round, unmet);
-            assert_eq!(moves(&actions), expected, "{status} {round}");
-            assert!(actions.contains(&TaskAction::SetRound(round + 1)));
-            let is_over = round + 1 == ROUNDS_MAX;
-            assert_eq!(actions.contains(&TaskAction::BlockDependents), is_over);
-            assert_eq!(
-                actions.contains(&TaskAction::FailPermanently {
-                    reason: spent.to_owned()
-                }),
-                is_over && status == Completed
-            );
-            let TaskAction::KeepRevision(revision) = &actions[0] else {
-                unreachable!("{actions:?}")
-            };
-            assert_eq!(revision.iteration, round + 1);
-            assert_eq!(revision.feedback, "checks_failed: 1 of 2\nAssertionError");
+            let actions = send_back_task(status, tried, unmet);
+            assert_eq!(actions, expected, "{status} {tried}");
         }
     }
 }
