@@ -145,7 +145,8 @@ impl PlatformRun {
         // It outlives the pass that began it, so it is not below its span.
         let span = info_span!(
             parent: None, "attempt", attempt.id = %attempt.id, spec.id = %attempt.spec_id,
-            task.id = attempt.subject.task_id().map(tracing::field::display)
+            task.id = attempt.subject.task_id().map(tracing::field::display),
+            subject = attempt.subject.kind().as_str()
         );
         let work = async move {
             let _held = held;
