@@ -10,9 +10,12 @@ mod messages;
 mod reply;
 mod stream_reply;
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
@@ -115,9 +118,7 @@ impl ModelGateway {
             }
             let n_open = tasks.len();
             tracing::info!(n_open, "Waiting until {n_open} model calls are recorded");
-            while let Some(ended) = tasks.join_next().await {
-                report_end(ended);
-            }
+            while tasks.join_next().await.is_some() {}
         }
     }
 
@@ -176,9 +177,13 @@ impl ModelGateway {
     /// Starts `question` as a task of the gateway; what earlier tasks left is cleared away.
     fn spawn_question(&self, question: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.lock_tasks();
-        while let Some(ended) = tasks.try_join_next() {
-            report_end(ended);
-        }
+        while tasks.try_join_next().is_some() {}
+        let question = async move {
+            if let Err(panic) = AssertUnwindSafe(question).catch_unwind().await {
+                let error = panic_text(&*panic);
+                tracing::error!(error, "A model question panicked; its cost may be missing");
+            }
+        };
         // Below the span of the request, so that its lines say whose question it is.
         tasks.spawn(question.in_current_span());
     }
@@ -223,8 +228,8 @@ fn request_problem(request: &MessagesRequest) -> Option<String> {
     None
 }
 
-fn report_end(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "A model question ended abnormally; its cost may be missing");
-    }
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without a message")
 }

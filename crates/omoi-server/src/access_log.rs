@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
 use tracing::{Instrument as _, Span, debug, error, field, info, info_span, warn};
 
+use omoi_domain::time::Timestamp;
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_protocol::error::{ErrorBody, REQUEST_ID};
 use omoi_runtime::clock::Clocked;
@@ -19,6 +20,9 @@ use crate::error::InternalCause;
 const TARGET: &str = "omoi_server::access";
 /// Requests that come all the time and say nothing but that somebody is there.
 const HEARTBEATS: [&str; 2] = ["/heartbeat", "/messages"];
+
+/// The route of a request that no route takes.
+const NO_ROUTE: &str = "none";
 
 /// Which routes a request came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +86,39 @@ struct SeenRequest {
     route: String,
 }
 
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RequestEnd {
+    /// With an answer.
+    Answered(StatusCode),
+    /// Before its answer: the caller hung up, or the process let go of it.
+    Cancelled,
+    /// In a handler that panicked.
+    Panicked,
+}
+
+/// Writes the line of a request when it goes away, also where nothing answers it.
+struct PendingLine {
+    seen: SeenRequest,
+    span: Span,
+    clock: Clocked,
+    began: Timestamp,
+    /// What it is answered with, once that is known.
+    status: Option<StatusCode>,
+}
+
+impl Drop for PendingLine {
+    fn drop(&mut self) {
+        let end = match self.status {
+            Some(status) => RequestEnd::Answered(status),
+            None if std::thread::panicking() => RequestEnd::Panicked,
+            None => RequestEnd::Cancelled,
+        };
+        let ms = self.clock.now().since(self.began).as_millis() as u64;
+        self.span.in_scope(|| self.seen.log_line(end, ms));
+    }
+}
+
 /// How prominent the line of a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AccessLevel {
@@ -99,7 +136,7 @@ async fn log_request(State(log): State<AccessLog>, request: Request, next: Next)
     let seen = SeenRequest {
         surface: log.surface,
         method: request.method().clone(),
-        route: route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned()),
+        route: route.map_or(NO_ROUTE, MatchedPath::as_str).to_owned(),
     };
     let span = info_span!(
         "request",
@@ -107,15 +144,27 @@ async fn log_request(State(log): State<AccessLog>, request: Request, next: Next)
         caller = field::Empty,
         attempt.id = field::Empty
     );
-    let began = log.ids.clock.now();
+    let mut line = PendingLine {
+        seen,
+        span: span.clone(),
+        began: log.ids.clock.now(),
+        clock: log.ids.clock,
+        status: None,
+    };
     let response = next.run(request).instrument(span.clone()).await;
     let _request = span.enter();
     let mut response = match response.extensions().get::<InternalCause>() {
-        Some(InternalCause(cause)) => internal_answer(log.surface, &id, cause),
+        Some(cause) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {
+            warn!(
+                error = cause.as_str(),
+                "Request {id} cannot be answered for now"
+            );
+            response
+        }
+        Some(cause) => internal_answer(log.surface, &id, cause.as_str()),
         None => response,
     };
-    let ms = log.ids.clock.now().since(began).as_millis() as u64;
-    seen.log_line(response.status(), ms);
+    line.status = Some(response.status());
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
@@ -141,90 +190,128 @@ fn internal_answer(surface: RequestSurface, id: &str, cause: &str) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
 }
 
+impl RequestEnd {
+    const fn status(self) -> Option<StatusCode> {
+        match self {
+            Self::Answered(status) => Some(status),
+            Self::Cancelled | Self::Panicked => None,
+        }
+    }
+
+    /// Its word on the line of the request.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered(_) => "answered",
+            Self::Cancelled => "cancelled",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
 impl SeenRequest {
-    fn log_line(&self, status: StatusCode, ms: u64) {
+    fn log_line(&self, end: RequestEnd, ms: u64) {
         let Self {
             surface,
             method,
             route,
         } = self;
-        let code = status.as_u16();
+        let code = end.status().map(|status| status.as_u16());
+        let outcome = end.as_str();
+        let told = code.map_or_else(|| outcome.to_owned(), |code| code.to_string());
         // The level of a line is part of its call site.
-        match self.access_level(status) {
+        match self.access_level(end) {
             AccessLevel::Warn => {
-                warn!(target: TARGET, ?surface, %method, route, status = code, ms, "{method} {route} {code}");
+                warn!(target: TARGET, ?surface, %method, route, status = code, outcome, ms, "{method} {route} {told}");
             }
             AccessLevel::Info => {
-                info!(target: TARGET, ?surface, %method, route, status = code, ms, "{method} {route} {code}");
+                info!(target: TARGET, ?surface, %method, route, status = code, outcome, ms, "{method} {route} {told}");
             }
             AccessLevel::Debug => {
-                debug!(target: TARGET, ?surface, %method, route, status = code, ms, "{method} {route} {code}");
+                debug!(target: TARGET, ?surface, %method, route, status = code, outcome, ms, "{method} {route} {told}");
             }
         }
     }
 
-    /// A change that a person asked for, and what anybody was refused, are milestones. What is only looked at is
-    /// a step, and so is what an attempt reports: what follows from it has lines of its own.
-    fn access_level(&self, status: StatusCode) -> AccessLevel {
+    /// A change that a person asked for, and what a known caller was refused, are milestones. What is only looked
+    /// at is a step, and so is what an attempt reports: what follows from it has lines of its own. A stranger gets
+    /// no line that could push others out of the files.
+    fn access_level(&self, end: RequestEnd) -> AccessLevel {
         let is_heartbeat = HEARTBEATS.iter().any(|route| self.route.ends_with(route));
-        match self.surface {
-            RequestSurface::Probe => AccessLevel::Debug,
-            _ if status.is_server_error() => AccessLevel::Warn,
-            RequestSurface::Worker if is_heartbeat => AccessLevel::Debug,
-            _ if status.is_client_error() => AccessLevel::Info,
-            RequestSurface::Control if self.method != Method::GET => AccessLevel::Info,
-            RequestSurface::Control | RequestSurface::Worker => AccessLevel::Debug,
+        let is_step = match self.surface {
+            RequestSurface::Probe => true,
+            RequestSurface::Worker => is_heartbeat,
+            RequestSurface::Control => false,
+        };
+        match end {
+            RequestEnd::Panicked => AccessLevel::Warn,
+            RequestEnd::Answered(status) if status.is_server_error() => AccessLevel::Warn,
+            RequestEnd::Answered(StatusCode::UNAUTHORIZED) => AccessLevel::Debug,
+            RequestEnd::Answered(_) if self.route == NO_ROUTE || is_step => AccessLevel::Debug,
+            RequestEnd::Answered(status) if status.is_client_error() => AccessLevel::Info,
+            RequestEnd::Answered(_) | RequestEnd::Cancelled => match self.surface {
+                RequestSurface::Control if self.method != Method::GET => AccessLevel::Info,
+                _ => AccessLevel::Debug,
+            },
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
 
     #[test]
     fn what_changes_something_or_is_refused_stands_out() {
         use AccessLevel::{Debug, Info, Warn};
+        use RequestEnd::{Cancelled, Panicked};
         use RequestSurface::{Control, Probe, Worker};
+        let status = |code| RequestEnd::Answered(StatusCode::from_u16(code).unwrap());
+        let turns = "/api/v1/sandboxes/{sandbox}/turns";
+        let items = "/api/v1/sandboxes/{sandbox}/items";
+        let heartbeat = "/api/v1/sandboxes/{sandbox}/heartbeat";
+        let messages = "/api/v1/sandboxes/{sandbox}/messages";
         let cases = [
-            (Control, Method::POST, "/api/v1/specs", 200, Info),
-            (Control, Method::GET, "/api/v1/specs", 200, Debug),
-            (Control, Method::GET, "/api/v1/specs/{spec}", 404, Info),
-            (Control, Method::GET, "none", 401, Info),
-            (Control, Method::GET, "/api/v1/specs", 500, Warn),
-            (Control, Method::GET, "/api/v1/specs", 503, Warn),
-            (Probe, Method::GET, "/ready", 503, Debug),
+            (Control, Method::POST, "/api/v1/specs", status(200), Info),
+            (Control, Method::GET, "/api/v1/specs", status(200), Debug),
             (
-                Worker,
-                Method::POST,
-                "/api/v1/sandboxes/{sandbox}/turns",
-                204,
-                Debug,
-            ),
-            (
-                Worker,
-                Method::POST,
-                "/api/v1/sandboxes/{sandbox}/items",
-                422,
+                Control,
+                Method::GET,
+                "/api/v1/specs/{spec}",
+                status(404),
                 Info,
             ),
-            (
-                Worker,
-                Method::POST,
-                "/api/v1/sandboxes/{sandbox}/heartbeat",
-                409,
-                Debug,
-            ),
-            (Worker, Method::POST, "/v1/{*rest}", 529, Warn),
+            // Strangers.
+            (Control, Method::POST, "/api/v1/specs", status(401), Debug),
+            (Control, Method::GET, NO_ROUTE, status(401), Debug),
+            (Control, Method::GET, NO_ROUTE, status(404), Debug),
+            (Worker, Method::POST, items, status(401), Debug),
+            (Control, Method::GET, "/api/v1/specs", status(500), Warn),
+            (Control, Method::GET, "/api/v1/specs", status(503), Warn),
+            (Probe, Method::GET, "/ready", status(200), Debug),
+            (Probe, Method::GET, "/ready", status(503), Warn),
+            (Probe, Method::GET, "/metrics", status(401), Debug),
+            (Worker, Method::POST, turns, status(204), Debug),
+            (Worker, Method::POST, items, status(422), Info),
+            (Worker, Method::POST, heartbeat, status(409), Debug),
+            (Worker, Method::POST, heartbeat, status(500), Warn),
+            (Worker, Method::POST, "/v1/{*rest}", status(529), Warn),
+            (Control, Method::POST, "/api/v1/specs", Cancelled, Info),
+            (Control, Method::GET, "/api/v1/specs", Cancelled, Debug),
+            (Worker, Method::GET, messages, Cancelled, Debug),
+            (Worker, Method::POST, "/v1/{*rest}", Cancelled, Debug),
+            (Probe, Method::GET, "/ready", Cancelled, Debug),
+            (Probe, Method::GET, "/ready", Panicked, Warn),
+            (Worker, Method::GET, messages, Panicked, Warn),
         ];
-        for (surface, method, route, status, expected) in cases {
+        for (surface, method, route, end, expected) in cases {
             let seen = SeenRequest {
                 surface,
                 method,
                 route: route.to_owned(),
             };
-            let level = StatusCode::from_u16(status).map(|status| seen.access_level(status));
-            assert_eq!(level.ok(), Some(expected), "{surface:?} {route} {status}");
+            let level = seen.access_level(end);
+            assert_eq!(level, expected, "{surface:?} {route} {end:?}");
         }
     }
 }

@@ -4,6 +4,8 @@ use axum::Json;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+
 use omoi_delivery::trace::TraceError;
 use omoi_execution::commands::TaskCommandError;
 use omoi_execution::intake::IntakeError;
@@ -14,7 +16,6 @@ use omoi_protocol::error::ErrorBody;
 use omoi_runtime::lifecycle::BlockingPanicked;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::StoreError;
-use serde::de::DeserializeOwned;
 
 /// A refusal on its way out.
 #[derive(Debug)]
@@ -25,9 +26,19 @@ pub(crate) struct ApiError {
 }
 
 /// What went wrong inside with all its causes, for the log: it names paths of the host. The access log makes
-/// the answer of it, as it alone knows the request's id.
+/// the answer of it, as it alone knows the request's id; one of status 503 it only logs.
 #[derive(Clone, Debug)]
-pub(crate) struct InternalCause(pub(crate) Box<str>);
+pub(crate) struct InternalCause(Box<str>);
+
+impl InternalCause {
+    pub(crate) fn of_error(source: &(dyn std::error::Error + 'static)) -> Self {
+        Self(error_chain(source).into())
+    }
+
+    pub(crate) const fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A body that reads as `T`; anything else is refused in the shape of every refusal.
 pub(crate) struct JsonBody<T>(pub(crate) T);
@@ -95,7 +106,7 @@ impl ApiError {
     fn internal(source: &(dyn std::error::Error + 'static)) -> Self {
         let says = "something failed on our side";
         Self {
-            cause: Some(InternalCause(error_chain(source).into())),
+            cause: Some(InternalCause::of_error(source)),
             ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", says)
         }
     }
@@ -131,9 +142,10 @@ impl From<StoreError> for ApiError {
             StoreError::Conflict { .. } | StoreError::Exists { .. } => {
                 Self::new(StatusCode::CONFLICT, "conflict", source.to_string())
             }
-            StoreError::Busy(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", source.to_string())
-            }
+            StoreError::Busy(_) => Self {
+                cause: Some(InternalCause::of_error(&source)),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", source.to_string())
+            },
             _ => Self::internal(&source),
         }
     }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
 use omoi_domain::spec::SpecStatus;
@@ -15,6 +16,7 @@ use omoi_runtime::reconcile::StatusReader;
 use omoi_store::{StoreError, Tenant, events, specs, tasks};
 
 use crate::access_log::{RequestIds, RequestSurface, with_access_log};
+use crate::error::InternalCause;
 use crate::request_token::{is_same_token, request_token};
 
 /// What the probes read.
@@ -43,27 +45,33 @@ pub fn router(probes: ProbeSurface) -> Router {
     with_access_log(router, RequestSurface::Probe, ids)
 }
 
-async fn ready(State(probes): State<ProbeSurface>) -> (StatusCode, String) {
+async fn ready(State(probes): State<ProbeSurface>) -> Response {
     match head(&probes.store).await {
-        Ok(_) => (StatusCode::OK, "ready\n".to_owned()),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
+        Ok(_) => "ready\n".into_response(),
+        Err(error) => unavailable(&error, format!("{error}\n")),
     }
+}
+
+/// Tells a prober `text`, and the log the causes of `error`.
+fn unavailable(error: &StoreError, text: String) -> Response {
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    let cause = InternalCause::of_error(error);
+    response.extensions_mut().insert(cause);
+    response
 }
 
 async fn head(store: &Tenant) -> Result<i64, StoreError> {
     store.read(async |tx| events::head(tx).await).await
 }
 
-async fn metrics(State(probes): State<ProbeSurface>, headers: HeaderMap) -> (StatusCode, String) {
+async fn metrics(State(probes): State<ProbeSurface>, headers: HeaderMap) -> Response {
     if !request_token(&headers).is_some_and(|given| is_same_token(given, &probes.token)) {
-        return (
-            StatusCode::UNAUTHORIZED,
-            "# the token is missing or not valid\n".to_owned(),
-        );
+        let says = "# the token is missing or not valid\n";
+        return (StatusCode::UNAUTHORIZED, says).into_response();
     }
     match rendered(&probes).await {
-        Ok(text) => (StatusCode::OK, text),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("# {error}\n")),
+        Ok(text) => text.into_response(),
+        Err(error) => unavailable(&error, format!("# {error}\n")),
     }
 }
 

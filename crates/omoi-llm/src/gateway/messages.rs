@@ -72,6 +72,7 @@ impl ModelGateway {
         };
         self.spawn_question(question.run_question(answer));
         let reply = answered.await.unwrap_or_else(|_| {
+            // It panicked, and was logged.
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             reply::error_reply(status, "api_error", "the question ended without an answer")
         });

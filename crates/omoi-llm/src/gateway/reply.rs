@@ -8,6 +8,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_A
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
+use crate::error_chain::ErrorChain;
 use crate::llm_client::AskError;
 use crate::meter::ReserveError;
 use crate::upstream::UpstreamError;
@@ -118,7 +119,10 @@ pub(super) fn invalid_request(message: String) -> GatewayReply {
 pub(super) fn refusal_reply(refusal: &ReserveError) -> GatewayReply {
     let (status, kind) = match refusal {
         ReserveError::Refused { .. } => (StatusCode::PAYMENT_REQUIRED, "budget_exhausted"),
-        ReserveError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "api_error"),
+        ReserveError::Unavailable(_) => {
+            tracing::warn!(error = %ErrorChain(refusal), "Refused a question: its budget cannot be checked");
+            (StatusCode::SERVICE_UNAVAILABLE, "api_error")
+        }
     };
     error_reply(status, kind, &refusal.to_string())
 }

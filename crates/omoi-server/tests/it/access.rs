@@ -1,22 +1,36 @@
 //! One line per request, and the id that leads from an answer to it.
 
 use std::fs::File;
+use std::io;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Method, Request};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
 use omoi_domain::secret_mask::SecretMask;
+use omoi_llm::failed_try::FailedTry;
+use omoi_llm::gateway::ModelGateway;
+use omoi_llm::llm_client::LlmClient;
+use omoi_llm::meter::{CallMeter, CostProjection, ModelCaller, ReserveError, ReservedCall};
+use omoi_llm::route::{ModelProvider, RouteTable};
 use omoi_protocol::error::{ErrorBody, REQUEST_ID};
 use omoi_runtime::options::LogFormat;
 use omoi_runtime::telemetry::{LogFiles, LogOptions, LogReader, ProcessLog};
 use omoi_server::probes::ProbeSurface;
 use omoi_server::worker::WorkerSurface;
-use serde_json::Value;
-use tower::ServiceExt as _;
+use omoi_testkit::deployment::TestDeployment;
 
-use crate::control::{TOKEN, bench};
+use crate::control::{TOKEN, bench, router_of};
+use crate::shutdown::StandingPace;
 
 /// Keeps the log of this process below `folder`.
 fn keep_log(folder: &Path) -> LogReader {
@@ -35,13 +49,25 @@ fn keep_log(folder: &Path) -> LogReader {
 async fn ask_logged(
     router: &Router,
     reader: &mut LogReader,
-    (method, path, token): (Method, &str, Option<&str>),
+    asked: (Method, &str, Option<&str>),
 ) -> (String, ErrorBody, Vec<Value>) {
+    send_logged(router, reader, request_of(asked, Body::empty())).await
+}
+
+fn request_of((method, path, token): (Method, &str, Option<&str>), body: Body) -> Request<Body> {
     let mut request = Request::builder().method(method).uri(path);
     if let Some(token) = token {
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     }
-    let request = request.body(Body::empty()).unwrap();
+    request.body(body).unwrap()
+}
+
+/// As [`ask_logged`], for any request.
+async fn send_logged(
+    router: &Router,
+    reader: &mut LogReader,
+    request: Request<Body>,
+) -> (String, ErrorBody, Vec<Value>) {
     let response = router.clone().oneshot(request).await.unwrap();
     let id = response.headers()[REQUEST_ID].to_str().unwrap().to_owned();
     let text = to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -51,11 +77,26 @@ async fn ask_logged(
         hint: None,
         correlation_id: None,
     });
+    (id, body, lines_of(reader))
+}
+
+/// The lines since the last look.
+fn lines_of(reader: &mut LogReader) -> Vec<Value> {
     let mut lines = Vec::new();
     reader
         .read_lines(|line| lines.push(serde_json::from_str(line).unwrap()))
         .unwrap();
-    (id, body, lines)
+    lines
+}
+
+fn probes_of(test: &TestDeployment) -> Router {
+    omoi_server::probes::router(ProbeSurface {
+        store: test.deployment.store.clone(),
+        running: test.deployment.running.clone(),
+        reconcilers: Vec::new(),
+        token: TOKEN.to_owned(),
+        request_ids: test.build_part(),
+    })
 }
 
 /// Level, route, status and caller of the one line of a request.
@@ -86,6 +127,7 @@ async fn expect_line(
         "{line}"
     );
     assert!(line["ms"].is_u64() && line["method"].is_string(), "{line}");
+    assert_eq!(line["outcome"], "answered", "{line}");
     assert_eq!(span["request.id"], id.as_str(), "{line}");
     // Only a failure of ours has to be looked up.
     assert_eq!(body.correlation_id, None);
@@ -111,18 +153,12 @@ async fn each_request_is_one_line_with_its_route_and_who_asks() {
         ),
         (
             (Method::GET, "/api/v1/status", Some("made up")),
-            ("INFO", "/api/v1/status", 401, ""),
+            ("DEBUG", "/api/v1/status", 401, ""),
         ),
     ] {
         expect_line(&control, &mut reader, asked, expected).await;
     }
-    let probes = omoi_server::probes::router(ProbeSurface {
-        store: test.deployment.store.clone(),
-        running: test.deployment.running.clone(),
-        reconcilers: Vec::new(),
-        token: TOKEN.to_owned(),
-        request_ids: test.build_part(),
-    });
+    let probes = probes_of(&test);
     let expected = ("DEBUG", "/health", 200, "");
     expect_line(
         &probes,
@@ -171,4 +207,153 @@ async fn a_failure_is_told_once_in_full_under_the_id_of_its_answer() {
     for line in [failure, access] {
         assert_eq!(line["spans"][0]["request.id"], id.as_str(), "{line}");
     }
+}
+
+/// Expects a failure of `level` with the chain `error`, then the line of its request, both of request `id`.
+fn expect_failure(lines: &[Value], id: &str, (level, error): (&str, &str)) {
+    let [failure, access] = lines else {
+        panic!("a failure is told once: {lines:?}");
+    };
+    assert_eq!(failure["level"], level, "{failure}");
+    assert_eq!(failure["error"], error, "{failure}");
+    assert_eq!(access["level"], "WARN", "{access}");
+    assert!(access["status"].as_u64() >= Some(500), "{access}");
+    for line in [failure, access] {
+        assert_eq!(line["spans"][0]["request.id"], id, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn why_a_probe_fails_is_in_the_log_under_the_id_of_its_answer() {
+    let test = TestDeployment::new().await;
+    let probes = probes_of(&test);
+    test.deployment.store.store().close().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut reader = keep_log(folder.path());
+    for (path, token) in [("/ready", None), ("/metrics", Some(TOKEN))] {
+        let asked = (Method::GET, path, token);
+        let (id, _, lines) = ask_logged(&probes, &mut reader, asked).await;
+        let chain = "the database refused: attempted to acquire a connection on a closed pool";
+        expect_failure(&lines, &id, ("WARN", chain));
+        assert_eq!(lines[1]["route"], path);
+    }
+}
+
+/// A meter that cannot tell whether a call is granted.
+#[derive(Clone, Copy)]
+enum BrokenMeter {
+    WithoutDatabase,
+    Panicking,
+}
+
+impl CallMeter for BrokenMeter {
+    fn reserve_call<'a>(
+        &'a self,
+        _: &'a ModelCaller,
+        _: &'a CostProjection,
+    ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
+        Box::pin(async move {
+            match self {
+                Self::WithoutDatabase => {
+                    let gone = io::Error::other("the disk is gone");
+                    Err(ReserveError::Unavailable(gone.into()))
+                }
+                Self::Panicking => panic!("a budget below nothing"),
+            }
+        })
+    }
+
+    fn report_failure<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+}
+
+#[tokio::test]
+async fn a_model_call_that_fails_inside_is_found_by_the_id_of_its_answer() {
+    let test = TestDeployment::new().await;
+    let task = test.add_task(1, &[]).await;
+    let live = test.run_task(task.id).await;
+    test.leaves_open_attempts();
+    let folder = tempfile::tempdir().unwrap();
+    let mut reader = keep_log(folder.path());
+    for (meter, expected) in [
+        (
+            BrokenMeter::WithoutDatabase,
+            ("WARN", "the budget cannot be checked: the disk is gone"),
+        ),
+        (BrokenMeter::Panicking, ("ERROR", "a budget below nothing")),
+    ] {
+        let routes = RouteTable::all_simulated(ModelProvider::Anthropic, "http://127.0.0.1:9");
+        let llm = LlmClient::new(routes, Arc::new(StandingPace)).unwrap();
+        let worker = omoi_server::worker::router(WorkerSurface {
+            parts: test.build_part(),
+            gateway: Ok(ModelGateway::new(llm, Arc::new(meter))),
+        });
+        let question = json!({
+            "model": "agent", "max_tokens": 10,
+            "messages": [{"role": "user", "content": "Hello."}]
+        });
+        let asked = (Method::POST, "/v1/messages", Some(live.token.as_str()));
+        let request = request_of(asked, Body::from(question.to_string()));
+        let (id, _, lines) = send_logged(&worker, &mut reader, request).await;
+        expect_failure(&lines, &id, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_hangs_up_leaves_a_line() {
+    let test = TestDeployment::new().await;
+    let task = test.add_task(1, &[]).await;
+    let live = test.run_task(task.id).await;
+    test.leaves_open_attempts();
+    let folder = tempfile::tempdir().unwrap();
+    let mut reader = keep_log(folder.path());
+    let worker = omoi_server::worker::router(WorkerSurface {
+        parts: test.build_part(),
+        gateway: Err("set SOME_KEY".to_owned()),
+    });
+    let path = format!("/api/v1/sandboxes/{}/messages?wait=30", live.attempt.id);
+    let asked = (Method::GET, path.as_str(), Some(live.token.as_str()));
+    {
+        let answer = worker.oneshot(request_of(asked, Body::empty()));
+        let mut answer = pin!(answer);
+        tokio::select! {
+            answer = &mut answer => panic!("there are no messages: {answer:?}"),
+            () = test.clock.wait_for_sleepers(1) => {}
+        }
+        assert_eq!(lines_of(&mut reader), Vec::<Value>::new());
+    }
+    let lines = lines_of(&mut reader);
+    let [line] = lines.as_slice() else {
+        panic!("a request is one line: {lines:?}");
+    };
+    assert_eq!(line["level"], "DEBUG", "{line}");
+    assert_eq!(line["outcome"], "cancelled", "{line}");
+    assert_eq!(line["route"], "/api/v1/sandboxes/{sandbox}/messages");
+    assert_eq!(line.get("status"), None, "{line}");
+    let span = &line["spans"][0];
+    assert_eq!(span["attempt.id"], live.attempt.id.to_string(), "{line}");
+    assert!(span["request.id"].is_string(), "{line}");
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_leaves_a_line() {
+    let test = TestDeployment::with_parts(|parts| {
+        parts.render_spec_files = |_, _| panic!("no plan at all");
+    })
+    .await;
+    let control = router_of(&test);
+    let folder = tempfile::tempdir().unwrap();
+    let mut reader = keep_log(folder.path());
+    let asked = (Method::GET, "/api/v1/specs/SPEC-1/export", Some(TOKEN));
+    let answer = control.oneshot(request_of(asked, Body::empty()));
+    assert!(AssertUnwindSafe(answer).catch_unwind().await.is_err());
+    let lines = lines_of(&mut reader);
+    let [line] = lines.as_slice() else {
+        panic!("a request is one line: {lines:?}");
+    };
+    assert_eq!(line["level"], "WARN", "{line}");
+    assert_eq!(line["outcome"], "panicked", "{line}");
+    assert_eq!(line["route"], "/api/v1/specs/{spec}/export");
+    assert_eq!(line["spans"][0]["caller"], "owner", "{line}");
 }

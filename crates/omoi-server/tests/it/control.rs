@@ -56,6 +56,12 @@ const ROUTES: [Route; 22] = [
 
 pub(crate) async fn bench() -> (TestDeployment, Router) {
     let test = TestDeployment::new().await;
+    let router = router_of(&test);
+    (test, router)
+}
+
+/// The control surface of `test`.
+pub(crate) fn router_of(test: &TestDeployment) -> Router {
     let surface = ControlSurface {
         parts: test.build_part(),
         host: HostEnvironment::default(),
@@ -77,7 +83,7 @@ pub(crate) async fn bench() -> (TestDeployment, Router) {
         },
         reconcilers: Vec::new(),
     };
-    (test, router(surface))
+    router(surface)
 }
 
 /// What a repository may say something of, and a section that it may not touch.

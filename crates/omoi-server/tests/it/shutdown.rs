@@ -27,7 +27,7 @@ use omoi_store::open_calls;
 use omoi_testkit::deployment::TestDeployment;
 
 /// A clock that stands still, and never ends anything.
-struct StandingPace;
+pub(crate) struct StandingPace;
 
 impl CallPace for StandingPace {
     fn now(&self) -> Timestamp {
