@@ -81,9 +81,10 @@ pub(crate) fn render_line(line: &ProcessLine, page: OutputPage) -> String {
     for (name, value) in line.fields() {
         let value = match value {
             Value::String(value) => clean_line(value),
-            other => other.to_string(),
+            other => clean_line(&other.to_string()),
         };
-        text.push_str(&format!(" {}{value}", page.dim(&format!("{name}="))));
+        let name = page.dim(&format!("{}=", clean_line(name)));
+        text.push_str(&format!(" {name}{value}"));
     }
     text
 }
@@ -106,6 +107,17 @@ mod tests {
              reconciler=dispatcher pass.id=3"
         );
         assert_eq!(line.field_text("task.id"), Some("t-1"));
+        let evil = ProcessLine::parse(
+            r#"{"message":"m","x\u001b[2J":1,"list":["\u009b31m","\u202eback"],"map":{"a\nb\u0007":true}}"#,
+        );
+        let shown = render_line(&evil, OutputPage::new(80, false));
+        assert!(
+            !shown.contains(|c: char| c.is_control() || c == '\u{202e}'),
+            "{shown:?}"
+        );
+        for told in ["x\\u{1b}[2J=1", "\\u{9b}31m", "\\u{202e}back"] {
+            assert!(shown.contains(told), "{told}: {shown}");
+        }
         let broken = ProcessLine::parse("no JSON");
         assert!(render_line(&broken, OutputPage::new(80, false)).ends_with("no JSON"));
     }

@@ -82,33 +82,67 @@ pub(super) async fn print_process_log(
         request: arguments.request,
     };
     let is_narrow = filter.since.is_some() || filter.request.is_some();
-    let usual = if is_narrow { usize::MAX } else { LINES_USUAL };
-    let n_max = arguments.lines.unwrap_or(usual);
-    let mut found = VecDeque::new();
+    let usual = (!is_narrow).then_some(LINES_USUAL);
+    let mut newest = NewestLines::up_to(arguments.lines.or(usual));
+    let mut print = |line: ProcessLine| print_line(context, &line);
+    read_admitted(&mut reader, &filter, |line| {
+        newest.take_line(line).map_or(Ok(()), &mut print)
+    })?;
+    newest.held.into_iter().try_for_each(&mut print)?;
+    if !arguments.follow {
+        return Ok(ExitCode::SUCCESS);
+    }
+    loop {
+        SystemClock.sleep(BETWEEN).await;
+        read_admitted(&mut reader, &filter, &mut print)?;
+    }
+}
+
+/// The last lines of a log that is being read, or all of them.
+struct NewestLines {
+    n_max: Option<usize>,
+    held: VecDeque<ProcessLine>,
+}
+
+impl NewestLines {
+    const fn up_to(n_max: Option<usize>) -> Self {
+        Self {
+            n_max,
+            held: VecDeque::new(),
+        }
+    }
+
+    /// Gives `line` back where all lines are wanted. Otherwise it is held, until as many newer ones came.
+    fn take_line(&mut self, line: ProcessLine) -> Option<ProcessLine> {
+        let Some(n_max) = self.n_max else {
+            return Some(line);
+        };
+        self.held.push_back(line);
+        while self.held.len() > n_max {
+            self.held.pop_front();
+        }
+        None
+    }
+}
+
+/// Hands each new line that `filter` admits to `each` as it is read. After the first failure of `each` no line is
+/// handed over.
+fn read_admitted(
+    reader: &mut LogReader,
+    filter: &LineFilter,
+    mut each: impl FnMut(ProcessLine) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut told = Ok(());
     reader.read_lines(|text| {
+        if told.is_err() {
+            return;
+        }
         let line = ProcessLine::parse(text);
         if filter.admits_line(&line) {
-            found.push_back(line);
-        }
-        if found.len() > n_max {
-            found.pop_front();
+            told = each(line);
         }
     })?;
-    loop {
-        for line in found.drain(..) {
-            print_line(context, &line)?;
-        }
-        if !arguments.follow {
-            return Ok(ExitCode::SUCCESS);
-        }
-        SystemClock.sleep(BETWEEN).await;
-        reader.read_lines(|text| {
-            let line = ProcessLine::parse(text);
-            if filter.admits_line(&line) {
-                found.push_back(line);
-            }
-        })?;
-    }
+    told
 }
 
 /// `ago` before `now` as the log writes times, which sort as text.
@@ -126,6 +160,10 @@ fn print_line(context: &CommandContext, line: &ProcessLine) -> anyhow::Result<()
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use std::fs::File;
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
@@ -152,5 +190,46 @@ mod tests {
         ] {
             assert_eq!(filter.admits_line(&line), expected);
         }
+    }
+
+    #[test]
+    fn only_the_last_lines_are_held_and_all_lines_never() {
+        for (n_max, given, held) in [
+            (None, &["a", "b", "c"][..], &[][..]),
+            (Some(0), &[], &[]),
+            (Some(2), &[], &["b", "c"]),
+            (Some(9), &[], &["a", "b", "c"]),
+        ] {
+            let message = |line: &ProcessLine| line.field_text("message").unwrap().to_owned();
+            let mut newest = NewestLines::up_to(n_max);
+            let lines = ["a", "b", "c"].map(ProcessLine::parse);
+            let at_once = lines.into_iter().filter_map(|line| newest.take_line(line));
+            let at_once: Vec<_> = at_once.map(|line| message(&line)).collect();
+            assert_eq!(at_once, given, "{n_max:?}");
+            let after: Vec<_> = newest.held.iter().map(message).collect();
+            assert_eq!(after, held, "{n_max:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_handed_over_as_it_is_read_and_none_after_a_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("log")).unwrap();
+        let mut file = File::create(folder.path().join("log/omoi.log")).unwrap();
+        file.write_all(b"a\nb\nc\n").unwrap();
+        let mut reader = LogReader::new(LogFiles::of_data_folder(folder.path()));
+        let filter = LineFilter {
+            level: LevelArg::Trace,
+            since: None,
+            request: None,
+        };
+        let mut seen = Vec::new();
+        let told = read_admitted(&mut reader, &filter, |line| {
+            seen.push(line.field_text("message").unwrap().to_owned());
+            anyhow::ensure!(seen.len() < 2, "standard output is closed");
+            Ok(())
+        });
+        assert_eq!(told.unwrap_err().to_string(), "standard output is closed");
+        assert_eq!(seen, ["a", "b"]);
     }
 }
