@@ -25,7 +25,6 @@ use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tenant, Tx};
 
 use crate::base_runner::BaseRunner;
-
 use crate::planner::end_planning;
 
 /// What is stored of a spec's suite.
