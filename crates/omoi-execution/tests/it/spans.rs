@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
+use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_execution::FromParts as _;
 use omoi_execution::dispatcher::Dispatcher;
+use omoi_execution::platform_run::{PlatformRunner, PlatformWork, begin_run};
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::options::LogFormat;
 use omoi_runtime::telemetry::{LogFiles, LogOptions, LogReader, ProcessLog};
 use omoi_testkit::deployment::{TestDeployment, tick_once};
-use serde_json::Value;
 
 /// Keeps the log of this process below `folder`.
 fn keep_log(folder: &Path) -> LogReader {
@@ -22,6 +25,24 @@ fn keep_log(folder: &Path) -> LogReader {
     .unwrap();
     log.open_file(folder).unwrap();
     LogReader::new(LogFiles::of_data_folder(folder))
+}
+
+fn lines_of(reader: &mut LogReader) -> Vec<Value> {
+    let mut lines = Vec::new();
+    reader
+        .read_lines(|line| lines.push(serde_json::from_str(line).unwrap()))
+        .unwrap();
+    lines
+}
+
+/// The first line whose message has `says`.
+fn find_line<'a>(lines: &'a [Value], says: &str) -> &'a Value {
+    let mut lines_with = lines
+        .iter()
+        .filter(|line| line["message"].as_str().unwrap().contains(says));
+    lines_with
+        .next()
+        .unwrap_or_else(|| panic!("`{says}` is not in {lines:#?}"))
 }
 
 #[tokio::test]
@@ -42,27 +63,48 @@ async fn lines_of_an_attempt_carry_its_ids_and_not_those_of_the_pass_that_claime
     {
         commits.changed().await.unwrap();
     }
-    let mut lines: Vec<Value> = Vec::new();
-    reader
-        .read_lines(|line| lines.push(serde_json::from_str(line).unwrap()))
-        .unwrap();
-    let find = |says: &str| {
-        let mut found = lines
-            .iter()
-            .filter(|line| line["message"].as_str().unwrap().contains(says));
-        found
-            .next()
-            .unwrap_or_else(|| panic!("`{says}` is not in {lines:#?}"))
-    };
-    let claimed = find("Claimed task TSK-001");
+    let lines = lines_of(&mut reader);
+    let claimed = find_line(&lines, "Claimed task TSK-001");
     assert_eq!(claimed["spans"][0]["entity"], task.label());
     let attempt = claimed["attempt.id"].as_str().unwrap();
-    let refused = find("did not start");
+    let refused = find_line(&lines, "did not start");
     let span = &refused["spans"][0];
     assert_eq!(span["name"], "attempt", "{refused}");
     assert_eq!(span["attempt.id"], attempt);
     assert_eq!(span["task.id"], task.id.to_string());
     assert_eq!(span["spec.id"], it.spec.id.to_string());
+    assert_eq!(span["subject"], "TSK-001");
     let error = refused["error"].as_str().unwrap();
     assert!(error.contains("runs no sandboxes"), "{error}");
+}
+
+#[tokio::test]
+async fn lines_of_a_run_of_the_platform_say_what_it_is_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut reader = keep_log(folder.path());
+    let it = TestDeployment::new().await;
+    let runner: PlatformRunner = it.build_part();
+    let work = PlatformWork {
+        subject: AttemptSubject::BaseSuite,
+        round: 0,
+    };
+    let run = it
+        .commit(async |tx| begin_run(tx, &runner, &it.spec, work).await)
+        .await
+        .unwrap();
+    let attempt = run.attempt.id;
+    run.spawn("base suite".to_owned(), async {
+        Err("it cannot start".into())
+    });
+    while !it.deployment.running.attempt_ids().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let lines = lines_of(&mut reader);
+    let failed = find_line(&lines, "Could not finish the base suite");
+    assert_eq!(failed["error"], "it cannot start");
+    let span = &failed["spans"][0];
+    assert_eq!(span["name"], "attempt", "{failed}");
+    assert_eq!(span["attempt.id"], attempt.to_string());
+    assert_eq!(span["spec.id"], it.spec.id.to_string());
+    assert_eq!(span["subject"], "base_suite");
 }
