@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
+use omoi_domain::attempt::AttemptState;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{CostDone, Event};
 use omoi_domain::id::{OrgId, ProjectId, SpecId};
@@ -147,35 +147,9 @@ impl Rows {
                 None => last = Some(task.id),
             }
         }
-        let task = last.ok_or("no task was written")?;
-        let attempt = Attempt {
-            id: tx.new_id(),
-            org_id: tx.org(),
-            project_id: project.id,
-            spec_id: spec.id,
-            subject: AttemptSubject::Task { task_id: task },
-            attempt_no: 1,
-            round: 0,
-            fence: 1,
-            state: AttemptState::Running,
-            role: AgentRole::Implementer,
-            token_hash: None,
-            owner: "bench".to_owned(),
-            rung: None,
-            base_sha: None,
-            head_sha: None,
-            wip_sha: None,
-            stop_reason: None,
-            error_class: None,
-            error_message: None,
-            created_at: tx.now(),
-            started_at: Some(tx.now()),
-            ended_at: None,
-            last_heartbeat_at: None,
-            last_work_at: None,
-            lease_expires_at: tx.now(),
-            state_version: 0,
-        };
+        let task = tasks::get(&mut tx, last.ok_or("no task was written")?).await?;
+        let mut attempt = sample_rows::task_attempt(&tx, &task, 1);
+        attempt.state = AttemptState::Running;
         attempts::insert(&mut tx, &attempt).await?;
         tx.commit(CrashPoint::TaskMoved).await?;
         Ok(Self {

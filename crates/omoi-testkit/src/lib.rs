@@ -13,6 +13,8 @@ pub mod crash_points;
 pub mod database;
 #[cfg(feature = "deployment")]
 pub mod deployment;
+#[cfg(feature = "deployment")]
+pub mod kept_log;
 #[cfg(feature = "planning-corpus")]
 pub mod planning_corpus;
 #[cfg(feature = "plans")]

@@ -1,39 +1,14 @@
 //! Lines of an attempt carry its ids, whoever started it.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use omoi_domain::attempt::AttemptSubject;
-use omoi_domain::secret_mask::SecretMask;
 use omoi_execution::FromParts as _;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::platform_run::{PlatformRunner, PlatformWork, begin_run};
 use omoi_runtime::clock::Clock as _;
-use omoi_runtime::options::LogFormat;
-use omoi_runtime::telemetry::{LogFiles, LogOptions, LogReader, ProcessLog};
 use omoi_testkit::deployment::{TestDeployment, tick_once};
-
-/// Keeps the log of this process below `folder`.
-fn keep_log(folder: &Path) -> LogReader {
-    let log = ProcessLog::start(&LogOptions {
-        filter: "off".to_owned(),
-        file_filter: "warn,omoi=debug".to_owned(),
-        format: LogFormat::Text,
-        mask: SecretMask::default(),
-    })
-    .unwrap();
-    log.open_file(folder).unwrap();
-    LogReader::new(LogFiles::of_data_folder(folder))
-}
-
-fn lines_of(reader: &mut LogReader) -> Vec<Value> {
-    let mut lines = Vec::new();
-    reader
-        .read_lines(|line| lines.push(serde_json::from_str(line).unwrap()))
-        .unwrap();
-    lines
-}
+use omoi_testkit::kept_log::{keep_log, new_lines};
 
 /// The first line whose message has `says`.
 fn find_line<'a>(lines: &'a [Value], says: &str) -> &'a Value {
@@ -48,7 +23,7 @@ fn find_line<'a>(lines: &'a [Value], says: &str) -> &'a Value {
 #[tokio::test]
 async fn lines_of_an_attempt_carry_its_ids_and_not_those_of_the_pass_that_claimed_it() {
     let folder = tempfile::tempdir().unwrap();
-    let mut reader = keep_log(folder.path());
+    let mut reader = keep_log(folder.path(), "warn,omoi=debug");
     let it = TestDeployment::new().await;
     let task = it.add_task(1, &[]).await;
     let mut commits = it.deployment.store.store().commits();
@@ -63,7 +38,7 @@ async fn lines_of_an_attempt_carry_its_ids_and_not_those_of_the_pass_that_claime
     {
         commits.changed().await.unwrap();
     }
-    let lines = lines_of(&mut reader);
+    let lines = new_lines(&mut reader);
     let claimed = find_line(&lines, "Claimed task TSK-001");
     assert_eq!(claimed["spans"][0]["entity"], task.label());
     let attempt = claimed["attempt.id"].as_str().unwrap();
@@ -81,7 +56,7 @@ async fn lines_of_an_attempt_carry_its_ids_and_not_those_of_the_pass_that_claime
 #[tokio::test]
 async fn lines_of_a_run_of_the_platform_say_what_it_is_about() {
     let folder = tempfile::tempdir().unwrap();
-    let mut reader = keep_log(folder.path());
+    let mut reader = keep_log(folder.path(), "warn,omoi=debug");
     let it = TestDeployment::new().await;
     let runner: PlatformRunner = it.build_part();
     let work = PlatformWork {
@@ -99,7 +74,7 @@ async fn lines_of_a_run_of_the_platform_say_what_it_is_about() {
     while !it.deployment.running.attempt_ids().is_empty() {
         tokio::task::yield_now().await;
     }
-    let lines = lines_of(&mut reader);
+    let lines = new_lines(&mut reader);
     let failed = find_line(&lines, "Could not finish the base suite");
     assert_eq!(failed["error"], "it cannot start");
     let span = &failed["spans"][0];

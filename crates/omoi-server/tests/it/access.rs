@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -16,34 +15,20 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use omoi_domain::secret_mask::SecretMask;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
 use omoi_llm::meter::{CallMeter, CostProjection, ModelCaller, ReserveError, ReservedCall};
 use omoi_llm::route::{ModelProvider, RouteTable};
 use omoi_protocol::error::{ErrorBody, REQUEST_ID};
-use omoi_runtime::options::LogFormat;
-use omoi_runtime::telemetry::{LogFiles, LogOptions, LogReader, ProcessLog};
+use omoi_runtime::telemetry::LogReader;
 use omoi_server::probes::ProbeSurface;
 use omoi_server::worker::WorkerSurface;
 use omoi_testkit::deployment::TestDeployment;
+use omoi_testkit::kept_log::{keep_log, new_lines};
 
 use crate::control::{TOKEN, bench, router_of};
 use crate::shutdown::StandingPace;
-
-/// Keeps the log of this process below `folder`.
-fn keep_log(folder: &Path) -> LogReader {
-    let log = ProcessLog::start(&LogOptions {
-        filter: "off".to_owned(),
-        file_filter: "warn,omoi_server=debug".to_owned(),
-        format: LogFormat::Text,
-        mask: SecretMask::default(),
-    })
-    .unwrap();
-    log.open_file(folder).unwrap();
-    LogReader::new(LogFiles::of_data_folder(folder))
-}
 
 /// Asks, and gives the answer with the lines that were written meanwhile.
 async fn ask_logged(
@@ -77,16 +62,7 @@ async fn send_logged(
         hint: None,
         correlation_id: None,
     });
-    (id, body, lines_of(reader))
-}
-
-/// The lines since the last look.
-fn lines_of(reader: &mut LogReader) -> Vec<Value> {
-    let mut lines = Vec::new();
-    reader
-        .read_lines(|line| lines.push(serde_json::from_str(line).unwrap()))
-        .unwrap();
-    lines
+    (id, body, new_lines(reader))
 }
 
 fn probes_of(test: &TestDeployment) -> Router {
@@ -141,7 +117,7 @@ async fn each_request_is_one_line_with_its_route_and_who_asks() {
     let live = test.run_task(task.id).await;
     test.leaves_open_attempts();
     let folder = tempfile::tempdir().unwrap();
-    let mut reader = keep_log(folder.path());
+    let mut reader = keep_log(folder.path(), "warn,omoi_server=debug");
     for (asked, expected) in [
         (
             (Method::GET, "/api/v1/tasks/TSK-001", Some(TOKEN)),
@@ -187,7 +163,7 @@ async fn each_request_is_one_line_with_its_route_and_who_asks() {
 async fn a_failure_is_told_once_in_full_under_the_id_of_its_answer() {
     let (test, control) = bench().await;
     let folder = tempfile::tempdir().unwrap();
-    let mut reader = keep_log(folder.path());
+    let mut reader = keep_log(folder.path(), "warn,omoi_server=debug");
     let mirror = test.deployment.data.mirror_path(test.spec.project_id);
     std::fs::remove_dir_all(&mirror).unwrap();
     File::create(&mirror).unwrap();
@@ -229,7 +205,7 @@ async fn why_a_probe_fails_is_in_the_log_under_the_id_of_its_answer() {
     let probes = probes_of(&test);
     test.deployment.store.store().close().await;
     let folder = tempfile::tempdir().unwrap();
-    let mut reader = keep_log(folder.path());
+    let mut reader = keep_log(folder.path(), "warn,omoi_server=debug");
     for (path, token) in [("/ready", None), ("/metrics", Some(TOKEN))] {
         let asked = (Method::GET, path, token);
         let (id, _, lines) = ask_logged(&probes, &mut reader, asked).await;
@@ -275,7 +251,7 @@ async fn a_model_call_that_fails_inside_is_found_by_the_id_of_its_answer() {
     let live = test.run_task(task.id).await;
     test.leaves_open_attempts();
     let folder = tempfile::tempdir().unwrap();
-    let mut reader = keep_log(folder.path());
+    let mut reader = keep_log(folder.path(), "warn,omoi_server=debug");
     for (meter, expected) in [
         (
             BrokenMeter::WithoutDatabase,
@@ -307,7 +283,7 @@ async fn a_caller_that_hangs_up_leaves_a_line() {
     let live = test.run_task(task.id).await;
     test.leaves_open_attempts();
     let folder = tempfile::tempdir().unwrap();
-    let mut reader = keep_log(folder.path());
+    let mut reader = keep_log(folder.path(), "warn,omoi_server=debug");
     let worker = omoi_server::worker::router(WorkerSurface {
         parts: test.build_part(),
         gateway: Err("set SOME_KEY".to_owned()),
@@ -321,9 +297,9 @@ async fn a_caller_that_hangs_up_leaves_a_line() {
             answer = &mut answer => panic!("there are no messages: {answer:?}"),
             () = test.clock.wait_for_sleepers(1) => {}
         }
-        assert_eq!(lines_of(&mut reader), Vec::<Value>::new());
+        assert_eq!(new_lines(&mut reader), Vec::<Value>::new());
     }
-    let lines = lines_of(&mut reader);
+    let lines = new_lines(&mut reader);
     let [line] = lines.as_slice() else {
         panic!("a request is one line: {lines:?}");
     };
@@ -344,11 +320,11 @@ async fn a_handler_that_panics_leaves_a_line() {
     .await;
     let control = router_of(&test);
     let folder = tempfile::tempdir().unwrap();
-    let mut reader = keep_log(folder.path());
+    let mut reader = keep_log(folder.path(), "warn,omoi_server=debug");
     let asked = (Method::GET, "/api/v1/specs/SPEC-1/export", Some(TOKEN));
     let answer = control.oneshot(request_of(asked, Body::empty()));
     assert!(AssertUnwindSafe(answer).catch_unwind().await.is_err());
-    let lines = lines_of(&mut reader);
+    let lines = new_lines(&mut reader);
     let [line] = lines.as_slice() else {
         panic!("a request is one line: {lines:?}");
     };
