@@ -199,16 +199,8 @@ pub async fn of_spec(
             criteria,
         });
     }
-    let outside_plan = match &material.head {
-        Some(head) => {
-            let base = ObjectId::parse(&material.spec.base_sha)?;
-            let range = BranchRange { base: &base, head };
-            outside_plan(&material.mirror, range, &material.tasks).await?
-        }
-        None => Vec::new(),
-    };
     Ok(SpecTrace {
-        outside_plan,
+        outside_plan: material.files_outside_plan().await?,
         failed_calls,
         spec_ref: HumanRef::spec(material.spec.number).to_string(),
         title: material.spec.title.clone(),
@@ -221,6 +213,16 @@ pub async fn of_spec(
 }
 
 impl TraceMaterial {
+    /// Files of the branch that no task of the plan names; none before there is a branch.
+    async fn files_outside_plan(&self) -> Result<Vec<String>, TraceError> {
+        let Some(head) = &self.head else {
+            return Ok(Vec::new());
+        };
+        let base = ObjectId::parse(&self.spec.base_sha)?;
+        let range = BranchRange { base: &base, head };
+        Ok(outside_plan(&self.mirror, range, &self.tasks).await?)
+    }
+
     async fn criterion(&self, criterion: &Criterion) -> Result<TraceCriterion, TraceError> {
         let proving: Vec<&Check> = self
             .checks
