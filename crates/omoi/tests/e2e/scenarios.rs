@@ -77,7 +77,7 @@ fn has_the_promised_keys(summary: &Value) {
     };
     assert_eq!(
         keys(summary),
-        "blocked_by branch conflicts cost_by_purpose cost_nanousd criteria discoveries head max_parallel model model_ms notes outcome outside_plan phases \
+        "blocked_by branch conflicts cost_by_purpose cost_nanousd criteria discoveries head max_parallel model model_kind model_ms notes outcome outside_plan phases \
          reason receipts repo spec_id spec_name spec_ref suite tasks tickets tokens type wall_ms"
     );
     for (object, promised) in [
