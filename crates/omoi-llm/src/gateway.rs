@@ -117,7 +117,7 @@ impl ModelGateway {
                 return;
             }
             let n_open = tasks.len();
-            tracing::info!(n_open, "Waiting until {n_open} model calls are recorded");
+            tracing::info!(n_open, "Waiting until model calls under way are recorded");
             while tasks.join_next().await.is_some() {}
         }
     }

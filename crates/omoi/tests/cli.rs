@@ -324,6 +324,10 @@ fn an_empty_data_folder_has_nothing_to_show() {
             ("no_such_spec", &["spec", "show", "SPEC-9"]),
             ("not_a_spec", &["trace", "nine"]),
             ("no_such_task", &["logs", "TSK-009"]),
+            (
+                "no_matching_log_line",
+                &["logs", "--system", "--request", "nothing"],
+            ),
             ("nobody_to_steer", &["steer", "TSK-009", "hello"]),
             ("db_status", &["db", "status"]),
             ("db_status_json", &["db", "status", "--json"]),

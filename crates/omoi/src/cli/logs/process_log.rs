@@ -1,5 +1,6 @@
 //! `omoi logs --system`: the process log of a data folder, as other terminals see it.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use omoi_runtime::telemetry::{LogFiles, LogReader};
 
 use super::super::command_context::{CommandContext, ConfigOverrides};
 use super::super::error_report::UsageError;
+use super::super::terminal::print_done;
 use super::{BETWEEN, LogsArgs};
 use crate::ErrorHint;
 use crate::view::process_line::{self, ProcessLine};
@@ -84,12 +86,19 @@ pub(super) async fn print_process_log(
     let is_narrow = filter.since.is_some() || filter.request.is_some();
     let usual = (!is_narrow).then_some(LINES_USUAL);
     let mut newest = NewestLines::up_to(arguments.lines.or(usual));
-    let mut print = |line: ProcessLine| print_line(context, &line);
+    let is_empty = Cell::new(true);
+    let mut print = |line: ProcessLine| {
+        is_empty.set(false);
+        print_line(context, &line)
+    };
     read_admitted(&mut reader, &filter, |line| {
         newest.take_line(line).map_or(Ok(()), &mut print)
     })?;
     newest.held.into_iter().try_for_each(&mut print)?;
     if !arguments.follow {
+        if is_empty.get() {
+            print_done("No line of the log matches");
+        }
         return Ok(ExitCode::SUCCESS);
     }
     loop {
