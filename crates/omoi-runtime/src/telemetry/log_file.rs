@@ -181,8 +181,8 @@ impl LogReader {
         self.files.file_path(0).exists()
     }
 
-    /// Hands every line, but for empty ones, that was added since the last call to `each`, oldest first, also those of files
-    /// that were renamed in between.
+    /// Hands every line that was added since the last call to `each`, oldest first, also those of files that
+    /// were renamed in between. Empty lines are left out.
     ///
     /// # Errors
     /// When a file cannot be read.
