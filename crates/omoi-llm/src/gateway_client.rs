@@ -10,12 +10,13 @@ use omoi_domain::secret_mask::SecretMask;
 
 use crate::pace::CallPace;
 use crate::pricing::ModelPrice;
-use crate::route::{AnswerMode, ModelProvider, ModelRoute, ProviderKey};
+use crate::route::{AnswerMode, ModelRoute, ProviderKey};
 use crate::upstream::{
     AnswerLimits, EventStream, ModelConnections, UpstreamCall, UpstreamError, collect_answer,
 };
 use crate::wire::answer::ModelAnswer;
 use crate::wire::anthropic::{MessagesRequest, StreamEvent};
+use crate::wire::dialect::Dialect;
 use crate::wire::headers;
 
 /// Where the gateway is.
@@ -62,7 +63,7 @@ impl GatewayClient {
             ),
         };
         let route = ModelRoute {
-            provider: ModelProvider::Anthropic,
+            dialect: Dialect::Messages,
             base_url,
             model: String::new(),
             key: ProviderKey::Bearer(token),

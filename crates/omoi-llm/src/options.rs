@@ -9,7 +9,8 @@ use omoi_domain::config::{Config, ConfigKey, ConfigLayer, KeySpec, ListItems, Va
 use omoi_domain::money::PriceRow;
 use omoi_domain::{choice, config_keys};
 
-use crate::route::{LlmSettings, ModelProvider, ModelRoute, ModelServer, ProviderKey};
+use crate::route::{LlmSettings, ModelRoute, ModelServer, ProviderKey};
+use crate::wire::dialect::Dialect;
 
 config_keys! {
     /// Keys of the model to ask, whoever answers.
@@ -145,12 +146,14 @@ impl LlmOptions {
 
 /// The key that says with what credential `route` is asked; none where it wants none.
 pub fn credential_key(route: &ModelRoute, servers: &LlmSettings) -> Option<&'static KeySpec> {
-    match (route.provider, &route.key) {
+    match (route.dialect, &route.key) {
         (_, ProviderKey::None) => None,
-        (ModelProvider::Anthropic, ProviderKey::Bearer(_)) => Some(&ANTHROPIC_AUTH_TOKEN.spec),
-        (ModelProvider::Anthropic, ProviderKey::Header(_)) => Some(&ANTHROPIC_API_KEY.spec),
-        (ModelProvider::Openai, _) if servers.own.base_url.is_some() => Some(&LLM_API_KEY.spec),
-        (ModelProvider::Openai, _) => Some(&OPENAI_API_KEY.spec),
+        (Dialect::Messages, ProviderKey::Bearer(_)) => Some(&ANTHROPIC_AUTH_TOKEN.spec),
+        (Dialect::Messages, ProviderKey::Header(_)) => Some(&ANTHROPIC_API_KEY.spec),
+        (Dialect::ChatCompletions | Dialect::Responses, _) if servers.own.base_url.is_some() => {
+            Some(&LLM_API_KEY.spec)
+        }
+        (Dialect::ChatCompletions | Dialect::Responses, _) => Some(&OPENAI_API_KEY.spec),
     }
 }
 

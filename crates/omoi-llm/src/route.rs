@@ -11,6 +11,7 @@ use omoi_domain::time::Timestamp;
 
 use crate::catalogue::{ModelCatalogue, ModelFeature, provider_at};
 use crate::pricing::ModelPrice;
+use crate::wire::dialect::Dialect;
 
 /// Base URL of Anthropic's own API.
 pub const ANTHROPIC_BASE_URL: &str = "https://api.anthropic.com";
@@ -38,16 +39,6 @@ pub(crate) mod variables {
     pub(crate) const LLM_API_KEY: &str = "LLM_API_KEY";
     /// The model to ask, whoever answers.
     pub(crate) const LLM_MODEL: &str = "LLM_MODEL";
-}
-
-/// Which wire format an upstream speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ModelProvider {
-    /// Anthropic Messages, `POST /v1/messages`.
-    Anthropic,
-    /// OpenAI chat completions, `POST /chat/completions`.
-    Openai,
 }
 
 /// How a typed answer is asked for.
@@ -93,7 +84,7 @@ impl ProviderKey {
 #[derive(Clone, Debug)]
 pub struct ModelRoute {
     /// The wire format there.
-    pub provider: ModelProvider,
+    pub dialect: Dialect,
     /// Its address, without the last path segments (`/v1/messages`, `/chat/completions`).
     pub base_url: String,
     /// The model asked for.
@@ -231,17 +222,19 @@ impl RouteTable {
     }
 
     /// Every route to the simulated model at `base_url`, which speaks either format.
-    pub fn all_simulated(provider: ModelProvider, base_url: &str) -> Self {
+    pub fn all_simulated(dialect: Dialect, base_url: &str) -> Self {
         let route = ModelRoute {
-            provider,
+            dialect,
             base_url: trim_url(base_url),
             model: "simulated".to_owned(),
             // Any key will do there, but that one is sent is checked.
-            key: match provider {
-                ModelProvider::Anthropic => ProviderKey::Header("simulated".into()),
-                ModelProvider::Openai => ProviderKey::Bearer("simulated".into()),
+            key: match dialect {
+                Dialect::Messages => ProviderKey::Header("simulated".into()),
+                Dialect::ChatCompletions | Dialect::Responses => {
+                    ProviderKey::Bearer("simulated".into())
+                }
             },
-            answer_mode: default_mode(provider),
+            answer_mode: default_mode(dialect),
             max_tokens: u32::MAX,
             price: ModelPrice::FREE,
             window_tokens: None,
@@ -274,7 +267,7 @@ impl RouteTable {
             let note = format!(
                 "the price of `{}` is not known: it is charged like {}'s dearest model; `llm.prices` sets its own",
                 route.model,
-                provider_at(&route.base_url).unwrap_or(vendor_name(route.provider)),
+                provider_at(&route.base_url).unwrap_or(vendor_name(route.dialect)),
             );
             if route.price.is_assumed && !notes.contains(&note) {
                 notes.push(note);
@@ -300,7 +293,7 @@ impl RouteTable {
 
 /// The server that answers, with everything its routes have in common.
 struct UpstreamServer {
-    provider: ModelProvider,
+    dialect: Dialect,
     base_url: String,
     key: ProviderKey,
     /// The model of every route.
@@ -323,16 +316,21 @@ impl UpstreamServer {
             model,
             judge_model,
         } = settings;
-        let (provider, server, vendor, [at, named_by]) = if own.base_url.is_some() {
+        let (dialect, server, vendor, [at, named_by]) = if own.base_url.is_some() {
             let names = [variables::LLM_BASE_URL, variables::LLM_MODEL];
-            (ModelProvider::Openai, own, None, names)
+            (Dialect::ChatCompletions, own, None, names)
         } else if !anthropic.key.is_none() {
             let names = [variables::ANTHROPIC_BASE_URL, variables::ANTHROPIC_MODEL];
             let vendor = Some(ANTHROPIC_BASE_URL);
-            (ModelProvider::Anthropic, anthropic, vendor, names)
+            (Dialect::Messages, anthropic, vendor, names)
         } else if !openai.key.is_none() || openai.base_url.is_some() {
             let names = [variables::OPENAI_BASE_URL, variables::OPENAI_MODEL];
-            (ModelProvider::Openai, openai, Some(OPENAI_BASE_URL), names)
+            (
+                Dialect::ChatCompletions,
+                openai,
+                Some(OPENAI_BASE_URL),
+                names,
+            )
         } else if own.key.is_none() {
             return Err(RouteError::NoProvider);
         } else {
@@ -341,7 +339,7 @@ impl UpstreamServer {
         let written = server.base_url.as_deref().or(vendor).unwrap_or_default();
         let base_url = parse_address(written, at)?;
         Ok(Self {
-            provider,
+            dialect,
             is_vendor: vendor == Some(base_url.as_str()),
             base_url,
             key: server.key.clone(),
@@ -360,13 +358,13 @@ impl UpstreamServer {
     ) -> Result<ModelRoute, RouteError> {
         let assumed = || {
             let small = name == RouteName::Title;
-            let family = match (self.provider, small) {
-                (ModelProvider::Anthropic, false) => "sonnet",
-                (ModelProvider::Anthropic, true) => "haiku",
-                (ModelProvider::Openai, false) => "gpt-sol",
-                (ModelProvider::Openai, true) => "gpt-luna",
+            let family = match (self.dialect, small) {
+                (Dialect::Messages, false) => "sonnet",
+                (Dialect::Messages, true) => "haiku",
+                (Dialect::ChatCompletions | Dialect::Responses, false) => "gpt-sol",
+                (Dialect::ChatCompletions | Dialect::Responses, true) => "gpt-luna",
             };
-            let newest = catalogue.newest_model(vendor_name(self.provider), family, now);
+            let newest = catalogue.newest_model(vendor_name(self.dialect), family, now);
             newest
                 .filter(|_| self.is_vendor)
                 .map(|entry| entry.id.clone())
@@ -386,10 +384,10 @@ impl UpstreamServer {
         let can = |feature| known.is_none_or(|entry| entry.features.contains(&feature));
         let answered_max = known.and_then(|entry| u32::try_from(entry.window.output?).ok());
         Ok(ModelRoute {
-            provider: self.provider,
+            dialect: self.dialect,
             base_url: self.base_url.clone(),
-            price: catalogue.price_of(provider, vendor_name(self.provider), &model),
-            answer_mode: match default_mode(self.provider) {
+            price: catalogue.price_of(provider, vendor_name(self.dialect), &model),
+            answer_mode: match default_mode(self.dialect) {
                 AnswerMode::ToolCall if can(ModelFeature::ForcedTool) => AnswerMode::ToolCall,
                 _ if can(ModelFeature::StructuredOutput) => AnswerMode::JsonSchema,
                 _ => AnswerMode::Fenced,
@@ -405,17 +403,17 @@ impl UpstreamServer {
 }
 
 /// The name in `models.json` of the vendor whose format it is.
-const fn vendor_name(provider: ModelProvider) -> &'static str {
-    match provider {
-        ModelProvider::Anthropic => "anthropic",
-        ModelProvider::Openai => "openai",
+const fn vendor_name(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Messages => "anthropic",
+        Dialect::ChatCompletions | Dialect::Responses => "openai",
     }
 }
 
-const fn default_mode(provider: ModelProvider) -> AnswerMode {
-    match provider {
-        ModelProvider::Anthropic => AnswerMode::ToolCall,
-        ModelProvider::Openai => AnswerMode::JsonSchema,
+const fn default_mode(dialect: Dialect) -> AnswerMode {
+    match dialect {
+        Dialect::Messages => AnswerMode::ToolCall,
+        Dialect::ChatCompletions | Dialect::Responses => AnswerMode::JsonSchema,
     }
 }
 

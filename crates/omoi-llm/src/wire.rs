@@ -106,6 +106,7 @@ macro_rules! open_words {
 pub mod answer;
 pub mod anthropic;
 pub mod convert;
+pub mod dialect;
 pub mod headers;
 pub mod openai;
 pub mod sse;

@@ -21,9 +21,10 @@ use crate::llm_client::{AskError, QuestionTally, RoutedRequest};
 use crate::meter::{CallOutcome, ModelCaller};
 use crate::metered_call::{FailureWriter, MeteredCall, RouteRequest};
 use crate::retry::CallAllowance;
-use crate::route::{ModelProvider, ModelRoute};
+use crate::route::ModelRoute;
 use crate::upstream::{EventStream, UpstreamError};
 use crate::wire::anthropic::{BareEvent, MessagesErrorBody, MessagesRequest, StreamEvent};
+use crate::wire::dialect::Dialect;
 use crate::wire::{headers, sse};
 
 /// Passed on to Anthropic: the version of the API that the request was written for.
@@ -372,7 +373,7 @@ pub(crate) fn outgoing_headers(
     incoming: &HeaderMap,
 ) -> HeaderMap {
     let mut out = HeaderMap::new();
-    if target.provider == ModelProvider::Anthropic {
+    if target.dialect == Dialect::Messages {
         for name in [API_VERSION, BETA] {
             for value in incoming.get_all(&name) {
                 out.append(&name, value.clone());

@@ -16,9 +16,10 @@ use super::reader::{self, AnswerFormat};
 use super::{AnswerLimits, CONNECT_MAX, EventStream, UpstreamError};
 use crate::pace::CallPace;
 use crate::retry::retry_after;
-use crate::route::{ModelProvider, ModelRoute, OPENAI_BASE_URL, ProviderKey};
+use crate::route::{ModelRoute, OPENAI_BASE_URL, ProviderKey};
 use crate::wire::anthropic::{MessagesErrorBody, MessagesRequest, VERSION, error_of_status};
-use crate::wire::convert::{MaxTokensField, to_chat};
+use crate::wire::convert::{ConvertError, MaxTokensField, to_chat};
+use crate::wire::dialect::Dialect;
 use crate::wire::openai::ChatErrorBody;
 
 /// Most bytes of an error answer that are read.
@@ -92,7 +93,7 @@ impl ModelConnections {
         if !response.status().is_success() {
             return Err(read_refusal(response, patience, &self.mask).await);
         }
-        let source = match answer_format(call.route.provider, response.headers()) {
+        let source = match answer_format(call.route.dialect, response.headers()) {
             Ok(source) => source,
             Err(content_type) => {
                 tracing::debug!(content_type, "The answer of the model is no stream");
@@ -126,12 +127,12 @@ impl ModelConnections {
         if !route.takes_sampling {
             (request.temperature, request.top_p, request.top_k) = (None, None, None);
         }
-        let builder = match route.provider {
-            ModelProvider::Anthropic => self
+        let builder = match route.dialect {
+            Dialect::Messages => self
                 .post_request(&format!("{}/v1/messages", route.base_url))?
                 .header("anthropic-version", VERSION)
                 .json(&request),
-            ModelProvider::Openai => {
+            Dialect::ChatCompletions => {
                 let field = match route.base_url.as_str() {
                     OPENAI_BASE_URL => MaxTokensField::MaxCompletionTokens,
                     _ => MaxTokensField::MaxTokens,
@@ -139,6 +140,10 @@ impl ModelConnections {
                 let request = to_chat(&request, field).map_err(UpstreamError::Convert)?;
                 self.post_request(&format!("{}/chat/completions", route.base_url))?
                     .json(&request)
+            }
+            to @ Dialect::Responses => {
+                let from = Dialect::Messages;
+                return Err(UpstreamError::Convert(ConvertError::Dialects { from, to }));
             }
         };
         let builder = builder.header(ACCEPT, "text/event-stream");
@@ -180,17 +185,15 @@ fn plain_client() -> ClientBuilder {
 
 /// What the body will be, or its type where it is no answer. Some OpenAI-compatible servers never
 /// stream.
-fn answer_format(provider: ModelProvider, headers: &HeaderMap) -> Result<AnswerFormat, String> {
+fn answer_format(dialect: Dialect, headers: &HeaderMap) -> Result<AnswerFormat, String> {
     let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let kind = kind.unwrap_or_default().to_ascii_lowercase();
-    match provider {
-        ModelProvider::Anthropic if kind.starts_with("text/event-stream") => {
-            Ok(AnswerFormat::Anthropic)
-        }
-        ModelProvider::Openai if kind.starts_with("text/event-stream") => {
+    match dialect {
+        Dialect::Messages if kind.starts_with("text/event-stream") => Ok(AnswerFormat::Anthropic),
+        Dialect::ChatCompletions if kind.starts_with("text/event-stream") => {
             Ok(AnswerFormat::Openai(Box::default()))
         }
-        ModelProvider::Openai if kind.starts_with("application/json") => {
+        Dialect::ChatCompletions if kind.starts_with("application/json") => {
             Ok(AnswerFormat::WholeOpenai(Vec::new()))
         }
         _ => Err(kind),

@@ -8,6 +8,8 @@ mod stream;
 
 use thiserror::Error;
 
+use super::dialect::Dialect;
+
 pub use self::request::{MaxTokensField, to_chat};
 pub use self::stream::{ChunkConverter, events_of_chat};
 
@@ -25,5 +27,13 @@ pub enum ConvertError {
     VendorTool {
         /// Name of the vendor's own tool.
         name: String,
+    },
+    /// Nothing converts between the two formats.
+    #[error("a request in {from} cannot be put to a model that speaks {to}")]
+    Dialects {
+        /// What the request is written in.
+        from: Dialect,
+        /// What the model reads.
+        to: Dialect,
     },
 }

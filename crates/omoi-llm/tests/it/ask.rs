@@ -9,10 +9,10 @@ use serde_json::json;
 use omoi_domain::model_route::RouteName;
 use omoi_llm::llm_client::{AskError, LlmClient, QuestionTally, RoutedRequest};
 use omoi_llm::retry::{CALLS_MAX, CallAllowance};
-use omoi_llm::route::ModelProvider;
 use omoi_llm::upstream::{EventStream, UpstreamError};
 use omoi_llm::wire::answer::ModelAnswer;
 use omoi_llm::wire::anthropic::{MessagesRequest, StreamEvent};
+use omoi_llm::wire::dialect::Dialect;
 
 use crate::stub::{self, End, Says, Stub};
 use crate::support::{START, VirtualPace, llm, llm_of, request, route};
@@ -466,12 +466,12 @@ async fn a_question_with_time_waits_for_the_circuit() {
 #[tokio::test]
 async fn requests_go_out_as_each_vendor_wants_them() {
     let stub = Stub::start(vec![stub::good()], stub::chat(&["Hel", "lo"], "stop")).await;
-    for (provider, path) in [
-        (ModelProvider::Anthropic, "/v1/messages"),
-        (ModelProvider::Openai, "/chat/completions"),
+    for (dialect, path) in [
+        (Dialect::Messages, "/v1/messages"),
+        (Dialect::ChatCompletions, "/chat/completions"),
     ] {
         let pace = VirtualPace::new();
-        let asked = complete(&llm_of(route(provider, &stub.url), &pace)).await;
+        let asked = complete(&llm_of(route(dialect, &stub.url), &pace)).await;
         assert!(asked.result.is_ok(), "{:?}", asked.result);
         let seen = stub.seen().pop().unwrap();
         assert_eq!(seen.path, path);
@@ -480,8 +480,8 @@ async fn requests_go_out_as_each_vendor_wants_them() {
                 .get(name)
                 .map(|v| v.to_str().unwrap().to_owned())
         };
-        match provider {
-            ModelProvider::Anthropic => {
+        match dialect {
+            Dialect::Messages => {
                 assert_eq!(header("x-api-key").as_deref(), Some("sk-hidden"));
                 assert_eq!(header("anthropic-version").as_deref(), Some("2023-06-01"));
                 assert_eq!(
@@ -490,7 +490,8 @@ async fn requests_go_out_as_each_vendor_wants_them() {
                     "messages": [{"role": "user", "content": "Say hello."}]})
                 );
             }
-            ModelProvider::Openai => {
+            Dialect::Responses => unreachable!("not in the table"),
+            Dialect::ChatCompletions => {
                 assert_eq!(header("authorization").as_deref(), Some("Bearer sk-hidden"));
                 assert_eq!(
                     seen.body,
@@ -525,7 +526,7 @@ async fn an_openai_server_may_leave_out_the_closing_line_or_not_stream_at_all() 
     )
     .await;
     let pace = VirtualPace::new();
-    let llm = llm_of(route(ModelProvider::Openai, &stub.url), &pace);
+    let llm = llm_of(route(Dialect::ChatCompletions, &stub.url), &pace);
     let first = complete(&llm).await.result.unwrap();
     assert_eq!(
         stub.calls(),

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::gateway::{GatewayReply, GatewayRequest, ModelGateway, ReplyBody};
 use omoi_llm::retry::RETRY_TIME;
-use omoi_llm::route::{ModelProvider, ModelRoute, ProviderKey};
+use omoi_llm::route::{ModelRoute, ProviderKey};
 use omoi_llm::wire::anthropic::{MessagesErrorBody, StreamEvent, status_of_error};
+use omoi_llm::wire::dialect::Dialect;
 use omoi_llm::wire::sse::SseDecoder;
 
 use crate::stub::{self, End, Says, Stub};
@@ -354,7 +355,7 @@ async fn a_key_that_the_provider_echoes_is_told_to_nobody() {
         for stream in [true, false] {
             let route = ModelRoute {
                 key: ProviderKey::Header(KEY.into()),
-                ..route(ModelProvider::Anthropic, &stub.url)
+                ..route(Dialect::Messages, &stub.url)
             };
             let (pace, meter) = (VirtualPace::new(), TestMeter::rich());
             let gateway = ModelGateway::new(llm_of(route, &pace), Arc::clone(&meter) as _);

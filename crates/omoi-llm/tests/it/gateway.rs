@@ -15,7 +15,8 @@ use omoi_domain::money::NanoUsd;
 use omoi_llm::gateway::{GatewayReply, GatewayRequest, ModelGateway, REQUEST_BYTES_MAX, ReplyBody};
 use omoi_llm::meter::CallOutcome;
 use omoi_llm::pricing::ModelPrice;
-use omoi_llm::route::{ModelProvider, ModelRoute};
+use omoi_llm::route::ModelRoute;
+use omoi_llm::wire::dialect::Dialect;
 use omoi_llm::wire::headers;
 use omoi_llm::wire::sse::SseDecoder;
 
@@ -38,10 +39,7 @@ fn house_of(route: ModelRoute, meter: Arc<TestMeter>) -> House {
 }
 
 fn house(stub: &Stub) -> House {
-    house_of(
-        route(ModelProvider::Anthropic, &stub.url),
-        TestMeter::rich(),
-    )
+    house_of(route(Dialect::Messages, &stub.url), TestMeter::rich())
 }
 
 impl House {
@@ -124,7 +122,10 @@ async fn a_streamed_answer_passes_through_and_is_paid_before_it_ends() {
 #[tokio::test]
 async fn an_openai_upstream_looks_the_same_to_the_agent() {
     let stub = Stub::always(stub::chat(&["Hel", "lo"], "stop")).await;
-    let house = house_of(route(ModelProvider::Openai, &stub.url), TestMeter::rich());
+    let house = house_of(
+        route(Dialect::ChatCompletions, &stub.url),
+        TestMeter::rich(),
+    );
     let reply = house.post(question(true)).await;
     insta::assert_snapshot!("streamed_answer_from_openai", text(reply.body).await);
     let seen = stub.seen();
@@ -169,7 +170,7 @@ async fn only_a_simulated_model_learns_who_asks() {
         ModelRoute {
             simulated: true,
             price: ModelPrice::FREE,
-            ..route(ModelProvider::Anthropic, &stub.url)
+            ..route(Dialect::Messages, &stub.url)
         },
         TestMeter::with_cap(NanoUsd::ZERO),
     );
@@ -222,12 +223,12 @@ async fn instructions_in_the_midst_reach_every_model_ahead_of_the_conversation()
     body["system"] = json!("first");
     let messages = body["messages"].as_array_mut().unwrap();
     messages.insert(2, json!({"role": "system", "content": "second"}));
-    for (provider, says) in [
-        (ModelProvider::Anthropic, stub::good()),
-        (ModelProvider::Openai, stub::chat(&["Hello"], "stop")),
+    for (dialect, says) in [
+        (Dialect::Messages, stub::good()),
+        (Dialect::ChatCompletions, stub::chat(&["Hello"], "stop")),
     ] {
         let stub = Stub::always(says).await;
-        let house = house_of(route(provider, &stub.url), TestMeter::rich());
+        let house = house_of(route(dialect, &stub.url), TestMeter::rich());
         let reply = house.post(body.clone()).await;
         assert_eq!(reply.status, StatusCode::OK);
         text(reply.body).await;
@@ -237,13 +238,14 @@ async fn instructions_in_the_midst_reach_every_model_ahead_of_the_conversation()
             .iter()
             .map(|m| m["role"].as_str().unwrap())
             .collect();
-        match provider {
-            ModelProvider::Anthropic => {
+        match dialect {
+            Dialect::Messages => {
                 assert_eq!(sent["system"][0]["text"], "first");
                 assert_eq!(sent["system"][1]["text"], "second");
                 assert_eq!(roles, ["user", "assistant", "user"]);
             }
-            ModelProvider::Openai => {
+            Dialect::Responses => unreachable!("not in the table"),
+            Dialect::ChatCompletions => {
                 let system = messages[0]["content"].to_string();
                 assert!(
                     system.contains("first") && system.contains("second"),
@@ -259,7 +261,7 @@ async fn instructions_in_the_midst_reach_every_model_ahead_of_the_conversation()
 async fn a_spent_budget_is_a_402_before_any_upstream_call() {
     let stub = Stub::always(stub::good()).await;
     let house = house_of(
-        route(ModelProvider::Anthropic, &stub.url),
+        route(Dialect::Messages, &stub.url),
         TestMeter::with_cap(NanoUsd::from_nanos(10)),
     );
     for stream in [true, false] {
@@ -281,7 +283,7 @@ async fn four_dollar_answers_stop_within_a_ten_dollar_cap() {
     ]))
     .await;
     let house = house_of(
-        route(ModelProvider::Anthropic, &stub.url),
+        route(Dialect::Messages, &stub.url),
         TestMeter::with_cap(NanoUsd::from_dollars(10)),
     );
     let mut body = question(false);
@@ -371,7 +373,7 @@ async fn an_answer_is_as_long_as_the_route_allows() {
         let house = house_of(
             ModelRoute {
                 max_tokens: 800,
-                ..route(ModelProvider::Anthropic, &stub.url)
+                ..route(Dialect::Messages, &stub.url)
             },
             TestMeter::rich(),
         );

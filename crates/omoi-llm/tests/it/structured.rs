@@ -11,8 +11,9 @@ use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_llm::llm_client::{AskError, LlmClient};
 use omoi_llm::meter::{CallMeter, ModelCaller};
-use omoi_llm::route::{AnswerMode, ModelProvider, ModelRoute};
+use omoi_llm::route::{AnswerMode, ModelRoute};
 use omoi_llm::structured::{MeteredCaller, StructuredError, TypedQuestion, ask_structured};
+use omoi_llm::wire::dialect::Dialect;
 
 use crate::stub::{self, Says, Stub};
 use crate::support::{Logged, TestMeter, VirtualPace, caller, llm, llm_of, route};
@@ -149,7 +150,7 @@ async fn schema_mode_and_fenced_mode() {
         .await;
         let route = ModelRoute {
             answer_mode: mode,
-            ..route(ModelProvider::Openai, &stub.url)
+            ..route(Dialect::ChatCompletions, &stub.url)
         };
         let verdict = ask(&llm_of(route, &VirtualPace::new()), &TestMeter::rich())
             .await

@@ -23,8 +23,9 @@ use omoi_llm::meter::{
 };
 use omoi_llm::pace::CallPace;
 use omoi_llm::pricing::ModelPrice;
-use omoi_llm::route::{AnswerMode, ModelProvider, ModelRoute, ProviderKey, RouteTable};
+use omoi_llm::route::{AnswerMode, ModelRoute, ProviderKey, RouteTable};
 use omoi_llm::wire::anthropic::{ConversationMessage, MessagesRequest};
+use omoi_llm::wire::dialect::Dialect;
 
 /// Pauses pass at once and move the clock; guards wait until the clock has moved far enough.
 pub(crate) struct VirtualPace {
@@ -95,14 +96,16 @@ fn price() -> ModelPrice {
     list.price_of(Some("anthropic"), "anthropic", "claude-sonnet-4-5")
 }
 
-pub(crate) fn route(provider: ModelProvider, url: &str) -> ModelRoute {
+pub(crate) fn route(dialect: Dialect, url: &str) -> ModelRoute {
     ModelRoute {
-        provider,
+        dialect,
         base_url: url.to_owned(),
         model: "claude-sonnet-4-5".to_owned(),
-        key: match provider {
-            ModelProvider::Anthropic => ProviderKey::Header("sk-hidden".into()),
-            ModelProvider::Openai => ProviderKey::Bearer("sk-hidden".into()),
+        key: match dialect {
+            Dialect::Messages => ProviderKey::Header("sk-hidden".into()),
+            Dialect::ChatCompletions | Dialect::Responses => {
+                ProviderKey::Bearer("sk-hidden".into())
+            }
         },
         answer_mode: AnswerMode::ToolCall,
         max_tokens: u32::MAX,
@@ -119,7 +122,7 @@ pub(crate) fn llm_of(route: ModelRoute, pace: &Arc<VirtualPace>) -> LlmClient {
 }
 
 pub(crate) fn llm(url: &str, pace: &Arc<VirtualPace>) -> LlmClient {
-    llm_of(route(ModelProvider::Anthropic, url), pace)
+    llm_of(route(Dialect::Messages, url), pace)
 }
 
 pub(crate) fn request() -> MessagesRequest {

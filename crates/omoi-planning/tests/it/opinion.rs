@@ -18,9 +18,10 @@ use omoi_domain::spec::PhaseState;
 use omoi_domain::time::Timestamp;
 use omoi_llm::llm_client::LlmClient;
 use omoi_llm::pace::CallPace;
-use omoi_llm::route::{ModelProvider, ModelRoute, RouteTable};
+use omoi_llm::route::{ModelRoute, RouteTable};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::{self, SimulatedModel};
+use omoi_llm::wire::dialect::Dialect;
 use omoi_runtime::lifecycle::SpawnKind;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::opinions::{self, StoredOpinion};
@@ -46,7 +47,7 @@ impl CallPace for Standing {
 
 /// Routes on which second opinions come from `model`.
 fn judged_by(base: &str, model: &str) -> RouteTable {
-    let routes = RouteTable::all_simulated(ModelProvider::Anthropic, base);
+    let routes = RouteTable::all_simulated(Dialect::Messages, base);
     let agent = routes.route_named(RouteName::Agent).clone();
     let judge = ModelRoute {
         model: model.to_owned(),

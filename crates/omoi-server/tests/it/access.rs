@@ -19,7 +19,8 @@ use omoi_llm::failed_try::FailedTry;
 use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
 use omoi_llm::meter::{CallMeter, CostProjection, ModelCaller, ReserveError, ReservedCall};
-use omoi_llm::route::{ModelProvider, RouteTable};
+use omoi_llm::route::RouteTable;
+use omoi_llm::wire::dialect::Dialect;
 use omoi_protocol::error::{ErrorBody, REQUEST_ID};
 use omoi_runtime::telemetry::LogReader;
 use omoi_server::probes::ProbeSurface;
@@ -259,7 +260,7 @@ async fn a_model_call_that_fails_inside_is_found_by_the_id_of_its_answer() {
         ),
         (BrokenMeter::Panicking, ("ERROR", "a budget below nothing")),
     ] {
-        let routes = RouteTable::all_simulated(ModelProvider::Anthropic, "http://127.0.0.1:9");
+        let routes = RouteTable::all_simulated(Dialect::Messages, "http://127.0.0.1:9");
         let llm = LlmClient::new(routes, Arc::new(StandingPace)).unwrap();
         let worker = omoi_server::worker::router(WorkerSurface {
             parts: test.build_part(),

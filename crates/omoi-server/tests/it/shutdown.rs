@@ -19,7 +19,8 @@ use omoi_llm::meter::{
     CallMeter, CallUsage, CostProjection, ModelCaller, RecordError, ReserveError, ReservedCall,
 };
 use omoi_llm::pace::CallPace;
-use omoi_llm::route::{ModelProvider, RouteTable};
+use omoi_llm::route::RouteTable;
+use omoi_llm::wire::dialect::Dialect;
 use omoi_server::worker::{DRAIN_MAX, WorkerSurface, serve_workers};
 use omoi_store::costs::{self, PurposeSpend};
 use omoi_store::open_calls;
@@ -59,7 +60,7 @@ impl Bench {
         let token = test.run_task(task.id).await.token;
         let provider = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let base = format!("http://{}", provider.local_addr().unwrap());
-        let routes = RouteTable::all_simulated(ModelProvider::Anthropic, &base);
+        let routes = RouteTable::all_simulated(Dialect::Messages, &base);
         Self {
             test,
             token,

@@ -17,10 +17,11 @@ use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
 use omoi_llm::options::LlmOptions;
 use omoi_llm::pace::CallPace;
-use omoi_llm::route::{ModelProvider, RouteError, RouteTable};
+use omoi_llm::route::{RouteError, RouteTable};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::{self, SimulatedModel};
 use omoi_llm::upstream::UpstreamError;
+use omoi_llm::wire::dialect::Dialect;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_runtime::rng::Rng;
@@ -192,7 +193,7 @@ async fn start_simulation(
     handle.spawn("simulated model", SpawnKind::Critical, async move {
         Ok(simulated::serve_scenario(listener, &model, soft.cancelled_owned()).await?)
     });
-    Ok(RouteTable::all_simulated(ModelProvider::Anthropic, &base))
+    Ok(RouteTable::all_simulated(Dialect::Messages, &base))
 }
 
 #[cfg(test)]

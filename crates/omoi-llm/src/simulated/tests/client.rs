@@ -14,9 +14,10 @@ use crate::{
     llm_client::{LlmClient, QuestionTally, RoutedRequest},
     pace::CallPace,
     retry::CallAllowance,
-    route::{ModelProvider, RouteTable},
+    route::RouteTable,
     wire::{
         anthropic::{ConversationMessage, MessagesRequest, MessagesTool},
+        dialect::Dialect,
         headers as names,
     },
 };
@@ -59,9 +60,9 @@ async fn our_client_gets_through_faults_and_goes_on() {
 - when: {task: TSK-001, turn: 1}
   reply: [{text: Done.}]
 ";
-    for provider in [ModelProvider::Anthropic, ModelProvider::Openai] {
+    for dialect in [Dialect::Messages, Dialect::ChatCompletions] {
         let server = start(rules).await;
-        let llm = client(provider, &server.base);
+        let llm = client(dialect, &server.base);
         let mut request =
             MessagesRequest::new("agent", 500, vec![ConversationMessage::from_user("Go.")]);
         request.system = Some("You write.".into());
@@ -127,12 +128,12 @@ async fn our_client_gets_through_faults_and_goes_on() {
     }
 }
 
-fn client(provider: ModelProvider, base: &str) -> LlmClient {
-    let base = match provider {
-        ModelProvider::Anthropic => base.to_owned(),
-        ModelProvider::Openai => format!("{base}/v1"),
+fn client(dialect: Dialect, base: &str) -> LlmClient {
+    let base = match dialect {
+        Dialect::Messages => base.to_owned(),
+        Dialect::ChatCompletions | Dialect::Responses => format!("{base}/v1"),
     };
-    let routes = RouteTable::all_simulated(provider, &base);
+    let routes = RouteTable::all_simulated(dialect, &base);
     LlmClient::new(routes, Arc::new(Still)).unwrap()
 }
 

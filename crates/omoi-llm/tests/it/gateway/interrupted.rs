@@ -26,7 +26,7 @@ async fn a_cut_that_the_caller_has_seen_begin_becomes_an_error_event() {
 async fn asked_while_records_fail(refusals: u32, stream: bool) -> (House, GatewayReply) {
     let stub = Stub::always(stub::good()).await;
     let meter = TestMeter::failing(refusals);
-    let house = house_of(route(ModelProvider::Anthropic, &stub.url), meter);
+    let house = house_of(route(Dialect::Messages, &stub.url), meter);
     let reply = house.post(question(stream)).await;
     (house, reply)
 }
@@ -129,7 +129,7 @@ async fn a_caller_that_reads_nothing_counts_as_gone() {
     let stub = Stub::always(stub::says(&many)).await;
     let mut house = house(&stub);
     // The clock runs faster than loopback here, so only the caller's guard may fire.
-    let mut llm = llm_of(route(ModelProvider::Anthropic, &stub.url), &house.pace);
+    let mut llm = llm_of(route(Dialect::Messages, &stub.url), &house.pace);
     llm.limits.silence = Duration::from_hours(10);
     llm.limits.total = Duration::from_hours(10);
     house.gateway = ModelGateway::new(llm, Arc::clone(&house.meter) as _);
