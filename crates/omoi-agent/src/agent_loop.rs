@@ -1,14 +1,10 @@
-//! The agent loop: ask the model, run its tools, take a snapshot, commit the turn.
-
-use std::sync::Arc;
+//! The agent loop: take a turn of the runtime, snapshot, commit, answer; until it is done.
 
 use serde_json::{Value, json};
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AttemptStopReason, SubjectKind};
 use omoi_domain::retry::ErrorClass;
-use omoi_llm::gateway_client::GatewayClient;
-use omoi_llm::wire::answer::BrokenCall;
 use omoi_llm::wire::anthropic::{ContentBlock, StopReason};
 use omoi_protocol::worker::{
     AttemptContext, COMPLETION_SIGNAL, CommitTurn, InboxMessage, TurnRecord,
@@ -18,10 +14,10 @@ use omoi_runtime::telemetry::error_chain;
 use crate::attempt_work::{AttemptWork, SaveError};
 use crate::event_reporter::EventReporter;
 use crate::inbox::MessageInbox;
-use crate::model_call::{NoAnswer, WorkerPace, ask_model};
 use crate::platform_client::{CallError, PlatformClient};
-use crate::tools::{AgentTools, may_change_files, shorten_text};
-use crate::transcript::{AgentReply, BadTurn, NUDGES_MAX, Transcript, final_reply};
+use crate::runtime::{AgentRuntime, AgentTurn, RuntimeError, RuntimeEvent};
+use crate::tools::shorten_text;
+use crate::transcript::{AgentReply, BadTurn, NUDGES_MAX, TurnCount, final_reply};
 
 /// Characters of a message that an event or a report carries.
 pub(crate) const TEXT_CHARS_MAX: usize = 5_000;
@@ -56,35 +52,20 @@ enum TurnError {
     Call(#[from] CallError),
     #[error("the turn could not be saved")]
     Save(#[from] SaveError),
-    #[error("the request or the turn cannot be written")]
+    #[error("the turn cannot be written")]
     Json(#[from] serde_json::Error),
     #[error("the transcript is broken")]
     Transcript(#[from] BadTurn),
-    #[error("the model gave no answer")]
-    NoAnswer { class: ErrorClass, message: String },
-    #[error("the attempt was superseded")]
-    Superseded,
-}
-
-/// Results of the tool calls of one turn.
-struct ToolsRun {
-    /// Tool results, one per call in order.
-    results: Vec<ContentBlock>,
-    /// Whether the phase's output was accepted as complete.
-    accepted: bool,
-    /// Why the attempt ends now: the same refusal came too often.
-    gives_up: Option<String>,
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
 }
 
 /// The agent loop of one attempt, with everything that it uses.
 pub(crate) struct AgentLoop<'a> {
     pub(crate) context: &'a AttemptContext,
-    pub(crate) client: GatewayClient,
-    pub(crate) pace: Arc<WorkerPace>,
     pub(crate) platform: PlatformClient,
     pub(crate) reporter: EventReporter,
     pub(crate) inbox: MessageInbox,
-    pub(crate) tools: &'a AgentTools,
     pub(crate) work: Option<&'a mut AttemptWork>,
     /// Turns committed, those of a resumed attempt included.
     pub(crate) turns: &'a mut u32,
@@ -94,21 +75,24 @@ impl AgentLoop<'_> {
     /// Takes turns until the agent is done, a limit is reached or an error ends the attempt.
     ///
     /// May be dropped at any await: a turn that is not committed yet did not happen.
-    pub(crate) async fn run_turns(&mut self) -> LoopEnd {
-        let end = match self.take_turns().await {
+    pub(crate) async fn run_turns(&mut self, runtime: &mut impl AgentRuntime) -> LoopEnd {
+        let end = match self.take_turns(runtime).await {
             Ok(end) => end,
-            Err(TurnError::Superseded | TurnError::Call(CallError::Superseded)) => {
-                LoopEnd::Superseded
-            }
+            Err(
+                TurnError::Runtime(RuntimeError::Superseded)
+                | TurnError::Call(CallError::Superseded),
+            ) => LoopEnd::Superseded,
             // A task may go on when it is sent back; a phase has no more rounds than its attempts.
-            Err(TurnError::NoAnswer {
+            Err(TurnError::Runtime(RuntimeError::NoAnswer {
                 class: ErrorClass::QuotaExceeded,
                 message,
-            }) if self.context.subject.kind() == SubjectKind::Task => {
+            })) if self.context.subject.kind() == SubjectKind::Task => {
                 self.report_over_budget(&message).await;
                 LoopEnd::Limit(AttemptStopReason::MaxCostReached)
             }
-            Err(TurnError::NoAnswer { class, message }) => LoopEnd::Failed { class, message },
+            Err(TurnError::Runtime(RuntimeError::NoAnswer { class, message })) => {
+                LoopEnd::Failed { class, message }
+            }
             Err(error @ TurnError::Call(CallError::Unreachable(_))) => LoopEnd::Failed {
                 class: ErrorClass::Network,
                 message: error_chain(&error),
@@ -134,46 +118,43 @@ impl AgentLoop<'_> {
             .await;
     }
 
-    async fn take_turns(&mut self) -> Result<LoopEnd, TurnError> {
-        let mut transcript = Transcript::new(self.context)?;
-        *self.turns = transcript.next_turn;
+    async fn take_turns(&mut self, runtime: &mut impl AgentRuntime) -> Result<LoopEnd, TurnError> {
+        let mut count = TurnCount::of_context(self.context)?;
+        *self.turns = count.next_turn;
         if let Some(reply) = final_reply(self.context)? {
             return Ok(self.done_end(&reply));
         }
-        while transcript.next_turn < self.context.limits.turns_max {
-            if transcript.nudges > NUDGES_MAX {
+        runtime.start().await?;
+        while count.next_turn < self.context.limits.turns_max {
+            if count.nudges > NUDGES_MAX {
                 return Ok(LoopEnd::Limit(AttemptStopReason::NoCompletionSignal));
             }
-            if let Some(end) = self.take_turn(&mut transcript).await? {
-                return Ok(end);
+            match runtime.events().await? {
+                RuntimeEvent::Answered { reply, stop_reason } => {
+                    self.report_reply(count.next_turn, &reply, stop_reason.as_ref())
+                        .await;
+                }
+                RuntimeEvent::TurnEnded(turn) => {
+                    if let Some(end) = self.end_turn(runtime, turn, &mut count).await? {
+                        return Ok(end);
+                    }
+                }
             }
         }
         Ok(LoopEnd::Limit(AttemptStopReason::MaxTurnsReached))
     }
 
-    async fn take_turn(
+    /// Commits a turn; answers it unless it was the last.
+    async fn end_turn(
         &mut self,
-        transcript: &mut Transcript,
+        runtime: &mut impl AgentRuntime,
+        turn: AgentTurn,
+        count: &mut TurnCount,
     ) -> Result<Option<LoopEnd>, TurnError> {
-        let (request, digest) = transcript.next_request(self.context)?;
-        let answer = ask_model(&self.client, &self.pace, &request).await;
-        let answer = answer.map_err(|failure| match failure {
-            NoAnswer::Superseded => TurnError::Superseded,
-            NoAnswer::Final { class, message } => TurnError::NoAnswer { class, message },
-        })?;
-        let reply = AgentReply::new(answer.response.content);
-        self.report_reply(
-            transcript.next_turn,
-            &reply,
-            answer.response.stop_reason.as_ref(),
-        )
-        .await;
-        let ToolsRun {
-            mut results,
-            accepted,
-            gives_up,
-        } = self.run_tools(&reply, &answer.broken_calls).await;
-        let is_last = accepted || (self.is_finished(&reply) && self.inbox.is_empty());
+        let AgentTurn {
+            reply, mut results, ..
+        } = turn;
+        let is_last = turn.is_accepted || (self.is_finished(&reply) && self.inbox.is_empty());
         if results.is_empty() && !is_last {
             results.push(ContentBlock::text(self.nudge_text(&reply)));
         }
@@ -182,34 +163,32 @@ impl AgentLoop<'_> {
         } else {
             self.inject_messages(&mut results)
         };
-        let touched = reply
-            .tool_calls()
-            .iter()
-            .any(|call| may_change_files(&call.name));
-        let turn = TurnRecord {
-            n: transcript.next_turn,
-            request_digest: digest,
+        let record = TurnRecord {
+            n: count.next_turn,
+            request_digest: turn.request_digest,
             response: serde_json::to_value(&reply.0)?,
             tool_results: serde_json::to_value(&results)?,
         };
-        let messages = injected.iter().map(|message| message.id).collect();
         let body = CommitTurn {
-            turn,
+            turn: record,
             snapshot: None,
-            messages,
+            messages: injected.iter().map(|message| message.id).collect(),
         };
-        let results = self.commit_turn(body, results, touched).await?;
+        let results = self
+            .commit_turn(body, results, turn.may_have_changed)
+            .await?;
         self.show_messages(injected).await;
-        let end = match gives_up {
-            Some(message) if !is_last => Some(LoopEnd::Failed {
-                class: ErrorClass::AgentError,
-                message,
-            }),
-            _ => is_last.then(|| self.done_end(&reply)),
-        };
-        transcript.push_turn(reply, results);
-        *self.turns = transcript.next_turn;
-        Ok(end)
+        count.add_turn(&reply);
+        *self.turns = count.next_turn;
+        if is_last {
+            return Ok(Some(self.done_end(&reply)));
+        }
+        if let Some(message) = turn.gives_up {
+            let class = ErrorClass::AgentError;
+            return Ok(Some(LoopEnd::Failed { class, message }));
+        }
+        runtime.send(results).await?;
+        Ok(None)
     }
 
     /// A task ends by its signal, and only when nothing is left to run; a phase ends by its tool.
@@ -246,29 +225,6 @@ impl AgentLoop<'_> {
                 "No tool was called and the task was not declared done. Go on with the task; when it is \
                  done, answer with a short summary whose last line is exactly {COMPLETION_SIGNAL}."
             ),
-        }
-    }
-
-    /// Runs the calls in order.
-    async fn run_tools(&self, reply: &AgentReply, broken: &[BrokenCall]) -> ToolsRun {
-        let mut results = Vec::new();
-        let mut accepted = false;
-        let mut gives_up = None;
-        for call in reply.tool_calls() {
-            let broken = broken.iter().find(|b| b.id == call.id);
-            let outcome = self.tools.run_call(call, broken).await;
-            accepted |= outcome.ends_phase;
-            gives_up = gives_up.or(outcome.gives_up);
-            results.push(ContentBlock::tool_result(
-                &call.id,
-                outcome.text,
-                outcome.is_error,
-            ));
-        }
-        ToolsRun {
-            results,
-            accepted,
-            gives_up,
         }
     }
 

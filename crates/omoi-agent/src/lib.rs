@@ -3,7 +3,10 @@
 mod worker;
 
 mod agent_loop;
+mod runtime;
 mod transcript;
+
+mod native;
 
 mod attempt_work;
 mod model_call;

@@ -22,14 +22,37 @@ pub(crate) struct BadTurn {
     source: serde_json::Error,
 }
 
-/// The conversation so far: messages, turns and nudges.
-#[derive(Clone, Debug)]
+/// The conversation so far.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Transcript {
     messages: Vec<ConversationMessage>,
+}
+
+/// How far an attempt has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TurnCount {
     /// The number of the next turn.
     pub(crate) next_turn: u32,
     /// How many answers in a row came without a tool call.
     pub(crate) nudges: u32,
+}
+
+impl TurnCount {
+    /// The turns that `context` holds.
+    pub(crate) fn of_context(context: &AttemptContext) -> Result<Self, BadTurn> {
+        let mut count = Self::default();
+        for turn in &context.resume {
+            count.add_turn(&read_turn(turn)?.0);
+        }
+        Ok(count)
+    }
+
+    /// Counts a turn that is committed.
+    pub(crate) fn add_turn(&mut self, reply: &AgentReply) {
+        let called = !reply.tool_calls().is_empty();
+        self.nudges = if called { 0 } else { self.nudges + 1 };
+        self.next_turn += 1;
+    }
 }
 
 /// One answer of the model, in the shape that is stored and sent back.
@@ -41,8 +64,6 @@ impl Transcript {
     pub(crate) fn new(context: &AttemptContext) -> Result<Self, BadTurn> {
         let mut transcript = Self {
             messages: vec![ConversationMessage::from_user(context.prompt.as_str())],
-            next_turn: 0,
-            nudges: 0,
         };
         for turn in &context.resume {
             let (reply, results) = read_turn(turn)?;
@@ -53,14 +74,11 @@ impl Transcript {
 
     /// Adds a turn that is committed.
     pub(crate) fn push_turn(&mut self, reply: AgentReply, results: Vec<ContentBlock>) {
-        let called = !reply.tool_calls().is_empty();
-        self.nudges = if called { 0 } else { self.nudges + 1 };
         self.messages
             .push(ConversationMessage::from_assistant(reply.0));
         if !results.is_empty() {
             self.messages.push(ConversationMessage::from_user(results));
         }
-        self.next_turn += 1;
     }
 
     /// The request of the next turn and the digest of its bytes.

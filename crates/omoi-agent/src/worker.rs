@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::time::Timestamp;
@@ -28,6 +29,7 @@ use crate::event_reporter::{EventReporter, deliver_events, event_queue};
 use crate::heartbeat::send_heartbeats;
 use crate::inbox::{MessageInbox, acknowledge_messages, poll_inbox};
 use crate::model_call::WorkerPace;
+use crate::native::NativeRuntime;
 use crate::platform_client::{CallError, PlatformClient};
 use crate::stop_signal::{AgentStopCause, StopSignal};
 use crate::tools::{AgentTools, ToolServices, shorten_text};
@@ -179,7 +181,7 @@ async fn run_attempt(host: &WorkerHost, context_path: &Path) -> Result<(), Worke
 /// The first report: which agent program runs, and whether it resumes.
 fn first_report(context: &AttemptContext) -> ReportStarted {
     ReportStarted {
-        agent: "native".to_owned(),
+        agent: AgentProgram::Native,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         is_resuming: !context.resume.is_empty(),
     }
@@ -277,15 +279,13 @@ impl AttemptRun<'_> {
     ) -> AttemptEnd {
         let mut pass = AgentLoop {
             context: self.context,
-            client,
-            pace: self.model_pace(),
             platform: self.platform.clone(),
             reporter: self.reporter.clone(),
             inbox: self.inbox.clone(),
-            tools,
             work,
             turns,
         };
+        let mut runtime = NativeRuntime::new(self.context, client, self.model_pace(), tools);
         let left = self.deadline.since(self.host.clock.now());
         // Dropping the pass is the point: the model call is abandoned, the command is killed, and the
         // turn in flight did not happen.
@@ -293,7 +293,7 @@ impl AttemptRun<'_> {
             biased;
             why = self.stop_signal.wait_stopped() => AttemptEnd::Stopped(why),
             () = self.host.clock.sleep(left) => AttemptEnd::By(LoopEnd::Limit(AttemptStopReason::MaxDurationReached)),
-            end = pass.run_turns() => AttemptEnd::By(end),
+            end = pass.run_turns(&mut runtime) => AttemptEnd::By(end),
         }
     }
 

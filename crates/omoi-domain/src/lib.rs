@@ -2,6 +2,7 @@
 
 pub mod ablation;
 pub mod agent_event;
+pub mod agent_program;
 pub mod attempt;
 pub mod block;
 pub mod check;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason, AttemptSubject};
 use omoi_domain::discovery::DiscoveryType;
 use omoi_domain::id::{AttemptId, DiscoveryId, EventId, MessageId, SandboxId};
@@ -319,8 +320,8 @@ pub struct DiscoveryAck {
 /// `POST /started`: the worker is up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportStarted {
-    /// The agent program, `native`.
-    pub agent: String,
+    /// What takes the turns.
+    pub agent: AgentProgram,
     /// Version of the agent program.
     pub version: String,
     /// Whether it goes on from an earlier attempt.
