@@ -19,8 +19,8 @@ use omoi_git::process::GitError;
 use omoi_runtime::ids::uuid_v7;
 use omoi_sandbox::files_read::{self, FilesRead};
 use omoi_sandbox::{
-    GuardRefusal, LaunchError, ProgramEnd, PropertyStatus, Provider, ReadOnlyMount, SandboxEnd,
-    SandboxLaunch, WaitError, WorkspaceAccess, WorkspaceError,
+    GuardRefusal, LaunchError, ProgramEnd, Provider, ReadOnlyMount, SandboxEnd, SandboxLaunch,
+    WaitError, WorkspaceAccess, WorkspaceError,
 };
 use omoi_store::specs::Spec;
 
@@ -64,7 +64,7 @@ pub struct CommandRun {
     pub exercised: Option<Vec<String>>,
     /// The sandbox rung.
     pub rung: SandboxRung,
-    /// Each property of the sandbox, and why it does not hold; none when it does.
+    /// Each property of the sandbox, and what holds it or why it is missing; none when it just holds.
     pub held: Vec<(String, Option<String>)>,
     /// Host paths it could read.
     pub mounts: Vec<String>,
@@ -250,13 +250,8 @@ fn log_check_end(command: &str, exit: &SandboxEnd) {
 
 /// What a provider holds, for the record.
 pub(crate) fn held(provider: &dyn Provider) -> Vec<(String, Option<String>)> {
-    let reason = |held: &PropertyStatus| match held {
-        PropertyStatus::Yes => None,
-        PropertyStatus::ByWatcher => Some("held by the watcher".to_owned()),
-        PropertyStatus::No(why) => Some(why.clone()),
-    };
     let all = provider.held_properties().iter();
-    all.map(|(property, held)| (property.to_string(), reason(held)))
+    all.map(|(property, held)| (property.to_string(), held.holder_remark()))
         .collect()
 }
 

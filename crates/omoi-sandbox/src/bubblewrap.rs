@@ -2,7 +2,6 @@
 
 mod args;
 pub(crate) mod protect;
-mod seccomp;
 pub(crate) mod status;
 mod users;
 mod verify;
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use args::{LaunchPlan, LaunchSite};
+use args::{LaunchPlan, LaunchSite, WallSite};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Uid};
 use status::StatusPipe;
@@ -34,6 +33,7 @@ use crate::property::{Property, PropertyStatus};
 use crate::provider::{BoxFuture, LaunchError, Provider};
 use crate::remains::SandboxRemains;
 use crate::running::{RunBounds, RunningSandbox};
+use crate::second_wall::SecondWall;
 use crate::workspace::{self, WorkspaceError};
 
 pub(crate) use verify::find_bubblewrap;
@@ -54,6 +54,8 @@ struct BubblewrapInner {
     base: RungBase,
     program: PathBuf,
     users: WorkspaceUsers,
+    /// Landlock inside, where it can be had.
+    wall: Option<SecondWall>,
 }
 
 impl Provider for BubblewrapRung {
@@ -105,6 +107,7 @@ impl Provider for BubblewrapRung {
 struct BegunLaunch {
     started: StartedProgram,
     status: OwnedFd,
+    report: Option<OwnedFd>,
     remains: SandboxRemains,
     at: Instant,
     bounds: RunBounds,
@@ -119,6 +122,7 @@ async fn launch_inside(
     let BegunLaunch {
         mut started,
         status,
+        report,
         mut remains,
         at,
         bounds,
@@ -128,6 +132,8 @@ async fn launch_inside(
         move |source| LaunchError::Record { name, source }
     };
     let mut status = StatusPipe::new(status).map_err(record_error(&remains.name))?;
+    let report = report.map(StatusPipe::new).transpose();
+    let report = report.map_err(record_error(&remains.name))?;
     let init = timeout(SETUP_TIMEOUT, status.child_pid()).await;
     let Ok(Some(init)) = init else {
         return Err(setup_error(&mut started).await);
@@ -151,6 +157,7 @@ async fn launch_inside(
         child: started.child,
         control,
         status: Some(status),
+        report,
         started: at,
         bounds,
         remains,
@@ -216,10 +223,18 @@ impl BubblewrapInner {
             source: source.into(),
         };
         let (status, status_out) = pipe_with(PipeFlags::CLOEXEC).map_err(record)?;
+        let (report, wall) = match &self.wall {
+            Some(wall) => {
+                let (ours, report) = pipe_with(PipeFlags::CLOEXEC).map_err(record)?;
+                (Some(ours), Some(WallSite { wall, report }))
+            }
+            None => (None, None),
+        };
         let site = LaunchSite {
             uid,
             hidden: &self.base.hidden,
             status: status_out,
+            wall,
         };
         let plan = args::plan_launch(launch, &shields, site)?;
         let groups = remains.group.join_files().map_err(LaunchError::Limits)?;
@@ -247,6 +262,7 @@ impl BubblewrapInner {
         Ok(BegunLaunch {
             started,
             status,
+            report,
             remains,
             at,
             bounds: RunBounds::for_launch(launch),

@@ -5,11 +5,11 @@
 //! beforehand: no allocation, no lock, no environment.
 #![expect(
     unsafe_code,
-    reason = "`pre_exec`, `unshare`, `close_range` and `AsyncFd` have no safe form; this is the one file that needs them"
+    reason = "`pre_exec`, `unshare`, `close_range`, inherited descriptors and `AsyncFd` have no safe form; this is the one file that needs them"
 )]
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::{fmt, io};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
@@ -262,7 +262,7 @@ fn become_user(uid: Uid) -> Result<(), Errno> {
 }
 
 /// Marks every descriptor from 3 up to be closed by the exec, whoever opened it.
-fn close_from_three() -> Result<(), Errno> {
+pub(crate) fn close_from_three() -> Result<(), Errno> {
     let cloexec = libc::c_long::from(libc::CLOSE_RANGE_CLOEXEC);
     // SAFETY: takes three integers and touches no memory of this process.
     let answer = unsafe {
@@ -278,6 +278,32 @@ fn close_from_three() -> Result<(), Errno> {
     } else {
         Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::NOSYS))
     }
+}
+
+/// The kernel's version of Landlock.
+pub(crate) fn landlock_abi() -> Result<i32, Errno> {
+    const VERSION: libc::c_long = 1;
+    let nothing: libc::c_long = 0;
+    // SAFETY: with this flag the call takes a null pointer and a size of zero, and only answers.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, nothing, VERSION) };
+    if answer < 0 {
+        return Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::NOSYS));
+    }
+    Ok(answer as i32)
+}
+
+/// Takes the open descriptor `number` that this process was started with.
+pub(crate) fn inherited_fd(number: RawFd) -> io::Result<OwnedFd> {
+    if number < 3 {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    // SAFETY: borrowed for one question; the kernel says whether it is open.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    rustix::io::fcntl_getfd(borrowed)?;
+    // SAFETY: it is open, and this single-threaded process has given it to nothing else: its number came
+    // in its arguments from whoever left it open for it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// The type of `path` as a directory flag, not following a link at its end.

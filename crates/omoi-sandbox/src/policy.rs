@@ -13,6 +13,8 @@ pub mod inside {
     pub const SOCKET: &str = "/run/omoi.sock";
     /// Where the worker binary is mounted.
     pub const WORKER: &str = "/run/omoi";
+    /// Where the program of the entry step is mounted.
+    pub const ENTRY: &str = "/run/omoi-entry";
     /// The home folder: empty, in memory, gone afterwards.
     pub const HOME: &str = "/home/agent";
     /// Where generated files belong.

@@ -8,6 +8,7 @@ use omoi_domain::sandbox::SandboxRung;
 
 use crate::base::RungBase;
 use crate::bubblewrap;
+use crate::entry::EntryProgram;
 use crate::process_rung::ProcessRung;
 use crate::property::{Property, PropertyStatus, SandboxFloor};
 use crate::provider::Provider;
@@ -22,15 +23,18 @@ pub struct ProbeConfig {
     pub hidden: Vec<PathBuf>,
     /// Path of the bubblewrap program.
     pub bubblewrap: PathBuf,
+    /// What applies Landlock from inside; without it no rung has that.
+    pub entry: Option<EntryProgram>,
 }
 
 impl ProbeConfig {
-    /// Bubblewrap at its usual place.
+    /// Bubblewrap at its usual place, and no entry program.
     pub fn new(state_dir: impl Into<PathBuf>) -> Self {
         Self {
             state_dir: state_dir.into(),
             hidden: Vec::new(),
             bubblewrap: "/usr/bin/bwrap".into(),
+            entry: None,
         }
     }
 }
@@ -73,7 +77,7 @@ pub async fn probe_host(config: &ProbeConfig) -> io::Result<SandboxProbe> {
     let base = opened.map_err(io::Error::other)??;
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     let mut tried = Vec::new();
-    let outcome = bubblewrap::find_bubblewrap(&base, &config.bubblewrap).await;
+    let outcome = bubblewrap::find_bubblewrap(&base, config).await;
     tried.push(TriedRung {
         rung: SandboxRung::Bubblewrap,
         outcome: outcome.map(|found| {

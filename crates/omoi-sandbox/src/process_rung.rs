@@ -180,6 +180,7 @@ fn begin_process(base: &RungBase, launch: &SandboxLaunch) -> Result<RunningSandb
         child: started.child,
         control,
         status: None,
+        report: None,
         started: at,
         bounds,
         remains,

@@ -42,6 +42,8 @@ properties! {
     Devices = "devices",
     /// Dangerous system calls are refused.
     Kernel = "kernel",
+    /// Landlock keeps files, signals and abstract sockets apart, whatever is mounted.
+    Landlock = "landlock",
     /// The memory limit holds for the whole tree.
     Memory = "memory",
     /// The process limit holds for the whole tree.
@@ -68,6 +70,8 @@ impl fmt::Display for Property {
 pub enum PropertyStatus {
     /// Verified on this host.
     Yes,
+    /// Verified on this host, and held by this version of something.
+    YesBy(String),
     /// Nothing refuses it; the watcher stops a sandbox soon after it goes beyond.
     ByWatcher,
     /// Missing, with the reason shown in receipts.
@@ -77,7 +81,7 @@ pub enum PropertyStatus {
 impl PropertyStatus {
     /// True unless it is missing.
     pub const fn is_yes(&self) -> bool {
-        matches!(self, Self::Yes | Self::ByWatcher)
+        matches!(self, Self::Yes | Self::YesBy(_) | Self::ByWatcher)
     }
 
     /// The watcher holds what the host cannot.
@@ -85,6 +89,16 @@ impl PropertyStatus {
         match self {
             Self::No(_) => Self::ByWatcher,
             held => held,
+        }
+    }
+
+    /// What holds it, or why it is missing; none where it just holds.
+    pub fn holder_remark(&self) -> Option<String> {
+        match self {
+            Self::Yes => None,
+            Self::YesBy(holder) => Some(format!("held by {holder}")),
+            Self::ByWatcher => Some("held by the watcher".to_owned()),
+            Self::No(reason) => Some(reason.clone()),
         }
     }
 
@@ -119,8 +133,8 @@ impl SandboxFloor {
         self.0
             .iter()
             .filter_map(|wanted| match held.iter().find(|(p, _)| p == wanted) {
-                Some((_, PropertyStatus::Yes | PropertyStatus::ByWatcher)) => None,
                 Some((_, PropertyStatus::No(reason))) => Some((*wanted, reason.clone())),
+                Some((_, _held)) => None,
                 None => Some((*wanted, "not offered".into())),
             })
             .collect()

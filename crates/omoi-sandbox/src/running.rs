@@ -30,6 +30,8 @@ pub struct RunningSandbox {
     pub(crate) child: Child,
     pub(crate) control: SandboxControl,
     pub(crate) status: Option<StatusPipe>,
+    /// Where the entry step says why it could not run the program.
+    pub(crate) report: Option<StatusPipe>,
     pub(crate) started: Instant,
     pub(crate) bounds: RunBounds,
     pub(crate) remains: SandboxRemains,
@@ -169,6 +171,12 @@ impl RunningSandbox {
         let took = self.started.elapsed();
         let out_of_memory = self.remains.group.out_of_memory();
         let (stdout, stderr) = (stdout.finish(), stderr.finish());
+        if let Some(report) = &mut self.report {
+            let message = report.whole_text().await;
+            if !message.is_empty() {
+                return Err(WaitError::NotStarted { message });
+            }
+        }
         let ended = match &mut self.status {
             Some(pipe) => ended_inside(pipe.exit_code().await, status, &stderr)?,
             None => ended_plainly(status),

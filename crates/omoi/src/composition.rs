@@ -54,7 +54,7 @@ use self::model_setup::ModelSetup;
 use crate::control_client::{ClientEndpoint, ControlClient};
 use crate::data_folder::{FolderOwnership, OpenedFolder};
 
-pub(crate) use self::machine::{host_toolchain, select_sandbox};
+pub(crate) use self::machine::{host_toolchain, probe_config, select_sandbox};
 pub(crate) use self::model_setup::{build_llm, live_routes, model_catalogue};
 
 /// What a process does.

@@ -20,7 +20,15 @@ impl std::fmt::Display for ErrorHint {
     }
 }
 
+/// The first word of a command line that is no person's: the last step into a sandbox.
+pub(crate) const SANDBOX_ENTRY: &str = "sandbox-entry";
+
 fn main() -> ExitCode {
+    // Before anything else: this process is to become another program within the limits of a sandbox.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == SANDBOX_ENTRY) {
+        return omoi_sandbox::entry::run_entry(words);
+    }
     #[cfg(feature = "crash-points")]
     if let Err(error) = omoi_runtime::crash::install_from_env() {
         eprintln!("error: {error}");

@@ -11,11 +11,13 @@ use rustix::fs::{MemfdFlags, SeekFrom};
 use rustix::process::Uid;
 
 use super::protect::{PathShield, PathShields};
-use super::seccomp;
 use crate::child::{MountStage, is_dir};
+use crate::entry::EntryOrders;
 use crate::policy::{ReadOnlyMount, SandboxLaunch, WorkspaceAccess, inside};
 use crate::process::fd_number;
 use crate::provider::LaunchError;
+use crate::seccomp;
+use crate::second_wall::SecondWall;
 
 /// World-traversable on every host, and hidden behind the stage only in the sandbox's private mounts.
 const STAGE: &CStr = c"/tmp";
@@ -62,6 +64,15 @@ pub(crate) struct LaunchSite<'a> {
     pub(crate) hidden: &'a [PathBuf],
     /// The writing end of the status pipe.
     pub(crate) status: OwnedFd,
+    /// The step inside that applies Landlock, where that is to be.
+    pub(crate) wall: Option<WallSite<'a>>,
+}
+
+/// How a launch comes to its second wall.
+pub(crate) struct WallSite<'a> {
+    pub(crate) wall: &'a SecondWall,
+    /// The writing end of the pipe for its report.
+    pub(crate) report: OwnedFd,
 }
 
 /// Everything needed to start bubblewrap.
@@ -99,7 +110,7 @@ pub(crate) fn plan_launch(
     }
     builder.add_workspace(launch, shields)?;
     builder.add_socket_and_files(launch)?;
-    builder.finish(launch, site.status)
+    builder.finish(launch, site)
 }
 
 struct OptionsBuilder {
@@ -273,12 +284,16 @@ impl OptionsBuilder {
     fn finish(
         mut self,
         launch: &SandboxLaunch,
-        status: OwnedFd,
+        site: LaunchSite<'_>,
     ) -> Result<LaunchPlan, LaunchError> {
-        let filter = seccomp::filter_program().map_err(LaunchError::Filter)?;
+        let filter = seccomp::filter_bytes().map_err(LaunchError::Filter)?;
         let filter = self.data_fd(Path::new("the system-call filter"), filter)?;
-        let status_fd = fd_number(&status).to_string();
-        self.keep.push(status);
+        let status_fd = fd_number(&site.status).to_string();
+        self.keep.push(site.status);
+        let argv = match site.wall {
+            Some(site) => self.add_entry(launch, site)?,
+            None => launch.argv.clone(),
+        };
         // Last, so that nothing but workspace and scratch space can be written.
         self.add_words("--remount-ro /");
         self.add_options([&"--chdir", &launch.cwd]);
@@ -290,13 +305,42 @@ impl OptionsBuilder {
         let text = self.options.join(OsStr::new("\0"));
         let options = self.data_fd(Path::new("the options"), text.as_bytes())?;
         let mut args: Vec<OsString> = vec!["--args".into(), options.into(), "--".into()];
-        args.extend(launch.argv.iter().cloned());
+        args.extend(argv);
         Ok(LaunchPlan {
             args,
             keep: self.keep,
             stage: self.stage,
             sources: self.sources,
         })
+    }
+
+    /// Shows the entry program and returns the words that make it run the launch's own.
+    fn add_entry(
+        &mut self,
+        launch: &SandboxLaunch,
+        WallSite { wall, report }: WallSite<'_>,
+    ) -> Result<Vec<OsString>, LaunchError> {
+        let host = canonical_source(&wall.entry.program)?;
+        if !self.user_has_bits(&host, 0o005) {
+            return Err(LaunchError::Unreadable { path: host });
+        }
+        let source = self.stage_source(&host)?;
+        self.add_options([&"--ro-bind", &source, &inside::ENTRY]);
+        let orders = EntryOrders {
+            landlock: wall.rules_for(launch),
+            filter: None,
+        };
+        let what = Path::new("the orders of the entry step");
+        let orders = orders_file(&orders).map_err(|source| LaunchError::Source {
+            path: what.into(),
+            source,
+        })?;
+        let (orders_fd, report_fd) = (fd_number(&orders), fd_number(&report));
+        self.keep.extend([orders, report]);
+        let shown = OsString::from(inside::ENTRY);
+        Ok(wall
+            .entry
+            .entry_words(shown, orders_fd, report_fd, &launch.argv))
     }
 
     fn add_file(&mut self, path: &Path, contents: &[u8], mode: u32) -> Result<(), LaunchError> {
@@ -351,6 +395,11 @@ fn canonical_source(path: &Path) -> Result<PathBuf, LaunchError> {
         path: path.into(),
         source,
     })
+}
+
+/// A descriptor from which the entry step reads `orders`.
+pub(crate) fn orders_file(orders: &EntryOrders) -> io::Result<OwnedFd> {
+    memory_file(&serde_json::to_vec(orders)?)
 }
 
 fn memory_file(contents: &[u8]) -> io::Result<OwnedFd> {

@@ -1,4 +1,4 @@
-//! What bubblewrap reports about itself on its status descriptor.
+//! What bubblewrap reports about itself on its status descriptor, and the entry step on its own.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,7 +10,7 @@ use tokio::net::unix::pipe::Receiver;
 /// More than the few lines bubblewrap ever writes.
 const TEXT_BYTES_MAX: usize = 16 << 10;
 
-/// The reading end of `--json-status-fd`.
+/// The reading end of `--json-status-fd`, or of the entry step's report.
 #[derive(Debug)]
 pub(crate) struct StatusPipe {
     pipe: Receiver,
@@ -40,6 +40,12 @@ impl StatusPipe {
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
         while self.read_more().await.is_some() {}
         number_after(&self.text, "\"exit-code\":")
+    }
+
+    /// Everything that was written, once nobody can write any more.
+    pub(crate) async fn whole_text(&mut self) -> String {
+        while self.read_more().await.is_some() {}
+        String::from_utf8_lossy(&self.text).trim().to_owned()
     }
 
     async fn read_more(&mut self) -> Option<()> {

@@ -12,12 +12,14 @@ use tracing::debug;
 use super::users::WorkspaceUsers;
 use super::{BubblewrapInner, BubblewrapRung, launch_inside};
 use crate::base::{RungBase, kernel_release};
+use crate::landlock;
 use crate::policy::{ProtectedPath, SandboxLaunch, inside};
-use crate::probe::RungUnavailable;
+use crate::probe::{ProbeConfig, RungUnavailable};
 use crate::process::program_output;
 use crate::property::{Property, PropertyStatus};
 use crate::provider::LaunchError;
 use crate::running::SandboxEnd;
+use crate::second_wall::SecondWall;
 use crate::workspace;
 
 /// `--disable-userns` came with it.
@@ -49,6 +51,8 @@ mv /sandbox/link /sandbox/moved 2>/dev/null && echo "unprotected link"
 echo "self $$"
 for path in /proc/[0-9]*; do echo "pid ${path#/proc/}"; done
 read -r line </proc/1/environ; [ -n "$line" ] && echo "environ of process 1"
+{ true </proc/1/environ; } 2>/dev/null && echo "unwalled process 1 can be read"
+kill -0 1 2>/dev/null && echo "unscoped process 1 can be signalled"
 while read -r name rest; do case $name in *:) echo "interface ${name%:}";; esac; done </proc/net/dev
 for path in /dev/*; do echo "device ${path#/dev/}"; done
 while read -r line; do echo "limit $line"; done </proc/self/limits
@@ -59,8 +63,9 @@ echo "end"
 /// Finds bubblewrap at `program` and verifies each property by running a program inside.
 pub(crate) async fn find_bubblewrap(
     base: &RungBase,
-    program: &Path,
+    config: &ProbeConfig,
 ) -> Result<BubblewrapRung, RungUnavailable> {
+    let program = config.bubblewrap.as_path();
     let version = match program_output(program, &["--version"]).await {
         Ok(version) => version,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -76,12 +81,27 @@ pub(crate) async fn find_bubblewrap(
         let reason = format!("`{version}` is too old, 0.8.0 is needed");
         return Err(rung_unavailable(reason, "install a newer bubblewrap"));
     }
-    let inner = Arc::new(BubblewrapInner {
-        base: base.clone(),
-        program: program.into(),
-        users: WorkspaceUsers::default(),
-    });
-    let facts = run_probe(&inner).await?;
+    let inner = |wall| {
+        Arc::new(BubblewrapInner {
+            base: base.clone(),
+            program: program.into(),
+            users: WorkspaceUsers::default(),
+            wall,
+        })
+    };
+    let (inner, facts) = match second_wall(config) {
+        Err(reason) => probe_bare(inner(None), reason).await?,
+        Ok(wall) => {
+            let walled = inner(Some(wall));
+            match run_probe(&walled).await {
+                Ok(facts) => (walled, facts),
+                Err(unavailable) => {
+                    let reason = format!("Landlock does not work inside: {}", unavailable.reason);
+                    probe_bare(inner(None), reason).await?
+                }
+            }
+        }
+    };
     let properties: Vec<_> = Property::ALL
         .iter()
         .map(|property| (*property, verify_property(*property, &facts, base)))
@@ -94,6 +114,38 @@ pub(crate) async fn find_bubblewrap(
         version: format!("{version}, Linux {}", kernel_release()),
         properties,
     })
+}
+
+/// Probes without the second wall, which is not to be had because of `reason`.
+async fn probe_bare(
+    inner: Arc<BubblewrapInner>,
+    reason: String,
+) -> Result<(Arc<BubblewrapInner>, ProbeFacts), RungUnavailable> {
+    let mut facts = run_probe(&inner).await?;
+    facts.landlock = Err(reason);
+    Ok((inner, facts))
+}
+
+/// The second wall that this host allows, or why it allows none.
+fn second_wall(config: &ProbeConfig) -> Result<SecondWall, String> {
+    let abi = landlock::usable_abi()?;
+    let entry = config.entry.clone();
+    let entry = entry.ok_or("this process has no program that applies it")?;
+    Ok(SecondWall { entry, abi })
+}
+
+/// Whether the rules were seen to bite, and what their version leaves out.
+fn verify_landlock(abi: i32, facts: &ProbeFacts) -> PropertyStatus {
+    let missed = facts.facts_of_kind("unwalled").next();
+    let missed = missed.or_else(|| facts.facts_of_kind("unscoped").next());
+    match missed {
+        None => PropertyStatus::YesBy(format!("Landlock ABI {abi}")),
+        Some(fact) if abi < landlock::ABI_SCOPES => PropertyStatus::not_held(format!(
+            "{fact} under Landlock ABI {abi}; {} keeps signals inside (Linux 6.12)",
+            landlock::ABI_SCOPES
+        )),
+        Some(fact) => PropertyStatus::not_held(format!("{fact} under Landlock ABI {abi}")),
+    }
 }
 
 /// The three parts of `bubblewrap 0.8.0`.
@@ -158,7 +210,12 @@ async fn run_script(
     // A sandbox that falls apart here could not make its namespaces or mounts.
     let exit = running.wait().await;
     let exit = exit.map_err(|e| rung_unavailable(error_chain(&e), NAMESPACES))?;
-    ProbeFacts::from_exit(&exit).map_err(|reason| rung_unavailable(reason, REASON))
+    let mut facts =
+        ProbeFacts::from_exit(&exit).map_err(|reason| rung_unavailable(reason, REASON))?;
+    if let Some(wall) = &inner.wall {
+        facts.landlock = Ok(wall.abi);
+    }
+    Ok(facts)
 }
 
 fn rung_unavailable(reason: String, remedy: &str) -> RungUnavailable {
@@ -172,6 +229,8 @@ fn rung_unavailable(reason: String, remedy: &str) -> RungUnavailable {
 /// Lines that the probe script printed, one fact each.
 struct ProbeFacts {
     lines: Vec<String>,
+    /// Landlock's version where its rules were applied, or why they were not.
+    landlock: Result<i32, String>,
 }
 
 impl ProbeFacts {
@@ -187,6 +246,7 @@ impl ProbeFacts {
         }
         Ok(Self {
             lines: text.lines().map(str::to_owned).collect(),
+            landlock: Err("nobody applied it".into()),
         })
     }
 
@@ -210,7 +270,7 @@ fn verify_property(property: Property, facts: &ProbeFacts, base: &RungBase) -> P
     match property {
         Property::Files => match none_of("seen") {
             PropertyStatus::Yes => none_of("wrote"),
-            other @ (PropertyStatus::ByWatcher | PropertyStatus::No(_)) => other,
+            other => other,
         },
         Property::ProtectedPaths => none_of("unprotected"),
         Property::Identity => held_when(
@@ -234,6 +294,10 @@ fn verify_property(property: Property, facts: &ProbeFacts, base: &RungBase) -> P
         Property::Devices => match facts.facts_of_kind("device").find(|d| !DEVICES.contains(d)) {
             Some(name) => PropertyStatus::not_held(format!("device {name} is visible")),
             None => PropertyStatus::Yes,
+        },
+        Property::Landlock => match &facts.landlock {
+            Ok(abi) => verify_landlock(*abi, facts),
+            Err(reason) => PropertyStatus::not_held(reason),
         },
         Property::Kernel => held_when(
             facts.status_field("Seccomp:") == Some("2"),

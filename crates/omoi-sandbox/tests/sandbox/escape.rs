@@ -10,9 +10,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 
 use omoi_domain::sandbox::SandboxRung;
-use omoi_sandbox::{
-    GeneratedFile, PropertyStatus, ProtectedPath, ReadOnlyMount, SandboxEnd, SandboxFloor,
-};
+use omoi_sandbox::{GeneratedFile, ProtectedPath, ReadOnlyMount, SandboxEnd, SandboxFloor};
 
 use crate::support::Platform;
 
@@ -159,11 +157,11 @@ fn judge(platform: &Platform, exit: &SandboxEnd) {
         platform.provider.rung_version()
     );
     for (property, held) in platform.provider.held_properties() {
-        match held {
-            PropertyStatus::Yes => println!("  {property}: held"),
-            PropertyStatus::ByWatcher => println!("  {property}: held by the watcher"),
-            PropertyStatus::No(reason) => println!("  {property}: missing, {reason}"),
-        }
+        let word = if held.is_yes() { "held" } else { "missing" };
+        println!(
+            "  {property}: {word} {}",
+            held.holder_remark().unwrap_or_default()
+        );
     }
     println!("{table}");
     assert!(

@@ -8,21 +8,15 @@ use omoi_sandbox::{
     SandboxLimits,
 };
 
-use crate::support::Platform;
+use crate::support::{Platform, held_status};
 
 const MIB: u64 = 1 << 20;
 
 /// Whether the host itself holds `property`, not the watcher.
 fn held(platform: &Platform, property: Property) -> bool {
-    let held = declared(platform, property);
+    let held = held_status(platform, property);
     println!("{property} is declared: {held:?}");
     *held == PropertyStatus::Yes
-}
-
-fn declared(platform: &Platform, property: Property) -> &PropertyStatus {
-    let mut all = platform.provider.held_properties().iter();
-    let (_, held) = all.find(|(p, _)| *p == property).unwrap();
-    held
 }
 
 async fn under(platform: &Platform, limits: SandboxLimits, program: &str) -> SandboxEnd {
@@ -270,7 +264,7 @@ async fn the_watcher_stops_a_workspace_that_grows() {
     );
     assert!(!exit.has_succeeded() && !exit.timed_out);
     assert_eq!(
-        declared(&platform, Property::WorkspaceSize),
+        held_status(&platform, Property::WorkspaceSize),
         &PropertyStatus::ByWatcher
     );
 }

@@ -9,10 +9,12 @@
 mod escape;
 mod life;
 mod limits;
+mod second_wall;
 mod start_up;
 mod support;
 
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Everything again, started by an ordinary user. Where the tests run as one already, that was it.
@@ -31,11 +33,14 @@ fn as_an_ordinary_user() {
     let copy = dir.path().join("tests");
     // By another process: a descriptor of ours, inherited by a program that another test starts at this
     // moment, would keep the copy from being run.
-    let copied = Command::new("cp")
-        .arg(std::env::current_exe().unwrap())
-        .arg(&copy)
-        .status();
-    assert!(copied.unwrap().success());
+    let entry = PathBuf::from(env!("CARGO_BIN_EXE_omoi-sandbox-entry"));
+    for (from, to) in [
+        (std::env::current_exe().unwrap(), copy.clone()),
+        (entry, dir.path().join(support::ENTRY_COPY)),
+    ] {
+        let copied = Command::new("cp").arg(from).arg(to).status();
+        assert!(copied.unwrap().success());
+    }
     let output = Command::new(&copy)
         .args([
             "--skip",

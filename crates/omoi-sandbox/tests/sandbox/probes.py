@@ -175,7 +175,11 @@ def _():
     return first(found + [opened("/proc/kcore"), opened("/proc/kmsg")])
 
 @probe("read the environment bubblewrap was started with")
-def _(): return open("/proc/1/environ").read() or None
+def _():
+    try:
+        return open("/proc/1/environ").read() or None
+    except PermissionError:
+        return None
 
 @probe("read the options bubblewrap was started with")
 def _():
@@ -209,8 +213,11 @@ def _():
 @probe("kill process 1")
 def _():
     # Signals from inside reach process 1 only where it handles them; this one it must survive.
-    os.kill(1, signal.SIGKILL)
-    os.kill(1, signal.SIGSTOP)
+    for number in (signal.SIGKILL, signal.SIGSTOP):
+        try:
+            os.kill(1, number)
+        except PermissionError:
+            pass
     return None
 
 @probe("share a namespace with the host")

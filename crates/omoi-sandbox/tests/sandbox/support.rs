@@ -7,9 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use omoi_domain::sandbox::SandboxRung;
+use omoi_sandbox::entry::EntryProgram;
 use omoi_sandbox::{
-    ProbeConfig, Provider, SandboxEnd, SandboxFloor, SandboxLaunch, SandboxProbe, probe_host,
+    ProbeConfig, Property, PropertyStatus, Provider, SandboxEnd, SandboxFloor, SandboxLaunch,
+    SandboxProbe, probe_host,
 };
+
+/// Name of the entry program beside a copy of the tests.
+pub(crate) const ENTRY_COPY: &str = "entry";
 
 /// One platform: a state folder, workspaces, the ladder as found here.
 pub(crate) struct Platform {
@@ -26,13 +31,23 @@ impl Platform {
     }
 
     pub(crate) async fn with_rung(rung: SandboxRung, floor: &SandboxFloor) -> Self {
+        Self::with_config(rung, floor, |_| {}).await
+    }
+
+    /// One whose host is asked with `change`.
+    pub(crate) async fn with_config(
+        rung: SandboxRung,
+        floor: &SandboxFloor,
+        change: impl FnOnce(&mut ProbeConfig),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // As private as a home folder, so that nothing works by accident.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        let mut config = ProbeConfig::new(dir.path().join("state"));
+        let mut config = probe_config(&dir.path().join("state"));
         config.hidden = vec![dir.path().join("secret")];
         fs::create_dir(dir.path().join("secret")).unwrap();
         fs::write(dir.path().join("secret/key"), "sesame").unwrap();
+        change(&mut config);
         let probe = probe_host(&config).await.unwrap();
         let provider = probe
             .select_provider(floor, Some(rung))
@@ -85,6 +100,26 @@ impl Platform {
             running.unwrap_or_else(|e| panic!("{e}: {:?}", std::error::Error::source(&e)));
         running.wait().await.unwrap()
     }
+}
+
+/// What the platform's sandboxes say about `property`.
+pub(crate) fn held_status(platform: &Platform, property: Property) -> &PropertyStatus {
+    let mut all = platform.provider.held_properties().iter();
+    let found = all.find(|(one, _)| *one == property);
+    &found.unwrap().1
+}
+
+/// A probe that finds everything this crate has.
+pub(crate) fn probe_config(state: &Path) -> ProbeConfig {
+    let mut config = ProbeConfig::new(state);
+    // Beside a copy of the tests lies a copy of it, where an ordinary user can go.
+    let copy = std::env::current_exe().unwrap().with_file_name(ENTRY_COPY);
+    let built = PathBuf::from(env!("CARGO_BIN_EXE_omoi-sandbox-entry"));
+    config.entry = Some(EntryProgram {
+        program: if copy.exists() { copy } else { built },
+        args: Vec::new(),
+    });
+    config
 }
 
 /// Waits for `done`, a state that must come, checked often and not for ever.

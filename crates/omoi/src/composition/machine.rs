@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use omoi_domain::config::Config;
 use omoi_git::toolchain::{HostEnvironment, VARIABLES};
 use omoi_runtime::config::ConfigSources;
+use omoi_sandbox::entry::EntryProgram;
 use omoi_sandbox::options::SandboxOptions;
 use omoi_sandbox::{
     GuardedPlaces, ProbeConfig, Provider, RefusedBelowFloor, SandboxProbe, probe_host,
@@ -21,15 +22,24 @@ pub(super) async fn choose_sandbox(
     config: &Config,
     folder: &OpenedFolder,
 ) -> anyhow::Result<Arc<dyn Provider>> {
-    let mut ask = ProbeConfig::new(folder.folder_path().join("run"));
-    ask.hidden = vec![folder.folder_path().to_path_buf()];
-    let found = probe_host(&ask)
+    let found = probe_host(&probe_config(folder, "run")?)
         .await
         .context("could not look for a sandbox")?;
     select_sandbox(config, &found).map_err(|refused| {
         let next = refused.next_step();
         anyhow::Error::new(refused).context(crate::ErrorHint(next))
     })
+}
+
+/// How the host is asked for sandboxes, with their state in `state` of the data folder.
+pub(crate) fn probe_config(folder: &OpenedFolder, state: &str) -> anyhow::Result<ProbeConfig> {
+    let mut ask = ProbeConfig::new(folder.folder_path().join(state));
+    ask.hidden = vec![folder.folder_path().to_path_buf()];
+    ask.entry = Some(EntryProgram {
+        program: std::env::current_exe().context("could not find this program's own file")?,
+        args: vec![crate::SANDBOX_ENTRY.into()],
+    });
+    Ok(ask)
 }
 
 /// The best sandbox of those found that meets the configured floor.

@@ -22,7 +22,7 @@ use omoi_runtime::options::DataOptions;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::options::SandboxOptions;
-use omoi_sandbox::{ProbeConfig, PropertyStatus, probe_host};
+use omoi_sandbox::{PropertyStatus, probe_host};
 
 use super::{DoctorFinding, FindingMark, model_age};
 use crate::cli::command_context::{CommandContext, CommandSettings, check_scenario};
@@ -263,8 +263,10 @@ async fn check_sandbox(settings: &CommandSettings) -> Vec<DoctorFinding> {
         Err(error) => return missing(clean_line(&error_chain(&error))),
     };
     // A folder of its own: a running process keeps its sandboxes in another.
-    let mut ask = ProbeConfig::new(folder.folder_path().join("doctor"));
-    ask.hidden = vec![folder.folder_path().to_path_buf()];
+    let ask = match composition::probe_config(&folder, "doctor") {
+        Ok(ask) => ask,
+        Err(error) => return missing(clean_line(&error_chain(error.as_ref()))),
+    };
     let probe = match probe_host(&ask).await {
         Ok(probe) => probe,
         Err(error) => return missing(clean_line(&error_chain(&error))),

@@ -1,7 +1,10 @@
-//! The system-call filter: a deny-list answered with `EPERM`, the same for every sandbox.
+//! The system-call filter: a deny-list answered with `EPERM`, the same for every sandbox but for the
+//! sockets it leaves.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -13,26 +16,40 @@ const SYS_OPEN_TREE_ATTR: i64 = 467;
 /// First number of the x32 calls, which share the 64-bit architecture tag but not its numbers.
 const X32_FIRST: u32 = 0x4000_0000;
 
-/// The compiled filter as the kernel and `bwrap --seccomp` want it, compiled once per process.
-pub(crate) fn filter_program() -> Result<&'static [u8], seccompiler::BackendError> {
-    static PROGRAM: OnceLock<Vec<u8>> = OnceLock::new();
-    if let Some(bytes) = PROGRAM.get() {
-        return Ok(bytes);
-    }
+/// The space of processes and networks that a filtered program lives in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FilterScope {
+    /// Its own spaces: sockets of its own loopback are harmless, and it sees no process but its own.
+    OwnSpaces,
+    /// Those of the host: no socket but of family UNIX, and no limits set for other processes.
+    HostSpaces,
+}
+
+/// The compiled filter.
+pub(crate) fn filter_program(scope: FilterScope) -> Result<BpfProgram, seccompiler::BackendError> {
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
     let deny = SeccompFilter::new(
-        deny_rules()?,
+        deny_rules(scope)?,
         SeccompAction::Allow,
         SeccompAction::Errno(libc::EPERM as u32),
         arch,
     )?;
     let deny: BpfProgram = deny.try_into()?;
-    let bytes = filter_prelude()
-        .iter()
-        .chain(&deny)
-        .flat_map(instruction_bytes)
-        .collect();
-    Ok(PROGRAM.get_or_init(|| bytes))
+    let mut program = filter_prelude().to_vec();
+    program.extend(deny);
+    Ok(program)
+}
+
+/// The filter for own spaces as `bwrap --seccomp` wants it, compiled once per process.
+pub(crate) fn filter_bytes() -> Result<&'static [u8], seccompiler::BackendError> {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    if let Some(bytes) = BYTES.get() {
+        return Ok(bytes);
+    }
+    let program = filter_program(FilterScope::OwnSpaces)?;
+    let bytes = program.iter().flat_map(instruction_bytes).collect();
+    Ok(BYTES.get_or_init(|| bytes))
 }
 
 /// What the rule tables of [`seccompiler`] cannot say: `clone3` hides its flags behind a pointer, so
@@ -62,7 +79,7 @@ fn instruction_bytes(op: &sock_filter) -> [u8; 8] {
 
 type SyscallRules = BTreeMap<i64, Vec<SeccompRule>>;
 
-fn deny_rules() -> Result<SyscallRules, seccompiler::BackendError> {
+fn deny_rules(scope: FilterScope) -> Result<SyscallRules, seccompiler::BackendError> {
     let mut rules: SyscallRules = ALWAYS.iter().map(|call| (*call, Vec::new())).collect();
     rules.extend(ONLY_X86_64.iter().map(|call| (*call, Vec::new())));
 
@@ -82,11 +99,37 @@ fn deny_rules() -> Result<SyscallRules, seccompiler::BackendError> {
             rule_when(&[(1, SeccompCmpOp::Eq, libc::TIOCLINUX)])?,
         ],
     );
-    let foreign_family = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6]
-        .map(|family| (0, SeccompCmpOp::Ne, family as u64));
+    let families: &[libc::c_int] = match scope {
+        FilterScope::OwnSpaces => &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6],
+        FilterScope::HostSpaces => &[libc::AF_UNIX],
+    };
+    let foreign_family: Vec<_> = families
+        .iter()
+        .map(|family| (0, SeccompCmpOp::Ne, *family as u64))
+        .collect();
     rules.insert(libc::SYS_socket, vec![rule_when(&foreign_family)?]);
     rules.insert(libc::SYS_socketpair, vec![rule_when(&foreign_family)?]);
+    // A character device 0/0 needs no privilege and hides a file of the layer below an overlay.
+    rules.insert(libc::SYS_mknodat, device_rules(2)?);
+    #[cfg(target_arch = "x86_64")]
+    rules.insert(libc::SYS_mknod, device_rules(1)?);
+    if scope == FilterScope::HostSpaces {
+        // Whoever sets another's limits can end it.
+        rules.insert(
+            libc::SYS_prlimit64,
+            vec![rule_when(&[(0, SeccompCmpOp::Ne, 0)])?],
+        );
+    }
     Ok(rules)
+}
+
+/// Refuses devices, whose kind is told in the mode, argument `at`.
+fn device_rules(at: u8) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+    let kind = |kind: libc::mode_t| {
+        let is_kind = SeccompCmpOp::MaskedEq(u64::from(libc::S_IFMT));
+        rule_when(&[(at, is_kind, u64::from(kind))])
+    };
+    Ok(vec![kind(libc::S_IFCHR)?, kind(libc::S_IFBLK)?])
 }
 
 /// A rule that holds when every condition on the low words of the arguments does.
@@ -165,8 +208,9 @@ mod tests {
     use super::*;
 
     /// Runs the filter as the kernel would on call `nr` and returns its verdict.
-    fn verdict(nr: u32, args: [u64; 6]) -> u32 {
-        let bytes = filter_program().unwrap();
+    fn verdict(scope: FilterScope, nr: u32, args: [u64; 6]) -> u32 {
+        let program = filter_program(scope).unwrap();
+        let bytes: Vec<u8> = program.iter().flat_map(instruction_bytes).collect();
         let mut data = Vec::new();
         data.extend(nr.to_ne_bytes());
         let arch: u32 = if cfg!(target_arch = "x86_64") {
@@ -260,7 +304,22 @@ mod tests {
             ),
         ];
         for (nr, args, expected) in cases {
-            assert_eq!(verdict(*nr as u32, *args), *expected, "call {nr} {args:x?}");
+            let found = verdict(FilterScope::OwnSpaces, *nr as u32, *args);
+            assert_eq!(found, *expected, "call {nr} {args:x?}");
+        }
+        let (file, whiteout) = (libc::S_IFREG as u64, libc::S_IFCHR as u64 | 0o600);
+        let inet = [libc::AF_INET as u64, 1, 0, 0, 0, 0];
+        let differing = [
+            (libc::SYS_mknodat, [0, 0, file, 0, 0, 0], ALLOW, ALLOW),
+            (libc::SYS_mknodat, [0, 0, whiteout, 0, 0, 0], EPERM, EPERM),
+            (libc::SYS_socket, inet, ALLOW, EPERM),
+            (libc::SYS_prlimit64, [0; 6], ALLOW, ALLOW),
+            (libc::SYS_prlimit64, [1, 0, 0, 0, 0, 0], ALLOW, EPERM),
+        ];
+        for (nr, args, own, host) in differing {
+            let found = |scope| verdict(scope, nr as u32, args);
+            assert_eq!(found(FilterScope::OwnSpaces), own, "call {nr} {args:x?}");
+            assert_eq!(found(FilterScope::HostSpaces), host, "call {nr} {args:x?}");
         }
     }
 }

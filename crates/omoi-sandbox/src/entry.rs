@@ -1,0 +1,117 @@
+//! The last step into a sandbox, made by the process that becomes the program: walls that nobody can put
+//! up from outside.
+//!
+//! Bubblewrap mounts, which a process under Landlock cannot, so the rules come after it. The platform
+//! therefore has it run this program's own file with the orders in a descriptor, and that file runs
+//! what was asked for.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+use crate::child;
+use crate::landlock::{self, LandlockRules};
+use crate::seccomp::{self, FilterScope};
+
+/// More than orders ever take.
+const ORDERS_BYTES_MAX: u64 = 1 << 20;
+/// As of a shell whose program could not be run.
+const NOT_RUN: u8 = 126;
+
+/// How a process comes to [`run_entry`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryProgram {
+    /// The program's file on the host.
+    pub program: PathBuf,
+    /// Its first arguments, before those that [`run_entry`] reads.
+    pub args: Vec<OsString>,
+}
+
+/// What the entry step does, read from a descriptor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EntryOrders {
+    pub(crate) landlock: LandlockRules,
+    /// The filter to install; none where bubblewrap did.
+    pub(crate) filter: Option<FilterScope>,
+}
+
+impl EntryProgram {
+    /// The words that make `shown`, the program's place inside, run `argv` under the orders in `orders`.
+    pub(crate) fn entry_words(
+        &self,
+        shown: OsString,
+        orders: RawFd,
+        report: RawFd,
+        argv: &[OsString],
+    ) -> Vec<OsString> {
+        let mut words = vec![shown];
+        words.extend(self.args.iter().cloned());
+        words.extend([orders.to_string().into(), report.to_string().into()]);
+        words.extend(argv.iter().cloned());
+        words
+    }
+}
+
+/// Does what the orders say and becomes the program: `words` are the numbers of the descriptors with the
+/// orders and for the report, the program, and its arguments.
+///
+/// Returns only when that failed; the platform has been told why.
+pub fn run_entry(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut words = words.into_iter();
+    let mut number = || -> Option<RawFd> { words.next()?.to_str()?.parse().ok() };
+    let (Some(orders), Some(report)) = (number(), number()) else {
+        eprintln!("error: this is called by the platform, inside a sandbox");
+        return ExitCode::from(NOT_RUN);
+    };
+    let failed = match (child::inherited_fd(orders), child::inherited_fd(report)) {
+        (Ok(orders), Ok(report)) => (become_program(orders, words), Some(report)),
+        (Err(error), _) | (_, Err(error)) => (format!("no descriptor: {error}"), None),
+    };
+    if let (message, Some(report)) = failed {
+        let _ = File::from(report).write_all(message.as_bytes());
+    }
+    ExitCode::from(NOT_RUN)
+}
+
+/// Returns why the program could not be run.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the process becomes the program; nothing is started beside it"
+)]
+fn become_program(orders: OwnedFd, mut argv: impl Iterator<Item = OsString>) -> String {
+    let Some(program) = argv.next() else {
+        return "no program was given".into();
+    };
+    match put_walls_up(orders) {
+        Ok(()) => {
+            let error = std::process::Command::new(&program).args(argv).exec();
+            format!("could not run `{}`: {error}", program.display())
+        }
+        Err(message) => message,
+    }
+}
+
+fn put_walls_up(orders: OwnedFd) -> Result<(), String> {
+    let mut text = String::new();
+    File::from(orders)
+        .take(ORDERS_BYTES_MAX)
+        .read_to_string(&mut text)
+        .map_err(|error| format!("could not read the orders: {error}"))?;
+    let orders: EntryOrders =
+        serde_json::from_str(&text).map_err(|error| format!("the orders are broken: {error}"))?;
+    child::close_from_three().map_err(|error| format!("could not close descriptors: {error}"))?;
+    landlock::restrict_self(&orders.landlock)?;
+    let Some(scope) = orders.filter else {
+        return Ok(());
+    };
+    let filter = seccomp::filter_program(scope)
+        .map_err(|error| format!("could not build the system-call filter: {error}"))?;
+    seccompiler::apply_filter(&filter)
+        .map_err(|error| format!("could not install the system-call filter: {error}"))
+}
