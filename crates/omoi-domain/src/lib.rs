@@ -21,6 +21,7 @@ pub mod machine;
 pub mod merge;
 pub mod message;
 pub mod model_kind;
+pub mod model_price;
 pub mod model_route;
 pub mod money;
 pub mod opinion;

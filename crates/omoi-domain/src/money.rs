@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::iter::Sum;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -68,52 +67,8 @@ impl fmt::Display for NanoUsd {
     }
 }
 
-/// What a person says a model costs: `MODEL=INPUT/OUTPUT` in US dollars for a million tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PriceRow {
-    /// The model's name, or the beginning of the names of several.
-    pub model: String,
-    /// For a million tokens read.
-    pub input_per_mtok: NanoUsd,
-    /// For a million tokens answered.
-    pub output_per_mtok: NanoUsd,
-}
-
-impl PriceRow {
-    /// How a row is written.
-    pub const SHAPE: &str = "MODEL=INPUT/OUTPUT in US dollars for a million tokens";
-}
-
-/// The text is no price of a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it must be {}", PriceRow::SHAPE)]
-pub struct BadPriceRow;
-
-impl FromStr for PriceRow {
-    type Err = BadPriceRow;
-
-    fn from_str(text: &str) -> Result<Self, BadPriceRow> {
-        // Model names of some servers hold `=` or `/`, prices do not.
-        let (model, prices) = text.rsplit_once('=').ok_or(BadPriceRow)?;
-        let (input, output) = prices.split_once('/').ok_or(BadPriceRow)?;
-        let price = |text: &str| match text.trim().parse::<f64>() {
-            Ok(usd) if (0.0..=1e6).contains(&usd) => Ok(NanoUsd::from_usd(usd)),
-            _ => Err(BadPriceRow),
-        };
-        match model.trim() {
-            "" => Err(BadPriceRow),
-            model => Ok(Self {
-                model: model.to_owned(),
-                input_per_mtok: price(input)?,
-                output_per_mtok: price(output)?,
-            }),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
 
     #[test]
@@ -133,24 +88,5 @@ mod tests {
             "0.0042 USD"
         );
         assert_eq!(NanoUsd::from_dollars(50).to_string(), "50.00 USD");
-    }
-
-    #[test]
-    fn own_prices_are_read() {
-        let row: PriceRow = "org/qwen=3 = 0.5/2".parse().unwrap();
-        assert_eq!(row.model, "org/qwen=3");
-        assert_eq!(row.input_per_mtok, NanoUsd::from_usd(0.5));
-        assert_eq!(row.output_per_mtok, NanoUsd::from_dollars(2));
-        for bad in [
-            "",
-            "qwen",
-            "qwen=1",
-            "=1/2",
-            "qwen=1/-2",
-            "qwen=x/1",
-            "qwen=1/NaN",
-        ] {
-            assert_eq!(bad.parse::<PriceRow>(), Err(BadPriceRow), "{bad}");
-        }
     }
 }

@@ -6,10 +6,12 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use omoi_domain::money::PriceRow;
+use omoi_domain::closed_set;
+use omoi_domain::model_price::{PriceRow, PriceTier, ServiceLevel};
 use omoi_domain::time::Timestamp;
 
-use crate::pricing::{ModelPrice, PriceTier};
+use crate::pricing::{ModelPrice, WHOLE_PERMILLE};
+use crate::wire::dialect::Dialect;
 
 /// The committed list of models, as JSON.
 const EMBEDDED: &str = include_str!("../models.json");
@@ -47,17 +49,46 @@ pub struct ModelEntry {
     pub version: Vec<u32>,
     /// What the model does: chat or embedding.
     pub kind: ModelKind,
+    /// The wire formats it is served in; none for embeddings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dialects: Vec<Dialect>,
     /// What it reads and answers at most.
     #[serde(default)]
     pub window: ModelWindow,
     /// What it can do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<ModelFeature>,
+    /// How hard it can be told to think, least first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub efforts: Vec<EffortLevel>,
     /// The day from which it is no longer served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_on: Option<CalendarDay>,
-    /// What it costs, lowest tier first.
+    /// The model that its maker names in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<String>,
+    /// What it costs, by service level and lowest tier first.
     pub prices: Vec<PriceTier>,
+    /// What one web search costs that the provider makes, in nano-USD.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub search_nanousd: u64,
+    /// What its tokens cost when it is served in the United States alone, in thousandths of the price.
+    #[serde(default = "whole_price", skip_serializing_if = "is_whole_price")]
+    pub us_permille: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_nothing(n: &u64) -> bool {
+    *n == 0
+}
+
+const fn whole_price() -> u32 {
+    WHOLE_PERMILLE
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_whole_price(permille: &u32) -> bool {
+    *permille == WHOLE_PERMILLE
 }
 
 /// What a model does.
@@ -94,6 +125,36 @@ pub enum ModelFeature {
     StructuredOutput,
     /// Takes `temperature`, `top_p` and `top_k`.
     Sampling,
+    /// Thinks before it answers.
+    Reasoning,
+    /// Decides by itself how long it thinks.
+    AdaptiveThinking,
+    /// Keeps what it read in a cache.
+    PromptCache,
+    /// Sees images.
+    Vision,
+    /// Reads PDF files.
+    Pdf,
+}
+
+closed_set! {
+    /// How hard a model is told to think.
+    EffortLevel {
+        /// Not at all.
+        None = "none",
+        /// Hardly.
+        Minimal = "minimal",
+        /// A little.
+        Low = "low",
+        /// As usual.
+        Medium = "medium",
+        /// Much.
+        High = "high",
+        /// Very much.
+        Xhigh = "xhigh",
+        /// As much as it can.
+        Max = "max",
+    }
 }
 
 /// A day, `YYYY-MM-DD`, from midnight UTC.
@@ -160,9 +221,10 @@ impl ModelCatalogue {
     }
 
     /// The entry of `model` at `provider`, by id or alias. Without a provider, the first one that has
-    /// such a model. A vendor prefix (`anthropic/…`) is looked past.
+    /// such a model. A prefix (`anthropic/…`, `groq/meta-llama/…`) is looked past.
     pub fn find_entry(&self, provider: Option<&str>, model: &str) -> Option<&ModelEntry> {
         let bare = model.rsplit('/').next().unwrap_or(model);
+        let unrouted = model.split_once('/').map_or(model, |(_, rest)| rest);
         let named = |entry: &&ModelEntry, name: &str| {
             entry.id == name || entry.aliases.iter().any(|alias| alias == name)
         };
@@ -171,7 +233,9 @@ impl ModelCatalogue {
             let mut offers = self.models.iter().filter(offered);
             offers.find(|entry| named(entry, name))
         };
-        find(model).or_else(|| find(bare))
+        find(model)
+            .or_else(|| find(unrouted))
+            .or_else(|| find(bare))
     }
 
     /// The newest model of `family` at `provider`: the highest version whose end has not come at `now`.
@@ -201,22 +265,36 @@ impl ModelCatalogue {
         match self.find_entry(provider, model) {
             Some(entry) => ModelPrice {
                 tiers: entry.prices.clone(),
+                search_nanousd: entry.search_nanousd,
+                us_permille: entry.us_permille,
                 is_assumed: false,
             },
             None => self.dearest_price(provider.unwrap_or(vendor)),
         }
     }
 
-    /// The most any of `provider`'s models costs, figure by figure.
+    /// The most any of `provider`'s models costs, figure by figure and level by level.
     fn dearest_price(&self, provider: &str) -> ModelPrice {
-        let entries = self.models.iter().filter(|e| e.provider == provider);
-        let tiers = entries.flat_map(|entry| entry.prices.iter().copied());
-        let dearest = tiers.fold(PriceTier::default(), PriceTier::dearer_of);
-        ModelPrice {
-            tiers: vec![PriceTier {
+        let entries = || self.models.iter().filter(|e| e.provider == provider);
+        let dearest_of = |service: ServiceLevel| {
+            let tiers = entries().flat_map(|entry| entry.prices.iter().copied());
+            let dearest = tiers
+                .filter(|tier| tier.service == service)
+                .reduce(PriceTier::dearer_of)?;
+            Some(PriceTier {
                 above_tokens: 0,
                 ..dearest
-            }],
+            })
+        };
+        let levels = ServiceLevel::ALL.iter().copied();
+        let dearest = |figure: fn(&ModelEntry) -> u64| entries().map(figure).max().unwrap_or(0);
+        ModelPrice {
+            tiers: levels.filter_map(dearest_of).collect(),
+            search_nanousd: dearest(|entry| entry.search_nanousd),
+            us_permille: entries()
+                .map(|e| e.us_permille)
+                .max()
+                .unwrap_or(WHOLE_PERMILLE),
             is_assumed: true,
         }
     }
@@ -249,17 +327,20 @@ mod tests {
     use omoi_domain::money::NanoUsd;
 
     use super::*;
-    use crate::pricing::TokenCounts;
+    use crate::pricing::{BilledUsage, TokenCounts};
 
     fn at(date: &str) -> Timestamp {
         Timestamp::of_date(date).unwrap()
     }
 
     fn cost(price: &ModelPrice, input: u64, output: u64) -> NanoUsd {
-        price.cost_of(TokenCounts {
-            input,
-            output,
-            ..TokenCounts::default()
+        price.cost_of(&BilledUsage {
+            tokens: TokenCounts {
+                input,
+                output,
+                ..TokenCounts::default()
+            },
+            ..BilledUsage::default()
         })
     }
 
@@ -271,14 +352,19 @@ mod tests {
             family: "sonnet".into(),
             version: version.to_vec(),
             kind: ModelKind::Chat,
+            dialects: vec![Dialect::Messages],
             window: ModelWindow::default(),
             features: Vec::new(),
+            efforts: Vec::new(),
             ends_on: ends_on.map(|d| CalendarDay(at(d))),
+            successor: None,
             prices: vec![PriceTier {
                 input: 1_000_000_000 * u64::from(version[0]),
                 output: 10_000_000_000,
                 ..PriceTier::default()
             }],
+            search_nanousd: 10_000_000,
+            us_permille: 1_100,
         }
     }
 
@@ -391,15 +477,54 @@ mod tests {
         // Opus was taken to cost three times as much as it does, the newest Haiku a tenth as much.
         let opus = list.find_entry(None, "claude-opus-4-5").unwrap();
         assert_eq!(opus.prices[0].output, 25_000_000_000);
-        let tiered = list.find_entry(None, "claude-haiku-5-5").unwrap();
+        let tiers = |id: &str| -> Vec<_> {
+            let entry = list.find_entry(None, id).unwrap();
+            let tiers = entry.prices.iter();
+            tiers
+                .map(|t| (t.service.as_str(), t.above_tokens))
+                .collect()
+        };
         assert_eq!(
-            tiered
-                .prices
-                .iter()
-                .map(|t| t.above_tokens)
-                .collect::<Vec<_>>(),
-            [0, 100_000]
+            tiers("claude-haiku-5-5"),
+            [
+                ("standard", 0),
+                ("standard", 100_000),
+                ("batch", 0),
+                ("batch", 100_000)
+            ]
         );
+        assert_eq!(
+            tiers("claude-opus-5-5"),
+            [("standard", 0), ("batch", 0), ("fast", 0)]
+        );
+    }
+
+    #[test]
+    fn the_embedded_list_knows_dialects_features_efforts_and_successors() {
+        let list = ModelCatalogue::load_embedded().unwrap();
+        let entry = |id: &str| list.find_entry(None, id).unwrap();
+        let opus = entry("claude-opus-5-5");
+        assert_eq!(opus.dialects, [Dialect::Messages]);
+        for feature in [
+            ModelFeature::Reasoning,
+            ModelFeature::AdaptiveThinking,
+            ModelFeature::PromptCache,
+            ModelFeature::Vision,
+            ModelFeature::Pdf,
+        ] {
+            assert!(opus.features.contains(&feature), "{feature:?}");
+        }
+        let words: Vec<_> = opus.efforts.iter().map(|e| e.as_str()).collect();
+        assert_eq!(words, ["low", "medium", "high", "xhigh", "max"]);
+        assert_eq!((opus.search_nanousd, opus.us_permille), (10_000_000, 1_100));
+        assert_eq!(opus.prices[2].output, 40_000_000_000, "twice as fast");
+        assert_eq!(
+            entry("gpt-6.1-sol").dialects,
+            [Dialect::ChatCompletions, Dialect::Responses]
+        );
+        assert_eq!(entry("gpt-5.3-codex").dialects, [Dialect::Responses]);
+        let old = entry("claude-sonnet-4-5");
+        assert_eq!(old.successor.as_deref(), Some("claude-sonnet-5-5"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::Principal;
 
 use crate::failed_try::FailedTry;
-use crate::pricing::TokenCounts;
+use crate::pricing::{BilledUsage, TokenCounts};
 use crate::route::ModelRoute;
 use crate::token_count::{self, BYTES_PER_TOKEN};
 use crate::wire::anthropic::{BlockDelta, MessagesRequest, StreamEvent, TokenUsage};
@@ -241,6 +241,11 @@ impl TokenGauge {
         self.ceiling.cap_tokens(self.reported_tokens())
     }
 
+    /// The same with how the call was served, as far as the provider told it.
+    pub(crate) fn billed_usage(&self) -> BilledUsage {
+        BilledUsage::with_tokens(&self.usage, self.token_counts())
+    }
+
     /// Whether the provider reports what cannot be.
     pub(crate) fn is_overstated(&self) -> bool {
         let told = self.reported_tokens();
@@ -259,26 +264,11 @@ impl TokenGauge {
                 ..TokenCounts::default()
             };
         }
-        let usage = &self.usage;
-        let cache_read = usage.cache_read_input_tokens.unwrap_or(0);
-        let by_age = usage.cache_creation.as_ref();
-        let of_age = |tokens: Option<u64>| tokens.unwrap_or(0);
-        let cache_write_1h = by_age.map_or(0, |c| of_age(c.ephemeral_1h_input_tokens));
-        let written = usage.cache_creation_input_tokens.unwrap_or_else(|| {
-            let young = by_age.map_or(0, |c| of_age(c.ephemeral_5m_input_tokens));
-            young.saturating_add(cache_write_1h)
-        });
-        let mut tokens = TokenCounts {
-            input: usage.input_tokens.unwrap_or(0),
-            output: 0,
-            cache_read,
-            cache_write: written.saturating_sub(cache_write_1h),
-            cache_write_1h,
-        };
+        let mut tokens = TokenCounts::of_usage(&self.usage);
+        let told = std::mem::take(&mut tokens.output);
         if tokens.read_tokens() == 0 {
             tokens.input = self.ceiling.read_estimate;
         }
-        let told = usage.output_tokens.unwrap_or(0);
         let estimate = self.answered_bytes.div_ceil(BYTES_PER_TOKEN);
         tokens.output = match told {
             told if self.summed_up && told > 0 => told,

@@ -16,9 +16,9 @@ use crate::meter::{
     CallMeter, CallOutcome, CallUsage, CostProjection, ModelCaller, RecordError, ReserveError,
     ReservedCall,
 };
-use crate::pricing::TokenCounts;
+use crate::pricing::BilledUsage;
+use crate::retry;
 use crate::wire::anthropic::MessagesRequest;
-use crate::{retry, token_count};
 
 /// How often a cost is tried to be recorded again: for about 20 s.
 const RECORD_RETRIES_MAX: u32 = 4;
@@ -135,17 +135,14 @@ impl<'a> MeteredCall<'a> {
         } = asked;
         let asked_at = llm.pace.now();
         let route = llm.routes.route_named(name);
-        let tokens = TokenCounts {
-            input: token_count::estimate_request(request),
-            output: u64::from(request.max_tokens.min(route.max_tokens)),
-            ..TokenCounts::default()
-        };
+        let projected = BilledUsage::projected_usage(request, route.max_tokens);
+        let tokens = projected.tokens;
         let projection = CostProjection {
             route: name,
             model: route.model.clone(),
             simulated: route.simulated,
             tokens,
-            cost: route.price.cost_of(tokens),
+            cost: route.price.cost_of(&projected),
         };
         let call = meter.reserve_call(caller, &projection).await;
         let call = call.inspect_err(|error| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use omoi_domain::config::{Config, ConfigKey, ConfigLayer, KeySpec, ListItems, ValueKind};
-use omoi_domain::money::PriceRow;
+use omoi_domain::model_price::PriceRow;
 use omoi_domain::{choice, config_keys};
 
 use crate::route::{LlmSettings, ModelRoute, ModelServer, ProviderKey};

@@ -7,7 +7,7 @@ use omoi_domain::time::Timestamp;
 
 use crate::failed_try::FailedTry;
 use crate::meter::{TokenCeiling, TokenGauge};
-use crate::pricing::{ModelPrice, TokenCounts};
+use crate::pricing::{BilledUsage, ModelPrice, TokenCounts};
 use crate::retry::{self, CallAllowance};
 use crate::route::ModelRoute;
 use crate::wire::anthropic::{MessagesRequest, StreamEvent};
@@ -19,7 +19,7 @@ pub struct QuestionTally {
     pub allowance: CallAllowance,
     /// Calls made so far.
     pub calls: u32,
-    finished_tries: Vec<TokenCounts>,
+    finished_tries: Vec<BilledUsage>,
     current: Option<TokenGauge>,
     is_overstated: bool,
     /// Receives failed tries, where somebody asked for them.
@@ -57,15 +57,13 @@ impl QuestionTally {
     /// Tokens of all tries so far, the one under way included.
     pub fn total_tokens(&self) -> TokenCounts {
         let mut tokens = TokenCounts::default();
-        self.tokens_by_try().for_each(|one| tokens += one);
+        self.usage_by_try().for_each(|one| tokens += one.tokens);
         tokens
     }
 
     /// What all tries so far cost.
     pub fn total_cost(&self, price: &ModelPrice) -> NanoUsd {
-        self.tokens_by_try()
-            .map(|tokens| price.cost_of(tokens))
-            .sum()
+        self.usage_by_try().map(|usage| price.cost_of(&usage)).sum()
     }
 
     /// Whether a try reported more tokens than its request allowed.
@@ -73,15 +71,15 @@ impl QuestionTally {
         self.is_overstated || self.current.as_ref().is_some_and(TokenGauge::is_overstated)
     }
 
-    fn tokens_by_try(&self) -> impl Iterator<Item = TokenCounts> {
-        let current = self.current.as_ref().map(TokenGauge::token_counts);
+    fn usage_by_try(&self) -> impl Iterator<Item = BilledUsage> {
+        let current = self.current.as_ref().map(TokenGauge::billed_usage);
         self.finished_tries.iter().copied().chain(current)
     }
 
     pub(crate) fn begin_call(&mut self, route: &ModelRoute, request: &MessagesRequest) {
         self.is_overstated = self.is_overstated();
         self.finished_tries
-            .extend(self.current.as_ref().map(TokenGauge::token_counts));
+            .extend(self.current.as_ref().map(TokenGauge::billed_usage));
         let mut gauge = TokenGauge::new(TokenCeiling::of_request(route, request));
         // Whoever gives up before the answer begins does not know better.
         gauge.set_sent(true);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::value::{ConfigValue, ListItems, ValueKind};
-use crate::money::{NanoUsd, PriceRow};
+use crate::model_price::PriceRow;
+use crate::money::NanoUsd;
 
 /// A group of keys: one mapping in YAML, one prefix in the environment.
 #[derive(Clone, Copy, Debug)]

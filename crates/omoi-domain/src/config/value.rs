@@ -67,7 +67,7 @@ pub enum ListItems {
     Words(&'static [&'static str]),
     /// Absolute paths; a leading `~/` is the home folder.
     Paths,
-    /// Prices of models, `MODEL=INPUT/OUTPUT` in US dollars for a million tokens.
+    /// Prices of models, as [`PriceRow`](crate::model_price::PriceRow) reads them.
     Prices,
 }
 

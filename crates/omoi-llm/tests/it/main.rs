@@ -10,6 +10,7 @@ mod client;
 mod convert;
 mod failures;
 mod gateway;
+mod pricing;
 mod structured;
 mod stub;
 mod support;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use omoi_domain::config::{ConfigValue, ListItems, ValueKind, mask_url};
-use omoi_domain::money::{NanoUsd, PriceRow};
+use omoi_domain::model_price::PriceRow;
+use omoi_domain::money::NanoUsd;
 use omoi_domain::secret_mask::MASK;
 
 /// A value as a layer wrote it.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use omoi_domain::config::{DefaultValue, ListItems, RepositoryRule, ValueKind};
-use omoi_domain::money::PriceRow;
+use omoi_domain::model_price::PriceRow;
 
 use super::KeyTable;
 

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::wire::Extra;
 use crate::wire::anthropic::{
-    BareEvent, BlockDelta, ContentBlock, ContentBlockDelta, ContentBlockStart, ContentBlockStop,
-    ErrorDetail, InputJsonDelta, MessageDelta, MessageDeltaBody, MessageRole, MessageStart,
-    MessageTag, MessagesResponse, StopReason, StreamError, StreamEvent, TextDelta, ThinkingBlock,
-    ThinkingDelta, TokenUsage, error_of_status,
+    BareEvent, BlockDelta, CacheCreation, ContentBlock, ContentBlockDelta, ContentBlockStart,
+    ContentBlockStop, ErrorDetail, InputJsonDelta, MessageDelta, MessageDeltaBody, MessageRole,
+    MessageStart, MessageTag, MessagesResponse, StopReason, StreamError, StreamEvent, TextDelta,
+    ThinkingBlock, ThinkingDelta, TokenUsage, error_of_status,
 };
 use crate::wire::openai::{
     ChatChunk, ChatContent, ChatDelta, ChatError, ChatMessage, ChatResponse, ChatUsage,
@@ -57,6 +59,12 @@ impl ChunkConverter {
         }
         if let Some(usage) = &chunk.usage {
             self.usage.merge(&usage_from_chat(usage));
+            // What a call costs depends on it.
+            if let Some(level) = chunk.extra.get("service_tier") {
+                self.usage
+                    .extra
+                    .insert("service_tier".to_owned(), level.clone());
+            }
         }
         for choice in chunk.choices.iter().filter(|c| c.index == 0) {
             self.push_delta(&choice.delta, &mut out);
@@ -206,7 +214,7 @@ pub fn events_of_chat(response: &ChatResponse) -> Option<Vec<StreamEvent>> {
         choices: choices.collect(),
         usage: response.usage.clone(),
         error: None,
-        extra: Extra::new(),
+        extra: response.extra.clone(),
     };
     let mut converter = ChunkConverter::default();
     let mut events = converter.push(&chunk);
@@ -214,17 +222,24 @@ pub fn events_of_chat(response: &ChatResponse) -> Option<Vec<StreamEvent>> {
     Some(events)
 }
 
-/// Puts OpenAI's token counts into Anthropic's: there, cached tokens are not part of the input.
+/// Puts OpenAI's token counts into Anthropic's: there, tokens read from and written to the cache are not
+/// part of the input.
 fn usage_from_chat(usage: &ChatUsage) -> TokenUsage {
-    let cached = usage
-        .prompt_tokens_details
-        .as_ref()
-        .and_then(|details| details.cached_tokens)
-        .unwrap_or(0);
+    let details = usage.prompt_tokens_details.clone().unwrap_or_default();
+    let cached = details.cached_tokens.unwrap_or(0);
+    let count = |value: Option<&Value>| value.and_then(Value::as_u64);
+    let written = count(details.extra.get("cache_write_tokens")).unwrap_or(0);
+    let by_age = details.extra.get("cache_write_tokens_details");
+    let long = by_age.and_then(|ages| count(ages.get("ttl_12h_tokens")));
+    let special = cached.saturating_add(written);
     TokenUsage {
-        input_tokens: Some(usage.prompt_tokens.saturating_sub(cached)),
-        cache_creation: None,
-        cache_creation_input_tokens: None,
+        input_tokens: Some(usage.prompt_tokens.saturating_sub(special)),
+        cache_creation: long.map(|long| CacheCreation {
+            ephemeral_5m_input_tokens: Some(written.saturating_sub(long)),
+            ephemeral_1h_input_tokens: Some(long),
+            extra: Extra::new(),
+        }),
+        cache_creation_input_tokens: (written > 0).then_some(written),
         cache_read_input_tokens: (cached > 0).then_some(cached),
         output_tokens: Some(usage.completion_tokens),
         extra: Extra::new(),

@@ -1,0 +1,147 @@
+//! What a provider bills of a call: tokens by kind, how it was served, where, and searches.
+
+use serde_json::{Map, Value};
+
+use omoi_domain::model_price::ServiceLevel;
+
+use crate::token_count;
+use crate::wire::anthropic::{MessagesRequest, MessagesTool, TokenUsage};
+
+/// Tokens of one or several calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenCounts {
+    /// Read at full price.
+    pub input: u64,
+    /// Tokens of the answer.
+    pub output: u64,
+    /// Read from the prompt cache.
+    pub cache_read: u64,
+    /// Written to the prompt cache for its usual life: 5 minutes at some makers, 30 at others.
+    pub cache_write: u64,
+    /// Written to the prompt cache for a long life: an hour at some makers, 12 at others.
+    pub cache_write_1h: u64,
+}
+
+impl TokenCounts {
+    /// Everything read, at whatever price.
+    pub const fn read_tokens(&self) -> u64 {
+        self.input
+            .saturating_add(self.cache_read)
+            .saturating_add(self.cache_write)
+            .saturating_add(self.cache_write_1h)
+    }
+
+    /// What `usage` names; what it leaves out is 0.
+    pub fn of_usage(usage: &TokenUsage) -> Self {
+        let by_age = usage.cache_creation.as_ref();
+        let of_age = |tokens: Option<u64>| tokens.unwrap_or(0);
+        let cache_write_1h = by_age.map_or(0, |c| of_age(c.ephemeral_1h_input_tokens));
+        let written = usage.cache_creation_input_tokens.unwrap_or_else(|| {
+            let young = by_age.map_or(0, |c| of_age(c.ephemeral_5m_input_tokens));
+            young.saturating_add(cache_write_1h)
+        });
+        Self {
+            input: usage.input_tokens.unwrap_or(0),
+            output: usage.output_tokens.unwrap_or(0),
+            cache_read: usage.cache_read_input_tokens.unwrap_or(0),
+            cache_write: written.saturating_sub(cache_write_1h),
+            cache_write_1h,
+        }
+    }
+}
+
+impl std::ops::AddAssign for TokenCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.input = self.input.saturating_add(more.input);
+        self.output = self.output.saturating_add(more.output);
+        self.cache_read = self.cache_read.saturating_add(more.cache_read);
+        self.cache_write = self.cache_write.saturating_add(more.cache_write);
+        self.cache_write_1h = self.cache_write_1h.saturating_add(more.cache_write_1h);
+    }
+}
+
+/// What one call is billed by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BilledUsage {
+    /// Tokens read and answered.
+    pub tokens: TokenCounts,
+    /// How the call was served.
+    pub service: ServiceLevel,
+    /// Web searches that the provider made.
+    pub searches: u64,
+    /// The call was to be served in the United States alone, which some makers charge for.
+    pub is_us_only: bool,
+}
+
+impl BilledUsage {
+    /// What `usage` names of a whole answer.
+    pub fn of_usage(usage: &TokenUsage) -> Self {
+        Self::with_tokens(usage, TokenCounts::of_usage(usage))
+    }
+
+    /// What `request` may be billed at most, estimated, when an answer has `answer_tokens` at most.
+    pub(crate) fn projected_usage(request: &MessagesRequest, answer_tokens: u32) -> Self {
+        let tokens = TokenCounts {
+            input: token_count::estimate_request(request),
+            output: u64::from(request.max_tokens.min(answer_tokens)),
+            ..TokenCounts::default()
+        };
+        Self {
+            tokens,
+            service: service_named(&request.extra),
+            searches: searches_asked(request),
+            is_us_only: is_us_only(&request.extra),
+        }
+    }
+
+    /// `tokens`, served as `usage` says.
+    pub(crate) fn with_tokens(usage: &TokenUsage, tokens: TokenCounts) -> Self {
+        let searched = usage.extra.get("server_tool_use");
+        let searches = searched.and_then(|tools| tools.get("web_search_requests"));
+        Self {
+            tokens,
+            service: service_named(&usage.extra),
+            searches: searches.and_then(Value::as_u64).unwrap_or(0),
+            is_us_only: is_us_only(&usage.extra),
+        }
+    }
+}
+
+/// The service level that `fields` name: those of a usage, which tell it, or of a request, which asks for it.
+fn service_named(fields: &Map<String, Value>) -> ServiceLevel {
+    let word = |name: &str| fields.get(name).and_then(Value::as_str);
+    if word("speed") == Some("fast") {
+        return ServiceLevel::Fast;
+    }
+    match word("service_tier") {
+        Some("batch") => ServiceLevel::Batch,
+        Some("flex") => ServiceLevel::Flex,
+        // One maker sells its priority under a second name.
+        Some("priority" | "fast") => ServiceLevel::Priority,
+        Some("ultrafast") => ServiceLevel::Ultrafast,
+        _ => ServiceLevel::Standard,
+    }
+}
+
+/// Whether `fields` of a usage or request name the United States as the only place.
+fn is_us_only(fields: &Map<String, Value>) -> bool {
+    let place = fields.get("inference_geo").and_then(Value::as_str);
+    place.is_some_and(|place| place.eq_ignore_ascii_case("us"))
+}
+
+/// Searches that a call is taken to make when its request allows any number of them.
+const SEARCHES_ASSUMED: u64 = 10;
+
+/// How many web searches `request` lets the provider make.
+fn searches_asked(request: &MessagesRequest) -> u64 {
+    let kind = |tool: &MessagesTool| tool.kind.clone().unwrap_or_default();
+    let searches = request
+        .tools
+        .iter()
+        .filter(|tool| kind(tool).starts_with("web_search"));
+    let allowed = |tool: &MessagesTool| {
+        let most = tool.extra.get("max_uses").and_then(Value::as_u64);
+        most.unwrap_or(SEARCHES_ASSUMED)
+    };
+    searches.map(allowed).fold(0, u64::saturating_add)
+}

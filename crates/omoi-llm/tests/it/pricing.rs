@@ -1,0 +1,83 @@
+//! Usages in the words of their vendors, priced to the nano-dollar.
+//!
+//! The expected prices in `fixtures/usages.json` were worked out apart from this program, in decimals,
+//! from the table that `models.json` is made of (litellm 1.110.2):
+//!
+//! ```text
+//! figure(F, level, limit) = row[F_above_limit_level]                          where the table has it, else
+//!                           max(row[F_level], row[F_above_limit])             of those that it has, else row[F]
+//! limit    = the highest one below the tokens read, cached ones included (xAI: or equal to them)
+//! level    = batch, flex, priority, ultrafast where the row has an input price for it, else the plain one
+//! factor   = row.provider_specific_entry.fast for fast calls, × .us for those served in the US alone
+//! nanousd  = ⌈(input·I + output·O + read·R + written·W + written_long·L) · factor · 10⁹⌉ + searches · S · 10⁹
+//! ```
+//!
+//! R and W are I where the row has none, L is W; L is `…_above_1hr` or `…_above_12hr`.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use omoi_llm::catalogue::ModelCatalogue;
+use omoi_llm::pricing::BilledUsage;
+use omoi_llm::wire::anthropic::{StreamEvent, TokenUsage};
+use omoi_llm::wire::convert::events_of_chat;
+use omoi_llm::wire::dialect::Dialect;
+
+const USAGES: &str = include_str!("fixtures/usages.json");
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordedUsage {
+    provider: String,
+    dialect: Dialect,
+    model: String,
+    usage: Value,
+    /// Stands beside the usage in OpenAI's answers.
+    service_tier: Option<String>,
+    nanousd: i64,
+}
+
+impl RecordedUsage {
+    fn billed_usage(&self) -> BilledUsage {
+        let usage: TokenUsage = match self.dialect {
+            Dialect::Messages => serde_json::from_value(self.usage.clone()).unwrap(),
+            Dialect::ChatCompletions => {
+                let answer = json!({"id": "c", "model": self.model, "usage": self.usage, "service_tier": self.service_tier,
+                    "choices": [{"message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}]});
+                let events = events_of_chat(&serde_json::from_value(answer).unwrap()).unwrap();
+                let told = events.into_iter().find_map(|event| match event {
+                    StreamEvent::MessageDelta(delta) => Some(delta.usage),
+                    _ => None,
+                });
+                told.unwrap()
+            }
+            Dialect::Responses => panic!("no usage is recorded in it"),
+        };
+        BilledUsage::of_usage(&usage)
+    }
+}
+
+#[test]
+fn two_hundred_usages_cost_what_the_table_says_to_the_nano_dollar() {
+    let list = ModelCatalogue::load_embedded().unwrap();
+    let usages: Vec<RecordedUsage> = serde_json::from_str(USAGES).unwrap();
+    assert_eq!(usages.len(), 200);
+    let mut wrong = Vec::new();
+    for (n, recorded) in usages.iter().enumerate() {
+        let price = list.price_of(
+            Some(&recorded.provider),
+            &recorded.provider,
+            &recorded.model,
+        );
+        assert!(!price.is_assumed, "{} is in the list", recorded.model);
+        let cost = price.cost_of(&recorded.billed_usage()).as_nanos();
+        if cost != recorded.nanousd {
+            let expected = recorded.nanousd;
+            wrong.push(format!(
+                "{n}: {} {}: {cost} and not {expected}",
+                recorded.model, recorded.usage
+            ));
+        }
+    }
+    assert_eq!(wrong, [] as [String; 0]);
+}
