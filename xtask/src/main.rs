@@ -1,5 +1,6 @@
 //! Project automation: `cargo xtask <command>`.
 
+mod agent_programs;
 mod bench;
 mod demo;
 mod gates;
@@ -26,7 +27,7 @@ usage: cargo xtask <command>
                             --fast    format, tidy and tests only
                             filter    run only tests whose name contains one of these
        -p CRATE [filter…]   only the tests of one crate; compiles nothing that it does not need
-  servers <command…>        run a command with PostgreSQL and Redis for its tests
+  servers <command…>        run a command with PostgreSQL, Redis and agent programs for its tests
   bench [part…]             what things cost beside a baseline of the same run; a table, never a verdict
                             part      sandbox, checkout, survey, up, run; all when none is named
   gates [phase…] [--json]   what the gates of planning catch and refuse wrongly, measured with corpus/planning
@@ -34,6 +35,9 @@ usage: cargo xtask <command>
                             phase     explore, prd, requirements, design, tasks; all when none is named
   models                    make crates/omoi-llm/models.json anew: models, ends and prices
   service-map               make docs/service-map.md anew: which role runs which loop
+  agents [--all | --pin]    install the agent programs that tests run, outside the clone
+                            --all     the two that need Node too, another half gigabyte
+                            --pin     make crates/omoi-programs/agents.json anew for the versions in it
   setup                     install what the tests need and do nothing else
   tidy                      the rules of this code base that no other tool knows
        --figures            what is counted about names, docs, logs and sizes, with the wanted values
@@ -70,6 +74,10 @@ fn main() -> ExitCode {
         },
         "gates" => gates::run(rest),
         "models" => models::run(),
+        "agents" => match agent_programs::AgentsMode::parse(rest) {
+            Ok(mode) => agent_programs::run(mode),
+            Err(problem) => return misused(&problem),
+        },
         "setup" => setup::everything().map(|()| Outcome::Done),
         "service-map" => tidy::run(&tidy::TidyMode::ServiceMap),
         "tidy" => match tidy::TidyMode::parse(rest) {

@@ -9,6 +9,7 @@ use xtask::host::{find_program, is_root, tools_folder};
 use xtask::process::{self, command};
 use xtask::servers::{postgres, redis};
 
+use crate::agent_programs;
 use crate::test_servers::NeededServers;
 
 /// A cargo command from the package registry.
@@ -88,13 +89,16 @@ pub(crate) fn tests_with(needed: NeededServers) -> Result<()> {
     cargo_tools(&[NEXTEST])
 }
 
-/// What the servers of the tests need.
+/// What the servers of the tests need, and the programs that tests run.
 pub(crate) fn servers(needed: NeededServers) -> Result<()> {
     if needed.redis {
         debian_programs(&[REDIS])?;
     }
     if needed.postgres {
         postgres()?;
+    }
+    if needed.agents {
+        agent_programs::install_for_tests()?;
     }
     Ok(())
 }

@@ -1,19 +1,23 @@
-//! `cargo xtask servers`: PostgreSQL and Redis for as long as a command runs.
+//! `cargo xtask servers`: PostgreSQL, Redis and the agent programs for as long as a command runs.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Result;
+use xtask::agents;
 use xtask::process::{self, command};
 use xtask::servers::{Server, postgres, redis};
 
 use crate::{Outcome, setup};
 
-/// Which servers a run of tests needs.
+/// Which servers a run of tests needs, and whether it runs agent programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NeededServers {
     pub(crate) postgres: bool,
     pub(crate) redis: bool,
+    /// The agent programs.
+    pub(crate) agents: bool,
 }
 
 impl NeededServers {
@@ -21,6 +25,7 @@ impl NeededServers {
     pub(crate) const ALL: Self = Self {
         postgres: true,
         redis: true,
+        agents: true,
     };
 }
 
@@ -36,6 +41,7 @@ pub(crate) fn run(program: &str, arguments: &[String]) -> Result<Outcome> {
 pub(crate) struct TestServers {
     postgres: Option<Server>,
     redis: Option<Server>,
+    agents: Option<PathBuf>,
 }
 
 impl TestServers {
@@ -45,8 +51,9 @@ impl TestServers {
         let servers = Self {
             postgres: needed.postgres.then(postgres::start).transpose()?,
             redis: needed.redis.then(redis::start).transpose()?,
+            agents: needed.agents.then(agents::folder).transpose()?,
         };
-        if needed != NeededServers::default() {
+        if needed.postgres || needed.redis {
             let seconds = began.elapsed().as_secs_f64();
             eprintln!("the servers of the tests answer after {seconds:.1} s");
         }
@@ -60,6 +67,9 @@ impl TestServers {
         }
         if let Some(redis) = &self.redis {
             command.env(redis::URL_VARIABLE, redis.url());
+        }
+        if let Some(agents) = &self.agents {
+            command.env(agents::FOLDER_VARIABLE, agents);
         }
         command
     }

@@ -6,8 +6,11 @@
 //!
 //! What needs more of the workspace than the store is behind a feature, so that a crate's own tests
 //! compile no more than they use: `deployment` (`TestDeployment`), `plans` (honest outputs
-//! of every planning phase) and `planning-corpus` (the cases the gates are measured with).
+//! of every planning phase), `planning-corpus` (the cases the gates are measured with) and `agent-programs` (the
+//! pinned programs that `cargo xtask setup` installs).
 
+#[cfg(feature = "agent-programs")]
+pub mod agent_programs;
 pub mod blocking;
 pub mod crash_points;
 pub mod database;

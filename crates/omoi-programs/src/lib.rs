@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+pub mod agent_folder;
+mod archive;
+pub mod error;
+pub mod install;
+pub mod integrity;
+pub mod node;
+pub mod options;
+pub mod pin;
+pub mod pinned_list;
+mod process;
+pub mod registry;

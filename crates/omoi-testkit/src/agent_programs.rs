@@ -1,0 +1,71 @@
+//! The pinned agent programs, for tests that run them.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use omoi_programs::agent_folder::{AgentFolder, InstalledProgram};
+use omoi_programs::pinned_list::{MachinePlatform, PinnedList};
+use xtask::agents;
+use xtask::host::variable;
+
+/// Programs that `cargo xtask setup` installs; the others take `cargo xtask agents --all`.
+const OF_SETUP: [&str; 3] = ["claude-code", "codex", "opencode"];
+
+/// The pinned version of `name`: `claude-code`, `codex` or `opencode`; after `cargo xtask agents --all` also
+/// `claude-agent-acp` and `qwen-code`.
+///
+/// # Panics
+/// When it is not installed, with the command that does it.
+#[expect(
+    clippy::panic,
+    reason = "a test that needs the program fails without it"
+)]
+pub fn installed_program(name: &str) -> InstalledProgram {
+    find_program(name).unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+/// The folder that they are installed in: what `OMOI_TEST_AGENTS` names, else where `cargo xtask setup` puts them.
+///
+/// # Errors
+/// When the machine has no cache folder.
+pub fn programs_folder() -> Result<PathBuf> {
+    match variable(agents::FOLDER_VARIABLE) {
+        Some(folder) => Ok(PathBuf::from(folder)),
+        None => agents::folder(),
+    }
+}
+
+fn find_program(name: &str) -> Result<InstalledProgram> {
+    let list = PinnedList::load_embedded()?;
+    let program = list.find_program(name)?;
+    let build = program.build_for(MachinePlatform::of_this_machine())?;
+    let folder = AgentFolder::new(programs_folder()?);
+    let Some(found) = folder.find_build(build)? else {
+        let command = match OF_SETUP.contains(&program.name.as_str()) {
+            true => "cargo xtask setup",
+            false => "cargo xtask agents --all",
+        };
+        bail!(
+            "{} {} is not installed in {}: `{command}` installs it",
+            program.name,
+            program.version,
+            folder.folder_path().display()
+        );
+    };
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_programs_of_the_tests_are_there() {
+        for name in OF_SETUP {
+            let installed = installed_program(name);
+            assert_eq!(installed.find_damage(), None, "{name}");
+        }
+        let unknown = find_program("clyde").unwrap_err().to_string();
+        assert!(unknown.contains("there is no agent program"), "{unknown}");
+    }
+}
