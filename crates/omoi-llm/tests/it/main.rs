@@ -10,6 +10,7 @@ mod client;
 mod convert;
 mod failures;
 mod gateway;
+mod model_probe;
 mod pricing;
 mod structured;
 mod stub;
