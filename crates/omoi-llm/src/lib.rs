@@ -2,6 +2,8 @@
 
 pub mod wire;
 
+pub mod conversation;
+
 pub mod catalogue;
 pub mod options;
 pub mod pace;
@@ -19,7 +21,6 @@ pub mod failed_try;
 pub mod llm_client;
 pub mod meter;
 mod metered_call;
-pub mod model_probe;
 mod question_tally;
 
 pub mod gateway;

@@ -1,5 +1,5 @@
 //! The formats that models speak: types, server-sent events, the headers between gateway and
-//! simulated model, and the conversion between the two vendors.
+//! simulated model.
 //!
 //! The types serve both ends of a connection. What they do not know is kept, not refused: unknown
 //! fields land in `extra`, unknown block and event kinds in `Other`, and both are written back as they
@@ -109,7 +109,18 @@ pub mod convert;
 pub mod dialect;
 pub mod headers;
 pub mod openai;
+pub mod responses;
 pub mod sse;
 
 /// Fields that a type does not name, in the order they came.
 pub type Extra = serde_json::Map<String, serde_json::Value>;
+
+/// Reads `null` like a field that is absent: several programs write it for nothing.
+pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de> + Default,
+{
+    use serde::Deserialize as _;
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

@@ -20,8 +20,6 @@ const EDGES: &[(&str, &[&str])] = &[
     ("omoi-sandbox", &["omoi-domain"]),
     ("omoi-llm", &["omoi-domain", "omoi-protocol"]),
     ("omoi-programs", &["omoi-domain"]),
-    // Deadlines and the age of versions need the clock.
-    ("omoi-egress", &["omoi-domain", "omoi-runtime"]),
     (
         "omoi-execution",
         &[

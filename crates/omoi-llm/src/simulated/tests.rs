@@ -276,7 +276,8 @@ fn said_by_openai(got: &Got) -> Said {
     let text = message.content.as_ref();
     let text = text.map(|content| format!("text {}", content.joined_text()));
     let calls = message.tool_calls.iter();
-    let calls = calls.map(|call| format!("{} {}", call.function.name, call.function.arguments));
+    let calls = calls.filter_map(|call| call.function.as_ref());
+    let calls = calls.map(|function| format!("{} {}", function.name, function.arguments));
     let usage = answer.usage.unwrap();
     let stop = serde_json::to_value(&choice.finish_reason).unwrap();
     (

@@ -1,12 +1,14 @@
 //! OpenAI chat completions: request, response, stream chunks, errors.
 
 mod answer;
+mod tool;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::answer::*;
-use super::Extra;
+pub use self::tool::*;
+use super::{Extra, null_as_default};
 
 /// The `data:` line that ends a stream.
 pub const DONE: &str = "[DONE]";
@@ -19,7 +21,11 @@ pub struct ChatRequest {
     /// The conversation, oldest first.
     pub messages: Vec<ChatMessage>,
     /// Functions the model may call.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_as_default"
+    )]
     pub tools: Vec<ChatTool>,
     /// Whether and which function must be called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,7 +49,11 @@ pub struct ChatRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopTexts>,
     /// Answer as server-sent events.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(
+        default,
+        skip_serializing_if = "std::ops::Not::not",
+        deserialize_with = "null_as_default"
+    )]
     pub stream: bool,
     /// What a stream reports besides words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,11 +138,21 @@ pub struct AssistantMessage {
     /// Reasoning, as several compatible servers report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<String>,
+    /// The same, under the name that other servers give it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<String>,
+    /// Reasoning in pieces, some of which only their maker reads.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_as_default"
+    )]
+    pub reasoning_details: Vec<Value>,
     /// Calls of functions that the model asks for.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_as_empty"
+        deserialize_with = "null_as_default"
     )]
     pub tool_calls: Vec<ToolCall>,
     /// Everything else, passed through.
@@ -171,7 +191,8 @@ impl ChatContent {
                 .iter()
                 .filter_map(|part| match part {
                     ChatPart::Text(part) => Some(part.text.as_str()),
-                    ChatPart::ImageUrl(_) | ChatPart::Other(_) => None,
+                    ChatPart::Refusal(part) => Some(part.refusal.as_str()),
+                    ChatPart::ImageUrl(_) | ChatPart::File(_) | ChatPart::Other(_) => None,
                 })
                 .collect::<Vec<_>>()
                 .join("\n\n"),
@@ -196,8 +217,12 @@ open_enum! {
     pub enum ChatPart {
         /// A piece of text.
         Text(TextPart) = "text",
+        /// Text by which the model declined.
+        Refusal(RefusalPart) = "refusal",
         /// A picture, by its URL.
         ImageUrl(ImageUrlPart) = "image_url",
+        /// A file, such as a PDF document.
+        File(FilePart) = "file",
     }
 }
 
@@ -206,6 +231,34 @@ open_enum! {
 pub struct TextPart {
     /// Text of the part.
     pub text: String,
+}
+
+/// A part of a message by which the model declined.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RefusalPart {
+    /// Text of the refusal.
+    pub refusal: String,
+}
+
+/// A part of a message that is a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilePart {
+    /// Name and bytes of the file.
+    pub file: FileData,
+}
+
+/// Name and bytes of a file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FileData {
+    /// Name of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+    /// Its bytes as a `data:` URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_data: Option<String>,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
 /// A part of a message that is a picture.
@@ -223,97 +276,6 @@ pub struct ImageUrl {
     /// How closely to look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-}
-
-/// The constant `"function"` in the field `type`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FunctionTag {
-    /// The only value of the tag.
-    #[default]
-    Function,
-}
-
-/// A function the model may call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ChatTool {
-    /// Constant tag, always `function`.
-    #[serde(rename = "type")]
-    pub kind: FunctionTag,
-    /// Definition of the function: name, parameters.
-    pub function: FunctionDef,
-}
-
-/// A function's name and arguments.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FunctionDef {
-    /// The name the model calls it by.
-    pub name: String,
-    /// What it does and when to use it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// JSON schema of its arguments.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parameters: Option<Value>,
-    /// The vendor enforces the schema.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub strict: Option<bool>,
-}
-
-/// Whether and which function must be called.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum ChatToolChoice {
-    /// `none`, `auto` or `required`.
-    Mode(ToolMode),
-    /// One function, by its name.
-    Function {
-        /// Constant tag, always `function`.
-        #[serde(rename = "type")]
-        kind: FunctionTag,
-        /// Name of the function to call.
-        function: FunctionName,
-    },
-}
-
-/// How free the model is to call functions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ToolMode {
-    /// No function may be called.
-    None,
-    /// The model decides whether to call one.
-    Auto,
-    /// It must call one.
-    Required,
-}
-
-/// A function's name alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FunctionName {
-    /// Name of the function.
-    pub name: String,
-}
-
-/// The model calls a function.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ToolCall {
-    /// Names the call; the result refers to it.
-    pub id: String,
-    /// Constant tag, always `function`.
-    #[serde(rename = "type", default)]
-    pub kind: FunctionTag,
-    /// Function called, with its arguments.
-    pub function: FunctionCall,
-}
-
-/// A function with its arguments.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FunctionCall {
-    /// Name of the function.
-    pub name: String,
-    /// The arguments as JSON text, as the model wrote it: it may not parse.
-    pub arguments: String,
 }
 
 /// Shape of the answer.
@@ -341,15 +303,6 @@ pub struct JsonSchemaFormat {
     /// The vendor enforces it, which bars parts of the schema language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
-}
-
-/// Several servers send `"tool_calls": null` for none.
-fn null_as_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

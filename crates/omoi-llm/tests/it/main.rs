@@ -7,10 +7,10 @@
 
 mod ask;
 mod client;
+mod conversation;
 mod convert;
 mod failures;
 mod gateway;
-mod model_probe;
 mod pricing;
 mod structured;
 mod stub;

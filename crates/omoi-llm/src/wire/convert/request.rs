@@ -9,10 +9,10 @@ use crate::wire::anthropic::{
     MessagesTool, OutputFormat, ToolChoice, ToolResultBlock,
 };
 use crate::wire::openai::{
-    AssistantMessage, ChatContent, ChatMessage, ChatPart, ChatRequest, ChatTool, ChatToolChoice,
-    FunctionCall, FunctionDef, FunctionName, FunctionTag, ImageUrl, ImageUrlPart, JsonSchemaFormat,
-    ResponseFormat, StopTexts, StreamOptions, TextMessage, TextPart, ToolCall, ToolMessage,
-    ToolMode,
+    AssistantMessage, ChatContent, ChatFunction, ChatMessage, ChatPart, ChatRequest, ChatTool,
+    ChatToolChoice, FunctionCall, FunctionDef, FunctionName, FunctionTag, ImageUrl, ImageUrlPart,
+    JsonSchemaFormat, ResponseFormat, StopTexts, StreamOptions, TextMessage, TextPart, ToolCall,
+    ToolMessage, ToolMode,
 };
 
 /// Which field carries the token limit: OpenAI reads the newer, most compatible servers the older.
@@ -187,11 +187,11 @@ fn assistant_message(message: &ConversationMessage) -> Result<ChatMessage, Conve
             ContentBlock::Text(block) => texts.push(&block.text),
             ContentBlock::ToolUse(call) => tool_calls.push(ToolCall {
                 id: call.id.clone(),
-                kind: FunctionTag::Function,
-                function: FunctionCall {
+                function: Some(FunctionCall {
                     name: call.name.clone(),
                     arguments: call.input.to_string(),
-                },
+                }),
+                ..ToolCall::default()
             }),
             // Signed for another vendor; no one else can read it.
             ContentBlock::Thinking(_) | ContentBlock::RedactedThinking(_) => {}
@@ -208,15 +208,15 @@ fn assistant_message(message: &ConversationMessage) -> Result<ChatMessage, Conve
 fn chat_tool(tool: &MessagesTool) -> Result<ChatTool, ConvertError> {
     let ours = matches!(tool.kind.as_deref(), None | Some("custom"));
     match &tool.input_schema {
-        Some(schema) if ours => Ok(ChatTool {
-            kind: FunctionTag::Function,
+        Some(schema) if ours => Ok(ChatTool::Function(ChatFunction {
             function: FunctionDef {
                 name: tool.name.clone(),
                 description: tool.description.clone(),
                 parameters: Some(schema.clone()),
                 strict: None,
             },
-        }),
+            extra: Extra::new(),
+        })),
         _ => Err(ConvertError::VendorTool {
             name: tool.name.clone(),
         }),

@@ -97,7 +97,12 @@ impl ChunkConverter {
     }
 
     fn push_delta(&mut self, delta: &ChatDelta, out: &mut Vec<StreamEvent>) {
-        if let Some(text) = non_empty(delta.reasoning_content.as_deref()) {
+        if let Some(text) = non_empty(
+            delta
+                .reasoning_content
+                .as_deref()
+                .or(delta.reasoning.as_deref()),
+        ) {
             let index = self.open_prose(ProseKind::Reasoning, out);
             let thinking = text.to_owned();
             out.push(block_delta(
@@ -187,11 +192,11 @@ pub fn events_of_chat(response: &ChatResponse) -> Option<Vec<StreamEvent>> {
         let tool_calls = calls.map(|(index, call)| ToolCallDelta {
             index,
             id: Some(call.id.clone()),
-            kind: None,
-            function: Some(FunctionDelta {
-                name: Some(call.function.name.clone()),
-                arguments: Some(call.function.arguments.clone()),
+            function: call.function.as_ref().map(|function| FunctionDelta {
+                name: Some(function.name.clone()),
+                arguments: Some(function.arguments.clone()),
             }),
+            ..ToolCallDelta::default()
         });
         Some(ChunkChoice {
             index: choice.index,

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ChatMessage, FunctionTag, null_as_empty};
-use crate::wire::Extra;
+use super::{ChatMessage, ToolCallKind};
+use crate::wire::{Extra, null_as_default};
 
 /// A whole answer of `POST /chat/completions`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,13 +119,23 @@ pub struct ChatDelta {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
     /// Reasoning, as several compatible servers report it.
-    #[serde(default, alias = "reasoning", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<String>,
+    /// The same, under the name that other servers give it; some send both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<String>,
+    /// Reasoning in pieces, some of which only their maker reads.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_as_default"
+    )]
+    pub reasoning_details: Vec<Value>,
     /// Pieces of function calls.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_as_empty"
+        deserialize_with = "null_as_default"
     )]
     pub tool_calls: Vec<ToolCallDelta>,
     /// Everything else, passed through.
@@ -142,12 +152,15 @@ pub struct ToolCallDelta {
     /// Names the call, in its first piece.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Always `function`, in its first piece.
+    /// Kind of the call, in its first piece.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<FunctionTag>,
+    pub kind: Option<ToolCallKind>,
     /// Piece of the function's name or arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<FunctionDelta>,
+    /// Piece of a free-text tool's name or input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom: Option<CustomDelta>,
 }
 
 /// A piece of a function's name and arguments.
@@ -159,6 +172,17 @@ pub struct FunctionDelta {
     /// More of the arguments' JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
+}
+
+/// A piece of a free-text tool's name and input.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomDelta {
+    /// The name, in the first piece.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// More of the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
 }
 
 /// Token counts of one call.
@@ -176,6 +200,9 @@ pub struct ChatUsage {
     /// Of those read, which were special.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_tokens_details: Option<PromptTokensDetails>,
+    /// Of those answered, which were special.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_tokens_details: Option<CompletionTokensDetails>,
     /// Everything else, passed through.
     #[serde(flatten)]
     pub extra: Extra,
@@ -187,6 +214,20 @@ pub struct PromptTokensDetails {
     /// Read from the prompt cache.
     #[serde(default)]
     pub cached_tokens: Option<u64>,
+    /// Written to the prompt cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_tokens: Option<u64>,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Of the tokens answered, which were special.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CompletionTokensDetails {
+    /// Spent on reasoning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
     /// Everything else, passed through.
     #[serde(flatten)]
     pub extra: Extra,

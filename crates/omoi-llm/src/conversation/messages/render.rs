@@ -1,0 +1,421 @@
+//! To a request of Anthropic Messages.
+
+use serde_json::{Value, json};
+
+use crate::conversation::{
+    AnswerShape, CacheLife, CallChoice, Conversation, ConversationError, ConversationTool,
+    ConversationTurn, DialectQuirks, EffortLevel, MediaSource, PartKind, ReasoningPart, ResultPart,
+    TargetModel, ThinkingForm, ToolCallInput, ToolInput, ToolNames, TurnRole, note_left_out,
+};
+use crate::wire::Extra;
+use crate::wire::anthropic::{
+    Base64Source, ContentBlock, ConversationMessage, ImageBlock, ImageSource, MessageContent,
+    MessageRole, MessagesRequest, MessagesTool, OutputConfig, OutputFormat, RedactedThinkingBlock,
+    RequestMetadata, TextBlock, ThinkingBlock, ToolChoice, UrlSource,
+};
+use crate::wire::dialect::Dialect;
+
+/// Writes `conversation` for `target`.
+///
+/// # Errors
+/// Returns [`ConversationError`] for what this dialect cannot say.
+pub(crate) fn request_of(
+    conversation: &Conversation,
+    target: &TargetModel<'_>,
+) -> Result<MessagesRequest, ConversationError> {
+    let names = ToolNames::of_conversation(conversation);
+    let writer = MessagesRequestWriter {
+        conversation,
+        target,
+        names: &names,
+    };
+    let mut messages = writer.messages()?;
+    close_open_calls(&mut messages);
+    let tokens = conversation.output_tokens_max;
+    let mut request = MessagesRequest::new(
+        conversation.model.clone(),
+        tokens.unwrap_or(target.output_tokens_max),
+        messages,
+    );
+    let system = writer.system_blocks();
+    request.system = (!system.is_empty()).then_some(MessageContent::Blocks(system));
+    request.tools = writer.tools();
+    request.tool_choice = writer.tool_choice();
+    request.stream = conversation.stream;
+    request.stop_sequences.clone_from(&conversation.stop_texts);
+    if target.quirks.takes_sampling {
+        request.temperature = conversation.sampling.temperature.map(|t| t.min(1.0));
+        request.top_p = conversation.sampling.top_p;
+        request.top_k = conversation.sampling.top_k;
+    }
+    let user_id = conversation.end_user.clone();
+    request.metadata = user_id.map(|user_id| RequestMetadata {
+        user_id: Some(user_id),
+        extra: Extra::new(),
+    });
+    add_thinking(&mut request, conversation, &target.quirks);
+    if let Some(AnswerShape::JsonSchema { schema, .. }) = &conversation.answer_shape {
+        let schema = schema.clone();
+        let format = Some(OutputFormat::JsonSchema { schema });
+        request.output_config.get_or_insert_default().format = format;
+    }
+    if target.quirks.wants_cache_marks && !conversation.has_cache_marks() {
+        mark_prefix(&mut request);
+    }
+    let verbosity = conversation.verbosity.as_ref().map(|_| "verbosity");
+    note_left_out("request", verbosity);
+    Ok(request)
+}
+
+struct MessagesRequestWriter<'a> {
+    conversation: &'a Conversation,
+    target: &'a TargetModel<'a>,
+    names: &'a ToolNames,
+}
+
+impl MessagesRequestWriter<'_> {
+    /// The instructions, those in the midst of the conversation last: not every model takes such messages.
+    fn system_blocks(&self) -> Vec<ContentBlock> {
+        let ahead = self.conversation.instructions.iter();
+        let ahead = ahead.map(|text| (text.text.as_str(), text.cache));
+        let turns = self.conversation.turns.iter();
+        let later = turns.filter(|turn| turn.role == TurnRole::Instructions);
+        let later = later
+            .flat_map(|turn| &turn.parts)
+            .filter_map(|part| match &part.kind {
+                PartKind::Text(text) => Some((text.as_str(), part.cache)),
+                _ => None,
+            });
+        let json = matches!(
+            self.conversation.answer_shape,
+            Some(AnswerShape::JsonObject)
+        );
+        let shape = json.then_some(("Answer with one JSON object and nothing else.", None));
+        ahead
+            .chain(later)
+            .chain(shape)
+            .filter(|(text, _)| !text.trim().is_empty())
+            .map(|(text, cache)| marked(ContentBlock::text(text), cache))
+            .collect()
+    }
+
+    fn tools(&self) -> Vec<MessagesTool> {
+        let tools = self.conversation.tools.iter();
+        tools.map(|tool| self.messages_tool(tool)).collect()
+    }
+
+    fn messages_tool(&self, tool: &ConversationTool) -> MessagesTool {
+        let (schema, description) = match &tool.input {
+            ToolInput::Object { schema, .. } => (schema.clone(), tool.description.clone()),
+            ToolInput::Freeform { .. } => (
+                Some(tool.freeform_schema()),
+                Some(tool.freeform_description()),
+            ),
+        };
+        let mut extra = Extra::new();
+        if let ToolInput::Object {
+            strict: Some(true), ..
+        } = tool.input
+        {
+            extra.insert("strict".to_owned(), Value::Bool(true));
+        }
+        insert_mark(&mut extra, tool.cache);
+        MessagesTool {
+            kind: None,
+            name: self.names.flat_name(&tool.name),
+            description,
+            input_schema: Some(schema.unwrap_or_else(|| json!({"type": "object"}))),
+            extra,
+        }
+    }
+
+    fn tool_choice(&self) -> Option<ToolChoice> {
+        if self.conversation.tools.is_empty() {
+            return None;
+        }
+        let one_only = self.conversation.parallel_calls.map(|many| !many);
+        let disable_parallel_tool_use = one_only.filter(|one_only| *one_only);
+        match &self.conversation.tool_choice {
+            None if disable_parallel_tool_use.is_none() => None,
+            None | Some(CallChoice::Free) => Some(ToolChoice::Auto {
+                disable_parallel_tool_use,
+            }),
+            Some(CallChoice::Required) => Some(ToolChoice::Any {
+                disable_parallel_tool_use,
+            }),
+            Some(CallChoice::Forbidden) => Some(ToolChoice::None {}),
+            Some(CallChoice::Tool(name)) => Some(ToolChoice::Tool {
+                name: self.names.flat_name(name),
+                disable_parallel_tool_use,
+            }),
+        }
+    }
+
+    fn messages(&self) -> Result<Vec<ConversationMessage>, ConversationError> {
+        let mut messages: Vec<ConversationMessage> = Vec::new();
+        for (at, turn) in self.conversation.turns.iter().enumerate() {
+            let role = match turn.role {
+                TurnRole::User => MessageRole::User,
+                TurnRole::Model => MessageRole::Assistant,
+                TurnRole::Instructions => continue,
+            };
+            let blocks = self.blocks(turn, at)?;
+            match messages.last_mut() {
+                _ if blocks.is_empty() => {}
+                // What stood between them went into the instructions.
+                Some(last) if last.role == role => {
+                    if let MessageContent::Blocks(before) = &mut last.content {
+                        before.extend(blocks);
+                    }
+                }
+                _ => messages.push(ConversationMessage {
+                    role,
+                    content: MessageContent::Blocks(blocks),
+                    extra: Extra::new(),
+                }),
+            }
+        }
+        for message in &mut messages {
+            if let MessageContent::Blocks(blocks) = &mut message.content {
+                // The vendor wants them ahead of other content; the sort keeps their order.
+                blocks.sort_by_key(|block| {
+                    message.role == MessageRole::User
+                        && !matches!(block, ContentBlock::ToolResult(_))
+                });
+            }
+        }
+        Ok(messages)
+    }
+
+    fn blocks(
+        &self,
+        turn: &ConversationTurn,
+        at: usize,
+    ) -> Result<Vec<ContentBlock>, ConversationError> {
+        let mut blocks = Vec::new();
+        for (index, part) in turn.parts.iter().enumerate() {
+            let at = format!("turn {at}, part {index}");
+            if let Some(block) = self.block(&part.kind, &at)? {
+                blocks.push(marked(block, part.cache));
+            }
+        }
+        Ok(blocks)
+    }
+
+    fn block(&self, kind: &PartKind, at: &str) -> Result<Option<ContentBlock>, ConversationError> {
+        Ok(match kind {
+            PartKind::Text(text) if text.trim().is_empty() => None,
+            PartKind::Text(text) => Some(ContentBlock::text(text)),
+            PartKind::Image(source) => Some(image_block(source)),
+            PartKind::Document(document) => Some(ContentBlock::Other(document_map(
+                document.name.as_deref(),
+                &document.source,
+            ))),
+            PartKind::Call(call) => {
+                let input = match &call.input {
+                    ToolCallInput::Json(text) => serde_json::from_str::<Value>(text).ok(),
+                    ToolCallInput::Freeform(text) => Some(json!({"input": text})),
+                };
+                // The vendor takes objects alone; input that is none was answered with an error.
+                let input = input.filter(Value::is_object).unwrap_or_else(|| json!({}));
+                let name = self.names.flat_name(&call.tool);
+                Some(ContentBlock::tool_use(&call.id, name, input))
+            }
+            PartKind::Result(result) => Some(self.result_block(result, at)?),
+            PartKind::Reasoning(part) => self.reasoning_block(part),
+        })
+    }
+
+    fn result_block(
+        &self,
+        result: &ResultPart,
+        at: &str,
+    ) -> Result<ContentBlock, ConversationError> {
+        let mut blocks = Vec::new();
+        for kind in &result.parts {
+            blocks.extend(self.block(kind, at)?);
+        }
+        Ok(ContentBlock::tool_result(
+            &result.call_id,
+            blocks,
+            result.is_error,
+        ))
+    }
+
+    fn reasoning_block(&self, part: &ReasoningPart) -> Option<ContentBlock> {
+        let seal = part.seal.as_ref()?;
+        if !seal.is_readable_by(Dialect::Messages, self.target.maker) {
+            return None;
+        }
+        let field = |name: &str| seal.payload.get(name)?.as_str().map(str::to_owned);
+        if let Some(data) = field("data") {
+            let extra = Extra::new();
+            return Some(ContentBlock::RedactedThinking(RedactedThinkingBlock {
+                data,
+                extra,
+            }));
+        }
+        Some(ContentBlock::Thinking(ThinkingBlock {
+            thinking: field("thinking")?,
+            signature: field("signature")?,
+            extra: Extra::new(),
+        }))
+    }
+}
+
+fn image_block(source: &MediaSource) -> ContentBlock {
+    let source = match source {
+        MediaSource::Inline { media_type, base64 } => ImageSource::Base64(Base64Source {
+            media_type: media_type.clone(),
+            data: base64.clone(),
+        }),
+        MediaSource::Address(url) => ImageSource::Url(UrlSource { url: url.clone() }),
+    };
+    ContentBlock::Image(ImageBlock {
+        source,
+        extra: Extra::new(),
+    })
+}
+
+fn document_map(name: Option<&str>, source: &MediaSource) -> Extra {
+    let source = match source {
+        MediaSource::Inline { media_type, base64 } => {
+            json!({"type": "base64", "media_type": media_type, "data": base64})
+        }
+        MediaSource::Address(url) => json!({"type": "url", "url": url}),
+    };
+    let title = name.map(|name| ("title".to_owned(), Value::from(name)));
+    [
+        ("type".to_owned(), Value::from("document")),
+        ("source".to_owned(), source),
+    ]
+    .into_iter()
+    .chain(title)
+    .collect()
+}
+
+fn add_thinking(
+    request: &mut MessagesRequest,
+    conversation: &Conversation,
+    quirks: &DialectQuirks,
+) {
+    let level = conversation.thinking.effort_level();
+    if level.is_none() || quirks.thinking == ThinkingForm::Untold {
+        note_left_out("request", level.map(|_| "effort"));
+        return;
+    }
+    let (kind, effort) = match level {
+        None => return,
+        Some(EffortLevel::Off) => ("disabled", None),
+        Some(EffortLevel::Minimal | EffortLevel::Low) => ("adaptive", Some("low")),
+        Some(EffortLevel::Medium) => ("adaptive", Some("medium")),
+        Some(EffortLevel::High) => ("adaptive", Some("high")),
+        Some(EffortLevel::Highest) => ("adaptive", Some("max")),
+    };
+    // The vendor refuses thoughts ahead of a call that it is told to make, and sampling settings with
+    // them.
+    let forced = matches!(
+        request.tool_choice,
+        Some(ToolChoice::Any { .. } | ToolChoice::Tool { .. })
+    );
+    if !forced {
+        let thinking = json!({"type": kind});
+        request.extra.insert("thinking".to_owned(), thinking);
+        if effort.is_some() {
+            (request.temperature, request.top_p, request.top_k) = (None, None, None);
+        }
+    }
+    if let Some(effort) = effort {
+        let mut config = OutputConfig::default();
+        config.extra.insert("effort".to_owned(), effort.into());
+        request.output_config = Some(config);
+    }
+}
+
+/// Whoever asks in a dialect that caches by itself sets no marks, and this one caches nothing without.
+fn mark_prefix(request: &mut MessagesRequest) {
+    if let Some(MessageContent::Blocks(blocks)) = &mut request.system
+        && let Some(ContentBlock::Text(TextBlock { extra, .. })) = blocks.last_mut()
+    {
+        insert_mark(extra, Some(CacheLife::Minutes));
+    }
+    let last = request.messages.last_mut();
+    if let Some(MessageContent::Blocks(blocks)) = last.map(|message| &mut message.content)
+        && let Some(block) = blocks.pop()
+    {
+        blocks.push(marked(block, Some(CacheLife::Minutes)));
+    }
+}
+
+fn marked(mut block: ContentBlock, cache: Option<CacheLife>) -> ContentBlock {
+    let extra = match &mut block {
+        ContentBlock::Text(block) => &mut block.extra,
+        ContentBlock::ToolUse(block) => &mut block.extra,
+        ContentBlock::ToolResult(block) => &mut block.extra,
+        ContentBlock::Image(block) => &mut block.extra,
+        ContentBlock::Other(map) => map,
+        // Reasoning takes no mark.
+        ContentBlock::Thinking(_) | ContentBlock::RedactedThinking(_) => return block,
+    };
+    insert_mark(extra, cache);
+    block
+}
+
+fn insert_mark(extra: &mut Extra, cache: Option<CacheLife>) {
+    let mark = match cache {
+        None => return,
+        Some(CacheLife::Minutes) => json!({"type": "ephemeral"}),
+        Some(CacheLife::Hour) => json!({"type": "ephemeral", "ttl": "1h"}),
+    };
+    extra.insert("cache_control".to_owned(), mark);
+}
+
+/// Answers calls that nobody answered, as after an interrupt: the vendor refuses a conversation that
+/// leaves one open.
+fn close_open_calls(messages: &mut Vec<ConversationMessage>) {
+    let mut at = 0;
+    while at < messages.len() {
+        let open = open_calls(&messages[at], messages.get(at + 1));
+        let is_last = at + 1 == messages.len();
+        at += 1;
+        if open.is_empty() {
+            continue;
+        }
+        let results = open.into_iter().map(|id| {
+            let says = "The call was interrupted and has no result.";
+            ContentBlock::tool_result(id, says, true)
+        });
+        let results: Vec<ContentBlock> = results.collect();
+        let next_is_user = !is_last && messages[at].role == MessageRole::User;
+        match messages.get_mut(at).map(|message| &mut message.content) {
+            Some(MessageContent::Blocks(blocks)) if next_is_user => {
+                blocks.splice(0..0, results);
+            }
+            _ => messages.insert(at, ConversationMessage::from_user(results)),
+        }
+    }
+}
+
+/// The calls of `message` that `next` does not answer.
+fn open_calls(message: &ConversationMessage, next: Option<&ConversationMessage>) -> Vec<String> {
+    let next = next.map(content_blocks).unwrap_or_default();
+    let is_answered = |id: &str| {
+        next.iter().any(
+            |block| matches!(block, ContentBlock::ToolResult(result) if result.tool_use_id == id),
+        )
+    };
+    let calls = content_blocks(message).iter();
+    calls
+        .filter_map(|block| match block {
+            ContentBlock::ToolUse(call) if !is_answered(&call.id) => Some(call.id.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn content_blocks(message: &ConversationMessage) -> &[ContentBlock] {
+    match &message.content {
+        MessageContent::Blocks(blocks) => blocks,
+        MessageContent::Text(_) => &[],
+    }
+}

@@ -1,0 +1,90 @@
+//! What servers of one dialect do differently.
+
+use crate::route::{ANTHROPIC_BASE_URL, ModelRoute, OPENAI_BASE_URL};
+pub use crate::wire::convert::MaxTokensField;
+use crate::wire::dialect::Dialect;
+
+/// The role of instructions in chat completions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstructionRole {
+    /// The older name, which every server reads.
+    System,
+    /// The newer name, which OpenAI reads.
+    Developer,
+}
+
+/// How a model is told how much to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThinkingForm {
+    /// It cannot be told.
+    Untold,
+    /// By a word for the effort.
+    Effort,
+}
+
+/// What servers of one dialect do differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DialectQuirks {
+    /// Which field carries the token limit, in chat completions.
+    pub max_tokens_field: MaxTokensField,
+    /// The role of instructions, in chat completions.
+    pub instruction_role: InstructionRole,
+    /// Whether `parallel_tool_calls` is read.
+    pub takes_parallel_calls: bool,
+    /// How the model is told how much to think.
+    pub thinking: ThinkingForm,
+    /// Whether PDF documents are read.
+    pub takes_documents: bool,
+    /// Whether the prompt cache wants marks, in Messages.
+    pub wants_cache_marks: bool,
+    /// Whether `prompt_cache_key` and a name of the end user are read.
+    pub takes_cache_key: bool,
+    /// Whether sampling settings are read.
+    pub takes_sampling: bool,
+    /// Whether reasoning that was shown goes back to its maker, in chat completions.
+    pub takes_reasoning_back: bool,
+}
+
+impl DialectQuirks {
+    /// What is known of the server that `route` leads to.
+    pub fn of_route(route: &ModelRoute) -> Self {
+        let is_vendor = match route.dialect {
+            Dialect::Messages => route.base_url == ANTHROPIC_BASE_URL,
+            Dialect::ChatCompletions | Dialect::Responses => route.base_url == OPENAI_BASE_URL,
+        };
+        Self {
+            takes_sampling: route.takes_sampling,
+            ..Self::of_dialect(route.dialect, is_vendor)
+        }
+    }
+
+    /// What servers of `dialect` do: the vendor's own, or those that are compatible with it.
+    pub const fn of_dialect(dialect: Dialect, is_vendor: bool) -> Self {
+        let is_chat = matches!(dialect, Dialect::ChatCompletions);
+        let is_compatible_chat = is_chat && !is_vendor;
+        Self {
+            max_tokens_field: match is_compatible_chat {
+                true => MaxTokensField::MaxTokens,
+                false => MaxTokensField::MaxCompletionTokens,
+            },
+            instruction_role: match is_compatible_chat {
+                true => InstructionRole::System,
+                false => InstructionRole::Developer,
+            },
+            takes_parallel_calls: true,
+            thinking: match (dialect, is_vendor) {
+                (Dialect::Responses, _) | (_, true) => ThinkingForm::Effort,
+                (Dialect::Messages | Dialect::ChatCompletions, false) => ThinkingForm::Untold,
+            },
+            takes_documents: !is_compatible_chat,
+            wants_cache_marks: matches!(dialect, Dialect::Messages),
+            takes_cache_key: match dialect {
+                Dialect::Messages => false,
+                Dialect::ChatCompletions => is_vendor,
+                Dialect::Responses => true,
+            },
+            takes_sampling: true,
+            takes_reasoning_back: is_compatible_chat,
+        }
+    }
+}
