@@ -3,6 +3,8 @@
 //! The file is part of the program. Whoever resolves a family or asks for ends passes the time, so
 //! that tests read it at a fixed date.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -157,6 +159,32 @@ closed_set! {
     }
 }
 
+/// A model that ends within this is worth a word.
+pub const ENDS_SOON: Duration = Duration::from_hours(30 * 24);
+
+/// How near the end of a model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelEnd {
+    /// It is served, and no end is near.
+    Served,
+    /// It is served for [`ENDS_SOON`] at most.
+    EndsSoon,
+    /// It is served no longer.
+    Retired,
+}
+
+impl ModelEntry {
+    /// How near its end is at `now`.
+    pub fn end_at(&self, now: Timestamp) -> ModelEnd {
+        match self.ends_on.map(CalendarDay::begins_at) {
+            Some(end) if end <= now => ModelEnd::Retired,
+            Some(end) if end <= now + ENDS_SOON => ModelEnd::EndsSoon,
+            _ => ModelEnd::Served,
+        }
+    }
+}
+
 /// A day, `YYYY-MM-DD`, from midnight UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -252,6 +280,17 @@ impl ModelCatalogue {
         alive.max_by(|a, b| a.version.cmp(&b.version).then_with(|| b.id.cmp(&a.id)))
     }
 
+    /// The model to ask in place of `entry`: the one that its maker names while it is served at `now`, else
+    /// the newest of its family.
+    pub fn successor_of(&self, entry: &ModelEntry, now: Timestamp) -> Option<&ModelEntry> {
+        let named = entry.successor.as_deref();
+        let named = named.and_then(|name| self.find_entry(Some(&entry.provider), name));
+        let served = named.filter(|next| next.end_at(now) != ModelEnd::Retired);
+        let newest = || self.newest_model(&entry.provider, &entry.family, now);
+        let next = served.or_else(newest);
+        next.filter(|next| next.id != entry.id)
+    }
+
     /// What `model` costs at `provider`: a person's own price, else the list's, else as much as the
     /// provider's dearest; where the provider is not in the list, as the dearest of `vendor`.
     pub fn price_of(&self, provider: Option<&str>, vendor: &str, model: &str) -> ModelPrice {
@@ -322,220 +361,4 @@ pub fn provider_at(base_url: &str) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
-    use omoi_domain::money::NanoUsd;
-
-    use super::*;
-    use crate::pricing::{BilledUsage, TokenCounts};
-
-    fn at(date: &str) -> Timestamp {
-        Timestamp::of_date(date).unwrap()
-    }
-
-    fn cost(price: &ModelPrice, input: u64, output: u64) -> NanoUsd {
-        price.cost_of(&BilledUsage {
-            tokens: TokenCounts {
-                input,
-                output,
-                ..TokenCounts::default()
-            },
-            ..BilledUsage::default()
-        })
-    }
-
-    fn entry(id: &str, version: &[u32], ends_on: Option<&str>) -> ModelEntry {
-        ModelEntry {
-            provider: "anthropic".into(),
-            id: id.into(),
-            aliases: vec![format!("{id}-20250929")],
-            family: "sonnet".into(),
-            version: version.to_vec(),
-            kind: ModelKind::Chat,
-            dialects: vec![Dialect::Messages],
-            window: ModelWindow::default(),
-            features: Vec::new(),
-            efforts: Vec::new(),
-            ends_on: ends_on.map(|d| CalendarDay(at(d))),
-            successor: None,
-            prices: vec![PriceTier {
-                input: 1_000_000_000 * u64::from(version[0]),
-                output: 10_000_000_000,
-                ..PriceTier::default()
-            }],
-            search_nanousd: 10_000_000,
-            us_permille: 1_100,
-        }
-    }
-
-    fn small() -> ModelCatalogue {
-        let models = vec![
-            entry("claude-sonnet-4-5", &[4, 5], Some("2026-11-30")),
-            entry("claude-sonnet-4-10", &[4, 10], Some("2026-12-15")),
-            entry("claude-sonnet-3", &[3], None),
-        ];
-        ModelCatalogue::new("test".into(), CalendarDay(at("2026-11-28")), models)
-    }
-
-    #[test]
-    fn a_family_is_its_highest_version_that_is_still_served() {
-        let list = small();
-        for (date, id) in [
-            ("2026-11-28", Some("claude-sonnet-4-10")),
-            ("2026-12-14", Some("claude-sonnet-4-10")),
-            ("2026-12-15", Some("claude-sonnet-3")),
-        ] {
-            let newest = list.newest_model("anthropic", "sonnet", at(date));
-            assert_eq!(newest.map(|e| e.id.as_str()), id, "{date}");
-        }
-        assert_eq!(
-            list.newest_model("anthropic", "opus", at("2026-11-28")),
-            None
-        );
-        assert_eq!(
-            list.newest_model("openai", "sonnet", at("2026-11-28")),
-            None
-        );
-    }
-
-    #[test]
-    fn an_unknown_model_costs_as_much_as_its_providers_dearest() {
-        let list = small();
-        let unknown = list.price_of(Some("anthropic"), "anthropic", "claude-novel-9");
-        assert!(unknown.is_assumed);
-        assert_eq!(
-            cost(&unknown, 1_000_000, 1_000_000),
-            NanoUsd::from_dollars(14)
-        );
-        let elsewhere = list.price_of(None, "anthropic", "my-own-model");
-        assert!(elsewhere.is_assumed);
-        for name in [
-            "claude-sonnet-3",
-            "claude-sonnet-3-20250929",
-            "anthropic/claude-sonnet-3",
-        ] {
-            let known = list.price_of(None, "anthropic", name);
-            assert_eq!(
-                cost(&known, 1_000_000, 0),
-                NanoUsd::from_dollars(3),
-                "{name}"
-            );
-            assert!(!known.is_assumed);
-        }
-    }
-
-    #[test]
-    fn own_prices_win() {
-        let rows = ["claude-sonnet=7/9", "claude-sonnet-4-5=1/2", "local=0/0"];
-        let rows = rows.iter().map(|row| row.parse().unwrap()).collect();
-        let list = small().with_own_prices(rows);
-        for (model, dollars) in [
-            ("claude-sonnet-9", 16),
-            ("claude-sonnet-4-5", 3),
-            ("local-7b", 0),
-        ] {
-            let price = list.price_of(None, "anthropic", model);
-            let cost = cost(&price, 1_000_000, 1_000_000);
-            assert_eq!(cost, NanoUsd::from_dollars(dollars), "{model}");
-            assert!(!price.is_assumed, "{model}");
-        }
-    }
-
-    #[test]
-    fn the_embedded_list_knows_current_models_at_a_fixed_date() {
-        let list = ModelCatalogue::load_embedded().unwrap();
-        let now = at("2026-11-28");
-        for (provider, family) in [
-            ("anthropic", "sonnet"),
-            ("anthropic", "haiku"),
-            ("anthropic", "opus"),
-            ("openai", "gpt-sol"),
-            ("openai", "gpt-luna"),
-        ] {
-            let newest = list.newest_model(provider, family, now).unwrap();
-            assert!(
-                newest.features.contains(&ModelFeature::Tools),
-                "{}",
-                newest.id
-            );
-        }
-        let old = list
-            .find_entry(Some("anthropic"), "claude-sonnet-4-5-20250929")
-            .unwrap();
-        assert_eq!(old.ends_on.unwrap().to_string(), "2026-11-30");
-        assert_ne!(
-            list.newest_model("anthropic", "sonnet", now).unwrap().id,
-            old.id,
-            "a newer one exists"
-        );
-        assert_eq!(old.prices[0].input, 3_000_000_000);
-        let small = list.find_entry(None, "text-embedding-3-small").unwrap();
-        assert_eq!(
-            (small.kind, small.prices[0].input),
-            (ModelKind::Embedding, 20_000_000)
-        );
-        // Opus was taken to cost three times as much as it does, the newest Haiku a tenth as much.
-        let opus = list.find_entry(None, "claude-opus-4-5").unwrap();
-        assert_eq!(opus.prices[0].output, 25_000_000_000);
-        let tiers = |id: &str| -> Vec<_> {
-            let entry = list.find_entry(None, id).unwrap();
-            let tiers = entry.prices.iter();
-            tiers
-                .map(|t| (t.service.as_str(), t.above_tokens))
-                .collect()
-        };
-        assert_eq!(
-            tiers("claude-haiku-5-5"),
-            [
-                ("standard", 0),
-                ("standard", 100_000),
-                ("batch", 0),
-                ("batch", 100_000)
-            ]
-        );
-        assert_eq!(
-            tiers("claude-opus-5-5"),
-            [("standard", 0), ("batch", 0), ("fast", 0)]
-        );
-    }
-
-    #[test]
-    fn the_embedded_list_knows_dialects_features_efforts_and_successors() {
-        let list = ModelCatalogue::load_embedded().unwrap();
-        let entry = |id: &str| list.find_entry(None, id).unwrap();
-        let opus = entry("claude-opus-5-5");
-        assert_eq!(opus.dialects, [Dialect::Messages]);
-        for feature in [
-            ModelFeature::Reasoning,
-            ModelFeature::AdaptiveThinking,
-            ModelFeature::PromptCache,
-            ModelFeature::Vision,
-            ModelFeature::Pdf,
-        ] {
-            assert!(opus.features.contains(&feature), "{feature:?}");
-        }
-        let words: Vec<_> = opus.efforts.iter().map(|e| e.as_str()).collect();
-        assert_eq!(words, ["low", "medium", "high", "xhigh", "max"]);
-        assert_eq!((opus.search_nanousd, opus.us_permille), (10_000_000, 1_100));
-        assert_eq!(opus.prices[2].output, 40_000_000_000, "twice as fast");
-        assert_eq!(
-            entry("gpt-6.1-sol").dialects,
-            [Dialect::ChatCompletions, Dialect::Responses]
-        );
-        assert_eq!(entry("gpt-5.3-codex").dialects, [Dialect::Responses]);
-        let old = entry("claude-sonnet-4-5");
-        assert_eq!(old.successor.as_deref(), Some("claude-sonnet-5-5"));
-    }
-
-    #[test]
-    fn the_embedded_list_is_sorted_and_names_are_unique() {
-        let list = ModelCatalogue::load_embedded().unwrap();
-        let ids: Vec<_> = list.models.iter().map(|e| (&e.provider, &e.id)).collect();
-        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
-        for entry in &list.models {
-            assert!(!entry.prices.is_empty(), "{}", entry.id);
-            let found = list.find_entry(Some(&entry.provider), &entry.id).unwrap();
-            assert_eq!(found.id, entry.id);
-        }
-    }
-}
+mod tests;

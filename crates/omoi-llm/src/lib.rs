@@ -21,6 +21,7 @@ pub mod failed_try;
 pub mod llm_client;
 pub mod meter;
 mod metered_call;
+pub mod model_probe;
 mod question_tally;
 
 pub mod gateway;

@@ -156,6 +156,26 @@ pub struct LlmSettings {
     pub judge_model: Option<String>,
 }
 
+impl LlmSettings {
+    /// The providers that can be asked with what is here, by the names of `models.json`.
+    pub fn providers_with_key(&self) -> Vec<&'static str> {
+        let named = |server: &ModelServer, vendor: Option<&'static str>| match &server.base_url {
+            Some(url) => provider_at(url),
+            None => vendor,
+        };
+        let keyed = |server: &ModelServer| !server.key.is_none();
+        let own = named(&self.own, None);
+        let anthropic = named(&self.anthropic, Some("anthropic"));
+        let openai = named(&self.openai, Some("openai"));
+        let all = [
+            own.filter(|_| keyed(&self.own)),
+            anthropic.filter(|_| keyed(&self.anthropic)),
+            openai.filter(|_| keyed(&self.openai)),
+        ];
+        all.into_iter().flatten().collect()
+    }
+}
+
 /// Why there is no model to ask.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum RouteError {

@@ -10,6 +10,7 @@ mod doctor;
 mod error_report;
 mod follow;
 mod logs;
+mod models;
 mod owner_access;
 #[cfg(test)]
 mod printed_commands;
@@ -150,6 +151,9 @@ enum CliCommand {
     Trust(trust::TrustArgs),
     /// Check what this machine offers and what a run would need
     Doctor(doctor::DoctorArgs),
+    /// Models: what they cost, what they can do
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
     /// Scripts of the simulated model
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
@@ -217,6 +221,7 @@ async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::R
         CliCommand::Trace(arguments) => trace::print_trace(context, arguments).await,
         CliCommand::Trust(arguments) => trust::run_trust(context, arguments).await,
         CliCommand::Doctor(arguments) => doctor::run_doctor(context, arguments).await,
+        CliCommand::Models(command) => models::run_models_command(context, command).await,
         CliCommand::Scenario(command) => scenario::run_scenario_command(context, command),
         CliCommand::Db(command) => db::run_db_command(context, command).await,
         CliCommand::Config(command) => config::run_config_command(context, &command),

@@ -60,6 +60,21 @@ const CONFINEMENTS: &[Confinement] = &[
         )],
         remedy: "take it from `CallPace`, `LlmSettings` or `CallMeter`",
     },
+    // Time comes in as the clock of the runtime, settings as values.
+    Confinement {
+        folders: &["crates/omoi-egress/src/"],
+        words: &[
+            "sqlx",
+            "rand::",
+            "Instant::now",
+            "SystemTime",
+            "Utc::now",
+            "std::env",
+            "tokio::time",
+        ],
+        excused: &[],
+        remedy: "take it from the clock, or as a setting",
+    },
     // What changes a row is a command.
     Confinement {
         folders: &["crates/omoi-server/src/"],

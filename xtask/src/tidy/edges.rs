@@ -20,6 +20,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("omoi-sandbox", &["omoi-domain"]),
     ("omoi-llm", &["omoi-domain", "omoi-protocol"]),
     ("omoi-programs", &["omoi-domain"]),
+    // Deadlines and the age of versions need the clock.
+    ("omoi-egress", &["omoi-domain", "omoi-runtime"]),
     (
         "omoi-execution",
         &[

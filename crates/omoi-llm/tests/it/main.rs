@@ -11,6 +11,7 @@ mod conversation;
 mod convert;
 mod failures;
 mod gateway;
+mod model_probe;
 mod pricing;
 mod structured;
 mod stub;

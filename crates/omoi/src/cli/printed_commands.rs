@@ -5,7 +5,7 @@ use clap::Parser as _;
 use super::Cli;
 
 /// The sources that messages and help texts come from.
-const SOURCES: [&str; 25] = [
+const SOURCES: [&str; 27] = [
     include_str!("owner_access.rs"),
     include_str!("command_context.rs"),
     include_str!("doctor.rs"),
@@ -14,6 +14,8 @@ const SOURCES: [&str; 25] = [
     include_str!("follow.rs"),
     include_str!("logs.rs"),
     include_str!("logs/process_log.rs"),
+    include_str!("models.rs"),
+    include_str!("models/list.rs"),
     include_str!("run.rs"),
     include_str!("scenario.rs"),
     include_str!("serve.rs"),

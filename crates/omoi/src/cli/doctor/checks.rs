@@ -175,8 +175,16 @@ fn describe_route(route: &ModelRoute, config: &Config, options: &LlmOptions) -> 
     let key = key.map_or("without a key".to_owned(), |entry| {
         format!("with the key of {}", entry.origin)
     });
+    let price = match (route.price.is_assumed, route.price.tiers.first()) {
+        (true, _) => "price assumed".to_owned(),
+        (false, None) => "no price".to_owned(),
+        (false, Some(tier)) => {
+            let usd = |nanos: u64| nanos as f64 / 1e9;
+            format!("${} in and ${} out", usd(tier.input), usd(tier.output))
+        }
+    };
     format!(
-        "{} at {} {key}",
+        "{} at {} {key}, {price}",
         clean_line(&route.model),
         clean_line(&route.base_url)
     )

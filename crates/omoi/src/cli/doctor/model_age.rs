@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
-use omoi_llm::catalogue::{ModelCatalogue, provider_at};
+use omoi_llm::catalogue::{ModelCatalogue, ModelEnd, provider_at};
 use omoi_llm::route::RouteTable;
 
 use super::{DoctorFinding, FindingMark};
 use crate::view::text_layout::{clean_line, count_noun};
 
-/// A model that ends within this is worth a word.
-const ENDS_SOON: Duration = Duration::from_hours(30 * 24);
 /// A list older than this may name wrong prices.
 const LIST_AGE_MAX: Duration = Duration::from_hours(60 * 24);
 const DAY: u64 = 86_400;
@@ -34,17 +32,16 @@ pub(super) fn age_findings(
             continue;
         };
         let name = clean_line(&route.model);
-        let text = if end.begins_at() <= now {
-            format!("{name} ended on {end}")
-        } else if end.begins_at() <= now + ENDS_SOON {
-            let days = end.begins_at().since(now).as_secs().div_ceil(DAY);
-            format!("{name} ends on {end}, in {}", count_noun(days, "day"))
-        } else {
-            continue;
+        let text = match entry.end_at(now) {
+            ModelEnd::Served => continue,
+            ModelEnd::EndsSoon => {
+                let days = end.begins_at().since(now).as_secs().div_ceil(DAY);
+                format!("{name} ends on {end}, in {}", count_noun(days, "day"))
+            }
+            ModelEnd::Retired => format!("{name} ended on {end}"),
         };
-        let newest = list.newest_model(&entry.provider, &entry.family, now);
-        let next = match newest.filter(|newest| newest.id != entry.id) {
-            Some(newest) => format!("name another one, for example {}", newest.id),
+        let next = match list.successor_of(entry, now) {
+            Some(next) => format!("name another one, for example {}", next.id),
             None => "name another one".to_owned(),
         };
         add(DoctorFinding::new("model", FindingMark::Note, text).with_next_step(next));

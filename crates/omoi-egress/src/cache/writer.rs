@@ -1,0 +1,79 @@
+//! A file on its way into the cache.
+
+use std::io;
+use std::path::Path;
+
+use aws_lc_rs::digest;
+use tempfile::TempPath;
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt as _;
+
+use crate::package::{ArtefactSum, SumAlgorithm};
+
+/// Writes a file under no name yet; it is removed unless it is kept.
+pub struct ArtefactWriter {
+    file: File,
+    path: TempPath,
+    bytes: u64,
+    content: digest::Context,
+    sum: Option<(SumAlgorithm, digest::Context)>,
+}
+
+impl ArtefactWriter {
+    pub(super) fn begin(folder: &Path) -> io::Result<Self> {
+        let (file, path) = tempfile::NamedTempFile::new_in(folder)?.into_parts();
+        Ok(Self {
+            file: File::from_std(file),
+            path,
+            bytes: 0,
+            content: digest::Context::new(&digest::SHA256),
+            sum: None,
+        })
+    }
+
+    /// Sums the bytes up with `algorithm` too.
+    #[must_use]
+    pub fn with_sum(mut self, algorithm: SumAlgorithm) -> Self {
+        let context = digest::Context::new(algorithm.digest_algorithm());
+        self.sum = Some((algorithm, context));
+        self
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// When the disk takes no more.
+    pub async fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.content.update(bytes);
+        if let Some((_, context)) = &mut self.sum {
+            context.update(bytes);
+        }
+        self.bytes += bytes.len() as u64;
+        self.file.write_all(bytes).await
+    }
+
+    /// Bytes so far.
+    pub fn written_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// SHA-256 of what was written, in hexadecimal digits.
+    pub fn content_digest(&self) -> String {
+        hex::encode(self.content.clone().finish())
+    }
+
+    /// Whether what was written sums up to `expected`.
+    pub fn meets_sum(&self, expected: &ArtefactSum) -> bool {
+        self.sum.as_ref().is_some_and(|(algorithm, context)| {
+            *algorithm == expected.algorithm
+                && expected.is_met_by(context.clone().finish().as_ref())
+        })
+    }
+
+    /// Gives the file its name once its bytes are on the disk.
+    pub(super) async fn keep_as(mut self, target: &Path) -> io::Result<()> {
+        self.file.flush().await?;
+        self.file.sync_data().await?;
+        self.path.persist(target).map_err(|error| error.error)
+    }
+}

@@ -1,0 +1,242 @@
+//! Python: every file of a project, as JSON (PEP 691), shown to older clients as a page of links (PEP 503).
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+use omoi_domain::time::Timestamp;
+
+use super::{ArtefactFacts, MalformedDocument};
+use crate::package::{
+    AgeRule, ArtefactSum, PackageName, PackageRegistry, PackageVersion, SumAlgorithm, parse_instant,
+};
+use crate::registry::pypi::{normalise_name, split_file_name};
+
+/// The media type of the JSON form.
+pub const JSON_TYPE: &str = "application/vnd.pypi.simple.v1+json";
+/// The media type of the page of links.
+pub const HTML_TYPE: &str = "application/vnd.pypi.simple.v1+html";
+
+/// The files of one project.
+pub struct ProjectFiles {
+    package: PackageName,
+    root: Map<String, Value>,
+}
+
+impl ProjectFiles {
+    /// Reads the document of the project `name`, which is normalised.
+    ///
+    /// # Errors
+    /// When it is none, or one of another project.
+    pub fn parse(name: &str, body: &[u8]) -> Result<Self, MalformedDocument> {
+        let Ok(Value::Object(root)) = serde_json::from_slice(body) else {
+            return Err(MalformedDocument("not a JSON object"));
+        };
+        let own_name = root.get("name").and_then(Value::as_str);
+        if own_name.map(normalise_name).as_deref() != Some(name) {
+            return Err(MalformedDocument("the files of another project"));
+        }
+        if root.get("files").is_none_or(|files| !files.is_array()) {
+            return Err(MalformedDocument("a project without files"));
+        }
+        let package = PackageName::new(PackageRegistry::Pypi, name);
+        Ok(Self { package, root })
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Value> {
+        self.root
+            .get("files")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    }
+
+    fn version(&self, file: &Value) -> Option<PackageVersion> {
+        let (_, version) = split_file_name(file.get("filename")?.as_str()?)?;
+        Some(self.package.at_version(version))
+    }
+
+    /// What the document says about the file at `path` of the files' host, or about its metadata.
+    pub fn find_file(&self, path: &str, is_metadata: bool) -> Option<ArtefactFacts> {
+        let file = self.files().find(|file| address_path(file) == Some(path))?;
+        let sums = if is_metadata {
+            file.get("core-metadata")
+                .or_else(|| file.get("data-dist-info-metadata"))?
+        } else {
+            file.get("hashes")?
+        };
+        let sum = sums.get("sha256").and_then(Value::as_str);
+        Some(ArtefactFacts {
+            version: self.version(file)?,
+            sum: sum.and_then(|text| ArtefactSum::from_hex(SumAlgorithm::Sha256, text)),
+            published_at: upload_time(file),
+        })
+    }
+
+    /// Takes out every file of a version that may not come in yet, and versions that have none left.
+    pub fn hide_young(&mut self, rule: &AgeRule<'_>) {
+        let is_shown = |file: &Value| {
+            let version = self.version(file);
+            version.is_some_and(|version| rule.may_show(&version, upload_time(file)))
+        };
+        let shown: Vec<Value> = self
+            .files()
+            .filter(|file| is_shown(file))
+            .cloned()
+            .collect();
+        if shown.len() == self.files().count() {
+            return;
+        }
+        self.root.insert("files".to_owned(), Value::Array(shown));
+        let left: Vec<String> = self
+            .files()
+            .filter_map(|file| Some(self.version(file)?.version))
+            .collect();
+        if let Some(Value::Array(versions)) = self.root.get_mut("versions") {
+            versions.retain(|version| {
+                version
+                    .as_str()
+                    .is_some_and(|version| left.iter().any(|kept| kept == version))
+            });
+        }
+    }
+
+    /// The document as JSON.
+    pub fn render(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.root).unwrap_or_default()
+    }
+
+    /// The document as a page of links.
+    pub fn render_page(&self) -> Vec<u8> {
+        let mut page = String::from(
+            "<!DOCTYPE html>\n<html><head><meta name=\"pypi:repository-version\" content=\"1.0\"></head><body>\n",
+        );
+        for file in self.files() {
+            let text = |key: &str| file.get(key).and_then(Value::as_str).unwrap_or_default();
+            let sum = file
+                .pointer("/hashes/sha256")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let mut attributes = format!("href=\"{}#sha256={}\"", escape(text("url")), escape(sum));
+            if let Some(python) = file.get("requires-python").and_then(Value::as_str) {
+                let _ = write!(attributes, " data-requires-python=\"{}\"", escape(python));
+            }
+            match file.get("yanked") {
+                Some(Value::String(reason)) => {
+                    let _ = write!(attributes, " data-yanked=\"{}\"", escape(reason));
+                }
+                Some(Value::Bool(true)) => attributes.push_str(" data-yanked=\"\""),
+                _ => {}
+            }
+            let _ = writeln!(page, "<a {attributes}>{}</a><br>", escape(text("filename")));
+        }
+        page.push_str("</body></html>\n");
+        page.into_bytes()
+    }
+}
+
+/// The path of a file's address, whichever host it names.
+fn address_path(file: &Value) -> Option<&str> {
+    let (_, rest) = file.get("url")?.as_str()?.split_once("://")?;
+    rest.find('/').map(|start| &rest[start..])
+}
+
+fn upload_time(file: &Value) -> Option<Timestamp> {
+    parse_instant(file.get("upload-time")?.as_str()?)
+}
+
+fn escape(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('"', "&quot;");
+    text.replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
+    use super::*;
+
+    const SUM: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn sample() -> Vec<u8> {
+        let file = |name: &str, time: &str| {
+            json!({"filename": name, "hashes": {"sha256": SUM},
+            "url": format!("https://files.pythonhosted.org/packages/aa/bb/{name}"),
+            "requires-python": ">=3.8", "upload-time": time, "yanked": false,
+            "core-metadata": {"sha256": "00".repeat(32)}})
+        };
+        json!({"meta": {"api-version": "1.1"}, "name": "Flask_Login", "versions": ["1.0", "2.0"], "files": [
+            file("Flask_Login-1.0-py3-none-any.whl", "2020-01-01T00:00:00.123456Z"),
+            file("flask-login-1.0.tar.gz", "2020-01-01T00:00:00Z"),
+            file("Flask_Login-2.0-py3-none-any.whl", "2026-11-28T23:55:00Z"),
+            file("nonsense", "2020-01-01T00:00:00Z"),
+        ]})
+        .to_string()
+        .into_bytes()
+    }
+
+    fn shown(listed: &[&str]) -> ProjectFiles {
+        let listed: BTreeSet<_> = listed.iter().map(|text| text.parse().unwrap()).collect();
+        let now = parse_instant("2026-11-29T00:00:00Z").unwrap();
+        let mut files = ProjectFiles::parse("flask-login", &sample()).unwrap();
+        files.hide_young(&AgeRule {
+            now,
+            listed: &listed,
+        });
+        files
+    }
+
+    #[test]
+    fn young_files_are_left_out_with_their_version() {
+        let document: Value = serde_json::from_slice(&shown(&[]).render()).unwrap();
+        assert_eq!(document["versions"], json!(["1.0"]));
+        assert_eq!(document["files"].as_array().unwrap().len(), 2);
+        let files = shown(&["pypi:flask_login@2.0"]);
+        let document: Value = serde_json::from_slice(&files.render()).unwrap();
+        assert_eq!(document["versions"], json!(["1.0", "2.0"]));
+    }
+
+    #[test]
+    fn the_page_links_what_the_document_lists() {
+        let page = String::from_utf8(shown(&[]).render_page()).unwrap();
+        let link = format!(
+            "<a href=\"https://files.pythonhosted.org/packages/aa/bb/flask-login-1.0.tar.gz#sha256={SUM}\" \
+             data-requires-python=\"&gt;=3.8\">flask-login-1.0.tar.gz</a><br>\n"
+        );
+        assert!(page.contains(&link), "{page}");
+        assert!(!page.contains("2.0"), "{page}");
+    }
+
+    #[test]
+    fn files_and_their_metadata_have_sums_of_their_own() {
+        let files = ProjectFiles::parse("flask-login", &sample()).unwrap();
+        let path = "/packages/aa/bb/Flask_Login-1.0-py3-none-any.whl";
+        let facts = files.find_file(path, false).unwrap();
+        assert_eq!(facts.version.to_string(), "pypi:flask-login@1.0");
+        assert_eq!(facts.sum, ArtefactSum::from_hex(SumAlgorithm::Sha256, SUM));
+        let metadata = files.find_file(path, true).unwrap();
+        assert_eq!(metadata.sum.unwrap().digest, [0; 32]);
+        assert_eq!(
+            files.find_file("/packages/aa/other-1.0.tar.gz", false),
+            None
+        );
+    }
+
+    #[test]
+    fn other_formats_are_refused() {
+        for (name, body) in [
+            ("a", "<html>"),
+            ("a", "[]"),
+            ("a", "{\"name\":\"b\",\"files\":[]}"),
+            ("a", "{\"name\":\"a\"}"),
+        ] {
+            assert!(
+                ProjectFiles::parse(name, body.as_bytes()).is_err(),
+                "{body}"
+            );
+        }
+    }
+}

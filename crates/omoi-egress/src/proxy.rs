@@ -1,0 +1,393 @@
+//! The proxy: one connection of a sandbox, judged request by request.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, HOST};
+use http::{HeaderMap, Method, Request, Response};
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use omoi_runtime::clock::{Clocked, with_deadline};
+use rustls::{AlertDescription, Error as TlsError};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, warn};
+
+use crate::authority::EgressAuthority;
+use crate::document::simple_index::JSON_TYPE;
+use crate::host::EgressTarget;
+use crate::plain::{check_reading, forward_request};
+use crate::policy::RegistryAccess;
+use crate::refusal::{Refusal, RefusalReason};
+use crate::registry::{RequestShape, parse_request};
+use crate::reply::{ProxyBody, refusal_response, registry_response, whole_body};
+use crate::resolve::CheckedResolver;
+use crate::service::{RegistryCall, RegistryService};
+use crate::session::EgressSession;
+use crate::sites::SiteAddress;
+use crate::tunnel::HostTunnel;
+
+/// How long a client may take for the handshake of TLS.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
+/// Headers that a request may have.
+const HEADERS_MAX: usize = 100;
+/// Bytes of the head of a request.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// The proxy of one deployment.
+#[derive(Clone)]
+pub struct EgressProxy {
+    parts: Arc<ProxyParts>,
+}
+
+/// What the proxy is made of.
+pub struct ProxyParts {
+    /// Answers for registries.
+    pub service: RegistryService,
+    /// Ends TLS for them.
+    pub authority: EgressAuthority,
+    /// Finds the addresses of other hosts.
+    pub resolver: CheckedResolver,
+    /// The time.
+    pub clock: Clocked,
+}
+
+/// A tunnel that may be opened: the client is answered with 200, and what it says is run through it.
+pub struct OpenTunnel(TunnelKind);
+
+enum TunnelKind {
+    Registry {
+        address: SiteAddress,
+        access: RegistryAccess,
+    },
+    Host(HostTunnel),
+}
+
+/// A tunnel that waits for the client's connection to be free of HTTP.
+struct PendingTunnel {
+    tunnel: OpenTunnel,
+    upgrade: OnUpgrade,
+}
+
+impl EgressProxy {
+    /// A proxy of its parts.
+    pub fn new(parts: ProxyParts) -> Self {
+        Self {
+            parts: Arc::new(parts),
+        }
+    }
+
+    /// The certificate that a sandbox is given, as PEM.
+    pub fn certificate_path(&self) -> &Path {
+        self.parts.authority.certificate_path()
+    }
+
+    /// Serves one connection of the attempt of `session` until it ends.
+    pub async fn serve_connection<S>(&self, stream: S, session: Arc<EgressSession>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let permit = session.open_connection();
+        let pending: Mutex<Option<PendingTunnel>> = Mutex::default();
+        let service = service_fn(|request| {
+            let (session, refused, pending) = (&session, permit.as_ref().err(), &pending);
+            async move {
+                let answer = match refused {
+                    Some(refusal) => Err(refusal.clone()),
+                    None => self.answer_request(request, session, pending).await,
+                };
+                Ok::<_, Infallible>(answer.unwrap_or_else(|refusal| {
+                    session.note_refusal(&refusal);
+                    refusal_response(&refusal)
+                }))
+            }
+        });
+        let connection = server_builder().serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = connection.with_upgrades().await {
+            debug!("A connection of a sandbox ended early: {error}");
+        }
+        let pending = pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(PendingTunnel { tunnel, upgrade }) = pending {
+            match upgrade.await {
+                Ok(upgraded) => {
+                    self.run_tunnel(tunnel, TokioIo::new(upgraded), &session)
+                        .await;
+                }
+                Err(error) => debug!("A tunnel was not begun: {error}"),
+            }
+        }
+    }
+
+    async fn answer_request(
+        &self,
+        mut request: Request<Incoming>,
+        session: &Arc<EgressSession>,
+        pending: &Mutex<Option<PendingTunnel>>,
+    ) -> Result<Response<ProxyBody>, Refusal> {
+        if request.method() != Method::CONNECT {
+            return self.answer_plain(request, session).await;
+        }
+        let named = request
+            .uri()
+            .authority()
+            .map(|authority| authority.as_str().to_owned());
+        let tunnel = self
+            .open_tunnel(named.as_deref().unwrap_or_default(), session)
+            .await?;
+        let upgrade = hyper::upgrade::on(&mut request);
+        *pending.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(PendingTunnel { tunnel, upgrade });
+        Ok(Response::new(whole_body(Bytes::new())))
+    }
+
+    /// Judges where a tunnel is to lead, and connects to it.
+    ///
+    /// # Errors
+    /// Returns the refusal, which is the answer to the client.
+    pub async fn open_tunnel(
+        &self,
+        authority: &str,
+        session: &Arc<EgressSession>,
+    ) -> Result<OpenTunnel, Refusal> {
+        let target = EgressTarget::parse(authority, 443)
+            .map_err(|error| Refusal::new(RefusalReason::BadTarget, &error.0))?;
+        let policy = session.egress_policy();
+        let site = target.host.as_name();
+        if let Some(address) = site.and_then(|name| self.parts.service.find_site(name, session)) {
+            let access = policy.registry_access(&target)?;
+            return Ok(OpenTunnel(TunnelKind::Registry { address, access }));
+        }
+        policy.check_host(&target)?;
+        session.count_request(&target.to_string())?;
+        let lists_address = |address: IpAddr| policy.hosts.lists_address(address);
+        let addresses = self.parts.resolver.resolve(&target, lists_address).await?;
+        let upstream = self
+            .parts
+            .resolver
+            .connect_first(&target, &addresses)
+            .await?;
+        Ok(OpenTunnel(TunnelKind::Host(HostTunnel {
+            target,
+            upstream,
+        })))
+    }
+
+    /// Serves the client's side of a tunnel until it ends.
+    pub async fn run_tunnel<S>(&self, tunnel: OpenTunnel, client: S, session: &Arc<EgressSession>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match tunnel.0 {
+            TunnelKind::Host(tunnel) => {
+                tunnel.run(client, session, self.parts.clock.as_ref()).await;
+            }
+            TunnelKind::Registry { address, access } => {
+                if let Err(refusal) = self.serve_registry(client, &address, access, session).await {
+                    session.note_refusal(&refusal);
+                }
+            }
+        }
+    }
+
+    /// Ends TLS for a registry and answers what is asked inside.
+    async fn serve_registry<S>(
+        &self,
+        client: S,
+        address: &SiteAddress,
+        access: RegistryAccess,
+        session: &Arc<EgressSession>,
+    ) -> Result<(), Refusal>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let host = address.host.as_str();
+        let config = self
+            .parts
+            .authority
+            .server_config(host, self.parts.clock.now());
+        let config = config.map_err(|error| {
+            warn!("No certificate could be made: {error}");
+            Refusal::new(RefusalReason::CertificateRefused, host).with_detail(error)
+        })?;
+        let accepted = TlsAcceptor::from(config).accept(client);
+        let accepted = with_deadline(self.parts.clock.as_ref(), HANDSHAKE_MAX, accepted).await;
+        let accepted = accepted
+            .map_err(|passed| Refusal::new(RefusalReason::NotTls, host).with_detail(passed))?;
+        let stream = accepted.map_err(|error| handshake_refusal(host, &error))?;
+        let server_name = stream.get_ref().1.server_name().map(str::to_owned);
+        let service = service_fn(|request| {
+            let server_name = server_name.as_deref();
+            async move {
+                let answer = match check_names(&request, server_name, host) {
+                    Ok(()) => {
+                        self.answer_registry(&request, address, access, session)
+                            .await
+                    }
+                    Err(refusal) => Err(refusal),
+                };
+                Ok::<_, Infallible>(answer.unwrap_or_else(|refusal| {
+                    session.note_refusal(&refusal);
+                    refusal_response(&refusal)
+                }))
+            }
+        });
+        let connection = server_builder().serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = connection.await {
+            debug!(host, "A connection to a registry ended early: {error}");
+        }
+        Ok(())
+    }
+
+    async fn answer_registry(
+        &self,
+        request: &Request<Incoming>,
+        address: &SiteAddress,
+        access: RegistryAccess,
+        session: &Arc<EgressSession>,
+    ) -> Result<Response<ProxyBody>, Refusal> {
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
+        let shape = RequestShape {
+            method: request.method(),
+            path,
+            has_body: !request.body().is_end_stream(),
+        };
+        let item = parse_request(address.site, shape).map_err(|reason| {
+            let path: String = path.chars().take(100).collect();
+            Refusal::new(reason, &address.host)
+                .with_detail(format_args!("{} {path}", request.method()))
+        })?;
+        let call = RegistryCall {
+            session: session.clone(),
+            address: address.clone(),
+            access,
+            item,
+            takes_json: takes_json(request.headers()),
+        };
+        Ok(registry_response(
+            self.parts.service.answer_call(&call).await?,
+        ))
+    }
+
+    /// Answers a request that names its host itself, without TLS.
+    async fn answer_plain(
+        &self,
+        request: Request<Incoming>,
+        session: &Arc<EgressSession>,
+    ) -> Result<Response<ProxyBody>, Refusal> {
+        let named = request
+            .uri()
+            .authority()
+            .filter(|_| request.uri().scheme_str() == Some("http"));
+        let named = named.map(|authority| authority.as_str().to_owned());
+        let target = named
+            .as_deref()
+            .and_then(|named| EgressTarget::parse(named, 80).ok());
+        let Some(target) = target else {
+            let uri: String = request.uri().to_string().chars().take(100).collect();
+            return Err(Refusal::new(RefusalReason::BadTarget, uri));
+        };
+        let site = target.host.as_name();
+        if site.is_some_and(|name| self.parts.service.find_site(name, session).is_some()) {
+            return Err(Refusal::new(RefusalReason::RegistryWithoutTls, &target));
+        }
+        let policy = session.egress_policy();
+        policy.check_host(&target)?;
+        check_reading(request.method(), !request.body().is_end_stream(), &target)?;
+        session.count_request(&target.to_string())?;
+        let lists_address = |address: IpAddr| policy.hosts.lists_address(address);
+        let addresses = self.parts.resolver.resolve(&target, lists_address).await?;
+        let upstream = self
+            .parts
+            .resolver
+            .connect_first(&target, &addresses)
+            .await?;
+        forward_request(
+            request,
+            &target,
+            upstream,
+            session,
+            self.parts.clock.as_ref(),
+        )
+        .await
+    }
+}
+
+fn server_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX);
+    builder
+}
+
+/// The name in the greeting and the one in the request must both be the tunnel's.
+fn check_names(
+    request: &Request<Incoming>,
+    server_name: Option<&str>,
+    host: &str,
+) -> Result<(), Refusal> {
+    let is_host = |name: &str| {
+        let target = EgressTarget::parse(name, 443);
+        target.is_ok_and(|target| target.host.as_name() == Some(host) && target.port == 443)
+    };
+    let differs =
+        |name: &str| Refusal::new(RefusalReason::ServerNameDiffers, host).with_detail(name);
+    if let Some(name) = server_name.filter(|name| !is_host(name)) {
+        return Err(differs(name));
+    }
+    let named = request
+        .headers()
+        .get(HOST)
+        .and_then(|named| named.to_str().ok());
+    match named {
+        Some(named) if is_host(named) => Ok(()),
+        Some(named) => Err(differs(named)),
+        None => Err(differs("no host at all")),
+    }
+}
+
+/// Why a handshake failed, as far as the client says.
+fn handshake_refusal(host: &str, error: &std::io::Error) -> Refusal {
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<TlsError>());
+    let reason = match tls {
+        Some(TlsError::AlertReceived(
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::AccessDenied,
+        ))
+        | None => RefusalReason::CertificateRefused,
+        Some(_) => RefusalReason::NotTls,
+    };
+    Refusal::new(reason, host).with_detail(error)
+}
+
+/// Whether the client reads the simple index as JSON: it says so, or else it is an old one.
+fn takes_json(headers: &HeaderMap) -> bool {
+    let accepted = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .any(|media_type| {
+            let media_type = media_type.split(';').next().unwrap_or_default().trim();
+            media_type.eq_ignore_ascii_case(JSON_TYPE)
+        })
+}

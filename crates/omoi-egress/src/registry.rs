@@ -1,0 +1,211 @@
+//! Registries: their sites, and the only requests that a client may make of each.
+//!
+//! A request is read into a [`RegistryItem`] or refused. What is sent upstream is made from the item, so
+//! that nothing else a client writes leaves the machine: no header, no query, no body.
+
+pub mod crates_io;
+pub mod npm;
+pub mod pypi;
+
+use http::Method;
+
+use crate::package::{PackageName, PackageRegistry};
+use crate::refusal::RefusalReason;
+
+omoi_domain::closed_set! {
+    /// A site of a registry, by the shapes of its paths.
+    RegistrySite {
+        /// Documents and files of npm.
+        Npm = "npm",
+        /// The sparse index of crates.
+        CratesIndex = "crates-index",
+        /// Files of crates.
+        CratesFiles = "crates-files",
+        /// The site of crates for people, which older clients download from.
+        CratesApi = "crates-api",
+        /// The simple index of Python projects.
+        PypiIndex = "pypi-index",
+        /// Files of Python projects.
+        PypiFiles = "pypi-files",
+    }
+}
+
+impl RegistrySite {
+    /// The host of the public site.
+    pub const fn public_host(self) -> &'static str {
+        match self {
+            Self::Npm => "registry.npmjs.org",
+            Self::CratesIndex => "index.crates.io",
+            Self::CratesFiles => "static.crates.io",
+            Self::CratesApi => "crates.io",
+            Self::PypiIndex => "pypi.org",
+            Self::PypiFiles => "files.pythonhosted.org",
+        }
+    }
+
+    /// The public site at `host`.
+    pub fn at_host(host: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|site| site.public_host() == host)
+    }
+
+    /// Whose site it is.
+    pub const fn package_registry(self) -> PackageRegistry {
+        match self {
+            Self::Npm => PackageRegistry::Npm,
+            Self::CratesIndex | Self::CratesFiles | Self::CratesApi => PackageRegistry::Crates,
+            Self::PypiIndex | Self::PypiFiles => PackageRegistry::Pypi,
+        }
+    }
+}
+
+/// What a client asks a registry for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistryItem {
+    /// Every version of an npm package.
+    NpmPackument {
+        /// The package, with its scope.
+        name: String,
+    },
+    /// One version of an npm package, by number or tag.
+    NpmManifest {
+        /// The package, with its scope.
+        name: String,
+        /// A version or a tag such as `latest`.
+        version: String,
+    },
+    /// A file of an npm package.
+    NpmTarball {
+        /// The package, with its scope.
+        name: String,
+        /// The last part of the path.
+        file: String,
+    },
+    /// Where the sparse index says that files are.
+    CratesConfig,
+    /// Every version of a crate.
+    CrateVersions {
+        /// The crate in lower case, as the index files it.
+        name: String,
+    },
+    /// A file of a crate.
+    CrateFile {
+        /// The crate as it spells itself.
+        name: String,
+        /// The version.
+        version: String,
+    },
+    /// Every file of a Python project.
+    PypiProject {
+        /// The project, normalised.
+        name: String,
+    },
+    /// A file of a Python project, or the metadata beside it.
+    PypiFile {
+        /// The project that the file's name tells, normalised.
+        name: String,
+        /// The whole path, without the ending that asks for metadata.
+        path: String,
+        /// Whether the metadata of the file is asked for instead of the file.
+        is_metadata: bool,
+    },
+}
+
+impl RegistryItem {
+    /// The package that is asked for; none for the settings of an index.
+    pub fn package_name(&self) -> Option<PackageName> {
+        match self {
+            Self::NpmPackument { name }
+            | Self::NpmManifest { name, .. }
+            | Self::NpmTarball { name, .. } => Some(PackageName::new(PackageRegistry::Npm, name)),
+            Self::CratesConfig => None,
+            Self::CrateVersions { name } | Self::CrateFile { name, .. } => {
+                let name = name.to_ascii_lowercase();
+                Some(PackageName::new(PackageRegistry::Crates, name))
+            }
+            Self::PypiProject { name } | Self::PypiFile { name, .. } => {
+                Some(PackageName::new(PackageRegistry::Pypi, name))
+            }
+        }
+    }
+}
+
+/// A request as far as its first line and its body go.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestShape<'a> {
+    /// How.
+    pub method: &'a Method,
+    /// Path and query.
+    pub path: &'a str,
+    /// Whether a body comes with it, of whatever length.
+    pub has_body: bool,
+}
+
+/// Reads what is asked of `site`.
+///
+/// # Errors
+/// Returns why the request is none that installing a package makes.
+pub fn parse_request(
+    site: RegistrySite,
+    request: RequestShape<'_>,
+) -> Result<RegistryItem, RefusalReason> {
+    if let Some(reason) = known_refusal(site, request) {
+        return Err(reason);
+    }
+    if !(request.method == Method::GET || request.method == Method::HEAD) {
+        return Err(RefusalReason::MethodNotAllowed);
+    }
+    if request.has_body {
+        return Err(RefusalReason::BodyNotAllowed);
+    }
+    let path = request.path;
+    let item = match site {
+        RegistrySite::Npm => npm::parse_path(path),
+        RegistrySite::CratesIndex => crates_io::parse_index_path(path),
+        RegistrySite::CratesFiles => crates_io::parse_file_path(path),
+        RegistrySite::CratesApi => crates_io::parse_api_path(path),
+        RegistrySite::PypiIndex => pypi::parse_index_path(path),
+        RegistrySite::PypiFiles => pypi::parse_file_path(path),
+    };
+    item.ok_or(RefusalReason::PathNotAllowed)
+}
+
+/// What people know a request by, so that the refusal says it: search, audit, publishing.
+fn known_refusal(site: RegistrySite, request: RequestShape<'_>) -> Option<RefusalReason> {
+    let begins = |fronts: &[&str]| fronts.iter().any(|front| request.path.starts_with(front));
+    let (search, audit, account): (&[&str], &[&str], &[&str]) = match site.package_registry() {
+        PackageRegistry::Npm => (
+            &["/-/v1/search", "/-/all"],
+            &["/-/npm/v1/security/"],
+            &["/-/user", "/-/package/", "/-/npm/v1/tokens"],
+        ),
+        PackageRegistry::Crates => (&["/api/v1/crates?"], &[], &["/api/v1/me"]),
+        PackageRegistry::Pypi => (&["/search"], &[], &["/legacy"]),
+    };
+    let is_writing = [Method::PUT, Method::DELETE, Method::PATCH].contains(request.method);
+    if begins(search) {
+        Some(RefusalReason::SearchRefused)
+    } else if begins(audit) {
+        Some(RefusalReason::AuditRefused)
+    } else if is_writing || begins(account) {
+        Some(RefusalReason::PublishRefused)
+    } else {
+        None
+    }
+}
+
+/// Whether every character of `text` is a letter, a digit or one of `others`, and there is one.
+fn is_made_of(text: &str, others: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
+    !text.is_empty() && text.chars().all(is_allowed)
+}
+
+/// Whether `text` can be one part of a path on disk and in an address.
+fn is_path_part(text: &str) -> bool {
+    is_made_of(text, "-_.+~!") && !text.starts_with('.') && text.len() <= 255
+}
+
+#[cfg(test)]
+mod tests;
