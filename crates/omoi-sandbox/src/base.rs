@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, io};
 
-use rustix::process::Resource;
+use rustix::process::{Resource, Uid};
 use tracing::trace;
 
 use crate::cgroup::{CgroupController, HostCgroups, LimitGroup};
@@ -16,6 +16,8 @@ use crate::policy::{SandboxLaunch, SandboxLimits};
 use crate::process::JobThread;
 use crate::provider::LaunchError;
 use crate::remains::{LiveNames, SandboxRemains};
+use crate::users::WorkspaceUsers;
+use crate::workspace::{self, WorkspaceError};
 
 /// Shared state of the rungs of one platform process.
 #[derive(Clone, Debug)]
@@ -23,6 +25,7 @@ pub(crate) struct RungBase {
     pub(crate) state_dir: PathBuf,
     pub(crate) hidden: Arc<Vec<PathBuf>>,
     pub(crate) cgroups: Arc<HostCgroups>,
+    pub(crate) users: Arc<WorkspaceUsers>,
     pub(crate) spawner: JobThread,
     reaper: JobThread,
     live: LiveNames,
@@ -44,6 +47,7 @@ impl RungBase {
             state_dir,
             hidden: Arc::new(hidden),
             cgroups: Arc::new(HostCgroups::discover_parents()),
+            users: Arc::default(),
             spawner: JobThread::start_thread("sandbox-spawn")?,
             reaper: JobThread::start_thread("sandbox-reap")?,
             live: Arc::new(Mutex::new(BTreeSet::new())),
@@ -91,6 +95,31 @@ impl RungBase {
             groups, "Claimed the name `{}`", launch.name
         );
         Ok(remains)
+    }
+
+    /// The user to become: the workspace's owner when started as root, nobody else otherwise.
+    pub(crate) fn sandbox_user(&self, workspace: &Path) -> Result<Option<Uid>, LaunchError> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(None);
+        }
+        let (uid, _) = workspace::path_owner(workspace).map_err(|source| LaunchError::Source {
+            path: workspace.into(),
+            source,
+        })?;
+        if !self.users.adopt_user(workspace, uid) {
+            return Err(LaunchError::NotPrepared {
+                path: workspace.into(),
+            });
+        }
+        Ok(Some(uid))
+    }
+
+    /// Removes a workspace and frees its user.
+    pub(crate) fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
+        workspace::remove_tree(dir)?;
+        trace!(workspace = %dir.display(), "Removed a workspace");
+        self.users.free_user(dir);
+        Ok(())
     }
 
     /// Recorded names that this process does not run.

@@ -1,9 +1,8 @@
 //! The `bubblewrap` rung: own namespaces, an allow-list of mounts, a system-call filter and limits.
 
-mod args;
+pub(crate) mod args;
 pub(crate) mod protect;
 pub(crate) mod status;
-mod users;
 mod verify;
 
 use std::io;
@@ -14,12 +13,11 @@ use std::time::{Duration, Instant};
 
 use args::{LaunchPlan, LaunchSite, WallSite};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, PidfdFlags, Uid};
+use rustix::process::{Pid, PidfdFlags};
 use status::StatusPipe;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
-use tracing::{debug, trace};
-use users::WorkspaceUsers;
+use tracing::debug;
 
 use omoi_domain::sandbox::SandboxRung;
 
@@ -34,7 +32,7 @@ use crate::provider::{BoxFuture, LaunchError, Provider};
 use crate::remains::SandboxRemains;
 use crate::running::{RunBounds, RunningSandbox};
 use crate::second_wall::SecondWall;
-use crate::workspace::{self, WorkspaceError};
+use crate::workspace::WorkspaceError;
 
 pub(crate) use verify::find_bubblewrap;
 
@@ -53,7 +51,6 @@ pub(crate) struct BubblewrapRung {
 struct BubblewrapInner {
     base: RungBase,
     program: PathBuf,
-    users: WorkspaceUsers,
     /// Landlock inside, where it can be had.
     wall: Option<SecondWall>,
 }
@@ -80,18 +77,15 @@ impl Provider for BubblewrapRung {
     }
 
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        self.inner.users.prepare_workspace(dir)
+        self.inner.base.users.prepare_workspace(dir)
     }
 
     fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        self.inner.users.reclaim_workspace(dir)
+        self.inner.base.users.reclaim_workspace(dir)
     }
 
     fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        workspace::remove_tree(dir)?;
-        trace!(workspace = %dir.display(), "Removed a workspace");
-        self.inner.users.free_user(dir);
-        Ok(())
+        self.inner.base.remove_workspace(dir)
     }
 
     fn list_orphans(&self) -> io::Result<Vec<String>> {
@@ -215,7 +209,7 @@ impl BubblewrapInner {
     fn begin_launch(&self, launch: &SandboxLaunch) -> Result<BegunLaunch, LaunchError> {
         let at = Instant::now();
         let remains = self.base.claim_name(launch)?;
-        let uid = self.user_of(&launch.workspace)?;
+        let uid = self.base.sandbox_user(&launch.workspace)?;
         let shields = protect::prepare_paths(&launch.workspace, &launch.protected, launch.access)
             .map_err(|(path, source)| LaunchError::Protect { path, source })?;
         let record = |source: rustix::io::Errno| LaunchError::Record {
@@ -267,23 +261,6 @@ impl BubblewrapInner {
             at,
             bounds: RunBounds::for_launch(launch),
         })
-    }
-
-    /// The user to become: the workspace's owner when started as root, nobody else otherwise.
-    fn user_of(&self, workspace: &Path) -> Result<Option<Uid>, LaunchError> {
-        if !rustix::process::geteuid().is_root() {
-            return Ok(None);
-        }
-        let (uid, _) = workspace::path_owner(workspace).map_err(|source| LaunchError::Source {
-            path: workspace.into(),
-            source,
-        })?;
-        if !self.users.adopt_user(workspace, uid) {
-            return Err(LaunchError::NotPrepared {
-                path: workspace.into(),
-            });
-        }
-        Ok(Some(uid))
     }
 
     fn start_error(&self, error: StartError, sources: &[PathBuf]) -> LaunchError {

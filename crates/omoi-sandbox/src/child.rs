@@ -46,6 +46,10 @@ pub(crate) struct EntrySteps {
 /// as root's home, so root binds each source first.
 pub(crate) struct MountStage {
     root: CString,
+    /// Folders that show nothing but what is bound below them.
+    covers: Vec<CString>,
+    /// Folders made for that, outer ones first.
+    folders: Vec<CString>,
     sources: Vec<(CString, CString, bool)>,
     trees: Vec<OwnedFd>,
 }
@@ -55,12 +59,24 @@ impl MountStage {
     pub(crate) fn new(root: CString) -> Self {
         Self {
             root,
+            covers: Vec::new(),
+            folders: Vec::new(),
             sources: Vec::new(),
             trees: Vec::new(),
         }
     }
 
-    /// Adds `host`, to be found at `at` (below the root) afterwards.
+    /// Hides everything in the folder `cover`.
+    pub(crate) fn add_cover(&mut self, cover: CString) {
+        self.covers.push(cover);
+    }
+
+    /// Makes a folder below the root or a cover, where every user may walk.
+    pub(crate) fn add_folder(&mut self, folder: CString) {
+        self.folders.push(folder);
+    }
+
+    /// Adds `host`, to be found at `at` (below the root or a cover) afterwards.
     pub(crate) fn add_source(&mut self, host: CString, at: CString, is_dir: bool) {
         self.sources.push((host, at, is_dir));
         // Grown here so that the child never allocates.
@@ -224,8 +240,13 @@ impl MountStage {
         }
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         let options: Option<&CStr> = Some(c"mode=755,size=64k");
-        rustix::mount::mount(c"tmpfs", self.root.as_c_str(), c"tmpfs", flags, options)
-            .map_err(space)?;
+        for covered in std::iter::once(&self.root).chain(&self.covers) {
+            rustix::mount::mount(c"tmpfs", covered.as_c_str(), c"tmpfs", flags, options)
+                .map_err(space)?;
+        }
+        for folder in &self.folders {
+            rustix::fs::mkdir(folder.as_c_str(), Mode::from_raw_mode(0o755)).map_err(space)?;
+        }
         for (n, ((_, at, is_dir), tree)) in self.sources.iter().zip(&self.trees).enumerate() {
             bind_tree(tree, at, *is_dir).map_err(|e| (EntryStep::BindSource(n as u8), e))?;
         }

@@ -64,6 +64,8 @@ choice! {
         Auto = "auto",
         /// Namespaces made by bubblewrap.
         Bubblewrap = "bubblewrap",
+        /// Landlock and a filter of system calls around a process of the host.
+        Landlock = "landlock",
         /// A plain process, which holds nothing back.
         Process = "process",
     }
@@ -92,6 +94,7 @@ impl SandboxOptions {
             wanted: match config.get(&SANDBOX_PROVIDER) {
                 SandboxProvider::Auto => None,
                 SandboxProvider::Bubblewrap => Some(SandboxRung::Bubblewrap),
+                SandboxProvider::Landlock => Some(SandboxRung::Landlock),
                 SandboxProvider::Process => Some(SandboxRung::Process),
             },
             floor: SandboxFloor(floor.collect()),

@@ -9,9 +9,9 @@ use omoi_domain::sandbox::SandboxRung;
 use crate::base::RungBase;
 use crate::bubblewrap;
 use crate::entry::EntryProgram;
-use crate::process_rung::ProcessRung;
 use crate::property::{Property, PropertyStatus, SandboxFloor};
 use crate::provider::Provider;
+use crate::session_rung::{SessionRung, find_landlock};
 
 /// Folders and programs that the probe uses.
 #[derive(Clone, Debug)]
@@ -75,29 +75,40 @@ pub async fn probe_host(config: &ProbeConfig) -> io::Result<SandboxProbe> {
     let (dir, hidden) = (config.state_dir.clone(), config.hidden.clone());
     let opened = tokio::task::spawn_blocking(move || RungBase::open(&dir, &hidden)).await;
     let base = opened.map_err(io::Error::other)??;
-    let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
-    let mut tried = Vec::new();
-    let outcome = bubblewrap::find_bubblewrap(&base, config).await;
-    tried.push(TriedRung {
-        rung: SandboxRung::Bubblewrap,
-        outcome: outcome.map(|found| {
-            let properties = found.held_properties().to_vec();
-            providers.push(Arc::new(found));
-            properties
-        }),
-    });
-    let active = providers.first().map(|provider| provider.rung());
-    let plain = ProcessRung::new(&base);
-    tried.push(TriedRung {
-        rung: SandboxRung::Process,
-        outcome: Ok(plain.held_properties().to_vec()),
-    });
-    providers.push(Arc::new(plain));
+    let mut ladder = Ladder::default();
+    let found = bubblewrap::find_bubblewrap(&base, config).await;
+    ladder.add_rung(SandboxRung::Bubblewrap, found);
+    ladder.add_rung(SandboxRung::Landlock, find_landlock(&base, config).await);
+    let active = ladder.providers.first().map(|provider| provider.rung());
+    let plain = Ok(SessionRung::without_wall(&base));
+    ladder.add_rung(SandboxRung::Process, plain);
     Ok(SandboxProbe {
         active,
-        tried,
-        providers,
+        tried: ladder.tried,
+        providers: ladder.providers,
     })
+}
+
+/// Rungs as they are tried.
+#[derive(Default)]
+struct Ladder {
+    tried: Vec<TriedRung>,
+    providers: Vec<Arc<dyn Provider>>,
+}
+
+impl Ladder {
+    fn add_rung(
+        &mut self,
+        rung: SandboxRung,
+        found: Result<impl Provider + 'static, RungUnavailable>,
+    ) {
+        let outcome = found.map(|found| {
+            let properties = found.held_properties().to_vec();
+            self.providers.push(Arc::new(found));
+            properties
+        });
+        self.tried.push(TriedRung { rung, outcome });
+    }
 }
 
 impl SandboxProbe {

@@ -45,6 +45,8 @@ pub(crate) struct RunBounds {
     output_bytes_max: usize,
     limits: SandboxLimits,
     workspace: PathBuf,
+    /// Scratch space on the host's disk, where it is not in memory.
+    scratch: Option<PathBuf>,
 }
 
 impl RunBounds {
@@ -56,6 +58,15 @@ impl RunBounds {
             output_bytes_max: launch.output_bytes_max,
             limits: launch.limits,
             workspace: launch.workspace.clone(),
+            scratch: None,
+        }
+    }
+
+    /// The same, with the folder `scratch` watched too.
+    pub(crate) fn with_scratch(self, scratch: PathBuf) -> Self {
+        Self {
+            scratch: Some(scratch),
+            ..self
         }
     }
 
@@ -248,9 +259,10 @@ impl RunningSandbox {
     /// Samples the processes, and the disk now and then, off the threads that serve others.
     async fn sample_usage(&self, at_disk: bool) -> Option<ExhaustedLimit> {
         let leader = self.control.tree.root_pid()?;
-        let dir = self.bounds.workspace.clone();
+        let (dir, scratch) = (self.bounds.workspace.clone(), self.bounds.scratch.clone());
         let sampled = tokio::task::spawn_blocking(move || {
-            let disk = at_disk.then(|| sample::sample_disk(&dir)).flatten();
+            let look = || sample::sample_disk(&dir, scratch.as_deref());
+            let disk = at_disk.then(look).flatten();
             (sample::sample_tree(leader), disk)
         });
         let (tree, disk) = sampled.await.ok()?;

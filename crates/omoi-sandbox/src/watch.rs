@@ -34,6 +34,8 @@ pub(crate) struct TreeSample {
 pub(crate) struct DiskSample {
     /// Size of the workspace on disk.
     pub(crate) workspace_bytes: u64,
+    /// Size of scratch space on disk, home and temporary files together.
+    pub(crate) scratch_bytes: u64,
     /// Free on its file system.
     pub(crate) free_bytes: u64,
     /// Bytes of that file system.
@@ -68,6 +70,13 @@ pub enum ExhaustedLimit {
     },
     /// Size of the workspace.
     Workspace {
+        /// Bytes in use when it was stopped.
+        used_bytes: u64,
+        /// Bytes that the limit allows.
+        limit_bytes: u64,
+    },
+    /// Size of scratch space, where it is on disk.
+    Scratch {
         /// Bytes in use when it was stopped.
         used_bytes: u64,
         /// Bytes that the limit allows.
@@ -124,6 +133,14 @@ impl std::fmt::Display for ExhaustedLimit {
                 f,
                 "its workspace took {used_bytes} bytes, allowed are {limit_bytes} \
                  (sandbox.workspace_bytes)"
+            ),
+            Self::Scratch {
+                used_bytes,
+                limit_bytes,
+            } => write!(
+                f,
+                "its scratch space took {used_bytes} bytes, allowed are {limit_bytes} \
+                 (twice sandbox.temp_bytes)"
             ),
             Self::FreeDisk {
                 free_bytes,
@@ -184,6 +201,14 @@ pub(crate) fn exceeded_disk_limit(
             limit_bytes: limits.workspace_bytes,
         });
     }
+    // The scratch folder and the home folder may each take as much.
+    let scratch_max = limits.temp_bytes.saturating_mul(2);
+    if sample.scratch_bytes > scratch_max {
+        return Some(ExhaustedLimit::Scratch {
+            used_bytes: sample.scratch_bytes,
+            limit_bytes: scratch_max,
+        });
+    }
     let floor_bytes = begin_floor(limits, sample.disk_size) / SAVE_PART;
     (sample.free_bytes < floor_bytes).then_some(ExhaustedLimit::FreeDisk {
         free_bytes: sample.free_bytes,
@@ -233,6 +258,7 @@ mod tests {
     fn a_workspace_is_bounded_and_so_is_the_disk() {
         let sample = |workspace_bytes, free_bytes, disk_size| DiskSample {
             workspace_bytes,
+            scratch_bytes: 0,
             free_bytes,
             disk_size,
         };
@@ -240,6 +266,12 @@ mod tests {
             exceeded_disk_limit(&limits(), sample(5_000, 5_000, 100_000)),
             None
         );
+        let mut scratch = sample(0, 5_000, 100_000);
+        for (scratch_bytes, is_within) in [(2 << 30, true), ((2 << 30) + 1, false)] {
+            scratch.scratch_bytes = scratch_bytes;
+            let found = exceeded_disk_limit(&limits(), scratch);
+            assert_eq!(found.is_none(), is_within, "{found:?}");
+        }
         let full = exceeded_disk_limit(&limits(), sample(5_001, 5_000, 100_000));
         assert!(full.is_some_and(|limit| limit.to_string().contains("sandbox.workspace_bytes")));
         let floor = |free_bytes, floor_bytes| {

@@ -4,7 +4,7 @@
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use rustix::fs::{MemfdFlags, SeekFrom};
@@ -13,6 +13,7 @@ use rustix::process::Uid;
 use super::protect::{PathShield, PathShields};
 use crate::child::{MountStage, is_dir};
 use crate::entry::EntryOrders;
+use crate::mount_check::{self, canonical_source};
 use crate::policy::{ReadOnlyMount, SandboxLaunch, WorkspaceAccess, inside};
 use crate::process::fd_number;
 use crate::provider::LaunchError;
@@ -33,13 +34,6 @@ const ETC: &[&str] = &[
     "/etc/ca-certificates/extracted",
     "/etc/ld.so.cache",
 ];
-/// Host places no project list may show, even read-only: sockets, devices, kernel state.
-const NEVER_SHOWN: &[&str] = &["/proc", "/sys", "/dev", "/run", "/var/run"];
-/// Places of our own inside that no mount may cover or reach into.
-const RESERVED: &[&str] = &["/proc", "/dev", "/run", "/sys", "/sandbox"];
-/// Places of our own inside that no mount may cover.
-const UNCOVERED: &[&str] = &["/usr", "/etc", "/tmp", "/home/agent", "/var/tmp"];
-
 /// The user and group database inside.
 const GENERATED: &[(&str, &str)] = &[
     (
@@ -185,34 +179,7 @@ impl OptionsBuilder {
         hidden: &[PathBuf],
     ) -> Result<(), LaunchError> {
         let at = &mount.inside;
-        let refuse = |why| LaunchError::Path {
-            path: at.clone(),
-            why,
-        };
-        if !at.is_absolute() || at.components().any(|c| c == Component::ParentDir) {
-            return Err(refuse("it must be absolute and without `..`"));
-        }
-        if RESERVED
-            .iter()
-            .any(|own| at.starts_with(own) || Path::new(own).starts_with(at))
-            || UNCOVERED.iter().any(|own| Path::new(own).starts_with(at))
-        {
-            return Err(refuse("it would cover a place of the sandbox itself"));
-        }
-        let host = canonical_source(&mount.host)?;
-        if NEVER_SHOWN.iter().any(|never| host.starts_with(never)) {
-            return Err(refuse("sockets, devices and kernel state are never shown"));
-        }
-        if let Some(secret) = hidden.iter().find(|secret| secret.starts_with(&host)) {
-            return Err(LaunchError::Exposes {
-                path: mount.host.clone(),
-                hidden: secret.clone(),
-            });
-        }
-        let needed = if host.is_dir() { 0o005 } else { 0o004 };
-        if !self.user_has_bits(&host, needed) {
-            return Err(LaunchError::Unreadable { path: host });
-        }
+        let host = mount_check::check_mount(mount, hidden, self.uid)?;
         let source = self.stage_source(&host)?;
         self.add_options([&"--ro-bind", &source, at]);
         Ok(())
@@ -250,32 +217,18 @@ impl OptionsBuilder {
     fn add_socket_and_files(&mut self, launch: &SandboxLaunch) -> Result<(), LaunchError> {
         if let Some(socket) = &launch.socket {
             let host = canonical_source(socket)?;
-            if !self.user_has_bits(&host, 0o002) {
-                return Err(LaunchError::Socket {
-                    path: socket.clone(),
-                });
-            }
+            mount_check::check_socket(&host, self.uid)?;
             let source = self.stage_source(&host)?;
             self.add_options([&"--bind", &source, &inside::SOCKET]);
         }
         if let Some(worker) = &launch.worker {
             let host = canonical_source(worker)?;
-            if !self.user_has_bits(&host, 0o005) {
-                return Err(LaunchError::Unreadable { path: host });
-            }
+            mount_check::check_readable(&host, self.uid)?;
             let source = self.stage_source(&host)?;
             self.add_options([&"--ro-bind", &source, &inside::WORKER]);
         }
         for file in &launch.files {
-            let plain = file.path.is_absolute()
-                && !file.path.components().any(|c| c == Component::ParentDir);
-            let ours = ["/run", "/home/agent", "/tmp"];
-            if !plain || !ours.iter().any(|own| file.path.starts_with(own)) {
-                return Err(LaunchError::Path {
-                    path: file.path.clone(),
-                    why: "generated files belong under /run, /home/agent or /tmp",
-                });
-            }
+            mount_check::check_file(file)?;
             self.add_file(&file.path, &file.contents, file.mode)?;
         }
         Ok(())
@@ -321,9 +274,7 @@ impl OptionsBuilder {
         WallSite { wall, report }: WallSite<'_>,
     ) -> Result<Vec<OsString>, LaunchError> {
         let host = canonical_source(&wall.entry.program)?;
-        if !self.user_has_bits(&host, 0o005) {
-            return Err(LaunchError::Unreadable { path: host });
-        }
+        mount_check::check_readable(&host, self.uid)?;
         let source = self.stage_source(&host)?;
         self.add_options([&"--ro-bind", &source, &inside::ENTRY]);
         let orders = EntryOrders {
@@ -378,23 +329,6 @@ impl OptionsBuilder {
         self.sources.push(host.into());
         Ok(at)
     }
-
-    /// Whether the sandbox's user has `bits` on `host` itself, as its owner or as one of the others.
-    fn user_has_bits(&self, host: &Path, bits: u32) -> bool {
-        let Some(uid) = self.uid else { return true };
-        let Ok(stat) = rustix::fs::stat(host) else {
-            return false;
-        };
-        let shift = if stat.st_uid == uid.as_raw() { 6 } else { 0 };
-        (stat.st_mode >> shift) & bits == bits
-    }
-}
-
-fn canonical_source(path: &Path) -> Result<PathBuf, LaunchError> {
-    fs::canonicalize(path).map_err(|source| LaunchError::Source {
-        path: path.into(),
-        source,
-    })
 }
 
 /// A descriptor from which the entry step reads `orders`.

@@ -87,11 +87,12 @@ fn memory_bytes(pid: i32) -> u64 {
     kib(&status, &["RssAnon", "RssShmem"]) * 1_024
 }
 
-/// The workspace at `dir`; what cannot be read counts nothing.
-pub(crate) fn sample_disk(dir: &Path) -> Option<DiskSample> {
+/// The workspace at `dir` and scratch space on disk; what cannot be read counts nothing.
+pub(crate) fn sample_disk(dir: &Path, scratch: Option<&Path>) -> Option<DiskSample> {
     let (free_bytes, disk_size) = free_disk(dir)?;
     Some(DiskSample {
         workspace_bytes: disk_usage(dir),
+        scratch_bytes: scratch.map_or(0, disk_usage),
         free_bytes,
         disk_size,
     })
@@ -146,11 +147,12 @@ mod tests {
         fs::create_dir(dir.path().join("deep")).unwrap();
         fs::write(dir.path().join("deep/a"), vec![1; 300_000]).unwrap();
         fs::hard_link(dir.path().join("deep/a"), dir.path().join("b")).unwrap();
-        let seen = sample_disk(dir.path()).unwrap();
+        let seen = sample_disk(dir.path(), Some(&dir.path().join("deep"))).unwrap();
         assert!(
             (300_000..500_000).contains(&seen.workspace_bytes),
             "{seen:?}"
         );
+        assert!(seen.scratch_bytes >= 300_000, "{seen:?}");
         assert!(seen.disk_size > seen.free_bytes);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,7 +16,36 @@ use omoi_sandbox::{
 };
 
 /// Name of the entry program beside a copy of the tests.
-pub(crate) const ENTRY_COPY: &str = "entry";
+const ENTRY_COPY: &str = "entry";
+
+/// A copy of the tests where an ordinary user can go, which the build folder may not be.
+pub(crate) struct UserCopy(tempfile::TempDir);
+
+impl UserCopy {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let entry = PathBuf::from(env!("CARGO_BIN_EXE_omoi-sandbox-entry"));
+        for (from, name) in [
+            (std::env::current_exe().unwrap(), "tests"),
+            (entry, ENTRY_COPY),
+        ] {
+            // By another process: a descriptor of ours, inherited by a program that another test starts at
+            // this moment, would keep the copy from being run.
+            let mut copying = Command::new("cp");
+            let copied = copying.arg(from).arg(dir.path().join(name)).status();
+            assert!(copied.unwrap().success());
+        }
+        Self(dir)
+    }
+
+    /// The copy with `args`, run by that user.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(self.0.path().join("tests"));
+        command.args(args).uid(54_321).gid(54_321).current_dir("/");
+        command
+    }
+}
 
 /// One platform: a state folder, workspaces, the ladder as found here.
 pub(crate) struct Platform {
