@@ -83,6 +83,8 @@ pub struct AnswerUsage {
     pub output: Option<u64>,
     /// Of those answered, the ones spent on reasoning.
     pub reasoning: Option<u64>,
+    /// How the call was served, which its price depends on.
+    pub service_tier: Option<String>,
 }
 
 impl AnswerUsage {
@@ -95,6 +97,9 @@ impl AnswerUsage {
         take(&mut self.cache_write_hour, newer.cache_write_hour);
         take(&mut self.output, newer.output);
         take(&mut self.reasoning, newer.reasoning);
+        if newer.service_tier.is_some() {
+            self.service_tier.clone_from(&newer.service_tier);
+        }
     }
 
     /// Figures of a dialect that counts cached tokens as part of the input.

@@ -323,14 +323,15 @@ fn finish_reason(cause: EndReason, n_calls: usize) -> FinishReason {
 
 fn chat_usage(usage: &AnswerUsage) -> ChatUsage {
     let (read, answered) = (usage.input_total(), usage.output.unwrap_or(0));
+    let written = usage.cache_write.map(Value::from);
+    let written = written.map(|tokens| ("cache_write_tokens".to_owned(), tokens));
     ChatUsage {
         prompt_tokens: read,
         completion_tokens: answered,
         total_tokens: read + answered,
         prompt_tokens_details: Some(PromptTokensDetails {
             cached_tokens: Some(usage.cache_read.unwrap_or(0)),
-            cache_write_tokens: usage.cache_write,
-            extra: Extra::new(),
+            extra: written.into_iter().collect(),
         }),
         completion_tokens_details: usage.reasoning.map(|tokens| CompletionTokensDetails {
             reasoning_tokens: Some(tokens),

@@ -72,7 +72,10 @@ impl ChatReader {
             }));
         }
         if let Some(usage) = &chunk.usage {
-            out.push(AnswerEvent::Usage(usage_of(usage)));
+            out.push(AnswerEvent::Usage(AnswerUsage {
+                service_tier: text_field(&chunk.extra, "service_tier"),
+                ..usage_of(usage)
+            }));
         }
         for choice in chunk.choices.iter().filter(|c| c.index == 0) {
             self.push_delta(&choice.delta, &mut out);
@@ -222,7 +225,7 @@ pub(crate) fn events_of_response(response: &ChatResponse, maker: &str) -> Option
         choices: choices.collect(),
         usage: response.usage.clone(),
         error: None,
-        extra: Extra::new(),
+        extra: response.extra.clone(),
     };
     let mut reader = ChatReader::new(maker);
     let mut events = reader.push(&chunk);
@@ -246,15 +249,25 @@ fn whole_call(index: usize, call: &ToolCall) -> ToolCallDelta {
     }
 }
 
+fn text_field(fields: &Extra, name: &str) -> Option<String> {
+    fields.get(name)?.as_str().map(str::to_owned)
+}
+
 fn usage_of(usage: &ChatUsage) -> AnswerUsage {
-    let details = usage.prompt_tokens_details.as_ref();
-    let cached = details.and_then(|d| d.cached_tokens).unwrap_or(0);
-    let written = details.and_then(|d| d.cache_write_tokens).unwrap_or(0);
+    let details = usage.prompt_tokens_details.clone().unwrap_or_default();
+    let count = |value: Option<&Value>| value.and_then(Value::as_u64);
+    let written = count(details.extra.get("cache_write_tokens"));
+    let by_age = details.extra.get("cache_write_tokens_details");
     let answered = usage.completion_tokens_details.as_ref();
     AnswerUsage {
+        cache_write_hour: by_age.and_then(|ages| count(ages.get("ttl_12h_tokens"))),
         output: Some(usage.completion_tokens),
         reasoning: answered.and_then(|d| d.reasoning_tokens),
-        ..AnswerUsage::from_input_total(usage.prompt_tokens, cached, written)
+        ..AnswerUsage::from_input_total(
+            usage.prompt_tokens,
+            details.cached_tokens.unwrap_or(0),
+            written.unwrap_or(0),
+        )
     }
 }
 

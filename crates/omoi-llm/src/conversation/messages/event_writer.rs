@@ -205,7 +205,12 @@ fn token_usage(usage: &AnswerUsage) -> TokenUsage {
         }),
         cache_read_input_tokens: usage.cache_read,
         output_tokens: usage.output,
-        extra: Extra::new(),
+        // What a call costs depends on it.
+        extra: usage
+            .service_tier
+            .iter()
+            .map(|tier| ("service_tier".to_owned(), tier.as_str().into()))
+            .collect(),
     }
 }
 

@@ -233,5 +233,10 @@ fn usage_of(usage: &TokenUsage) -> AnswerUsage {
         cache_write_hour: hour,
         output: usage.output_tokens,
         reasoning: None,
+        service_tier: usage
+            .extra
+            .get("service_tier")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
     }
 }

@@ -203,7 +203,11 @@ impl ResponsesReader {
     fn end_answer(&mut self, answer: &ResponsesAnswer, out: &mut Vec<AnswerEvent>) {
         self.begin_answer(answer, out);
         if let Some(usage) = &answer.usage {
-            out.push(AnswerEvent::Usage(usage_of(usage)));
+            let tier = answer.extra.get("service_tier").and_then(Value::as_str);
+            out.push(AnswerEvent::Usage(AnswerUsage {
+                service_tier: tier.map(str::to_owned),
+                ..usage_of(usage)
+            }));
         }
         if answer.status.as_deref() == Some("failed") || answer.error.is_some() {
             let fault = answer.error.clone().unwrap_or_default();

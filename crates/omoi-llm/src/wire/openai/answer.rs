@@ -214,9 +214,6 @@ pub struct PromptTokensDetails {
     /// Read from the prompt cache.
     #[serde(default)]
     pub cached_tokens: Option<u64>,
-    /// Written to the prompt cache.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache_write_tokens: Option<u64>,
     /// Everything else, passed through.
     #[serde(flatten)]
     pub extra: Extra,
