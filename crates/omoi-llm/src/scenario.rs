@@ -10,6 +10,7 @@ mod conditions;
 mod error;
 mod fault;
 mod files;
+mod limits;
 mod node;
 mod reply;
 mod rule;
@@ -24,6 +25,7 @@ pub use self::{
     conditions::{RequestKeys, RuleConditions},
     error::{ScenarioError, ScenarioErrors, ScenarioProblem, SourcePlace},
     files::{FILE_BYTES_MAX, ReadFile, SCENARIO_BYTES_MAX},
+    limits::{CountLimit, ProviderLimits, WindowLimit},
 };
 
 /// A scenario that has passed every check.
@@ -71,8 +73,12 @@ pub struct ScenarioRule {
     pub faults: Vec<RuleFault>,
     /// The reply; empty where a fault never ends.
     pub reply: Vec<ReplyPart>,
+    /// Reasoning ahead of the reply.
+    pub reasoning: Option<String>,
     /// Token counts that replace the estimate.
     pub usage: RuleUsage,
+    /// Limits of the provider that every answer of the rule tells.
+    pub limits: ProviderLimits,
     /// A reason to stop that replaces the usual one: `max_tokens` or `refusal`.
     pub stop: Option<&'static str>,
     /// Bytes of a stream sent at once; replaces [`ScenarioDefaults::chunk_bytes`].
@@ -84,10 +90,18 @@ pub struct ScenarioRule {
 /// Token counts a rule sets itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RuleUsage {
-    /// Tokens of the request.
+    /// Tokens of the request, those of a cache included.
     pub input: Option<u64>,
-    /// Tokens of the answer.
+    /// Tokens of the answer, those of reasoning included.
     pub output: Option<u64>,
+    /// Tokens read from the cache.
+    pub cache_read: Option<u64>,
+    /// Tokens written to the cache.
+    pub cache_write: Option<u64>,
+    /// Tokens of reasoning.
+    pub reasoning: Option<u64>,
+    /// The answer tells no figures at all.
+    pub is_missing: bool,
 }
 
 /// A piece of a reply.
@@ -95,14 +109,16 @@ pub struct RuleUsage {
 pub enum ReplyPart {
     /// Text of the answer.
     Text(String),
+    /// What the model thinks before it goes on.
+    Reasoning(String),
     /// A call of any tool.
     Tool {
         /// Name of the tool.
         name: String,
         /// Arguments of the call.
         input: Map<String, Json>,
-        /// Whether it is called although the request does not offer it.
-        unoffered: bool,
+        /// How the call is made.
+        manner: CallManner,
     },
     /// A call of `submit_item` for the phase of the request.
     Item {
@@ -124,8 +140,23 @@ pub enum ReplyPart {
 
 impl ReplyPart {
     fn is_tool_call(&self) -> bool {
-        matches!(self, Self::Tool { .. } | Self::Item { .. } | Self::Done)
+        match self {
+            Self::Tool { manner, .. } => *manner != CallManner::InWords,
+            Self::Item { .. } | Self::Done => true,
+            Self::Text(_) | Self::Reasoning(_) | Self::Delay { .. } => false,
+        }
     }
+}
+
+/// How a tool is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallManner {
+    /// As the request offers it; other programs get the tool of theirs that does the same.
+    Offered,
+    /// Although the request does not offer it.
+    Unoffered,
+    /// In the words of the answer, as models do that were trained on another form.
+    InWords,
 }
 
 /// A fault that is injected before the reply.
@@ -156,7 +187,11 @@ pub enum FaultKind {
         status: u16,
         /// Value of the `retry-after` header.
         retry_after_s: Option<u64>,
+        /// Limits that it tells in place of those of the rule.
+        limits: ProviderLimits,
     },
+    /// The provider has no such model any more.
+    RetiredModel,
     /// JSON that cannot be parsed, in an answer that is otherwise complete.
     BrokenJson(BrokenJson),
     /// An error event in the middle of a stream; without a stream, the matching status.
@@ -181,7 +216,7 @@ impl FaultKind {
     fn spoils_a_reply(&self) -> bool {
         match self {
             Self::BrokenJson(_) | Self::StreamError { .. } | Self::CutAfterBytes { .. } => true,
-            Self::Status { .. } | Self::Hang { .. } => false,
+            Self::Status { .. } | Self::RetiredModel | Self::Hang { .. } => false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The simulated model: a local server that answers both wire formats from a scenario.
+//! The simulated model: a local server that answers three wire formats from a scenario.
 //!
 //! It stands where a provider would stand, so everything between an agent and the network is really
 //! exercised: requests of our own clients are checked more strictly than a provider does, answers are streamed in pieces
@@ -7,23 +7,32 @@
 //! rule. Every answer carries the header [`SIMULATED`].
 
 mod answer;
-mod anthropic_answer;
-mod anthropic_request;
+mod cache_figures;
+mod chat_answer;
+mod chat_request;
 mod checked_request;
 mod foreign_request;
+mod limit_headers;
 mod located_value;
-mod openai_answer;
-mod openai_request;
+mod messages_answer;
+mod messages_request;
+mod patch_text;
 mod planned_response;
+mod reasoning_seal;
 mod receive;
 mod recorder;
 mod refusal;
 mod respond;
+mod responses_answer;
+mod responses_request;
 mod schema;
+mod shell_line;
+mod side_answer;
+mod tool_table;
 mod wire_output;
 
 use std::{
-    io,
+    fmt, io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -32,11 +41,12 @@ use std::{
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{Path, Request, State},
     response::Response,
     routing::{get, post},
 };
 use http::{HeaderMap, Method, StatusCode};
+use omoi_domain::time::Timestamp;
 use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
 
@@ -48,19 +58,16 @@ pub use self::{
     recorder::{RecordedRequest, RequestOutcome, RequestRecorder},
     respond::SIMULATED,
 };
-use crate::scenario::{FaultKind, FaultTimes, Scenario, ScenarioRule};
+use crate::{
+    scenario::{FaultKind, FaultTimes, Scenario, ScenarioRule},
+    wire::dialect::Dialect,
+};
 
 /// The one model this server has.
 pub const MODEL: &str = "simulated";
 
-/// The format a request came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WireFormat {
-    /// Anthropic Messages, `POST /v1/messages`.
-    Anthropic,
-    /// OpenAI chat completions, `POST /v1/chat/completions`.
-    OpenAi,
-}
+/// Tells the time, from which the ends of limits are counted.
+pub type SimulatedClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A scenario ready to be served, with its fault counts.
 #[derive(Clone, Debug)]
@@ -68,35 +75,62 @@ pub struct SimulatedModel {
     shared: Arc<SimulatedShared>,
 }
 
-#[derive(Debug)]
 struct SimulatedShared {
     scenario: Scenario,
     /// How often each rule was asked, up to the point where its faults are over.
     ask_counts: Vec<AtomicU64>,
     recorder: Option<RequestRecorder>,
+    clock: Option<SimulatedClock>,
+}
+
+impl fmt::Debug for SimulatedShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimulatedShared")
+            .field("scenario", &self.scenario.name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SimulatedModel {
     /// Serves `scenario` with all faults still to come; requests go to `recorder` too.
     pub fn new(scenario: Scenario, recorder: Option<RequestRecorder>) -> Self {
+        Self::with_parts(scenario, recorder, None)
+    }
+
+    /// The same with a clock: instants at which limits end are told by it, and without one from the
+    /// beginning of 1970.
+    pub fn with_clock(scenario: Scenario, clock: SimulatedClock) -> Self {
+        Self::with_parts(scenario, None, Some(clock))
+    }
+
+    fn with_parts(
+        scenario: Scenario,
+        recorder: Option<RequestRecorder>,
+        clock: Option<SimulatedClock>,
+    ) -> Self {
         let ask_counts = scenario.rules.iter().map(|_| AtomicU64::new(0)).collect();
         Self {
             shared: Arc::new(SimulatedShared {
                 scenario,
                 ask_counts,
                 recorder,
+                clock,
             }),
         }
     }
 
     /// The routes, to be served by whoever has a listener.
     pub fn build_router(&self) -> Router {
-        let anthropic = |state, request| answer_request(WireFormat::Anthropic, state, request);
-        let openai = |state, request| answer_request(WireFormat::OpenAi, state, request);
+        let messages = |state, request| answer_request(Dialect::Messages, state, request);
+        let chat = |state, request| answer_request(Dialect::ChatCompletions, state, request);
+        let responses = |state, request| answer_request(Dialect::Responses, state, request);
         Router::new()
-            .route("/v1/messages", post(anthropic))
-            .route("/v1/chat/completions", post(openai))
+            .route("/v1/messages", post(messages))
+            .route("/v1/messages/count_tokens", post(count_tokens))
+            .route("/v1/chat/completions", post(chat))
+            .route("/v1/responses", post(responses))
             .route("/v1/models", get(list_models))
+            .route("/v1/models/{id}", get(show_model))
             .method_not_allowed_fallback(no_such_route)
             .fallback(no_such_route)
             .with_state(Arc::clone(&self.shared))
@@ -128,13 +162,27 @@ async fn no_such_route(method: Method, request: Request) -> Response {
 }
 
 /// The format in which to answer where the path does not say.
-fn wire_of(headers: &HeaderMap) -> WireFormat {
+fn wire_of(headers: &HeaderMap) -> Dialect {
     let is_anthropic =
         headers.contains_key("anthropic-version") || headers.contains_key("x-api-key");
     if is_anthropic {
-        WireFormat::Anthropic
+        Dialect::Messages
     } else {
-        WireFormat::OpenAi
+        Dialect::ChatCompletions
+    }
+}
+
+fn model_json(wire: Dialect) -> Json {
+    match wire {
+        Dialect::Messages => json!({
+            "type": "model",
+            "id": MODEL,
+            "display_name": "Simulated",
+            "created_at": "1970-01-01T00:00:00Z",
+        }),
+        Dialect::ChatCompletions | Dialect::Responses => {
+            json!({"id": MODEL, "object": "model", "created": 0, "owned_by": "omoi"})
+        }
     }
 }
 
@@ -143,28 +191,52 @@ async fn list_models(headers: HeaderMap) -> Response {
     if let Err(refusal) = receive::check_headers(wire, &headers) {
         return refusal.into_response(wire);
     }
+    let model = model_json(wire);
     let body = match wire {
-        WireFormat::Anthropic => json!({
-            "data": [{
-                "type": "model",
-                "id": MODEL,
-                "display_name": "Simulated",
-                "created_at": "1970-01-01T00:00:00Z",
-            }],
-            "has_more": false,
-            "first_id": MODEL,
-            "last_id": MODEL,
+        Dialect::Messages => json!({
+            "data": [model], "has_more": false, "first_id": MODEL, "last_id": MODEL,
         }),
-        WireFormat::OpenAi => json!({
-            "object": "list",
-            "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "omoi"}],
-        }),
+        Dialect::ChatCompletions | Dialect::Responses => json!({"object": "list", "data": [model]}),
     };
     respond::json_response(StatusCode::OK, &body)
 }
 
+async fn show_model(Path(model): Path<String>, headers: HeaderMap) -> Response {
+    let wire = wire_of(&headers);
+    let checked = receive::check_headers(wire, &headers);
+    let checked = checked.and_then(|()| match model == MODEL {
+        true => Ok(()),
+        false => Err(RefusalReason::UnknownModel { model }.into()),
+    });
+    match checked {
+        Ok(()) => respond::json_response(StatusCode::OK, &model_json(wire)),
+        Err(refusal) => refusal.into_response(wire),
+    }
+}
+
+/// Counts the tokens of a request that is not asked: nothing of it is checked but that it is one.
+async fn count_tokens(request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let counted = async {
+        let bytes = axum::body::to_bytes(body, receive::BODY_BYTES_MAX).await;
+        let bytes = bytes.map_err(|_| RefusalReason::TooLarge {
+            max_bytes: receive::BODY_BYTES_MAX,
+        })?;
+        receive::check_headers(Dialect::Messages, &parts.headers)?;
+        receive::parse_body(&parts.headers, &bytes)?;
+        Ok::<_, RequestRefusal>(bytes.len() as u64)
+    };
+    match counted.await {
+        Ok(bytes) => {
+            let tokens = bytes.div_ceil(cache_figures::BYTES_PER_TOKEN);
+            respond::json_response(StatusCode::OK, &json!({"input_tokens": tokens}))
+        }
+        Err(refusal) => refusal.into_response(Dialect::Messages),
+    }
+}
+
 async fn answer_request(
-    wire: WireFormat,
+    wire: Dialect,
     State(shared): State<Arc<SimulatedShared>>,
     request: Request,
 ) -> Response {
@@ -199,12 +271,16 @@ async fn answer_request(
         recorder.record_request(recorded);
     }
     match decided {
-        Ok(decided) => decided.send_response().await,
+        Ok(decided) => decided.send_response(shared.now()).await,
         Err(refusal) => refusal.into_response(wire),
     }
 }
 
 impl SimulatedShared {
+    fn now(&self) -> Timestamp {
+        self.clock.as_ref().map(|now| now()).unwrap_or_default()
+    }
+
     fn decide_response(
         &self,
         recorded: &mut RecordedRequest,
@@ -215,6 +291,13 @@ impl SimulatedShared {
         recorded.body = receive::parse_body(headers, bytes)?;
         let checked = receive::check_request(recorded, headers, bytes)?;
         recorded.keys = Some(checked.keys.clone());
+        if checked.is_side {
+            recorded.outcome = RequestOutcome::AnsweredAside;
+            return Ok(planned_response::plan_side_answer(
+                checked,
+                self.scenario.defaults,
+            ));
+        }
         let (index, rule) = self.scenario.find_rule(&checked.keys)?;
         let fault = self.next_fault(index, rule);
         let rule_name = rule.name.clone();

@@ -272,6 +272,9 @@ pub enum ScenarioProblem {
         /// Name of the rule without a reply.
         rule: String,
     },
+    /// A call that is made in two ways.
+    #[error("a call is either `unoffered` or `in_words`")]
+    TwoManners,
     /// A tool input is broken, but the reply calls no tool.
     #[error("`broken_json: tool_input` needs a tool call in `reply`")]
     NoToolToBreak,
@@ -327,6 +330,7 @@ impl ScenarioProblem {
             | Self::TooManyRules { .. }
             | Self::DuplicateName { .. }
             | Self::BehindEndlessFault { .. }
+            | Self::TwoManners
             | Self::NoToolToBreak => return None,
         })
     }

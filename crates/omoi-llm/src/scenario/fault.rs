@@ -6,6 +6,7 @@ use super::{
     BrokenJson, FaultKind, FaultTimes, RuleFault,
     checker::{MappingFields, ScenarioChecker},
     error::ScenarioProblem,
+    limits,
     node::{YamlNode, YamlValue},
     rule::read_number,
 };
@@ -13,6 +14,8 @@ use super::{
 const KEYS: &[&str] = &[
     "status",
     "retry_after_s",
+    "limits",
+    "retired_model",
     "broken_json",
     "stream_error",
     "cut_after_bytes",
@@ -21,10 +24,20 @@ const KEYS: &[&str] = &[
 ];
 const KINDS: &[&str] = &[
     "status",
+    "retired_model",
     "broken_json",
     "stream_error",
     "cut_after_bytes",
     "hang_s",
+];
+/// What a fault without a status may have.
+const OTHER_KEYS: &[&str] = &[
+    "retired_model",
+    "broken_json",
+    "stream_error",
+    "cut_after_bytes",
+    "hang_s",
+    "times",
 ];
 /// The statuses a provider answers with when something is wrong.
 pub(super) const STATUSES: &[&str] = &[
@@ -33,7 +46,9 @@ pub(super) const STATUSES: &[&str] = &[
 ];
 const STREAM_ERRORS: &[&str] = &["overloaded_error", "api_error"];
 const BROKEN_JSON: &[&str] = &["tool_input", "body"];
-const SECONDS: RangeInclusive<u64> = 0..=3600;
+const HANG_S: RangeInclusive<u64> = 0..=3600;
+/// A week, the longest window of a provider.
+pub(super) const RESET_S: RangeInclusive<u64> = 0..=604_800;
 const TIMES: RangeInclusive<u64> = 1..=1_000_000;
 
 /// Reads one fault or a list of faults.
@@ -56,17 +71,11 @@ fn read_fault(checker: &mut ScenarioChecker<'_>, node: YamlNode) -> Option<RuleF
     }
     let times = read_times(checker, &mut fields);
     let kind = read_kind(checker, &mut fields)?;
-    if let Some(node) = fields.take_field("retry_after_s") {
-        let known = &[
-            "broken_json",
-            "stream_error",
-            "cut_after_bytes",
-            "hang_s",
-            "times",
-        ];
-        let key = "retry_after_s".to_owned();
-        let object = "a fault without `status`";
-        checker.report_problem(&node.at, ScenarioProblem::UnknownKey { key, object, known });
+    for key in ["retry_after_s", "limits"] {
+        if let Some(node) = fields.take_field(key) {
+            let (key, object, known) = (key.to_owned(), "a fault without `status`", OTHER_KEYS);
+            checker.report_problem(&node.at, ScenarioProblem::UnknownKey { key, object, known });
+        }
     }
     Some(RuleFault {
         at,
@@ -101,7 +110,8 @@ fn read_times(checker: &mut ScenarioChecker<'_>, fields: &mut MappingFields) -> 
 
 fn read_kind(checker: &mut ScenarioChecker<'_>, fields: &mut MappingFields) -> Option<FaultKind> {
     if let Some(node) = fields.take_field("status") {
-        let retry_after_s = read_number(checker, fields, "retry_after_s", SECONDS);
+        let retry_after_s = read_number(checker, fields, "retry_after_s", RESET_S);
+        let limits = limits::read_limits(checker, fields);
         let status = checker.read_number("status", &node, 400..=599)?;
         let found = status.to_string();
         if !STATUSES.contains(&found.as_str()) {
@@ -115,7 +125,15 @@ fn read_kind(checker: &mut ScenarioChecker<'_>, fields: &mut MappingFields) -> O
         return Some(FaultKind::Status {
             status: status as u16,
             retry_after_s,
+            limits,
         });
+    }
+    if let Some(node) = fields.take_field("retired_model") {
+        if !matches!(node.value, YamlValue::Bool(true)) {
+            checker.wrong_type("retired_model", "`true`", &node);
+            return None;
+        }
+        return Some(FaultKind::RetiredModel);
     }
     if let Some(node) = fields.take_field("broken_json") {
         let word = checker.read_word("broken_json", node, BROKEN_JSON)?;
@@ -136,6 +154,6 @@ fn read_kind(checker: &mut ScenarioChecker<'_>, fields: &mut MappingFields) -> O
     }
     let node = fields.take_field("hang_s")?;
     Some(FaultKind::Hang {
-        s: checker.read_number("hang_s", &node, SECONDS)?,
+        s: checker.read_number("hang_s", &node, HANG_S)?,
     })
 }

@@ -3,14 +3,14 @@
 use std::ops::RangeInclusive;
 
 use super::{
-    ReplyPart,
-    checker::ScenarioChecker,
+    CallManner, ReplyPart,
+    checker::{MappingFields, ScenarioChecker},
     error::ScenarioProblem,
     node::{YamlNode, YamlValue},
 };
 
-const KINDS: &[&str] = &["text", "tool", "items", "done", "delay_ms"];
-const DELAY_MS: RangeInclusive<u64> = 0..=600_000;
+const KINDS: &[&str] = &["text", "reasoning", "tool", "items", "done", "delay_ms"];
+const DELAY_MS: RangeInclusive<u64> = 0..=3_600_000;
 const TOOL_NAME_CHARS_MAX: usize = 64;
 
 /// Reads the list of parts, in order.
@@ -37,6 +37,9 @@ fn read_entry(
     }
     if let Some(node) = fields.take_field("text") {
         parts.push(ReplyPart::Text(checker.read_text_or_file("text", node)?));
+    } else if let Some(node) = fields.take_field("reasoning") {
+        let text = checker.read_text_or_file("reasoning", node)?;
+        parts.push(ReplyPart::Reasoning(text));
     } else if let Some(node) = fields.take_field("tool") {
         parts.push(read_tool(checker, node)?);
     } else if let Some(node) = fields.take_field("items") {
@@ -57,7 +60,8 @@ fn read_entry(
 }
 
 fn read_tool(checker: &mut ScenarioChecker<'_>, node: YamlNode) -> Option<ReplyPart> {
-    let mut fields = checker.open_fields("`tool`", node, &["name", "input", "unoffered"])?;
+    let known = &["name", "input", "unoffered", "in_words"];
+    let mut fields = checker.open_fields("`tool`", node, known)?;
     let name = checker
         .required_field(&mut fields, "name")
         .and_then(|node| {
@@ -97,19 +101,39 @@ fn read_tool(checker: &mut ScenarioChecker<'_>, node: YamlNode) -> Option<ReplyP
             return None;
         }
     };
-    let unoffered = match fields.take_field("unoffered") {
-        None => false,
-        Some(node) if matches!(node.value, YamlValue::Bool(true)) => true,
-        Some(node) => {
-            checker.wrong_type("unoffered", "`true`", &node);
-            return None;
-        }
-    };
+    let manner = read_manner(checker, &mut fields)?;
     Some(ReplyPart::Tool {
         name: name?,
         input,
-        unoffered,
+        manner,
     })
+}
+
+/// As the request offers it unless said otherwise, and then in one other way.
+fn read_manner(
+    checker: &mut ScenarioChecker<'_>,
+    fields: &mut MappingFields,
+) -> Option<CallManner> {
+    let manners = [
+        ("unoffered", CallManner::Unoffered),
+        ("in_words", CallManner::InWords),
+    ];
+    let mut chosen = CallManner::Offered;
+    for (key, manner) in manners {
+        let Some(node) = fields.take_field(key) else {
+            continue;
+        };
+        if !matches!(node.value, YamlValue::Bool(true)) {
+            checker.wrong_type(key, "`true`", &node);
+            return None;
+        }
+        if chosen != CallManner::Offered {
+            checker.report_problem(&node.at, ScenarioProblem::TwoManners);
+            return None;
+        }
+        chosen = manner;
+    }
+    Some(chosen)
 }
 
 fn read_item(checker: &mut ScenarioChecker<'_>, node: YamlNode) -> Option<ReplyPart> {

@@ -7,7 +7,7 @@ use super::{
     checker::{MappingFields, ScenarioChecker},
     conditions::{NumberSet, RuleConditions, TitlePattern, parse_range},
     error::{ScenarioProblem, SourcePlace},
-    fault,
+    fault, limits,
     node::{YamlNode, YamlValue},
     reply,
 };
@@ -16,8 +16,10 @@ const RULE_KEYS: &[&str] = &[
     "name",
     "when",
     "fault",
+    "reasoning",
     "reply",
     "usage",
+    "limits",
     "stop",
     "chunk_bytes",
     "chunk_delay_ms",
@@ -57,7 +59,11 @@ pub(super) fn read_rule(
         is_named: name.is_some(),
         name: name.unwrap_or_else(|| format!("rule {index}")),
         at,
+        reasoning: fields
+            .take_field("reasoning")
+            .and_then(|node| checker.read_text_or_file("reasoning", node)),
         usage: read_usage(checker, &mut fields),
+        limits: limits::read_limits(checker, &mut fields),
         stop: fields
             .take_field("stop")
             .and_then(|node| checker.read_word("stop", node, STOPS)),
@@ -131,16 +137,29 @@ fn check_answers(
     }
 }
 
+const USAGE_KEYS: &[&str] = &["input", "output", "cache_read", "cache_write", "reasoning"];
+
 fn read_usage(checker: &mut ScenarioChecker<'_>, fields: &mut MappingFields) -> RuleUsage {
     let Some(node) = fields.take_field("usage") else {
         return RuleUsage::default();
     };
-    let Some(mut fields) = checker.open_fields("`usage`", node, &["input", "output"]) else {
+    if matches!(&node.value, YamlValue::Text(text) if text == "none") {
+        return RuleUsage {
+            is_missing: true,
+            ..RuleUsage::default()
+        };
+    }
+    let Some(mut fields) = checker.open_fields("`usage`", node, USAGE_KEYS) else {
         return RuleUsage::default();
     };
+    let mut tokens = |key| read_number(checker, &mut fields, key, TOKENS);
     RuleUsage {
-        input: read_number(checker, &mut fields, "input", TOKENS),
-        output: read_number(checker, &mut fields, "output", TOKENS),
+        input: tokens("input"),
+        output: tokens("output"),
+        cache_read: tokens("cache_read"),
+        cache_write: tokens("cache_write"),
+        reasoning: tokens("reasoning"),
+        is_missing: false,
     }
 }
 

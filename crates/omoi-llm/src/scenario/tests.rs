@@ -135,7 +135,7 @@ rules:
     let call = |name: &str, input: Json| ReplyPart::Tool {
         name: name.to_owned(),
         input: input.as_object().unwrap().clone(),
-        unoffered: false,
+        manner: CallManner::Offered,
     };
     let item = |key: &str, value: Json| ReplyPart::Item {
         section: "s".to_owned(),
@@ -221,6 +221,23 @@ rules:
         ("a", "a"),
     ])
     .unwrap_err();
+    insta::assert_snapshot!(errors);
+}
+
+/// What a model may tell of itself and its provider.
+#[test]
+fn errors_of_figures_limits_and_manners_name_their_place() {
+    let rules = "  - when: {task: d}
+    usage: [1]
+    limits: {request: {}, requests: {limit: 5, remaining: -1}, five_hours: {used_percent: 101, reset_s: 700000}}
+    fault: [{retired_model: yes}, {hang_s: 1, limits: {}}]
+    reasoning: ''
+    reply: [{tool: {name: a, unoffered: true, in_words: true}}, {reasoning: 7}]
+  - when: {task: e}
+    fault: {broken_json: tool_input}
+    reply: [{tool: {name: a, in_words: true}}]
+";
+    let errors = read(&[("scenario.yaml", &with_rules(rules))]).unwrap_err();
     insta::assert_snapshot!(errors);
 }
 
@@ -432,7 +449,7 @@ fn the_page_shows_what_is_true() {
             None => assert_eq!(info, "text"),
         }
     }
-    assert_eq!(n_rule_examples, 4);
+    assert_eq!(n_rule_examples, 5);
     let scenario = read(&Vec::from_iter(files.clone())).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(scenario.rules.len(), 4);
     let request = keys("role=implementer task=TSK-001 turn=0");

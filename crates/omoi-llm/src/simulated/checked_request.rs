@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use serde_json::Value as Json;
 
 use super::{
+    Dialect,
+    cache_figures::PromptTokens,
     located_value::LocatedValue,
     refusal::{RefusalReason, RequestRefusal},
 };
@@ -13,9 +15,14 @@ use crate::scenario::RequestKeys;
 /// A request that passed every check.
 #[derive(Debug)]
 pub(super) struct CheckedRequest {
-    pub(super) wire: super::WireFormat,
+    pub(super) wire: Dialect,
+    /// A client of ours: it is answered to the letter of the scenario.
+    pub(super) own: bool,
     pub(super) keys: RequestKeys,
-    pub(super) body_bytes: usize,
+    /// The caller asks something beside its work, as [`super::side_answer`] tells.
+    pub(super) is_side: bool,
+    /// Tokens of the request, by what of them a cache holds.
+    pub(super) prompt: PromptTokens,
     /// Digest of the body; what is derived from it is the same when the same request comes again.
     pub(super) digest: String,
     pub(super) form: RequestForm,
@@ -27,20 +34,47 @@ pub(super) struct RequestForm {
     pub(super) stream: bool,
     /// A stream ends with a chunk of token counts.
     pub(super) usage_chunk: bool,
-    /// Assistant messages in the conversation.
+    /// Answers of the model in the conversation.
     pub(super) turn: u32,
+    /// The conversation holds tool calls.
+    pub(super) has_calls: bool,
     pub(super) max_tokens: Option<u64>,
     pub(super) tools: Vec<OfferedTool>,
     pub(super) choice: RequestedChoice,
     /// Several tool calls may come in one answer.
     pub(super) parallel: bool,
+    pub(super) reasoning: ReasoningForm,
+    /// The schema that the answer's text must fit.
+    pub(super) demanded: Option<Json>,
+}
+
+/// What of the model's reasoning the request wants to see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ReasoningForm {
+    /// Its text, or a summary of it.
+    pub(super) shown: bool,
+    /// A sealed copy that may come back.
+    pub(super) sealed: bool,
 }
 
 /// A tool the model may call.
 #[derive(Debug)]
 pub(super) struct OfferedTool {
     pub(super) name: String,
+    /// The group it is offered in, in the one format that knows groups.
+    pub(super) group: Option<String>,
+    pub(super) form: ToolForm,
+    /// Schema of its arguments; any where it takes text.
     pub(super) schema: Json,
+}
+
+/// What a tool is called with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ToolForm {
+    /// Arguments that fit a schema.
+    Arguments,
+    /// Text without any form.
+    Freeform,
 }
 
 /// Whether a tool must be called.
@@ -54,18 +88,34 @@ pub(super) enum RequestedChoice {
 
 pub(super) const TOOL_NAME_CHARS_MAX: usize = 64;
 
-/// Adds a tool, whose name must be new.
+/// Adds a tool, whose name must be new in its group.
 pub(super) fn offer_tool(
     tools: &mut Vec<OfferedTool>,
     name: &LocatedValue<'_>,
-    schema: Json,
+    tool: OfferedTool,
 ) -> Result<(), RequestRefusal> {
-    let text = name.valid_name(TOOL_NAME_CHARS_MAX)?.to_owned();
-    if tools.iter().any(|tool| tool.name == text) {
-        return Err(name.refuse_with(RefusalReason::DuplicateTool { name: text }));
+    name.valid_name(TOOL_NAME_CHARS_MAX)?;
+    let is_known = |known: &OfferedTool| known.name == tool.name && known.group == tool.group;
+    if tools.iter().any(is_known) {
+        return Err(name.refuse_with(RefusalReason::DuplicateTool { name: tool.name }));
     }
-    tools.push(OfferedTool { name: text, schema });
+    tools.push(tool);
     Ok(())
+}
+
+impl OfferedTool {
+    /// A tool of no group with arguments.
+    pub(super) fn with_arguments(
+        name: &LocatedValue<'_>,
+        schema: Json,
+    ) -> Result<Self, RequestRefusal> {
+        Ok(Self {
+            name: name.as_text()?.to_owned(),
+            group: None,
+            form: ToolForm::Arguments,
+            schema,
+        })
+    }
 }
 
 /// A choice by name must name a tool that is offered.
@@ -87,9 +137,19 @@ pub(super) struct ToolCallLedger {
     /// Calls of the last assistant message that have no result yet.
     open: Vec<String>,
     answered: HashSet<String>,
+    /// The conversation goes on from an answer that is not in the request: results may belong to its calls.
+    continues: bool,
 }
 
 impl ToolCallLedger {
+    /// The calls of a conversation whose beginning the request leaves out.
+    pub(super) fn continued_calls() -> Self {
+        Self {
+            continues: true,
+            ..Self::default()
+        }
+    }
+
     /// Whether the conversation holds any call.
     pub(super) fn has_calls(&self) -> bool {
         !self.seen.is_empty()
@@ -108,6 +168,9 @@ impl ToolCallLedger {
         let text = id.as_text()?.to_owned();
         if let Some(index) = self.open.iter().position(|open| *open == text) {
             self.answered.insert(self.open.swap_remove(index));
+            return Ok(());
+        }
+        if self.continues && !self.seen.contains(&text) {
             return Ok(());
         }
         Err(id.refuse_with(if self.answered.contains(&text) {

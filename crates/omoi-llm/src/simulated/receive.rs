@@ -5,12 +5,12 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    MODEL, RecordedRequest, WireFormat, anthropic_request,
+    Dialect, MODEL, RecordedRequest, cache_figures,
     checked_request::CheckedRequest,
     foreign_request,
     located_value::LocatedValue,
-    openai_request,
     refusal::{RefusalReason, RequestRefusal},
+    side_answer::{self, SideFacts},
 };
 use crate::{
     scenario::RequestKeys,
@@ -37,13 +37,16 @@ pub(super) fn check_request(
         let model = model.non_blank_text()?.to_owned();
         return Err(RefusalReason::UnknownModel { model }.into());
     }
-    let form = match (foreign_request::is_own(headers), wire) {
-        (true, WireFormat::Anthropic) => anthropic_request::check_body(body)?,
-        (true, WireFormat::OpenAi) => openai_request::check_body(body)?,
-        (false, _) => {
-            *unknown = foreign_request::unknown_headers(headers);
-            foreign_request::check_known(wire, body, unknown)?
+    let own = foreign_request::is_own(headers);
+    let form = if own {
+        let form = foreign_request::check_body(wire, body)?;
+        if form.has_calls && form.tools.is_empty() {
+            return Err(RequestRefusal::new("tools", RefusalReason::ToolsMissing));
         }
+        form
+    } else {
+        *unknown = foreign_request::unknown_headers(headers);
+        foreign_request::check_known(wire, body, unknown)?
     };
     if !unknown.is_empty() {
         let fields = unknown.join(", ");
@@ -51,19 +54,26 @@ pub(super) fn check_request(
             "A client that is not ours sent what the simulated model does not know: {fields}"
         );
     }
-    let keys = read_keys(headers, form.turn)?;
-    let digest = hex::encode(Sha256::digest(bytes));
+    let keys = read_keys(headers, own, form.turn)?;
+    let facts = SideFacts {
+        own,
+        form: &form,
+        body_kind: side_answer::body_kind(body),
+    };
+    let route = text_header(headers, headers::ROUTE)?;
     Ok(CheckedRequest {
         wire,
+        own,
+        is_side: side_answer::is_side_question(route, keys.role.as_deref(), &facts),
         keys,
-        body_bytes: bytes.len(),
-        digest,
+        prompt: cache_figures::count_prompt(wire, body, bytes.len()),
+        digest: hex::encode(Sha256::digest(bytes)),
         form,
     })
 }
 
 /// Every request must name a key, and for one vendor the version it speaks.
-pub(super) fn check_headers(wire: WireFormat, headers: &HeaderMap) -> Result<(), RequestRefusal> {
+pub(super) fn check_headers(wire: Dialect, headers: &HeaderMap) -> Result<(), RequestRefusal> {
     let given = |name| {
         text_header(headers, name)
             .ok()
@@ -74,7 +84,7 @@ pub(super) fn check_headers(wire: WireFormat, headers: &HeaderMap) -> Result<(),
         .and_then(|text| text.strip_prefix("Bearer "))
         .is_some_and(|token| !token.trim().is_empty());
     match wire {
-        WireFormat::Anthropic if bearer || given("x-api-key").is_some() => {
+        Dialect::Messages if bearer || given("x-api-key").is_some() => {
             let name = "anthropic-version";
             let found = text_header(headers, name)?.ok_or(RefusalReason::MissingHeader { name })?;
             if found != VERSION && foreign_request::is_own(headers) {
@@ -88,8 +98,8 @@ pub(super) fn check_headers(wire: WireFormat, headers: &HeaderMap) -> Result<(),
             }
             Ok(())
         }
-        WireFormat::OpenAi if bearer => Ok(()),
-        WireFormat::Anthropic | WireFormat::OpenAi => Err(RefusalReason::NoKey.into()),
+        Dialect::ChatCompletions | Dialect::Responses if bearer => Ok(()),
+        _ => Err(RefusalReason::NoKey.into()),
     }
 }
 
@@ -110,10 +120,12 @@ pub(super) fn parse_body(headers: &HeaderMap, bytes: &[u8]) -> Result<Json, Requ
     serde_json::from_slice(bytes).map_err(|error| RefusalReason::NotJson(error).into())
 }
 
-/// The keys of the request; `counted` is the turn that its messages show.
-fn read_keys(headers: &HeaderMap, counted: u32) -> Result<RequestKeys, RequestRefusal> {
+/// The keys of the request; `counted` is the turn that its messages show. A program that keeps its own
+/// history may count its messages in another way than we do.
+fn read_keys(headers: &HeaderMap, own: bool, counted: u32) -> Result<RequestKeys, RequestRefusal> {
     let owned = |name| text_header(headers, name).map(|text| text.map(str::to_owned));
     if let Some(said) = number_header(headers, headers::TURN)?
+        && own
         && said != counted
     {
         return Err(RefusalReason::TurnMismatch { said, counted }.into());

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value as Json;
 
-use super::WireFormat;
+use super::Dialect;
 use crate::scenario::RequestKeys;
 
 /// The latest requests; clones share them.
@@ -21,12 +21,13 @@ pub struct RequestRecorder {
 #[derive(Clone, Debug)]
 pub struct RecordedRequest {
     /// The format it came in.
-    pub wire: WireFormat,
+    pub wire: Dialect,
     /// Its keys; `None` when it was refused before they were read.
     pub keys: Option<RequestKeys>,
     /// Its body; null when it was no JSON.
     pub body: Json,
-    /// What a client that is not ours sent and this server does not know: paths of fields, headers.
+    /// What a client that is not ours sent and this server does not know: paths of fields, kinds of
+    /// parts, headers.
     pub unknown: Vec<String>,
     /// How the request was answered or refused.
     pub outcome: RequestOutcome,
@@ -45,6 +46,8 @@ pub enum RequestOutcome {
         /// Name of the rule.
         rule: String,
     },
+    /// A question beside the work got the answer that all of them get.
+    AnsweredAside,
     /// The request, or the scenario's answer to it, was refused.
     Refused {
         /// HTTP status of the refusal.

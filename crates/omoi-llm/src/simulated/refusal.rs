@@ -4,7 +4,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 
-use super::{WireFormat, respond};
+use super::{Dialect, respond};
 use crate::{
     scenario::{NO_RULE, NoMatch},
     wire::anthropic::error_of_status,
@@ -44,7 +44,7 @@ impl RequestRefusal {
         }
     }
 
-    pub(super) fn into_response(self, wire: WireFormat) -> Response {
+    pub(super) fn into_response(self, wire: Dialect) -> Response {
         let status = self.http_status();
         let kind = match self.reason {
             RefusalReason::NoMatch(_) => NO_RULE,
@@ -67,14 +67,14 @@ impl From<Box<NoMatch>> for RequestRefusal {
 }
 
 /// The body of an error in the format of `wire`.
-pub(super) fn error_body(wire: WireFormat, kind: &str, message: &str) -> Json {
+pub(super) fn error_body(wire: Dialect, kind: &str, message: &str) -> Json {
     match wire {
-        WireFormat::Anthropic => json!({
+        Dialect::Messages => json!({
             "type": "error",
             "error": {"type": kind, "message": message},
             "request_id": "req_simulated",
         }),
-        WireFormat::OpenAi => json!({
+        Dialect::ChatCompletions | Dialect::Responses => json!({
             "error": {"message": message, "type": kind, "param": null, "code": null},
         }),
     }
@@ -102,7 +102,7 @@ pub(super) enum RefusalReason {
     #[error("the body is not JSON: {0}")]
     NotJson(serde_json::Error),
     #[error(
-        "there is no {method} {path}: this server answers POST /v1/messages, POST /v1/chat/completions and GET /v1/models"
+        "there is no {method} {path}: this server answers POST /v1/messages, POST /v1/messages/count_tokens, POST /v1/chat/completions, POST /v1/responses and GET /v1/models"
     )]
     NoSuchRoute { method: String, path: String },
     #[error("no model `{model}`: this server has only `simulated`")]
@@ -152,6 +152,11 @@ pub(super) enum RefusalReason {
     ChoiceNotOffered { name: String },
     #[error("`tools` must be given when the conversation holds tool calls")]
     ToolsMissing,
+
+    #[error("is no seal of reasoning that this server gave with exactly this text")]
+    ForeignReasoning,
+    #[error("names no answer of this server: `{id}`")]
+    UnknownAnswer { id: String },
 
     #[error("the id `{id}` names an earlier tool call")]
     DuplicateToolId { id: String },

@@ -7,6 +7,7 @@
 mod client;
 mod faults;
 mod foreign;
+mod manners;
 mod strict;
 mod talk;
 
@@ -56,6 +57,10 @@ async fn start(rules: &str) -> Server {
         .unwrap_or_else(|errors| panic!("{errors}"));
     let recorder = RequestRecorder::new(100);
     let simulated = SimulatedModel::new(scenario, Some(recorder.clone()));
+    serve(simulated, recorder).await
+}
+
+async fn serve(simulated: SimulatedModel, recorder: RequestRecorder) -> Server {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let mut serving = JoinSet::new();
@@ -70,24 +75,25 @@ async fn start(rules: &str) -> Server {
     }
 }
 
-fn path(wire: WireFormat) -> &'static str {
+fn path(wire: Dialect) -> &'static str {
     match wire {
-        WireFormat::Anthropic => "/v1/messages",
-        WireFormat::OpenAi => "/v1/chat/completions",
+        Dialect::Messages => "/v1/messages",
+        Dialect::ChatCompletions => "/v1/chat/completions",
+        Dialect::Responses => "/v1/responses",
     }
 }
 
 /// The headers of a good request, with more of them or others.
-fn headers(wire: WireFormat, others: &[(&'static str, &str)]) -> HeaderMap {
+fn headers(wire: Dialect, others: &[(&'static str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", "application/json".parse().unwrap());
     headers.insert(crate::wire::headers::CLIENT, "test".parse().unwrap());
     match wire {
-        WireFormat::Anthropic => {
+        Dialect::Messages => {
             headers.insert("x-api-key", "k".parse().unwrap());
             headers.insert("anthropic-version", anthropic::VERSION.parse().unwrap());
         }
-        WireFormat::OpenAi => {
+        Dialect::ChatCompletions | Dialect::Responses => {
             headers.insert("authorization", "Bearer k".parse().unwrap());
         }
     }
@@ -101,13 +107,13 @@ fn headers(wire: WireFormat, others: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 impl Server {
-    async fn post(&self, wire: WireFormat, headers: HeaderMap, body: impl Into<String>) -> Got {
+    async fn post(&self, wire: Dialect, headers: HeaderMap, body: impl Into<String>) -> Got {
         let url = format!("{}{}", self.base, path(wire));
         let request = self.client.post(url).headers(headers).body(body.into());
         Self::receive(request).await
     }
 
-    async fn ask(&self, wire: WireFormat, others: &[(&'static str, &str)], body: &Json) -> Got {
+    async fn ask(&self, wire: Dialect, others: &[(&'static str, &str)], body: &Json) -> Got {
         self.post(wire, headers(wire, others), body.to_string())
             .await
     }
@@ -144,28 +150,38 @@ fn tool_schema() -> Json {
 }
 
 /// A good request with one question and one tool.
-fn request(wire: WireFormat) -> Json {
+fn request(wire: Dialect) -> Json {
     match wire {
-        WireFormat::Anthropic => json!({
+        Dialect::Messages => json!({
             "model": "simulated",
             "max_tokens": 1000,
             "messages": [{"role": "user", "content": "hello"}],
             "tools": [{"name": "write", "description": "w", "input_schema": tool_schema()}],
         }),
-        WireFormat::OpenAi => json!({
+        Dialect::ChatCompletions => json!({
             "model": "simulated",
             "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "hello"}],
             "tools": [{"type": "function", "function": {"name": "write", "parameters": tool_schema()}}],
+        }),
+        Dialect::Responses => json!({
+            "model": "simulated",
+            "instructions": "s",
+            "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}],
+            "tools": [{"type": "function", "name": "write", "parameters": tool_schema(), "strict": false}],
         }),
     }
 }
 
 /// A good request in the middle of a conversation, the last message being a tool's result.
-fn conversation(wire: WireFormat) -> Json {
+fn conversation(wire: Dialect) -> Json {
     let mut request = request(wire);
-    let messages = request["messages"].as_array_mut().unwrap();
+    let key = match wire {
+        Dialect::Responses => "input",
+        Dialect::Messages | Dialect::ChatCompletions => "messages",
+    };
+    let messages = request[key].as_array_mut().unwrap();
     match wire {
-        WireFormat::Anthropic => messages.extend([
+        Dialect::Messages => messages.extend([
             json!({"role": "assistant", "content": [
                 {"type": "text", "text": "I write."},
                 {"type": "tool_use", "id": "t1", "name": "write", "input": {"path": "a"}},
@@ -177,7 +193,7 @@ fn conversation(wire: WireFormat) -> Json {
                 {"type": "text", "text": "go on"},
             ]}),
         ]),
-        WireFormat::OpenAi => messages.extend([
+        Dialect::ChatCompletions => messages.extend([
             json!({"role": "assistant", "content": null, "tool_calls": [
                 {"id": "t1", "type": "function", "function": {"name": "write", "arguments": "{\"path\":\"a\"}"}},
                 {"id": "t2", "type": "function", "function": {"name": "write", "arguments": "{}"}},
@@ -185,12 +201,19 @@ fn conversation(wire: WireFormat) -> Json {
             json!({"role": "tool", "tool_call_id": "t2", "content": "done"}),
             json!({"role": "tool", "tool_call_id": "t1", "content": ""}),
         ]),
+        Dialect::Responses => messages.extend([
+            json!({"type": "reasoning", "id": "rs_1", "summary": []}),
+            json!({"type": "function_call", "call_id": "t1", "name": "write", "arguments": "{\"path\":\"a\"}"}),
+            json!({"type": "custom_tool_call", "call_id": "t2", "name": "apply_patch", "input": "*** Begin"}),
+            json!({"type": "custom_tool_call_output", "call_id": "t2", "output": "done"}),
+            json!({"type": "function_call_output", "call_id": "t1", "output": ""}),
+        ]),
     }
     request
 }
 
 /// The events of an Anthropic stream, which must be known in all their parts.
-fn anthropic_events(body: &[u8]) -> Vec<StreamEvent> {
+fn messages_events(body: &[u8]) -> Vec<StreamEvent> {
     let mut decoder = SseDecoder::default();
     let frames = decoder.push(body).unwrap();
     assert!(decoder.is_clean());
@@ -214,7 +237,7 @@ fn said_block(block: &ContentBlock) -> String {
     }
 }
 
-fn said_by_anthropic(got: &Got) -> Said {
+fn said_by_messages(got: &Got) -> Said {
     let answer: anthropic::MessagesResponse = serde_json::from_slice(&got.body).unwrap();
     assert!(answer.extra.is_empty());
     let blocks = answer.content.iter().map(said_block).collect();
@@ -223,11 +246,11 @@ fn said_by_anthropic(got: &Got) -> Said {
     (blocks, stop, (usage.0.unwrap(), usage.1.unwrap()))
 }
 
-fn said_by_anthropic_stream(got: &Got) -> Said {
+fn said_by_messages_stream(got: &Got) -> Said {
     let mut blocks: Vec<(String, String)> = Vec::new();
     let mut stop = None;
     let mut usage = anthropic::TokenUsage::default();
-    let events = anthropic_events(&got.body);
+    let events = messages_events(&got.body);
     assert!(matches!(events.first(), Some(StreamEvent::MessageStart(_))));
     assert!(matches!(events.last(), Some(StreamEvent::MessageStop(_))));
     for event in events {
@@ -267,7 +290,7 @@ fn said_by_anthropic_stream(got: &Got) -> Said {
     (blocks, stop.unwrap().as_str().to_owned(), usage)
 }
 
-fn said_by_openai(got: &Got) -> Said {
+fn said_by_chat(got: &Got) -> Said {
     let answer: openai::ChatResponse = serde_json::from_slice(&got.body).unwrap();
     let choice = &answer.choices[0];
     let openai::ChatMessage::Assistant(message) = &choice.message else {
@@ -287,7 +310,7 @@ fn said_by_openai(got: &Got) -> Said {
     )
 }
 
-fn said_by_openai_stream(got: &Got) -> Said {
+fn said_by_chat_stream(got: &Got) -> Said {
     let mut decoder = SseDecoder::default();
     let mut frames = decoder.push(&got.body).unwrap();
     assert!(decoder.is_clean());
@@ -329,4 +352,100 @@ fn said_by_openai_stream(got: &Got) -> Said {
         stop.as_str().unwrap().to_owned(),
         (usage.prompt_tokens, usage.completion_tokens),
     )
+}
+
+/// The events of a responses stream: numbered without a gap, named as they say.
+fn responses_events(body: &[u8]) -> Vec<Json> {
+    let mut decoder = SseDecoder::default();
+    let frames = decoder.push(body).unwrap();
+    assert!(decoder.is_clean());
+    let read = |(number, frame): (usize, crate::wire::sse::SseFrame)| {
+        let event: Json = serde_json::from_str(&frame.data).unwrap();
+        assert_eq!(event["type"].as_str(), frame.event.as_deref());
+        assert_eq!(event["sequence_number"], number);
+        event
+    };
+    frames.into_iter().enumerate().map(read).collect()
+}
+
+fn said_item(item: &Json) -> Option<String> {
+    let text = |key: &str| item[key].as_str().unwrap();
+    match text("type") {
+        "message" => Some(format!(
+            "text {}",
+            item["content"][0]["text"].as_str().unwrap()
+        )),
+        "function_call" => Some(format!("{} {}", text("name"), text("arguments"))),
+        "custom_tool_call" => Some(format!("{} {}", text("name"), text("input"))),
+        "reasoning" => None,
+        other => panic!("{other}"),
+    }
+}
+
+fn said_in_response(response: &Json) -> Said {
+    let items = response["output"].as_array().unwrap();
+    let stop = match response["incomplete_details"]["reason"].as_str() {
+        Some(reason) => reason,
+        None => response["status"].as_str().unwrap(),
+    };
+    let usage = &response["usage"];
+    let tokens = |key: &str| usage[key].as_u64().unwrap();
+    (
+        items.iter().filter_map(said_item).collect(),
+        stop.to_owned(),
+        (tokens("input_tokens"), tokens("output_tokens")),
+    )
+}
+
+fn said_by_responses(got: &Got) -> Said {
+    said_in_response(&got.json())
+}
+
+/// Puts an answer together from its pieces, which must agree with the whole items that end them.
+fn said_by_responses_stream(got: &Got) -> Said {
+    let events = responses_events(&got.body);
+    let (mut open, mut done): (Option<Json>, Vec<Json>) = (None, Vec::new());
+    let mut pieces = String::new();
+    assert_eq!(events[0]["type"], "response.created");
+    assert_eq!(events[1]["type"], "response.in_progress");
+    for event in &events[2..events.len() - 1] {
+        let kind = event["type"].as_str().unwrap();
+        assert_eq!(event["output_index"], done.len(), "{event}");
+        match kind {
+            "response.output_item.added" => {
+                assert!(open.is_none());
+                open = Some(event["item"].clone());
+                pieces.clear();
+            }
+            "response.output_item.done" => {
+                let begun = open.take().unwrap();
+                assert_eq!(begun["id"], event["item"]["id"]);
+                if let Some(said) = said_item(&event["item"]) {
+                    assert_eq!(said.split_once(' ').unwrap().1, pieces);
+                }
+                done.push(event["item"].clone());
+            }
+            _ => {
+                assert_eq!(event["item_id"], open.as_ref().unwrap()["id"]);
+                if event.get("delta").is_some() && !kind.contains("reasoning") {
+                    pieces.push_str(event["delta"].as_str().unwrap());
+                }
+            }
+        }
+    }
+    let last = events.last().unwrap();
+    assert_eq!(last["response"]["output"], Json::Array(done));
+    said_in_response(&last["response"])
+}
+
+/// An answer in any format.
+fn said_by(wire: Dialect, stream: bool, got: &Got) -> Said {
+    match (wire, stream) {
+        (Dialect::Messages, false) => said_by_messages(got),
+        (Dialect::Messages, true) => said_by_messages_stream(got),
+        (Dialect::ChatCompletions, false) => said_by_chat(got),
+        (Dialect::ChatCompletions, true) => said_by_chat_stream(got),
+        (Dialect::Responses, false) => said_by_responses(got),
+        (Dialect::Responses, true) => said_by_responses_stream(got),
+    }
 }

@@ -59,7 +59,7 @@ pub(super) fn cut_pieces(text: &str) -> Vec<&str> {
 pub(super) fn break_tool_input(answer: &mut ScriptedAnswer) {
     let calls = answer.pieces.iter_mut().filter_map(|piece| match piece {
         AnswerPiece::Call(call) => Some(call),
-        AnswerPiece::Text(_) | AnswerPiece::Delay { .. } => None,
+        AnswerPiece::Reasoning(_) | AnswerPiece::Text(_) | AnswerPiece::Delay { .. } => None,
     });
     if let Some(call) = calls.into_iter().next() {
         call.input = first_half(&call.input).to_owned();

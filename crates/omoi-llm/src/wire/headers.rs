@@ -16,6 +16,8 @@ pub const TASK: &str = "x-omoi-task";
 pub const TITLE: &str = "x-omoi-title";
 /// Round of the subject, counted from 1.
 pub const ROUND: &str = "x-omoi-round";
+/// The gateway's route, for example `title`; what goes there needs no rule.
+pub const ROUTE: &str = "x-omoi-route";
 /// Assistant messages in the request: which answer of the conversation this will be, from 0.
 pub const TURN: &str = "x-omoi-turn";
 

@@ -104,7 +104,7 @@ pub(super) async fn start_models(
         llm: Err(why),
     };
     let routes = match (simulated, start.roles.orchestrator) {
-        (true, true) => start_simulation(&load_scenario(&options)?, handle).await?,
+        (true, true) => start_simulation(&load_scenario(&options)?, handle, clock).await?,
         (true, false) => {
             let why = "the process that runs the sandboxes scripts the answers";
             return Ok(without(WorkModel::simulated_model(None), why.to_owned()));
@@ -183,12 +183,14 @@ fn load_scenario(options: &LlmOptions) -> anyhow::Result<Scenario> {
 async fn start_simulation(
     scenario: &Scenario,
     handle: &LifecycleHandle,
+    clock: &Clocked,
 ) -> anyhow::Result<RouteTable> {
     let listener = TcpListener::bind(("127.0.0.1", 0))
         .await
         .context("could not start the simulated model")?;
     let base = format!("http://{}", listener.local_addr()?);
-    let model = SimulatedModel::new(scenario.clone(), None);
+    let clock = clock.clone();
+    let model = SimulatedModel::with_clock(scenario.clone(), Arc::new(move || clock.now()));
     let soft = handle.soft_token();
     handle.spawn("simulated model", SpawnKind::Critical, async move {
         Ok(simulated::serve_scenario(listener, &model, soft.cancelled_owned()).await?)

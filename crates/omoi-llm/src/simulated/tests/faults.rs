@@ -33,17 +33,19 @@ fn is_json(text: &str) -> bool {
 #[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn faults_happen_in_order_and_then_the_reply_comes() {
     for (wire, stream) in [
-        (WireFormat::Anthropic, true),
-        (WireFormat::Anthropic, false),
-        (WireFormat::OpenAi, true),
-        (WireFormat::OpenAi, false),
+        (Dialect::Messages, true),
+        (Dialect::Messages, false),
+        (Dialect::ChatCompletions, true),
+        (Dialect::ChatCompletions, false),
+        (Dialect::Responses, true),
+        (Dialect::Responses, false),
     ] {
         let server = start(RULES).await;
         let mut body = request(wire);
         if stream {
             body["stream"] = json!(true);
         }
-        if stream && wire == WireFormat::OpenAi {
+        if stream && wire == Dialect::ChatCompletions {
             body["stream_options"] = json!({"include_usage": true});
         }
         let ask = || server.ask(wire, &[], &body);
@@ -64,7 +66,15 @@ async fn faults_happen_in_order_and_then_the_reply_comes() {
         if stream {
             assert_eq!((got.status, got.is_whole), (200, true));
             let last: Json = serde_json::from_str(data(&got).last().unwrap()).unwrap();
-            assert_eq!(last["error"]["type"], "overloaded_error");
+            let error = match wire {
+                Dialect::Responses => &last["response"]["error"]["code"],
+                Dialect::Messages | Dialect::ChatCompletions => &last["error"]["type"],
+            };
+            let want = match wire {
+                Dialect::Responses => "server_is_overloaded",
+                Dialect::Messages | Dialect::ChatCompletions => "overloaded_error",
+            };
+            assert_eq!(error, want);
             assert!(data(&got).len() > 4);
         } else {
             assert_eq!(got.status, 529);
@@ -84,7 +94,7 @@ async fn faults_happen_in_order_and_then_the_reply_comes() {
                 .into_iter()
                 .filter(|data| !is_json(data))
                 .collect();
-            let done = usize::from(wire == WireFormat::OpenAi);
+            let done = usize::from(wire == Dialect::ChatCompletions);
             assert_eq!(broken.len(), 1 + done, "{broken:?}");
         } else {
             assert!(!is_json(std::str::from_utf8(&got.body).unwrap()));
@@ -102,27 +112,17 @@ async fn faults_happen_in_order_and_then_the_reply_comes() {
         let got = ask().await;
         assert_eq!((got.status, got.is_whole), (200, true));
         assert_eq!(got.body, cut_at_the_end);
-        let said = match (wire, stream) {
-            (WireFormat::Anthropic, true) => said_by_anthropic_stream(&got),
-            (WireFormat::Anthropic, false) => said_by_anthropic(&got),
-            (WireFormat::OpenAi, true) => said_by_openai_stream(&got),
-            (WireFormat::OpenAi, false) => said_by_openai(&got),
-        };
-        assert_eq!(said.0.len(), 2);
+        assert_eq!(said_by(wire, stream, &got).0.len(), 2);
     }
 }
 
 /// The broken arguments, in an answer that is otherwise as it should be.
-fn broken_tool_input(wire: WireFormat, stream: bool, got: &Got) -> String {
-    let input = match (wire, stream) {
-        (WireFormat::Anthropic, true) => said_by_anthropic_stream(got).0[1].clone(),
-        (WireFormat::OpenAi, true) => said_by_openai_stream(got).0[1].clone(),
-        (WireFormat::OpenAi, false) => said_by_openai(got).0[1].clone(),
-        (WireFormat::Anthropic, false) => {
-            assert!(!is_json(std::str::from_utf8(&got.body).unwrap()));
-            return "{\"path\":\"a/long/pat".to_owned();
-        }
-    };
+fn broken_tool_input(wire: Dialect, stream: bool, got: &Got) -> String {
+    if (wire, stream) == (Dialect::Messages, false) {
+        assert!(!is_json(std::str::from_utf8(&got.body).unwrap()));
+        return "{\"path\":\"a/long/pat".to_owned();
+    }
+    let input = said_by(wire, stream, got).0[1].clone();
     input.strip_prefix("write ").unwrap().to_owned()
 }
 
@@ -135,15 +135,15 @@ async fn some_faults_never_end_and_need_no_reply() {
     let server = start(rules).await;
     let mut statuses = Vec::new();
     for _ in 0..4 {
-        let body = request(WireFormat::OpenAi);
+        let body = request(Dialect::ChatCompletions);
         statuses.push(
             server
-                .ask(WireFormat::OpenAi, &[("x-omoi-role", "a")], &body)
+                .ask(Dialect::ChatCompletions, &[("x-omoi-role", "a")], &body)
                 .await
                 .status,
         );
         let got = server
-            .ask(WireFormat::OpenAi, &[("x-omoi-role", "b")], &body)
+            .ask(Dialect::ChatCompletions, &[("x-omoi-role", "b")], &body)
             .await;
         assert_eq!((got.is_whole, got.body.len()), (false, 3));
     }
@@ -155,7 +155,11 @@ async fn a_hang_lasts_as_long_as_it_says() {
     let server = start("- {when: {}, fault: {hang_s: 1}, reply: []}").await;
     let before = std::time::Instant::now();
     let got = server
-        .ask(WireFormat::OpenAi, &[], &request(WireFormat::OpenAi))
+        .ask(
+            Dialect::ChatCompletions,
+            &[],
+            &request(Dialect::ChatCompletions),
+        )
         .await;
     assert!(!got.is_whole && before.elapsed() >= Duration::from_secs(1));
 }

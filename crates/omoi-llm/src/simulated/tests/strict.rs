@@ -5,7 +5,7 @@ use super::*;
 /// What is done to a good request, and what the refusal must say.
 type Case = (&'static str, fn(&mut Json), &'static str);
 
-async fn check(wire: WireFormat, rules: &str, good: fn(WireFormat) -> Json, cases: &[Case]) {
+async fn check(wire: Dialect, rules: &str, good: fn(Dialect) -> Json, cases: &[Case]) {
     let server = start(rules).await;
     let got = server.ask(wire, &[], &good(wire)).await;
     assert_eq!(got.status, 200, "{}", String::from_utf8_lossy(&got.body));
@@ -16,13 +16,13 @@ async fn check(wire: WireFormat, rules: &str, good: fn(WireFormat) -> Json, case
         let text = String::from_utf8_lossy(&got.body);
         assert_eq!(got.status, 400, "{name}: {text}");
         let message = match wire {
-            WireFormat::Anthropic => {
+            Dialect::Messages => {
                 let error: anthropic::MessagesErrorBody =
                     serde_json::from_slice(&got.body).unwrap();
                 assert_eq!(error.error.kind, "invalid_request_error");
                 error.error.message
             }
-            WireFormat::OpenAi => {
+            Dialect::ChatCompletions | Dialect::Responses => {
                 let error: openai::ChatErrorBody = serde_json::from_slice(&got.body).unwrap();
                 assert_eq!(error.error.kind.as_deref(), Some("invalid_request_error"));
                 error.error.message
@@ -86,9 +86,10 @@ async fn malformed_messages_requests_are_refused() {
         ("choice kind", |r| r["tool_choice"] = json!({"type": "required"}), "tool_choice.type: must be one of `auto`, `any`, `tool`, `none`, found `required`"),
         ("choice name", |r| r["tool_choice"] = json!({"type": "tool", "name": "read"}), "tool_choice.name: names the tool `read`, which is not among `tools`"),
         ("cache points", |r| { r["system"] = Json::Array(vec![json!({"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}); 5]); }, "`cache_control` may stand in at most 4 places"),
+        ("thinking of another maker", |r| r["messages"][1]["content"][0] = json!({"type": "thinking", "thinking": "…", "signature": "s"}), "messages.1.content.0.signature: is no seal of reasoning that this server gave with exactly this text"),
         ("thinking unsigned", |r| r["messages"][1]["content"][0] = json!({"type": "thinking", "thinking": "…"}), "messages.1.content.0.signature: is required"),
     ];
-    check(WireFormat::Anthropic, ANY, conversation, cases).await;
+    check(Dialect::Messages, ANY, conversation, cases).await;
 }
 
 #[tokio::test]
@@ -124,7 +125,36 @@ async fn malformed_chat_requests_are_refused() {
         ("choice", |r| r["tool_choice"] = json!("any"), "tool_choice: must be one of `auto`, `required`, `none`, found `any`"),
         ("choice name", |r| r["tool_choice"] = json!({"type": "function", "function": {"name": "read"}}), "tool_choice.function.name: names the tool `read`, which is not among `tools`"),
     ];
-    check(WireFormat::OpenAi, ANY, conversation, cases).await;
+    check(Dialect::ChatCompletions, ANY, conversation, cases).await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // One case, one line.
+async fn malformed_responses_requests_are_refused() {
+    let cases: &[Case] = &[
+        ("unknown field", |r| r["top_k"] = json!(9), "top_k: is not a known field here"),
+        ("zero limit", |r| r["max_output_tokens"] = json!(0), "max_output_tokens: must be at least 1"),
+        ("no input", |r| remove(r, "input"), "input: is required"),
+        ("empty input", |r| r["input"] = json!([]), "input: must not be empty"),
+        ("empty text", |r| r["input"] = json!(" "), "input: must not be empty"),
+        ("unknown item", |r| r["input"][1] = json!({"type": "daydream"}), "input.1: a block of type `daydream` is not allowed in a message of role `input`"),
+        ("unknown role", |r| r["input"][0]["role"] = json!("human"), "input.0.role: must be one of `user`, `assistant`, `system`, `developer`, found `human`"),
+        ("output of a user", |r| r["input"][0]["content"][0]["type"] = json!("output_text"), "input.0.content.0: a block of type `output_text` is not allowed in a message of role `user`"),
+        ("assistant last", |r| r["input"].as_array_mut().unwrap().truncate(2), "input: the last message must not come from the assistant"),
+        ("result missing", |r| { r["input"].as_array_mut().unwrap().pop(); }, "input: the tool call `t1` has no result in the next message"),
+        ("result late", |r| { let call = json!({"type": "function_call", "call_id": "t3", "name": "write", "arguments": "{}"}); r["input"].as_array_mut().unwrap().insert(5, call); }, "input.5: the tool call `t1` has no result in the next message"),
+        ("orphan result", |r| r["input"][4]["call_id"] = json!("t9"), "input.4.call_id: the result names `t9`, which is no tool call of the message before"),
+        ("arguments broken", |r| r["input"][2]["arguments"] = json!("{"), "input.2.arguments: arguments must be the text of a JSON object"),
+        ("calls without tools", |r| remove(r, "tools"), "tools: `tools` must be given when the conversation holds tool calls"),
+        ("tool kind", |r| r["tools"][0]["type"] = json!("web_search"), "tools.0.type: must be one of `function`, `custom`, `namespace`, found `web_search`"),
+        ("tool like chat's", |r| r["tools"][0] = json!({"type": "function", "function": {}}), "tools.0.function: is not a known field here"),
+        ("tool twice", |r| { let tool = r["tools"][0].clone(); push(&mut r["tools"], tool); }, "tools.1.name: a tool named `write` is already given"),
+        ("empty group", |r| r["tools"][0] = json!({"type": "namespace", "name": "n", "tools": []}), "tools.0.tools: must not be empty"),
+        ("choice name", |r| r["tool_choice"] = json!({"type": "function", "name": "read"}), "tool_choice.name: names the tool `read`, which is not among `tools`"),
+        ("foreign reasoning", |r| r["input"][1]["encrypted_content"] = json!("gAAAA"), "input.1.encrypted_content: is no seal of reasoning that this server gave with exactly this text"),
+        ("other answer", |r| r["previous_response_id"] = json!("resp_1"), "previous_response_id: names no answer of this server: `resp_1`"),
+    ];
+    check(Dialect::Responses, ANY, conversation, cases).await;
 }
 
 #[tokio::test]
@@ -142,35 +172,35 @@ async fn answers_that_the_request_does_not_allow_are_refused() {
         ("none", |r| r["tool_choice"] = json!({"type": "none"}), "rule `rule 1` does not do what `tool_choice` demands: that no tool is called"),
         ("too long", |r| r["max_tokens"] = json!(3), "rule `rule 1` answers with about 8 tokens, but the request allows 3"),
     ];
-    check(WireFormat::Anthropic, &write("{path: a, lines: [1]}"), good, one).await;
+    check(Dialect::Messages, &write("{path: a, lines: [1]}"), good, one).await;
 
     let two = "- {when: {}, reply: [{tool: {name: write, input: {path: a}}}, {tool: {name: write, input: {path: b}}}]}";
     let cases: &[Case] = &[
         ("parallel", |r| r["tool_choice"] = json!({"type": "any", "disable_parallel_tool_use": true}), "rule `rule 1` calls more than one tool, but the request forbids parallel calls"),
     ];
-    check(WireFormat::Anthropic, two, good, cases).await;
+    check(Dialect::Messages, two, good, cases).await;
     let cases: &[Case] = &[
         ("parallel", |r| r["parallel_tool_calls"] = json!(false), "rule `rule 1` calls more than one tool, but the request forbids parallel calls"),
     ];
-    check(WireFormat::OpenAi, two, good, cases).await;
+    check(Dialect::ChatCompletions, two, good, cases).await;
 
     let cases: &[Case] = &[
         ("any", |r| r["tool_choice"] = json!({"type": "any"}), "rule `rule 1` does not do what `tool_choice` demands: a tool call"),
         ("named", |r| r["tool_choice"] = json!({"type": "tool", "name": "write"}), "rule `rule 1` does not do what `tool_choice` demands: a call of `write`"),
     ];
-    check(WireFormat::Anthropic, ANY, good, cases).await;
+    check(Dialect::Messages, ANY, good, cases).await;
 
     for (input, want) in [
         ("{path: a, mode: w}", "input/mode unknown field"),
         ("{path: 7}", "input/path must be of type string"),
     ] {
         let server = start(&write(input)).await;
-        let got = server.ask(WireFormat::OpenAi, &[], &request(WireFormat::OpenAi)).await;
+        let got = server.ask(Dialect::ChatCompletions, &[], &request(Dialect::ChatCompletions)).await;
         assert!(got.message().ends_with(want), "{}", got.message());
     }
     let server = start("- {when: {}, reply: [{done: true}]}").await;
     let got = server
-        .ask(WireFormat::Anthropic, &[], &request(WireFormat::Anthropic))
+        .ask(Dialect::Messages, &[], &request(Dialect::Messages))
         .await;
     assert_eq!(
         got.message(),
@@ -183,33 +213,33 @@ async fn answers_that_the_request_does_not_allow_are_refused() {
 async fn headers_are_checked() {
     let server = start("- {name: only, when: {role: a, turn: 0}, reply: []}").await;
     for (wire, others, status, want) in [
-        (WireFormat::Anthropic, [("x-api-key", "")], 401, "no API key: send `x-api-key`, or `authorization: Bearer …`"),
-        (WireFormat::OpenAi, [("authorization", "k")], 401, "no API key: send `x-api-key`, or `authorization: Bearer …`"),
-        (WireFormat::Anthropic, [("anthropic-version", "")], 400, "the header `anthropic-version` is missing"),
-        (WireFormat::Anthropic, [("anthropic-version", "2030-01-01")], 400, "the header `anthropic-version` must be `2023-06-01`, found `2030-01-01`"),
-        (WireFormat::OpenAi, [("content-type", "text/plain")], 400, "the header `content-type` must be `application/json`, found `text/plain`"),
-        (WireFormat::OpenAi, [("x-omoi-turn", "1")], 400, "the header `x-omoi-turn` says 1, but the request holds 0 assistant messages"),
-        (WireFormat::OpenAi, [("x-omoi-round", "one")], 400, "the header `x-omoi-round` must be a whole number, found `one`"),
-        (WireFormat::OpenAi, [("x-omoi-title", "100%")], 400, "the header `x-omoi-title` must be percent-encoded UTF-8, found `100%`"),
-        (WireFormat::Anthropic, [("x-omoi-role", "b")], 400, "no rule of the scenario answers this request: role `b`, no phase, no task, no title, no round, turn 0; the nearest rules are `only` at s.yaml:4:3 (role is `b`, the rule wants `a`)"),
+        (Dialect::Messages, [("x-api-key", "")], 401, "no API key: send `x-api-key`, or `authorization: Bearer …`"),
+        (Dialect::ChatCompletions, [("authorization", "k")], 401, "no API key: send `x-api-key`, or `authorization: Bearer …`"),
+        (Dialect::Messages, [("anthropic-version", "")], 400, "the header `anthropic-version` is missing"),
+        (Dialect::Messages, [("anthropic-version", "2030-01-01")], 400, "the header `anthropic-version` must be `2023-06-01`, found `2030-01-01`"),
+        (Dialect::ChatCompletions, [("content-type", "text/plain")], 400, "the header `content-type` must be `application/json`, found `text/plain`"),
+        (Dialect::ChatCompletions, [("x-omoi-turn", "1")], 400, "the header `x-omoi-turn` says 1, but the request holds 0 assistant messages"),
+        (Dialect::ChatCompletions, [("x-omoi-round", "one")], 400, "the header `x-omoi-round` must be a whole number, found `one`"),
+        (Dialect::ChatCompletions, [("x-omoi-title", "100%")], 400, "the header `x-omoi-title` must be percent-encoded UTF-8, found `100%`"),
+        (Dialect::Messages, [("x-omoi-role", "b")], 400, "no rule of the scenario answers this request: role `b`, no phase, no task, no title, no round, turn 0; the nearest rules are `only` at s.yaml:4:3 (role is `b`, the rule wants `a`)"),
     ] {
         let got = server.ask(wire, &others, &request(wire)).await;
         assert_eq!((got.status, got.message().as_str()), (status, want));
     }
-    let mut body = request(WireFormat::Anthropic);
+    let mut body = request(Dialect::Messages);
     body["model"] = json!("claude");
-    let got = server.ask(WireFormat::Anthropic, &[], &body).await;
+    let got = server.ask(Dialect::Messages, &[], &body).await;
     assert_eq!(
         (got.status, got.message().as_str()),
         (404, "no model `claude`: this server has only `simulated`")
     );
     let got = server
-        .post(WireFormat::OpenAi, headers(WireFormat::OpenAi, &[]), "{\"model\":")
+        .post(Dialect::ChatCompletions, headers(Dialect::ChatCompletions, &[]), "{\"model\":")
         .await;
     assert!(got.status == 400 && got.message().starts_with("the body is not JSON: EOF"));
     let huge = " ".repeat(receive::BODY_BYTES_MAX + 1);
     let got = server
-        .post(WireFormat::OpenAi, headers(WireFormat::OpenAi, &[]), huge)
+        .post(Dialect::ChatCompletions, headers(Dialect::ChatCompletions, &[]), huge)
         .await;
     assert_eq!(got.status, 413);
     // A bearer token will do for both.
@@ -220,7 +250,7 @@ async fn headers_are_checked() {
     ];
     assert_eq!(
         server
-            .ask(WireFormat::Anthropic, &others, &request(WireFormat::Anthropic))
+            .ask(Dialect::Messages, &others, &request(Dialect::Messages))
             .await
             .status,
         200

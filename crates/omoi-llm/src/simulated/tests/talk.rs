@@ -19,13 +19,55 @@ fn planning_request() -> MessagesRequest {
     request
 }
 
-fn wire_json(wire: WireFormat, request: &MessagesRequest) -> Json {
+fn wire_json(wire: Dialect, request: &MessagesRequest) -> Json {
     match wire {
-        WireFormat::Anthropic => serde_json::to_value(request).unwrap(),
-        WireFormat::OpenAi => {
+        Dialect::Messages => serde_json::to_value(request).unwrap(),
+        Dialect::ChatCompletions => {
             serde_json::to_value(to_chat(request, MaxTokensField::MaxTokens).unwrap()).unwrap()
         }
+        Dialect::Responses => responses_json(request),
     }
+}
+
+/// The same conversation as items.
+fn responses_json(request: &MessagesRequest) -> Json {
+    let chat = wire_json(Dialect::ChatCompletions, request);
+    let mut input = Vec::new();
+    for message in chat["messages"].as_array().unwrap() {
+        if message["role"] == "tool" {
+            input.push(json!({
+                "type": "function_call_output", "call_id": message["tool_call_id"],
+                "output": message["content"],
+            }));
+            continue;
+        }
+        if !message["content"].is_null() {
+            let kind = match message["role"].as_str() {
+                Some("assistant") => "output_text",
+                _ => "input_text",
+            };
+            input.push(json!({
+                "type": "message", "role": message["role"],
+                "content": [{"type": kind, "text": message["content"]}],
+            }));
+        }
+        for call in message["tool_calls"].as_array().into_iter().flatten() {
+            let function = &call["function"];
+            input.push(json!({
+                "type": "function_call", "call_id": call["id"],
+                "name": function["name"], "arguments": function["arguments"],
+            }));
+        }
+    }
+    let tools = chat["tools"].as_array().unwrap().iter().map(|tool| {
+        let mut tool = tool["function"].clone();
+        tool["type"] = json!("function");
+        tool
+    });
+    json!({
+        "model": "simulated", "input": input, "tools": tools.collect::<Vec<_>>(),
+        "max_output_tokens": chat["max_tokens"], "stream": request.stream, "store": false,
+    })
 }
 
 #[tokio::test]
@@ -62,7 +104,7 @@ async fn every_format_says_the_same_however_it_is_cut() {
             "submit_item {\"phase\":\"explore\",\"section\":\"s\",\"key\":\"k\",\"value\":{\"deep\":[true]}}".to_owned(),
             "submit_done {\"phase\":\"explore\"}".to_owned(),
         ];
-        for wire in [WireFormat::Anthropic, WireFormat::OpenAi] {
+        for wire in Dialect::ALL {
             for stream in [false, true] {
                 let mut request = planning_request();
                 request.stream = stream;
@@ -74,23 +116,15 @@ async fn every_format_says_the_same_however_it_is_cut() {
                     "{}",
                     String::from_utf8_lossy(&got.body)
                 );
-                let (said, want_stop, kind) = match (wire, stream) {
-                    (WireFormat::Anthropic, false) => {
-                        (said_by_anthropic(&got), "tool_use", "application/json")
-                    }
-                    (WireFormat::Anthropic, true) => (
-                        said_by_anthropic_stream(&got),
-                        "tool_use",
-                        "text/event-stream",
-                    ),
-                    (WireFormat::OpenAi, false) => {
-                        (said_by_openai(&got), "tool_calls", "application/json")
-                    }
-                    (WireFormat::OpenAi, true) => (
-                        said_by_openai_stream(&got),
-                        "tool_calls",
-                        "text/event-stream",
-                    ),
+                let said = said_by(wire, stream, &got);
+                let want_stop = match wire {
+                    Dialect::Messages => "tool_use",
+                    Dialect::ChatCompletions => "tool_calls",
+                    Dialect::Responses => "completed",
+                };
+                let kind = match stream {
+                    true => "text/event-stream",
+                    false => "application/json",
                 };
                 assert_eq!(said.0, want, "{wire:?} {stream}");
                 assert_eq!(said.1, want_stop);
@@ -115,7 +149,7 @@ async fn a_conversation_goes_on_by_turns() {
 - {when: {turn: 1}, usage: {input: 11, output: 22}, stop: max_tokens, reply: [{text: one}, {text: two}]}
 - {when: {turn: '2..'}, stop: refusal, reply: []}
 ";
-    for wire in [WireFormat::Anthropic, WireFormat::OpenAi] {
+    for wire in Dialect::ALL {
         let server = start(rules).await;
         let mut request = planning_request();
         let mut said = Vec::new();
@@ -123,10 +157,7 @@ async fn a_conversation_goes_on_by_turns() {
             let others = [(names::TURN, turn)];
             let got = server.ask(wire, &others, &wire_json(wire, &request)).await;
             assert_eq!(got.status, 200, "{}", String::from_utf8_lossy(&got.body));
-            let of_turn = match wire {
-                WireFormat::Anthropic => said_by_anthropic(&got),
-                WireFormat::OpenAi => said_by_openai(&got),
-            };
+            let of_turn = said_by(wire, false, &got);
             let answer = answer_blocks(wire, &got);
             let results: Vec<_> = answer
                 .iter()
@@ -153,22 +184,38 @@ async fn a_conversation_goes_on_by_turns() {
         assert_eq!(said[1].2, (11, 22));
         assert_eq!(said[2].0, [""; 0]);
         match wire {
-            WireFormat::Anthropic => {
+            Dialect::Messages => {
                 assert_eq!(said[1].0, ["text one", "text two"]);
                 assert_eq!(stops, ["tool_use", "max_tokens", "refusal"]);
             }
-            WireFormat::OpenAi => {
+            Dialect::ChatCompletions => {
                 assert_eq!(said[1].0, ["text one\n\ntwo"]);
                 assert_eq!(stops, ["tool_calls", "length", "content_filter"]);
+            }
+            Dialect::Responses => {
+                assert_eq!(said[1].0, ["text one", "text two"]);
+                assert_eq!(stops, ["completed", "max_output_tokens", "content_filter"]);
             }
         }
     }
 }
 
 /// An answer as it goes back into the conversation.
-fn answer_blocks(wire: WireFormat, got: &Got) -> Vec<ContentBlock> {
-    if wire == WireFormat::Anthropic {
+fn answer_blocks(wire: Dialect, got: &Got) -> Vec<ContentBlock> {
+    if wire == Dialect::Messages {
         return serde_json::from_value(got.json()["content"].clone()).unwrap();
+    }
+    if wire == Dialect::Responses {
+        let output = got.json()["output"].as_array().cloned().unwrap();
+        let blocks = output.iter().map(|item| match item["type"].as_str() {
+            Some("message") => ContentBlock::text(item["content"][0]["text"].as_str().unwrap()),
+            _ => {
+                let text = |key: &str| item[key].as_str().unwrap();
+                let input = serde_json::from_str(text("arguments")).unwrap();
+                ContentBlock::tool_use(text("call_id"), text("name"), input)
+            }
+        });
+        return blocks.collect();
     }
     let message = &got.json()["choices"][0]["message"];
     let calls = message["tool_calls"]
@@ -191,9 +238,9 @@ fn answer_blocks(wire: WireFormat, got: &Got) -> Vec<ContentBlock> {
 #[tokio::test]
 async fn usage_comes_in_a_stream_only_when_it_is_asked_for() {
     let server = start("- {when: {}, reply: [{text: hi}]}").await;
-    let mut body = request(WireFormat::OpenAi);
+    let mut body = request(Dialect::ChatCompletions);
     body["stream"] = json!(true);
-    let got = server.ask(WireFormat::OpenAi, &[], &body).await;
+    let got = server.ask(Dialect::ChatCompletions, &[], &body).await;
     let text = String::from_utf8(got.body).unwrap();
     assert!(
         text.ends_with("data: [DONE]\n\n") && !text.contains("usage"),
@@ -208,14 +255,14 @@ async fn models_are_listed_and_other_paths_refused() {
         let url = format!("{}{path}", server.base);
         Server::receive(server.client.get(url).headers(headers)).await
     };
-    let got = get("/v1/models", headers(WireFormat::Anthropic, &[])).await;
+    let got = get("/v1/models", headers(Dialect::Messages, &[])).await;
     let list: anthropic::ModelList = serde_json::from_slice(&got.body).unwrap();
     assert_eq!(list.data[0].id, MODEL);
-    let got = get("/v1/models", headers(WireFormat::OpenAi, &[])).await;
+    let got = get("/v1/models", headers(Dialect::ChatCompletions, &[])).await;
     assert_eq!(got.json()["data"][0]["id"], MODEL);
     assert_eq!(get("/v1/models", HeaderMap::new()).await.status, 401);
     for path in ["/v1/messages", "/", "/v1/embeddings"] {
-        let got = get(path, headers(WireFormat::Anthropic, &[])).await;
+        let got = get(path, headers(Dialect::Messages, &[])).await;
         let error: anthropic::MessagesErrorBody = serde_json::from_slice(&got.body).unwrap();
         assert_eq!(
             (got.status, error.error.kind.as_str()),
@@ -232,14 +279,18 @@ async fn models_are_listed_and_other_paths_refused() {
 async fn the_recorder_keeps_the_latest_requests() {
     let rules = "- {when: {turn: 0}, fault: {status: 500}, reply: [{text: hi}]}";
     let server = start(rules).await;
-    let body = request(WireFormat::Anthropic);
+    let body = request(Dialect::Messages);
     for _ in 0..2 {
         server
-            .ask(WireFormat::Anthropic, &[(names::TASK, "T1")], &body)
+            .ask(Dialect::Messages, &[(names::TASK, "T1")], &body)
             .await;
     }
     server
-        .ask(WireFormat::OpenAi, &[], &conversation(WireFormat::OpenAi))
+        .ask(
+            Dialect::ChatCompletions,
+            &[],
+            &conversation(Dialect::ChatCompletions),
+        )
         .await;
     let requests = server.recorder.list_requests();
     assert_eq!(requests[0].body, body);
@@ -268,5 +319,5 @@ async fn the_recorder_keeps_the_latest_requests() {
         .iter()
         .map(|request| request.wire)
         .collect();
-    assert_eq!(kept, [WireFormat::Anthropic, WireFormat::OpenAi]);
+    assert_eq!(kept, [Dialect::Messages, Dialect::ChatCompletions]);
 }

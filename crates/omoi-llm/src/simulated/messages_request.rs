@@ -3,10 +3,13 @@
 use serde_json::Value as Json;
 
 use super::{
+    cache_figures,
     checked_request::{
-        OfferedTool, RequestForm, RequestedChoice, ToolCallLedger, named_choice, offer_tool,
+        OfferedTool, ReasoningForm, RequestForm, RequestedChoice, ToolCallLedger, named_choice,
+        offer_tool,
     },
     located_value::{LocatedObject, LocatedValue},
+    reasoning_seal,
     refusal::{RefusalReason, RequestRefusal},
     schema,
 };
@@ -61,10 +64,7 @@ pub(super) fn check_body(body: &Json) -> Result<RequestForm, RequestRefusal> {
     };
     let messages = request.required_field("messages")?;
     let (turn, has_calls) = check_conversation(&messages)?;
-    if has_calls && tools.is_empty() {
-        return Err(RequestRefusal::new("tools", RefusalReason::ToolsMissing));
-    }
-    if cache_points(body) > CACHE_POINTS_MAX {
+    if cache_figures::count_marks(body) > CACHE_POINTS_MAX {
         return Err(RefusalReason::TooManyCachePoints {
             max: CACHE_POINTS_MAX,
         }
@@ -76,11 +76,32 @@ pub(super) fn check_body(body: &Json) -> Result<RequestForm, RequestRefusal> {
         stream,
         usage_chunk: true,
         turn,
+        has_calls,
         max_tokens,
         tools,
         choice,
         parallel,
+        reasoning: wanted_reasoning(body),
+        demanded: demanded_schema(body),
     })
+}
+
+/// Reasoning comes with its signature or not at all.
+fn wanted_reasoning(body: &Json) -> ReasoningForm {
+    let shown = matches!(
+        body["thinking"]["type"].as_str(),
+        Some("enabled" | "adaptive")
+    );
+    ReasoningForm {
+        shown,
+        sealed: shown,
+    }
+}
+
+fn demanded_schema(body: &Json) -> Option<Json> {
+    let format = &body["output_config"]["format"];
+    let of_config = format.get("schema");
+    of_config.or(body["output_format"].get("schema")).cloned()
 }
 
 fn check_settings(request: &LocatedObject<'_>) -> Result<(), RequestRefusal> {
@@ -127,11 +148,9 @@ fn read_tools(at: &LocatedValue<'_>) -> Result<Vec<OfferedTool>, RequestRefusal>
             .transpose()?;
         let schema = tool.required_field("input_schema")?;
         schema::check_arguments_schema(&schema)?;
-        offer_tool(
-            &mut offered,
-            &tool.required_field("name")?,
-            schema.value.clone(),
-        )?;
+        let name = tool.required_field("name")?;
+        let function = OfferedTool::with_arguments(&name, schema.value.clone())?;
+        offer_tool(&mut offered, &name, function)?;
     }
     Ok(offered)
 }
@@ -274,8 +293,11 @@ fn check_block(
         }
         "thinking" => {
             block.allow_only(&["type", "thinking", "signature"])?;
-            block.required_field("thinking")?.as_text()?;
-            block.required_field("signature")?.non_blank_text()?;
+            let text = block.required_field("thinking")?.as_text()?;
+            let signature = block.required_field("signature")?;
+            if !reasoning_seal::is_seal_of(signature.non_blank_text()?, text) {
+                return Err(signature.refuse_with(RefusalReason::ForeignReasoning));
+            }
         }
         "redacted_thinking" => {
             block.allow_only(&["type", "data"])?;
@@ -302,21 +324,4 @@ fn check_image(at: &LocatedValue<'_>) -> Result<(), RequestRefusal> {
         }
     }
     Ok(())
-}
-
-/// Counts `cache_control` where the vendor reads it: in tools, system and content blocks.
-fn cache_points(body: &Json) -> usize {
-    let blocks = |content: &Json| -> usize {
-        let blocks = content.as_array().map(Vec::as_slice).unwrap_or_default();
-        blocks
-            .iter()
-            .filter(|block| block.get("cache_control").is_some())
-            .count()
-    };
-    let list = |key: &str| body[key].as_array().map(Vec::as_slice).unwrap_or_default();
-    let messages: usize = list("messages")
-        .iter()
-        .map(|message| blocks(&message["content"]))
-        .sum();
-    messages + blocks(&body["system"]) + blocks(&body["tools"])
 }

@@ -6,8 +6,9 @@
 use serde_json::{Value as Json, json};
 
 use super::{
-    MODEL, WireFormat,
+    Dialect, MODEL,
     answer::{AnswerPiece, AnswerStop, ScriptedAnswer},
+    reasoning_seal,
     refusal::error_body,
     wire_output::{WireOutput, cut_pieces},
 };
@@ -16,6 +17,10 @@ use super::{
 pub(super) fn answer_body(answer: &ScriptedAnswer) -> Json {
     let blocks = answer.pieces.iter().filter_map(|piece| match piece {
         AnswerPiece::Delay { .. } => None,
+        AnswerPiece::Reasoning(text) => {
+            let signature = reasoning_seal::seal_text(text);
+            Some(json!({"type": "thinking", "thinking": text, "signature": signature}))
+        }
         AnswerPiece::Text(text) => Some(json!({"type": "text", "text": text})),
         AnswerPiece::Call(call) => {
             // Arguments that are broken on purpose cannot stand here: then the whole body is cut.
@@ -24,17 +29,14 @@ pub(super) fn answer_body(answer: &ScriptedAnswer) -> Json {
         }
     });
     let content = Json::Array(blocks.collect());
-    message_json(
-        answer,
-        content,
-        json!(stop_reason(answer.stop)),
-        answer.output_tokens,
-    )
+    let output = answer.usage.map(|usage| usage.output);
+    let stop = json!(stop_reason(answer.stop));
+    message_json(answer, content, stop, output)
 }
 
 /// The answer as a stream of events.
 pub(super) fn answer_events(answer: &ScriptedAnswer) -> Vec<WireOutput> {
-    let start = message_json(answer, json!([]), Json::Null, 1);
+    let start = message_json(answer, json!([]), Json::Null, Some(1));
     let mut out = vec![named_event("message_start", json!({"message": start}))];
     out.push(named_event("ping", json!({})));
     let mut index = 0;
@@ -43,6 +45,16 @@ pub(super) fn answer_events(answer: &ScriptedAnswer) -> Vec<WireOutput> {
             AnswerPiece::Delay { ms } => {
                 out.push(WireOutput::wait_ms(*ms));
                 continue;
+            }
+            AnswerPiece::Reasoning(text) => {
+                let delta = |piece: &str| json!({"type": "thinking_delta", "thinking": piece});
+                let mut deltas: Vec<Json> = cut_pieces(text).into_iter().map(delta).collect();
+                let signature = reasoning_seal::seal_text(text);
+                deltas.push(json!({"type": "signature_delta", "signature": signature}));
+                (
+                    json!({"type": "thinking", "thinking": "", "signature": ""}),
+                    deltas,
+                )
             }
             AnswerPiece::Text(text) => {
                 let delta = |piece: &str| json!({"type": "text_delta", "text": piece});
@@ -79,7 +91,7 @@ pub(super) fn answer_events(answer: &ScriptedAnswer) -> Vec<WireOutput> {
         "message_delta",
         json!({
             "delta": {"stop_reason": stop_reason(answer.stop), "stop_sequence": null},
-            "usage": {"output_tokens": answer.output_tokens},
+            "usage": answer.usage.map_or(json!({}), |usage| json!({"output_tokens": usage.output})),
         }),
     ));
     out.push(named_event("message_stop", json!({})));
@@ -88,16 +100,34 @@ pub(super) fn answer_events(answer: &ScriptedAnswer) -> Vec<WireOutput> {
 
 /// A failure inside a stream.
 pub(super) fn error_event(kind: &str, message: &str) -> WireOutput {
-    let body = error_body(WireFormat::Anthropic, kind, message);
+    let body = error_body(Dialect::Messages, kind, message);
     named_event("error", json!({"error": body["error"]}))
 }
 
+/// A message; the figure of the answer's tokens is left out where the rule wants none.
 fn message_json(
     answer: &ScriptedAnswer,
     content: Json,
     stop_reason: Json,
-    output_tokens: u64,
+    output_tokens: Option<u64>,
 ) -> Json {
+    let usage = answer.usage.map_or(json!({}), |usage| {
+        let (short, long) = match usage.is_long_lived {
+            true => (0, usage.cache_write),
+            false => (usage.cache_write, 0),
+        };
+        json!({
+            "input_tokens": usage.fresh,
+            "cache_creation_input_tokens": usage.cache_write,
+            "cache_read_input_tokens": usage.cache_read,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": short,
+                "ephemeral_1h_input_tokens": long,
+            },
+            "output_tokens": output_tokens,
+            "service_tier": "standard",
+        })
+    });
     json!({
         "id": format!("msg_{}", answer.id),
         "type": "message",
@@ -106,12 +136,7 @@ fn message_json(
         "content": content,
         "stop_reason": stop_reason,
         "stop_sequence": null,
-        "usage": {
-            "input_tokens": answer.input_tokens,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-            "output_tokens": output_tokens,
-        },
+        "usage": usage,
     })
 }
 

@@ -4,8 +4,8 @@ use serde_json::Value as Json;
 
 use super::{
     checked_request::{
-        OfferedTool, RequestForm, RequestedChoice, TOOL_NAME_CHARS_MAX, ToolCallLedger,
-        named_choice, offer_tool,
+        OfferedTool, ReasoningForm, RequestForm, RequestedChoice, TOOL_NAME_CHARS_MAX,
+        ToolCallLedger, named_choice, offer_tool,
     },
     located_value::{LocatedObject, LocatedValue},
     refusal::{RefusalReason, RequestRefusal},
@@ -68,17 +68,22 @@ pub(super) fn check_body(body: &Json) -> Result<RequestForm, RequestRefusal> {
         None => true,
     };
     let (turn, has_calls) = check_conversation(&request.required_field("messages")?)?;
-    if has_calls && tools.is_empty() {
-        return Err(RequestRefusal::new("tools", RefusalReason::ToolsMissing));
-    }
     Ok(RequestForm {
         stream,
         usage_chunk,
         turn,
+        has_calls,
         max_tokens,
         tools,
         choice,
         parallel,
+        reasoning: ReasoningForm {
+            shown: true,
+            sealed: false,
+        },
+        demanded: body["response_format"]["json_schema"]
+            .get("schema")
+            .cloned(),
     })
 }
 
@@ -128,11 +133,9 @@ fn read_tools(at: &LocatedValue<'_>) -> Result<Vec<OfferedTool>, RequestRefusal>
             .transpose()?;
         let schema = function.required_field("parameters")?;
         schema::check_arguments_schema(&schema)?;
-        offer_tool(
-            &mut offered,
-            &function.required_field("name")?,
-            schema.value.clone(),
-        )?;
+        let name = function.required_field("name")?;
+        let tool = OfferedTool::with_arguments(&name, schema.value.clone())?;
+        offer_tool(&mut offered, &name, tool)?;
     }
     Ok(offered)
 }
@@ -230,7 +233,14 @@ fn check_message(
             }
         }
         _ => {
-            message.allow_only(&["role", "content", "tool_calls", "refusal", "name"])?;
+            message.allow_only(&[
+                "role",
+                "content",
+                "tool_calls",
+                "refusal",
+                "name",
+                "reasoning_content",
+            ])?;
             let tool_calls = message.optional_field("tool_calls");
             match message
                 .optional_field("content")

@@ -1,11 +1,11 @@
 //! Answers in the format of OpenAI chat completions; by hand for the reason given in
-//! [`super::anthropic_answer`].
+//! [`super::messages_answer`].
 
 use serde_json::{Value as Json, json};
 
 use super::{
-    MODEL, WireFormat,
-    answer::{AnswerPiece, AnswerStop, ScriptedAnswer},
+    Dialect, MODEL,
+    answer::{AnswerPiece, AnswerStop, ScriptedAnswer, ScriptedUsage},
     refusal::error_body,
     wire_output::{WireOutput, cut_pieces},
 };
@@ -16,10 +16,12 @@ const BETWEEN_TEXTS: &str = "\n\n";
 /// The whole answer as one JSON body.
 pub(super) fn answer_body(answer: &ScriptedAnswer) -> Json {
     let mut texts = Vec::new();
+    let mut thoughts = Vec::new();
     let mut calls = Vec::new();
     for piece in &answer.pieces {
         match piece {
             AnswerPiece::Delay { .. } => {}
+            AnswerPiece::Reasoning(text) => thoughts.push(text.as_str()),
             AnswerPiece::Text(text) => texts.push(text.as_str()),
             AnswerPiece::Call(call) => calls.push(json!({
                 "id": call.id,
@@ -30,6 +32,9 @@ pub(super) fn answer_body(answer: &ScriptedAnswer) -> Json {
     }
     let content = (!texts.is_empty()).then(|| texts.join(BETWEEN_TEXTS));
     let mut message = json!({"role": "assistant", "content": content, "refusal": null});
+    if !thoughts.is_empty() {
+        message["reasoning_content"] = json!(thoughts.join(BETWEEN_TEXTS));
+    }
     if !calls.is_empty() {
         message["tool_calls"] = Json::Array(calls);
     }
@@ -40,7 +45,9 @@ pub(super) fn answer_body(answer: &ScriptedAnswer) -> Json {
         "logprobs": null,
         "finish_reason": finish_reason(answer.stop),
     }]);
-    body["usage"] = usage_json(answer);
+    if let Some(usage) = answer.usage {
+        body["usage"] = usage_json(usage);
+    }
     body
 }
 
@@ -65,6 +72,10 @@ pub(super) fn answer_events(answer: &ScriptedAnswer, usage_chunk: bool) -> Vec<W
     for piece in &answer.pieces {
         match piece {
             AnswerPiece::Delay { ms } => out.push(WireOutput::wait_ms(*ms)),
+            AnswerPiece::Reasoning(text) => {
+                let pieces = cut_pieces(text).into_iter();
+                out.extend(pieces.map(|piece| grow(json!({"reasoning_content": piece}))));
+            }
             AnswerPiece::Text(text) => {
                 if has_text {
                     out.push(grow(json!({"content": BETWEEN_TEXTS})));
@@ -91,10 +102,10 @@ pub(super) fn answer_events(answer: &ScriptedAnswer, usage_chunk: bool) -> Vec<W
         }
     }
     out.push(chunk(json!({}), json!(finish_reason(answer.stop))));
-    if usage_chunk {
+    if let (true, Some(usage)) = (usage_chunk, answer.usage) {
         let mut last = answer_envelope(answer, "chat.completion.chunk");
         last["choices"] = json!([]);
-        last["usage"] = usage_json(answer);
+        last["usage"] = usage_json(usage);
         out.push(WireOutput::json_event(None, &last));
     }
     out.push(WireOutput::Event {
@@ -106,7 +117,7 @@ pub(super) fn answer_events(answer: &ScriptedAnswer, usage_chunk: bool) -> Vec<W
 
 /// A failure inside a stream.
 pub(super) fn error_event(kind: &str, message: &str) -> WireOutput {
-    WireOutput::json_event(None, &error_body(WireFormat::OpenAi, kind, message))
+    WireOutput::json_event(None, &error_body(Dialect::ChatCompletions, kind, message))
 }
 
 fn answer_envelope(answer: &ScriptedAnswer, object: &str) -> Json {
@@ -119,11 +130,13 @@ fn answer_envelope(answer: &ScriptedAnswer, object: &str) -> Json {
     })
 }
 
-fn usage_json(answer: &ScriptedAnswer) -> Json {
+fn usage_json(usage: ScriptedUsage) -> Json {
     json!({
-        "prompt_tokens": answer.input_tokens,
-        "completion_tokens": answer.output_tokens,
-        "total_tokens": answer.input_tokens + answer.output_tokens,
+        "prompt_tokens": usage.input_total(),
+        "completion_tokens": usage.output,
+        "total_tokens": usage.input_total() + usage.output,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     })
 }
 
