@@ -97,6 +97,22 @@ pub enum AgentProgramError {
         /// The folder of the programs.
         folder: PathBuf,
     },
+    /// The pinned version is not installed.
+    #[error("the agent program `{name}` {version} is not installed")]
+    Missing {
+        /// The program.
+        name: String,
+        /// The pinned version.
+        version: String,
+    },
+    /// Files of an installed program are gone or changed their size.
+    #[error("the agent program `{name}` is damaged: {damage}")]
+    Damaged {
+        /// The program.
+        name: String,
+        /// What is wrong.
+        damage: String,
+    },
     /// There is no Node that is new enough, and none was to be installed.
     #[error("no Node from {oldest} on is on the program path or installed")]
     NoNode {
@@ -171,7 +187,10 @@ impl AgentProgramError {
                 ),
                 None => "free some space there; nothing was left behind".to_owned(),
             },
-            Self::NotInstalled { .. } => "omoi agents list shows what is".to_owned(),
+            Self::NotInstalled { .. } => "`omoi agents list` shows what is".to_owned(),
+            Self::Missing { name, .. } | Self::Damaged { name, .. } => {
+                format!("omoi agents install {name}")
+            }
             Self::NoNode { .. } => "omoi agents install node".to_owned(),
             Self::NoWheel { .. } => {
                 "PIP_INDEX_URL names another index; one that mirrors PyPI may lag behind".to_owned()
@@ -182,6 +201,21 @@ impl AgentProgramError {
             }
             Self::List(_) | Self::Description { .. } | Self::Interrupted(_) => return None,
         })
+    }
+
+    /// Whether the person must change what they typed, configured or installed.
+    pub fn is_of_person(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownName { .. }
+                | Self::NoBuild { .. }
+                | Self::NoGlibc { .. }
+                | Self::NotInstalled { .. }
+                | Self::Missing { .. }
+                | Self::Damaged { .. }
+                | Self::NoNode { .. }
+                | Self::List(_)
+        )
     }
 
     /// A refusal of the file system; a full disk is told as one.

@@ -2,6 +2,7 @@
 
 pub mod agent_folder;
 mod archive;
+pub mod catalogue;
 pub mod error;
 pub mod install;
 pub mod integrity;

@@ -14,11 +14,28 @@ config_keys! {
         .derived_default("`omoi/agents` in the user's data folder", default_folder)
         .env_name("OMOI_AGENTS_FOLDER")
         .closed_to_repository();
+    /// List of agent programs and their digests in place of the built-in one, as `cargo xtask agents --pin` makes it.
+    AGENTS_LIST: Option<PathBuf> = ConfigKey::new(&AGENTS, "list", ValueKind::Path, "")
+        .closed_to_repository();
 }
 
-/// The folder of the installed programs that `config` names.
-pub fn programs_folder(config: &Config) -> PathBuf {
-    config.get(&AGENTS_FOLDER)
+/// Which agent programs there are and where they are installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramOptions {
+    /// Folder of the installed programs.
+    pub folder: PathBuf,
+    /// List in place of the built-in one.
+    pub list: Option<PathBuf>,
+}
+
+impl ProgramOptions {
+    /// The options that `config` asks for.
+    pub fn from_config(config: &Config) -> Self {
+        Self {
+            folder: config.get(&AGENTS_FOLDER),
+            list: config.get(&AGENTS_LIST),
+        }
+    }
 }
 
 fn default_folder(context: &DefaultContext) -> Option<String> {

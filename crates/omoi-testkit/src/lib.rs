@@ -29,5 +29,6 @@ pub mod repo;
 pub mod sample_rows;
 mod server;
 pub mod sqlite;
+pub mod stub_registry;
 #[cfg(feature = "deployment")]
 pub mod watched_git;

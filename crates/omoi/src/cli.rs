@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and which file answers it.
 
 mod agent;
+mod agents;
 mod command_context;
 mod completions;
 mod config;
@@ -154,6 +155,9 @@ enum CliCommand {
     /// Models: what they cost, what they can do
     #[command(subcommand)]
     Models(models::ModelsCommand),
+    /// Agent programs: what can be installed, and what is
+    #[command(subcommand)]
+    Agents(agents::AgentsCommand),
     /// Scripts of the simulated model
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
@@ -222,6 +226,7 @@ async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::R
         CliCommand::Trust(arguments) => trust::run_trust(context, arguments).await,
         CliCommand::Doctor(arguments) => doctor::run_doctor(context, arguments).await,
         CliCommand::Models(command) => models::run_models_command(context, command).await,
+        CliCommand::Agents(command) => agents::run_agents_command(context, command).await,
         CliCommand::Scenario(command) => scenario::run_scenario_command(context, command),
         CliCommand::Db(command) => db::run_db_command(context, command).await,
         CliCommand::Config(command) => config::run_config_command(context, &command),

@@ -3,6 +3,7 @@
 use omoi_execution::options::{agent, discovery, monitoring, queue};
 use omoi_llm::options::{ANTHROPIC_KEYS, LLM_KEYS, OPENAI_KEYS};
 use omoi_planning::options::{SPEC_KEYS, VALIDATION_KEYS};
+use omoi_programs::options::AGENTS_KEYS;
 use omoi_runtime::config::KeyTable;
 use omoi_runtime::options::{DATA_KEYS, LOG_KEYS, REDIS_KEYS};
 use omoi_sandbox::options::SANDBOX_KEYS;
@@ -24,6 +25,7 @@ pub(crate) static CONFIG_TABLE: KeyTable = KeyTable {
         queue::SLOT_KEYS,
         SPEC_KEYS,
         agent::AGENT_KEYS,
+        AGENTS_KEYS,
         VALIDATION_KEYS,
         SANDBOX_KEYS,
         discovery::DISCOVERY_KEYS,

@@ -16,6 +16,9 @@ use omoi_testkit::repo::TestRepo;
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "cli/agents.rs"]
+mod agents;
+
 /// A home folder with nothing in it.
 struct Home(TempDir);
 
@@ -130,6 +133,11 @@ fn every_command_teaches() {
         "steer",
         "trace",
         "doctor",
+        "agents",
+        "agents available",
+        "agents install",
+        "agents list",
+        "agents remove",
         "scenario",
         "scenario new",
         "scenario reference",
@@ -145,7 +153,7 @@ fn every_command_teaches() {
         let said = home.omoi(&arguments);
         assert_eq!(said.code, 0, "{command}: {}", said.err);
         let has_examples = said.out.contains("Examples:");
-        let is_group = ["spec", "task", "scenario", "db", "config"].contains(&command);
+        let is_group = ["spec", "task", "agents", "scenario", "db", "config"].contains(&command);
         assert!(has_examples || is_group, "{command} shows no example");
         let name = format!("help_{}", command.replace(' ', "_"));
         // What every command takes is shown once, with the program's own help.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use omoi_domain::agent_program::AgentProgram;
+
 use super::*;
 
 fn list() -> PinnedList {
@@ -36,17 +38,10 @@ fn everything_on_the_list_is_pinned_and_stays_in_its_folder() {
         assert!(wheel.download_bytes > 1_000_000, "{}", wheel.file);
         assert!(wheel.file.contains(&list.node.version), "{}", wheel.file);
     }
+    // Every agent that is no part of the worker can be installed.
     let agents: BTreeSet<&str> = list.programs.iter().map(|p| p.agent.as_str()).collect();
-    assert_eq!(
-        agents,
-        BTreeSet::from([
-            "claude-code",
-            "codex",
-            "acp:claude",
-            "acp:opencode",
-            "acp:qwen"
-        ])
-    );
+    let driven = AgentProgram::ALL.iter().filter(|agent| !agent.is_native());
+    assert_eq!(agents, driven.map(|agent| agent.as_str()).collect());
 }
 
 #[test]

@@ -10,7 +10,9 @@ use omoi_programs::registry::PackageRegistry;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::stub_registry::{StubAnswer, StubRegistry, client_of, integrity_of, tarball};
+use omoi_testkit::stub_registry::{StubAnswer, StubRegistry};
+
+use crate::packages::{client_of, integrity_of, tarball};
 
 const MAIN: &str = "/@maker/tool/-/tool-1.0.0.tgz";
 const PART: &str = "/part/-/part-2.0.0.tgz";
@@ -39,8 +41,8 @@ impl Scene {
         let main = tarball(&[("bin/tool", "#!/bin/sh\necho 1.0.0\n"), ("data", "x")]);
         let part = tarball(&[("index.js", "1;")]);
         let stub = StubRegistry::start();
-        stub.set(MAIN, [StubAnswer::ok(main.clone())]);
-        stub.set(PART, [StubAnswer::ok(part.clone())]);
+        stub.set_answers(MAIN, [StubAnswer::with_body(main.clone())]);
+        stub.set_answers(PART, [StubAnswer::with_body(part.clone())]);
         let list = json!({
             "programs": [{
                 "name": "tool", "agent": "acp:tool", "about": "A tool", "version": "1.0.0",
@@ -69,7 +71,7 @@ impl Scene {
     }
 
     async fn install(&self) -> Result<InstallOutcome, AgentProgramError> {
-        self.install_from(&self.stub.client()).await
+        self.install_from(&client_of(self.stub.base_url())).await
     }
 
     async fn install_from(
@@ -124,7 +126,7 @@ async fn a_program_is_installed_once_and_can_be_removed() {
     assert!(second.was_there);
     assert_eq!(second.program, first.program);
     assert_eq!(
-        scene.stub.asked(),
+        scene.stub.asked_paths(),
         [MAIN, PART],
         "nothing is asked for twice"
     );
@@ -145,21 +147,23 @@ async fn two_installations_at_once_download_once() {
     let (a, b) = tokio::join!(scene.install(), scene.install());
     let was_there = [a.unwrap().was_there, b.unwrap().was_there];
     assert!(was_there.contains(&true) && was_there.contains(&false));
-    assert_eq!(scene.stub.asked().len(), 2);
+    assert_eq!(scene.stub.asked_paths().len(), 2);
 }
 
 #[tokio::test]
 async fn what_is_not_pinned_is_never_unpacked() {
     let scene = Scene::new();
     let hostile = tarball(&[("bin/tool", "#!/bin/sh\necho stolen\n")]);
-    scene.stub.set(MAIN, [StubAnswer::ok(hostile)]);
+    scene
+        .stub
+        .set_answers(MAIN, [StubAnswer::with_body(hostile)]);
     let refused = scene.refused().await;
     assert!(
         refused.contains("is not the file that is pinned"),
         "{refused}"
     );
     // Whatever the answer is, another one would be no better.
-    assert_eq!(scene.stub.asked(), [MAIN]);
+    assert_eq!(scene.stub.asked_paths(), [MAIN]);
 }
 
 #[tokio::test]
@@ -167,24 +171,29 @@ async fn a_cut_download_begins_again_and_is_told_when_it_stays_cut() {
     let scene = Scene::new();
     let cut = StubAnswer {
         missing: 10,
-        ..StubAnswer::ok("half")
+        ..StubAnswer::with_body("half")
     };
-    scene.stub.set(MAIN, [cut.clone()]);
+    scene.stub.set_answers(MAIN, [cut.clone()]);
     let refused = scene.refused().await;
     assert!(refused.contains("was cut off after"), "{refused}");
-    assert_eq!(scene.stub.asked(), [MAIN, MAIN, MAIN]);
+    assert_eq!(scene.stub.asked_paths(), [MAIN, MAIN, MAIN]);
 
     let whole = tarball(&[("bin/tool", "#!/bin/sh\necho 1.0.0\n"), ("data", "x")]);
-    scene
-        .stub
-        .set(MAIN, [cut, StubAnswer::status(503), StubAnswer::ok(whole)]);
+    scene.stub.set_answers(
+        MAIN,
+        [
+            cut,
+            StubAnswer::of_status(503),
+            StubAnswer::with_body(whole),
+        ],
+    );
     assert!(!scene.install().await.unwrap().was_there);
 }
 
 #[tokio::test]
 async fn refusals_and_silence_of_the_registry_are_told() {
     let scene = Scene::new();
-    scene.stub.set(PART, [StubAnswer::status(404)]);
+    scene.stub.set_answers(PART, [StubAnswer::of_status(404)]);
     let refused = scene.refused().await;
     assert!(refused.contains("answered 404 for http"), "{refused}");
     assert!(refused.ends_with(PART), "{refused}");
@@ -204,12 +213,18 @@ async fn redirects_are_followed_to_an_end() {
     let scene = Scene::new();
     let moved = "/elsewhere/tool.tgz";
     let whole = tarball(&[("bin/tool", "#!/bin/sh\necho 1.0.0\n"), ("data", "x")]);
-    scene.stub.set(MAIN, [StubAnswer::redirect(moved)]);
-    scene.stub.set(moved, [StubAnswer::ok(whole)]);
+    scene
+        .stub
+        .set_answers(MAIN, [StubAnswer::redirect_to(moved)]);
+    scene
+        .stub
+        .set_answers(moved, [StubAnswer::with_body(whole)]);
     assert!(!scene.install().await.unwrap().was_there);
 
     let scene = Scene::new();
-    scene.stub.set(MAIN, [StubAnswer::redirect(MAIN)]);
+    scene
+        .stub
+        .set_answers(MAIN, [StubAnswer::redirect_to(MAIN)]);
     let refused = scene.refused().await;
     assert!(
         refused.contains("could not reach the registry"),
@@ -230,7 +245,9 @@ async fn a_hostile_archive_that_is_pinned_installs_nothing() {
         .unwrap();
     let hostile = builder.into_inner().unwrap().finish().unwrap();
     scene.program.packages[0].integrity = integrity_of(&hostile);
-    scene.stub.set(MAIN, [StubAnswer::ok(hostile)]);
+    scene
+        .stub
+        .set_answers(MAIN, [StubAnswer::with_body(hostile)]);
     let refused = scene.refused().await;
     assert_eq!(refused, "the archive of `@maker/tool` cannot be unpacked");
 }
@@ -243,7 +260,7 @@ async fn a_program_that_does_not_fit_is_refused_before_it_is_downloaded() {
     }
     let refused = scene.refused().await;
     assert!(refused.contains("not enough space"), "{refused}");
-    assert!(scene.stub.asked().is_empty());
+    assert!(scene.stub.asked_paths().is_empty());
 }
 
 #[tokio::test]

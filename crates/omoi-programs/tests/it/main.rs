@@ -4,4 +4,4 @@
 
 mod install;
 mod node;
-mod stub_registry;
+mod packages;

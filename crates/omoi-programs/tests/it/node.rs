@@ -10,7 +10,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::install::KeptProgress;
-use crate::stub_registry::{StubAnswer, StubRegistry};
+use crate::packages::client_of;
+use omoi_testkit::stub_registry::{StubAnswer, StubRegistry};
 
 const FILE: &str = "nodes-24.1.0-py3-none-any.whl";
 
@@ -80,11 +81,11 @@ async fn node_is_that_of_the_path_or_the_installed_one() {
 
     let stub = StubRegistry::start();
     let page = format!("<a href=\"/files/{FILE}#sha256=00\">x</a>");
-    stub.set("/simple/nodes/", [StubAnswer::ok(page)]);
-    stub.set(&format!("/files/{FILE}"), [StubAnswer::ok(wheel)]);
+    stub.set_answers("/simple/nodes/", [StubAnswer::with_body(page)]);
+    stub.set_answers(&format!("/files/{FILE}"), [StubAnswer::with_body(wheel)]);
     let installer = ProgramInstaller {
         folder: &folder,
-        registry: &stub.client(),
+        registry: &client_of(stub.base_url()),
         progress: &KeptProgress::default(),
     };
     let installed = installer.install_node(&node).await.unwrap().program;
@@ -101,18 +102,24 @@ async fn a_wheel_that_is_missing_or_another_is_refused() {
     let folder = AgentFolder::new(top.path());
     let node = pinned(&wheel());
     let stub = StubRegistry::start();
-    let client = stub.client();
+    let client = client_of(stub.base_url());
     let installer = ProgramInstaller {
         folder: &folder,
         registry: &client,
         progress: &KeptProgress::default(),
     };
-    stub.set("/simple/nodes/", [StubAnswer::ok("<a href=\"other.whl\">")]);
+    stub.set_answers(
+        "/simple/nodes/",
+        [StubAnswer::with_body("<a href=\"other.whl\">")],
+    );
     let refused = installer.install_node(&node).await.unwrap_err().to_string();
     assert!(refused.contains("does not list"), "{refused}");
     let page = format!("<a href=\"{FILE}\">x</a>");
-    stub.set("/simple/nodes/", [StubAnswer::ok(page)]);
-    stub.set(&format!("/simple/nodes/{FILE}"), [StubAnswer::ok("other")]);
+    stub.set_answers("/simple/nodes/", [StubAnswer::with_body(page)]);
+    stub.set_answers(
+        &format!("/simple/nodes/{FILE}"),
+        [StubAnswer::with_body("other")],
+    );
     let refused = installer.install_node(&node).await.unwrap_err().to_string();
     assert!(
         refused.contains("is not the file that is pinned"),

@@ -9,6 +9,7 @@ use omoi_git::process::LocateError;
 use omoi_git::repo::InspectError;
 use omoi_llm::route::RouteError;
 use omoi_llm::scenario::ScenarioErrors;
+use omoi_programs::error::AgentProgramError;
 use omoi_protocol::shell_word::shell_word;
 use omoi_runtime::config::LoadError;
 use omoi_sandbox::RefusedBelowFloor;
@@ -226,6 +227,9 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             || cause.is::<FolderError>()
             || cause.is::<LocateError>()
             || cause.is::<RefusedBelowFloor>()
+            || cause
+                .downcast_ref::<AgentProgramError>()
+                .is_some_and(AgentProgramError::is_of_person)
             || matches!(
                 cause.downcast_ref::<StoreError>(),
                 Some(

@@ -5,7 +5,9 @@ use clap::Parser as _;
 use super::Cli;
 
 /// The sources that messages and help texts come from.
-const SOURCES: [&str; 27] = [
+const SOURCES: [&str; 30] = [
+    include_str!("agents.rs"),
+    include_str!("agents/install.rs"),
     include_str!("owner_access.rs"),
     include_str!("command_context.rs"),
     include_str!("doctor.rs"),
@@ -27,6 +29,7 @@ const SOURCES: [&str; 27] = [
     include_str!("up.rs"),
     include_str!("../cli.rs"),
     include_str!("../view/summary.rs"),
+    include_str!("../../../omoi-programs/src/error.rs"),
     include_str!("../../../omoi-planning/src/commands/error.rs"),
     include_str!("../../../omoi-planning/src/commands/spec_model.rs"),
     include_str!("../../../omoi-planning/src/planner/conclude.rs"),

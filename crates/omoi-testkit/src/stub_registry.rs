@@ -1,26 +1,28 @@
-//! An npm registry and package index of one test.
+//! An HTTP server of one test that plays an npm registry or a package index: fills, cuts, redirects.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where its server does")]
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use omoi_programs::integrity::FileIntegrity;
-use omoi_programs::registry::PackageRegistry;
-use sha2::{Digest as _, Sha512};
-
 /// What the stub answers for one path.
 #[derive(Clone)]
-pub(crate) struct StubAnswer {
-    pub(crate) status: u16,
-    pub(crate) location: Option<String>,
-    pub(crate) body: Vec<u8>,
+pub struct StubAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// Where a redirect leads to.
+    pub location: Option<String>,
+    /// Bytes that are sent.
+    pub body: Vec<u8>,
     /// Bytes that are promised and never sent.
-    pub(crate) missing: usize,
+    pub missing: usize,
 }
 
 impl StubAnswer {
-    pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Self {
+    /// A file.
+    pub fn with_body(body: impl Into<Vec<u8>>) -> Self {
         Self {
             status: 200,
             location: None,
@@ -29,17 +31,19 @@ impl StubAnswer {
         }
     }
 
-    pub(crate) fn status(status: u16) -> Self {
+    /// An answer without a body.
+    pub fn of_status(status: u16) -> Self {
         Self {
             status,
-            ..Self::ok("")
+            ..Self::with_body("")
         }
     }
 
-    pub(crate) fn redirect(location: &str) -> Self {
+    /// Leads elsewhere.
+    pub fn redirect_to(location: &str) -> Self {
         Self {
             location: Some(location.to_owned()),
-            ..Self::status(302)
+            ..Self::of_status(302)
         }
     }
 }
@@ -48,14 +52,18 @@ impl StubAnswer {
 type Answers = HashMap<String, Vec<StubAnswer>>;
 
 /// A server that lives as long as the test's process.
-pub(crate) struct StubRegistry {
+pub struct StubRegistry {
     address: String,
     answers: Arc<Mutex<Answers>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl StubRegistry {
-    pub(crate) fn start() -> Self {
+    /// Starts one on a free port.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (answers, asked) = (Arc::<Mutex<Answers>>::default(), Arc::default());
@@ -72,8 +80,11 @@ impl StubRegistry {
         stub
     }
 
-    /// Answers `path` with these, one after the other.
-    pub(crate) fn set(&self, path: &str, answers: impl IntoIterator<Item = StubAnswer>) {
+    /// Answers `path` with these, one after the other; the last stays.
+    ///
+    /// # Panics
+    /// Not while the server runs.
+    pub fn set_answers(&self, path: &str, answers: impl IntoIterator<Item = StubAnswer>) {
         let answers = answers.into_iter().collect();
         self.answers
             .lock()
@@ -82,25 +93,17 @@ impl StubRegistry {
     }
 
     /// Paths that were asked for.
-    pub(crate) fn asked(&self) -> Vec<String> {
+    ///
+    /// # Panics
+    /// Not while the server runs.
+    pub fn asked_paths(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 
-    /// A client of it.
-    pub(crate) fn client(&self) -> PackageRegistry {
-        client_of(&self.address)
+    /// Where it listens.
+    pub fn base_url(&self) -> &str {
+        &self.address
     }
-}
-
-/// A client of the registry and the index at `address`.
-pub(crate) fn client_of(address: &str) -> PackageRegistry {
-    let address = address.to_owned();
-    let variable = move |name: &str| match name {
-        "npm_config_registry" => Some(address.clone()),
-        "PIP_INDEX_URL" => Some(format!("{address}/simple")),
-        _ => None,
-    };
-    PackageRegistry::from_environment(variable).unwrap()
 }
 
 fn answer(stream: &TcpStream, answers: &Mutex<Answers>, asked: &Mutex<Vec<String>>) {
@@ -116,7 +119,7 @@ fn answer(stream: &TcpStream, answers: &Mutex<Answers>, asked: &Mutex<Vec<String
         match answers.get_mut(&path) {
             Some(left) if left.len() > 1 => left.remove(0),
             Some(left) => left[0].clone(),
-            None => StubAnswer::status(404),
+            None => StubAnswer::of_status(404),
         }
     };
     asked.lock().unwrap().push(path);
@@ -131,26 +134,4 @@ fn answer(stream: &TcpStream, answers: &Mutex<Answers>, asked: &Mutex<Vec<String
     // A client may have gone away.
     let _ = stream.write_all(head.as_bytes());
     let _ = stream.write_all(&answer.body);
-}
-
-/// An archive of npm with these files.
-pub(crate) fn tarball(files: &[(&str, &str)]) -> Vec<u8> {
-    let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    let mut builder = tar::Builder::new(encoder);
-    for (name, text) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(text.len() as u64);
-        header.set_mode(0o755);
-        builder
-            .append_data(&mut header, format!("package/{name}"), text.as_bytes())
-            .unwrap();
-    }
-    builder.into_inner().unwrap().finish().unwrap()
-}
-
-/// The digest of `bytes` as npm writes it.
-pub(crate) fn integrity_of(bytes: &[u8]) -> FileIntegrity {
-    use base64::Engine as _;
-    let digest = base64::engine::general_purpose::STANDARD.encode(Sha512::digest(bytes));
-    FileIntegrity::try_from(format!("sha512-{digest}")).unwrap()
 }

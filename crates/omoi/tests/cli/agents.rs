@@ -1,0 +1,208 @@
+//! `omoi agents` against a registry on loopback.
+
+use std::fs;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use insta::assert_snapshot;
+use omoi_testkit::stub_registry::{StubAnswer, StubRegistry};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha512};
+
+use super::{Home, Said, steady};
+
+const TARBALL: &str = "/@maker/tool/-/tool-1.2.3.tgz";
+
+/// A home, a registry, and a list with one program of it.
+struct Scene {
+    home: Home,
+    stub: StubRegistry,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self {
+            home: Home::new(),
+            stub: StubRegistry::start(),
+        };
+        let archive = archive("#!/bin/sh\necho 1.2.3\n");
+        let digest = STANDARD.encode(Sha512::digest(&archive));
+        let builds = ["linux-x64", "linux-arm64"].map(|platform| {
+            json!({
+                "platform": platform, "program": "bin/tool",
+                "download_bytes": archive.len(), "unpacked_bytes": 20,
+                "packages": [{ "name": "@maker/tool", "version": "1.2.3",
+                               "integrity": format!("sha512-{digest}") }],
+            })
+        });
+        let list = json!({
+            "programs": [{
+                "name": "tool", "agent": "acp:tool", "about": "A tool for tests", "version": "1.2.3",
+                "licence": "MIT", "dialect": "messages", "runtime": "native",
+                "builds": builds,
+            }],
+            "node": { "package": "nodes", "version": "24.0.0", "wheels": [] },
+        });
+        scene.home.file("agents.json", &list.to_string());
+        scene
+            .stub
+            .set_answers(TARBALL, [StubAnswer::with_body(archive)]);
+        scene
+    }
+
+    fn agents(&self, arguments: &[&str]) -> Said {
+        let list = self.home.path().join("agents.json");
+        let variables = [
+            ("AGENTS_LIST", list.to_str().unwrap()),
+            ("npm_config_registry", self.stub.base_url()),
+        ];
+        let arguments = [&["agents"], arguments].concat();
+        self.home.omoi_with(&variables, &arguments)
+    }
+
+    fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        let said = self.agents(&[arguments, &["--json"]].concat());
+        let lines = said.out.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+fn archive(text: &str) -> Vec<u8> {
+    let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut builder = tar::Builder::new(encoder);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o755);
+    let name = "package/bin/tool";
+    builder
+        .append_data(&mut header, name, text.as_bytes())
+        .unwrap();
+    builder.into_inner().unwrap().finish().unwrap()
+}
+
+#[test]
+fn a_program_is_available_installed_listed_and_removed() {
+    let scene = Scene::new();
+    let mut settings = steady(&scene.home, None);
+    settings.add_filter(r"in \d+(\.\d+)? m?s", "in [time]");
+    settings.add_filter("[0-9a-f]{32}", "[digest]");
+    settings.bind(|| {
+        let said = [
+            &["list"][..],
+            &["available"],
+            &["install", "tool"],
+            &["install", "acp:tool"],
+            &["available"],
+            &["list"],
+            &["remove", "tool"],
+            &["remove", "tool"],
+        ]
+        .map(|arguments| {
+            format!(
+                "omoi agents {}\n{}",
+                arguments.join(" "),
+                scene.agents(arguments).all()
+            )
+        });
+        assert_snapshot!("agents_of_a_registry", said.join("\n"));
+    });
+    assert_eq!(scene.stub.asked_paths(), [TARBALL]);
+}
+
+#[test]
+fn scripts_read_how_an_installation_goes_on() {
+    let scene = Scene::new();
+    let lines = scene.json(&["install", "tool"]);
+    let last = lines.last().unwrap();
+    assert_eq!(
+        (&last["type"], &last["name"], &last["was_there"]),
+        (&json!("installed"), &json!("tool"), &json!(false))
+    );
+    let progress = &lines[0];
+    assert_eq!(progress["type"], "progress");
+    assert_eq!(progress["done_bytes"], progress["total_bytes"]);
+    let listed = scene.json(&["list"]).remove(0);
+    assert_eq!(listed["agents"][0]["usable"], true);
+    assert_eq!(listed["agents"][0]["folder"], last["folder"]);
+    let there = &scene.json(&["available"])[0]["agents"][0];
+    assert_eq!(
+        (&there["installed"], &there["problem"]),
+        (&json!(true), &Value::Null)
+    );
+
+    // Its executable is gone: listed, not usable, and installed anew.
+    let program = std::path::Path::new(last["folder"].as_str().unwrap()).join("bin/tool");
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(program.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::remove_file(&program).unwrap();
+    let listed = scene.json(&["list"]).remove(0);
+    assert_eq!(listed["agents"][0]["usable"], false);
+    assert_eq!(listed["agents"][0]["next"], "omoi agents install tool");
+    assert_eq!(
+        scene.json(&["install", "tool"]).last().unwrap()["was_there"],
+        false
+    );
+    assert!(program.is_file());
+}
+
+#[test]
+fn what_cannot_be_installed_says_why_and_what_to_do() {
+    let scene = Scene::new();
+    steady(&scene.home, None).bind(|| {
+        let mut said = vec![scene.agents(&["install", "clyde"]).all()];
+        for answer in [
+            StubAnswer::of_status(404),
+            StubAnswer::with_body(archive("#!/bin/sh\necho stolen\n")),
+        ] {
+            scene.stub.set_answers(TARBALL, [answer]);
+            let digest = without_digests(&scene.agents(&["install", "tool"]).all());
+            said.push(digest);
+        }
+        assert_snapshot!("agents_not_installed", said.join("\n"));
+    });
+    assert!(
+        scene.json(&["list"])[0]["agents"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+}
+
+/// Without the digests, which differ from one compression library to the next.
+fn without_digests(text: &str) -> String {
+    let words = text
+        .split_inclusive([' ', '\n'])
+        .map(|word| match word.strip_prefix("sha512-") {
+            Some(digest) => format!(
+                "[sha512]{}",
+                digest.trim_start_matches(|c: char| !",\n ".contains(c))
+            ),
+            None => word.to_owned(),
+        });
+    words.collect()
+}
+
+#[test]
+fn the_built_in_list_can_be_shown() {
+    let home = Home::new();
+    let said = home.omoi(&["agents", "available", "--json"]);
+    let list: Value = serde_json::from_str(&said.out).unwrap();
+    let agents = list["agents"].as_array().unwrap();
+    let names: Vec<_> = agents
+        .iter()
+        .map(|agent| agent["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "claude-code",
+            "codex",
+            "opencode",
+            "claude-agent-acp",
+            "qwen-code"
+        ]
+    );
+    assert!(agents.iter().all(|agent| agent["installed"] == false));
+}
