@@ -12,6 +12,7 @@ pub mod sites;
 
 pub mod authority;
 pub mod cache;
+pub mod client_env;
 mod flight;
 pub mod resolve;
 pub mod service;

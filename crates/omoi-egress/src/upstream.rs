@@ -114,9 +114,11 @@ impl UpstreamRegistries {
             .https_only(true)
             .user_agent(concat!("omoi/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(20));
-        for root in &settings.extra_roots {
-            builder = builder.add_root_certificate(reqwest::Certificate::from_der(root)?);
-        }
+        let roots = settings.extra_roots.iter();
+        let roots: Result<Vec<_>, _> = roots
+            .map(|root| reqwest::Certificate::from_der(root))
+            .collect();
+        builder = builder.tls_certs_merge(roots?);
         let client = builder.build()?;
         Ok(Self { client, clock })
     }
