@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::time::Timestamp;
+use omoi_llm::gateway::SUPERSEDED_KIND;
 use omoi_llm::gateway_client::GatewayClient;
 use omoi_llm::pace::CallPace;
 use omoi_llm::upstream::{UpstreamError, collect_answer};
@@ -107,14 +108,15 @@ pub(crate) async fn ask_model(
 
 /// Decides after a refusal of the gateway. It has made every retry already, so a refusal is final.
 fn after_refusal(error: &UpstreamError) -> FailureStep {
-    let UpstreamError::Status { status, .. } = error else {
+    let UpstreamError::Status { status, kind, .. } = error else {
         return match error {
             UpstreamError::Connect(_) => FailureStep::Wait,
             other => after_cut(other),
         };
     };
     let class = match status {
-        401 | 409 => return FailureStep::Give(NoAnswer::Superseded),
+        401 => return FailureStep::Give(NoAnswer::Superseded),
+        403 if kind == SUPERSEDED_KIND => return FailureStep::Give(NoAnswer::Superseded),
         402 => ErrorClass::QuotaExceeded,
         // The platform has no key, or one the provider refuses: the same tomorrow.
         403 => ErrorClass::AuthFailed,
@@ -179,7 +181,7 @@ fn after_cut(error: &UpstreamError) -> FailureStep {
         UpstreamError::TooLong { .. } => final_as(ErrorClass::Network),
         UpstreamError::Status { .. }
         | UpstreamError::TooLarge { .. }
-        | UpstreamError::NotAStream { .. }
+        | UpstreamError::WrongType { .. }
         | UpstreamError::Convert(_)
         | UpstreamError::BadKey
         | UpstreamError::Unsendable(_) => final_as(ErrorClass::AgentError),

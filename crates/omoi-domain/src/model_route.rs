@@ -1,4 +1,7 @@
-//! Model routes: what a model is asked for, which decides the model.
+//! Model routes: what a model is asked for, which decides the model, and how long it may take.
+
+use std::str::FromStr;
+use std::time::Duration;
 
 crate::closed_set! {
     /// What a question to a model is for. The agents of a run use [`RouteName::Agent`].
@@ -13,5 +16,78 @@ crate::closed_set! {
         Judge = "judge",
         /// Turns of agents at work.
         Agent = "agent",
+    }
+}
+
+/// How long an answer of one route may take, as a person says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerTimes {
+    /// The route it is said of.
+    pub route: RouteName,
+    /// Until the answer shows its first content.
+    pub first_content: Duration,
+    /// Between two pieces of it, from then on.
+    pub silence: Duration,
+    /// From its first content to its last.
+    pub total: Duration,
+}
+
+impl AnswerTimes {
+    /// How a row is written.
+    pub const SHAPE: &str = "ROUTE=FIRST/SILENCE/TOTAL in seconds, 1 to 86400 each";
+}
+
+/// The text does not say how long answers may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it must be {}", AnswerTimes::SHAPE)]
+pub struct BadAnswerTimes;
+
+impl FromStr for AnswerTimes {
+    type Err = BadAnswerTimes;
+
+    fn from_str(text: &str) -> Result<Self, BadAnswerTimes> {
+        let (route, times) = text.split_once('=').ok_or(BadAnswerTimes)?;
+        let times: Vec<Duration> = times
+            .split('/')
+            .map(|text| match text.trim().parse::<u64>() {
+                Ok(seconds @ 1..=86_400) => Ok(Duration::from_secs(seconds)),
+                _ => Err(BadAnswerTimes),
+            })
+            .collect::<Result<_, _>>()?;
+        let [first_content, silence, total] = times.try_into().map_err(|_| BadAnswerTimes)?;
+        Ok(Self {
+            route: RouteName::parse(route.trim()).ok_or(BadAnswerTimes)?,
+            first_content,
+            silence,
+            total,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_a_route_are_read() {
+        let times = AnswerTimes {
+            route: RouteName::Agent,
+            first_content: Duration::from_secs(900),
+            silence: Duration::from_secs(60),
+            total: Duration::from_secs(3_600),
+        };
+        assert_eq!(" agent = 900/60 /3600".parse(), Ok(times));
+        for bad in [
+            "",
+            "agent",
+            "agent=1/2",
+            "agent=1/2/3/4",
+            "nobody=1/2/3",
+            "agent=0/2/3",
+            "agent=1/2/86401",
+            "agent=1/x/3",
+        ] {
+            assert_eq!(bad.parse::<AnswerTimes>(), Err(BadAnswerTimes), "{bad}");
+        }
     }
 }

@@ -1,12 +1,16 @@
-//! The model gateway without its transport: the Anthropic surface that agents talk to.
+//! The model gateway without its transport: what agents talk to, in the dialect that each speaks.
 //!
-//! A request is checked, its route found, its budget asked for, and only then an upstream called.
-//! Failures are tried again as long as the caller has seen nothing; after that a cut is passed on as an
-//! `error` event. What an answer cost is recorded before the caller learns that it is over, and also
-//! when the caller goes away: each question runs in a task of the gateway's own, so that a dropped
+//! A request is checked, its route found, its budget asked for, and only then an upstream called. Where
+//! caller and upstream speak one dialect, request and answer pass as they came, and a reader beside them
+//! meters. Failures are tried again as long as the caller has seen nothing; after that a cut is passed
+//! on as an error event. What an answer cost is recorded before the caller learns that it is over, and
+//! also when the caller goes away: each question runs in a task of the gateway's own, so that a dropped
 //! connection cannot drop the record.
 
-mod messages;
+mod caller_ask;
+mod model_list;
+mod question;
+mod refusal;
 mod reply;
 mod stream_reply;
 
@@ -17,25 +21,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{HeaderMap, Method, StatusCode};
-use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use omoi_domain::model_route::RouteName;
-
 use crate::llm_client::LlmClient;
 use crate::meter::{CallMeter, ModelCaller};
 use crate::token_count;
-use crate::wire::anthropic::{
-    CountTokensRequest, CountTokensResponse, MessagesRequest, ModelInfo, ModelList,
-};
+use crate::wire::anthropic::CountTokensResponse;
+use crate::wire::dialect::Dialect;
+use crate::wire::raw_request::{BadRequest, RawRequest};
 
-pub(crate) use self::messages::outgoing_headers;
+pub(crate) use self::caller_ask::outgoing_headers;
+pub use self::refusal::{GatewayRefusal, SUPERSEDED_KIND};
 pub use self::reply::{GatewayReply, ReplyBody};
 
 /// Most bytes of a request.
-pub const REQUEST_BYTES_MAX: usize = 10 * 1024 * 1024;
+pub const REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Most questions at once.
 pub const QUESTIONS_MAX: usize = 256;
 
@@ -46,7 +49,7 @@ pub struct GatewayRequest {
     pub method: Method,
     /// Its path from `/v1` on, without the query.
     pub path: String,
-    /// Its headers; only `anthropic-version` and `anthropic-beta` are looked at.
+    /// Its headers; only the versions and switches of a vendor's API are looked at.
     pub headers: HeaderMap,
     /// Body as it came, not yet parsed.
     pub body: Bytes,
@@ -66,6 +69,20 @@ struct GatewayShared {
     meter: Arc<dyn CallMeter>,
 }
 
+/// The dialect that a request to `path` speaks. Where the path does not tell, its headers do: the
+/// vendors' clients name a version or show their key each in their own way.
+pub fn caller_dialect(path: &str, headers: &HeaderMap) -> Dialect {
+    match path {
+        "/v1/chat/completions" => Dialect::ChatCompletions,
+        "/v1/responses" => Dialect::Responses,
+        path if path.starts_with("/v1/messages") => Dialect::Messages,
+        _ if headers.contains_key("anthropic-version") || headers.contains_key("x-api-key") => {
+            Dialect::Messages
+        }
+        _ => Dialect::ChatCompletions,
+    }
+}
+
 impl ModelGateway {
     /// A gateway to `llm` that asks and tells `meter`.
     pub fn new(llm: LlmClient, meter: Arc<dyn CallMeter>) -> Self {
@@ -78,35 +95,30 @@ impl ModelGateway {
 
     /// Answers one request of `caller`, whose token the transport has checked.
     ///
-    /// Never fails: what goes wrong is an answer in Anthropic's error shape.
+    /// Never fails: what goes wrong is an answer in the caller's dialect.
     pub async fn handle_request(
         &self,
         caller: &ModelCaller,
         request: GatewayRequest,
     ) -> GatewayReply {
-        match (request.method.as_str(), request.path.as_str()) {
-            ("POST", "/v1/messages") => match self.parse_question(&request) {
-                Ok((route, body)) => {
-                    self.answer_messages(caller, &request.headers, route, body)
-                        .await
+        let dialect = caller_dialect(&request.path, &request.headers);
+        let answered = match (request.method.as_str(), request.path.as_str()) {
+            ("POST", "/v1/messages" | "/v1/chat/completions" | "/v1/responses") => {
+                match parse_question(dialect, &request.body) {
+                    Ok(asked) => self.answer_question(caller, &request, asked).await,
+                    Err(refusal) => Err(refusal),
                 }
-                Err(reply) => *reply,
-            },
-            ("POST", "/v1/messages/count_tokens") => count_tokens(&request),
-            ("GET", "/v1/models") => self.list_models(),
-            // Agent programs knock before they speak.
-            ("HEAD" | "GET", "/" | "/v1" | "") => GatewayReply::without_body(StatusCode::OK),
-            (method, path) => {
-                tracing::debug!(
-                    method,
-                    path,
-                    "An agent asked the gateway for what it does not have"
-                );
-                let says =
-                    format!("the model gateway has no `{method} {path}`; it has POST /v1/messages");
-                reply::error_reply(StatusCode::NOT_FOUND, "not_found_error", &says)
             }
-        }
+            ("POST", "/v1/messages/count_tokens") => count_tokens(&request.body),
+            ("GET", "/v1/models") => Ok(self.list_models(dialect)),
+            // Agent programs knock before they speak.
+            ("HEAD" | "GET", "/" | "/v1" | "") => Ok(GatewayReply::without_body(StatusCode::OK)),
+            ("GET", path) if path.starts_with("/v1/models/") => {
+                Ok(self.show_model(dialect, path.trim_start_matches("/v1/models/")))
+            }
+            (method, path) => Err(no_such_route(method, path)),
+        };
+        answered.unwrap_or_else(|refusal| refusal.into_reply(dialect))
     }
 
     /// Waits until every question is answered or abandoned, and its cost recorded.
@@ -120,58 +132,6 @@ impl ModelGateway {
             tracing::info!(n_open, "Waiting until model calls under way are recorded");
             while tasks.join_next().await.is_some() {}
         }
-    }
-
-    fn parse_question(
-        &self,
-        request: &GatewayRequest,
-    ) -> Result<(RouteName, MessagesRequest), Box<GatewayReply>> {
-        let body: MessagesRequest = parse_body(&request.body)?;
-        let routes = &self.shared.llm.routes;
-        let Some((route, _)) = routes.by_alias(&body.model) else {
-            let names: Vec<&str> = RouteName::ALL.iter().map(|name| name.as_str()).collect();
-            let names = names.join(", ");
-            tracing::debug!(
-                model = body.model,
-                "An agent asked for a model that has no route"
-            );
-            let says = format!("no model `{}`; ask for one of: {names}", body.model);
-            return Err(reply::error_reply(StatusCode::NOT_FOUND, "not_found_error", &says).into());
-        };
-        match request_problem(&body) {
-            Some(says) => {
-                tracing::debug!(says, "An agent's question makes no sense");
-                Err(reply::invalid_request(says).into())
-            }
-            None => Ok((route, body)),
-        }
-    }
-
-    fn list_models(&self) -> GatewayReply {
-        let routes = &self.shared.llm.routes;
-        let mut data: Vec<ModelInfo> = Vec::new();
-        let all = || RouteName::ALL.iter().copied();
-        let named = all().map(|n| (n.as_str(), n));
-        let by_model = all().map(|n| (routes.route_named(n).model.as_str(), n));
-        for (id, name) in named.chain(by_model) {
-            if data.iter().all(|known| known.id != id) {
-                let route = routes.route_named(name);
-                let label = if route.simulated { " (simulated)" } else { "" };
-                data.push(ModelInfo {
-                    kind: "model".to_owned(),
-                    id: id.to_owned(),
-                    display_name: format!("{}{label}", route.model),
-                    created_at: "1970-01-01T00:00:00Z".to_owned(),
-                });
-            }
-        }
-        let list = ModelList {
-            has_more: false,
-            first_id: data.first().map(|m| m.id.clone()),
-            last_id: data.last().map(|m| m.id.clone()),
-            data,
-        };
-        GatewayReply::json_body(StatusCode::OK, &list)
     }
 
     /// Starts `question` as a task of the gateway; what earlier tasks left is cleared away.
@@ -194,38 +154,45 @@ impl ModelGateway {
     }
 }
 
-fn count_tokens(request: &GatewayRequest) -> GatewayReply {
-    match parse_body::<CountTokensRequest>(&request.body) {
-        Ok(body) => {
-            let input_tokens = token_count::estimate_count_request(&body);
-            GatewayReply::json_body(StatusCode::OK, &CountTokensResponse { input_tokens })
-        }
-        Err(reply) => *reply,
-    }
+fn parse_question(dialect: Dialect, body: &[u8]) -> Result<RawRequest, GatewayRefusal> {
+    check_bytes(body)?;
+    RawRequest::parse(dialect, body).map_err(|bad| bad_request(&bad))
 }
 
-fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Box<GatewayReply>> {
+fn count_tokens(body: &[u8]) -> Result<GatewayReply, GatewayRefusal> {
+    check_bytes(body)?;
+    let body: Value =
+        serde_json::from_slice(body).map_err(|error| bad_request(&BadRequest::NotJson(error)))?;
+    if !body["messages"].is_array() {
+        return Err(bad_request(&BadRequest::Field("missing field `messages`")));
+    }
+    let input_tokens = token_count::estimate_body(Dialect::Messages, &body);
+    let count = CountTokensResponse { input_tokens };
+    Ok(GatewayReply::json_body(StatusCode::OK, &count))
+}
+
+fn check_bytes(body: &[u8]) -> Result<(), GatewayRefusal> {
     if body.len() > REQUEST_BYTES_MAX {
-        let says = format!(
-            "the request has {} bytes, the limit is {REQUEST_BYTES_MAX}",
-            body.len()
-        );
-        let status = StatusCode::PAYLOAD_TOO_LARGE;
-        return Err(reply::error_reply(status, "request_too_large", &says).into());
+        return Err(GatewayRefusal::too_large());
     }
-    serde_json::from_slice(body)
-        .map_err(|e| reply::invalid_request(format!("the request: {e}")).into())
+    Ok(())
 }
 
-/// What is wrong with a request that is well-formed.
-fn request_problem(request: &MessagesRequest) -> Option<String> {
-    if request.max_tokens == 0 {
-        return Some("`max_tokens` must be at least 1".to_owned());
-    }
-    if request.messages.is_empty() {
-        return Some("`messages` must hold at least one message".to_owned());
-    }
-    None
+fn bad_request(bad: &BadRequest) -> GatewayRefusal {
+    tracing::debug!(error = %bad, "An agent's question makes no sense");
+    GatewayRefusal::invalid_request(bad.to_string())
+}
+
+fn no_such_route(method: &str, path: &str) -> GatewayRefusal {
+    tracing::debug!(
+        method,
+        path,
+        "An agent asked the gateway for what it does not have"
+    );
+    GatewayRefusal::no_route(format!(
+        "the model gateway has no `{method} {path}`; it has POST /v1/messages, /v1/chat/completions and \
+         /v1/responses"
+    ))
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

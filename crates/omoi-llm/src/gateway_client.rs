@@ -36,7 +36,6 @@ pub enum GatewayEndpoint {
 pub struct GatewayClient {
     connections: ModelConnections,
     route: ModelRoute,
-    limits: AnswerLimits,
     pace: Arc<dyn CallPace>,
 }
 
@@ -62,6 +61,14 @@ impl GatewayClient {
                 "http://gateway".to_owned(),
             ),
         };
+        // The gateway tells by pings that it waits, and bounds the model's own time: only its own silence
+        // is noticed here.
+        let limits = AnswerLimits {
+            first_content: Duration::from_secs(150),
+            silence: Duration::from_secs(150),
+            total: Duration::from_hours(24),
+            ..AnswerLimits::default()
+        };
         let route = ModelRoute {
             dialect: Dialect::Messages,
             base_url,
@@ -71,21 +78,13 @@ impl GatewayClient {
             max_tokens: u32::MAX,
             price: ModelPrice::FREE,
             window_tokens: None,
+            limits,
             takes_sampling: true,
             simulated: false,
-        };
-        // The gateway says by pings that it waits, and must notice the model's silence before we notice
-        // its own.
-        let limits = AnswerLimits {
-            first_content: Duration::from_secs(150),
-            silence: Duration::from_secs(75),
-            total: Duration::from_secs(750),
-            ..AnswerLimits::default()
         };
         Ok(Self {
             connections: http,
             route,
-            limits,
             pace,
         })
     }
@@ -107,7 +106,7 @@ impl GatewayClient {
             headers: &headers,
         };
         self.connections
-            .send_call(call, self.limits, &self.pace)
+            .send_call(call, route.limits, &self.pace)
             .await
     }
 

@@ -20,10 +20,13 @@ use crate::failed_try::FailedTry;
 use crate::pace::CallPace;
 use crate::retry::{self, AllowanceSpent, RetryClass};
 use crate::route::{ModelRoute, ProviderKey, RouteTable};
+use crate::token_count::RequestSize;
 use crate::upstream::{
-    AnswerLimits, EventStream, ModelConnections, UpstreamCall, UpstreamError, collect_answer,
+    AnswerItem, AnswerLimits, AnswerStream, EventStream, ModelConnections, UpstreamCall,
+    UpstreamError, collect_answer,
 };
 use crate::wire::answer::ModelAnswer;
+use crate::wire::answer_signs::AnswerStage;
 use crate::wire::anthropic::{MessagesRequest, StreamEvent};
 
 pub use crate::question_tally::QuestionTally;
@@ -35,8 +38,6 @@ pub struct LlmClient {
     pub routes: RouteTable,
     /// Clock and jitter of pauses and deadlines.
     pub pace: Arc<dyn CallPace>,
-    /// Limits of time and size of one answer.
-    pub limits: AnswerLimits,
     /// How long one question is tried again; a call under way may take longer.
     pub retry_time: Duration,
     connections: ModelConnections,
@@ -55,6 +56,64 @@ pub struct RoutedRequest<'a> {
     pub request: &'a MessagesRequest,
     /// Additional headers of the request.
     pub headers: &'a HeaderMap,
+}
+
+/// A question in a form that can be sent to its route again and again.
+pub(crate) trait UpstreamQuestion: Copy + Send + Sync {
+    /// A piece of its answer.
+    type Item: AnswerItem;
+
+    /// The route that it takes.
+    fn route_name(self) -> RouteName;
+
+    /// How large it is.
+    fn request_size(self) -> RequestSize;
+
+    /// How long one answer may take on `route`.
+    fn answer_limits(self, route: &ModelRoute) -> AnswerLimits;
+
+    /// Sends it over `sender`; the pieces of the answer follow.
+    fn send_once(
+        self,
+        sender: CallSender<'_>,
+    ) -> impl Future<Output = Result<AnswerStream<Self::Item>, UpstreamError>> + Send;
+}
+
+/// What one call is sent with.
+#[derive(Clone, Copy)]
+pub(crate) struct CallSender<'a> {
+    pub(crate) connections: &'a ModelConnections,
+    pub(crate) route: &'a ModelRoute,
+    pub(crate) limits: AnswerLimits,
+    pub(crate) pace: &'a Arc<dyn CallPace>,
+}
+
+impl UpstreamQuestion for RoutedRequest<'_> {
+    type Item = StreamEvent;
+
+    fn route_name(self) -> RouteName {
+        self.route
+    }
+
+    fn request_size(self) -> RequestSize {
+        RequestSize::of_message(self.request)
+    }
+
+    fn answer_limits(self, route: &ModelRoute) -> AnswerLimits {
+        route.limits
+    }
+
+    async fn send_once(self, sender: CallSender<'_>) -> Result<EventStream, UpstreamError> {
+        let call = UpstreamCall {
+            route: sender.route,
+            request: self.request,
+            headers: self.headers,
+        };
+        sender
+            .connections
+            .send_call(call, sender.limits, sender.pace)
+            .await
+    }
 }
 
 /// Why a question has no answer.
@@ -124,7 +183,6 @@ impl LlmClient {
         Ok(Self {
             routes,
             pace,
-            limits: AnswerLimits::default(),
             retry_time: retry::RETRY_TIME,
             connections: ModelConnections::new(mask.clone())?,
             mask,
@@ -152,7 +210,7 @@ impl LlmClient {
     ///
     /// Failures are tried again until the answer shows its first content; a failure after that ends the
     /// stream with an error. The allowance bounds when calls begin, the limits how long each of them
-    /// takes. The reader passes every event to [`QuestionTally::count_event`].
+    /// takes. The reader passes every event to [`QuestionTally::count_item`].
     ///
     /// # Errors
     /// Returns [`AskError`] when no answer began.
@@ -177,7 +235,7 @@ impl LlmClient {
         let mut failures = 0;
         loop {
             let events = self.begin_answer(ask, tally, &mut failures).await?;
-            match collect_answer(events, |event| tally.count_event(event)).await {
+            match collect_answer(events, |event| tally.count_item(event)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     self.pause_before_retry(error, tally, route, &mut failures)
@@ -187,17 +245,18 @@ impl LlmClient {
         }
     }
 
-    async fn begin_answer(
+    /// Calls the model until an answer begins.
+    pub(crate) async fn begin_answer<Q: UpstreamQuestion>(
         &self,
-        ask: RoutedRequest<'_>,
+        ask: Q,
         tally: &mut QuestionTally,
         failures: &mut u32,
-    ) -> Result<EventStream, AskError> {
-        let route = self.routes.route_named(ask.route);
+    ) -> Result<AnswerStream<Q::Item>, AskError> {
+        let route = self.routes.route_named(ask.route_name());
         loop {
             let permit = self.admit_call(route, tally).await?;
             let span = tracing::debug_span!(
-                "model_call", route = %ask.route, model = route.model, call = tally.calls + 1
+                "model_call", route = %ask.route_name(), model = route.model, call = tally.calls + 1
             );
             match self.attempt_call(ask, tally, permit).instrument(span).await {
                 Ok(events) => return Ok(events),
@@ -245,26 +304,30 @@ impl LlmClient {
     }
 
     /// One call, until it shows content.
-    async fn attempt_call(
+    async fn attempt_call<Q: UpstreamQuestion>(
         &self,
-        ask: RoutedRequest<'_>,
+        ask: Q,
         tally: &mut QuestionTally,
         mut permit: CallPermit,
-    ) -> Result<EventStream, UpstreamError> {
-        tally.begin_call(self.routes.route_named(ask.route), ask.request);
-        let (asked_at, n_messages) = (self.pace.now(), ask.request.messages.len());
-        tracing::debug!(
-            n_messages,
-            n_tools = ask.request.tools.len(),
-            "Asking the model"
-        );
-        let limit = self.limits.first_content;
+    ) -> Result<AnswerStream<Q::Item>, UpstreamError> {
+        let route = self.routes.route_named(ask.route_name());
+        let size = ask.request_size();
+        tally.begin_call(route, size);
+        let asked_at = self.pace.now();
+        tracing::debug!(tokens = size.read_estimate, "Asking the model");
+        let sender = CallSender {
+            connections: &self.connections,
+            route,
+            limits: ask.answer_limits(route),
+            pace: &self.pace,
+        };
+        let limit = sender.limits.first_content;
         let no_content = UpstreamError::NoContent {
             limit_s: limit.as_secs(),
         };
         // Dropping the losing side abandons the call as a whole.
         let begun = tokio::select! {
-            begun = self.first_content(ask, tally, &mut permit) => begun,
+            begun = first_content(ask, sender, tally, &mut permit) => begun,
             () = self.pace.expire(limit) => Err(no_content),
         };
         // The same limit, noticed further below.
@@ -289,36 +352,6 @@ impl LlmClient {
                 Err(error)
             }
         }
-    }
-
-    /// Opening events prove little: vendors send them before they find out that they are overloaded.
-    async fn first_content(
-        &self,
-        ask: RoutedRequest<'_>,
-        tally: &mut QuestionTally,
-        permit: &mut CallPermit,
-    ) -> Result<(Vec<StreamEvent>, EventStream), UpstreamError> {
-        let call = UpstreamCall {
-            route: self.routes.route_named(ask.route),
-            request: ask.request,
-            headers: ask.headers,
-        };
-        let mut events = self
-            .connections
-            .send_call(call, self.limits, &self.pace)
-            .await?;
-        let mut first = Vec::new();
-        while let Some(event) = events.next().await {
-            let event = event?;
-            permit.note_alive();
-            tally.count_event(&event);
-            let opening = event.is_opening();
-            first.push(event);
-            if !opening {
-                break;
-            }
-        }
-        Ok((first, events))
     }
 
     /// Waits for the next try, or gives up.
@@ -351,17 +384,40 @@ impl LlmClient {
     }
 }
 
-/// The stream from its first event on; its end settles `permit`.
-fn settling_stream(
-    first: Vec<StreamEvent>,
-    rest: EventStream,
+/// The pieces up to the first that shows content, and the rest. Opening pieces prove little: vendors
+/// send them before they find out that they are overloaded.
+async fn first_content<Q: UpstreamQuestion>(
+    ask: Q,
+    sender: CallSender<'_>,
+    tally: &mut QuestionTally,
+    permit: &mut CallPermit,
+) -> Result<(Vec<Q::Item>, AnswerStream<Q::Item>), UpstreamError> {
+    let mut items = ask.send_once(sender).await?;
+    let mut first = Vec::new();
+    while let Some(item) = items.next().await {
+        let item = item?;
+        permit.note_alive();
+        let signs = item.read_signs();
+        tally.count_signs(&signs);
+        first.push(item);
+        if signs.stage != AnswerStage::Opening {
+            break;
+        }
+    }
+    Ok((first, items))
+}
+
+/// The stream from its first piece on; its end settles `permit`.
+fn settling_stream<T: AnswerItem>(
+    first: Vec<T>,
+    rest: AnswerStream<T>,
     permit: CallPermit,
     pace: Arc<dyn CallPace>,
-) -> EventStream {
+) -> AnswerStream<T> {
     let mut permit = Some(permit);
-    let events = stream::iter(first.into_iter().map(Ok)).chain(rest);
-    EventStream::new(events.inspect(move |event| match event {
-        Ok(StreamEvent::MessageStop(_)) => {
+    let items = stream::iter(first.into_iter().map(Ok)).chain(rest);
+    AnswerStream::new(items.inspect(move |item| match item {
+        Ok(item) if item.read_signs().stage == AnswerStage::Whole => {
             if let Some(permit) = permit.take() {
                 permit.record_success();
             }

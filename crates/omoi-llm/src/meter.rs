@@ -13,8 +13,9 @@ use omoi_domain::principal::Principal;
 use crate::failed_try::FailedTry;
 use crate::pricing::{BilledUsage, TokenCounts};
 use crate::route::ModelRoute;
-use crate::token_count::{self, BYTES_PER_TOKEN};
-use crate::wire::anthropic::{BlockDelta, MessagesRequest, StreamEvent, TokenUsage};
+use crate::token_count::{BYTES_PER_TOKEN, RequestSize};
+use crate::wire::answer_signs::AnswerSigns;
+use crate::wire::anthropic::TokenUsage;
 
 /// Who calls a model: what the server knows from the attempt's token, or the platform of its own question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,15 +150,13 @@ pub(crate) struct TokenCeiling {
 const WINDOW_TOKENS_MAX: u64 = 4_000_000;
 
 impl TokenCeiling {
-    /// The ceiling of `request` on `route`: no token is shorter than a byte, and none is read beyond the
-    /// model's window.
-    pub(crate) fn of_request(route: &ModelRoute, request: &MessagesRequest) -> Self {
+    /// The ceiling of a request of `size` on `route`: nothing is read beyond the model's window.
+    pub(crate) fn of_size(route: &ModelRoute, size: RequestSize) -> Self {
         let window = route.window_tokens.unwrap_or(WINDOW_TOKENS_MAX);
         Self {
-            read_estimate: token_count::estimate_request(request),
-            read_max: token_count::request_tokens_max(request)
-                .map_or(window, |most| most.min(window)),
-            answered_max: u64::from(request.max_tokens.min(route.max_tokens)),
+            read_estimate: size.read_estimate,
+            read_max: size.read_max.map_or(window, |most| most.min(window)),
+            answered_max: size.answered_max(route.max_tokens),
         }
     }
 
@@ -214,25 +213,14 @@ impl TokenGauge {
         self.is_sent = is_sent;
     }
 
-    pub(crate) fn push(&mut self, event: &StreamEvent) {
+    /// Counts a piece of the answer by what it says.
+    pub(crate) fn push(&mut self, signs: &AnswerSigns) {
         self.started = true;
-        match event {
-            StreamEvent::MessageStart(start) => self.usage.merge(&start.message.usage),
-            StreamEvent::ContentBlockDelta(delta) => {
-                let text = match &delta.delta {
-                    BlockDelta::Text(d) => &d.text,
-                    BlockDelta::InputJson(d) => &d.partial_json,
-                    BlockDelta::Thinking(d) => &d.thinking,
-                    BlockDelta::Signature(_) | BlockDelta::Other(_) => return,
-                };
-                self.answered_bytes = self.answered_bytes.saturating_add(text.len() as u64);
-            }
-            StreamEvent::MessageDelta(delta) => {
-                self.usage.merge(&delta.usage);
-                self.summed_up = true;
-            }
-            _ => {}
+        self.answered_bytes = self.answered_bytes.saturating_add(signs.answered_bytes);
+        if let Some(usage) = &signs.usage {
+            self.usage.merge(usage);
         }
+        self.summed_up |= signs.is_summary;
     }
 
     /// The tokens so far. A model reports what it answered only at the end, and some never do: what is
@@ -286,9 +274,13 @@ mod tests {
         clippy::expect_used,
         reason = "a test fails where it stands"
     )]
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    fn signs(event: Value) -> AnswerSigns {
+        AnswerSigns::of_event(&serde_json::from_value(event).unwrap())
+    }
 
     #[test]
     #[allow(clippy::too_many_lines, reason = "a table of cases")]
@@ -357,7 +349,7 @@ mod tests {
             });
             gauge.set_sent(name == "sent, and nothing came");
             for event in events {
-                gauge.push(&serde_json::from_value(event).unwrap());
+                gauge.push(&signs(event));
             }
             let t = gauge.token_counts();
             assert_eq!(
@@ -381,7 +373,7 @@ mod tests {
             {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}});
         let start = json!({"type": "message_start", "message": {"id": "m", "role": "assistant", "model": "x",
             "content": [], "stop_reason": null, "stop_sequence": null, "usage": usage}});
-        gauge.push(&serde_json::from_value(start).unwrap());
+        gauge.push(&signs(start));
         let t = gauge.token_counts();
         assert_eq!((t.input, t.cache_write, t.cache_write_1h), (1, 10, 20));
     }

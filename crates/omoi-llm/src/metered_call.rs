@@ -18,7 +18,7 @@ use crate::meter::{
 };
 use crate::pricing::BilledUsage;
 use crate::retry;
-use crate::wire::anthropic::MessagesRequest;
+use crate::token_count::RequestSize;
 
 /// How often a cost is tried to be recorded again: for about 20 s.
 const RECORD_RETRIES_MAX: u32 = 4;
@@ -104,11 +104,11 @@ impl<'a> FailureWriter<'a> {
     }
 }
 
-/// A request, and the route that it is asked by.
-#[derive(Clone, Copy)]
-pub(crate) struct RouteRequest<'a> {
+/// The size of a request, and the route that it is asked by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallRequest {
     pub(crate) route: RouteName,
-    pub(crate) request: &'a MessagesRequest,
+    pub(crate) size: RequestSize,
 }
 
 /// A granted call, to be closed by [`MeteredCall::record_outcome`].
@@ -127,15 +127,12 @@ impl<'a> MeteredCall<'a> {
         llm: &'a LlmClient,
         caller: &'a ModelCaller,
         meter: &'a dyn CallMeter,
-        asked: RouteRequest<'_>,
+        asked: CallRequest,
     ) -> Result<Self, ReserveError> {
-        let RouteRequest {
-            route: name,
-            request,
-        } = asked;
+        let CallRequest { route: name, size } = asked;
         let asked_at = llm.pace.now();
         let route = llm.routes.route_named(name);
-        let projected = BilledUsage::projected_usage(request, route.max_tokens);
+        let projected = BilledUsage::projected_usage(&size, route.max_tokens);
         let tokens = projected.tokens;
         let projection = CostProjection {
             route: name,

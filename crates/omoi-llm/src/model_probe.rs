@@ -17,7 +17,7 @@ use crate::llm_client::{LlmClient, QuestionTally, RoutedRequest};
 use crate::pricing::TokenCounts;
 use crate::retry::CallAllowance;
 use crate::route::{AnswerMode, ModelRoute};
-use crate::token_count;
+use crate::token_count::RequestSize;
 use crate::wire::answer::AnswerAccumulator;
 use crate::wire::anthropic::{
     BlockDelta, ContentBlock, ConversationMessage, MessagesRequest, MessagesTool, StreamEvent,
@@ -168,13 +168,13 @@ impl ProbeSession<'_> {
         let mut answer = AnswerAccumulator::default();
         let mut usage = TokenUsage::default();
         let mut seen = SeenAnswer {
-            asked_tokens: token_count::estimate_request(request),
+            asked_tokens: RequestSize::of_message(request).read_estimate,
             tokens_max: u64::from(request.max_tokens),
             ..SeenAnswer::default()
         };
         while let Some(event) = events.next().await {
             let event = event.map_err(|error| ErrorChain(&error).to_string())?;
-            tally.count_event(&event);
+            tally.count_item(&event);
             answer
                 .push(&event)
                 .map_err(|error| ErrorChain(&error).to_string())?;

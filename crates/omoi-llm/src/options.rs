@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use omoi_domain::config::{Config, ConfigKey, ConfigLayer, KeySpec, ListItems, ValueKind};
 use omoi_domain::model_price::PriceRow;
+use omoi_domain::model_route::AnswerTimes;
 use omoi_domain::{choice, config_keys};
 
 use crate::route::{LlmSettings, ModelRoute, ModelServer, ProviderKey};
@@ -37,12 +38,12 @@ config_keys! {
     /// The key for `llm.base_url`; it goes nowhere else.
     LLM_API_KEY: Option<SecretString> = ConfigKey::new(&LLM, "api_key", ValueKind::Secret, "")
         .closed_to_repository();
-    /// How long a model may take until its answer shows the first content, before the call counts as failed. More for a slow local model.
-    LLM_FIRST_CONTENT_TIME: Duration =
-        ConfigKey::new(&LLM, "first_content_time", ValueKind::Seconds { min: 1, max: 600 }, "60")
+    /// How long answers of a route may take: until the first content, between two pieces from then on, and from the first content to the last. A route without a row has 300, 300 and 1800 s, and 900 s until the first content where its address is of this machine or of a private network.
+    LLM_ANSWER_TIMES: Vec<AnswerTimes> =
+        ConfigKey::new(&LLM, "answer_times", ValueKind::List(ListItems::AnswerTimes), "")
             .closed_to_repository();
     /// How long one question is asked again while the provider fails, before the attempt that asks it ends. A call under way is not cut by it.
-    LLM_RETRY_TIME: Duration = ConfigKey::new(&LLM, "retry_time", ValueKind::TIME, "120")
+    LLM_RETRY_TIME: Duration = ConfigKey::new(&LLM, "retry_time", ValueKind::TIME, "600")
         .closed_to_repository();
     /// How long a run goes on trying while the provider fails its attempts, before it waits for a person; 0 does not wait.
     LLM_OUTAGE_WAIT: Duration =
@@ -116,8 +117,8 @@ pub struct LlmOptions {
     pub servers: LlmSettings,
     /// Own prices of models.
     pub prices: Vec<PriceRow>,
-    /// How long a model may take until its answer shows the first content.
-    pub first_content: Duration,
+    /// How long answers may take, where a person says so.
+    pub answer_times: Vec<AnswerTimes>,
     /// How long one question is asked again while the provider fails.
     pub retry_time: Duration,
     /// How long a run goes on trying while the provider fails its attempts.
@@ -132,7 +133,7 @@ impl LlmOptions {
             scenario: config.get(&LLM_SCENARIO),
             servers: model_servers(config),
             prices: config.get(&LLM_PRICES),
-            first_content: config.get(&LLM_FIRST_CONTENT_TIME),
+            answer_times: config.get(&LLM_ANSWER_TIMES),
             retry_time: config.get(&LLM_RETRY_TIME),
             outage_wait: config.get(&LLM_OUTAGE_WAIT),
         }

@@ -10,7 +10,9 @@ use crate::meter::{TokenCeiling, TokenGauge};
 use crate::pricing::{BilledUsage, ModelPrice, TokenCounts};
 use crate::retry::{self, CallAllowance};
 use crate::route::ModelRoute;
-use crate::wire::anthropic::{MessagesRequest, StreamEvent};
+use crate::token_count::RequestSize;
+use crate::upstream::AnswerItem;
+use crate::wire::answer_signs::AnswerSigns;
 
 /// Allowance and usage of one question.
 #[derive(Clone, Debug)]
@@ -47,10 +49,14 @@ impl QuestionTally {
         (self, failures)
     }
 
-    /// Counts an event of the current answer; the reader of a stream calls it for each event.
-    pub fn count_event(&mut self, event: &StreamEvent) {
+    /// Counts a piece of the current answer; the reader of a stream calls it for each.
+    pub fn count_item(&mut self, item: &impl AnswerItem) {
+        self.count_signs(&item.read_signs());
+    }
+
+    pub(crate) fn count_signs(&mut self, signs: &AnswerSigns) {
         if let Some(gauge) = &mut self.current {
-            gauge.push(event);
+            gauge.push(signs);
         }
     }
 
@@ -76,11 +82,11 @@ impl QuestionTally {
         self.finished_tries.iter().copied().chain(current)
     }
 
-    pub(crate) fn begin_call(&mut self, route: &ModelRoute, request: &MessagesRequest) {
+    pub(crate) fn begin_call(&mut self, route: &ModelRoute, size: RequestSize) {
         self.is_overstated = self.is_overstated();
         self.finished_tries
             .extend(self.current.as_ref().map(TokenGauge::billed_usage));
-        let mut gauge = TokenGauge::new(TokenCeiling::of_request(route, request));
+        let mut gauge = TokenGauge::new(TokenCeiling::of_size(route, size));
         // Whoever gives up before the answer begins does not know better.
         gauge.set_sent(true);
         self.current = Some(gauge);

@@ -11,9 +11,9 @@ pub const RETRIED_STATUSES: [u16; 7] = [408, 429, 500, 502, 503, 504, 529];
 /// Longest wait between two tries, whatever the server asks for.
 pub const DELAY_MAX: Duration = Duration::from_mins(1);
 /// How long one question is tried again, unless configured.
-pub const RETRY_TIME: Duration = Duration::from_mins(2);
+pub const RETRY_TIME: Duration = Duration::from_mins(10);
 /// Most calls one question may make.
-pub const CALLS_MAX: u32 = 12;
+pub const CALLS_MAX: u32 = 24;
 
 /// What a failure means for trying again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

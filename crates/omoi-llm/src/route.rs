@@ -6,17 +6,21 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use omoi_domain::model_route::RouteName;
+use omoi_domain::model_route::{AnswerTimes, RouteName};
 use omoi_domain::time::Timestamp;
 
 use crate::catalogue::{ModelCatalogue, ModelFeature, provider_at};
 use crate::pricing::ModelPrice;
+use crate::upstream::AnswerLimits;
 use crate::wire::dialect::Dialect;
 
 /// Base URL of Anthropic's own API.
 pub const ANTHROPIC_BASE_URL: &str = "https://api.anthropic.com";
 /// Base URL of OpenAI's own API.
 pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
+
+/// Words in the names of models that are made for small questions.
+const SMALL_FAMILIES: [&str; 6] = ["haiku", "mini", "nano", "luna", "small", "lite"];
 
 /// The environment variables that messages of this module tell people to set: the names of the keys in
 /// `options`.
@@ -99,6 +103,8 @@ pub struct ModelRoute {
     pub price: ModelPrice,
     /// The most tokens the model reads, where that is known.
     pub window_tokens: Option<u64>,
+    /// How long one answer may take there.
+    pub limits: AnswerLimits,
     /// Whether the model takes a temperature and the like; others refuse a request that holds one.
     pub takes_sampling: bool,
     /// The answers are scripted; everything that shows them must say so.
@@ -258,6 +264,7 @@ impl RouteTable {
             max_tokens: u32::MAX,
             price: ModelPrice::FREE,
             window_tokens: None,
+            limits: AnswerLimits::default(),
             takes_sampling: true,
             simulated: true,
         };
@@ -296,13 +303,42 @@ impl RouteTable {
         notes
     }
 
-    /// The route a request means by `model`: a route's name, or the model some route uses.
-    pub fn by_alias(&self, model: &str) -> Option<(RouteName, &ModelRoute)> {
-        let named = RouteName::parse(model);
+    /// Gives routes as much time as `rows` say.
+    #[must_use]
+    pub fn with_answer_times(mut self, rows: &[AnswerTimes]) -> Self {
+        for times in rows {
+            let route = self.route_named(times.route).clone();
+            let limits = AnswerLimits {
+                first_content: times.first_content,
+                silence: times.silence,
+                total: times.total,
+                ..route.limits
+            };
+            self.table
+                .insert(times.route, ModelRoute { limits, ..route });
+        }
+        self
+    }
+
+    /// The route that a caller means by `model`: a route's name, the model that some route uses, or a
+    /// small model of a known family; whatever else it names is the agent's.
+    pub fn route_for_model(&self, model: &str) -> RouteName {
+        // `[1m]` and the like choose a window, which here the route does.
+        let plain = model.split('[').next().unwrap_or_default().trim();
+        if let Some(named) = RouteName::parse(plain) {
+            return named;
+        }
         // Agents first: they are who asks by model name.
         let mut names = RouteName::ALL.iter().copied().rev();
-        let name = named.or_else(|| names.find(|n| self.route_named(*n).model == model))?;
-        Some((name, self.route_named(name)))
+        if let Some(used) = names.find(|name| self.route_named(*name).model == plain) {
+            return used;
+        }
+        let lower = plain.to_ascii_lowercase();
+        let mut words = lower.split(|c: char| !c.is_ascii_alphanumeric());
+        match words.any(|word| SMALL_FAMILIES.contains(&word)) {
+            true => RouteName::Title,
+            false => RouteName::Agent,
+        }
     }
 
     fn from_full_table(table: BTreeMap<RouteName, ModelRoute>) -> Self {
@@ -416,6 +452,7 @@ impl UpstreamServer {
             key: self.key.clone(),
             max_tokens: answered_max.map_or(self.max_tokens, |most| most.min(self.max_tokens)),
             window_tokens: known.and_then(|entry| entry.window.input),
+            limits: AnswerLimits::of_address(&self.base_url),
             takes_sampling: can(ModelFeature::Sampling),
             simulated: false,
         })

@@ -12,10 +12,11 @@ use omoi_domain::model_route::RouteName;
 use crate::gateway::outgoing_headers;
 use crate::llm_client::{AskError, LlmClient, QuestionTally, RoutedRequest};
 use crate::meter::{CallMeter, CallOutcome, ModelCaller, RecordError, ReserveError};
-use crate::metered_call::{FailureWriter, MeteredCall, RouteRequest};
+use crate::metered_call::{CallRequest, FailureWriter, MeteredCall};
 use crate::retry::CallAllowance;
 use crate::route::AnswerMode;
 use crate::schema::{self, SchemaViolation};
+use crate::token_count::RequestSize;
 use crate::wire::answer::ModelAnswer;
 use crate::wire::anthropic::{
     ContentBlock, ConversationMessage, MessageContent, MessagesRequest, MessagesTool, OutputConfig,
@@ -95,7 +96,7 @@ pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
     let mut allowance = CallAllowance::within_time(llm.pace.now(), llm.retry_time);
     let mut answers = 0;
     loop {
-        let asked = RouteRequest {
+        let asked = RoutedQuestion {
             route: question.route,
             request: &request,
         };
@@ -125,20 +126,32 @@ pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
     }
 }
 
+/// A request, and the route that it is asked by.
+#[derive(Clone, Copy)]
+struct RoutedQuestion<'a> {
+    route: RouteName,
+    request: &'a MessagesRequest,
+}
+
 /// Asks once: reserves the cost, calls the model, records what it cost.
 async fn ask_metered(
     llm: &LlmClient,
     caller: MeteredCaller<'_>,
-    asked: RouteRequest<'_>,
+    asked: RoutedQuestion<'_>,
     allowance: &mut CallAllowance,
 ) -> Result<ModelAnswer, StructuredError> {
-    let RouteRequest { route, request } = asked;
-    let metered = MeteredCall::reserve_call(llm, caller.caller, caller.meter, asked);
+    let RoutedQuestion { route, request } = asked;
+    let call = CallRequest {
+        route,
+        size: RequestSize::of_message(request),
+    };
+    let metered = MeteredCall::reserve_call(llm, caller.caller, caller.meter, call);
     let metered = metered.await.map_err(StructuredError::Reserve)?;
     let (mut tally, mut failures) = QuestionTally::new(*allowance).with_failures();
     let mut failure_writer = FailureWriter::new(caller.caller, caller.meter);
     let target = llm.routes.route_named(route);
-    let headers = outgoing_headers(caller.caller, request, target, &headers::own_headers());
+    let turn = Some(request.turn_number());
+    let headers = outgoing_headers(caller.caller, turn, target, &headers::own_headers());
     let ask = RoutedRequest {
         route,
         request,

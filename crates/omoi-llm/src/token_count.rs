@@ -1,11 +1,12 @@
-//! How many tokens a request will read, by rule of thumb.
+//! How many tokens a request will read and may be answered with, by rule of thumb.
 
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::wire::anthropic::{
-    ConversationMessage, CountTokensRequest, MessageContent, MessagesRequest, MessagesTool,
-};
+use omoi_domain::model_price::ServiceLevel;
+
+use crate::pricing::{is_us_only, searches_asked, service_named};
+use crate::wire::anthropic::MessagesRequest;
+use crate::wire::dialect::Dialect;
 
 /// Bytes of English or code that make a token, on average and rather too few than too many.
 pub const BYTES_PER_TOKEN: u64 = 4;
@@ -16,53 +17,147 @@ const PREAMBLE_TOKENS: u64 = 4_096;
 /// What a message costs besides its words.
 const MESSAGE_TOKENS: u64 = 4;
 
-/// Estimates what `request` will read.
-pub fn estimate_request(request: &MessagesRequest) -> u64 {
-    estimate_tokens(request.system.as_ref(), &request.messages, &request.tools)
+/// Fields of a chat-completions request by which a caller bounds its answer.
+pub(crate) const CHAT_CAPS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
+/// Kinds of tools that the caller runs itself. What the provider runs may read whatever it fetches.
+const CALLER_TOOLS: [&str; 5] = ["custom", "function", "namespace", "local_shell", "shell"];
+/// Fields of a request that stand for text which the provider keeps.
+const KEPT_BY_PROVIDER: [&str; 5] = [
+    "previous_response_id",
+    "conversation",
+    "prompt",
+    "mcp_servers",
+    "container",
+];
+
+/// Tokens of one request: what it reads, and the most it may be answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestSize {
+    /// What it will read, by rule of thumb.
+    pub read_estimate: u64,
+    /// The most it can be read as: no token is shorter than a byte. `None` where it names something
+    /// that the provider fetches or adds by itself.
+    pub read_max: Option<u64>,
+    /// The most tokens that the caller wants of one answer, where it says so.
+    pub answer_cap: Option<u32>,
+    /// How many answers it asks for.
+    pub n_answers: u32,
+    /// How it asks to be served.
+    pub service: ServiceLevel,
+    /// Web searches that it lets the provider make.
+    pub searches: u64,
+    /// Whether it asks to be served in the United States alone.
+    pub is_us_only: bool,
 }
 
-/// The most tokens `request` can be read as: no token is shorter than a byte. `None` where it names
-/// something that the provider fetches or adds by itself.
-pub fn request_tokens_max(request: &MessagesRequest) -> Option<u64> {
-    let wire = serde_json::to_value(request).ok()?;
-    if request.tools.iter().any(|tool| !tool.is_custom()) || has_remote_source(&wire["messages"]) {
-        return None;
+impl RequestSize {
+    /// The size of a request of `dialect`, whose `body` has `body_bytes` on the wire.
+    pub fn of_body(dialect: Dialect, body: &Value, body_bytes: usize) -> Self {
+        let is_open = has_provider_tool(body) || has_remote_source(body);
+        let bytes = body_bytes as u64;
+        Self {
+            read_estimate: estimate_body(dialect, body),
+            read_max: (!is_open).then(|| bytes.saturating_add(PREAMBLE_TOKENS)),
+            answer_cap: answer_cap(dialect, body),
+            n_answers: match dialect {
+                Dialect::ChatCompletions => small_number(&body["n"]).unwrap_or(1).max(1),
+                Dialect::Messages | Dialect::Responses => 1,
+            },
+            service: body.as_object().map(service_named).unwrap_or_default(),
+            searches: searches_asked(body),
+            is_us_only: body.as_object().is_some_and(is_us_only),
+        }
     }
-    let bytes = wire.to_string().len() as u64;
-    Some(bytes.saturating_add(PREAMBLE_TOKENS))
+
+    /// The size of a request of our own.
+    pub fn of_message(request: &MessagesRequest) -> Self {
+        // What was read from JSON or built from text can be written as JSON.
+        let body = serde_json::to_value(request).unwrap_or_default();
+        Self::of_body(Dialect::Messages, &body, body.to_string().len())
+    }
+
+    /// The most tokens of all answers together, where a route allows `route_max` for each.
+    pub fn answered_max(&self, route_max: u32) -> u64 {
+        let one = self.answer_cap.map_or(route_max, |cap| cap.min(route_max));
+        u64::from(one).saturating_mul(u64::from(self.n_answers))
+    }
 }
 
-/// Whether a block leaves to the provider what stands in it.
-fn has_remote_source(value: &Value) -> bool {
+/// Estimates what a request of `dialect` will read.
+pub fn estimate_body(dialect: Dialect, body: &Value) -> u64 {
+    let (parts, messages) = match dialect {
+        Dialect::Messages => (&["system", "messages", "tools"][..], "messages"),
+        Dialect::ChatCompletions => (&["messages", "tools", "response_format"][..], "messages"),
+        Dialect::Responses => (&["instructions", "input", "tools", "text"][..], "input"),
+    };
+    let mut count = ContentCount::default();
+    for part in parts {
+        count.add_value(&body[*part]);
+    }
+    let n_messages = body[messages].as_array().map_or(1, Vec::len) as u64;
+    count.bytes.div_ceil(BYTES_PER_TOKEN)
+        + count.images * IMAGE_TOKENS
+        + n_messages * MESSAGE_TOKENS
+}
+
+fn answer_cap(dialect: Dialect, body: &Value) -> Option<u32> {
+    match dialect {
+        Dialect::Messages => small_number(&body["max_tokens"]),
+        Dialect::ChatCompletions => {
+            let caps = CHAT_CAPS.iter().map(|name| small_number(&body[*name]));
+            caps.flatten().min()
+        }
+        Dialect::Responses => small_number(&body["max_output_tokens"]),
+    }
+}
+
+/// A whole number, also one written as `1000.0`; the largest there is where it does not fit.
+fn small_number(value: &Value) -> Option<u32> {
+    let number = value.as_u64().or_else(|| {
+        let number = value.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0)?;
+        Some(number as u64)
+    })?;
+    Some(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// Whether the provider runs one of the tools.
+fn has_provider_tool(body: &Value) -> bool {
+    let tools = body["tools"].as_array().map(Vec::as_slice);
+    tools.unwrap_or_default().iter().any(|tool| {
+        let kind = tool.get("type").and_then(Value::as_str);
+        kind.is_some_and(|kind| !CALLER_TOOLS.contains(&kind))
+    })
+}
+
+/// Whether a field or block leaves to the provider what stands in it.
+fn has_remote_source(body: &Value) -> bool {
+    let mut kept = KEPT_BY_PROVIDER.iter().map(|name| &body[*name]);
+    let mut parts = ["messages", "input"].iter().map(|name| &body[*name]);
+    kept.any(|value| !value.is_null()) || parts.any(names_remote)
+}
+
+fn names_remote(value: &Value) -> bool {
     match value {
-        Value::Array(items) => items.iter().any(has_remote_source),
+        Value::Array(items) => items.iter().any(names_remote),
         Value::Object(map) => {
-            let remote = ["url", "file"]
+            let kinds = ["url", "file", "item_reference"];
+            let by_kind = map
+                .get("type")
+                .and_then(Value::as_str)
+                .is_some_and(|kind| kinds.contains(&kind));
+            let by_address = ["image_url", "file_url", "file_id"]
                 .iter()
-                .any(|kind| map.get("type").is_some_and(|found| found == kind));
-            remote || map.values().any(has_remote_source)
+                .any(|name| map.get(*name).is_some_and(is_address));
+            by_kind || by_address || map.values().any(names_remote)
         }
         _ => false,
     }
 }
 
-/// Estimates what the request behind `request` would read.
-pub fn estimate_count_request(request: &CountTokensRequest) -> u64 {
-    estimate_tokens(request.system.as_ref(), &request.messages, &request.tools)
-}
-
-fn estimate_tokens(
-    system: Option<&MessageContent>,
-    messages: &[ConversationMessage],
-    tools: &[MessagesTool],
-) -> u64 {
-    let mut count = ContentCount::default();
-    count.add_part(&system);
-    count.add_part(&messages);
-    count.add_part(&tools);
-    count.bytes.div_ceil(BYTES_PER_TOKEN)
-        + count.images * IMAGE_TOKENS
-        + messages.len() as u64 * MESSAGE_TOKENS
+/// Whether text is an address or a name, and not a file itself.
+fn is_address(value: &Value) -> bool {
+    let text = value.as_str().or_else(|| value.get("url")?.as_str());
+    text.is_some_and(|text| !text.starts_with("data:"))
 }
 
 #[derive(Default)]
@@ -72,15 +167,13 @@ struct ContentCount {
 }
 
 impl ContentCount {
-    fn add_part(&mut self, part: &impl Serialize) {
-        // What was read from JSON or built from text can be written as JSON.
-        self.add_value(&serde_json::to_value(part).unwrap_or_default());
-    }
-
     fn add_value(&mut self, value: &Value) {
         match value {
             Value::Null => {}
             Value::Bool(_) | Value::Number(_) => self.bytes += BYTES_PER_TOKEN,
+            Value::String(text) if text.starts_with("data:") && text.contains(";base64,") => {
+                self.images += 1;
+            }
             Value::String(text) => self.bytes += text.len() as u64,
             Value::Array(items) => items.iter().for_each(|item| self.add_value(item)),
             Value::Object(map) if map.get("type").is_some_and(|t| t == "base64") => {
@@ -107,24 +200,113 @@ mod tests {
 
     use super::*;
 
+    fn size(dialect: Dialect, body: &Value) -> RequestSize {
+        RequestSize::of_body(dialect, body, body.to_string().len())
+    }
+
     #[test]
     fn words_count_and_picture_bytes_do_not() {
-        let request = |content: Value| {
-            let request: MessagesRequest = serde_json::from_value(
-                json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": content}]}),
-            )
-            .unwrap();
-            estimate_request(&request)
+        let estimate = |content: Value| {
+            let body = json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": content}]});
+            estimate_body(Dialect::Messages, &body)
         };
         let picture = |bytes: usize| {
             json!([{"type": "image", "source":
             {"type": "base64", "media_type": "image/png", "data": "A".repeat(bytes)}}])
         };
+        let inline = |bytes: usize| {
+            let url = format!("data:image/png;base64,{}", "A".repeat(bytes));
+            json!([{"type": "image_url", "image_url": {"url": url}}])
+        };
         assert_eq!(
-            request(json!("x".repeat(4_000))) - request(json!("")),
+            estimate(json!("x".repeat(4_000))) - estimate(json!("")),
             1_000
         );
-        assert_eq!(request(picture(4)), request(picture(400_000)));
-        assert!(request(picture(4)) >= 1_600);
+        for shape in [picture as fn(usize) -> Value, inline] {
+            assert_eq!(estimate(shape(4)), estimate(shape(400_000)));
+            assert!(estimate(shape(4)) >= 1_600);
+        }
+    }
+
+    #[test]
+    fn every_dialect_says_how_much_it_wants() {
+        use Dialect::{ChatCompletions, Messages, Responses};
+        for (dialect, body, cap, n_answers) in [
+            (Messages, json!({"max_tokens": 7}), Some(7), 1),
+            (Messages, json!({"max_tokens": 7.0, "n": 3}), Some(7), 1),
+            (Messages, json!({"max_tokens": u64::MAX}), Some(u32::MAX), 1),
+            (
+                ChatCompletions,
+                json!({"max_tokens": 9, "n": 3}),
+                Some(9),
+                3,
+            ),
+            (
+                ChatCompletions,
+                json!({"max_completion_tokens": 5, "max_tokens": 9}),
+                Some(5),
+                1,
+            ),
+            (ChatCompletions, json!({"max_tokens": null}), None, 1),
+            (Responses, json!({"max_output_tokens": 4}), Some(4), 1),
+            (Responses, json!({"max_tokens": 4}), None, 1),
+        ] {
+            let size = size(dialect, &body);
+            assert_eq!(
+                (size.answer_cap, size.n_answers),
+                (cap, n_answers),
+                "{body}"
+            );
+        }
+        let twice = size(ChatCompletions, &json!({"max_tokens": 900, "n": 2}));
+        assert_eq!(twice.answered_max(100), 200);
+    }
+
+    #[test]
+    fn what_the_provider_adds_has_no_bound() {
+        use Dialect::{ChatCompletions, Messages, Responses};
+        for (dialect, body, is_bounded) in [
+            (
+                Messages,
+                json!({"tools": [{"name": "x"}, {"type": "custom", "name": "y"}]}),
+                true,
+            ),
+            (
+                Messages,
+                json!({"tools": [{"type": "web_search_20260209", "name": "x"}]}),
+                false,
+            ),
+            (
+                Messages,
+                json!({"messages": [{"content": [{"source": {"type": "url"}}]}]}),
+                false,
+            ),
+            (
+                ChatCompletions,
+                json!({"tools": [{"type": "function"}]}),
+                true,
+            ),
+            (
+                ChatCompletions,
+                json!({"messages": [{"content": [{"image_url": {"url": "https://a/b.png"}}]}]}),
+                false,
+            ),
+            (
+                Responses,
+                json!({"input": [{"content": [{"image_url": "data:image/png;base64,AA"}]}]}),
+                true,
+            ),
+            (
+                Responses,
+                json!({"tools": [{"type": "namespace"}, {"type": "function"}]}),
+                true,
+            ),
+            (Responses, json!({"tools": [{"type": "web_search"}]}), false),
+            (Responses, json!({"previous_response_id": "resp_1"}), false),
+            (Responses, json!({"previous_response_id": null}), true),
+        ] {
+            let found = size(dialect, &body).read_max.is_some();
+            assert_eq!(found, is_bounded, "{dialect}: {body}");
+        }
     }
 }

@@ -3,7 +3,10 @@
 //! Answers are always asked for as streams: only so can silence be told from thinking, and a cut answer
 //! from a whole one. Trying again is [`crate::llm_client`]'s business, not this module's.
 
+mod answer_limits;
+mod body_watch;
 mod http;
+mod passed_reader;
 mod plain_words;
 mod reader;
 
@@ -15,43 +18,22 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use thiserror::Error;
 
+use omoi_domain::secret_mask::SecretMask;
+
+pub use self::answer_limits::AnswerLimits;
+pub(crate) use self::http::PassedCall;
 pub use self::http::{ModelConnections, UpstreamCall};
+pub(crate) use self::passed_reader::PassedPiece;
 use crate::error_chain::ErrorChain;
 use crate::retry::{self, RetryClass};
-use crate::wire::answer::{AnswerAccumulator, AnswerError, ModelAnswer};
+use crate::wire::answer::{AnswerAccumulator, AnswerError, BrokenCall, ModelAnswer};
+use crate::wire::answer_signs::{AnswerSigns, ReportedFailure};
 use crate::wire::anthropic::StreamEvent;
 use crate::wire::convert::ConvertError;
-use crate::wire::sse::{STREAM_BYTES_MAX, SseError};
+use crate::wire::sse::SseError;
 
 /// Longest time to make a connection.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
-
-/// How long one call may take until the answer shows its first content, unless configured.
-pub const FIRST_CONTENT_TIME: Duration = Duration::from_mins(1);
-
-/// Limits of time and size of one answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AnswerLimits {
-    /// Until its first content.
-    pub first_content: Duration,
-    /// Between two pieces of it, from then on.
-    pub silence: Duration,
-    /// From its first content to its last.
-    pub total: Duration,
-    /// Its size on the wire.
-    pub bytes: usize,
-}
-
-impl Default for AnswerLimits {
-    fn default() -> Self {
-        Self {
-            first_content: FIRST_CONTENT_TIME,
-            silence: Duration::from_mins(1),
-            total: Duration::from_mins(10),
-            bytes: STREAM_BYTES_MAX,
-        }
-    }
-}
 
 /// Why a call gave no whole answer.
 #[derive(Debug, Error)]
@@ -85,7 +67,7 @@ pub enum UpstreamError {
     },
     /// No content came for too long, though openings and pings may have.
     #[error(
-        "the model showed no content for {limit_s} s, the most that `llm.first_content_time` allows"
+        "the model showed no content for {limit_s} s, the most that its route allows; `llm.answer_times` sets more"
     )]
     NoContent {
         /// The limit in seconds.
@@ -104,8 +86,10 @@ pub enum UpstreamError {
         limit: usize,
     },
     /// The answer has another type than was asked for: what answered is not a model.
-    #[error("the answer is `{content_type}`, not an event stream: {words}")]
-    NotAStream {
+    #[error("the answer is `{content_type}`, not {expected}: {words}")]
+    WrongType {
+        /// What was asked for.
+        expected: &'static str,
         /// The answer's `content-type`.
         content_type: String,
         /// Its text in short, without secrets.
@@ -137,6 +121,9 @@ pub enum MalformedAnswer {
     /// The order of events.
     #[error(transparent)]
     Answer(AnswerError),
+    /// The input of a tool call, for which a whole answer has no room as it is.
+    #[error(transparent)]
+    Call(BrokenCall),
 }
 
 impl UpstreamError {
@@ -152,7 +139,7 @@ impl UpstreamError {
             | Self::Malformed(_) => true,
             Self::Status { .. }
             | Self::Connect(_)
-            | Self::NotAStream { .. }
+            | Self::WrongType { .. }
             | Self::Convert(_)
             | Self::BadKey
             | Self::Unsendable(_) => false,
@@ -173,9 +160,13 @@ impl UpstreamError {
             | Self::Silent { .. }
             | Self::NoContent { .. }
             // A page of whatever stands in front of the model, as at an outage.
-            | Self::NotAStream { .. }
-            | Self::Malformed(_) => RetryClass::Retry { after: None },
-            Self::TooLong { .. }
+            | Self::WrongType { .. }
+            | Self::Malformed(MalformedAnswer::Sse(_) | MalformedAnswer::Event(_) | MalformedAnswer::Answer(_)) => {
+                RetryClass::Retry { after: None }
+            }
+            // Its answer is whole, and paid.
+            Self::Malformed(MalformedAnswer::Call(_))
+            | Self::TooLong { .. }
             | Self::TooLarge { .. }
             | Self::Convert(_)
             | Self::BadKey
@@ -203,6 +194,18 @@ impl UpstreamError {
     }
 }
 
+impl UpstreamError {
+    /// A failure that the provider reports inside an answer, its words without the secrets of `mask`.
+    pub(crate) fn from_reported(failure: &ReportedFailure, mask: &SecretMask) -> Self {
+        Self::Status {
+            status: failure.status,
+            kind: http::masked_line(&failure.kind, mask),
+            message: http::masked_line(&failure.message, mask),
+            retry_after: None,
+        }
+    }
+}
+
 impl From<SseError> for UpstreamError {
     fn from(error: SseError) -> Self {
         match error {
@@ -214,19 +217,34 @@ impl From<SseError> for UpstreamError {
     }
 }
 
-/// The events of one answer, up to and including `message_stop`, or up to the first error.
-pub struct EventStream(BoxStream<'static, Result<StreamEvent, UpstreamError>>);
+/// A piece of an answer that says how far the answer is.
+pub trait AnswerItem: Send + 'static {
+    /// What the piece says.
+    fn read_signs(&self) -> AnswerSigns;
+}
 
-impl EventStream {
-    pub(crate) fn new(
-        events: impl Stream<Item = Result<StreamEvent, UpstreamError>> + Send + 'static,
-    ) -> Self {
-        Self(Box::pin(events))
+impl AnswerItem for StreamEvent {
+    fn read_signs(&self) -> AnswerSigns {
+        AnswerSigns::of_event(self)
     }
 }
 
-impl Stream for EventStream {
-    type Item = Result<StreamEvent, UpstreamError>;
+/// The pieces of one answer, up to and including the one that makes it whole, or up to the first error.
+pub struct AnswerStream<T>(BoxStream<'static, Result<T, UpstreamError>>);
+
+/// The events of one answer, up to and including `message_stop`, or up to the first error.
+pub type EventStream = AnswerStream<StreamEvent>;
+
+impl<T> AnswerStream<T> {
+    pub(crate) fn new(
+        pieces: impl Stream<Item = Result<T, UpstreamError>> + Send + 'static,
+    ) -> Self {
+        Self(Box::pin(pieces))
+    }
+}
+
+impl<T> Stream for AnswerStream<T> {
+    type Item = Result<T, UpstreamError>;
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.as_mut().poll_next(cx)
     }
@@ -250,8 +268,8 @@ pub async fn collect_answer(
     answer.finish().map_err(malformed)
 }
 
-impl std::fmt::Debug for EventStream {
+impl<T> std::fmt::Debug for AnswerStream<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("EventStream")
+        f.write_str("AnswerStream")
     }
 }

@@ -104,11 +104,13 @@ macro_rules! open_words {
 }
 
 pub mod answer;
+pub mod answer_signs;
 pub mod anthropic;
 pub mod convert;
 pub mod dialect;
 pub mod headers;
 pub mod openai;
+pub mod raw_request;
 pub mod responses;
 pub mod sse;
 

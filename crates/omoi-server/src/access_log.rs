@@ -21,6 +21,9 @@ const TARGET: &str = "omoi_server::access";
 /// Requests that come all the time and say nothing but that somebody is there.
 const HEARTBEATS: [&str; 2] = ["/heartbeat", "/messages"];
 
+/// The same id again, under the name that clients of Anthropic read.
+const CLIENT_REQUEST_ID: &str = "request-id";
+
 /// The route of a request that no route takes.
 const NO_ROUTE: &str = "none";
 
@@ -166,7 +169,11 @@ async fn log_request(State(log): State<AccessLog>, request: Request, next: Next)
     };
     line.status = Some(response.status());
     if let Ok(id) = HeaderValue::try_from(id) {
-        response.headers_mut().insert(REQUEST_ID, id);
+        let headers = response.headers_mut();
+        if log.surface == RequestSurface::Worker {
+            headers.insert(CLIENT_REQUEST_ID, id.clone());
+        }
+        headers.insert(REQUEST_ID, id);
     }
     response
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Query, RawPathParams, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -14,14 +15,15 @@ use axum::{Extension, Json, Router};
 use futures::StreamExt as _;
 use serde::Deserialize;
 use tokio::net::UnixListener;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use omoi_domain::secret_mask::SecretMask;
 use omoi_execution::intake::{AttemptIntake, IntakeError};
 use omoi_execution::metering::model_caller;
 use omoi_execution::{DeploymentParts, FromParts, discovery, intake};
 use omoi_llm::gateway::{
-    GatewayReply, GatewayRequest, ModelGateway, REQUEST_BYTES_MAX, ReplyBody as GatewayBody,
+    GatewayRefusal, GatewayReply, GatewayRequest, ModelGateway, REQUEST_BYTES_MAX,
+    ReplyBody as GatewayBody, caller_dialect,
 };
 use omoi_planning::items;
 use omoi_planning::plan_gate::PlanGate;
@@ -32,6 +34,7 @@ use omoi_protocol::worker::{
 };
 use omoi_runtime::clock::{Clocked, with_deadline};
 use omoi_runtime::lifecycle::LifecycleHandle;
+use omoi_runtime::telemetry::error_chain;
 use omoi_store::attempts::Attempt;
 
 use crate::access_log::{RequestIds, RequestSurface, note_attempt, with_access_log};
@@ -292,34 +295,61 @@ async fn complete_attempt(
 }
 
 /// Hands a model request to the gateway on behalf of the token's attempt.
-async fn call_model(State(s): Surface, request: Request) -> Result<Response, ApiError> {
+async fn call_model(State(s): Surface, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let attempt = authenticate(&s, &parts.headers).await?;
-    intake::expect_live(&s.parts.intake.store, &attempt, "model").await?;
-    let gateway = match &s.gateway {
-        Ok(gateway) => gateway,
-        Err(why) => {
-            info!(why, "An agent asks, and there is no model");
-            return Ok(response(GatewayReply::no_model(why)));
-        }
-    };
-    let body: Bytes = axum::body::to_bytes(body, REQUEST_BYTES_MAX + 1)
-        .await
-        .map_err(|_| ApiError::bad_request("the request is larger than 10 MiB"))?;
-    let caller = s
-        .parts
-        .intake
-        .store
-        .read(async |tx| model_caller(tx, &attempt).await);
-    let caller = caller.await?;
-    let path = parts.uri.path().to_owned();
+    let dialect = caller_dialect(parts.uri.path(), &parts.headers);
+    let answered = ask_gateway(&s, parts, body).await;
+    response(answered.unwrap_or_else(|refusal| refusal.into_reply(dialect)))
+}
+
+async fn ask_gateway(
+    s: &WorkerSurface,
+    parts: Parts,
+    body: Body,
+) -> Result<GatewayReply, GatewayRefusal> {
+    let store = &s.parts.intake.store;
+    let token = request_token(&parts.headers).ok_or_else(GatewayRefusal::unknown_token)?;
+    let attempt = intake::authenticate_worker(store, token).await;
+    let attempt = attempt.map_err(|error| refuse_intake(&error))?;
+    note_attempt(&attempt.id.to_string());
+    let live = intake::expect_live(store, &attempt, "model").await;
+    live.map_err(|error| refuse_intake(&error))?;
+    let gateway = s.gateway.as_ref().map_err(|why| {
+        info!(why, "An agent asks, and there is no model");
+        GatewayRefusal::no_model(why)
+    })?;
+    let body = axum::body::to_bytes(body, REQUEST_BYTES_MAX).await;
+    let body = body.map_err(|_| GatewayRefusal::too_large())?;
+    let caller = store
+        .read(async |tx| model_caller(tx, &attempt).await)
+        .await;
+    let caller = caller.map_err(|error| refuse_intake(&error.into()))?;
     let request = GatewayRequest {
         method: parts.method,
-        path,
+        path: parts.uri.path().to_owned(),
         headers: parts.headers,
         body,
     };
-    Ok(response(gateway.handle_request(&caller, request).await))
+    Ok(gateway.handle_request(&caller, request).await)
+}
+
+/// What keeps an attempt from the gateway. What is wrong inside the log tells alone, on the lines of the
+/// request.
+fn refuse_intake(error: &IntakeError) -> GatewayRefusal {
+    match error {
+        IntakeError::Unauthorized => GatewayRefusal::unknown_token(),
+        IntakeError::Superseded => GatewayRefusal::superseded_attempt(),
+        IntakeError::Store(store) if store.is_retryable() => {
+            warn!(error = %error_chain(error), "A model call cannot be taken in for now");
+            GatewayRefusal::unavailable_now("the platform cannot take the request in for now")
+        }
+        other => {
+            error!(error = %error_chain(other), "A model call cannot be taken in");
+            GatewayRefusal::internal_failure(
+                "something failed on our side; the log has it as this request",
+            )
+        }
+    }
 }
 
 fn response(reply: GatewayReply) -> Response {

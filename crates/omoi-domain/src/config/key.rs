@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::value::{ConfigValue, ListItems, ValueKind};
 use crate::model_price::PriceRow;
+use crate::model_route::AnswerTimes;
 use crate::money::NanoUsd;
 
 /// A group of keys: one mapping in YAML, one prefix in the environment.
@@ -239,6 +240,8 @@ pub enum SettingShape {
     Paths,
     /// Takes [`ValueKind::List`] keys of prices.
     Prices,
+    /// Takes [`ValueKind::List`] keys of how long answers may take.
+    AnswerTimes,
     /// Takes [`ValueKind::Secret`] keys, never shown.
     Secret,
 }
@@ -260,6 +263,7 @@ const fn kind_fits<T: SettingValue>(kind: &ValueKind) -> bool {
         | (ValueKind::List(ListItems::Words(_)), SettingShape::Words)
         | (ValueKind::List(ListItems::Paths), SettingShape::Paths)
         | (ValueKind::List(ListItems::Prices), SettingShape::Prices)
+        | (ValueKind::List(ListItems::AnswerTimes), SettingShape::AnswerTimes)
         | (ValueKind::Secret, SettingShape::Secret) => true,
         _ => false,
     }
@@ -309,6 +313,8 @@ setting! {
     Vec<String>, Words, ConfigValue::List(values) => Some(values.clone());
     Vec<PathBuf>, Paths, ConfigValue::List(values) => Some(values.iter().map(PathBuf::from).collect());
     Vec<PriceRow>, Prices, ConfigValue::List(values) =>
+        values.iter().map(|value| value.parse().ok()).collect();
+    Vec<AnswerTimes>, AnswerTimes, ConfigValue::List(values) =>
         values.iter().map(|value| value.parse().ok()).collect();
     Option<SecretString>, Secret, ConfigValue::Secret(value) =>
         Some(Some(value.clone()).filter(|value| !value.expose_secret().is_empty()));

@@ -69,6 +69,8 @@ pub enum ListItems {
     Paths,
     /// Prices of models, as [`PriceRow`](crate::model_price::PriceRow) reads them.
     Prices,
+    /// How long answers may take, `ROUTE=FIRST/SILENCE/TOTAL` in seconds.
+    AnswerTimes,
 }
 
 /// A checked value. Whatever prints it masks secrets.

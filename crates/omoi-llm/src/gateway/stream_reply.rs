@@ -5,23 +5,26 @@ use futures::StreamExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::reply::{self, GatewayReply};
-use crate::llm_client::AskError;
+use super::refusal::GatewayRefusal;
+use super::reply::GatewayReply;
+use crate::wire::dialect::Dialect;
 
 /// Events that may wait for a slow caller.
 const WAITING_EVENTS_MAX: usize = 64;
 
 /// A streamed reply, whose head is sent with its first event.
 pub(super) struct StreamReply {
+    dialect: Dialect,
     head: Option<oneshot::Sender<GatewayReply>>,
     lines: mpsc::Sender<Bytes>,
     waiting: Option<mpsc::Receiver<Bytes>>,
 }
 
 impl StreamReply {
-    pub(super) fn new(head: oneshot::Sender<GatewayReply>) -> Self {
+    pub(super) fn new(dialect: Dialect, head: oneshot::Sender<GatewayReply>) -> Self {
         let (lines, waiting) = mpsc::channel(WAITING_EVENTS_MAX);
         Self {
+            dialect,
             head: Some(head),
             lines,
             waiting: Some(waiting),
@@ -37,12 +40,11 @@ impl StreamReply {
         self.lines.clone()
     }
 
-    /// Sends the failure as a status while the head is not sent; else gives the sender for an error
-    /// event.
-    pub(super) fn refuse_answer(mut self, failure: &AskError) -> Option<mpsc::Sender<Bytes>> {
+    /// Sends the refusal as a status while the head is not sent; else gives the sender for an event.
+    pub(super) fn refuse_answer(mut self, refusal: &GatewayRefusal) -> Option<mpsc::Sender<Bytes>> {
         match self.head.take() {
             Some(head) => {
-                let _ = head.send(reply::failure_reply(failure));
+                let _ = head.send(refusal.clone().into_reply(self.dialect));
                 None
             }
             None => Some(self.lines),

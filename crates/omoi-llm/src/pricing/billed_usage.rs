@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use omoi_domain::model_price::ServiceLevel;
 
-use crate::token_count;
-use crate::wire::anthropic::{MessagesRequest, MessagesTool, TokenUsage};
+use crate::token_count::RequestSize;
+use crate::wire::anthropic::TokenUsage;
 
 /// Tokens of one or several calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,18 +79,18 @@ impl BilledUsage {
         Self::with_tokens(usage, TokenCounts::of_usage(usage))
     }
 
-    /// What `request` may be billed at most, estimated, when an answer has `answer_tokens` at most.
-    pub(crate) fn projected_usage(request: &MessagesRequest, answer_tokens: u32) -> Self {
+    /// What a request of `size` may be billed at most, estimated, when an answer has `answer_tokens` at most.
+    pub(crate) fn projected_usage(size: &RequestSize, answer_tokens: u32) -> Self {
         let tokens = TokenCounts {
-            input: token_count::estimate_request(request),
-            output: u64::from(request.max_tokens.min(answer_tokens)),
+            input: size.read_estimate,
+            output: size.answered_max(answer_tokens),
             ..TokenCounts::default()
         };
         Self {
             tokens,
-            service: service_named(&request.extra),
-            searches: searches_asked(request),
-            is_us_only: is_us_only(&request.extra),
+            service: size.service,
+            searches: size.searches,
+            is_us_only: size.is_us_only,
         }
     }
 
@@ -108,7 +108,7 @@ impl BilledUsage {
 }
 
 /// The service level that `fields` name: those of a usage, which tell it, or of a request, which asks for it.
-fn service_named(fields: &Map<String, Value>) -> ServiceLevel {
+pub(crate) fn service_named(fields: &Map<String, Value>) -> ServiceLevel {
     let word = |name: &str| fields.get(name).and_then(Value::as_str);
     if word("speed") == Some("fast") {
         return ServiceLevel::Fast;
@@ -124,7 +124,7 @@ fn service_named(fields: &Map<String, Value>) -> ServiceLevel {
 }
 
 /// Whether `fields` of a usage or request name the United States as the only place.
-fn is_us_only(fields: &Map<String, Value>) -> bool {
+pub(crate) fn is_us_only(fields: &Map<String, Value>) -> bool {
     let place = fields.get("inference_geo").and_then(Value::as_str);
     place.is_some_and(|place| place.eq_ignore_ascii_case("us"))
 }
@@ -132,16 +132,13 @@ fn is_us_only(fields: &Map<String, Value>) -> bool {
 /// Searches that a call is taken to make when its request allows any number of them.
 const SEARCHES_ASSUMED: u64 = 10;
 
-/// How many web searches `request` lets the provider make.
-fn searches_asked(request: &MessagesRequest) -> u64 {
-    let kind = |tool: &MessagesTool| tool.kind.clone().unwrap_or_default();
-    let searches = request
-        .tools
-        .iter()
-        .filter(|tool| kind(tool).starts_with("web_search"));
-    let allowed = |tool: &MessagesTool| {
-        let most = tool.extra.get("max_uses").and_then(Value::as_u64);
-        most.unwrap_or(SEARCHES_ASSUMED)
-    };
+/// How many web searches a request lets the provider make.
+pub(crate) fn searches_asked(body: &Value) -> u64 {
+    let tools = body["tools"].as_array().map(Vec::as_slice);
+    let searches = tools.unwrap_or_default().iter().filter(|tool| {
+        let kind = tool["type"].as_str();
+        kind.is_some_and(|kind| kind.starts_with("web_search"))
+    });
+    let allowed = |tool: &Value| tool["max_uses"].as_u64().unwrap_or(SEARCHES_ASSUMED);
     searches.map(allowed).fold(0, u64::saturating_add)
 }

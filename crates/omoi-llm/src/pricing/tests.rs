@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::token_count::RequestSize;
 use crate::wire::anthropic::{MessagesRequest, TokenUsage};
 
 const NONE: TokenCounts = TokenCounts {
@@ -187,7 +188,8 @@ fn a_request_is_projected_with_the_level_and_the_searches_it_asks_for() {
             false,
         ),
     ] {
-        let projected = BilledUsage::projected_usage(&request(more.clone()), 50);
+        let projected =
+            BilledUsage::projected_usage(&RequestSize::of_message(&request(more.clone())), 50);
         assert_eq!(projected.tokens.output, 50);
         assert!(projected.tokens.input > 0);
         let told = (projected.service, projected.searches, projected.is_us_only);

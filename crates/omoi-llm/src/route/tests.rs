@@ -187,11 +187,14 @@ fn routes_are_found_by_name_or_model_and_show_no_key() {
         ..LlmSettings::default()
     };
     let routes = RouteTable::resolve_all(&settings, &list(), now()).unwrap();
-    let by = |alias| routes.by_alias(alias).map(|(name, _)| name);
-    assert_eq!(by("title"), Some(RouteName::Title));
-    assert_eq!(by("claude-haiku-5-5"), Some(RouteName::Title));
-    assert_eq!(by("claude-sonnet-5-5"), Some(RouteName::Agent));
-    assert_eq!(by("claude-2"), None);
+    for (model, expected) in [
+        ("title", RouteName::Title),
+        ("claude-haiku-5-5", RouteName::Title),
+        ("claude-sonnet-5-5", RouteName::Agent),
+        ("claude-2", RouteName::Agent),
+    ] {
+        assert_eq!(routes.route_for_model(model), expected);
+    }
     assert!(!format!("{routes:?}").contains("sk-hidden"));
 }
 
@@ -248,4 +251,41 @@ fn no_default_is_named_when_every_model_of_its_family_has_ended() {
         error.to_string(),
         "no model is named for `https://api.anthropic.com`: set ANTHROPIC_MODEL"
     );
+}
+
+#[test]
+fn every_name_of_a_model_leads_to_a_route() {
+    let route = |model: &str| ModelRoute {
+        model: model.to_owned(),
+        ..RouteTable::all_simulated(Dialect::Messages, "http://a")
+            .route_named(RouteName::Agent)
+            .clone()
+    };
+    let table = [
+        (RouteName::Agent, route("claude-sonnet-5-5")),
+        (RouteName::Title, route("claude-haiku-5-5")),
+        (RouteName::Judge, route("gpt-6.1-mini")),
+    ];
+    let routes = RouteTable::from_table(table.into()).unwrap();
+    for (model, expected) in [
+        ("agent", RouteName::Agent),
+        ("judge", RouteName::Judge),
+        (" title ", RouteName::Title),
+        ("agent[1m]", RouteName::Agent),
+        ("claude-sonnet-5-5", RouteName::Agent),
+        ("claude-sonnet-5-5[1m]", RouteName::Agent),
+        ("gpt-6.1-mini", RouteName::Judge),
+        ("claude-3-5-haiku-20241022", RouteName::Title),
+        ("gpt-5-mini", RouteName::Title),
+        ("gpt-4.1-nano", RouteName::Title),
+        ("openai/gpt-6.1-luna", RouteName::Title),
+        ("GPT-5-Mini", RouteName::Title),
+        ("gemini-3-pro", RouteName::Agent),
+        ("claude-sonnet-4-5", RouteName::Agent),
+        ("opus", RouteName::Agent),
+        ("anything at all", RouteName::Agent),
+        ("", RouteName::Agent),
+    ] {
+        assert_eq!(routes.route_for_model(model), expected, "{model}");
+    }
 }

@@ -11,17 +11,23 @@ use secrecy::{ExposeSecret, SecretString};
 
 use omoi_domain::secret_mask::SecretMask;
 
+use super::body_watch::StreamWatch;
+use super::passed_reader::{self, PassedForm, PassedPiece, PassedReading};
 use super::plain_words::plain_words;
 use super::reader::{self, AnswerFormat};
-use super::{AnswerLimits, CONNECT_MAX, EventStream, UpstreamError};
+use super::{AnswerLimits, AnswerStream, CONNECT_MAX, EventStream, UpstreamError};
 use crate::pace::CallPace;
+use crate::pricing::ModelPrice;
 use crate::retry::retry_after;
 use crate::route::{ModelRoute, OPENAI_BASE_URL, ProviderKey};
 use crate::wire::anthropic::{MessagesErrorBody, MessagesRequest, VERSION, error_of_status};
 use crate::wire::convert::{ConvertError, MaxTokensField, to_chat};
 use crate::wire::dialect::Dialect;
 use crate::wire::openai::ChatErrorBody;
+use crate::wire::raw_request::{RawRequest, RequestChanges};
 
+/// What a streamed answer is called where something else came.
+const STREAM: &str = "an event stream";
 /// Most bytes of an error answer that are read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
@@ -34,6 +40,17 @@ pub struct UpstreamCall<'a> {
     pub request: &'a MessagesRequest,
     /// Headers beside the ones the provider demands.
     pub headers: &'a HeaderMap,
+}
+
+/// A caller's own request on its way to a model of the same dialect.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PassedCall<'a> {
+    pub(crate) route: &'a ModelRoute,
+    pub(crate) request: &'a RawRequest,
+    /// Headers beside the ones the provider demands.
+    pub(crate) headers: &'a HeaderMap,
+    /// Stands for the caller's user, where the request names one.
+    pub(crate) user: &'a str,
 }
 
 /// The connections to models. Clones share them.
@@ -82,39 +99,144 @@ impl ModelConnections {
         pace: &Arc<dyn CallPace>,
     ) -> Result<EventStream, UpstreamError> {
         let request = self.build_request(call)?.headers(call.headers.clone());
-        // Both futures may be dropped at any point: the request is abandoned as a whole.
-        let response = tokio::select! {
-            response = request.send() => response.map_err(send_error)?,
-            () = pace.expire(limits.first_content) => {
-                return Err(UpstreamError::Silent { limit_s: limits.first_content.as_secs() });
-            }
-        };
         let patience = ErrorReadLimits { limits, pace };
-        if !response.status().is_success() {
-            return Err(read_refusal(response, patience, &self.mask).await);
-        }
+        let response = self.begin_exchange(request, patience).await?;
         let source = match answer_format(call.route.dialect, response.headers()) {
             Ok(source) => source,
             Err(content_type) => {
-                tracing::debug!(content_type, "The answer of the model is no stream");
-                let body = read_error_body(response, patience).await;
-                let words = masked_line(&String::from_utf8_lossy(&body), &self.mask);
-                return Err(UpstreamError::NotAStream {
-                    content_type,
-                    words,
-                });
+                return Err(self
+                    .wrong_type(response, patience, content_type, STREAM)
+                    .await);
             }
         };
         let body = response.bytes_stream().boxed();
-        Ok(reader::read_events(
-            body,
-            source,
-            reader::StreamWatch {
-                limits,
-                pace: Arc::clone(pace),
-                mask: self.mask.clone(),
+        Ok(reader::read_events(body, source, self.watch(patience)))
+    }
+
+    /// Sends `call`, whose answer has the caller's own dialect and is handed on piece by piece as it
+    /// came.
+    ///
+    /// # Errors
+    /// As [`ModelConnections::send_call`].
+    pub(crate) async fn send_passed(
+        &self,
+        call: PassedCall<'_>,
+        limits: AnswerLimits,
+        pace: &Arc<dyn CallPace>,
+    ) -> Result<AnswerStream<PassedPiece>, UpstreamError> {
+        let request = self.build_passed(call)?.headers(call.headers.clone());
+        let patience = ErrorReadLimits { limits, pace };
+        let response = self.begin_exchange(request, patience).await?;
+        let (form, expected, wanted) = if call.request.streams {
+            let hides_usage = call.request.hides_usage();
+            (
+                PassedForm::Streamed { hides_usage },
+                STREAM,
+                "text/event-stream",
+            )
+        } else {
+            (PassedForm::Whole, "JSON", "application/json")
+        };
+        let content_type = content_type(response.headers());
+        if !content_type.starts_with(wanted) {
+            return Err(self
+                .wrong_type(response, patience, content_type, expected)
+                .await);
+        }
+        let reading = PassedReading {
+            dialect: call.request.dialect,
+            form,
+            watch: self.watch(patience),
+        };
+        let body = response.bytes_stream().boxed();
+        Ok(passed_reader::read_pieces(body, reading))
+    }
+
+    /// Sends a request and waits for the head of its answer, which must say that it succeeds.
+    async fn begin_exchange(
+        &self,
+        request: RequestBuilder,
+        patience: ErrorReadLimits<'_>,
+    ) -> Result<Response, UpstreamError> {
+        let limit = patience.limits.first_content;
+        // Both futures may be dropped at any point: the request is abandoned as a whole.
+        let response = tokio::select! {
+            response = request.send() => response.map_err(send_error)?,
+            () = patience.pace.expire(limit) => {
+                return Err(UpstreamError::Silent { limit_s: limit.as_secs() });
+            }
+        };
+        let request_id = ["request-id", "x-request-id"]
+            .iter()
+            .find_map(|name| response.headers().get(*name)?.to_str().ok());
+        tracing::debug!(
+            status = response.status().as_u16(),
+            provider_request = request_id,
+            "The model answers"
+        );
+        if !response.status().is_success() {
+            return Err(read_refusal(response, patience, &self.mask).await);
+        }
+        Ok(response)
+    }
+
+    async fn wrong_type(
+        &self,
+        response: Response,
+        patience: ErrorReadLimits<'_>,
+        content_type: String,
+        expected: &'static str,
+    ) -> UpstreamError {
+        tracing::debug!(content_type, "The answer of the model is not {expected}");
+        let body = read_error_body(response, patience).await;
+        let words = masked_line(&String::from_utf8_lossy(&body), &self.mask);
+        UpstreamError::WrongType {
+            expected,
+            content_type,
+            words,
+        }
+    }
+
+    fn watch(&self, patience: ErrorReadLimits<'_>) -> StreamWatch {
+        StreamWatch {
+            limits: patience.limits,
+            pace: Arc::clone(patience.pace),
+            mask: self.mask.clone(),
+        }
+    }
+
+    fn build_passed(&self, call: PassedCall<'_>) -> Result<RequestBuilder, UpstreamError> {
+        let (route, request) = (call.route, call.request);
+        let path = match request.dialect {
+            Dialect::Messages => "/v1/messages",
+            Dialect::ChatCompletions => "/chat/completions",
+            Dialect::Responses => "/responses",
+        };
+        let body = request.outgoing_body(RequestChanges {
+            model: &route.model,
+            answer_max: (route.price != ModelPrice::FREE).then_some(route.max_tokens),
+            answer_field: match (request.dialect, max_tokens_field(route)) {
+                (Dialect::Responses, _) => "max_output_tokens",
+                (_, MaxTokensField::MaxCompletionTokens) => "max_completion_tokens",
+                (_, MaxTokensField::MaxTokens) => "max_tokens",
             },
-        ))
+            user: call.user,
+            takes_sampling: route.takes_sampling,
+        });
+        let accept = match request.streams {
+            true => "text/event-stream",
+            false => "application/json",
+        };
+        let builder = self
+            .post_request(&format!("{}{path}", route.base_url))?
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, accept)
+            .body(body);
+        let builder = match request.dialect {
+            Dialect::Messages => builder.header("anthropic-version", VERSION),
+            Dialect::ChatCompletions | Dialect::Responses => builder,
+        };
+        add_key(builder, &route.key)
     }
 
     fn build_request(&self, call: UpstreamCall<'_>) -> Result<RequestBuilder, UpstreamError> {
@@ -133,11 +255,8 @@ impl ModelConnections {
                 .header("anthropic-version", VERSION)
                 .json(&request),
             Dialect::ChatCompletions => {
-                let field = match route.base_url.as_str() {
-                    OPENAI_BASE_URL => MaxTokensField::MaxCompletionTokens,
-                    _ => MaxTokensField::MaxTokens,
-                };
-                let request = to_chat(&request, field).map_err(UpstreamError::Convert)?;
+                let request =
+                    to_chat(&request, max_tokens_field(route)).map_err(UpstreamError::Convert)?;
                 self.post_request(&format!("{}/chat/completions", route.base_url))?
                     .json(&request)
             }
@@ -147,13 +266,7 @@ impl ModelConnections {
             }
         };
         let builder = builder.header(ACCEPT, "text/event-stream");
-        Ok(match &route.key {
-            ProviderKey::None => builder,
-            ProviderKey::Header(key) => builder.header("x-api-key", secret_header("", key)?),
-            ProviderKey::Bearer(key) => {
-                builder.header(AUTHORIZATION, secret_header("Bearer ", key)?)
-            }
-        })
+        add_key(builder, &route.key)
     }
 
     fn post_request(&self, url: &str) -> Result<RequestBuilder, UpstreamError> {
@@ -172,6 +285,24 @@ impl ModelConnections {
     }
 }
 
+/// Which field bounds an answer on `route` where the caller names none.
+fn max_tokens_field(route: &ModelRoute) -> MaxTokensField {
+    match route.dialect {
+        Dialect::ChatCompletions if route.base_url == OPENAI_BASE_URL => {
+            MaxTokensField::MaxCompletionTokens
+        }
+        _ => MaxTokensField::MaxTokens,
+    }
+}
+
+fn add_key(builder: RequestBuilder, key: &ProviderKey) -> Result<RequestBuilder, UpstreamError> {
+    Ok(match key {
+        ProviderKey::None => builder,
+        ProviderKey::Header(key) => builder.header("x-api-key", secret_header("", key)?),
+        ProviderKey::Bearer(key) => builder.header(AUTHORIZATION, secret_header("Bearer ", key)?),
+    })
+}
+
 fn base_client() -> ClientBuilder {
     Client::builder()
         .connect_timeout(CONNECT_MAX)
@@ -186,8 +317,7 @@ fn plain_client() -> ClientBuilder {
 /// What the body will be, or its type where it is no answer. Some OpenAI-compatible servers never
 /// stream.
 fn answer_format(dialect: Dialect, headers: &HeaderMap) -> Result<AnswerFormat, String> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
-    let kind = kind.unwrap_or_default().to_ascii_lowercase();
+    let kind = content_type(headers);
     match dialect {
         Dialect::Messages if kind.starts_with("text/event-stream") => Ok(AnswerFormat::Anthropic),
         Dialect::ChatCompletions if kind.starts_with("text/event-stream") => {
@@ -198,6 +328,11 @@ fn answer_format(dialect: Dialect, headers: &HeaderMap) -> Result<AnswerFormat, 
         }
         _ => Err(kind),
     }
+}
+
+fn content_type(headers: &HeaderMap) -> String {
+    let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    kind.unwrap_or_default().to_ascii_lowercase()
 }
 
 /// A header that is never printed.

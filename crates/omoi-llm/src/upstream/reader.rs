@@ -1,18 +1,15 @@
 //! From the bytes of an answer to its events, watching size, silence and total time.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
 use omoi_domain::secret_mask::SecretMask;
-use omoi_domain::time::Timestamp;
 
-use super::http::masked_line;
-use super::{AnswerLimits, EventStream, MalformedAnswer, UpstreamError};
-use crate::pace::CallPace;
+use super::body_watch::{StreamWatch, WatchedBody};
+use super::{EventStream, MalformedAnswer, UpstreamError};
+use crate::wire::answer_signs::ReportedFailure;
 use crate::wire::anthropic::{StreamEvent, status_of_error};
 use crate::wire::convert::{ChunkConverter, events_of_chat};
 use crate::wire::openai::DONE;
@@ -28,21 +25,11 @@ pub(super) enum AnswerFormat {
     WholeOpenai(Vec<u8>),
 }
 
-/// Limits, clock and secrets that a stream is read with.
-pub(super) struct StreamWatch {
-    pub(super) limits: AnswerLimits,
-    pub(super) pace: Arc<dyn CallPace>,
-    pub(super) mask: SecretMask,
-}
-
 struct StreamReader {
-    body: BoxStream<'static, reqwest::Result<Bytes>>,
+    body: WatchedBody,
     source: AnswerFormat,
-    watch: StreamWatch,
     decoder: SseDecoder,
     ready: VecDeque<StreamEvent>,
-    /// When the first content came.
-    content_at: Option<Timestamp>,
     ended: bool,
 }
 
@@ -54,11 +41,9 @@ pub(super) fn read_events(
 ) -> EventStream {
     let reader = StreamReader {
         decoder: SseDecoder::with_limits(sse::FRAME_BYTES_MAX, watch.limits.bytes),
-        body,
+        body: WatchedBody::new(body, watch),
         source,
-        watch,
         ready: VecDeque::new(),
-        content_at: None,
         ended: false,
     };
     EventStream::new(stream::unfold(reader, |mut reader| async move {
@@ -71,10 +56,10 @@ impl StreamReader {
     async fn next_event(&mut self) -> Option<Result<StreamEvent, UpstreamError>> {
         loop {
             if let Some(event) = self.ready.pop_front() {
-                if !event.is_opening() && self.content_at.is_none() {
-                    self.content_at = Some(self.watch.pace.now());
+                if !event.is_opening() {
+                    self.body.note_content();
                 }
-                let event = error_or_event(event, &self.watch.mask);
+                let event = error_or_event(event, &self.body.watch.mask);
                 if matches!(&event, Err(_) | Ok(StreamEvent::MessageStop(_))) {
                     self.ended = true;
                     self.ready.clear();
@@ -93,37 +78,8 @@ impl StreamReader {
 
     /// Waits for the next bytes and reads them.
     async fn fill_ready(&mut self) -> Result<(), UpstreamError> {
-        let AnswerLimits {
-            first_content,
-            silence,
-            total,
-            ..
-        } = self.watch.limits;
-        let (silence, left) = match self.content_at {
-            // Whoever waits for the first content bounds all of that time.
-            None => (first_content, first_content),
-            Some(at) => (
-                silence,
-                total.saturating_sub(self.watch.pace.now().since(at)),
-            ),
-        };
-        if left.is_zero() {
-            return Err(too_long_error(total));
-        }
-        // Both are cancel-safe: bytes not yet handed out stay in the connection.
-        let piece = tokio::select! {
-            piece = self.body.next() => piece,
-            () = self.watch.pace.expire(silence.min(left)) => {
-                return Err(if left < silence {
-                    too_long_error(total)
-                } else {
-                    UpstreamError::Silent { limit_s: silence.as_secs() }
-                });
-            }
-        };
-        match piece {
-            Some(Ok(bytes)) => self.push_bytes(&bytes),
-            Some(Err(error)) => Err(UpstreamError::Broken(error.without_url())),
+        match self.body.next_bytes().await? {
+            Some(bytes) => self.push_bytes(&bytes),
             None => self.end_stream(),
         }
     }
@@ -131,7 +87,7 @@ impl StreamReader {
     fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), UpstreamError> {
         if let AnswerFormat::WholeOpenai(whole) = &mut self.source {
             whole.extend_from_slice(bytes);
-            let limit = self.watch.limits.bytes;
+            let limit = self.body.watch.limits.bytes;
             if whole.len() > limit {
                 return Err(UpstreamError::TooLarge { limit });
             }
@@ -179,21 +135,17 @@ fn malformed_event(error: serde_json::Error) -> UpstreamError {
     UpstreamError::Malformed(MalformedAnswer::Event(error))
 }
 
-fn too_long_error(total: std::time::Duration) -> UpstreamError {
-    UpstreamError::TooLong {
-        limit_s: total.as_secs(),
-    }
-}
-
 /// A failure reported inside the stream is the failure it would have been in the head.
 fn error_or_event(event: StreamEvent, mask: &SecretMask) -> Result<StreamEvent, UpstreamError> {
     match event {
-        StreamEvent::Error(e) => Err(UpstreamError::Status {
-            status: status_of_error(&e.error.kind).unwrap_or(500),
-            kind: masked_line(&e.error.kind, mask),
-            message: masked_line(&e.error.message, mask),
-            retry_after: None,
-        }),
+        StreamEvent::Error(e) => {
+            let failure = ReportedFailure {
+                status: status_of_error(&e.error.kind).unwrap_or(500),
+                kind: e.error.kind,
+                message: e.error.message,
+            };
+            Err(UpstreamError::from_reported(&failure, mask))
+        }
         event => Ok(event),
     }
 }

@@ -1,5 +1,6 @@
 //! Server-sent events, read from bytes as they come and written one at a time.
 
+use bytes::Bytes;
 use thiserror::Error;
 
 /// Most bytes of one event.
@@ -14,6 +15,15 @@ pub struct SseFrame {
     pub event: Option<String>,
     /// Its data; the lines of a multi-line event joined by newlines.
     pub data: String,
+}
+
+/// A piece of a stream from one boundary of events to the next, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawFrame {
+    /// Its bytes, the empty line at its end included.
+    pub bytes: Bytes,
+    /// The event in it; none where it holds comments alone.
+    pub frame: Option<SseFrame>,
 }
 
 /// Why a stream cannot be read on.
@@ -66,6 +76,16 @@ pub struct SseDecoder {
     first_line: bool,
     event: Option<String>,
     data: Option<String>,
+    /// What came behind the last boundary, where pieces are passed on as they came.
+    open_bytes: Vec<u8>,
+}
+
+/// What a byte completed.
+enum LineEnd {
+    /// No event.
+    Inside,
+    /// An empty line ended an event, or nothing but comments.
+    Boundary(Option<SseFrame>),
 }
 
 impl Default for SseDecoder {
@@ -86,6 +106,7 @@ impl SseDecoder {
             first_line: true,
             event: None,
             data: None,
+            open_bytes: Vec::new(),
         }
     }
 
@@ -94,30 +115,67 @@ impl SseDecoder {
     /// # Errors
     /// Returns [`SseError`] when a limit is passed or a line is not UTF-8; the decoder is then spent.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<SseFrame>, SseError> {
+        self.count_bytes(bytes)?;
+        let mut frames = Vec::new();
+        for &byte in bytes {
+            if let LineEnd::Boundary(Some(frame)) = self.push_byte(byte)? {
+                frames.push(frame);
+            }
+        }
+        Ok(frames)
+    }
+
+    /// Takes the next bytes and gives the pieces they complete, none of the bytes left out.
+    ///
+    /// # Errors
+    /// As [`SseDecoder::push`].
+    pub fn push_raw(&mut self, bytes: &[u8]) -> Result<Vec<RawFrame>, SseError> {
+        self.count_bytes(bytes)?;
+        let mut frames = Vec::new();
+        let mut begin = 0;
+        for (at, &byte) in bytes.iter().enumerate() {
+            if let LineEnd::Boundary(frame) = self.push_byte(byte)? {
+                self.open_bytes.extend_from_slice(&bytes[begin..=at]);
+                begin = at + 1;
+                let bytes = std::mem::take(&mut self.open_bytes).into();
+                frames.push(RawFrame { bytes, frame });
+            }
+        }
+        self.open_bytes.extend_from_slice(&bytes[begin..]);
+        Ok(frames)
+    }
+
+    /// The bytes behind the last boundary of [`SseDecoder::push_raw`].
+    pub fn take_open_bytes(&mut self) -> Bytes {
+        std::mem::take(&mut self.open_bytes).into()
+    }
+
+    fn count_bytes(&mut self, bytes: &[u8]) -> Result<(), SseError> {
         self.seen_bytes += bytes.len();
         if self.seen_bytes > self.stream_bytes_max {
             let limit = self.stream_bytes_max;
             return Err(SseError::StreamTooLarge { limit });
         }
-        let mut frames = Vec::new();
-        for &byte in bytes {
-            // `\r\n` is one line end, even when the two come in different pieces.
-            let lf_of_crlf = std::mem::replace(&mut self.after_cr, byte == b'\r') && byte == b'\n';
-            match byte {
-                b'\n' if lf_of_crlf => {}
-                b'\n' | b'\r' => frames.extend(self.end_line()?),
-                _ => {
-                    self.line.push(byte);
-                    if self.line.len() + self.data.as_ref().map_or(0, String::len)
-                        > self.frame_bytes_max
-                    {
-                        let limit = self.frame_bytes_max;
-                        return Err(SseError::FrameTooLarge { limit });
-                    }
+        Ok(())
+    }
+
+    fn push_byte(&mut self, byte: u8) -> Result<LineEnd, SseError> {
+        // `\r\n` is one line end, even when the two come in different pieces.
+        let lf_of_crlf = std::mem::replace(&mut self.after_cr, byte == b'\r') && byte == b'\n';
+        match byte {
+            b'\n' if lf_of_crlf => Ok(LineEnd::Inside),
+            b'\n' | b'\r' => self.end_line(),
+            _ => {
+                self.line.push(byte);
+                if self.line.len() + self.data.as_ref().map_or(0, String::len)
+                    > self.frame_bytes_max
+                {
+                    let limit = self.frame_bytes_max;
+                    return Err(SseError::FrameTooLarge { limit });
                 }
+                Ok(LineEnd::Inside)
             }
         }
-        Ok(frames)
     }
 
     /// Whether the stream may end here: no event was begun and left open.
@@ -125,7 +183,7 @@ impl SseDecoder {
         self.line.is_empty() && self.event.is_none() && self.data.is_none()
     }
 
-    fn end_line(&mut self) -> Result<Option<SseFrame>, SseError> {
+    fn end_line(&mut self) -> Result<LineEnd, SseError> {
         let bytes = std::mem::take(&mut self.line);
         let mut line = std::str::from_utf8(&bytes).map_err(|_| SseError::NotUtf8)?;
         if std::mem::take(&mut self.first_line) {
@@ -133,7 +191,8 @@ impl SseDecoder {
         }
         if line.is_empty() {
             let event = self.event.take();
-            return Ok(self.data.take().map(|data| SseFrame { event, data }));
+            let frame = self.data.take().map(|data| SseFrame { event, data });
+            return Ok(LineEnd::Boundary(frame));
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
@@ -149,7 +208,7 @@ impl SseDecoder {
             // Comments (an empty field name), `id`, `retry` and unknown fields carry nothing for us.
             _ => {}
         }
-        Ok(None)
+        Ok(LineEnd::Inside)
     }
 }
 
@@ -193,6 +252,22 @@ mod tests {
             .flat_map(|b| decoder.push(&[*b]).unwrap())
             .collect();
         assert_eq!(got, want);
+    }
+
+    #[test]
+    fn raw_pieces_hold_every_byte_wherever_they_are_cut() {
+        let text = ": hello\n\nevent: a\ndata: {}\r\n\r\ndata: é\n\n\n: only\n\ndata: [DONE]";
+        let bytes = text.as_bytes();
+        for cut in 0..=bytes.len() {
+            let mut decoder = SseDecoder::default();
+            let mut pieces = decoder.push_raw(&bytes[..cut]).unwrap();
+            pieces.extend(decoder.push_raw(&bytes[cut..]).unwrap());
+            let frames: Vec<_> = pieces.iter().filter_map(|p| p.frame.clone()).collect();
+            assert_eq!(frames, [frame(Some("a"), "{}"), frame(None, "é")]);
+            let mut whole: Vec<u8> = pieces.iter().flat_map(|p| p.bytes.to_vec()).collect();
+            whole.extend(decoder.take_open_bytes());
+            assert_eq!(whole, bytes, "cut at byte {cut}");
+        }
     }
 
     #[test]

@@ -98,10 +98,10 @@ async fn answers_and_refusals_arrive_over_both_ways() {
     );
 
     let mut wrong = request();
-    wrong.model = "nothing".to_owned();
+    wrong.messages.clear();
     let refused = over_unix.create_message(&wrong, |_| {}).await.unwrap_err();
     assert!(
-        matches!(&refused, UpstreamError::Status { status: 404, kind, .. } if kind == "not_found_error")
+        matches!(&refused, UpstreamError::Status { status: 400, kind, .. } if kind == "invalid_request_error")
     );
     assert_eq!(meter.usages().len(), 4);
     gateway.drain_questions().await;

@@ -1,6 +1,7 @@
 //! The gateway's surface: what agents see, what upstreams see, what the meter sees.
 
 mod interrupted;
+mod passed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,9 +150,13 @@ async fn an_openai_upstream_looks_the_same_to_the_agent() {
 }
 
 #[tokio::test]
-async fn a_whole_answer_is_put_together_here() {
-    let stub = Stub::start(vec![stub::first(5, End::Clean)], stub::good()).await;
-    let house = house(&stub);
+async fn a_whole_answer_of_another_dialect_is_put_together_here() {
+    let cut = stub::chat_chunk("Hel");
+    let stub = Stub::start(vec![cut], stub::chat(&["Hel", "lo"], "stop")).await;
+    let house = house_of(
+        route(Dialect::ChatCompletions, &stub.url),
+        TestMeter::rich(),
+    );
     let reply = house.post(question(false)).await;
     assert_eq!(reply.status, StatusCode::OK);
     let body: Value = serde_json::from_str(&text(reply.body).await).unwrap();
@@ -218,43 +223,31 @@ async fn only_a_simulated_model_learns_who_asks() {
 }
 
 #[tokio::test]
-async fn instructions_in_the_midst_reach_every_model_ahead_of_the_conversation() {
+async fn instructions_in_the_midst_reach_a_model_of_another_dialect_ahead_of_the_conversation() {
     let mut body = question(true);
     body["system"] = json!("first");
     let messages = body["messages"].as_array_mut().unwrap();
     messages.insert(2, json!({"role": "system", "content": "second"}));
-    for (dialect, says) in [
-        (Dialect::Messages, stub::good()),
-        (Dialect::ChatCompletions, stub::chat(&["Hello"], "stop")),
-    ] {
-        let stub = Stub::always(says).await;
-        let house = house_of(route(dialect, &stub.url), TestMeter::rich());
-        let reply = house.post(body.clone()).await;
-        assert_eq!(reply.status, StatusCode::OK);
-        text(reply.body).await;
-        let sent = &stub.seen()[0].body;
-        let messages = sent["messages"].as_array().unwrap();
-        let roles: Vec<_> = messages
-            .iter()
-            .map(|m| m["role"].as_str().unwrap())
-            .collect();
-        match dialect {
-            Dialect::Messages => {
-                assert_eq!(sent["system"][0]["text"], "first");
-                assert_eq!(sent["system"][1]["text"], "second");
-                assert_eq!(roles, ["user", "assistant", "user"]);
-            }
-            Dialect::Responses => unreachable!("not in the table"),
-            Dialect::ChatCompletions => {
-                let system = messages[0]["content"].to_string();
-                assert!(
-                    system.contains("first") && system.contains("second"),
-                    "{system}"
-                );
-                assert_eq!(roles, ["system", "user", "assistant", "user"]);
-            }
-        }
-    }
+    let stub = Stub::always(stub::chat(&["Hello"], "stop")).await;
+    let house = house_of(
+        route(Dialect::ChatCompletions, &stub.url),
+        TestMeter::rich(),
+    );
+    let reply = house.post(body).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    text(reply.body).await;
+    let sent = &stub.seen()[0].body;
+    let messages = sent["messages"].as_array().unwrap();
+    let roles: Vec<_> = messages
+        .iter()
+        .map(|m| m["role"].as_str().unwrap())
+        .collect();
+    let system = messages[0]["content"].to_string();
+    assert!(
+        system.contains("first") && system.contains("second"),
+        "{system}"
+    );
+    assert_eq!(roles, ["system", "user", "assistant", "user"]);
 }
 
 #[tokio::test]
@@ -329,27 +322,8 @@ async fn bad_requests_are_refused_in_anthropics_shape() {
             ),
         ),
         (
-            patched(
-                "messages",
-                json!([{"role": "user", "content": [{"type": "tool_use", "name": "x", "input": {}}]}]),
-            ),
-            (
-                400,
-                "invalid_request_error",
-                "`tool_use`: missing field `id`",
-            ),
-        ),
-        (
-            patched("model", json!("gpt-9")),
-            (
-                404,
-                "not_found_error",
-                "no model `gpt-9`; ask for one of: reasoning, structured, title, judge, agent",
-            ),
-        ),
-        (
             " ".repeat(REQUEST_BYTES_MAX + 1),
-            (413, "request_too_large", "the limit is 10485760"),
+            (413, "request_too_large", "larger than 33554432 bytes"),
         ),
     ] {
         let (status, kind, message) =
@@ -429,15 +403,20 @@ async fn upstream_failures_are_told_in_the_callers_terms() {
             );
             let (status, kind, message) = error(reply).await;
             assert_eq!((status, kind.as_str()), (want.0, want.1), "{message}");
+            // A whole body that breaks off is no JSON.
+            let says = match want.2 {
+                "cut before the answer" => "the model's answer cannot be read",
+                says => says,
+            };
             assert!(
-                message.contains(want.2) && !message.contains("sk-hidden"),
+                message.contains(says) && !message.contains("sk-hidden"),
                 "{message}"
             );
             let usage = house.meter.usages().pop().unwrap();
             assert_eq!(usage.outcome, CallOutcome::Failed);
             // What was cut may be billed; what was refused is not.
             assert_eq!(usage.tokens.input > 0, want.2.starts_with("cut"));
-            assert!(house.pace.elapsed_s() <= 120.0);
+            assert!(house.pace.elapsed_s() <= 600.0);
         }
     }
 }

@@ -16,7 +16,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use omoi_llm::wire::sse;
+use omoi_llm::wire::answer::AnswerAccumulator;
+use omoi_llm::wire::anthropic::{StreamEvent, status_of_error};
+use omoi_llm::wire::sse::{self, SseDecoder};
 
 /// One scripted answer.
 #[derive(Clone)]
@@ -48,6 +50,38 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+}
+
+impl Seen {
+    /// Whether an Anthropic client wants its answer as one body.
+    fn wants_whole(&self) -> bool {
+        self.path == "/v1/messages" && self.body["stream"] != true
+    }
+}
+
+/// What is streamed as `events`, as one body; a part of it is a body that breaks off.
+fn whole_of(events: &[u8]) -> Says {
+    let json_type = Some(("content-type", "application/json".to_owned()));
+    let mut answer = AnswerAccumulator::default();
+    for frame in SseDecoder::default().push(events).unwrap_or_default() {
+        let Ok(event) = serde_json::from_str::<StreamEvent>(&frame.data) else {
+            break;
+        };
+        if let StreamEvent::Error(error) = &event {
+            let status = status_of_error(&error.error.kind).unwrap_or(500);
+            return Says::Plain(status, json_type, frame.data);
+        }
+        if answer.push(&event).is_err() {
+            break;
+        }
+    }
+    match answer.finish() {
+        Ok(whole) => {
+            let body = serde_json::to_string(&whole.response).unwrap();
+            Says::Plain(200, json_type, body)
+        }
+        Err(_) => Says::Plain(200, json_type, "{\"id\": \"msg_1\", ".to_owned()),
+    }
 }
 
 /// The scripted model.
@@ -125,6 +159,7 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
         headers: parts.headers,
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     });
+    let wants_whole = inner.seen.lock().unwrap().last().unwrap().wants_whole();
     let mut says = inner.script.lock().unwrap().pop_front();
     inner.open.send_modify(|n| *n += 1);
     let open = Open(Arc::clone(&inner));
@@ -133,7 +168,13 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
         let _ = let_go.wait_for(|let_go| *let_go).await;
         says = Some(*then);
     }
-    match says.unwrap_or_else(|| inner.last.clone()) {
+    let mut says = says.unwrap_or_else(|| inner.last.clone());
+    if let Says::Events(pieces, End::Clean) = &says
+        && wants_whole
+    {
+        says = whole_of(&pieces.concat());
+    }
+    match says {
         Says::Held(..) => panic!("one answer is held once, in a script"),
         Says::Plain(status, header, text) => {
             let mut response = Response::builder().status(status);
@@ -262,6 +303,13 @@ pub(crate) fn calls_tool(name: &str, input: &str) -> Says {
         json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 9}}),
         json!({"type": "message_stop"}),
     ])
+}
+
+/// The first chunk of an answer, and no more.
+pub(crate) fn chat_chunk(text: &str) -> Says {
+    let chunk = json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "stub-2",
+        "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]});
+    raw(sse::encode_frame(None, &chunk.to_string()))
 }
 
 /// OpenAI chunks with `texts`, ended by `finish`, usage and the closing line.

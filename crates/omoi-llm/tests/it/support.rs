@@ -24,6 +24,7 @@ use omoi_llm::meter::{
 use omoi_llm::pace::CallPace;
 use omoi_llm::pricing::ModelPrice;
 use omoi_llm::route::{AnswerMode, ModelRoute, ProviderKey, RouteTable};
+use omoi_llm::upstream::AnswerLimits;
 use omoi_llm::wire::anthropic::{ConversationMessage, MessagesRequest};
 use omoi_llm::wire::dialect::Dialect;
 
@@ -111,6 +112,7 @@ pub(crate) fn route(dialect: Dialect, url: &str) -> ModelRoute {
         max_tokens: u32::MAX,
         price: price(),
         window_tokens: None,
+        limits: AnswerLimits::default(),
         takes_sampling: true,
         simulated: false,
     }

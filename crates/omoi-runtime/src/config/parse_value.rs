@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use omoi_domain::config::{ConfigValue, ListItems, ValueKind, mask_url};
 use omoi_domain::model_price::PriceRow;
+use omoi_domain::model_route::AnswerTimes;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::secret_mask::MASK;
 
@@ -141,6 +142,10 @@ fn parse_list(
         ListItems::Prices => match text.parse::<PriceRow>() {
             Ok(_) => Ok(text),
             Err(_) => Err(BadValue::NotA(PriceRow::SHAPE)),
+        },
+        ListItems::AnswerTimes => match text.parse::<AnswerTimes>() {
+            Ok(_) => Ok(text),
+            Err(_) => Err(BadValue::NotA(AnswerTimes::SHAPE)),
         },
     };
     texts.into_iter().map(check).collect()

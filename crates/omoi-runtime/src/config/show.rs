@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use omoi_domain::config::{DefaultValue, ListItems, RepositoryRule, ValueKind};
 use omoi_domain::model_price::PriceRow;
+use omoi_domain::model_route::AnswerTimes;
 
 use super::KeyTable;
 
@@ -64,6 +65,7 @@ fn kind_text(kind: &ValueKind) -> String {
         ValueKind::Choice(words) => words.join(", "),
         ValueKind::List(ListItems::Words(words)) => format!("list of {}", words.join(", ")),
         ValueKind::List(ListItems::Prices) => format!("list of {}", PriceRow::SHAPE),
+        ValueKind::List(ListItems::AnswerTimes) => format!("list of {}", AnswerTimes::SHAPE),
         ValueKind::List(ListItems::Paths) => "list of absolute paths".to_owned(),
         ValueKind::Path => "path".to_owned(),
         ValueKind::Url(schemes) => format!("address ({})", schemes.join(", ")),

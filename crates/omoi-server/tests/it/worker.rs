@@ -1,20 +1,29 @@
 //! What a sandbox is refused.
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::body::Body;
-use axum::http::{Method, StatusCode};
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request, StatusCode};
 use futures::stream;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
 use omoi_execution::attempt::CreatedAttempt;
 use omoi_execution::intake;
+use omoi_execution::metering::CallLedger;
+use omoi_llm::gateway::{ModelGateway, REQUEST_BYTES_MAX};
+use omoi_llm::llm_client::LlmClient;
+use omoi_llm::route::RouteTable;
+use omoi_llm::wire::dialect::Dialect;
 use omoi_server::worker::{WorkerSurface, router};
 use omoi_store::attempts;
 use omoi_testkit::blocking::without_blocking_thread;
 use omoi_testkit::deployment::{KNOWN_SECRET, TestDeployment, ended_report};
 
 use crate::ask::{Route, ask, assert_lists_every_route, get, post, refusal};
+use crate::shutdown::StandingPace;
 
 /// How a report of an attempt that is over is answered.
 const ENDED: (u16, &str) = (409, "superseded_attempt");
@@ -197,26 +206,97 @@ async fn what_fails_inside_is_told_by_a_number_alone() {
     assert_eq!(refusal((status, text)), (500, "internal".to_owned()));
 }
 
+/// Paths of the gateway with the body that a refusal has there: which field holds the code of an error.
+const GATEWAY_PATHS: [(Method, &str, &str); 6] = [
+    (Method::POST, "/v1/messages", "type"),
+    (Method::POST, "/v1/messages/count_tokens", "type"),
+    (Method::POST, "/v1/chat/completions", "code"),
+    (Method::POST, "/v1/responses", "code"),
+    (Method::GET, "/v1/models", "code"),
+    (Method::GET, "/", "code"),
+];
+
+/// What the gateway of `router` says to a request with `token`: status, the word of `field`, and whether a
+/// client is to ask again.
+async fn gateway_refusal(
+    router: &Router,
+    (method, path, field): (Method, &str, &str),
+    token: Option<&str>,
+    body: Body,
+) -> (u16, String, String) {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let response = router.clone().oneshot(request.body(body).unwrap()).await;
+    let response = response.unwrap();
+    let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("request-id"), header("x-request-id"));
+    let (status, should_retry) = (response.status().as_u16(), header("x-should-retry"));
+    let text = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let body: Value = serde_json::from_slice(&text).unwrap();
+    let word = body["error"][field].as_str();
+    let word = word.unwrap_or_else(|| panic!("{path}: {body}"));
+    (status, word.to_owned(), should_retry)
+}
+
 #[tokio::test]
-async fn the_model_wants_a_live_attempt_and_says_what_is_missing() {
+async fn the_gateway_refuses_in_the_dialect_of_its_caller() {
     let bench = Bench::new().await;
-    for (method, path) in [
-        (Method::POST, "/v1/messages"),
-        (Method::GET, "/v1/models"),
-        (Method::GET, "/v1"),
-        (Method::GET, "/"),
-    ] {
-        for token in [None, Some("made up")] {
+    let over = bench.other().await;
+    let end = ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
+    let attempt = bench.test.attempt_now(&over.attempt).await;
+    intake::complete_attempt(&bench.test.build_part(), &attempt, end)
+        .await
+        .unwrap();
+    for asked in GATEWAY_PATHS {
+        let is_anthropic = asked.2 == "type";
+        let told = |status: u16, anthropic: &str, openai: &str| {
+            let word = if is_anthropic { anthropic } else { openai };
+            (status, word.to_owned(), "false".to_owned())
+        };
+        for (token, expected) in [
+            (None, told(401, "authentication_error", "invalid_api_key")),
+            (
+                Some("made up"),
+                told(401, "authentication_error", "invalid_api_key"),
+            ),
+            (
+                Some(over.token.as_str()),
+                told(403, "superseded_attempt", "superseded_attempt"),
+            ),
+            (
+                Some(bench.live.token.as_str()),
+                told(403, "permission_error", "permission_denied"),
+            ),
+        ] {
+            // A body that never comes shows that nobody waits for it.
             let never = Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
-            let said = ask(&bench.router, (&method, path), token, never).await;
-            assert_eq!(refusal(said), (401, "unauthorized".to_owned()), "{path}");
+            let got = gateway_refusal(&bench.router, asked.clone(), token, never).await;
+            assert_eq!(got, expected, "{} {token:?}", asked.1);
         }
-        let token = Some(bench.live.token.as_str());
-        let (status, text) = ask(&bench.router, (&method, path), token, Body::empty()).await;
-        let body: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(status, StatusCode::FORBIDDEN, "{text}");
-        assert_eq!(body["error"]["type"], "permission_error");
-        assert!(text.contains("set SOME_KEY"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_is_too_large_is_refused_in_the_dialect_of_its_caller() {
+    let bench = Bench::new().await;
+    let routes = RouteTable::all_simulated(Dialect::Messages, "http://127.0.0.1:9");
+    let llm = LlmClient::new(routes, Arc::new(StandingPace)).unwrap();
+    let ledger: CallLedger = bench.test.build_part();
+    let router = router(WorkerSurface {
+        parts: bench.test.build_part(),
+        gateway: Ok(ModelGateway::new(llm, Arc::new(ledger))),
+    });
+    let token = Some(bench.live.token.as_str());
+    for (path, field, word) in [
+        ("/v1/messages", "type", "request_too_large"),
+        ("/v1/responses", "code", "request_too_large"),
+    ] {
+        let large = Body::from(vec![b' '; REQUEST_BYTES_MAX + 1]);
+        let asked = (Method::POST, path, field);
+        let got = gateway_refusal(&router, asked, token, large).await;
+        assert_eq!(got, (413, word.to_owned(), "false".to_owned()));
     }
 }
 

@@ -145,8 +145,8 @@ pub(crate) fn build_llm(
         clock: clock.clone(),
         rng: rng.fork(),
     });
+    let routes = routes.with_answer_times(&options.answer_times);
     let mut llm = LlmClient::new(routes, pace)?;
-    llm.limits.first_content = options.first_content;
     llm.retry_time = options.retry_time;
     Ok(llm)
 }
@@ -201,6 +201,7 @@ async fn start_simulation(
 #[cfg(test)]
 mod tests {
     use omoi_llm::route;
+    use omoi_llm::upstream::AnswerLimits;
     use omoi_runtime::clock::SystemClock;
     use omoi_runtime::config::{ConfigSources, load_config};
     use secrecy::ExposeSecret as _;
@@ -241,7 +242,7 @@ mod tests {
         let variables = [
             ("HOME", "/nowhere"),
             ("ANTHROPIC_API_KEY", "a"),
-            ("LLM_FIRST_CONTENT_TIME", "300"),
+            ("LLM_ANSWER_TIMES", "agent=900/60/3600"),
             ("LLM_RETRY_TIME", "5"),
         ];
         let variables = variables.map(|(name, value)| (name.into(), value.into()));
@@ -251,8 +252,16 @@ mod tests {
         let routes = live_routes(&options, now).unwrap().unwrap();
         let clock: Clocked = Arc::new(SystemClock);
         let llm = build_llm(routes, &options, &clock, &Rng::seeded(1)).unwrap();
-        let times = [llm.limits.first_content, llm.retry_time];
-        assert_eq!(times, [300, 5].map(Duration::from_secs));
+        let limits = llm.routes.route_named(RouteName::Agent).limits;
+        let times = [
+            limits.first_content,
+            limits.silence,
+            limits.total,
+            llm.retry_time,
+        ];
+        assert_eq!(times, [900, 60, 3600, 5].map(Duration::from_secs));
+        let others = llm.routes.route_named(RouteName::Title).limits;
+        assert_eq!(others, AnswerLimits::default());
     }
 
     #[test]

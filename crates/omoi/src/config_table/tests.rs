@@ -12,7 +12,6 @@ use omoi_domain::score::ScoreWeights;
 use omoi_execution::options::QueueOptions;
 use omoi_llm::options::{ANTHROPIC_AUTH_TOKEN, LlmOptions};
 use omoi_llm::retry::RETRY_TIME;
-use omoi_llm::upstream::FIRST_CONTENT_TIME;
 use omoi_planning::options::read_repository_settings;
 use omoi_runtime::config::{ConfigSources, LoadError, config_page, key_reference, load_config};
 use omoi_runtime::options::RedisOptions;
@@ -63,10 +62,7 @@ fn every_default_is_as_documented() {
     );
     let llm = LlmOptions::from_config(&config);
     assert!(!llm.is_simulated());
-    assert_eq!(
-        (llm.first_content, llm.retry_time),
-        (FIRST_CONTENT_TIME, RETRY_TIME)
-    );
+    assert_eq!((llm.answer_times, llm.retry_time), (Vec::new(), RETRY_TIME));
     assert!(RedisOptions::from_config(&config).is_none());
 }
 

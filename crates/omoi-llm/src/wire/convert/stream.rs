@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::json;
 
 use crate::wire::Extra;
+use crate::wire::answer_signs::openai_usage;
 use crate::wire::anthropic::{
-    BareEvent, BlockDelta, CacheCreation, ContentBlock, ContentBlockDelta, ContentBlockStart,
-    ContentBlockStop, ErrorDetail, InputJsonDelta, MessageDelta, MessageDeltaBody, MessageRole,
-    MessageStart, MessageTag, MessagesResponse, StopReason, StreamError, StreamEvent, TextDelta,
-    ThinkingBlock, ThinkingDelta, TokenUsage, error_of_status,
+    BareEvent, BlockDelta, ContentBlock, ContentBlockDelta, ContentBlockStart, ContentBlockStop,
+    ErrorDetail, InputJsonDelta, MessageDelta, MessageDeltaBody, MessageRole, MessageStart,
+    MessageTag, MessagesResponse, StopReason, StreamError, StreamEvent, TextDelta, ThinkingBlock,
+    ThinkingDelta, TokenUsage, error_of_status,
 };
+use crate::wire::dialect::Dialect;
 use crate::wire::openai::{
-    ChatChunk, ChatContent, ChatDelta, ChatError, ChatMessage, ChatResponse, ChatUsage,
-    ChunkChoice, FinishReason, FunctionDelta, ToolCallDelta,
+    ChatChunk, ChatContent, ChatDelta, ChatError, ChatMessage, ChatResponse, ChunkChoice,
+    FinishReason, FunctionDelta, ToolCallDelta,
 };
 
 /// Turns chunks into events, one answer long.
@@ -58,13 +60,10 @@ impl ChunkConverter {
             out.push(message_start(chunk));
         }
         if let Some(usage) = &chunk.usage {
-            self.usage.merge(&usage_from_chat(usage));
-            // What a call costs depends on it.
-            if let Some(level) = chunk.extra.get("service_tier") {
-                self.usage
-                    .extra
-                    .insert("service_tier".to_owned(), level.clone());
-            }
+            let level = chunk.extra.get("service_tier");
+            let holder = json!({"usage": usage, "service_tier": level});
+            let told = openai_usage(Dialect::ChatCompletions, &holder);
+            self.usage.merge(&told.unwrap_or_default());
         }
         for choice in chunk.choices.iter().filter(|c| c.index == 0) {
             self.push_delta(&choice.delta, &mut out);
@@ -144,7 +143,7 @@ impl ChunkConverter {
             call.block = Some(self.blocks);
             out.push(block_start(
                 self.blocks,
-                ContentBlock::tool_use(id, &call.name, serde_json::json!({})),
+                ContentBlock::tool_use(id, &call.name, json!({})),
             ));
             self.blocks += 1;
         }
@@ -225,30 +224,6 @@ pub fn events_of_chat(response: &ChatResponse) -> Option<Vec<StreamEvent>> {
     let mut events = converter.push(&chunk);
     events.extend(converter.finish()?);
     Some(events)
-}
-
-/// Puts OpenAI's token counts into Anthropic's: there, tokens read from and written to the cache are not
-/// part of the input.
-fn usage_from_chat(usage: &ChatUsage) -> TokenUsage {
-    let details = usage.prompt_tokens_details.clone().unwrap_or_default();
-    let cached = details.cached_tokens.unwrap_or(0);
-    let count = |value: Option<&Value>| value.and_then(Value::as_u64);
-    let written = count(details.extra.get("cache_write_tokens")).unwrap_or(0);
-    let by_age = details.extra.get("cache_write_tokens_details");
-    let long = by_age.and_then(|ages| count(ages.get("ttl_12h_tokens")));
-    let special = cached.saturating_add(written);
-    TokenUsage {
-        input_tokens: Some(usage.prompt_tokens.saturating_sub(special)),
-        cache_creation: long.map(|long| CacheCreation {
-            ephemeral_5m_input_tokens: Some(written.saturating_sub(long)),
-            ephemeral_1h_input_tokens: Some(long),
-            extra: Extra::new(),
-        }),
-        cache_creation_input_tokens: (written > 0).then_some(written),
-        cache_read_input_tokens: (cached > 0).then_some(cached),
-        output_tokens: Some(usage.completion_tokens),
-        extra: Extra::new(),
-    }
 }
 
 /// Some servers say `stop` although they call a function; the call counts.

@@ -129,9 +129,10 @@ async fn a_caller_that_reads_nothing_counts_as_gone() {
     let stub = Stub::always(stub::says(&many)).await;
     let mut house = house(&stub);
     // The clock runs faster than loopback here, so only the caller's guard may fire.
-    let mut llm = llm_of(route(Dialect::Messages, &stub.url), &house.pace);
-    llm.limits.silence = Duration::from_hours(10);
-    llm.limits.total = Duration::from_hours(10);
+    let mut route = route(Dialect::Messages, &stub.url);
+    route.limits.silence = Duration::from_hours(10);
+    route.limits.total = Duration::from_hours(10);
+    let llm = llm_of(route, &house.pace);
     house.gateway = ModelGateway::new(llm, Arc::clone(&house.meter) as _);
     let reply = house.post(question(true)).await;
     while house.meter.usages().is_empty() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use omoi_domain::config::Config;
-use omoi_domain::model_route::RouteName;
+use omoi_domain::model_route::{AnswerTimes, RouteName};
 use omoi_domain::sandbox::SandboxRung;
 use omoi_git::process::{GIT_VERSION_MIN, Git};
 use omoi_git::survey::survey_dir;
@@ -14,7 +14,6 @@ use omoi_llm::llm_client::{QuestionTally, RoutedRequest};
 use omoi_llm::options::{LlmOptions, credential_key};
 use omoi_llm::retry::CallAllowance;
 use omoi_llm::route::{ModelRoute, RouteTable};
-use omoi_llm::upstream::FIRST_CONTENT_TIME;
 use omoi_llm::wire::anthropic::{ConversationMessage, MessagesRequest};
 use omoi_protocol::control::ProcessStatus;
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
@@ -191,20 +190,27 @@ fn describe_route(route: &ModelRoute, config: &Config, options: &LlmOptions) -> 
 }
 
 /// How long the model may take to answer one word: a person is waiting, but a model that is granted
-/// more time than usual is known to be slow.
-fn answer_wait(granted: Duration) -> Duration {
-    match granted > FIRST_CONTENT_TIME {
-        true => granted,
-        false => granted.min(ANSWER_WAIT),
-    }
+/// its own time is known to be slow.
+fn answer_wait(options: &LlmOptions) -> AnswerTimes {
+    let mut rows = options.answer_times.iter();
+    let own = rows.find(|times| times.route == RouteName::Agent);
+    own.copied().unwrap_or(AnswerTimes {
+        route: RouteName::Agent,
+        first_content: ANSWER_WAIT,
+        silence: ANSWER_WAIT,
+        total: ANSWER_WAIT,
+    })
 }
 
 /// Makes one cheap call and says how it went.
 async fn try_model(routes: RouteTable, options: &LlmOptions) -> DoctorFinding {
     let clock: Clocked = Arc::new(SystemClock);
     let asked = async {
-        let mut llm = composition::build_llm(routes, options, &clock, &Rng::from_os()?)?;
-        llm.limits.first_content = answer_wait(options.first_content);
+        let options = LlmOptions {
+            answer_times: vec![answer_wait(options)],
+            ..options.clone()
+        };
+        let llm = composition::build_llm(routes, &options, &clock, &Rng::from_os()?)?;
         let prompt = vec![ConversationMessage::from_user("Answer with the word ok.")];
         let request = MessagesRequest::new("", TOKENS_MAX, prompt);
         let headers = http::HeaderMap::new();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use omoi_domain::discovery::DiscoveryCaps;
+use omoi_domain::model_route::{AnswerTimes, RouteName};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::slots::SlotLimits;
@@ -169,7 +170,7 @@ fn servers_and_folders_have_their_keys() {
         redis.key_prefix=mine
         server.host=::1
         server.port=7
-        llm.first_content_time=8
+        llm.answer_times=title=1/2/3
         llm.retry_time=9
         llm.outage_wait=10",
     );
@@ -200,8 +201,15 @@ fn servers_and_folders_have_their_keys() {
     };
     assert_eq!(ListenOptions::from_config(&config), listen);
     let llm = LlmOptions::from_config(&config);
-    let times = [llm.first_content, llm.retry_time, llm.outage_wait];
-    assert_eq!(times, [8, 9, 10].map(seconds));
+    let row = AnswerTimes {
+        route: RouteName::Title,
+        first_content: seconds(1),
+        silence: seconds(2),
+        total: seconds(3),
+    };
+    assert_eq!(llm.answer_times, [row]);
+    let times = [llm.retry_time, llm.outage_wait];
+    assert_eq!(times, [9, 10].map(seconds));
 }
 
 #[test]

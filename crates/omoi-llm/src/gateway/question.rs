@@ -1,4 +1,4 @@
-//! One question through the gateway: `POST /v1/messages`.
+//! One question through the gateway, from its reservation to the record of its cost.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -6,48 +6,49 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use http::StatusCode;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use omoi_domain::model_route::RouteName;
 
-use super::reply::{self, GatewayReply};
+use super::caller_ask::{CallerAsk, RoutedAsk, event_bytes, outgoing_headers};
+use super::refusal::GatewayRefusal;
+use super::reply::GatewayReply;
 use super::stream_reply::StreamReply;
 use super::{GatewayShared, ModelGateway};
 use crate::error_chain::ErrorChain;
 use crate::failed_try::FailedTry;
-use crate::llm_client::{AskError, QuestionTally, RoutedRequest};
+use crate::llm_client::{AskError, QuestionTally, UpstreamQuestion as _};
 use crate::meter::{CallOutcome, ModelCaller};
-use crate::metered_call::{FailureWriter, MeteredCall, RouteRequest};
+use crate::metered_call::{CallRequest, FailureWriter, MeteredCall};
 use crate::retry::CallAllowance;
-use crate::route::ModelRoute;
-use crate::upstream::{EventStream, UpstreamError};
-use crate::wire::anthropic::{BareEvent, MessagesErrorBody, MessagesRequest, StreamEvent};
+use crate::upstream::{AnswerStream, PassedPiece, UpstreamError};
+use crate::wire::answer_signs::AnswerStage;
+use crate::wire::anthropic::{BareEvent, StreamEvent};
 use crate::wire::dialect::Dialect;
-use crate::wire::{headers, sse};
+use crate::wire::raw_request::RawRequest;
 
-/// Passed on to Anthropic: the version of the API that the request was written for.
-const API_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
-/// Passed on to Anthropic: it switches on what the request uses.
-const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
-/// When a caller hears the first ping though no try has failed. Clients of ours give up on a silent
-/// gateway after 150 s.
-const FIRST_PING_AFTER: Duration = Duration::from_secs(90);
-/// Time between two pings to a caller that waits.
+/// When a caller hears the first ping though no try has failed, and so the head of its answer.
+const FIRST_PING_AFTER: Duration = Duration::from_secs(10);
+/// Time between two pings to a caller that waits for its answer to begin.
 const PING_EVERY: Duration = Duration::from_secs(10);
+/// How long an answer under way may be quiet before its caller hears a ping.
+const QUIET_PING_AFTER: Duration = Duration::from_secs(30);
 /// How long a caller may take in nothing before it counts as gone.
 const CALLER_STALL_MAX: Duration = Duration::from_mins(1);
 
 impl ModelGateway {
-    pub(super) async fn answer_messages(
+    /// Answers `asked`, whose text is `body`.
+    ///
+    /// # Errors
+    /// Refuses a question that cannot be put to its model, or for which there is no room.
+    pub(super) async fn answer_question(
         &self,
         caller: &ModelCaller,
-        request_headers: &HeaderMap,
-        route: RouteName,
-        request: MessagesRequest,
-    ) -> GatewayReply {
-        let Ok(place) = Arc::clone(&self.question_slots).try_acquire_owned() else {
+        request: &super::GatewayRequest,
+        asked: RawRequest,
+    ) -> Result<GatewayReply, GatewayRefusal> {
+        let Ok(slot) = Arc::clone(&self.question_slots).try_acquire_owned() else {
             tracing::warn!(
                 n_max = super::QUESTIONS_MAX,
                 "Refused a question: too many are under way"
@@ -56,28 +57,50 @@ impl ModelGateway {
                 "{} questions are under way, the most that are allowed",
                 super::QUESTIONS_MAX
             );
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return reply::error_reply(status, "overloaded_error", &says);
+            return Err(GatewayRefusal::no_room(says));
         };
-        let (answer, answered) = oneshot::channel();
-        let target = self.shared.llm.routes.route_named(route);
-        let headers = outgoing_headers(caller, &request, target, request_headers);
+        let routes = &self.shared.llm.routes;
+        let (dialect, turn) = (asked.dialect, asked.turn);
+        let route = routes.route_for_model(&asked.model);
+        let target = routes.route_named(route);
         let simulated = target.simulated;
+        let ask = CallerAsk::for_upstream(asked, target.dialect, &request.body)?;
         let question = GatewayQuestion {
             shared: Arc::clone(&self.shared),
+            user: user_of(caller),
             caller: caller.clone(),
             route,
-            headers,
-            request,
-            _slot: place,
+            dialect,
+            headers: outgoing_headers(caller, turn, target, &request.headers),
+            ask,
+            _slot: slot,
         };
+        let (answer, answered) = oneshot::channel();
         self.spawn_question(question.run_question(answer));
         let reply = answered.await.unwrap_or_else(|_| {
             // It panicked, and was logged.
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            reply::error_reply(status, "api_error", "the question ended without an answer")
+            let says = "the question ended without an answer";
+            GatewayRefusal::internal_failure(says).into_reply(dialect)
         });
-        reply.mark_simulated(simulated)
+        Ok(reply.mark_simulated(simulated))
+    }
+}
+
+/// What stands for the user of `caller` at a provider.
+fn user_of(caller: &ModelCaller) -> String {
+    let principal = caller.principal;
+    let attempt = principal.purpose.attempt().map(|id| id.to_string());
+    attempt.unwrap_or_else(|| principal.spec.to_string())
+}
+
+/// Keeps a caller that waits from taking silence for an end: an event where the dialect has one, else a
+/// comment.
+fn ping_bytes(dialect: Dialect) -> Bytes {
+    match dialect {
+        Dialect::Messages => event_bytes(&StreamEvent::Ping(BareEvent::default())),
+        Dialect::ChatCompletions | Dialect::Responses => {
+            Bytes::from_static(b": waiting for the model\n\n")
+        }
     }
 }
 
@@ -91,24 +114,27 @@ struct QuestionTries<'a> {
 struct GatewayQuestion {
     shared: Arc<GatewayShared>,
     caller: ModelCaller,
+    user: String,
     route: RouteName,
+    dialect: Dialect,
     headers: HeaderMap,
-    request: MessagesRequest,
+    ask: CallerAsk,
     _slot: OwnedSemaphorePermit,
 }
 
 impl GatewayQuestion {
     async fn run_question(self, answer: oneshot::Sender<GatewayReply>) {
         let GatewayShared { llm, meter } = &*self.shared;
-        let asked = RouteRequest {
+        let asked = CallRequest {
             route: self.route,
-            request: &self.request,
+            size: self.routed_ask().request_size(),
         };
         let metered =
             match MeteredCall::reserve_call(llm, &self.caller, meter.as_ref(), asked).await {
                 Ok(metered) => metered,
                 Err(refusal) => {
-                    let _ = answer.send(reply::refusal_reply(&refusal));
+                    let refusal = GatewayRefusal::of_budget(&refusal);
+                    let _ = answer.send(refusal.into_reply(self.dialect));
                     return;
                 }
             };
@@ -119,7 +145,7 @@ impl GatewayQuestion {
             failures,
             failure_writer: FailureWriter::new(&self.caller, meter.as_ref()),
         };
-        if self.request.stream {
+        if self.ask.is_streamed() {
             self.answer_streamed(answer, metered, &mut tries).await;
         } else {
             self.answer_whole(answer, metered, &mut tries).await;
@@ -138,11 +164,7 @@ impl GatewayQuestion {
             failure_writer,
         } = tries;
         let whole = {
-            let mut whole = pin!(
-                self.shared
-                    .llm
-                    .complete_answer(self.routed_request(), tally)
-            );
+            let mut whole = pin!(self.collect_whole(tally));
             // Dropping the question abandons the call; its tokens so far stay in the tally.
             loop {
                 tokio::select! {
@@ -159,33 +181,44 @@ impl GatewayQuestion {
                 tracing::debug!(route = %self.route, "The agent went away before its answer");
                 (None, CallOutcome::Abandoned)
             }
-            Some(Err(failure)) => (
-                Some(self.failure_reply(&failure, tally)),
-                CallOutcome::Failed,
+            Some(Err(refusal)) => (Some(refusal.into_reply(self.dialect)), CallOutcome::Failed),
+            Some(Ok(body)) => (
+                Some(GatewayReply::whole_answer(body)),
+                CallOutcome::Complete,
             ),
-            Some(Ok(whole)) => match whole.broken_calls.first() {
-                None => {
-                    let reply = GatewayReply::json_body(StatusCode::OK, &whole.response);
-                    (Some(reply), CallOutcome::Complete)
-                }
-                // A whole answer has no room for input that is not JSON; a stream has.
-                Some(broken) => {
-                    let (status, says) = (StatusCode::BAD_GATEWAY, broken.to_string());
-                    (
-                        Some(reply::error_reply(status, "api_error", &says)),
-                        CallOutcome::Failed,
-                    )
-                }
-            },
         };
         let recorded = metered.record_outcome(tally, outcome).await;
         let reply = match (recorded, outcome) {
-            (Err(_), CallOutcome::Complete) => Some(reply::withheld_reply()),
+            (Err(_), CallOutcome::Complete) => {
+                Some(GatewayRefusal::withheld_answer().into_reply(self.dialect))
+            }
             _ => reply,
         };
         if let Some(reply) = reply {
             let _ = answer.send(reply);
         }
+    }
+
+    /// The answer as one body. It begins only when it is whole, so that a cut one is asked for again.
+    async fn collect_whole(&self, tally: &mut QuestionTally) -> Result<Bytes, GatewayRefusal> {
+        let llm = &self.shared.llm;
+        let begun = llm.begin_answer(self.routed_ask(), tally, &mut 0).await;
+        let mut pieces = match begun {
+            Ok(pieces) => pieces,
+            Err(failure) => return Err(self.refuse_failure(&failure, tally)),
+        };
+        while let Some(piece) = pieces.next().await {
+            match piece {
+                Ok(piece) => {
+                    tally.count_item(&piece);
+                    if piece.signs.stage == AnswerStage::Whole {
+                        return Ok(piece.bytes);
+                    }
+                }
+                Err(error) => return Err(self.refuse_upstream(&error, tally)),
+            }
+        }
+        Err(self.refuse_upstream(&UpstreamError::Cut, tally))
     }
 
     async fn answer_streamed(
@@ -194,21 +227,21 @@ impl GatewayQuestion {
         metered: MeteredCall<'_>,
         tries: &mut QuestionTries<'_>,
     ) {
-        let mut reply = StreamReply::new(answer);
+        let mut reply = StreamReply::new(self.dialect, answer);
         let begun = self.await_begin(&mut reply, tries).await;
         let QuestionTries {
             tally,
             failures,
             failure_writer,
         } = tries;
-        let events = match begun {
-            Some(Ok(events)) => events,
+        let pieces = match begun {
+            Some(Ok(pieces)) => pieces,
             Some(Err(failure)) => {
                 failure_writer.write_remaining(failures).await;
                 let _ = metered.record_outcome(tally, CallOutcome::Failed).await;
-                self.warn_failure(&failure, tally);
-                if let Some(lines) = reply.refuse_answer(&failure) {
-                    self.send_event(&lines, &reply::late_error_event(&failure))
+                let refusal = self.refuse_failure(&failure, tally);
+                if let Some(lines) = reply.refuse_answer(&refusal) {
+                    self.send_bytes(&lines, refusal.into_event(self.dialect))
                         .await;
                 }
                 return;
@@ -222,17 +255,17 @@ impl GatewayQuestion {
         };
         let lines = reply.begin_events();
         // The answer does not wait for what failed before it to be written down.
-        let forwarded = self.forward_events(events, &lines, tally);
+        let forwarded = self.forward_pieces(pieces, &lines, tally);
         let ((outcome, last), ()) =
             futures::join!(forwarded, failure_writer.write_remaining(failures));
         let last = match (metered.record_outcome(tally, outcome).await, outcome) {
             (Err(_), CallOutcome::Complete) => {
-                vec![error_event_of(reply::WITHHELD_KIND, reply::WITHHELD)]
+                vec![GatewayRefusal::withheld_answer().into_event(self.dialect)]
             }
             _ => last,
         };
-        for event in &last {
-            if !self.send_event(&lines, event).await {
+        for bytes in last {
+            if !self.send_bytes(&lines, bytes).await {
                 return;
             }
         }
@@ -244,10 +277,10 @@ impl GatewayQuestion {
         &self,
         reply: &mut StreamReply,
         tries: &mut QuestionTries<'_>,
-    ) -> Option<Result<EventStream, AskError>> {
+    ) -> Option<Result<AnswerStream<PassedPiece>, AskError>> {
         let llm = &self.shared.llm;
-        let mut begun = pin!(llm.stream_answer(self.routed_request(), &mut tries.tally));
-        let ping = StreamEvent::Ping(BareEvent::default());
+        let mut failures = 0;
+        let mut begun = pin!(llm.begin_answer(self.routed_ask(), &mut tries.tally, &mut failures));
         let mut next_ping = llm.pace.expire(FIRST_PING_AFTER);
         loop {
             // Dropping the question abandons the call; its tokens so far stay in the tally.
@@ -266,60 +299,76 @@ impl GatewayQuestion {
             }
             next_ping = llm.pace.expire(PING_EVERY);
             let lines = reply.begin_events();
-            if !self.send_event(&lines, &ping).await {
+            if !self.send_bytes(&lines, ping_bytes(self.dialect)).await {
                 return None;
             }
         }
     }
 
-    /// Passes events on until the answer ends; gives how it ended and the events that say so, held back
+    /// Passes the answer on until it ends; gives how it ended and the pieces that say so, held back
     /// until the cost is recorded.
-    async fn forward_events(
+    async fn forward_pieces(
         &self,
-        mut events: EventStream,
+        mut pieces: AnswerStream<PassedPiece>,
         lines: &mpsc::Sender<Bytes>,
         tally: &mut QuestionTally,
-    ) -> (CallOutcome, Vec<StreamEvent>) {
-        let mut last = Vec::new();
+    ) -> (CallOutcome, Vec<Bytes>) {
+        let pace = &self.shared.llm.pace;
+        let mut last: Vec<Bytes> = Vec::new();
+        let mut next_ping = pace.expire(QUIET_PING_AFTER);
         loop {
-            // Cancel-safe: an event that was not taken stays in the stream, which is dropped with us.
-            let event = tokio::select! {
-                event = events.next() => event,
+            // Cancel-safe: a piece that was not taken stays in the stream, which is dropped with us.
+            let piece = tokio::select! {
+                piece = pieces.next() => piece,
                 () = lines.closed() => {
                     tracing::debug!(route = %self.route, "The agent went away in the middle of its answer");
                     return (CallOutcome::Abandoned, Vec::new());
                 }
-            };
-            match event {
-                Some(Ok(event)) => {
-                    tally.count_event(&event);
-                    let is_whole = matches!(event, StreamEvent::MessageStop(_));
-                    let says_the_end = is_whole || matches!(event, StreamEvent::MessageDelta(_));
-                    if says_the_end || !last.is_empty() {
-                        last.push(event);
-                    } else if !self.send_event(lines, &event).await {
+                () = &mut next_ping => {
+                    next_ping = pace.expire(QUIET_PING_AFTER);
+                    if last.is_empty() && !self.send_bytes(lines, ping_bytes(self.dialect)).await {
                         return (CallOutcome::Abandoned, Vec::new());
                     }
-                    if is_whole {
+                    continue;
+                }
+            };
+            next_ping = pace.expire(QUIET_PING_AFTER);
+            match piece {
+                Some(Ok(piece)) => {
+                    tally.count_item(&piece);
+                    let stage = piece.signs.stage;
+                    if stage >= AnswerStage::Ending || !last.is_empty() {
+                        last.push(piece.bytes);
+                    } else if !self.send_bytes(lines, piece.bytes).await {
+                        return (CallOutcome::Abandoned, Vec::new());
+                    }
+                    if stage == AnswerStage::Whole {
                         return (CallOutcome::Complete, last);
                     }
                 }
-                Some(Err(error)) => {
-                    self.warn_failure(&error, tally);
-                    return (CallOutcome::Cut, vec![error_event(&error)]);
-                }
-                None => return (CallOutcome::Cut, vec![error_event(&UpstreamError::Cut)]),
+                Some(Err(error)) => return self.cut_answer(&error, tally),
+                None => return self.cut_answer(&UpstreamError::Cut, tally),
             }
         }
     }
 
-    /// Hands one event to the caller; false when it is gone.
-    async fn send_event(&self, lines: &mpsc::Sender<Bytes>, event: &StreamEvent) -> bool {
-        let data = serde_json::to_string(event).unwrap_or_default();
-        let line = Bytes::from(sse::encode_frame(Some(event.kind()), &data));
-        // An event that is not handed over belongs to a caller that is gone.
+    fn cut_answer(
+        &self,
+        error: &UpstreamError,
+        tally: &QuestionTally,
+    ) -> (CallOutcome, Vec<Bytes>) {
+        let refusal = self.refuse_upstream(error, tally);
+        (CallOutcome::Cut, vec![refusal.into_event(self.dialect)])
+    }
+
+    /// Hands some bytes to the caller; false when it is gone.
+    async fn send_bytes(&self, lines: &mpsc::Sender<Bytes>, bytes: Bytes) -> bool {
+        if bytes.is_empty() {
+            return true;
+        }
+        // What is not handed over belongs to a caller that is gone.
         tokio::select! {
-            sent = lines.send(line) => sent.is_ok(),
+            sent = lines.send(bytes) => sent.is_ok(),
             () = self.shared.llm.pace.expire(CALLER_STALL_MAX) => {
                 tracing::warn!(stall_s = CALLER_STALL_MAX.as_secs(), "An agent takes no more of its answer");
                 false
@@ -327,9 +376,14 @@ impl GatewayQuestion {
         }
     }
 
-    fn failure_reply(&self, failure: &AskError, tally: &QuestionTally) -> GatewayReply {
+    fn refuse_failure(&self, failure: &AskError, tally: &QuestionTally) -> GatewayRefusal {
         self.warn_failure(failure, tally);
-        reply::failure_reply(failure)
+        GatewayRefusal::of_failure(failure)
+    }
+
+    fn refuse_upstream(&self, error: &UpstreamError, tally: &QuestionTally) -> GatewayRefusal {
+        self.warn_failure(error, tally);
+        GatewayRefusal::of_upstream(error)
     }
 
     /// The caller hears less than the operator: what lies under a failure can name addresses.
@@ -346,60 +400,12 @@ impl GatewayQuestion {
         );
     }
 
-    fn routed_request(&self) -> RoutedRequest<'_> {
-        RoutedRequest {
+    fn routed_ask(&self) -> RoutedAsk<'_> {
+        RoutedAsk {
+            ask: &self.ask,
             route: self.route,
-            request: &self.request,
             headers: &self.headers,
+            user: &self.user,
         }
     }
-}
-
-fn error_event(error: &UpstreamError) -> StreamEvent {
-    let seen = reply::failure_for_caller(error);
-    error_event_of(&seen.kind, &seen.message)
-}
-
-fn error_event_of(kind: &str, message: &str) -> StreamEvent {
-    let MessagesErrorBody { error, extra, .. } = MessagesErrorBody::new(kind, message);
-    StreamEvent::Error(crate::wire::anthropic::StreamError { error, extra })
-}
-
-/// Headers for the upstream: who asks, for the simulated model alone, and what the caller switched on.
-pub(crate) fn outgoing_headers(
-    caller: &ModelCaller,
-    request: &MessagesRequest,
-    target: &ModelRoute,
-    incoming: &HeaderMap,
-) -> HeaderMap {
-    let mut out = HeaderMap::new();
-    if target.dialect == Dialect::Messages {
-        for name in [API_VERSION, BETA] {
-            for value in incoming.get_all(&name) {
-                out.append(&name, value.clone());
-            }
-        }
-    }
-    if !target.simulated {
-        return out;
-    }
-    if let Some(own) = incoming.get(headers::CLIENT) {
-        out.insert(HeaderName::from_static(headers::CLIENT), own.clone());
-    }
-    let (round, turn) = (caller.round.to_string(), request.turn_number().to_string());
-    let title = caller.title.as_deref().map(headers::percent_encode);
-    for (name, value) in [
-        (headers::ROLE, Some(caller.role.as_str())),
-        (headers::PHASE, Some(caller.phase.as_str())),
-        (headers::TASK, caller.task.as_deref()),
-        (headers::TITLE, title.as_deref()),
-        (headers::ROUND, Some(round.as_str())),
-        (headers::TURN, Some(turn.as_str())),
-    ] {
-        // Roles, phases and ids are words of our own; one that cannot be a header matches nothing.
-        if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
-            out.insert(HeaderName::from_static(name), value);
-        }
-    }
-    out
 }

@@ -1,0 +1,306 @@
+//! What a caller is told when there is no answer, in the dialect that it speaks.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use serde_json::{Value, json};
+
+use super::REQUEST_BYTES_MAX;
+use super::caller_ask::event_bytes;
+use super::reply::GatewayReply;
+use crate::error_chain::ErrorChain;
+use crate::llm_client::AskError;
+use crate::meter::ReserveError;
+use crate::upstream::UpstreamError;
+use crate::wire::anthropic::{
+    MessagesErrorBody, StreamError, StreamEvent, error_of_status, status_of_error,
+};
+use crate::wire::dialect::Dialect;
+use crate::wire::sse;
+
+/// Read by the official clients of both vendors: whether they ask again by themselves.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// What a person can do about a key that does not work.
+const CHECK_KEY: &str = "set a valid key and start again; `omoi doctor` tries it";
+/// When to ask again after a failure of ours that mostly passes.
+const SHORT_WAIT: Duration = Duration::from_secs(2);
+
+/// Why a caller gets no answer.
+///
+/// The gateway has made every retry that can help, so a caller is told not to repeat the question,
+/// except where the gateway did not get to ask it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayRefusal {
+    status: StatusCode,
+    /// A stable word, from Anthropic's list where that has one.
+    kind: String,
+    message: String,
+    retry_after: Option<Duration>,
+    should_retry: bool,
+}
+
+impl GatewayRefusal {
+    fn new(status: StatusCode, kind: &str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind: kind.to_owned(),
+            message: message.into(),
+            retry_after: None,
+            should_retry: false,
+        }
+    }
+
+    fn retry_after(mut self, pause: Duration) -> Self {
+        self.retry_after = Some(pause);
+        self.should_retry = true;
+        self
+    }
+
+    /// The token belongs to no attempt.
+    pub fn unknown_token() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "authentication_error",
+            "the token is missing or not valid",
+        )
+    }
+
+    /// The attempt is over. Not 409, which clients repeat.
+    pub fn superseded_attempt() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            SUPERSEDED_KIND,
+            "this attempt was superseded: nothing that it asks or reports counts any more",
+        )
+    }
+
+    /// There is no model to ask; `why` says what to set.
+    pub fn no_model(why: &str) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "permission_error",
+            format!("there is no model to ask: {why}"),
+        )
+    }
+
+    /// The request is larger than may be.
+    pub fn too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "request_too_large",
+            format!("the request is larger than {REQUEST_BYTES_MAX} bytes"),
+        )
+    }
+
+    /// The sandbox asks more often than it may.
+    pub fn too_many(message: impl Into<String>, pause: Duration) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message).retry_after(pause)
+    }
+
+    /// Something failed on our side that a retry may mend.
+    pub fn unavailable_now(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message).retry_after(SHORT_WAIT)
+    }
+
+    /// Something failed on our side that stays.
+    pub fn internal_failure(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "api_error", message)
+    }
+
+    pub(super) fn invalid_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
+    }
+
+    pub(super) fn no_route(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found_error", message)
+    }
+
+    pub(super) fn no_room(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded_error", message)
+            .retry_after(SHORT_WAIT)
+    }
+
+    /// The cost of an answer could not be recorded. A client may retry: what keeps a database from
+    /// writing mostly passes.
+    pub(super) fn withheld_answer() -> Self {
+        Self::unavailable_now("the answer is withheld: its cost could not be recorded; ask again")
+    }
+
+    /// The budget is spent or cannot be checked.
+    pub(super) fn of_budget(refusal: &ReserveError) -> Self {
+        match refusal {
+            ReserveError::Refused { .. } => Self::new(
+                StatusCode::PAYMENT_REQUIRED,
+                "budget_exhausted",
+                refusal.to_string(),
+            ),
+            ReserveError::Unavailable(_) => {
+                tracing::warn!(error = %ErrorChain(refusal), "Refused a question: its budget cannot be checked");
+                Self::unavailable_now(refusal.to_string())
+            }
+        }
+    }
+
+    /// A question whose calls failed.
+    pub(super) fn of_failure(failure: &AskError) -> Self {
+        match (failure, failure.upstream_error()) {
+            (AskError::CircuitOpen { retry_after, .. }, _) => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let refusal = Self::new(status, "overloaded_error", failure.to_string());
+                Self {
+                    retry_after: Some(*retry_after),
+                    ..refusal
+                }
+            }
+            (_, Some(upstream)) => Self::of_upstream(upstream),
+            (_, None) => Self::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "timeout_error",
+                failure.to_string(),
+            ),
+        }
+    }
+
+    /// An upstream failure in the caller's terms.
+    pub(super) fn of_upstream(error: &UpstreamError) -> Self {
+        let (status, kind, message) = match error {
+            // The caller's own token is fine; it is the platform's key that the provider refuses.
+            UpstreamError::Status {
+                status: status @ (401 | 403),
+                message,
+                ..
+            } => (
+                403,
+                "permission_error",
+                format!(
+                    "the provider refused the platform's key with status {status}: {message}; {CHECK_KEY}"
+                ),
+            ),
+            UpstreamError::BadKey => (403, "permission_error", format!("{error}; {CHECK_KEY}")),
+            UpstreamError::Status {
+                status,
+                kind,
+                message,
+                ..
+            } => (*status, kind.as_str(), message.clone()),
+            UpstreamError::Silent { .. }
+            | UpstreamError::NoContent { .. }
+            | UpstreamError::TooLong { .. } => (504, "timeout_error", error.to_string()),
+            UpstreamError::Convert(source) => {
+                (400, "invalid_request_error", format!("{error}: {source}"))
+            }
+            UpstreamError::Malformed(source) => {
+                (502, "api_error", format!("{error}: {}", ErrorChain(source)))
+            }
+            UpstreamError::Connect(_)
+            | UpstreamError::Broken(_)
+            | UpstreamError::Cut
+            | UpstreamError::TooLarge { .. }
+            | UpstreamError::WrongType { .. }
+            | UpstreamError::Unsendable(_) => (502, "api_error", error.to_string()),
+        };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let kind = match kind {
+            "" => error_of_status(status.as_u16()),
+            kind => kind,
+        };
+        Self {
+            retry_after: match error {
+                UpstreamError::Status { retry_after, .. } => *retry_after,
+                _ => None,
+            },
+            ..Self::new(status, kind, message)
+        }
+    }
+
+    /// The refusal as the head and body of an answer.
+    pub fn into_reply(self, dialect: Dialect) -> GatewayReply {
+        let mut reply = match dialect {
+            Dialect::Messages => {
+                let body = MessagesErrorBody::new(&self.kind, &self.message);
+                GatewayReply::json_body(self.status, &body)
+            }
+            Dialect::ChatCompletions | Dialect::Responses => {
+                GatewayReply::json_body(self.status, &json!({"error": self.openai_error()}))
+            }
+        };
+        let retries = match self.should_retry {
+            true => "true",
+            false => "false",
+        };
+        let headers = &mut reply.headers;
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static(retries));
+        if let Some(pause) = self.retry_after {
+            let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        reply
+    }
+
+    /// The refusal as an event of an answer whose head is sent.
+    pub(super) fn into_event(self, dialect: Dialect) -> Bytes {
+        match dialect {
+            Dialect::Messages => {
+                let body = MessagesErrorBody::new(self.telling_kind(), &self.message);
+                let MessagesErrorBody { error, extra, .. } = body;
+                event_bytes(&StreamEvent::Error(StreamError { error, extra }))
+            }
+            Dialect::ChatCompletions => {
+                let data = json!({"error": self.openai_error()});
+                sse::encode_frame(None, &data.to_string()).into()
+            }
+            Dialect::Responses => {
+                let error = json!({"code": self.openai_code(), "message": self.message});
+                let kind = "response.failed";
+                let data = json!({"type": kind, "sequence_number": 0, "response": {
+                    "id": "resp_failed", "object": "response", "created_at": 0, "model": "",
+                    "status": "failed", "error": error, "output": []}});
+                sse::encode_frame(Some(kind), &data.to_string()).into()
+            }
+        }
+    }
+
+    /// The kind, or where it does not tell the status, the one that does.
+    fn telling_kind(&self) -> &str {
+        let status = self.status.as_u16();
+        match status_of_error(&self.kind) == Some(status) || self.kind == OVERLOADED_KIND {
+            true => &self.kind,
+            false => error_of_status(status),
+        }
+    }
+
+    fn openai_error(&self) -> Value {
+        let kind = match self.status.as_u16() {
+            402 | 429 => "insufficient_quota",
+            500.. => "server_error",
+            _ => "invalid_request_error",
+        };
+        let kind = match self.status {
+            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+            _ => kind,
+        };
+        json!({"message": self.message, "type": kind, "param": null, "code": self.openai_code()})
+    }
+
+    /// The word of OpenAI's for Anthropic's; other words stay as they are.
+    fn openai_code(&self) -> &str {
+        match self.kind.as_str() {
+            "authentication_error" => "invalid_api_key",
+            "permission_error" => "permission_denied",
+            "rate_limit_error" => "rate_limit_exceeded",
+            "budget_exhausted" | "billing_error" => "insufficient_quota",
+            "not_found_error" => "not_found",
+            "api_error" | "timeout_error" => "server_error",
+            OVERLOADED_KIND => "server_is_overloaded",
+            "invalid_request_error" => "invalid_request",
+            kind => kind,
+        }
+    }
+}
+
+/// Kind of the refusal of an attempt that is over.
+pub const SUPERSEDED_KIND: &str = "superseded_attempt";
+/// Kind of a refusal for want of room, ours or a provider's.
+const OVERLOADED_KIND: &str = "overloaded_error";
