@@ -1,5 +1,6 @@
 //! `omoi doctor`: what this machine offers and what a run would need. Needs no running process.
 
+mod agents;
 mod checks;
 mod model_age;
 

@@ -5,12 +5,13 @@ use clap::Parser as _;
 use super::Cli;
 
 /// The sources that messages and help texts come from.
-const SOURCES: [&str; 30] = [
+const SOURCES: [&str; 31] = [
     include_str!("agents.rs"),
     include_str!("agents/install.rs"),
     include_str!("owner_access.rs"),
     include_str!("command_context.rs"),
     include_str!("doctor.rs"),
+    include_str!("doctor/agents.rs"),
     include_str!("doctor/checks.rs"),
     include_str!("error_report.rs"),
     include_str!("follow.rs"),

@@ -206,3 +206,68 @@ fn the_built_in_list_can_be_shown() {
     );
     assert!(agents.iter().all(|agent| agent["installed"] == false));
 }
+
+/// What the doctor says about agents.
+fn agent_findings(said: &Said) -> Vec<Value> {
+    let report: Value = serde_json::from_str(&said.out).unwrap();
+    let findings = report["findings"].as_array().unwrap().iter();
+    findings
+        .filter(|found| found["area"] == "agents")
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn the_doctor_starts_each_installed_program_and_says_what_came_of_it() {
+    let scene = Scene::new();
+    let list = scene.home.path().join("agents.json");
+    let doctor = || {
+        let variables = [("AGENTS_LIST", list.to_str().unwrap())];
+        let said = scene
+            .home
+            .omoi_with(&variables, &["doctor", "--offline", "--json"]);
+        let found = agent_findings(&said);
+        found
+            .into_iter()
+            .find(|found| found["text"].as_str().unwrap().starts_with("acp:tool"))
+            .unwrap()
+    };
+    let missing = doctor();
+    assert_eq!(
+        missing["text"],
+        "acp:tool: the agent program `tool` 1.2.3 is not installed"
+    );
+    assert_eq!(missing["next"], "omoi agents install tool");
+
+    scene.agents(&["install", "tool"]);
+    let found = doctor();
+    assert_eq!(
+        found["text"],
+        "acp:tool: tool 1.2.3 starts in a sandbox without network and says `1.2.3`"
+    );
+    assert_eq!(
+        (&found["mark"], &found["next"]),
+        (&json!("ok"), &Value::Null)
+    );
+}
+
+#[test]
+fn the_pinned_programs_start_in_a_sandbox_without_network() {
+    let home = Home::new();
+    let folder = omoi_testkit::agent_programs::programs_folder().unwrap();
+    for name in ["claude-code", "codex", "opencode"] {
+        omoi_testkit::agent_programs::installed_program(name);
+    }
+    let variables = [("OMOI_AGENTS_FOLDER", folder.to_str().unwrap())];
+    let said = home.omoi_with(&variables, &["doctor", "--offline", "--json"]);
+    let found = agent_findings(&said);
+    for (agent, version) in [
+        ("claude-code: ", "says `2.1.332 (Claude Code)`"),
+        ("codex: ", "says `codex-cli 0.171.0`"),
+        ("acp:opencode: ", "says `1.18.33`"),
+    ] {
+        let mut texts = found.iter().map(|found| found["text"].as_str().unwrap());
+        let text = texts.find(|text| text.starts_with(agent)).unwrap();
+        assert!(text.ends_with(version), "{text}");
+    }
+}

@@ -1,6 +1,6 @@
 //! What the doctor looks at.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +21,9 @@ use omoi_runtime::options::DataOptions;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::options::SandboxOptions;
-use omoi_sandbox::{PropertyStatus, probe_host};
+use omoi_sandbox::{PropertyStatus, SandboxProbe, probe_host};
 
-use super::{DoctorFinding, FindingMark, model_age};
+use super::{DoctorFinding, FindingMark, agents, model_age};
 use crate::cli::command_context::{CommandContext, CommandSettings, check_scenario};
 use crate::cli::{db, owner_access};
 use crate::composition;
@@ -45,8 +45,9 @@ pub(super) async fn check_all(
 ) -> Vec<DoctorFinding> {
     let config = &settings.config;
     let mut findings = check_model(config, offline).await;
-    findings.extend(check_agents(context));
-    findings.extend(check_sandbox(settings).await);
+    let tried = try_sandboxes(config).await;
+    findings.extend(check_agents(context, settings, &tried).await);
+    findings.extend(check_sandbox(settings, &tried).await);
     findings.push(check_database(config).await);
     findings.push(check_git(context).await);
     findings.push(check_disk(&DataOptions::from_config(config).folder));
@@ -246,47 +247,57 @@ async fn try_model(routes: RouteTable, options: &LlmOptions) -> DoctorFinding {
     }
 }
 
-fn check_agents(context: &CommandContext) -> Vec<DoctorFinding> {
-    let path = context.environment_variable("PATH").unwrap_or_default();
-    let claude = std::env::split_paths(&path)
-        .map(|folder| folder.join("claude"))
-        .find(|file| file.is_file());
-    let claude = match claude {
-        Some(file) => DoctorFinding::new(
-            "agents",
-            FindingMark::Note,
-            format!("claude found at {}", file.display()),
-        ),
-        None => DoctorFinding::new(
-            "agents",
-            FindingMark::Note,
-            "claude is not on the program path",
-        ),
-    };
-    vec![
-        DoctorFinding::new("agents", FindingMark::Ok, "native (built in)"),
-        claude,
-    ]
+/// What was found out about sandboxes, and the doctor's folder for them.
+struct TriedSandboxes {
+    probe: SandboxProbe,
+    folder: PathBuf,
 }
 
-async fn check_sandbox(settings: &CommandSettings) -> Vec<DoctorFinding> {
+/// Tries every rung, in a folder of the doctor: a running process keeps its sandboxes in another.
+async fn try_sandboxes(config: &Config) -> Result<TriedSandboxes, String> {
+    let folder = OpenedFolder::open(&DataOptions::from_config(config).folder)
+        .map_err(|error| error_chain(&error))?;
+    let ask = composition::probe_config(&folder, "doctor")
+        .map_err(|error| error_chain(error.as_ref()))?;
+    let probe = probe_host(&ask)
+        .await
+        .map_err(|error| error_chain(&error))?;
+    Ok(TriedSandboxes {
+        probe,
+        folder: folder.folder_path().join("doctor"),
+    })
+}
+
+/// Starts installed agent programs as a run would, where it could.
+async fn check_agents(
+    context: &CommandContext,
+    settings: &CommandSettings,
+    tried: &Result<TriedSandboxes, String>,
+) -> Vec<DoctorFinding> {
+    let tried = tried.as_ref().ok();
+    let provider =
+        tried.and_then(|tried| composition::select_sandbox(&settings.config, &tried.probe).ok());
+    let trial = provider.as_deref().zip(tried).map(|(provider, tried)| {
+        let folder = &tried.folder;
+        agents::ProgramTrial { provider, folder }
+    });
+    agents::check_agents(context, settings, trial).await
+}
+
+async fn check_sandbox(
+    settings: &CommandSettings,
+    tried: &Result<TriedSandboxes, String>,
+) -> Vec<DoctorFinding> {
     let config = &settings.config;
-    let missing = |text: String| vec![DoctorFinding::new("sandbox", FindingMark::Missing, text)];
-    let folder = match OpenedFolder::open(&DataOptions::from_config(config).folder) {
-        Ok(folder) => folder,
-        Err(error) => return missing(clean_line(&error_chain(&error))),
-    };
-    // A folder of its own: a running process keeps its sandboxes in another.
-    let ask = match composition::probe_config(&folder, "doctor") {
-        Ok(ask) => ask,
-        Err(error) => return missing(clean_line(&error_chain(error.as_ref()))),
-    };
-    let probe = match probe_host(&ask).await {
-        Ok(probe) => probe,
-        Err(error) => return missing(clean_line(&error_chain(&error))),
+    let probe = match tried {
+        Ok(tried) => &tried.probe,
+        Err(reason) => {
+            let text = clean_line(reason);
+            return vec![DoctorFinding::new("sandbox", FindingMark::Missing, text)];
+        }
     };
     let mut findings = Vec::new();
-    match composition::select_sandbox(config, &probe) {
+    match composition::select_sandbox(config, probe) {
         Ok(provider) if provider.rung() == SandboxRung::Process => {
             findings.push(DoctorFinding::new(
                 "sandbox",
