@@ -62,6 +62,15 @@ const PYTHON: DebianProgram = DebianProgram {
     name: "python3",
     package: "python3",
 };
+const PODMAN: DebianProgram = DebianProgram {
+    name: "podman",
+    package: "podman",
+};
+/// Where limit groups of both generations are mixed, `crun` refuses and this does not.
+const RUNC: DebianProgram = DebianProgram {
+    name: "runc",
+    package: "runc",
+};
 const REDIS: DebianProgram = DebianProgram {
     name: "redis-server",
     package: redis::PACKAGE,
@@ -86,6 +95,7 @@ pub(crate) fn tests() -> Result<()> {
 pub(crate) fn tests_with(needed: NeededServers) -> Result<()> {
     program()?;
     servers(needed)?;
+    debian_programs(&[PODMAN, RUNC])?;
     cargo_tools(&[NEXTEST])
 }
 

@@ -5,6 +5,8 @@ crate::closed_set! {
     SandboxRung {
         /// Namespaces, seccomp and limits through `bwrap`.
         Bubblewrap = "bubblewrap",
+        /// Containers of Podman or Docker, with the same policy.
+        Container = "container",
         /// A process of the host behind Landlock and a filter of system calls: no process space.
         Landlock = "landlock",
         /// A plain process of the platform's own user. Unsafe: no isolation at all.

@@ -56,6 +56,24 @@ impl RungBase {
 
     /// Claims the launch's name and makes its limit groups.
     pub(crate) fn claim_name(&self, launch: &SandboxLaunch) -> Result<SandboxRemains, LaunchError> {
+        let mut remains = self.claim_without_groups(launch)?;
+        remains.group = self
+            .cgroups
+            .create_group(&launch.name, &launch.limits)
+            .map_err(LaunchError::Limits)?;
+        let groups = remains.group.group_dirs().count();
+        trace!(
+            sandbox = launch.name,
+            groups, "Claimed the name `{}`", launch.name
+        );
+        Ok(remains)
+    }
+
+    /// Claims the launch's name, for a sandbox whose limits somebody else sets.
+    pub(crate) fn claim_without_groups(
+        &self,
+        launch: &SandboxLaunch,
+    ) -> Result<SandboxRemains, LaunchError> {
         let name = launch.name.clone();
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
@@ -75,7 +93,7 @@ impl RungBase {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name.clone());
-        let mut remains = SandboxRemains {
+        Ok(SandboxRemains {
             name,
             state_dir: self.state_dir.clone(),
             group: LimitGroup::from_dirs([]),
@@ -83,18 +101,9 @@ impl RungBase {
             live: Arc::clone(&self.live),
             reaper: self.reaper.clone(),
             spawner: self.spawner.clone(),
+            engine_socket: None,
             cleared: false,
-        };
-        remains.group = self
-            .cgroups
-            .create_group(&launch.name, &launch.limits)
-            .map_err(LaunchError::Limits)?;
-        let groups = remains.group.group_dirs().count();
-        trace!(
-            sandbox = launch.name,
-            groups, "Claimed the name `{}`", launch.name
-        );
-        Ok(remains)
+        })
     }
 
     /// The user to become: the workspace's owner when started as root, nobody else otherwise.
@@ -148,9 +157,7 @@ impl RungBase {
             wanted.push((Resource::Data, limits.memory_bytes));
         }
         if !self.cgroups.has_controller(CgroupController::Pids) {
-            // Counted for the whole user, so others' threads must be left room.
-            let others = if own_user { 0 } else { threads_on_host() };
-            wanted.push((Resource::Nproc, limits.processes_max + others));
+            wanted.push((Resource::Nproc, user_processes_max(limits, own_user)));
         }
         let allowed = |(resource, value): (Resource, u64)| {
             let hard = rustix::process::getrlimit(resource).maximum;
@@ -158,6 +165,12 @@ impl RungBase {
         };
         wanted.into_iter().map(allowed).collect()
     }
+}
+
+/// Processes of the sandbox's user. Counted for the whole user, so others' threads must be left room.
+pub(crate) fn user_processes_max(limits: &SandboxLimits, own_user: bool) -> u64 {
+    let others = if own_user { 0 } else { threads_on_host() };
+    limits.processes_max + others
 }
 
 /// The launch's environment with what no program can do without.

@@ -24,6 +24,7 @@ use omoi_domain::sandbox::SandboxRung;
 use crate::base::RungBase;
 use crate::child::EntryStep;
 use crate::control::{ProcessTree, SandboxControl};
+use crate::leader::{Leader, ProcessLeader};
 use crate::pidfile::{self, ProcessIdentity, SandboxPidfile};
 use crate::policy::SandboxLaunch;
 use crate::process::{EntryPlan, StartError, StartRequest, StartedProgram, start_program};
@@ -140,6 +141,10 @@ async fn launch_inside(
     let (init, init_process) = found
         .ok_or(LaunchError::ThreadDied)?
         .map_err(record_error(&remains.name))?;
+    let watched = started.pidfd.try_clone();
+    let watched = watched.map_err(record_error(&remains.name))?;
+    let leader = ProcessLeader::follow_process(started.child, watched);
+    let mut leader = leader.map_err(record_error(&remains.name))?;
     let control = SandboxControl::new(ProcessTree::Space {
         leader: started.pidfd,
         init,
@@ -147,11 +152,11 @@ async fn launch_inside(
     });
     remains.control = Some(control.clone());
     bounds.log_start(&remains.name, SandboxRung::Bubblewrap, at);
+    leader.status = Some(status);
+    leader.report = report;
     Ok(RunningSandbox {
-        child: started.child,
+        leader: Leader::Process(Box::new(leader)),
         control,
-        status: Some(status),
-        report,
         started: at,
         bounds,
         remains,
@@ -243,6 +248,7 @@ impl BubblewrapInner {
             args,
             // What bubblewrap itself is started with shows inside as the environment of process 1.
             env: Vec::new(),
+            streams: launch.streams,
             entry: EntryPlan {
                 groups,
                 stage,

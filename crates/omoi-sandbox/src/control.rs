@@ -27,6 +27,12 @@ pub(crate) enum ProcessTree {
         init: Option<OwnedFd>,
         init_process: Option<ProcessIdentity>,
     },
+    /// A container, whose first process is the program itself. An engine keeps it, which also clears it away.
+    Container {
+        /// Absent when it ended before it could be looked at.
+        init: Option<OwnedFd>,
+        init_process: Option<ProcessIdentity>,
+    },
     /// A session of ordinary processes.
     Session {
         leader: OwnedFd,
@@ -35,16 +41,12 @@ pub(crate) enum ProcessTree {
 }
 
 impl ProcessTree {
-    pub(crate) fn leader_fd(&self) -> &OwnedFd {
-        match self {
-            Self::Space { leader, .. } | Self::Session { leader, .. } => leader,
-        }
-    }
-
     /// The process that everything in the sandbox descends from.
     pub(crate) fn root_pid(&self) -> Option<Pid> {
         match self {
-            Self::Space { init_process, .. } => init_process.map(|process| process.pid),
+            Self::Space { init_process, .. } | Self::Container { init_process, .. } => {
+                init_process.map(|process| process.pid)
+            }
             Self::Session { leader_process, .. } => Some(leader_process.pid),
         }
     }
@@ -84,6 +86,12 @@ impl SandboxControl {
                     Signal::TERM,
                 );
             }
+            ProcessTree::Container { init, .. } => {
+                debug!("Asking a container to save and stop");
+                if let Some(init) = init {
+                    let _ = rustix::process::pidfd_send_signal(init, Signal::TERM);
+                }
+            }
             ProcessTree::Session {
                 leader,
                 leader_process,
@@ -99,6 +107,11 @@ impl SandboxControl {
         match &*self.tree {
             ProcessTree::Space { leader, init, .. } => {
                 let _ = rustix::process::pidfd_send_signal(leader, Signal::KILL);
+                if let Some(init) = init {
+                    let _ = rustix::process::pidfd_send_signal(init, Signal::KILL);
+                }
+            }
+            ProcessTree::Container { init, .. } => {
                 if let Some(init) = init {
                     let _ = rustix::process::pidfd_send_signal(init, Signal::KILL);
                 }

@@ -5,9 +5,9 @@
 //! therefore has it run this program's own file with the orders in a descriptor, and that file runs
 //! what was asked for.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -36,9 +36,12 @@ pub struct EntryProgram {
 /// What the entry step does, read from a descriptor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EntryOrders {
-    pub(crate) landlock: LandlockRules,
+    /// None where the kernel has no Landlock that helps.
+    pub(crate) landlock: Option<LandlockRules>,
     /// The filter to install; none where bubblewrap did.
     pub(crate) filter: Option<FilterScope>,
+    /// The whole environment, where something else may have added to it.
+    pub(crate) env: Option<Vec<(String, String)>>,
 }
 
 impl EntryProgram {
@@ -58,18 +61,19 @@ impl EntryProgram {
     }
 }
 
-/// Does what the orders say and becomes the program: `words` are the numbers of the descriptors with the
-/// orders and for the report, the program, and its arguments.
+/// Does what the orders say and becomes the program: `words` are where the orders are and where the report
+/// goes, each the number of a descriptor or the path of a file, the program, and its arguments.
 ///
 /// Returns only when that failed; the platform has been told why.
 pub fn run_entry(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut words = words.into_iter();
-    let mut number = || -> Option<RawFd> { words.next()?.to_str()?.parse().ok() };
-    let (Some(orders), Some(report)) = (number(), number()) else {
+    let (Some(orders), Some(report)) = (words.next(), words.next()) else {
         eprintln!("error: this is called by the platform, inside a sandbox");
         return ExitCode::from(NOT_RUN);
     };
-    let failed = match (child::inherited_fd(orders), child::inherited_fd(report)) {
+    let reading = File::options().read(true).clone();
+    let writing = File::options().append(true).clone();
+    let failed = match (open_place(&orders, &reading), open_place(&report, &writing)) {
         (Ok(orders), Ok(report)) => (become_program(orders, words), Some(report)),
         (Err(error), _) | (_, Err(error)) => (format!("no descriptor: {error}"), None),
     };
@@ -77,6 +81,14 @@ pub fn run_entry(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         let _ = File::from(report).write_all(message.as_bytes());
     }
     ExitCode::from(NOT_RUN)
+}
+
+/// The descriptor with that number, or the file at that path.
+fn open_place(place: &OsStr, options: &OpenOptions) -> io::Result<OwnedFd> {
+    match place.to_str().and_then(|text| text.parse::<RawFd>().ok()) {
+        Some(number) => child::inherited_fd(number),
+        None => options.open(place).map(OwnedFd::from),
+    }
 }
 
 /// Returns why the program could not be run.
@@ -89,15 +101,20 @@ fn become_program(orders: OwnedFd, mut argv: impl Iterator<Item = OsString>) -> 
         return "no program was given".into();
     };
     match put_walls_up(orders) {
-        Ok(()) => {
-            let error = std::process::Command::new(&program).args(argv).exec();
+        Ok(env) => {
+            let mut command = std::process::Command::new(&program);
+            if let Some(env) = env {
+                command.env_clear().envs(env);
+            }
+            let error = command.args(argv).exec();
             format!("could not run `{}`: {error}", program.display())
         }
         Err(message) => message,
     }
 }
 
-fn put_walls_up(orders: OwnedFd) -> Result<(), String> {
+/// Returns the environment to use, where the orders name one.
+fn put_walls_up(orders: OwnedFd) -> Result<Option<Vec<(String, String)>>, String> {
     let mut text = String::new();
     File::from(orders)
         .take(ORDERS_BYTES_MAX)
@@ -106,12 +123,15 @@ fn put_walls_up(orders: OwnedFd) -> Result<(), String> {
     let orders: EntryOrders =
         serde_json::from_str(&text).map_err(|error| format!("the orders are broken: {error}"))?;
     child::close_from_three().map_err(|error| format!("could not close descriptors: {error}"))?;
-    landlock::restrict_self(&orders.landlock)?;
+    if let Some(rules) = &orders.landlock {
+        landlock::restrict_self(rules)?;
+    }
     let Some(scope) = orders.filter else {
-        return Ok(());
+        return Ok(orders.env);
     };
     let filter = seccomp::filter_program(scope)
         .map_err(|error| format!("could not build the system-call filter: {error}"))?;
     seccompiler::apply_filter(&filter)
-        .map_err(|error| format!("could not install the system-call filter: {error}"))
+        .map_err(|error| format!("could not install the system-call filter: {error}"))?;
+    Ok(orders.env)
 }

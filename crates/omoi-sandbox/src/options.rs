@@ -64,6 +64,8 @@ choice! {
         Auto = "auto",
         /// Namespaces made by bubblewrap.
         Bubblewrap = "bubblewrap",
+        /// Containers of an engine that speaks Docker's interface.
+        Container = "container",
         /// Landlock and a filter of system calls around a process of the host.
         Landlock = "landlock",
         /// A plain process, which holds nothing back.
@@ -94,6 +96,7 @@ impl SandboxOptions {
             wanted: match config.get(&SANDBOX_PROVIDER) {
                 SandboxProvider::Auto => None,
                 SandboxProvider::Bubblewrap => Some(SandboxRung::Bubblewrap),
+                SandboxProvider::Container => Some(SandboxRung::Container),
                 SandboxProvider::Landlock => Some(SandboxRung::Landlock),
                 SandboxProvider::Process => Some(SandboxRung::Process),
             },

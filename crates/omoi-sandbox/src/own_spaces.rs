@@ -10,8 +10,8 @@ use crate::property::{Property, PropertyStatus};
 
 /// Everything that may show below `/dev`.
 const DEVICES: &[&str] = &[
-    "console", "core", "fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin",
-    "stdout", "tty", "urandom", "zero",
+    "console", "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr",
+    "stdin", "stdout", "tty", "urandom", "zero",
 ];
 
 /// Run inside with `sh`, without any other program but `mv`; prints one fact per line.
@@ -28,9 +28,12 @@ mv /sandbox/missing /sandbox/moved 2>/dev/null && echo "unprotected missing"
 mv /sandbox/link /sandbox/moved 2>/dev/null && echo "unprotected link"
 echo "self $$"
 for path in /proc/[0-9]*; do echo "pid ${path#/proc/}"; done
-read -r line </proc/1/environ; [ -n "$line" ] && echo "environ of process 1"
-{ true </proc/1/environ; } 2>/dev/null && echo "unwalled process 1 can be read"
-kill -0 1 2>/dev/null && echo "unscoped process 1 can be signalled"
+{ true >/proc/self/comm; } 2>/dev/null && echo "unwalled files of /proc can be written"
+if [ $$ != 1 ]; then
+  read -r line </proc/1/environ; [ -n "$line" ] && echo "environ of process 1"
+  { true </proc/1/environ; } 2>/dev/null && echo "unwalled process 1 can be read"
+  kill -0 1 2>/dev/null && echo "unscoped process 1 can be signalled"
+fi
 while read -r name rest; do case $name in *:) echo "interface ${name%:}";; esac; done </proc/net/dev
 for path in /dev/*; do echo "device ${path#/dev/}"; done
 while read -r line; do echo "limit $line"; done </proc/self/limits
@@ -115,9 +118,11 @@ fn verify_property(property: Property, facts: &ProbeFacts, base: &RungBase) -> P
 
 /// Whether the scratch folder and the home folder are mounts of a limited size.
 fn temp_size_status(facts: &ProbeFacts) -> PropertyStatus {
+    // The last one mounted at a place is the one that is used.
     let sized = |at: &str| {
-        let mut mounts = facts.facts_of_kind("mount");
-        mounts.any(|line| line.contains(&format!(" {at} ")) && line.contains("size="))
+        let mounts = facts.facts_of_kind("mount");
+        let mounted = mounts.filter(|line| line.contains(&format!(" {at} ")));
+        mounted.last().is_some_and(|line| line.contains("size="))
     };
     held_when(
         sized(inside::TEMP) && sized(inside::HOME),

@@ -54,6 +54,8 @@ pub struct SandboxLaunch {
     pub wall_timeout: Duration,
     /// Time between the interrupt and the kill.
     pub grace: Duration,
+    /// Where its standard streams lead.
+    pub streams: LaunchStreams,
     /// Bytes kept of each output stream, half from its head, half from its tail.
     pub output_bytes_max: usize,
 }
@@ -80,9 +82,19 @@ impl SandboxLaunch {
             limits: SandboxLimits::default(),
             wall_timeout: Duration::from_mins(10),
             grace: Duration::from_secs(2),
+            streams: LaunchStreams::Captured,
             output_bytes_max: 10 << 20,
         }
     }
+}
+
+/// Where the standard streams of a program lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaunchStreams {
+    /// No input; output is kept.
+    Captured,
+    /// Those of the platform's process, for a person at a terminal. Containers have none.
+    Inherited,
 }
 
 /// How the workspace is mounted.

@@ -1,6 +1,6 @@
 //! Which rung of the ladder this host offers, found by trying, and which one a floor allows.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, io};
 
@@ -8,6 +8,7 @@ use omoi_domain::sandbox::SandboxRung;
 
 use crate::base::RungBase;
 use crate::bubblewrap;
+use crate::container::find_container;
 use crate::entry::EntryProgram;
 use crate::property::{Property, PropertyStatus, SandboxFloor};
 use crate::provider::Provider;
@@ -23,6 +24,12 @@ pub struct ProbeConfig {
     pub hidden: Vec<PathBuf>,
     /// Path of the bubblewrap program.
     pub bubblewrap: PathBuf,
+    /// Sockets where a container engine may listen, in the order they are tried.
+    pub container_sockets: Vec<PathBuf>,
+    /// The one rung to try, for a choice that is made already.
+    pub wanted: Option<SandboxRung>,
+    /// A floor that is enough: the first rung that meets it is the last that is tried.
+    pub enough: Option<SandboxFloor>,
     /// What applies Landlock from inside; without it no rung has that.
     pub entry: Option<EntryProgram>,
 }
@@ -34,9 +41,25 @@ impl ProbeConfig {
             state_dir: state_dir.into(),
             hidden: Vec::new(),
             bubblewrap: "/usr/bin/bwrap".into(),
+            container_sockets: usual_sockets(),
+            wanted: None,
+            enough: None,
             entry: None,
         }
     }
+}
+
+/// Where Podman and Docker listen by default, those of root first.
+fn usual_sockets() -> Vec<PathBuf> {
+    let own = format!("/run/user/{}", rustix::process::geteuid().as_raw());
+    ["/run/podman/podman.sock", "/run/docker.sock"]
+        .into_iter()
+        .map(PathBuf::from)
+        .chain([
+            Path::new(&own).join("podman/podman.sock"),
+            Path::new(&own).join("docker.sock"),
+        ])
+        .collect()
 }
 
 /// Why a rung cannot be used, and what would change that.
@@ -76,9 +99,16 @@ pub async fn probe_host(config: &ProbeConfig) -> io::Result<SandboxProbe> {
     let opened = tokio::task::spawn_blocking(move || RungBase::open(&dir, &hidden)).await;
     let base = opened.map_err(io::Error::other)??;
     let mut ladder = Ladder::default();
-    let found = bubblewrap::find_bubblewrap(&base, config).await;
-    ladder.add_rung(SandboxRung::Bubblewrap, found);
-    ladder.add_rung(SandboxRung::Landlock, find_landlock(&base, config).await);
+    if ladder.is_needed(SandboxRung::Bubblewrap, config) {
+        let found = bubblewrap::find_bubblewrap(&base, config).await;
+        ladder.add_rung(SandboxRung::Bubblewrap, found);
+    }
+    if ladder.is_needed(SandboxRung::Container, config) {
+        ladder.add_rung(SandboxRung::Container, find_container(&base, config).await);
+    }
+    if ladder.is_needed(SandboxRung::Landlock, config) {
+        ladder.add_rung(SandboxRung::Landlock, find_landlock(&base, config).await);
+    }
     let active = ladder.providers.first().map(|provider| provider.rung());
     let plain = Ok(SessionRung::without_wall(&base));
     ladder.add_rung(SandboxRung::Process, plain);
@@ -97,6 +127,19 @@ struct Ladder {
 }
 
 impl Ladder {
+    /// Whether `rung` is worth a try after those tried so far.
+    fn is_needed(&self, rung: SandboxRung, config: &ProbeConfig) -> bool {
+        let is_wanted = config.wanted.is_none_or(|wanted| wanted == rung);
+        let is_enough = config.enough.as_ref().is_some_and(|floor| {
+            let mut held = self
+                .tried
+                .iter()
+                .filter_map(|tried| tried.outcome.as_ref().ok());
+            held.any(|held| floor.missing_properties(held).is_empty())
+        });
+        is_wanted && !is_enough
+    }
+
     fn add_rung(
         &mut self,
         rung: SandboxRung,
@@ -112,6 +155,13 @@ impl Ladder {
 }
 
 impl SandboxProbe {
+    /// The provider of `rung`, where it can be used.
+    pub fn provider_of(&self, rung: SandboxRung) -> Option<&dyn Provider> {
+        let mut all = self.providers.iter();
+        all.find(|provider| provider.rung() == rung)
+            .map(|provider| &**provider)
+    }
+
     /// The best provider that holds everything `floor` demands; with `wanted`, that rung or none.
     pub fn select_provider(
         &self,
@@ -204,6 +254,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut config = ProbeConfig::new(dir.path());
         config.bubblewrap = "/nonexistent/bwrap".into();
+        config.container_sockets.clear();
         let probe = probe_host(&config).await.unwrap();
         assert_eq!(probe.active, None);
 

@@ -16,6 +16,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
 use crate::child::{self, EntryStep, EntrySteps};
+use crate::policy::LaunchStreams;
 
 type ThreadJob = Box<dyn FnOnce() + Send>;
 
@@ -67,6 +68,7 @@ pub(crate) struct StartRequest {
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<OsString>,
     pub(crate) env: Vec<(OsString, OsString)>,
+    pub(crate) streams: LaunchStreams,
     pub(crate) entry: EntryPlan,
 }
 
@@ -114,10 +116,17 @@ pub(crate) fn start_program(order: StartRequest) -> Result<StartedProgram, Start
         .args(&order.args)
         .env_clear()
         .envs(order.env)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
         .kill_on_drop(true);
+    match order.streams {
+        LaunchStreams::Captured => command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+        LaunchStreams::Inherited => command
+            .stdin(Stdio::inherit())
+            .stdout(Stdio::inherit())
+            .stderr(Stdio::inherit()),
+    };
     let plan = order.entry;
     child::attach_entry(
         &mut command,

@@ -9,6 +9,7 @@ use omoi_domain::sandbox::SandboxRung;
 use crate::bubblewrap::protect::ProtectError;
 use crate::cgroup::GroupError;
 use crate::child::EntryStep;
+use crate::container::EngineError;
 use crate::policy::SandboxLaunch;
 use crate::property::{Property, PropertyStatus};
 use crate::running::RunningSandbox;
@@ -169,6 +170,12 @@ pub enum LaunchError {
         /// What bubblewrap wrote to standard error.
         message: String,
     },
+    /// The container engine did not make the sandbox.
+    #[error("could not make the sandbox's container")]
+    Engine(#[from] EngineError),
+    /// The rung has no terminal to hand in.
+    #[error("a container has no terminal of the platform's: use bubblewrap for a shell")]
+    NoTerminal,
     /// The thread that starts sandboxes died.
     #[error("the sandbox thread has died")]
     ThreadDied,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cgroup::LimitGroup;
+use crate::container::destroy_container;
 use crate::control::{ProcessTree, SandboxControl};
 use crate::pidfile;
 use crate::process::JobThread;
@@ -26,6 +27,8 @@ pub(crate) struct SandboxRemains {
         reason = "held so that the spawning thread, and so the sandbox, stays alive"
     )]
     pub(crate) spawner: JobThread,
+    /// The engine that keeps the container, where it is one.
+    pub(crate) engine_socket: Option<PathBuf>,
     pub(crate) cleared: bool,
 }
 
@@ -50,7 +53,11 @@ impl SandboxRemains {
     fn destroy_job(&self) -> impl FnOnce() + Send + 'static {
         let (name, dir) = (self.name.clone(), self.state_dir.clone());
         let live = Arc::clone(&self.live);
+        let engine = self.engine_socket.clone();
         move || {
+            if let Some(socket) = &engine {
+                destroy_container(socket, &name);
+            }
             if let Err(error) = pidfile::destroy_leftovers(&dir, &name) {
                 tracing::warn!(sandbox = name, %error, "Could not clear up after sandbox `{name}`");
             }

@@ -2,19 +2,17 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use tokio::process::Child;
 use tokio::time::timeout;
 use tracing::{debug, info, trace};
 
 use omoi_domain::sandbox::SandboxRung;
 
-use crate::bubblewrap::status::StatusPipe;
 use crate::capture::{CapturedOutput, OutputCapture};
 use crate::child;
 use crate::control::{ProcessTree, SandboxControl};
+use crate::leader::Leader;
 use crate::policy::{SandboxLaunch, SandboxLimits};
 use crate::remains::SandboxRemains;
 use crate::watch::{
@@ -27,11 +25,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// A started sandbox. Dropping it kills everything in it.
 #[derive(Debug)]
 pub struct RunningSandbox {
-    pub(crate) child: Child,
+    pub(crate) leader: Leader,
     pub(crate) control: SandboxControl,
-    pub(crate) status: Option<StatusPipe>,
-    /// Where the entry step says why it could not run the program.
-    pub(crate) report: Option<StatusPipe>,
     pub(crate) started: Instant,
     pub(crate) bounds: RunBounds,
     pub(crate) remains: SandboxRemains,
@@ -148,8 +143,8 @@ impl RunningSandbox {
     pub async fn wait(mut self) -> Result<SandboxEnd, WaitError> {
         let mut stdout = OutputCapture::new(self.bounds.output_bytes_max);
         let mut stderr = OutputCapture::new(self.bounds.output_bytes_max);
-        let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
-        let (status, stopped) = {
+        let [out, err] = self.leader.take_output();
+        let stopped = {
             let pump = async {
                 tokio::join!(
                     async {
@@ -180,18 +175,10 @@ impl RunningSandbox {
             ended
         };
         let took = self.started.elapsed();
-        let out_of_memory = self.remains.group.out_of_memory();
         let (stdout, stderr) = (stdout.finish(), stderr.finish());
-        if let Some(report) = &mut self.report {
-            let message = report.whole_text().await;
-            if !message.is_empty() {
-                return Err(WaitError::NotStarted { message });
-            }
-        }
-        let ended = match &mut self.status {
-            Some(pipe) => ended_inside(pipe.exit_code().await, status, &stderr)?,
-            None => ended_plainly(status),
-        };
+        let ended = self.leader.program_end(&stderr).await?;
+        let by_engine = self.leader.out_of_memory().await;
+        let out_of_memory = by_engine || self.remains.group.out_of_memory();
         self.remains.clear_up().await;
         let (name, ms) = (&self.remains.name, took.as_millis() as u64);
         debug!(
@@ -212,20 +199,17 @@ impl RunningSandbox {
         })
     }
 
-    /// Waits for the tree and reaps its leader; says why it had to be stopped.
-    async fn wait_for_tree(&mut self) -> io::Result<(ExitStatus, Option<SandboxStop>)> {
+    /// Waits for the tree; says why it had to be stopped.
+    async fn wait_for_tree(&mut self) -> io::Result<Option<SandboxStop>> {
         let control = self.control();
-        let leader = child::watch_exit(control.tree.leader_fd().try_clone()?)?;
         let mut looks = 0_u32;
         let stopped = loop {
             let left = self
                 .bounds
                 .wall_timeout
                 .saturating_sub(self.started.elapsed());
-            if timeout(left.min(TREE_EVERY), leader.readable())
-                .await
-                .is_ok()
-            {
+            if let Ok(ended) = timeout(left.min(TREE_EVERY), self.leader.leader_ended()).await {
+                ended?;
                 break None;
             }
             if self.started.elapsed() >= self.bounds.wall_timeout {
@@ -241,9 +225,9 @@ impl RunningSandbox {
             let name = &self.remains.name;
             info!(sandbox = name, ?reason, "Sandbox `{name}` is made to stop");
             control.interrupt_program();
-            let _ = timeout(self.bounds.grace, leader.readable()).await;
+            let _ = timeout(self.bounds.grace, self.leader.leader_ended()).await;
             control.kill_tree();
-            let _ = leader.readable().await?;
+            self.leader.leader_ended().await?;
         }
         // What the program left behind goes with it.
         control.kill_tree();
@@ -253,7 +237,7 @@ impl RunningSandbox {
         {
             let _ = child::watch_exit(init.try_clone()?)?.readable().await?;
         }
-        Ok((self.child.wait().await?, stopped))
+        Ok(stopped)
     }
 
     /// Samples the processes, and the disk now and then, off the threads that serve others.
@@ -275,28 +259,5 @@ impl RunningSandbox {
         let limits = &self.bounds.limits;
         let of_disk = || disk.and_then(|disk| exceeded_disk_limit(limits, disk));
         exceeded_tree_limit(limits, tree).or_else(of_disk)
-    }
-}
-
-fn ended_inside(
-    code: Option<i32>,
-    status: ExitStatus,
-    stderr: &CapturedOutput,
-) -> Result<ProgramEnd, WaitError> {
-    match (code, ended_plainly(status)) {
-        (Some(code @ 129..=192), _) => Ok(ProgramEnd::Signal(code - 128)),
-        (Some(code), _) => Ok(ProgramEnd::Code(code)),
-        (None, signal @ ProgramEnd::Signal(_)) => Ok(signal),
-        (None, ProgramEnd::Code(_)) => Err(WaitError::NotStarted {
-            message: stderr.to_text().trim().to_owned(),
-        }),
-    }
-}
-
-fn ended_plainly(status: ExitStatus) -> ProgramEnd {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => ProgramEnd::Code(code),
-        (None, signal) => ProgramEnd::Signal(signal.unwrap_or_default()),
     }
 }

@@ -1,4 +1,4 @@
-//! What Landlock leaves a program inside bubblewrap: the same that the mounts show, told once more.
+//! What Landlock leaves a program inside bubblewrap or a container: the same that the mounts show, told once more.
 
 use std::path::Path;
 
@@ -23,6 +23,7 @@ const PLACES: &[(&str, PathAccess)] = &[
     ("/dev/shm", PathAccess::Write),
     ("/run", PathAccess::Read),
     (inside::TEMP, PathAccess::Write),
+    ("/var/tmp", PathAccess::Write),
     (inside::HOME, PathAccess::Write),
     (inside::WORKER, PathAccess::Execute),
     (inside::SOCKET, PathAccess::Connect),
@@ -36,24 +37,22 @@ pub(crate) struct SecondWall {
     pub(crate) abi: i32,
 }
 
-impl SecondWall {
-    /// The rules for `launch`. Its network is its own, so TCP is left alone.
-    pub(crate) fn rules_for(&self, launch: &SandboxLaunch) -> LandlockRules {
-        let places = PLACES.iter().copied();
-        let mut grants: Vec<PathGrant> = places
-            .map(|(path, access)| PathGrant::new(path, access))
-            .collect();
-        let mounts = launch.read_only.iter();
-        grants.extend(mounts.map(|mount| PathGrant::new(&mount.inside, PathAccess::Execute)));
-        let work = match launch.access {
-            WorkspaceAccess::ReadWrite => PathAccess::Write,
-            WorkspaceAccess::ReadOnly => PathAccess::Execute,
-        };
-        grants.push(PathGrant::new(Path::new(inside::WORK), work));
-        LandlockRules {
-            abi: self.abi,
-            grants,
-            without_tcp: false,
-        }
+/// The rules for `launch` under version `abi`. Its network is its own, so TCP is left alone.
+pub(crate) fn rules_for(abi: i32, launch: &SandboxLaunch) -> LandlockRules {
+    let places = PLACES.iter().copied();
+    let mut grants: Vec<PathGrant> = places
+        .map(|(path, access)| PathGrant::new(path, access))
+        .collect();
+    let mounts = launch.read_only.iter();
+    grants.extend(mounts.map(|mount| PathGrant::new(&mount.inside, PathAccess::Execute)));
+    let work = match launch.access {
+        WorkspaceAccess::ReadWrite => PathAccess::Write,
+        WorkspaceAccess::ReadOnly => PathAccess::Execute,
+    };
+    grants.push(PathGrant::new(Path::new(inside::WORK), work));
+    LandlockRules {
+        abi,
+        grants,
+        without_tcp: false,
     }
 }

@@ -21,6 +21,7 @@ use self::wall::{HostWall, StartSite, WalledStart};
 use crate::base::{self, RungBase};
 use crate::bubblewrap::status::StatusPipe;
 use crate::control::{ProcessTree, SandboxControl};
+use crate::leader::{Leader, ProcessLeader};
 use crate::pidfile::{self, ProcessIdentity, SandboxPidfile};
 use crate::policy::{SandboxLaunch, inside};
 use crate::process::{EntryPlan, StartError, StartRequest, start_program};
@@ -154,6 +155,8 @@ fn begin_session(
         .ok_or_else(|| record(io::Error::from(io::ErrorKind::NotFound)))?;
     pidfile.leader = Some(leader_process);
     pidfile::write_pidfile(&base.state_dir, &name, &pidfile).map_err(record)?;
+    let watched = started.pidfd.try_clone().map_err(record)?;
+    let mut leader = ProcessLeader::follow_process(started.child, watched).map_err(record)?;
     let control = SandboxControl::new(ProcessTree::Session {
         leader: started.pidfd,
         leader_process,
@@ -161,11 +164,10 @@ fn begin_session(
     remains.control = Some(control.clone());
     let bounds = RunBounds::for_launch(launch).with_scratch(scratch);
     bounds.log_start(&name, rung.rung(), at);
+    leader.report = report.map(StatusPipe::new).transpose().map_err(record)?;
     Ok(RunningSandbox {
-        child: started.child,
+        leader: Leader::Process(Box::new(leader)),
         control,
-        status: None,
-        report: report.map(StatusPipe::new).transpose().map_err(record)?,
         started: at,
         bounds,
         remains,
@@ -205,6 +207,7 @@ fn plan_start(
         program: argv[0].clone().into(),
         args: argv[1..].to_vec(),
         env,
+        streams: launch.streams,
         entry: EntryPlan {
             groups: remains.group.join_files().map_err(LaunchError::Limits)?,
             stage,

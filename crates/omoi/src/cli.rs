@@ -16,6 +16,7 @@ mod owner_access;
 #[cfg(test)]
 mod printed_commands;
 mod run;
+mod sandbox;
 mod scenario;
 mod serve;
 mod spec;
@@ -158,6 +159,9 @@ enum CliCommand {
     /// Agent programs: what can be installed, and what is
     #[command(subcommand)]
     Agents(agents::AgentsCommand),
+    /// Sandboxes: what they hold here, and a shell in one
+    #[command(subcommand)]
+    Sandbox(sandbox::SandboxCommand),
     /// Scripts of the simulated model
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
@@ -227,6 +231,7 @@ async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::R
         CliCommand::Doctor(arguments) => doctor::run_doctor(context, arguments).await,
         CliCommand::Models(command) => models::run_models_command(context, command).await,
         CliCommand::Agents(command) => agents::run_agents_command(context, command).await,
+        CliCommand::Sandbox(command) => sandbox::run_sandbox_command(context, command).await,
         CliCommand::Scenario(command) => scenario::run_scenario_command(context, command),
         CliCommand::Db(command) => db::run_db_command(context, command).await,
         CliCommand::Config(command) => config::run_config_command(context, &command),

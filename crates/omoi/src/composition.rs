@@ -49,12 +49,12 @@ use omoi_store::deployment::{self, DataFolder};
 use omoi_store::dialect::Backend;
 use omoi_store::{DatabaseOptions, Store, StoreError, StoreOptions, Tx};
 
-use self::machine::{choose_sandbox, environment_variable, guarded_places};
+use self::machine::{choose_sandbox, environment_variable};
 use self::model_setup::ModelSetup;
 use crate::control_client::{ClientEndpoint, ControlClient};
 use crate::data_folder::{FolderOwnership, OpenedFolder};
 
-pub(crate) use self::machine::{host_toolchain, probe_config, select_sandbox};
+pub(crate) use self::machine::{guarded_places, host_toolchain, probe_config, select_sandbox};
 pub(crate) use self::model_setup::{build_llm, live_routes, model_catalogue};
 
 /// What a process does.

@@ -11,13 +11,71 @@ use super::{Bench, repository};
 const CHECKOUT_FILES: usize = 2_000;
 const SURVEY_FILES: usize = 50_000;
 
-/// A sandbox around a program that does nothing.
+/// Sandboxes around programs that do nothing, and the end of one around many processes.
 pub(super) fn sandbox_start(_: &Bench, example: &Path) -> Result<Vec<Row>> {
     let figures = Figures::of(example, None)?;
-    let (ours, baseline) = figures.times()?;
+    let mut rows = vec![start_row(
+        &figures,
+        figures.times()?,
+        [
+            "bubblewrap",
+            "`bwrap --unshare-all --ro-bind / / /bin/true`",
+        ],
+    )?];
+    for rung in ["landlock", "container"] {
+        // The example leaves out what the host does not have.
+        let ours = figures.get(&format!("{rung}_ms"));
+        let baseline = figures.get(&format!("{rung}_baseline_ms"));
+        if let (Ok(ours), Ok(baseline)) = (ours, baseline) {
+            rows.push(start_row(
+                &figures,
+                (ours, baseline),
+                [rung, "`/bin/true`"],
+            )?);
+        }
+    }
+    let ended = Amount(figures.get("tree_end_ms")?, Unit::Milliseconds);
+    rows.push(Row {
+        figure: "end of a tree of 200 processes".to_owned(),
+        ours: ended,
+        baseline: None,
+        compared: String::new(),
+        target: Some(Target {
+            limit: Limit::Most(300.0),
+            reached: ended,
+            of: "",
+        }),
+        runs: "5".to_owned(),
+        baseline_is: "none".to_owned(),
+        measured: "provider `bubblewrap`, from the kill until the sandbox is cleared up".to_owned(),
+    });
+    let memory = Amount(figures.get("live_kib")? * 1.024 / 1_000.0, Unit::Megabytes);
+    rows.push(Row {
+        figure: "memory of a live sandbox".to_owned(),
+        ours: memory,
+        baseline: None,
+        compared: String::new(),
+        target: Some(Target {
+            limit: Limit::Most(25.0),
+            reached: memory,
+            of: "",
+        }),
+        runs: "8 at once".to_owned(),
+        baseline_is: "none".to_owned(),
+        measured: "provider `bubblewrap` around `sleep`: growth of the platform and the share of its processes"
+            .to_owned(),
+    });
+    Ok(rows)
+}
+
+fn start_row(
+    figures: &Figures,
+    (ours, baseline): (f64, f64),
+    [rung, baseline_is]: [&str; 2],
+) -> Result<Row> {
     let added = Amount(ours - baseline, Unit::Milliseconds);
-    Ok(vec![Row {
-        figure: "sandbox start".to_owned(),
+    Ok(Row {
+        figure: format!("sandbox start, {rung}"),
         ours: Amount(ours, Unit::Milliseconds),
         baseline: Some(Amount(baseline, Unit::Milliseconds)),
         compared: format!("+{added}"),
@@ -27,10 +85,11 @@ pub(super) fn sandbox_start(_: &Bench, example: &Path) -> Result<Vec<Row>> {
             of: "added",
         }),
         runs: figures.runs()?,
-        baseline_is: "`bwrap --unshare-all --ro-bind / / /bin/true`".to_owned(),
-        measured: "provider `bubblewrap`, launch of /bin/true to its end, cleared up; the workspace was there before"
-            .to_owned(),
-    }])
+        baseline_is: baseline_is.to_owned(),
+        measured: format!(
+            "provider `{rung}`, launch of /bin/true to its end, cleared up; the workspace was there before"
+        ),
+    })
 }
 
 /// The work tree of an attempt.

@@ -18,7 +18,7 @@ use crate::policy::{ReadOnlyMount, SandboxLaunch, WorkspaceAccess, inside};
 use crate::process::fd_number;
 use crate::provider::LaunchError;
 use crate::seccomp;
-use crate::second_wall::SecondWall;
+use crate::second_wall::{self, SecondWall};
 
 /// World-traversable on every host, and hidden behind the stage only in the sandbox's private mounts.
 const STAGE: &CStr = c"/tmp";
@@ -26,7 +26,7 @@ const STAGE: &CStr = c"/tmp";
 const SHM_BYTES: u64 = 256 << 20;
 
 /// Parts of `/etc` that programs need to find libraries and trust certificates.
-const ETC: &[&str] = &[
+pub(crate) const ETC: &[&str] = &[
     "/etc/alternatives",
     "/etc/ssl",
     "/etc/pki/tls/certs",
@@ -34,8 +34,11 @@ const ETC: &[&str] = &[
     "/etc/ca-certificates/extracted",
     "/etc/ld.so.cache",
 ];
+/// Folders of the system that are links into `/usr` on most hosts.
+pub(crate) const SYSTEM_LINKS: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+
 /// The user and group database inside.
-const GENERATED: &[(&str, &str)] = &[
+pub(crate) const GENERATED: &[(&str, &str)] = &[
     (
         "/etc/passwd",
         "root:x:0:0:root:/root:/usr/sbin/nologin\n\
@@ -144,7 +147,7 @@ impl OptionsBuilder {
     fn add_system(&mut self, launch: &SandboxLaunch) -> Result<(), LaunchError> {
         self.add_words("--perms 0755 --dir /etc --perms 0755 --dir /run --perms 0755 --dir /var");
         self.add_words("--ro-bind /usr /usr --symlink ../tmp /var/tmp");
-        for name in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
+        for name in SYSTEM_LINKS {
             let path = Path::new("/").join(name);
             match fs::read_link(&path) {
                 Ok(target) => self.add_options([&"--symlink", &target, &path]),
@@ -278,8 +281,9 @@ impl OptionsBuilder {
         let source = self.stage_source(&host)?;
         self.add_options([&"--ro-bind", &source, &inside::ENTRY]);
         let orders = EntryOrders {
-            landlock: wall.rules_for(launch),
+            landlock: Some(second_wall::rules_for(wall.abi, launch)),
             filter: None,
+            env: None,
         };
         let what = Path::new("the orders of the entry step");
         let orders = orders_file(&orders).map_err(|source| LaunchError::Source {

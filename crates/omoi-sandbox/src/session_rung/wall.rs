@@ -104,8 +104,9 @@ impl HostWall {
             mount_check::check_readable(program, site.uid)?;
         }
         let orders = EntryOrders {
-            landlock: self.rules_for(launch, places, &mounts),
+            landlock: Some(self.rules_for(launch, places, &mounts)),
             filter: Some(FilterScope::HostSpaces),
+            env: None,
         };
         let record = |source: io::Error| LaunchError::Record {
             name: launch.name.clone(),

@@ -19,7 +19,7 @@ use omoi_sandbox::{
 use crate::support::{Platform, UserCopy};
 
 /// Bait on the host, alive while the program inside looks for it.
-struct Bait {
+pub(crate) struct Bait {
     _tcp: TcpListener,
     _abstract: UnixListener,
     _hidden: UnixListener,
@@ -38,7 +38,11 @@ fn bait(platform: &Platform) -> Bait {
         .connect("192.0.2.1:9")
         .and_then(|()| udp.local_addr())
         .map_or("127.0.0.1".into(), |a| a.ip().to_string());
-    let namespaces: Vec<String> = ["user", "pid", "net", "ipc", "uts", "cgroup", "mnt"]
+    // Containers of root's engine have the host's users, of which theirs is an unprivileged one, and where
+    // limit groups are of the first generation they see the host's names of them.
+    let is_container = platform.provider.rung() == SandboxRung::Container;
+    let kinds = ["pid", "net", "ipc", "uts", "mnt", "cgroup", "user"];
+    let namespaces: Vec<String> = kinds[..kinds.len() - 2 * usize::from(is_container)]
         .iter()
         .map(|kind| {
             let inode = fs::read_link(format!("/proc/self/ns/{kind}")).unwrap();
@@ -108,7 +112,7 @@ fn gateway(path: &Path) {
 }
 
 /// A launch of the probes, of those named or of all, with everything handed in that can be.
-fn probes_launch(platform: &Platform, bait: &Bait, names: &[&str]) -> SandboxLaunch {
+pub(crate) fn probes_launch(platform: &Platform, bait: &Bait, names: &[&str]) -> SandboxLaunch {
     let mut launch = platform.launch(["/usr/bin/python3"]);
     launch.workspace = platform.workspace(fill);
     launch.env = vec![("ASKED".into(), "for".into())];
@@ -184,9 +188,8 @@ fn launch_facts(platform: &Platform, launch: &SandboxLaunch, bait: &Bait) -> Str
     )
 }
 
-/// A platform with everything the probes look for.
-async fn baited_platform(rung: SandboxRung, floor: &SandboxFloor) -> (Platform, Bait) {
-    let platform = Platform::with_rung(rung, floor).await;
+/// Lays out everything the probes look for.
+pub(crate) fn bait_platform(platform: &Platform) -> Bait {
     let tools = platform.path("tools");
     fs::create_dir(&tools).unwrap();
     fs::write(tools.join("tool"), "tool").unwrap();
@@ -195,8 +198,7 @@ async fn baited_platform(rung: SandboxRung, floor: &SandboxFloor) -> (Platform, 
     gateway(&platform.path("gateway.sock"));
     fs::create_dir(platform.path("other")).unwrap();
     fs::set_permissions(platform.path("other"), fs::Permissions::from_mode(0o777)).unwrap();
-    let bait = bait(&platform);
-    (platform, bait)
+    bait(platform)
 }
 
 /// What came of one try on one rung.
@@ -239,7 +241,8 @@ fn started_as() -> &'static str {
 
 /// Runs all tries on `rung`; none that attacks a property it holds may get anywhere.
 async fn run_probes(rung: SandboxRung) -> Vec<ProbeRow> {
-    let (platform, bait) = baited_platform(rung, &SandboxFloor::none()).await;
+    let platform = Platform::with_rung(rung, &SandboxFloor::none()).await;
+    let bait = bait_platform(&platform);
     let exit = platform.run(probes_launch(&platform, &bait, &[])).await;
     let table = exit.stdout.to_text();
     println!(
@@ -306,7 +309,12 @@ fn is_held(platform: &Platform, property: &str) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn escape_table() {
     let mut rows = Vec::new();
-    for rung in [SandboxRung::Bubblewrap, SandboxRung::Landlock] {
+    let mut rungs = vec![SandboxRung::Bubblewrap, SandboxRung::Landlock];
+    if rustix::process::geteuid().is_root() {
+        // An engine of root's; only root can start one of its own here.
+        rungs.insert(1, SandboxRung::Container);
+    }
+    for rung in rungs {
         rows.extend(run_probes(rung).await);
     }
     for row in &rows {
@@ -402,7 +410,8 @@ async fn the_table_can_turn_red() {
         "connect to an abstract socket of the host",
         "call personality",
     ];
-    let (platform, bait) = baited_platform(SandboxRung::Process, &SandboxFloor::none()).await;
+    let platform = Platform::with_rung(SandboxRung::Process, &SandboxFloor::none()).await;
+    let bait = bait_platform(&platform);
     let exit = platform
         .run(probes_launch(&platform, &bait, &HARMLESS))
         .await;

@@ -6,13 +6,16 @@
     reason = "a test fails where it stands"
 )]
 
+mod container;
 mod escape;
 mod life;
 mod limits;
+mod podman;
 mod second_wall;
 mod session;
 mod start_up;
 mod support;
+mod walls;
 
 /// Everything again, started by an ordinary user. Where the tests run as one already, that was it.
 #[test]

@@ -161,6 +161,9 @@ def _():
 @probe("see /boot, /root, /mnt, /srv, /media", ["files", "landlock"])
 def _(): return first(present(p) for p in ["/boot", "/root", "/mnt", "/srv", "/media"])
 
+@probe("read the host through a mount nobody asked for", ["files", "landlock"])
+def _(): return opened("/mount-too-many/etc/passwd")
+
 @probe("read private keys of the host's certificates", ["files", "landlock"])
 def _():
     try:
@@ -227,6 +230,8 @@ def _():
 
 @probe("read the environment of process 1", ["processes", "landlock"])
 def _():
+    if os.getpid() == 1:
+        return None
     try:
         return open("/proc/1/environ").read() or None
     except PermissionError:
@@ -427,7 +432,7 @@ def _(): return opened("/dev/tty", os.O_RDWR)
 # Devices ----------------------------------------------------------------------------------------
 @probe("find a dangerous device", "devices")
 def _():
-    allowed = {"core", "fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero"}
+    allowed = {"core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero"}
     if OWN_SPACES:
         return first(sorted(set(os.listdir("/dev")) - allowed))
     return first(opened(p) for p in glob.glob("/dev/[a-z]*") if os.path.basename(p) not in allowed and not os.path.isdir(p))

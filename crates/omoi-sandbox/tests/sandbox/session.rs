@@ -21,6 +21,7 @@ async fn landlock_alone_is_chosen_where_the_floor_allows_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = probe_config(&dir.path().join("state"));
     config.bubblewrap = "/nonexistent/bwrap".into();
+    config.container_sockets.clear();
     let probe = probe_host(&config).await.unwrap();
     assert_eq!(probe.active, Some(SandboxRung::Landlock));
     let refused = probe

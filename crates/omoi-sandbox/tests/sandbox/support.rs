@@ -15,6 +15,8 @@ use omoi_sandbox::{
     SandboxProbe, probe_host,
 };
 
+use crate::podman::PodmanService;
+
 /// Name of the entry program beside a copy of the tests.
 const ENTRY_COPY: &str = "entry";
 
@@ -52,6 +54,8 @@ pub(crate) struct Platform {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) probe: SandboxProbe,
     pub(crate) provider: Arc<dyn Provider>,
+    /// The container engine, where the rung needs one.
+    engine: Option<PodmanService>,
     workspaces: AtomicU32,
 }
 
@@ -78,6 +82,11 @@ impl Platform {
         config.hidden = vec![dir.path().join("secret")];
         fs::create_dir(dir.path().join("secret")).unwrap();
         fs::write(dir.path().join("secret/key"), "sesame").unwrap();
+        let engine = match rung {
+            SandboxRung::Container => Some(PodmanService::start().await),
+            _ => None,
+        };
+        config.container_sockets = engine.iter().map(PodmanService::socket).collect();
         change(&mut config);
         let probe = probe_host(&config).await.unwrap();
         let provider = probe
@@ -87,8 +96,18 @@ impl Platform {
             dir,
             probe,
             provider,
+            engine,
             workspaces: AtomicU32::new(0),
         }
+    }
+
+    pub(crate) fn engine_sockets(&self) -> Vec<PathBuf> {
+        self.engine.iter().map(PodmanService::socket).collect()
+    }
+
+    /// Names of the engine's containers.
+    pub(crate) fn containers(&self) -> String {
+        self.engine.as_ref().unwrap().containers()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

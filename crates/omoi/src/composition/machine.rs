@@ -22,7 +22,11 @@ pub(super) async fn choose_sandbox(
     config: &Config,
     folder: &OpenedFolder,
 ) -> anyhow::Result<Arc<dyn Provider>> {
-    let found = probe_host(&probe_config(folder, "run")?)
+    let options = SandboxOptions::from_config(config);
+    let mut ask = probe_config(folder, "run")?;
+    // Rungs below the one that will be chosen need not be tried.
+    (ask.wanted, ask.enough) = (options.wanted, Some(options.floor));
+    let found = probe_host(&ask)
         .await
         .context("could not look for a sandbox")?;
     select_sandbox(config, &found).map_err(|refused| {
@@ -52,7 +56,7 @@ pub(crate) fn select_sandbox(
 }
 
 /// The places of this machine that no sandbox sees.
-pub(super) fn guarded_places(sources: &ConfigSources, folder: &OpenedFolder) -> GuardedPlaces {
+pub(crate) fn guarded_places(sources: &ConfigSources, folder: &OpenedFolder) -> GuardedPlaces {
     let home = environment_variable(sources, "HOME");
     let home = (!home.is_empty()).then(|| PathBuf::from(home));
     GuardedPlaces::of_machine(home.as_deref(), &[folder.folder_path().to_path_buf()])

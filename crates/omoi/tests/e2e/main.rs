@@ -26,6 +26,7 @@ mod mutants;
 mod process_log;
 mod processes;
 mod real_packages;
+mod sandbox;
 mod scenarios;
 mod scope;
 mod steady_json;

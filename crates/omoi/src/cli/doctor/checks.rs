@@ -253,12 +253,15 @@ struct TriedSandboxes {
     folder: PathBuf,
 }
 
-/// Tries every rung, in a folder of the doctor: a running process keeps its sandboxes in another.
+/// Tries the rung that would be used and the better ones, in a folder of the doctor: a running process keeps its
+/// sandboxes in another. `omoi sandbox probe` tells of all rungs.
 async fn try_sandboxes(config: &Config) -> Result<TriedSandboxes, String> {
     let folder = OpenedFolder::open(&DataOptions::from_config(config).folder)
         .map_err(|error| error_chain(&error))?;
-    let ask = composition::probe_config(&folder, "doctor")
+    let mut ask = composition::probe_config(&folder, "doctor")
         .map_err(|error| error_chain(error.as_ref()))?;
+    let options = SandboxOptions::from_config(config);
+    (ask.wanted, ask.enough) = (options.wanted, Some(options.floor));
     let probe = probe_host(&ask)
         .await
         .map_err(|error| error_chain(&error))?;
@@ -322,10 +325,13 @@ async fn check_sandbox(
         match &tried.outcome {
             Ok(_) if tried.rung == SandboxRung::Process => {}
             Ok(properties) => {
-                let held: Vec<&str> = properties
+                let held: Vec<String> = properties
                     .iter()
                     .filter(|(_, held)| held.is_yes())
-                    .map(|(property, _)| property.as_str())
+                    .map(|(property, held)| match held.holder_remark() {
+                        Some(remark) => format!("{property} ({remark})"),
+                        None => property.to_string(),
+                    })
                     .collect();
                 let text = format!("{} holds {}", tried.rung, held.join(", "));
                 findings.push(DoctorFinding::new("sandbox", FindingMark::Ok, text));

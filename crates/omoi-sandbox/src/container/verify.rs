@@ -1,0 +1,176 @@
+//! Finds a container engine and has each property verified by a program that runs inside.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::engine::ContainerEngine;
+use super::image::ensure_image;
+use super::{ContainerInner, ContainerRung};
+use crate::base::{RungBase, kernel_release};
+use crate::landlock;
+use crate::own_spaces;
+use crate::probe::{ProbeConfig, RungUnavailable};
+use crate::probe_facts::{error_chain, run_probe, rung_unavailable};
+use crate::property::{Property, PropertyStatus};
+
+const INSTALL: &str =
+    "install one, `apt install podman crun`, and start it: `systemctl enable --now podman.socket`";
+const REASON: &str = "remove the cause named in the reason";
+
+/// Finds an engine at one of the configured sockets and verifies each property.
+pub(crate) async fn find_container(
+    base: &RungBase,
+    config: &ProbeConfig,
+) -> Result<ContainerRung, RungUnavailable> {
+    let mut refused = None;
+    for socket in config.container_sockets.iter().filter(|path| path.exists()) {
+        match try_engine(base, config, socket).await {
+            Ok(found) => return Ok(found),
+            Err(unavailable) => refused = refused.or(Some(unavailable)),
+        }
+    }
+    Err(refused.unwrap_or_else(|| {
+        rung_unavailable("no container engine listens where they usually do", INSTALL)
+    }))
+}
+
+async fn try_engine(
+    base: &RungBase,
+    config: &ProbeConfig,
+    socket: &Path,
+) -> Result<ContainerRung, RungUnavailable> {
+    let asked = |error: super::EngineError| rung_unavailable(error_chain(&error), REASON);
+    let entry = config.entry.clone().ok_or_else(|| {
+        rung_unavailable(
+            "this process has no program for the entry step",
+            "use `omoi`",
+        )
+    })?;
+    let engine = ContainerEngine::at_socket(socket).map_err(asked)?;
+    let version = engine_version(&engine.version_parts().await.map_err(asked)?);
+    let info = engine.engine_info().await.map_err(asked)?;
+    if let Some(reason) = user_mapping(&info, &version) {
+        return Err(rung_unavailable(
+            reason,
+            "use the engine of root, or bubblewrap",
+        ));
+    }
+    let image = ensure_image(&engine).await.map_err(asked)?;
+    let landlock = landlock::usable_abi();
+    let mut rung = ContainerRung {
+        inner: Arc::new(ContainerInner {
+            base: base.clone(),
+            engine,
+            image,
+            entry,
+            abi: landlock.clone().ok(),
+        }),
+        version: format!("{version}, Linux {}", kernel_release()),
+        properties: Vec::new(),
+    };
+    let script = own_spaces::probe_script(base, REASON);
+    let facts = run_probe(&rung, base, &script).await?;
+    rung.properties = own_spaces::verify_properties(&facts.under_landlock(landlock), base);
+    for (property, status) in &mut rung.properties {
+        if let Some(of_engine) = engine_limit(*property, &info) {
+            *status = of_engine;
+        }
+    }
+    Ok(rung)
+}
+
+/// `Podman Engine 4.3.1`, with its runtime.
+fn engine_version(version: &Value) -> String {
+    let parts = version.get("Components").and_then(Value::as_array);
+    let named: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .filter_map(|part| {
+            let name = part.get("Name")?.as_str()?;
+            let version = part.get("Version")?.as_str()?;
+            let is_told = ["Engine", "runc", "crun"]
+                .iter()
+                .any(|word| name.contains(word));
+            // A runtime's version begins with its name.
+            let words = version.split_whitespace().next_back();
+            let first_line = version
+                .lines()
+                .next()
+                .and_then(|line| line.split_whitespace().last());
+            is_told.then(|| format!("{name} {}", first_line.or(words).unwrap_or_default()))
+        })
+        .collect();
+    match named.is_empty() {
+        true => "container engine".to_owned(),
+        false => named.join(", "),
+    }
+}
+
+/// Why a user inside would be another one outside, who could not write the workspace.
+fn user_mapping(info: &Value, version: &str) -> Option<String> {
+    let options = info.get("SecurityOptions").and_then(Value::as_array)?;
+    let is_mapped = options
+        .iter()
+        .filter_map(Value::as_str)
+        .any(|option| option.contains("name=rootless") || option.contains("name=userns"));
+    is_mapped.then(|| format!("{version} maps users, so that a workspace could not be written"))
+}
+
+/// What the engine limits, as it says itself.
+fn engine_limit(property: Property, info: &Value) -> Option<PropertyStatus> {
+    let key = match property {
+        Property::Memory => "MemoryLimit",
+        Property::ProcessCount => "PidsLimit",
+        Property::Cpu => "CpuCfsQuota",
+        _ => return None,
+    };
+    let is_held = info.get(key).and_then(Value::as_bool) == Some(true);
+    Some(match (is_held, property) {
+        (true, _) => PropertyStatus::YesBy("the container engine's limit groups".to_owned()),
+        (false, Property::Cpu) => {
+            PropertyStatus::not_held("the container engine has no limit group for it")
+        }
+        (false, _) => PropertyStatus::ByWatcher,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn engines_are_named_with_their_runtime() {
+        let podman = json!({ "Components": [
+            { "Name": "Podman Engine", "Version": "4.3.1" },
+            { "Name": "Conmon", "Version": "conmon version 2.1.6" },
+            { "Name": "OCI Runtime (runc)", "Version": "runc version 1.1.5+ds1\ncommit: x" },
+        ] });
+        assert_eq!(
+            engine_version(&podman),
+            "Podman Engine 4.3.1, OCI Runtime (runc) 1.1.5+ds1"
+        );
+        assert_eq!(engine_version(&json!({})), "container engine");
+    }
+
+    #[test]
+    fn engines_that_map_users_are_refused_and_limits_are_theirs() {
+        let rootless = json!({ "SecurityOptions": ["name=seccomp", "name=rootless"] });
+        assert!(
+            user_mapping(&rootless, "Docker")
+                .unwrap()
+                .contains("maps users")
+        );
+        let plain = json!({ "SecurityOptions": ["name=seccomp"], "MemoryLimit": true });
+        assert_eq!(user_mapping(&plain, "Docker"), None);
+        let held = |property| engine_limit(property, &plain).map(|status| status.is_yes());
+        assert_eq!(held(Property::Memory), Some(true));
+        assert_eq!(held(Property::ProcessCount), Some(true), "by the watcher");
+        assert_eq!(held(Property::Cpu), Some(false));
+        assert_eq!(held(Property::Files), None);
+    }
+}

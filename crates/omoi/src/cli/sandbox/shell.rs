@@ -1,0 +1,177 @@
+//! `omoi sandbox shell`: a clean checkout of `HEAD` in the sandbox that a check would get.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use omoi_execution::sandbox_host::SandboxHost;
+use omoi_execution::sandbox_toolchain::SandboxToolchain;
+use omoi_git::clone::clean_checkout;
+use omoi_git::mirror::{BaseStore, FetchRef, Mirror};
+use omoi_git::process::Git;
+use omoi_git::refname::RefName;
+use omoi_git::repo::{RepoInfo, inspect_repository};
+use omoi_git::survey::survey_dir;
+use omoi_git::toolchain::resolve_toolchain;
+use omoi_runtime::clock::SystemClock;
+use omoi_runtime::ids::uuid_v7;
+use omoi_runtime::options::DataOptions;
+use omoi_runtime::rng::Rng;
+use omoi_sandbox::options::SandboxOptions;
+use omoi_sandbox::policy::LaunchStreams;
+use omoi_sandbox::{ProgramEnd, Provider, ReadOnlyMount, SandboxLaunch, probe_host};
+
+use super::super::command_context::{CommandContext, CommandSettings, ConfigOverrides};
+use crate::composition;
+use crate::data_folder::OpenedFolder;
+
+const EXAMPLES: &str = "\
+Examples:
+  omoi sandbox shell                       look around where checks of this repository run
+  omoi sandbox shell -- npm test           run one command there
+  omoi sandbox shell --repo ~/src/x
+
+It sees a clean checkout of HEAD; what is not committed is not there, and nothing it does comes back.
+Ctrl-C ends it, with everything in it.";
+
+/// A person looks around for no longer than this.
+const WALL: Duration = Duration::from_hours(24);
+
+/// Where, and what to run there.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ShellArgs {
+    /// The repository
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    repo: PathBuf,
+    /// Command to run instead of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Opens a shell, or runs a command, in a new sandbox.
+pub(super) async fn open_shell(
+    context: &CommandContext,
+    arguments: ShellArgs,
+) -> anyhow::Result<ExitCode> {
+    let settings = context.load_settings(&ConfigOverrides::default())?;
+    context.start_log(&settings.config, true);
+    let folder = OpenedFolder::open(&DataOptions::from_config(&settings.config).folder)?;
+    let found = probe_host(&composition::probe_config(&folder, "shell-state")?).await;
+    let found = found.context("could not look for a sandbox")?;
+    let provider = composition::select_sandbox(&settings.config, &found).map_err(|refused| {
+        let next = refused.next_step();
+        anyhow::Error::new(refused).context(crate::ErrorHint(next))
+    })?;
+    let git = Git::find_on_path(&context.environment_variable("PATH").unwrap_or_default()).await?;
+    let repo = std::path::absolute(&arguments.repo).context("could not name the repository")?;
+    let repository = inspect_repository(&git, &repo).await?;
+    let id = uuid_v7(&SystemClock, &Rng::from_os()?);
+    let dir = folder.folder_path().join("shells").join(id.to_string());
+    let site = ShellSite {
+        settings: &settings,
+        folder: &folder,
+        git: &git,
+        repository: &repository,
+    };
+    let ended = site
+        .run_inside(provider.as_ref(), &dir, arguments.command)
+        .await;
+    provider
+        .remove_workspace(&dir)
+        .context("could not remove the checkout")?;
+    ended
+}
+
+/// What a shell is opened over.
+struct ShellSite<'a> {
+    settings: &'a CommandSettings,
+    folder: &'a OpenedFolder,
+    git: &'a Git,
+    repository: &'a RepoInfo,
+}
+
+impl ShellSite<'_> {
+    async fn run_inside(
+        &self,
+        provider: &dyn Provider,
+        dir: &Path,
+        command: Vec<OsString>,
+    ) -> anyhow::Result<ExitCode> {
+        let base = self.base_store().await?;
+        clean_checkout(&base, dir, &self.repository.head).await?;
+        provider.prepare_workspace(dir)?;
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        let argv = match command.is_empty() {
+            true => vec!["/bin/sh".into(), "-i".into()],
+            false => command,
+        };
+        let mut launch = SandboxLaunch::new(format!("omoi-shell-{name}"), dir, argv);
+        let options = SandboxOptions::from_config(&self.settings.config);
+        let toolchain = self.toolchain().await;
+        let host = SandboxHost {
+            provider: None,
+            limits: options.limits,
+            read_only: options.read_only,
+            guarded: composition::guarded_places(&self.settings.sources, self.folder),
+        };
+        launch.env = toolchain.toolchain_environment();
+        launch.read_only = host.sandbox_mounts(&toolchain)?;
+        launch
+            .read_only
+            .push(ReadOnlyMount::at_same_path(base.objects_dir()));
+        launch.limits = host.limits;
+        launch.wall_timeout = WALL;
+        launch.streams = LaunchStreams::Inherited;
+        let running = provider.launch(launch).await?;
+        let control = running.control();
+        let waiting = running.wait();
+        tokio::pin!(waiting);
+        // Cancel-safe: the sandbox is followed by the same future to its end.
+        let exit = tokio::select! {
+            exit = &mut waiting => exit?,
+            _ = tokio::signal::ctrl_c() => {
+                control.kill_tree();
+                waiting.await?
+            }
+        };
+        if let Some(limit) = exit.exhausted {
+            eprintln!("stopped: {limit}");
+        }
+        let code = match exit.ended {
+            ProgramEnd::Code(code) => code,
+            ProgramEnd::Signal(signal) => 128 + signal,
+        };
+        Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+    }
+
+    /// The history that a check would see, in a mirror of its own.
+    async fn base_store(&self) -> anyhow::Result<BaseStore> {
+        let mirror = self.folder.folder_path().join("shells").join("mirror.git");
+        let mirror = Mirror::open_or_create(self.git, &mirror).await?;
+        let wanted = FetchRef {
+            commit: self.repository.head.clone(),
+            target: RefName::from_branch("shell")?,
+        };
+        mirror.fetch_from(self.repository, &[wanted]).await?;
+        Ok(mirror.base_store(&self.repository.head).await?)
+    }
+
+    /// What the repository's own tools need, as a survey of its files finds them.
+    async fn toolchain(&self) -> SandboxToolchain {
+        let Ok(survey) = survey_dir(&self.repository.toplevel) else {
+            return SandboxToolchain::default();
+        };
+        let host = composition::host_toolchain(&self.settings.sources);
+        let found = resolve_toolchain(&survey, &host).await;
+        SandboxToolchain {
+            roots: found.roots,
+            allowed: Vec::new(),
+            path: found.path_entries,
+            env: found.env,
+        }
+    }
+}
