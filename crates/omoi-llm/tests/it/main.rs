@@ -5,6 +5,7 @@
     reason = "a test fails where it stands"
 )]
 
+mod agent_programs;
 mod ask;
 mod client;
 mod conversation;
