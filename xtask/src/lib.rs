@@ -1,5 +1,6 @@
 //! What the project's automation and its tests share: where programs are found on this machine and
-//! how PostgreSQL and Redis are started for a test run, and where the agent programs of the tests are.
+//! how PostgreSQL and Redis are started for a test run, and where the agent programs and the vendors'
+//! clients of the tests are.
 //!
 //! The commands themselves (`cargo xtask …`) are the binary of this package. `omoi-testkit` uses
 //! the library, so a single test started without `cargo xtask test` finds the same servers.
@@ -9,4 +10,5 @@
 pub mod agents;
 pub mod host;
 pub mod process;
+pub mod python_clients;
 pub mod servers;

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use xtask::host::{find_program, is_root, tools_folder};
 use xtask::process::{self, command};
+use xtask::python_clients;
 use xtask::servers::{postgres, redis};
 
 use crate::agent_programs;
@@ -109,6 +110,7 @@ pub(crate) fn servers(needed: NeededServers) -> Result<()> {
     }
     if needed.agents {
         agent_programs::install_for_tests()?;
+        python_clients()?;
     }
     Ok(())
 }
@@ -205,6 +207,47 @@ fn postgres() -> Result<()> {
             renamed => renamed.with_context(|| format!("could not create {}", folder.display())),
         }
     });
+    let _ = fs::remove_dir_all(&scratch);
+    installed
+}
+
+/// Makes sure that the vendors' Python clients can be imported.
+fn python_clients() -> Result<()> {
+    let folder = python_clients::folder()?;
+    if folder.exists() {
+        return Ok(());
+    }
+    eprintln!(
+        "installing the vendors' Python clients into {}",
+        folder.display()
+    );
+    // Renamed into place when it is whole, so that no other process sees half of it.
+    let scratch = tools_folder()?.join(format!("installing-{}", std::process::id()));
+    let mut install = command("python3");
+    install
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--no-compile",
+        ])
+        .args([
+            "--disable-pip-version-check",
+            "--root-user-action=ignore",
+            "--only-binary=:all:",
+            "--target",
+        ])
+        .arg(&scratch)
+        .args(python_clients::PACKAGES);
+    let installed = process::run(&mut install)
+        .context("could not install them: `python3 -m pip` must work (package python3-pip)")
+        .and_then(|()| match fs::rename(&scratch, &folder) {
+            // Another process was quicker: its copy is as good as this one.
+            Err(_) if folder.exists() => Ok(()),
+            renamed => renamed.with_context(|| format!("could not create {}", folder.display())),
+        });
     let _ = fs::remove_dir_all(&scratch);
     installed
 }

@@ -1,4 +1,4 @@
-//! The pinned agent programs, for tests that run them.
+//! The pinned agent programs and the vendors' clients, for tests that run them.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,7 @@ use omoi_programs::agent_folder::{AgentFolder, InstalledProgram};
 use omoi_programs::pinned_list::{MachinePlatform, PinnedList};
 use xtask::agents;
 use xtask::host::variable;
+use xtask::python_clients;
 
 /// Programs that `cargo xtask setup` installs; the others take `cargo xtask agents --all`.
 const OF_SETUP: [&str; 3] = ["claude-code", "codex", "opencode"];
@@ -32,6 +33,25 @@ pub fn programs_folder() -> Result<PathBuf> {
     match variable(agents::FOLDER_VARIABLE) {
         Some(folder) => Ok(PathBuf::from(folder)),
         None => agents::folder(),
+    }
+}
+
+/// The folder of the vendors' Python clients, `anthropic` and `openai`, for `PYTHONPATH`.
+///
+/// # Panics
+/// When they are not installed, with the command that does it.
+#[expect(
+    clippy::panic,
+    reason = "a test that needs the clients fails without them"
+)]
+pub fn python_clients() -> PathBuf {
+    match python_clients::folder() {
+        Ok(folder) if folder.is_dir() => folder,
+        Ok(folder) => panic!(
+            "the Python clients are not installed in {}: `cargo xtask setup` installs them",
+            folder.display()
+        ),
+        Err(error) => panic!("{error:#}"),
     }
 }
 

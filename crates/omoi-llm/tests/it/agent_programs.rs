@@ -50,31 +50,45 @@ rules:
 /// The header by which the gateway says who asks; here the programs send it themselves.
 const ROLE: (&str, &str) = ("x-omoi-role", "implementer");
 
-/// A simulated model and a folder of work for one program.
-struct Workplace {
-    base: String,
-    recorder: RequestRecorder,
-    folder: TempDir,
+/// A simulated model of a scenario, for one test.
+pub(crate) struct ServedScenario {
+    pub(crate) base: String,
+    pub(crate) recorder: RequestRecorder,
     _serving: JoinSet<std::io::Result<()>>,
 }
 
-impl Workplace {
-    async fn open() -> Self {
-        let scenario = Scenario::read_from("work.yaml", &|_| Ok(WORK.as_bytes().to_vec()));
+impl ServedScenario {
+    pub(crate) async fn start(scenario: &str) -> Self {
+        let scenario = Scenario::read_from("s.yaml", &|_| Ok(scenario.as_bytes().to_vec()));
+        let scenario = scenario.unwrap_or_else(|errors| panic!("{errors}"));
         let recorder = RequestRecorder::new(100);
-        let model = SimulatedModel::new(scenario.unwrap(), Some(recorder.clone()));
+        let model = SimulatedModel::new(scenario, Some(recorder.clone()));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let mut serving = JoinSet::new();
         serving
             .spawn(async move { serve_scenario(listener, &model, std::future::pending()).await });
+        Self {
+            base,
+            recorder,
+            _serving: serving,
+        }
+    }
+}
+
+/// A simulated model and a folder of work for one program.
+struct Workplace {
+    served: ServedScenario,
+    folder: TempDir,
+}
+
+impl Workplace {
+    async fn open() -> Self {
         // One program does not work from a home below the folder of temporary files.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let place = Self {
-            base,
-            recorder,
+            served: ServedScenario::start(WORK).await,
             folder,
-            _serving: serving,
         };
         for path in ["home/.codex", "work"] {
             fs::create_dir_all(place.path(path)).unwrap();
@@ -107,7 +121,7 @@ impl Workplace {
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said).into_owned();
         assert!(output.status.success(), "{said}");
-        let requests = self.recorder.list_requests();
+        let requests = self.served.recorder.list_requests();
         let turns: Vec<_> = requests.iter().filter_map(answering_rule).collect();
         assert_eq!(turns, ["look", "change", "overwrite", "end"], "{said}");
         for (path, want) in [
@@ -133,7 +147,7 @@ fn answering_rule(request: &RecordedRequest) -> Option<String> {
 }
 
 /// What a request holds beyond the known, wherever in a list it is.
-fn unknown_places(request: &RecordedRequest) -> Vec<String> {
+pub(crate) fn unknown_places(request: &RecordedRequest) -> Vec<String> {
     let places = request.unknown.iter();
     places
         .map(|place| {
@@ -164,7 +178,7 @@ async fn claude_code_does_the_work_of_a_scenario() {
         ])
         .args(["--model", "simulated", "--permission-mode", "acceptEdits"])
         .args(["--allowedTools", "Bash"])
-        .env("ANTHROPIC_BASE_URL", &place.base)
+        .env("ANTHROPIC_BASE_URL", &place.served.base)
         .env("ANTHROPIC_API_KEY", "any")
         .env(
             "ANTHROPIC_CUSTOM_HEADERS",
@@ -181,7 +195,7 @@ async fn codex_does_the_work_of_a_scenario() {
     let mut command = place.command("codex");
     let provider = format!(
         r#"model_providers.ours={{name="ours",base_url="{}/v1",wire_api="responses",env_key="KEY",http_headers={{"{}"="{}"}}}}"#,
-        place.base, ROLE.0, ROLE.1,
+        place.served.base, ROLE.0, ROLE.1,
     );
     command
         .args([
@@ -208,7 +222,7 @@ async fn opencode_does_the_work_of_a_scenario() {
             "npm": "@ai-sdk/openai-compatible",
             "name": "ours",
             "options": {
-                "baseURL": format!("{}/v1", place.base), "apiKey": "any", "headers": {ROLE.0: ROLE.1},
+                "baseURL": format!("{}/v1", place.served.base), "apiKey": "any", "headers": {ROLE.0: ROLE.1},
             },
             "models": {"simulated": {"name": "simulated", "tool_call": true}},
         }},

@@ -17,3 +17,4 @@ mod pricing;
 mod structured;
 mod stub;
 mod support;
+mod vendor_clients;

@@ -1,0 +1,154 @@
+"""The vendors' own clients against the server at argv[1]: prints what each call gave, one line each."""
+
+import sys
+
+import anthropic
+import openai
+from pydantic import BaseModel
+
+BASE = sys.argv[1]
+ASKED = [{"role": "user", "content": "Go on."}]
+
+
+class Verdict(BaseModel):
+    words: str
+    score: int
+
+
+def headers(task):
+    return {"x-omoi-task": task}
+
+
+def say(name, *seen):
+    print(name, *seen, flush=True)
+
+
+def limits_of(response):
+    names = ("retry-after", "anthropic-ratelimit-requests-remaining", "x-ratelimit-reset-requests")
+    return {name: response.headers[name] for name in names if name in response.headers}
+
+
+def messages():
+    client = anthropic.Anthropic(base_url=BASE, api_key="any", max_retries=0)
+    schema = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
+    options = {
+        "model": "simulated",
+        "max_tokens": 4000,
+        "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "tools": [{"name": "Bash", "input_schema": schema}],
+    }
+    parts = [
+        {"type": "text", "text": "Go on.", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}},
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}},
+    ]
+    asked = [{"role": "user", "content": parts}]
+    with client.messages.stream(messages=asked, extra_headers=headers("calls"), **options) as stream:
+        kinds = {event.type for event in stream}
+        answer = stream.get_final_message()
+    say("messages stream", [block.type for block in answer.content], answer.stop_reason, sorted(kinds))
+    results = [
+        {"type": "tool_result", "tool_use_id": block.id, "content": "ok"}
+        for block in answer.content
+        if block.type == "tool_use"
+    ]
+    history = asked + [{"role": "assistant", "content": answer.content}, {"role": "user", "content": results}]
+    answer = client.messages.create(messages=history, extra_headers=headers("words"), **options)
+    say("messages whole", answer.content[0].text, answer.usage.cache_read_input_tokens > 0)
+    answer = client.beta.messages.create(
+        model="simulated",
+        max_tokens=1000,
+        messages=ASKED,
+        betas=["context-management-2025-06-27"],
+        context_management={"edits": [{"type": "clear_tool_uses_20250919"}]},
+        tools=[{"type": "web_search_20250305", "name": "web_search"}],
+        extra_headers=headers("words"),
+    )
+    say("messages beta", answer.content[0].text)
+    say("messages models", client.models.list().data[0].id, client.models.retrieve("simulated").id)
+    say("messages count", client.messages.count_tokens(model="simulated", messages=ASKED).input_tokens > 5)
+    plain = {"model": "simulated", "max_tokens": 100, "messages": ASKED}
+    failures("messages", anthropic, lambda task: client.messages.create(extra_headers=headers(task), **plain))
+
+
+def chat():
+    client = openai.OpenAI(base_url=BASE + "/v1", api_key="any", max_retries=0)
+    schema = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
+    tools = [{"type": "function", "function": {"name": "bash", "parameters": schema}}]
+    options = {"model": "simulated", "tools": tools, "reasoning_effort": "low", "prompt_cache_key": "k"}
+    asked = [{"role": "developer", "content": "Be brief."}, *ASKED]
+    usage = {"include_usage": True}
+    with client.chat.completions.stream(
+        messages=asked, stream_options=usage, extra_headers=headers("calls"), **options
+    ) as stream:
+        kinds = {event.type for event in stream}
+        answer = stream.get_final_completion()
+    message = answer.choices[0].message
+    calls = message.tool_calls
+    say("chat stream", [call.function.name for call in calls], message.reasoning_content, sorted(kinds))
+    results = [{"role": "tool", "tool_call_id": call.id, "content": "ok"} for call in calls]
+    history = [*asked, message.model_dump(exclude_none=True), *results]
+    answer = client.chat.completions.create(messages=history, extra_headers=headers("words"), **options)
+    cached = answer.usage.prompt_tokens_details.cached_tokens
+    say("chat whole", answer.choices[0].message.content, cached > 0)
+    say("chat models", client.models.list().data[0].id, client.models.retrieve("simulated").id)
+    plain = {"model": "simulated", "messages": ASKED}
+    failures("chat", openai, lambda task: client.chat.completions.create(extra_headers=headers(task), **plain))
+
+
+def responses():
+    client = openai.OpenAI(base_url=BASE + "/v1", api_key="any", max_retries=0)
+    schema = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
+    tools = [
+        {"type": "custom", "name": "apply_patch"},
+        {"type": "function", "name": "shell_command", "parameters": schema, "strict": False},
+    ]
+    options = {
+        "model": "simulated",
+        "tools": tools,
+        "reasoning": {"effort": "low", "summary": "auto"},
+        "include": ["reasoning.encrypted_content"],
+        "store": False,
+    }
+    with client.responses.stream(input="Go on.", extra_headers=headers("calls"), **options) as stream:
+        kinds = {event.type for event in stream}
+        answer = stream.get_final_response()
+    say("responses stream", [item.type for item in answer.output], answer.status, sorted(kinds))
+    outputs = [
+        {"type": item.type + "_output", "call_id": item.call_id, "output": "ok"}
+        for item in answer.output
+        if item.type.endswith("_call")
+    ]
+    items = [item.model_dump(exclude_none=True) for item in answer.output]
+    whole = client.responses.create(input=[*ASKED, *items, *outputs], extra_headers=headers("words"), **options)
+    say("responses whole", whole.output_text, whole.usage.input_tokens_details.cached_tokens > 0)
+    later = client.responses.create(
+        input=outputs, previous_response_id=answer.id, extra_headers=headers("words"), **options
+    )
+    say("responses continued", later.output_text)
+    aside = client.responses.parse(
+        model="simulated", input="Name it.", text_format=Verdict, extra_headers={"x-omoi-route": "title"}
+    )
+    say("responses parsed", aside.output_parsed)
+    plain = {"model": "simulated", "input": "Go on."}
+    failures("responses", openai, lambda task: client.responses.create(extra_headers=headers(task), **plain))
+
+
+def failures(name, vendor, ask):
+    try:
+        ask("limited")
+    except vendor.RateLimitError as error:
+        say(name, "limited", limits_of(error.response))
+    try:
+        ask("retired")
+    except vendor.NotFoundError as error:
+        say(name, "retired", error.body["error"]["message"] if "error" in error.body else error.body["message"])
+    try:
+        ask("nobody")
+    except vendor.BadRequestError as error:
+        say(name, "unanswered", "no rule of the scenario" in str(error))
+
+
+messages()
+chat()
+responses()
