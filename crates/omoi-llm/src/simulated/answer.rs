@@ -189,6 +189,9 @@ impl<'a> AnswerScript<'a> {
             WordedInput::Arguments(_) => ToolForm::Arguments,
             WordedInput::Text(_) => ToolForm::Freeform,
         };
+        if self.join_command(&call) {
+            return;
+        }
         let input = call.input.into_text();
         self.bytes += (call.tool.len() + input.len()) as u64;
         let prefix = match self.request.wire {
@@ -203,6 +206,32 @@ impl<'a> AnswerScript<'a> {
             form,
             input,
         }));
+    }
+
+    /// Programs that speak responses run the calls of one answer side by side, so commands that follow each
+    /// other become one; false where `call` is no such command.
+    fn join_command(&mut self, call: &WordedCall) -> bool {
+        let WordedInput::Arguments(second) = &call.input else {
+            return false;
+        };
+        if self.request.own || self.request.wire != Dialect::Responses {
+            return false;
+        }
+        let before = self.pieces.iter_mut().rev().find_map(|piece| match piece {
+            AnswerPiece::Call(before) => Some(before),
+            _ => None,
+        });
+        let Some(before) = before.filter(|before| before.name == call.tool) else {
+            return false;
+        };
+        let first: Json = serde_json::from_str(&before.input).unwrap_or_default();
+        let Some(joined) = tool_table::joined_command(&call.tool, &first, second) else {
+            return false;
+        };
+        let joined = joined.to_string();
+        self.bytes += (joined.len() - before.input.len()) as u64;
+        before.input = joined;
+        true
     }
 
     fn calls(&self) -> impl Iterator<Item = &ScriptedCall> {

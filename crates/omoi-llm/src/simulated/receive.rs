@@ -38,7 +38,7 @@ pub(super) fn check_request(
         return Err(RefusalReason::UnknownModel { model }.into());
     }
     let own = foreign_request::is_own(headers);
-    let form = if own {
+    let mut form = if own {
         let form = foreign_request::check_body(wire, body)?;
         if form.has_calls && form.tools.is_empty() {
             return Err(RequestRefusal::new("tools", RefusalReason::ToolsMissing));
@@ -54,9 +54,13 @@ pub(super) fn check_request(
             "A client that is not ours sent what the simulated model does not know: {fields}"
         );
     }
+    if let Some(turn) = side_answer::turn_after_summary(body).filter(|_| !own) {
+        form.turn = turn;
+    }
     let keys = read_keys(headers, own, form.turn)?;
     let facts = SideFacts {
         own,
+        asks_summary: side_answer::asks_summary(body),
         form: &form,
         body_kind: side_answer::body_kind(body),
     };

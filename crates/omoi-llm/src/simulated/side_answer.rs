@@ -4,12 +4,17 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{
+    cache_figures,
     checked_request::{OfferedTool, RequestForm, RequestedChoice, ToolForm},
     tool_table::{WordedCall, WordedInput},
 };
 
 /// The words of every answer to a question beside the work.
 pub(super) const SIDE_ANSWER: &str = "Simulated answer";
+
+/// Begins the answer to a question that comes after answers of the model, whose number follows: where a
+/// program puts a summary in the place of its history, the turns go on from there.
+const SUMMARY: &str = "Simulated answer: the summary of ";
 
 /// Deepest schema that is filled in.
 const DEPTH_MAX: usize = 16;
@@ -27,10 +32,8 @@ pub(super) fn is_side_question(
     if route == Some("title") {
         return true;
     }
-    let is_other_work = request
-        .body_kind
-        .as_deref()
-        .is_some_and(|kind| kind != "turn");
+    let kind = request.body_kind.as_deref();
+    let is_other_work = request.asks_summary || kind.is_some_and(|kind| kind != "turn");
     !request.own && (is_other_work || (role.is_some() && request.form.tools.is_empty()))
 }
 
@@ -38,6 +41,8 @@ pub(super) fn is_side_question(
 pub(super) struct SideFacts<'a> {
     pub(super) own: bool,
     pub(super) form: &'a RequestForm,
+    /// The request is for a summary of the conversation, in words that one program is known by.
+    pub(super) asks_summary: bool,
     /// The kind of question that one program names.
     pub(super) body_kind: Option<String>,
 }
@@ -49,10 +54,58 @@ pub(super) fn body_kind(body: &Json) -> Option<String> {
     told["request_kind"].as_str().map(str::to_owned)
 }
 
+/// Whether the last words are those by which Claude Code asks for a summary: it offers its tools all the
+/// same, and nothing else tells it from its work.
+pub(super) fn asks_summary(body: &Json) -> bool {
+    let messages = body["messages"].as_array().map(Vec::as_slice);
+    let mut asked = messages.unwrap_or_default().iter();
+    let asked = asked.rfind(|message| message["role"] == "user");
+    asked.is_some_and(|message| {
+        let says = |words| holds_text(message, &|text: &str| text.contains(words));
+        says("<summary>") && says("Do NOT call any tools")
+    })
+}
+
+/// The turn of a conversation whose beginning is a summary that was given here.
+pub(super) fn turn_after_summary(body: &Json) -> Option<u32> {
+    let entries = ["messages", "input"]
+        .into_iter()
+        .find_map(|key| body[key].as_array())?;
+    let summary_at = entries
+        .iter()
+        .rposition(|entry| holds_text(entry, &|text: &str| text.contains(SUMMARY)))?;
+    let told = entries[summary_at].to_string();
+    let (_, after) = told.rsplit_once(SUMMARY)?;
+    let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+    let before: u32 = after[..digits].parse().ok()?;
+    let (mut turn, mut in_answer) = (before, false);
+    for entry in &entries[summary_at + 1..] {
+        // Notes of the program stand between nothing.
+        if entry["role"] == "system" || entry["role"] == "developer" {
+            continue;
+        }
+        let is_answer = cache_figures::is_answer(entry);
+        turn += u32::from(is_answer && !in_answer);
+        in_answer = is_answer;
+    }
+    Some(turn)
+}
+
+/// Whether a text anywhere in `value` is one that `fits`.
+fn holds_text(value: &Json, fits: &dyn Fn(&str) -> bool) -> bool {
+    match value {
+        Json::String(text) => fits(text),
+        Json::Array(entries) => entries.iter().any(|entry| holds_text(entry, fits)),
+        Json::Object(fields) => fields.values().any(|field| holds_text(field, fits)),
+        _ => false,
+    }
+}
+
 /// The text of the answer; JSON where the request demands a schema.
 pub(super) fn answer_text(form: &RequestForm) -> String {
     match &form.demanded {
         Some(schema) => fill_schema(schema, schema, DEPTH_MAX).to_string(),
+        None if form.turn > 0 => format!("{SUMMARY}{} answers", form.turn),
         None => SIDE_ANSWER.to_owned(),
     }
 }

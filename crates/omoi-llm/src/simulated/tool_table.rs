@@ -258,6 +258,22 @@ fn worded_as_command(
     word_action("shell", &command, offered).ok()
 }
 
+/// Two commands as one, for programs that run the calls of one answer side by side: each in a shell of its
+/// own, in order. None for calls of anything else, or with arguments beside the command.
+pub(super) fn joined_command(tool: &str, first: &Json, second: &Json) -> Option<Json> {
+    let key = match tool {
+        "exec_command" => "cmd",
+        "shell_command" => "command",
+        _ => return None,
+    };
+    let line = |input: &Json| {
+        let input = input.as_object().filter(|input| input.len() == 1)?;
+        Some(input.get(key)?.as_str()?.to_owned())
+    };
+    let (first, second) = (line(first)?, line(second)?);
+    Some(json!({key: format!("(\n{first}\n)\n(\n{second}\n)")}))
+}
+
 /// A call of `tool`, unless its schema refuses the input.
 fn call_with(tool: &OfferedTool, input: Json) -> Result<WordedCall, Vec<SchemaViolation>> {
     if tool.form == ToolForm::Freeform {

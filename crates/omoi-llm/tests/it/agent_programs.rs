@@ -36,7 +36,8 @@ rules:
   when: {role: implementer, turn: 1}
   reply:
     - tool: {name: edit, input: {path: seen.txt, old: "old", new: "new"}}
-    - tool: {name: shell, input: {command: "cat seen.txt > ran.txt"}}
+    - tool: {name: edit, input: {path: seen.txt, old: "text", new: "line"}}
+    - tool: {name: shell, input: {command: "echo ran > ran.txt"}}
 - name: overwrite
   when: {role: implementer, turn: 2}
   reply:
@@ -126,8 +127,8 @@ impl Workplace {
         assert_eq!(turns, ["look", "change", "overwrite", "end"], "{said}");
         for (path, want) in [
             ("new/a.txt", "it's\nnew\n"),
-            ("seen.txt", "an new text\n"),
-            ("ran.txt", "an new text\n"),
+            ("seen.txt", "an new line\n"),
+            ("ran.txt", "ran\n"),
             ("unseen.txt", "written over, no last line end"),
         ] {
             let found = fs::read_to_string(self.path("work").join(path));

@@ -300,19 +300,17 @@ async fn other_programs_get_calls_in_their_own_words() {
     for wire in Dialect::ALL {
         let mut body = request(wire);
         body["tools"] = foreign_tools(wire);
-        let want = match wire {
-            Dialect::Messages => [
+        let want: &[&str] = match wire {
+            Dialect::Messages => &[
                 r#"Write {"file_path":"a","content":"b"}"#,
                 r#"Bash {"command":"ls"}"#,
             ],
-            Dialect::ChatCompletions => [
+            Dialect::ChatCompletions => &[
                 r#"write {"filePath":"a","content":"b"}"#,
                 r#"bash {"command":"ls"}"#,
             ],
-            Dialect::Responses => [
-                r#"exec_command {"cmd":"printf '%s' b > a"}"#,
-                r#"exec_command {"cmd":"ls"}"#,
-            ],
+            // Side by side, the second could come before the first.
+            Dialect::Responses => &[r#"exec_command {"cmd":"(\nprintf '%s' b > a\n)\n(\nls\n)"}"#],
         };
         for stream in [false, true] {
             body["stream"] = json!(stream);
@@ -415,6 +413,73 @@ async fn questions_beside_the_work_need_no_rule() {
         .ask(Dialect::Messages, &aside, &request(Dialect::Messages))
         .await;
     assert_eq!(got.status, 500);
+}
+
+/// A program puts a summary in the place of its history; the scenario goes on where it was.
+#[tokio::test]
+async fn turns_go_on_behind_a_summary() {
+    let server = start("- {when: {turn: 2}, reply: [{text: Third.}]}").await;
+    let aside = [FOREIGN, (names::ROLE, "implementer")];
+    for wire in Dialect::ALL {
+        let key = match wire {
+            Dialect::Responses => "input",
+            Dialect::Messages | Dialect::ChatCompletions => "messages",
+        };
+        let mut asking = conversation(wire);
+        let ask = "Do NOT call any tools. Write a <summary>.";
+        match wire {
+            Dialect::Messages => asking[key][2]["content"][2]["text"] = json!(ask),
+            Dialect::ChatCompletions => drop(asking.as_object_mut().unwrap().shift_remove("tools")),
+            Dialect::Responses => {
+                let kind = json!({"request_kind": "compaction"}).to_string();
+                asking["client_metadata"] = json!({"x-codex-turn-metadata": kind});
+            }
+        }
+        let got = server.ask(wire, &aside, &asking).await;
+        let summary = said_by(wire, false, &got).0.remove(0);
+        assert_eq!(summary, "text Simulated answer: the summary of 1 answers");
+        let mut next = request(wire);
+        next[key] = json!([
+            {"role": "user", "content": format!("What came before: {summary}")},
+            {"role": "assistant", "content": "I go on."},
+            {"role": "user", "content": "Do."},
+        ]);
+        let got = server.ask(wire, &aside, &next).await;
+        assert_eq!(said_by(wire, false, &got).0, ["text Third."]);
+    }
+}
+
+/// Tools of an MCP server come as a group, and are called as one of it.
+#[tokio::test]
+async fn a_tool_of_a_group_is_called_with_its_group() {
+    let server =
+        start("- {when: {}, reply: [{items: [{section: s, value: 1}]}, {done: true}]}").await;
+    let mut body = request(Dialect::Responses);
+    let any = json!({"type": "object", "properties": {}});
+    let tool = |name: &str| json!({"type": "function", "name": name, "parameters": any});
+    body["tools"] = json!([
+        {"type": "namespace", "name": "mcp__omoi", "tools": [tool("submit_item"), tool("submit_done")]},
+        tool("exec_command"),
+    ]);
+    let others = [FOREIGN, (names::PHASE, "prd")];
+    for stream in [false, true] {
+        body["stream"] = json!(stream);
+        let got = server.ask(Dialect::Responses, &others, &body).await;
+        let output = match stream {
+            false => got.json()["output"].clone(),
+            true => responses_events(&got.body).pop().unwrap()["response"]["output"].clone(),
+        };
+        for (item, name) in output
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip(["submit_item", "submit_done"])
+        {
+            let called = [&item["namespace"], &item["name"], &item["type"]];
+            assert_eq!(called, ["mcp__omoi", name, "function_call"]);
+        }
+        assert_eq!(said_by(Dialect::Responses, stream, &got).0.len(), 2);
+    }
 }
 
 #[tokio::test]
