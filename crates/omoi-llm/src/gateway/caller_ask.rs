@@ -207,6 +207,12 @@ fn whole_piece(
     })
 }
 
+/// Tells a simulated model the route: what goes to `title` needs no rule there.
+pub(super) fn name_route(out: &mut HeaderMap, route: RouteName) {
+    let name = HeaderName::from_static(headers::ROUTE);
+    out.insert(name, HeaderValue::from_static(route.as_str()));
+}
+
 /// Headers for the upstream: who asks, for the simulated model alone, and what the caller switched on.
 /// `turn` says how many answers the conversation holds.
 pub(crate) fn outgoing_headers(

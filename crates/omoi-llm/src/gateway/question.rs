@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use omoi_domain::model_route::RouteName;
 
-use super::caller_ask::{CallerAsk, RoutedAsk, event_bytes, outgoing_headers};
+use super::caller_ask::{CallerAsk, RoutedAsk, event_bytes, name_route, outgoing_headers};
 use super::refusal::GatewayRefusal;
 use super::reply::GatewayReply;
 use super::stream_reply::StreamReply;
@@ -65,13 +65,17 @@ impl ModelGateway {
         let target = routes.route_named(route);
         let simulated = target.simulated;
         let ask = CallerAsk::for_upstream(asked, target.dialect, &request.body)?;
+        let mut headers = outgoing_headers(caller, turn, target, &request.headers);
+        if simulated {
+            name_route(&mut headers, route);
+        }
         let question = GatewayQuestion {
             shared: Arc::clone(&self.shared),
             user: user_of(caller),
             caller: caller.clone(),
             route,
             dialect,
-            headers: outgoing_headers(caller, turn, target, &request.headers),
+            headers,
             ask,
             _slot: slot,
         };

@@ -200,7 +200,8 @@ async fn only_a_simulated_model_learns_who_asks() {
             "x-omoi-task: TSK-003",
             "x-omoi-title: Add%20CSV%20%E2%80%93%20export",
             "x-omoi-round: 2",
-            "x-omoi-turn: 1"
+            "x-omoi-turn: 1",
+            "x-omoi-route: agent"
         ]
     );
     let title = to_simulated.headers[headers::TITLE].to_str().unwrap();
