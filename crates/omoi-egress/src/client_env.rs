@@ -13,6 +13,8 @@ pub fn client_variables(proxy: &str, certificate: &str) -> Vec<(&'static str, St
         "npm_config_cafile",
         "PIP_CERT",
         "CARGO_HTTP_CAINFO",
+        // Go has no variable of its own.
+        "SSL_CERT_FILE",
     ];
     let local = ["NO_PROXY", "no_proxy"];
     let quiet = [

@@ -4,6 +4,7 @@
 //! a version comes into sight on the day it is old enough and not before.
 
 pub mod crates_index;
+pub mod go_module;
 pub mod packument;
 pub mod simple_index;
 

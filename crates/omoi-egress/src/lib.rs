@@ -14,6 +14,7 @@ pub mod authority;
 pub mod cache;
 pub mod client_env;
 mod flight;
+mod go_sum;
 pub mod resolve;
 pub mod service;
 pub mod session;

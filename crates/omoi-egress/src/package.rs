@@ -23,6 +23,8 @@ omoi_domain::closed_set! {
         Crates = "crates",
         /// Python projects.
         Pypi = "pypi",
+        /// Go modules.
+        Go = "go",
     }
 }
 
@@ -47,7 +49,7 @@ pub struct PackageVersion {
 /// An entry that is not written `npm:left-pad@1.3.0`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a version of a package; write it as `npm:left-pad@1.3.0`, `crates:…` or `pypi:…`"
+    "`{0}` is not a version of a package; write it as `npm:left-pad@1.3.0`, `crates:…`, `pypi:…` or `go:…`"
 )]
 pub struct InvalidVersion(pub String);
 
@@ -94,7 +96,7 @@ impl FromStr for PackageVersion {
             let name = match registry {
                 PackageRegistry::Pypi => crate::registry::pypi::normalise_name(name),
                 PackageRegistry::Crates => name.to_ascii_lowercase(),
-                PackageRegistry::Npm => name.to_owned(),
+                PackageRegistry::Npm | PackageRegistry::Go => name.to_owned(),
             };
             is_whole.then(|| PackageName::new(registry, name).at_version(version))
         };
@@ -158,6 +160,10 @@ omoi_domain::closed_set! {
         Sha256 = "sha256",
         /// npm's of today.
         Sha512 = "sha512",
+        /// Go's of the file `go.mod`.
+        GoMod = "h1 of go.mod",
+        /// Go's of the archive of a module: of its files, not of its bytes.
+        GoZip = "h1 of the archive",
     }
 }
 
@@ -203,7 +209,7 @@ impl SumAlgorithm {
     pub(crate) fn digest_algorithm(self) -> &'static digest::Algorithm {
         match self {
             Self::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            Self::Sha256 => &digest::SHA256,
+            Self::Sha256 | Self::GoMod | Self::GoZip => &digest::SHA256,
             Self::Sha512 => &digest::SHA512,
         }
     }
@@ -226,6 +232,7 @@ mod tests {
             "npm:@scope/name@1.0.0-beta.1",
             "crates:serde@1.0.0+build",
             "pypi:flask@3.0.0",
+            "go:golang.org/x/text@v0.3.0",
         ] {
             assert_eq!(text.parse::<PackageVersion>().unwrap().to_string(), text);
         }

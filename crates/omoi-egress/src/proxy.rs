@@ -36,6 +36,8 @@ use crate::tunnel::HostTunnel;
 
 /// How long a client may take for the handshake of TLS.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
+/// How long a connection beyond the cap may take to ask and hear that it is refused.
+const REFUSED_MAX: Duration = Duration::from_secs(10);
 /// Headers that a request may have.
 const HEADERS_MAX: usize = 100;
 /// Bytes of the head of a request.
@@ -109,8 +111,20 @@ impl EgressProxy {
                 }))
             }
         });
-        let connection = server_builder().serve_connection(TokioIo::new(stream), service);
-        if let Err(error) = connection.with_upgrades().await {
+        let mut builder = server_builder();
+        builder.keep_alive(permit.is_ok());
+        let connection = builder
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let served = match permit {
+            Ok(_) => connection.await,
+            // One too many hears why and is gone, whether it asks for anything or not.
+            Err(_) => {
+                let served = with_deadline(self.parts.clock.as_ref(), REFUSED_MAX, connection);
+                served.await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = served {
             debug!("A connection of a sandbox ended early: {error}");
         }
         let pending = pending

@@ -4,6 +4,7 @@
 //! that nothing else a client writes leaves the machine: no header, no query, no body.
 
 pub mod crates_io;
+pub mod go;
 pub mod npm;
 pub mod pypi;
 
@@ -27,6 +28,10 @@ omoi_domain::closed_set! {
         PypiIndex = "pypi-index",
         /// Files of Python projects.
         PypiFiles = "pypi-files",
+        /// Lists, facts and files of Go modules.
+        GoModules = "go-modules",
+        /// Go's database of sums.
+        GoSums = "go-sums",
     }
 }
 
@@ -40,6 +45,8 @@ impl RegistrySite {
             Self::CratesApi => "crates.io",
             Self::PypiIndex => "pypi.org",
             Self::PypiFiles => "files.pythonhosted.org",
+            Self::GoModules => "proxy.golang.org",
+            Self::GoSums => "sum.golang.org",
         }
     }
 
@@ -57,6 +64,7 @@ impl RegistrySite {
             Self::Npm => PackageRegistry::Npm,
             Self::CratesIndex | Self::CratesFiles | Self::CratesApi => PackageRegistry::Crates,
             Self::PypiIndex | Self::PypiFiles => PackageRegistry::Pypi,
+            Self::GoModules | Self::GoSums => PackageRegistry::Go,
         }
     }
 }
@@ -111,6 +119,31 @@ pub enum RegistryItem {
         /// Whether the metadata of the file is asked for instead of the file.
         is_metadata: bool,
     },
+    /// The versions of a Go module, or the facts about one.
+    GoDocument {
+        /// The module, escaped as in paths.
+        module: String,
+        /// `list`, `latest` or a version.
+        version: String,
+    },
+    /// The `go.mod` or the archive of a Go module.
+    GoFile {
+        /// The module, escaped as in paths.
+        module: String,
+        /// The version, escaped too.
+        version: String,
+        /// Whether it is the archive.
+        is_zip: bool,
+    },
+    /// A part of Go's database of sums.
+    GoSums {
+        /// The module that is looked up, escaped; none for the tree.
+        module: Option<String>,
+        /// The whole path.
+        path: String,
+    },
+    /// Whether the module proxy passes the database of sums on, which it does not.
+    GoSumProbe,
 }
 
 impl RegistryItem {
@@ -120,7 +153,13 @@ impl RegistryItem {
             Self::NpmPackument { name }
             | Self::NpmManifest { name, .. }
             | Self::NpmTarball { name, .. } => Some(PackageName::new(PackageRegistry::Npm, name)),
-            Self::CratesConfig => None,
+            Self::CratesConfig | Self::GoSumProbe | Self::GoSums { module: None, .. } => None,
+            Self::GoDocument { module, .. }
+            | Self::GoFile { module, .. }
+            | Self::GoSums {
+                module: Some(module),
+                ..
+            } => Some(go::module_package(module)),
             Self::CrateVersions { name } | Self::CrateFile { name, .. } => {
                 let name = name.to_ascii_lowercase();
                 Some(PackageName::new(PackageRegistry::Crates, name))
@@ -168,6 +207,8 @@ pub fn parse_request(
         RegistrySite::CratesApi => crates_io::parse_api_path(path),
         RegistrySite::PypiIndex => pypi::parse_index_path(path),
         RegistrySite::PypiFiles => pypi::parse_file_path(path),
+        RegistrySite::GoModules => go::parse_module_path(path),
+        RegistrySite::GoSums => go::parse_sum_path(path),
     };
     item.ok_or(RefusalReason::PathNotAllowed)
 }
@@ -183,6 +224,7 @@ fn known_refusal(site: RegistrySite, request: RequestShape<'_>) -> Option<Refusa
         ),
         PackageRegistry::Crates => (&["/api/v1/crates?"], &[], &["/api/v1/me"]),
         PackageRegistry::Pypi => (&["/search"], &[], &["/legacy"]),
+        PackageRegistry::Go => (&[], &[], &[]),
     };
     let is_writing = [Method::PUT, Method::DELETE, Method::PATCH].contains(request.method);
     if begins(search) {

@@ -1,6 +1,8 @@
 //! What a registry answers an attempt: from the cache, or fetched, checked and kept.
 
 mod download;
+mod go;
+mod source;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +21,12 @@ use crate::flight::FetchLocks;
 use crate::package::{AgeDecision, PackageName, PackageRegistry, PackageVersion};
 use crate::policy::RegistryAccess;
 use crate::refusal::{Refusal, RefusalReason};
-use crate::registry::{RegistryItem, RegistrySite, crates_io, npm, pypi};
+use crate::registry::{RegistryItem, RegistrySite, crates_io, go as go_paths, npm, pypi};
 use crate::session::{EgressSession, PackageArrival};
 use crate::sites::{RegistrySites, SiteAddress};
 use crate::upstream::{UpstreamDocument, UpstreamRegistries, UpstreamRequest};
 pub use download::ArtefactDownload;
+use source::{DocumentKind, DocumentSource, facts_of};
 
 /// How long a document is answered from the cache without asking whether it changed.
 const DOCUMENT_FRESH: Duration = Duration::from_secs(300);
@@ -87,20 +90,6 @@ pub enum ReplyContent {
     Arriving(Box<ArtefactDownload>),
 }
 
-/// A document of a registry, with the site that has it.
-struct DocumentSource {
-    address: SiteAddress,
-    kind: DocumentKind,
-}
-
-#[derive(Clone, Debug)]
-enum DocumentKind {
-    Packument(String),
-    CratesConfig,
-    Crate(String),
-    Project(String),
-}
-
 /// How new a document must be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Freshness {
@@ -158,6 +147,21 @@ impl RegistryService {
             }
             RegistryItem::CrateVersions { name } => self.answer_crate(call, name).await,
             RegistryItem::PypiProject { name } => self.answer_project(call, name).await,
+            RegistryItem::GoDocument { module, version } => {
+                self.answer_go_document(call, module, version).await
+            }
+            RegistryItem::GoSums { module, path } => {
+                self.answer_go_sums(call, module.as_deref(), path).await
+            }
+            RegistryItem::GoSumProbe => Ok(reply("text/plain", None)),
+            RegistryItem::GoFile {
+                module,
+                version,
+                is_zip,
+            } => {
+                let path = go_paths::file_path(module, version, *is_zip);
+                self.answer_artefact(call, &path).await
+            }
             RegistryItem::NpmTarball { name, file } => {
                 let path = npm::tarball_path(name, file);
                 self.answer_artefact(call, &path).await
@@ -268,7 +272,10 @@ impl RegistryService {
             }
         }
         if call.access != RegistryAccess::Fetch {
-            return Err(Refusal::new(RefusalReason::NotCached, source.subject()));
+            return Err(Refusal::new(
+                RefusalReason::NotCached,
+                source.subject_name(),
+            ));
         }
         match self.fetch_document(call, source, cached.as_ref()).await {
             Ok(UpstreamDocument::Missing) => Ok(None),
@@ -298,7 +305,7 @@ impl RegistryService {
                 Some(cached) => {
                     warn!(
                         "Answered with an older copy of `{}`: {refusal}",
-                        source.subject()
+                        source.subject_name()
                     );
                     Ok(Some(cached))
                 }
@@ -313,17 +320,17 @@ impl RegistryService {
         source: &DocumentSource,
         cached: Option<&CachedDocument>,
     ) -> Result<UpstreamDocument, Refusal> {
-        let subject = source.subject();
-        let package = source.kind.package();
+        let subject = source.subject_name();
+        let package = source.kind.package_name();
         if let (None, Some(package)) = (cached, &package) {
             call.session.check_name(package)?;
         }
         call.session.count_request(&subject)?;
-        let path = source.kind.path();
+        let path = source.kind.source_path();
         let request = UpstreamRequest {
             host: &source.address.host,
             path: &path,
-            accept: source.kind.accept(),
+            accept: source.kind.media_type(),
             etag: cached.and_then(|cached| cached.etag.as_deref()),
             credential: source.address.credential.as_ref(),
         };
@@ -358,6 +365,15 @@ impl RegistryService {
 
     /// What the registry's documents say about the file that is asked for.
     async fn find_facts(&self, call: &RegistryCall) -> Result<Option<ArtefactFacts>, Refusal> {
+        if let RegistryItem::GoFile {
+            module,
+            version,
+            is_zip,
+        } = &call.item
+        {
+            let file = go::GoModuleVersion { module, version };
+            return self.find_go_facts(call, file, *is_zip).await;
+        }
         let organisation = call.session.egress_policy().organisation.as_deref();
         let address = self.parts.sites.documents_of(&call.address, organisation);
         let Some(kind) = DocumentKind::of_artefact(&call.item) else {
@@ -377,28 +393,6 @@ impl RegistryService {
     }
 }
 
-/// The facts about a file in the document of its package.
-fn facts_of(item: &RegistryItem, body: &[u8]) -> Result<Option<ArtefactFacts>, MalformedDocument> {
-    match item {
-        RegistryItem::NpmTarball { name, file } => {
-            Ok(Packument::parse(name, body)?.find_file(file))
-        }
-        RegistryItem::CrateFile { name, version } => {
-            Ok(CrateVersions::parse(name, body)?.find_file(version))
-        }
-        RegistryItem::PypiFile {
-            name,
-            path,
-            is_metadata,
-        } => Ok(ProjectFiles::parse(name, body)?.find_file(path, *is_metadata)),
-        RegistryItem::NpmPackument { .. }
-        | RegistryItem::NpmManifest { .. }
-        | RegistryItem::CratesConfig
-        | RegistryItem::CrateVersions { .. }
-        | RegistryItem::PypiProject { .. } => Ok(None),
-    }
-}
-
 fn reply(content_type: &'static str, document: Option<Bytes>) -> RegistryReply {
     RegistryReply {
         content_type,
@@ -410,83 +404,5 @@ impl RegistryCall {
     fn document(&self, kind: DocumentKind) -> DocumentSource {
         let address = self.address.clone();
         DocumentSource { address, kind }
-    }
-}
-
-impl DocumentSource {
-    fn cache_key(&self) -> CacheKey {
-        CacheKey {
-            partition: self.address.partition.clone(),
-            host: self.address.host.clone(),
-            path: self.kind.path(),
-        }
-    }
-
-    fn subject(&self) -> String {
-        let package = self.kind.package();
-        package.map_or_else(|| self.address.host.clone(), |package| package.to_string())
-    }
-
-    fn read<T>(&self, read: Result<T, MalformedDocument>) -> Result<T, Refusal> {
-        read.map_err(|error| {
-            Refusal::new(RefusalReason::RegistryAnswer, self.subject()).with_detail(error)
-        })
-    }
-}
-
-impl DocumentKind {
-    /// The document that tells about a file.
-    fn of_artefact(item: &RegistryItem) -> Option<Self> {
-        match item {
-            RegistryItem::NpmTarball { name, .. } => Some(Self::Packument(name.clone())),
-            RegistryItem::CrateFile { name, .. } => Some(Self::Crate(name.to_ascii_lowercase())),
-            RegistryItem::PypiFile { name, .. } => Some(Self::Project(name.clone())),
-            RegistryItem::NpmPackument { .. }
-            | RegistryItem::NpmManifest { .. }
-            | RegistryItem::CratesConfig
-            | RegistryItem::CrateVersions { .. }
-            | RegistryItem::PypiProject { .. } => None,
-        }
-    }
-
-    fn path(&self) -> String {
-        match self {
-            Self::Packument(name) => npm::packument_path(name),
-            Self::CratesConfig => "/config.json".to_owned(),
-            Self::Crate(name) => crates_io::index_path(name),
-            Self::Project(name) => pypi::project_path(name),
-        }
-    }
-
-    /// npm's short form of a packument does not say when a version was published.
-    const fn accept(&self) -> &'static str {
-        match self {
-            Self::Packument(_) | Self::CratesConfig => "application/json",
-            Self::Crate(_) => "text/plain, */*;q=0.5",
-            Self::Project(_) => JSON_TYPE,
-        }
-    }
-
-    fn package(&self) -> Option<PackageName> {
-        let (registry, name) = match self {
-            Self::Packument(name) => (PackageRegistry::Npm, name),
-            Self::CratesConfig => return None,
-            Self::Crate(name) => (PackageRegistry::Crates, name),
-            Self::Project(name) => (PackageRegistry::Pypi, name),
-        };
-        Some(PackageName::new(registry, name))
-    }
-
-    /// Whether a body is what it should be, before it takes the place of a good one.
-    fn validate(&self, body: &[u8]) -> Result<(), MalformedDocument> {
-        match self {
-            Self::Packument(name) => Packument::parse(name, body).map(|_| ()),
-            Self::CratesConfig => match serde_json::from_slice::<serde_json::Value>(body) {
-                Ok(value) if value.get("dl").is_some() => Ok(()),
-                _ => Err(MalformedDocument("no settings of an index")),
-            },
-            Self::Crate(name) => CrateVersions::parse(name, body).map(|_| ()),
-            Self::Project(name) => ProjectFiles::parse(name, body).map(|_| ()),
-        }
     }
 }

@@ -76,11 +76,15 @@ impl RegistrySites {
     /// The site whose documents tell the sums of the files at `files`.
     pub fn documents_of(&self, files: &SiteAddress, organisation: Option<&str>) -> SiteAddress {
         let site = match files.site {
-            RegistrySite::Npm | RegistrySite::CratesIndex | RegistrySite::PypiIndex => {
+            RegistrySite::Npm
+            | RegistrySite::CratesIndex
+            | RegistrySite::PypiIndex
+            | RegistrySite::GoSums => {
                 return files.clone();
             }
             RegistrySite::CratesFiles | RegistrySite::CratesApi => RegistrySite::CratesIndex,
             RegistrySite::PypiFiles => RegistrySite::PypiIndex,
+            RegistrySite::GoModules => RegistrySite::GoSums,
         };
         if files.partition == CachePartition::Public {
             return public_address(site);
@@ -158,6 +162,7 @@ mod tests {
             ("static.crates.io", "index.crates.io"),
             ("crates.io", "index.crates.io"),
             ("files.pythonhosted.org", "pypi.org"),
+            ("proxy.golang.org", "sum.golang.org"),
             ("registry.npmjs.org", "registry.npmjs.org"),
         ] {
             let files = sites.find(host, Some("ours")).unwrap();

@@ -162,11 +162,11 @@ async fn a_sum_is_met_by_its_own_bytes_alone() {
         writer.append(&content[..3]).await.unwrap();
         writer.append(&content[3..]).await.unwrap();
         assert_eq!(
-            writer.meets_sum(&expected),
+            writer.meets_sum(&expected).await.unwrap(),
             is_met,
             "{content:?} {algorithm}"
         );
     }
-    let writer = fixture.cache.begin_artefact().await.unwrap();
-    assert!(!writer.meets_sum(&expected));
+    let mut writer = fixture.cache.begin_artefact().await.unwrap();
+    assert!(!writer.meets_sum(&expected).await.unwrap());
 }

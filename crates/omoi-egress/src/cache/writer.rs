@@ -8,6 +8,7 @@ use tempfile::TempPath;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
+use crate::go_sum::{sum_archive, sum_go_mod};
 use crate::package::{ArtefactSum, SumAlgorithm};
 
 /// Writes a file under no name yet; it is removed unless it is kept.
@@ -63,7 +64,27 @@ impl ArtefactWriter {
     }
 
     /// Whether what was written sums up to `expected`.
-    pub fn meets_sum(&self, expected: &ArtefactSum) -> bool {
+    ///
+    /// # Errors
+    /// When the file must be read again for that, and cannot be.
+    pub async fn meets_sum(&mut self, expected: &ArtefactSum) -> io::Result<bool> {
+        match expected.algorithm {
+            SumAlgorithm::Sha1 | SumAlgorithm::Sha256 | SumAlgorithm::Sha512 => {
+                Ok(self.meets_digest(expected))
+            }
+            SumAlgorithm::GoMod => Ok(expected.is_met_by(&sum_go_mod(&self.content_digest()))),
+            SumAlgorithm::GoZip => {
+                self.file.flush().await?;
+                let path = self.path.to_path_buf();
+                let summed = tokio::task::spawn_blocking(move || sum_archive(&path)).await;
+                // What is no archive at all is not the one that was asked for.
+                let digest = summed.map_err(io::Error::other)?;
+                Ok(digest.is_ok_and(|digest| expected.is_met_by(&digest)))
+            }
+        }
+    }
+
+    fn meets_digest(&self, expected: &ArtefactSum) -> bool {
         self.sum.as_ref().is_some_and(|(algorithm, context)| {
             *algorithm == expected.algorithm
                 && expected.is_met_by(context.clone().finish().as_ref())

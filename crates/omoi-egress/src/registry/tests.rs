@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::RegistrySite::{CratesApi, CratesFiles, CratesIndex, Npm, PypiFiles, PypiIndex};
+use super::RegistrySite::{
+    CratesApi, CratesFiles, CratesIndex, GoModules, GoSums, Npm, PypiFiles, PypiIndex,
+};
 use super::*;
 
 fn get(site: RegistrySite, path: &str) -> Result<RegistryItem, RefusalReason> {
@@ -48,6 +50,68 @@ fn what_installing_asks_for_is_read() {
             },
         ),
         (CratesIndex, "/config.json", RegistryItem::CratesConfig),
+        (
+            GoModules,
+            "/github.com/!burnt!sushi/toml/@v/list",
+            RegistryItem::GoDocument {
+                module: "github.com/!burnt!sushi/toml".into(),
+                version: "list".into(),
+            },
+        ),
+        (
+            GoModules,
+            "/golang.org/x/text/@latest",
+            RegistryItem::GoDocument {
+                module: "golang.org/x/text".into(),
+                version: "latest".into(),
+            },
+        ),
+        (
+            GoModules,
+            "/golang.org/x/text/@v/v0.0.0-20191109021931-daa7c04131f5.info",
+            RegistryItem::GoDocument {
+                module: "golang.org/x/text".into(),
+                version: "v0.0.0-20191109021931-daa7c04131f5".into(),
+            },
+        ),
+        (
+            GoModules,
+            "/golang.org/x/text/@v/v2.0.0+incompatible.zip",
+            RegistryItem::GoFile {
+                module: "golang.org/x/text".into(),
+                version: "v2.0.0+incompatible".into(),
+                is_zip: true,
+            },
+        ),
+        (
+            GoModules,
+            "/sumdb/sum.golang.org/supported",
+            RegistryItem::GoSumProbe,
+        ),
+        (
+            GoSums,
+            "/lookup/golang.org/x/text@v0.3.0",
+            RegistryItem::GoSums {
+                module: Some("golang.org/x/text".into()),
+                path: "/lookup/golang.org/x/text@v0.3.0".into(),
+            },
+        ),
+        (
+            GoSums,
+            "/tile/8/0/x123/456.p/17",
+            RegistryItem::GoSums {
+                module: None,
+                path: "/tile/8/0/x123/456.p/17".into(),
+            },
+        ),
+        (
+            GoSums,
+            "/tile/8/data/003",
+            RegistryItem::GoSums {
+                module: None,
+                path: "/tile/8/data/003".into(),
+            },
+        ),
         (
             CratesIndex,
             "/1/a",
@@ -201,6 +265,30 @@ fn everything_else_is_refused_by_name() {
         (PypiIndex, get, "/simple/-a/", PathNotAllowed),
         (PypiIndex, get, "/simple/a/b/", PathNotAllowed),
         (PypiFiles, get, "/packages/a/../b-1.whl", PathNotAllowed),
+        (
+            GoModules,
+            get,
+            "/github.com/BurntSushi/toml/@v/list",
+            PathNotAllowed,
+        ),
+        (
+            GoModules,
+            get,
+            "/github.com/!!x/toml/@v/list",
+            PathNotAllowed,
+        ),
+        (GoModules, get, "/secret/@v/list", PathNotAllowed),
+        (GoModules, get, "/a.com/../b/@v/list", PathNotAllowed),
+        (GoModules, get, "/a.com/b/@v/main.info", PathNotAllowed),
+        (GoModules, get, "/a.com/b/@v/v1.0.0.txt", PathNotAllowed),
+        (GoModules, get, "/a.com/b/@v/v1.0.0/x.zip", PathNotAllowed),
+        (GoModules, get, "/a.com/b?go-get=1", PathNotAllowed),
+        (GoModules, put, "/a.com/b/@v/v1.0.0.zip", PublishRefused),
+        (GoSums, get, "/lookup/a.com/b", PathNotAllowed),
+        (GoSums, get, "/lookup/a.com/b@main", PathNotAllowed),
+        (GoSums, get, "/tile/8/0/secret", PathNotAllowed),
+        (GoSums, get, "/tile/8/0/x1/x2/x3/x4/x5/6", PathNotAllowed),
+        (GoSums, get, "/tile/8", PathNotAllowed),
         (PypiFiles, get, "/packages/a/b.exe", PathNotAllowed),
         (PypiFiles, get, "/packages/a/b-1.0.tar.gz?x", PathNotAllowed),
     ] {

@@ -214,9 +214,10 @@ impl ArtefactDownload {
     }
 
     /// Checks the sum and keeps the file.
-    async fn finish(self) -> Result<CachedArtefact, Refusal> {
+    async fn finish(mut self) -> Result<CachedArtefact, Refusal> {
         let file = self.file;
-        if !self.writer.meets_sum(&file.sum) {
+        let met = self.writer.meets_sum(&file.sum).await;
+        if !met.map_err(|error| cache_failed(&file.version, &error))? {
             return Err(
                 Refusal::new(RefusalReason::SumDiffers, &file.version).with_detail(format_args!(
                     "{} bytes, {}",
@@ -254,7 +255,7 @@ fn arrival(key: &CacheKey, artefact: &CachedArtefact) -> PackageArrival {
 }
 
 /// Refuses a version that is too young, or of unknown age.
-fn check_age(
+pub(super) fn check_age(
     session: &EgressSession,
     version: &PackageVersion,
     published_at: Option<Timestamp>,

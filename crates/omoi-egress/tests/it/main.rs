@@ -13,6 +13,7 @@ mod archives;
 mod authority;
 mod clients;
 mod fixture;
+mod go;
 mod packages;
 mod plain;
 mod registries;

@@ -213,3 +213,65 @@ pub(crate) fn publish_wheel(
     answer.content_type = "application/vnd.pypi.simple.v1+json";
     upstream.put("pypi.org", &format!("/simple/{name}/"), answer);
 }
+
+/// The path of a version of a Go module upstream, before its ending.
+pub(crate) fn module_path(module: &str, version: &str) -> String {
+    format!("/{module}/@v/{version}")
+}
+
+/// A Go module of one file, with its lines in the database of sums.
+pub(crate) fn publish_module(
+    upstream: &Upstream,
+    module: &str,
+    version: &str,
+    published_at: Timestamp,
+) {
+    let (proxy, sums) = ("proxy.golang.org", "sum.golang.org");
+    let go_mod = format!("module {module}\n");
+    let source = "package sample\n";
+    let front = format!("{module}@{version}");
+    let files = [
+        (format!("{front}/go.mod"), go_mod.as_str()),
+        (format!("{front}/sample.go"), source),
+    ];
+    let archive = zip_stored(&files.each_ref().map(|(path, content)| ArchiveFile {
+        path,
+        content: content.as_bytes(),
+    }));
+    let h1 =
+        |lines: &str| BASE64_STANDARD.encode(digest::digest(&digest::SHA256, lines.as_bytes()));
+    let line = |name: &str, content: &str| format!("{}  {name}\n", hex_sum(content.as_bytes()));
+    let lines: Vec<String> = files
+        .iter()
+        .map(|(path, content)| line(path, content))
+        .collect();
+    let lookup = format!(
+        "7\n{module} {version} h1:{}\n{module} {version}/go.mod h1:{}\n\ngo.sum database tree\n",
+        h1(&lines.concat()),
+        h1(&line("go.mod", &go_mod)),
+    );
+    let path = module_path(module, version);
+    let info = json!({"Version": version, "Time": published_at.to_string()});
+    upstream.put(
+        proxy,
+        &format!("/{module}/@v/list"),
+        StubAnswer::text(format!("{version}\n").into_bytes()),
+    );
+    upstream.put(proxy, &format!("{path}.info"), StubAnswer::json(&info));
+    upstream.put(
+        proxy,
+        &format!("/{module}/@latest"),
+        StubAnswer::json(&info),
+    );
+    upstream.put(
+        proxy,
+        &format!("{path}.mod"),
+        StubAnswer::text(go_mod.clone().into_bytes()),
+    );
+    upstream.put(proxy, &format!("{path}.zip"), StubAnswer::file(archive));
+    upstream.put(
+        sums,
+        &format!("/lookup/{module}@{version}"),
+        StubAnswer::text(lookup.into_bytes()),
+    );
+}

@@ -417,11 +417,14 @@ async fn the_sixty_fifth_connection_is_refused() {
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         open.push(stream);
     }
-    let (head, _) = ask_tunnel(&attempt, "api.example.com:443").await;
+    let (head, mut refused) = ask_tunnel(&attempt, "api.example.com:443").await;
     assert!(
         head.contains("omoi-egress-reason: connection_cap"),
         "{head}"
     );
+    // It is closed, so that nobody holds what is not counted.
+    let mut rest = Vec::new();
+    refused.read_to_end(&mut rest).await.unwrap();
     assert_eq!(attempt.reasons(), [RefusalReason::ConnectionCap]);
 }
 
