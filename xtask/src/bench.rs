@@ -59,6 +59,11 @@ const PARTS: &[Part] = &[
         measure: claim::measure,
     },
     Part {
+        name: "gateway",
+        program: ["omoi-llm", "--example", "bench_gateway"],
+        measure: parts::gateway_stream,
+    },
+    Part {
         name: "up",
         program: ["omoi", "--bin", "omoi"],
         measure: up::measure,

@@ -26,8 +26,6 @@ crate::closed_set! {
         CommandStarted = "command.started",
         /// A command of the agent ended.
         CommandCompleted = "command.completed",
-        /// A report that came after the end of its attempt; written by the platform.
-        LateReport = "worker.late_report",
     }
 }
 

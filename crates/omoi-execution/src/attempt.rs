@@ -118,6 +118,7 @@ pub(crate) fn new_attempt(
         ended_at: None,
         last_heartbeat_at: None,
         last_work_at: None,
+        late_reports: 0,
         lease_expires_at: tx.now() + LEASE_TIME,
         state_version: 0,
     };

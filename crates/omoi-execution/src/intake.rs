@@ -11,7 +11,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tracing::{debug, info, trace};
 
-use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AttemptSubject, SubjectKind};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::AgentActivity;
@@ -29,7 +28,6 @@ use omoi_protocol::worker::{
 use omoi_runtime::clock::Clocked;
 use omoi_store::attempts::{self, AgentEvent, Attempt, Turn};
 use omoi_store::{Json, StoreError, Tenant, Tx, messages};
-use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::attempt::{apply_to_attempt, token_hash};
@@ -92,7 +90,7 @@ pub async fn authenticate_worker(store: &Tenant, token: &str) -> Result<Attempt,
         .await
 }
 
-/// Refuses a report of an attempt that is over; that it came is kept for the record.
+/// Refuses a report of an attempt that is over; that it came is counted.
 ///
 /// # Errors
 /// [`IntakeError::Superseded`] when the attempt is over.
@@ -104,21 +102,29 @@ pub async fn expect_live(
     if attempt.state.is_live() {
         return Ok(());
     }
-    let keep = async |tx: &mut Tx| {
-        let row = AgentEvent {
-            attempt_id: attempt.id,
-            org_id: tx.org(),
-            seq: 0,
-            event_id: tx.new_id(),
-            event_type: AgentEventKind::LateReport,
-            data: Json(json!({ "report": report, "fence": attempt.fence })),
-            created_at: tx.now(),
-        };
-        attempts::append_event(tx, attempt, row, None).await
-    };
-    store.write(CrashPoint::EventsStored, keep).await?;
-    info!(attempt.id = %attempt.id, report, state = %attempt.state, "A report of an attempt that is over");
+    count_late_report(store, attempt, report).await?;
     Err(IntakeError::Superseded)
+}
+
+/// Counts a report of an attempt that is over. What it says is not kept: an agent that does not notice its
+/// end can go on for long.
+async fn count_late_report(
+    store: &Tenant,
+    attempt: &Attempt,
+    report: &str,
+) -> Result<(), StoreError> {
+    let count = async |tx: &mut Tx| attempts::count_late_report(tx, attempt.id).await;
+    store.write(CrashPoint::EventsStored, count).await?;
+    // The first is news; the others are as many as its agent likes.
+    match attempt.late_reports {
+        0 => {
+            info!(attempt.id = %attempt.id, report, state = %attempt.state, "A report of an attempt that is over");
+        }
+        _ => {
+            debug!(attempt.id = %attempt.id, report, n_before = attempt.late_reports, "Another report of an attempt that is over");
+        }
+    }
+    Ok(())
 }
 
 /// The attempt as it stands in `tx`, if it may still change anything.
@@ -188,11 +194,11 @@ pub async fn report_heartbeat(store: &Tenant, id: AttemptId) -> Result<Heartbeat
     })
 }
 
-/// Stores a worker's events. They are kept even from an attempt that is over, and change nothing.
+/// Stores a worker's events. Those of an attempt that is over are counted as one late report.
 ///
 /// # Errors
 /// [`IntakeError::Refused`] for an event outside its limits; [`IntakeError::Superseded`] when the
-/// attempt is over, after they were stored.
+/// attempt is over.
 pub async fn report_events(
     store: &Tenant,
     attempt: &Attempt,
@@ -206,8 +212,9 @@ pub async fn report_events(
         )));
     }
     for event in &report.events {
-        check_event(event.event_type, &event.event_data)?;
+        check_event(&event.event_data)?;
     }
+    expect_live(store, attempt, "events").await?;
     let keep = async |tx: &mut Tx| append_events(tx, attempt, report).await;
     let kept = store.write(CrashPoint::EventsStored, keep);
     match kept.await? {
@@ -253,12 +260,7 @@ async fn append_events(
     Ok((stored, is_live))
 }
 
-fn check_event(event_type: AgentEventKind, data: &serde_json::Value) -> Result<(), IntakeError> {
-    if event_type == AgentEventKind::LateReport {
-        return Err(IntakeError::Refused(format!(
-            "`{event_type}` is no event of a worker"
-        )));
-    }
+fn check_event(data: &serde_json::Value) -> Result<(), IntakeError> {
     let bytes = data.to_string().len();
     if bytes > omoi_protocol::worker::EVENT_BYTES_MAX {
         let max = omoi_protocol::worker::EVENT_BYTES_MAX;

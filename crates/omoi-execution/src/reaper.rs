@@ -167,6 +167,7 @@ impl Reaper {
                 created_at: attempt.created_at,
                 last_heartbeat_at: attempt.last_heartbeat_at,
                 last_work_at: attempt.last_work_at,
+                is_asking: !open_calls::of_attempt(tx, attempt.id).await?.is_empty(),
                 lease_expires_at: attempt.lease_expires_at,
                 is_own: attempt.owner == self.owner,
                 is_followed,

@@ -25,6 +25,8 @@ pub struct FailedTry {
     pub next_at: Option<Timestamp>,
     /// Until when it is tried.
     pub until: Timestamp,
+    /// Whether the provider has turned the question away for so long that it waits for it.
+    pub is_waiting: bool,
 }
 
 impl FailedTry {
@@ -40,11 +42,13 @@ impl FailedTry {
             calls_max: 0,
             next_at: None,
             until: Timestamp::default(),
+            is_waiting: false,
         }
     }
 
-    /// Whether it repeats `earlier`: the same status and the same words.
+    /// Whether it repeats `earlier`: the same status and words, and no wait that is news.
     pub fn is_like(&self, earlier: &Self) -> bool {
-        self.status == earlier.status && self.words == earlier.words
+        let tells = |failed: &Self| (failed.status, failed.is_waiting);
+        tells(self) == tells(earlier) && self.words == earlier.words
     }
 }

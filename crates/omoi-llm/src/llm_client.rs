@@ -358,10 +358,11 @@ impl LlmClient {
     async fn pause_before_retry(
         &self,
         error: UpstreamError,
-        tally: &QuestionTally,
+        tally: &mut QuestionTally,
         route: &ModelRoute,
         failures: &mut u32,
     ) -> Result<(), AskError> {
+        tally.note_failed(error.is_turned_away(), self.pace.now());
         let RetryClass::Retry { after } = error.retry_class() else {
             tally.report_failure(FailedTry::from_error(route, &error, &self.mask), None);
             return Err(AskError::Failed(error));

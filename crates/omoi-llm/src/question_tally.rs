@@ -24,6 +24,8 @@ pub struct QuestionTally {
     finished_tries: Vec<BilledUsage>,
     current: Option<TokenGauge>,
     is_overstated: bool,
+    /// Since when the provider has turned the question away, without anything else in between.
+    turned_away_since: Option<Timestamp>,
     /// Receives failed tries, where somebody asked for them.
     failure_sender: Option<mpsc::Sender<FailedTry>>,
 }
@@ -37,6 +39,7 @@ impl QuestionTally {
             finished_tries: Vec::new(),
             current: None,
             is_overstated: false,
+            turned_away_since: None,
             failure_sender: None,
         }
     }
@@ -101,6 +104,14 @@ impl QuestionTally {
         }
     }
 
+    /// Notes a failed try at `now`, and since when the provider turns the question away.
+    pub(crate) fn note_failed(&mut self, is_turned_away: bool, now: Timestamp) {
+        match is_turned_away {
+            true => self.turned_away_since = Some(self.turned_away_since.unwrap_or(now)),
+            false => self.turned_away_since = None,
+        }
+    }
+
     /// Reports a failed try to the receiver of [`QuestionTally::with_failures`].
     pub(crate) fn report_failure(&self, failed: FailedTry, next_at: Option<Timestamp>) {
         let Some(told) = &self.failure_sender else {
@@ -111,6 +122,9 @@ impl QuestionTally {
             calls_max: self.calls + self.allowance.calls_left,
             next_at,
             until: self.allowance.until,
+            is_waiting: next_at
+                .zip(self.turned_away_since)
+                .is_some_and(|(next_at, since)| next_at.since(since) >= retry::WAITING_AFTER),
             ..failed
         };
         // Who does not listen any more is gone, and the question with it.

@@ -12,6 +12,8 @@ pub const RETRIED_STATUSES: [u16; 7] = [408, 429, 500, 502, 503, 504, 529];
 pub const DELAY_MAX: Duration = Duration::from_mins(1);
 /// How long one question is tried again, unless configured.
 pub const RETRY_TIME: Duration = Duration::from_mins(10);
+/// How long a provider may turn a question away before its caller counts as waiting.
+pub const WAITING_AFTER: Duration = Duration::from_mins(1);
 /// Most calls one question may make.
 pub const CALLS_MAX: u32 = 24;
 

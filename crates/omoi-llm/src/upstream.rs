@@ -176,6 +176,19 @@ impl UpstreamError {
 }
 
 impl UpstreamError {
+    /// Whether the provider turns the question away for now, or cannot be reached: that passes by
+    /// waiting, and says nothing about the question.
+    pub(crate) const fn is_turned_away(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect(_)
+                | Self::Status {
+                    status: 429 | 503 | 529,
+                    ..
+                }
+        )
+    }
+
     /// The status that was answered, where one was.
     pub fn http_status(&self) -> Option<u16> {
         match self {

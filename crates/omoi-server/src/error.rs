@@ -1,8 +1,11 @@
 //! The one shape of every refusal, and which status each failure has.
 
+use std::num::NonZeroU32;
+
 use axum::Json;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
@@ -17,12 +20,16 @@ use omoi_runtime::lifecycle::BlockingPanicked;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::StoreError;
 
+use crate::sandbox_limits::TooMuchTraffic;
+
 /// A refusal on its way out.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
     body: ErrorBody,
     cause: Option<InternalCause>,
+    /// Seconds to wait before the next request.
+    retry_after_s: Option<NonZeroU32>,
 }
 
 /// What went wrong inside with all its causes, for the log: it names paths of the host. The access log makes
@@ -66,6 +73,7 @@ impl ApiError {
             status,
             body,
             cause: None,
+            retry_after_s: None,
         }
     }
 
@@ -115,10 +123,30 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body)).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.get()));
+        }
         if let Some(cause) = self.cause {
             response.extensions_mut().insert(cause);
         }
         response
+    }
+}
+
+impl From<TooMuchTraffic> for ApiError {
+    fn from(source: TooMuchTraffic) -> Self {
+        let refused = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            source.to_string(),
+        );
+        let pause = source.retry_after;
+        let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
+        Self {
+            retry_after_s: u32::try_from(seconds).ok().and_then(NonZeroU32::new),
+            ..refused
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod options;
 pub mod probes;
 mod reported;
 mod request_token;
+mod sandbox_limits;
 pub mod worker;
 
 pub use access_log::RequestIds;

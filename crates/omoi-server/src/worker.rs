@@ -41,6 +41,7 @@ use crate::access_log::{RequestIds, RequestSurface, note_attempt, with_access_lo
 use crate::error::ApiError;
 use crate::reported::Reported;
 use crate::request_token::request_token;
+use crate::sandbox_limits::{SandboxTraffic, TrafficLimits};
 
 /// Bytes of a report with a bundle: one of the largest size, as base64 in JSON.
 const BUNDLE_BYTES_MAX: usize = 360 << 20;
@@ -64,6 +65,8 @@ pub struct WorkerParts {
     pub lifecycle: LifecycleHandle,
     /// Names each request in the log.
     pub request_ids: RequestIds,
+    /// Counts what each sandbox sends.
+    pub limits: TrafficLimits,
 }
 
 impl FromParts for WorkerParts {
@@ -75,6 +78,7 @@ impl FromParts for WorkerParts {
             clock: parts.clock.clone(),
             lifecycle: parts.lifecycle.clone(),
             request_ids: RequestIds::from_parts(parts),
+            limits: TrafficLimits::from_parts(parts),
         }
     }
 }
@@ -169,6 +173,9 @@ async fn check_worker_token(
         return Err(ApiError::new(StatusCode::FORBIDDEN, "wrong_sandbox", says));
     }
     let path = request.uri().path();
+    if let Some(traffic) = SandboxTraffic::of_report(request.method(), path) {
+        s.parts.limits.count_traffic(attempt.id, traffic, 1)?;
+    }
     if !TAKEN_LATE.iter().any(|late| path.ends_with(late)) {
         let report = path.rsplit('/').next().unwrap_or_default();
         intake::expect_live(&s.parts.intake.store, &attempt, report).await?;
@@ -202,6 +209,10 @@ async fn report_events(
     Extension(attempt): Caller,
     Reported(body): Reported<ReportEvents>,
 ) -> Answer<EventsAck> {
+    let n_events = u32::try_from(body.events.len()).unwrap_or(u32::MAX);
+    let (limits, traffic) = (&s.parts.limits, SandboxTraffic::Events);
+    // An empty batch is a request, too.
+    limits.count_traffic(attempt.id, traffic, n_events.max(1))?;
     Ok(Json(
         intake::report_events(&s.parts.intake.store, &attempt, body).await?,
     ))
@@ -312,6 +323,11 @@ async fn ask_gateway(
     let attempt = intake::authenticate_worker(store, token).await;
     let attempt = attempt.map_err(|error| refuse_intake(&error))?;
     note_attempt(&attempt.id.to_string());
+    let counted = s
+        .parts
+        .limits
+        .count_traffic(attempt.id, SandboxTraffic::ModelRequests, 1);
+    counted.map_err(|much| GatewayRefusal::too_many(much.to_string(), much.retry_after))?;
     let live = intake::expect_live(store, &attempt, "model").await;
     live.map_err(|error| refuse_intake(&error))?;
     let gateway = s.gateway.as_ref().map_err(|why| {

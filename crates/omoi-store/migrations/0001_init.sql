@@ -318,6 +318,7 @@ create table attempts (
     ended_at @time,
     last_heartbeat_at @time,
     last_work_at @time,
+    late_reports bigint not null default 0,
     lease_expires_at @time not null,
     state_version bigint not null default 0,
     check ((subject in ('task', 'task_checks')) = (task_id is not null)),

@@ -74,6 +74,8 @@ row! {
         last_heartbeat_at: Option<Timestamp>,
         /// Last sign of work.
         last_work_at: Option<Timestamp>,
+        /// Reports that came after its end.
+        late_reports: i64,
         /// Its owner must renew before this.
         lease_expires_at: Timestamp,
         /// Guards updates.
@@ -294,6 +296,19 @@ pub async fn touch(tx: &mut Tx, id: AttemptId, work: bool) -> Result<(), StoreEr
         )
         .await?;
     refuse_earlier(tx, noted).await
+}
+
+/// Counts a report that came after the end of its attempt. Not an event: there can be any number.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn count_late_report(tx: &mut Tx, id: AttemptId) -> Result<(), StoreError> {
+    tx.execute(
+        "update attempts set late_reports = late_reports + 1 where org_id = $1 and id = $2",
+        args![id],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Keeps an attempt whose worker may still hand things in from ending before the transaction does:

@@ -110,6 +110,15 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<OpenCall>, StoreError> {
     tx.all("1 = 1 order by opened_at, id", args![]).await
 }
 
+/// The calls of an attempt that are under way, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_attempt(tx: &mut Tx, attempt: AttemptId) -> Result<Vec<OpenCall>, StoreError> {
+    tx.all("attempt_id = $2 order by opened_at, id", args![attempt])
+        .await
+}
+
 /// What the calls of a spec may cost.
 ///
 /// # Errors

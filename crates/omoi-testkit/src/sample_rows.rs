@@ -171,6 +171,7 @@ pub fn task_attempt(tx: &Tx, task: &Task, no: u32) -> Attempt {
         ended_at: None,
         last_heartbeat_at: None,
         last_work_at: None,
+        late_reports: 0,
         lease_expires_at: tx.now() + Duration::from_mins(1),
         state_version: 0,
     }

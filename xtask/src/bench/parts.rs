@@ -172,6 +172,51 @@ pub(super) fn statements(_: &Bench, example: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// A streamed answer through the gateway, alone and twenty at once.
+pub(super) fn gateway_stream(_: &Bench, example: &Path) -> Result<Vec<Row>> {
+    const BASELINE: &str = "the same upstream, asked by the same client without the gateway";
+    let figures = Figures::of(example, None)?;
+    let at_once = figures.get("at_once")?;
+    let mut rows = Vec::new();
+    for (name, asked) in [("one", "1".to_owned()), ("many", format!("{at_once}"))] {
+        let of = |what: &str| figures.get(&format!("{name}_{what}_us"));
+        let (first, bare_first) = (of("gateway_first")? / 1e3, of("bare_first")? / 1e3);
+        let added = Amount(first - bare_first, Unit::Milliseconds);
+        rows.push(Row {
+            figure: format!("gateway, first byte, {asked} at once"),
+            ours: Amount(first, Unit::Milliseconds),
+            baseline: Some(Amount(bare_first, Unit::Milliseconds)),
+            compared: format!("+{added}"),
+            target: Some(Target {
+                limit: Limit::Most(5.0),
+                reached: added,
+                of: "added",
+            }),
+            runs: figures.runs()?,
+            baseline_is: BASELINE.to_owned(),
+            measured: "one dialect on both sides, a question of 100 KiB, until the first bytes of its answer"
+                .to_owned(),
+        });
+        let (token, bare_token) = (of("gateway_token")?, of("bare_token")?);
+        rows.push(Row {
+            figure: format!("gateway, a streamed token, {asked} at once"),
+            ours: Amount(token, Unit::Microseconds),
+            baseline: Some(Amount(bare_token, Unit::Microseconds)),
+            compared: ratio(token, bare_token),
+            target: Some(Target {
+                limit: Limit::Most(1.1),
+                reached: Amount(token / bare_token, Unit::Times),
+                of: "",
+            }),
+            runs: figures.runs()?,
+            baseline_is: BASELINE.to_owned(),
+            measured: "2,000 tokens, one an event, from an upstream that waits for nothing: a model takes thousands of times as long"
+                .to_owned(),
+        });
+    }
+    Ok(rows)
+}
+
 /// What an example printed: `key=value`, separated by blanks.
 pub(super) struct Figures(String);
 

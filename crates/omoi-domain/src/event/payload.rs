@@ -373,6 +373,9 @@ pub struct CallFailed {
     pub next_at: Option<Timestamp>,
     /// Until when it is tried.
     pub until: Timestamp,
+    /// Whether the provider has turned the call away for so long that the attempt waits for it.
+    #[serde(default)]
+    pub is_waiting: bool,
 }
 
 impl CallFailed {
@@ -383,6 +386,11 @@ impl CallFailed {
             None => "gave no answer".to_owned(),
         };
         let next = match self.next_at {
+            Some(at) if self.is_waiting => format!(
+                "waits, next try at {}, until {}",
+                at.time_of_day(),
+                self.until.time_of_day()
+            ),
             Some(at) => format!(
                 "try {} of {} at {}, until {}",
                 self.n_calls + 1,

@@ -41,6 +41,7 @@ pub(super) async fn tell_call_failure(
                 calls_max: failed.calls_max,
                 next_at: failed.next_at,
                 until: failed.until,
+                is_waiting: failed.is_waiting,
             });
             tx.emit(Some(attempt.project_id), Some(attempt.spec_id), event);
             Ok(())

@@ -347,6 +347,7 @@ async fn told_failure(it: &TestDeployment, caller: &ModelCaller) -> CallFailed {
         n_calls: 1,
         calls_max: 12,
         next_at: Some(at + Duration::from_secs(1)),
+        is_waiting: false,
         until: at + Duration::from_mins(2),
     };
     it.build_part::<CallLedger>()

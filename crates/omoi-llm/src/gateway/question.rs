@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use http::header::HeaderMap;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use omoi_domain::model_route::RouteName;
@@ -319,6 +320,7 @@ impl GatewayQuestion {
     ) -> (CallOutcome, Vec<Bytes>) {
         let pace = &self.shared.llm.pace;
         let mut last: Vec<Bytes> = Vec::new();
+        let mut heard_at = pace.now();
         let mut next_ping = pace.expire(QUIET_PING_AFTER);
         loop {
             // Cancel-safe: a piece that was not taken stays in the stream, which is dropped with us.
@@ -329,14 +331,15 @@ impl GatewayQuestion {
                     return (CallOutcome::Abandoned, Vec::new());
                 }
                 () = &mut next_ping => {
-                    next_ping = pace.expire(QUIET_PING_AFTER);
-                    if last.is_empty() && !self.send_bytes(lines, ping_bytes(self.dialect)).await {
+                    let quiet = pace.now().since(heard_at);
+                    next_ping = pace.expire(QUIET_PING_AFTER.saturating_sub(quiet).max(PING_EVERY));
+                    if quiet >= QUIET_PING_AFTER && last.is_empty() && !self.send_bytes(lines, ping_bytes(self.dialect)).await {
                         return (CallOutcome::Abandoned, Vec::new());
                     }
                     continue;
                 }
             };
-            next_ping = pace.expire(QUIET_PING_AFTER);
+            heard_at = pace.now();
             match piece {
                 Some(Ok(piece)) => {
                     tally.count_item(&piece);
@@ -370,6 +373,12 @@ impl GatewayQuestion {
         if bytes.is_empty() {
             return true;
         }
+        // Mostly there is room, and nobody to wait for.
+        let bytes = match lines.try_send(bytes) {
+            Ok(()) => return true,
+            Err(TrySendError::Closed(_)) => return false,
+            Err(TrySendError::Full(bytes)) => bytes,
+        };
         // What is not handed over belongs to a caller that is gone.
         tokio::select! {
             sent = lines.send(bytes) => sent.is_ok(),

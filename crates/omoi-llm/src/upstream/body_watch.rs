@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt as _;
 use futures::stream::BoxStream;
+use futures::{FutureExt as _, StreamExt as _};
 
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::time::Timestamp;
@@ -66,6 +66,10 @@ impl WatchedBody {
         if left.is_zero() {
             return Err(too_long_error(total));
         }
+        // Mostly there is more at once; a guard that is not needed is not made.
+        if let Some(piece) = self.bytes.next().now_or_never() {
+            return piece.transpose().map_err(broken_error);
+        }
         // Both are cancel-safe: bytes not yet handed out stay in the connection.
         let piece = tokio::select! {
             piece = self.bytes.next() => piece,
@@ -77,9 +81,12 @@ impl WatchedBody {
                 });
             }
         };
-        let piece = piece.transpose();
-        piece.map_err(|error| UpstreamError::Broken(error.without_url()))
+        piece.transpose().map_err(broken_error)
     }
+}
+
+fn broken_error(error: reqwest::Error) -> UpstreamError {
+    UpstreamError::Broken(error.without_url())
 }
 
 fn too_long_error(total: Duration) -> UpstreamError {

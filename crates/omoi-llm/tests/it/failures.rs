@@ -188,11 +188,18 @@ async fn each_failure_is_told_once_with_the_providers_words() {
             assert_eq!(got == 200, is_retried, "{name}: {body}");
         }
     }
-    // Nobody is there at all, and that does not change: it is told once, and again at no other try.
+    // Nobody is there at all, and that does not change: it is told once, that it is waited for, and
+    // that nothing is tried any more.
     let house = house(&stub::nobody().await);
     let (status, _) = house.told(false).await;
     assert_eq!(status, 502);
-    let [failed] = house.failures().try_into().ok().unwrap();
+    let failures = house.failures();
+    let told: Vec<_> = failures
+        .iter()
+        .map(|f| (f.is_waiting, f.next_at.is_some()))
+        .collect();
+    assert_eq!(told, [(false, true), (true, true), (false, false)]);
+    let failed = &failures[0];
     assert!(
         failed.words.starts_with("could not connect to the model"),
         "{failed:?}"
@@ -217,6 +224,34 @@ async fn another_failure_of_the_same_question_is_news() {
         .collect();
     let expected = [(1, "a"), (3, "a"), (4, "b")].map(|(n, words)| (n, words.to_owned()));
     assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn a_question_that_is_turned_away_for_a_minute_waits_and_that_is_news() {
+    let busy = || stub::status_after(429, 45);
+    for (script, told) in [
+        // Turned away at 0 s and 45 s: the second pause ends after a minute.
+        (vec![busy(), busy(), busy()], vec![(1, false), (2, true)]),
+        (vec![busy()], vec![(1, false)]),
+        // Another failure in between begins the minute anew.
+        (
+            vec![busy(), stub::status(500), busy()],
+            vec![(1, false), (2, false), (3, false)],
+        ),
+        // What is wrong with the provider itself is no turning away.
+        (vec![stub::status_after(500, 45); 3], vec![(1, false)]),
+    ] {
+        let stub = Stub::start(script, stub::good()).await;
+        let house = house(&stub.url);
+        assert_eq!(house.told(true).await.0, 200);
+        let failures = house.failures();
+        let seen: Vec<_> = failures.iter().map(|f| (f.n_calls, f.is_waiting)).collect();
+        assert_eq!(seen, told);
+        for failed in failures.iter().filter(|f| f.is_waiting) {
+            let wakes_at = failed.next_at.unwrap();
+            assert!((80.0..100.0).contains(&wakes_at.seconds_since(START)));
+        }
+    }
 }
 
 /// The kinds of the events of a stream, and the data of the last one.

@@ -105,6 +105,17 @@ pub struct AttemptView {
     pub created_at: Timestamp,
     /// When it ended; none while it runs.
     pub ended_at: Option<Timestamp>,
+    /// For what it waits, and until when; none while it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+    /// Reports that came after its end, and changed nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub late_reports: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// The record of one run of a check.

@@ -1,12 +1,16 @@
 //! Tasks as people see them.
 
 use omoi_delivery::trace::receipt_view;
+use omoi_domain::event::{Event, EventKind};
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_execution::integration::wip_ref;
 use omoi_protocol::control::{AttemptView, TaskDetail, TaskView};
+use omoi_store::attempts::Attempt;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, attempts, checks, projects, sandboxes, specs, tickets};
+use omoi_store::{
+    StoreError, Tx, attempts, checks, events, open_calls, projects, sandboxes, specs, tickets,
+};
 
 /// A task with its attempts and receipts.
 pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, StoreError> {
@@ -34,6 +38,8 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
             turns: attempts::turns(tx, attempt.id).await?.len() as u32,
             created_at: attempt.created_at,
             ended_at: attempt.ended_at,
+            waits_for: waiting_call(tx, attempt).await?,
+            late_reports: u32::try_from(attempt.late_reports).unwrap_or(u32::MAX),
         });
     }
     let receipts = checks::receipts_of_task(tx, task.id)
@@ -59,6 +65,25 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
         wip_ref,
         task: task_view(tx, task).await?,
     })
+}
+
+/// The model call for which an attempt waits, as its provider turns it away.
+async fn waiting_call(tx: &mut Tx, attempt: &Attempt) -> Result<Option<String>, StoreError> {
+    let calls = open_calls::of_attempt(tx, attempt.id).await?;
+    let Some(call) = calls.first().filter(|_| attempt.state.is_live()) else {
+        return Ok(None);
+    };
+    let failed = events::of_kind(tx, attempt.spec_id, EventKind::ModelCallFailed).await?;
+    let since = failed
+        .into_iter()
+        .rev()
+        .take_while(|stored| stored.occurred_at >= call.opened_at);
+    let mut told = since.filter_map(|stored| match stored.event {
+        Event::ModelCallFailed(failed) if failed.attempt_id == attempt.id => Some(failed),
+        _ => None,
+    });
+    let newest = told.next().filter(|failed| failed.is_waiting);
+    Ok(newest.map(|failed| failed.one_line()))
 }
 
 /// A task as people see it.

@@ -1,6 +1,7 @@
 //! What a sandbox is refused.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -275,6 +276,49 @@ async fn the_gateway_refuses_in_the_dialect_of_its_caller() {
             let got = gateway_refusal(&bench.router, asked.clone(), token, never).await;
             assert_eq!(got, expected, "{} {token:?}", asked.1);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_sandbox_that_sends_too_much_is_told_when_to_go_on() {
+    let bench = Bench::new().await;
+    let other = bench.other().await;
+    let send = async |live: &CreatedAttempt, path: &str, body: String| {
+        let path = match path.strip_prefix('~') {
+            Some(report) => format!("/api/v1/sandboxes/{}{report}", live.attempt.id),
+            None => path.to_owned(),
+        };
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {}", live.token))
+            .body(Body::from(body))
+            .unwrap();
+        let response = bench.router.clone().oneshot(request).await.unwrap();
+        let after = response.headers().get("retry-after");
+        let after = after.map(|value| value.to_str().unwrap().parse::<u64>().unwrap());
+        (response.status().as_u16(), after)
+    };
+    let alive = json!({ "sequence_number": 1, "status": "running" }).to_string();
+    let batch = json!({ "events": [] }).to_string();
+    for (path, body, allowed, status, pause_s) in [
+        ("~/heartbeat", &alive, 10, 200, 6),
+        ("~/events", &batch, 600, 200, 1),
+        // There is no model here; that is said until it is asked too often.
+        ("/v1/messages", &batch, 240, 403, 1),
+    ] {
+        for _ in 0..allowed {
+            let got = send(&bench.live, path, body.clone()).await;
+            assert_eq!(got, (status, None), "{path}");
+        }
+        let got = send(&bench.live, path, body.clone()).await;
+        assert_eq!(got, (429, Some(pause_s)), "{path}");
+        let got = send(&other, path, body.clone()).await;
+        assert_eq!(got.0, status, "another sandbox is counted by itself");
+        bench.test.clock.advance(Duration::from_secs(pause_s));
+        let got = send(&bench.live, path, body.clone()).await;
+        assert_eq!(got.0, status, "{path}: it waited as it was told");
     }
 }
 

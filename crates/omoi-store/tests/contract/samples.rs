@@ -197,6 +197,7 @@ pub(crate) fn full_attempt(bare: &Attempt) -> Attempt {
         ended_at: Some(at(2)),
         last_heartbeat_at: Some(at(3)),
         last_work_at: Some(at(4)),
+        late_reports: 0,
         lease_expires_at: at(5),
         ..bare.clone()
     }

@@ -14,7 +14,8 @@ use super::spec::task_line;
 use super::terminal::print_done;
 use crate::control_client::LogPosition;
 use crate::view::text_layout::{
-    OutputPage, clean_line, clean_lines, fit_columns, format_duration, short_sha, wrap_text,
+    OutputPage, clean_line, clean_lines, count_noun, fit_columns, format_duration, short_sha,
+    wrap_text,
 };
 
 /// What to do with tasks.
@@ -223,12 +224,20 @@ fn attempt_lines(attempt: &AttemptView, page: OutputPage) -> Vec<String> {
         .as_deref()
         .or(attempt.stop_reason.map(AttemptStopReason::as_str))
         .unwrap_or("");
+    let waits = attempt.waits_for.as_deref().unwrap_or("");
+    let late = match attempt.late_reports {
+        0 => String::new(),
+        n => format!(
+            "{} came after its end, and changed nothing",
+            count_noun(u64::from(n), "report")
+        ),
+    };
     let line = format!(
         "attempt {}  {}  {}  {} turns  {took}  {rung}",
         attempt.attempt_no, attempt.role, attempt.state, attempt.turns,
     );
     let mut lines = vec![format!("  {line}")];
-    for text in [mounts, clean_line(why)] {
+    for text in [mounts, clean_line(why), clean_line(waits), late] {
         let shown = wrap_text(&text, page.width - 6);
         lines.extend(shown.iter().map(|line| format!("      {line}")));
     }

@@ -112,9 +112,6 @@ fn log_entry(line: &LogLine) -> EntryText {
         "agent.item_refused" | "agent.policy_violation" | "agent.budget_spent" => {
             EntryText::with_head(format!("refused: {}", data.str_field("message"))).mark_bad(true)
         }
-        "worker.late_report" => {
-            EntryText::with_head("a report came after the end, and changed nothing")
-        }
         "command.started" => EntryText::with_head(format!("$ {}", data.str_field("command"))),
         "command.completed" => command_entry(data),
         "model.call_failed" => match serde_json::from_value::<CallFailed>(line.data.clone()) {

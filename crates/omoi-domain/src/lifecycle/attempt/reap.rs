@@ -22,6 +22,8 @@ pub struct AttemptLiveness {
     pub last_heartbeat_at: Option<Timestamp>,
     /// When its worker last did something.
     pub last_work_at: Option<Timestamp>,
+    /// Whether a model call of it is under way, or waits for its provider: that is work.
+    pub is_asking: bool,
     /// When its owner's lease ends.
     pub lease_expires_at: Timestamp,
     /// Whether this process began it.
@@ -125,6 +127,8 @@ fn silent_worker(
     } else if now.since(heard_at) > timeouts.heartbeat {
         let reason = AttemptStopReason::HeartbeatTimeout;
         (ErrorClass::Heartbeat, reason, heard_at, timeouts.heartbeat)
+    } else if attempt.is_asking {
+        return None;
     } else {
         (
             ErrorClass::Stuck,
@@ -164,6 +168,7 @@ mod tests {
             created_at: at(0),
             last_heartbeat_at: Some(at(1000)),
             last_work_at: Some(at(900)),
+            is_asking: false,
             lease_expires_at: at(1030),
             is_own: true,
             is_followed: true,
@@ -198,6 +203,24 @@ mod tests {
             let holder = AttemptHolder { spec, task };
             assert_eq!(is_called_off(holder), expected, "{holder:?}");
         }
+    }
+
+    #[test]
+    fn a_call_under_way_is_work_and_no_sign_of_life() {
+        let asking = AttemptLiveness {
+            is_asking: true,
+            last_heartbeat_at: Some(at(90_000)),
+            ..running()
+        };
+        assert_eq!(reap_attempt(asking, TIMEOUTS, at(90_000)), None);
+        let idle = AttemptLiveness {
+            is_asking: false,
+            ..asking
+        };
+        let stuck = reap_attempt(idle, TIMEOUTS, at(90_000)).map(|loss| loss.class);
+        assert_eq!(stuck, Some(ErrorClass::Stuck));
+        let silent = reap_attempt(asking, TIMEOUTS, at(90_091)).map(|loss| loss.class);
+        assert_eq!(silent, Some(ErrorClass::Heartbeat));
     }
 
     #[test]
