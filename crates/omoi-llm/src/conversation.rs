@@ -10,10 +10,12 @@
 
 mod answer;
 mod chat;
+mod instructions;
 mod messages;
 mod quirks;
 mod responses;
 mod seal;
+mod settings;
 mod tool_names;
 mod translate;
 
@@ -24,7 +26,8 @@ pub use self::answer::{
     AnswerEvent, AnswerFailure, AnswerStart, AnswerUsage, EndReason, StartedCall, StopReport,
 };
 pub use self::quirks::{DialectQuirks, InstructionRole, MaxTokensField, ThinkingForm};
-pub use self::seal::{ReasoningSeal, drop_sealed_reasoning};
+pub use self::seal::{ReasoningSeal, SEAL_PREFIX, drop_sealed_reasoning};
+pub use self::settings::{AnswerShape, EffortLevel, SamplingSettings, ThinkingSettings};
 pub use self::tool_names::{FlatTool, ToolNames};
 pub use self::translate::{
     AnswerForm, AnswerParser, AnswerRenderer, MessagesEvents, TargetModel, WholeAnswerError,
@@ -257,63 +260,6 @@ pub enum CallChoice {
     Tool(ToolName),
 }
 
-/// Randomness of an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct SamplingSettings {
-    /// Randomness, where 0 is none.
-    pub temperature: Option<f64>,
-    /// Nucleus sampling: share of probability considered.
-    pub top_p: Option<f64>,
-    /// Sampling among the k best.
-    pub top_k: Option<u32>,
-}
-
-/// Shape of an answer's text.
-#[derive(Clone, Debug, PartialEq)]
-pub enum AnswerShape {
-    /// A JSON object of any shape.
-    JsonObject,
-    /// JSON that fits a schema.
-    JsonSchema {
-        /// Letters, digits, `_` and `-`.
-        name: Option<String>,
-        /// JSON schema of the answer.
-        schema: Value,
-        /// The vendor enforces it.
-        strict: Option<bool>,
-    },
-}
-
-/// How much a model thinks before it answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ThinkingSettings {
-    /// How hard to think.
-    pub effort: Option<EffortLevel>,
-    /// Most tokens of thought, in the dialect that counts them.
-    pub budget_tokens: Option<u32>,
-    /// Whether to think at all, in the dialect that says so.
-    pub enabled: Option<bool>,
-    /// How much of it to show: a word such as `auto`.
-    pub summary: Option<String>,
-}
-
-/// How hard a model thinks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EffortLevel {
-    /// No thought.
-    Off,
-    /// As little as possible.
-    Minimal,
-    /// Little.
-    Low,
-    /// Usual.
-    Medium,
-    /// Much.
-    High,
-    /// More than much.
-    Highest,
-}
-
 /// Why a request cannot be put into another dialect.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ConversationError {
@@ -400,24 +346,6 @@ impl ConversationTool {
     }
 }
 
-impl AnswerShape {
-    /// A name for the schema, with the letters that vendors allow.
-    pub(crate) fn schema_name(&self) -> String {
-        let name = match self {
-            Self::JsonSchema { name, .. } => name.as_deref(),
-            Self::JsonObject => None,
-        };
-        let letters = name.unwrap_or("answer").chars().take(64);
-        letters
-            .map(|c| match c {
-                '-' | '_' => c,
-                c if c.is_ascii_alphanumeric() => c,
-                _ => '_',
-            })
-            .collect()
-    }
-}
-
 impl TurnPart {
     /// A piece without a cache mark.
     pub(crate) const fn without_mark(kind: PartKind) -> Self {
@@ -452,47 +380,6 @@ impl MediaSource {
             Self::Inline { media_type, .. } => media_type,
             Self::Address(_) => "unknown",
         }
-    }
-}
-
-impl EffortLevel {
-    /// The word of OpenAI's APIs.
-    pub(crate) const fn openai_word(self) -> &'static str {
-        match self {
-            Self::Off => "none",
-            Self::Minimal => "minimal",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Highest => "xhigh",
-        }
-    }
-
-    /// The level that `word` names in any dialect.
-    pub(crate) fn from_word(word: &str) -> Option<Self> {
-        Some(match word {
-            "none" => Self::Off,
-            "minimal" => Self::Minimal,
-            "low" => Self::Low,
-            "medium" => Self::Medium,
-            "high" => Self::High,
-            "xhigh" | "max" => Self::Highest,
-            _ => return None,
-        })
-    }
-}
-
-impl ThinkingSettings {
-    /// The level that these settings come to in a dialect that counts no tokens of thought.
-    pub(crate) fn effort_level(&self) -> Option<EffortLevel> {
-        let of_budget = |tokens| match tokens {
-            ..=4_096 => EffortLevel::Low,
-            4_097..=16_384 => EffortLevel::Medium,
-            _ => EffortLevel::High,
-        };
-        self.effort
-            .or_else(|| self.budget_tokens.map(of_budget))
-            .or_else(|| (self.enabled == Some(false)).then_some(EffortLevel::Off))
     }
 }
 

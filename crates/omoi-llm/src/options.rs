@@ -22,6 +22,9 @@ config_keys! {
     /// The script of the simulated model.
     LLM_SCENARIO: Option<PathBuf> = ConfigKey::new(&LLM, "scenario", ValueKind::Path, "")
         .closed_to_repository();
+    /// The wire format in which the simulated model is asked; a provider is asked in its own.
+    LLM_SIMULATED_DIALECT: Dialect = ConfigKey::choice(&LLM, "simulated_dialect", "messages")
+        .closed_to_repository();
     /// The model to ask, whoever answers; wins over `anthropic.model` and `openai.model`.
     LLM_MODEL: Option<String> = ConfigKey::new(&LLM, "model", ValueKind::Text, "")
         .closed_to_repository();
@@ -113,6 +116,8 @@ pub struct LlmOptions {
     pub mode: ModelMode,
     /// The script of the simulated model.
     pub scenario: Option<PathBuf>,
+    /// The wire format in which the simulated model is asked.
+    pub simulated_dialect: Dialect,
     /// Models and their servers.
     pub servers: LlmSettings,
     /// Own prices of models.
@@ -131,6 +136,7 @@ impl LlmOptions {
         Self {
             mode: config.get(&LLM_MODE),
             scenario: config.get(&LLM_SCENARIO),
+            simulated_dialect: config.get(&LLM_SIMULATED_DIALECT),
             servers: model_servers(config),
             prices: config.get(&LLM_PRICES),
             answer_times: config.get(&LLM_ANSWER_TIMES),

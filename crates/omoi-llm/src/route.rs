@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use omoi_domain::model_route::{AnswerTimes, RouteName};
@@ -115,6 +116,13 @@ impl ModelRoute {
     /// What a circuit breaker counts by: calls to one address fail together.
     pub fn circuit_target(&self) -> &str {
         &self.base_url
+    }
+
+    /// A name of the server, for what only it can read. It does not tell the address, which agents are
+    /// not to know.
+    pub fn maker_id(&self) -> String {
+        let digest = Sha256::digest(self.base_url.as_bytes());
+        hex::encode(&digest[..8])
     }
 
     /// The provider for people to read: the host, or `the simulated model`.

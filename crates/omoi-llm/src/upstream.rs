@@ -1,4 +1,4 @@
-//! One call to a model over the network, read as a stream of Anthropic events from either provider.
+//! One call to a model over the network: in the caller's own words, or put into the model's.
 //!
 //! Answers are always asked for as streams: only so can silence be told from thinking, and a cut answer
 //! from a whole one. Trying again is [`crate::llm_client`]'s business, not this module's.
@@ -9,6 +9,8 @@ mod http;
 mod passed_reader;
 mod plain_words;
 mod reader;
+mod translated_call;
+mod translated_reader;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -24,12 +26,14 @@ pub use self::answer_limits::AnswerLimits;
 pub(crate) use self::http::PassedCall;
 pub use self::http::{ModelConnections, UpstreamCall};
 pub(crate) use self::passed_reader::PassedPiece;
+pub(crate) use self::translated_call::TranslatedCall;
+pub(crate) use self::translated_reader::CallerSink;
+use crate::conversation::ConversationError;
 use crate::error_chain::ErrorChain;
 use crate::retry::{self, RetryClass};
 use crate::wire::answer::{AnswerAccumulator, AnswerError, BrokenCall, ModelAnswer};
 use crate::wire::answer_signs::{AnswerSigns, ReportedFailure};
 use crate::wire::anthropic::StreamEvent;
-use crate::wire::convert::ConvertError;
 use crate::wire::sse::SseError;
 
 /// Longest time to make a connection.
@@ -98,9 +102,9 @@ pub enum UpstreamError {
     /// The answer is not in the format of its provider.
     #[error("the model's answer cannot be read")]
     Malformed(#[source] MalformedAnswer),
-    /// The request or answer has no form in the other vendor's format.
+    /// The request has no form in the model's dialect.
     #[error("the request does not fit this model")]
-    Convert(#[source] ConvertError),
+    Convert(#[source] ConversationError),
     /// The key holds characters that a header cannot carry.
     #[error("the provider's key holds characters that cannot be sent")]
     BadKey,

@@ -106,7 +106,6 @@ macro_rules! open_words {
 pub mod answer;
 pub mod answer_signs;
 pub mod anthropic;
-pub mod convert;
 pub mod dialect;
 pub mod headers;
 pub mod openai;

@@ -1,8 +1,16 @@
 //! What servers of one dialect do differently.
 
 use crate::route::{ANTHROPIC_BASE_URL, ModelRoute, OPENAI_BASE_URL};
-pub use crate::wire::convert::MaxTokensField;
 use crate::wire::dialect::Dialect;
+
+/// Which field carries the token limit: OpenAI reads the newer, most compatible servers the older.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxTokensField {
+    /// Field `max_tokens`, read by most compatible servers.
+    MaxTokens,
+    /// Field `max_completion_tokens`, read by OpenAI itself.
+    MaxCompletionTokens,
+}
 
 /// The role of instructions in chat completions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +37,8 @@ pub struct DialectQuirks {
     pub max_tokens_field: MaxTokensField,
     /// The role of instructions, in chat completions.
     pub instruction_role: InstructionRole,
+    /// Whether instructions may stand in the midst of the conversation.
+    pub takes_late_instructions: bool,
     /// Whether `parallel_tool_calls` is read.
     pub takes_parallel_calls: bool,
     /// How the model is told how much to think.
@@ -63,13 +73,19 @@ impl DialectQuirks {
         let is_chat = matches!(dialect, Dialect::ChatCompletions);
         let is_compatible_chat = is_chat && !is_vendor;
         Self {
-            max_tokens_field: match is_compatible_chat {
-                true => MaxTokensField::MaxTokens,
-                false => MaxTokensField::MaxCompletionTokens,
+            max_tokens_field: match is_chat && is_vendor {
+                true => MaxTokensField::MaxCompletionTokens,
+                false => MaxTokensField::MaxTokens,
             },
             instruction_role: match is_compatible_chat {
                 true => InstructionRole::System,
                 false => InstructionRole::Developer,
+            },
+            takes_late_instructions: match dialect {
+                // Only the newest models take them, and they do not say so.
+                Dialect::Messages => false,
+                Dialect::ChatCompletions => is_vendor,
+                Dialect::Responses => true,
             },
             takes_parallel_calls: true,
             thinking: match (dialect, is_vendor) {

@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use crate::wire::dialect::Dialect;
 
-/// Begins every seal that was written by this module.
-const PREFIX: &str = "omoi-sealed:";
+/// Begins every seal that was written here.
+pub const SEAL_PREFIX: &str = "omoi-sealed:";
 
 /// Reasoning in a form that only its maker reads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReasoningSeal {
-    /// Who made it: a server's address. `None` where the conversation does not say: it came from a model
+    /// Who made it: a name of the server, which does not tell its address. `None` where the conversation does not say: it came from a model
     /// that speaks `dialect` itself.
     pub maker: Option<String>,
     /// The dialect in which it was made.
@@ -28,12 +28,12 @@ impl ReasoningSeal {
     /// The seal as one text, for a field that another dialect has for such things.
     pub(crate) fn to_text(&self) -> String {
         let json = serde_json::to_string(self).unwrap_or_default();
-        format!("{PREFIX}{json}")
+        format!("{SEAL_PREFIX}{json}")
     }
 
     /// Reads what [`ReasoningSeal::to_text`] wrote.
     pub(crate) fn from_text(text: &str) -> Option<Self> {
-        serde_json::from_str(text.strip_prefix(PREFIX)?).ok()
+        serde_json::from_str(text.strip_prefix(SEAL_PREFIX)?).ok()
     }
 
     /// Whether the model at `maker`, which speaks `dialect`, can read it.
@@ -71,6 +71,6 @@ fn is_sealed(block: &Value) -> bool {
         .iter()
         .any(|field| {
             let text = block.get(field).and_then(Value::as_str);
-            text.is_some_and(|text| text.starts_with(PREFIX))
+            text.is_some_and(|text| text.starts_with(SEAL_PREFIX))
         })
 }

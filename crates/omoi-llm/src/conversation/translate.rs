@@ -16,7 +16,7 @@ use crate::wire::sse::{self, SseFrame};
 /// The model that a request is written for.
 #[derive(Clone, Copy, Debug)]
 pub struct TargetModel<'a> {
-    /// Who makes its reasoning: the server's address.
+    /// Who makes its reasoning: a name of its server.
     pub maker: &'a str,
     /// What its server does differently.
     pub quirks: DialectQuirks,
@@ -61,6 +61,9 @@ pub fn render_request(
     conversation: &Conversation,
     target: &TargetModel<'_>,
 ) -> Result<Value, ConversationError> {
+    let moved =
+        (!target.quirks.takes_late_instructions).then(|| conversation.with_early_instructions());
+    let conversation = moved.as_ref().unwrap_or(conversation);
     let written = match dialect {
         Dialect::Messages => serde_json::to_value(messages::request_of(conversation, target)?),
         Dialect::ChatCompletions => serde_json::to_value(chat::request_of(conversation, target)?),

@@ -1,24 +1,22 @@
 //! A caller's question on its way to a model: passed on in its own dialect, or put into another.
 
 use bytes::Bytes;
-use futures::{StreamExt as _, stream};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use omoi_domain::model_route::RouteName;
 
 use super::refusal::GatewayRefusal;
+use crate::conversation::{
+    AnswerForm, Conversation, SEAL_PREFIX, ToolNames, drop_sealed_reasoning, parse_request,
+};
 use crate::llm_client::{CallSender, UpstreamQuestion};
 use crate::meter::ModelCaller;
 use crate::route::ModelRoute;
 use crate::token_count::RequestSize;
 use crate::upstream::{
-    AnswerItem as _, AnswerLimits, AnswerStream, EventStream, MalformedAnswer, PassedCall,
-    PassedPiece, UpstreamCall, UpstreamError,
+    AnswerLimits, AnswerStream, CallerSink, PassedCall, PassedPiece, TranslatedCall, UpstreamError,
 };
-use crate::wire::answer::AnswerAccumulator;
-use crate::wire::answer_signs::{AnswerSigns, AnswerStage};
-use crate::wire::anthropic::{MessagesRequest, StreamEvent};
-use crate::wire::convert::ConvertError;
+use crate::wire::anthropic::StreamEvent;
 use crate::wire::dialect::Dialect;
 use crate::wire::raw_request::RawRequest;
 use crate::wire::{headers, sse};
@@ -37,13 +35,20 @@ const OPENAI_HEADERS: [HeaderName; 1] = [HeaderName::from_static("openai-beta")]
 pub(super) enum CallerAsk {
     /// In the caller's own words.
     Passed(RawRequest),
-    /// Put into the words of another dialect.
-    Converted {
-        /// The question in Anthropic's words.
-        request: Box<MessagesRequest>,
-        /// How large it is.
-        size: RequestSize,
-    },
+    /// To be put into the words of another dialect.
+    Translated(Box<TranslatedAsk>),
+}
+
+/// A question whose model speaks another dialect.
+#[derive(Debug)]
+pub(super) struct TranslatedAsk {
+    conversation: Conversation,
+    names: ToolNames,
+    /// How large it is.
+    size: RequestSize,
+    /// The caller's own dialect.
+    dialect: Dialect,
+    hides_usage: bool,
 }
 
 impl CallerAsk {
@@ -52,33 +57,31 @@ impl CallerAsk {
     /// # Errors
     /// Refuses a question that has no form there.
     pub(super) fn for_upstream(
-        asked: RawRequest,
+        mut asked: RawRequest,
         upstream: Dialect,
         body: &[u8],
     ) -> Result<Self, GatewayRefusal> {
-        match (asked.dialect, upstream) {
-            (from, to) if from == to => Ok(Self::Passed(asked)),
-            (Dialect::Messages, Dialect::ChatCompletions) => {
-                let request = serde_json::from_slice(body).map_err(|error| {
-                    GatewayRefusal::invalid_request(format!("the request: {error}"))
-                })?;
-                Ok(Self::Converted {
-                    request: Box::new(request),
-                    size: asked.size,
-                })
-            }
-            (from, to) => {
-                let error = ConvertError::Dialects { from, to };
-                Err(GatewayRefusal::invalid_request(error.to_string()))
-            }
+        let dialect = asked.dialect;
+        if dialect == upstream {
+            asked.rewrite_conversation(SEAL_PREFIX, drop_sealed_reasoning);
+            return Ok(Self::Passed(asked));
         }
+        let conversation = parse_request(dialect, body)
+            .map_err(|error| GatewayRefusal::invalid_request(error.to_string()))?;
+        Ok(Self::Translated(Box::new(TranslatedAsk {
+            names: ToolNames::of_conversation(&conversation),
+            conversation,
+            size: asked.size,
+            dialect,
+            hides_usage: asked.hides_usage(),
+        })))
     }
 
     /// Whether the answer is wanted as a stream.
     pub(super) const fn is_streamed(&self) -> bool {
         match self {
             Self::Passed(request) => request.streams,
-            Self::Converted { request, .. } => request.stream,
+            Self::Translated(ask) => ask.conversation.stream,
         }
     }
 }
@@ -103,7 +106,7 @@ impl UpstreamQuestion for RoutedAsk<'_> {
     fn request_size(self) -> RequestSize {
         match self.ask {
             CallerAsk::Passed(request) => request.size,
-            CallerAsk::Converted { size, .. } => *size,
+            CallerAsk::Translated(ask) => ask.size,
         }
     }
 
@@ -135,27 +138,25 @@ impl UpstreamQuestion for RoutedAsk<'_> {
                 };
                 connections.send_passed(call, limits, pace).await
             }
-            CallerAsk::Converted { request, .. } => {
-                let call = UpstreamCall {
-                    route,
-                    request,
-                    headers,
+            CallerAsk::Translated(ask) => {
+                let form = AnswerForm {
+                    dialect: ask.dialect,
+                    names: ask.names.clone(),
+                    created_s: pace.now().as_micros() / 1_000_000,
+                    hides_usage: ask.hides_usage,
                 };
-                // The upstream streams in any case, so that its silence can be told from work.
-                let events = connections.send_call(call, route.limits, pace).await?;
-                Ok(match request.stream {
-                    true => AnswerStream::new(events.map(|event| event.map(streamed_piece))),
-                    false => collected_pieces(events),
-                })
+                let sink = CallerSink::new(form, ask.conversation.stream);
+                let call = TranslatedCall {
+                    route,
+                    conversation: &ask.conversation,
+                    headers,
+                    user: Some(self.user),
+                    // The upstream streams in any case.
+                    limits: route.limits,
+                };
+                connections.send_translated(call, sink, pace).await
             }
         }
-    }
-}
-
-fn streamed_piece(event: StreamEvent) -> PassedPiece {
-    PassedPiece {
-        signs: event.read_signs(),
-        bytes: event_bytes(&event),
     }
 }
 
@@ -164,47 +165,6 @@ pub(super) fn event_bytes(event: &StreamEvent) -> Bytes {
     // Wire types hold only strings, numbers and maps with string keys: they can always be written.
     let data = serde_json::to_string(event).unwrap_or_default();
     sse::encode_frame(Some(event.kind()), &data).into()
-}
-
-/// The whole answer as one piece. Pieces without bytes come before it, by which its tokens are counted.
-fn collected_pieces(events: EventStream) -> AnswerStream<PassedPiece> {
-    let begun = Some((events, AnswerAccumulator::default()));
-    AnswerStream::new(stream::unfold(begun, |state| async move {
-        let (mut events, mut answer) = state?;
-        let event = match events.next().await? {
-            Ok(event) => event,
-            Err(error) => return Some((Err(error), None)),
-        };
-        if let Err(error) = answer.push(&event) {
-            let error = UpstreamError::Malformed(MalformedAnswer::Answer(error));
-            return Some((Err(error), None));
-        }
-        let mut signs = event.read_signs();
-        if signs.stage == AnswerStage::Whole {
-            return Some((whole_piece(answer, signs), None));
-        }
-        // Nothing is shown before the answer is whole, so that a cut one can be asked for again.
-        signs.stage = AnswerStage::Opening;
-        let bytes = Bytes::new();
-        Some((Ok(PassedPiece { bytes, signs }), Some((events, answer))))
-    }))
-}
-
-fn whole_piece(
-    answer: AnswerAccumulator,
-    signs: AnswerSigns,
-) -> Result<PassedPiece, UpstreamError> {
-    let malformed = |error| UpstreamError::Malformed(MalformedAnswer::Answer(error));
-    let answer = answer.finish().map_err(malformed)?;
-    // A whole answer has no room for input that is not JSON; a stream has.
-    if let Some(broken) = answer.broken_calls.into_iter().next() {
-        return Err(UpstreamError::Malformed(MalformedAnswer::Call(broken)));
-    }
-    let bytes = serde_json::to_vec(&answer.response).unwrap_or_default();
-    Ok(PassedPiece {
-        bytes: bytes.into(),
-        signs,
-    })
 }
 
 /// Tells a simulated model the route: what goes to `title` needs no rule there.

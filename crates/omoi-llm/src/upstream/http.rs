@@ -14,18 +14,28 @@ use omoi_domain::secret_mask::SecretMask;
 use super::body_watch::StreamWatch;
 use super::passed_reader::{self, PassedForm, PassedPiece, PassedReading};
 use super::plain_words::plain_words;
-use super::reader::{self, AnswerFormat};
+use super::reader;
+use super::translated_call::{TranslatedCall, dialect_path};
+use super::translated_reader::{self, AnswerSink, TranslatedReading};
 use super::{AnswerLimits, AnswerStream, CONNECT_MAX, EventStream, UpstreamError};
+use crate::conversation::{
+    DialectQuirks, MaxTokensField, MessagesEvents, ToolNames, read_messages_request,
+};
 use crate::pace::CallPace;
 use crate::pricing::ModelPrice;
 use crate::retry::retry_after;
-use crate::route::{ModelRoute, OPENAI_BASE_URL, ProviderKey};
+use crate::route::{ModelRoute, ProviderKey};
 use crate::wire::anthropic::{MessagesErrorBody, MessagesRequest, VERSION, error_of_status};
-use crate::wire::convert::{ConvertError, MaxTokensField, to_chat};
 use crate::wire::dialect::Dialect;
 use crate::wire::openai::ChatErrorBody;
 use crate::wire::raw_request::{RawRequest, RequestChanges};
 
+/// Names the version of Anthropic's API.
+const VERSION_HEADER: &str = "anthropic-version";
+/// Type of a streamed answer.
+const EVENTS: &str = "text/event-stream";
+/// Type of a whole answer.
+const JSON: &str = "application/json";
 /// What a streamed answer is called where something else came.
 const STREAM: &str = "an event stream";
 /// Most bytes of an error answer that are read.
@@ -98,19 +108,62 @@ impl ModelConnections {
         limits: AnswerLimits,
         pace: &Arc<dyn CallPace>,
     ) -> Result<EventStream, UpstreamError> {
+        if call.route.dialect != Dialect::Messages {
+            let conversation =
+                read_messages_request(call.request).map_err(UpstreamError::Convert)?;
+            let sink = MessagesEvents::new(ToolNames::of_conversation(&conversation));
+            let call = TranslatedCall {
+                route: call.route,
+                conversation: &conversation,
+                headers: call.headers,
+                user: None,
+                limits,
+            };
+            return self.send_translated(call, sink, pace).await;
+        }
         let request = self.build_request(call)?.headers(call.headers.clone());
         let patience = ErrorReadLimits { limits, pace };
         let response = self.begin_exchange(request, patience).await?;
-        let source = match answer_format(call.route.dialect, response.headers()) {
-            Ok(source) => source,
-            Err(content_type) => {
-                return Err(self
-                    .wrong_type(response, patience, content_type, STREAM)
-                    .await);
-            }
+        let content_type = content_type(response.headers());
+        if !content_type.starts_with(EVENTS) {
+            return Err(self
+                .wrong_type(response, patience, content_type, STREAM)
+                .await);
+        }
+        let body = response.bytes_stream().boxed();
+        Ok(reader::read_events(body, self.watch(patience)))
+    }
+
+    /// Sends `call` in the words of its model; `sink` makes the pieces of the answer. Servers that never
+    /// stream are understood too.
+    ///
+    /// # Errors
+    /// As [`ModelConnections::send_call`].
+    pub(crate) async fn send_translated<S: AnswerSink>(
+        &self,
+        call: TranslatedCall<'_>,
+        sink: S,
+        pace: &Arc<dyn CallPace>,
+    ) -> Result<AnswerStream<S::Item>, UpstreamError> {
+        let request = self.build_translated(call)?.headers(call.headers.clone());
+        let limits = call.limits;
+        let patience = ErrorReadLimits { limits, pace };
+        let response = self.begin_exchange(request, patience).await?;
+        let content_type = content_type(response.headers());
+        let is_whole = content_type.starts_with(JSON);
+        if !is_whole && !content_type.starts_with(EVENTS) {
+            return Err(self
+                .wrong_type(response, patience, content_type, STREAM)
+                .await);
+        }
+        let reading = TranslatedReading {
+            dialect: call.route.dialect,
+            maker: call.route.maker_id(),
+            is_whole,
+            watch: self.watch(patience),
         };
         let body = response.bytes_stream().boxed();
-        Ok(reader::read_events(body, source, self.watch(patience)))
+        Ok(translated_reader::read_translated(body, reading, sink))
     }
 
     /// Sends `call`, whose answer has the caller's own dialect and is handed on piece by piece as it
@@ -129,13 +182,9 @@ impl ModelConnections {
         let response = self.begin_exchange(request, patience).await?;
         let (form, expected, wanted) = if call.request.streams {
             let hides_usage = call.request.hides_usage();
-            (
-                PassedForm::Streamed { hides_usage },
-                STREAM,
-                "text/event-stream",
-            )
+            (PassedForm::Streamed { hides_usage }, STREAM, EVENTS)
         } else {
-            (PassedForm::Whole, "JSON", "application/json")
+            (PassedForm::Whole, "JSON", JSON)
         };
         let content_type = content_type(response.headers());
         if !content_type.starts_with(wanted) {
@@ -207,15 +256,14 @@ impl ModelConnections {
 
     fn build_passed(&self, call: PassedCall<'_>) -> Result<RequestBuilder, UpstreamError> {
         let (route, request) = (call.route, call.request);
-        let path = match request.dialect {
-            Dialect::Messages => "/v1/messages",
-            Dialect::ChatCompletions => "/chat/completions",
-            Dialect::Responses => "/responses",
-        };
+        let path = dialect_path(request.dialect);
         let body = request.outgoing_body(RequestChanges {
             model: &route.model,
             answer_max: (route.price != ModelPrice::FREE).then_some(route.max_tokens),
-            answer_field: match (request.dialect, max_tokens_field(route)) {
+            answer_field: match (
+                request.dialect,
+                DialectQuirks::of_route(route).max_tokens_field,
+            ) {
                 (Dialect::Responses, _) => "max_output_tokens",
                 (_, MaxTokensField::MaxCompletionTokens) => "max_completion_tokens",
                 (_, MaxTokensField::MaxTokens) => "max_tokens",
@@ -224,16 +272,16 @@ impl ModelConnections {
             takes_sampling: route.takes_sampling,
         });
         let accept = match request.streams {
-            true => "text/event-stream",
-            false => "application/json",
+            true => EVENTS,
+            false => JSON,
         };
         let builder = self
             .post_request(&format!("{}{path}", route.base_url))?
-            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_TYPE, JSON)
             .header(ACCEPT, accept)
             .body(body);
         let builder = match request.dialect {
-            Dialect::Messages => builder.header("anthropic-version", VERSION),
+            Dialect::Messages => builder.header(VERSION_HEADER, VERSION),
             Dialect::ChatCompletions | Dialect::Responses => builder,
         };
         add_key(builder, &route.key)
@@ -249,23 +297,33 @@ impl ModelConnections {
         if !route.takes_sampling {
             (request.temperature, request.top_p, request.top_k) = (None, None, None);
         }
+        let builder = self
+            .post_request(&format!(
+                "{}{}",
+                route.base_url,
+                dialect_path(route.dialect)
+            ))?
+            .header(VERSION_HEADER, VERSION)
+            .header(ACCEPT, EVENTS)
+            .json(&request);
+        add_key(builder, &route.key)
+    }
+
+    fn build_translated(&self, call: TranslatedCall<'_>) -> Result<RequestBuilder, UpstreamError> {
+        let route = call.route;
+        let body = call.render_body().map_err(UpstreamError::Convert)?;
+        let builder = self
+            .post_request(&format!(
+                "{}{}",
+                route.base_url,
+                dialect_path(route.dialect)
+            ))?
+            .header(ACCEPT, EVENTS)
+            .json(&body);
         let builder = match route.dialect {
-            Dialect::Messages => self
-                .post_request(&format!("{}/v1/messages", route.base_url))?
-                .header("anthropic-version", VERSION)
-                .json(&request),
-            Dialect::ChatCompletions => {
-                let request =
-                    to_chat(&request, max_tokens_field(route)).map_err(UpstreamError::Convert)?;
-                self.post_request(&format!("{}/chat/completions", route.base_url))?
-                    .json(&request)
-            }
-            to @ Dialect::Responses => {
-                let from = Dialect::Messages;
-                return Err(UpstreamError::Convert(ConvertError::Dialects { from, to }));
-            }
+            Dialect::Messages => builder.header(VERSION_HEADER, VERSION),
+            Dialect::ChatCompletions | Dialect::Responses => builder,
         };
-        let builder = builder.header(ACCEPT, "text/event-stream");
         add_key(builder, &route.key)
     }
 
@@ -282,16 +340,6 @@ impl ModelConnections {
             None => tls.insert(base_client().build().map_err(UpstreamError::Unsendable)?),
         };
         Ok(client.post(url))
-    }
-}
-
-/// Which field bounds an answer on `route` where the caller names none.
-fn max_tokens_field(route: &ModelRoute) -> MaxTokensField {
-    match route.dialect {
-        Dialect::ChatCompletions if route.base_url == OPENAI_BASE_URL => {
-            MaxTokensField::MaxCompletionTokens
-        }
-        _ => MaxTokensField::MaxTokens,
     }
 }
 
@@ -312,22 +360,6 @@ fn base_client() -> ClientBuilder {
 /// Without proxies, which are for the world outside, and without root certificates.
 fn plain_client() -> ClientBuilder {
     base_client().no_proxy().tls_certs_only([])
-}
-
-/// What the body will be, or its type where it is no answer. Some OpenAI-compatible servers never
-/// stream.
-fn answer_format(dialect: Dialect, headers: &HeaderMap) -> Result<AnswerFormat, String> {
-    let kind = content_type(headers);
-    match dialect {
-        Dialect::Messages if kind.starts_with("text/event-stream") => Ok(AnswerFormat::Anthropic),
-        Dialect::ChatCompletions if kind.starts_with("text/event-stream") => {
-            Ok(AnswerFormat::Openai(Box::default()))
-        }
-        Dialect::ChatCompletions if kind.starts_with("application/json") => {
-            Ok(AnswerFormat::WholeOpenai(Vec::new()))
-        }
-        _ => Err(kind),
-    }
 }
 
 fn content_type(headers: &HeaderMap) -> String {

@@ -94,6 +94,23 @@ impl RawRequest {
         matches!(self.dialect, Dialect::ChatCompletions) && self.streams && !self.wants_usage
     }
 
+    /// Lets `rewrite` change the conversation where its text holds `mark`; else it keeps its bytes.
+    pub(crate) fn rewrite_conversation(&mut self, mark: &str, rewrite: fn(&mut Value) -> bool) {
+        for (name, value) in &mut self.fields.0 {
+            let is_conversation = matches!(name.as_str(), "messages" | "input");
+            if !is_conversation || !value.get().contains(mark) {
+                continue;
+            }
+            let parsed: Value = serde_json::from_str(value.get()).unwrap_or_default();
+            let mut body = json!({ name.as_str(): parsed });
+            if rewrite(&mut body)
+                && let Ok(raw) = serde_json::value::to_raw_value(&body[name.as_str()])
+            {
+                *value = raw;
+            }
+        }
+    }
+
     /// The body as it goes to the provider.
     pub fn outgoing_body(&self, changes: RequestChanges<'_>) -> Vec<u8> {
         let mut out = OutgoingFields::default();

@@ -2,6 +2,7 @@
 
 mod interrupted;
 mod passed;
+mod translated;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,7 +9,6 @@ mod agent_programs;
 mod ask;
 mod client;
 mod conversation;
-mod convert;
 mod failures;
 mod gateway;
 mod model_probe;

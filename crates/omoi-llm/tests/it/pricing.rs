@@ -18,9 +18,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use omoi_llm::catalogue::ModelCatalogue;
+use omoi_llm::conversation::{AnswerParser, MessagesEvents, ToolNames};
 use omoi_llm::pricing::BilledUsage;
 use omoi_llm::wire::anthropic::{StreamEvent, TokenUsage};
-use omoi_llm::wire::convert::events_of_chat;
 use omoi_llm::wire::dialect::Dialect;
 
 const USAGES: &str = include_str!("fixtures/usages.json");
@@ -44,8 +44,12 @@ impl RecordedUsage {
             Dialect::ChatCompletions => {
                 let answer = json!({"id": "c", "model": self.model, "usage": self.usage, "service_tier": self.service_tier,
                     "choices": [{"message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}]});
-                let events = events_of_chat(&serde_json::from_value(answer).unwrap()).unwrap();
-                let told = events.into_iter().find_map(|event| match event {
+                let answer = serde_json::to_vec(&answer).unwrap();
+                let events = AnswerParser::read_whole(self.dialect, "maker", &answer);
+                let mut writer = MessagesEvents::new(ToolNames::default());
+                let events = events.unwrap().unwrap().into_iter();
+                let mut events = events.flat_map(|event| writer.push_event(event));
+                let told = events.find_map(|event| match event {
                     StreamEvent::MessageDelta(delta) => Some(delta.usage),
                     _ => None,
                 });

@@ -104,7 +104,15 @@ pub(super) async fn start_models(
         llm: Err(why),
     };
     let routes = match (simulated, start.roles.orchestrator) {
-        (true, true) => start_simulation(&load_scenario(&options)?, handle, clock).await?,
+        (true, true) => {
+            let server = start_simulation(&load_scenario(&options)?, handle, clock).await?;
+            let dialect = options.simulated_dialect;
+            let base = match dialect {
+                Dialect::Messages => server,
+                Dialect::ChatCompletions | Dialect::Responses => format!("{server}/v1"),
+            };
+            RouteTable::all_simulated(dialect, &base)
+        }
         (true, false) => {
             let why = "the process that runs the sandboxes scripts the answers";
             return Ok(without(WorkModel::simulated_model(None), why.to_owned()));
@@ -180,11 +188,12 @@ fn load_scenario(options: &LlmOptions) -> anyhow::Result<Scenario> {
     Ok(Scenario::load_file(path)?)
 }
 
+/// Starts the simulated model and gives its address.
 async fn start_simulation(
     scenario: &Scenario,
     handle: &LifecycleHandle,
     clock: &Clocked,
-) -> anyhow::Result<RouteTable> {
+) -> anyhow::Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0))
         .await
         .context("could not start the simulated model")?;
@@ -195,7 +204,7 @@ async fn start_simulation(
     handle.spawn("simulated model", SpawnKind::Critical, async move {
         Ok(simulated::serve_scenario(listener, &model, soft.cancelled_owned()).await?)
     });
-    Ok(RouteTable::all_simulated(Dialect::Messages, &base))
+    Ok(base)
 }
 
 #[cfg(test)]

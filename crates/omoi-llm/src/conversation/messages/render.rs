@@ -74,25 +74,15 @@ struct MessagesRequestWriter<'a> {
 }
 
 impl MessagesRequestWriter<'_> {
-    /// The instructions, those in the midst of the conversation last: not every model takes such messages.
     fn system_blocks(&self) -> Vec<ContentBlock> {
-        let ahead = self.conversation.instructions.iter();
-        let ahead = ahead.map(|text| (text.text.as_str(), text.cache));
-        let turns = self.conversation.turns.iter();
-        let later = turns.filter(|turn| turn.role == TurnRole::Instructions);
-        let later = later
-            .flat_map(|turn| &turn.parts)
-            .filter_map(|part| match &part.kind {
-                PartKind::Text(text) => Some((text.as_str(), part.cache)),
-                _ => None,
-            });
+        let texts = self.conversation.instructions.iter();
+        let texts = texts.map(|text| (text.text.as_str(), text.cache));
         let json = matches!(
             self.conversation.answer_shape,
             Some(AnswerShape::JsonObject)
         );
         let shape = json.then_some(("Answer with one JSON object and nothing else.", None));
-        ahead
-            .chain(later)
+        texts
             .chain(shape)
             .filter(|(text, _)| !text.trim().is_empty())
             .map(|(text, cache)| marked(ContentBlock::text(text), cache))
@@ -157,22 +147,16 @@ impl MessagesRequestWriter<'_> {
             let role = match turn.role {
                 TurnRole::User => MessageRole::User,
                 TurnRole::Model => MessageRole::Assistant,
+                // They take part in `system`.
                 TurnRole::Instructions => continue,
             };
             let blocks = self.blocks(turn, at)?;
-            match messages.last_mut() {
-                _ if blocks.is_empty() => {}
-                // What stood between them went into the instructions.
-                Some(last) if last.role == role => {
-                    if let MessageContent::Blocks(before) = &mut last.content {
-                        before.extend(blocks);
-                    }
-                }
-                _ => messages.push(ConversationMessage {
+            if !blocks.is_empty() {
+                messages.push(ConversationMessage {
                     role,
                     content: MessageContent::Blocks(blocks),
                     extra: Extra::new(),
-                }),
+                });
             }
         }
         for message in &mut messages {

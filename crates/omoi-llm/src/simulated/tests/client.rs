@@ -60,7 +60,7 @@ async fn our_client_gets_through_faults_and_goes_on() {
 - when: {task: TSK-001, turn: 1}
   reply: [{text: Done.}]
 ";
-    for dialect in [Dialect::Messages, Dialect::ChatCompletions] {
+    for dialect in Dialect::ALL {
         let server = start(rules).await;
         let llm = client(dialect, &server.base);
         let mut request =

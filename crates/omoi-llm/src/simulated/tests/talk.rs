@@ -1,9 +1,10 @@
 //! What the server says, read by the crate's own types.
 
 use super::*;
+use crate::conversation::{DialectQuirks, TargetModel, read_messages_request, render_request};
 use crate::wire::{
     anthropic::{ConversationMessage, MessageContent, MessagesRequest, MessagesTool},
-    convert::{MaxTokensField, to_chat},
+    dialect::Dialect,
     headers as names,
 };
 
@@ -20,54 +21,16 @@ fn planning_request() -> MessagesRequest {
 }
 
 fn wire_json(wire: Dialect, request: &MessagesRequest) -> Json {
-    match wire {
-        Dialect::Messages => serde_json::to_value(request).unwrap(),
-        Dialect::ChatCompletions => {
-            serde_json::to_value(to_chat(request, MaxTokensField::MaxTokens).unwrap()).unwrap()
-        }
-        Dialect::Responses => responses_json(request),
+    if wire == Dialect::Messages {
+        return serde_json::to_value(request).unwrap();
     }
-}
-
-/// The same conversation as items.
-fn responses_json(request: &MessagesRequest) -> Json {
-    let chat = wire_json(Dialect::ChatCompletions, request);
-    let mut input = Vec::new();
-    for message in chat["messages"].as_array().unwrap() {
-        if message["role"] == "tool" {
-            input.push(json!({
-                "type": "function_call_output", "call_id": message["tool_call_id"],
-                "output": message["content"],
-            }));
-            continue;
-        }
-        if !message["content"].is_null() {
-            let kind = match message["role"].as_str() {
-                Some("assistant") => "output_text",
-                _ => "input_text",
-            };
-            input.push(json!({
-                "type": "message", "role": message["role"],
-                "content": [{"type": kind, "text": message["content"]}],
-            }));
-        }
-        for call in message["tool_calls"].as_array().into_iter().flatten() {
-            let function = &call["function"];
-            input.push(json!({
-                "type": "function_call", "call_id": call["id"],
-                "name": function["name"], "arguments": function["arguments"],
-            }));
-        }
-    }
-    let tools = chat["tools"].as_array().unwrap().iter().map(|tool| {
-        let mut tool = tool["function"].clone();
-        tool["type"] = json!("function");
-        tool
-    });
-    json!({
-        "model": "simulated", "input": input, "tools": tools.collect::<Vec<_>>(),
-        "max_output_tokens": chat["max_tokens"], "stream": request.stream, "store": false,
-    })
+    let conversation = read_messages_request(request).unwrap();
+    let target = TargetModel {
+        maker: "simulated",
+        quirks: DialectQuirks::of_dialect(wire, false),
+        output_tokens_max: 4_000,
+    };
+    render_request(wire, &conversation, &target).unwrap()
 }
 
 #[tokio::test]

@@ -259,28 +259,6 @@ async fn failures_are_told_in_the_dialect_of_the_caller() {
 }
 
 #[tokio::test]
-async fn a_pair_that_nothing_converts_is_refused_in_the_callers_dialect() {
-    for recorded in recorded() {
-        for upstream in Dialect::ALL {
-            let pair = (recorded.dialect, upstream);
-            let is_known =
-                pair.0 == pair.1 || pair == (Dialect::Messages, Dialect::ChatCompletions);
-            if is_known {
-                continue;
-            }
-            let stub = Stub::always(stub::good()).await;
-            let house = house_of(route(upstream, &stub.url), TestMeter::rich());
-            let reply = house.send(Method::POST, recorded.path, recorded.body).await;
-            assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{pair:?}");
-            let body: Value = serde_json::from_str(&text(reply.body).await).unwrap();
-            let says = body["error"]["message"].as_str().unwrap();
-            assert!(says.contains("cannot be put to a model"), "{says}");
-            assert_eq!((stub.calls(), house.meter.log()), (0, vec![]));
-        }
-    }
-}
-
-#[tokio::test]
 async fn refusals_have_the_shape_that_each_client_reads() {
     let second = Duration::from_millis(1_500);
     for (refusal, status, retry, words) in [
