@@ -6,10 +6,10 @@ mod origin;
 mod url_secrets;
 mod value;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 pub use self::key::{
@@ -57,6 +57,17 @@ pub struct Config {
     entries: Vec<ConfigEntry>,
     by_key: HashMap<(&'static str, &'static str), usize>,
     warnings: Vec<String>,
+    /// Secrets that values name, by the name of their variable or file.
+    named_secrets: BTreeMap<String, NamedSecret>,
+}
+
+/// A secret that the value of a key names, as a provider names its key.
+#[derive(Clone, Debug)]
+pub struct NamedSecret {
+    /// The secret itself.
+    pub value: SecretString,
+    /// Where it was found.
+    pub origin: ValueOrigin,
 }
 
 /// One key of a [`Config`].
@@ -90,7 +101,20 @@ impl Config {
             by_key: by_key.collect(),
             entries,
             warnings: Vec::new(),
+            named_secrets: BTreeMap::new(),
         }
+    }
+
+    /// Adds the secrets that values name.
+    #[must_use]
+    pub fn with_named_secrets(mut self, secrets: BTreeMap<String, NamedSecret>) -> Self {
+        self.named_secrets = secrets;
+        self
+    }
+
+    /// The secrets that values name, by the name of their variable or file.
+    pub fn named_secrets(&self) -> &BTreeMap<String, NamedSecret> {
+        &self.named_secrets
     }
 
     /// Adds what looks like a mistake.
@@ -120,7 +144,9 @@ impl Config {
     /// of addresses.
     pub fn secret_mask(&self) -> SecretMask {
         let secrets = self.entries.iter().flat_map(ConfigEntry::entry_secrets);
-        SecretMask::new(secrets)
+        let named = self.named_secrets.values();
+        let named = named.map(|secret| secret.value.expose_secret().to_owned());
+        SecretMask::new(secrets.chain(named))
     }
 
     /// Every key, in the table's order.

@@ -1,16 +1,20 @@
 //! What can be configured of models and their servers.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-use omoi_domain::config::{Config, ConfigKey, ConfigLayer, KeySpec, ListItems, ValueKind};
+use omoi_domain::config::{
+    Config, ConfigKey, ConfigLayer, KeySpec, ListItems, ValueKind, ValueOrigin,
+};
 use omoi_domain::model_price::PriceRow;
-use omoi_domain::model_route::AnswerTimes;
+use omoi_domain::model_route::{AnswerTimes, RouteName};
+use omoi_domain::provider_row::ProviderRow;
 use omoi_domain::{choice, config_keys};
 
-use crate::route::{LlmSettings, ModelRoute, ModelServer, ProviderKey};
+use crate::route::{ListedProvider, LlmSettings, ModelRoute, ModelServer, ProviderKey};
 use crate::wire::dialect::Dialect;
 
 config_keys! {
@@ -34,6 +38,10 @@ config_keys! {
     /// Own prices of models, for those the price list does not know or that cost something else.
     LLM_PRICES: Vec<PriceRow> =
         ConfigKey::new(&LLM, "prices", ValueKind::List(ListItems::Prices), "")
+            .closed_to_repository();
+    /// Providers of models beside the vendors, in order of preference; stands outside of its section as `providers:`.
+    LLM_PROVIDERS: Vec<ProviderRow> =
+        ConfigKey::new(&LLM, "providers", ValueKind::List(ListItems::Providers), "")
             .closed_to_repository();
     /// An OpenAI-compatible endpoint to ask, whatever other providers have a key.
     LLM_BASE_URL: Option<String> = ConfigKey::new(&LLM, "base_url", ValueKind::HTTP_URL, "")
@@ -99,6 +107,29 @@ config_keys! {
             .closed_to_repository();
 }
 
+config_keys! {
+    /// Keys of models by what they are asked for.
+    MODELS_KEYS of MODELS = "models", "MODELS_";
+
+    /// Models of the agents, and of every kind of question below that names none. `MODEL` or `PROVIDER/MODEL`.
+    MODELS_AGENT: Vec<String> = ConfigKey::new(&MODELS, "agent", ValueKind::List(ListItems::Models), "")
+        .closed_to_repository();
+    /// Models of hard questions outside of agents.
+    MODELS_REASONING: Vec<String> =
+        ConfigKey::new(&MODELS, "reasoning", ValueKind::List(ListItems::Models), "")
+            .closed_to_repository();
+    /// Models of answers that must fit a schema.
+    MODELS_STRUCTURED: Vec<String> =
+        ConfigKey::new(&MODELS, "structured", ValueKind::List(ListItems::Models), "")
+            .closed_to_repository();
+    /// Models of small questions, such as titles; empty takes a small model of a vendor.
+    MODELS_TITLE: Vec<String> = ConfigKey::new(&MODELS, "title", ValueKind::List(ListItems::Models), "")
+        .closed_to_repository();
+    /// Models of second opinions; they win over `llm.judge_model`.
+    MODELS_JUDGE: Vec<String> = ConfigKey::new(&MODELS, "judge", ValueKind::List(ListItems::Models), "")
+        .closed_to_repository();
+}
+
 choice! {
     /// Who answers model requests.
     ModelMode {
@@ -151,8 +182,24 @@ impl LlmOptions {
     }
 }
 
-/// The key that says with what credential `route` is asked; none where it wants none.
-pub fn credential_key(route: &ModelRoute, servers: &LlmSettings) -> Option<&'static KeySpec> {
+/// Where the credential was found that `route` is asked with; none where it wants none.
+pub fn credential_origin<'a>(
+    route: &ModelRoute,
+    servers: &LlmSettings,
+    config: &'a Config,
+) -> Option<&'a ValueOrigin> {
+    let mut listed = servers.providers.iter();
+    let listed = listed.find(|one| one.row.address == route.base_url && one.key.is_some());
+    if let Some(listed) = listed {
+        let variable = listed.row.key_variable.as_ref()?;
+        return Some(&config.named_secrets().get(variable)?.origin);
+    }
+    let entry = config.entry(credential_key(route, servers)?)?;
+    Some(&entry.origin)
+}
+
+/// The key of the table that says with what credential `route` is asked; none where it wants none.
+fn credential_key(route: &ModelRoute, servers: &LlmSettings) -> Option<&'static KeySpec> {
     match (route.dialect, &route.key) {
         (_, ProviderKey::None) => None,
         (Dialect::Messages, ProviderKey::Bearer(_)) => Some(&ANTHROPIC_AUTH_TOKEN.spec),
@@ -195,7 +242,45 @@ fn model_servers(config: &Config) -> LlmSettings {
         },
         model: config.get(&LLM_MODEL),
         judge_model: config.get(&LLM_JUDGE_MODEL),
+        providers: listed_providers(config),
+        choices: model_choices(config),
     }
+}
+
+fn listed_providers(config: &Config) -> Vec<ListedProvider> {
+    let rows = config.get(&LLM_PROVIDERS).into_iter();
+    let listed = rows.map(|row| {
+        let variable = row.key_variable.as_ref();
+        let found = variable.and_then(|name| config.named_secrets().get(name));
+        ListedProvider {
+            key: found.map(|secret| secret.value.clone()),
+            row,
+        }
+    });
+    listed.collect()
+}
+
+/// The key of the models that `route` prefers.
+pub fn model_choice_key(route: RouteName) -> &'static ConfigKey<Vec<String>> {
+    match route {
+        RouteName::Agent => &MODELS_AGENT,
+        RouteName::Reasoning => &MODELS_REASONING,
+        RouteName::Structured => &MODELS_STRUCTURED,
+        RouteName::Title => &MODELS_TITLE,
+        RouteName::Judge => &MODELS_JUDGE,
+    }
+}
+
+/// What each kind of question prefers. Whoever names a model on the command line means all of them.
+fn model_choices(config: &Config) -> BTreeMap<RouteName, Vec<String>> {
+    let model = config.entry(&LLM_MODEL.spec);
+    if model.is_some_and(|entry| entry.origin.layer == ConfigLayer::Flag) {
+        return BTreeMap::new();
+    }
+    let routes = RouteName::ALL.iter().copied();
+    routes
+        .map(|route| (route, config.get(model_choice_key(route))))
+        .collect()
 }
 
 #[cfg(test)]

@@ -8,12 +8,19 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use omoi_domain::model_route::{AnswerTimes, RouteName};
+use omoi_domain::provider_row::ProviderRow;
 use omoi_domain::time::Timestamp;
 
-use crate::catalogue::{ModelCatalogue, ModelFeature, provider_at};
+use crate::catalogue::{ModelCatalogue, provider_at};
 use crate::pricing::ModelPrice;
 use crate::upstream::AnswerLimits;
 use crate::wire::dialect::Dialect;
+
+mod chooser;
+mod server_list;
+
+use self::chooser::RouteChooser;
+use self::server_list::ServerList;
 
 /// Base URL of Anthropic's own API.
 pub const ANTHROPIC_BASE_URL: &str = "https://api.anthropic.com";
@@ -168,6 +175,27 @@ pub struct LlmSettings {
     pub model: Option<String>,
     /// The model that gives second opinions; the one of all other questions where none is named.
     pub judge_model: Option<String>,
+    /// Providers of the person's own list; they come before the vendors.
+    pub providers: Vec<ListedProvider>,
+    /// Models by preference for kinds of questions, each as `MODEL` or `PROVIDER/MODEL`.
+    pub choices: BTreeMap<RouteName, Vec<String>>,
+}
+
+/// A provider of the person's own list.
+#[derive(Clone, Debug)]
+pub struct ListedProvider {
+    /// What was written.
+    pub row: ProviderRow,
+    /// Its key, where it names one and that is here.
+    pub key: Option<SecretString>,
+}
+
+impl ListedProvider {
+    /// The variable that has to be set before it can be asked.
+    pub fn missing_key(&self) -> Option<&str> {
+        let variable = self.row.key_variable.as_deref();
+        variable.filter(|_| self.key.is_none())
+    }
 }
 
 impl LlmSettings {
@@ -186,7 +214,15 @@ impl LlmSettings {
             anthropic.filter(|_| keyed(&self.anthropic)),
             openai.filter(|_| keyed(&self.openai)),
         ];
-        all.into_iter().flatten().collect()
+        let listed = self
+            .providers
+            .iter()
+            .filter(|one| one.missing_key().is_none());
+        let listed = listed.filter_map(|one| provider_at(&one.row.address));
+        let mut names: Vec<_> = all.into_iter().flatten().chain(listed).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 }
 
@@ -204,6 +240,14 @@ pub enum RouteError {
         variables::LLM_API_KEY
     )]
     NoProvider,
+    /// The only providers that are listed lack their keys.
+    #[error("the provider `{provider}` has no key: set {variable}")]
+    NoKey {
+        /// Name of the provider.
+        provider: String,
+        /// Variable or secret file that holds its key.
+        variable: String,
+    },
     /// A key without the server it is for, and nobody else to ask.
     #[error(
         "{} is the key of the server at {}, which is not set",
@@ -218,6 +262,14 @@ pub enum RouteError {
         base_url: String,
         /// Environment variable that names a model.
         variable: &'static str,
+    },
+    /// None of the models that are named can be asked.
+    #[error("none of the models for `{route}` can be asked: {reasons}")]
+    NoUsableChoice {
+        /// The kind of question.
+        route: RouteName,
+        /// Each model, with what to set.
+        reasons: String,
     },
     /// An address is not an `http` or `https` URL.
     #[error("`{variable}` is not an http or https URL: `{value}`")]
@@ -234,11 +286,14 @@ pub enum RouteError {
 pub struct RouteTable {
     table: BTreeMap<RouteName, ModelRoute>,
     fallback: ModelRoute,
+    /// Choices that were passed over, and why.
+    choice_notes: Vec<String>,
 }
 
 impl RouteTable {
-    /// Works out every route: the server of our own, else the first vendor with a key, Anthropic before
-    /// OpenAI. Where no model is named, it is the newest of a family that `catalogue` knows at `now`.
+    /// Works out every route: the first choice of its list that can be asked. Where none is named, it is the
+    /// first server of the settings, and at a vendor's own the newest model of a family that `catalogue`
+    /// knows at `now`.
     ///
     /// # Errors
     /// Returns [`RouteError`] saying exactly what to set; nothing is assumed without a key.
@@ -247,12 +302,21 @@ impl RouteTable {
         catalogue: &ModelCatalogue,
         now: Timestamp,
     ) -> Result<Self, RouteError> {
-        let upstream = UpstreamServer::from_settings(settings)?;
+        let servers = ServerList::from_settings(settings)?;
+        let chooser = RouteChooser {
+            settings,
+            servers: &servers,
+            catalogue,
+            now,
+        };
         let mut table = BTreeMap::new();
+        let mut notes = Vec::new();
         for name in RouteName::ALL.iter().copied() {
-            table.insert(name, upstream.resolve_route(name, catalogue, now)?);
+            table.insert(name, chooser.choose_route(name, &mut notes)?);
         }
-        Ok(Self::from_full_table(table))
+        let mut routes = Self::from_full_table(table);
+        routes.choice_notes = notes;
+        Ok(routes)
     }
 
     /// Every route to the simulated model at `base_url`, which speaks either format.
@@ -287,7 +351,11 @@ impl RouteTable {
             .get(&RouteName::Agent)
             .or_else(|| table.values().next())?;
         let fallback = fallback.clone();
-        Some(Self { table, fallback })
+        Some(Self {
+            table,
+            fallback,
+            choice_notes: Vec::new(),
+        })
     }
 
     /// The route called `name`.
@@ -295,9 +363,10 @@ impl RouteTable {
         self.table.get(&name).unwrap_or(&self.fallback)
     }
 
-    /// What people should know before money is spent: which prices are assumed.
-    pub fn price_notes(&self) -> Vec<String> {
-        let mut notes: Vec<String> = Vec::new();
+    /// What people should know before money is spent: which choices are passed over and which prices are
+    /// assumed.
+    pub fn route_notes(&self) -> Vec<String> {
+        let mut notes = self.choice_notes.clone();
         for route in RouteName::ALL.iter().map(|name| self.route_named(*name)) {
             let note = format!(
                 "the price of `{}` is not known: it is charged like {}'s dearest model; `llm.prices` sets its own",
@@ -355,118 +424,6 @@ impl RouteTable {
     }
 }
 
-/// The server that answers, with everything its routes have in common.
-struct UpstreamServer {
-    dialect: Dialect,
-    base_url: String,
-    key: ProviderKey,
-    /// The model of every route.
-    model: Option<String>,
-    /// The model of the judge's route, where it is another.
-    judge_model: Option<String>,
-    /// Where to name one.
-    model_variable: &'static str,
-    max_tokens: u32,
-    /// Whether the vendor's own models may be assumed.
-    is_vendor: bool,
-}
-
-impl UpstreamServer {
-    fn from_settings(settings: &LlmSettings) -> Result<Self, RouteError> {
-        let LlmSettings {
-            own,
-            anthropic,
-            openai,
-            model,
-            judge_model,
-        } = settings;
-        let (dialect, server, vendor, [at, named_by]) = if own.base_url.is_some() {
-            let names = [variables::LLM_BASE_URL, variables::LLM_MODEL];
-            (Dialect::ChatCompletions, own, None, names)
-        } else if !anthropic.key.is_none() {
-            let names = [variables::ANTHROPIC_BASE_URL, variables::ANTHROPIC_MODEL];
-            let vendor = Some(ANTHROPIC_BASE_URL);
-            (Dialect::Messages, anthropic, vendor, names)
-        } else if !openai.key.is_none() || openai.base_url.is_some() {
-            let names = [variables::OPENAI_BASE_URL, variables::OPENAI_MODEL];
-            (
-                Dialect::ChatCompletions,
-                openai,
-                Some(OPENAI_BASE_URL),
-                names,
-            )
-        } else if own.key.is_none() {
-            return Err(RouteError::NoProvider);
-        } else {
-            return Err(RouteError::KeyWithoutServer);
-        };
-        let written = server.base_url.as_deref().or(vendor).unwrap_or_default();
-        let base_url = parse_address(written, at)?;
-        Ok(Self {
-            dialect,
-            is_vendor: vendor == Some(base_url.as_str()),
-            base_url,
-            key: server.key.clone(),
-            model: model.clone().or_else(|| server.model.clone()),
-            judge_model: judge_model.clone(),
-            model_variable: named_by,
-            max_tokens: server.max_tokens,
-        })
-    }
-
-    fn resolve_route(
-        &self,
-        name: RouteName,
-        catalogue: &ModelCatalogue,
-        now: Timestamp,
-    ) -> Result<ModelRoute, RouteError> {
-        let assumed = || {
-            let small = name == RouteName::Title;
-            let family = match (self.dialect, small) {
-                (Dialect::Messages, false) => "sonnet",
-                (Dialect::Messages, true) => "haiku",
-                (Dialect::ChatCompletions | Dialect::Responses, false) => "gpt-sol",
-                (Dialect::ChatCompletions | Dialect::Responses, true) => "gpt-luna",
-            };
-            let newest = catalogue.newest_model(vendor_name(self.dialect), family, now);
-            newest
-                .filter(|_| self.is_vendor)
-                .map(|entry| entry.id.clone())
-        };
-        let no_model = || RouteError::NoModel {
-            base_url: self.base_url.clone(),
-            variable: self.model_variable,
-        };
-        let own = match name {
-            RouteName::Judge => self.judge_model.clone(),
-            _ => None,
-        };
-        let model = own.or_else(|| self.model.clone()).or_else(assumed);
-        let model = model.ok_or_else(no_model)?;
-        let provider = provider_at(&self.base_url);
-        let known = catalogue.find_entry(provider, &model);
-        let can = |feature| known.is_none_or(|entry| entry.features.contains(&feature));
-        let answered_max = known.and_then(|entry| u32::try_from(entry.window.output?).ok());
-        Ok(ModelRoute {
-            dialect: self.dialect,
-            base_url: self.base_url.clone(),
-            price: catalogue.price_of(provider, vendor_name(self.dialect), &model),
-            answer_mode: match default_mode(self.dialect) {
-                AnswerMode::ToolCall if can(ModelFeature::ForcedTool) => AnswerMode::ToolCall,
-                _ if can(ModelFeature::StructuredOutput) => AnswerMode::JsonSchema,
-                _ => AnswerMode::Fenced,
-            },
-            model,
-            key: self.key.clone(),
-            max_tokens: answered_max.map_or(self.max_tokens, |most| most.min(self.max_tokens)),
-            window_tokens: known.and_then(|entry| entry.window.input),
-            limits: AnswerLimits::of_address(&self.base_url),
-            takes_sampling: can(ModelFeature::Sampling),
-            simulated: false,
-        })
-    }
-}
-
 /// The name in `models.json` of the vendor whose format it is.
 const fn vendor_name(dialect: Dialect) -> &'static str {
     match dialect {
@@ -480,19 +437,6 @@ const fn default_mode(dialect: Dialect) -> AnswerMode {
         Dialect::Messages => AnswerMode::ToolCall,
         Dialect::ChatCompletions | Dialect::Responses => AnswerMode::JsonSchema,
     }
-}
-
-fn parse_address(written: &str, variable: &'static str) -> Result<String, RouteError> {
-    let url = trim_url(written);
-    let is_http = reqwest::Url::parse(&url)
-        .is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
-    if is_http {
-        return Ok(url);
-    }
-    Err(RouteError::BadUrl {
-        variable,
-        value: url,
-    })
 }
 
 fn trim_url(url: &str) -> String {

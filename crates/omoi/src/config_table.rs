@@ -1,7 +1,7 @@
 //! The one table of everything that can be configured: each crate's sections, in the order of the reference page.
 
 use omoi_execution::options::{agent, discovery, monitoring, queue};
-use omoi_llm::options::{ANTHROPIC_KEYS, LLM_KEYS, OPENAI_KEYS};
+use omoi_llm::options::{ANTHROPIC_KEYS, LLM_KEYS, MODELS_KEYS, OPENAI_KEYS};
 use omoi_planning::options::{SPEC_KEYS, VALIDATION_KEYS};
 use omoi_programs::options::AGENTS_KEYS;
 use omoi_runtime::config::KeyTable;
@@ -19,6 +19,7 @@ pub(crate) static CONFIG_TABLE: KeyTable = KeyTable {
         REDIS_KEYS,
         SERVER_KEYS,
         LLM_KEYS,
+        MODELS_KEYS,
         ANTHROPIC_KEYS,
         OPENAI_KEYS,
         queue::QUEUE_KEYS,

@@ -42,6 +42,16 @@ const EXCUSED: &[(&str, &str, &str)] = &[
         "writes an example for a person; no run knows of it",
     ),
     (
+        "crates/omoi/src/cli/models/set.rs",
+        "replace_checked",
+        "renames a checked draft over the person's file, which is whole before and after; no run is under way",
+    ),
+    (
+        "crates/omoi/src/cli/models/set.rs",
+        "write_draft",
+        "writes the draft, which nobody reads before it is checked",
+    ),
+    (
         "crates/omoi-agent/src/tools/file_change.rs",
         "store_text",
         "writes in the agent's own workspace, which the next snapshot makes durable",

@@ -10,6 +10,7 @@ use super::value::{ConfigValue, ListItems, ValueKind};
 use crate::model_price::PriceRow;
 use crate::model_route::AnswerTimes;
 use crate::money::NanoUsd;
+use crate::provider_row::ProviderRow;
 
 /// A group of keys: one mapping in YAML, one prefix in the environment.
 #[derive(Clone, Copy, Debug)]
@@ -242,6 +243,8 @@ pub enum SettingShape {
     Prices,
     /// Takes [`ValueKind::List`] keys of how long answers may take.
     AnswerTimes,
+    /// Takes [`ValueKind::List`] keys of providers.
+    Providers,
     /// Takes [`ValueKind::Secret`] keys, never shown.
     Secret,
 }
@@ -260,10 +263,11 @@ const fn kind_fits<T: SettingValue>(kind: &ValueKind) -> bool {
         | (ValueKind::Seconds { .. }, SettingShape::Seconds)
         | (ValueKind::Text | ValueKind::Url(_), SettingShape::Text)
         | (ValueKind::Path, SettingShape::Path)
-        | (ValueKind::List(ListItems::Words(_)), SettingShape::Words)
+        | (ValueKind::List(ListItems::Words(_) | ListItems::Models), SettingShape::Words)
         | (ValueKind::List(ListItems::Paths), SettingShape::Paths)
         | (ValueKind::List(ListItems::Prices), SettingShape::Prices)
         | (ValueKind::List(ListItems::AnswerTimes), SettingShape::AnswerTimes)
+        | (ValueKind::List(ListItems::Providers), SettingShape::Providers)
         | (ValueKind::Secret, SettingShape::Secret) => true,
         _ => false,
     }
@@ -315,6 +319,8 @@ setting! {
     Vec<PriceRow>, Prices, ConfigValue::List(values) =>
         values.iter().map(|value| value.parse().ok()).collect();
     Vec<AnswerTimes>, AnswerTimes, ConfigValue::List(values) =>
+        values.iter().map(|value| value.parse().ok()).collect();
+    Vec<ProviderRow>, Providers, ConfigValue::List(values) =>
         values.iter().map(|value| value.parse().ok()).collect();
     Option<SecretString>, Secret, ConfigValue::Secret(value) =>
         Some(Some(value.clone()).filter(|value| !value.expose_secret().is_empty()));

@@ -67,6 +67,11 @@ pub enum ListItems {
     Words(&'static [&'static str]),
     /// Absolute paths; a leading `~/` is the home folder.
     Paths,
+    /// Names of models, in order of preference.
+    Models,
+    /// Providers of models, as [`ProviderRow`](crate::provider_row::ProviderRow) reads them; in YAML also as
+    /// mappings.
+    Providers,
     /// Prices of models, as [`PriceRow`](crate::model_price::PriceRow) reads them.
     Prices,
     /// How long answers may take, `ROUTE=FIRST/SILENCE/TOTAL` in seconds.

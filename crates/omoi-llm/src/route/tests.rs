@@ -76,8 +76,7 @@ fn each_key_goes_to_its_own_server_and_nothing_is_assumed_without_one() {
         own: server(Some(local), bearer("own")),
         anthropic: anthropic.anthropic.clone(),
         openai: openai.openai.clone(),
-        model: None,
-        judge_model: None,
+        ..none()
     };
     let named = |settings: &LlmSettings, model: &str| LlmSettings {
         model: Some(model.into()),
@@ -228,9 +227,9 @@ fn what_a_model_can_do_decides_how_it_is_asked_and_unknown_ones_are_told() {
         let found = (agent.answer_mode, agent.takes_sampling, agent.window_tokens);
         assert_eq!(found, (mode, takes_sampling, window), "{model}");
     }
-    assert_eq!(at("claude-sonnet-4-5").price_notes(), [""; 0]);
+    assert_eq!(at("claude-sonnet-4-5").route_notes(), [""; 0]);
     assert_eq!(
-        at("claude-novel-9").price_notes(),
+        at("claude-novel-9").route_notes(),
         [
             "the price of `claude-novel-9` is not known: it is charged like anthropic's dearest model; \
           `llm.prices` sets its own"
@@ -288,4 +287,168 @@ fn every_name_of_a_model_leads_to_a_route() {
     ] {
         assert_eq!(routes.route_for_model(model), expected, "{model}");
     }
+}
+
+fn listed(text: &str, key: Option<&str>) -> ListedProvider {
+    ListedProvider {
+        row: text.parse().unwrap(),
+        key: key.map(Into::into),
+    }
+}
+
+/// `provider host, model` of a route, and what was passed over.
+fn chosen(settings: &LlmSettings, name: RouteName) -> (String, Vec<String>) {
+    let routes = RouteTable::resolve_all(settings, &list(), now()).unwrap();
+    let route = routes.route_named(name);
+    let shown = format!("{} {}", route.provider_name(), route.model);
+    (shown, routes.route_notes())
+}
+
+#[test]
+fn each_kind_of_question_takes_the_first_of_its_choices_that_can_be_asked() {
+    let of_agent = |choices: &[&str]| {
+        let choices = choices.iter().map(|&c| c.to_owned()).collect();
+        LlmSettings {
+            anthropic: server(None, header("a")),
+            providers: vec![
+                listed("openrouter", None),
+                listed("name=rack; preset=vllm; address=http://rack:8000/v1", None),
+            ],
+            choices: [(RouteName::Agent, choices)].into(),
+            ..LlmSettings::default()
+        }
+    };
+    for (choices, expected, note) in [
+        (&["rack/qwen3"][..], "rack:8000 qwen3", None),
+        // The first server takes any name, since nobody knows what it serves.
+        (&["qwen3"], "rack:8000 qwen3", None),
+        (
+            &["anthropic/claude-opus-5-5"],
+            "api.anthropic.com claude-opus-5-5",
+            None,
+        ),
+        (
+            &["openrouter/qwen/qwen3", "openai/gpt-6.1-sol", "rack/qwen3"],
+            "rack:8000 qwen3",
+            Some(
+                "`models.agent` passes over `openrouter/qwen/qwen3`: set OPENROUTER_API_KEY; `openai/gpt-6.1-sol`: set OPENAI_API_KEY",
+            ),
+        ),
+    ] {
+        let (shown, notes) = chosen(&of_agent(choices), RouteName::Agent);
+        assert_eq!(shown, expected, "{choices:?}");
+        let passed = notes.iter().find(|n| n.contains("passes over"));
+        assert_eq!(passed.map(String::as_str), note, "{choices:?}");
+    }
+    let nobody = of_agent(&["openrouter/qwen/qwen3", "ollama/qwen3"]);
+    let error = RouteTable::resolve_all(&nobody, &list(), now()).unwrap_err();
+    let words = error.to_string();
+    assert!(
+        words.contains("`openrouter/qwen/qwen3`: set OPENROUTER_API_KEY"),
+        "{words}"
+    );
+    assert!(
+        words.contains("`ollama/qwen3`: list `ollama` under `providers:`"),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_vendor_takes_its_own_models_and_leaves_those_of_others_to_them() {
+    let both = LlmSettings {
+        anthropic: server(None, header("a")),
+        openai: server(None, bearer("o")),
+        ..LlmSettings::default()
+    };
+    let with = |settings: &LlmSettings, choices: &[(RouteName, &str)]| {
+        let lists = choices.iter();
+        let lists = lists.map(|(name, list)| (*name, list.split(' ').map(Into::into).collect()));
+        LlmSettings {
+            choices: lists.collect(),
+            ..settings.clone()
+        }
+    };
+    let agent = |list| [(RouteName::Agent, list)];
+    let gpt = with(&both, &agent("gpt-6.1-sol"));
+    assert_eq!(
+        chosen(&gpt, RouteName::Agent).0,
+        "api.openai.com gpt-6.1-sol"
+    );
+    // Newer than the list: the first vendor may know it.
+    let novel = with(&both, &agent("claude-novel-9"));
+    assert_eq!(
+        chosen(&novel, RouteName::Agent).0,
+        "api.anthropic.com claude-novel-9"
+    );
+    let keyless = LlmSettings {
+        openai: ModelServer::default(),
+        ..both.clone()
+    };
+    let error = RouteTable::resolve_all(&with(&keyless, &agent("gpt-6.1-sol")), &list(), now());
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("set OPENAI_API_KEY")
+    );
+    // Small questions stay with a small model, opinions with the agents' one, unless named.
+    let opus = with(&both, &agent("claude-opus-5-5"));
+    assert_eq!(
+        chosen(&opus, RouteName::Title).0,
+        "api.anthropic.com claude-haiku-5-5"
+    );
+    assert_eq!(
+        chosen(&opus, RouteName::Judge).0,
+        "api.anthropic.com claude-opus-5-5"
+    );
+    let named = with(
+        &both,
+        &[
+            (RouteName::Agent, "claude-opus-5-5"),
+            (RouteName::Judge, "gpt-6.1-sol"),
+        ],
+    );
+    assert_eq!(
+        chosen(&named, RouteName::Judge).0,
+        "api.openai.com gpt-6.1-sol"
+    );
+    // An ended one is passed over while there is another, and taken where there is none.
+    let ended = with(&both, &agent("claude-mythos-preview claude-opus-5-5"));
+    let (shown, notes) = chosen(&ended, RouteName::Agent);
+    assert_eq!(shown, "api.anthropic.com claude-opus-5-5");
+    assert_eq!(
+        notes,
+        ["`models.agent` passes over `claude-mythos-preview`: it has ended"]
+    );
+    let only = with(&both, &agent("claude-mythos-preview"));
+    assert_eq!(
+        chosen(&only, RouteName::Agent).0,
+        "api.anthropic.com claude-mythos-preview"
+    );
+}
+
+#[test]
+fn a_listed_provider_replaces_the_vendor_of_its_name_and_says_when_its_key_is_missing() {
+    let mut settings = LlmSettings {
+        anthropic: server(None, header("short")),
+        providers: vec![listed("anthropic", Some("listed"))],
+        ..LlmSettings::default()
+    };
+    assert_eq!(
+        shape(&settings).unwrap(),
+        "https://api.anthropic.com claude-sonnet-5-5 listed, title claude-haiku-5-5"
+    );
+    assert_eq!(settings.providers_with_key(), ["anthropic"]);
+    // A server that nobody named a model for leaves the question to the next.
+    settings.providers = vec![listed("ollama", None)];
+    assert_eq!(
+        shape(&settings).unwrap(),
+        "https://api.anthropic.com claude-sonnet-5-5 short, title claude-haiku-5-5"
+    );
+    settings.providers = vec![listed("fireworks", None)];
+    settings.anthropic = ModelServer::default();
+    assert_eq!(
+        shape(&settings).unwrap_err(),
+        "the provider `fireworks` has no key: set FIREWORKS_API_KEY"
+    );
 }

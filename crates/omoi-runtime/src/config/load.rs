@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use secrecy::SecretString;
+
 use omoi_domain::config::{
     Config, ConfigEntry, ConfigLayer, ConfigValue, DefaultContext, DefaultValue,
-    DeploymentEnvironment, KeySpec, RepositoryRule, SettingValue as _, ValueOrigin, ValuePlace,
+    DeploymentEnvironment, KeySpec, ListItems, NamedSecret, RepositoryRule, SettingValue as _,
+    ValueKind, ValueOrigin, ValuePlace,
 };
+use omoi_domain::provider_row::ProviderRow;
 use omoi_domain::repository_settings::REPOSITORY_FILE;
 
 use super::error::LoadError;
@@ -53,7 +57,9 @@ pub fn load_config(table: &'static KeyTable, sources: &ConfigSources) -> Result<
     }
     loading.read_flags(&sources.flags)?;
 
+    let named = loading.named_secrets(&variables, sources.secrets.as_deref())?;
     let config = loading.finish(environment, sources)?;
+    let config = config.with_named_secrets(named);
     for rule in table.rules {
         rule(&config)?;
     }
@@ -85,7 +91,8 @@ pub fn load_repository_file(
         warnings: Vec::new(),
     };
     loading.read_text(ConfigLayer::Repository, Path::new(REPOSITORY_FILE), text)?;
-    loading.finish(own.environment(), &ConfigSources::default())
+    let config = loading.finish(own.environment(), &ConfigSources::default())?;
+    Ok(config.with_named_secrets(own.named_secrets().clone()))
 }
 
 /// The layers made of variables, lowest first.
@@ -213,6 +220,41 @@ impl ConfigLoader {
             }
         }
         Ok(())
+    }
+
+    /// The secrets that the providers read so far name.
+    fn named_secrets(
+        &self,
+        variables: &[LayerVariables],
+        folder: Option<&Path>,
+    ) -> Result<BTreeMap<String, NamedSecret>, LoadError> {
+        let lists = self.known.key_specs().filter_map(|spec| {
+            let is_providers = matches!(spec.kind, ValueKind::List(ListItems::Providers));
+            let written = self.values.get(&(spec.section.name, spec.name));
+            written.filter(|_| is_providers)
+        });
+        let rows = lists.filter_map(|written| Vec::<ProviderRow>::from_value(&written.value));
+        let names: Vec<String> = rows.flatten().filter_map(|row| row.key_variable).collect();
+        let mut files = None;
+        if let Some(folder) = folder {
+            // The usual names of keys were read before anybody knew these.
+            files = Some(LayerVariables::of_secret_files(
+                folder,
+                names.iter().cloned(),
+            )?);
+        }
+        let mut found = BTreeMap::new();
+        for name in names {
+            for layer in files.iter().chain(variables) {
+                if let Some((text, origin)) = layer.get(&name)?
+                    && !text.is_empty()
+                {
+                    let value = SecretString::from(text.to_owned());
+                    found.insert(name.clone(), NamedSecret { value, origin });
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Refuses a key that the file of a repository must not set.

@@ -6,6 +6,7 @@ use omoi_domain::config::{ConfigValue, ListItems, ValueKind, mask_url};
 use omoi_domain::model_price::PriceRow;
 use omoi_domain::model_route::AnswerTimes;
 use omoi_domain::money::NanoUsd;
+use omoi_domain::provider_row::{BadProviderRow, ProviderRow};
 use omoi_domain::secret_mask::MASK;
 
 /// A value as a layer wrote it.
@@ -40,6 +41,9 @@ pub enum BadValue {
     /// A path that must not depend on the current folder does.
     #[error("`{0}` must be an absolute path")]
     Relative(String),
+    /// A provider of models that cannot be.
+    #[error(transparent)]
+    Provider(#[from] BadProviderRow),
     /// `~/` without a known home.
     #[error("`~` stands for the home folder, but HOME is not set")]
     NoHome,
@@ -57,7 +61,8 @@ pub(super) fn holds_secret(kind: &ValueKind, raw: &RawValue) -> bool {
 /// `raw` as it may be shown.
 pub(super) fn masked_text(kind: &ValueKind, raw: &RawValue) -> String {
     match (kind, raw) {
-        (ValueKind::Secret, _) => MASK.to_owned(),
+        // A key may have been pasted where its name belongs.
+        (ValueKind::Secret | ValueKind::List(ListItems::Providers), _) => MASK.to_owned(),
         (ValueKind::Url(_), RawValue::Scalar(text)) => mask_url(text),
         (_, RawValue::Scalar(text)) => text.clone(),
         (_, RawValue::List(items)) => items.join(","),
@@ -138,6 +143,14 @@ fn parse_list(
         ListItems::Paths => match expand_home(&text, home)? {
             path if path.starts_with('/') => Ok(path),
             path => Err(BadValue::Relative(path)),
+        },
+        ListItems::Models if text.chars().any(|c| c.is_whitespace() || c.is_control()) => {
+            Err(BadValue::NotA("the name of a model, without blanks"))
+        }
+        ListItems::Models => Ok(text),
+        ListItems::Providers => match text.parse::<ProviderRow>() {
+            Ok(_) => Ok(text),
+            Err(source) => Err(BadValue::Provider(source)),
         },
         ListItems::Prices => match text.parse::<PriceRow>() {
             Ok(_) => Ok(text),

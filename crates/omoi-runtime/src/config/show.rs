@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use omoi_domain::config::{DefaultValue, ListItems, RepositoryRule, ValueKind};
 use omoi_domain::model_price::PriceRow;
 use omoi_domain::model_route::AnswerTimes;
+use omoi_domain::provider_row::ProviderRow;
 
 use super::KeyTable;
 
@@ -66,6 +67,10 @@ fn kind_text(kind: &ValueKind) -> String {
         ValueKind::List(ListItems::Words(words)) => format!("list of {}", words.join(", ")),
         ValueKind::List(ListItems::Prices) => format!("list of {}", PriceRow::SHAPE),
         ValueKind::List(ListItems::AnswerTimes) => format!("list of {}", AnswerTimes::SHAPE),
+        ValueKind::List(ListItems::Models) => {
+            "list of models, the first usable one wins".to_owned()
+        }
+        ValueKind::List(ListItems::Providers) => format!("list of {}", ProviderRow::SHAPE),
         ValueKind::List(ListItems::Paths) => "list of absolute paths".to_owned(),
         ValueKind::Path => "path".to_owned(),
         ValueKind::Url(schemes) => format!("address ({})", schemes.join(", ")),

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::path::Path;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use omoi_domain::config::{KeySpec, ValueKind};
+use omoi_domain::config::{KeySpec, ListItems, ValueKind};
 
 use super::KnownKeys;
 use super::error::LoadError;
@@ -31,7 +32,7 @@ pub(super) enum YamlItem {
 }
 
 /// Keys that may stand outside of their section.
-const ALONE: &[(&str, &str)] = &[("suite", "validation")];
+const ALONE: &[(&str, &str)] = &[("providers", "llm"), ("suite", "validation")];
 
 /// Reads `text`; keys set to null count as not written.
 pub(super) fn parse_yaml(
@@ -90,7 +91,7 @@ impl<'de> Visitor<'de> for DocumentVisitor<'_> {
             let alone = ALONE.iter().find(|(alone, _)| *alone == name.value);
             if let Some(spec) = alone.and_then(|(key, section)| self.known.find_key(section, key)) {
                 let line = name.referenced.line();
-                if let Some(raw) = map.next_value::<Option<String>>()?.map(RawValue::Scalar) {
+                if let Some(raw) = next_raw_value(&mut map, spec)? {
                     self.found.push(YamlItem::Value { spec, raw, line });
                 }
                 continue;
@@ -156,15 +157,61 @@ impl<'de> Visitor<'de> for SectionVisitor<'_> {
                 });
                 continue;
             };
-            // Asking for strings keeps `1.20` or `no` as written; the key's kind reads them.
-            let raw = match spec.kind {
-                ValueKind::List(_) => map.next_value::<Option<Vec<String>>>()?.map(RawValue::List),
-                _ => map.next_value::<Option<String>>()?.map(RawValue::Scalar),
-            };
+            let raw = next_raw_value(&mut map, spec)?;
             if let Some(raw) = raw {
                 self.found.push(YamlItem::Value { spec, raw, line });
             }
         }
         Ok(())
+    }
+}
+
+/// The value of `spec` as it was written; none for null.
+fn next_raw_value<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    spec: &KeySpec,
+) -> Result<Option<RawValue>, A::Error> {
+    // Asking for strings keeps `1.20` or `no` as written; the key's kind reads them.
+    Ok(match spec.kind {
+        ValueKind::List(ListItems::Providers) => {
+            let rows = map.next_value::<Option<Vec<RowText>>>()?;
+            rows.map(|rows| RawValue::List(rows.into_iter().map(|row| row.0).collect()))
+        }
+        ValueKind::List(_) => map.next_value::<Option<Vec<String>>>()?.map(RawValue::List),
+        _ => map.next_value::<Option<String>>()?.map(RawValue::Scalar),
+    })
+}
+
+/// A row of a list: a text, or a mapping as the text that says the same, `name=x; key=Y`.
+struct RowText(String);
+
+impl<'de> Deserialize<'de> for RowText {
+    fn deserialize<D: Deserializer<'de>>(yaml: D) -> Result<Self, D::Error> {
+        yaml.deserialize_any(RowVisitor)
+    }
+}
+
+struct RowVisitor;
+
+impl<'de> Visitor<'de> for RowVisitor {
+    type Value = RowText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a word or a mapping")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<RowText, E> {
+        Ok(RowText(text.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RowText, A::Error> {
+        let mut fields = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, String>()? {
+            if value.contains(';') {
+                return Err(A::Error::custom("a value must not hold `;`"));
+            }
+            fields.push(format!("{name}={value}"));
+        }
+        Ok(RowText(fields.join("; ")))
     }
 }

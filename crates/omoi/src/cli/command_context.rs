@@ -146,6 +146,23 @@ impl CommandContext {
         Ok(CommandSettings { config, sources })
     }
 
+    /// The person's own configuration file, which may not be there yet.
+    pub(crate) fn user_file(&self) -> Option<PathBuf> {
+        let named = self.global.config.clone();
+        named.or_else(|| self.sources.user_file.clone())
+    }
+
+    /// The configuration as it would be with `user_file` in the place of the person's own.
+    ///
+    /// # Errors
+    /// When a layer is wrong.
+    pub(crate) fn load_settings_with(&self, user_file: &Path) -> anyhow::Result<CommandSettings> {
+        let mut sources = self.sources.clone();
+        sources.user_file = Some(user_file.to_owned());
+        let config = load_config(&CONFIG_TABLE, &sources)?;
+        Ok(CommandSettings { config, sources })
+    }
+
     /// The flags that lead another command to the same data, with a blank in front of each.
     pub(crate) fn data_flags(&self) -> String {
         let GlobalArgs {

@@ -2,6 +2,7 @@
 
 mod list;
 mod probe;
+mod set;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,13 @@ Examples:
 
 Asks three small questions (words, a tool call, an answer in pieces) and checks the figures that come with them. Exits 0 only if all holds.";
 
+const SET_EXAMPLES: &str = "\
+Examples:
+  omoi models set agent claude-opus-5-5 openrouter/qwen/qwen3-coder
+  omoi models set title claude-haiku-5-5
+
+Writes `models.ROLE` of your configuration file; comments and all other keys stay as they are.";
+
 /// What to do with models.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum ModelsCommand {
@@ -32,6 +40,9 @@ pub(crate) enum ModelsCommand {
     /// Ask a model three small questions, and say what it cannot do
     #[command(after_help = TRY_EXAMPLES)]
     Try(probe::TryArgs),
+    /// Write into your configuration file which models answer a kind of question
+    #[command(after_help = SET_EXAMPLES)]
+    Set(set::SetArgs),
 }
 
 /// Shows or tries models.
@@ -42,5 +53,6 @@ pub(crate) async fn run_models_command(
     match command {
         ModelsCommand::List(arguments) => list::list_models(context, &arguments),
         ModelsCommand::Try(arguments) => probe::try_model(context, arguments).await,
+        ModelsCommand::Set(arguments) => set::set_models(context, &arguments),
     }
 }

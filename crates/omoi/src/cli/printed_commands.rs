@@ -5,7 +5,7 @@ use clap::Parser as _;
 use super::Cli;
 
 /// The sources that messages and help texts come from.
-const SOURCES: [&str; 31] = [
+const SOURCES: &[&str] = &[
     include_str!("agents.rs"),
     include_str!("agents/install.rs"),
     include_str!("owner_access.rs"),
@@ -19,6 +19,7 @@ const SOURCES: [&str; 31] = [
     include_str!("logs/process_log.rs"),
     include_str!("models.rs"),
     include_str!("models/list.rs"),
+    include_str!("models/set.rs"),
     include_str!("run.rs"),
     include_str!("scenario.rs"),
     include_str!("serve.rs"),

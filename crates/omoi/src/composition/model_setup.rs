@@ -132,7 +132,7 @@ pub(super) async fn start_models(
             }
             false => WorkModel::live_model(&agent.model),
         },
-        notes: llm.routes.price_notes(),
+        notes: llm.routes.route_notes(),
         outage_wait: options.outage_wait,
         max_tokens: match simulated {
             true => max_tokens,

@@ -23,6 +23,7 @@ use omoi_store::{DatabaseOptions, ServerOptions};
 
 use super::CONFIG_TABLE;
 
+mod providers;
 mod typed;
 
 const HOME: &str = "/home/ada";

@@ -11,7 +11,7 @@ use omoi_git::process::{GIT_VERSION_MIN, Git};
 use omoi_git::survey::survey_dir;
 use omoi_git::toolchain::resolve_toolchain;
 use omoi_llm::llm_client::{QuestionTally, RoutedRequest};
-use omoi_llm::options::{LlmOptions, credential_key};
+use omoi_llm::options::{LlmOptions, credential_origin};
 use omoi_llm::retry::CallAllowance;
 use omoi_llm::route::{ModelRoute, RouteTable};
 use omoi_llm::wire::anthropic::{ConversationMessage, MessagesRequest};
@@ -171,9 +171,9 @@ async fn check_model(config: &Config, offline: bool) -> Vec<DoctorFinding> {
 
 /// `claude-… at https://… with ANTHROPIC_API_KEY (environment variable)`.
 fn describe_route(route: &ModelRoute, config: &Config, options: &LlmOptions) -> String {
-    let key = credential_key(route, &options.servers).and_then(|spec| config.entry(spec));
-    let key = key.map_or("without a key".to_owned(), |entry| {
-        format!("with the key of {}", entry.origin)
+    let key = credential_origin(route, &options.servers, config);
+    let key = key.map_or("without a key".to_owned(), |origin| {
+        format!("with the key of {origin}")
     });
     let price = match (route.price.is_assumed, route.price.tiers.first()) {
         (true, _) => "price assumed".to_owned(),

@@ -46,7 +46,7 @@ pub(super) fn age_findings(
         };
         add(DoctorFinding::new("model", FindingMark::Note, text).with_next_step(next));
     }
-    for note in routes.price_notes() {
+    for note in routes.route_notes() {
         add(DoctorFinding::new(
             "model",
             FindingMark::Note,

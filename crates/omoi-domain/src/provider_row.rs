@@ -1,0 +1,280 @@
+//! A provider of models as a person writes it down.
+
+use std::str::FromStr;
+
+use crate::dialect::Dialect;
+
+crate::closed_set! {
+    /// Providers whose address, dialect and key need not be written.
+    ProviderPreset {
+        /// Anthropic's own API.
+        Anthropic = "anthropic",
+        /// OpenAI's own API.
+        Openai = "openai",
+        /// OpenRouter, which leads to models of many makers.
+        Openrouter = "openrouter",
+        /// Fireworks.
+        Fireworks = "fireworks",
+        /// Ollama on this machine.
+        Ollama = "ollama",
+        /// vLLM on this machine.
+        Vllm = "vllm",
+        /// The server of llama.cpp on this machine.
+        LlamaCpp = "llama.cpp",
+    }
+}
+
+impl ProviderPreset {
+    /// The wire format it speaks.
+    pub const fn default_dialect(self) -> Dialect {
+        match self {
+            Self::Anthropic => Dialect::Messages,
+            Self::Openai
+            | Self::Openrouter
+            | Self::Fireworks
+            | Self::Ollama
+            | Self::Vllm
+            | Self::LlamaCpp => Dialect::ChatCompletions,
+        }
+    }
+
+    /// Its address, without the last path segments.
+    pub const fn default_address(self) -> &'static str {
+        match self {
+            Self::Anthropic => "https://api.anthropic.com",
+            Self::Openai => "https://api.openai.com/v1",
+            Self::Openrouter => "https://openrouter.ai/api/v1",
+            Self::Fireworks => "https://api.fireworks.ai/inference/v1",
+            Self::Ollama => "http://127.0.0.1:11434/v1",
+            Self::Vllm => "http://127.0.0.1:8000/v1",
+            Self::LlamaCpp => "http://127.0.0.1:8080/v1",
+        }
+    }
+
+    /// The variable or secret file that holds its key; none where it wants none.
+    pub const fn key_variable(self) -> Option<&'static str> {
+        match self {
+            Self::Anthropic => Some("ANTHROPIC_API_KEY"),
+            Self::Openai => Some("OPENAI_API_KEY"),
+            Self::Openrouter => Some("OPENROUTER_API_KEY"),
+            Self::Fireworks => Some("FIREWORKS_API_KEY"),
+            Self::Ollama | Self::Vllm | Self::LlamaCpp => None,
+        }
+    }
+}
+
+/// One provider of models: `openrouter`, or `name=rack; preset=vllm; address=http://rack:8000/v1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderRow {
+    /// What choices of models call it.
+    pub name: String,
+    /// The wire format it speaks.
+    pub dialect: Dialect,
+    /// Its address, without the last path segments.
+    pub address: String,
+    /// The variable or secret file that holds its key; none where it wants none.
+    pub key_variable: Option<String>,
+    /// The most tokens of one answer there; none leaves it to the kind of server.
+    pub max_tokens: Option<u32>,
+}
+
+impl ProviderRow {
+    /// How a row is written.
+    pub const SHAPE: &str = "a preset, or name with preset, dialect, address, key (the name of a variable) and max_tokens";
+}
+
+/// The text is no provider.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadProviderRow {
+    /// A word that no row has.
+    #[error("a provider has no `{0}`; it has {shape}", shape = ProviderRow::SHAPE)]
+    UnknownField(String),
+    /// A value that does not fit.
+    #[error("the {field} of a provider must be {must}")]
+    Value {
+        /// Which value.
+        field: &'static str,
+        /// What it must be.
+        must: String,
+    },
+    /// Something is missing that no preset says.
+    #[error("a provider without a preset needs a name, a dialect and an address")]
+    Incomplete,
+}
+
+/// The fields of a row as they were written.
+#[derive(Default)]
+struct WrittenRow {
+    name: Option<String>,
+    preset: Option<ProviderPreset>,
+    dialect: Option<Dialect>,
+    address: Option<String>,
+    key: Option<String>,
+    max_tokens: Option<u32>,
+}
+
+impl FromStr for ProviderRow {
+    type Err = BadProviderRow;
+
+    fn from_str(text: &str) -> Result<Self, BadProviderRow> {
+        let mut row = WrittenRow::default();
+        for part in text.split(';').map(str::trim).filter(|p| !p.is_empty()) {
+            match part.split_once('=') {
+                Some((name, value)) => row.set_field(name.trim(), value.trim())?,
+                None => row.set_field("preset", part)?,
+            }
+        }
+        row.into_row()
+    }
+}
+
+impl WrittenRow {
+    fn set_field(&mut self, name: &str, value: &str) -> Result<(), BadProviderRow> {
+        let wrong = |field, must: String| Err(BadProviderRow::Value { field, must });
+        match name {
+            "name" => {
+                let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+                if value.is_empty() || !value.chars().all(plain) {
+                    return wrong("name", "letters, digits, `.`, `_` and `-`".to_owned());
+                }
+                self.name = Some(value.to_owned());
+            }
+            "preset" => {
+                self.preset = ProviderPreset::parse(value);
+                if self.preset.is_none() {
+                    let known = ProviderPreset::ALL.iter().map(|p| p.as_str());
+                    return wrong("preset", one_of(known));
+                }
+            }
+            "dialect" => {
+                self.dialect = Dialect::ALL.into_iter().find(|d| d.as_str() == value);
+                if self.dialect.is_none() {
+                    return wrong(
+                        "dialect",
+                        one_of(Dialect::ALL.into_iter().map(Dialect::as_str)),
+                    );
+                }
+            }
+            "address" => {
+                let is_web = ["http://", "https://"].iter().any(|s| value.starts_with(s));
+                // A password in it would be shown wherever the address is.
+                if !is_web || value.contains('@') {
+                    let must = "an http or https address without a password";
+                    return wrong("address", must.to_owned());
+                }
+                self.address = Some(value.trim_end_matches('/').to_owned());
+            }
+            "key" => {
+                let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+                if value.is_empty() || !value.chars().all(plain) {
+                    let must = "the name of a variable or secret file, such as RACK_API_KEY; the key itself stands there";
+                    return wrong("key", must.to_owned());
+                }
+                self.key = Some(value.to_owned());
+            }
+            "max_tokens" => match value.parse() {
+                Ok(tokens @ 1..=1_000_000) => self.max_tokens = Some(tokens),
+                _ => return wrong("max_tokens", "1 to 1000000".to_owned()),
+            },
+            other => return Err(BadProviderRow::UnknownField(other.to_owned())),
+        }
+        Ok(())
+    }
+
+    fn into_row(self) -> Result<ProviderRow, BadProviderRow> {
+        let preset = self.preset;
+        let name = self.name.or_else(|| preset.map(|p| p.as_str().to_owned()));
+        let dialect = self
+            .dialect
+            .or_else(|| preset.map(ProviderPreset::default_dialect));
+        // A key goes to the address that it was written for, and to no other.
+        let usual_key = preset
+            .filter(|_| self.address.is_none())
+            .and_then(ProviderPreset::key_variable);
+        let address = self
+            .address
+            .or_else(|| preset.map(|p| p.default_address().to_owned()));
+        match (name, dialect, address) {
+            (Some(name), Some(dialect), Some(address)) => Ok(ProviderRow {
+                name,
+                dialect,
+                address,
+                key_variable: self.key.or_else(|| usual_key.map(ToOwned::to_owned)),
+                max_tokens: self.max_tokens,
+            }),
+            _ => Err(BadProviderRow::Incomplete),
+        }
+    }
+}
+
+fn one_of(words: impl Iterator<Item = &'static str>) -> String {
+    format!("one of {}", words.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use super::*;
+
+    #[test]
+    fn a_preset_says_what_is_not_written() {
+        for (text, name, address, key) in [
+            (
+                "openrouter",
+                "openrouter",
+                "https://openrouter.ai/api/v1",
+                Some("OPENROUTER_API_KEY"),
+            ),
+            ("preset=ollama", "ollama", "http://127.0.0.1:11434/v1", None),
+            // The vendor's key does not go to another address.
+            (
+                "name=proxy; preset=anthropic; address=https://proxy.example/",
+                "proxy",
+                "https://proxy.example",
+                None,
+            ),
+            (
+                "name=rack; dialect=responses; address=http://rack:8000/v1; key=RACK_KEY",
+                "rack",
+                "http://rack:8000/v1",
+                Some("RACK_KEY"),
+            ),
+        ] {
+            let row: ProviderRow = text.parse().unwrap();
+            let told = (
+                row.name.as_str(),
+                row.address.as_str(),
+                row.key_variable.as_deref(),
+            );
+            assert_eq!(told, (name, address, key), "{text}");
+        }
+        let row: ProviderRow = "vllm; max_tokens=4000".parse().unwrap();
+        assert_eq!(
+            (row.dialect, row.max_tokens),
+            (Dialect::ChatCompletions, Some(4_000))
+        );
+    }
+
+    #[test]
+    fn what_is_no_provider_is_refused_with_what_it_must_be() {
+        for (text, words) in [
+            ("", "needs a name, a dialect and an address"),
+            ("name=x; dialect=messages", "needs a name"),
+            ("nobody", "one of anthropic, openai, openrouter"),
+            (
+                "vllm; dialect=grpc",
+                "one of messages, chat_completions, responses",
+            ),
+            ("vllm; address=ftp://x", "http or https"),
+            ("vllm; address=http://me:secret@x", "without a password"),
+            ("vllm; key=sk-ant-123", "the name of a variable"),
+            ("vllm; max_tokens=0", "1 to 1000000"),
+            ("vllm; name=a/b", "letters, digits"),
+            ("vllm; colour=red", "no `colour`"),
+        ] {
+            let error = text.parse::<ProviderRow>().unwrap_err().to_string();
+            assert!(error.contains(words), "{text}: {error}");
+            assert!(!error.contains("sk-ant"), "a pasted key is not repeated");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Everybody who can be asked, in the order of preference.
+
+use omoi_domain::dialect::Dialect;
+use omoi_domain::provider_row::ProviderPreset;
+
+use super::{
+    ANTHROPIC_BASE_URL, LlmSettings, ModelServer, OPENAI_BASE_URL, ProviderKey, RouteError,
+    trim_url, variables,
+};
+use crate::catalogue::provider_at;
+
+/// A server that answers, with everything its routes have in common.
+#[derive(Clone, Debug)]
+pub(super) struct UpstreamServer {
+    /// What choices call it.
+    pub(super) name: String,
+    pub(super) dialect: Dialect,
+    pub(super) base_url: String,
+    pub(super) key: ProviderKey,
+    /// The model of every question that names none.
+    pub(super) model: Option<String>,
+    /// Where to name one.
+    pub(super) model_variable: &'static str,
+    pub(super) max_tokens: u32,
+    /// Whether it takes every name, known or not: a server of the person's own choice, or a proxy.
+    pub(super) takes_any_model: bool,
+    /// Whether the vendor's own models may be assumed.
+    pub(super) is_vendor: bool,
+    /// Whether it stands in the person's list.
+    pub(super) is_listed: bool,
+}
+
+/// The servers that can be asked, and those that lack a key.
+#[derive(Clone, Debug)]
+pub(super) struct ServerList {
+    servers: Vec<UpstreamServer>,
+    /// Names of listed providers, with the variable that has to be set.
+    keyless: Vec<(String, String)>,
+}
+
+impl ServerList {
+    /// The one server that wins over all, then the person's own list, then the vendors with a key.
+    pub(super) fn from_settings(settings: &LlmSettings) -> Result<Self, RouteError> {
+        let mut list = Self {
+            servers: Vec::new(),
+            keyless: Vec::new(),
+        };
+        let LlmSettings {
+            own,
+            anthropic,
+            openai,
+            ..
+        } = settings;
+        if own.base_url.is_some() {
+            list.servers.push(UpstreamServer::of_kind(OWN, own)?);
+        }
+        for listed in &settings.providers {
+            match listed.missing_key() {
+                Some(variable) => {
+                    let keyless = (listed.row.name.clone(), variable.to_owned());
+                    list.keyless.push(keyless);
+                }
+                None => list
+                    .servers
+                    .push(UpstreamServer::of_listed(settings, listed)),
+            }
+        }
+        let is_listed = |name: &str| settings.providers.iter().any(|p| p.row.name == name);
+        if !anthropic.key.is_none() && !is_listed(ANTHROPIC.name) {
+            let server = UpstreamServer::of_kind(ANTHROPIC, anthropic)?;
+            list.servers.push(server);
+        }
+        let has_openai = !openai.key.is_none() || openai.base_url.is_some();
+        if has_openai && !is_listed(OPENAI.name) {
+            list.servers.push(UpstreamServer::of_kind(OPENAI, openai)?);
+        }
+        match (list.servers.is_empty(), list.keyless.first()) {
+            (false, _) => Ok(list),
+            (true, Some((name, variable))) => Err(RouteError::NoKey {
+                provider: name.clone(),
+                variable: variable.clone(),
+            }),
+            (true, None) if own.key.is_none() => Err(RouteError::NoProvider),
+            (true, None) => Err(RouteError::KeyWithoutServer),
+        }
+    }
+
+    /// The server that is asked first.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a list without servers is not made"
+    )]
+    pub(super) fn first_server(&self) -> &UpstreamServer {
+        &self.servers[0]
+    }
+
+    /// All of them, first choice first.
+    pub(super) fn all_servers(&self) -> &[UpstreamServer] {
+        &self.servers
+    }
+
+    /// The server that choices call `name`.
+    pub(super) fn find_server(&self, name: &str) -> Option<&UpstreamServer> {
+        self.servers.iter().find(|server| server.name == name)
+    }
+
+    /// What to do before a provider called `name` can be asked; none where that is no provider.
+    pub(super) fn missing_reason(&self, name: &str) -> Option<String> {
+        if let Some((_, variable)) = self.keyless.iter().find(|(keyless, _)| keyless == name) {
+            return Some(format!("set {variable}"));
+        }
+        let preset = ProviderPreset::parse(name)?;
+        Some(match preset.key_variable() {
+            // The vendors need no row.
+            Some(variable)
+                if matches!(preset, ProviderPreset::Anthropic | ProviderPreset::Openai) =>
+            {
+                format!("set {variable}")
+            }
+            Some(variable) => format!("list `{name}` under `providers:` and set {variable}"),
+            None => format!("list `{name}` under `providers:`"),
+        })
+    }
+}
+
+/// What is known of a server by the section that configures it.
+#[derive(Clone, Copy)]
+struct ServerKind {
+    name: &'static str,
+    dialect: Dialect,
+    vendor_url: Option<&'static str>,
+    url_variable: &'static str,
+    model_variable: &'static str,
+}
+
+const OWN: ServerKind = ServerKind {
+    name: "llm",
+    dialect: Dialect::ChatCompletions,
+    vendor_url: None,
+    url_variable: variables::LLM_BASE_URL,
+    model_variable: variables::LLM_MODEL,
+};
+const ANTHROPIC: ServerKind = ServerKind {
+    name: "anthropic",
+    dialect: Dialect::Messages,
+    vendor_url: Some(ANTHROPIC_BASE_URL),
+    url_variable: variables::ANTHROPIC_BASE_URL,
+    model_variable: variables::ANTHROPIC_MODEL,
+};
+const OPENAI: ServerKind = ServerKind {
+    name: "openai",
+    dialect: Dialect::ChatCompletions,
+    vendor_url: Some(OPENAI_BASE_URL),
+    url_variable: variables::OPENAI_BASE_URL,
+    model_variable: variables::OPENAI_MODEL,
+};
+
+impl UpstreamServer {
+    fn of_kind(kind: ServerKind, server: &ModelServer) -> Result<Self, RouteError> {
+        let written = server.base_url.as_deref().or(kind.vendor_url);
+        let base_url = parse_address(written.unwrap_or_default(), kind.url_variable)?;
+        let is_vendor = kind.vendor_url == Some(base_url.as_str());
+        Ok(Self {
+            name: kind.name.to_owned(),
+            dialect: kind.dialect,
+            is_vendor,
+            is_listed: false,
+            takes_any_model: !is_vendor,
+            base_url,
+            key: server.key.clone(),
+            model: server.model.clone(),
+            model_variable: kind.model_variable,
+            max_tokens: server.max_tokens,
+        })
+    }
+
+    fn of_listed(settings: &LlmSettings, listed: &super::ListedProvider) -> Self {
+        let row = &listed.row;
+        let key = listed.key.clone();
+        let usual = match row.dialect {
+            Dialect::Messages => &settings.anthropic,
+            Dialect::ChatCompletions | Dialect::Responses => &settings.openai,
+        };
+        let is_vendor = [ANTHROPIC_BASE_URL, OPENAI_BASE_URL].contains(&row.address.as_str());
+        Self {
+            name: row.name.clone(),
+            dialect: row.dialect,
+            base_url: trim_url(&row.address),
+            key: key.map_or(ProviderKey::None, |key| match row.dialect {
+                Dialect::Messages => ProviderKey::Header(key),
+                Dialect::ChatCompletions | Dialect::Responses => ProviderKey::Bearer(key),
+            }),
+            model: None,
+            model_variable: variables::LLM_MODEL,
+            max_tokens: row.max_tokens.unwrap_or(usual.max_tokens),
+            takes_any_model: provider_at(&row.address).is_none(),
+            is_vendor,
+            is_listed: true,
+        }
+    }
+}
+
+fn parse_address(written: &str, variable: &'static str) -> Result<String, RouteError> {
+    let url = trim_url(written);
+    let is_http = reqwest::Url::parse(&url)
+        .is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
+    if is_http {
+        return Ok(url);
+    }
+    Err(RouteError::BadUrl {
+        variable,
+        value: url,
+    })
+}

@@ -1,0 +1,160 @@
+//! Providers and models as a person writes them: in YAML, with keys elsewhere.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use omoi_domain::model_route::RouteName;
+use omoi_llm::options::{LlmOptions, MODELS_AGENT, credential_origin};
+use omoi_llm::route::RouteTable;
+use omoi_runtime::config::{ConfigSources, LoadError, load_config};
+use secrecy::ExposeSecret as _;
+
+use super::*;
+
+const FILE: &str = "\
+providers:
+  - openrouter
+  - name: rack
+    preset: vllm
+    address: http://rack:8000/v1
+    key: RACK_API_KEY
+models:
+  agent: [openrouter/qwen/qwen3, rack/qwen3]
+  title:
+    - rack/small
+";
+
+/// What a process makes of this file of a person, these secret files and variables.
+fn load_file(
+    text: &str,
+    secrets: &[(&str, &str)],
+    variables: &[(&str, &str)],
+) -> Result<Config, LoadError> {
+    let home = tempfile::tempdir().unwrap();
+    let place = |name: &str, text: &str| {
+        let path = home.path().join(".config/omoios").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut file = fs::File::create(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    };
+    place("config.yaml", text);
+    for (name, value) in secrets {
+        place(&format!("secrets/{name}"), &format!("{value}\n"));
+    }
+    let home_text = home.path().to_str().unwrap();
+    let variables = [("HOME", home_text)]
+        .into_iter()
+        .chain(variables.iter().copied());
+    let variables = variables.map(|(name, value)| (name.into(), value.into()));
+    let sources = ConfigSources::from_variables(variables.collect());
+    load_config(&CONFIG_TABLE, &sources)
+}
+
+#[test]
+fn keys_of_listed_providers_come_from_secret_files_or_the_environment_and_are_masked() {
+    let secrets = [
+        ("RACK_API_KEY", "rack-secret"),
+        ("OPENROUTER_API_KEY", "old"),
+    ];
+    let config = load_file(FILE, &secrets, &[("OPENROUTER_API_KEY", "router-secret")]).unwrap();
+    let options = LlmOptions::from_config(&config);
+    let listed = options.servers.providers.iter();
+    let keys: Vec<_> = listed
+        .map(|one| {
+            let key = one.key.as_ref().map(|key| key.expose_secret().to_owned());
+            (one.row.name.clone(), key.unwrap())
+        })
+        .collect();
+    let expected = [("openrouter", "router-secret"), ("rack", "rack-secret")];
+    assert_eq!(keys, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    let masked = config
+        .secret_mask()
+        .mask_text("rack-secret and router-secret");
+    assert!(!masked.contains("secret and"), "{masked}");
+    assert!(!format!("{config}{:?}", config.to_json()).contains("rack-secret"));
+
+    let now = omoi_domain::time::Timestamp::of_date("2026-11-28").unwrap();
+    let list = omoi_llm::catalogue::ModelCatalogue::load_embedded().unwrap();
+    let routes = RouteTable::resolve_all(&options.servers, &list, now).unwrap();
+    let route = |name| {
+        let route = routes.route_named(name);
+        let origin = credential_origin(route, &options.servers, &config);
+        (
+            route.base_url.clone(),
+            route.model.clone(),
+            origin.map(ToString::to_string).unwrap_or_default(),
+        )
+    };
+    let (address, model, origin) = route(RouteName::Agent);
+    assert_eq!(
+        (address.as_str(), model.as_str()),
+        ("https://openrouter.ai/api/v1", "qwen/qwen3")
+    );
+    assert_eq!(origin, "environment variable OPENROUTER_API_KEY");
+    let (_, model, origin) = route(RouteName::Title);
+    assert_eq!(model, "small");
+    assert!(origin.contains("secrets/RACK_API_KEY"), "{origin}");
+}
+
+#[test]
+fn a_model_on_the_command_line_wins_over_all_lists() {
+    let variables = [("HOME", HOME), ("MODELS_AGENT", "a,b")];
+    let variables = variables.map(|(name, value)| (name.into(), value.into()));
+    let sources = ConfigSources::from_variables(variables.into_iter().collect());
+    let choices = |sources: &ConfigSources| {
+        let config = load_config(&CONFIG_TABLE, sources).unwrap();
+        assert_eq!(config.get(&MODELS_AGENT), ["a", "b"]);
+        LlmOptions::from_config(&config)
+            .servers
+            .choices
+            .get(&RouteName::Agent)
+            .cloned()
+    };
+    assert_eq!(
+        choices(&sources),
+        Some(vec!["a".to_owned(), "b".to_owned()])
+    );
+    assert_eq!(choices(&sources.with_flag("llm.model", "c")), None);
+}
+
+#[test]
+fn a_wrong_row_is_told_with_its_line_and_without_what_may_be_a_key() {
+    for (text, line, words) in [
+        (
+            "providers:\n  - nobody\n",
+            1,
+            "the preset of a provider must be one of",
+        ),
+        ("a: 1\n", 1, "unknown section `a`"),
+        (
+            "providers:\n  - {preset: vllm, key: sk-ant-pasted}\n",
+            1,
+            "the name of a variable or secret file",
+        ),
+        ("models:\n  agent: [two words]\n", 2, "without blanks"),
+    ] {
+        let error = error_chain(&load_file(text, &[], &[]).unwrap_err());
+        let place = format!("config.yaml:{line}");
+        assert!(error.contains(words) && error.contains(&place), "{error}");
+        assert!(!error.contains("sk-ant-pasted"), "{error}");
+    }
+}
+
+#[test]
+fn a_repository_lists_no_providers_and_chooses_no_models() {
+    let own = load(&[]).unwrap();
+    for text in [
+        "providers: [openrouter]\n",
+        "llm:\n  providers: [openrouter]\n",
+        "models:\n  agent: [x]\n",
+        "models:\n  judge: [x]\n",
+    ] {
+        let home = Some(Path::new(HOME));
+        let told = read_repository_settings(&own, home, text);
+        assert!(
+            matches!(told, Err(LoadError::ClosedToRepository { .. })),
+            "{text}"
+        );
+    }
+}
