@@ -83,14 +83,14 @@ impl AgentLoop<'_> {
                 | TurnError::Call(CallError::Superseded),
             ) => LoopEnd::Superseded,
             // A task may go on when it is sent back; a phase has no more rounds than its attempts.
-            Err(TurnError::Runtime(RuntimeError::NoAnswer {
+            Err(TurnError::Runtime(RuntimeError::Failed {
                 class: ErrorClass::QuotaExceeded,
                 message,
             })) if self.context.subject.kind() == SubjectKind::Task => {
                 self.report_over_budget(&message).await;
                 LoopEnd::Limit(AttemptStopReason::MaxCostReached)
             }
-            Err(TurnError::Runtime(RuntimeError::NoAnswer { class, message })) => {
+            Err(TurnError::Runtime(RuntimeError::Failed { class, message })) => {
                 LoopEnd::Failed { class, message }
             }
             Err(error @ TurnError::Call(CallError::Unreachable(_))) => LoopEnd::Failed {
@@ -154,20 +154,23 @@ impl AgentLoop<'_> {
         let AgentTurn {
             reply, mut results, ..
         } = turn;
-        let is_last = turn.is_accepted || (self.is_finished(&reply) && self.inbox.is_empty());
-        if results.is_empty() && !is_last {
+        let is_signal = turn.is_waiting && self.is_finished(&reply);
+        let is_last = turn.is_accepted || (is_signal && self.inbox.is_empty());
+        if turn.is_waiting && !is_last {
             results.push(ContentBlock::text(self.nudge_text(&reply)));
         }
-        let injected = if is_last {
-            Vec::new()
-        } else {
+        let is_told = turn.is_waiting || runtime.capabilities().is_steered_between_calls;
+        let injected = if is_told && !is_last {
             self.inject_messages(&mut results)
+        } else {
+            Vec::new()
         };
         let record = TurnRecord {
             n: count.next_turn,
             request_digest: turn.request_digest,
             response: serde_json::to_value(&reply.0)?,
             tool_results: serde_json::to_value(&results)?,
+            session: turn.session,
         };
         let body = CommitTurn {
             turn: record,

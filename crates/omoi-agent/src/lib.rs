@@ -6,7 +6,9 @@ mod agent_loop;
 mod runtime;
 mod transcript;
 
+mod claude_code;
 mod native;
+mod program;
 
 mod attempt_work;
 mod model_call;
@@ -20,4 +22,5 @@ mod stop_signal;
 
 mod process;
 
+pub use program::tool_server::copy_tool_streams;
 pub use worker::{WorkerHost, run_worker};

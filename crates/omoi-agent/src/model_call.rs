@@ -130,6 +130,21 @@ fn after_refusal(error: &UpstreamError) -> FailureStep {
     })
 }
 
+/// What a refusal means for an attempt whose agent program asked: no further try of it is of use.
+pub(crate) fn refused_for_good(error: &UpstreamError) -> NoAnswer {
+    match after_refusal(error) {
+        FailureStep::Give(no_answer) => no_answer,
+        FailureStep::Again(class) => NoAnswer::Final {
+            class,
+            message: message_of(error),
+        },
+        FailureStep::Wait => NoAnswer::Final {
+            class: ErrorClass::Network,
+            message: message_of(error),
+        },
+    }
+}
+
 /// The message of a failure of the worker's own connection, which must not be taken for the provider's:
 /// the gateway reports those by a status or an event.
 fn own_failure(error: &UpstreamError) -> Option<String> {

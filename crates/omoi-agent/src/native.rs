@@ -8,7 +8,9 @@ use omoi_llm::wire::anthropic::ContentBlock;
 use omoi_protocol::worker::AttemptContext;
 
 use crate::model_call::{WorkerPace, ask_model};
-use crate::runtime::{AgentRuntime, AgentTurn, RuntimeError, RuntimeEvent};
+use crate::runtime::{
+    AgentRuntime, AgentTurn, RuntimeCapabilities, RuntimeEnding, RuntimeError, RuntimeEvent,
+};
 use crate::tools::{AgentTools, may_change_files};
 use crate::transcript::{AgentReply, Transcript};
 
@@ -94,17 +96,25 @@ impl<'a> NativeRuntime<'a> {
         let may_have_changed = calls.any(|call| may_change_files(&call.name));
         self.turn = NativeTurn::Ended(reply.clone());
         AgentTurn {
+            is_waiting: results.is_empty(),
             reply,
             results,
             request_digest,
             is_accepted,
             gives_up,
             may_have_changed,
+            session: None,
         }
     }
 }
 
 impl AgentRuntime for NativeRuntime<'_> {
+    fn capabilities(&self) -> RuntimeCapabilities {
+        RuntimeCapabilities {
+            is_steered_between_calls: true,
+        }
+    }
+
     async fn start(&mut self) -> Result<(), RuntimeError> {
         self.transcript = Transcript::new(self.context)?;
         Ok(())
@@ -130,4 +140,9 @@ impl AgentRuntime for NativeRuntime<'_> {
         }
         Ok(())
     }
+
+    /// Dropping the turn in flight has stopped it: the call is abandoned, the command killed.
+    async fn interrupt(&mut self) {}
+
+    async fn end(&mut self, _ending: RuntimeEnding) {}
 }

@@ -1,6 +1,9 @@
 //! The one place that starts programs: the agent's commands, each in a process group of its own that
 //! ends with it.
 
+mod line_program;
+mod process_tree;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,6 +17,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
 
 use omoi_runtime::clock::Clock;
+
+pub(crate) use self::line_program::{LineProgram, LineProgramError, ProgramCommand, is_executable};
 
 /// How long output is awaited after the command itself has ended.
 const DRAIN_TIME: Duration = Duration::from_millis(500);
@@ -147,6 +152,7 @@ impl Drop for AgentProcessGroup {
 }
 
 /// Output of a command within a bound: its head and its tail.
+#[derive(Clone)]
 struct OutputBuffer {
     half: usize,
     head: Vec<u8>,

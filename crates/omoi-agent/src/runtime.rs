@@ -2,12 +2,16 @@
 
 use omoi_domain::retry::ErrorClass;
 use omoi_llm::wire::anthropic::{ContentBlock, StopReason};
+use omoi_protocol::worker::SessionPart;
 
 use crate::model_call::NoAnswer;
 use crate::transcript::{AgentReply, BadTurn};
 
 /// Takes turns in the workspace: our own loop, or an agent program that the worker drives.
 pub(crate) trait AgentRuntime {
+    /// What it can do beyond taking turns.
+    fn capabilities(&self) -> RuntimeCapabilities;
+
     /// Begins, or goes on after the turns that the context holds.
     async fn start(&mut self) -> Result<(), RuntimeError>;
 
@@ -17,6 +21,30 @@ pub(crate) trait AgentRuntime {
 
     /// Goes on after a turn that ended and is committed, with the user message that answers it.
     async fn send(&mut self, answer: Vec<ContentBlock>) -> Result<(), RuntimeError>;
+
+    /// Stops the turn in flight, within a second.
+    async fn interrupt(&mut self);
+
+    /// Ends it, with everything that it started.
+    async fn end(&mut self, ending: RuntimeEnding);
+}
+
+/// What a runtime can do beyond taking turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RuntimeCapabilities {
+    /// Whether words reach the model between two of its calls, not only when it waits for them.
+    pub(crate) is_steered_between_calls: bool,
+}
+
+/// How a runtime is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RuntimeEnding {
+    /// Its work is over.
+    Orderly,
+    /// It was interrupted, and its work is to be saved soon.
+    Hurried,
+    /// Nothing that it does counts any more.
+    AtOnce,
 }
 
 /// What a runtime does.
@@ -46,14 +74,18 @@ pub(crate) struct AgentTurn {
     pub(crate) gives_up: Option<String>,
     /// Whether files of the workspace may have changed.
     pub(crate) may_have_changed: bool,
+    /// Whether the model waits for words of ours.
+    pub(crate) is_waiting: bool,
+    /// What was added to the program's own session.
+    pub(crate) session: Option<SessionPart>,
 }
 
 /// Why a runtime cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RuntimeError {
-    /// The model gave no answer.
-    #[error("the model gave no answer: {message}")]
-    NoAnswer {
+    /// The model gave no answer, or the program failed.
+    #[error("{message}")]
+    Failed {
         /// Error class that decides about a retry.
         class: ErrorClass,
         /// Reason for people to read.
@@ -74,7 +106,7 @@ impl From<NoAnswer> for RuntimeError {
     fn from(failure: NoAnswer) -> Self {
         match failure {
             NoAnswer::Superseded => Self::Superseded,
-            NoAnswer::Final { class, message } => Self::NoAnswer { class, message },
+            NoAnswer::Final { class, message } => Self::Failed { class, message },
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod allowed_paths;
 mod file_change;
+mod program_access;
 mod text_limits;
 
 mod edit;
@@ -29,6 +30,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use self::allowed_paths::{AllowedPaths, PathError};
+pub(crate) use self::file_change::FileBefore;
+use self::program_access::written_path;
+pub(crate) use self::program_access::{OwnTool, own_tools};
 pub(crate) use self::text_limits::shorten_text;
 use crate::event_reporter::EventReporter;
 use crate::platform_client::{CallError, PlatformClient};
@@ -36,7 +40,7 @@ use crate::process::ShellError;
 use crate::transcript::{BadTurn, read_turn};
 
 /// Characters of a tool's input or result that an event carries.
-const SHOWN_CHARS_MAX: usize = 5_000;
+pub(crate) const SHOWN_CHARS_MAX: usize = 5_000;
 
 /// Equal refusals of a phase's output that end an attempt: its model does not mend what it is told.
 const EQUAL_REFUSALS_MAX: u32 = 3;
@@ -216,10 +220,7 @@ impl AgentTools {
                 {
                     self.count_refusal(&call.name, &says);
                 }
-                let writes =
-                    [AgentTool::Write.as_str(), AgentTool::Edit.as_str()].contains(&&*call.name);
-                let path = call.input.get("path").and_then(Value::as_str);
-                if let (true, Some(path)) = (writes, path)
+                if let Some(path) = written_path(call)
                     && let Err(PathError::Outside { path }) = self.paths.resolve_writable(path)
                 {
                     self.note_refused_path(path);
@@ -354,11 +355,15 @@ impl AgentTools {
 
     /// Reports a call that went against the rules of the workspace.
     async fn report_violation(&self, call: &ToolUseBlock, error: &ToolError) {
-        let (ToolError::Path(error), Some(AgentTool::Write | AgentTool::Edit)) =
+        if let (ToolError::Path(error), Some(AgentTool::Write | AgentTool::Edit)) =
             (error, self.find_tool(&call.name))
-        else {
-            return;
-        };
+        {
+            self.report_path(call, error).await;
+        }
+    }
+
+    /// Reports a write to where nothing may be written.
+    async fn report_path(&self, call: &ToolUseBlock, error: &PathError) {
         let path = match error {
             PathError::Outside { path } => {
                 self.note_refused_path(path.clone());
@@ -453,7 +458,7 @@ fn call_summary(call: &ToolUseBlock) -> Option<String> {
     }
 }
 
-fn shown_input(input: &Value) -> Value {
+pub(crate) fn shown_input(input: &Value) -> Value {
     let text = input.to_string();
     if text.len() <= SHOWN_CHARS_MAX {
         return input.clone();

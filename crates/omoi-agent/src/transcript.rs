@@ -99,6 +99,12 @@ impl Transcript {
     }
 }
 
+/// The words of `blocks`, as one message.
+pub(crate) fn text_of_blocks(blocks: &[ContentBlock]) -> String {
+    let texts: Vec<_> = blocks.iter().filter_map(ContentBlock::as_text).collect();
+    texts.join("\n\n")
+}
+
 /// A recorded turn as blocks.
 pub(crate) fn read_turn(turn: &TurnRecord) -> Result<(AgentReply, Vec<ContentBlock>), BadTurn> {
     let blocks = |value: &serde_json::Value| {

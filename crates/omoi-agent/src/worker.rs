@@ -25,12 +25,15 @@ use omoi_runtime::telemetry::error_chain;
 
 use crate::agent_loop::{AgentLoop, LoopEnd, TEXT_CHARS_MAX};
 use crate::attempt_work::{AttemptWork, SaveError};
+use crate::claude_code::ClaudeCode;
 use crate::event_reporter::{EventReporter, deliver_events, event_queue};
 use crate::heartbeat::send_heartbeats;
 use crate::inbox::{MessageInbox, acknowledge_messages, poll_inbox};
 use crate::model_call::WorkerPace;
 use crate::native::NativeRuntime;
 use crate::platform_client::{CallError, PlatformClient};
+use crate::program::{ProgramHost, ProgramParts, SetUpProgramError};
+use crate::runtime::{AgentRuntime, RuntimeEnding};
 use crate::stop_signal::{AgentStopCause, StopSignal};
 use crate::tools::{AgentTools, ToolServices, shorten_text};
 use crate::transcript::BadTurn;
@@ -51,6 +54,10 @@ pub struct WorkerHost {
     pub path: OsString,
     /// Folders beside the workspace that the file tools may use: `/tmp`, the home folder.
     pub scratch: Vec<PathBuf>,
+    /// This executable, which agent programs start as the server of our tools.
+    pub executable: PathBuf,
+    /// Folder of the attempt's own, outside the work tree, for the state of an agent program.
+    pub home: PathBuf,
 }
 
 /// Why the worker could not do or report its work.
@@ -91,6 +98,10 @@ enum SetUpError {
     Model(#[from] UpstreamError),
     #[error("the transcript is broken")]
     Transcript(#[from] BadTurn),
+    #[error("the agent program cannot be used")]
+    Program(#[from] SetUpProgramError),
+    #[error("this worker has no driver for `{0}`")]
+    NoDriver(AgentProgram),
 }
 
 /// Runs the worker of the attempt that the file at `context_path` describes.
@@ -181,8 +192,11 @@ async fn run_attempt(host: &WorkerHost, context_path: &Path) -> Result<(), Worke
 /// The first report: which agent program runs, and whether it resumes.
 fn first_report(context: &AttemptContext) -> ReportStarted {
     ReportStarted {
-        agent: AgentProgram::Native,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        agent: context.agent.program,
+        version: context.agent.installed.as_ref().map_or_else(
+            || env!("CARGO_PKG_VERSION").to_owned(),
+            |installed| installed.version.clone(),
+        ),
         is_resuming: !context.resume.is_empty(),
     }
 }
@@ -214,14 +228,8 @@ impl AttemptRun<'_> {
     async fn work_to_end(self) -> Option<ReportComplete> {
         let mut turns = self.context.resume.len() as u32;
         let (mut tools, mut work) = (None, None);
-        let end = match self.set_up(&mut tools, &mut work).await {
-            Ok(client) => match &tools {
-                Some(tools) => {
-                    self.run_agent(client, tools, work.as_mut(), &mut turns)
-                        .await
-                }
-                None => return None,
-            },
+        let end = match self.run_agent(&mut tools, &mut work, &mut turns).await {
+            Ok(end) => end,
             Err(error) => AttemptEnd::By(LoopEnd::Failed {
                 class: ErrorClass::AgentError,
                 message: error_chain(&error),
@@ -239,11 +247,13 @@ impl AttemptRun<'_> {
         Some(complete)
     }
 
-    async fn set_up(
+    /// Sets up what the context names and lets it work to its end.
+    async fn run_agent(
         &self,
-        tools: &mut Option<AgentTools>,
+        tools_kept: &mut Option<Arc<AgentTools>>,
         work: &mut Option<AttemptWork>,
-    ) -> Result<GatewayClient, SetUpError> {
+        turns: &mut u32,
+    ) -> Result<AttemptEnd, SetUpError> {
         let host = self.host;
         let services = ToolServices {
             platform: self.platform.clone(),
@@ -251,16 +261,53 @@ impl AttemptRun<'_> {
             clock: host.clock.clone(),
             scratch: host.scratch.clone(),
         };
-        let agent_tools = AgentTools::new(self.context, services).map_err(SetUpError::Workspace)?;
-        agent_tools.recall_refusals(self.context)?;
-        *tools = Some(agent_tools);
+        let tools = AgentTools::new(self.context, services).map_err(SetUpError::Workspace)?;
+        tools.recall_refusals(self.context)?;
+        let tools = Arc::new(tools);
+        *tools_kept = Some(tools.clone());
         if self.context.commit.is_some() {
             let git = Git::find_on_path(&host.path).await?;
             *work = AttemptWork::new(&git, self.context, &host.clock)?;
         }
-        let endpoint = GatewayEndpoint::Unix(PathBuf::from(&self.context.socket));
-        let token = self.context.token.clone().into();
-        Ok(GatewayClient::new(endpoint, token, self.model_pace())?)
+        let pass = AgentLoop {
+            context: self.context,
+            platform: self.platform.clone(),
+            reporter: self.reporter.clone(),
+            inbox: self.inbox.clone(),
+            work: work.as_mut(),
+            turns,
+        };
+        match self.context.agent.program {
+            AgentProgram::Native => {
+                let endpoint = GatewayEndpoint::Unix(PathBuf::from(&self.context.socket));
+                let token = self.context.token.clone().into();
+                let client = GatewayClient::new(endpoint, token, self.model_pace())?;
+                let runtime =
+                    NativeRuntime::new(self.context, client, self.model_pace(), tools.as_ref());
+                Ok(self.drive(pass, runtime).await)
+            }
+            AgentProgram::ClaudeCode => {
+                let host = self.program_host(&tools).await?;
+                Ok(self.drive(pass, ClaudeCode::new(self.context, host)).await)
+            }
+            other => Err(SetUpError::NoDriver(other)),
+        }
+    }
+
+    async fn program_host(
+        &self,
+        tools: &Arc<AgentTools>,
+    ) -> Result<ProgramHost, SetUpProgramError> {
+        ProgramHost::set_up(ProgramParts {
+            context: self.context,
+            tools,
+            reporter: &self.reporter,
+            clock: &self.host.clock,
+            stop_signal: &self.stop_signal,
+            worker: &self.host.executable,
+            home: &self.host.home,
+        })
+        .await
     }
 
     fn model_pace(&self) -> Arc<WorkerPace> {
@@ -270,31 +317,30 @@ impl AttemptRun<'_> {
         })
     }
 
-    async fn run_agent(
-        &self,
-        client: GatewayClient,
-        tools: &AgentTools,
-        work: Option<&mut AttemptWork>,
-        turns: &mut u32,
-    ) -> AttemptEnd {
-        let mut pass = AgentLoop {
-            context: self.context,
-            platform: self.platform.clone(),
-            reporter: self.reporter.clone(),
-            inbox: self.inbox.clone(),
-            work,
-            turns,
-        };
-        let mut runtime = NativeRuntime::new(self.context, client, self.model_pace(), tools);
+    /// Lets `runtime` take turns until it is done or has to stop, and ends it.
+    async fn drive(&self, mut pass: AgentLoop<'_>, mut runtime: impl AgentRuntime) -> AttemptEnd {
         let left = self.deadline.since(self.host.clock.now());
         // Dropping the pass is the point: the model call is abandoned, the command is killed, and the
         // turn in flight did not happen.
-        tokio::select! {
+        let end = tokio::select! {
             biased;
             why = self.stop_signal.wait_stopped() => AttemptEnd::Stopped(why),
             () = self.host.clock.sleep(left) => AttemptEnd::By(LoopEnd::Limit(AttemptStopReason::MaxDurationReached)),
             end = pass.run_turns(&mut runtime) => AttemptEnd::By(end),
+        };
+        let ending = match &end {
+            AttemptEnd::Stopped(AgentStopCause::Superseded)
+            | AttemptEnd::By(LoopEnd::Superseded) => RuntimeEnding::AtOnce,
+            AttemptEnd::Stopped(AgentStopCause::Interrupt | AgentStopCause::Shutdown) => {
+                RuntimeEnding::Hurried
+            }
+            AttemptEnd::By(_) => RuntimeEnding::Orderly,
+        };
+        if ending != RuntimeEnding::AtOnce {
+            runtime.interrupt().await;
         }
+        runtime.end(ending).await;
+        end
     }
 
     async fn pack_work(&self, work: &AttemptWork, complete: &mut ReportComplete) {

@@ -1,6 +1,6 @@
 //! Requirement → criterion → task → commit → receipt, for a reviewer to trust.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::id::{CheckId, CriterionId, HumanRef, SpecId, TaskId};
@@ -14,6 +14,7 @@ use omoi_protocol::control::{
     AblationView, OpinionView, ReceiptView, SpecTrace, TraceCriterion, TraceRequirement,
 };
 use omoi_store::ablations::{self, Ablation};
+use omoi_store::attempts::{self, Attempt};
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::requirements::{self, Criterion, Requirement};
@@ -120,6 +121,7 @@ struct TraceRows {
     requirements: Vec<Requirement>,
     opinion: Option<OpinionView>,
     failed: Vec<StoredEvent>,
+    agents: Vec<String>,
 }
 
 impl TraceRows {
@@ -140,8 +142,18 @@ impl TraceRows {
             requirements: requirements::of_spec(tx, id).await?,
             opinion: opinions::find(tx, id).await?.map(opinion_view),
             failed: events::of_kind(tx, id, EventKind::ModelCallFailed).await?,
+            agents: agents_of(&attempts::of_spec(tx, id).await?),
         })
     }
+}
+
+/// What took the turns of `attempts`, each once, with the version it said it has.
+fn agents_of(attempts: &[Attempt]) -> Vec<String> {
+    let agents = attempts.iter().filter_map(|attempt| {
+        let version = attempt.agent_version.as_deref()?;
+        Some(format!("{} {version}", attempt.agent?))
+    });
+    agents.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The trace of a spec as it stands.
@@ -166,6 +178,7 @@ pub async fn of_spec(
         requirements,
         opinion,
         failed,
+        agents,
     } = rows.await?;
     let failed = failed.iter().filter_map(|event| failed_call(event, &tasks));
     let failed_calls = failed.collect();
@@ -207,6 +220,7 @@ pub async fn of_spec(
         head: material.head.as_ref().map(|head| head.as_str().to_owned()),
         model: material.spec.model.clone(),
         model_kind: material.spec.model_kind,
+        agents,
         opinion,
         requirements: traced,
     })

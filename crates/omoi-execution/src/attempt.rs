@@ -6,6 +6,7 @@ mod launch;
 mod settle;
 mod starter;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
 use omoi_domain::id::{AttemptId, ProjectId, SpecId};
 use omoi_domain::retry::ErrorClass;
@@ -37,6 +38,8 @@ pub struct NewAttempt {
     pub round: u32,
     /// Who makes it.
     pub role: AgentRole,
+    /// What takes its turns; none for runs of the platform.
+    pub agent: Option<AgentProgram>,
     /// Its fence.
     pub fence: i64,
     /// The commit it starts from.
@@ -88,7 +91,10 @@ pub(crate) fn new_attempt(
     last: Option<&Attempt>,
 ) -> UnwrittenAttempt {
     let resumes = last.filter(|last| {
-        last.subject == new.subject && last.round == new.round && is_resumable(last)
+        last.subject == new.subject
+            && last.round == new.round
+            && last.agent == new.agent
+            && is_resumable(last)
     });
     let token = random_token(&issuer.rng);
     let attempt = Attempt {
@@ -102,6 +108,9 @@ pub(crate) fn new_attempt(
         fence: new.fence,
         state: AttemptState::Pending,
         role: new.role,
+        agent: new.agent,
+        agent_version: None,
+        agent_session: resumes.and_then(|last| last.agent_session.clone()),
         token_hash: Some(token_hash(&token)),
         owner: issuer.owner.clone(),
         rung: None,
@@ -174,6 +183,10 @@ fn turn_record(turn: attempts::Turn) -> TurnRecord {
         request_digest: turn.request_digest,
         response: turn.response.0,
         tool_results: turn.tool_results.0,
+        // One that cannot be read is as good as none: the program begins a new session.
+        session: turn
+            .session
+            .and_then(|part| serde_json::from_value(part.0).ok()),
     }
 }
 

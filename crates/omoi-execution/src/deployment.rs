@@ -15,6 +15,7 @@ use omoi_runtime::rng::Rng;
 use omoi_sandbox::{GuardedPlaces, Provider, SandboxLimits};
 use omoi_store::Tenant;
 
+use crate::agent_programs::FindProgram;
 use crate::disk_room::DataDisk;
 use crate::metering::HeldCalls;
 use crate::options::{MonitoringOptions, QueueOptions};
@@ -78,6 +79,8 @@ pub struct DeploymentParts {
     pub disk: DataDisk,
     /// Places that are shown to no sandbox.
     pub guarded: GuardedPlaces,
+    /// Where the agent programs are.
+    pub programs: Arc<dyn FindProgram>,
     /// Renders the files of a spec from its accepted outputs.
     pub render_spec_files: RenderSpecFiles,
     /// Takes the secrets of this process out of what others wrote, before it is kept or shown.

@@ -24,6 +24,7 @@ use omoi_git::process::GitError;
 use omoi_git::refname::BadRefName;
 use omoi_protocol::worker::{
     AckMessages, CommitTurn, EventsAck, GitBundle, HeartbeatAck, InboxMessage, ReportEvents,
+    ReportStarted,
 };
 use omoi_runtime::clock::Clocked;
 use omoi_store::attempts::{self, AgentEvent, Attempt, Turn};
@@ -155,10 +156,15 @@ pub(crate) async fn lock_attempt(tx: &mut Tx, id: AttemptId) -> Result<Attempt, 
 ///
 /// # Errors
 /// [`IntakeError::Superseded`].
-pub async fn report_started(store: &Tenant, id: AttemptId) -> Result<(), IntakeError> {
+pub async fn report_started(
+    store: &Tenant,
+    id: AttemptId,
+    report: ReportStarted,
+) -> Result<(), IntakeError> {
     store
         .write(CrashPoint::AttemptStarted, async |tx| {
             let mut attempt = current_attempt(tx, id).await?;
+            attempt.agent_version = Some(report.version);
             let actions = worker_started(attempt.state);
             apply_to_attempt(tx, &mut attempt, actions).await?;
             if let Some(mut task) = of_attempt(tx, &attempt).await? {
@@ -314,6 +320,10 @@ pub async fn commit_turn(
         .store
         .write(CrashPoint::TurnCommitted, async |tx| {
             let mut now = current_attempt(tx, attempt.id).await?;
+            let session = body.turn.session;
+            if let Some(part) = &session {
+                now.agent_session = Some(part.session_id.clone());
+            }
             let turn = Turn {
                 attempt_id: now.id,
                 org_id: tx.org(),
@@ -321,6 +331,7 @@ pub async fn commit_turn(
                 request_digest: body.turn.request_digest,
                 response: Json(body.turn.response),
                 tool_results: Json(body.turn.tool_results),
+                session: session.map(|part| Json(serde_json::json!(part))),
                 wip_sha,
                 created_at: tx.now(),
             };

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod agent_programs;
 pub mod attempt;
 pub mod base_run;
 pub mod check_receipt;

@@ -103,6 +103,7 @@ pub async fn begin_run(
         subject,
         round,
         role,
+        agent: None,
         fence: attempts::count_of_subject(tx, spec.id, subject).await? + 1,
         base_sha,
     };

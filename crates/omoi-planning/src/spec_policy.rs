@@ -1,8 +1,10 @@
 //! Which specs are worked on, and within which limits.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use omoi_domain::work_limits::WorkLimits;
+use omoi_execution::agent_programs::FindProgram;
 use omoi_execution::spec_selection::SpecSelection;
 use omoi_execution::{DeploymentParts, FromParts};
 
@@ -15,6 +17,8 @@ pub struct SpecPolicy {
     pub limits: WorkLimits,
     /// Paths every sandbox of this deployment may read.
     pub read_only: Vec<PathBuf>,
+    /// Where the agent programs are.
+    pub programs: Arc<dyn FindProgram>,
 }
 
 impl FromParts for SpecPolicy {
@@ -23,6 +27,7 @@ impl FromParts for SpecPolicy {
             selection: SpecSelection::from_parts(parts),
             limits: parts.limits,
             read_only: parts.read_only.clone(),
+            programs: parts.programs.clone(),
         }
     }
 }

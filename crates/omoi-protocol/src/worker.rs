@@ -91,6 +91,8 @@ pub struct AttemptContext {
     pub socket: String,
     /// The workspace, as the worker sees it.
     pub workspace: String,
+    /// What takes the turns.
+    pub agent: AgentLaunch,
     /// Model alias to ask for.
     pub model: String,
     /// Most tokens of one answer.
@@ -109,6 +111,35 @@ pub struct AttemptContext {
     pub commit: Option<CommitPlan>,
     /// Turns of the attempt it goes on from; the work tree stands as after the last of them.
     pub resume: Vec<TurnRecord>,
+}
+
+/// What takes the turns of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentLaunch {
+    /// Our own loop, or an agent program.
+    pub program: AgentProgram,
+    /// Where the program is installed; none for our own loop.
+    pub installed: Option<WorkerProgram>,
+}
+
+impl AgentLaunch {
+    /// Our own loop.
+    pub const fn native_loop() -> Self {
+        Self {
+            program: AgentProgram::Native,
+            installed: None,
+        }
+    }
+}
+
+/// An agent program that a worker starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerProgram {
+    /// Its command line, as the worker sees its files: the executable first, then what comes before the
+    /// arguments of its driver.
+    pub command: Vec<String>,
+    /// The version that was installed; a program that says it is another one is not used.
+    pub version: String,
 }
 
 /// What one attempt may use.
@@ -158,6 +189,20 @@ pub struct TurnRecord {
     pub response: Value,
     /// Content blocks of the user message that answers it, in the Anthropic shape; empty at the end.
     pub tool_results: Value,
+    /// What it added to the session of the agent program.
+    #[serde(default)]
+    pub session: Option<SessionPart>,
+}
+
+/// What one turn added to the file in which an agent program keeps its conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionPart {
+    /// Id that the program gave its session.
+    pub session_id: String,
+    /// Bytes of the file before it.
+    pub offset: u64,
+    /// Whole lines.
+    pub added: String,
 }
 
 /// Git objects on their way out of a sandbox.

@@ -233,6 +233,9 @@ impl From<CreateError> for ApiError {
                 Self::new(StatusCode::CONFLICT, "trust_outdated", source.to_string())
                     .hint("look again: omoi trust")
             }
+            CreateError::Agent(unusable) => {
+                Self::new(StatusCode::CONFLICT, "agent_unusable", unusable.to_string())
+            }
             CreateError::Store(store) => store.into(),
             other => Self::internal(&other),
         }

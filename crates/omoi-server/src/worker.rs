@@ -198,9 +198,9 @@ type Answer<T> = Result<Json<T>, ApiError>;
 async fn report_started(
     State(s): Surface,
     Extension(attempt): Caller,
-    Reported(_): Reported<ReportStarted>,
+    Reported(report): Reported<ReportStarted>,
 ) -> Result<StatusCode, ApiError> {
-    intake::report_started(&s.parts.intake.store, attempt.id).await?;
+    intake::report_started(&s.parts.intake.store, attempt.id, report).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

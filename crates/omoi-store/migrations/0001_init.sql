@@ -304,6 +304,10 @@ create table attempts (
     state text not null check (state in ('pending', 'starting', 'running', 'succeeded',
         'incomplete', 'failed', 'interrupted', 'lost')),
     role text not null,
+    agent text check (agent in ('native', 'claude-code', 'codex', 'acp:opencode', 'acp:claude',
+        'acp:qwen')),
+    agent_version text,
+    agent_session text,
     token_hash text,
     owner text not null,
     rung text,
@@ -361,6 +365,7 @@ create table turns (
     request_digest text not null,
     response @document not null,
     tool_results @document not null,
+    session @document,
     wip_sha text,
     created_at @time not null,
     primary key (attempt_id, n)

@@ -4,6 +4,7 @@ mod turns;
 
 use std::sync::LazyLock;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::event::AttemptChange;
 use omoi_domain::id::{AttemptId, OrgId, ProjectId, SpecId, TaskId};
@@ -46,6 +47,12 @@ row! {
         state: AttemptState,
         /// Who makes it.
         role: AgentRole,
+        /// What takes its turns; none for runs of the platform.
+        agent: Option<AgentProgram>,
+        /// The version of that program, once it has started.
+        agent_version: Option<String>,
+        /// The program's own session, once it has one.
+        agent_session: Option<String>,
         /// SHA-256 of its token. An attempt that is over keeps it, so that a late report is known as such.
         token_hash: Option<String>,
         /// The process that runs it.
@@ -83,7 +90,7 @@ row! {
     }
 }
 versioned!(Attempt by id in "attempts" {
-    state, token_hash, owner, rung, base_sha, head_sha, wip_sha, stop_reason, error_class,
+    state, agent_version, agent_session, token_hash, owner, rung, base_sha, head_sha, wip_sha, stop_reason, error_class,
     error_message, started_at, ended_at, last_heartbeat_at, last_work_at, lease_expires_at,
 });
 

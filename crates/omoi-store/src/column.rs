@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{
     AgentRole, AttemptState, AttemptStopReason, AttemptSubject, SubjectKind,
 };
@@ -178,6 +179,7 @@ closed_sets!(
     AblationVerdict,
     Actor,
     AgentEventKind,
+    AgentProgram,
     AgentRole,
     ApprovalStatus,
     AttemptState,

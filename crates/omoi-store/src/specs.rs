@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::block::SpecBlock;
 use omoi_domain::event::{Event, EventKind, SpecChange};
 use omoi_domain::id::{OrgId, ProjectId, SpecId};
@@ -37,6 +38,8 @@ pub struct SpecOptions {
     /// Whether work may begin although the suite fails on the base commit; then only tests count
     /// that did not fail there.
     pub accept_red: bool,
+    /// What takes the turns of its attempts.
+    pub agent: AgentProgram,
     /// What the repository said of itself at the base commit.
     pub repository: RepositorySettings,
 }

@@ -11,6 +11,7 @@ mod sandboxed;
 mod test_options;
 mod watched;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use tempfile::TempDir;
 use crate::database::TestDatabase;
 use crate::sample_rows::{self, sandbox, task};
 use crate::sqlite;
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{
     AgentRole, AttemptOutcome, AttemptState, AttemptStopReason, AttemptSubject,
 };
@@ -32,6 +34,7 @@ use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
+use omoi_execution::agent_programs::{FindProgram, ProgramLaunch, ProgramUnusable};
 use omoi_execution::attempt::{CreatedAttempt, NewAttempt, insert_attempt};
 use omoi_execution::consume::EventConsumer;
 use omoi_execution::disk_room::DataDisk;
@@ -44,7 +47,7 @@ use omoi_execution::{DeploymentParts, FromParts, intake};
 use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::process::Git;
-use omoi_protocol::worker::ReportComplete;
+use omoi_protocol::worker::{ReportComplete, ReportStarted};
 use omoi_runtime::clock::{Clock as _, ManualClock};
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::Lifecycle;
@@ -72,6 +75,28 @@ const SURVEY: &str = r#"{"survey": {"files": 0, "bytes": 0, "languages": [], "to
     "build": [], "test": [], "test_paths": [], "entry_points": [], "key_files": [],
     "conventions": [], "notes": []}}"#;
 const POINT: CrashPoint = CrashPoint::TaskMoved;
+
+/// What a worker of our own loop first reports.
+pub fn native_start() -> ReportStarted {
+    ReportStarted {
+        agent: AgentProgram::Native,
+        version: "1.0.0".to_owned(),
+        is_resuming: false,
+    }
+}
+
+/// A machine without agent programs.
+struct NoPrograms;
+
+impl FindProgram for NoPrograms {
+    fn find_program(
+        &self,
+        agent: AgentProgram,
+    ) -> Pin<Box<dyn Future<Output = Result<ProgramLaunch, ProgramUnusable>> + Send + '_>> {
+        let reason = "it is not installed".to_owned();
+        Box::pin(async move { Err(ProgramUnusable { agent, reason }) })
+    }
+}
 
 /// A deployment of one test: its database, its folder and its time.
 ///
@@ -152,6 +177,7 @@ impl TestDeployment {
             calls: HeldCalls::default(),
             disk: DataDisk::default(),
             guarded: GuardedPlaces::default(),
+            programs: Arc::new(NoPrograms),
             render_spec_files: |_, _| Ok(SpecFiles::new()),
             mask: SecretMask::new([KNOWN_SECRET]),
         };
@@ -266,6 +292,7 @@ impl TestDeployment {
                 subject: AttemptSubject::Task { task_id: task.id },
                 round: task.round,
                 role: AgentRole::Implementer,
+                agent: Some(omoi_domain::agent_program::AgentProgram::Native),
                 fence: task.fence,
                 base_sha: task.base_sha.clone(),
             };
@@ -301,7 +328,7 @@ impl TestDeployment {
     pub async fn run_task(&self, id: TaskId) -> CreatedAttempt {
         let created = self.claim_task(id).await.unwrap();
         self.bind_sandbox(&created.attempt).await.unwrap();
-        intake::report_started(&self.deployment.store, created.attempt.id)
+        intake::report_started(&self.deployment.store, created.attempt.id, native_start())
             .await
             .unwrap();
         created

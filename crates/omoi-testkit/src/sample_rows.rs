@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
 use omoi_domain::id::{ProjectId, TaskId};
 use omoi_domain::merge::{IntegrationState, MergeState};
@@ -39,6 +40,7 @@ pub fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
             notes: Vec::new(),
             suite: None,
             accept_red: false,
+            agent: AgentProgram::Native,
             repository: RepositorySettings::default(),
         }),
         status: SpecStatus::Draft,
@@ -157,6 +159,9 @@ pub fn task_attempt(tx: &Tx, task: &Task, no: u32) -> Attempt {
         fence: i64::from(no),
         state: AttemptState::Pending,
         role: AgentRole::Implementer,
+        agent: Some(AgentProgram::Native),
+        agent_version: None,
+        agent_session: None,
         token_hash: None,
         owner: "one".to_owned(),
         rung: None,

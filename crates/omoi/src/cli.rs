@@ -32,6 +32,7 @@ use std::process::ExitCode;
 
 use clap::builder::styling::Styles;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use omoi_domain::agent_program::AgentProgram;
 
 pub(crate) use self::command_context::CommandContext;
 
@@ -114,6 +115,24 @@ pub(crate) struct ModelArgs {
     /// Script of the simulated model
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
+}
+
+/// What works on the tasks of a run.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct AgentChoice {
+    /// Agent that plans and works: native, or an installed program such as claude-code
+    #[arg(long, value_name = "AGENT", value_parser = parse_agent)]
+    agent: Option<AgentProgram>,
+}
+
+fn parse_agent(text: &str) -> Result<AgentProgram, String> {
+    AgentProgram::parse(text).ok_or_else(|| {
+        let names: Vec<_> = AgentProgram::ALL
+            .iter()
+            .map(|agent| agent.as_str())
+            .collect();
+        format!("the agents are {}", names.join(", "))
+    })
 }
 
 /// The project's own suite.

@@ -1,5 +1,6 @@
 //! The one composition root: from configuration to a running process of any role.
 
+mod agent_programs;
 mod listeners;
 mod machine;
 mod model_setup;
@@ -49,6 +50,7 @@ use omoi_store::deployment::{self, DataFolder};
 use omoi_store::dialect::Backend;
 use omoi_store::{DatabaseOptions, Store, StoreError, StoreOptions, Tx};
 
+use self::agent_programs::InstalledPrograms;
 use self::machine::{choose_sandbox, environment_variable};
 use self::model_setup::ModelSetup;
 use crate::control_client::{ClientEndpoint, ControlClient};
@@ -170,6 +172,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         calls: HeldCalls::default(),
         disk: DataDisk::default(),
         guarded: guarded_places(&start.sources, &folder),
+        programs: InstalledPrograms::open(&start)?,
         render_spec_files: omoi_planning::spec_files::render_spec_files,
         mask: start.config.secret_mask().with_secret(&token),
     };

@@ -52,6 +52,21 @@ const EXCUSED: &[(&str, &str, &str)] = &[
         "writes the draft, which nobody reads before it is checked",
     ),
     (
+        "crates/omoi-agent/src/claude_code/launch.rs",
+        "write_files",
+        "fills the folder of one agent program, which goes away with its sandbox",
+    ),
+    (
+        "crates/omoi-agent/src/program.rs",
+        "sweep_leavings",
+        "removes empty folders from the agent's own workspace",
+    ),
+    (
+        "crates/omoi-agent/src/program.rs",
+        "make_fresh_folder",
+        "makes the folder of one agent program, which goes away with its sandbox",
+    ),
+    (
         "crates/omoi-agent/src/tools/file_change.rs",
         "store_text",
         "writes in the agent's own workspace, which the next snapshot makes durable",

@@ -8,6 +8,7 @@ use similar::{ChangeTag, TextDiff};
 use omoi_domain::agent_event::AgentEventKind;
 
 use super::allowed_paths::ToolPath;
+use super::read::FILE_BYTES_MAX;
 use super::{AgentTools, ToolError, shorten_text};
 
 const PREVIEW_LINES_MAX: usize = 100;
@@ -23,6 +24,51 @@ pub(super) struct LineCounts {
     pub(super) removed: usize,
 }
 
+/// A file as it stood before an agent program wrote it.
+#[derive(Clone, Debug)]
+pub(crate) struct FileBefore {
+    target: ToolPath,
+    text: Option<Vec<u8>>,
+}
+
+impl FileBefore {
+    /// Reads the file at `target`, if there is one that can be compared.
+    pub(super) fn read(target: ToolPath) -> Self {
+        Self {
+            text: read_comparable(&target),
+            target,
+        }
+    }
+
+    /// The event that tells how it changed since, with its line for people; none when it did not.
+    pub(crate) fn change_event(&self) -> Option<(Value, String)> {
+        let now = read_comparable(&self.target)?;
+        if self.text.as_ref() == Some(&now) {
+            return None;
+        }
+        let path = &self.target.display_path;
+        let (_, data) = change_event(path, self.text.as_deref(), &String::from_utf8_lossy(&now));
+        Some((data, change_summary(path, self.text.is_some())))
+    }
+}
+
+fn read_comparable(target: &ToolPath) -> Option<Vec<u8>> {
+    let meta = fs::metadata(&target.real_path).ok()?;
+    if !meta.is_file() {
+        return None;
+    }
+    // Shown as replaced, not compared.
+    if meta.len() > FILE_BYTES_MAX {
+        return Some(Vec::new());
+    }
+    fs::read(&target.real_path).ok()
+}
+
+fn change_summary(path: &str, is_known: bool) -> String {
+    let verb = if is_known { "editing" } else { "creating" };
+    format!("{verb} {path}")
+}
+
 /// Puts `new` at `target` and reports the difference to `old`.
 pub(super) async fn write_change(
     tools: &AgentTools,
@@ -36,8 +82,7 @@ pub(super) async fn write_change(
         source,
     })?;
     let (lines, data) = change_event(&target.display_path, old, new);
-    let verb = if old.is_some() { "editing" } else { "creating" };
-    let summary = format!("{verb} {}", target.display_path);
+    let summary = change_summary(&target.display_path, old.is_some());
     tools
         .reporter
         .show_event(AgentEventKind::FileEdited, data, &summary)

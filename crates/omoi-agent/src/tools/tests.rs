@@ -105,6 +105,7 @@ fn context(workspace: &Path, id: impl Into<AttemptId>) -> AttemptContext {
         token: "t".to_owned(),
         socket: "/nowhere".to_owned(),
         workspace: workspace.display().to_string(),
+        agent: omoi_protocol::worker::AgentLaunch::native_loop(),
         model: "agent".to_owned(),
         max_tokens: 100,
         system: String::new(),
@@ -219,6 +220,7 @@ async fn a_resumed_worker_recalls_refused_writes() {
         request_digest: String::new(),
         response: json!([{"type": "tool_use", "id": "t", "name": "edit", "input": {"path": "../x"}}]),
         tool_results: json!([{"type": "tool_result", "tool_use_id": "t", "is_error": true, "content": "no"}]),
+        session: None,
     }];
     bench.tools.recall_refusals(&context).unwrap();
     assert_eq!(bench.tools.refused_paths(), ["../x"]);

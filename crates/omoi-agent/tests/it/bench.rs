@@ -26,8 +26,8 @@ use omoi_domain::message::{MessageSender, MessageType};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::SimulatedModel;
 use omoi_protocol::worker::{
-    AckMessages, AgentTool, AttemptContext, AttemptLimits, CommitPlan, CommitTurn, GitBundle,
-    InboxMessage, ReportComplete, ReportEvents, ReportStarted, SubmitItem, WorkerEvent,
+    AckMessages, AgentLaunch, AgentTool, AttemptContext, AttemptLimits, CommitPlan, CommitTurn,
+    GitBundle, InboxMessage, ReportComplete, ReportEvents, ReportStarted, SubmitItem, WorkerEvent,
 };
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::ids::uuid_v7;
@@ -112,6 +112,8 @@ impl Bench {
             rng,
             path: "/usr/local/bin:/usr/bin:/bin".into(),
             scratch: Vec::new(),
+            executable: std::env::current_exe().unwrap(),
+            home: dir.path().join("home"),
         };
         let seen = Shared::default();
         let mut serving = JoinSet::new();
@@ -236,6 +238,7 @@ fn context(dir: &Path, host: &WorkerHost, base: &str) -> AttemptContext {
         token: TOKEN.to_owned(),
         socket: String::new(),
         workspace: dir.join("work").display().to_string(),
+        agent: AgentLaunch::native_loop(),
         model: "simulated".to_owned(),
         max_tokens: 4_000,
         system: "You are an agent.".to_owned(),

@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod claude_code;
 
 use serde_json::{Value, json};
 

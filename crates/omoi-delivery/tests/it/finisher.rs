@@ -54,6 +54,7 @@ pub(crate) async fn tried(it: &TestDeployment, state: AttemptState) {
             subject: AttemptSubject::HeadChecks,
             round: 0,
             role: AgentRole::Platform,
+            agent: None,
             fence: 1,
             base_sha: None,
         };

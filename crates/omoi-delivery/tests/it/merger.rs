@@ -108,6 +108,7 @@ async fn a_merge_whose_process_died_is_taken_up_without_counting() {
             subject: AttemptSubject::Merge { merge_id: merge.id },
             round: 0,
             role: AgentRole::Platform,
+            agent: None,
             fence: 1,
             base_sha: None,
         };
@@ -434,6 +435,7 @@ pub(crate) async fn blocked_by_an_attempt(it: &TestDeployment, subject: AttemptS
             subject,
             round: 0,
             role: AgentRole::Platform,
+            agent: None,
             fence: 1,
             base_sha: None,
         };
@@ -490,6 +492,7 @@ pub(crate) async fn passes_alone(
             subject: AttemptSubject::TaskChecks { task_id: task.id },
             round: 0,
             role: AgentRole::Platform,
+            agent: None,
             fence: 1,
             base_sha: None,
         };

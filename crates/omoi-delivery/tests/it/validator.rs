@@ -265,6 +265,7 @@ async fn judged(
             subject: AttemptSubject::BaseSuite,
             round: 0,
             role: AgentRole::Platform,
+            agent: None,
             fence: 1,
             base_sha: None,
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SandboxId;
 use omoi_domain::lifecycle::attempt::{
@@ -19,7 +20,8 @@ use omoi_git::object::ObjectId;
 use omoi_git::refname::{BadRefName, RefName};
 use omoi_git::work::{WorkDir, WorkError};
 use omoi_protocol::worker::{
-    AgentTool, AttemptContext, AttemptLimits, CONTEXT_FILE, CommitPlan, TurnRecord,
+    AgentLaunch, AgentTool, AttemptContext, AttemptLimits, CONTEXT_FILE, CommitPlan, TurnRecord,
+    WorkerProgram,
 };
 use omoi_runtime::lifecycle::SpawnKind;
 use omoi_runtime::telemetry::error_chain;
@@ -32,6 +34,7 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::sandboxes::{self, Sandbox};
 use omoi_store::{Json, StoreError, Tx};
 
+use crate::agent_programs::{ProgramLaunch, ProgramUnusable, launch_of};
 use crate::attempt::{AttemptStarter, apply_to_attempt, settle};
 use crate::repository_folders::RepositoryFolders;
 use crate::running_attempts::HeldAttempt;
@@ -132,6 +135,8 @@ enum JobError {
     Context(#[from] serde_json::Error),
     #[error("a folder on the list cannot be shown")]
     Guarded(#[from] GuardRefusal),
+    #[error(transparent)]
+    Program(#[from] ProgramUnusable),
     #[error("could not start the sandbox")]
     Launch(#[from] LaunchError),
     #[error("could not follow the sandbox")]
@@ -181,7 +186,9 @@ async fn follow_attempt(starter: &AttemptStarter, job: AttemptJob, dir: &Path) -
         // Kept until the sandbox has ended.
         let base = prepare_workspace(&starter.folders, &job, dir, provider.as_ref()).await?;
         bind_sandbox(starter, &job, provider.as_ref()).await?;
-        let launch = sandbox_launch(starter, &job, &base, provider.as_ref())?;
+        let agent = job.attempt.agent.unwrap_or(AgentProgram::Native);
+        let program = launch_of(starter.programs.as_ref(), agent).await?;
+        let launch = sandbox_launch(starter, &job, &base, program, provider.as_ref())?;
         let running = provider.launch(launch).await?;
         starter
             .running
@@ -284,6 +291,7 @@ fn sandbox_launch(
     starter: &AttemptStarter,
     job: &AttemptJob,
     base: &BaseStore,
+    program: Option<ProgramLaunch>,
     provider: &dyn Provider,
 ) -> Result<SandboxLaunch, JobError> {
     let dir = &starter.folders.data.workspace_path(job.attempt.id);
@@ -299,6 +307,9 @@ fn sandbox_launch(
     launch
         .read_only
         .push(ReadOnlyMount::at_same_path(base.objects_dir()));
+    if let Some(program) = &program {
+        launch.read_only.extend(program.mounts.iter().cloned());
+    }
     launch.protected = protected::in_sandbox(dir);
     launch.socket = Some(starter.folders.data.worker_socket());
     launch.worker = Some(starter.worker.clone());
@@ -322,6 +333,7 @@ fn sandbox_launch(
         token: job.token.clone(),
         socket: shown(&launch, Path::new(inside::SOCKET)),
         workspace: shown(&launch, Path::new(inside::WORK)),
+        agent: agent_launch(&job.attempt, program, &|path| shown(&launch, path)),
         model: RouteName::Agent.as_str().to_owned(),
         max_tokens: starter.answer_tokens,
         system: job.brief.system.clone(),
@@ -346,6 +358,21 @@ fn sandbox_launch(
         mode: 0o600,
     });
     Ok(launch)
+}
+
+/// What takes the turns of `attempt`, with its paths as `shown` to the worker.
+fn agent_launch(
+    attempt: &Attempt,
+    program: Option<ProgramLaunch>,
+    shown: &dyn Fn(&Path) -> String,
+) -> AgentLaunch {
+    AgentLaunch {
+        program: attempt.agent.unwrap_or(AgentProgram::Native),
+        installed: program.map(|program| WorkerProgram {
+            command: program.command.iter().map(|path| shown(path)).collect(),
+            version: program.version,
+        }),
+    }
 }
 
 /// Waits for the end of a sandbox.

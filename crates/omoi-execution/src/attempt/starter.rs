@@ -1,11 +1,13 @@
 //! What it takes to start an agent and to settle its attempt.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_store::Tenant;
 
+use crate::agent_programs::FindProgram;
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::failure_policy::FailurePolicy;
 use crate::repository_folders::RepositoryFolders;
@@ -21,6 +23,8 @@ pub struct AttemptStarter {
     pub folders: RepositoryFolders,
     /// What the sandboxes are made with.
     pub host: SandboxHost,
+    /// Where the agent programs are.
+    pub programs: Arc<dyn FindProgram>,
     /// The `omoi` binary, shown to sandboxes as the worker.
     pub worker: PathBuf,
     /// Most tokens of one answer to an agent.
@@ -41,6 +45,7 @@ impl FromParts for AttemptStarter {
             store: parts.store.clone(),
             folders: RepositoryFolders::from_parts(parts),
             host: SandboxHost::from_parts(parts),
+            programs: parts.programs.clone(),
             worker: parts.worker.clone(),
             answer_tokens: parts.answer_tokens,
             heartbeat: parts.monitoring.heartbeat,

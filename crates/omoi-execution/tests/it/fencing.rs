@@ -68,9 +68,13 @@ async fn rows(it: &TestDeployment, task: &Task) -> Rows {
 async fn report(it: &TestDeployment, rng: &Rng, by: &CreatedAttempt) -> bool {
     let (deployment, attempt) = (&it.deployment, &by.attempt);
     match rng.next_u64() % 8 {
-        0 => intake::report_started(&deployment.store, attempt.id)
-            .await
-            .is_ok(),
+        0 => intake::report_started(
+            &deployment.store,
+            attempt.id,
+            omoi_testkit::deployment::native_start(),
+        )
+        .await
+        .is_ok(),
         1 => intake::report_heartbeat(&deployment.store, attempt.id)
             .await
             .is_ok_and(|ack| ack.commands.is_empty()),

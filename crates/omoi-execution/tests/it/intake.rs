@@ -25,6 +25,7 @@ pub(crate) fn turn(n: u32) -> CommitTurn {
             request_digest: format!("digest {n}"),
             response: json!({ "n": n }),
             tool_results: json!([]),
+            session: None,
         },
         snapshot: None,
         messages: Vec::new(),
@@ -95,9 +96,13 @@ async fn a_start_moves_attempt_sandbox_and_task_once() {
     let created = it.run_task(task.id).await;
     let seen = it.task_now(task.id).await;
     assert_eq!(seen.status, TaskStatus::Running);
-    intake::report_started(&it.deployment.store, created.attempt.id)
-        .await
-        .unwrap();
+    intake::report_started(
+        &it.deployment.store,
+        created.attempt.id,
+        omoi_testkit::deployment::native_start(),
+    )
+    .await
+    .unwrap();
     assert_eq!(it.task_now(task.id).await, seen);
     let attempt = it.attempt_now(&created.attempt).await;
     assert_eq!(attempt.state, AttemptState::Running);

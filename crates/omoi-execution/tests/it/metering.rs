@@ -79,6 +79,7 @@ async fn phase(it: &TestDeployment, phase: Phase) -> Attempt {
             subject,
             round: 0,
             role: AgentRole::Planner,
+            agent: Some(omoi_domain::agent_program::AgentProgram::Native),
             fence: 1,
             base_sha: None,
         };
@@ -187,6 +188,7 @@ fn successor(it: &TestDeployment) -> DeploymentParts {
         disk: Default::default(),
         mask: mask.clone(),
         guarded: GuardedPlaces::default(),
+        programs: it.deployment.programs.clone(),
         render_spec_files: it.deployment.render_spec_files,
     }
 }
@@ -390,6 +392,7 @@ async fn a_failed_call_is_told_with_whose_it_is() {
         subject: AttemptSubject::PlanOpinion,
         round: 0,
         role: AgentRole::Judge,
+        agent: None,
         fence: 1,
         base_sha: None,
     };

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tracing::info;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::ProjectId;
 use omoi_domain::lifecycle::spec::begin_spec;
 use omoi_domain::phase::Phase;
 use omoi_domain::plain_title::plain_title;
 use omoi_domain::spec::SpecStatus;
+use omoi_execution::agent_programs::{ProgramUnusable, launch_of};
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::spec_selection::SpecSelection;
 use omoi_execution::specs::apply_to_spec;
@@ -87,6 +89,9 @@ pub enum CreateError {
         /// What the name is made of.
         slug: String,
     },
+    /// The agent cannot be used.
+    #[error(transparent)]
+    Agent(#[from] ProgramUnusable),
     /// The database refused.
     #[error("the database refused")]
     Store(#[from] StoreError),
@@ -103,6 +108,8 @@ pub async fn create_spec(
     request: CreateSpec,
 ) -> Result<Spec, CreateError> {
     expect_idea(&request.idea)?;
+    let agent = request.agent.unwrap_or(AgentProgram::Native);
+    launch_of(policy.programs.as_ref(), agent).await?;
     let info = reader.inspect_repository(&request.repo).await?;
     expect_writable(&info)?;
     let repository = reader.open(tenant, info).await?;
@@ -188,6 +195,7 @@ impl RepositoryReader<'_> {
                 notes,
                 suite,
                 accept_red: request.accept_red,
+                agent: request.agent.unwrap_or(AgentProgram::Native),
                 repository: settings.clone(),
             },
             base_sha: info.head.as_str().to_owned(),

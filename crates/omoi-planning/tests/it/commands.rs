@@ -195,6 +195,7 @@ async fn ended_attempt(tx: &mut Tx, desk: &Desk, task: &Task, is_of_checks: bool
         subject,
         round: 0,
         role: AgentRole::Resolver,
+        agent: Some(omoi_domain::agent_program::AgentProgram::Native),
         fence: 1,
         base_sha: None,
     };

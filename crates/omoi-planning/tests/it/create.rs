@@ -27,6 +27,7 @@ async fn a_spec_is_written_down_while_git_is_not_running() {
         spec_files: false,
         suite: None,
         accept_red: false,
+        agent: None,
     };
     let host = HostEnvironment::default();
     let sources = ConfigSources::default().with_flag("data.dir", "/nowhere");

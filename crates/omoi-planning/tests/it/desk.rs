@@ -207,9 +207,13 @@ impl Desk {
                 newest.filter(|a| a.state == AttemptState::Starting)
             })
             .await;
-        intake::report_started(&self.it.deployment.store, attempt.id)
-            .await
-            .unwrap();
+        intake::report_started(
+            &self.it.deployment.store,
+            attempt.id,
+            omoi_testkit::deployment::native_start(),
+        )
+        .await
+        .unwrap();
         let told = loop {
             let told = self.played.told.lock().unwrap().clone();
             match told.into_iter().find(|c| c.attempt_id == attempt.id) {

@@ -65,6 +65,7 @@ impl Desk {
             request_digest: n.to_string(),
             response: json!([]),
             tool_results: json!([]),
+            session: None,
         };
         let snapshot = None;
         let body = CommitTurn {

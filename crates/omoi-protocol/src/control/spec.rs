@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::id::SpecId;
 use omoi_domain::model_kind::ModelKind;
 use omoi_domain::money::NanoUsd;
@@ -31,6 +32,9 @@ pub struct CreateSpec {
     /// Begin although the suite fails on the base commit, and count new failures only.
     #[serde(default)]
     pub accept_red: bool,
+    /// What takes the turns of its attempts; our own loop when absent.
+    #[serde(default)]
+    pub agent: Option<AgentProgram>,
 }
 
 /// What the `.omoi.yaml` of a repository asks for at HEAD. `GET /trust`.
@@ -93,6 +97,8 @@ pub struct SpecView {
     pub model_kind: ModelKind,
     /// The file of the scripted answers, when it is simulated.
     pub scenario: Option<String>,
+    /// What takes the turns of its attempts.
+    pub agent: AgentProgram,
     /// Path of the user's repository.
     pub repo: String,
     /// The commit everything starts from.

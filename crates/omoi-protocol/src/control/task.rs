@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason};
 use omoi_domain::block::TaskBlock;
 use omoi_domain::check::{CheckKind, CheckStage};
@@ -89,6 +90,15 @@ pub struct AttemptView {
     pub round: u32,
     /// Role of the agent that made it.
     pub role: AgentRole,
+    /// What took its turns; none for runs of the platform.
+    #[serde(default)]
+    pub agent: Option<AgentProgram>,
+    /// The version of that program, once it has started.
+    #[serde(default)]
+    pub agent_version: Option<String>,
+    /// Id of the program's own session, once it has one.
+    #[serde(default)]
+    pub agent_session: Option<String>,
     /// Current state of the attempt.
     pub state: AttemptState,
     /// Sandbox rung that it ran on.

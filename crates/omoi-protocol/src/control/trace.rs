@@ -21,6 +21,9 @@ pub struct SpecTrace {
     pub model: String,
     /// The kind of that model.
     pub model_kind: ModelKind,
+    /// What took the turns of its attempts, with the version: `claude-code 2.1.332`.
+    #[serde(default)]
+    pub agents: Vec<String>,
     /// The second opinion on its checks, once it was asked for.
     pub opinion: Option<OpinionView>,
     /// Files of the branch that no task of the plan names.

@@ -292,6 +292,7 @@ async fn again(test: &TestDeployment, earlier: &Attempt) -> Attempt {
             subject: live.subject,
             round: live.round,
             role: AgentRole::Implementer,
+            agent: Some(omoi_domain::agent_program::AgentProgram::Native),
             fence: live.fence + 1,
             base_sha: live.base_sha,
         };

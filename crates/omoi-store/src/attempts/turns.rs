@@ -30,6 +30,8 @@ row! {
         response: Json<Value>,
         /// What the tools answered.
         tool_results: Json<Value>,
+        /// What it added to the session of the agent program.
+        session: Option<Json<Value>>,
         /// Snapshot of the work tree, when it changed.
         wip_sha: Option<String>,
         /// When it was committed.
@@ -102,8 +104,8 @@ pub async fn append_turn(
 /// When the database cannot be written.
 pub async fn copy_turns(tx: &mut Tx, from: AttemptId, to: AttemptId) -> Result<u64, StoreError> {
     tx.execute(
-        "insert into turns (attempt_id, org_id, n, request_digest, response, tool_results, wip_sha, created_at)
-         select $3, org_id, n, request_digest, response, tool_results, wip_sha, created_at
+        "insert into turns (attempt_id, org_id, n, request_digest, response, tool_results, session, wip_sha, created_at)
+         select $3, org_id, n, request_digest, response, tool_results, session, wip_sha, created_at
          from turns where org_id = $1 and attempt_id = $2",
         args![from, to],
     )

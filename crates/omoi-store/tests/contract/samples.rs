@@ -193,6 +193,8 @@ pub(crate) fn full_attempt(bare: &Attempt) -> Attempt {
         stop_reason: Some(AttemptStopReason::MaxTurnsReached),
         error_class: Some(ErrorClass::RateLimited),
         error_message: odd(),
+        agent_version: odd(),
+        agent_session: odd(),
         started_at: Some(at(1)),
         ended_at: Some(at(2)),
         last_heartbeat_at: Some(at(3)),
@@ -211,6 +213,7 @@ pub(crate) fn turn(attempt: &Attempt, n: u32) -> Turn {
         request_digest: format!("digest {n}"),
         response: Json(json!({"content": [{"type": "text", "text": ODD}], "n": n})),
         tool_results: Json(json!([])),
+        session: (n == 1).then(|| Json(json!({"session_id": ODD, "offset": 0, "added": ODD}))),
         wip_sha: None,
         created_at: attempt.created_at,
     }

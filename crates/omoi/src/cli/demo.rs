@@ -15,7 +15,7 @@ use omoi_runtime::rng::Rng;
 
 use super::command_context::CommandContext;
 use super::error_report::UsageError;
-use super::{ModelArgs, SuiteArgs, run};
+use super::{AgentChoice, ModelArgs, SuiteArgs, run};
 use crate::ErrorHint;
 use crate::process::run_git;
 
@@ -23,14 +23,19 @@ const EXAMPLES: &str = "\
 Examples:
   omoi demo                 watch it
   omoi demo --json          one event per line, a summary last
+  omoi demo --agent claude-code
+                            with Claude Code as the agent, once it is installed
 
 Every answer of the model is scripted, so it needs no key and costs nothing. Everything else is
 real: the agents, their sandboxes, the checks, the merges and the branch at the end.";
 
-/// The demo takes no arguments of its own.
+/// What of the demo can be chosen.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct DemoArgs {}
+pub(crate) struct DemoArgs {
+    #[command(flatten)]
+    agent: AgentChoice,
+}
 
 /// What is bundled: the idea, the repository, and the script with its parts.
 #[derive(RustEmbed)]
@@ -38,7 +43,7 @@ pub(crate) struct DemoArgs {}
 struct DemoAssets;
 
 /// Unpacks the example and runs it.
-pub(crate) async fn run_demo(context: &CommandContext, _: DemoArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run_demo(context: &CommandContext, demo: DemoArgs) -> anyhow::Result<ExitCode> {
     let cache = cache_folder(context)?;
     let repo = make_run_folder(&cache)?;
     let script = repo.with_extension("script");
@@ -59,6 +64,7 @@ pub(crate) async fn run_demo(context: &CommandContext, _: DemoArgs) -> anyhow::R
             model: Some("simulated".to_owned()),
             scenario: Some(script.join("scenario.yaml")),
         },
+        agent: demo.agent,
         suite: SuiteArgs::default(),
         yes: true,
         no_spec_files: false,

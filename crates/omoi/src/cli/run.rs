@@ -16,7 +16,7 @@ use super::error_report::UsageError;
 use super::follow::{FollowedRun, follow_run};
 use super::owner_access::{AccessPurpose, reach_owner};
 use super::terminal::print_for_people;
-use super::{ModelArgs, SuiteArgs, trust};
+use super::{AgentChoice, ModelArgs, SuiteArgs, trust};
 use crate::ErrorHint;
 use crate::control_client::{ClientError, ControlClient};
 use crate::view::header::{self, HeaderFacts};
@@ -50,6 +50,8 @@ pub(crate) struct RunArgs {
     pub(super) repo: PathBuf,
     #[command(flatten)]
     pub(super) model: ModelArgs,
+    #[command(flatten)]
+    pub(super) agent: AgentChoice,
     #[command(flatten)]
     pub(super) suite: SuiteArgs,
     /// Build as soon as the plan stands
@@ -99,6 +101,7 @@ pub(crate) async fn run_idea(
         spec_files: !arguments.no_spec_files,
         suite: arguments.suite.suite,
         accept_red: arguments.suite.accept_red,
+        agent: arguments.agent.agent,
     };
     let created = create_spec(context, &access.client, &request).await;
     let spec = match created {

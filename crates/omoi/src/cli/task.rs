@@ -237,11 +237,28 @@ fn attempt_lines(attempt: &AttemptView, page: OutputPage) -> Vec<String> {
         attempt.attempt_no, attempt.role, attempt.state, attempt.turns,
     );
     let mut lines = vec![format!("  {line}")];
-    for text in [mounts, clean_line(why), clean_line(waits), late] {
+    for text in [
+        agent_line(attempt),
+        mounts,
+        clean_line(why),
+        clean_line(waits),
+        late,
+    ] {
         let shown = wrap_text(&text, page.width - 6);
         lines.extend(shown.iter().map(|line| format!("      {line}")));
     }
     lines
+}
+
+/// The agent program of an attempt; our own loop goes without saying.
+fn agent_line(attempt: &AttemptView) -> String {
+    let Some(agent) = attempt.agent.filter(|agent| !agent.is_native()) else {
+        return String::new();
+    };
+    let version = attempt.agent_version.as_deref().unwrap_or_default();
+    let session = attempt.agent_session.as_deref();
+    let session = session.map_or(String::new(), |id| format!("  session {id}"));
+    clean_line(&format!("{agent} {version}{session}"))
 }
 
 fn receipt_lines(receipt: &ReceiptView, output: bool, page: OutputPage) -> Vec<String> {

@@ -32,6 +32,10 @@ pub(crate) fn render_trace(trace: &SpecTrace, output: bool, page: OutputPage) ->
         format!("model: {}", model_label(trace.model_kind, &trace.model)),
     ];
     lines.extend(flow_cells(&cells, page.width));
+    if !trace.agents.is_empty() {
+        let agents = format!("agents: {}", clean_line(&trace.agents.join(", ")));
+        lines.extend(wrap_text(&agents, page.width));
+    }
     if let Some(opinion) = &trace.opinion {
         lines.extend(plan_opinion::opinion_lines(opinion, page));
     }

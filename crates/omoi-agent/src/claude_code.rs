@@ -1,0 +1,443 @@
+//! Drives Claude Code over its streaming JSON lines.
+//!
+//! The program asks before each tool by a hook, so nothing it does begins while a turn is committed. It
+//! stays one process for all turns of an attempt; messages go in when its turn ends.
+
+mod launch;
+mod protocol;
+mod rounds;
+mod tools;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use omoi_domain::retry::ErrorClass;
+use omoi_llm::upstream::UpstreamError;
+use omoi_llm::wire::anthropic::{ContentBlock, MessageContent, ToolUseBlock, error_of_status};
+use omoi_protocol::worker::AttemptContext;
+use omoi_runtime::clock::with_deadline;
+use omoi_runtime::telemetry::error_chain;
+use sha2::{Digest as _, Sha256};
+
+use self::launch::{FirstMessage, plan_start};
+use self::protocol::{
+    ControlRequest, HookInput, InputLine, MessageLine, OutputLine, ResultLine, SystemLine,
+};
+use self::rounds::{RoundAssembler, RoundStep};
+use self::tools::{effect_of, exit_code, platform_name};
+use crate::model_call::refused_for_good;
+use crate::process::{LineProgram, LineProgramError};
+use crate::program::ProgramHost;
+use crate::program::session_file::{RoundMarks, SessionFile};
+use crate::program::tool_observer::ToolEnd;
+use crate::program::tool_rules::ToolEffect;
+use crate::program::tool_server::SERVER_NAME;
+use crate::runtime::{
+    AgentRuntime, AgentTurn, RuntimeCapabilities, RuntimeEnding, RuntimeError, RuntimeEvent,
+};
+use crate::transcript::{AgentReply, text_of_blocks};
+
+/// What people call it.
+const NAME: &str = "Claude Code";
+/// Time in which it must say that it is up.
+const START_TIME: Duration = Duration::from_secs(60);
+/// Time in which it must have stopped its turn.
+const INTERRUPT_TIME: Duration = Duration::from_secs(1);
+/// Time in which it must end by itself once its input is closed, and again once it is told to.
+const END_TIME: Duration = Duration::from_secs(3);
+const HURRIED_END_TIME: Duration = Duration::from_millis(300);
+/// Id of the request that sets up the hook.
+const INITIALIZE_ID: &str = "initialize";
+const INTERRUPT_ID: &str = "interrupt";
+
+/// Claude Code at work on one attempt.
+pub(crate) struct ClaudeCode<'a> {
+    context: &'a AttemptContext,
+    host: ProgramHost,
+    program: Option<LineProgram>,
+    session: Option<SessionFile>,
+    rounds: RoundAssembler,
+    /// Calls of our tools, which their server reports.
+    own_calls: BTreeSet<String>,
+    /// What the round under way answers, for its digest.
+    asked: Vec<u8>,
+    /// Words for the model that wait for the end of its turn.
+    held: Vec<ContentBlock>,
+    is_turn_running: bool,
+    is_ready: bool,
+}
+
+impl<'a> ClaudeCode<'a> {
+    /// The driver for `context` in the surroundings `host`.
+    pub(crate) fn new(context: &'a AttemptContext, host: ProgramHost) -> Self {
+        Self {
+            context,
+            host,
+            program: None,
+            session: None,
+            rounds: RoundAssembler::default(),
+            own_calls: BTreeSet::new(),
+            asked: Vec::new(),
+            held: Vec::new(),
+            is_turn_running: false,
+            is_ready: false,
+        }
+    }
+
+    async fn write(&mut self, line: &InputLine) -> Result<(), RuntimeError> {
+        let Some(program) = &mut self.program else {
+            return Err(failed("it is not running".to_owned()));
+        };
+        let written = program.write_line(line, self.host.clock.as_ref()).await;
+        written.map_err(|error| self.gone(Some(&error)))
+    }
+
+    async fn begin_turn(&mut self, text: &str) -> Result<(), RuntimeError> {
+        self.asked = text.as_bytes().to_vec();
+        self.is_turn_running = true;
+        self.write(&InputLine::user_message(text)).await
+    }
+
+    /// Reads its next line and does what it asks for.
+    async fn take_line(&mut self) -> Result<(), RuntimeError> {
+        let Some(program) = &mut self.program else {
+            return Err(failed("it is not running".to_owned()));
+        };
+        let line = match program.next_line().await {
+            Ok(Some(line)) => line,
+            Ok(None) => return Err(self.gone(None)),
+            Err(error) => return Err(self.gone(Some(&error))),
+        };
+        let line = match serde_json::from_slice(&line) {
+            Ok(line) => line,
+            Err(error) => {
+                tracing::warn!(%error, "A line of {NAME} cannot be read");
+                return Ok(());
+            }
+        };
+        self.act_on(&line).await?;
+        self.rounds.add_line(&line);
+        Ok(())
+    }
+
+    async fn act_on(&mut self, line: &OutputLine) -> Result<(), RuntimeError> {
+        match line {
+            OutputLine::System(news) if news.subtype == "init" => self.check_program(news),
+            OutputLine::User(line) => {
+                self.report_results(line).await;
+                Ok(())
+            }
+            OutputLine::Result(result) => {
+                self.is_turn_running = false;
+                match result.is_error {
+                    true => Err(self.turn_failure(result)),
+                    false => Ok(()),
+                }
+            }
+            OutputLine::ControlRequest {
+                request_id,
+                request,
+            } => self.answer(request_id, request).await,
+            OutputLine::ControlResponse { response } => {
+                self.is_ready |= response.request_id == INITIALIZE_ID;
+                match &response.error {
+                    Some(error) => Err(failed(format!("it refused a request: {error}"))),
+                    None => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a program that is not what was installed, or that has none of our tools.
+    fn check_program(&self, news: &SystemLine) -> Result<(), RuntimeError> {
+        let expected = &self.host.installed.version;
+        if let Some(version) = &news.claude_code_version
+            && version != expected
+        {
+            let words = format!("it says it is version {version}, but {expected} was installed");
+            return Err(failed(words));
+        }
+        let ours = news.mcp_servers.iter().find(|s| s.name == SERVER_NAME);
+        match ours {
+            Some(server) if server.status == "failed" => Err(failed(
+                "it could not start the server of our tools".to_owned(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    async fn answer(
+        &mut self,
+        request_id: &str,
+        request: &ControlRequest,
+    ) -> Result<(), RuntimeError> {
+        let answer = match request {
+            ControlRequest::HookCallback { input } => {
+                let verdict = self.judge(input).await;
+                InputLine::hook_verdict(request_id, &verdict)
+            }
+            // The hook has judged; this is asked for what it let through and the program would not.
+            ControlRequest::CanUseTool {
+                tool_name,
+                input,
+                tool_use_id,
+            } => {
+                let call = HookInput {
+                    name: tool_name.clone(),
+                    input: input.clone(),
+                    call_id: tool_use_id.clone(),
+                };
+                let verdict = self.judge(&call).await;
+                InputLine::tool_verdict(request_id, input, &verdict)
+            }
+            ControlRequest::Other => InputLine::unknown_request(request_id),
+        };
+        self.write(&answer).await
+    }
+
+    /// Whether a tool may run, or why not in words for the model.
+    async fn judge(&mut self, input: &HookInput) -> Result<(), String> {
+        let id = input.call_id.clone().unwrap_or_default();
+        let effect = effect_of(&input.name, &input.input);
+        if effect == ToolEffect::Own {
+            self.own_calls.insert(id.clone());
+        }
+        let call = ToolUseBlock {
+            id,
+            name: platform_name(&input.name).to_owned(),
+            input: input.input.clone(),
+            extra: Default::default(),
+        };
+        self.host.observer.begin_call(&call, &effect).await
+    }
+
+    async fn report_results(&mut self, line: &MessageLine) {
+        for block in line.message.read_blocks() {
+            let ContentBlock::ToolResult(result) = block else {
+                continue;
+            };
+            let id = &result.tool_use_id;
+            if self.own_calls.remove(id) {
+                continue;
+            }
+            let text = result.content.as_ref().map(MessageContent::joined_text);
+            let text = text.unwrap_or_default();
+            let is_error = result.is_error == Some(true);
+            let end = ToolEnd {
+                is_error,
+                exit_code: exit_code(is_error, &text),
+                text,
+            };
+            let name = self.rounds.name_of(id).unwrap_or("tool").to_owned();
+            self.host.observer.end_call(id, &name, &end).await;
+        }
+    }
+
+    async fn end_round(
+        &mut self,
+        reply: AgentReply,
+        results: Vec<ContentBlock>,
+        marks: RoundMarks,
+    ) -> Result<RuntimeEvent, RuntimeError> {
+        let clock = self.host.clock.clone();
+        let session = match &mut self.session {
+            Some(session) => session.take_added(&marks, clock.as_ref()).await,
+            None => Ok(None),
+        };
+        let session = session.map_err(|error| failed(format!("its session file: {error}")))?;
+        let decisions = self.host.tool_server.take_decisions();
+        let request_digest = hex::encode(Sha256::digest(&self.asked));
+        self.asked = serde_json::to_vec(&results)?;
+        let may_have_changed = reply.tool_calls().iter().any(|call| {
+            let effect = effect_of(&call.name, &call.input);
+            matches!(effect, ToolEffect::Write(_) | ToolEffect::Shell(_))
+        });
+        Ok(RuntimeEvent::TurnEnded(AgentTurn {
+            reply,
+            results,
+            request_digest,
+            is_accepted: decisions.is_accepted,
+            gives_up: decisions.gives_up,
+            may_have_changed,
+            is_waiting: !marks.is_followed,
+            session,
+        }))
+    }
+
+    /// Why the turn failed: the gateway's own record counts more than what the program says.
+    fn turn_failure(&self, result: &ResultLine) -> RuntimeError {
+        if let Some(refusal) = self.host.forwarder.record().take_refusal() {
+            return refused_for_good(&refusal.into_error()).into();
+        }
+        match result.api_error_status {
+            Some(status) => {
+                let error = UpstreamError::Status {
+                    status,
+                    kind: error_of_status(status).to_owned(),
+                    message: result.problem_text(),
+                    retry_after: None,
+                };
+                refused_for_good(&error).into()
+            }
+            None => failed(format!("its turn failed: {}", result.problem_text())),
+        }
+    }
+
+    /// The program cannot be talked to any more.
+    fn gone(&self, error: Option<&LineProgramError>) -> RuntimeError {
+        let why = error.map_or_else(
+            || "it ended in the middle of its work".to_owned(),
+            |error| error_chain(error),
+        );
+        let words = self.program.as_ref().map(LineProgram::last_words);
+        match words.filter(|words| !words.is_empty()) {
+            Some(words) => failed(format!("{why}; its last words: {words}")),
+            None => failed(why),
+        }
+    }
+}
+
+impl AgentRuntime for ClaudeCode<'_> {
+    fn capabilities(&self) -> RuntimeCapabilities {
+        RuntimeCapabilities {
+            is_steered_between_calls: false,
+        }
+    }
+
+    async fn start(&mut self) -> Result<(), RuntimeError> {
+        let plan = plan_start(self.context, &self.host)?;
+        plan.write_files()
+            .map_err(|error| failed(format!("its folder cannot be filled: {error}")))?;
+        self.session = Some(plan.session);
+        let program = LineProgram::start(&plan.command);
+        self.program = Some(program.map_err(|error| failed(error_chain(&error)))?);
+        self.write(&InputLine::initialize_request(INITIALIZE_ID))
+            .await?;
+        let clock = self.host.clock.clone();
+        let ready = async {
+            while !self.is_ready {
+                self.take_line().await?;
+            }
+            Ok::<_, RuntimeError>(())
+        };
+        match with_deadline(clock.as_ref(), START_TIME, ready).await {
+            Ok(ready) => ready?,
+            Err(_) => {
+                return Err(failed(format!(
+                    "it was not up after {} s",
+                    START_TIME.as_secs()
+                )));
+            }
+        }
+        match plan.first {
+            FirstMessage::Text(text) => self.begin_turn(&text).await,
+            FirstMessage::GoesOn(held) => {
+                self.held = held;
+                self.is_turn_running = true;
+                Ok(())
+            }
+        }
+    }
+
+    async fn events(&mut self) -> Result<RuntimeEvent, RuntimeError> {
+        loop {
+            match self.rounds.take_step() {
+                Some(RoundStep::Answered { reply, stop_reason }) => {
+                    return Ok(RuntimeEvent::Answered { reply, stop_reason });
+                }
+                Some(RoundStep::Ended {
+                    reply,
+                    results,
+                    message_id,
+                    is_waiting,
+                }) => {
+                    let marks = round_marks(&reply, &results, message_id, is_waiting);
+                    return self.end_round(reply, results, marks).await;
+                }
+                None => self.take_line().await?,
+            }
+        }
+    }
+
+    async fn send(&mut self, answer: Vec<ContentBlock>) -> Result<(), RuntimeError> {
+        let words = answer.into_iter().filter(|block| block.as_text().is_some());
+        self.held.extend(words);
+        if self.is_turn_running || self.held.is_empty() {
+            return Ok(());
+        }
+        let text = text_of_blocks(&std::mem::take(&mut self.held));
+        self.begin_turn(&text).await
+    }
+
+    async fn interrupt(&mut self) {
+        if !self.is_turn_running {
+            return;
+        }
+        let clock = self.host.clock.clone();
+        let stop = async {
+            self.write(&InputLine::interrupt_request(INTERRUPT_ID))
+                .await?;
+            while self.is_turn_running {
+                self.take_line().await?;
+            }
+            Ok::<_, RuntimeError>(())
+        };
+        match with_deadline(clock.as_ref(), INTERRUPT_TIME, stop).await {
+            // An interrupted turn is a failed one.
+            Ok(Ok(()) | Err(RuntimeError::Failed { .. })) => {}
+            Ok(Err(error)) => {
+                tracing::info!(error = %error_chain(&error), "{NAME} was interrupted");
+            }
+            Err(_) => tracing::info!("{NAME} did not stop its turn"),
+        }
+    }
+
+    async fn end(&mut self, ending: RuntimeEnding) {
+        let clock = self.host.clock.clone();
+        if let Some(program) = self.program.take() {
+            match ending {
+                RuntimeEnding::AtOnce => program.kill(clock.as_ref()).await,
+                RuntimeEnding::Hurried => program.end(HURRIED_END_TIME, clock.as_ref()).await,
+                RuntimeEnding::Orderly => program.end(END_TIME, clock.as_ref()).await,
+            }
+        }
+        self.host.sweep_leavings();
+    }
+}
+
+/// A failure of the program itself.
+fn failed(why: String) -> RuntimeError {
+    RuntimeError::Failed {
+        class: ErrorClass::AgentError,
+        message: format!("{NAME}: {why}"),
+    }
+}
+
+/// What the lines of a round hold in the session file: its answer and every result.
+fn round_marks(
+    reply: &AgentReply,
+    results: &[ContentBlock],
+    message_id: Option<String>,
+    is_waiting: bool,
+) -> RoundMarks {
+    let ids = results.iter().filter_map(|block| match block {
+        ContentBlock::ToolResult(result) => {
+            Some(format!("\"tool_use_id\":\"{}\"", result.tool_use_id))
+        }
+        _ => None,
+    });
+    let mut texts: Vec<String> = ids.collect();
+    // A message has a line per block.
+    if is_waiting && let Some(id) = message_id {
+        texts.push(format!("\"id\":\"{id}\""));
+        let last = reply.0.iter().rev().find_map(ContentBlock::as_text);
+        // As it stands in a line of JSON.
+        let last = serde_json::to_string(last.unwrap_or_default()).unwrap_or_default();
+        texts.push(last.trim_matches('"').to_owned());
+    }
+    RoundMarks {
+        texts,
+        is_followed: !is_waiting,
+    }
+}

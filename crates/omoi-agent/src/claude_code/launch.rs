@@ -1,0 +1,211 @@
+//! How Claude Code is started: its command line, its environment, its files and its first message.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use omoi_domain::model_route::RouteName;
+use omoi_llm::wire::anthropic::ContentBlock;
+use omoi_protocol::worker::AttemptContext;
+use serde_json::json;
+
+use super::tools::built_in_tools;
+use crate::process::ProgramCommand;
+use crate::program::ProgramHost;
+use crate::program::session_file::{SessionFile, session_of_turns};
+use crate::runtime::RuntimeError;
+use crate::transcript::{read_turn, text_of_blocks};
+
+/// Where it keeps its settings and sessions, below its home.
+const CONFIG_FOLDER: &str = "claude";
+const SYSTEM_FILE: &str = "system.md";
+/// Longest that one model call may take: more than the gateway lets it.
+const CALL_MS: u32 = 40 * 60 * 1000;
+/// How old a turn may be that is taken up again.
+const TURN_AGE_MS: u64 = 400 * 24 * 3600 * 1000;
+
+/// What begins the program's work.
+#[derive(Debug)]
+pub(super) enum FirstMessage {
+    /// A message of ours.
+    Text(String),
+    /// Its session ends within a turn, which it goes on with; these words wait for the end of it.
+    GoesOn(Vec<ContentBlock>),
+}
+
+/// Everything that a start needs.
+#[derive(Debug)]
+pub(super) struct ClaudeStart {
+    pub(super) command: ProgramCommand,
+    pub(super) session: SessionFile,
+    pub(super) first: FirstMessage,
+    files: Vec<(PathBuf, String)>,
+}
+
+impl ClaudeStart {
+    /// Writes the files that the program reads at its start.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "files of one sandbox, gone with it"
+    )]
+    pub(super) fn write_files(&self) -> io::Result<()> {
+        for (path, text) in &self.files {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            fs::write(path, text)?;
+        }
+        Ok(())
+    }
+}
+
+/// Plans the start for `context`.
+pub(super) fn plan_start(
+    context: &AttemptContext,
+    host: &ProgramHost,
+) -> Result<ClaudeStart, RuntimeError> {
+    let resumed = session_of_turns(&context.resume);
+    let first = first_message(context, resumed.is_some())?;
+    let id = resumed
+        .as_ref()
+        .map_or_else(|| context.attempt_id.to_string(), |(id, _)| id.clone());
+    let session = session_path(&host.folder, &host.workspace, &id);
+    let system = host.folder.join(SYSTEM_FILE);
+    let mut files = vec![(system.clone(), context.system.clone())];
+    let kept = resumed.as_ref().map_or(0, |(_, text)| text.len() as u64);
+    let chooses = match resumed {
+        Some((_, text)) => {
+            files.push((session.clone(), text));
+            "--resume"
+        }
+        None => "--session-id",
+    };
+    let mut arguments = fixed_arguments(context, host);
+    arguments.extend(["--append-system-prompt-file".into(), system.into()]);
+    arguments.extend([chooses.into(), id.clone().into()]);
+    Ok(ClaudeStart {
+        command: host.program_command(
+            arguments,
+            environment(context, host, matches!(first, FirstMessage::GoesOn(_))),
+        ),
+        session: SessionFile::new(id, session, kept),
+        first,
+        files,
+    })
+}
+
+fn fixed_arguments(context: &AttemptContext, host: &ProgramHost) -> Vec<OsString> {
+    let (server, command) = host.tool_command();
+    let servers = json!({"mcpServers": {server: {"command": command[0], "args": command[1..]}}});
+    let words = [
+        "-p",
+        "--input-format",
+        "stream-json",
+        "--output-format",
+        "stream-json",
+        "--verbose",
+        "--include-partial-messages",
+        "--permission-mode",
+        "default",
+        "--permission-prompt-tool",
+        "stdio",
+        // The settings of a repository are those of whoever wrote it.
+        "--setting-sources",
+        "user",
+        "--strict-mcp-config",
+        "--mcp-config",
+    ];
+    let mut arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+    arguments.push(servers.to_string().into());
+    arguments.extend(["--tools".into(), built_in_tools(&context.tools).into()]);
+    arguments.extend(["--model".into(), context.model.clone().into()]);
+    arguments
+}
+
+fn environment(
+    context: &AttemptContext,
+    host: &ProgramHost,
+    goes_on: bool,
+) -> Vec<(OsString, OsString)> {
+    let command_ms = context.limits.command_s.saturating_mul(1000);
+    let config = host.folder.join(CONFIG_FOLDER);
+    let mut variables = host.program_environment();
+    let mut set = |key: &str, value: OsString| variables.push((key.into(), value));
+    set("CLAUDE_CONFIG_DIR", config.into_os_string());
+    set("ANTHROPIC_BASE_URL", host.forwarder.base_url().into());
+    set("ANTHROPIC_API_KEY", context.token.clone().into());
+    set(
+        "ANTHROPIC_DEFAULT_HAIKU_MODEL",
+        RouteName::Title.as_str().into(),
+    );
+    // The gateway makes the retries; one is left for an answer that was cut.
+    set("CLAUDE_CODE_MAX_RETRIES", "1".into());
+    set(
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+        context.max_tokens.to_string().into(),
+    );
+    set("API_TIMEOUT_MS", CALL_MS.to_string().into());
+    set("BASH_DEFAULT_TIMEOUT_MS", command_ms.to_string().into());
+    set("BASH_MAX_TIMEOUT_MS", command_ms.to_string().into());
+    for quiet in [
+        "CLAUDE_CODE_DISABLE_AUTO_MEMORY",
+        "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS",
+        "CLAUDE_CODE_DISABLE_CRON",
+        "CLAUDE_CODE_DISABLE_FEEDBACK_SURVEY",
+        "CLAUDE_CODE_DISABLE_FILE_CHECKPOINTING",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+        "DISABLE_AUTOUPDATER",
+        "DISABLE_ERROR_REPORTING",
+        "DISABLE_TELEMETRY",
+        "DISABLE_UPDATES",
+    ] {
+        set(quiet, "1".into());
+    }
+    if goes_on {
+        set("CLAUDE_CODE_RESUME_INTERRUPTED_TURN", "1".into());
+        set(
+            "CLAUDE_CODE_RESUME_INTERRUPTED_TURN_MAX_AGE_MS",
+            TURN_AGE_MS.to_string().into(),
+        );
+    }
+    variables
+}
+
+/// What it is told first: the task, what was to be said when it was lost, or nothing within a turn.
+fn first_message(
+    context: &AttemptContext,
+    has_session: bool,
+) -> Result<FirstMessage, RuntimeError> {
+    let Some(last) = context.resume.last() else {
+        return Ok(FirstMessage::Text(context.prompt.clone()));
+    };
+    if !has_session {
+        return Ok(FirstMessage::Text(format!(
+            "{}\n\nAn earlier agent worked on this and its conversation is lost. The workspace stands as \
+             it left it: look at what is done before you go on.",
+            context.prompt
+        )));
+    }
+    let (reply, results) = read_turn(last)?;
+    let words = results
+        .into_iter()
+        .filter(|block| block.as_text().is_some());
+    let words: Vec<_> = words.collect();
+    Ok(match reply.tool_calls().is_empty() {
+        true => FirstMessage::Text(text_of_blocks(&words)),
+        false => FirstMessage::GoesOn(words),
+    })
+}
+
+/// Where the program looks for a session: by the folder it works in, with dashes.
+fn session_path(folder: &Path, workspace: &Path, id: &str) -> PathBuf {
+    let workspace = workspace.to_string_lossy();
+    let dashed = workspace
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
+    let projects = folder.join(CONFIG_FOLDER).join("projects");
+    projects
+        .join(dashed.collect::<String>())
+        .join(format!("{id}.jsonl"))
+}

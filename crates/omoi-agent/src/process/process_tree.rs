@@ -1,0 +1,117 @@
+//! What the programs of a worker have started, wherever it went.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
+
+use omoi_runtime::clock::Clock;
+
+/// Passes over the process table; a program that forks while it is ended needs more than one.
+const PASSES_MAX: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// One process of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ProcessEntry {
+    pid: i32,
+    parent: i32,
+    is_dead: bool,
+}
+
+/// Makes this process the parent of what its children leave behind.
+pub(super) fn adopt_orphans() -> io::Result<()> {
+    Ok(set_child_subreaper(Some(getpid()))?)
+}
+
+/// Kills everything below this process; whether all of it is gone.
+pub(super) async fn end_descendants(clock: &dyn Clock) -> bool {
+    for _ in 0..PASSES_MAX {
+        let left = descendants_of(getpid().as_raw_pid(), &read_table());
+        if left.is_empty() {
+            return true;
+        }
+        for pid in left.into_iter().filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        clock.sleep(PAUSE).await;
+    }
+    false
+}
+
+/// The living processes below `root`.
+fn descendants_of(root: i32, table: &[ProcessEntry]) -> Vec<i32> {
+    let mut found = vec![root];
+    let mut next = 0;
+    while next < found.len() {
+        let parent = found[next];
+        let children = table.iter().filter(|entry| entry.parent == parent);
+        found.extend(children.map(|entry| entry.pid));
+        next += 1;
+    }
+    let is_alive = |pid: &i32| {
+        table
+            .iter()
+            .any(|entry| entry.pid == *pid && !entry.is_dead)
+    };
+    found.into_iter().skip(1).filter(is_alive).collect()
+}
+
+fn read_table() -> Vec<ProcessEntry> {
+    let Ok(folders) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let entries = folders.flatten().filter_map(|folder| {
+        let pid = folder.file_name().to_str()?.parse().ok()?;
+        read_stat(pid, &fs::read_to_string(folder.path().join("stat")).ok()?)
+    });
+    entries.collect()
+}
+
+/// A name may hold blanks and brackets; what follows its last bracket is state and parent.
+fn read_stat(pid: i32, stat: &str) -> Option<ProcessEntry> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    Some(ProcessEntry {
+        pid,
+        parent: fields.next()?.parse().ok()?,
+        is_dead: matches!(state, "Z" | "X"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descendants_are_found_at_any_depth() {
+        let entry = |pid, parent, is_dead| ProcessEntry {
+            pid,
+            parent,
+            is_dead,
+        };
+        let table = [
+            entry(1, 0, false),
+            entry(10, 1, false),
+            entry(11, 10, true),
+            entry(12, 11, false),
+            entry(13, 1, false),
+        ];
+        assert_eq!(descendants_of(10, &table), [12]);
+        assert_eq!(descendants_of(1, &table), [10, 13, 12]);
+        assert!(descendants_of(12, &table).is_empty());
+    }
+
+    #[test]
+    fn a_name_may_look_like_the_rest_of_the_line() {
+        let found = read_stat(7, "7 (a) R 1 (b) S 5 7 7 0 -1 4194560");
+        let want = ProcessEntry {
+            pid: 7,
+            parent: 5,
+            is_dead: false,
+        };
+        assert_eq!(found, Some(want));
+        assert_eq!(read_stat(7, "7 (cut"), None);
+    }
+}

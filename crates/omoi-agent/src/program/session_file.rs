@@ -1,0 +1,207 @@
+//! The file in which an agent program keeps its conversation, as what each turn added to it.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use omoi_protocol::worker::{SessionPart, TurnRecord};
+use omoi_runtime::clock::Clock;
+
+/// Bytes that one turn may add; a longer session is not kept, and who goes on begins a new one.
+const PART_BYTES_MAX: u64 = 32 << 20;
+/// How often the file is looked at until it holds what the program has told already.
+const LOOKS_MAX: u32 = 100;
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A program's session: a file of lines that only grows.
+#[derive(Debug)]
+pub(crate) struct SessionFile {
+    id: String,
+    path: PathBuf,
+    /// Bytes that the platform has.
+    kept: u64,
+    is_whole: bool,
+}
+
+impl SessionFile {
+    /// The session `id` in the file at `path`, of which the platform has `kept` bytes.
+    pub(crate) fn new(id: String, path: PathBuf, kept: u64) -> Self {
+        Self {
+            id,
+            path,
+            kept,
+            is_whole: true,
+        }
+    }
+
+    /// What was added since the last call, once the file holds `round`: a program writes its file a
+    /// little later than it speaks. None when nothing was added, or a part was too long to be kept.
+    pub(crate) async fn take_added(
+        &mut self,
+        round: &RoundMarks,
+        clock: &dyn Clock,
+    ) -> io::Result<Option<SessionPart>> {
+        if !self.is_whole {
+            return Ok(None);
+        }
+        let mut added = String::new();
+        for look in 0..LOOKS_MAX {
+            match read_lines_after(&self.path, self.kept)? {
+                Some(text) => added = text,
+                None => {
+                    self.is_whole = false;
+                    tracing::warn!(session = self.id, "The session is too long to be kept");
+                    return Ok(None);
+                }
+            }
+            if let Some(end) = round.find_end(&added) {
+                added.truncate(end);
+                break;
+            }
+            if look + 1 == LOOKS_MAX {
+                tracing::info!(session = self.id, "The session file lags behind");
+            }
+            clock.sleep(LOOK_INTERVAL).await;
+        }
+        if added.is_empty() {
+            return Ok(None);
+        }
+        let offset = self.kept;
+        self.kept += added.len() as u64;
+        Ok(Some(SessionPart {
+            session_id: self.id.clone(),
+            offset,
+            added,
+        }))
+    }
+}
+
+/// How a round is found in a session file.
+#[derive(Debug)]
+pub(crate) struct RoundMarks {
+    /// Texts that its lines hold.
+    pub(crate) texts: Vec<String>,
+    /// Whether the program goes on by itself, so that more lines may follow that are not of this round.
+    pub(crate) is_followed: bool,
+}
+
+impl RoundMarks {
+    /// Bytes of `added` up to the end of the round; none while a part of it is missing.
+    fn find_end(&self, added: &str) -> Option<usize> {
+        let mut end = 0;
+        for text in &self.texts {
+            let at = added.find(text)?;
+            end = end.max(at + added[at..].find('\n')? + 1);
+        }
+        Some(if self.is_followed { end } else { added.len() })
+    }
+}
+
+/// Whole lines behind `offset`; none when they are too many. No file yet is no line.
+fn read_lines_after(path: &Path, offset: u64) -> io::Result<Option<String>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(String::new())),
+        Err(error) => return Err(error),
+    };
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.take(PART_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > PART_BYTES_MAX {
+        return Ok(None);
+    }
+    let end = bytes.iter().rposition(|byte| *byte == b'\n');
+    bytes.truncate(end.map_or(0, |end| end + 1));
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+    }
+}
+
+/// The session that `turns` hold, whole: its id and its text. None when a part is missing.
+pub(crate) fn session_of_turns(turns: &[TurnRecord]) -> Option<(String, String)> {
+    let mut parts = turns.iter().filter_map(|turn| turn.session.as_ref());
+    let first = parts.next()?;
+    let mut text = String::new();
+    for part in std::iter::once(first).chain(parts) {
+        if part.session_id != first.session_id || part.offset != text.len() as u64 {
+            return None;
+        }
+        text.push_str(&part.added);
+    }
+    Some((first.session_id.clone(), text))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::disallowed_methods,
+        reason = "a test fails where it stands"
+    )]
+    use std::io::Write as _;
+
+    use omoi_runtime::clock::SystemClock;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn turn(n: u32, session: Option<(&str, u64, &str)>) -> TurnRecord {
+        TurnRecord {
+            n,
+            request_digest: String::new(),
+            response: Value::Null,
+            tool_results: Value::Null,
+            session: session.map(|(id, offset, added)| SessionPart {
+                session_id: id.to_owned(),
+                offset,
+                added: added.to_owned(),
+            }),
+        }
+    }
+
+    #[tokio::test]
+    async fn each_turn_keeps_what_it_added_in_whole_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.jsonl");
+        let mut session = SessionFile::new("s".to_owned(), path.clone(), 0);
+        let mut part = async |texts: &[&str], is_followed| {
+            let texts = texts.iter().map(|text| (*text).to_owned()).collect();
+            let round = RoundMarks { texts, is_followed };
+            let part = session.take_added(&round, &SystemClock).await.unwrap();
+            part.map(|part| (part.offset, part.added))
+        };
+        let mut file = File::create(&path).unwrap();
+        file.write_all(b"one\ntwo\nnext\nhal").unwrap();
+        // What the program did since is of the next round.
+        let first = part(&["two", "one"], true).await;
+        assert_eq!(first, Some((0, "one\ntwo\n".to_owned())));
+        file.write_all(b"f\nmore\n").unwrap();
+        let second = part(&["half"], false).await;
+        assert_eq!(second, Some((8, "next\nhalf\nmore\n".to_owned())));
+        assert_eq!(part(&[], false).await, None);
+    }
+
+    #[test]
+    fn a_session_is_whole_or_none() {
+        let whole = [
+            turn(0, Some(("s", 0, "one\n"))),
+            turn(1, None),
+            turn(2, Some(("s", 4, "two\n"))),
+        ];
+        let found = session_of_turns(&whole);
+        assert_eq!(found, Some(("s".to_owned(), "one\ntwo\n".to_owned())));
+        for broken in [
+            vec![turn(0, Some(("s", 4, "two\n")))],
+            vec![
+                turn(0, Some(("s", 0, "one\n"))),
+                turn(1, Some(("t", 4, "two\n"))),
+            ],
+            vec![turn(0, None)],
+            Vec::new(),
+        ] {
+            assert_eq!(session_of_turns(&broken), None);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Our tools for agent programs, by the Model Context Protocol.
+//!
+//! A program starts `omoi agent tools --socket PATH`, which copies its standard streams to the socket
+//! that the worker serves here: every program knows servers of that kind, and what a tool does stays in
+//! the worker.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use omoi_llm::wire::anthropic::ToolUseBlock;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
+    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt as _};
+use serde_json::Value;
+use tokio::net::UnixListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::tools::{AgentTools, OwnTool};
+
+/// What programs call the server of our tools.
+pub(crate) const SERVER_NAME: &str = "omoi";
+
+/// What calls of our tools have decided since it was last taken.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ToolDecisions {
+    /// Whether the phase's output was accepted as complete.
+    pub(crate) is_accepted: bool,
+    /// Why the attempt ends now: the same refusal came too often.
+    pub(crate) gives_up: Option<String>,
+}
+
+/// Where a server of our tools is, and what it tells.
+pub(crate) struct ToolServerPlace<'a> {
+    /// Its socket.
+    pub(crate) socket: &'a Path,
+    /// Set once a call has ended the program's work.
+    pub(crate) work_over: CancellationToken,
+    /// Holds what serves it.
+    pub(crate) tasks: &'a mut JoinSet<()>,
+}
+
+/// Serves our tools to one agent program.
+#[derive(Clone)]
+pub(crate) struct ToolServer {
+    tools: Arc<AgentTools>,
+    offered: Arc<Vec<OwnTool>>,
+    decisions: Arc<Mutex<ToolDecisions>>,
+    work_over: CancellationToken,
+    calls: Arc<AtomicU64>,
+}
+
+impl ToolServer {
+    /// Serves `offered` of `tools`.
+    pub(crate) fn start(
+        tools: &Arc<AgentTools>,
+        offered: Vec<OwnTool>,
+        place: ToolServerPlace<'_>,
+    ) -> io::Result<Self> {
+        let ToolServerPlace {
+            socket,
+            work_over,
+            tasks,
+        } = place;
+        let listener = UnixListener::bind(socket)?;
+        let server = Self {
+            tools: tools.clone(),
+            offered: Arc::new(offered),
+            decisions: Arc::default(),
+            work_over,
+            calls: Arc::default(),
+        };
+        let serving = server.clone();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let server = serving.clone();
+                connections.spawn(async move {
+                    match server.serve(stream).await {
+                        Ok(running) => drop(running.waiting().await),
+                        Err(error) => tracing::info!(%error, "A client of our tools went away"),
+                    }
+                });
+            }
+        });
+        Ok(server)
+    }
+
+    /// Takes what the calls have decided.
+    pub(crate) fn take_decisions(&self) -> ToolDecisions {
+        std::mem::take(&mut *self.lock_decisions())
+    }
+
+    fn lock_decisions(&self) -> std::sync::MutexGuard<'_, ToolDecisions> {
+        self.decisions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ServerHandler for ToolServer {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        ServerConfig::new(capabilities)
+            .with_server_info(Implementation::new(SERVER_NAME, env!("CARGO_PKG_VERSION")))
+    }
+
+    async fn list_tools(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let tools = self.offered.iter().map(|own| {
+            let schema = own.schema.as_object().cloned().unwrap_or_default();
+            Tool::new(own.tool.as_str(), own.description, schema)
+        });
+        Ok(ListToolsResult::with_all_items(tools.collect()))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let is_offered = |own: &OwnTool| own.tool.as_str() == request.name;
+        if !self.offered.iter().any(is_offered) {
+            let words = format!("there is no tool `{}`", request.name);
+            return Err(ErrorData::invalid_params(words, None));
+        }
+        let n = self.calls.fetch_add(1, Ordering::Relaxed);
+        let call = ToolUseBlock {
+            id: format!("{SERVER_NAME}-{n}"),
+            name: request.name.into_owned(),
+            input: Value::Object(request.arguments.unwrap_or_default()),
+            extra: Default::default(),
+        };
+        let outcome = self.tools.run_call(&call, None).await;
+        {
+            let mut decisions = self.lock_decisions();
+            decisions.is_accepted |= outcome.ends_phase;
+            decisions.gives_up = decisions.gives_up.take().or(outcome.gives_up);
+            // Before the program knows the result: it would ask the model once more.
+            if decisions.is_accepted || decisions.gives_up.is_some() {
+                self.work_over.cancel();
+            }
+        }
+        let words = vec![ContentBlock::text(outcome.text)];
+        let result = match outcome.is_error {
+            true => CallToolResult::error(words),
+            false => CallToolResult::success(words),
+        };
+        Ok(result.into())
+    }
+}
+
+/// Copies the standard streams of this process to the worker's `socket` until either ends.
+///
+/// # Errors
+/// When the worker cannot be reached.
+pub fn copy_tool_streams(socket: &Path) -> io::Result<()> {
+    let mut from_worker = std::os::unix::net::UnixStream::connect(socket)?;
+    let mut to_worker = from_worker.try_clone()?;
+    // Reading standard input cannot be given up; the thread ends with the process.
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut to_worker);
+        let _ = to_worker.shutdown(std::net::Shutdown::Write);
+    });
+    let mut output = io::stdout();
+    io::copy(&mut from_worker, &mut output)?;
+    Ok(())
+}
+
+/// Where the socket of our tools is below the folder of a program.
+pub(crate) fn socket_path(folder: &Path) -> PathBuf {
+    folder.join("tools.sock")
+}

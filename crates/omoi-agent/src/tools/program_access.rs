@@ -1,0 +1,62 @@
+//! What the drivers of agent programs take from the tools: those that only the platform has, and the
+//! paths that may be written.
+
+use omoi_llm::wire::anthropic::ToolUseBlock;
+use omoi_protocol::worker::{AgentTool, AttemptContext};
+use serde_json::Value;
+
+use super::{AgentTools, FileBefore, describe_tool, tool_schema};
+
+/// A tool of the platform that agent programs are offered beside their own.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnTool {
+    /// The tool.
+    pub(crate) tool: AgentTool,
+    /// What the model is told of it.
+    pub(crate) description: &'static str,
+    /// JSON schema of its input.
+    pub(crate) schema: Value,
+}
+
+/// The tools of `context` that only the platform has.
+pub(crate) fn own_tools(context: &AttemptContext) -> Vec<OwnTool> {
+    let is_own = |tool: &&AgentTool| {
+        matches!(
+            tool,
+            AgentTool::ReportDiscovery | AgentTool::SubmitItem | AgentTool::SubmitDone
+        )
+    };
+    let own = context.tools.iter().filter(is_own);
+    own.map(|tool| OwnTool {
+        tool: *tool,
+        description: describe_tool(*tool),
+        schema: tool_schema(*tool, context.item_schema.as_ref()),
+    })
+    .collect()
+}
+
+impl AgentTools {
+    /// The file at `path` before a tool of an agent program writes it, or why it must not.
+    pub(crate) async fn file_before_write(
+        &self,
+        call: &ToolUseBlock,
+        path: &str,
+    ) -> Result<FileBefore, String> {
+        match self.paths.resolve_writable(path) {
+            Ok(target) => Ok(FileBefore::read(target)),
+            Err(error) => {
+                self.report_path(call, &error).await;
+                Err(error.to_string())
+            }
+        }
+    }
+}
+
+/// The path that a call writes, of our tools or of an agent program's.
+pub(super) fn written_path(call: &ToolUseBlock) -> Option<&str> {
+    const WRITERS: [&str; 4] = ["write", "edit", "multiedit", "notebookedit"];
+    let name = call.name.to_ascii_lowercase();
+    let keys = ["path", "file_path", "filePath", "notebook_path"];
+    let path = keys.iter().find_map(|key| call.input.get(key)?.as_str());
+    path.filter(|_| WRITERS.contains(&name.as_str()))
+}
