@@ -3,6 +3,7 @@
 pub mod ablation;
 pub mod agent_event;
 pub mod agent_program;
+pub mod agent_rule;
 pub mod attempt;
 pub mod block;
 pub mod check;

@@ -1,9 +1,11 @@
 //! Where the agent programs are that workers drive. How they are installed is not known here.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use futures::future::BoxFuture;
 use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::agent_rule::{AgentAssignment, AgentRule, named_agents};
 use omoi_sandbox::ReadOnlyMount;
 
 /// How a worker starts an agent program.
@@ -27,8 +29,11 @@ pub struct ProgramUnusable {
     pub reason: String,
 }
 
-/// Finds the agent programs of this machine.
+/// Finds the agent programs of this machine, and knows which are preferred.
 pub trait FindProgram: Send + Sync {
+    /// The person's rules for what each agent is for.
+    fn agent_rules(&self) -> &[AgentRule];
+
     /// How `agent` is started.
     fn find_program(
         &self,
@@ -56,4 +61,147 @@ pub async fn launch_of(
         return Err(ProgramUnusable { agent, reason });
     }
     programs.find_program(agent).await.map(Some)
+}
+
+/// Who does what in a new spec, and what the person should know about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentPlan {
+    /// The agent of every phase and kind of task.
+    pub assignment: AgentAssignment,
+    /// Agents that are preferred and cannot be used, with the reason.
+    pub notes: Vec<String>,
+}
+
+/// Decides who does what in a new spec of `project`: the agent that was asked for, else what the rules say,
+/// with the next one in place of one that cannot be used.
+///
+/// # Errors
+/// [`ProgramUnusable`] where nothing is left for some of the work.
+pub async fn assign_agents(
+    programs: &dyn FindProgram,
+    project: &str,
+    asked: Option<AgentProgram>,
+) -> Result<AgentPlan, ProgramUnusable> {
+    if let Some(agent) = asked {
+        launch_of(programs, agent).await?;
+        return Ok(AgentPlan {
+            assignment: AgentAssignment::of_one(agent),
+            notes: Vec::new(),
+        });
+    }
+    let rules = programs.agent_rules();
+    let mut unusable = BTreeMap::new();
+    for agent in named_agents(rules) {
+        if let Err(refused) = launch_of(programs, agent).await {
+            unusable.insert(agent, refused);
+        }
+    }
+    // What is assigned where everything can be used.
+    let wanted = AgentAssignment::of_rules(rules, project, |_| true).unwrap_or_default();
+    let assigned =
+        AgentAssignment::of_rules(rules, project, |agent| !unusable.contains_key(&agent));
+    let assignment = assigned.map_err(|agent| {
+        let unknown = || ProgramUnusable {
+            agent,
+            reason: "nothing is known of it".to_owned(),
+        };
+        unusable.remove(&agent).unwrap_or_else(unknown)
+    })?;
+    let wanted = wanted.distinct_agents();
+    let missed = unusable
+        .values()
+        .filter(|refused| wanted.contains(&refused.agent));
+    Ok(AgentPlan {
+        assignment,
+        notes: missed
+            .map(|refused| format!("{refused}; the next agent of its rule works instead"))
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use futures::FutureExt as _;
+    use omoi_domain::phase::Phase;
+    use omoi_domain::task::TaskType;
+
+    use super::*;
+
+    /// Has Claude Code, and these rules.
+    struct OneProgram(Vec<AgentRule>);
+
+    impl FindProgram for OneProgram {
+        fn agent_rules(&self) -> &[AgentRule] {
+            &self.0
+        }
+
+        fn find_program(
+            &self,
+            agent: AgentProgram,
+        ) -> BoxFuture<'_, Result<ProgramLaunch, ProgramUnusable>> {
+            let found = match agent {
+                AgentProgram::ClaudeCode => Ok(ProgramLaunch {
+                    command: Vec::new(),
+                    version: "1".to_owned(),
+                    mounts: Vec::new(),
+                }),
+                agent => Err(ProgramUnusable {
+                    agent,
+                    reason: "omoi agents install x".to_owned(),
+                }),
+            };
+            async move { found }.boxed()
+        }
+    }
+
+    async fn assign(
+        rules: &[&str],
+        asked: Option<AgentProgram>,
+    ) -> Result<AgentPlan, ProgramUnusable> {
+        let rules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+        assign_agents(&OneProgram(rules), "todo", asked).await
+    }
+
+    #[tokio::test]
+    async fn who_was_asked_for_does_everything_or_is_refused() {
+        let plan = assign(&["use=native"], Some(AgentProgram::ClaudeCode))
+            .await
+            .unwrap();
+        assert_eq!(
+            plan.assignment,
+            AgentAssignment::of_one(AgentProgram::ClaudeCode)
+        );
+        let refused = assign(&[], Some(AgentProgram::AcpQwen)).await.unwrap_err();
+        assert_eq!(refused.agent, AgentProgram::AcpQwen);
+    }
+
+    #[tokio::test]
+    async fn rules_fall_back_and_say_so_and_refuse_where_nothing_is_left() {
+        let plan = assign(
+            &["role=planner; use=claude-code", "use=acp:qwen native"],
+            None,
+        )
+        .await;
+        let plan = plan.unwrap();
+        assert_eq!(
+            plan.assignment.phase_agent(Phase::Design),
+            AgentProgram::ClaudeCode
+        );
+        assert_eq!(
+            plan.assignment.task_agent(TaskType::FixBug),
+            AgentProgram::Native
+        );
+        assert_eq!(plan.notes.len(), 1, "{:?}", plan.notes);
+        assert!(plan.notes[0].contains("acp:qwen"), "{:?}", plan.notes);
+        // A rule for another project is nothing to tell.
+        let other = assign(&["project=other; use=acp:qwen native"], None)
+            .await
+            .unwrap();
+        assert!(other.notes.is_empty());
+        let refused = assign(&["task=fix_bug; use=acp:qwen"], None)
+            .await
+            .unwrap_err();
+        assert_eq!(refused.agent, AgentProgram::AcpQwen);
+    }
 }

@@ -76,7 +76,7 @@ impl CallMeter for OpenMeter {
         _: &'a ModelCaller,
         _: &'a CostProjection,
     ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
-        Box::pin(async { Ok(Box::new(OpenCall) as Box<dyn ReservedCall>) })
+        Box::pin(async { Ok(Box::new(UnmeteredCall) as Box<dyn ReservedCall>) })
     }
 
     fn report_failure<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, ()> {
@@ -84,9 +84,9 @@ impl CallMeter for OpenMeter {
     }
 }
 
-struct OpenCall;
+struct UnmeteredCall;
 
-impl ReservedCall for OpenCall {
+impl ReservedCall for UnmeteredCall {
     fn record_usage<'a>(&'a self, _: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
         Box::pin(async { Ok(()) })
     }

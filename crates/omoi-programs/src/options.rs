@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use omoi_domain::config::{Config, ConfigKey, DefaultContext, ValueKind};
+use omoi_domain::agent_rule::AgentRule;
+use omoi_domain::config::{Config, ConfigKey, DefaultContext, ListItems, ValueKind};
 use omoi_domain::config_keys;
 
 config_keys! {
@@ -17,6 +18,15 @@ config_keys! {
     /// List of agent programs and their digests in place of the built-in one, as `cargo xtask agents --pin` makes it.
     AGENTS_LIST: Option<PathBuf> = ConfigKey::new(&AGENTS, "list", ValueKind::Path, "")
         .closed_to_repository();
+    /// Which agents work, in order of preference: of the rules that hold, the one with the most conditions wins, of several such the last.
+    AGENTS_RULES: Vec<AgentRule> =
+        ConfigKey::new(&AGENTS, "rules", ValueKind::List(ListItems::AgentRules), "")
+            .closed_to_repository();
+}
+
+/// The rules by which agents are chosen.
+pub fn agent_rules(config: &Config) -> Vec<AgentRule> {
+    config.get(&AGENTS_RULES)
 }
 
 /// Which agent programs there are and where they are installed.

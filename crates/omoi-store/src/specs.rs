@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::agent_rule::AgentAssignment;
 use omoi_domain::block::SpecBlock;
 use omoi_domain::event::{Event, EventKind, SpecChange};
 use omoi_domain::id::{OrgId, ProjectId, SpecId};
@@ -39,7 +39,7 @@ pub struct SpecOptions {
     /// that did not fail there.
     pub accept_red: bool,
     /// What takes the turns of its attempts.
-    pub agent: AgentProgram,
+    pub agents: AgentAssignment,
     /// What the repository said of itself at the base commit.
     pub repository: RepositorySettings,
 }

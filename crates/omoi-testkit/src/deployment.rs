@@ -21,6 +21,7 @@ use crate::database::TestDatabase;
 use crate::sample_rows::{self, sandbox, task};
 use crate::sqlite;
 use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::agent_rule::AgentRule;
 use omoi_domain::attempt::{
     AgentRole, AttemptOutcome, AttemptState, AttemptStopReason, AttemptSubject,
 };
@@ -89,6 +90,10 @@ pub fn native_start() -> ReportStarted {
 struct NoPrograms;
 
 impl FindProgram for NoPrograms {
+    fn agent_rules(&self) -> &[AgentRule] {
+        &[]
+    }
+
     fn find_program(
         &self,
         agent: AgentProgram,

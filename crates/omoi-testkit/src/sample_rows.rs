@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::agent_rule::AgentAssignment;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
 use omoi_domain::id::{ProjectId, TaskId};
 use omoi_domain::merge::{IntegrationState, MergeState};
@@ -40,7 +41,7 @@ pub fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
             notes: Vec::new(),
             suite: None,
             accept_red: false,
-            agent: AgentProgram::Native,
+            agents: AgentAssignment::of_one(AgentProgram::Native),
             repository: RepositorySettings::default(),
         }),
         status: SpecStatus::Draft,

@@ -21,11 +21,11 @@ pub(crate) struct ToolObserver {
     offered: Vec<AgentTool>,
     reporter: EventReporter,
     clock: Clocked,
-    open: BTreeMap<String, OpenCall>,
+    open: BTreeMap<String, ObservedCall>,
 }
 
 /// A call that was told of and has no result yet.
-struct OpenCall {
+struct ObservedCall {
     name: String,
     began: Timestamp,
     doing: CallWork,
@@ -109,7 +109,7 @@ impl ToolObserver {
             Ok(doing) => (doing, Ok(())),
             Err(refusal) => (CallWork::Other, Err(refusal)),
         };
-        let open = OpenCall {
+        let open = ObservedCall {
             name: call.name.clone(),
             began: self.clock.now(),
             doing,
@@ -121,7 +121,7 @@ impl ToolObserver {
     /// Reports what the tool of call `id` did. A call that did not begin, as the program refused it
     /// itself, leaves only its result.
     pub(crate) async fn end_call(&mut self, id: &str, name: &str, end: &ToolEnd) {
-        let call = self.open.remove(id).unwrap_or_else(|| OpenCall {
+        let call = self.open.remove(id).unwrap_or_else(|| ObservedCall {
             name: name.to_owned(),
             began: self.clock.now(),
             doing: CallWork::Other,
@@ -148,7 +148,7 @@ impl ToolObserver {
             .await;
     }
 
-    async fn report_command(&self, call: &OpenCall, command: &str, end: &ToolEnd) {
+    async fn report_command(&self, call: &ObservedCall, command: &str, end: &ToolEnd) {
         let took_ms = self.clock.now().since(call.began).as_millis() as u64;
         let data = json!({
             "command": command, "exit_code": end.exit_code, "signal": null, "timed_out": false,

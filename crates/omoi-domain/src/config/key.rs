@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::value::{ConfigValue, ListItems, ValueKind};
+use crate::agent_rule::AgentRule;
 use crate::model_price::PriceRow;
 use crate::model_route::AnswerTimes;
 use crate::money::NanoUsd;
@@ -239,6 +240,8 @@ pub enum SettingShape {
     Words,
     /// Takes [`ValueKind::List`] keys of paths.
     Paths,
+    /// Takes [`ValueKind::List`] keys of rules for agents.
+    AgentRules,
     /// Takes [`ValueKind::List`] keys of prices.
     Prices,
     /// Takes [`ValueKind::List`] keys of how long answers may take.
@@ -265,6 +268,7 @@ const fn kind_fits<T: SettingValue>(kind: &ValueKind) -> bool {
         | (ValueKind::Path, SettingShape::Path)
         | (ValueKind::List(ListItems::Words(_) | ListItems::Models), SettingShape::Words)
         | (ValueKind::List(ListItems::Paths), SettingShape::Paths)
+        | (ValueKind::List(ListItems::AgentRules), SettingShape::AgentRules)
         | (ValueKind::List(ListItems::Prices), SettingShape::Prices)
         | (ValueKind::List(ListItems::AnswerTimes), SettingShape::AnswerTimes)
         | (ValueKind::List(ListItems::Providers), SettingShape::Providers)
@@ -316,6 +320,8 @@ setting! {
         Some(Some(PathBuf::from(value)).filter(|value| !value.as_os_str().is_empty()));
     Vec<String>, Words, ConfigValue::List(values) => Some(values.clone());
     Vec<PathBuf>, Paths, ConfigValue::List(values) => Some(values.iter().map(PathBuf::from).collect());
+    Vec<AgentRule>, AgentRules, ConfigValue::List(values) =>
+        values.iter().map(|value| value.parse().ok()).collect();
     Vec<PriceRow>, Prices, ConfigValue::List(values) =>
         values.iter().map(|value| value.parse().ok()).collect();
     Vec<AnswerTimes>, AnswerTimes, ConfigValue::List(values) =>

@@ -72,6 +72,8 @@ pub enum ListItems {
     /// Providers of models, as [`ProviderRow`](crate::provider_row::ProviderRow) reads them; in YAML also as
     /// mappings.
     Providers,
+    /// Which agents do what, as [`AgentRule`](crate::agent_rule::AgentRule) reads it.
+    AgentRules,
     /// Prices of models, as [`PriceRow`](crate::model_price::PriceRow) reads them.
     Prices,
     /// How long answers may take, `ROUTE=FIRST/SILENCE/TOTAL` in seconds.

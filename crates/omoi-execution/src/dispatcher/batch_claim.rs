@@ -95,7 +95,7 @@ fn attempt_at(planned: &PlannedStart) -> NewAttempt {
             TaskType::ResolveConflict => AgentRole::Resolver,
             _ => AgentRole::Implementer,
         },
-        agent: Some(planned.spec.options.0.agent),
+        agent: Some(planned.spec.options.0.agents.task_agent(task.task_type)),
         fence: task.fence + 1,
         base_sha: Some(planned.plan.commit.as_str().to_owned()),
     }

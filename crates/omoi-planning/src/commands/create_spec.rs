@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tracing::info;
 
-use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::ProjectId;
 use omoi_domain::lifecycle::spec::begin_spec;
 use omoi_domain::phase::Phase;
 use omoi_domain::plain_title::plain_title;
 use omoi_domain::spec::SpecStatus;
-use omoi_execution::agent_programs::{ProgramUnusable, launch_of};
+use omoi_execution::agent_programs::{AgentPlan, ProgramUnusable, assign_agents};
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::spec_selection::SpecSelection;
 use omoi_execution::specs::apply_to_spec;
@@ -108,13 +107,13 @@ pub async fn create_spec(
     request: CreateSpec,
 ) -> Result<Spec, CreateError> {
     expect_idea(&request.idea)?;
-    let agent = request.agent.unwrap_or(AgentProgram::Native);
-    launch_of(policy.programs.as_ref(), agent).await?;
     let info = reader.inspect_repository(&request.repo).await?;
     expect_writable(&info)?;
     let repository = reader.open(tenant, info).await?;
     trust::expect_trusted(tenant, &repository).await?;
-    let draft = reader.draft(&repository, request).await?;
+    let project = &repository.project.name;
+    let agents = assign_agents(policy.programs.as_ref(), project, request.agent).await?;
+    let draft = reader.draft(&repository, request, agents).await?;
     loop {
         let taken = tenant.read(async |tx| specs::branches(tx).await).await?;
         // Git is asked while no transaction is open.
@@ -160,6 +159,7 @@ impl RepositoryReader<'_> {
         &self,
         repository: &OpenedRepository,
         request: CreateSpec,
+        agents: AgentPlan,
     ) -> Result<SpecDraft, CreateError> {
         let OpenedRepository { info, settings, .. } = repository;
         let uncommitted = repository_file::look_at_work_tree(&info.toplevel, settings)?;
@@ -175,6 +175,7 @@ impl RepositoryReader<'_> {
             missing: &toolchain.missing,
         });
         notes.extend(uncommitted);
+        notes.extend(agents.notes);
         let suite = suite::chosen_suite(named, &survey);
         let toolbox = SandboxToolchain {
             roots: toolchain.roots,
@@ -195,7 +196,7 @@ impl RepositoryReader<'_> {
                 notes,
                 suite,
                 accept_red: request.accept_red,
-                agent: request.agent.unwrap_or(AgentProgram::Native),
+                agents: agents.assignment,
                 repository: settings.clone(),
             },
             base_sha: info.head.as_str().to_owned(),

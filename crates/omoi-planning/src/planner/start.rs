@@ -95,7 +95,7 @@ async fn insert_attempt(
         subject,
         round: run.attempts.saturating_sub(1),
         role: AgentRole::Planner,
-        agent: Some(spec.options.0.agent),
+        agent: Some(spec.options.0.agents.phase_agent(run.phase)),
         fence: earlier.len() as i64 + 1,
         base_sha: Some(spec.base_sha.clone()),
     };

@@ -32,7 +32,7 @@ pub struct CreateSpec {
     /// Begin although the suite fails on the base commit, and count new failures only.
     #[serde(default)]
     pub accept_red: bool,
-    /// What takes the turns of its attempts; our own loop when absent.
+    /// What takes the turns of its attempts; by the rules of the configuration when absent.
     #[serde(default)]
     pub agent: Option<AgentProgram>,
 }
@@ -98,7 +98,7 @@ pub struct SpecView {
     /// The file of the scripted answers, when it is simulated.
     pub scenario: Option<String>,
     /// What takes the turns of its attempts.
-    pub agent: AgentProgram,
+    pub agents: Vec<AgentProgram>,
     /// Path of the user's repository.
     pub repo: String,
     /// The commit everything starts from.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use omoi_domain::agent_rule::{AgentRule, BadAgentRule};
 use omoi_domain::config::{ConfigValue, ListItems, ValueKind, mask_url};
 use omoi_domain::model_price::PriceRow;
 use omoi_domain::model_route::AnswerTimes;
@@ -44,6 +45,9 @@ pub enum BadValue {
     /// A provider of models that cannot be.
     #[error(transparent)]
     Provider(#[from] BadProviderRow),
+    /// A rule for agents that cannot be.
+    #[error(transparent)]
+    Rule(#[from] BadAgentRule),
     /// `~/` without a known home.
     #[error("`~` stands for the home folder, but HOME is not set")]
     NoHome,
@@ -151,6 +155,10 @@ fn parse_list(
         ListItems::Providers => match text.parse::<ProviderRow>() {
             Ok(_) => Ok(text),
             Err(source) => Err(BadValue::Provider(source)),
+        },
+        ListItems::AgentRules => match text.parse::<AgentRule>() {
+            Ok(_) => Ok(text),
+            Err(source) => Err(BadValue::Rule(source)),
         },
         ListItems::Prices => match text.parse::<PriceRow>() {
             Ok(_) => Ok(text),

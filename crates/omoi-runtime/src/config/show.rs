@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use omoi_domain::agent_rule::AgentRule;
 use omoi_domain::config::{DefaultValue, ListItems, RepositoryRule, ValueKind};
 use omoi_domain::model_price::PriceRow;
 use omoi_domain::model_route::AnswerTimes;
@@ -65,6 +66,7 @@ fn kind_text(kind: &ValueKind) -> String {
         ValueKind::Text => "text".to_owned(),
         ValueKind::Choice(words) => words.join(", "),
         ValueKind::List(ListItems::Words(words)) => format!("list of {}", words.join(", ")),
+        ValueKind::List(ListItems::AgentRules) => format!("list of rules: {}", AgentRule::SHAPE),
         ValueKind::List(ListItems::Prices) => format!("list of {}", PriceRow::SHAPE),
         ValueKind::List(ListItems::AnswerTimes) => format!("list of {}", AnswerTimes::SHAPE),
         ValueKind::List(ListItems::Models) => {

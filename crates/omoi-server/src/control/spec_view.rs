@@ -44,7 +44,7 @@ pub(super) async fn spec_view(
         waits: waits(&policy.selection, &name, &spec),
         name,
         scenario: spec.scenario,
-        agent: spec.options.0.agent,
+        agents: spec.options.0.agents.distinct_agents(),
         id: spec.id,
         spec_ref: number.to_string(),
         title: spec.title,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::agent_rule::AgentRule;
 use omoi_execution::agent_programs::{FindProgram, ProgramLaunch, ProgramUnusable};
 use omoi_programs::catalogue::ProgramCatalogue;
 use omoi_programs::error::AgentProgramError;
-use omoi_programs::options::ProgramOptions;
+use omoi_programs::options::{ProgramOptions, agent_rules};
 use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::ReadOnlyMount;
 
@@ -21,6 +22,7 @@ pub(super) struct InstalledPrograms {
     catalogue: ProgramCatalogue,
     /// The program path, to find Node on.
     search_path: OsString,
+    rules: Vec<AgentRule>,
 }
 
 impl InstalledPrograms {
@@ -30,11 +32,16 @@ impl InstalledPrograms {
         Ok(Arc::new(Self {
             catalogue: ProgramCatalogue::open(&options)?,
             search_path: environment_variable(&start.sources, "PATH"),
+            rules: agent_rules(&start.config),
         }))
     }
 }
 
 impl FindProgram for InstalledPrograms {
+    fn agent_rules(&self) -> &[AgentRule] {
+        &self.rules
+    }
+
     fn find_program(
         &self,
         agent: AgentProgram,

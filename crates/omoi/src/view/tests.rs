@@ -180,7 +180,7 @@ fn a_run_begins_with_what_and_where() {
     let spec: SpecView = serde_json::from_value(json!({
         "id": SPEC, "spec_ref": "SPEC-1", "name": "todo/SPEC-1", "title": "Tags", "status": "executing",
         "current_phase": "explore", "model": "simulated", "model_kind": "simulated",
-        "agent": "native", "repo": "/home/ada/src/todo",
+        "agents": ["native"], "repo": "/home/ada/src/todo",
         "base_sha": "1c9e2b4ffff", "base_branch": "main", "branch": "omoi/tags",
         "last_error": null, "created_at": 0, "ended_at": null,
         "notes": ["the work tree has uncommitted changes; HEAD is used without them"],

@@ -208,7 +208,7 @@ mod tests {
             "spec": {
                 "id": "01930000-0000-7000-8000-000000000003", "spec_ref": "SPEC-1",
                 "name": "todo/SPEC-1", "title": "Tags", "status": "failed", "waits": null,
-                "current_phase": "prd", "model": "simulated", "model_kind": "simulated", "scenario": null, "repo": "/todo",
+                "current_phase": "prd", "model": "simulated", "model_kind": "simulated", "scenario": null, "repo": "/todo", "agents": [],
                 "base_sha": "9a9a9a9", "base_branch": null, "branch": "omoi/tags",
                 "last_error": null, "created_at": 0, "ended_at": null, "notes": [], "mounts": [], "survey": {},
             },
