@@ -26,6 +26,8 @@ const LINES_MAX: usize = 16;
 const WORDS_BYTES: usize = 16 << 10;
 /// Time in which a line must be taken; a program that reads nothing has hung.
 const WRITE_TIME: Duration = Duration::from_secs(20);
+/// Time in which the last words of a program that has ended are read.
+const LAST_WORDS_TIME: Duration = Duration::from_secs(2);
 
 /// A program to start.
 #[derive(Debug)]
@@ -77,7 +79,7 @@ pub(crate) struct LineProgram {
     lines: mpsc::Receiver<ReadLine>,
     last_words: Arc<Mutex<OutputBuffer>>,
     group: AgentProcessGroup,
-    _readers: JoinSet<()>,
+    readers: JoinSet<()>,
 }
 
 impl LineProgram {
@@ -117,7 +119,7 @@ impl LineProgram {
             lines,
             last_words,
             group,
-            _readers: readers,
+            readers,
         })
     }
 
@@ -179,6 +181,10 @@ impl LineProgram {
         if !end_descendants(clock).await {
             tracing::warn!("Processes of the agent program are left");
         }
+        // Nobody writes any more: what was written before is read to its end.
+        self.lines.close();
+        let read = async { while self.readers.join_next().await.is_some() {} };
+        let _ = with_deadline(clock, LAST_WORDS_TIME, read).await;
     }
 
     /// Reads on, so that a program with much to say can end.
