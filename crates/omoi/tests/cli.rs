@@ -133,6 +133,13 @@ fn every_command_teaches() {
         "steer",
         "trace",
         "doctor",
+        "models",
+        "models list",
+        "models try",
+        "models set",
+        "sandbox",
+        "sandbox probe",
+        "sandbox shell",
         "agents",
         "agents available",
         "agents install",
@@ -153,7 +160,10 @@ fn every_command_teaches() {
         let said = home.omoi(&arguments);
         assert_eq!(said.code, 0, "{command}: {}", said.err);
         let has_examples = said.out.contains("Examples:");
-        let is_group = ["spec", "task", "agents", "scenario", "db", "config"].contains(&command);
+        let is_group = [
+            "spec", "task", "models", "agents", "sandbox", "scenario", "db", "config",
+        ]
+        .contains(&command);
         assert!(has_examples || is_group, "{command} shows no example");
         let name = format!("help_{}", command.replace(' ', "_"));
         // What every command takes is shown once, with the program's own help.

@@ -158,7 +158,7 @@ fn a_provider_that_stays_away_is_told_and_waits_for_a_person() {
     };
     assert!(first.contains("explore: the simulated model"), "{first}");
     assert!(
-        first.contains("; try 2 of 12 at ") && first.contains(", until "),
+        first.contains("; try 2 of 24 at ") && first.contains(", until "),
         "{first}"
     );
     assert!(

@@ -68,6 +68,24 @@ pub(crate) fn is_the_demo(summary: &Value) {
     );
 }
 
+/// Our own agent and planner speak one wire format; the model behind the gateway may speak another.
+#[test]
+fn the_demo_succeeds_with_models_of_other_wire_formats() {
+    let folder = tempfile::Builder::new().prefix("omoi").tempdir().unwrap();
+    let demos = ["chat_completions", "responses"].map(|dialect| {
+        let home = folder.path().join(dialect);
+        fs::create_dir(&home).unwrap();
+        let mut demo = omoi(&home);
+        demo.env("LLM_SIMULATED_DIALECT", dialect);
+        demo.args(["demo", "--json", "--data-dir"])
+            .arg(home.join("data"));
+        start(demo, home.join("demo"))
+    });
+    for demo in demos {
+        is_the_demo(&demo.wait().exited(0).summary());
+    }
+}
+
 /// Every key that scripts rely on, and no other but what is named here.
 fn has_the_promised_keys(summary: &Value) {
     let keys = |value: &Value| {
