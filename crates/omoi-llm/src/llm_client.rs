@@ -201,7 +201,7 @@ impl LlmClient {
             tracing::warn!(
                 model = route.model,
                 address = route.circuit_target(),
-                "The provider reports more tokens than the request allowed; they are counted up to that limit"
+                "The provider reports more tokens than the request allowed; they are counted up to what its route allows"
             );
         }
     }

@@ -135,14 +135,17 @@ pub trait ReservedCall: Send + Sync {
     fn record_usage<'a>(&'a self, usage: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>>;
 }
 
-/// The most tokens that one try can have used; what a provider reports beyond is capped.
+/// The most tokens that one try can have used; what a provider reports beyond is capped. What the
+/// asker allowed is no bound of it: whose server ignores that is billed all the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenCeiling {
     /// Estimated tokens of the request.
     read_estimate: u64,
     /// The most tokens that the model can have read.
     read_max: u64,
-    /// The most tokens that the answer was allowed.
+    /// The most tokens that the asker allowed of the answer.
+    asked_max: u64,
+    /// The most tokens that the route allows of it.
     answered_max: u64,
 }
 
@@ -156,7 +159,8 @@ impl TokenCeiling {
         Self {
             read_estimate: size.read_estimate,
             read_max: size.read_max.map_or(window, |most| most.min(window)),
-            answered_max: size.answered_max(route.max_tokens),
+            asked_max: size.answered_max(route.max_tokens),
+            answered_max: size.of_all_answers(route.max_tokens),
         }
     }
 
@@ -234,10 +238,11 @@ impl TokenGauge {
         BilledUsage::with_tokens(&self.usage, self.token_counts())
     }
 
-    /// Whether the provider reports what cannot be.
+    /// Whether the provider reports what cannot be, or more than the asker allowed.
     pub(crate) fn is_overstated(&self) -> bool {
         let told = self.reported_tokens();
-        self.ceiling.cap_tokens(told) != told
+        let answered = self.usage.output_tokens.unwrap_or(0);
+        answered > self.ceiling.asked_max || self.ceiling.cap_tokens(told) != told
     }
 
     fn reported_tokens(&self) -> TokenCounts {
@@ -261,7 +266,7 @@ impl TokenGauge {
         tokens.output = match told {
             told if self.summed_up && told > 0 => told,
             // An estimate is ours, and no reason to doubt the provider.
-            opening => opening.max(estimate.min(self.ceiling.answered_max)),
+            opening => opening.max(estimate.min(self.ceiling.asked_max)),
         };
         tokens
     }
@@ -345,6 +350,7 @@ mod tests {
             let mut gauge = TokenGauge::new(TokenCeiling {
                 read_estimate: 100,
                 read_max: 1_000,
+                asked_max: 50,
                 answered_max: 50,
             });
             gauge.set_sent(name == "sent, and nothing came");
@@ -366,6 +372,7 @@ mod tests {
         let ceiling = TokenCeiling {
             read_estimate: 1,
             read_max: 1_000,
+            asked_max: 50,
             answered_max: 50,
         };
         let mut gauge = TokenGauge::new(ceiling);

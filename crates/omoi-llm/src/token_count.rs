@@ -17,8 +17,6 @@ const PREAMBLE_TOKENS: u64 = 4_096;
 /// What a message costs besides its words.
 const MESSAGE_TOKENS: u64 = 4;
 
-/// Fields of a chat-completions request by which a caller bounds its answer.
-pub(crate) const CHAT_CAPS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
 /// Kinds of tools that the caller runs itself. What the provider runs may read whatever it fetches.
 const CALLER_TOOLS: [&str; 5] = ["custom", "function", "namespace", "local_shell", "shell"];
 /// Fields of a request that stand for text which the provider keeps.
@@ -38,7 +36,7 @@ pub struct RequestSize {
     /// The most it can be read as: no token is shorter than a byte. `None` where it names something
     /// that the provider fetches or adds by itself.
     pub read_max: Option<u64>,
-    /// The most tokens that the caller wants of one answer, where it says so.
+    /// The most tokens that the caller wants of one answer, where it says so; the largest of several.
     pub answer_cap: Option<u32>,
     /// How many answers it asks for.
     pub n_answers: u32,
@@ -59,10 +57,10 @@ impl RequestSize {
             read_estimate: estimate_body(dialect, body),
             read_max: (!is_open).then(|| bytes.saturating_add(PREAMBLE_TOKENS)),
             answer_cap: answer_cap(dialect, body),
-            n_answers: match dialect {
-                Dialect::ChatCompletions => small_number(&body["n"]).unwrap_or(1).max(1),
-                Dialect::Messages | Dialect::Responses => 1,
-            },
+            n_answers: count_field(dialect)
+                .and_then(|name| small_number(&body[name]))
+                .unwrap_or(1)
+                .max(1),
             service: body.as_object().map(service_named).unwrap_or_default(),
             searches: searches_asked(body),
             is_us_only: body.as_object().is_some_and(is_us_only),
@@ -79,7 +77,12 @@ impl RequestSize {
     /// The most tokens of all answers together, where a route allows `route_max` for each.
     pub fn answered_max(&self, route_max: u32) -> u64 {
         let one = self.answer_cap.map_or(route_max, |cap| cap.min(route_max));
-        u64::from(one).saturating_mul(u64::from(self.n_answers))
+        self.of_all_answers(one)
+    }
+
+    /// The tokens of all answers together, where each has `tokens`.
+    pub(crate) fn of_all_answers(&self, tokens: u32) -> u64 {
+        u64::from(tokens).saturating_mul(u64::from(self.n_answers))
     }
 }
 
@@ -100,15 +103,37 @@ pub fn estimate_body(dialect: Dialect, body: &Value) -> u64 {
         + n_messages * MESSAGE_TOKENS
 }
 
-fn answer_cap(dialect: Dialect, body: &Value) -> Option<u32> {
+/// Fields of a request of `dialect` by which a caller bounds its answer.
+pub(crate) const fn cap_fields(dialect: Dialect) -> &'static [&'static str] {
     match dialect {
-        Dialect::Messages => small_number(&body["max_tokens"]),
-        Dialect::ChatCompletions => {
-            let caps = CHAT_CAPS.iter().map(|name| small_number(&body[*name]));
-            caps.flatten().min()
-        }
-        Dialect::Responses => small_number(&body["max_output_tokens"]),
+        Dialect::Messages => &["max_tokens"],
+        Dialect::ChatCompletions => &["max_completion_tokens", "max_tokens"],
+        Dialect::Responses => &["max_output_tokens"],
     }
+}
+
+/// The field of a request of `dialect` that asks for several answers.
+const fn count_field(dialect: Dialect) -> Option<&'static str> {
+    match dialect {
+        Dialect::ChatCompletions => Some("n"),
+        Dialect::Messages | Dialect::Responses => None,
+    }
+}
+
+/// The largest, so that no field can hide another: nobody knows which of them a server reads.
+fn answer_cap(dialect: Dialect, body: &Value) -> Option<u32> {
+    let caps = cap_fields(dialect).iter();
+    caps.filter_map(|name| small_number(&body[*name])).max()
+}
+
+/// The first field of `body` that says how much is wanted, and not by a whole number of at least 1.
+pub(crate) fn uncountable_field(dialect: Dialect, body: &Value) -> Option<&'static str> {
+    let names = cap_fields(dialect).iter().copied();
+    let mut names = names.chain(count_field(dialect));
+    names.find(|name| {
+        let value = &body[*name];
+        !value.is_null() && !small_number(value).is_some_and(|number| number > 0)
+    })
 }
 
 /// A whole number, also one written as `1000.0`; the largest there is where it does not fit.
@@ -244,7 +269,13 @@ mod tests {
             (
                 ChatCompletions,
                 json!({"max_completion_tokens": 5, "max_tokens": 9}),
-                Some(5),
+                Some(9),
+                1,
+            ),
+            (
+                ChatCompletions,
+                json!({"max_completion_tokens": 64_000, "max_tokens": 1}),
+                Some(64_000),
                 1,
             ),
             (ChatCompletions, json!({"max_tokens": null}), None, 1),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::dialect::Dialect;
-use crate::token_count::{CHAT_CAPS, RequestSize};
+use crate::token_count::{RequestSize, cap_fields, uncountable_field};
 
 /// Fields by which a caller names its user to the vendor.
 const IDENTITY_FIELDS: [&str; 2] = ["user", "safety_identifier"];
@@ -44,6 +44,9 @@ pub enum BadRequest {
     /// A field is missing or makes no sense.
     #[error("{0}")]
     Field(&'static str),
+    /// A field that says how much is wanted is no number that can be reserved.
+    #[error("`{0}` must be a whole number of at least 1")]
+    Uncountable(&'static str),
 }
 
 /// What becomes other than the caller wrote it.
@@ -53,7 +56,7 @@ pub struct RequestChanges<'a> {
     pub model: &'a str,
     /// The most tokens of one answer; none where answers cost nothing.
     pub answer_max: Option<u32>,
-    /// The field for it where the caller gave none.
+    /// The field for it, whichever the caller named.
     pub answer_field: &'static str,
     /// Stands for the caller's user, where it names one.
     pub user: &'a str,
@@ -114,18 +117,25 @@ impl RawRequest {
     /// The body as it goes to the provider.
     pub fn outgoing_body(&self, changes: RequestChanges<'_>) -> Vec<u8> {
         let mut out = OutgoingFields::default();
-        let mut is_capped = false;
+        let mut cap = self.outgoing_cap(changes);
         for (name, value) in &self.fields.0 {
-            let changed = self.changed_field(name, value, changes);
-            is_capped |= self.is_cap(name) && !matches!(changed, RewrittenField::Left);
-            match changed {
+            if cap_fields(self.dialect).contains(&name.as_str()) {
+                // Only one is sent, in the place of the first.
+                if value.get() != "null"
+                    && let Some(cap) = cap.take()
+                {
+                    out.push_raw(changes.answer_field, &cap.to_string());
+                }
+                continue;
+            }
+            match self.changed_field(name, value, changes) {
                 RewrittenField::Kept => out.push_raw(name, value.get()),
                 RewrittenField::Written(value) => out.push_raw(name, &value.to_string()),
                 RewrittenField::Left => {}
             }
         }
-        if let Some(max) = changes.answer_max.filter(|_| !is_capped) {
-            out.push_raw(changes.answer_field, &max.to_string());
+        if let Some(cap) = cap {
+            out.push_raw(changes.answer_field, &cap.to_string());
         }
         if self.dialect == Dialect::ChatCompletions
             && self.streams
@@ -146,19 +156,6 @@ impl RawRequest {
         let speaks_openai = self.dialect != Dialect::Messages;
         match name {
             "model" => RewrittenField::Written(changes.model.into()),
-            name if self.is_cap(name) => {
-                let Some(max) = changes.answer_max else {
-                    return RewrittenField::Kept;
-                };
-                match parsed() {
-                    // As if it were not there.
-                    Value::Null => RewrittenField::Left,
-                    asked if asked.as_f64().is_some_and(|n| n <= f64::from(max)) => {
-                        RewrittenField::Kept
-                    }
-                    _ => RewrittenField::Written(max.into()),
-                }
-            }
             name if SAMPLING_FIELDS.contains(&name) && !changes.takes_sampling => {
                 RewrittenField::Left
             }
@@ -189,12 +186,11 @@ impl RawRequest {
         }
     }
 
-    /// Whether field `name` bounds the answer.
-    fn is_cap(&self, name: &str) -> bool {
-        match self.dialect {
-            Dialect::Messages => name == "max_tokens",
-            Dialect::ChatCompletions => CHAT_CAPS.contains(&name),
-            Dialect::Responses => name == "max_output_tokens",
+    /// The most tokens of one answer: what was asked, within what the route allows.
+    fn outgoing_cap(&self, changes: RequestChanges<'_>) -> Option<u32> {
+        match (self.size.answer_cap, changes.answer_max) {
+            (Some(asked), Some(max)) => Some(asked.min(max)),
+            (asked, max) => asked.or(max),
         }
     }
 }
@@ -208,12 +204,12 @@ enum RewrittenField {
 
 /// What is wrong with a request that is well-formed.
 fn check_fields(dialect: Dialect, whole: &Value, size: RequestSize) -> Result<(), BadRequest> {
+    if let Some(name) = uncountable_field(dialect, whole) {
+        return Err(BadRequest::Uncountable(name));
+    }
     let has_messages = whole["messages"].as_array().is_some_and(|m| !m.is_empty());
     let refused = match dialect {
         Dialect::Messages if size.answer_cap.is_none() => "missing field `max_tokens`",
-        Dialect::Messages | Dialect::ChatCompletions if size.answer_cap == Some(0) => {
-            "`max_tokens` must be at least 1"
-        }
         Dialect::Messages | Dialect::ChatCompletions if !has_messages => {
             "`messages` must hold at least one message"
         }
@@ -336,6 +332,17 @@ mod tests {
                 r#"{"model":"a","input":"hi","include":["reasoning.encrypted_content"],"metadata":{"user_id":"mine"},"max_output_tokens":3}"#,
                 r#"{"model":"real-model","input":"hi","include":["reasoning.encrypted_content"],"metadata":{"user_id":"mine"},"max_output_tokens":3}"#,
             ),
+            // One bound is sent, the largest that was asked, in the field that the route reads.
+            (
+                ChatCompletions,
+                r#"{"max_tokens":1,"model":"a","max_completion_tokens":64000,"messages":[1]}"#,
+                r#"{"max_tokens":100,"model":"real-model","messages":[1]}"#,
+            ),
+            (
+                ChatCompletions,
+                r#"{"model":"a","max_completion_tokens":7.0,"messages":[1],"max_tokens":null}"#,
+                r#"{"model":"real-model","max_tokens":7,"messages":[1]}"#,
+            ),
             // The last of two counts, so that no bound is passed by.
             (
                 Messages,
@@ -372,6 +379,36 @@ mod tests {
                 Messages,
                 r#"{"model":"a","max_tokens":0,"messages":[1]}"#,
                 "at least 1",
+            ),
+            (
+                Messages,
+                r#"{"model":"a","max_tokens":-1,"messages":[1]}"#,
+                "`max_tokens` must be a whole number of at least 1",
+            ),
+            (
+                ChatCompletions,
+                r#"{"model":"a","max_tokens":5,"max_completion_tokens":"64000","messages":[1]}"#,
+                "`max_completion_tokens` must be a whole number of at least 1",
+            ),
+            (
+                ChatCompletions,
+                r#"{"model":"a","max_tokens":1.5,"messages":[1]}"#,
+                "`max_tokens` must be a whole number",
+            ),
+            (
+                ChatCompletions,
+                r#"{"model":"a","n":"8","messages":[1]}"#,
+                "`n` must be a whole number of at least 1",
+            ),
+            (
+                ChatCompletions,
+                r#"{"model":"a","n":0,"messages":[1]}"#,
+                "`n` must be a whole number of at least 1",
+            ),
+            (
+                Responses,
+                r#"{"model":"a","input":"x","max_output_tokens":true}"#,
+                "`max_output_tokens` must be a whole number of at least 1",
             ),
             (
                 ChatCompletions,

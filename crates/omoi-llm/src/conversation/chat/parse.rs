@@ -35,7 +35,8 @@ pub(crate) fn conversation_of(request: &ChatRequest) -> Result<Conversation, Con
         model: request.model.clone(),
         tools: offered_tools(request),
         parallel_calls: request.parallel_tool_calls,
-        output_tokens_max: request.max_completion_tokens.or(request.max_tokens),
+        // As the meter reads them: the largest is what was asked.
+        output_tokens_max: request.max_completion_tokens.max(request.max_tokens),
         sampling: SamplingSettings {
             temperature: request.temperature,
             top_p: request.top_p,

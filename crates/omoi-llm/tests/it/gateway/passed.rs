@@ -370,3 +370,57 @@ async fn a_caller_that_waits_hears_comments_where_its_dialect_has_no_ping() {
         assert_eq!(rest, recorded.answer, "as if there had been no failure");
     }
 }
+
+#[tokio::test]
+async fn a_caller_does_not_bound_what_its_answer_is_recorded_as() {
+    let [_, _, opencode] = recorded();
+    for (caps, reserved, sent) in [
+        (vec![("max_tokens", json!(1))], 1, 1),
+        (
+            vec![
+                ("max_tokens", json!(1)),
+                ("max_completion_tokens", json!(64_000)),
+            ],
+            64_000,
+            64_000,
+        ),
+    ] {
+        // It says 7 tokens, whatever it was allowed.
+        let stub = Stub::always(stub::raw(opencode.answer)).await;
+        let house = house_of(
+            route(Dialect::ChatCompletions, &stub.url),
+            TestMeter::rich(),
+        );
+        let body = with_fields(opencode.body, &caps).to_string();
+        text(house.send(Method::POST, opencode.path, body).await.body).await;
+        let seen = &stub.seen()[0].body;
+        assert_eq!(seen["max_tokens"], sent);
+        assert!(seen.get("max_completion_tokens").is_none(), "{seen}");
+        assert!(
+            matches!(&house.meter.log()[0], Logged::Granted(p) if p.tokens.output == reserved),
+            "{caps:?}"
+        );
+        assert_eq!(house.meter.usages()[0].tokens.output, 7, "{caps:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_can_reserve_is_refused_in_the_dialect_of_the_caller() {
+    let stub = Stub::always(stub::good()).await;
+    let house = house(&stub);
+    for recorded in recorded() {
+        let name = match recorded.dialect {
+            Dialect::Messages | Dialect::ChatCompletions => "max_tokens",
+            Dialect::Responses => "max_output_tokens",
+        };
+        let body = with_fields(recorded.body, &[(name, json!(-1))]).to_string();
+        let reply = house.send(Method::POST, recorded.path, body).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{}", recorded.path);
+        let body: Value = serde_json::from_str(&text(reply.body).await).unwrap();
+        let is_anthropic = recorded.dialect == Dialect::Messages;
+        assert_eq!(body["type"] == "error", is_anthropic, "{body}");
+        let says = format!("`{name}` must be a whole number of at least 1");
+        assert_eq!(body["error"]["message"], says);
+    }
+    assert!(house.meter.log().is_empty());
+}
