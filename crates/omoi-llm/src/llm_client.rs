@@ -363,7 +363,7 @@ impl LlmClient {
         failures: &mut u32,
     ) -> Result<(), AskError> {
         tally.note_failed(error.is_turned_away(), self.pace.now());
-        let RetryClass::Retry { after } = error.retry_class() else {
+        let RetryClass::Retry { after } = error.retry_class_after(*failures) else {
             tally.report_failure(FailedTry::from_error(route, &error, &self.mask), None);
             return Err(AskError::Failed(error));
         };

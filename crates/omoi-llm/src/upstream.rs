@@ -39,6 +39,10 @@ use crate::wire::sse::SseError;
 /// Longest time to make a connection.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 
+/// How often a question is asked again that was answered with success, and not by a model: a page at an
+/// outage passes soon, and what does not may be billed each time.
+const WRONG_TYPE_RETRIES_MAX: u32 = 2;
+
 /// Why a call gave no whole answer.
 #[derive(Debug, Error)]
 pub enum UpstreamError {
@@ -140,13 +144,22 @@ impl UpstreamError {
             | Self::NoContent { .. }
             | Self::TooLong { .. }
             | Self::TooLarge { .. }
+            // Its status says that the request was answered.
+            | Self::WrongType { .. }
             | Self::Malformed(_) => true,
             Self::Status { .. }
             | Self::Connect(_)
-            | Self::WrongType { .. }
             | Self::Convert(_)
             | Self::BadKey
             | Self::Unsendable(_) => false,
+        }
+    }
+
+    /// Whether trying again can help, after `n_before` failures of the same question.
+    pub(crate) fn retry_class_after(&self, n_before: u32) -> RetryClass {
+        match self {
+            Self::WrongType { .. } if n_before >= WRONG_TYPE_RETRIES_MAX => RetryClass::Final,
+            _ => self.retry_class(),
         }
     }
 

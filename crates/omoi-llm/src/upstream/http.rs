@@ -16,10 +16,11 @@ use super::passed_reader::{self, PassedForm, PassedPiece, PassedReading};
 use super::plain_words::plain_words;
 use super::reader;
 use super::translated_call::{TranslatedCall, dialect_path};
-use super::translated_reader::{self, AnswerSink, TranslatedReading};
+use super::translated_reader::{self, AnswerSink, CallerSink, TranslatedReading};
 use super::{AnswerLimits, AnswerStream, CONNECT_MAX, EventStream, UpstreamError};
 use crate::conversation::{
-    DialectQuirks, MaxTokensField, MessagesEvents, ToolNames, read_messages_request,
+    AnswerForm, DialectQuirks, MaxTokensField, MessagesEvents, ToolNames, parse_request,
+    read_messages_request,
 };
 use crate::pace::CallPace;
 use crate::pricing::ModelPrice;
@@ -61,6 +62,33 @@ pub(crate) struct PassedCall<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// Stands for the caller's user, where the request names one.
     pub(crate) user: &'a str,
+}
+
+impl PassedCall<'_> {
+    fn outgoing_body(&self) -> Vec<u8> {
+        let (route, dialect) = (self.route, self.request.dialect);
+        let field = DialectQuirks::of_route(route).max_tokens_field;
+        self.request.outgoing_body(RequestChanges {
+            model: &route.model,
+            answer_max: (route.price != ModelPrice::FREE).then_some(route.max_tokens),
+            answer_field: match (dialect, field) {
+                (Dialect::Responses, _) => "max_output_tokens",
+                (_, MaxTokensField::MaxCompletionTokens) => "max_completion_tokens",
+                (_, MaxTokensField::MaxTokens) => "max_tokens",
+            },
+            user: self.user,
+            takes_sampling: route.takes_sampling,
+        })
+    }
+
+    /// Names of the tools of the conversation; one that cannot be read has none that differ.
+    fn tool_names(&self) -> ToolNames {
+        let conversation = parse_request(self.request.dialect, &self.outgoing_body());
+        conversation.map_or_else(
+            |_| ToolNames::default(),
+            |conversation| ToolNames::of_conversation(&conversation),
+        )
+    }
 }
 
 /// The connections to models. Clones share them.
@@ -187,6 +215,23 @@ impl ModelConnections {
             (PassedForm::Whole, "JSON", JSON)
         };
         let content_type = content_type(response.headers());
+        if call.request.streams && content_type.starts_with(JSON) {
+            // A server that does not stream: its answer is whole, and the caller gets it as events.
+            let form = AnswerForm {
+                dialect: call.request.dialect,
+                names: call.tool_names(),
+                created_s: pace.now().as_micros() / 1_000_000,
+                hides_usage: call.request.hides_usage(),
+            };
+            let reading = TranslatedReading {
+                dialect: call.request.dialect,
+                maker: call.route.maker_id(),
+                is_whole: true,
+                watch: self.watch(patience),
+            };
+            let (body, sink) = (response.bytes_stream().boxed(), CallerSink::new(form, true));
+            return Ok(translated_reader::read_translated(body, reading, sink));
+        }
         if !content_type.starts_with(wanted) {
             return Err(self
                 .wrong_type(response, patience, content_type, expected)
@@ -257,20 +302,7 @@ impl ModelConnections {
     fn build_passed(&self, call: PassedCall<'_>) -> Result<RequestBuilder, UpstreamError> {
         let (route, request) = (call.route, call.request);
         let path = dialect_path(request.dialect);
-        let body = request.outgoing_body(RequestChanges {
-            model: &route.model,
-            answer_max: (route.price != ModelPrice::FREE).then_some(route.max_tokens),
-            answer_field: match (
-                request.dialect,
-                DialectQuirks::of_route(route).max_tokens_field,
-            ) {
-                (Dialect::Responses, _) => "max_output_tokens",
-                (_, MaxTokensField::MaxCompletionTokens) => "max_completion_tokens",
-                (_, MaxTokensField::MaxTokens) => "max_tokens",
-            },
-            user: call.user,
-            takes_sampling: route.takes_sampling,
-        });
+        let body = call.outgoing_body();
         let accept = match request.streams {
             true => EVENTS,
             false => JSON,

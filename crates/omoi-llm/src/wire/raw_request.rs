@@ -44,6 +44,9 @@ pub enum BadRequest {
     /// A field is missing or makes no sense.
     #[error("{0}")]
     Field(&'static str),
+    /// A switch is neither on nor off.
+    #[error("`{0}` must be true or false")]
+    Unclear(&'static str),
     /// A field that says how much is wanted is no number that can be reserved.
     #[error("`{0}` must be a whole number of at least 1")]
     Uncountable(&'static str),
@@ -204,6 +207,12 @@ enum RewrittenField {
 
 /// What is wrong with a request that is well-formed.
 fn check_fields(dialect: Dialect, whole: &Value, size: RequestSize) -> Result<(), BadRequest> {
+    for name in ["stream", "background"] {
+        // Servers that read `1` as yes would answer in another way than is expected here.
+        if !matches!(whole[name], Value::Null | Value::Bool(_)) {
+            return Err(BadRequest::Unclear(name));
+        }
+    }
     if let Some(name) = uncountable_field(dialect, whole) {
         return Err(BadRequest::Uncountable(name));
     }
@@ -379,6 +388,21 @@ mod tests {
                 Messages,
                 r#"{"model":"a","max_tokens":0,"messages":[1]}"#,
                 "at least 1",
+            ),
+            (
+                ChatCompletions,
+                r#"{"model":"a","stream":1,"messages":[1]}"#,
+                "`stream` must be true or false",
+            ),
+            (
+                Messages,
+                r#"{"model":"a","max_tokens":5,"stream":"true","messages":[1]}"#,
+                "`stream` must be true or false",
+            ),
+            (
+                Responses,
+                r#"{"model":"a","input":"x","background":1}"#,
+                "`background` must be true or false",
             ),
             (
                 Messages,

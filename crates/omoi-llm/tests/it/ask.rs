@@ -422,8 +422,11 @@ async fn an_address_that_is_no_model_is_named() {
     .await;
     let pace = VirtualPace::new();
     let asked = complete(&llm(&stub.url, &pace)).await;
-    // Whatever stands in front of a model shows such a page while the model is away.
-    assert!(asked.tally.calls > 1, "{}", asked.tally.calls);
+    // Whatever stands in front of a model shows such a page while the model is away. Its status says
+    // success, so each call may be billed.
+    assert_eq!((asked.tally.calls, stub.calls()), (3, 3));
+    let read = asked.tally.total_tokens().input;
+    assert!(read > 0 && read % 3 == 0, "{read}");
     let says = "the answer is `text/html`, not an event stream: an HTML page: Down";
     let error = chain(&asked.result.unwrap_err());
     assert!(error.ends_with(says), "{error}");

@@ -424,3 +424,33 @@ async fn what_nobody_can_reserve_is_refused_in_the_dialect_of_the_caller() {
     }
     assert!(house.meter.log().is_empty());
 }
+
+#[tokio::test]
+async fn a_whole_answer_to_a_stream_is_taken_and_told_as_one() {
+    let chat = r#"{"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello there"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 50, "completion_tokens": 7, "total_tokens": 57, "prompt_tokens_details": {"cached_tokens": 10}}}"#;
+    let messages = r#"{"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn", "stop_sequence": null, "content": [{"type": "text", "text": "hello there"}], "usage": {"input_tokens": 40, "cache_read_input_tokens": 10, "output_tokens": 7}}"#;
+    let response = r#"{"id": "r", "object": "response", "created_at": 1, "model": "m", "status": "completed", "output": [{"type": "message", "id": "x", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": "hello there", "annotations": []}]}], "usage": {"input_tokens": 50, "output_tokens": 7, "total_tokens": 57, "input_tokens_details": {"cached_tokens": 10}}}"#;
+    for recorded in recorded() {
+        let (answer, end) = match recorded.dialect {
+            Dialect::Messages => (messages, "event: message_stop"),
+            Dialect::ChatCompletions => (chat, "data: [DONE]"),
+            Dialect::Responses => (response, "event: response.completed"),
+        };
+        let json_type = Some(("content-type", "application/json".to_owned()));
+        let stub = Stub::always(Says::Plain(200, json_type, answer.to_owned())).await;
+        let house = house_of(route(recorded.dialect, &stub.url), TestMeter::rich());
+        let reply = house.send(Method::POST, recorded.path, recorded.body).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", recorded.path);
+        assert_eq!(reply.headers["content-type"], "text/event-stream");
+        let told = text(reply.body).await;
+        assert!(told.contains("hello there") && told.contains(end), "{told}");
+        assert_eq!(stub.calls(), 1);
+        let usage = house.meter.usages().pop().unwrap();
+        let tokens = usage.tokens;
+        assert_eq!(
+            (tokens.input, tokens.cache_read, tokens.output),
+            (40, 10, 7)
+        );
+        assert_eq!(usage.outcome, CallOutcome::Complete);
+    }
+}
