@@ -333,7 +333,7 @@ impl GatewayQuestion {
                 () = &mut next_ping => {
                     let quiet = pace.now().since(heard_at);
                     next_ping = pace.expire(QUIET_PING_AFTER.saturating_sub(quiet).max(PING_EVERY));
-                    if quiet >= QUIET_PING_AFTER && last.is_empty() && !self.send_bytes(lines, ping_bytes(self.dialect)).await {
+                    if quiet >= QUIET_PING_AFTER && !self.send_bytes(lines, ping_bytes(self.dialect)).await {
                         return (CallOutcome::Abandoned, Vec::new());
                     }
                     continue;

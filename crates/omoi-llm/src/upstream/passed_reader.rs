@@ -8,7 +8,9 @@ use futures::stream::{self, BoxStream};
 
 use super::body_watch::{StreamWatch, WatchedBody};
 use super::{AnswerItem, AnswerStream, MalformedAnswer, UpstreamError};
-use crate::wire::answer_signs::{AnswerSigns, AnswerStage, SignsOrFailure, read_frame, read_whole};
+use crate::wire::answer_signs::{
+    AnswerSigns, AnswerStage, FrameReader, SignsOrFailure, read_whole,
+};
 use crate::wire::dialect::Dialect;
 use crate::wire::sse::{self, RawFrame, SseDecoder};
 
@@ -49,6 +51,7 @@ struct PassedReader {
     dialect: Dialect,
     form: PassedForm,
     decoder: SseDecoder,
+    frames: FrameReader,
     ready: VecDeque<Result<PassedPiece, UpstreamError>>,
     /// How far the pieces handed out so far go.
     stage: AnswerStage,
@@ -67,6 +70,7 @@ pub(super) fn read_pieces(
         dialect: reading.dialect,
         form: reading.form,
         decoder: SseDecoder::with_limits(sse::FRAME_BYTES_MAX, limit),
+        frames: FrameReader::new(reading.dialect),
         ready: VecDeque::new(),
         stage: AnswerStage::Opening,
         whole_body: Vec::new(),
@@ -128,9 +132,15 @@ impl PassedReader {
         }
         let mut signs = match &raw.frame {
             None => AnswerSigns::default(),
-            Some(frame) => self.judge(read_frame(self.dialect, frame))?,
+            Some(frame) => {
+                let read = self.frames.read_frame(frame);
+                self.judge(read)?
+            }
         };
-        self.stage = self.stage.max(signs.stage);
+        if signs.stage != AnswerStage::Opening {
+            // Content behind an end is another choice that begins.
+            self.stage = signs.stage;
+        }
         if signs.stage != AnswerStage::Opening {
             self.body.note_content();
         }

@@ -11,7 +11,9 @@ use crate::conversation::{
     AnswerEvent, AnswerForm, AnswerParser, AnswerRenderer, MessagesEvents, WholeAnswerError,
 };
 use crate::wire::answer::AnswerError;
-use crate::wire::answer_signs::{AnswerSigns, AnswerStage, SignsOrFailure, read_frame, read_whole};
+use crate::wire::answer_signs::{
+    AnswerSigns, AnswerStage, FrameReader, SignsOrFailure, read_whole,
+};
 use crate::wire::anthropic::StreamEvent;
 use crate::wire::dialect::Dialect;
 use crate::wire::sse::{self, SseDecoder, SseFrame};
@@ -128,6 +130,7 @@ struct TranslatedReader<S: AnswerSink> {
 struct ReadAnswer {
     dialect: Dialect,
     maker: String,
+    frames: FrameReader,
     parser: AnswerParser,
     /// The body of a server that does not stream.
     whole_body: Option<Vec<u8>>,
@@ -143,6 +146,7 @@ pub(super) fn read_translated<S: AnswerSink>(
     let reader = TranslatedReader {
         body: WatchedBody::new(bytes, reading.watch),
         reading: ReadAnswer {
+            frames: FrameReader::new(reading.dialect),
             parser: AnswerParser::new(reading.dialect, &reading.maker),
             dialect: reading.dialect,
             maker: reading.maker,
@@ -205,7 +209,8 @@ impl<S: AnswerSink> TranslatedReader<S> {
             event: frame.event.clone(),
             data: self.body.watch.mask.mask_text(&frame.data).into_owned(),
         };
-        let signs = self.judge(read_frame(self.reading.dialect, frame))?;
+        let read = self.reading.frames.read_frame(frame);
+        let signs = self.judge(read)?;
         let events = self.reading.parser.push_frame(frame);
         self.write(events.map_err(malformed_event)?, signs)
     }

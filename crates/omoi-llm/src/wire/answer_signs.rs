@@ -2,6 +2,8 @@
 //!
 //! The readers are tolerant: a field or kind that is new to them changes nothing.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::Extra;
@@ -92,23 +94,58 @@ impl AnswerSigns {
     }
 }
 
-/// Reads one frame of a streamed answer.
-///
-/// # Errors
-/// Returns the error of the reader where its data is not JSON.
-pub fn read_frame(dialect: Dialect, frame: &SseFrame) -> Result<SignsOrFailure, serde_json::Error> {
-    if dialect == Dialect::ChatCompletions && frame.data.trim() == DONE {
-        return Ok(Ok(AnswerSigns {
-            stage: AnswerStage::Whole,
-            ..AnswerSigns::default()
-        }));
+/// Reads the frames of one streamed answer.
+#[derive(Debug)]
+pub struct FrameReader {
+    dialect: Dialect,
+    /// The choices of a chat answer seen so far, and whether each said why it ends.
+    ended_choices: BTreeMap<u64, bool>,
+}
+
+impl FrameReader {
+    /// A reader of an answer in `dialect`.
+    pub const fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            ended_choices: BTreeMap::new(),
+        }
     }
-    let data: Value = serde_json::from_str(&frame.data)?;
-    Ok(match dialect {
-        Dialect::Messages => message_signs(&data),
-        Dialect::ChatCompletions => chat_signs(&data),
-        Dialect::Responses => response_signs(&data),
-    })
+
+    /// Reads its next frame.
+    ///
+    /// # Errors
+    /// Returns the error of the reader where its data is not JSON.
+    pub fn read_frame(&mut self, frame: &SseFrame) -> Result<SignsOrFailure, serde_json::Error> {
+        if self.dialect == Dialect::ChatCompletions && frame.data.trim() == DONE {
+            return Ok(Ok(AnswerSigns {
+                stage: AnswerStage::Whole,
+                ..AnswerSigns::default()
+            }));
+        }
+        let data: Value = serde_json::from_str(&frame.data)?;
+        Ok(match self.dialect {
+            Dialect::Messages => message_signs(&data),
+            Dialect::ChatCompletions => self.chat_signs(&data),
+            Dialect::Responses => response_signs(&data),
+        })
+    }
+
+    fn chat_signs(&mut self, data: &Value) -> SignsOrFailure {
+        let mut signs = chat_signs(data)?;
+        for (at, choice) in data["choices"].as_array().into_iter().flatten().enumerate() {
+            let index = choice["index"].as_u64().unwrap_or(at as u64);
+            // Some servers say nothing by an empty text.
+            let ends = choice["finish_reason"]
+                .as_str()
+                .is_some_and(|r| !r.is_empty());
+            *self.ended_choices.entry(index).or_default() |= ends;
+        }
+        let all_ended = self.ended_choices.values().all(|ended| *ended);
+        if !self.ended_choices.is_empty() && all_ended {
+            signs.stage = AnswerStage::Ending;
+        }
+        Ok(signs)
+    }
 }
 
 /// Reads a whole answer that did not come as a stream.
@@ -171,6 +208,7 @@ fn message_signs(data: &Value) -> SignsOrFailure {
     })
 }
 
+/// What one chunk says by itself; whether the answer ends lies in all of them.
 fn chat_signs(data: &Value) -> SignsOrFailure {
     if data["error"].is_object() {
         return Err(read_failure(&data["error"]));
@@ -192,9 +230,8 @@ fn chat_signs(data: &Value) -> SignsOrFailure {
     }
     let usage = openai_usage(Dialect::ChatCompletions, data);
     let is_usage_only = choices.is_empty() && usage.is_some();
-    let ends = choices.iter().any(|c| c["finish_reason"].is_string());
     Ok(AnswerSigns {
-        stage: if ends || is_usage_only {
+        stage: if is_usage_only {
             AnswerStage::Ending
         } else if answered_bytes > 0 || calls {
             AnswerStage::Content
@@ -325,7 +362,30 @@ mod tests {
         let data = data
             .as_str()
             .map_or_else(|| data.to_string(), str::to_owned);
-        read_frame(dialect, &SseFrame { event: None, data }).unwrap()
+        let frame = SseFrame { event: None, data };
+        FrameReader::new(dialect).read_frame(&frame).unwrap()
+    }
+
+    #[test]
+    fn a_chat_answer_ends_when_every_choice_said_why() {
+        use AnswerStage::{Content, Ending, Opening};
+        let mut reader = FrameReader::new(Dialect::ChatCompletions);
+        for (index, text, reason, stage) in [
+            (0, "", json!(""), Opening),
+            (0, "a", json!(""), Content),
+            (1, "b", json!(null), Content),
+            (0, "", json!("stop"), Opening),
+            (1, "c", json!(""), Content),
+            (1, "", json!("length"), Ending),
+            (1, "", json!(null), Ending),
+        ] {
+            let choice =
+                json!({"index": index, "delta": {"content": text}, "finish_reason": reason});
+            let data = json!({"choices": [choice]}).to_string();
+            let frame = SseFrame { event: None, data };
+            let signs = reader.read_frame(&frame).unwrap().unwrap();
+            assert_eq!(signs.stage, stage, "{choice}");
+        }
     }
 
     #[test]

@@ -79,8 +79,10 @@ impl ChatReader {
         }
         for choice in chunk.choices.iter().filter(|c| c.index == 0) {
             self.push_delta(&choice.delta, &mut out);
-            if choice.finish_reason.is_some() {
-                self.finish.clone_from(&choice.finish_reason);
+            // Some servers say nothing by an empty text.
+            let reason = choice.finish_reason.as_ref();
+            if let Some(reason) = reason.filter(|reason| !reason.as_str().is_empty()) {
+                self.finish = Some(reason.clone());
             }
         }
         out

@@ -454,3 +454,57 @@ async fn a_whole_answer_to_a_stream_is_taken_and_told_as_one() {
         assert_eq!(usage.outcome, CallOutcome::Complete);
     }
 }
+
+/// A chunk of a chat answer with one choice.
+fn chunk(text: &str, reason: Value) -> String {
+    let choice = json!({"index": 0, "delta": {"content": text}, "finish_reason": reason});
+    let data = json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]});
+    format!("data: {data}\n\n")
+}
+
+#[tokio::test]
+async fn an_empty_reason_is_no_end_for_which_an_answer_is_held_back() {
+    let [_, _, opencode] = recorded();
+    let begun = chunk("he", json!("")) + &chunk("llo", json!(""));
+    let stub = Stub::always(Says::Events(vec![begun.clone().into()], End::Hang)).await;
+    let house = house_of(
+        route(Dialect::ChatCompletions, &stub.url),
+        TestMeter::rich(),
+    );
+    let reply = house.send(Method::POST, opencode.path, opencode.body).await;
+    let ReplyBody::Events(mut events) = reply.body else {
+        panic!("not a stream");
+    };
+    let mut told = String::new();
+    while told.len() < begun.len() {
+        let piece = tokio::time::timeout(Duration::from_secs(20), events.next()).await;
+        let piece = piece.expect("the answer is held back").unwrap();
+        told += std::str::from_utf8(&piece).unwrap();
+    }
+    assert_eq!(told, begun);
+}
+
+#[tokio::test]
+async fn a_caller_hears_pings_while_the_end_of_its_answer_is_held_back() {
+    let [_, _, opencode] = recorded();
+    let begun = chunk("hello", json!(null)) + &chunk("", json!("stop"));
+    let stub = Stub::always(Says::Events(vec![begun.into()], End::Hang)).await;
+    let mut route = route(Dialect::ChatCompletions, &stub.url);
+    route.limits.silence = Duration::from_hours(10);
+    route.limits.total = Duration::from_hours(10);
+    let house = house_of(route, TestMeter::rich());
+    let reply = house.send(Method::POST, opencode.path, opencode.body).await;
+    let ReplyBody::Events(mut events) = reply.body else {
+        panic!("not a stream");
+    };
+    let first = events.next().await.unwrap();
+    assert!(std::str::from_utf8(&first).unwrap().contains("hello"));
+    let ping = loop {
+        tokio::select! {
+            biased;
+            piece = events.next() => break piece.unwrap(),
+            () = tokio::task::yield_now() => house.pace.advance(Duration::from_secs(1)),
+        }
+    };
+    assert_eq!(ping, ": waiting for the model\n\n");
+}
