@@ -97,10 +97,11 @@ impl QuestionTally {
         self.allowance.calls_left = self.allowance.calls_left.saturating_sub(1);
     }
 
-    /// Notes that the provider refused the call under way or never had it, and so does not bill it.
+    /// Notes that the provider refused the call under way or never had it, and so does not bill it: also
+    /// when it had begun an answer and told tokens before it found out.
     pub(crate) fn set_not_billed(&mut self) {
         if let Some(gauge) = &mut self.current {
-            gauge.set_sent(false);
+            gauge.reset();
         }
     }
 

@@ -228,6 +228,23 @@ async fn broken_connections_and_streams_are_tried_again() {
 }
 
 #[tokio::test]
+async fn an_answer_that_begins_and_is_refused_costs_nothing() {
+    let overloaded =
+        json!({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}});
+    let refused = stub::says(&[stub::anthropic_start(), overloaded]);
+    let stub = Stub::start(vec![refused; 3], stub::good()).await;
+    let asked = complete(&llm(&stub.url, &VirtualPace::new())).await;
+    assert!(asked.result.is_ok());
+    assert_eq!(asked.tally.calls, 4);
+    let tokens = asked.tally.total_tokens();
+    // Those of the one answer that came.
+    assert_eq!(
+        (tokens.input, tokens.cache_read, tokens.output),
+        (100, 20, 30)
+    );
+}
+
+#[tokio::test]
 async fn a_final_error_inside_a_stream_is_final() {
     let refused =
         json!({"type": "error", "error": {"type": "invalid_request_error", "message": "500"}});
