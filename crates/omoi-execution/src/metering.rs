@@ -124,6 +124,11 @@ impl CallMeter for CallLedger {
                     debug!(spec.id = %spec, reason, "A budget has no room for a model call");
                     Err(ReserveError::Refused { reason })
                 }
+                Err(GrantError::Superseded) => {
+                    let spec = caller.principal.spec;
+                    debug!(spec.id = %spec, "An attempt that is over asks a model");
+                    Err(ReserveError::Superseded)
+                }
                 Err(GrantError::Store(error)) => Err(ReserveError::Unavailable(Box::new(error))),
             }
         })
@@ -161,6 +166,9 @@ enum GrantError {
     /// A budget has no room for it.
     #[error("{0}")]
     OverBudget(String),
+    /// The attempt that asks is over.
+    #[error("the attempt is over")]
+    Superseded,
     /// The database refused.
     #[error("the database refused")]
     Store(#[from] StoreError),
@@ -177,7 +185,19 @@ async fn grant_call(
         .store
         .write(CrashPoint::CallOpened, async |tx| {
             open_calls::lock_budgets(tx, principal.spec).await?;
-            let budgets = call_budgets(tx, &ledger.limits, principal).await?;
+            let asking = match principal.purpose.attempt() {
+                Some(id) => Some(attempts::get(tx, id).await?),
+                None => None,
+            };
+            // It may have ended since its token was looked at: a large question takes long to come.
+            if asking
+                .as_ref()
+                .is_some_and(|attempt| !attempt.state.is_live())
+            {
+                return Err(GrantError::Superseded);
+            }
+            let subject = asking.map(|attempt| attempt.subject);
+            let budgets = call_budgets(tx, &ledger.limits, principal, subject).await?;
             let next = projection.cost;
             if let Some(reason) = budgets
                 .iter()
@@ -214,11 +234,13 @@ async fn grant_call(
         .await
 }
 
-/// The budgets that a call is paid from: the spec's, and that of what it is for.
+/// The budgets that a call is paid from: the spec's, and that of what it is for, which for an attempt is
+/// its `subject`.
 async fn call_budgets(
     tx: &mut Tx,
     limits: &WorkLimits,
     principal: Principal,
+    subject: Option<AttemptSubject>,
 ) -> Result<[CallBudget; 2], StoreError> {
     let spec = principal.spec;
     let limits = specs::get(tx, spec).await?.work_limits(*limits);
@@ -228,10 +250,8 @@ async fn call_budgets(
         open: open_calls::of_spec(tx, spec).await?,
         cap: limits.spec_budget,
     };
-    let part = match principal.purpose {
-        CallPurpose::Attempt(id) => {
-            let attempt = attempts::get(tx, id).await?;
-            let subject = attempt.subject;
+    let part = match subject {
+        Some(subject) => {
             let (what, cap) = match subject.phase() {
                 Some(_) => ("phase", limits.phase.budget),
                 None => ("task", limits.task.budget),
@@ -243,7 +263,7 @@ async fn call_budgets(
                 cap,
             }
         }
-        CallPurpose::Judge => {
+        None => {
             let kind = principal.purpose.kind();
             CallBudget {
                 what: "second opinion",

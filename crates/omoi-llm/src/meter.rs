@@ -92,6 +92,9 @@ pub enum ReserveError {
         /// Which budget, its size and what to do.
         reason: String,
     },
+    /// The attempt that asks is over.
+    #[error("the attempt is over: it may ask no model any more")]
+    Superseded,
     /// The budgets cannot be read.
     #[error("the budget cannot be checked")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -506,3 +506,43 @@ async fn a_cost_that_is_refused_stays_open_until_it_is_recorded_on_sqlite() {
 async fn a_cost_that_is_refused_stays_open_until_it_is_recorded_on_postgres() {
     the_ledger_refuses(omoi_testkit::postgres::database()).await;
 }
+
+/// Ends the attempt for which `caller` asks.
+async fn end_attempt(it: &TestDeployment, caller: &ModelCaller) {
+    let id = caller.principal.purpose.attempt().unwrap();
+    it.commit(async |tx| {
+        let mut attempt = attempts::get(tx, id).await?;
+        attempts::transition(tx, &mut attempt, AttemptState::Lost).await
+    })
+    .await
+    .unwrap();
+}
+
+async fn an_attempt_that_is_over_gets_no_call(database: TestDatabase) {
+    let it = TestDeployment::on_database(database, |_| {}).await;
+    let agent = worker(&it, 1).await;
+    let ledger: CallLedger = it.build_part();
+    let ask = async |caller: &ModelCaller| {
+        let asked = ledger.reserve_call(caller, &projection(usd(1))).await;
+        asked.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let under_way = open(&it, std::slice::from_ref(&agent)).await;
+    end_attempt(&it, &agent).await;
+    let refused = ledger.reserve_call(&agent, &projection(usd(1))).await;
+    assert!(matches!(refused, Err(ReserveError::Superseded)));
+    assert_eq!(open_calls_of(&it).await, 1, "the one from before");
+    // What it asked before its end is paid for all the same; and a second opinion has no attempt.
+    under_way[0].record_usage(&usage(usd(1))).await.unwrap();
+    assert_eq!(spent(&it).await, usd(1));
+    assert_eq!(ask(&judge(&agent)).await, Ok(()));
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_over_gets_no_call_on_sqlite() {
+    an_attempt_that_is_over_gets_no_call(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_over_gets_no_call_on_postgres() {
+    an_attempt_that_is_over_gets_no_call(omoi_testkit::postgres::database()).await;
+}

@@ -128,7 +128,7 @@ impl GatewayRefusal {
         Self::unavailable_now("the answer is withheld: its cost could not be recorded; ask again")
     }
 
-    /// The budget is spent or cannot be checked.
+    /// The budget is spent or cannot be checked, or the attempt is over.
     pub(super) fn of_budget(refusal: &ReserveError) -> Self {
         match refusal {
             ReserveError::Refused { .. } => Self::new(
@@ -136,6 +136,7 @@ impl GatewayRefusal {
                 "budget_exhausted",
                 refusal.to_string(),
             ),
+            ReserveError::Superseded => Self::superseded_attempt(),
             ReserveError::Unavailable(_) => {
                 tracing::warn!(error = %ErrorChain(refusal), "Refused a question: its budget cannot be checked");
                 Self::unavailable_now(refusal.to_string())

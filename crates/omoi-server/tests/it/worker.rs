@@ -12,7 +12,7 @@ use tower::ServiceExt as _;
 
 use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
 use omoi_execution::attempt::CreatedAttempt;
-use omoi_execution::intake;
+use omoi_execution::intake::{self, AttemptIntake};
 use omoi_execution::metering::CallLedger;
 use omoi_llm::gateway::{ModelGateway, REQUEST_BYTES_MAX};
 use omoi_llm::llm_client::LlmClient;
@@ -341,6 +341,44 @@ async fn a_question_that_is_too_large_is_refused_in_the_dialect_of_its_caller() 
         let asked = (Method::POST, path, field);
         let got = gateway_refusal(&router, asked, token, large).await;
         assert_eq!(got, (413, word.to_owned(), "false".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_ends_while_its_question_comes_gets_no_answer() {
+    let question = json!({"model": "agent", "max_tokens": 10, "input": "Hello.",
+        "messages": [{"role": "user", "content": "Hello."}]});
+    for (path, field) in [
+        ("/v1/messages", "type"),
+        ("/v1/chat/completions", "code"),
+        ("/v1/responses", "code"),
+    ] {
+        let bench = Bench::new().await;
+        let routes = RouteTable::all_simulated(Dialect::Messages, "http://127.0.0.1:9");
+        let llm = LlmClient::new(routes, Arc::new(StandingPace)).unwrap();
+        let ledger: CallLedger = bench.test.build_part();
+        let router = router(WorkerSurface {
+            parts: bench.test.build_part(),
+            gateway: Ok(ModelGateway::new(llm, Arc::new(ledger))),
+        });
+        let part: AttemptIntake = bench.test.build_part();
+        let attempt = bench.test.attempt_now(&bench.live).await;
+        let text = question.to_string();
+        let body = stream::once(async move {
+            let end = ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
+            intake::complete_attempt(&part, &attempt, end)
+                .await
+                .unwrap();
+            Ok::<_, std::io::Error>(text)
+        });
+        let token = Some(bench.live.token.as_str());
+        let asked = (Method::POST, path, field);
+        let got = gateway_refusal(&router, asked, token, Body::from_stream(body)).await;
+        assert_eq!(
+            got,
+            (403, "superseded_attempt".to_owned(), "false".to_owned()),
+            "{path}"
+        );
     }
 }
 
