@@ -78,6 +78,7 @@ impl PassedCall<'_> {
             },
             user: self.user,
             takes_sampling: route.takes_sampling,
+            simulated: route.simulated,
         })
     }
 

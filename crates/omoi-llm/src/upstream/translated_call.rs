@@ -38,9 +38,8 @@ impl TranslatedCall<'_> {
         };
         if let Some(user) = self.user {
             conversation.end_user = conversation.end_user.map(|_| user.to_owned());
-            conversation
-                .cache_key
-                .get_or_insert_with(|| user.to_owned());
+            // The caller's own could name its person.
+            conversation.cache_key = Some(user.to_owned());
         }
         let maker = route.maker_id();
         let target = TargetModel {

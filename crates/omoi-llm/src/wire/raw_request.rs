@@ -12,8 +12,10 @@ use thiserror::Error;
 use super::dialect::Dialect;
 use crate::token_count::{RequestSize, cap_fields, uncountable_field};
 
-/// Fields by which a caller names its user to the vendor.
-const IDENTITY_FIELDS: [&str; 2] = ["user", "safety_identifier"];
+/// Fields by which a caller names its user, or itself, to the vendor.
+const IDENTITY_FIELDS: [&str; 3] = ["user", "safety_identifier", "prompt_cache_key"];
+/// What a caller tells of its installation, for its own vendor.
+const CLIENT_FIELD: &str = "client_metadata";
 /// Fields that some models refuse.
 const SAMPLING_FIELDS: [&str; 3] = ["temperature", "top_p", "top_k"];
 
@@ -65,6 +67,8 @@ pub struct RequestChanges<'a> {
     pub user: &'a str,
     /// Whether the model takes a temperature and the like.
     pub takes_sampling: bool,
+    /// Whether the model is a scripted one of this machine, which may know the caller's program.
+    pub simulated: bool,
 }
 
 impl RawRequest {
@@ -166,7 +170,8 @@ impl RawRequest {
                 Value::Null => RewrittenField::Kept,
                 _ => RewrittenField::Written(changes.user.into()),
             },
-            "metadata" if !speaks_openai => match parsed() {
+            CLIENT_FIELD if !changes.simulated => RewrittenField::Left,
+            "metadata" => match parsed() {
                 Value::Object(mut metadata) if metadata.contains_key("user_id") => {
                     metadata.insert("user_id".to_owned(), changes.user.into());
                     RewrittenField::Written(Value::Object(metadata))
@@ -305,6 +310,7 @@ mod tests {
         answer_field: "max_tokens",
         user: "attempt-1",
         takes_sampling: true,
+        simulated: false,
     };
 
     fn sent(dialect: Dialect, body: &str, changes: RequestChanges<'_>) -> String {
@@ -338,8 +344,19 @@ mod tests {
             ),
             (
                 Responses,
-                r#"{"model":"a","input":"hi","include":["reasoning.encrypted_content"],"metadata":{"user_id":"mine"},"max_output_tokens":3}"#,
-                r#"{"model":"real-model","input":"hi","include":["reasoning.encrypted_content"],"metadata":{"user_id":"mine"},"max_output_tokens":3}"#,
+                r#"{"model":"a","input":"hi","include":["reasoning.encrypted_content"],"metadata":{"x":1},"max_output_tokens":3}"#,
+                r#"{"model":"real-model","input":"hi","include":["reasoning.encrypted_content"],"metadata":{"x":1},"max_output_tokens":3}"#,
+            ),
+            // Who asks is told by nobody.
+            (
+                Responses,
+                r#"{"model":"a","client_metadata":{"installation":"mine"},"prompt_cache_key":"mine","metadata":{"user_id":"mine"},"max_output_tokens":3}"#,
+                r#"{"model":"real-model","prompt_cache_key":"attempt-1","metadata":{"user_id":"attempt-1"},"max_output_tokens":3}"#,
+            ),
+            (
+                ChatCompletions,
+                r#"{"model":"a","messages":[1],"metadata":{"user_id":"mine","x":1},"client_metadata":1,"max_tokens":3}"#,
+                r#"{"model":"real-model","messages":[1],"metadata":{"user_id":"attempt-1","x":1},"max_tokens":3}"#,
             ),
             // One bound is sent, the largest that was asked, in the field that the route reads.
             (

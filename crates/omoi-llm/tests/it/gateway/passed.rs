@@ -92,9 +92,18 @@ async fn recorded_requests_of_agent_programs_pass_as_they_came() {
             Dialect::Messages => vec![model, ("metadata", json!({"user_id": attempt}))],
             Dialect::ChatCompletions => vec![model],
             // It bounds no answer by itself; nobody could reserve its cost.
-            Dialect::Responses => vec![model, ("max_output_tokens", json!(u32::MAX))],
+            Dialect::Responses => vec![
+                model,
+                ("prompt_cache_key", json!(attempt)),
+                ("max_output_tokens", json!(u32::MAX)),
+            ],
         };
-        let expected = with_fields(recorded.body, &changes);
+        let mut expected = with_fields(recorded.body, &changes);
+        // What names the installation stays here.
+        expected
+            .as_object_mut()
+            .unwrap()
+            .shift_remove("client_metadata");
         // Compared as text: order and numbers are part of it.
         assert_eq!(seen.body.to_string(), expected.to_string());
         let usage = house.meter.usages().pop().unwrap();
@@ -507,4 +516,40 @@ async fn a_caller_hears_pings_while_the_end_of_its_answer_is_held_back() {
         }
     };
     assert_eq!(ping, ": waiting for the model\n\n");
+}
+
+#[tokio::test]
+async fn the_cache_key_of_a_caller_goes_to_no_provider() {
+    let [_, codex, _] = recorded();
+    let key = "the-callers-own-key";
+    let body = with_fields(codex.body, &[("prompt_cache_key", json!(key))]).to_string();
+    let attempt = caller().principal.purpose.attempt().unwrap().to_string();
+    for dialect in [
+        Dialect::Responses,
+        Dialect::Messages,
+        Dialect::ChatCompletions,
+    ] {
+        let stub = Stub::always(stub::status(400)).await;
+        let house = house_of(route(dialect, &stub.url), TestMeter::rich());
+        house.send(Method::POST, codex.path, body.clone()).await;
+        let seen = stub.seen()[0].body.clone();
+        assert!(!seen.to_string().contains(key), "{dialect}: {seen}");
+        assert!(seen.get("client_metadata").is_none(), "{dialect}: {seen}");
+        if dialect == Dialect::Responses {
+            assert_eq!(seen["prompt_cache_key"], attempt);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_translated_question_shares_its_cache_under_the_attempt_alone() {
+    let stub = Stub::always(stub::status(400)).await;
+    let house = house_of(route(Dialect::Responses, &stub.url), TestMeter::rich());
+    let body = json!({"model": "agent", "prompt_cache_key": "mine",
+        "messages": [{"role": "user", "content": "hi"}]});
+    house
+        .send(Method::POST, "/v1/chat/completions", body.to_string())
+        .await;
+    let attempt = caller().principal.purpose.attempt().unwrap().to_string();
+    assert_eq!(stub.seen()[0].body["prompt_cache_key"], attempt);
 }
