@@ -105,9 +105,8 @@ impl GatewayClient {
             request,
             headers: &headers,
         };
-        self.connections
-            .send_call(call, route.limits, &self.pace)
-            .await
+        let limits = route.limits.sized_for(request.max_tokens);
+        self.connections.send_call(call, limits, &self.pace).await
     }
 
     /// Asks and gives the whole answer, showing every event to `seen`.

@@ -165,6 +165,7 @@ impl RouteChooser<'_> {
         let can = |feature| known.is_none_or(|entry| entry.features.contains(&feature));
         let answered_max = known.and_then(|entry| u32::try_from(entry.window.output?).ok());
         let vendor = vendor_name(server.dialect);
+        let max_tokens = answered_max.map_or(server.max_tokens, |most| most.min(server.max_tokens));
         ModelRoute {
             dialect: server.dialect,
             base_url: server.base_url.clone(),
@@ -176,9 +177,9 @@ impl RouteChooser<'_> {
             },
             model,
             key: server.key.clone(),
-            max_tokens: answered_max.map_or(server.max_tokens, |most| most.min(server.max_tokens)),
+            max_tokens,
             window_tokens: known.and_then(|entry| entry.window.input),
-            limits: AnswerLimits::of_address(&server.base_url),
+            limits: AnswerLimits::of_address(&server.base_url).sized_for(max_tokens),
             takes_sampling: can(ModelFeature::Sampling),
             simulated: false,
         }

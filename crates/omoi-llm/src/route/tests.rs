@@ -44,6 +44,19 @@ fn shape(settings: &LlmSettings) -> Result<String, String> {
 }
 
 #[test]
+fn an_answer_of_all_its_tokens_fits_into_its_stream() {
+    let settings = LlmSettings {
+        anthropic: server(None, header("k")),
+        ..LlmSettings::default()
+    };
+    let routes = RouteTable::resolve_all(&settings, &list(), now()).unwrap();
+    let agent = routes.route_named(RouteName::Agent);
+    assert_eq!(agent.max_tokens, 64_000);
+    // An event for each token, as some servers stream.
+    assert!(agent.limits.bytes >= 64_000 * 300, "{:?}", agent.limits);
+}
+
+#[test]
 fn second_opinions_come_from_another_model_where_one_is_named() {
     let mut settings = LlmSettings {
         anthropic: server(None, header("k")),

@@ -10,6 +10,9 @@ const FIRST_CONTENT: Duration = Duration::from_mins(5);
 /// The same for a model of one's own, which may have to be loaded first.
 const FIRST_CONTENT_LOCAL: Duration = Duration::from_mins(15);
 
+/// What a token may take on the wire, in an event of its own: mostly 200 to 300 bytes.
+const TOKEN_BYTES: usize = 512;
+
 /// Limits of time and size of one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerLimits {
@@ -48,6 +51,16 @@ impl AnswerLimits {
         }
     }
 
+    /// These limits for an answer of `tokens` at most: what was paid for may come whole.
+    #[must_use]
+    pub fn sized_for(self, tokens: u32) -> Self {
+        let tokens = usize::try_from(tokens).unwrap_or(usize::MAX);
+        Self {
+            bytes: tokens.saturating_mul(TOKEN_BYTES).max(STREAM_BYTES_MAX),
+            ..self
+        }
+    }
+
     /// The limits of an answer that comes as one piece: its first content is all of it.
     pub(crate) fn for_whole(self) -> Self {
         Self {
@@ -79,6 +92,19 @@ fn is_local(base_url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_answer_may_be_large() {
+        for (tokens, bytes) in [
+            (0, 10 << 20),
+            (20_480, 10 << 20),
+            (64_000, 64_000 * 512),
+            (1_000_000, 512_000_000),
+        ] {
+            let limits = AnswerLimits::default().sized_for(tokens);
+            assert_eq!(limits.bytes, bytes, "{tokens}");
+        }
+    }
 
     #[test]
     fn a_model_of_ones_own_has_more_time() {

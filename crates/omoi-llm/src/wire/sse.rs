@@ -5,7 +5,7 @@ use thiserror::Error;
 
 /// Most bytes of one event.
 pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Most bytes of one stream.
+/// Most bytes of one stream, where its answer may not have more tokens than fit.
 pub const STREAM_BYTES_MAX: usize = 10 * 1024 * 1024;
 
 /// One server-sent event: its name and data.

@@ -106,3 +106,24 @@ async fn answers_and_refusals_arrive_over_both_ways() {
     assert_eq!(meter.usages().len(), 4);
     gateway.drain_questions().await;
 }
+
+#[tokio::test]
+async fn an_answer_of_many_tokens_arrives_whole() {
+    let mut events = stub::anthropic_events();
+    let mut delta = events[3].clone();
+    delta["delta"]["text"] = "x".repeat(2 << 20).into();
+    // 12 MiB, and each event within what one may have.
+    events.splice(3..5, vec![delta; 6]);
+    let stub = Stub::always(stub::says(&events)).await;
+    let pace = VirtualPace::new();
+    let client = GatewayClient::new(
+        GatewayEndpoint::Http(stub.url.clone()),
+        "attempt-token".into(),
+        Arc::clone(&pace) as _,
+    )
+    .unwrap();
+    let mut request = request();
+    request.max_tokens = 64_000;
+    let answer = client.create_message(&request, |_| {}).await.unwrap();
+    assert_eq!(answer.response.content.len(), 2);
+}

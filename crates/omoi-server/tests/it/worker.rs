@@ -362,7 +362,7 @@ async fn an_attempt_that_ends_while_its_question_comes_gets_no_answer() {
             gateway: Ok(ModelGateway::new(llm, Arc::new(ledger))),
         });
         let part: AttemptIntake = bench.test.build_part();
-        let attempt = bench.test.attempt_now(&bench.live).await;
+        let attempt = bench.test.attempt_now(&bench.live.attempt).await;
         let text = question.to_string();
         let body = stream::once(async move {
             let end = ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
