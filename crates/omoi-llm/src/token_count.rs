@@ -132,7 +132,7 @@ pub(crate) fn uncountable_field(dialect: Dialect, body: &Value) -> Option<&'stat
     let mut names = names.chain(count_field(dialect));
     names.find(|name| {
         let value = &body[*name];
-        !value.is_null() && !small_number(value).is_some_and(|number| number > 0)
+        !value.is_null() && small_number(value).is_none_or(|number| number == 0)
     })
 }
 
