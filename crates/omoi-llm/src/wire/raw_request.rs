@@ -376,7 +376,15 @@ mod tests {
                 r#"{"max_tokens":100,"model":"real-model","messages":[1]}"#,
             ),
         ] {
-            assert_eq!(sent(dialect, body, CHANGES), want);
+            let answer_field = match dialect {
+                Responses => "max_output_tokens",
+                Messages | ChatCompletions => "max_tokens",
+            };
+            let changes = RequestChanges {
+                answer_field,
+                ..CHANGES
+            };
+            assert_eq!(sent(dialect, body, changes), want);
         }
         let plain = RequestChanges {
             answer_max: None,
