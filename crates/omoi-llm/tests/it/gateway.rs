@@ -320,7 +320,7 @@ async fn bad_requests_are_refused_in_anthropics_shape() {
             (
                 400,
                 "invalid_request_error",
-                "`max_tokens` must be at least 1",
+                "`max_tokens` must be a whole number of at least 1",
             ),
         ),
         (
