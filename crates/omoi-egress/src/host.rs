@@ -182,6 +182,14 @@ impl FromStr for HostPattern {
 }
 
 impl HostPattern {
+    /// Whether an entry of the list of what may be reached stands for `port` too.
+    fn allows_port(&self, port: u16) -> bool {
+        match self.port {
+            Some(listed) => listed == port,
+            None => DEFAULT_PORTS.contains(&port),
+        }
+    }
+
     fn matches_host(&self, host: &EgressHost) -> bool {
         let (Some(base), Some(name)) = (self.host.as_name(), host.as_name()) else {
             return self.host == *host;
@@ -246,11 +254,7 @@ impl HostRules {
         let mut listing = self.allow.iter();
         let mut decision = HostDecision::NotListed;
         while let Some(pattern) = listing.find(|pattern| pattern.matches_host(&target.host)) {
-            let has_port = match pattern.port {
-                Some(port) => port == target.port,
-                None => DEFAULT_PORTS.contains(&target.port),
-            };
-            if has_port {
+            if pattern.allows_port(target.port) {
                 return HostDecision::Allowed;
             }
             decision = HostDecision::PortNotListed;
@@ -258,10 +262,11 @@ impl HostRules {
         decision
     }
 
-    /// Whether the list names `address` itself, which lets a listed name lead to it.
-    pub fn lists_address(&self, address: IpAddr) -> bool {
+    /// Whether the list names `address` itself with this port, which lets a listed name lead there.
+    pub fn lists_address(&self, address: IpAddr, port: u16) -> bool {
         let host = EgressHost::Address(address.to_canonical());
-        self.allow.iter().any(|pattern| pattern.host == host)
+        let mut allow = self.allow.iter();
+        allow.any(|pattern| pattern.host == host && pattern.allows_port(port))
     }
 }
 

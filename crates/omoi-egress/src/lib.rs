@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod host;
+mod listener;
 pub mod package;
 pub mod policy;
 pub mod refusal;

@@ -158,7 +158,9 @@ fn head_bytes(request: &Request<Empty<Bytes>>) -> u64 {
     let headers: usize = headers
         .map(|(name, value)| name.as_str().len() + value.len() + 4)
         .sum();
-    (request.method().as_str().len() + request.uri().path().len() + headers + 32) as u64
+    let path = request.uri().path_and_query();
+    let path = path.map_or(0, |path| path.as_str().len());
+    (request.method().as_str().len() + path + headers + 32) as u64
 }
 
 type UpstreamConnection = http1::Connection<TokioIo<TcpStream>, Empty<Bytes>>;
@@ -206,5 +208,22 @@ impl Body for CountedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use super::*;
+
+    #[test]
+    fn what_follows_the_question_mark_is_sent_too() {
+        let head = |target: &str| {
+            let mut request = Request::new(Empty::new());
+            *request.uri_mut() = Uri::try_from(target).unwrap();
+            head_bytes(&request)
+        };
+        let query = "x".repeat(1_000);
+        assert_eq!(head(&format!("/a?{query}")), head("/a") + 1_001);
     }
 }

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use http::header::{ACCEPT, HOST};
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -23,6 +22,7 @@ use tracing::{debug, warn};
 use crate::authority::EgressAuthority;
 use crate::document::simple_index::JSON_TYPE;
 use crate::host::EgressTarget;
+use crate::listener::server_builder;
 use crate::plain::{check_reading, forward_request};
 use crate::policy::RegistryAccess;
 use crate::refusal::{Refusal, RefusalReason};
@@ -38,10 +38,6 @@ use crate::tunnel::HostTunnel;
 const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 /// How long a connection beyond the cap may take to ask and hear that it is refused.
 const REFUSED_MAX: Duration = Duration::from_secs(10);
-/// Headers that a request may have.
-const HEADERS_MAX: usize = 100;
-/// Bytes of the head of a request.
-const HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// The proxy of one deployment.
 #[derive(Clone)]
@@ -111,7 +107,7 @@ impl EgressProxy {
                 }))
             }
         });
-        let mut builder = server_builder();
+        let mut builder = server_builder(&self.parts.clock);
         builder.keep_alive(permit.is_ok());
         let connection = builder
             .serve_connection(TokioIo::new(stream), service)
@@ -183,7 +179,7 @@ impl EgressProxy {
         }
         policy.check_host(&target)?;
         session.count_request(&target.to_string())?;
-        let lists_address = |address: IpAddr| policy.hosts.lists_address(address);
+        let lists_address = |address: IpAddr| policy.hosts.lists_address(address, target.port);
         let addresses = self.parts.resolver.resolve(&target, lists_address).await?;
         let upstream = self
             .parts
@@ -255,7 +251,8 @@ impl EgressProxy {
                 }))
             }
         });
-        let connection = server_builder().serve_connection(TokioIo::new(stream), service);
+        let builder = server_builder(&self.parts.clock);
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
         if let Err(error) = connection.await {
             debug!(host, "A connection to a registry ended early: {error}");
         }
@@ -321,7 +318,7 @@ impl EgressProxy {
         policy.check_host(&target)?;
         check_reading(request.method(), !request.body().is_end_stream(), &target)?;
         session.count_request(&target.to_string())?;
-        let lists_address = |address: IpAddr| policy.hosts.lists_address(address);
+        let lists_address = |address: IpAddr| policy.hosts.lists_address(address, target.port);
         let addresses = self.parts.resolver.resolve(&target, lists_address).await?;
         let upstream = self
             .parts
@@ -337,14 +334,6 @@ impl EgressProxy {
         )
         .await
     }
-}
-
-fn server_builder() -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX);
-    builder
 }
 
 /// The name in the greeting and the one in the request must both be the tunnel's.

@@ -82,6 +82,8 @@ omoi_domain::closed_set! {
         ConnectionCap = "connection_cap",
         /// More requests within a minute than an attempt may make.
         RequestRate = "request_rate",
+        /// More files of packages than a receipt can name.
+        ArrivalCap = "arrival_cap",
     }
 }
 
@@ -199,6 +201,7 @@ impl RefusalReason {
             Self::DownloadCap => "this attempt has received as much as it may",
             Self::ConnectionCap => "this attempt holds as many connections as it may",
             Self::RequestRate => "this attempt makes too many requests a minute",
+            Self::ArrivalCap => "this attempt was given as many files as its receipt can name",
         }
     }
 }

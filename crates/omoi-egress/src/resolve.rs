@@ -164,7 +164,7 @@ mod tests {
             let resolver = CheckedResolver::new(Arc::new(FixedLookup(addresses)), clock);
             let target = EgressTarget::parse("example.com", 443).unwrap();
             let resolved = resolver
-                .resolve(&target, |ip| rules.lists_address(ip))
+                .resolve(&target, |ip| rules.lists_address(ip, target.port))
                 .await;
             assert_eq!(
                 resolved.err().map(|refusal| refusal.reason),

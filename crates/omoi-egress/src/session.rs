@@ -200,12 +200,21 @@ impl EgressSession {
     }
 
     /// Remembers what came in, once.
-    pub fn note_arrival(&self, arrival: PackageArrival) {
+    ///
+    /// # Errors
+    /// When as many files came in as can be remembered: what no receipt names is not given out.
+    pub fn note_arrival(&self, arrival: PackageArrival) -> Result<(), Refusal> {
         let mut log = self.log();
-        if log.arrivals.len() < ENTRIES_MAX && !log.arrivals.contains(&arrival) {
-            info!(version = %arrival.version, digest = arrival.digest, "Gave `{}` to a sandbox", arrival.file);
-            log.arrivals.insert(arrival);
+        if log.arrivals.contains(&arrival) {
+            return Ok(());
         }
+        if log.arrivals.len() >= ENTRIES_MAX {
+            return Err(Refusal::new(RefusalReason::ArrivalCap, &arrival.version)
+                .with_detail(format_args!("{}, after {ENTRIES_MAX} files", arrival.file)));
+        }
+        info!(version = %arrival.version, digest = arrival.digest, "Gave `{}` to a sandbox", arrival.file);
+        log.arrivals.insert(arrival);
+        Ok(())
     }
 
     /// Every refusal so far.
@@ -357,8 +366,31 @@ mod tests {
             digest: "00".into(),
             bytes: 1,
         };
-        session.note_arrival(arrival.clone());
-        session.note_arrival(arrival.clone());
+        session.note_arrival(arrival.clone()).unwrap();
+        session.note_arrival(arrival.clone()).unwrap();
         assert_eq!(session.list_arrivals(), [arrival]);
+    }
+
+    #[test]
+    fn a_file_beyond_what_a_receipt_names_is_refused_by_name() {
+        let (session, _) = session(EgressCaps::default());
+        let arrival = |n: usize| PackageArrival {
+            version: package("a").at_version("1.0.0"),
+            file: format!("a-{n}.tgz"),
+            digest: "00".into(),
+            bytes: 1,
+        };
+        for n in 0..ENTRIES_MAX {
+            session.note_arrival(arrival(n)).unwrap();
+        }
+        session.note_arrival(arrival(7)).unwrap();
+        let refusal = session.note_arrival(arrival(ENTRIES_MAX)).unwrap_err();
+        assert_eq!(refusal.reason, RefusalReason::ArrivalCap);
+        let text = refusal.to_string();
+        assert!(
+            text.contains("npm:a@1.0.0") && text.contains("a-10000.tgz"),
+            "{text}"
+        );
+        assert_eq!(session.list_arrivals().len(), ENTRIES_MAX);
     }
 }

@@ -196,11 +196,20 @@ fn entries_that_are_no_pattern_are_named() {
 }
 
 #[test]
-fn an_address_is_listed_by_itself_alone() {
-    let rules = HostRules::parse(&["example.com", "10.0.0.5"], &[]).unwrap();
-    assert!(rules.lists_address("10.0.0.5".parse().unwrap()));
-    assert!(rules.lists_address("::ffff:10.0.0.5".parse().unwrap()));
-    assert!(!rules.lists_address("10.0.0.6".parse().unwrap()));
+fn an_address_is_listed_by_itself_and_its_port_alone() {
+    let rules = HostRules::parse(&["example.com", "10.0.0.5", "10.0.0.7:8080"], &[]).unwrap();
+    for (address, port, expected) in [
+        ("10.0.0.5", 443, true),
+        ("10.0.0.5", 80, true),
+        ("10.0.0.5", 22, false),
+        ("::ffff:10.0.0.5", 443, true),
+        ("10.0.0.6", 443, false),
+        ("10.0.0.7", 8080, true),
+        ("10.0.0.7", 443, false),
+    ] {
+        let found = rules.lists_address(address.parse().unwrap(), port);
+        assert_eq!(found, expected, "{address} {port}");
+    }
 }
 
 proptest! {

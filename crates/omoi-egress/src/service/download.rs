@@ -98,7 +98,7 @@ impl RegistryService {
     ) -> Result<RegistryReply, Refusal> {
         let opened = self.parts.cache.open_artefact(key, artefact).await;
         let file = opened.map_err(|error| cache_failed(&artefact.package_version(), &error))?;
-        call.session.note_arrival(arrival(key, artefact));
+        call.session.note_arrival(arrival(key, artefact))?;
         Ok(RegistryReply {
             content_type: FILE_TYPE,
             content: ReplyContent::Cached {
@@ -240,7 +240,7 @@ impl ArtefactDownload {
             .keep_artefact(&file.key, self.writer, &artefact)
             .await;
         kept.map_err(|error| cache_failed(&file.version, &error))?;
-        self.session.note_arrival(arrival(&file.key, &artefact));
+        self.session.note_arrival(arrival(&file.key, &artefact))?;
         Ok(artefact)
     }
 }
