@@ -125,6 +125,7 @@ impl RungBase {
 
     /// Removes a workspace and frees its user.
     pub(crate) fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
+        self.users.end_user(dir);
         workspace::remove_tree(dir)?;
         trace!(workspace = %dir.display(), "Removed a workspace");
         self.users.free_user(dir);

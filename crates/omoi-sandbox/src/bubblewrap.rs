@@ -185,6 +185,7 @@ fn record_init(
         leader: ProcessIdentity::of_live(leader),
         init: fd.as_ref().and_then(|_| ProcessIdentity::of_live(init)),
         groups,
+        user: None,
     };
     pidfile::write_pidfile(dir, name, &pidfile)?;
     Ok((fd, pidfile.init))

@@ -91,7 +91,7 @@ pub enum EntryStep {
     Session,
     /// Joining the limit groups.
     Groups,
-    /// Making a private mount space.
+    /// Making a private mount space, and one for what processes share by number.
     MountSpace,
     /// Opening the source with this number.
     OpenSource(u8),
@@ -148,7 +148,7 @@ impl fmt::Display for EntryStep {
         f.write_str(match self {
             Self::Session => "start a session",
             Self::Groups => "join the limit groups",
-            Self::MountSpace => "make a private mount space",
+            Self::MountSpace => "make private mount and message spaces",
             Self::OpenSource(_) => "open a mount source",
             Self::BindSource(_) => "bind a mount source",
             Self::Limits => "set process limits",
@@ -221,9 +221,11 @@ impl EntrySteps {
 impl MountStage {
     fn stage_mount_sources(&mut self) -> Result<(), (EntryStep, Errno)> {
         let space = |e| (EntryStep::MountSpace, e);
-        // SAFETY: only the mount space is split off; the descriptor table stays shared with nobody,
+        // Queues and memory that programs share by number are the host's otherwise.
+        let spaces = UnshareFlags::NEWNS | UnshareFlags::NEWIPC;
+        // SAFETY: only these spaces are split off; the descriptor table stays shared with nobody,
         // since this process has a single thread.
-        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.map_err(space)?;
+        unsafe { rustix::thread::unshare_unsafe(spaces) }.map_err(space)?;
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         rustix::mount::mount_change(c"/", private).map_err(space)?;
         // All sources are picked up before the stage hides what lies under its root.

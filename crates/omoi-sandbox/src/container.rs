@@ -6,7 +6,7 @@ mod image;
 mod spec;
 mod verify;
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use self::spec::{ContainerPlan, ContainerSite, plan_container, report_path};
 use crate::base::RungBase;
 use crate::bubblewrap::protect;
 use crate::control::{ProcessTree, SandboxControl};
-use crate::entry::EntryProgram;
+use crate::entry::{EntryProgram, NOT_RUN};
 use crate::leader::Leader;
 use crate::pidfile::{self, ProcessIdentity, SandboxPidfile};
 use crate::policy::{LaunchStreams, SandboxLaunch};
@@ -41,6 +41,8 @@ use crate::workspace::{self, WorkspaceError};
 pub use self::engine::EngineError;
 pub(crate) use self::verify::find_container;
 
+/// More than the entry step ever reports.
+const REPORT_BYTES_MAX: u64 = 4 << 10;
 /// Bytes of output that wait for a reader.
 const OUTPUT_BYTES: usize = 64 << 10;
 
@@ -300,9 +302,8 @@ impl ContainerLeader {
 
     /// Why the program was never started; none when it was.
     pub(crate) fn entry_report(&self) -> Option<String> {
-        let said = fs::read_to_string(&self.report).unwrap_or_default();
-        let said = said.trim();
-        (!said.is_empty()).then(|| said.to_owned())
+        let code = self.exit_code().ok()?;
+        read_report(&self.report, code)
     }
 
     /// Whether the kernel killed one of its processes for want of memory.
@@ -315,9 +316,51 @@ impl ContainerLeader {
     }
 }
 
+/// What the entry step left in `report`, which it does only when it ends with a code of its own.
+///
+/// Without Landlock the program can write there too, and so pass for one that was never started; with it
+/// it cannot.
+fn read_report(report: &Path, code: i32) -> Option<String> {
+    if code != i32::from(NOT_RUN) {
+        return None;
+    }
+    let mut said = Vec::new();
+    let file = fs::File::open(report).ok()?;
+    file.take(REPORT_BYTES_MAX).read_to_end(&mut said).ok()?;
+    let said = String::from_utf8_lossy(&said).trim().to_owned();
+    (!said.is_empty()).then_some(said)
+}
+
 /// Removes the container `name` of the engine at `socket`, from a thread without a runtime.
 pub(crate) fn destroy_container(socket: &Path, name: &str) {
     if let Err(error) = remove_blocking(socket, name) {
         tracing::warn!(sandbox = name, %error, "Could not remove the container `{name}`");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::disallowed_methods,
+        reason = "a test fails where it stands"
+    )]
+    use super::*;
+
+    #[test]
+    fn a_report_counts_only_from_the_entry_step_and_is_never_read_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let report = dir.path().join("report");
+        let not_run = i32::from(NOT_RUN);
+        assert_eq!(read_report(&report, not_run), None);
+        fs::write(&report, "could not run `x`\n").unwrap();
+        let said = read_report(&report, not_run);
+        assert_eq!(said.as_deref(), Some("could not run `x`"));
+        for code in [0, 1, 137] {
+            assert_eq!(read_report(&report, code), None, "{code}");
+        }
+        fs::File::create(&report).unwrap().set_len(2 << 30).unwrap();
+        let said = read_report(&report, not_run).unwrap();
+        assert_eq!(said.len() as u64, REPORT_BYTES_MAX);
     }
 }

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal, Uid};
 use tracing::debug;
 
 use crate::pidfile::{self, ProcessIdentity};
@@ -37,6 +37,8 @@ pub(crate) enum ProcessTree {
     Session {
         leader: OwnedFd,
         leader_process: ProcessIdentity,
+        /// Tells its processes apart from others where no limit group does.
+        user: Option<Uid>,
     },
 }
 
@@ -48,6 +50,14 @@ impl ProcessTree {
                 init_process.map(|process| process.pid)
             }
             Self::Session { leader_process, .. } => Some(leader_process.pid),
+        }
+    }
+
+    /// The user by which more of its processes are found.
+    pub(crate) fn own_user(&self) -> Option<Uid> {
+        match self {
+            Self::Session { user, .. } => *user,
+            Self::Space { .. } | Self::Container { .. } => None,
         }
     }
 }
@@ -95,6 +105,7 @@ impl SandboxControl {
             ProcessTree::Session {
                 leader,
                 leader_process,
+                ..
             } => {
                 debug!(pid = ?leader_process.pid, "Asking a plain process to save and stop");
                 let _ = rustix::process::pidfd_send_signal(leader, Signal::TERM);
@@ -119,6 +130,7 @@ impl SandboxControl {
             ProcessTree::Session {
                 leader,
                 leader_process,
+                ..
             } => {
                 // A reaped leader's number may belong to somebody else.
                 if rustix::process::pidfd_send_signal(leader, Signal::KILL).is_ok() {

@@ -22,7 +22,7 @@ use crate::seccomp::{self, FilterScope};
 /// More than orders ever take.
 const ORDERS_BYTES_MAX: u64 = 1 << 20;
 /// As of a shell whose program could not be run.
-const NOT_RUN: u8 = 126;
+pub(crate) const NOT_RUN: u8 = 126;
 
 /// How a process comes to [`run_entry`].
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,11 +14,14 @@ const DEVICES: &[&str] = &[
     "stdin", "stdout", "tty", "urandom", "zero",
 ];
 
-/// Run inside with `sh`, without any other program but `mv`; prints one fact per line.
+/// Run inside with `sh`, without any other program but `mv` and `setarch`; prints one fact per line.
 const SCRIPT: &str = r#"
 while read -r key rest; do case $key in
   Uid:|Cap*|NoNewPrivs:|Seccomp:) echo "status $key $rest";;
 esac; done </proc/self/status
+case $(LC_ALL=C setarch linux64 true 2>&1) in
+  *"Operation not permitted"*) echo "filtered personality";;
+esac
 for path in "$@"; do [ -e "$path" ] && echo "seen $path"; done
 for path in /x /usr/x /etc/x /dev/x /run/x /proc/sys/kernel/core_pattern /proc/sys/kernel/hostname
 do { true >"$path"; } 2>/dev/null && echo "wrote $path"; done

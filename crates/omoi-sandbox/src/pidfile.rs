@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, Uid};
 use tracing::{debug, trace};
 
 use omoi_domain::crash::{CrashPoint, CrashSide, pass_point};
 
 use crate::cgroup::LimitGroup;
+use crate::users;
 
 const SUFFIX: &str = ".sandbox";
 
@@ -43,6 +44,8 @@ pub(crate) struct SandboxPidfile {
     pub(crate) init: Option<ProcessIdentity>,
     /// Folders of its limit groups.
     pub(crate) groups: Vec<PathBuf>,
+    /// The user of its workspace, where its processes have no space of their own to be found by.
+    pub(crate) user: Option<Uid>,
 }
 
 impl SandboxPidfile {
@@ -53,7 +56,9 @@ impl SandboxPidfile {
             Some(format!("{key} {} {started}\n", pid.as_raw_nonzero()))
         });
         let groups = self.groups.iter();
+        let user = self.user.map(|uid| format!("user {}\n", uid.as_raw()));
         processes
+            .chain(user)
             .chain(groups.map(|dir| format!("group {}\n", dir.display())))
             .collect()
     }
@@ -71,6 +76,7 @@ impl SandboxPidfile {
             match line.split_once(' ') {
                 Some(("leader", rest)) => pidfile.leader = process(rest),
                 Some(("init", rest)) => pidfile.init = process(rest),
+                Some(("user", rest)) => pidfile.user = rest.parse().ok().map(Uid::from_raw),
                 Some(("group", rest)) => pidfile.groups.push(rest.into()),
                 _ => {}
             }
@@ -147,7 +153,14 @@ pub(crate) fn destroy_leftovers(dir: &Path, name: &str) -> io::Result<bool> {
     let group = LimitGroup::from_dirs(pidfile.groups.iter().cloned());
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
-        let left = live_leftovers(&pidfile);
+        let mut left = live_leftovers(&pidfile);
+        if let Some(uid) = pidfile.user {
+            // Looked for before the others are asked: a sandbox is recorded before it runs.
+            let of_user = users::live_pids(uid);
+            if !has_other_of(dir, name, uid)? {
+                left.extend(of_user);
+            }
+        }
         for pid in &left {
             trace!(sandbox = name, ?pid, "Killing what sandbox `{name}` left");
             let _ = rustix::process::kill_process(*pid, Signal::KILL);
@@ -166,6 +179,15 @@ pub(crate) fn destroy_leftovers(dir: &Path, name: &str) -> io::Result<bool> {
         }
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Whether another sandbox runs as the same user, over the same workspace.
+fn has_other_of(dir: &Path, name: &str, uid: Uid) -> io::Result<bool> {
+    let names = recorded_names(dir)?;
+    Ok(names.iter().filter(|other| *other != name).any(|other| {
+        let text = fs::read_to_string(pidfile_path(dir, other)).unwrap_or_default();
+        SandboxPidfile::parse(&text).user == Some(uid)
+    }))
 }
 
 /// Live processes of the pidfile: its leader, its first inner process, and its session's members.
@@ -263,11 +285,17 @@ mod tests {
             leader: None,
             init: Some(own),
             groups: vec!["/sys/a b".into()],
+            user: None,
         };
         write_pidfile(dir.path(), "omoi-1", &pidfile).unwrap();
         assert_eq!(recorded_names(dir.path()).unwrap(), ["omoi-1"]);
         let text = fs::read_to_string(pidfile_path(dir.path(), "omoi-1")).unwrap();
         assert_eq!(SandboxPidfile::parse(&text), pidfile);
+        let of_user = SandboxPidfile {
+            user: Some(Uid::from_raw(64_001)),
+            ..SandboxPidfile::default()
+        };
+        assert_eq!(SandboxPidfile::parse(&of_user.to_text()), of_user);
         release_name(dir.path(), "omoi-1");
         assert!(!destroy_leftovers(dir.path(), "omoi-1").unwrap());
     }
@@ -284,7 +312,7 @@ mod tests {
         let pidfile = SandboxPidfile {
             leader: Some(stranger),
             init: Some(stranger),
-            groups: Vec::new(),
+            ..SandboxPidfile::default()
         };
         write_pidfile(dir.path(), "omoi-2", &pidfile).unwrap();
         // Were the start time not compared, this would kill the test itself.

@@ -115,6 +115,15 @@ impl ProbeFacts {
         })
     }
 
+    /// What a program that printed `lines` would have seen.
+    #[cfg(test)]
+    pub(crate) fn of_lines(lines: &[&str]) -> Self {
+        Self {
+            lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+            landlock: Err("not asked".into()),
+        }
+    }
+
     /// The same, seen under rules of that version or without any for that reason.
     pub(crate) fn under_landlock(self, landlock: Result<i32, String>) -> Self {
         Self { landlock, ..self }
@@ -153,10 +162,17 @@ impl ProbeFacts {
         held_when(is_powerless, "the program kept an identity or capabilities")
     }
 
-    /// Whether a filter of system calls is in force.
+    /// Whether our filter of system calls is in force: somebody else's may be too, so that a call must
+    /// have been refused which others let through.
     pub(crate) fn call_filter(&self) -> PropertyStatus {
-        let is_filtered = self.status_field("Seccomp:") == Some("2");
-        held_when(is_filtered, "no system-call filter")
+        if self.status_field("Seccomp:") != Some("2") {
+            return PropertyStatus::not_held("no system-call filter");
+        }
+        let is_ours = self.facts_of_kind("filtered").next().is_some();
+        held_when(
+            is_ours,
+            "a system-call filter, but `setarch` was not seen to be refused by it",
+        )
     }
 
     /// Whether the rules were seen to bite, and what their version leaves out.
@@ -164,11 +180,13 @@ impl ProbeFacts {
         let missed = self.facts_of_kind("unwalled").next();
         let missed = missed.or_else(|| self.facts_of_kind("unscoped").next());
         match missed {
-            None => PropertyStatus::YesBy(format!("Landlock ABI {abi}")),
-            Some(fact) if abi < landlock::ABI_SCOPES => PropertyStatus::not_held(format!(
-                "{fact} under Landlock ABI {abi}; {} keeps signals inside (Linux 6.12)",
+            // Not every rung can try it: a container's program is process 1 and sees no other.
+            _ if abi < landlock::ABI_SCOPES => PropertyStatus::not_held(format!(
+                "Landlock ABI {abi} leaves signals and abstract sockets alone; {} keeps them inside \
+                 (Linux 6.12)",
                 landlock::ABI_SCOPES
             )),
+            None => PropertyStatus::YesBy(format!("Landlock ABI {abi}")),
             Some(fact) => PropertyStatus::not_held(format!("{fact} under Landlock ABI {abi}")),
         }
     }
@@ -213,4 +231,34 @@ pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let texts: Vec<String> = causes.map(ToString::to_string).collect();
     texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_of_somebody_else_is_not_ours() {
+        for (lines, is_held) in [
+            (&["status Seccomp: 2", "filtered personality"][..], true),
+            (&["status Seccomp: 2"], false),
+            (&["status Seccomp: 0", "filtered personality"], false),
+        ] {
+            let found = ProbeFacts::of_lines(lines).call_filter();
+            assert_eq!(found.is_yes(), is_held, "{lines:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn rules_without_scopes_are_not_held_even_where_nothing_was_seen() {
+        for (lines, abi, is_held) in [
+            (&[][..], landlock::ABI_SCOPES, true),
+            (&[], landlock::ABI_SCOPES - 1, false),
+            (&["unscoped process 1"], landlock::ABI_SCOPES, false),
+            (&["unwalled process 1"], landlock::ABI_SCOPES, false),
+        ] {
+            let found = ProbeFacts::of_lines(lines).landlock_rules(abi);
+            assert_eq!(found.is_yes(), is_held, "{lines:?} {abi}: {found:?}");
+        }
+    }
 }

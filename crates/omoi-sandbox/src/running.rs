@@ -243,11 +243,12 @@ impl RunningSandbox {
     /// Samples the processes, and the disk now and then, off the threads that serve others.
     async fn sample_usage(&self, at_disk: bool) -> Option<ExhaustedLimit> {
         let leader = self.control.tree.root_pid()?;
+        let user = self.control.tree.own_user();
         let (dir, scratch) = (self.bounds.workspace.clone(), self.bounds.scratch.clone());
         let sampled = tokio::task::spawn_blocking(move || {
             let look = || sample::sample_disk(&dir, scratch.as_deref());
             let disk = at_disk.then(look).flatten();
-            (sample::sample_tree(leader), disk)
+            (sample::sample_tree(leader, user), disk)
         });
         let (tree, disk) = sampled.await.ok()?;
         trace!(

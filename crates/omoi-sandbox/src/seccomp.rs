@@ -22,7 +22,8 @@ const X32_FIRST: u32 = 0x4000_0000;
 pub(crate) enum FilterScope {
     /// Its own spaces: sockets of its own loopback are harmless, and it sees no process but its own.
     OwnSpaces,
-    /// Those of the host: no socket but of family UNIX, and no limits set for other processes.
+    /// Those of the host: no socket but of family UNIX, no memory, semaphores or queues that programs share by
+    /// a number or a name, and no limits set for other processes.
     HostSpaces,
 }
 
@@ -119,6 +120,7 @@ fn deny_rules(scope: FilterScope) -> Result<SyscallRules, seccompiler::BackendEr
             libc::SYS_prlimit64,
             vec![rule_when(&[(0, SeccompCmpOp::Ne, 0)])?],
         );
+        rules.extend(HOST_MESSAGES.iter().map(|call| (*call, Vec::new())));
     }
     Ok(rules)
 }
@@ -195,6 +197,28 @@ const ALWAYS: &[i64] = &[
     libc::SYS_clock_adjtime,
     libc::SYS_adjtimex,
     libc::SYS_syslog,
+];
+
+/// What programs of one space share by a number or a name, apart from files.
+const HOST_MESSAGES: &[i64] = &[
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_shmdt,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_semctl,
+    libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    libc::SYS_mq_timedsend,
+    libc::SYS_mq_timedreceive,
+    libc::SYS_mq_notify,
+    libc::SYS_mq_getsetattr,
 ];
 
 #[cfg(target_arch = "x86_64")]
@@ -316,6 +340,10 @@ mod tests {
             (libc::SYS_prlimit64, [0; 6], ALLOW, ALLOW),
             (libc::SYS_prlimit64, [1, 0, 0, 0, 0, 0], ALLOW, EPERM),
         ];
+        let messages = HOST_MESSAGES
+            .iter()
+            .map(|call| (*call, [0; 6], ALLOW, EPERM));
+        let differing = differing.into_iter().chain(messages);
         for (nr, args, own, host) in differing {
             let found = |scope| verdict(scope, nr as u32, args);
             assert_eq!(found(FilterScope::OwnSpaces), own, "call {nr} {args:x?}");

@@ -20,6 +20,7 @@ use self::places::HostPlaces;
 use self::wall::{HostWall, StartSite, WalledStart};
 use crate::base::{self, RungBase};
 use crate::bubblewrap::status::StatusPipe;
+use crate::cgroup::CgroupController;
 use crate::control::{ProcessTree, SandboxControl};
 use crate::leader::{Leader, ProcessLeader};
 use crate::pidfile::{self, ProcessIdentity, SandboxPidfile};
@@ -47,8 +48,8 @@ impl SessionRung {
     /// The rung `process`.
     pub(crate) fn without_wall(base: &RungBase) -> Self {
         let held = |property: Property| match base.cgroups.property_status(property) {
-            Some(held) if property == Property::Cpu => held,
-            Some(held) => held.or_watched(),
+            // A program can leave the session that is watched.
+            Some(held) => held,
             None if property == Property::FileSize => PropertyStatus::Yes,
             None if matches!(property, Property::WorkspaceSize | Property::TempSize) => {
                 PropertyStatus::ByWatcher
@@ -145,6 +146,7 @@ fn begin_session(
     let scratch = prepare_scratch(base, launch, uid)?;
     let mut pidfile = SandboxPidfile {
         groups: remains.group.group_dirs().map(Path::to_path_buf).collect(),
+        user: uid,
         ..SandboxPidfile::default()
     };
     pidfile::write_pidfile(&base.state_dir, &name, &pidfile).map_err(record)?;
@@ -160,6 +162,8 @@ fn begin_session(
     let control = SandboxControl::new(ProcessTree::Session {
         leader: started.pidfd,
         leader_process,
+        // Sandboxes over one workspace share its user, so that a limit group counts better.
+        user: uid.filter(|_| !base.cgroups.has_controller(CgroupController::Memory)),
     });
     remains.control = Some(control.clone());
     let bounds = RunBounds::for_launch(launch).with_scratch(scratch);

@@ -2,13 +2,16 @@
 //! any database.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use rustix::process::{Gid, Uid};
+use rustix::process::{Gid, Pid, Signal, Uid};
 use tracing::trace;
 
+use crate::pidfile;
 use crate::workspace::{self, WorkspaceError};
 
 /// Below 65,536, so that they exist inside a container's user map too; unused by distributions.
@@ -39,6 +42,7 @@ impl WorkspaceUsers {
         if !rustix::process::geteuid().is_root() {
             return Ok(());
         }
+        self.end_user(dir);
         workspace::give_tree(dir, rustix::process::geteuid(), rustix::process::getegid())?;
         self.free_user(dir);
         Ok(())
@@ -55,10 +59,25 @@ impl WorkspaceUsers {
         ours
     }
 
-    /// Frees the user of `dir`.
+    /// Frees the user of `dir`, unless some of its processes do not die.
     pub(crate) fn free_user(&self, dir: &Path) {
-        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        users.remove(dir);
+        if self.end_user(dir) {
+            let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            users.remove(dir);
+        }
+    }
+
+    /// Kills what still runs as the user of `dir`, for the next workspace may get that user; true when
+    /// nothing is left.
+    pub(crate) fn end_user(&self, dir: &Path) -> bool {
+        let users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let uid = users.get(dir).copied();
+        drop(users);
+        let is_done = uid.is_none_or(|uid| kill_user(Uid::from_raw(uid)));
+        if !is_done {
+            tracing::warn!(uid, workspace = %dir.display(), "Processes of a workspace do not die");
+        }
+        is_done
     }
 
     fn choose_user(&self, dir: &Path) -> Result<u32, WorkspaceError> {
@@ -77,6 +96,44 @@ impl WorkspaceUsers {
         users.insert(dir.into(), free);
         trace!(uid = free, workspace = %dir.display(), "Gave a workspace its own user");
         Ok(free)
+    }
+}
+
+/// Processes that are not dead and have `uid` as any of their users.
+pub(crate) fn live_pids(uid: Uid) -> Vec<Pid> {
+    let own = uid.as_raw().to_string();
+    let is_live = |pid: &Pid| {
+        let path = format!("/proc/{}/status", pid.as_raw_nonzero());
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let field = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
+        let is_dead = field("State:").is_none_or(|state| state.trim().starts_with(['Z', 'X']));
+        let users = field("Uid:").unwrap_or_default();
+        !is_dead && users.split_whitespace().any(|word| word == own)
+    };
+    pidfile::all_pids().into_iter().filter(is_live).collect()
+}
+
+/// Kills everything that runs as `uid`, one of those set aside; true when nothing is left.
+///
+/// Blocks until the processes are gone, at most a few seconds.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the kernel does not announce that a user has no process left, so it is asked again"
+)]
+fn kill_user(uid: Uid) -> bool {
+    if !is_sandbox_user(uid) {
+        return true;
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let left = live_pids(uid);
+        for pid in &left {
+            let _ = rustix::process::kill_process(*pid, Signal::KILL);
+        }
+        if left.is_empty() || Instant::now() > deadline {
+            return left.is_empty();
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -58,7 +58,8 @@ async fn try_engine(
         ));
     }
     let image = ensure_image(&engine).await.map_err(asked)?;
-    let landlock = landlock::usable_abi();
+    let landlock = landlock::usable_abi()
+        .map_err(|reason| format!("{reason}; a program can pass for one that was never started"));
     let mut rung = ContainerRung {
         inner: Arc::new(ContainerInner {
             base: base.clone(),

@@ -5,10 +5,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Uid};
 
 use super::{DiskSample, TreeSample};
 use crate::pidfile::all_pids;
+use crate::users;
 
 /// The unit of `st_blocks`.
 const BLOCK_BYTES: u64 = 512;
@@ -20,8 +21,8 @@ struct ProcessStat {
     threads: u64,
 }
 
-/// The tree below `leader`, it and its session included.
-pub(crate) fn sample_tree(leader: Pid) -> TreeSample {
+/// The tree below `leader`, it and its session included, and everything that runs as `user`.
+pub(crate) fn sample_tree(leader: Pid, user: Option<Uid>) -> TreeSample {
     let leader = leader.as_raw_nonzero().get();
     let all: BTreeMap<i32, ProcessStat> = all_pids()
         .into_iter()
@@ -30,7 +31,9 @@ pub(crate) fn sample_tree(leader: Pid) -> TreeSample {
             Some((pid, read_stat(pid)?))
         })
         .collect();
-    let members = tree_members(&all, leader);
+    let mut members = tree_members(&all, leader);
+    let of_user = user.map(users::live_pids).unwrap_or_default();
+    members.extend(of_user.iter().map(|pid| pid.as_raw_nonzero().get()));
     let mut sample = TreeSample::default();
     for pid in members {
         if let Some(process) = all.get(&pid) {
@@ -136,9 +139,19 @@ mod tests {
 
     #[test]
     fn this_process_is_seen() {
-        let own = sample_tree(rustix::process::getpid());
+        let own = sample_tree(rustix::process::getpid(), None);
         assert!(own.processes >= 1, "{own:?}");
         assert!(own.memory_bytes > 100_000, "{own:?}");
+    }
+
+    #[test]
+    fn what_left_the_tree_is_found_by_its_user() {
+        let own = sample_tree(rustix::process::getpid(), None);
+        // Every process of this user is in it, this test's own among them.
+        let uid = rustix::process::getuid();
+        let all = sample_tree(rustix::process::getpid(), Some(uid));
+        assert!(users::live_pids(uid).contains(&rustix::process::getpid()));
+        assert!(all.processes >= 1 && own.processes >= 1);
     }
 
     #[test]

@@ -63,7 +63,9 @@ fn podman(dir: &Path) -> Command {
         .arg("--runroot")
         .arg(dir.join("run"))
         .args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"])
-        .env("CONTAINERS_CONF", dir.join("containers.conf"));
+        .env("CONTAINERS_CONF", dir.join("containers.conf"))
+        // The runtime leaves a file called `oom` where it was started.
+        .current_dir(dir);
     command
 }
 
