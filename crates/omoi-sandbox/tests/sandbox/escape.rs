@@ -8,6 +8,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
+use std::process::Command;
 
 use omoi_domain::sandbox::SandboxRung;
 use omoi_sandbox::policy::inside;
@@ -24,7 +25,33 @@ pub(crate) struct Bait {
     _abstract: UnixListener,
     _hidden: UnixListener,
     _leaked: OwnedFd,
+    _messages: HostMessages,
     facts: String,
+}
+
+/// Memory, a queue and a semaphore of the host that anybody may use.
+struct HostMessages([String; 3]);
+
+impl HostMessages {
+    fn make() -> Self {
+        let make = |args: &[&str]| {
+            let made = Command::new("ipcmk")
+                .args(args)
+                .args(["-p", "0666"])
+                .output();
+            let made = String::from_utf8(made.unwrap().stdout).unwrap();
+            made.trim().rsplit(' ').next().unwrap().to_owned()
+        };
+        Self([make(&["-M", "4096"]), make(&["-Q"]), make(&["-S", "1"])])
+    }
+}
+
+impl Drop for HostMessages {
+    fn drop(&mut self) {
+        for (kind, id) in ["-m", "-q", "-s"].iter().zip(&self.0) {
+            let _ = Command::new("ipcrm").args([kind, id.as_str()]).status();
+        }
+    }
 }
 
 fn bait(platform: &Platform) -> Bait {
@@ -59,20 +86,24 @@ fn bait(platform: &Platform) -> Bait {
         .find(|l| l[2] == uid)
         .map_or("/root".to_owned(), |l| l[5].to_owned());
     let dir = platform.dir.path().display();
+    let messages = HostMessages::make();
     let facts = format!(
         r#""user": "daemon", "homes": ["{home}", "{dir}"], "secrets": ["{dir}/secret/key", "{dir}/state"],
             "other_workspace": "{dir}/other", "socket": "{}", "port": {},
-            "abstract": "{name}", "address": "{outward}", "pids": [{}, {}], "namespaces": {{{}}}"#,
+            "abstract": "{name}", "address": "{outward}", "pids": [{}, {}], "namespaces": {{{}}},
+            "messages": [{}]"#,
         hidden_socket.display(),
         tcp.local_addr().unwrap().port(),
         std::process::id(),
         std::os::unix::process::parent_id(),
         namespaces.join(", "),
+        messages.0.join(", "),
     );
     Bait {
         _tcp: tcp,
         _abstract: UnixListener::bind_addr(&address).unwrap(),
         _hidden: UnixListener::bind(&hidden_socket).unwrap(),
+        _messages: messages,
         _leaked: leak_descriptor(&platform.path("secret/key")),
         facts,
     }
@@ -399,7 +430,7 @@ Lines that begin with CONTROL must work. Taken on Linux 6.18 (Landlock ABI 7) wi
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_table_can_turn_red() {
     // Only such as look and touch nothing.
-    const HARMLESS: [&str; 9] = [
+    const HARMLESS: [&str; 10] = [
         "see the platform user's home",
         "see platform data",
         "see another workspace",
@@ -408,6 +439,7 @@ async fn the_table_can_turn_red() {
         "share a namespace with the host",
         "connect to the host's loopback",
         "connect to an abstract socket of the host",
+        "share memory, semaphores or queues with the host by number",
         "call personality",
     ];
     let platform = Platform::with_rung(SandboxRung::Process, &SandboxFloor::none()).await;

@@ -479,6 +479,15 @@ def _():
 @probe("connect to an abstract socket of the host", ["network", "landlock"])
 def _(): return connected(socket.AF_UNIX, socket.SOCK_STREAM, "\0" + HOST["abstract"])
 
+@probe("share memory, semaphores or queues with the host by number", ["processes", "kernel"])
+def _():
+    libc.shmat.restype = ctypes.c_long
+    shm, queue, sem = HOST["messages"]
+    found = ["memory" if libc.shmat(shm, None, 0o10000) != -1 else None]
+    found.append("queue" if libc.msgctl(queue, 2, ctypes.create_string_buffer(512)) != -1 else None)
+    found.append("semaphore" if libc.semctl(sem, 0, 12) != -1 else None)
+    return first(found)
+
 for family, number in {"NETLINK": 16, "PACKET": 17, "ALG": 38, "VSOCK": 40, "BLUETOOTH": 31, "XDP": 44, "KEY": 15, "CAN": 29, "RDS": 21, "TIPC": 30}.items():
     PROBES.append((f"open a socket of family {family}", "kernel", lambda number=number: call(41, number, 3, 0)))
 

@@ -73,6 +73,24 @@ async fn landlocked_programs_end_and_leave_nothing() {
     .await;
 }
 
+/// As root its user tells it apart; for an ordinary user a daemon is a stranger where no limit group has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_does_not_outlive_its_sandbox() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let platform = landlock().await;
+    let script =
+        "setsid -f sh -c 'echo $$ >pid; exec sleep 600'; while ! [ -s pid ]; do sleep 0.01; done";
+    let launch = platform.shell(script);
+    let workspace = launch.workspace.clone();
+    assert!(platform.run(launch).await.has_succeeded());
+    let pid = fs::read_to_string(workspace.join("pid")).unwrap();
+    let process = std::path::Path::new("/proc").join(pid.trim());
+    crate::support::until("the daemon is gone", || !process.exists()).await;
+    platform.provider.remove_workspace(&workspace).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_watcher_stops_scratch_space_that_grows() {
     let platform = landlock().await;
