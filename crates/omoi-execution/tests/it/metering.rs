@@ -437,13 +437,11 @@ async fn a_process_dies_in_a_call(database: TestDatabase) {
     let late = call.record_usage(&usage(usd(1))).await;
     assert!(matches!(late, Err(RecordError::Refused(_))), "{late:?}");
     assert_eq!(spent(&it).await, usd(4));
-    // Nothing blocks the rest of the budget.
-    assert!(
-        CallLedger::from_parts(&next)
-            .reserve_call(&agent, &projection(usd(5)))
-            .await
-            .is_ok()
-    );
+    // Its attempt is over: only the one after it is given another call.
+    let after = CallLedger::from_parts(&next)
+        .reserve_call(&agent, &projection(usd(5)))
+        .await;
+    assert!(matches!(after, Err(ReserveError::Superseded)));
 }
 
 #[tokio::test]

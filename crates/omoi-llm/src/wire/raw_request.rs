@@ -386,6 +386,11 @@ mod tests {
             };
             assert_eq!(sent(dialect, body, changes), want);
         }
+    }
+
+    #[test]
+    fn what_the_model_does_not_take_is_left_out() {
+        use Dialect::Messages;
         let plain = RequestChanges {
             answer_max: None,
             takes_sampling: false,
