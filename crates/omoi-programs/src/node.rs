@@ -68,7 +68,10 @@ pub async fn find_node(
     search_path: &OsStr,
 ) -> Result<NodeSearch, AgentProgramError> {
     let mut search = NodeSearch::default();
-    let on_path = std::env::split_paths(search_path).map(|folder| folder.join(NODE_NAME));
+    // An empty or relative folder would be one of the repository that this is run in.
+    let on_path = std::env::split_paths(search_path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(NODE_NAME));
     for program in on_path.filter(|program| program.is_file()) {
         let program = std::fs::canonicalize(&program).unwrap_or(program);
         let Ok(version) = read_version(&program, &[OsString::from("--version")]).await else {

@@ -97,6 +97,17 @@ async fn node_is_that_of_the_path_or_the_installed_one() {
 }
 
 #[tokio::test]
+async fn node_is_never_taken_from_a_relative_folder() {
+    let top = tempfile::tempdir_in(".").unwrap();
+    let folder = AgentFolder::new(top.path().join("agents"));
+    put_node(top.path(), "24.1.0");
+    let relative = Path::new(".").join(top.path().file_name().unwrap());
+    assert!(relative.join("node").is_file());
+    let search = find_node(&pinned(&wheel()), &folder, relative.as_os_str());
+    assert_eq!(search.await.unwrap().found, None);
+}
+
+#[tokio::test]
 async fn a_wheel_that_is_missing_or_another_is_refused() {
     let top = tempfile::tempdir().unwrap();
     let folder = AgentFolder::new(top.path());
