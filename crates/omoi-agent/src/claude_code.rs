@@ -22,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 use self::launch::{FirstMessage, plan_start};
 use self::protocol::{
     ControlRequest, HookInput, InputLine, MessageLine, OutputLine, ResultLine, SystemLine,
+    unread_request,
 };
 use self::rounds::{RoundAssembler, RoundStep};
 use self::tools::{effect_of, exit_code, platform_name};
@@ -112,7 +113,11 @@ impl<'a> ClaudeCode<'a> {
             Ok(line) => line,
             Err(error) => {
                 tracing::warn!(%error, "A line of {NAME} cannot be read");
-                return Ok(());
+                // It would wait for the answer.
+                return match unread_request(&line) {
+                    Some(id) => self.write(&InputLine::unknown_request(&id)).await,
+                    None => Ok(()),
+                };
             }
         };
         self.act_on(&line).await?;
@@ -129,7 +134,9 @@ impl<'a> ClaudeCode<'a> {
             }
             OutputLine::Result(result) => {
                 self.is_turn_running = false;
-                match result.is_error {
+                let is_refused =
+                    !self.rounds.has_whole_answer() && self.host.forwarder.record().has_refusal();
+                match result.is_error || is_refused {
                     true => Err(self.turn_failure(result)),
                     false => Ok(()),
                 }
@@ -312,7 +319,8 @@ impl AgentRuntime for ClaudeCode<'_> {
         self.session = Some(plan.session);
         let program = LineProgram::start(&plan.command);
         self.program = Some(program.map_err(|error| failed(error_chain(&error)))?);
-        self.write(&InputLine::initialize_request(INITIALIZE_ID))
+        let wall_s = self.context.limits.wall_s;
+        self.write(&InputLine::initialize_request(INITIALIZE_ID, wall_s))
             .await?;
         let clock = self.host.clock.clone();
         let ready = async {

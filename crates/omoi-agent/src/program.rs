@@ -115,6 +115,7 @@ impl ProgramHost {
         let signals = ForwarderSignals {
             stop_signal: parts.stop_signal.clone(),
             work_over: work_over.clone(),
+            token: context.token.clone().into(),
         };
         let platform = Path::new(&context.socket);
         let forwarder = ModelForwarder::start(platform, parts.clock, signals, &mut tasks).await?;

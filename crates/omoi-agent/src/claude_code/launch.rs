@@ -145,6 +145,8 @@ fn environment(
         "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
         context.max_tokens.to_string().into(),
     );
+    // Else it hides the tools of servers behind a search, and our own are not offered.
+    set("ENABLE_TOOL_SEARCH", "false".into());
     set("API_TIMEOUT_MS", CALL_MS.to_string().into());
     set("BASH_DEFAULT_TIMEOUT_MS", command_ms.to_string().into());
     set("BASH_MAX_TIMEOUT_MS", command_ms.to_string().into());

@@ -196,6 +196,14 @@ pub(super) struct ControlResponse {
     pub(super) error: Option<String>,
 }
 
+/// Id of the request that a line holds which cannot be read whole.
+pub(super) fn unread_request(line: &[u8]) -> Option<String> {
+    let line: Value = serde_json::from_slice(line).ok()?;
+    let id = line.get("request_id").and_then(Value::as_str);
+    id.filter(|_| line["type"] == "control_request")
+        .map(str::to_owned)
+}
+
 /// A line to the program.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct InputLine(Value);
@@ -207,9 +215,13 @@ impl InputLine {
         Self(json!({"type": "user", "message": {"role": "user", "content": content}}))
     }
 
-    /// Asks to be called before each tool.
-    pub(super) fn initialize_request(request_id: &str) -> Self {
-        let hooks = json!({"PreToolUse": [{"matcher": "", "hookCallbackIds": [HOOK]}]});
+    /// Asks to be called before each tool. A tool does not run where the hook fails; it is waited for
+    /// as long as the attempt may take, since a round may be committed meanwhile.
+    pub(super) fn initialize_request(request_id: &str, wall_s: u64) -> Self {
+        let before_tool = json!({
+            "matcher": "", "hookCallbackIds": [HOOK], "timeout": wall_s, "onFailure": "block",
+        });
+        let hooks = json!({ "PreToolUse": [before_tool] });
         Self::control_request(request_id, json!({"subtype": "initialize", "hooks": hooks}))
     }
 
@@ -326,6 +338,26 @@ mod tests {
         };
         assert_eq!(failed.problem_text(), "no conversation found");
         assert_eq!(ResultLine::default().problem_text(), "it did not say why");
+    }
+
+    #[test]
+    fn a_tool_whose_hook_fails_does_not_run() {
+        let InputLine(line) = InputLine::initialize_request("r", 3600);
+        let hook = &line["request"]["hooks"]["PreToolUse"][0];
+        assert_eq!(
+            (&hook["onFailure"], &hook["timeout"]),
+            (&json!("block"), &json!(3600))
+        );
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_read_is_known_by_its_id() {
+        let request = json!({"subtype": "hook_callback"});
+        let line = json!({"type": "control_request", "request_id": "r1", "request": request});
+        let line = line.to_string();
+        assert!(serde_json::from_str::<OutputLine>(&line).is_err());
+        assert_eq!(unread_request(line.as_bytes()).as_deref(), Some("r1"));
+        assert_eq!(unread_request(b"{\"type\":\"assistant\"}"), None);
     }
 
     #[test]

@@ -84,6 +84,11 @@ impl RoundAssembler {
         }
     }
 
+    /// Whether the answer of the round under way is whole.
+    pub(super) fn has_whole_answer(&self) -> bool {
+        self.is_answered && !self.is_ended
+    }
+
     /// Name and id of the call with that id, as far as the answer is known.
     pub(super) fn name_of(&self, id: &str) -> Option<&str> {
         self.blocks.iter().find_map(|block| match block {

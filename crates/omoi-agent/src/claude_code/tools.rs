@@ -1,5 +1,7 @@
 //! The tools of Claude Code, by what they do.
 
+use std::path::Path;
+
 use omoi_protocol::worker::AgentTool;
 use serde_json::Value;
 
@@ -25,12 +27,41 @@ pub(super) fn effect_of(name: &str, input: &Value) -> ToolEffect {
         let text = input.get(key).and_then(Value::as_str);
         text.unwrap_or_default().to_owned()
     };
+    let path = |key: &str| plain_path(&text(key));
+    let folder = || match path("path") {
+        path if path.is_empty() => ".".to_owned(),
+        path => path,
+    };
     match name {
         _ if own_name(name).is_some() => ToolEffect::Own,
-        "Read" | "Glob" | "Grep" => ToolEffect::Read,
-        "Write" | "Edit" => ToolEffect::Write(text("file_path")),
+        "Read" => ToolEffect::Read(path("file_path")),
+        "Glob" => ToolEffect::Read(glob_root(&folder(), &plain_path(&text("pattern")))),
+        "Grep" => ToolEffect::Read(folder()),
+        "Write" | "Edit" => ToolEffect::Write(path("file_path")),
         "Bash" => ToolEffect::Shell(text("command")),
         _ => ToolEffect::Unknown,
+    }
+}
+
+/// A path as the program takes it: trimmed, and its home, which is none of the attempt's, for `~`.
+fn plain_path(text: &str) -> String {
+    match text.trim() {
+        path if path == "~" || path.starts_with("~/") => "/~".to_owned(),
+        path => path.to_owned(),
+    }
+}
+
+/// The folder that a pattern looks in: its own may lead out of `folder`.
+fn glob_root(folder: &str, pattern: &str) -> String {
+    let fixed = |part: &&str| !part.contains(['*', '?', '[', '{']);
+    let parts: Vec<_> = pattern.split('/').take_while(fixed).collect();
+    let root = match parts.as_slice() {
+        [""] => "/".to_owned(),
+        parts => parts.join("/"),
+    };
+    match root.as_str() {
+        "" => folder.to_owned(),
+        root => Path::new(folder).join(root).display().to_string(),
     }
 }
 
@@ -70,7 +101,7 @@ mod tests {
     fn tools_are_known_by_what_they_do() {
         let input = json!({"file_path": "/w/a", "command": "ls"});
         for (name, effect) in [
-            ("Read", ToolEffect::Read),
+            ("Read", ToolEffect::Read("/w/a".to_owned())),
             ("Edit", ToolEffect::Write("/w/a".to_owned())),
             ("Bash", ToolEffect::Shell("ls".to_owned())),
             ("mcp__omoi__submit_item", ToolEffect::Own),
@@ -86,6 +117,23 @@ mod tests {
             built_in_tools(&[AgentTool::Read, AgentTool::Shell, AgentTool::SubmitItem]),
             "Read,Bash"
         );
+    }
+
+    #[test]
+    fn what_is_read_is_named_as_the_program_takes_it() {
+        for (name, input, path) in [
+            ("Read", json!({"file_path": " /run/x "}), "/run/x"),
+            ("Read", json!({"file_path": "~/../x"}), "/~"),
+            ("Grep", json!({"pattern": "/a"}), "."),
+            ("Grep", json!({"path": "/run"}), "/run"),
+            ("Glob", json!({"pattern": "**/*.rs"}), "."),
+            ("Glob", json!({"pattern": "/run/*"}), "/run"),
+            ("Glob", json!({"pattern": "/*"}), "/"),
+            ("Glob", json!({"pattern": "../*", "path": "src"}), "src/.."),
+        ] {
+            let effect = effect_of(name, &input);
+            assert_eq!(effect, ToolEffect::Read(path.to_owned()), "{name} {input}");
+        }
     }
 
     #[test]

@@ -12,10 +12,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
+use omoi_llm::gateway::{GatewayRefusal, ReplyBody, SUPERSEDED_KIND};
 use omoi_llm::upstream::UpstreamError;
 use omoi_llm::wire::anthropic::status_of_error;
+use omoi_llm::wire::dialect::Dialect;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::telemetry::error_chain;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -81,6 +84,11 @@ impl GatewayRecord {
         self.lock_record().take()
     }
 
+    /// Whether the last call was refused.
+    pub(crate) fn has_refusal(&self) -> bool {
+        self.lock_record().is_some()
+    }
+
     fn note_refusal(&self, refusal: RecordedRefusal) {
         *self.lock_record() = Some(refusal);
     }
@@ -101,6 +109,35 @@ struct ForwardState {
     clock: Clocked,
     stop_signal: StopSignal,
     work_over: CancellationToken,
+    token: SecretString,
+}
+
+impl ForwardState {
+    /// Keeps a refusal; one that says that the attempt is over stops the worker.
+    fn note_refusal(&self, refusal: RecordedRefusal) {
+        // As for the worker's own calls. Every call carries the token, so 401 means that it is not
+        // known any more.
+        if refusal.status == 401 || refusal.kind == SUPERSEDED_KIND {
+            self.stop_signal.request_stop(AgentStopCause::Superseded);
+        }
+        self.record.note_refusal(refusal);
+    }
+
+    /// Whether every credential of a request is the attempt's token, and there is one.
+    fn is_of_attempt(&self, headers: &HeaderMap) -> bool {
+        let token = self.token.expose_secret();
+        let keys = headers.get_all("x-api-key").iter();
+        let keys = keys.map(|key| key.as_bytes() == token.as_bytes());
+        let bearers = headers.get_all(header::AUTHORIZATION).iter();
+        let bearers = bearers.map(|value| {
+            let words = value.to_str().ok().and_then(|text| text.split_once(' '));
+            words.is_some_and(|(scheme, word)| {
+                scheme.eq_ignore_ascii_case("bearer") && word.trim() == token
+            })
+        });
+        let mut all = keys.chain(bearers).peekable();
+        all.peek().is_some() && all.all(|is_token| is_token)
+    }
 }
 
 /// What a forwarder is told and tells.
@@ -110,6 +147,8 @@ pub(crate) struct ForwarderSignals {
     pub(crate) stop_signal: StopSignal,
     /// Set once the program's work is over: a call that it makes then is never made.
     pub(crate) work_over: CancellationToken,
+    /// The attempt's token: nothing is forwarded for a caller without it.
+    pub(crate) token: SecretString,
 }
 
 /// Why there is no forwarder.
@@ -146,6 +185,7 @@ impl ModelForwarder {
             clock: clock.clone(),
             stop_signal: signals.stop_signal,
             work_over: signals.work_over,
+            token: signals.token,
         };
         let app = Router::new().fallback(forward_call).with_state(state);
         tasks.spawn(async move {
@@ -169,6 +209,14 @@ impl ModelForwarder {
 
 async fn forward_call(State(state): State<ForwardState>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    // The host is never looked up.
+    let Some(url) = model_url(path) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    if !state.is_of_attempt(&parts.headers) {
+        return refuse_caller(url.path());
+    }
     let Ok(body) = axum::body::to_bytes(body, REQUEST_BYTES_MAX).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
@@ -176,13 +224,10 @@ async fn forward_call(State(state): State<ForwardState>, request: Request) -> Re
         // The program is about to be ended; an answer would make it go on.
         return std::future::pending().await;
     }
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    // The host is never looked up.
-    let url = format!("http://gateway{path}");
     let headers = end_to_end(&parts.headers);
     let mut pause = PAUSE_MIN;
     let answer = loop {
-        let call = state.http.request(parts.method.clone(), &url);
+        let call = state.http.request(parts.method.clone(), url.clone());
         match call
             .headers(headers.clone())
             .body(body.clone())
@@ -205,28 +250,50 @@ async fn forward_call(State(state): State<ForwardState>, request: Request) -> Re
     pass_answer(&state, answer).await
 }
 
+/// The address of a model call, where the path is one: the platform has others, for the worker alone.
+fn model_url(path: &str) -> Option<reqwest::Url> {
+    // Parsed first, which takes `..` out.
+    let url = reqwest::Url::parse(&format!("http://gateway{path}")).ok()?;
+    let path = url.path();
+    let is_model_path = path == "/" || path == "/v1" || path.starts_with("/v1/");
+    is_model_path.then_some(url)
+}
+
+/// The gateway's answer to a caller whose token it does not know.
+fn refuse_caller(path: &str) -> Response {
+    let dialect = match path {
+        path if path.starts_with("/v1/chat/") => Dialect::ChatCompletions,
+        path if path.starts_with("/v1/responses") => Dialect::Responses,
+        _ => Dialect::Messages,
+    };
+    let reply = GatewayRefusal::unknown_token().into_reply(dialect);
+    let body = match reply.body {
+        ReplyBody::Full(bytes) => Body::from(bytes),
+        ReplyBody::Events(events) => {
+            Body::from_stream(events.map(Ok::<_, std::convert::Infallible>))
+        }
+    };
+    (reply.status, reply.headers, body).into_response()
+}
+
 async fn pass_answer(state: &ForwardState, answer: reqwest::Response) -> Response {
     let status = answer.status();
     let headers = end_to_end(answer.headers());
     let body = if status.is_success() {
         state.record.clear();
         let mut watch = ErrorWatch::default();
-        let record = state.record.clone();
+        let noting = state.clone();
         let stream = answer.bytes_stream().inspect(move |chunk| {
             if let Ok(chunk) = chunk
                 && let Some(refusal) = watch.watch(chunk)
             {
-                record.note_refusal(refusal);
+                noting.note_refusal(refusal);
             }
         });
         Body::from_stream(stream)
     } else {
         let body = answer.bytes().await.unwrap_or_default();
-        // As for the worker's own calls: the token is not known any more.
-        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::CONFLICT) {
-            state.stop_signal.request_stop(AgentStopCause::Superseded);
-        }
-        state.record.note_refusal(read_refusal(status, &body));
+        state.note_refusal(read_refusal(status, &body));
         Body::from(body)
     };
     (status, headers, body).into_response()
@@ -257,7 +324,12 @@ fn read_refusal(status: StatusCode, body: &Bytes) -> RecordedRefusal {
 fn read_error(body: &Value) -> Option<(String, String)> {
     let error = body.get("error").filter(|error| error.is_object())?;
     let text = |name| error.get(name).and_then(Value::as_str);
-    let kind = text("type").or_else(|| text("code")).unwrap_or("api_error");
+    // Where OpenAI's dialects have a wide type, the code says that the attempt is over.
+    let code = text("code").filter(|code| *code == SUPERSEDED_KIND);
+    let kind = code
+        .or_else(|| text("type"))
+        .or_else(|| text("code"))
+        .unwrap_or("api_error");
     Some((
         kind.to_owned(),
         text("message").unwrap_or_default().to_owned(),
@@ -315,6 +387,32 @@ fn error_of_line(line: &[u8]) -> Option<RecordedRefusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_model_paths_are_forwarded() {
+        for (path, is_forwarded) in [
+            ("/", true),
+            ("/v1/messages?beta=true", true),
+            ("/v1", true),
+            ("/v10/messages", false),
+            ("/api/v1/sandboxes/x/complete", false),
+            ("/v1/../api/v1/sandboxes/x/complete", false),
+            ("/v1/%2e%2e/api/v1/items", false),
+        ] {
+            assert_eq!(model_url(path).is_some(), is_forwarded, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_superseded_attempt_is_known_in_every_dialect() {
+        for body in [
+            serde_json::json!({"type": "error", "error": {"type": SUPERSEDED_KIND, "message": "over"}}),
+            serde_json::json!({"error": {"type": "invalid_request_error", "code": SUPERSEDED_KIND, "message": "over"}}),
+        ] {
+            let found = read_refusal(StatusCode::FORBIDDEN, &Bytes::from(body.to_string()));
+            assert_eq!((found.status, found.kind.as_str()), (403, SUPERSEDED_KIND));
+        }
+    }
 
     #[test]
     fn an_error_within_a_stream_is_found_in_every_dialect() {

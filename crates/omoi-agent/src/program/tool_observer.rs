@@ -91,6 +91,9 @@ impl ToolObserver {
                 .file_before_write(call, path)
                 .await
                 .map(CallWork::File),
+            (None, ToolEffect::Read(path)) => {
+                self.tools.check_readable(path).map(|()| CallWork::Other)
+            }
             (None, ToolEffect::Shell(command)) => {
                 let shown = shorten_text(command, SHOWN_CHARS_MAX);
                 let data = json!({ "command": shown });

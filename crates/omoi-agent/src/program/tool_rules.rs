@@ -5,8 +5,8 @@ use omoi_protocol::worker::AgentTool;
 /// What a tool of an agent program does, as far as the rules care.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ToolEffect {
-    /// It looks at files.
-    Read,
+    /// It looks at the file or below the folder at this path.
+    Read(String),
     /// It changes the file at this path.
     Write(String),
     /// It runs this command.
@@ -28,7 +28,7 @@ pub(crate) fn refuse_tool(
     let is_offered = match effect {
         // The server of our tools offers what the attempt does, and nothing else.
         ToolEffect::Own => true,
-        ToolEffect::Read => offers(&[AgentTool::Read, AgentTool::Glob, AgentTool::Grep]),
+        ToolEffect::Read(_) => offers(&[AgentTool::Read, AgentTool::Glob, AgentTool::Grep]),
         ToolEffect::Write(_) => offers(&[AgentTool::Write, AgentTool::Edit]),
         ToolEffect::Shell(_) => offers(&[AgentTool::Shell]),
         ToolEffect::Unknown => false,
@@ -54,10 +54,11 @@ mod tests {
         let planner: &[AgentTool] = &[Read, SubmitItem];
         let implementer: &[AgentTool] = &[Read, Write, Edit, Shell];
         let write = ToolEffect::Write("a".to_owned());
+        let read = ToolEffect::Read("a".to_owned());
         let shell = ToolEffect::Shell("ls".to_owned());
         let read_only = "is read-only for you";
         for (offered, effect, refusal) in [
-            (planner, &ToolEffect::Read, None),
+            (planner, &read, None),
             (planner, &ToolEffect::Own, None),
             (planner, &write, Some(read_only)),
             (planner, &shell, Some(read_only)),

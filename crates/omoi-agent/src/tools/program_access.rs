@@ -36,6 +36,12 @@ pub(crate) fn own_tools(context: &AttemptContext) -> Vec<OwnTool> {
 }
 
 impl AgentTools {
+    /// Why a tool of an agent program must not read at `path`, in words for the model.
+    pub(crate) fn check_readable(&self, path: &str) -> Result<(), String> {
+        let target = self.paths.resolve_readable(path);
+        target.map(drop).map_err(|error| error.to_string())
+    }
+
     /// The file at `path` before a tool of an agent program writes it, or why it must not.
     pub(crate) async fn file_before_write(
         &self,

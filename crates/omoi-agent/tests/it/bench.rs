@@ -47,6 +47,7 @@ pub(crate) struct Seen {
     pub(crate) heartbeats: u32,
     pub(crate) polls: u32,
     pub(crate) model_status: Option<u16>,
+    pub(crate) model_kind: Option<&'static str>,
     pub(crate) late_error: Option<&'static str>,
     pub(crate) asked: u32,
     pub(crate) turns_superseded: bool,
@@ -300,10 +301,10 @@ fn app(rules: &str, seen: &Shared) -> Router {
 
 /// As the gateway does, names who asks.
 async fn gateway(State(seen): State<Shared>, mut request: Request, next: Next) -> Response {
-    let (status, late) = {
+    let (status, kind, late) = {
         let mut seen = seen.lock().unwrap();
         seen.asked += 1;
-        (seen.model_status, seen.late_error)
+        (seen.model_status, seen.model_kind, seen.late_error)
     };
     if let Some(kind) = late {
         let error = json!({"type": "error", "error": {"type": kind, "message": "told late"}});
@@ -312,7 +313,7 @@ async fn gateway(State(seen): State<Shared>, mut request: Request, next: Next) -
         return ([("content-type", "text/event-stream")], events).into_response();
     }
     if let Some(status) = status {
-        let body = json!({"type": "error", "error": {"type": "billing_error", "message": "spent"}});
+        let body = json!({"type": "error", "error": {"type": kind.unwrap_or("billing_error"), "message": "spent"}});
         return (StatusCode::from_u16(status).unwrap(), Json(body)).into_response();
     }
     for (name, value) in [

@@ -350,6 +350,52 @@ async fn a_refusal_of_the_gateway_decides_whatever_the_program_calls_it() {
 }
 
 #[tokio::test]
+async fn a_fenced_program_that_ignores_it_is_ended_at_once() {
+    let bench = bench(WRITE_AND_FINISH, "ignores-refusals").await;
+    bench.set(|s| {
+        s.model_status = Some(403);
+        s.model_kind = Some("superseded_attempt");
+    });
+    assert!(bench.run().await);
+    assert!(bench.seen().completes.is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_within_a_turn_that_is_called_a_success_fails_it() {
+    let bench = bench(WRITE_AND_FINISH, "calm").await;
+    bench.set(|s| s.model_status = Some(400));
+    assert!(bench.run().await);
+    let class = bench.complete().error_class;
+    assert_eq!(class, Some(ErrorClass::UpstreamRefused));
+    assert_eq!(bench.seen().asked, 1);
+}
+
+#[tokio::test]
+async fn other_callers_of_the_port_are_refused_and_the_attempt_goes_on() {
+    for quirk in ["stranger", "odd-request"] {
+        let bench = bench(WRITE_AND_FINISH, quirk).await;
+        assert!(bench.run().await);
+        let complete = bench.complete();
+        assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
+        assert_eq!(bench.seen().asked, 3, "{quirk}");
+        if quirk == "stranger" {
+            let told = std::fs::read_to_string(bench.work().join("refused-401")).unwrap();
+            assert!(told.contains("authentication_error"), "{told}");
+            assert!(bench.work().join("refused-404").exists());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_program_reads_nothing_outside() {
+    let mut bench = bench("\n  - when: {turn: 0}\n    reply: [{tool: {name: Read, input: {file_path: ../context.json}}}]\n  - when: {turn: 1}\n    reply: [{text: TASK_COMPLETE}]\n", "").await;
+    bench.context.limits.turns_max = 3;
+    assert!(bench.run().await);
+    let results = bench.seen().turns[0].turn.tool_results.to_string();
+    assert!(results.contains("outside the workspace"), "{results}");
+}
+
+#[tokio::test]
 async fn a_program_that_is_not_what_it_should_be_is_named() {
     for (quirk, words) in [
         ("log-in", "its last words: Please run /login"),

@@ -134,6 +134,11 @@ def run_tool(call, server):
     verdict = ask_hook(call)
     if verdict["permissionDecision"] != "allow":
         return True, "hook error: " + verdict["permissionDecisionReason"]
+    if call["name"] == "Read":
+        with open(call["input"]["file_path"]) as file:
+            return False, file.read()
+    if call["name"].startswith("mcp__omoi__") and os.environ.get("ENABLE_TOOL_SEARCH") != "false":
+        return True, "the tool is deferred: search for it first"
     if call["name"].startswith("mcp__omoi__"):
         answer = server.call("tools/call", {"name": call["name"][len("mcp__omoi__"):], "arguments": call["input"]})
         return answer["isError"], answer["content"][0]["text"]
@@ -164,7 +169,10 @@ def take_turn(session, server):
         if status != 200:
             words = {"type": "text", "text": "API Error"}
             say({"type": "assistant", "message": {"id": "x", "model": "<synthetic>", "content": [words]}})
-            return result(is_error=True, api_error_status=status, result=f"API Error: {status}")
+            if QUIRK == "ignores-refusals" and status == 403:
+                while True:
+                    time.sleep(60)
+            return result(is_error=QUIRK != "calm", api_error_status=status, result=f"API Error: {status}")
         message_id = f"msg_{len(session.messages)}"
         session.add({"role": "assistant", "content": answer["content"]}, message_id)
         for block in answer["content"]:
@@ -197,6 +205,18 @@ def main():
     version = "9.9.9" if QUIRK == "other-version" else "1.2.3"
     say({"type": "system", "subtype": "init", "session_id": session.id, "claude_code_version": version,
          "mcp_servers": [{"name": "omoi", "status": "connected"}]})
+    if QUIRK == "odd-request":
+        say({"type": "control_request", "request_id": "odd", "request": {"subtype": "hook_callback"}})
+        with READY:
+            READY.wait_for(lambda: "odd" in ANSWERS)
+    if QUIRK == "stranger":
+        for path, key in [("/v1/messages", "other"), ("/api/v1/items", os.environ["ANTHROPIC_API_KEY"])]:
+            request = urllib.request.Request(os.environ["ANTHROPIC_BASE_URL"] + path, b"{}", {"x-api-key": key})
+            try:
+                urllib.request.urlopen(request)
+            except urllib.error.HTTPError as error:
+                with open(f"refused-{error.code}", "w") as file:
+                    file.write(error.read().decode())
     if QUIRK == "daemon":
         subprocess.Popen(["sh", "-c", "echo $$ > daemon; exec sleep 300"], start_new_session=True, stdin=subprocess.DEVNULL,
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
