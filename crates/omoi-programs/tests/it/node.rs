@@ -103,7 +103,8 @@ async fn node_is_never_taken_from_a_relative_folder() {
     put_node(top.path(), "24.1.0");
     let relative = Path::new(".").join(top.path().file_name().unwrap());
     assert!(relative.join("node").is_file());
-    let search = find_node(&pinned(&wheel()), &folder, relative.as_os_str());
+    let node = pinned(&wheel());
+    let search = find_node(&node, &folder, relative.as_os_str());
     assert_eq!(search.await.unwrap().found, None);
 }
 
