@@ -280,7 +280,7 @@ fn locked_packages(texts: &Texts<'_>) -> Figure {
         unit: "",
         decimals: 0,
         value: names.len() as f64,
-        wanted: Wanted::AtMost(400.0),
+        wanted: Wanted::AtMost(480.0),
         offenders: offenders
             .map(|(line, name)| Place::new(&source, *line, *name))
             .collect(),
