@@ -369,7 +369,13 @@ async fn escape_table() {
     rows.extend(text.lines().filter_map(ProbeRow::from_line));
     let table = render_table(&rows);
     let kept = include_str!("../../../../docs/escape-table.md");
-    if kept != table {
+    // Another kernel may hold more or less; what it says it holds was tried above.
+    let taken_on = |page: &str| {
+        page.lines()
+            .find(|l| l.contains("Taken on"))
+            .map(str::to_owned)
+    };
+    if taken_on(kept) == taken_on(&table) && kept != table {
         let fresh = Path::new(env!("CARGO_TARGET_TMPDIR")).join("escape-table.md");
         fs::write(&fresh, &table).unwrap();
         panic!(

@@ -12,6 +12,7 @@ use omoi_store::{StoreError, Tenant, Tx, attempts, deployment, projects, specs, 
 use omoi_testkit::crash_points::{count_passed, note_crash_points};
 use omoi_testkit::postgres::wait_until_blocked;
 use omoi_testkit::raw_connection::RawConnection;
+use tokio::sync::oneshot;
 
 use crate::bench::{Bench, POINT, commit};
 use crate::samples::{self, World};
@@ -124,12 +125,19 @@ async fn keep_scores_beside(
     tasks: [TaskId; 2],
     other: impl Future<Output = Result<(), StoreError>>,
 ) {
+    let (locked, is_locked) = oneshot::channel();
     let scores = async {
         let mut tx = bench.local.begin_write().await?;
         tasks::keep_score(&mut tx, tasks[0], 1.0).await?;
+        let _ = locked.send(());
         wait_until_blocked(bench.url(), 1).await;
         tasks::keep_score(&mut tx, tasks[1], 1.0).await?;
         tx.commit(POINT).await
+    };
+    // Begun before the lock is held, it could be over before anybody waits.
+    let other = async {
+        let _ = is_locked.await;
+        other.await
     };
     let (scores, other) = tokio::join!(scores, other);
     assert!(
