@@ -6,8 +6,11 @@ mod program_access;
 mod text_limits;
 
 mod edit;
+mod edit_text;
 mod glob;
 mod grep;
+mod patch;
+mod patch_text;
 mod read;
 mod report_discovery;
 mod shell;
@@ -30,8 +33,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use self::allowed_paths::{AllowedPaths, PathError};
+use self::edit_text::EditRefusal;
 pub(crate) use self::file_change::FileBefore;
-use self::program_access::written_path;
+use self::patch_text::PatchFault;
+use self::program_access::written_paths;
 pub(crate) use self::program_access::{OwnTool, own_tools};
 pub(crate) use self::text_limits::shorten_text;
 use crate::event_reporter::EventReporter;
@@ -88,18 +93,16 @@ enum ToolError {
         lines: usize,
         offset: usize,
     },
-    #[error(
-        "`old` does not occur in `{path}`; read the file and give its exact text, blanks and line ends included"
-    )]
-    NotFound { path: String },
-    #[error(
-        "`old` occurs {count} times in `{path}`; give more of the text around it, or set `replace_all`"
-    )]
-    NotUnique { path: String, count: usize },
-    #[error("`old` and `new` are equal; nothing would change")]
-    Equal,
-    #[error("`old` is empty; use `write` to make a file")]
-    EmptyOld,
+    #[error("give `path` with `old` and `new`, or `path` with `edits`, or `patch` alone")]
+    EditForm,
+    #[error(transparent)]
+    Patch(#[from] PatchFault),
+    #[error("the patch names `{path}` twice; nothing was changed")]
+    PatchedTwice { path: String },
+    #[error("`{path}` exists already; nothing was changed: update it, or delete it first")]
+    PathTaken { path: String },
+    #[error("{which}: {refusal}")]
+    Edit { which: String, refusal: EditRefusal },
     #[error("bad pattern: {0}")]
     Glob(globset::Error),
     #[error("bad pattern: {0}")]
@@ -220,10 +223,10 @@ impl AgentTools {
                 {
                     self.count_refusal(&call.name, &says);
                 }
-                if let Some(path) = written_path(call)
-                    && let Err(PathError::Outside { path }) = self.paths.resolve_writable(path)
-                {
-                    self.note_refused_path(path);
+                for path in written_paths(call) {
+                    if let Err(PathError::Outside { path }) = self.paths.resolve_writable(&path) {
+                        self.note_refused_path(path);
+                    }
                 }
             }
         }

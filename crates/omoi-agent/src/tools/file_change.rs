@@ -76,7 +76,7 @@ pub(super) async fn write_change(
     old: Option<&[u8]>,
     new: &str,
 ) -> Result<LineCounts, ToolError> {
-    store_text(target, new).map_err(|source| ToolError::Io {
+    store_text(target, Some(new)).map_err(|source| ToolError::Io {
         step: "write",
         path: target.display_path.clone(),
         source,
@@ -90,11 +90,39 @@ pub(super) async fn write_change(
     Ok(lines)
 }
 
+/// Removes the file at `target`, which holds `old`, and reports it.
+pub(super) async fn remove_file(
+    tools: &AgentTools,
+    target: &ToolPath,
+    old: &[u8],
+) -> Result<LineCounts, ToolError> {
+    let path = &target.display_path;
+    store_text(target, None).map_err(|source| ToolError::Io {
+        step: "remove",
+        path: path.clone(),
+        source,
+    })?;
+    let (lines, mut data) = change_event(path, Some(old), "");
+    data["change_type"] = json!("deleted");
+    tools
+        .reporter
+        .show_event(
+            AgentEventKind::FileEdited,
+            data,
+            &format!("deleting {path}"),
+        )
+        .await;
+    Ok(lines)
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the agent's own files; they become durable with the turn's snapshot"
 )]
-fn store_text(target: &ToolPath, text: &str) -> io::Result<()> {
+fn store_text(target: &ToolPath, text: Option<&str>) -> io::Result<()> {
+    let Some(text) = text else {
+        return fs::remove_file(&target.real_path);
+    };
     if let Some(folder) = target.real_path.parent() {
         fs::create_dir_all(folder)?;
     }

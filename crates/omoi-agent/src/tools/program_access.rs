@@ -5,6 +5,7 @@ use omoi_llm::wire::anthropic::ToolUseBlock;
 use omoi_protocol::worker::{AgentTool, AttemptContext};
 use serde_json::Value;
 
+use super::patch_text::{FilePatch, parse_patch};
 use super::{AgentTools, FileBefore, describe_tool, tool_schema};
 
 /// A tool of the platform that agent programs are offered beside their own.
@@ -58,11 +59,19 @@ impl AgentTools {
     }
 }
 
-/// The path that a call writes, of our tools or of an agent program's.
-pub(super) fn written_path(call: &ToolUseBlock) -> Option<&str> {
+/// The paths that a call writes, of our tools or of an agent program's.
+pub(super) fn written_paths(call: &ToolUseBlock) -> Vec<String> {
     const WRITERS: [&str; 4] = ["write", "edit", "multiedit", "notebookedit"];
     let name = call.name.to_ascii_lowercase();
+    if !WRITERS.contains(&name.as_str()) {
+        return Vec::new();
+    }
+    if let Some(patch) = call.input.get("patch").and_then(Value::as_str) {
+        let files = parse_patch(patch).unwrap_or_default();
+        let paths = files.iter().flat_map(FilePatch::patched_paths);
+        return paths.map(str::to_owned).collect();
+    }
     let keys = ["path", "file_path", "filePath", "notebook_path"];
     let path = keys.iter().find_map(|key| call.input.get(key)?.as_str());
-    path.filter(|_| WRITERS.contains(&name.as_str()))
+    path.map(str::to_owned).into_iter().collect()
 }

@@ -5,6 +5,8 @@
     reason = "a test fails where it stands"
 )]
 
+mod tool_cases;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -287,13 +289,71 @@ async fn reading_is_numbered_bounded_and_only_of_text() {
 }
 
 #[tokio::test]
+async fn a_patch_changes_every_file_or_none() {
+    let mut bench = Bench::new();
+    bench.put("a.py", "x = 1\ny = 1\n");
+    bench.put("gone.py", "z\n");
+    let patch = |files: &str| json!({"patch": format!("*** Begin Patch\n{files}\n*** End Patch")});
+    let change = "*** Update File: a.py\n@@\n-x = 1\n+x = 2";
+    let cases = [
+        (
+            format!("{change}\n*** Update File: none.py\n@@\n-a\n+b"),
+            "could not read `none.py`",
+        ),
+        (
+            format!("{change}\n*** Add File: ../out.py\n+a"),
+            "is outside the workspace",
+        ),
+        (
+            format!("{change}\n*** Add File: gone.py\n+a"),
+            "exists already",
+        ),
+        (format!("{change}\n{change}"), "twice"),
+        (format!("{change}\n@@\n-q\n+r"), "`a.py`, hunk 2 of 2"),
+        ("text".to_owned(), "is not understood"),
+    ];
+    for (files, says) in cases {
+        let (text, is_error) = bench.call("edit", patch(&files)).await;
+        assert!(is_error && text.contains(says), "{files}: {text}");
+        assert_eq!(bench.text("a.py"), "x = 1\ny = 1\n", "{files}");
+    }
+    assert_eq!(bench.tools.refused_paths(), ["../out.py"]);
+    bench.events();
+    let files = format!(
+        "{change}\n*** Move to: b/c.py\n*** Delete File: gone.py\n*** Add File: new.py\n+n"
+    )
+    .replace(
+        "a.py\n@@\n-x = 1\n+x = 2\n*** Move to: b/c.py",
+        "a.py\n*** Move to: b/c.py\n@@\n-x = 1\n+x = 2",
+    );
+    let (text, is_error) = bench.call("edit", patch(&files)).await;
+    assert!(!is_error, "{text}");
+    assert_eq!(bench.text("b/c.py"), "x = 2\ny = 1\n");
+    assert_eq!(bench.text("new.py"), "n\n");
+    let work = bench.dir.path().join("work");
+    assert!(!work.join("a.py").exists() && !work.join("gone.py").exists());
+    let events = bench.events();
+    let edited = events
+        .iter()
+        .filter(|e| e.event_type == AgentEventKind::FileEdited);
+    let types: Vec<_> = edited
+        .map(|e| e.event_data["change_type"].clone())
+        .collect();
+    assert_eq!(types, ["created", "deleted", "deleted", "created"]);
+    let both =
+        json!({"path": "new.py", "old": "n", "new": "m", "edits": [{"old": "a", "new": "b"}]});
+    let (text, is_error) = bench.call("edit", both).await;
+    assert!(is_error && text.contains("or `patch` alone"), "{text}");
+}
+
+#[tokio::test]
 async fn edits_must_be_unique_and_are_reported() {
     let mut bench = Bench::new();
     bench.put("a.py", "x = 1\ny = 1\n");
     let cases = [
         (
             json!({"path": "a.py", "old": "z", "new": "q"}),
-            Some("does not occur"),
+            Some("`old` does not occur"),
         ),
         (
             json!({"path": "a.py", "old": "1", "new": "2"}),

@@ -1,0 +1,322 @@
+//! Edits of a text, each put where it belongs or refused.
+//!
+//! A model gives the text it remembers, and its memory drifts: line ends, blanks at line ends, indentation,
+//! neighbouring lines that changed since. A place is taken only when it is the one that fits; lines that an
+//! edit keeps stay as the file has them.
+
+mod indentation;
+mod line_places;
+mod near_places;
+
+use serde::Deserialize;
+
+use self::line_places::{FoundPlace, LinePlace, TextLine, find_lines};
+use self::near_places::describe_near_places;
+
+const BOM: char = '\u{feff}';
+/// Line numbers that a refusal names.
+const NAMED_LINES_MAX: usize = 10;
+
+/// One replacement, as the model asks for it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TextEdit {
+    /// The text to replace, as the model remembers it.
+    pub(super) old: String,
+    /// What takes its place.
+    pub(super) new: String,
+    /// Whether every occurrence is replaced.
+    #[serde(default)]
+    pub(super) replace_all: bool,
+}
+
+/// In what the text of the file differed from what the model gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum TextDrift {
+    /// In nothing.
+    Exact,
+    /// In its line ends.
+    LineEnds,
+    /// In blanks at the ends of lines.
+    TrailingBlanks,
+    /// In its indentation, or in typographic characters.
+    Indentation,
+    /// In lines around the change, which the edit keeps.
+    StaleContext,
+}
+
+impl TextDrift {
+    /// What the model is told of it.
+    pub(super) const fn as_words(self) -> Option<&'static str> {
+        match self {
+            Self::Exact => None,
+            Self::LineEnds => Some("line ends"),
+            Self::TrailingBlanks => Some("blanks at line ends"),
+            Self::Indentation => Some("indentation"),
+            Self::StaleContext => Some("lines around the change, which stay as the file has them"),
+        }
+    }
+}
+
+/// A text with its edits made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct EditedText {
+    /// The whole new text.
+    pub(super) text: String,
+    /// Places replaced.
+    pub(super) n_places: usize,
+    /// The largest drift that was bridged.
+    pub(super) drift: TextDrift,
+}
+
+/// Why an edit was not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum EditRefusal {
+    #[error("`old` is empty; use `write` to make a file")]
+    EmptyOld,
+    #[error("`old` and `new` are equal; nothing would change")]
+    Equal,
+    #[error("`old` does not occur; read the file and give its text as it stands{near}")]
+    NotFound { near: String },
+    #[error(
+        "`old` occurs {count} times (lines {lines}); give more of the text around it, or set `replace_all`"
+    )]
+    NotUnique { count: usize, lines: String },
+    #[error(
+        "`old` fits {count} places about equally well (lines {lines}); read the file and give the exact text of one"
+    )]
+    Ambiguous { count: usize, lines: String },
+}
+
+/// The edit that was refused, counted from 0, and why.
+#[derive(Debug)]
+pub(super) struct RefusedEdit {
+    pub(super) index: usize,
+    pub(super) refusal: EditRefusal,
+}
+
+/// Makes `edits` one after the other, all or none.
+pub(super) fn apply_edits(text: &str, edits: &[TextEdit]) -> Result<EditedText, RefusedEdit> {
+    let body = text.strip_prefix(BOM).unwrap_or(text);
+    let mut edited = EditedText {
+        text: body.to_owned(),
+        n_places: 0,
+        drift: TextDrift::Exact,
+    };
+    for (index, edit) in edits.iter().enumerate() {
+        let next =
+            apply_edit(&edited.text, edit).map_err(|refusal| RefusedEdit { index, refusal })?;
+        edited.text = next.text;
+        edited.n_places += next.n_places;
+        edited.drift = edited.drift.max(next.drift);
+    }
+    if body.len() < text.len() {
+        edited.text.insert(0, BOM);
+    }
+    Ok(edited)
+}
+
+fn apply_edit(text: &str, edit: &TextEdit) -> Result<EditedText, EditRefusal> {
+    let old = edit.old.strip_prefix(BOM).unwrap_or(&edit.old);
+    let new = edit.new.strip_prefix(BOM).unwrap_or(&edit.new);
+    if old.is_empty() {
+        return Err(EditRefusal::EmptyOld);
+    }
+    if old == new {
+        return Err(EditRefusal::Equal);
+    }
+    if let Some(edited) = replace_exact(text, (old, new).into(), edit.replace_all)? {
+        return Ok(edited);
+    }
+    let numbered = (without_line_numbers(old), without_line_numbers(new));
+    let (old, new) = match &numbered {
+        (Some(old), Some(new)) => (old.as_str(), new.as_str()),
+        (Some(old), None) => (old.as_str(), new),
+        (None, _) => (old, new),
+    };
+    let edited = match replace_exact(text, (old, new).into(), edit.replace_all)? {
+        Some(edited) => edited,
+        None => replace_lines(text, old, new)?,
+    };
+    // What differs from the file by its drift alone asks for no change.
+    if edited.text == text {
+        return Err(not_found(text, old));
+    }
+    Ok(edited)
+}
+
+/// What is replaced by what.
+struct TextPair<'a> {
+    old: &'a str,
+    new: &'a str,
+}
+
+impl<'a> From<(&'a str, &'a str)> for TextPair<'a> {
+    fn from((old, new): (&'a str, &'a str)) -> Self {
+        Self { old, new }
+    }
+}
+
+/// Replaces text that is there to the letter, but for its line ends.
+fn replace_exact(
+    text: &str,
+    pair: TextPair<'_>,
+    replace_all: bool,
+) -> Result<Option<EditedText>, EditRefusal> {
+    let mut drift = TextDrift::Exact;
+    let mut ranges: Vec<(usize, usize)> = text
+        .match_indices(pair.old)
+        .map(|(at, found)| (at, at + found.len()))
+        .collect();
+    if ranges.is_empty() && (text.contains("\r\n") || pair.old.contains("\r\n")) {
+        drift = TextDrift::LineEnds;
+        ranges = find_despite_line_ends(text, pair.old);
+    }
+    match ranges.len() {
+        0 => return Ok(None),
+        2.. if !replace_all => {
+            let starts = ranges.iter().map(|(start, _)| line_number(text, *start));
+            return Err(EditRefusal::NotUnique {
+                count: ranges.len(),
+                lines: name_lines(starts),
+            });
+        }
+        _ => {}
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    for (start, end) in &ranges {
+        out.push_str(&text[done..*start]);
+        out.push_str(&with_line_ends(pair.new, line_end_at(text, *start)));
+        done = *end;
+    }
+    out.push_str(&text[done..]);
+    Ok(Some(EditedText {
+        text: out,
+        n_places: ranges.len(),
+        drift,
+    }))
+}
+
+/// Where `old` stands in `text`, line ends compared as equal.
+fn find_despite_line_ends(text: &str, old: &str) -> Vec<(usize, usize)> {
+    let plain = text.replace("\r\n", "\n");
+    // Where a carriage return is missing in the plain text.
+    let mut dropped = Vec::new();
+    for (n, (at, _)) in text.match_indices("\r\n").enumerate() {
+        dropped.push(at - n);
+    }
+    let in_text = |at: usize| at + dropped.partition_point(|gone| *gone < at);
+    let old = old.replace("\r\n", "\n");
+    let found = plain.match_indices(&old);
+    found
+        .map(|(at, found)| (in_text(at), in_text(at + found.len())))
+        .collect()
+}
+
+/// Replaces whole lines that are there but for a drift.
+fn replace_lines(text: &str, old: &str, new: &str) -> Result<EditedText, EditRefusal> {
+    let lines = TextLine::split_text(text);
+    let old_lines: Vec<&str> = old.lines().collect();
+    let new_lines: Vec<&str> = new.lines().collect();
+    let place = match find_lines(&lines, &old_lines, &new_lines) {
+        FoundPlace::One(place) => place,
+        FoundPlace::Nothing => return Err(not_found(text, old)),
+        FoundPlace::Several(firsts) => {
+            return Err(EditRefusal::Ambiguous {
+                count: firsts.len(),
+                lines: name_lines(firsts.iter().map(|first| first + 1)),
+            });
+        }
+    };
+    let LinePlace {
+        first,
+        end,
+        replacement,
+        drift,
+    } = place;
+    let mut out: String = lines[..first].iter().map(TextLine::whole_line).collect();
+    let line_end = match lines.get(first).or(lines.last()) {
+        Some(line) if !line.end.is_empty() => line.end,
+        _ => line_end_at(text, 0),
+    };
+    // A line that is put behind the last one needs that one ended.
+    if !out.is_empty() && !out.ends_with('\n') && !replacement.is_empty() {
+        out.push_str(line_end);
+    }
+    let is_unended = lines.last().is_some_and(|line| line.end.is_empty());
+    for (n, line) in replacement.iter().enumerate() {
+        let is_last = end == lines.len() && n + 1 == replacement.len();
+        out.push_str(&line.text);
+        match line.end {
+            _ if is_last && is_unended => {}
+            Some("") | None => out.push_str(line_end),
+            Some(kept) => out.push_str(kept),
+        }
+    }
+    out.extend(lines[end..].iter().map(TextLine::whole_line));
+    Ok(EditedText {
+        text: out,
+        n_places: 1,
+        drift,
+    })
+}
+
+fn not_found(text: &str, old: &str) -> EditRefusal {
+    EditRefusal::NotFound {
+        near: describe_near_places(text, old),
+    }
+}
+
+/// `text` without the numbers that `read` puts before lines, when each line has one and they count up.
+fn without_line_numbers(text: &str) -> Option<String> {
+    let mut expected = None;
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (number, rest) = line.split_once('\t')?;
+        let number: usize = number.trim_start().parse().ok()?;
+        if expected.is_some_and(|expected: usize| expected != number) {
+            return None;
+        }
+        expected = Some(number + 1);
+        out.push_str(rest);
+    }
+    expected.map(|_| out)
+}
+
+/// `text` with the line ends of the place that it comes to.
+fn with_line_ends(text: &str, line_end: &str) -> String {
+    let plain = text.replace("\r\n", "\n");
+    match line_end {
+        "\r\n" => plain.replace('\n', "\r\n"),
+        _ => plain,
+    }
+}
+
+/// The line end in use at `at`: of its own line, else of the line before.
+fn line_end_at(text: &str, at: usize) -> &'static str {
+    let next = text[at..].find('\n').map(|n| at + n);
+    match next.or_else(|| text[..at].rfind('\n')) {
+        Some(n) if text[..n].ends_with('\r') => "\r\n",
+        _ => "\n",
+    }
+}
+
+fn line_number(text: &str, at: usize) -> usize {
+    text[..at].matches('\n').count() + 1
+}
+
+fn name_lines(lines: impl Iterator<Item = usize>) -> String {
+    let mut named: Vec<String> = lines
+        .take(NAMED_LINES_MAX + 1)
+        .map(|line| line.to_string())
+        .collect();
+    if named.len() > NAMED_LINES_MAX {
+        named.truncate(NAMED_LINES_MAX);
+        named.push("…".to_owned());
+    }
+    named.join(", ")
+}
+
+#[cfg(test)]
+mod tests;
