@@ -106,7 +106,7 @@ enum ToolError {
     #[error("bad pattern: {0}")]
     Glob(globset::Error),
     #[error("bad pattern: {0}")]
-    Regex(regex::Error),
+    Regex(grep_regex::Error),
     #[error("{0}")]
     Shell(#[from] ShellError),
     #[error("{0}")]

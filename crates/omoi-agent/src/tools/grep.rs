@@ -1,23 +1,26 @@
-//! `grep`: lines by pattern, in linear time.
+//! `grep`: lines by pattern, in linear time, by ripgrep's library.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::path::Path;
+use std::{fs, io};
 
 use globset::{GlobBuilder, GlobMatcher};
-use regex::bytes::{Regex, RegexBuilder};
+use grep_regex::{RegexMatcher, RegexMatcherBuilder};
+use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkMatch};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::allowed_paths::AllowedPaths;
 use super::glob::walk_files;
-use super::read::is_binary;
 use super::{AgentTools, ToolError, object_schema, shorten_text};
 
 pub(super) const DESCRIPTION: &str = "Searches the files of the workspace for a regular expression and gives \
-    `path:line: text`. Ignored, binary and very large files are left out.";
+    `path:line: text`; with `context` also the lines around, as `path-line- text`. Ignored, binary and very large files \
+    are left out.";
 
-const FILE_BYTES_MAX: u64 = 4 << 20;
+const FILE_BYTES_MAX: u64 = 64 << 20;
 const FOUND_MAX: usize = 500;
+const CONTEXT_MAX: usize = 20;
 const LINE_CHARS_MAX: usize = 300;
 const REGEX_BYTES_MAX: usize = 4 << 20;
 
@@ -28,6 +31,7 @@ pub(super) struct GrepInput {
     pattern: String,
     path: Option<String>,
     glob: Option<String>,
+    context: Option<usize>,
 }
 
 pub(super) fn input_schema() -> Value {
@@ -36,6 +40,7 @@ pub(super) fn input_schema() -> Value {
             "pattern": {"type": "string", "description": "Regular expression; `(?i)` ignores case."},
             "path": {"type": "string", "description": "File or folder to look in; the workspace when absent."},
             "glob": {"type": "string", "description": "Only files that match, such as `*.py` or `src/**`."},
+            "context": {"type": "integer", "minimum": 0, "maximum": CONTEXT_MAX, "description": "Lines to show before and behind each that matches."},
         }),
         &["pattern"],
     )
@@ -50,9 +55,10 @@ pub(super) async fn run(tools: &AgentTools, input: GrepInput) -> Result<String, 
         path: root.display_path.clone(),
         source,
     })?;
-    let regex = RegexBuilder::new(&input.pattern)
+    let matcher = RegexMatcherBuilder::new()
         .size_limit(REGEX_BYTES_MAX)
-        .build()
+        .line_terminator(Some(b'\n'))
+        .build(&input.pattern)
         .map_err(ToolError::Regex)?;
     let only = match &input.glob {
         Some(glob) => Some(
@@ -63,29 +69,40 @@ pub(super) async fn run(tools: &AgentTools, input: GrepInput) -> Result<String, 
         ),
         None => None,
     };
-    let places = tools.paths.clone();
-    let room = tools.limits.result_bytes.saturating_sub(200);
     let search = GrepSearch {
-        regex,
+        matcher,
         only,
-        places,
-        room,
+        context: input.context.unwrap_or(0).min(CONTEXT_MAX),
+        places: tools.paths.clone(),
+        room: tools.limits.result_bytes.saturating_sub(200),
     };
     Ok(tokio::task::spawn_blocking(move || search.search_files(&root.real_path)).await?)
 }
 
 struct GrepSearch {
-    regex: Regex,
+    matcher: RegexMatcher,
     only: Option<GlobMatcher>,
+    context: usize,
     places: AllowedPaths,
     room: usize,
 }
 
 impl GrepSearch {
-    fn search_files(&self, root: &std::path::Path) -> String {
-        let mut out = String::new();
-        let (mut found, mut too_large) = (0, 0);
-        'files: for entry in walk_files(root) {
+    fn search_files(&self, root: &Path) -> String {
+        let mut searcher = SearcherBuilder::new()
+            .binary_detection(BinaryDetection::quit(0))
+            .before_context(self.context)
+            .after_context(self.context)
+            .build();
+        let mut found = FoundLines {
+            shown_path: String::new(),
+            out: String::new(),
+            n_matches: 0,
+            room: self.room,
+            is_full: false,
+        };
+        let mut too_large = 0;
+        for entry in walk_files(root) {
             let path = entry.path();
             let below = path.strip_prefix(root).unwrap_or(path);
             let named =
@@ -97,38 +114,71 @@ impl GrepSearch {
                 too_large += 1;
                 continue;
             }
+            found.shown_path = self.places.display_path(path);
             // Files that cannot be read are none that match.
-            let Ok(bytes) = fs::read(path) else { continue };
-            if is_binary(&bytes) || !self.regex.is_match(&bytes) {
-                continue;
-            }
-            let shown = self.places.display_path(path);
-            for (n, line) in bytes.split(|b| *b == b'\n').enumerate() {
-                if !self.regex.is_match(line) {
-                    continue;
-                }
-                if found == FOUND_MAX || out.len() > self.room {
-                    let _ = writeln!(
-                        out,
-                        "[more lines match; use a narrower pattern, path or glob]"
-                    );
-                    break 'files;
-                }
-                found += 1;
-                let line = String::from_utf8_lossy(line);
-                let line = shorten_text(line.trim_end(), LINE_CHARS_MAX);
-                let _ = writeln!(out, "{shown}:{}: {line}", n + 1);
+            let _ = searcher.search_path(&self.matcher, path, &mut found);
+            if found.is_full {
+                break;
             }
         }
-        if found == 0 {
-            out.push_str("no line matches\n");
+        found.into_text(too_large)
+    }
+}
+
+/// The lines found so far, within their bound.
+struct FoundLines {
+    shown_path: String,
+    out: String,
+    n_matches: usize,
+    room: usize,
+    is_full: bool,
+}
+
+impl FoundLines {
+    /// Shows a line; false when there is no room for more.
+    fn push_line(&mut self, line: u64, mark: char, bytes: &[u8]) -> bool {
+        if self.n_matches > FOUND_MAX || self.out.len() > self.room {
+            self.is_full = true;
+            return false;
+        }
+        let text = String::from_utf8_lossy(bytes);
+        let text = shorten_text(text.trim_end(), LINE_CHARS_MAX);
+        let _ = writeln!(self.out, "{}{mark}{line}{mark} {text}", self.shown_path);
+        true
+    }
+
+    fn into_text(mut self, too_large: usize) -> String {
+        if self.is_full {
+            self.out
+                .push_str("[more lines match; use a narrower pattern, path or glob]\n");
+        }
+        if self.n_matches == 0 {
+            self.out.push_str("no line matches\n");
         }
         if too_large > 0 {
             let _ = writeln!(
-                out,
+                self.out,
                 "[{too_large} files larger than {FILE_BYTES_MAX} bytes were not searched]"
             );
         }
-        out
+        self.out
+    }
+}
+
+impl Sink for FoundLines {
+    type Error = io::Error;
+
+    fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> Result<bool, io::Error> {
+        self.n_matches += 1;
+        Ok(self.push_line(found.line_number().unwrap_or(0), ':', found.bytes()))
+    }
+
+    fn context(&mut self, _: &Searcher, around: &SinkContext<'_>) -> Result<bool, io::Error> {
+        Ok(self.push_line(around.line_number().unwrap_or(0), '-', around.bytes()))
+    }
+
+    fn context_break(&mut self, _: &Searcher) -> Result<bool, io::Error> {
+        self.out.push_str("--\n");
+        Ok(true)
     }
 }

@@ -405,6 +405,7 @@ async fn searches_skip_what_is_not_source() {
     bench.put("bin", b"needle\0");
     bench.put(".gitignore", "*.log\n");
     bench.put("x.log", "needle\n");
+    bench.put("src/lines", "one\ntwo\nthree\nfour\nfive\n");
     bench.put(".git/needle.py", "needle\n");
     symlink(
         bench.dir.path().join("outside"),
@@ -429,6 +430,11 @@ async fn searches_skip_what_is_not_source() {
             "src/a.py:1: needle here\n",
         ),
         ("grep", json!({"pattern": "zzz"}), "no line matches\n"),
+        (
+            "grep",
+            json!({"pattern": "three", "path": "src/lines", "context": 1}),
+            "src/lines-2- two\nsrc/lines:3: three\nsrc/lines-4- four\n",
+        ),
         ("glob", json!({"pattern": "**/*.py"}), "src/a.py"),
         (
             "glob",
