@@ -14,6 +14,8 @@ use self::line_places::{FoundPlace, LinePlace, TextLine, find_lines};
 use self::near_places::describe_near_places;
 
 const BOM: char = '\u{feff}';
+/// Least width of the numbers that `read` puts before lines; numbers in data are seldom padded to it.
+const NUMBER_WIDTH_MIN: usize = 6;
 /// Line numbers that a refusal names.
 const NAMED_LINES_MAX: usize = 10;
 
@@ -52,7 +54,7 @@ impl TextDrift {
             Self::Exact => None,
             Self::LineEnds => Some("line ends"),
             Self::TrailingBlanks => Some("blanks at line ends"),
-            Self::Indentation => Some("indentation"),
+            Self::Indentation => Some("indentation or typographic characters"),
             Self::StaleContext => Some("lines around the change, which stay as the file has them"),
         }
     }
@@ -126,7 +128,12 @@ fn apply_edit(text: &str, edit: &TextEdit) -> Result<EditedText, EditRefusal> {
         return Err(EditRefusal::Equal);
     }
     if let Some(edited) = replace_exact(text, (old, new).into(), edit.replace_all)? {
-        return Ok(edited);
+        // Line ends are the file's in any case.
+        return if edited.text == text {
+            Err(EditRefusal::Equal)
+        } else {
+            Ok(edited)
+        };
     }
     let numbered = (without_line_numbers(old), without_line_numbers(new));
     let (old, new) = match &numbered {
@@ -274,6 +281,9 @@ fn without_line_numbers(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let (number, rest) = line.split_once('\t')?;
+        if number.len() < NUMBER_WIDTH_MIN {
+            return None;
+        }
         let number: usize = number.trim_start().parse().ok()?;
         if expected.is_some_and(|expected: usize| expected != number) {
             return None;

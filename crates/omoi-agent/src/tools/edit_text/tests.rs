@@ -93,6 +93,7 @@ fn what_fits_no_one_place_is_refused_with_the_nearest() {
     let twice = "fn a() {\n    run();\n}\nfn b() {\n    run();\n}\n";
     // Each is like a place, and none is the place.
     let cases = [
+        ("id\tname\nfoo\n", "3\tfoo", "bar", "does not occur"),
         ("a\nb\n", "", "x", "`old` is empty"),
         ("a\nb\n", "a", "a", "nothing would change"),
         ("a\na\n", "a", "b", "occurs 2 times (lines 1, 2)"),
