@@ -2,6 +2,7 @@
 
 mod batch_claim;
 mod brief;
+mod guidance;
 mod ranking;
 
 use std::collections::VecDeque;

@@ -8,6 +8,7 @@ use omoi_domain::attempt::AttemptStopReason;
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::task::{TaskType, UnmetCode};
 use omoi_git::mirror::Identity;
+use omoi_git::object::ObjectId;
 use omoi_git::work::BUNDLE_BYTES_MAX;
 use omoi_protocol::worker::{AgentTool, COMPLETION_SIGNAL, CommitPlan};
 use omoi_runtime::BoxError;
@@ -17,6 +18,7 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts, checks, merges, requirements, tickets};
 
 use super::Dispatcher;
+use super::guidance::base_guidance;
 use crate::attempt::{AttemptBrief, BriefLimits, CreatedAttempt};
 use crate::protected;
 use crate::spec_files::{SpecFilesError, SpecRenderer, rendered_files};
@@ -60,11 +62,15 @@ pub(super) async fn of_task(
     created: &CreatedAttempt,
 ) -> Result<AttemptBrief, BoxError> {
     let design = design_text(&dispatcher.renderer, spec).await?;
+    let mirror = dispatcher.folders.project_mirror(spec.project_id).await?;
+    let base = ObjectId::parse(&spec.base_sha)?;
+    let guidance = base_guidance(&mirror, &base, &task.files.0).await?;
     let facts = PromptFacts {
         task,
         spec,
         created,
         design: &design,
+        guidance: &guidance,
     };
     let read_prompt = async |tx: &mut Tx| task_prompt(tx, facts).await;
     let prompt = dispatcher.store.read(read_prompt).await?;
@@ -148,6 +154,7 @@ struct PromptFacts<'a> {
     spec: &'a Spec,
     created: &'a CreatedAttempt,
     design: &'a str,
+    guidance: &'a str,
 }
 
 async fn task_prompt(tx: &mut Tx, facts: PromptFacts<'_>) -> Result<String, BoxError> {
@@ -156,6 +163,7 @@ async fn task_prompt(tx: &mut Tx, facts: PromptFacts<'_>) -> Result<String, BoxE
         spec,
         created,
         design,
+        guidance,
     } = facts;
     let ticket = tickets::get(tx, task.ticket_id).await?;
     let conflict = match task.resolves_merge_id {
@@ -203,6 +211,7 @@ async fn task_prompt(tx: &mut Tx, facts: PromptFacts<'_>) -> Result<String, BoxE
         revision,
         before => before(tx, task, created).await?,
         conflict => Value::from(Serde(conflict)),
+        guidance,
     };
     let extras = PromptExtras {
         neighbours,

@@ -191,6 +191,44 @@ impl Mirror {
         }
     }
 
+    /// The contents of `paths` at `commit` by one call, in the order asked; none where there is no such file.
+    pub async fn read_files(
+        &self,
+        commit: &ObjectId,
+        paths: &[RepoPath],
+        bytes_max: usize,
+    ) -> Result<Vec<Option<Vec<u8>>>, GitError> {
+        let requests: Vec<Vec<u8>> = paths
+            .iter()
+            .map(|path| [commit.as_str().as_bytes(), b":", path.as_bytes()].concat())
+            .collect();
+        let mut asked = requests.join(&0);
+        asked.push(0);
+        let out = self
+            .call("cat-file")
+            .args(["--batch", "-z"])
+            .stdin_bytes(&asked)
+            .stdout_max(bytes_max)
+            .run()
+            .await?;
+        let mut rest = out.stdout.as_slice();
+        let mut contents = Vec::with_capacity(paths.len());
+        for request in &requests {
+            let absent = [request.as_slice(), b" missing\n"].concat();
+            if let Some(after) = rest.strip_prefix(absent.as_slice()) {
+                contents.push(None);
+                rest = after;
+                continue;
+            }
+            let Some((kind, content, after)) = take_object(rest) else {
+                return Err(out.unexpected_output("a malformed object"));
+            };
+            contents.push((kind == b"blob").then(|| content.to_vec()));
+            rest = after;
+        }
+        Ok(contents)
+    }
+
     /// The contents of several blobs at once, in the order asked.
     pub async fn read_blobs(
         &self,

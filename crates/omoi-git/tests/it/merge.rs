@@ -54,6 +54,9 @@ async fn forecasts_and_merges_without_a_work_tree() {
     );
     let absent = RepoPath::new("no such 12 file").unwrap();
     assert_eq!(m.read_blob(&result, &absent, 100).await.unwrap(), None);
+    let several = [absent.clone(), path.clone(), absent.clone()];
+    let read = m.read_files(&result, &several, 1_000).await.unwrap();
+    assert_eq!(read, [None, Some(text.clone()), None]);
 
     let forecast = m.merge_tree(&ours, &clash).await;
     assert_eq!(conflict_score(&forecast), 1);
