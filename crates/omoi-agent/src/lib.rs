@@ -3,6 +3,7 @@
 mod worker;
 
 mod agent_loop;
+mod context_window;
 mod runtime;
 mod transcript;
 

@@ -8,6 +8,7 @@ use omoi_llm::wire::anthropic::{
 };
 use omoi_protocol::worker::{AgentTool, AttemptContext, COMPLETION_SIGNAL, TurnRecord};
 
+use crate::context_window::{ContextWindow, json_bytes};
 use crate::tools;
 
 /// Most answers in a row without a tool call.
@@ -26,6 +27,9 @@ pub(crate) struct BadTurn {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Transcript {
     messages: Vec<ConversationMessage>,
+    /// About how long they are in a request.
+    bytes: usize,
+    window: ContextWindow,
 }
 
 /// How far an attempt has come.
@@ -62,8 +66,11 @@ pub(crate) struct AgentReply(pub(crate) Vec<ContentBlock>);
 impl Transcript {
     /// The first user message and every turn recorded.
     pub(crate) fn new(context: &AttemptContext) -> Result<Self, BadTurn> {
+        let brief = ConversationMessage::from_user(context.prompt.as_str());
         let mut transcript = Self {
-            messages: vec![ConversationMessage::from_user(context.prompt.as_str())],
+            bytes: context.system.len() + json_bytes(&brief),
+            messages: vec![brief],
+            window: ContextWindow::of_context(context),
         };
         for turn in &context.resume {
             let (reply, results) = read_turn(turn)?;
@@ -74,11 +81,17 @@ impl Transcript {
 
     /// Adds a turn that is committed.
     pub(crate) fn push_turn(&mut self, reply: AgentReply, results: Vec<ContentBlock>) {
-        self.messages
-            .push(ConversationMessage::from_assistant(reply.0));
+        self.push_message(ConversationMessage::from_assistant(reply.0));
         if !results.is_empty() {
-            self.messages.push(ConversationMessage::from_user(results));
+            self.push_message(ConversationMessage::from_user(results));
         }
+        let saved = self.window.stub_old_results(self.bytes, &mut self.messages);
+        self.bytes = self.bytes.saturating_sub(saved);
+    }
+
+    fn push_message(&mut self, message: ConversationMessage) {
+        self.bytes += json_bytes(&message);
+        self.messages.push(message);
     }
 
     /// The request of the next turn and the digest of its bytes.

@@ -57,6 +57,8 @@ pub struct DeploymentParts {
     pub outage_wait: Duration,
     /// Most tokens of one answer to an agent.
     pub answer_tokens: u32,
+    /// Tokens that the agents' model reads at most, where that is known.
+    pub window_tokens: Option<u64>,
     /// Amounts of one sandbox.
     pub sandbox_limits: SandboxLimits,
     /// Paths every sandbox of this deployment may read.

@@ -155,6 +155,8 @@ pub struct AttemptLimits {
     pub result_bytes: usize,
     /// Seconds between two heartbeats.
     pub heartbeat_s: u64,
+    /// Tokens that the model reads at most, where that is known.
+    pub window_tokens: Option<u64>,
 }
 
 /// How an attempt's work is committed.

@@ -171,6 +171,7 @@ impl TestDeployment {
             limits: test_options::LIMITS,
             outage_wait: Duration::from_mins(15),
             answer_tokens: 1_000,
+            window_tokens: None,
             sandbox_limits: SandboxLimits::default(),
             read_only: Vec::new(),
             owner: "this process".to_owned(),

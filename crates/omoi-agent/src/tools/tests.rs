@@ -127,6 +127,7 @@ fn context(workspace: &Path, id: impl Into<AttemptId>) -> AttemptContext {
             command_s: 5,
             result_bytes: 2_000,
             heartbeat_s: 1,
+            window_tokens: None,
         },
         commit: Some(CommitPlan {
             branch: "task/x".to_owned(),

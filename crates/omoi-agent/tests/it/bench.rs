@@ -260,6 +260,7 @@ fn context(dir: &Path, host: &WorkerHost, base: &str) -> AttemptContext {
             command_s: 20,
             result_bytes: 4_000,
             heartbeat_s: 1,
+            window_tokens: None,
         },
         commit: Some(CommitPlan {
             branch: "main".to_owned(),

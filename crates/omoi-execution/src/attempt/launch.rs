@@ -346,6 +346,7 @@ fn sandbox_launch(
             command_s: job.brief.limits.command_s,
             result_bytes: RESULT_BYTES,
             heartbeat_s: starter.heartbeat.as_secs().max(1),
+            window_tokens: starter.window_tokens,
         },
         commit: job.brief.commit.clone(),
         resume: job.turns.clone(),

@@ -29,6 +29,8 @@ pub struct AttemptStarter {
     pub worker: PathBuf,
     /// Most tokens of one answer to an agent.
     pub answer_tokens: u32,
+    /// Tokens that the agents' model reads at most, where that is known.
+    pub window_tokens: Option<u64>,
     /// Time between heartbeats of a worker.
     pub heartbeat: Duration,
     /// The attempts that this process works on.
@@ -48,6 +50,7 @@ impl FromParts for AttemptStarter {
             programs: parts.programs.clone(),
             worker: parts.worker.clone(),
             answer_tokens: parts.answer_tokens,
+            window_tokens: parts.window_tokens,
             heartbeat: parts.monitoring.heartbeat,
             running: parts.running.clone(),
             lifecycle: parts.lifecycle.clone(),

@@ -34,6 +34,8 @@ pub(super) struct ModelSetup {
     pub(super) model: WorkModel,
     /// The most tokens of one answer.
     pub(super) max_tokens: u32,
+    /// Tokens that the agents' model reads at most, where that is known.
+    pub(super) window_tokens: Option<u64>,
     /// How long work goes on being tried while the provider fails its attempts.
     pub(super) outage_wait: Duration,
     /// What people should know about them.
@@ -99,6 +101,7 @@ pub(super) async fn start_models(
     let without = |model: WorkModel, why: String| ModelSetup {
         model,
         max_tokens,
+        window_tokens: None,
         outage_wait: options.outage_wait,
         notes: Vec::new(),
         llm: Err(why),
@@ -138,6 +141,7 @@ pub(super) async fn start_models(
             true => max_tokens,
             false => agent.max_tokens,
         },
+        window_tokens: agent.window_tokens,
         llm: Ok(llm),
     })
 }
