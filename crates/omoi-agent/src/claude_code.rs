@@ -19,7 +19,7 @@ use omoi_runtime::clock::with_deadline;
 use omoi_runtime::telemetry::error_chain;
 use sha2::{Digest as _, Sha256};
 
-use self::launch::{FirstMessage, plan_start};
+use self::launch::plan_start;
 use self::protocol::{
     ControlRequest, HookInput, InputLine, MessageLine, OutputLine, ResultLine, SystemLine,
     unread_request,
@@ -28,11 +28,12 @@ use self::rounds::{RoundAssembler, RoundStep};
 use self::tools::{effect_of, exit_code, platform_name};
 use crate::model_call::refused_for_good;
 use crate::process::{LineProgram, LineProgramError};
-use crate::program::ProgramHost;
+use crate::program::first_message::FirstMessage;
 use crate::program::session_file::{RoundMarks, SessionFile};
 use crate::program::tool_observer::ToolEnd;
 use crate::program::tool_rules::ToolEffect;
 use crate::program::tool_server::SERVER_NAME;
+use crate::program::{ProgramHost, write_program_files};
 use crate::runtime::{
     AgentRuntime, AgentTurn, RuntimeCapabilities, RuntimeEnding, RuntimeError, RuntimeEvent,
 };
@@ -314,7 +315,7 @@ impl AgentRuntime for ClaudeCode<'_> {
 
     async fn start(&mut self) -> Result<(), RuntimeError> {
         let plan = plan_start(self.context, &self.host)?;
-        plan.write_files()
+        write_program_files(&plan.files)
             .map_err(|error| failed(format!("its folder cannot be filled: {error}")))?;
         self.session = Some(plan.session);
         let program = LineProgram::start(&plan.command);

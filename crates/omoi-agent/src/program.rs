@@ -1,6 +1,7 @@
 //! What every driver of an agent program has: its folder, the way to the model, our tools, and the end
 //! of everything that the program started.
 
+pub(crate) mod first_message;
 pub(crate) mod model_forwarder;
 pub(crate) mod session_file;
 pub(crate) mod tool_observer;
@@ -185,6 +186,21 @@ impl ProgramHost {
             let _ = fs::remove_dir(self.workspace.join(name));
         }
     }
+}
+
+/// Writes the files that a program reads at its start.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "files of one sandbox, gone with it"
+)]
+pub(crate) fn write_program_files(files: &[(PathBuf, String)]) -> io::Result<()> {
+    for (path, text) in files {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(path, text)?;
+    }
+    Ok(())
 }
 
 fn make_fresh_folder(folder: &Path) -> io::Result<()> {

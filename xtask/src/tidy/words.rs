@@ -55,7 +55,7 @@ const BANS: &[Ban] = &[
         allowed: &[
             "xtask/src/",
             "crates/omoi-testkit/src/",
-            "crates/omoi-agent/src/claude_code/launch.rs",
+            "crates/omoi-agent/src/program.rs",
             "crates/omoi-agent/src/tools/",
             "crates/omoi-sandbox/src/cgroup.rs",
             "crates/omoi-sandbox/src/cgroup/",

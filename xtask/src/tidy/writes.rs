@@ -52,8 +52,8 @@ const EXCUSED: &[(&str, &str, &str)] = &[
         "writes the draft, which nobody reads before it is checked",
     ),
     (
-        "crates/omoi-agent/src/claude_code/launch.rs",
-        "write_files",
+        "crates/omoi-agent/src/program.rs",
+        "write_program_files",
         "fills the folder of one agent program, which goes away with its sandbox",
     ),
     (

@@ -1,21 +1,18 @@
 //! How Claude Code is started: its command line, its environment, its files and its first message.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use omoi_domain::model_route::RouteName;
-use omoi_llm::wire::anthropic::ContentBlock;
 use omoi_protocol::worker::AttemptContext;
 use serde_json::json;
 
 use super::tools::built_in_tools;
 use crate::process::ProgramCommand;
 use crate::program::ProgramHost;
+use crate::program::first_message::{FirstMessage, first_message};
 use crate::program::session_file::{SessionFile, session_of_turns};
 use crate::runtime::RuntimeError;
-use crate::transcript::{read_turn, text_of_blocks};
 
 /// Where it keeps its settings and sessions, below its home.
 const CONFIG_FOLDER: &str = "claude";
@@ -25,39 +22,13 @@ const CALL_MS: u32 = 40 * 60 * 1000;
 /// How old a turn may be that is taken up again.
 const TURN_AGE_MS: u64 = 400 * 24 * 3600 * 1000;
 
-/// What begins the program's work.
-#[derive(Debug)]
-pub(super) enum FirstMessage {
-    /// A message of ours.
-    Text(String),
-    /// Its session ends within a turn, which it goes on with; these words wait for the end of it.
-    GoesOn(Vec<ContentBlock>),
-}
-
 /// Everything that a start needs.
 #[derive(Debug)]
 pub(super) struct ClaudeStart {
     pub(super) command: ProgramCommand,
     pub(super) session: SessionFile,
     pub(super) first: FirstMessage,
-    files: Vec<(PathBuf, String)>,
-}
-
-impl ClaudeStart {
-    /// Writes the files that the program reads at its start.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "files of one sandbox, gone with it"
-    )]
-    pub(super) fn write_files(&self) -> io::Result<()> {
-        for (path, text) in &self.files {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            fs::write(path, text)?;
-        }
-        Ok(())
-    }
+    pub(super) files: Vec<(PathBuf, String)>,
 }
 
 /// Plans the start for `context`.
@@ -172,32 +143,6 @@ fn environment(
         );
     }
     variables
-}
-
-/// What it is told first: the task, what was to be said when it was lost, or nothing within a turn.
-fn first_message(
-    context: &AttemptContext,
-    has_session: bool,
-) -> Result<FirstMessage, RuntimeError> {
-    let Some(last) = context.resume.last() else {
-        return Ok(FirstMessage::Text(context.prompt.clone()));
-    };
-    if !has_session {
-        return Ok(FirstMessage::Text(format!(
-            "{}\n\nAn earlier agent worked on this and its conversation is lost. The workspace stands as \
-             it left it: look at what is done before you go on.",
-            context.prompt
-        )));
-    }
-    let (reply, results) = read_turn(last)?;
-    let words = results
-        .into_iter()
-        .filter(|block| block.as_text().is_some());
-    let words: Vec<_> = words.collect();
-    Ok(match reply.tool_calls().is_empty() {
-        true => FirstMessage::Text(text_of_blocks(&words)),
-        false => FirstMessage::GoesOn(words),
-    })
 }
 
 /// Where the program looks for a session: by the folder it works in, with dashes.

@@ -1,0 +1,42 @@
+//! What begins the work of an agent program.
+
+use omoi_llm::wire::anthropic::ContentBlock;
+use omoi_protocol::worker::AttemptContext;
+
+use crate::runtime::RuntimeError;
+use crate::transcript::{read_turn, text_of_blocks};
+
+/// What begins the program's work.
+#[derive(Debug)]
+pub(crate) enum FirstMessage {
+    /// A message of ours.
+    Text(String),
+    /// Its session ends within a turn, which it goes on with; these words wait for the end of it.
+    GoesOn(Vec<ContentBlock>),
+}
+
+/// What it is told first: the task, what was to be said when it was lost, or nothing within a turn.
+pub(crate) fn first_message(
+    context: &AttemptContext,
+    has_session: bool,
+) -> Result<FirstMessage, RuntimeError> {
+    let Some(last) = context.resume.last() else {
+        return Ok(FirstMessage::Text(context.prompt.clone()));
+    };
+    if !has_session {
+        return Ok(FirstMessage::Text(format!(
+            "{}\n\nAn earlier agent worked on this and its conversation is lost. The workspace stands as \
+             it left it: look at what is done before you go on.",
+            context.prompt
+        )));
+    }
+    let (reply, results) = read_turn(last)?;
+    let words = results
+        .into_iter()
+        .filter(|block| block.as_text().is_some());
+    let words: Vec<_> = words.collect();
+    Ok(match reply.tool_calls().is_empty() {
+        true => FirstMessage::Text(text_of_blocks(&words)),
+        false => FirstMessage::GoesOn(words),
+    })
+}
