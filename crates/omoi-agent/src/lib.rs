@@ -8,6 +8,7 @@ mod runtime;
 mod transcript;
 
 mod claude_code;
+mod codex;
 mod native;
 mod program;
 

@@ -26,6 +26,7 @@ use omoi_runtime::telemetry::error_chain;
 use crate::agent_loop::{AgentLoop, LoopEnd, TEXT_CHARS_MAX};
 use crate::attempt_work::{AttemptWork, SaveError};
 use crate::claude_code::ClaudeCode;
+use crate::codex::Codex;
 use crate::event_reporter::{EventReporter, deliver_events, event_queue};
 use crate::heartbeat::send_heartbeats;
 use crate::inbox::{MessageInbox, acknowledge_messages, poll_inbox};
@@ -289,6 +290,10 @@ impl AttemptRun<'_> {
             AgentProgram::ClaudeCode => {
                 let host = self.program_host(&tools).await?;
                 Ok(self.drive(pass, ClaudeCode::new(self.context, host)).await)
+            }
+            AgentProgram::Codex => {
+                let host = self.program_host(&tools).await?;
+                Ok(self.drive(pass, Codex::new(self.context, host)).await)
             }
             other => Err(SetUpError::NoDriver(other)),
         }

@@ -42,7 +42,7 @@ pub trait FindProgram: Send + Sync {
 }
 
 /// Programs of which this version has a driver.
-const DRIVEN: [AgentProgram; 1] = [AgentProgram::ClaudeCode];
+const DRIVEN: [AgentProgram; 2] = [AgentProgram::ClaudeCode, AgentProgram::Codex];
 
 /// How `agent` is started; none for our own loop, which is part of the worker.
 ///

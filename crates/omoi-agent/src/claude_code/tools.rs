@@ -34,9 +34,9 @@ pub(super) fn effect_of(name: &str, input: &Value) -> ToolEffect {
     };
     match name {
         _ if own_name(name).is_some() => ToolEffect::Own,
-        "Read" => ToolEffect::Read(path("file_path")),
-        "Glob" => ToolEffect::Read(glob_root(&folder(), &plain_path(&text("pattern")))),
-        "Grep" => ToolEffect::Read(folder()),
+        "Read" => ToolEffect::Read(vec![path("file_path")]),
+        "Glob" => ToolEffect::Read(vec![glob_root(&folder(), &plain_path(&text("pattern")))]),
+        "Grep" => ToolEffect::Read(vec![folder()]),
         "Write" | "Edit" => ToolEffect::Write(path("file_path")),
         "Bash" => ToolEffect::Shell(text("command")),
         _ => ToolEffect::Unknown,
@@ -101,7 +101,7 @@ mod tests {
     fn tools_are_known_by_what_they_do() {
         let input = json!({"file_path": "/w/a", "command": "ls"});
         for (name, effect) in [
-            ("Read", ToolEffect::Read("/w/a".to_owned())),
+            ("Read", ToolEffect::Read(vec!["/w/a".to_owned()])),
             ("Edit", ToolEffect::Write("/w/a".to_owned())),
             ("Bash", ToolEffect::Shell("ls".to_owned())),
             ("mcp__omoi__submit_item", ToolEffect::Own),
@@ -132,7 +132,11 @@ mod tests {
             ("Glob", json!({"pattern": "../*", "path": "src"}), "src/.."),
         ] {
             let effect = effect_of(name, &input);
-            assert_eq!(effect, ToolEffect::Read(path.to_owned()), "{name} {input}");
+            assert_eq!(
+                effect,
+                ToolEffect::Read(vec![path.to_owned()]),
+                "{name} {input}"
+            );
         }
     }
 

@@ -35,6 +35,11 @@ impl SessionFile {
         }
     }
 
+    /// The whole lines that stand in the file and were not taken; none when they are too many.
+    pub(crate) fn lines_ahead(&self) -> io::Result<Option<String>> {
+        read_lines_after(&self.path, self.kept)
+    }
+
     /// What was added since the last call, once the file holds `round`: a program writes its file a
     /// little later than it speaks. None when nothing was added, or a part was too long to be kept.
     pub(crate) async fn take_added(

@@ -91,8 +91,11 @@ impl ToolObserver {
                 .file_before_write(call, path)
                 .await
                 .map(CallWork::File),
-            (None, ToolEffect::Read(path)) => {
-                self.tools.check_readable(path).map(|()| CallWork::Other)
+            (None, ToolEffect::Read(paths)) => {
+                let mut checked = paths.iter().map(|path| self.tools.check_readable(path));
+                checked
+                    .try_for_each(|found| found)
+                    .map(|()| CallWork::Other)
             }
             (None, ToolEffect::Shell(command)) => {
                 let shown = shorten_text(command, SHOWN_CHARS_MAX);

@@ -5,8 +5,8 @@ use omoi_protocol::worker::AgentTool;
 /// What a tool of an agent program does, as far as the rules care.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ToolEffect {
-    /// It looks at the file or below the folder at this path.
-    Read(String),
+    /// It looks at the files or below the folders at these paths.
+    Read(Vec<String>),
     /// It changes the file at this path.
     Write(String),
     /// It runs this command.
@@ -54,7 +54,7 @@ mod tests {
         let planner: &[AgentTool] = &[Read, SubmitItem];
         let implementer: &[AgentTool] = &[Read, Write, Edit, Shell];
         let write = ToolEffect::Write("a".to_owned());
-        let read = ToolEffect::Read("a".to_owned());
+        let read = ToolEffect::Read(vec!["a".to_owned()]);
         let shell = ToolEffect::Shell("ls".to_owned());
         let read_only = "is read-only for you";
         for (offered, effect, refusal) in [

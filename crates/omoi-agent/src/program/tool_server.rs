@@ -4,6 +4,7 @@
 //! that the worker serves here: every program knows servers of that kind, and what a tool does stays in
 //! the worker.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,7 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt as _};
 use serde_json::Value;
 use tokio::net::UnixListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +27,9 @@ use crate::tools::{AgentTools, OwnTool};
 
 /// What programs call the server of our tools.
 pub(crate) const SERVER_NAME: &str = "omoi";
+
+/// Where a program that runs calls side by side tells which one it makes.
+const CALL_ID: &str = "callId";
 
 /// What calls of our tools have decided since it was last taken.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +50,9 @@ pub(crate) struct ToolServerPlace<'a> {
     pub(crate) tasks: &'a mut JoinSet<()>,
 }
 
+/// Calls that may run, where the driver says when; none where each runs as it comes.
+type ReleasedCalls = Option<BTreeSet<String>>;
+
 /// Serves our tools to one agent program.
 #[derive(Clone)]
 pub(crate) struct ToolServer {
@@ -53,6 +61,7 @@ pub(crate) struct ToolServer {
     decisions: Arc<Mutex<ToolDecisions>>,
     work_over: CancellationToken,
     calls: Arc<AtomicU64>,
+    released: Arc<watch::Sender<ReleasedCalls>>,
 }
 
 impl ToolServer {
@@ -74,6 +83,7 @@ impl ToolServer {
             decisions: Arc::default(),
             work_over,
             calls: Arc::default(),
+            released: Arc::new(watch::Sender::new(None)),
         };
         let serving = server.clone();
         tasks.spawn(async move {
@@ -89,6 +99,29 @@ impl ToolServer {
             }
         });
         Ok(server)
+    }
+
+    /// From now on a call that tells its id runs when it is released: a program that runs the calls of
+    /// an answer side by side would hand in items after it said that it is done.
+    pub(crate) fn hold_calls(&self) {
+        self.released.send_replace(Some(BTreeSet::new()));
+    }
+
+    /// Lets the call run that the program knows by `id`.
+    pub(crate) fn release_call(&self, id: &str) {
+        self.released.send_modify(|released| {
+            if let Some(released) = released {
+                released.insert(id.to_owned());
+            }
+        });
+    }
+
+    /// Waits until the call with that id may run.
+    async fn wait_released(&self, id: &str) {
+        let mut released = self.released.subscribe();
+        let is_free = |calls: &ReleasedCalls| calls.as_ref().is_none_or(|calls| calls.contains(id));
+        // The sender lives as long as this server.
+        let _ = released.wait_for(is_free).await;
     }
 
     /// Takes what the calls have decided.
@@ -125,12 +158,15 @@ impl ServerHandler for ToolServer {
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let is_offered = |own: &OwnTool| own.tool.as_str() == request.name;
         if !self.offered.iter().any(is_offered) {
             let words = format!("there is no tool `{}`", request.name);
             return Err(ErrorData::invalid_params(words, None));
+        }
+        if let Some(id) = context.meta.get(CALL_ID).and_then(Value::as_str) {
+            self.wait_released(id).await;
         }
         let n = self.calls.fetch_add(1, Ordering::Relaxed);
         let call = ToolUseBlock {

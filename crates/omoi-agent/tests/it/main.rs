@@ -9,6 +9,7 @@
 
 mod bench;
 mod claude_code;
+mod codex;
 
 use serde_json::{Value, json};
 

@@ -1,0 +1,464 @@
+//! Drives Codex over its app-server protocol.
+//!
+//! The program asks before each command and patch, and the server of our tools holds its calls, so that
+//! none begins while a turn is committed, and ours run in the order of the answer. What was answered
+//! stands in its session file. It stays one process for all turns of an attempt; messages go in when its
+//! turn ends.
+
+mod call_order;
+mod judge;
+mod launch;
+mod protocol;
+mod reading;
+mod rollout;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use omoi_domain::retry::ErrorClass;
+use omoi_domain::time::Timestamp;
+use omoi_llm::wire::anthropic::ContentBlock;
+use omoi_protocol::worker::{AttemptContext, SessionPart};
+use omoi_runtime::clock::with_deadline;
+use omoi_runtime::telemetry::error_chain;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use self::call_order::CallOrder;
+use self::judge::may_change;
+use self::launch::plan_start;
+use self::protocol::{
+    AppServerInput, AppServerLine, ProgramLine, ProgramTurn, ResponseError, ToolServerState,
+    version_of_agent,
+};
+use self::rollout::{ROUND_MARK, RolloutRound, TURN_MARK};
+use crate::model_call::refused_for_good;
+use crate::process::{LineProgram, LineProgramError};
+use crate::program::first_message::FirstMessage;
+use crate::program::session_file::{RoundMarks, SessionFile};
+use crate::program::tool_server::SERVER_NAME;
+use crate::program::{ProgramHost, write_program_files};
+use crate::runtime::{
+    AgentRuntime, AgentTurn, RuntimeCapabilities, RuntimeEnding, RuntimeError, RuntimeEvent,
+};
+use crate::transcript::text_of_blocks;
+
+/// What people call it.
+const NAME: &str = "Codex";
+/// Time in which it must say that it is up.
+const START_TIME: Duration = Duration::from_secs(60);
+/// Time in which it must have stopped its turn.
+const INTERRUPT_TIME: Duration = Duration::from_secs(1);
+/// Time in which it must end by itself once its input is closed, and again once it is told to.
+const END_TIME: Duration = Duration::from_secs(3);
+const HURRIED_END_TIME: Duration = Duration::from_millis(300);
+/// How long a call of ours waits for those before it: one that the program refuses by itself never ends.
+const ORDER_TIME: Duration = Duration::from_secs(12);
+const INITIALIZE_ID: u64 = 1;
+const THREAD_ID: u64 = 2;
+
+/// Codex at work on one attempt.
+pub(crate) struct Codex<'a> {
+    context: &'a AttemptContext,
+    host: ProgramHost,
+    program: Option<LineProgram>,
+    session: Option<SessionFile>,
+    /// Bytes of its session that the platform has at the start.
+    kept: u64,
+    /// Set once it is up.
+    is_initialized: bool,
+    thread_id: Option<String>,
+    /// Id of the last request of ours.
+    request_id: u64,
+    /// Id of the request that began the turn, and of the turn.
+    turn_request: u64,
+    turn_id: Option<String>,
+    is_turn_running: bool,
+    is_stopping: bool,
+    calls: CallOrder,
+    /// Since when calls wait and none was let go.
+    held_since: Option<Timestamp>,
+    /// Paths of the patches under way.
+    patches: BTreeMap<String, Vec<String>>,
+    refusals: BTreeMap<String, String>,
+    failed_calls: BTreeSet<String>,
+    /// What was added to the session for the round under way.
+    part: Option<SessionPart>,
+    steps: VecDeque<RuntimeEvent>,
+    /// What the round under way answers, for its digest.
+    asked: Vec<u8>,
+    /// Words for the model that wait for the end of its turn.
+    held: Vec<ContentBlock>,
+}
+
+impl<'a> Codex<'a> {
+    /// The driver for `context` in the surroundings `host`.
+    pub(crate) fn new(context: &'a AttemptContext, host: ProgramHost) -> Self {
+        Self {
+            context,
+            host,
+            program: None,
+            session: None,
+            kept: 0,
+            is_initialized: false,
+            thread_id: None,
+            request_id: THREAD_ID,
+            turn_request: 0,
+            turn_id: None,
+            is_turn_running: false,
+            is_stopping: false,
+            calls: CallOrder::default(),
+            held_since: None,
+            patches: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            failed_calls: BTreeSet::new(),
+            part: None,
+            steps: VecDeque::new(),
+            asked: Vec::new(),
+            held: Vec::new(),
+        }
+    }
+
+    async fn write(&mut self, line: &AppServerInput) -> Result<(), RuntimeError> {
+        let Some(program) = &mut self.program else {
+            return Err(failed("it is not running".to_owned()));
+        };
+        let written = program.write_line(line, self.host.clock.as_ref()).await;
+        written.map_err(|error| self.gone(Some(&error)))
+    }
+
+    async fn request(&mut self, method: &str, params: &Value) -> Result<u64, RuntimeError> {
+        self.request_id += 1;
+        let id = self.request_id;
+        self.write(&AppServerInput::new_request(id, method, params))
+            .await?;
+        Ok(id)
+    }
+
+    /// Begins a turn with a message, or without one where the session ends within a turn.
+    async fn begin_turn(&mut self, text: Option<&str>) -> Result<(), RuntimeError> {
+        self.asked = text.unwrap_or_default().as_bytes().to_vec();
+        self.is_turn_running = true;
+        self.turn_id = None;
+        let input: Vec<_> = text
+            .map(|text| json!({"type": "text", "text": text}))
+            .into_iter()
+            .collect();
+        let params = json!({"threadId": self.thread_id, "input": input});
+        self.turn_request = self.request("turn/start", &params).await?;
+        Ok(())
+    }
+
+    /// Reads its next line and does what it asks for; lets a call go that has waited too long.
+    async fn take_line(&mut self) -> Result<(), RuntimeError> {
+        let clock = self.host.clock.clone();
+        let Some(program) = &mut self.program else {
+            return Err(failed("it is not running".to_owned()));
+        };
+        let line = match self.held_since {
+            None => program.next_line().await,
+            Some(since) => {
+                let left = ORDER_TIME.saturating_sub(clock.now().since(since));
+                match with_deadline(clock.as_ref(), left, program.next_line()).await {
+                    Ok(line) => line,
+                    Err(_) => return self.release_first().await,
+                }
+            }
+        };
+        let line = match line {
+            Ok(Some(line)) => line,
+            Ok(None) => return Err(self.gone(None)),
+            Err(error) => return Err(self.gone(Some(&error))),
+        };
+        match serde_json::from_slice::<AppServerLine>(&line) {
+            Ok(line) => self.act_on(line.read()).await,
+            Err(error) => {
+                tracing::warn!(%error, "A line of {NAME} cannot be read");
+                Ok(())
+            }
+        }
+    }
+
+    async fn act_on(&mut self, line: ProgramLine) -> Result<(), RuntimeError> {
+        match line {
+            ProgramLine::Response { id, result } => self.take_response(id, result),
+            ProgramLine::Request(id, request) => self.take_request(id, request).await,
+            ProgramLine::Item(news) => self.follow_item(news).await,
+            ProgramLine::RoundEnded { turn_id } if self.is_current(&turn_id) => {
+                self.end_round().await
+            }
+            ProgramLine::TurnEnded(turn) if self.is_current(&turn.id) => self.end_turn(&turn).await,
+            ProgramLine::ToolServerState(state) => check_server(&state),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_current(&self, turn_id: &str) -> bool {
+        self.is_turn_running && self.turn_id.as_deref() == Some(turn_id)
+    }
+
+    fn take_response(
+        &mut self,
+        id: u64,
+        result: Result<Value, ResponseError>,
+    ) -> Result<(), RuntimeError> {
+        let result = match result {
+            Ok(result) => result,
+            // The turn that was to be stopped has just ended.
+            Err(_) if self.is_stopping => return Ok(()),
+            Err(error) => {
+                return Err(failed(format!("it refused a request: {}", error.message)));
+            }
+        };
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        if id == INITIALIZE_ID {
+            self.check_version(result["userAgent"].as_str().unwrap_or_default())?;
+            self.is_initialized = true;
+        } else if id == THREAD_ID {
+            let thread = &result["thread"];
+            let (Some(id), Some(path)) = (text(&thread["id"]), text(&thread["path"])) else {
+                return Err(failed("it names no session file".to_owned()));
+            };
+            let session = SessionFile::new(id.clone(), PathBuf::from(path), self.kept);
+            self.session = Some(session);
+            self.thread_id = Some(id);
+        } else if id == self.turn_request {
+            self.turn_id = text(&result["turn"]["id"]);
+        }
+        Ok(())
+    }
+
+    /// Refuses a program that is not what was installed.
+    fn check_version(&self, user_agent: &str) -> Result<(), RuntimeError> {
+        let expected = &self.host.installed.version;
+        match version_of_agent(user_agent) {
+            Some(version) if version != expected => Err(failed(format!(
+                "it says it is version {version}, but {expected} was installed"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The model has answered, and its tools have run. An answer without a call ends with the turn.
+    async fn end_round(&mut self) -> Result<(), RuntimeError> {
+        let round = self.take_part(ROUND_MARK, true).await?;
+        if round.answer_calls().next().is_some() {
+            self.push_round(round, false)?;
+        }
+        Ok(())
+    }
+
+    async fn end_turn(&mut self, turn: &ProgramTurn) -> Result<(), RuntimeError> {
+        self.is_turn_running = false;
+        match turn.status.as_str() {
+            "completed" => {
+                let round = self.take_part(TURN_MARK, false).await?;
+                self.push_round(round, true)
+            }
+            _ if self.is_stopping => Ok(()),
+            _ => Err(self.turn_failure(turn)),
+        }
+    }
+
+    /// Takes the lines up to one that holds `mark`; gives what the round under way holds so far.
+    async fn take_part(
+        &mut self,
+        mark: &str,
+        is_followed: bool,
+    ) -> Result<RolloutRound, RuntimeError> {
+        let clock = self.host.clock.clone();
+        let marks = RoundMarks {
+            texts: vec![mark.to_owned()],
+            is_followed,
+        };
+        let Some(session) = &mut self.session else {
+            return Err(failed("it has no session file".to_owned()));
+        };
+        let added = session.take_added(&marks, clock.as_ref()).await;
+        let added = added.map_err(|error| failed(format!("its session file: {error}")))?;
+        match (&mut self.part, added) {
+            (Some(part), Some(added)) => part.added.push_str(&added.added),
+            (None, added @ Some(_)) => self.part = added,
+            (_, None) => {}
+        }
+        let lines = self.part.as_ref().map_or("", |part| part.added.as_str());
+        Ok(RolloutRound::read(lines, &self.failed_calls))
+    }
+
+    fn push_round(&mut self, round: RolloutRound, is_waiting: bool) -> Result<(), RuntimeError> {
+        let (reply, results) = round.into_parts();
+        let decisions = self.host.tool_server.take_decisions();
+        let request_digest = hex::encode(Sha256::digest(&self.asked));
+        self.asked = serde_json::to_vec(&results)?;
+        self.calls.clear();
+        self.held_since = None;
+        self.failed_calls.clear();
+        self.steps.push_back(RuntimeEvent::Answered {
+            reply: reply.clone(),
+            stop_reason: None,
+        });
+        self.steps.push_back(RuntimeEvent::TurnEnded(AgentTurn {
+            may_have_changed: reply.tool_calls().iter().any(|call| may_change(&call.name)),
+            reply,
+            results,
+            request_digest,
+            is_accepted: decisions.is_accepted,
+            gives_up: decisions.gives_up,
+            is_waiting,
+            session: self.part.take(),
+        }));
+        Ok(())
+    }
+
+    /// Why the turn failed: the gateway's own record counts more than what the program says.
+    fn turn_failure(&self, turn: &ProgramTurn) -> RuntimeError {
+        match self.host.forwarder.record().take_refusal() {
+            Some(refusal) => refused_for_good(&refusal.into_error()).into(),
+            None => failed(format!("its turn failed: {}", turn.problem_text())),
+        }
+    }
+
+    /// The program cannot be talked to any more.
+    fn gone(&self, error: Option<&LineProgramError>) -> RuntimeError {
+        let why = error.map_or_else(
+            || "it ended in the middle of its work".to_owned(),
+            |error| error_chain(error),
+        );
+        let words = self.program.as_ref().map(LineProgram::last_words);
+        match words.filter(|words| !words.is_empty()) {
+            Some(words) => failed(format!("{why}; its last words: {words}")),
+            None => failed(why),
+        }
+    }
+
+    /// Opens its thread.
+    async fn open_thread(&mut self, method: &str, params: &Value) -> Result<(), RuntimeError> {
+        let client =
+            json!({"clientInfo": {"name": SERVER_NAME, "version": env!("CARGO_PKG_VERSION")}});
+        self.write(&AppServerInput::new_request(
+            INITIALIZE_ID,
+            "initialize",
+            &client,
+        ))
+        .await?;
+        while !self.is_initialized {
+            self.take_line().await?;
+        }
+        self.write(&AppServerInput::initialized_notice()).await?;
+        self.write(&AppServerInput::new_request(THREAD_ID, method, params))
+            .await?;
+        while self.thread_id.is_none() {
+            self.take_line().await?;
+        }
+        Ok(())
+    }
+}
+
+impl AgentRuntime for Codex<'_> {
+    fn capabilities(&self) -> RuntimeCapabilities {
+        RuntimeCapabilities {
+            is_steered_between_calls: false,
+        }
+    }
+
+    async fn start(&mut self) -> Result<(), RuntimeError> {
+        let plan = plan_start(self.context, &self.host)?;
+        write_program_files(&plan.files)
+            .map_err(|error| failed(format!("its folder cannot be filled: {error}")))?;
+        self.kept = plan.kept;
+        self.host.tool_server.hold_calls();
+        let program = LineProgram::start(&plan.command);
+        self.program = Some(program.map_err(|error| failed(error_chain(&error)))?);
+        let clock = self.host.clock.clone();
+        let (method, params) = plan.thread;
+        let opened = self.open_thread(method, &params);
+        match with_deadline(clock.as_ref(), START_TIME, opened).await {
+            Ok(opened) => opened?,
+            Err(_) => {
+                let seconds = START_TIME.as_secs();
+                return Err(failed(format!("it was not up after {seconds} s")));
+            }
+        }
+        match plan.first {
+            FirstMessage::Text(text) => self.begin_turn(Some(&text)).await,
+            FirstMessage::GoesOn(held) => {
+                self.held = held;
+                self.begin_turn(None).await
+            }
+        }
+    }
+
+    async fn events(&mut self) -> Result<RuntimeEvent, RuntimeError> {
+        loop {
+            match self.steps.pop_front() {
+                Some(step) => return Ok(step),
+                None => self.take_line().await?,
+            }
+        }
+    }
+
+    async fn send(&mut self, answer: Vec<ContentBlock>) -> Result<(), RuntimeError> {
+        let words = answer.into_iter().filter(|block| block.as_text().is_some());
+        self.held.extend(words);
+        if self.is_turn_running || self.held.is_empty() {
+            return Ok(());
+        }
+        let text = text_of_blocks(&std::mem::take(&mut self.held));
+        self.begin_turn(Some(&text)).await
+    }
+
+    async fn interrupt(&mut self) {
+        let Some(turn_id) = self.turn_id.clone().filter(|_| self.is_turn_running) else {
+            return;
+        };
+        self.is_stopping = true;
+        let clock = self.host.clock.clone();
+        let params = json!({"threadId": self.thread_id, "turnId": turn_id});
+        let stop = async {
+            self.request("turn/interrupt", &params).await?;
+            while self.is_turn_running {
+                self.take_line().await?;
+            }
+            Ok::<_, RuntimeError>(())
+        };
+        match with_deadline(clock.as_ref(), INTERRUPT_TIME, stop).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::info!(error = %error_chain(&error), "{NAME} was interrupted");
+            }
+            Err(_) => tracing::info!("{NAME} did not stop its turn"),
+        }
+    }
+
+    async fn end(&mut self, ending: RuntimeEnding) {
+        let clock = self.host.clock.clone();
+        if let Some(program) = self.program.take() {
+            match ending {
+                RuntimeEnding::AtOnce => program.kill(clock.as_ref()).await,
+                RuntimeEnding::Hurried => program.end(HURRIED_END_TIME, clock.as_ref()).await,
+                RuntimeEnding::Orderly => program.end(END_TIME, clock.as_ref()).await,
+            }
+        }
+        self.host.sweep_leavings();
+    }
+}
+
+/// Refuses a program that has none of our tools.
+fn check_server(state: &ToolServerState) -> Result<(), RuntimeError> {
+    if state.name != SERVER_NAME || state.status != "failed" {
+        return Ok(());
+    }
+    let why = state.error.as_deref().unwrap_or("it did not say why");
+    Err(failed(format!(
+        "it could not start the server of our tools: {why}"
+    )))
+}
+
+/// A failure of the program itself.
+fn failed(why: String) -> RuntimeError {
+    RuntimeError::Failed {
+        class: ErrorClass::AgentError,
+        message: format!("{NAME}: {why}"),
+    }
+}

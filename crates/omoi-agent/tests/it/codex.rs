@@ -1,0 +1,385 @@
+//! The driver of Codex, against a program that speaks its app-server protocol.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use serde_json::json;
+
+use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::attempt::{AttemptOutcome, AttemptSubject};
+use omoi_domain::message::MessageType;
+use omoi_domain::phase::Phase;
+use omoi_domain::retry::ErrorClass;
+use omoi_protocol::worker::{AgentLaunch, AgentTool, TurnRecord, WorkerProgram};
+
+use crate::bench::{Bench, git};
+
+const VERSION: &str = "1.2.3";
+
+/// A bench whose agent is the scripted program, with a quirk.
+async fn bench(rules: &str, quirk: &str) -> Bench {
+    let mut bench = Bench::new(rules).await;
+    let folder = bench.work().parent().unwrap().join("program");
+    std::fs::create_dir_all(&folder).unwrap();
+    let program = folder.join("codex");
+    std::fs::write(&program, include_str!("fake_codex.py")).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    bench.context.agent = AgentLaunch {
+        program: AgentProgram::Codex,
+        installed: Some(WorkerProgram {
+            command: [&program.display().to_string(), "--quirk", quirk]
+                .map(str::to_owned)
+                .to_vec(),
+            version: VERSION.to_owned(),
+        }),
+    };
+    bench
+}
+
+fn is_gone(pid_file: &Path) -> bool {
+    let pid = std::fs::read_to_string(pid_file).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    stat.is_empty() || stat.contains(") Z ")
+}
+
+fn kinds(bench: &Bench) -> Vec<String> {
+    let events = bench.seen().events;
+    events.iter().map(|e| e.event_type.to_string()).collect()
+}
+
+const WRITE_AND_FINISH: &str = r#"
+  - when: {turn: 0}
+    reply:
+      - text: I write it.
+      - tool: {name: shell, input: {command: "mkdir -p src; echo one > src/a.txt", timeout_s: 5}}
+  - when: {turn: 1}
+    reply:
+      - tool: {name: shell, input: {command: "echo two >> src/a.txt; cat src/a.txt"}}
+  - when: {turn: 2}
+    reply: [{text: "Wrote the file.\n\nTASK_COMPLETE"}]
+"#;
+
+#[tokio::test]
+async fn codex_does_a_task_round_by_round() {
+    let bench = bench(WRITE_AND_FINISH, "").await;
+    assert!(bench.run().await);
+    let seen = bench.seen();
+    let turns: Vec<_> = seen
+        .turns
+        .iter()
+        .map(|t| (t.turn.n, t.snapshot.is_some()))
+        .collect();
+    assert_eq!(
+        turns,
+        [(0, true), (1, true), (2, false)],
+        "{:?}",
+        bench.complete()
+    );
+    let told = seen.turns[1].turn.tool_results.to_string();
+    assert!(told.contains("exited with code 0"), "{told}");
+    assert_eq!(seen.turns[2].turn.tool_results, json!([]));
+    let started = &seen.started[0];
+    assert_eq!(
+        (started.agent, started.version.as_str()),
+        (AgentProgram::Codex, VERSION)
+    );
+
+    let complete = bench.complete();
+    assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
+    assert_eq!(complete.summary.as_deref(), Some("Wrote the file."));
+    let head = bench.take_in(complete.bundle.as_ref().unwrap());
+    let file = git(&bench.mirror(), &["show", &format!("{head}:src/a.txt")]);
+    assert_eq!(file, "one\ntwo");
+
+    // The events of a native attempt; an answer is read once its tools have run.
+    let command = [
+        "agent.tool_use",
+        "command.started",
+        "command.completed",
+        "agent.tool_result",
+    ];
+    let words = ["agent.assistant_message"];
+    let want = [
+        &command[..],
+        &words[..],
+        &command[..],
+        &words[..],
+        &words[..],
+    ];
+    assert_eq!(kinds(&bench), want.concat());
+    assert_eq!(seen.events[2].event_data["exit_code"], 0);
+}
+
+#[tokio::test]
+async fn a_lost_program_is_resumed_within_its_turn_and_does_nothing_twice() {
+    let first = bench(WRITE_AND_FINISH, "").await;
+    assert!(first.run().await);
+    let all: Vec<TurnRecord> = first.seen().turns.iter().map(|t| t.turn.clone()).collect();
+    let parts: Vec<_> = all
+        .iter()
+        .filter_map(|turn| turn.session.as_ref())
+        .collect();
+    assert_eq!(parts.len(), 3);
+    assert_eq!(parts[1].offset, parts[0].added.len() as u64);
+
+    // As after a loss between the rounds 0 and 1, in a new sandbox.
+    let mut second = bench(WRITE_AND_FINISH, "").await;
+    second.context.resume = all[..1].to_vec();
+    std::fs::create_dir_all(second.work().join("src")).unwrap();
+    std::fs::write(second.work().join("src/a.txt"), "one\n").unwrap();
+    assert!(second.run().await);
+    let seen = second.seen();
+    let turns: Vec<u32> = seen.turns.iter().map(|t| t.turn.n).collect();
+    assert_eq!(turns, [1, 2], "{:?}", second.complete());
+    let part = seen.turns[0].turn.session.clone().unwrap();
+    assert_eq!(
+        (&part.session_id, part.offset),
+        (&parts[0].session_id, parts[1].offset)
+    );
+    let head = second.take_in(second.complete().bundle.as_ref().unwrap());
+    let file = git(&second.mirror(), &["show", &format!("{head}:src/a.txt")]);
+    assert_eq!(file, "one\ntwo");
+
+    // Without its session it begins anew in what the workspace holds.
+    let rules = WRITE_AND_FINISH
+        .replace("turn: 2", "turn: 0")
+        .replace("turn: 0}\n    reply:\n", "turn: 9}\n    reply:\n");
+    let mut third = bench(&rules, "").await;
+    third.context.resume = all[..1].to_vec();
+    third.context.resume[0].session = None;
+    assert!(third.run().await);
+    assert_eq!(
+        third.complete().outcome,
+        AttemptOutcome::Succeeded,
+        "{:?}",
+        third.complete()
+    );
+    let session = third.seen().turns[0].turn.session.clone().unwrap();
+    assert_eq!(session.offset, 0);
+    assert!(
+        session.added.contains("its conversation is lost"),
+        "{}",
+        session.added
+    );
+}
+
+#[tokio::test]
+async fn a_planner_hands_in_items_before_it_is_done_and_changes_nothing() {
+    let rules = r#"
+  - when: {turn: 0}
+    reply:
+      - tool: {name: shell, input: {command: "echo x > stray", timeout_s: 5}}
+      - tool: {name: shell, input: {command: "cat readme", timeout_s: 5}}
+  - when: {turn: 1}
+    reply: [{text: "That is all.\n\nTASK_COMPLETE"}]
+  - when: {turn: 2}
+    reply:
+      - tool: {name: submit_item, input: {section: goals, key: G1, value: {text: fast}}}
+      - tool: {name: submit_item, input: {section: risks, key: R1, value: {text: none}}}
+      - tool: {name: submit_done, input: {}}
+"#;
+    let mut bench = bench(rules, "").await;
+    bench.context.subject = AttemptSubject::SpecPhase {
+        phase: Phase::Explore,
+    };
+    bench.context.commit = None;
+    bench.context.tools = vec![
+        AgentTool::Read,
+        AgentTool::SubmitItem,
+        AgentTool::SubmitDone,
+    ];
+    bench.set(|s| s.items_wanted = 2);
+    assert!(bench.run().await);
+    let seen = bench.seen();
+    let complete = bench.complete();
+    assert_eq!(
+        seen.asked, 3,
+        "once the output is accepted, the model is not asked again: {complete:?}"
+    );
+    // The program says that it is done before it hands anything in; its calls wait for their turn.
+    let keys: Vec<_> = seen.items.iter().map(|item| item.key.clone()).collect();
+    assert_eq!(keys, ["G1", "R1"], "{complete:?}");
+    assert!(!bench.work().join("stray").exists());
+    let results: Vec<_> = seen
+        .turns
+        .iter()
+        .map(|t| t.turn.tool_results.to_string())
+        .collect();
+    assert!(results[0].contains("rejected"), "{}", results[0]);
+    assert!(results[0].contains("base"), "{}", results[0]);
+    let refused = seen.events.iter().map(|e| e.event_data.to_string());
+    assert!(
+        refused
+            .into_iter()
+            .any(|data| data.contains("read-only for you"))
+    );
+    let names = &seen.turns[2].turn.response;
+    assert_eq!(
+        names[2]["name"], "submit_done",
+        "the platform's own names are stored"
+    );
+    let session = seen.turns[0].turn.session.clone().unwrap().added;
+    assert!(session.contains("You are an agent."), "{session}");
+    assert!(session.contains("workspace is read-only"), "{session}");
+    let end = (complete.outcome, complete.stop_reason.as_str());
+    assert_eq!(end, (AttemptOutcome::Succeeded, "submit_done"));
+}
+
+#[tokio::test]
+async fn what_a_command_did_to_protected_paths_is_put_back() {
+    let rules = r#"
+  - when: {turn: 0}
+    reply: [{tool: {name: shell, input: {command: "echo x > .omoi_os/new.md; echo x > kept; exit 3"}}}]
+  - when: {turn: 1}
+    reply: [{text: TASK_COMPLETE}]
+"#;
+    let bench = bench(rules, "").await;
+    assert!(bench.run().await);
+    let complete = bench.complete();
+    assert_eq!(complete.refused_paths, [".omoi_os/new.md"], "{complete:?}");
+    let head = bench.take_in(complete.bundle.as_ref().unwrap());
+    let changed = git(
+        &bench.mirror(),
+        &["diff", "--name-only", bench.base(), &head],
+    );
+    assert_eq!(changed, "kept");
+    let seen = bench.seen();
+    assert_eq!(seen.turns[0].turn.tool_results[0]["is_error"], true);
+    let command = seen
+        .events
+        .iter()
+        .find(|e| e.event_type == AgentEventKind::CommandCompleted);
+    assert_eq!(command.unwrap().event_data["exit_code"], 3);
+}
+
+#[tokio::test]
+async fn an_interrupt_stops_words_and_commands_and_leaves_nothing_running() {
+    let words = "\n  - when: {turn: 0}\n    reply: [{delay_ms: 30000}, {text: TASK_COMPLETE}]\n";
+    let command = "\n  - when: {turn: 0}\n    reply: [{tool: {name: shell, input: {command: \"echo $$ > pid; sleep 60\"}}}]\n";
+    for (rules, quirk, file) in [
+        (words, "daemon", "daemon"),
+        (command, "", "pid"),
+        (command, "deaf", "pid"),
+    ] {
+        let bench = bench(rules, quirk).await;
+        let interrupt = async {
+            bench
+                .until(|s| s.asked > 0 && bench.work().join(file).exists())
+                .await;
+            bench.post_message(MessageType::Interrupt, "stop");
+            bench.until(|s| !s.completes.is_empty()).await;
+        };
+        let (clean, ()) = tokio::join!(bench.run(), interrupt);
+        assert!(clean);
+        assert_eq!(bench.complete().outcome, AttemptOutcome::Interrupted);
+        assert!(bench.seen().turns.is_empty(), "the cut turn did not happen");
+        assert!(is_gone(&bench.work().join(file)), "{rules}");
+        for name in [".codex", ".aws", ".agents"] {
+            assert!(!bench.work().join(name).exists(), "`{name}` is swept");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_goes_in_at_the_end_of_the_programs_turn_and_a_nudge_as_well() {
+    let rules = r#"
+  - when: {turn: 0}
+    reply: [{tool: {name: shell, input: {command: "until test -e go; do sleep 0.05; done; rm go"}}}]
+  - when: {turn: 1}
+    reply: [{text: "Done.\n\nTASK_COMPLETE"}]
+  - when: {turn: 2}
+    reply: [{text: "Tabs it is."}]
+  - when: {turn: 3}
+    reply: [{text: "TASK_COMPLETE"}]
+"#;
+    let bench = bench(rules, "").await;
+    bench.post_message(MessageType::UserMessage, "Use tabs.");
+    let go = async {
+        let began = |kind: AgentEventKind| kind == AgentEventKind::CommandStarted;
+        bench
+            .until(|s| s.polls > 0 && s.events.iter().any(|e| began(e.event_type)))
+            .await;
+        std::fs::write(bench.work().join("go"), "").unwrap();
+    };
+    let (clean, ()) = tokio::join!(bench.run(), go);
+    assert!(clean);
+    let seen = bench.seen();
+    let read: Vec<usize> = seen.turns.iter().map(|t| t.messages.len()).collect();
+    assert_eq!(read, [0, 1, 0, 0], "{:?}", bench.complete());
+    let told = seen.turns[1].turn.tool_results.to_string();
+    assert!(told.contains("Use tabs."), "{told}");
+    let session = seen.turns[2].turn.session.clone().unwrap().added;
+    assert!(session.contains("Use tabs."), "{session}");
+    let nudge = seen.turns[2].turn.tool_results.to_string();
+    assert!(nudge.contains("No tool was called"), "{nudge}");
+    assert_eq!(bench.complete().outcome, AttemptOutcome::Succeeded);
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_gateway_decides_whatever_the_program_calls_it() {
+    for (status, outcome, class) in [
+        (429, AttemptOutcome::Failed, Some(ErrorClass::RateLimited)),
+        (500, AttemptOutcome::Failed, Some(ErrorClass::Upstream5xx)),
+        (403, AttemptOutcome::Failed, Some(ErrorClass::AuthFailed)),
+        (
+            400,
+            AttemptOutcome::Failed,
+            Some(ErrorClass::UpstreamRefused),
+        ),
+        (402, AttemptOutcome::Incomplete, None),
+    ] {
+        let bench = bench(WRITE_AND_FINISH, "").await;
+        bench.set(|s| s.model_status = Some(status));
+        assert!(bench.run().await);
+        let complete = bench.complete();
+        assert_eq!(
+            (complete.outcome, complete.error_class),
+            (outcome, class),
+            "{complete:?}"
+        );
+    }
+    // One that the gateway does not know any more is ended at once and says nothing.
+    let bench = bench(WRITE_AND_FINISH, "deaf").await;
+    bench.set(|s| s.model_status = Some(401));
+    assert!(bench.run().await);
+    assert!(bench.seen().completes.is_empty());
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_what_it_should_be_is_named() {
+    for (quirk, words) in [
+        ("log-in", "its last words: Please run codex login"),
+        (
+            "other-version",
+            "it says it is version 9.9.9, but 1.2.3 was installed",
+        ),
+    ] {
+        let bench = bench(WRITE_AND_FINISH, quirk).await;
+        assert!(bench.run().await);
+        let message = bench.complete().error_message.unwrap_or_default();
+        assert!(message.contains(words), "{message}");
+    }
+    let mut bench = bench(WRITE_AND_FINISH, "").await;
+    bench.context.agent.installed.as_mut().unwrap().command = vec!["/nothing".to_owned()];
+    assert!(bench.run().await);
+    let message = bench.complete().error_message.unwrap_or_default();
+    assert!(
+        message.contains("install it again: omoi agents install"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn the_turns_of_a_program_are_limited_as_ours_are() {
+    let busy =
+        "\n  - when: {turn: 0..}\n    reply: [{tool: {name: shell, input: {command: echo x}}}]\n";
+    let bench = bench(busy, "").await;
+    assert!(bench.run().await);
+    let complete = bench.complete();
+    assert_eq!(complete.outcome, AttemptOutcome::Incomplete);
+    assert_eq!(
+        (complete.stop_reason.as_str(), complete.turns),
+        ("max_turns_reached", 6)
+    );
+}
