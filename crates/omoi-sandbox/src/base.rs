@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, io};
 
-use rustix::process::{Resource, Uid};
+use rustix::process::{Gid, Resource, Uid};
 use tracing::trace;
 
 use crate::cgroup::{CgroupController, HostCgroups, LimitGroup};
+use crate::overlay::{OverlayRefusal, Overlays};
 use crate::pidfile;
 use crate::policy::{SandboxLaunch, SandboxLimits};
 use crate::process::JobThread;
 use crate::provider::LaunchError;
 use crate::remains::{LiveNames, SandboxRemains};
 use crate::users::WorkspaceUsers;
-use crate::workspace::{self, WorkspaceError};
+use crate::workspace::{self, TreeOwner, WorkspaceError};
 
 /// Shared state of the rungs of one platform process.
 #[derive(Clone, Debug)]
@@ -26,6 +27,7 @@ pub(crate) struct RungBase {
     pub(crate) hidden: Arc<Vec<PathBuf>>,
     pub(crate) cgroups: Arc<HostCgroups>,
     pub(crate) users: Arc<WorkspaceUsers>,
+    pub(crate) overlays: Arc<Overlays>,
     pub(crate) spawner: JobThread,
     reaper: JobThread,
     live: LiveNames,
@@ -48,6 +50,7 @@ impl RungBase {
             hidden: Arc::new(hidden),
             cgroups: Arc::new(HostCgroups::discover_parents()),
             users: Arc::default(),
+            overlays: Arc::default(),
             spawner: JobThread::start_thread("sandbox-spawn")?,
             reaper: JobThread::start_thread("sandbox-reap")?,
             live: Arc::new(Mutex::new(BTreeSet::new())),
@@ -123,9 +126,50 @@ impl RungBase {
         Ok(Some(uid))
     }
 
+    /// Lays the empty folder `dir` over `lower`, for a user of its own.
+    pub(crate) fn lay_workspace(&self, dir: &Path, lower: &Path) -> Result<(), OverlayRefusal> {
+        check_overlay_support()?;
+        let user = self.users.choose_user(dir);
+        let user = user.map_err(|error| OverlayRefusal::System {
+            step: "find a user",
+            source: io::Error::other(error),
+        })?;
+        self.overlays.lay_over(dir, lower, Uid::from_raw(user))
+    }
+
+    /// Gives the workspace at `dir` to a user no other workspace has; does nothing unless root.
+    pub(crate) fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let user = self.users.choose_user(dir)?;
+        let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
+        let upper = self.overlays.upper_of(dir);
+        workspace::give_listed(dir, upper.as_deref(), TreeOwner { uid, gid })
+    }
+
+    /// Gives the workspace at `dir` back to the platform's user; does nothing unless root.
+    pub(crate) fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        self.users.end_user(dir);
+        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+        let upper = self.overlays.upper_of(dir);
+        workspace::give_listed(dir, upper.as_deref(), TreeOwner { uid, gid })?;
+        self.users.free_user(dir);
+        Ok(())
+    }
+
     /// Removes a workspace and frees its user.
     pub(crate) fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
         self.users.end_user(dir);
+        let unmounted = self.overlays.unmount(dir);
+        unmounted.map_err(|source| WorkspaceError::Path {
+            action: "unmount",
+            path: dir.into(),
+            source,
+        })?;
         workspace::remove_tree(dir)?;
         trace!(workspace = %dir.display(), "Removed a workspace");
         self.users.free_user(dir);
@@ -165,6 +209,14 @@ impl RungBase {
             (resource, value.min(hard.unwrap_or(u64::MAX)))
         };
         wanted.into_iter().map(allowed).collect()
+    }
+}
+
+/// Whether this process may lay workspaces over folders at all.
+pub(crate) fn check_overlay_support() -> Result<(), OverlayRefusal> {
+    match rustix::process::geteuid().is_root() {
+        true => Ok(()),
+        false => Err(OverlayRefusal::NotRoot),
     }
 }
 

@@ -21,10 +21,11 @@ use tracing::debug;
 
 use omoi_domain::sandbox::SandboxRung;
 
-use crate::base::RungBase;
+use crate::base::{self, RungBase};
 use crate::child::EntryStep;
 use crate::control::{ProcessTree, SandboxControl};
 use crate::leader::{Leader, ProcessLeader};
+use crate::overlay::OverlayRefusal;
 use crate::pidfile::{self, ProcessIdentity, SandboxPidfile};
 use crate::policy::SandboxLaunch;
 use crate::process::{EntryPlan, StartError, StartRequest, StartedProgram, start_program};
@@ -77,12 +78,20 @@ impl Provider for BubblewrapRung {
         path.into()
     }
 
+    fn overlay_support(&self) -> Result<(), OverlayRefusal> {
+        base::check_overlay_support()
+    }
+
+    fn lay_workspace(&self, dir: &Path, lower: &Path) -> Result<(), OverlayRefusal> {
+        self.inner.base.lay_workspace(dir, lower)
+    }
+
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        self.inner.base.users.prepare_workspace(dir)
+        self.inner.base.prepare_workspace(dir)
     }
 
     fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        self.inner.base.users.reclaim_workspace(dir)
+        self.inner.base.reclaim_workspace(dir)
     }
 
     fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {

@@ -316,6 +316,50 @@ pub(crate) fn landlock_abi() -> Result<i32, Errno> {
     Ok(answer as i32)
 }
 
+/// Makes `command` run in a user space of its own, in which nobody is mapped yet.
+pub(crate) fn enter_user_space(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt as _;
+    // SAFETY: the closure makes one system call and reads nothing of this process.
+    unsafe {
+        command.pre_exec(|| {
+            // The descriptor table stays as it is.
+            rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER).map_err(io::Error::from)
+        });
+    }
+}
+
+/// Flags of a mount that shows files and lets none be changed.
+pub(crate) const fn tree_flags_read_only() -> u64 {
+    libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV
+}
+
+/// Shows the files of the detached mount `tree` as the user space `mapping` names their owners, with `flags`.
+pub(crate) fn map_tree_owner(tree: &OwnedFd, mapping: &OwnedFd, flags: u64) -> Result<(), Errno> {
+    use std::os::fd::AsRawFd as _;
+    let attributes = libc::mount_attr {
+        attr_set: flags | libc::MOUNT_ATTR_IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: mapping.as_raw_fd() as u64,
+    };
+    // SAFETY: the path and the attributes outlive the call, whose last argument is the size of the latter.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::c_long::from(tree.as_raw_fd()),
+            c"".as_ptr(),
+            libc::c_long::from(libc::AT_EMPTY_PATH),
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if answer == 0 {
+        Ok(())
+    } else {
+        Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::NOSYS))
+    }
+}
+
 /// Takes the open descriptor `number` that this process was started with.
 pub(crate) fn inherited_fd(number: RawFd) -> io::Result<OwnedFd> {
     if number < 3 {

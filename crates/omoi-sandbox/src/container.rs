@@ -25,11 +25,12 @@ use omoi_domain::sandbox::SandboxRung;
 use self::engine::{ContainerEngine, remove_blocking};
 use self::frames::{OutputWriters, pass_frames};
 use self::spec::{ContainerPlan, ContainerSite, plan_container, report_path};
-use crate::base::RungBase;
+use crate::base::{self, RungBase};
 use crate::bubblewrap::protect;
 use crate::control::{ProcessTree, SandboxControl};
 use crate::entry::{EntryProgram, NOT_RUN};
 use crate::leader::Leader;
+use crate::overlay::OverlayRefusal;
 use crate::pidfile::{self, ProcessIdentity, SandboxPidfile};
 use crate::policy::{LaunchStreams, SandboxLaunch};
 use crate::property::{Property, PropertyStatus};
@@ -85,12 +86,20 @@ impl Provider for ContainerRung {
         path.into()
     }
 
+    fn overlay_support(&self) -> Result<(), OverlayRefusal> {
+        base::check_overlay_support()
+    }
+
+    fn lay_workspace(&self, dir: &Path, lower: &Path) -> Result<(), OverlayRefusal> {
+        self.inner.base.lay_workspace(dir, lower)
+    }
+
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        self.inner.base.users.prepare_workspace(dir)
+        self.inner.base.prepare_workspace(dir)
     }
 
     fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        self.inner.base.users.reclaim_workspace(dir)
+        self.inner.base.reclaim_workspace(dir)
     }
 
     fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {

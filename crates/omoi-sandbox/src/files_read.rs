@@ -1,8 +1,10 @@
-//! Which files a command read, told by their access times.
+//! Which files a command read, told by their access times; on an overlay, where these do not move, by events.
 //!
 //! Times are set to the epoch before the command, and what has moved afterwards was read. The kernel's
 //! usual `relatime` updates a time that lies before the file's last change, which the epoch does. A
 //! mount with `noatime` is found out by trying, and then everything counts as unknown.
+
+mod events;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,6 +13,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 
+use events::EventWatch;
+
+/// Type of an overlay, as `statfs` names it.
+const OVERLAY_MAGIC: u64 = 0x794c_7630;
 const PROBE: &str = ".omoi-access-probe";
 
 /// The files a command read.
@@ -20,6 +26,44 @@ pub enum FilesRead {
     Known(Vec<PathBuf>),
     /// Access times say nothing here; treat every file as read.
     Unknown(String),
+}
+
+/// Notes which files of a workspace are read, from its start on.
+#[derive(Debug)]
+pub struct ReadWatch<'a> {
+    dir: &'a Path,
+    paths: &'a [PathBuf],
+    /// None where access times tell.
+    events: Option<io::Result<EventWatch>>,
+}
+
+impl<'a> ReadWatch<'a> {
+    /// Begins with the workspace `dir` and the files `paths` in it, once it is handed over and before anything runs.
+    ///
+    /// # Errors
+    /// When the files cannot be got at.
+    pub fn start(dir: &'a Path, paths: &'a [PathBuf]) -> io::Result<Self> {
+        let is_overlay = rustix::fs::statfs(dir)?.f_type as u64 == OVERLAY_MAGIC;
+        let events = match is_overlay {
+            true => Some(EventWatch::start(dir, paths)),
+            false => {
+                reset_access_times(dir, paths)?;
+                None
+            }
+        };
+        Ok(Self { dir, paths, events })
+    }
+
+    /// Tells which files were read, once everything that ran has ended.
+    pub fn finish(self) -> FilesRead {
+        let told = match self.events {
+            None => return list_files_read(self.dir, self.paths),
+            Some(watch) => watch.and_then(|watch| watch.finish(self.dir, self.paths)),
+        };
+        told.unwrap_or_else(|error| {
+            FilesRead::Unknown(format!("could not follow events of files: {error}"))
+        })
+    }
 }
 
 /// Sets the access times of `paths`, relative to `dir`, to the epoch; times of change stay.

@@ -14,6 +14,7 @@ mod landlock;
 mod leader;
 mod mount_check;
 pub mod options;
+mod overlay;
 mod own_spaces;
 mod pidfile;
 pub mod policy;
@@ -38,6 +39,7 @@ pub use child::EntryStep;
 pub use container::EngineError;
 pub use control::SandboxControl;
 pub use guard::{GuardRefusal, GuardedPlaces, MountSource};
+pub use overlay::OverlayRefusal;
 pub use policy::{
     GeneratedFile, PathProtection, ProtectedPath, ReadOnlyMount, SandboxLaunch, SandboxLimits,
     WorkspaceAccess,

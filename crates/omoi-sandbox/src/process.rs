@@ -176,6 +176,34 @@ pub(crate) async fn program_output(program: &std::path::Path, args: &[&str]) -> 
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the crate's one place that starts programs"
+)]
+/// A user space in which files of root belong to `user`, for mounts. A process that only waits holds it open until
+/// we do.
+pub(crate) fn owner_mapping(user: rustix::process::Uid) -> io::Result<OwnedFd> {
+    let mut command = std::process::Command::new("/bin/sh");
+    command
+        .args(["-c", "read line"])
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    child::enter_user_space(&mut command);
+    let mut waiting = command.spawn()?;
+    let place = PathBuf::from(format!("/proc/{}", waiting.id()));
+    let map = format!("0 {} 1", user.as_raw());
+    let mapped = (|| {
+        std::fs::write(place.join("uid_map"), &map)?;
+        std::fs::write(place.join("gid_map"), &map)?;
+        Ok(OwnedFd::from(std::fs::File::open(place.join("ns/user"))?))
+    })();
+    waiting.kill()?;
+    waiting.wait()?;
+    mapped
+}
+
 /// The number a descriptor will have in the child too.
 pub(crate) fn fd_number(fd: &OwnedFd) -> RawFd {
     fd.as_raw_fd()

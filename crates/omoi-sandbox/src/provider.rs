@@ -10,6 +10,7 @@ use crate::bubblewrap::protect::ProtectError;
 use crate::cgroup::GroupError;
 use crate::child::EntryStep;
 use crate::container::EngineError;
+use crate::overlay::OverlayRefusal;
 use crate::policy::SandboxLaunch;
 use crate::property::{Property, PropertyStatus};
 use crate::running::RunningSandbox;
@@ -39,6 +40,13 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// The same on rungs with a file system of their own. Arguments and values of the environment
     /// that name such a place must be passed through this; `cwd` and the program need not.
     fn path_inside(&self, launch: &SandboxLaunch, path: &Path) -> PathBuf;
+
+    /// Whether [`Provider::lay_workspace`] can be tried at all.
+    fn overlay_support(&self) -> Result<(), OverlayRefusal>;
+
+    /// Makes the empty folder `dir` show the files below `lower`, which stay as they are whatever is done in `dir`.
+    /// `lower` and all below belong to the platform's user. Refused, `dir` is left empty.
+    fn lay_workspace(&self, dir: &Path, lower: &Path) -> Result<(), OverlayRefusal>;
 
     /// Hands `dir` and all below to the user that sandboxes over it will have.
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError>;

@@ -23,6 +23,7 @@ use crate::bubblewrap::status::StatusPipe;
 use crate::cgroup::CgroupController;
 use crate::control::{ProcessTree, SandboxControl};
 use crate::leader::{Leader, ProcessLeader};
+use crate::overlay::OverlayRefusal;
 use crate::pidfile::{self, ProcessIdentity, SandboxPidfile};
 use crate::policy::{SandboxLaunch, inside};
 use crate::process::{EntryPlan, StartError, StartRequest, start_program};
@@ -104,16 +105,28 @@ impl Provider for SessionRung {
         HostPlaces::of_launch(&self.base, launch, is_staged).shown_path(path)
     }
 
+    fn overlay_support(&self) -> Result<(), OverlayRefusal> {
+        match self.wall {
+            Some(_) => base::check_overlay_support(),
+            None => Err(OverlayRefusal::NoOwnUser),
+        }
+    }
+
+    fn lay_workspace(&self, dir: &Path, lower: &Path) -> Result<(), OverlayRefusal> {
+        self.overlay_support()?;
+        self.base.lay_workspace(dir, lower)
+    }
+
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
         match self.wall {
-            Some(_) => self.base.users.prepare_workspace(dir),
+            Some(_) => self.base.prepare_workspace(dir),
             None => Ok(()),
         }
     }
 
     fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
         match self.wall {
-            Some(_) => self.base.users.reclaim_workspace(dir),
+            Some(_) => self.base.reclaim_workspace(dir),
             None => Ok(()),
         }
     }

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Gid, Pid, Signal, Uid};
+use rustix::process::{Pid, Signal, Uid};
 use tracing::trace;
 
 use crate::pidfile;
-use crate::workspace::{self, WorkspaceError};
+use crate::workspace::WorkspaceError;
 
 /// Below 65,536, so that they exist inside a container's user map too; unused by distributions.
 const FIRST: u32 = 64_000;
@@ -28,26 +28,6 @@ fn is_sandbox_user(uid: Uid) -> bool {
 pub(crate) struct WorkspaceUsers(Mutex<BTreeMap<PathBuf, u32>>);
 
 impl WorkspaceUsers {
-    /// Gives the tree at `dir` to a user no other workspace has; does nothing unless root.
-    pub(crate) fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        if !rustix::process::geteuid().is_root() {
-            return Ok(());
-        }
-        let uid = self.choose_user(dir)?;
-        workspace::give_tree(dir, Uid::from_raw(uid), Gid::from_raw(uid))
-    }
-
-    /// Gives the tree at `dir` back to the platform's user; does nothing unless root.
-    pub(crate) fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        if !rustix::process::geteuid().is_root() {
-            return Ok(());
-        }
-        self.end_user(dir);
-        workspace::give_tree(dir, rustix::process::geteuid(), rustix::process::getegid())?;
-        self.free_user(dir);
-        Ok(())
-    }
-
     /// Notes that `dir`, perhaps kept from an earlier life, belongs to `uid`; false when that is not
     /// one of the users set aside.
     pub(crate) fn adopt_user(&self, dir: &Path, uid: Uid) -> bool {
@@ -80,7 +60,8 @@ impl WorkspaceUsers {
         is_done
     }
 
-    fn choose_user(&self, dir: &Path) -> Result<u32, WorkspaceError> {
+    /// The user of the workspace at `dir`, one that no other workspace has.
+    pub(crate) fn choose_user(&self, dir: &Path) -> Result<u32, WorkspaceError> {
         let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(uid) = users.get(dir) {
             return Ok(*uid);

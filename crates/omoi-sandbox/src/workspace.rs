@@ -54,10 +54,21 @@ impl WorkspaceError {
 
 /// Gives everything in the tree at `root`, itself included, to `uid` and `gid`.
 pub(crate) fn give_tree(root: &Path, uid: Uid, gid: Gid) -> Result<(), WorkspaceError> {
+    give_listed(root, None, TreeOwner { uid, gid })
+}
+
+/// Gives what changed in the workspace at `root`, itself included, to `owner`: `upper` lists it. What lies below the
+/// overlay belongs to the workspace's user already, and a change of owner would copy it.
+pub(crate) fn give_listed(
+    root: &Path,
+    upper: Option<&OwnedFd>,
+    owner: TreeOwner,
+) -> Result<(), WorkspaceError> {
     let fail = WorkspaceError::failed_to("change the owner of", root);
     let top = open_dir(CWD, root).map_err(&fail)?;
+    let TreeOwner { uid, gid } = owner;
     // The top last: it is how a half-finished hand-over is told from a finished one.
-    give_below(&top, TreeOwner { uid, gid }, DEPTH_MAX).map_err(|e| match e {
+    give_below(&top, upper, owner, DEPTH_MAX).map_err(|e| match e {
         Errno::NAMETOOLONG => WorkspaceError::TooDeep { path: root.into() },
         other => fail(other),
     })?;
@@ -66,22 +77,28 @@ pub(crate) fn give_tree(root: &Path, uid: Uid, gid: Gid) -> Result<(), Workspace
 
 /// The user and group that a tree is given to.
 #[derive(Clone, Copy)]
-struct TreeOwner {
-    uid: Uid,
-    gid: Gid,
+pub(crate) struct TreeOwner {
+    pub(crate) uid: Uid,
+    pub(crate) gid: Gid,
 }
 
-fn give_below(dir: &OwnedFd, owner: TreeOwner, depth: usize) -> Result<(), Errno> {
+fn give_below(
+    dir: &OwnedFd,
+    listed: Option<&OwnedFd>,
+    owner: TreeOwner,
+    depth: usize,
+) -> Result<(), Errno> {
     if depth == 0 {
         return Err(Errno::NAMETOOLONG);
     }
-    for entry in list_entries(dir)? {
+    for entry in list_entries(listed.unwrap_or(dir))? {
         let (name, kind) = entry;
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         if kind == FileType::Directory {
             match open_dir(dir, &name) {
                 Ok(below) => {
-                    give_below(&below, owner, depth - 1)?;
+                    let listed = listed.map(|dir| open_dir(dir, &name)).transpose()?;
+                    give_below(&below, listed.as_ref(), owner, depth - 1)?;
                     rustix::fs::fchown(&below, Some(owner.uid), Some(owner.gid))?;
                 }
                 Err(Errno::NOENT) => {}

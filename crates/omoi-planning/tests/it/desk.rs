@@ -26,8 +26,8 @@ use omoi_runtime::clock::Clock as _;
 use omoi_runtime::reconcile::Next;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{
-    BoxFuture, LaunchError, ProbeConfig, Property, PropertyStatus, Provider, RunningSandbox,
-    SandboxFloor, SandboxLaunch, WorkspaceError, probe_host,
+    BoxFuture, LaunchError, OverlayRefusal, ProbeConfig, Property, PropertyStatus, Provider,
+    RunningSandbox, SandboxFloor, SandboxLaunch, WorkspaceError, probe_host,
 };
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, PhaseRun};
@@ -67,6 +67,12 @@ impl Provider for Played {
     }
     fn path_inside(&self, launch: &SandboxLaunch, path: &Path) -> PathBuf {
         self.plain.path_inside(launch, path)
+    }
+    fn overlay_support(&self) -> Result<(), OverlayRefusal> {
+        self.plain.overlay_support()
+    }
+    fn lay_workspace(&self, dir: &Path, lower: &Path) -> Result<(), OverlayRefusal> {
+        self.plain.lay_workspace(dir, lower)
     }
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
         self.plain.prepare_workspace(dir)

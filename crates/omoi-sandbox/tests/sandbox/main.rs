@@ -10,6 +10,7 @@ mod container;
 mod escape;
 mod life;
 mod limits;
+mod overlay;
 mod podman;
 mod second_wall;
 mod session;

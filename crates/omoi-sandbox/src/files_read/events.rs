@@ -1,0 +1,244 @@
+//! Which files a command read, told by the kernel's events of their folders. They come where access times do not
+//! move: on an overlay the times of the folder below stay.
+//!
+//! The events give the answer that access times would: a file counts when it was read, or replaced by another. One
+//! that was opened for reading only counts without an event of reading, since what is mapped into memory makes none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{CStr, OsStr};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::{FilesRead, open_beneath, open_root};
+
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// What was seen of the folders of a workspace.
+#[derive(Debug, Default)]
+struct SeenFiles {
+    /// Read, or put in place of another.
+    files: BTreeSet<PathBuf>,
+    /// Folders put in place of others: all below counts.
+    folders: BTreeSet<PathBuf>,
+    /// Events were lost, so nothing is known.
+    has_lost_events: bool,
+}
+
+/// Watches the folders of the files it was asked about until it is asked for what it saw.
+#[derive(Debug)]
+pub(super) struct EventWatch {
+    reader: JoinHandle<io::Result<SeenFiles>>,
+    /// Its end tells the reader to take what is left and stop.
+    stop: OwnedFd,
+}
+
+impl EventWatch {
+    /// Watches every folder below `dir` that holds one of `paths`.
+    pub(super) fn start(dir: &Path, paths: &[PathBuf]) -> io::Result<Self> {
+        let queue = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+        let folders: BTreeSet<PathBuf> =
+            paths.iter().flat_map(|path| folders_above(path)).collect();
+        let root = open_root(dir)?;
+        let mut watched = BTreeMap::new();
+        for folder in folders {
+            let handle = match folder.as_os_str().is_empty() {
+                true => root.try_clone()?,
+                false => match open_beneath(&root, &folder) {
+                    // Not there, or a link: its files are not there either.
+                    Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => continue,
+                    opened => opened?,
+                },
+            };
+            let by_handle = format!("/proc/self/fd/{}", handle.as_raw_fd());
+            let flags = WatchFlags::ACCESS
+                | WatchFlags::CLOSE_NOWRITE
+                | WatchFlags::CREATE
+                | WatchFlags::MOVED_TO
+                | WatchFlags::ONLYDIR;
+            match inotify::add_watch(&queue, by_handle.as_str(), flags) {
+                // A link at the end of the path is a file of the workspace.
+                Err(Errno::NOTDIR) => {}
+                number => {
+                    watched.insert(number?, folder);
+                }
+            }
+        }
+        let (stopped, stop) = pipe_with(PipeFlags::CLOEXEC)?;
+        let reader = std::thread::Builder::new().name("files-read".into());
+        let reader = reader.spawn(move || read_events(&queue, &stopped, &watched))?;
+        Ok(Self { reader, stop })
+    }
+
+    /// Tells which of `paths` were read since the start.
+    pub(super) fn finish(self, dir: &Path, paths: &[PathBuf]) -> io::Result<FilesRead> {
+        drop(self.stop);
+        let died = |_| io::Error::other("the thread that reads events of files died");
+        let seen = self.reader.join().map_err(died)??;
+        if seen.has_lost_events {
+            return Ok(FilesRead::Unknown(
+                "more files were read at once than the kernel's queue of events holds".into(),
+            ));
+        }
+        let root = open_root(dir)?;
+        let mut read = Vec::new();
+        for path in paths {
+            let is_seen = seen.files.contains(path)
+                || path.ancestors().any(|above| seen.folders.contains(above));
+            let is_gone = match open_beneath(&root, path) {
+                Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => true,
+                Err(error) => return Err(error.into()),
+                Ok(_) => false,
+            };
+            if is_seen || is_gone {
+                read.push(path.clone());
+            }
+        }
+        Ok(FilesRead::Known(read))
+    }
+}
+
+/// The folders that `path` lies in, the workspace itself as an empty path.
+fn folders_above(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
+    path.ancestors().skip(1).map(Path::to_path_buf)
+}
+
+/// Reads until `stopped` ends and nothing is left.
+fn read_events(
+    queue: &OwnedFd,
+    stopped: &OwnedFd,
+    watched: &BTreeMap<i32, PathBuf>,
+) -> io::Result<SeenFiles> {
+    let mut seen = SeenFiles::default();
+    let mut buffer = vec![MaybeUninit::uninit(); BUFFER_BYTES];
+    loop {
+        let mut ready = [
+            PollFd::from_borrowed_fd(queue.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(stopped.as_fd(), PollFlags::IN),
+        ];
+        match poll(&mut ready, None) {
+            Err(Errno::INTR) => continue,
+            answer => answer?,
+        };
+        let is_stopped = !ready[1].revents().is_empty();
+        let mut events = inotify::Reader::new(queue, &mut buffer);
+        loop {
+            match events.next() {
+                Ok(event) => seen.note(event.events(), watched.get(&event.wd()), event.file_name()),
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if is_stopped {
+            return Ok(seen);
+        }
+    }
+}
+
+impl SeenFiles {
+    fn note(&mut self, what: ReadFlags, folder: Option<&PathBuf>, name: Option<&CStr>) {
+        if what.contains(ReadFlags::QUEUE_OVERFLOW) {
+            self.has_lost_events = true;
+            return;
+        }
+        let (Some(folder), Some(name)) = (folder, name) else {
+            return;
+        };
+        let path = folder.join(OsStr::from_bytes(name.to_bytes()));
+        let is_new = what.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO);
+        match (what.contains(ReadFlags::ISDIR), is_new) {
+            (false, _) => self.files.insert(path),
+            (true, true) => self.folders.insert(path),
+            // Listing a folder reads no file.
+            (true, false) => false,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::disallowed_methods,
+        reason = "a test fails where it stands"
+    )]
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn says_what_access_times_would() {
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        let mut answers = Vec::new();
+        let all = [
+            "read",
+            "unread",
+            "written",
+            "grown",
+            "saved",
+            "empty",
+            "gone",
+            "deep/a/read",
+            "deep/a/unread",
+            "made/anew",
+            "link",
+        ];
+        let paths = all.map(PathBuf::from);
+        for by_events in [true, false] {
+            let dir = tempfile::tempdir().unwrap();
+            let at = |path: &str| dir.path().join(path);
+            fs::create_dir_all(at("deep/a")).unwrap();
+            fs::create_dir_all(at("made")).unwrap();
+            for path in &all[..10] {
+                fs::write(at(path), if *path == "empty" { "" } else { "text" }).unwrap();
+            }
+            symlink(outside.path(), at("link")).unwrap();
+            let watch = match by_events {
+                true => Some(EventWatch::start(dir.path(), &paths).unwrap()),
+                false => {
+                    super::super::reset_access_times(dir.path(), &paths).unwrap();
+                    None
+                }
+            };
+            for path in ["read", "empty", "deep/a/read"] {
+                fs::read(at(path)).unwrap();
+            }
+            fs::write(at("written"), "other").unwrap();
+            let mut grown = fs::OpenOptions::new()
+                .append(true)
+                .open(at("grown"))
+                .unwrap();
+            io::Write::write_all(&mut grown, b"more").unwrap();
+            fs::write(at("saved.new"), "new").unwrap();
+            fs::rename(at("saved.new"), at("saved")).unwrap();
+            fs::remove_file(at("gone")).unwrap();
+            fs::remove_dir_all(at("made")).unwrap();
+            fs::create_dir(at("made")).unwrap();
+            fs::write(at("made/anew"), "text").unwrap();
+            fs::read_dir(at("deep/a")).unwrap().for_each(drop);
+            answers.push(match watch {
+                Some(watch) => watch.finish(dir.path(), &paths).unwrap(),
+                None => super::super::list_files_read(dir.path(), &paths),
+            });
+        }
+        let expected = ["read", "saved", "empty", "gone", "deep/a/read", "made/anew"];
+        let expected = FilesRead::Known(expected.map(PathBuf::from).into());
+        assert_eq!(answers, [expected.clone(), expected]);
+    }
+
+    #[test]
+    fn lost_events_make_everything_unknown() {
+        let mut seen = SeenFiles::default();
+        seen.note(ReadFlags::QUEUE_OVERFLOW, None, None);
+        assert!(seen.has_lost_events);
+    }
+}

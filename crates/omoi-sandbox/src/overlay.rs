@@ -1,0 +1,187 @@
+//! Workspaces laid over a folder that itself stays as it is: what changes is kept beside it.
+//!
+//! Everything lies in the workspace's own folder, below the mount that covers it: `upper` holds what changed, `work`
+//! is the kernel's, and `lower` shows the files below with the owner the sandbox's user needs, whoever owns them in
+//! truth. Nothing but the mount itself is left when the platform dies.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+};
+use rustix::process::Uid;
+
+use crate::child::{map_tree_owner, tree_flags_read_only};
+use crate::process::owner_mapping;
+
+const UPPER: &str = "upper";
+const WORK: &str = "work";
+const LOWER: &str = "lower";
+
+/// A workspace cannot be laid over a folder, so its files are copied.
+#[derive(Debug, thiserror::Error)]
+pub enum OverlayRefusal {
+    /// Mounts take root.
+    #[error("only root may lay a workspace over a prepared checkout")]
+    NotRoot,
+    /// The rung runs programs as the platform's own user.
+    #[error("this kind of sandbox has no user of its own")]
+    NoOwnUser,
+    /// The kernel or the file system refused.
+    #[error("could not {step} for a workspace laid over a prepared checkout")]
+    System {
+        /// What was tried.
+        step: &'static str,
+        /// Error that the system returned.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn failed_to<E: Into<io::Error>>(step: &'static str) -> impl Fn(E) -> OverlayRefusal {
+    move |source| OverlayRefusal::System {
+        step,
+        source: source.into(),
+    }
+}
+
+/// What changed in each workspace that this process laid over a folder.
+#[derive(Debug, Default)]
+pub(crate) struct Overlays(Mutex<BTreeMap<PathBuf, Arc<OwnedFd>>>);
+
+impl Overlays {
+    /// The folder of what changed in the workspace `dir`, which the mount covers.
+    pub(crate) fn upper_of(&self, dir: &Path) -> Option<Arc<OwnedFd>> {
+        let uppers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        uppers.get(dir).cloned()
+    }
+
+    /// Lays the workspace `dir`, an empty folder, over `lower`, with everything in it owned by `user`.
+    pub(crate) fn lay_over(
+        &self,
+        dir: &Path,
+        lower: &Path,
+        user: Uid,
+    ) -> Result<(), OverlayRefusal> {
+        let upper = mount_overlay(dir, lower, user).inspect_err(|_| {
+            // What was begun must not be taken for files of the workspace.
+            if unmount_workspace(dir).is_ok() {
+                for name in [LOWER, WORK, UPPER] {
+                    let _ = std::fs::remove_dir_all(dir.join(name));
+                }
+            }
+        })?;
+        let mut uppers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        uppers.insert(dir.into(), Arc::new(upper));
+        Ok(())
+    }
+
+    /// Takes the mount of `dir` away; one of an earlier life too. Nothing there is fine.
+    pub(crate) fn unmount(&self, dir: &Path) -> io::Result<()> {
+        let mut uppers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        uppers.remove(dir);
+        drop(uppers);
+        unmount_workspace(dir)
+    }
+}
+
+fn mount_overlay(dir: &Path, lower: &Path, user: Uid) -> Result<OwnedFd, OverlayRefusal> {
+    let folders = failed_to::<io::Error>("make folders");
+    for name in [UPPER, WORK, LOWER] {
+        std::fs::create_dir(dir.join(name)).map_err(&folders)?;
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let upper = rustix::fs::openat(CWD, dir.join(UPPER), flags, Mode::empty());
+    let upper = upper.map_err(failed_to("open a folder"))?;
+    let shown = dir.join(LOWER);
+    show_owned(lower, &shown, user)?;
+    let context = rustix::mount::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC);
+    let context = context.map_err(failed_to("ask for an overlay"))?;
+    let set = failed_to::<Errno>("describe an overlay");
+    let below = escape_colons(&shown);
+    for (key, value) in [
+        (c"source", OsStr::new("omoi")),
+        (c"lowerdir", below.as_ref()),
+        (c"upperdir", dir.join(UPPER).as_ref()),
+        (c"workdir", dir.join(WORK).as_ref()),
+    ] {
+        rustix::mount::fsconfig_set_string(context.as_fd(), key, value).map_err(&set)?;
+    }
+    // The workspace goes with its attempt, so nothing waits for the disk.
+    rustix::mount::fsconfig_set_flag(context.as_fd(), c"volatile").map_err(&set)?;
+    let mount = failed_to::<Errno>("mount an overlay");
+    rustix::mount::fsconfig_create(context.as_fd()).map_err(&mount)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let flags = FsMountFlags::FSMOUNT_CLOEXEC;
+    let made = rustix::mount::fsmount(context.as_fd(), flags, attributes).map_err(&mount)?;
+    // The overlay holds what it needs of it.
+    rustix::mount::unmount(&shown, UnmountFlags::DETACH).map_err(&mount)?;
+    let empty = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(made.as_fd(), c"", CWD, dir, empty).map_err(&mount)?;
+    Ok(upper)
+}
+
+/// Shows `lower` at `at`, read-only and as the files of `user`.
+fn show_owned(lower: &Path, at: &Path, user: Uid) -> Result<(), OverlayRefusal> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+    let tree = rustix::mount::open_tree(CWD, lower, flags);
+    let tree = tree.map_err(failed_to("open the prepared checkout"))?;
+    let mapping = owner_mapping(user).map_err(failed_to("map the owner of files"))?;
+    map_tree_owner(&tree, &mapping, tree_flags_read_only())
+        .map_err(failed_to("map the owner of files"))?;
+    let empty = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(tree.as_fd(), c"", CWD, at, empty)
+        .map_err(failed_to("show the prepared checkout"))
+}
+
+/// Folders below are listed with colons between them.
+fn escape_colons(path: &Path) -> PathBuf {
+    let mut bytes = Vec::new();
+    for byte in path.as_os_str().as_bytes() {
+        if matches!(byte, b':' | b'\\') {
+            bytes.push(b'\\');
+        }
+        bytes.push(*byte);
+    }
+    PathBuf::from(OsStr::from_bytes(&bytes))
+}
+
+/// Takes every mount of the workspace `dir` away.
+fn unmount_workspace(dir: &Path) -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+    for place in [dir.to_path_buf(), dir.join(LOWER)] {
+        loop {
+            match rustix::mount::unmount(&place, flags) {
+                Ok(()) => {}
+                // Nothing is mounted there, nothing is there, or nobody may mount here.
+                Err(Errno::INVAL | Errno::NOENT | Errno::PERM | Errno::NOTDIR) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_colon_in_a_path_is_no_separator() {
+        let escaped = escape_colons(Path::new(r"/a:b\c"));
+        assert_eq!(escaped, Path::new(r"/a\:b\\c"));
+    }
+}

@@ -1,0 +1,149 @@
+//! Workspaces laid over a prepared folder.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use omoi_domain::sandbox::SandboxRung;
+use omoi_sandbox::files_read::{FilesRead, ReadWatch};
+use omoi_sandbox::{OverlayRefusal, ProgramEnd, ProtectedPath, SandboxFloor, SandboxLaunch};
+
+use crate::rustix_is_root;
+use crate::support::Platform;
+
+const FILES: [(&str, &str); 4] = [
+    ("src/a.txt", "a\n"),
+    ("src/deep/b.txt", "b\n"),
+    ("c.txt", "c\n"),
+    ("run.sh", "#!/bin/sh\necho ran\n"),
+];
+
+fn fill(dir: &Path) {
+    for (path, text) in FILES {
+        let path = dir.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+    }
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(dir.join("run.sh"), mode).unwrap();
+}
+
+fn read_all(dir: &Path) -> Vec<(String, String)> {
+    FILES
+        .map(|(path, _)| (path.to_owned(), fs::read_to_string(dir.join(path)).unwrap()))
+        .into()
+}
+
+/// A workspace laid over the filled folder `lower`, made ready with a file of the platform's.
+fn laid(platform: &Platform, name: &str) -> PathBuf {
+    let lower = platform.path("lower");
+    if !lower.exists() {
+        fs::create_dir(&lower).unwrap();
+        fill(&lower);
+    }
+    let dir = platform.path(name);
+    fs::create_dir(&dir).unwrap();
+    platform.provider.lay_workspace(&dir, &lower).unwrap();
+    fs::create_dir(dir.join("ours")).unwrap();
+    fs::write(dir.join("ours/x"), "x").unwrap();
+    platform.provider.prepare_workspace(&dir).unwrap();
+    dir
+}
+
+const SCRIPT: &str = "cat src/a.txt && echo more >>src/deep/b.txt && rm c.txt && ./run.sh && \
+    echo new >src/new && echo y >>ours/x && mv src/deep src/moved";
+
+#[tokio::test]
+async fn what_is_changed_in_an_overlay_stays_in_it() {
+    if !rustix_is_root() {
+        return;
+    }
+    for rung in [SandboxRung::Bubblewrap, SandboxRung::Landlock] {
+        let floor = SandboxFloor::default();
+        let floor = match rung {
+            SandboxRung::Landlock => SandboxFloor::none(),
+            _ => floor,
+        };
+        let platform = Platform::with_rung(rung, &floor).await;
+        let (dir, other) = (laid(&platform, "one"), laid(&platform, "two"));
+        let mut launch = platform.shell(SCRIPT);
+        launch.workspace.clone_from(&dir);
+        let end = platform.run(launch).await;
+        assert_eq!(end.ended, ProgramEnd::Code(0), "{rung}: {end:?}");
+        assert_eq!(end.stdout.to_text(), "a\nran\n", "{rung}");
+        let text = fs::read_to_string(dir.join("src/moved/b.txt")).unwrap();
+        assert_eq!(text, "b\nmore\n");
+        let expected: Vec<_> = FILES.map(|(p, t)| (p.to_owned(), t.to_owned())).into();
+        assert_eq!(read_all(&platform.path("lower")), expected, "{rung}");
+        assert_eq!(read_all(&other), expected, "{rung}");
+        let (one, two) = (fs::metadata(&dir).unwrap(), fs::metadata(&other).unwrap());
+        assert!(one.uid() != two.uid() && one.uid() >= 64_000);
+        for dir in [dir, other] {
+            platform.provider.remove_workspace(&dir).unwrap();
+            assert!(!dir.exists());
+        }
+        assert_eq!(read_all(&platform.path("lower")), expected, "{rung}");
+    }
+}
+
+#[tokio::test]
+async fn an_overlay_is_protected_like_a_copy_and_goes_after_a_crash() {
+    if !rustix_is_root() {
+        return;
+    }
+    let platform = Platform::new().await;
+    let dir = laid(&platform, "one");
+    let mut launch = platform.shell("echo x >src/a.txt; echo x >ours/new; mv src other; echo $?");
+    launch.protected = vec![
+        ProtectedPath::read_only("src/a.txt"),
+        ProtectedPath::read_only("ours"),
+    ];
+    launch.workspace.clone_from(&dir);
+    let end = platform.run(launch).await;
+    assert_eq!(end.stdout.to_text(), "1\n", "{end:?}");
+    assert_eq!(fs::read_to_string(dir.join("src/a.txt")).unwrap(), "a\n");
+    assert!(!dir.join("ours/new").exists());
+    // Another process, which never laid it.
+    let later = Platform::new().await;
+    later.provider.remove_workspace(&dir).unwrap();
+    assert!(!dir.exists());
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    assert!(!mounts.contains(&*dir.to_string_lossy()), "{mounts}");
+}
+
+#[tokio::test]
+async fn files_read_are_the_same_in_an_overlay_and_in_a_copy() {
+    if !rustix_is_root() {
+        return;
+    }
+    let platform = Platform::new().await;
+    let paths: Vec<PathBuf> = FILES.map(|(path, _)| path.into()).into();
+    let mut answers = Vec::new();
+    let copy = platform.workspace(fill);
+    for dir in [laid(&platform, "one"), copy] {
+        let watch = ReadWatch::start(&dir, &paths).unwrap();
+        let script = "cat src/a.txt; ./run.sh; ls -R; find . -newer c.txt; echo z >>src/deep/b.txt";
+        let name = format!("omoi-reads-{}-{}", std::process::id(), answers.len());
+        let launch = SandboxLaunch::new(name, &dir, ["/bin/sh", "-c", script]);
+        assert_eq!(platform.run(launch).await.ended, ProgramEnd::Code(0));
+        answers.push(watch.finish());
+    }
+    let expected = FilesRead::Known(vec!["src/a.txt".into(), "run.sh".into()]);
+    assert_eq!(answers, [expected.clone(), expected]);
+}
+
+#[tokio::test]
+async fn a_refused_overlay_leaves_an_empty_folder_and_says_why() {
+    let platform = Platform::new().await;
+    let (dir, lower) = (platform.path("one"), platform.path("missing"));
+    fs::create_dir(&dir).unwrap();
+    let refused = platform.provider.lay_workspace(&dir, &lower).unwrap_err();
+    match rustix_is_root() {
+        true => assert!(
+            matches!(refused, OverlayRefusal::System { .. }),
+            "{refused}"
+        ),
+        false => assert!(matches!(refused, OverlayRefusal::NotRoot), "{refused}"),
+    }
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+}
