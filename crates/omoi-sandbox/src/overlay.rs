@@ -112,6 +112,8 @@ fn mount_overlay(dir: &Path, lower: &Path, user: Uid) -> Result<OwnedFd, Overlay
         (c"lowerdir", below.as_ref()),
         (c"upperdir", dir.join(UPPER).as_ref()),
         (c"workdir", dir.join(WORK).as_ref()),
+        // Without it no folder of the checkout can be renamed.
+        (c"redirect_dir", OsStr::new("on")),
     ] {
         rustix::mount::fsconfig_set_string(context.as_fd(), key, value).map_err(&set)?;
     }

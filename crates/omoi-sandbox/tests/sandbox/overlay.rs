@@ -51,7 +51,8 @@ fn laid(platform: &Platform, name: &str) -> PathBuf {
 }
 
 const SCRIPT: &str = "cat src/a.txt && echo more >>src/deep/b.txt && rm c.txt && ./run.sh && \
-    echo new >src/new && echo y >>ours/x && mv src/deep src/moved";
+    echo new >src/new && echo y >>ours/x && mv src/deep src/moved && \
+    /usr/bin/python3 -c 'import os; os.rename(\"src\", \"dst\"); os.rename(\"dst\", \"src\")'";
 
 #[tokio::test]
 async fn what_is_changed_in_an_overlay_stays_in_it() {
