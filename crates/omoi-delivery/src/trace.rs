@@ -61,6 +61,7 @@ pub fn receipt_view(check: &Check, receipt: &Receipt, tasks: &[Task]) -> Receipt
         rung: receipt.rung,
         held: receipt.conditions.0.held.clone(),
         mounts: receipt.conditions.0.mounts.clone(),
+        workspace: receipt.conditions.0.workspace.clone(),
         self_tested: receipt.self_tested,
         tests: receipt.tests.0.clone(),
         exercised: receipt.exercised.0.clone(),

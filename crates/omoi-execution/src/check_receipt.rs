@@ -48,6 +48,7 @@ pub fn receipt_of(tx: &Tx, run: CheckRun<'_>, ran: CommandRun) -> Receipt {
         conditions: Json(RunConditions {
             held: ran.held,
             mounts: ran.mounts,
+            workspace: ran.workspace,
         }),
         self_tested: false,
         tests: Json(None),

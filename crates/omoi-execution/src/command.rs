@@ -17,13 +17,14 @@ use omoi_git::mirror::{BaseStoreError, EntryKind, Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_runtime::ids::uuid_v7;
-use omoi_sandbox::files_read::{self, FilesRead};
+use omoi_sandbox::files_read::{FilesRead, ReadWatch};
 use omoi_sandbox::{
     GuardRefusal, LaunchError, ProgramEnd, Provider, ReadOnlyMount, SandboxEnd, SandboxLaunch,
     WaitError, WorkspaceAccess, WorkspaceError,
 };
 use omoi_store::specs::Spec;
 
+use crate::opened_workspace::OpenedWorkspace;
 use crate::sandbox_toolchain::{SandboxToolchain, UnreadableToolbox};
 
 pub use checkout_runner::CheckoutRunner;
@@ -68,6 +69,8 @@ pub struct CommandRun {
     pub held: Vec<(String, Option<String>)>,
     /// Host paths it could read.
     pub mounts: Vec<String>,
+    /// What its workspace was made of, and why not of something faster.
+    pub workspace: String,
     /// Wall time.
     pub took: Duration,
 }
@@ -193,14 +196,14 @@ async fn in_checkout(
         .await?;
     let base = ObjectId::parse(&command.spec.base_sha)?;
     let base = mirror.base_store(&base).await?;
-    clean_checkout(&base, dir, command.commit).await?;
+    let opened = OpenedWorkspace::open(&checkouts.folders, provider.as_ref(), &base, dir).await?;
+    clean_checkout(opened.clone_site(&base, dir), command.commit).await?;
     for (path, text) in command.files {
         lay_over(dir, path, text)?;
     }
     let tracked = tracked(&mirror, command).await?;
     provider.prepare_workspace(dir)?;
-    let reset = files_read::reset_access_times(dir, &tracked);
-    reset.map_err(|source| CommandError::Io {
+    let watch = ReadWatch::start(dir, &tracked).map_err(|source| CommandError::Io {
         path: dir.to_path_buf(),
         source,
     })?;
@@ -217,15 +220,7 @@ async fn in_checkout(
     let mounts = shown(&launch.read_only);
     debug!(command = command.command, "Running a check");
     let exit = provider.launch(launch).await?.wait().await?;
-    let exercised = match files_read::list_files_read(dir, &tracked) {
-        FilesRead::Known(paths) => Some(
-            paths
-                .iter()
-                .map(|p| p.to_string_lossy().into_owned())
-                .collect(),
-        ),
-        FilesRead::Unknown(_) => None,
-    };
+    let exercised = exercised_files(watch);
     let (exit_code, took) = (exit_code(&exit), exit.took);
     log_check_end(command.command, &exit);
     let output = told(exit, &checkouts.mask);
@@ -237,8 +232,23 @@ async fn in_checkout(
         rung: provider.rung(),
         held: held(provider.as_ref()),
         mounts,
+        workspace: opened.origin().to_owned(),
         took,
     })
+}
+
+/// The files that were read, as receipts name them; none when that is not known.
+fn exercised_files(watch: ReadWatch<'_>) -> Option<Vec<String>> {
+    match watch.finish() {
+        FilesRead::Known(paths) => {
+            let named = paths.iter().map(|p| p.to_string_lossy().into_owned());
+            Some(named.collect())
+        }
+        FilesRead::Unknown(why) => {
+            warn!(why, "Which files a check read is not known");
+            None
+        }
+    }
 }
 
 /// Logs how a check ended, and how long it took.

@@ -17,6 +17,7 @@ pub mod integration;
 pub mod lease_renewal;
 pub mod merges;
 pub mod metering;
+mod opened_workspace;
 pub mod options;
 pub mod outage;
 pub mod platform_run;

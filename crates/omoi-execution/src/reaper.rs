@@ -29,6 +29,7 @@ use crate::consume::EventConsumer;
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::failure_policy::FailurePolicy;
 use crate::metering::{CallLedger, settle_left_call};
+use crate::opened_workspace::clear_layers;
 use crate::repository_folders::{DataDir, RepositoryFolders};
 use crate::running_attempts::RunningAttempts;
 
@@ -208,6 +209,7 @@ pub fn clear_away(provider: &dyn Provider, data: &DataDir) -> Result<(), BoxErro
         provider.remove_workspace(&entry?.path())?;
         n_removed += 1;
     }
+    clear_layers(&data.layers_folder())?;
     if n_removed > 0 {
         info!(
             n_removed,

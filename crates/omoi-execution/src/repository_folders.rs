@@ -78,6 +78,11 @@ impl DataDir {
         self.0.join("work")
     }
 
+    /// Prepared checkouts that workspaces are laid over.
+    pub fn layers_folder(&self) -> PathBuf {
+        self.0.join("layers")
+    }
+
     /// The workspace of one attempt.
     pub fn workspace_path(&self, attempt: AttemptId) -> PathBuf {
         self.work_folder().join(attempt.to_string())

@@ -7,7 +7,7 @@ mod bench;
 
 use std::time::Instant;
 
-use omoi_git::clone::clean_checkout;
+use omoi_git::clone::{CloneSite, clean_checkout};
 
 use bench::{Fallible, fetch, in_turns, plain_git};
 
@@ -29,7 +29,7 @@ async fn main() -> Fallible<()> {
     let check_out = async || {
         let began = Instant::now();
         let base = it.mirror.base_store(&it.head).await?;
-        clean_checkout(&base, &dest, &it.head).await?;
+        clean_checkout(CloneSite::empty(&base, &dest), &it.head).await?;
         let took = began.elapsed();
         std::fs::remove_dir_all(&dest)?;
         Ok(took)

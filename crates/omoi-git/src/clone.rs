@@ -10,11 +10,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use tracing::debug;
 
-use crate::mirror::{BaseStore, Identity, PACK_ARGUMENTS};
+use crate::layer::{CheckoutLayer, link_files};
+use crate::mirror::{BaseStore, Identity, PACK_ARGUMENTS, off_thread};
 use crate::object::ObjectId;
 use crate::process::{CallTarget, GitError, write_private};
 use crate::refname::RefName;
 
+/// Git's index in a work tree.
+const INDEX: &str = ".git/index";
 const CHECKOUT_SECONDS_MAX: u64 = 900;
 
 /// A clone is thrown away with its attempt: nothing in it needs to survive a power cut. Handing it to
@@ -81,15 +84,34 @@ pub struct CloneSpec {
     pub identity: Identity,
 }
 
-/// Makes `dest` a repository on `spec.branch` at `spec.commit`, its files checked out.
+/// Where a work tree is made, and what of.
+#[derive(Clone, Copy, Debug)]
+pub struct CloneSite<'a> {
+    /// The history it shares.
+    pub base: &'a BaseStore,
+    /// The folder.
+    pub dest: &'a Path,
+    /// The prepared checkout whose files the folder shows already; none for an empty folder.
+    pub layer: Option<&'a CheckoutLayer>,
+}
+
+impl<'a> CloneSite<'a> {
+    /// An empty folder, or one to be made.
+    pub fn empty(base: &'a BaseStore, dest: &'a Path) -> Self {
+        Self {
+            base,
+            dest,
+            layer: None,
+        }
+    }
+}
+
+/// Makes a repository on `spec.branch` at `spec.commit`, its files checked out.
 ///
-/// The objects of `base` must stay visible to it at the same path; read-only is enough. It may be given
+/// The objects of the base must stay visible to it at the same path; read-only is enough. It may be given
 /// to another account afterwards.
-pub async fn shared_clone(
-    base: &BaseStore,
-    dest: &Path,
-    spec: &CloneSpec,
-) -> Result<(), CloneError> {
+pub async fn shared_clone(site: CloneSite<'_>, spec: &CloneSpec) -> Result<(), CloneError> {
+    let CloneSite { base, dest, .. } = site;
     let Some(branch) = spec.branch.as_branch() else {
         return Err(CloneError::NotABranch {
             name: spec.branch.clone(),
@@ -100,43 +122,63 @@ pub async fn shared_clone(
         quote_setting(spec.identity.name()),
         quote_setting(spec.identity.email())
     );
-    init_repository(base, dest, branch, &user).await?;
+    init_repository(site, branch, &user).await?;
     let mut tips = vec![&spec.commit];
     tips.extend(&spec.readable);
     copy_history(base, dest, &tips).await?;
-    check_out(base, dest, spec.branch.as_str(), &spec.commit).await?;
+    check_out(site, spec.branch.as_str(), &spec.commit).await?;
     let commit = &spec.commit;
     debug!(%commit, %branch, dest = %dest.display(), "Cloned {commit} on `{branch}`");
     Ok(())
 }
 
-/// Makes `dest` a repository with a detached `HEAD` at `commit`, for running checks.
-pub async fn clean_checkout(
-    base: &BaseStore,
-    dest: &Path,
-    commit: &ObjectId,
-) -> Result<(), CloneError> {
-    init_repository(base, dest, "none", "").await?;
+/// Makes a repository with a detached `HEAD` at `commit`, for running checks.
+pub async fn clean_checkout(site: CloneSite<'_>, commit: &ObjectId) -> Result<(), CloneError> {
+    let CloneSite { base, dest, .. } = site;
+    init_repository(site, "none", "").await?;
     copy_history(base, dest, &[commit]).await?;
-    check_out(base, dest, "HEAD", commit).await?;
+    check_out(site, "HEAD", commit).await?;
     debug!(%commit, dest = %dest.display(), "Checked {commit} out to run commands");
     Ok(())
 }
 
-/// An empty repository that borrows the objects of `base`.
-async fn init_repository(
+/// Puts the files of the base's own commit into the empty folder `dest`, and git's index of them into a repository
+/// there. Files that `earlier` has too are shared with it.
+pub(crate) async fn fill_layer(
     base: &BaseStore,
     dest: &Path,
+    earlier: Option<CheckoutLayer>,
+) -> Result<(), CloneError> {
+    let site = CloneSite::empty(base, dest);
+    init_repository(site, "none", "").await?;
+    if let Some(earlier) = earlier {
+        let to = dest.to_path_buf();
+        let linked = off_thread(move || {
+            link_files(&earlier.files_dir(), &to)?;
+            std::fs::copy(earlier.index_file(), to.join(INDEX)).map(|_| ())
+        });
+        linked.await.map_err(|source| CloneError::Io {
+            dest: dest.to_path_buf(),
+            source,
+        })?;
+    }
+    check_out(site, "HEAD", base.tip()).await
+}
+
+/// A repository without commits that borrows the objects of the base.
+async fn init_repository(
+    site: CloneSite<'_>,
     branch: &str,
     settings: &str,
 ) -> Result<(), CloneError> {
+    let CloneSite { base, dest, layer } = site;
     let mirror = base.mirror();
     let io = |source| CloneError::Io {
         dest: dest.to_path_buf(),
         source,
     };
     std::fs::create_dir_all(dest).map_err(io)?;
-    if std::fs::read_dir(dest).map_err(io)?.next().is_some() {
+    if layer.is_none() && std::fs::read_dir(dest).map_err(io)?.next().is_some() {
         return Err(CloneError::NotEmpty {
             dest: dest.to_path_buf(),
         });
@@ -202,12 +244,8 @@ async fn copy_history(base: &BaseStore, dest: &Path, tips: &[&ObjectId]) -> Resu
     Ok(())
 }
 
-async fn check_out(
-    base: &BaseStore,
-    dest: &Path,
-    name: &str,
-    commit: &ObjectId,
-) -> Result<(), CloneError> {
+async fn check_out(site: CloneSite<'_>, name: &str, commit: &ObjectId) -> Result<(), CloneError> {
+    let CloneSite { base, dest, layer } = site;
     let failed = |source| CloneError::Git {
         dest: dest.to_path_buf(),
         source,
@@ -218,6 +256,17 @@ async fn check_out(
         .run()
         .await
         .map_err(failed)?;
+    if let Some(layer) = layer {
+        let copied = std::fs::copy(layer.index_file(), dest.join(INDEX));
+        copied.map_err(|source| CloneError::Io {
+            dest: dest.to_path_buf(),
+            source,
+        })?;
+        if layer.commit() == commit {
+            return Ok(());
+        }
+    }
+    // With an index this writes what differs, and nothing else.
     call("read-tree")
         .args(["--reset", "-u", commit.as_str()])
         // As many workers as processors.

@@ -9,6 +9,7 @@ pub mod repo;
 pub mod mirror;
 
 pub mod clone;
+pub mod layer;
 pub mod work;
 
 pub mod import;

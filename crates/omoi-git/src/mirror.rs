@@ -19,6 +19,7 @@ use omoi_domain::crash::{self, CrashPoint, CrashSide};
 use tempfile::TempDir;
 
 pub(crate) use base_store::PACK_ARGUMENTS;
+pub(crate) use base_store::off_thread;
 pub use base_store::{BaseStore, BaseStoreError, base_stores};
 pub use merge::{ConflictedPath, MergeTree, SCORE_ERROR, conflict_score};
 pub use read::{ChangeKind, DiffText, EntryKind, FileEntry, LogEntry, PathChange};

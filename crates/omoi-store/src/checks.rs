@@ -53,6 +53,8 @@ pub struct RunConditions {
     pub held: Vec<(String, Option<String>)>,
     /// Host paths that could be read.
     pub mounts: Vec<String>,
+    /// What the workspace was made of, and why not of something faster.
+    pub workspace: String,
 }
 
 row! {

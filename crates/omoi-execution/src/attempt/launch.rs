@@ -36,6 +36,7 @@ use omoi_store::{Json, StoreError, Tx};
 
 use crate::agent_programs::{ProgramLaunch, ProgramUnusable, launch_of};
 use crate::attempt::{AttemptStarter, apply_to_attempt, settle};
+use crate::opened_workspace::OpenedWorkspace;
 use crate::repository_folders::RepositoryFolders;
 use crate::running_attempts::HeldAttempt;
 use crate::sandbox_toolchain::SandboxToolchain;
@@ -184,7 +185,8 @@ async fn follow_attempt(starter: &AttemptStarter, job: AttemptJob, dir: &Path) -
     let run = async {
         let provider = starter.host.provider.as_ref().ok_or(JobError::NoProvider)?;
         // Kept until the sandbox has ended.
-        let base = prepare_workspace(&starter.folders, &job, dir, provider.as_ref()).await?;
+        let (base, _opened) =
+            prepare_workspace(&starter.folders, &job, dir, provider.as_ref()).await?;
         bind_sandbox(starter, &job, provider.as_ref()).await?;
         let agent = job.attempt.agent.unwrap_or(AgentProgram::Native);
         let program = launch_of(starter.programs.as_ref(), agent).await?;
@@ -207,14 +209,13 @@ async fn follow_attempt(starter: &AttemptStarter, job: AttemptJob, dir: &Path) -
     }
 }
 
-/// Makes the clone and hands it to the sandbox's user; returns the history to show it.
+/// Makes the repository and hands it to the sandbox's user; returns the history to show it, and what it lies over.
 async fn prepare_workspace(
     folders: &RepositoryFolders,
     job: &AttemptJob,
     dir: &Path,
     provider: &dyn Provider,
-) -> Result<BaseStore, JobError> {
-    provider.remove_workspace(dir)?;
+) -> Result<(BaseStore, OpenedWorkspace), JobError> {
     let mirror = folders.project_mirror(job.attempt.project_id).await?;
     let identity = match &job.brief.commit {
         Some(plan) => Identity::new(&plan.author_name, &plan.author_email),
@@ -233,7 +234,8 @@ async fn prepare_workspace(
         identity,
     };
     let base = mirror.base_store(&job.work.base).await?;
-    shared_clone(&base, dir, &spec).await?;
+    let opened = OpenedWorkspace::open(folders, provider, &base, dir).await?;
+    shared_clone(opened.clone_site(&base, dir), &spec).await?;
     let work = WorkDir::new(&folders.git, dir);
     if let Some(theirs) = &job.work.merge {
         work.begin_merge(theirs).await?;
@@ -243,8 +245,9 @@ async fn prepare_workspace(
     }
     provider.prepare_workspace(dir)?;
     let (snapshot, merge) = (&job.work.snapshot, &job.work.merge);
-    debug!(commit = %job.work.commit, ?snapshot, ?merge, n_turns = job.turns.len(), "Prepared a workspace");
-    Ok(base)
+    let (commit, n_turns, origin) = (&job.work.commit, job.turns.len(), opened.origin());
+    debug!(%commit, ?snapshot, ?merge, n_turns, origin, "Prepared a workspace");
+    Ok((base, opened))
 }
 
 /// Writes the sandbox's row and moves attempt and task before anything is asked of the provider.

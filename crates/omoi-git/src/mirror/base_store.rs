@@ -251,7 +251,7 @@ pub fn base_stores(dir: &Path) -> io::Result<Vec<ObjectId>> {
 }
 
 /// Runs what waits for the disk off the threads that serve others.
-async fn off_thread<T: Send + 'static>(
+pub(crate) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     let done = tokio::task::spawn_blocking(work).await;

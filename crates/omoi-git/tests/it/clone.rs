@@ -1,7 +1,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use omoi_git::clone::{CloneError, CloneSpec, clean_checkout, shared_clone};
+use omoi_git::clone::{CloneError, CloneSite, CloneSpec, clean_checkout, shared_clone};
 use omoi_git::mirror::{Identity, base_stores};
 use omoi_git::refname::RefName;
 
@@ -40,11 +40,15 @@ async fn clones_share_the_base_and_nothing_else() {
         identity: Identity::platform(),
     };
     let base = f.mirror.base_store(&f.base).await.unwrap();
-    let twice = shared_clone(&base, &dir, &spec).await.unwrap_err();
+    let twice = shared_clone(CloneSite::empty(&base, &dir), &spec)
+        .await
+        .unwrap_err();
     assert!(matches!(twice, CloneError::NotEmpty { .. }));
 
     let check = f.path("check");
-    clean_checkout(&base, &check, &f.base).await.unwrap();
+    clean_checkout(CloneSite::empty(&base, &check), &f.base)
+        .await
+        .unwrap();
     assert_eq!(
         git(&check, &["status", "--porcelain", "--branch"]),
         "## HEAD (no branch)"
@@ -103,7 +107,7 @@ async fn a_clone_reads_its_own_history_and_no_other_work() {
     };
     f.clone_of("agent", &spec).await;
     let store = f.mirror.base_store(&base).await.unwrap();
-    clean_checkout(&store, &f.path("check"), &merged)
+    clean_checkout(CloneSite::empty(&store, &f.path("check")), &merged)
         .await
         .unwrap();
     for (name, readable) in [

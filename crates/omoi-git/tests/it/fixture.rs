@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use omoi_domain::time::Timestamp;
-use omoi_git::clone::{CloneSpec, shared_clone};
+use omoi_git::clone::{CloneSite, CloneSpec, shared_clone};
 use omoi_git::mirror::{CommitMeta, FetchRef, Identity, Mirror};
 use omoi_git::object::ObjectId;
 use omoi_git::process::Git;
@@ -76,7 +76,9 @@ impl Fixture {
     /// A clone like that.
     pub async fn clone_of(&self, name: &str, spec: &CloneSpec) {
         let base = self.mirror.base_store(&self.base).await.unwrap();
-        shared_clone(&base, &self.path(name), spec).await.unwrap();
+        shared_clone(CloneSite::empty(&base, &self.path(name)), spec)
+            .await
+            .unwrap();
     }
 
     /// A commit on `base` with these files, made in the mirror.

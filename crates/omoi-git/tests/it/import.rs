@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use omoi_domain::crash::CrashPoint::RefMoved;
-use omoi_git::clone::clean_checkout;
+use omoi_git::clone::{CloneSite, clean_checkout};
 use omoi_git::import::{
     ImportError, ImportLimits, ImportRefusal, ImportRequest, ImportedBundle, forget_import,
     import_bundle,
@@ -369,7 +369,7 @@ async fn nothing_an_agent_plants_is_started() {
     m.diff_commits(&ours, &done.head, 10_000).await.unwrap();
     m.changed_files(&ours, &done.head).await.unwrap();
     let base = m.base_store(&f.base).await.unwrap();
-    clean_checkout(&base, &f.path("check"), &done.head)
+    clean_checkout(CloneSite::empty(&base, &f.path("check")), &done.head)
         .await
         .unwrap();
     let resolver = f.clone_with("resolver", &ours, &[&done.head]).await;

@@ -13,6 +13,7 @@
 mod clone;
 mod fixture;
 mod import;
+mod layer;
 mod merge;
 mod push;
 mod refs;

@@ -154,9 +154,12 @@ async fn fetches_whole_shallow_and_foreign_histories_repeatedly() {
         identity: omoi_git::mirror::Identity::platform(),
     };
     let base = mirror.base_store(&head).await.unwrap();
-    omoi_git::clone::shared_clone(&base, &f.path("work"), &spec)
-        .await
-        .unwrap();
+    omoi_git::clone::shared_clone(
+        omoi_git::clone::CloneSite::empty(&base, &f.path("work")),
+        &spec,
+    )
+    .await
+    .unwrap();
     assert_eq!(git(&f.path("work"), &["rev-list", "--count", "HEAD"]), "2");
 
     if is_root() {

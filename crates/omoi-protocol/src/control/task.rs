@@ -153,6 +153,9 @@ pub struct ReceiptView {
     /// Host paths the sandbox could read.
     #[serde(default)]
     pub mounts: Vec<String>,
+    /// What the workspace was made of, and why not of something faster.
+    #[serde(default)]
+    pub workspace: String,
     /// A test file it read was changed by the task it proves.
     pub self_tested: bool,
     /// Tracked files it read; none when the file system would not say.

@@ -301,6 +301,7 @@ pub(crate) fn receipt(tx: &Tx, check: &Check, attempt: &Attempt) -> Receipt {
         conditions: Json(RunConditions {
             held: vec![("network".to_owned(), Some("not on this host".to_owned()))],
             mounts: vec!["/usr".to_owned()],
+            workspace: "clone: ü".to_owned(),
         }),
         exit_code: Some(0),
         passed: true,

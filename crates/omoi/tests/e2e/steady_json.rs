@@ -27,7 +27,7 @@ pub(crate) fn assert_json(world: &World, name: &str, answer: &Value) {
 }
 
 /// Fields that tell what the sandboxes of this machine hold and read.
-const OF_THE_MACHINE: [&str; 4] = ["rung", "held", "mounts", "toolbox"];
+const OF_THE_MACHINE: [&str; 5] = ["rung", "held", "mounts", "toolbox", "workspace"];
 
 struct SteadyJson {
     /// Folders and names with what stands for them; a folder before its own name.

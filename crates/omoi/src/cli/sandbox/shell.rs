@@ -9,7 +9,7 @@ use anyhow::Context as _;
 
 use omoi_execution::sandbox_host::SandboxHost;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
-use omoi_git::clone::clean_checkout;
+use omoi_git::clone::{CloneSite, clean_checkout};
 use omoi_git::mirror::{BaseStore, FetchRef, Mirror};
 use omoi_git::process::Git;
 use omoi_git::refname::RefName;
@@ -102,7 +102,7 @@ impl ShellSite<'_> {
         command: Vec<OsString>,
     ) -> anyhow::Result<ExitCode> {
         let base = self.base_store().await?;
-        clean_checkout(&base, dir, &self.repository.head).await?;
+        clean_checkout(CloneSite::empty(&base, dir), &self.repository.head).await?;
         provider.prepare_workspace(dir)?;
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
         let argv = match command.is_empty() {

@@ -1,0 +1,110 @@
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use omoi_git::clone::{CloneSite, clean_checkout};
+use omoi_git::layer::LayerFolder;
+
+use crate::fixture::{Fixture, git};
+
+fn inode(path: &Path) -> u64 {
+    std::fs::metadata(path).unwrap().ino()
+}
+
+/// What an overlay would show, made by copying.
+fn show(layer: &Path, at: &Path) {
+    let copied = std::process::Command::new("cp")
+        .args(["-a", "--"])
+        .args([layer, at])
+        .status();
+    assert!(copied.unwrap().success());
+}
+
+#[tokio::test]
+async fn the_next_commit_takes_over_what_did_not_change() {
+    let f = Fixture::new(&[("a.txt", "1\n"), ("dir/b.sh", "2\n"), ("gone/c", "3\n")]).await;
+    let layers = LayerFolder::new(f.path("layers"));
+    let base = f.mirror.base_store(&f.base).await.unwrap();
+    let first = layers.prepared_checkout(&base).await.unwrap();
+    let (files, again) = (first.files_dir(), layers.prepared_checkout(&base).await);
+    assert_eq!(again.unwrap().files_dir(), files);
+    assert!(!files.join(".git").exists());
+
+    let next = f.commit_on(&f.base, &[("a.txt", "changed\n")]).await;
+    let base = f.mirror.base_store(&next).await.unwrap();
+    let second = layers.prepared_checkout(&base).await.unwrap().files_dir();
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    assert_eq!(read(&files.join("a.txt")), "1\n", "the first changed");
+    assert_eq!(read(&second.join("a.txt")), "changed\n");
+    assert_eq!(
+        inode(&files.join("dir/b.sh")),
+        inode(&second.join("dir/b.sh"))
+    );
+}
+
+#[tokio::test]
+async fn a_tree_over_a_layer_is_clean_at_its_commit_and_at_another() {
+    let f = Fixture::new(&[("a.txt", "1\n"), ("dir/b.sh", "2\n")]).await;
+    let layers = LayerFolder::new(f.path("layers"));
+    let base = f.mirror.base_store(&f.base).await.unwrap();
+    let layer = layers.prepared_checkout(&base).await.unwrap();
+    let next = f
+        .commit_on(&f.base, &[("a.txt", "changed\n"), ("new/d", "4\n")])
+        .await;
+    for (name, commit) in [("same", &f.base), ("other", &next)] {
+        let dest = f.path(name);
+        show(&layer.files_dir(), &dest);
+        let site = CloneSite {
+            layer: Some(&layer),
+            ..CloneSite::empty(&base, &dest)
+        };
+        clean_checkout(site, commit).await.unwrap();
+        let (status, head) = (["status", "--porcelain"], ["rev-parse", "HEAD"]);
+        assert_eq!(git(&dest, &status), "", "{name}");
+        assert_eq!(git(&dest, &head), commit.as_str());
+        let plain = f.path(&format!("{name}-plain"));
+        clean_checkout(CloneSite::empty(&base, &plain), commit)
+            .await
+            .unwrap();
+        let differs = std::process::Command::new("diff")
+            .args(["-r", "--exclude=.git"])
+            .args([&plain, &dest])
+            .status();
+        assert!(differs.unwrap().success(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_layers_go_and_what_is_in_use_stays() {
+    let f = Fixture::new(&[("a.txt", "1\n")]).await;
+    let layers = LayerFolder::new(f.path("layers"));
+    let base = f.mirror.base_store(&f.base).await.unwrap();
+    let used = layers.prepared_checkout(&base).await.unwrap();
+    let next = f.commit_on(&f.base, &[("a.txt", "2\n")]).await;
+    let base = f.mirror.base_store(&next).await.unwrap();
+    let idle = layers.prepared_checkout(&base).await.unwrap().files_dir();
+    layers.remove_oldest(u64::MAX).unwrap();
+    assert!(idle.exists());
+    std::fs::create_dir(f.path("layers/.new-left")).unwrap();
+    layers.remove_oldest(0).unwrap();
+    assert!(!idle.exists() && used.files_dir().exists());
+    layers.clear_leftovers().unwrap();
+    assert_eq!(std::fs::read_dir(f.path("layers")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_layer_of_an_earlier_boot_is_made_anew() {
+    let f = Fixture::new(&[("a.txt", "1\n")]).await;
+    let layers = LayerFolder::new(f.path("layers"));
+    let base = f.mirror.base_store(&f.base).await.unwrap();
+    let layer = layers.prepared_checkout(&base).await.unwrap();
+    let manifest = layer.files_dir().with_file_name("manifest");
+    drop(layer);
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace(boot.trim(), "another")).unwrap();
+    let emptied = manifest.with_file_name("files").join("a.txt");
+    std::fs::write(&emptied, "").unwrap();
+    let anew = layers.prepared_checkout(&base).await.unwrap();
+    let path = anew.files_dir().join("a.txt");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "1\n");
+}
