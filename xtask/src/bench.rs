@@ -40,8 +40,8 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "checkout",
-        program: ["omoi-git", "--example", "bench_checkout"],
-        measure: parts::checkout,
+        program: ["omoi-execution", "--example", "bench_workspace"],
+        measure: parts::workspace,
     },
     Part {
         name: "survey",

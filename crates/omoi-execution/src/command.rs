@@ -232,7 +232,7 @@ async fn in_checkout(
         rung: provider.rung(),
         held: held(provider.as_ref()),
         mounts,
-        workspace: opened.origin().to_owned(),
+        workspace: opened.origin_text().to_owned(),
         took,
     })
 }

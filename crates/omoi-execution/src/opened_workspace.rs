@@ -62,7 +62,7 @@ impl OpenedWorkspace {
     }
 
     /// What the files are made of, and why not of something faster; for the record.
-    pub(crate) fn origin(&self) -> &str {
+    pub(crate) fn origin_text(&self) -> &str {
         &self.origin
     }
 }

@@ -97,7 +97,7 @@ pub struct CloneSite<'a> {
 
 impl<'a> CloneSite<'a> {
     /// An empty folder, or one to be made.
-    pub fn empty(base: &'a BaseStore, dest: &'a Path) -> Self {
+    pub fn new(base: &'a BaseStore, dest: &'a Path) -> Self {
         Self {
             base,
             dest,
@@ -149,7 +149,7 @@ pub(crate) async fn fill_layer(
     dest: &Path,
     earlier: Option<CheckoutLayer>,
 ) -> Result<(), CloneError> {
-    let site = CloneSite::empty(base, dest);
+    let site = CloneSite::new(base, dest);
     init_repository(site, "none", "").await?;
     if let Some(earlier) = earlier {
         let to = dest.to_path_buf();

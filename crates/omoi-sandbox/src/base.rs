@@ -164,7 +164,7 @@ impl RungBase {
     /// Removes a workspace and frees its user.
     pub(crate) fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
         self.users.end_user(dir);
-        let unmounted = self.overlays.unmount(dir);
+        let unmounted = self.overlays.unmount_workspace(dir);
         unmounted.map_err(|source| WorkspaceError::Path {
             action: "unmount",
             path: dir.into(),

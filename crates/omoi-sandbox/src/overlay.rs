@@ -73,7 +73,7 @@ impl Overlays {
     ) -> Result<(), OverlayRefusal> {
         let upper = mount_overlay(dir, lower, user).inspect_err(|_| {
             // What was begun must not be taken for files of the workspace.
-            if unmount_workspace(dir).is_ok() {
+            if take_mounts_away(dir).is_ok() {
                 for name in [LOWER, WORK, UPPER] {
                     let _ = std::fs::remove_dir_all(dir.join(name));
                 }
@@ -85,11 +85,11 @@ impl Overlays {
     }
 
     /// Takes the mount of `dir` away; one of an earlier life too. Nothing there is fine.
-    pub(crate) fn unmount(&self, dir: &Path) -> io::Result<()> {
+    pub(crate) fn unmount_workspace(&self, dir: &Path) -> io::Result<()> {
         let mut uppers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         uppers.remove(dir);
         drop(uppers);
-        unmount_workspace(dir)
+        take_mounts_away(dir)
     }
 }
 
@@ -159,7 +159,7 @@ fn escape_colons(path: &Path) -> PathBuf {
 }
 
 /// Takes every mount of the workspace `dir` away.
-fn unmount_workspace(dir: &Path) -> io::Result<()> {
+fn take_mounts_away(dir: &Path) -> io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }

@@ -59,6 +59,7 @@ const BANS: &[Ban] = &[
             "crates/omoi-agent/src/tools/",
             "crates/omoi-sandbox/src/cgroup.rs",
             "crates/omoi-sandbox/src/cgroup/",
+            "crates/omoi-sandbox/src/process.rs",
             "crates/omoi-git/src/",
         ],
         remedy: "replace files through the runtime's `files`, which names a crash point and never leaves half a file",
@@ -94,8 +95,12 @@ const BANS: &[Ban] = &[
     Ban {
         word: ["thread::", "Builder"],
         in_tests: false,
-        // The kernel ends a sandbox with the thread that started it.
-        allowed: &["crates/omoi-sandbox/src/process.rs"],
+        // The kernel ends a sandbox with the thread that started it, and drops events of files that nobody takes in
+        // time.
+        allowed: &[
+            "crates/omoi-sandbox/src/files_read/events.rs",
+            "crates/omoi-sandbox/src/process.rs",
+        ],
         remedy: "use `spawn_blocking` of the lifecycle of `omoi-runtime`",
     },
     Ban {

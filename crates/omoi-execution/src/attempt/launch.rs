@@ -245,7 +245,7 @@ async fn prepare_workspace(
     }
     provider.prepare_workspace(dir)?;
     let (snapshot, merge) = (&job.work.snapshot, &job.work.merge);
-    let (commit, n_turns, origin) = (&job.work.commit, job.turns.len(), opened.origin());
+    let (commit, n_turns, origin) = (&job.work.commit, job.turns.len(), opened.origin_text());
     debug!(%commit, ?snapshot, ?merge, n_turns, origin, "Prepared a workspace");
     Ok((base, opened))
 }

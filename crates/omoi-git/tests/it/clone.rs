@@ -40,13 +40,13 @@ async fn clones_share_the_base_and_nothing_else() {
         identity: Identity::platform(),
     };
     let base = f.mirror.base_store(&f.base).await.unwrap();
-    let twice = shared_clone(CloneSite::empty(&base, &dir), &spec)
+    let twice = shared_clone(CloneSite::new(&base, &dir), &spec)
         .await
         .unwrap_err();
     assert!(matches!(twice, CloneError::NotEmpty { .. }));
 
     let check = f.path("check");
-    clean_checkout(CloneSite::empty(&base, &check), &f.base)
+    clean_checkout(CloneSite::new(&base, &check), &f.base)
         .await
         .unwrap();
     assert_eq!(
@@ -107,7 +107,7 @@ async fn a_clone_reads_its_own_history_and_no_other_work() {
     };
     f.clone_of("agent", &spec).await;
     let store = f.mirror.base_store(&base).await.unwrap();
-    clean_checkout(CloneSite::empty(&store, &f.path("check")), &merged)
+    clean_checkout(CloneSite::new(&store, &f.path("check")), &merged)
         .await
         .unwrap();
     for (name, readable) in [

@@ -76,7 +76,7 @@ impl Fixture {
     /// A clone like that.
     pub async fn clone_of(&self, name: &str, spec: &CloneSpec) {
         let base = self.mirror.base_store(&self.base).await.unwrap();
-        shared_clone(CloneSite::empty(&base, &self.path(name)), spec)
+        shared_clone(CloneSite::new(&base, &self.path(name)), spec)
             .await
             .unwrap();
     }

@@ -369,7 +369,7 @@ async fn nothing_an_agent_plants_is_started() {
     m.diff_commits(&ours, &done.head, 10_000).await.unwrap();
     m.changed_files(&ours, &done.head).await.unwrap();
     let base = m.base_store(&f.base).await.unwrap();
-    clean_checkout(CloneSite::empty(&base, &f.path("check")), &done.head)
+    clean_checkout(CloneSite::new(&base, &f.path("check")), &done.head)
         .await
         .unwrap();
     let resolver = f.clone_with("resolver", &ours, &[&done.head]).await;

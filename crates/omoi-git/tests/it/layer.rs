@@ -55,14 +55,14 @@ async fn a_tree_over_a_layer_is_clean_at_its_commit_and_at_another() {
         show(&layer.files_dir(), &dest);
         let site = CloneSite {
             layer: Some(&layer),
-            ..CloneSite::empty(&base, &dest)
+            ..CloneSite::new(&base, &dest)
         };
         clean_checkout(site, commit).await.unwrap();
         let (status, head) = (["status", "--porcelain"], ["rev-parse", "HEAD"]);
         assert_eq!(git(&dest, &status), "", "{name}");
         assert_eq!(git(&dest, &head), commit.as_str());
         let plain = f.path(&format!("{name}-plain"));
-        clean_checkout(CloneSite::empty(&base, &plain), commit)
+        clean_checkout(CloneSite::new(&base, &plain), commit)
             .await
             .unwrap();
         let differs = std::process::Command::new("diff")

@@ -155,7 +155,7 @@ async fn fetches_whole_shallow_and_foreign_histories_repeatedly() {
     };
     let base = mirror.base_store(&head).await.unwrap();
     omoi_git::clone::shared_clone(
-        omoi_git::clone::CloneSite::empty(&base, &f.path("work")),
+        omoi_git::clone::CloneSite::new(&base, &f.path("work")),
         &spec,
     )
     .await

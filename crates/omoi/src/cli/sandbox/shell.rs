@@ -102,7 +102,7 @@ impl ShellSite<'_> {
         command: Vec<OsString>,
     ) -> anyhow::Result<ExitCode> {
         let base = self.base_store().await?;
-        clean_checkout(CloneSite::empty(&base, dir), &self.repository.head).await?;
+        clean_checkout(CloneSite::new(&base, dir), &self.repository.head).await?;
         provider.prepare_workspace(dir)?;
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
         let argv = match command.is_empty() {
