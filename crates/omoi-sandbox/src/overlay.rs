@@ -17,10 +17,11 @@ use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
 };
-use rustix::process::Uid;
+use rustix::process::{Gid, Uid};
 
 use crate::child::{map_tree_owner, tree_flags_read_only};
 use crate::process::owner_mapping;
+use crate::workspace::path_owner;
 
 const UPPER: &str = "upper";
 const WORK: &str = "work";
@@ -35,6 +36,12 @@ pub enum OverlayRefusal {
     /// The rung runs programs as the platform's own user.
     #[error("this kind of sandbox has no user of its own")]
     NoOwnUser,
+    /// Files that are not root's would belong to nobody inside.
+    #[error("`{lower}` does not belong to root and its group")]
+    OtherOwner {
+        /// The folder below.
+        lower: PathBuf,
+    },
     /// The kernel or the file system refused.
     #[error("could not {step} for a workspace laid over a prepared checkout")]
     System {
@@ -133,6 +140,12 @@ fn mount_overlay(dir: &Path, lower: &Path, user: Uid) -> Result<OwnedFd, Overlay
 
 /// Shows `lower` at `at`, read-only and as the files of `user`.
 fn show_owned(lower: &Path, at: &Path, user: Uid) -> Result<(), OverlayRefusal> {
+    let owner = path_owner(lower).map_err(failed_to("look at the prepared checkout"))?;
+    if owner != (Uid::ROOT, Gid::ROOT) {
+        return Err(OverlayRefusal::OtherOwner {
+            lower: lower.to_path_buf(),
+        });
+    }
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;

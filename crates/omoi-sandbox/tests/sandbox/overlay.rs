@@ -147,4 +147,12 @@ async fn a_refused_overlay_leaves_an_empty_folder_and_says_why() {
         false => assert!(matches!(refused, OverlayRefusal::NotRoot), "{refused}"),
     }
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+    if rustix_is_root() {
+        let foreign = platform.path("foreign");
+        fs::create_dir(&foreign).unwrap();
+        std::os::unix::fs::chown(&foreign, Some(54_321), None).unwrap();
+        let refused = platform.provider.lay_workspace(&dir, &foreign).unwrap_err();
+        assert!(matches!(refused, OverlayRefusal::OtherOwner { .. }), "{refused}");
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+    }
 }
