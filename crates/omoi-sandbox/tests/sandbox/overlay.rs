@@ -128,6 +128,8 @@ async fn files_read_are_the_same_in_an_overlay_and_in_a_copy() {
         let launch = SandboxLaunch::new(name, &dir, ["/bin/sh", "-c", script]);
         assert_eq!(platform.run(launch).await.ended, ProgramEnd::Code(0));
         answers.push(watch.finish());
+        // A mount would outlive the test.
+        platform.provider.remove_workspace(&dir).unwrap();
     }
     let expected = FilesRead::Known(vec!["src/a.txt".into(), "run.sh".into()]);
     assert_eq!(answers, [expected.clone(), expected]);
@@ -152,7 +154,10 @@ async fn a_refused_overlay_leaves_an_empty_folder_and_says_why() {
         fs::create_dir(&foreign).unwrap();
         std::os::unix::fs::chown(&foreign, Some(54_321), None).unwrap();
         let refused = platform.provider.lay_workspace(&dir, &foreign).unwrap_err();
-        assert!(matches!(refused, OverlayRefusal::OtherOwner { .. }), "{refused}");
+        assert!(
+            matches!(refused, OverlayRefusal::OtherOwner { .. }),
+            "{refused}"
+        );
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
     }
 }
