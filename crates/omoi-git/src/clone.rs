@@ -262,7 +262,7 @@ async fn check_out(site: CloneSite<'_>, name: &str, commit: &ObjectId) -> Result
             dest: dest.to_path_buf(),
             source,
         })?;
-        if layer.commit() == commit {
+        if layer.checked_out() == commit {
             return Ok(());
         }
     }

@@ -80,7 +80,7 @@ impl CheckoutLayer {
     }
 
     /// The commit whose files they are.
-    pub fn commit(&self) -> &ObjectId {
+    pub fn checked_out(&self) -> &ObjectId {
         &self.commit
     }
 
