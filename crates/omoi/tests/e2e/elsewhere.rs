@@ -14,8 +14,8 @@ use crate::world::World;
 
 /// Folders every sandbox shows.
 const SYSTEM: [&str; 4] = ["/usr", "/bin", "/sbin", "/lib"];
-/// Any user that is not root; files of nobody else belong to it.
-const SOMEBODY: u32 = 64_321;
+/// Any user that is not root, and none of those that sandboxes get; files of nobody else belong to it.
+const SOMEBODY: u32 = 63_321;
 
 /// Where the toolchain that builds this test lies.
 pub(crate) fn toolchain() -> PathBuf {
