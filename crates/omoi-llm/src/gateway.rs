@@ -156,7 +156,13 @@ impl ModelGateway {
 
 fn parse_question(dialect: Dialect, body: &[u8]) -> Result<RawRequest, GatewayRefusal> {
     check_bytes(body)?;
-    RawRequest::parse(dialect, body).map_err(|bad| bad_request(&bad))
+    let asked = RawRequest::parse(dialect, body).map_err(|bad| bad_request(&bad))?;
+    match &asked.web_tool {
+        None => Ok(asked),
+        Some(tool) => Err(GatewayRefusal::invalid_request(format!(
+            "`{tool}` is refused: it lets the provider reach the web, and this attempt may not"
+        ))),
+    }
 }
 
 fn count_tokens(body: &[u8]) -> Result<GatewayReply, GatewayRefusal> {

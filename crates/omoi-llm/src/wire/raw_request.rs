@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::dialect::Dialect;
+use super::web_tool::find_web_tool;
 use crate::token_count::{RequestSize, cap_fields, uncountable_field};
 
 /// Fields by which a caller names its user, or itself, to the vendor.
@@ -32,6 +33,8 @@ pub struct RawRequest {
     pub size: RequestSize,
     /// Answers that its conversation holds already; none where the dialect does not number them.
     pub turn: Option<usize>,
+    /// A tool of the provider's own in it that reaches the web.
+    pub web_tool: Option<String>,
     /// Whether it wants the token counts of a stream.
     wants_usage: bool,
     fields: TopFields,
@@ -94,6 +97,7 @@ impl RawRequest {
                 Dialect::Messages | Dialect::ChatCompletions => Some(count_answers(&whole)),
                 Dialect::Responses => None,
             },
+            web_tool: find_web_tool(&whole),
             wants_usage: whole["stream_options"]["include_usage"] == true,
             fields,
         })
