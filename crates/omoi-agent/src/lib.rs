@@ -16,6 +16,7 @@ mod attempt_work;
 mod model_call;
 mod tools;
 
+mod egress_forwarder;
 mod event_reporter;
 mod heartbeat;
 mod inbox;

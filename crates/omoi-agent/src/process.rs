@@ -5,6 +5,7 @@ mod line_program;
 mod process_tree;
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
@@ -30,6 +31,8 @@ pub(crate) struct ToolCommand<'a> {
     pub(crate) line: &'a str,
     /// Folder that it runs in.
     pub(crate) folder: &'a Path,
+    /// Variables beside those of the worker.
+    pub(crate) environment: &'a [(OsString, OsString)],
     /// How long it may take.
     pub(crate) timeout: Duration,
     /// Bytes of output kept, half from its head, half from its tail.
@@ -83,6 +86,12 @@ pub(crate) async fn run_command(
     program
         .args(["-c", command.line])
         .current_dir(command.folder)
+        .envs(
+            command
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
         .process_group(0)
         .kill_on_drop(true)
         .stdin(Stdio::null())

@@ -68,6 +68,8 @@ pub(crate) struct ProgramParts<'a> {
     pub(crate) clock: &'a Clocked,
     /// Stops the worker when the gateway says that the attempt is over.
     pub(crate) stop_signal: &'a StopSignal,
+    /// Variables of the attempt's way out.
+    pub(crate) environment: Vec<(OsString, OsString)>,
     /// Executable of the worker, which programs start as the server of our tools.
     pub(crate) worker: &'a Path,
     /// Folder of the attempt's own, outside the work tree.
@@ -91,6 +93,7 @@ pub(crate) struct ProgramHost {
     /// Clock of the worker.
     pub(crate) clock: Clocked,
     worker: PathBuf,
+    environment: Vec<(OsString, OsString)>,
     _tasks: JoinSet<()>,
 }
 
@@ -135,6 +138,7 @@ impl ProgramHost {
             observer: ToolObserver::new(parts.tools, &context.tools, parts.reporter, parts.clock),
             clock: parts.clock.clone(),
             worker: parts.worker.to_path_buf(),
+            environment: parts.environment,
             folder,
             _tasks: tasks,
         })
@@ -172,11 +176,13 @@ impl ProgramHost {
 
     /// Variables that every program gets.
     pub(crate) fn program_environment(&self) -> Vec<(OsString, OsString)> {
-        vec![
+        let mut variables = self.environment.clone();
+        variables.extend([
             ("HOME".into(), self.folder.clone().into_os_string()),
             ("IS_SANDBOX".into(), "1".into()),
             ("NO_PROXY".into(), "127.0.0.1,localhost".into()),
-        ]
+        ]);
+        variables
     }
 
     /// Removes what programs leave in the work tree beside their work.

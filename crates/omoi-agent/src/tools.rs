@@ -19,6 +19,7 @@ mod submit_item;
 mod write;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -135,6 +136,8 @@ pub(crate) struct AgentTools {
     platform: PlatformClient,
     reporter: EventReporter,
     clock: Clocked,
+    /// Variables that commands get.
+    environment: Vec<(OsString, OsString)>,
     refused_paths: Mutex<Vec<String>>,
     refusals: Mutex<BTreeMap<String, u32>>,
 }
@@ -149,6 +152,8 @@ pub(crate) struct ToolServices {
     pub(crate) clock: Clocked,
     /// Folders beside the workspace that may be written.
     pub(crate) scratch: Vec<PathBuf>,
+    /// Variables that commands get.
+    pub(crate) environment: Vec<(OsString, OsString)>,
 }
 
 /// Whether a call of tool `name` may leave the work tree changed.
@@ -208,6 +213,7 @@ impl AgentTools {
             platform: services.platform,
             reporter: services.reporter,
             clock: services.clock,
+            environment: services.environment,
             refused_paths: Mutex::default(),
             refusals: Mutex::default(),
         })

@@ -27,6 +27,7 @@ use crate::agent_loop::{AgentLoop, LoopEnd, TEXT_CHARS_MAX};
 use crate::attempt_work::{AttemptWork, SaveError};
 use crate::claude_code::ClaudeCode;
 use crate::codex::Codex;
+use crate::egress_forwarder::{EgressForwarder, EgressForwarderError};
 use crate::event_reporter::{EventReporter, deliver_events, event_queue};
 use crate::heartbeat::send_heartbeats;
 use crate::inbox::{MessageInbox, acknowledge_messages, poll_inbox};
@@ -99,6 +100,8 @@ enum SetUpError {
     Model(#[from] UpstreamError),
     #[error("the transcript is broken")]
     Transcript(#[from] BadTurn),
+    #[error("there is no way out to package registries")]
+    Egress(#[from] EgressForwarderError),
     #[error("the agent program cannot be used")]
     Program(#[from] SetUpProgramError),
     #[error("this worker has no driver for `{0}`")]
@@ -256,7 +259,12 @@ impl AttemptRun<'_> {
         turns: &mut u32,
     ) -> Result<AttemptEnd, SetUpError> {
         let host = self.host;
+        let forwarder = EgressForwarder::start(self.context, &host.clock).await?;
+        let environment = forwarder
+            .as_ref()
+            .map_or_else(Vec::new, |forwarder| forwarder.proxy_variables().to_vec());
         let services = ToolServices {
+            environment: environment.clone(),
             platform: self.platform.clone(),
             reporter: self.reporter.clone(),
             clock: host.clock.clone(),
@@ -288,11 +296,11 @@ impl AttemptRun<'_> {
                 Ok(self.drive(pass, runtime).await)
             }
             AgentProgram::ClaudeCode => {
-                let host = self.program_host(&tools).await?;
+                let host = self.program_host(&tools, environment).await?;
                 Ok(self.drive(pass, ClaudeCode::new(self.context, host)).await)
             }
             AgentProgram::Codex => {
-                let host = self.program_host(&tools).await?;
+                let host = self.program_host(&tools, environment).await?;
                 Ok(self.drive(pass, Codex::new(self.context, host)).await)
             }
             other => Err(SetUpError::NoDriver(other)),
@@ -302,6 +310,7 @@ impl AttemptRun<'_> {
     async fn program_host(
         &self,
         tools: &Arc<AgentTools>,
+        environment: Vec<(OsString, OsString)>,
     ) -> Result<ProgramHost, SetUpProgramError> {
         ProgramHost::set_up(ProgramParts {
             context: self.context,
@@ -309,6 +318,7 @@ impl AttemptRun<'_> {
             reporter: &self.reporter,
             clock: &self.host.clock,
             stop_signal: &self.stop_signal,
+            environment,
             worker: &self.host.executable,
             home: &self.host.home,
         })

@@ -176,6 +176,8 @@ events! {
     SandboxStateChanged = "sandbox.state_changed", SandboxChange, [Reaper], false;
     /// A sandbox is gone.
     SandboxTerminated = "sandbox.terminated", SandboxChange, [Dispatcher], true;
+    /// Something that a sandbox asked for from outside was refused.
+    SandboxEgressDenied = "sandbox.egress_denied", EgressDenied, [], true;
     /// A message waits for an agent.
     MessageQueued = "message.queued", MessageChange, [], true;
 

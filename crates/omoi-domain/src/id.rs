@@ -89,6 +89,8 @@ ids! {
     DiscoveryId,
     /// A message to a running agent.
     MessageId,
+    /// Something that an attempt asked for from outside.
+    EgressEntryId,
     /// A row of the outbox.
     EventId,
     /// A hand-over of an integration branch.

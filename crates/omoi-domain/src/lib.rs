@@ -14,6 +14,7 @@ pub mod crash;
 pub mod dialect;
 pub mod discovery;
 pub mod disk_stop;
+pub mod egress;
 pub mod event;
 pub mod graph;
 pub mod hand_over;

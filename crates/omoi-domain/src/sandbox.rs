@@ -14,6 +14,14 @@ crate::closed_set! {
     }
 }
 
+impl SandboxRung {
+    /// Whether its loopback is its own. Landlock's rung can open no port at all, and a port of a plain process is
+    /// open to the whole machine.
+    pub const fn has_own_loopback(self) -> bool {
+        matches!(self, Self::Bubblewrap | Self::Container)
+    }
+}
+
 crate::machine! {
     /// Where a sandbox stands.
     SandboxState ("sandbox") {

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod host;
 mod listener;
+pub mod options;
 pub mod package;
 pub mod policy;
 pub mod refusal;
@@ -13,7 +14,6 @@ pub mod sites;
 
 pub mod authority;
 pub mod cache;
-pub mod client_env;
 mod flight;
 mod go_sum;
 pub mod resolve;

@@ -57,6 +57,11 @@ pub struct ProxyParts {
     pub clock: Clocked,
 }
 
+/// What becomes of the connection of `request` once it was answered with 101.
+pub fn take_upgrade<B>(request: &mut Request<B>) -> OnUpgrade {
+    hyper::upgrade::on(request)
+}
+
 /// A tunnel that may be opened: the client is answered with 200, and what it says is run through it.
 pub struct OpenTunnel(TunnelKind);
 
@@ -135,6 +140,14 @@ impl EgressProxy {
                 }
                 Err(error) => debug!("A tunnel was not begun: {error}"),
             }
+        }
+    }
+
+    /// Serves a connection that a request asked to be taken over, until it ends.
+    pub async fn serve_upgrade(&self, upgrade: OnUpgrade, session: Arc<EgressSession>) {
+        match upgrade.await {
+            Ok(upgraded) => self.serve_connection(TokioIo::new(upgraded), session).await,
+            Err(error) => debug!("A connection of a sandbox was not taken over: {error}"),
         }
     }
 

@@ -41,6 +41,8 @@ pub struct UpstreamSetupError(#[from] reqwest::Error);
 pub struct UpstreamSettings {
     /// Certificates that are trusted beside those of the machine, as DER.
     pub extra_roots: Vec<Vec<u8>>,
+    /// The same as PEM, one or several each.
+    pub pem_roots: Vec<Vec<u8>>,
     /// Addresses inside that a registry may have: private registries.
     pub listed_addresses: Vec<IpAddr>,
 }
@@ -118,7 +120,11 @@ impl UpstreamRegistries {
         let roots: Result<Vec<_>, _> = roots
             .map(|root| reqwest::Certificate::from_der(root))
             .collect();
-        builder = builder.tls_certs_merge(roots?);
+        let mut roots = roots?;
+        for pem in &settings.pem_roots {
+            roots.extend(reqwest::Certificate::from_pem_bundle(pem)?);
+        }
+        builder = builder.tls_certs_merge(roots);
         let client = builder.build()?;
         Ok(Self { client, clock })
     }

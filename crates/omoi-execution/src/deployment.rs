@@ -81,6 +81,8 @@ pub struct DeploymentParts {
     pub disk: DataDisk,
     /// Places that are shown to no sandbox.
     pub guarded: GuardedPlaces,
+    /// Certificates that clients in a sandbox with a way out trust; none where there is no proxy.
+    pub egress_certificates: Option<Arc<str>>,
     /// Where the agent programs are.
     pub programs: Arc<dyn FindProgram>,
     /// Renders the files of a spec from its accepted outputs.

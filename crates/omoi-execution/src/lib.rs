@@ -11,6 +11,7 @@ pub mod deployment;
 pub mod discovery;
 pub mod disk_room;
 pub mod dispatcher;
+pub mod egress;
 pub mod failure_policy;
 pub mod intake;
 pub mod integration;

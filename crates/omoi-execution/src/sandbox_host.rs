@@ -21,6 +21,8 @@ pub struct SandboxHost {
     pub read_only: Vec<PathBuf>,
     /// Places that are shown to no sandbox.
     pub guarded: GuardedPlaces,
+    /// Certificates that clients in a sandbox with a way out trust; none where there is no proxy.
+    pub egress_certificates: Option<Arc<str>>,
 }
 
 impl FromParts for SandboxHost {
@@ -30,6 +32,7 @@ impl FromParts for SandboxHost {
             limits: parts.sandbox_limits,
             read_only: parts.read_only.clone(),
             guarded: parts.guarded.clone(),
+            egress_certificates: parts.egress_certificates.clone(),
         }
     }
 }

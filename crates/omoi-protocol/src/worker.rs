@@ -21,6 +21,8 @@ use omoi_domain::task::TicketPhase;
 
 /// Name of the context file among a sandbox's generated files.
 pub const CONTEXT_FILE: &str = "context.json";
+/// What a worker asks a connection of `GET …/egress` to be upgraded to: a connection to the proxy.
+pub const EGRESS_PROTOCOL: &str = "omoi-egress";
 /// The words that end a pass: alone on the last non-empty line of an assistant message.
 pub const COMPLETION_SIGNAL: &str = "TASK_COMPLETE";
 /// Longest event accepted, in bytes.
@@ -109,8 +111,17 @@ pub struct AttemptContext {
     pub limits: AttemptLimits,
     /// How its work is committed; none for attempts that only read.
     pub commit: Option<CommitPlan>,
+    /// Its way out; none for attempts that reach nothing.
+    pub egress: Option<EgressLaunch>,
     /// Turns of the attempt it goes on from; the work tree stands as after the last of them.
     pub resume: Vec<TurnRecord>,
+}
+
+/// The way out of a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EgressLaunch {
+    /// File of the certificates that clients trust, as the worker sees it.
+    pub certificate: String,
 }
 
 /// What takes the turns of an attempt.

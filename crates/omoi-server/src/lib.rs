@@ -2,6 +2,7 @@
 
 mod access_log;
 pub mod control;
+pub mod egress;
 mod error;
 pub mod options;
 pub mod probes;

@@ -24,6 +24,8 @@ pub(crate) enum SandboxTraffic {
     Heartbeats,
     /// Questions for messages of people.
     MessagePolls,
+    /// Connections to the proxy.
+    Connections,
     /// Every other report.
     Reports,
     /// Requests to the model gateway.
@@ -38,6 +40,7 @@ impl SandboxTraffic {
             "events" => return None,
             "heartbeat" => Self::Heartbeats,
             "messages" if method == Method::GET => Self::MessagePolls,
+            "egress" => Self::Connections,
             _ => Self::Reports,
         })
     }
@@ -48,6 +51,7 @@ impl SandboxTraffic {
             Self::Events => "events",
             Self::Heartbeats => "heartbeats",
             Self::MessagePolls => "questions for messages",
+            Self::Connections => "connections",
             Self::Reports => "reports",
             Self::ModelRequests => "model requests",
         }
@@ -136,6 +140,8 @@ impl TrafficLimits {
             SandboxTraffic::Events => (600, 1),
             SandboxTraffic::Heartbeats => (self.heartbeats_per_minute, 1),
             SandboxTraffic::MessagePolls => (60, 1),
+            // A package manager opens some dozens at once, and many short ones.
+            SandboxTraffic::Connections => (600, 1),
             // A planner hands in a whole plan within seconds.
             SandboxTraffic::Reports => (60, 5),
             // A program and its helpers, several of each.
@@ -197,7 +203,7 @@ mod tests {
 
     #[test]
     fn reports_are_told_apart_by_their_path() {
-        use SandboxTraffic::{Heartbeats, MessagePolls, Reports};
+        use SandboxTraffic::{Connections, Heartbeats, MessagePolls, Reports};
         for (method, path, expected) in [
             (Method::POST, "/api/v1/sandboxes/a/events", None),
             (
@@ -216,6 +222,7 @@ mod tests {
                 Some(Reports),
             ),
             (Method::POST, "/api/v1/sandboxes/a/turns", Some(Reports)),
+            (Method::GET, "/api/v1/sandboxes/a/egress", Some(Connections)),
         ] {
             assert_eq!(SandboxTraffic::of_report(&method, path), expected, "{path}");
         }

@@ -20,6 +20,7 @@ use tracing::{debug, error, info, warn};
 use omoi_domain::secret_mask::SecretMask;
 use omoi_execution::intake::{AttemptIntake, IntakeError};
 use omoi_execution::metering::model_caller;
+use omoi_execution::running_attempts::RunningAttempts;
 use omoi_execution::{DeploymentParts, FromParts, discovery, intake};
 use omoi_llm::gateway::{
     GatewayRefusal, GatewayReply, GatewayRequest, ModelGateway, REQUEST_BYTES_MAX,
@@ -38,6 +39,7 @@ use omoi_runtime::telemetry::error_chain;
 use omoi_store::attempts::Attempt;
 
 use crate::access_log::{RequestIds, RequestSurface, note_attempt, with_access_log};
+use crate::egress::{EgressDoor, open_egress};
 use crate::error::ApiError;
 use crate::reported::Reported;
 use crate::request_token::request_token;
@@ -67,6 +69,8 @@ pub struct WorkerParts {
     pub request_ids: RequestIds,
     /// Counts what each sandbox sends.
     pub limits: TrafficLimits,
+    /// The attempts that this process works on.
+    pub running: RunningAttempts,
 }
 
 impl FromParts for WorkerParts {
@@ -79,6 +83,7 @@ impl FromParts for WorkerParts {
             lifecycle: parts.lifecycle.clone(),
             request_ids: RequestIds::from_parts(parts),
             limits: TrafficLimits::from_parts(parts),
+            running: parts.running.clone(),
         }
     }
 }
@@ -90,6 +95,8 @@ pub struct WorkerSurface {
     pub parts: WorkerParts,
     /// The model gateway, or why there is none.
     pub gateway: Result<ModelGateway, String>,
+    /// The way out of sandboxes; none where there is no proxy.
+    pub egress: Option<EgressDoor>,
 }
 
 /// Answers sandboxes on `listener` until `stop`, then until the cost of every model call is recorded:
@@ -138,6 +145,7 @@ pub fn router(surface: WorkerSurface) -> Router {
         .route("/items", post(submit_item))
         .route("/done", post(finish_phase))
         .route("/discoveries", post(report_discovery))
+        .route("/egress", get(open_egress))
         .layer(DefaultBodyLimit::max(REPORT_BYTES_MAX))
         .merge(large)
         .layer(middleware::from_fn_with_state(
@@ -191,8 +199,8 @@ async fn authenticate(s: &WorkerSurface, headers: &HeaderMap) -> Result<Attempt,
     Ok(attempt)
 }
 
-type Surface = State<WorkerSurface>;
-type Caller = Extension<Arc<Attempt>>;
+pub(crate) type Surface = State<WorkerSurface>;
+pub(crate) type Caller = Extension<Arc<Attempt>>;
 type Answer<T> = Result<Json<T>, ApiError>;
 
 async fn report_started(

@@ -490,6 +490,25 @@ create table discoveries (
 );
 create index discoveries_spec on discoveries (spec_id);
 
+create table egress_entries (
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    spec_id @uuid not null references specs (id),
+    attempt_id @uuid not null references attempts (id),
+    outcome text not null check (outcome in ('came_in', 'refused')),
+    target text not null,
+    reason text,
+    detail text not null,
+    remedy text,
+    digest text,
+    bytes bigint,
+    created_at @time not null,
+    check ((outcome = 'refused') = (reason is not null)),
+    check ((outcome = 'came_in') = (digest is not null))
+);
+create index egress_entries_spec on egress_entries (spec_id);
+create index egress_entries_attempt on egress_entries (attempt_id);
+
 create table cost_entries (
     id @uuid primary key,
     org_id @uuid not null references organisations (id),

@@ -13,11 +13,13 @@ use omoi_domain::attempt::{
 use omoi_domain::block::{SpecBlock, TaskBlock, TaskBlockKind};
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::discovery::DiscoveryType;
+use omoi_domain::egress::EgressOutcome;
 use omoi_domain::event::Actor;
 use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
-    AttemptId, CheckId, CostId, CriterionId, DiscoveryId, EventId, HandOverId, MergeId, MessageId,
-    OrgId, ProjectId, ReceiptId, RequirementId, SandboxId, SpecId, TaskId, TicketId, UserId,
+    AttemptId, CheckId, CostId, CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId,
+    MergeId, MessageId, OrgId, ProjectId, ReceiptId, RequirementId, SandboxId, SpecId, TaskId,
+    TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -154,6 +156,7 @@ ids!(
     CostId,
     CriterionId,
     DiscoveryId,
+    EgressEntryId,
     EventId,
     HandOverId,
     MergeId,
@@ -186,6 +189,7 @@ closed_sets!(
     CheckKind,
     CheckStage,
     DiscoveryType,
+    EgressOutcome,
     ErrorClass,
     HandOverState,
     IntegrationState,

@@ -18,6 +18,7 @@ pub mod costs;
 pub mod deliveries;
 pub mod deployment;
 pub mod discoveries;
+pub mod egress_entries;
 pub mod events;
 pub mod merges;
 pub mod messages;

@@ -183,6 +183,7 @@ impl TestDeployment {
             calls: HeldCalls::default(),
             disk: DataDisk::default(),
             guarded: GuardedPlaces::default(),
+            egress_certificates: None,
             programs: Arc::new(NoPrograms),
             render_spec_files: |_, _| Ok(SpecFiles::new()),
             mask: SecretMask::new([KNOWN_SECRET]),

@@ -1,6 +1,7 @@
 //! The one composition root: from configuration to a running process of any role.
 
 mod agent_programs;
+mod egress;
 mod listeners;
 mod machine;
 mod model_setup;
@@ -51,6 +52,7 @@ use omoi_store::dialect::Backend;
 use omoi_store::{DatabaseOptions, Store, StoreError, StoreOptions, Tx};
 
 use self::agent_programs::InstalledPrograms;
+use self::egress::{OpenedEgress, open_egress};
 use self::machine::{choose_sandbox, environment_variable};
 use self::model_setup::ModelSetup;
 use crate::control_client::{ClientEndpoint, ControlClient};
@@ -133,20 +135,18 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let folder = OpenedFolder::open(&DataOptions::from_config(&start.config).folder)?;
     let database = database_options(&start.config, &folder);
     let backend = Backend::of(&database.url)?;
-    // Rows of SQLite have one user; so have the socket and the workspaces of an orchestrator.
-    let owns_rows = backend == Backend::Sqlite;
-    let ownership = claim_folder(&mut start, &folder, owns_rows)?;
+    let ownership = claim_folder(&mut start, &folder, backend)?;
     let clock: Clocked = Arc::new(SystemClock);
     let rng = Rng::from_os()?;
     let lifecycle = Lifecycle::new(clock.clone());
     let handle = lifecycle.handle();
-    let owner = uuid_v7(clock.as_ref(), &rng).to_string();
     let store = open_store(&database, &clock, &rng).await?;
     let store = join_deployment(store, &folder.store_identity(&rng)?, start.roles).await?;
     let bus = open_bus(&start.config, &clock, &rng, &handle)?;
-    let sandboxes = SandboxOptions::from_config(&start.config);
     let sandbox = start_sandbox(&start, &folder).await?;
+    let sandboxes = SandboxOptions::from_config(&start.config);
     let models = model_setup::start_models(&start, &handle, &clock, &rng).await?;
+    let egress = open_egress(&start, folder.folder_path(), &clock)?;
     let token = folder.control_token(&rng)?;
     let parts = DeploymentParts {
         store: store.tenant(OrgId::LOCAL),
@@ -164,7 +164,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         window_tokens: models.window_tokens,
         sandbox_limits: sandboxes.limits,
         read_only: sandboxes.read_only,
-        owner,
+        owner: uuid_v7(clock.as_ref(), &rng).to_string(),
         worker: std::env::current_exe().context("could not find this program's own file")?,
         scope: std::mem::replace(&mut start.scope, WorkScope::Nothing),
         model: models.model.clone(),
@@ -173,11 +173,13 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         calls: HeldCalls::default(),
         disk: DataDisk::default(),
         guarded: guarded_places(&start.sources, &folder),
+        egress_certificates: egress.as_ref().map(|egress| egress.certificates.clone()),
         programs: InstalledPrograms::open(&start)?,
         render_spec_files: omoi_planning::spec_files::render_spec_files,
         mask: start.config.secret_mask().with_secret(&token),
     };
-    let reconcilers = start_loops(start.roles, &parts, &models, &bus)?;
+    let workers = worker_surface(&parts, &models, egress);
+    let reconcilers = start_loops(start.roles, &parts, workers, &bus)?;
     consume::publish_commits(&parts.store, &parts.lifecycle, &bus);
     let status = process_status(&start, backend, sandbox.as_deref(), &models);
     let surface = ControlSurface {
@@ -190,10 +192,9 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     };
     let router = process_router(start.roles, surface);
     let (endpoint, address) = open_listeners(&start, &folder, &handle, router).await?;
-    let client = ControlClient::new(&endpoint, token)?;
     Ok(RunningProcess {
         lifecycle,
-        client,
+        client: ControlClient::new(&endpoint, token)?,
         status,
         address,
         folder: folder.folder_path().to_path_buf(),
@@ -206,8 +207,10 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
 fn claim_folder(
     start: &mut StartOptions,
     folder: &OpenedFolder,
-    owns_rows: bool,
+    backend: Backend,
 ) -> anyhow::Result<Option<FolderOwnership>> {
+    // Rows of SQLite have one user; so have the socket and the workspaces of an orchestrator.
+    let owns_rows = backend == Backend::Sqlite;
     let ownership = match start.ownership.take() {
         Some(ownership) => Some(ownership),
         None if owns_rows || start.roles.orchestrator => {
@@ -302,20 +305,29 @@ async fn start_sandbox(
     choose_sandbox(&start.config, folder).await.map(Some)
 }
 
+/// What sandboxes reach: reports, the models, and the way out.
+fn worker_surface(
+    parts: &DeploymentParts,
+    models: &ModelSetup,
+    egress: Option<OpenedEgress>,
+) -> WorkerSurface {
+    WorkerSurface {
+        parts: WorkerParts::from_parts(parts),
+        gateway: models.open_gateway(parts),
+        egress: egress.map(|egress| egress.door),
+    }
+}
+
 /// In an orchestrator, answers workers and starts the reconcilers; returns what tells how they are.
 fn start_loops(
     roles: ProcessRoles,
     parts: &DeploymentParts,
-    models: &ModelSetup,
+    surface: WorkerSurface,
     bus: &Arc<dyn Bus>,
 ) -> anyhow::Result<Vec<StatusReader>> {
     if !roles.orchestrator {
         return Ok(Vec::new());
     }
-    let surface = WorkerSurface {
-        parts: WorkerParts::from_parts(parts),
-        gateway: models.open_gateway(parts),
-    };
     let listener = listeners::bind_socket(&parts.data.worker_socket(), 0o666)?;
     // Agents submit what they have when the process is to stop.
     let (running, lifecycle) = (parts.running.clone(), parts.lifecycle.clone());

@@ -1,5 +1,6 @@
 //! The one table of everything that can be configured: each crate's sections, in the order of the reference page.
 
+use omoi_egress::options::EGRESS_KEYS;
 use omoi_execution::options::{agent, discovery, monitoring, queue};
 use omoi_llm::options::{ANTHROPIC_KEYS, LLM_KEYS, MODELS_KEYS, OPENAI_KEYS};
 use omoi_planning::options::{SPEC_KEYS, VALIDATION_KEYS};
@@ -29,6 +30,7 @@ pub(crate) static CONFIG_TABLE: KeyTable = KeyTable {
         AGENTS_KEYS,
         VALIDATION_KEYS,
         SANDBOX_KEYS,
+        EGRESS_KEYS,
         discovery::DISCOVERY_KEYS,
         monitoring::MONITORING_KEYS,
     ],

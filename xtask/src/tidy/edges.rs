@@ -81,6 +81,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "omoi-git",
             "omoi-sandbox",
             "omoi-llm",
+            // The proxy behind the socket of sandboxes.
+            "omoi-egress",
             "omoi-execution",
             "omoi-planning",
             "omoi-delivery",

@@ -10,8 +10,8 @@ use omoi_domain::agent_event::AgentEventKind;
 use super::{AgentTools, ToolError, object_schema, shorten_text};
 use crate::process::{CommandEnd, ShellError, ToolCommand, run_command};
 
-pub(super) const DESCRIPTION: &str = "Runs a command with `sh -c` in the workspace, without input and without network, \
-    and gives its output and exit code. Everything it leaves running is ended with it.";
+pub(super) const DESCRIPTION: &str = "Runs a command with `sh -c` in the workspace, without input, \
+    and gives its output and exit code. The only network is what npm, pip, cargo and go may fetch, if that. Everything it leaves running is ended with it.";
 
 const SHOWN_CHARS_MAX: usize = 2_000;
 
@@ -47,6 +47,7 @@ pub(super) async fn run(tools: &AgentTools, input: ShellInput) -> Result<String,
     let command = ToolCommand {
         line: &input.command,
         folder: tools.paths.workspace_root(),
+        environment: &tools.environment,
         timeout,
         output_bytes_max: tools.limits.result_bytes.saturating_sub(200),
     };

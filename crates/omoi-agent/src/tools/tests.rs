@@ -52,6 +52,7 @@ impl Bench {
         let tools = AgentTools::new(
             &context,
             ToolServices {
+                environment: Vec::new(),
                 platform: PlatformClient::new(&context, &clock, &rng, Timestamp::default())
                     .unwrap(),
                 reporter,
@@ -120,6 +121,7 @@ fn context(workspace: &Path, id: impl Into<AttemptId>) -> AttemptContext {
             AgentTool::Edit,
             AgentTool::Shell,
         ],
+        egress: None,
         item_schema: None,
         limits: AttemptLimits {
             turns_max: 5,

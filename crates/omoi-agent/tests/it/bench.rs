@@ -253,6 +253,7 @@ fn context(dir: &Path, host: &WorkerHost, base: &str) -> AttemptContext {
             AgentTool::Shell,
             AgentTool::ReportDiscovery,
         ],
+        egress: None,
         item_schema: None,
         limits: AttemptLimits {
             turns_max: 6,

@@ -266,7 +266,10 @@ const fn kind_fits<T: SettingValue>(kind: &ValueKind) -> bool {
         | (ValueKind::Seconds { .. }, SettingShape::Seconds)
         | (ValueKind::Text | ValueKind::Url(_), SettingShape::Text)
         | (ValueKind::Path, SettingShape::Path)
-        | (ValueKind::List(ListItems::Words(_) | ListItems::Models), SettingShape::Words)
+        | (
+            ValueKind::List(ListItems::Words(_) | ListItems::Models | ListItems::Entries(_)),
+            SettingShape::Words,
+        )
         | (ValueKind::List(ListItems::Paths), SettingShape::Paths)
         | (ValueKind::List(ListItems::AgentRules), SettingShape::AgentRules)
         | (ValueKind::List(ListItems::Prices), SettingShape::Prices)

@@ -76,6 +76,8 @@ pub enum ListItems {
     AgentRules,
     /// Prices of models, as [`PriceRow`](crate::model_price::PriceRow) reads them.
     Prices,
+    /// Texts whose reader is elsewhere, in words for the reference page.
+    Entries(&'static str),
     /// How long answers may take, `ROUTE=FIRST/SILENCE/TOTAL` in seconds.
     AnswerTimes,
 }

@@ -227,6 +227,21 @@ pub struct SandboxChange {
     pub reason: Option<AttemptStopReason>,
 }
 
+/// Something that a sandbox asked for from outside was refused, the first time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EgressDenied {
+    /// Row id of the attempt.
+    pub attempt_id: AttemptId,
+    /// Row id of the task it works on.
+    pub task_id: Option<TaskId>,
+    /// Why, in one word of the proxy's.
+    pub refusal: String,
+    /// The host with its port, or the package with its version.
+    pub subject: String,
+    /// What a person can do about it, where a line of the configuration would let it through.
+    pub remedy: Option<String>,
+}
+
 /// A message waits for an agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MessageChange {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use omoi_egress::client_env::client_variables;
+use omoi_domain::egress::client_variables;
 use omoi_egress::policy::EgressPolicy;
 use omoi_egress::refusal::RefusalReason;
 

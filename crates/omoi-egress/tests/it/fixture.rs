@@ -93,6 +93,7 @@ impl Fixture {
         let settings = UpstreamSettings {
             extra_roots: vec![upstream.root.clone()],
             listed_addresses: vec![LOOPBACK],
+            ..UpstreamSettings::default()
         };
         let registries =
             UpstreamRegistries::new(resolver.clone(), settings, clocked.clone()).unwrap();

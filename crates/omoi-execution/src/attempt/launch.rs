@@ -1,6 +1,7 @@
 //! From an attempt's row to a worker in a sandbox.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,15 +14,15 @@ use omoi_domain::lifecycle::attempt::{
     AttemptLoss, SandboxExit, StoppingLimit, begin_attempt, sandbox_exited, start_failed,
 };
 use omoi_domain::model_route::RouteName;
-use omoi_domain::sandbox::SandboxState;
+use omoi_domain::sandbox::{SandboxRung, SandboxState};
 use omoi_git::clone::{CloneError, CloneSpec, shared_clone};
 use omoi_git::mirror::{BaseStore, BaseStoreError, Identity, MirrorError};
 use omoi_git::object::ObjectId;
 use omoi_git::refname::{BadRefName, RefName};
 use omoi_git::work::{WorkDir, WorkError};
 use omoi_protocol::worker::{
-    AgentLaunch, AgentTool, AttemptContext, AttemptLimits, CONTEXT_FILE, CommitPlan, TurnRecord,
-    WorkerProgram,
+    AgentLaunch, AgentTool, AttemptContext, AttemptLimits, CONTEXT_FILE, CommitPlan, EgressLaunch,
+    TurnRecord, WorkerProgram,
 };
 use omoi_runtime::lifecycle::SpawnKind;
 use omoi_runtime::telemetry::error_chain;
@@ -36,6 +37,7 @@ use omoi_store::{Json, StoreError, Tx};
 
 use crate::agent_programs::{ProgramLaunch, ProgramUnusable, launch_of};
 use crate::attempt::{AttemptStarter, apply_to_attempt, settle};
+use crate::egress::egress_mode;
 use crate::opened_workspace::OpenedWorkspace;
 use crate::repository_folders::RepositoryFolders;
 use crate::running_attempts::HeldAttempt;
@@ -43,6 +45,8 @@ use crate::sandbox_toolchain::SandboxToolchain;
 use crate::start_failure::{class_of, class_of_start};
 use crate::{command, protected};
 
+/// Name of the file of certificates among a sandbox's generated files.
+const CERTIFICATE_FILE: &str = "egress.pem";
 /// Time between the request to save and the kill.
 const GRACE: Duration = Duration::from_secs(10);
 /// Bytes of one tool result that reach the model.
@@ -190,7 +194,12 @@ async fn follow_attempt(starter: &AttemptStarter, job: AttemptJob, dir: &Path) -
         bind_sandbox(starter, &job, provider.as_ref()).await?;
         let agent = job.attempt.agent.unwrap_or(AgentProgram::Native);
         let program = launch_of(starter.programs.as_ref(), agent).await?;
-        let launch = sandbox_launch(starter, &job, &base, program, provider.as_ref())?;
+        let parts = LaunchParts {
+            base: &base,
+            program,
+            egress: egress_certificates(starter, &job.attempt, provider.rung()).await?,
+        };
+        let launch = sandbox_launch(starter, &job, parts, provider.as_ref())?;
         let running = provider.launch(launch).await?;
         starter
             .running
@@ -289,12 +298,33 @@ pub(super) fn sandbox_name(attempt: &Attempt) -> String {
     format!("omoi-{}", attempt.id)
 }
 
+/// What a sandbox shows beside the workspace.
+struct LaunchParts<'a> {
+    base: &'a BaseStore,
+    program: Option<ProgramLaunch>,
+    /// Certificates for its way out, if it has one.
+    egress: Option<Arc<str>>,
+}
+
+/// What the clients of an attempt trust, if it has a way out: that is a port of its own loopback.
+async fn egress_certificates(
+    starter: &AttemptStarter,
+    attempt: &Attempt,
+    rung: SandboxRung,
+) -> Result<Option<Arc<str>>, StoreError> {
+    let mode = starter
+        .store
+        .read(async |tx| egress_mode(tx, attempt).await);
+    let is_open = mode.await?.is_open() && rung.has_own_loopback();
+    let certificates = starter.host.egress_certificates.clone();
+    Ok(certificates.filter(|_| is_open))
+}
+
 /// What the sandbox is asked to be.
 fn sandbox_launch(
     starter: &AttemptStarter,
     job: &AttemptJob,
-    base: &BaseStore,
-    program: Option<ProgramLaunch>,
+    parts: LaunchParts<'_>,
     provider: &dyn Provider,
 ) -> Result<SandboxLaunch, JobError> {
     let dir = &starter.folders.data.workspace_path(job.attempt.id);
@@ -309,10 +339,12 @@ fn sandbox_launch(
     launch.read_only = starter.host.sandbox_mounts(&job.work.toolbox)?;
     launch
         .read_only
-        .push(ReadOnlyMount::at_same_path(base.objects_dir()));
-    if let Some(program) = &program {
+        .push(ReadOnlyMount::at_same_path(parts.base.objects_dir()));
+    if let Some(program) = &parts.program {
         launch.read_only.extend(program.mounts.iter().cloned());
     }
+    let egress = parts.egress.as_deref();
+    let egress = egress.map(|certificates| show_certificates(&mut launch, certificates));
     launch.protected = protected::in_sandbox(dir);
     launch.socket = Some(starter.folders.data.worker_socket());
     launch.worker = Some(starter.worker.clone());
@@ -336,7 +368,7 @@ fn sandbox_launch(
         token: job.token.clone(),
         socket: shown(&launch, Path::new(inside::SOCKET)),
         workspace: shown(&launch, Path::new(inside::WORK)),
-        agent: agent_launch(&job.attempt, program, &|path| shown(&launch, path)),
+        agent: agent_launch(&job.attempt, parts.program, &|path| shown(&launch, path)),
         model: RouteName::Agent.as_str().to_owned(),
         max_tokens: starter.answer_tokens,
         system: job.brief.system.clone(),
@@ -352,6 +384,9 @@ fn sandbox_launch(
             window_tokens: starter.window_tokens,
         },
         commit: job.brief.commit.clone(),
+        egress: egress.map(|path| EgressLaunch {
+            certificate: shown(&launch, &path),
+        }),
         resume: job.turns.clone(),
     };
     let context_inside = shown(&launch, &context_path);
@@ -362,6 +397,17 @@ fn sandbox_launch(
         mode: 0o600,
     });
     Ok(launch)
+}
+
+/// Puts the certificates of the way out into the sandbox; returns where.
+fn show_certificates(launch: &mut SandboxLaunch, certificates: &str) -> PathBuf {
+    let path = Path::new(inside::FILES).join(CERTIFICATE_FILE);
+    launch.files.push(GeneratedFile {
+        path: path.clone(),
+        contents: certificates.as_bytes().to_vec(),
+        mode: 0o444,
+    });
+    path
 }
 
 /// What takes the turns of `attempt`, with its paths as `shown` to the worker.

@@ -62,7 +62,7 @@ fn event(kind: EventKind) -> Event {
             },
         });
         let words = "title section key target_branch commit command summary content branch head \
-            model requirement provider message";
+            model requirement provider message refusal";
         let counts = "number round attempt fence seq took_ms lines_added lines_removed \
             source_number latency_ms tickets tasks requirements criteria checks tokens \
             cost_nanousd n_calls calls_max until";

@@ -190,6 +190,7 @@ fn successor(it: &TestDeployment) -> DeploymentParts {
         disk: Default::default(),
         mask: mask.clone(),
         guarded: GuardedPlaces::default(),
+        egress_certificates: None,
         programs: it.deployment.programs.clone(),
         render_spec_files: it.deployment.render_spec_files,
     }

@@ -152,6 +152,10 @@ fn parse_list(
             Err(BadValue::NotA("the name of a model, without blanks"))
         }
         ListItems::Models => Ok(text),
+        ListItems::Entries(shape) => match text.contains(char::is_control) {
+            true => Err(BadValue::NotA(shape)),
+            false => Ok(text),
+        },
         ListItems::Providers => match text.parse::<ProviderRow>() {
             Ok(_) => Ok(text),
             Err(source) => Err(BadValue::Provider(source)),

@@ -145,6 +145,7 @@ async fn each_request_is_one_line_with_its_route_and_who_asks() {
     )
     .await;
     let worker = omoi_server::worker::router(WorkerSurface {
+        egress: None,
         parts: test.build_part(),
         gateway: Err("set SOME_KEY".to_owned()),
     });
@@ -263,6 +264,7 @@ async fn a_model_call_that_fails_inside_is_found_by_the_id_of_its_answer() {
         let routes = RouteTable::all_simulated(Dialect::Messages, "http://127.0.0.1:9");
         let llm = LlmClient::new(routes, Arc::new(StandingPace)).unwrap();
         let worker = omoi_server::worker::router(WorkerSurface {
+            egress: None,
             parts: test.build_part(),
             gateway: Ok(ModelGateway::new(llm, Arc::new(meter))),
         });
@@ -286,6 +288,7 @@ async fn a_caller_that_hangs_up_leaves_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let mut reader = keep_log(folder.path(), "warn,omoi_server=debug");
     let worker = omoi_server::worker::router(WorkerSurface {
+        egress: None,
         parts: test.build_part(),
         gateway: Err("set SOME_KEY".to_owned()),
     });

@@ -8,6 +8,7 @@
 mod access;
 mod ask;
 mod control;
+mod egress;
 mod probes;
 mod repository_file;
 mod shutdown;

@@ -77,6 +77,7 @@ impl Bench {
         let listener = UnixListener::bind(&path).unwrap();
         let (stop, stopped) = oneshot::channel();
         let surface = WorkerSurface {
+            egress: None,
             parts: self.test.build_part(),
             gateway: Ok(ModelGateway::new(self.llm.clone(), meter)),
         };

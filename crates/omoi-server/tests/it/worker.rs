@@ -31,7 +31,7 @@ const ENDED: (u16, &str) = (409, "superseded_attempt");
 /// Reports of such an attempt that are read all the same.
 const READ_LATE: [&str; 3] = ["/events", "/heartbeat", "/complete"];
 
-const REPORTS: [Route; 10] = [
+const REPORTS: [Route; 11] = [
     post("/started").with_body(),
     post("/events").with_body(),
     post("/heartbeat").with_body(),
@@ -42,6 +42,7 @@ const REPORTS: [Route; 10] = [
     post("/done"),
     post("/discoveries").with_body(),
     post("/complete").with_body(),
+    get("/egress"),
 ];
 /// Of the model gateway: its own paths, by any method.
 const MODEL: [&str; 3] = ["/", "/v1", "/v1/{*rest}"];
@@ -60,6 +61,7 @@ impl Bench {
         let task = test.add_task(1, &[]).await;
         let live = test.run_task(task.id).await;
         let router = router(WorkerSurface {
+            egress: None,
             parts: test.build_part(),
             gateway: Err("set SOME_KEY".to_owned()),
         });
@@ -329,6 +331,7 @@ async fn a_question_that_is_too_large_is_refused_in_the_dialect_of_its_caller() 
     let llm = LlmClient::new(routes, Arc::new(StandingPace)).unwrap();
     let ledger: CallLedger = bench.test.build_part();
     let router = router(WorkerSurface {
+        egress: None,
         parts: bench.test.build_part(),
         gateway: Ok(ModelGateway::new(llm, Arc::new(ledger))),
     });
@@ -358,6 +361,7 @@ async fn an_attempt_that_ends_while_its_question_comes_gets_no_answer() {
         let llm = LlmClient::new(routes, Arc::new(StandingPace)).unwrap();
         let ledger: CallLedger = bench.test.build_part();
         let router = router(WorkerSurface {
+            egress: None,
             parts: bench.test.build_part(),
             gateway: Ok(ModelGateway::new(llm, Arc::new(ledger))),
         });
@@ -379,6 +383,41 @@ async fn an_attempt_that_ends_while_its_question_comes_gets_no_answer() {
             (403, "superseded_attempt".to_owned(), "false".to_owned()),
             "{path}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_provider_is_never_asked_to_reach_the_web_for_a_sandbox() {
+    let bench = Bench::new().await;
+    let routes = RouteTable::all_simulated(Dialect::Messages, "http://127.0.0.1:9");
+    let llm = LlmClient::new(routes, Arc::new(StandingPace)).unwrap();
+    let ledger: CallLedger = bench.test.build_part();
+    let router = router(WorkerSurface {
+        egress: None,
+        parts: bench.test.build_part(),
+        gateway: Ok(ModelGateway::new(llm, Arc::new(ledger))),
+    });
+    let token = Some(bench.live.token.as_str());
+    let messages = json!([{"role": "user", "content": "Search."}]);
+    let tool = |kind: &str| json!([{"type": kind, "name": "web_search"}]);
+    for (path, body) in [
+        (
+            "/v1/messages",
+            json!({"model": "agent", "max_tokens": 9, "messages": messages, "tools": tool("web_search_20260209")}),
+        ),
+        (
+            "/v1/chat/completions",
+            json!({"model": "agent", "messages": messages, "web_search_options": {}}),
+        ),
+        (
+            "/v1/responses",
+            json!({"model": "agent", "input": "Search.", "tools": tool("web_search")}),
+        ),
+    ] {
+        let asked = (Method::POST, path, "type");
+        let got = gateway_refusal(&router, asked, token, Body::from(body.to_string())).await;
+        let word = "invalid_request_error".to_owned();
+        assert_eq!(got, (400, word, "false".to_owned()), "{path}");
     }
 }
 

@@ -4,8 +4,9 @@ use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{
-    AblationDone, AgentActivity, CallFailed, Event, HandOverDone, MergeChange, MessageChange,
-    PhaseChange, PlanningEnded, ReceiptDone, SpecChange, StoredEvent, TaskChange, TicketChange,
+    AblationDone, AgentActivity, CallFailed, EgressDenied, Event, HandOverDone, MergeChange,
+    MessageChange, PhaseChange, PlanningEnded, ReceiptDone, SpecChange, StoredEvent, TaskChange,
+    TicketChange,
 };
 use omoi_domain::id::HumanRef;
 use omoi_domain::retry::PhaseFailure;
@@ -61,6 +62,7 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
         | Event::MergeCancelled(change) => merge_text(view, event, change)?,
         Event::AgentActivity(activity) => activity_line(view, activity)?,
         Event::ModelCallFailed(failed) => call_failed_text(view, failed),
+        Event::SandboxEgressDenied(denied) => egress_text(denied),
         Event::ReceiptStored(receipt) => receipt_text(view, receipt),
         Event::SpecPlanJudged(judged) => plan_opinion::opinion_headline(&judged.into()),
         Event::RequirementAblated(done) => ablation_text(done),
@@ -90,6 +92,15 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
         | Event::MergeQueued(_)
         | Event::MergeStarted(_) => return None,
     })
+}
+
+/// What a sandbox did not get, and what would let it through.
+fn egress_text(denied: &EgressDenied) -> String {
+    let (subject, reason) = (&denied.subject, &denied.refusal);
+    match &denied.remedy {
+        Some(remedy) => format!("refused {subject} to an agent: {reason}; to allow it: {remedy}"),
+        None => format!("refused {subject} to an agent: {reason}"),
+    }
 }
 
 /// How a phase begins, is refused, passes or fails.

@@ -117,6 +117,8 @@ impl ShellSite<'_> {
             limits: options.limits,
             read_only: options.read_only,
             guarded: composition::guarded_places(&self.settings.sources, self.folder),
+            // As a check, it reaches nothing.
+            egress_certificates: None,
         };
         launch.env = toolchain.toolchain_environment();
         launch.read_only = host.sandbox_mounts(&toolchain)?;

@@ -1,0 +1,285 @@
+//! What can be configured of the way out.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use omoi_domain::config::{Config, ConfigKey, ListItems, ValueKind};
+use omoi_domain::config_keys;
+use secrecy::SecretString;
+
+use crate::host::{EgressHost, HostPattern, HostRules, InvalidPattern};
+use crate::package::{InvalidVersion, PackageVersion};
+use crate::registry::RegistrySite;
+use crate::sites::PrivateRegistry;
+
+const GIB: u64 = 1 << 30;
+
+config_keys! {
+    /// Keys of the way out.
+    EGRESS_KEYS of EGRESS = "egress", "EGRESS_";
+
+    /// Hosts that agents at tasks may reach beside the cache of packages: `host`, `*.host`, `**.host`, with `:port` where it is not 443; `!` before one denies it.
+    EGRESS_HOSTS: Vec<String> =
+        ConfigKey::new(&EGRESS, "hosts", ValueKind::List(ListItems::Entries("hosts")), "")
+            .closed_to_repository();
+    /// Versions of packages that come in at any age, such as `npm:left-pad@1.3.0`.
+    EGRESS_VERSIONS: Vec<String> =
+        ConfigKey::new(&EGRESS, "versions", ValueKind::List(ListItems::Entries("versions of packages")), "")
+            .closed_to_repository();
+    /// Registries of your own; the credential stays outside of sandboxes.
+    EGRESS_REGISTRIES: Vec<String> =
+        ConfigKey::new(&EGRESS, "registries", ValueKind::List(ListItems::Entries(RegistryRow::SHAPE)), "")
+            .closed_to_repository();
+    /// What the cache of packages may take on disk; what was used longest ago goes first.
+    EGRESS_CACHE: u64 =
+        ConfigKey::new(&EGRESS, "cache_bytes", ValueKind::bytes_range(GIB / 16, 1024 * GIB), "10 GiB")
+            .closed_to_repository();
+}
+
+/// A registry of a person's own, as the configuration writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryRow {
+    host: String,
+    site: RegistrySite,
+    /// Where it is, in place of looking its name up.
+    address: Option<SocketAddr>,
+    /// A file of certificates that its own is signed by.
+    certificate: Option<PathBuf>,
+    /// A file with the value of `authorization`.
+    credential: Option<PathBuf>,
+}
+
+/// An entry of `egress.*` that is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum BadEgressOption {
+    /// Of `egress.hosts`.
+    #[error("`egress.hosts`: {0}")]
+    Host(#[from] InvalidPattern),
+    /// Of `egress.versions`.
+    #[error("`egress.versions`: {0}")]
+    Version(#[from] InvalidVersion),
+    /// Of `egress.registries`.
+    #[error("`egress.registries`: {0}; write {shape}", shape = RegistryRow::SHAPE)]
+    Registry(String),
+    /// A file that it names cannot be read.
+    #[error("`egress.registries`: could not read `{}`", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The way out as it is configured.
+#[derive(Clone, Debug)]
+pub struct EgressOptions {
+    /// Hosts that a person lists.
+    pub hosts: HostRules,
+    /// Versions that come in at any age.
+    pub versions: BTreeSet<PackageVersion>,
+    /// Registries of the person's own.
+    pub registries: Vec<RegistryRow>,
+    /// Bytes of the cache.
+    pub cache_bytes: u64,
+}
+
+impl EgressOptions {
+    /// The options that `config` asks for.
+    ///
+    /// # Errors
+    /// [`BadEgressOption`] for an entry that cannot be read.
+    pub fn from_config(config: &Config) -> Result<Self, BadEgressOption> {
+        let (hosts, versions) = (config.get(&EGRESS_HOSTS), config.get(&EGRESS_VERSIONS));
+        let versions = versions
+            .iter()
+            .map(|version| version.parse::<PackageVersion>());
+        let registries = config.get(&EGRESS_REGISTRIES);
+        let registries = registries.iter().map(|row| row.parse::<RegistryRow>());
+        Ok(Self {
+            hosts: parse_hosts(&hosts)?,
+            versions: versions.collect::<Result<_, _>>()?,
+            registries: registries.collect::<Result<_, _>>()?,
+            cache_bytes: config.get(&EGRESS_CACHE),
+        })
+    }
+}
+
+/// The list that `entry`, a host or a version, belongs to.
+pub fn entry_list(entry: &str) -> Option<&'static ConfigKey<Vec<String>>> {
+    let host = entry.strip_prefix('!').unwrap_or(entry);
+    if entry.parse::<PackageVersion>().is_ok() {
+        return Some(&EGRESS_VERSIONS);
+    }
+    host.parse::<HostPattern>().ok().map(|_| &EGRESS_HOSTS)
+}
+
+/// Reads hosts to allow, and behind `!` hosts to deny.
+///
+/// # Errors
+/// For an entry that is no pattern of hosts.
+pub fn parse_hosts(entries: &[String]) -> Result<HostRules, InvalidPattern> {
+    let (mut allow, mut deny) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match entry.strip_prefix('!') {
+            Some(denied) => deny.push(denied.trim()),
+            None => allow.push(entry.as_str()),
+        }
+    }
+    HostRules::parse(&allow, &deny)
+}
+
+impl RegistryRow {
+    /// How a row is written.
+    pub const SHAPE: &str = "host=NAME; site=npm|crates-index|crates-files|pypi-index|pypi-files|go-modules; and where they are needed \
+         address=IP:PORT, certificate=FILE, credential=FILE";
+
+    /// The registry with its secret, as `organisation` sees it.
+    ///
+    /// # Errors
+    /// When the file of the credential cannot be read.
+    pub fn open_registry(&self, organisation: &str) -> Result<PrivateRegistry, BadEgressOption> {
+        let credential = match &self.credential {
+            None => None,
+            Some(path) => {
+                let read = fs::read_to_string(path);
+                let text = read.map_err(|source| BadEgressOption::File {
+                    path: path.clone(),
+                    source,
+                })?;
+                Some(SecretString::from(text.trim().to_owned()))
+            }
+        };
+        Ok(PrivateRegistry {
+            host: self.host.clone(),
+            site: self.site,
+            organisation: organisation.to_owned(),
+            credential,
+        })
+    }
+
+    /// The certificates that it is signed by, as PEM.
+    ///
+    /// # Errors
+    /// When their file cannot be read.
+    pub fn read_certificates(&self) -> Result<Option<Vec<u8>>, BadEgressOption> {
+        let Some(path) = &self.certificate else {
+            return Ok(None);
+        };
+        let read = fs::read(path).map(Some);
+        read.map_err(|source| BadEgressOption::File {
+            path: path.clone(),
+            source,
+        })
+    }
+
+    /// Its name and where it is, if that is written down.
+    pub fn fixed_address(&self) -> Option<(&str, SocketAddr)> {
+        self.address.map(|address| (self.host.as_str(), address))
+    }
+
+    /// The address inside that may be connected to.
+    pub fn inside_address(&self) -> Option<IpAddr> {
+        self.address.map(|address| address.ip())
+    }
+}
+
+impl FromStr for RegistryRow {
+    type Err = BadEgressOption;
+
+    fn from_str(text: &str) -> Result<Self, BadEgressOption> {
+        let bad = |says: String| BadEgressOption::Registry(says);
+        let (mut host, mut site) = (None, None);
+        let (mut address, mut certificate, mut credential) = (None, None, None);
+        for part in text.split(';').map(str::trim).filter(|p| !p.is_empty()) {
+            let (name, value) = part
+                .split_once('=')
+                .ok_or_else(|| bad(format!("`{part}` is not NAME=VALUE")))?;
+            let value = value.trim();
+            let wrong = || bad(format!("`{value}` is no {}", name.trim()));
+            match name.trim() {
+                "host" => {
+                    let named: EgressHost = value.parse().map_err(|_| wrong())?;
+                    host = Some(named.as_name().ok_or_else(wrong)?.to_owned());
+                }
+                "site" => site = Some(RegistrySite::parse(value).ok_or_else(wrong)?),
+                "address" => address = Some(value.parse().map_err(|_| wrong())?),
+                "certificate" => certificate = Some(PathBuf::from(value)),
+                "credential" => credential = Some(PathBuf::from(value)),
+                other => return Err(bad(format!("there is no field `{other}`"))),
+            }
+        }
+        Ok(Self {
+            host: host.ok_or_else(|| bad("`host` is missing".to_owned()))?,
+            site: site.ok_or_else(|| bad("`site` is missing".to_owned()))?,
+            address,
+            certificate,
+            credential,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use super::*;
+
+    #[test]
+    fn a_registry_is_read_or_told_what_is_wrong() {
+        let row = "host=NPM.example.com.; site=npm; address=10.0.0.5:8443; credential=/etc/key";
+        let row: RegistryRow = row.parse().unwrap();
+        let address = "10.0.0.5:8443".parse().unwrap();
+        assert_eq!(row.fixed_address(), Some(("npm.example.com", address)));
+        assert_eq!(row.credential, Some("/etc/key".into()));
+        for (text, says) in [
+            ("site=npm", "`host` is missing"),
+            ("host=a.example", "`site` is missing"),
+            ("host=10.0.0.5; site=npm", "`10.0.0.5` is no host"),
+            ("host=a.example; site=maven", "`maven` is no site"),
+            ("host=a.example; site=npm; address=x", "`x` is no address"),
+            ("host=a.example; site=npm; key=x", "there is no field `key`"),
+            ("a.example", "`a.example` is not NAME=VALUE"),
+        ] {
+            let error = text.parse::<RegistryRow>().unwrap_err().to_string();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_entry_goes_to_the_list_it_belongs_to() {
+        for (entry, expected) in [
+            ("docs.example.com", Some("egress.hosts")),
+            ("**.example.com:8443", Some("egress.hosts")),
+            ("!secret.example.com", Some("egress.hosts")),
+            ("npm:left-pad@1.3.0", Some("egress.versions")),
+            ("npm:@scope/pad@1.3.0", Some("egress.versions")),
+            ("https://example.com/", None),
+            ("two words", None),
+        ] {
+            let found = entry_list(entry).map(|key| key.spec.dotted_path());
+            assert_eq!(found.as_deref(), expected, "{entry}");
+        }
+    }
+
+    #[test]
+    fn every_site_of_the_shape_is_one() {
+        let (_, rest) = RegistryRow::SHAPE.split_once("site=").unwrap();
+        let (sites, _) = rest.split_once(';').unwrap();
+        for site in sites.split('|') {
+            assert!(RegistrySite::parse(site).is_some(), "{site}");
+        }
+    }
+
+    #[test]
+    fn a_mark_denies_a_host() {
+        let entries = ["**.example.com", "!secret.example.com"].map(str::to_owned);
+        let rules = parse_hosts(&entries).unwrap();
+        assert_eq!((rules.allow.len(), rules.deny.len()), (1, 1));
+        parse_hosts(&["a b".to_owned()]).unwrap_err();
+    }
+}

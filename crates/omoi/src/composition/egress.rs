@@ -1,0 +1,101 @@
+//! The proxy of this deployment, for the sandboxes of an orchestrator.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use omoi_egress::authority::EgressAuthority;
+use omoi_egress::cache::RegistryCache;
+use omoi_egress::options::EgressOptions;
+use omoi_egress::proxy::{EgressProxy, ProxyParts};
+use omoi_egress::resolve::{CheckedResolver, FixedAddresses};
+use omoi_egress::service::RegistryService;
+use omoi_egress::sites::RegistrySites;
+use omoi_egress::upstream::{UpstreamRegistries, UpstreamSettings};
+use omoi_runtime::clock::Clocked;
+use omoi_server::egress::{EgressDoor, EgressLists};
+
+use super::StartOptions;
+
+/// Folder of the authority and the cache below the data folder.
+const FOLDER: &str = "egress";
+/// Whose private registries are seen, while a deployment has one organisation.
+const ORGANISATION: &str = "local";
+/// Where machines keep the authorities that they trust.
+const MACHINE_AUTHORITIES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
+
+/// The way out: what serves it, and the certificates that a sandbox trusts.
+pub(super) struct OpenedEgress {
+    pub(super) door: EgressDoor,
+    pub(super) certificates: Arc<str>,
+}
+
+/// Opens the proxy of an orchestrator below `data`.
+pub(super) fn open_egress(
+    start: &StartOptions,
+    data: &Path,
+    clock: &Clocked,
+) -> anyhow::Result<Option<OpenedEgress>> {
+    if !start.roles.orchestrator {
+        return Ok(None);
+    }
+    let options = EgressOptions::from_config(&start.config)?;
+    let rows = options.registries.iter();
+    let private = rows.map(|row| row.open_registry(ORGANISATION));
+    let sites = RegistrySites::new(private.collect::<Result<_, _>>()?);
+    let mut settings = UpstreamSettings::default();
+    let mut fixed = FixedAddresses::default();
+    for row in &options.registries {
+        settings.pem_roots.extend(row.read_certificates()?);
+        settings.listed_addresses.extend(row.inside_address());
+        let named = row.fixed_address();
+        fixed
+            .0
+            .extend(named.map(|(host, at)| (host.to_owned(), at)));
+    }
+    let folder = data.join(FOLDER);
+    let hosts = sites.registry_hosts();
+    let authority = EgressAuthority::open(&folder.join("authority"), &hosts, clock.now())
+        .context("could not open the authority of the registry proxy")?;
+    let resolver = CheckedResolver::new(Arc::new(fixed), clock.clone());
+    let upstream = UpstreamRegistries::new(resolver.clone(), settings, clock.clone())?;
+    let cache = RegistryCache::open(folder.join("cache"), options.cache_bytes, clock.clone())
+        .context("could not open the cache of packages")?;
+    let certificates = sandbox_certificates(authority.certificate_path(), &options)?;
+    let proxy = EgressProxy::new(ProxyParts {
+        service: RegistryService::new(cache, upstream, sites, clock.clone()),
+        authority,
+        resolver,
+        clock: clock.clone(),
+    });
+    let lists = EgressLists {
+        hosts: options.hosts,
+        versions: options.versions,
+        organisation: ORGANISATION.to_owned(),
+    };
+    Ok(Some(OpenedEgress {
+        door: EgressDoor::new(proxy, lists, clock.clone()),
+        certificates,
+    }))
+}
+
+/// The authority of registries, and those of the machine where other hosts are listed: a client that is
+/// told of one file trusts no other.
+fn sandbox_certificates(authority: &Path, options: &EgressOptions) -> anyhow::Result<Arc<str>> {
+    let read = |path: &Path| std::fs::read_to_string(path);
+    let mut text =
+        read(authority).context("could not read the certificate of the registry proxy")?;
+    if !options.hosts.allow.is_empty() {
+        let mut machine = MACHINE_AUTHORITIES.iter().map(Path::new);
+        let machine = machine.find(|path| path.exists()).map(read);
+        if let Some(machine) = machine {
+            text.push_str(&machine.context("could not read the authorities of this machine")?);
+        }
+    }
+    Ok(text.into())
+}
