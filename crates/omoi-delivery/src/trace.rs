@@ -16,6 +16,7 @@ use omoi_protocol::control::{
 use omoi_store::ablations::{self, Ablation};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::checks::{self, Check, Receipt};
+use omoi_store::egress_entries::{self, EgressEntry};
 use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::requirements::{self, Criterion, Requirement};
 use omoi_store::specs::{self, Spec};
@@ -123,6 +124,7 @@ struct TraceRows {
     opinion: Option<OpinionView>,
     failed: Vec<StoredEvent>,
     agents: Vec<String>,
+    packages: Vec<String>,
 }
 
 impl TraceRows {
@@ -144,6 +146,7 @@ impl TraceRows {
             opinion: opinions::find(tx, id).await?.map(opinion_view),
             failed: events::of_kind(tx, id, EventKind::ModelCallFailed).await?,
             agents: agents_of(&attempts::of_spec(tx, id).await?),
+            packages: packages_of(&egress_entries::of_spec(tx, id).await?),
         })
     }
 }
@@ -155,6 +158,15 @@ fn agents_of(attempts: &[Attempt]) -> Vec<String> {
         Some(format!("{} {version}", attempt.agent?))
     });
     agents.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// What came into sandboxes, each once, with its digest.
+fn packages_of(entries: &[EgressEntry]) -> Vec<String> {
+    let packages = entries.iter().filter_map(|entry| {
+        let digest = entry.digest.as_deref()?;
+        Some(format!("{} sha256:{digest}", entry.target))
+    });
+    packages.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The trace of a spec as it stands.
@@ -180,6 +192,7 @@ pub async fn of_spec(
         opinion,
         failed,
         agents,
+        packages,
     } = rows.await?;
     let failed = failed.iter().filter_map(|event| failed_call(event, &tasks));
     let failed_calls = failed.collect();
@@ -222,6 +235,7 @@ pub async fn of_spec(
         model: material.spec.model.clone(),
         model_kind: material.spec.model_kind,
         agents,
+        packages,
         opinion,
         requirements: traced,
     })

@@ -4,11 +4,13 @@
 //! file. `{spec}` and `{task}` are row ids or human references: `SPEC-1`, `todo/TSK-003`. What a number
 //! without a project means is decided by the repository named in the header [`HERE`].
 
+mod egress;
 mod process;
 mod spec;
 mod task;
 mod trace;
 
+pub use self::egress::*;
 pub use self::process::*;
 pub use self::spec::*;
 pub use self::task::*;

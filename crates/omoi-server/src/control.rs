@@ -1,5 +1,6 @@
 //! What the command line asks of the process that owns the rows.
 
+mod egress;
 mod events;
 mod find;
 mod log;
@@ -61,6 +62,7 @@ pub fn router(surface: ControlSurface) -> Router {
         .route("/specs/{spec}/summary", get(specs::get_spec_summary))
         .route("/specs/{spec}/export", get(specs::export_spec))
         .route("/specs/{spec}/trace", get(specs::trace_spec))
+        .route("/specs/{spec}/egress", get(egress::list_egress))
         .route("/specs/{spec}/approve", post(specs::approve_spec))
         .route("/specs/{spec}/resume", post(specs::resume_spec))
         .route("/specs/{spec}/deliver", post(specs::deliver_spec))

@@ -8,6 +8,7 @@ mod config;
 mod db;
 mod demo;
 mod doctor;
+mod egress;
 mod error_report;
 mod follow;
 mod logs;
@@ -181,6 +182,9 @@ enum CliCommand {
     /// Sandboxes: what they hold here, and a shell in one
     #[command(subcommand)]
     Sandbox(sandbox::SandboxCommand),
+    /// The way out of sandboxes: what came in, what was refused, and how to allow it
+    #[command(subcommand)]
+    Egress(egress::EgressCommand),
     /// Scripts of the simulated model
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
@@ -251,6 +255,7 @@ async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::R
         CliCommand::Models(command) => models::run_models_command(context, command).await,
         CliCommand::Agents(command) => agents::run_agents_command(context, command).await,
         CliCommand::Sandbox(command) => sandbox::run_sandbox_command(context, command).await,
+        CliCommand::Egress(command) => egress::run_egress_command(context, command).await,
         CliCommand::Scenario(command) => scenario::run_scenario_command(context, command),
         CliCommand::Db(command) => db::run_db_command(context, command).await,
         CliCommand::Config(command) => config::run_config_command(context, &command),

@@ -16,8 +16,9 @@ use serde::de::DeserializeOwned;
 use omoi_domain::event::StoredEvent;
 use omoi_llm::wire::headers::percent_encode;
 use omoi_protocol::control::{
-    CreateSpec, ExportedFile, HERE, ProcessStatus, RepositoryTrustView, ResumeSpec, SpecDetail,
-    SpecTrace, SpecView, SteerTask, TaskDetail, TaskLog, TaskView, TrustRepository,
+    CreateSpec, EgressEntryView, ExportedFile, HERE, ProcessStatus, RepositoryTrustView,
+    ResumeSpec, SpecDetail, SpecTrace, SpecView, SteerTask, TaskDetail, TaskLog, TaskView,
+    TrustRepository,
 };
 use omoi_protocol::error::ErrorBody;
 use omoi_protocol::summary::RunSummary;
@@ -240,6 +241,14 @@ impl ControlClient {
 
     pub(crate) async fn trace_spec(&self, spec: &str) -> Result<SpecTrace, ClientError> {
         self.get_json(&format!("/specs/{}/trace", path_segment(spec)))
+            .await
+    }
+
+    pub(crate) async fn list_egress(
+        &self,
+        spec: &str,
+    ) -> Result<Vec<EgressEntryView>, ClientError> {
+        self.get_json(&format!("/specs/{}/egress", path_segment(spec)))
             .await
     }
 

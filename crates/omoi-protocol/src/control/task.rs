@@ -115,6 +115,12 @@ pub struct AttemptView {
     pub created_at: Timestamp,
     /// When it ended; none while it runs.
     pub ended_at: Option<Timestamp>,
+    /// Versions of packages that came into its sandbox.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
+    /// What its sandbox asked for from outside and did not get, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_outside: Vec<String>,
     /// For what it waits, and until when; none while it works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,

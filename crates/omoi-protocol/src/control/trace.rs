@@ -32,6 +32,9 @@ pub struct SpecTrace {
     /// Model calls that failed, oldest first, one line each.
     #[serde(default)]
     pub failed_calls: Vec<String>,
+    /// Files of packages that came into sandboxes, each once: `npm:left-pad@1.3.0 sha256:…`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
     /// Requirements in the order of the plan.
     pub requirements: Vec<TraceRequirement>,
 }

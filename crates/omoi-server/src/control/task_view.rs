@@ -1,6 +1,9 @@
 //! Tasks as people see them.
 
+use std::collections::BTreeSet;
+
 use omoi_delivery::trace::receipt_view;
+use omoi_domain::egress::EgressOutcome;
 use omoi_domain::event::{Event, EventKind};
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_execution::integration::wip_ref;
@@ -9,7 +12,8 @@ use omoi_store::attempts::Attempt;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{
-    StoreError, Tx, attempts, checks, events, open_calls, projects, sandboxes, specs, tickets,
+    StoreError, Tx, attempts, checks, egress_entries, events, open_calls, projects, sandboxes,
+    specs, tickets,
 };
 
 /// A task with its attempts and receipts.
@@ -25,6 +29,7 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
             Err(StoreError::NotFound { .. }) => Vec::new(),
             Err(other) => return Err(other),
         };
+        let (packages, refused_outside) = outside_of(tx, attempt).await?;
         views.push(AttemptView {
             id: attempt.id,
             attempt_no: attempt.attempt_no,
@@ -41,6 +46,8 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
             turns: attempts::turns(tx, attempt.id).await?.len() as u32,
             created_at: attempt.created_at,
             ended_at: attempt.ended_at,
+            packages,
+            refused_outside,
             waits_for: waiting_call(tx, attempt).await?,
             late_reports: u32::try_from(attempt.late_reports).unwrap_or(u32::MAX),
         });
@@ -68,6 +75,21 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
         wip_ref,
         task: task_view(tx, task).await?,
     })
+}
+
+/// What came into the sandbox of `attempt`, and what it did not get, each once.
+async fn outside_of(
+    tx: &mut Tx,
+    attempt: &Attempt,
+) -> Result<(Vec<String>, Vec<String>), StoreError> {
+    let (mut came, mut refused) = (BTreeSet::new(), BTreeSet::new());
+    for entry in egress_entries::of_attempt(tx, attempt.id).await? {
+        match entry.outcome {
+            EgressOutcome::CameIn => came.insert(entry.target),
+            EgressOutcome::Refused => refused.insert(entry.target),
+        };
+    }
+    Ok((came.into_iter().collect(), refused.into_iter().collect()))
 }
 
 /// The model call for which an attempt waits, as its provider turns it away.

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 
 use super::CommandContext;
 
+pub(super) use self::set::write_user_list;
+
 const LIST_EXAMPLES: &str = "\
 Examples:
   omoi models list                       models of the providers that a key is here for

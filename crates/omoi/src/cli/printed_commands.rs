@@ -13,6 +13,7 @@ const SOURCES: &[&str] = &[
     include_str!("doctor.rs"),
     include_str!("doctor/agents.rs"),
     include_str!("doctor/checks.rs"),
+    include_str!("egress.rs"),
     include_str!("error_report.rs"),
     include_str!("follow.rs"),
     include_str!("logs.rs"),

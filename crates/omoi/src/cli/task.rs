@@ -224,6 +224,12 @@ fn attempt_lines(attempt: &AttemptView, page: OutputPage) -> Vec<String> {
         .as_deref()
         .or(attempt.stop_reason.map(AttemptStopReason::as_str))
         .unwrap_or("");
+    let listed = |what: &str, items: &[String]| match items {
+        [] => String::new(),
+        items => clean_line(&format!("{what} {}", items.join(", "))),
+    };
+    let came = listed("came in:", &attempt.packages);
+    let refused = listed("refused outside:", &attempt.refused_outside);
     let waits = attempt.waits_for.as_deref().unwrap_or("");
     let late = match attempt.late_reports {
         0 => String::new(),
@@ -240,6 +246,8 @@ fn attempt_lines(attempt: &AttemptView, page: OutputPage) -> Vec<String> {
     for text in [
         agent_line(attempt),
         mounts,
+        came,
+        refused,
         clean_line(why),
         clean_line(waits),
         late,

@@ -46,6 +46,10 @@ pub(crate) fn render_trace(trace: &SpecTrace, output: bool, page: OutputPage) ->
         );
         lines.extend(wrap_text(&files, page.width));
     }
+    for package in &trace.packages {
+        let line = format!("came in: {}", clean_line(package));
+        lines.extend(wrap_text(&line, page.width));
+    }
     for failed in &trace.failed_calls {
         let line = format!("model call failed: {}", clean_line(failed));
         lines.extend(wrap_text(&line, page.width));

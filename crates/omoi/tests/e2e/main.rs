@@ -14,6 +14,7 @@ mod adversity;
 mod binary;
 mod checkout;
 mod commands;
+mod egress;
 mod elsewhere;
 mod full_disk;
 mod idle;

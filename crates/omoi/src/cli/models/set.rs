@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use omoi_domain::config::ConfigLayer;
+use omoi_domain::config::{ConfigLayer, KeySpec};
 use omoi_domain::model_route::RouteName;
 use omoi_llm::catalogue::{ModelEnd, provider_at};
 use omoi_llm::options::{LlmOptions, model_choice_key};
@@ -47,25 +47,8 @@ pub(crate) fn set_models(
     arguments: &SetArgs,
 ) -> anyhow::Result<ExitCode> {
     let SetArgs { role, names } = arguments;
-    let path = context.user_file().ok_or_else(no_file)?;
-    // A link leads to the file that the person keeps elsewhere.
-    let path = path.canonicalize().unwrap_or(path);
-    let old = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => {
-            return Err(
-                anyhow::Error::new(error).context(format!("could not read `{}`", path.display()))
-            );
-        }
-    };
     let key = &model_choice_key(*role).spec;
-    let new = set_list(&old, key.section.name, key.name, names).map_err(|why| {
-        let error = UsageError(format!("`{}` cannot be changed: {why}", path.display()));
-        let hint = format!("write `{}` there by hand", key.dotted_path());
-        anyhow::Error::new(error).context(ErrorHint(hint))
-    })?;
-    let settings = replace_checked(context, &path, &new)?;
+    let (path, settings) = write_user_list(context, key, names)?;
     let notes = choice_notes(&settings, *role, names)?;
     if context.is_json() {
         context.print_json(&serde_json::json!({
@@ -84,6 +67,33 @@ pub(crate) fn set_models(
         names.first().map_or("", String::as_str)
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sets the list `key` in the person's own file; returns where, and what holds then.
+pub(in crate::cli) fn write_user_list(
+    context: &CommandContext,
+    key: &KeySpec,
+    items: &[String],
+) -> anyhow::Result<(PathBuf, CommandSettings)> {
+    let path = context.user_file().ok_or_else(no_file)?;
+    // A link leads to the file that the person keeps elsewhere.
+    let path = path.canonicalize().unwrap_or(path);
+    let old = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            return Err(
+                anyhow::Error::new(error).context(format!("could not read `{}`", path.display()))
+            );
+        }
+    };
+    let new = set_list(&old, key.section.name, key.name, items).map_err(|why| {
+        let error = UsageError(format!("`{}` cannot be changed: {why}", path.display()));
+        let hint = format!("write `{}` there by hand", key.dotted_path());
+        anyhow::Error::new(error).context(ErrorHint(hint))
+    })?;
+    let settings = replace_checked(context, &path, &new)?;
+    Ok((path, settings))
 }
 
 fn no_file() -> anyhow::Error {

@@ -1,0 +1,149 @@
+//! `omoi egress`: what sandboxes got from outside and what they were refused, and how to allow it.
+
+use std::process::ExitCode;
+
+use omoi_domain::egress::EgressOutcome;
+use omoi_egress::options::entry_list;
+use omoi_protocol::control::EgressEntryView;
+use serde_json::json;
+
+use super::command_context::{CommandContext, ConfigOverrides};
+use super::error_report::UsageError;
+use super::models::write_user_list;
+use super::owner_access::{AccessPurpose, reach_owner};
+use super::terminal::print_done;
+use crate::ErrorHint;
+use crate::view::text_layout::{clean_line, wrap_text};
+
+const LOG_EXAMPLES: &str = "\
+Examples:
+  omoi egress log SPEC-1
+  omoi egress log SPEC-1 --refused     only what was refused, with the line that would allow it
+  omoi egress log SPEC-1 --json";
+
+const ALLOW_EXAMPLES: &str = "\
+Examples:
+  omoi egress allow docs.example.com         a host, for agents at tasks
+  omoi egress allow docs.example.com:8443
+  omoi egress allow npm:left-pad@1.3.0       a version that is younger than three days
+
+Writes `egress.hosts` or `egress.versions` of your configuration file; it holds from the next start on.";
+
+/// What to do about the way out.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum EgressCommand {
+    /// Show which packages came into the sandboxes of a spec, and what was refused
+    #[command(after_help = LOG_EXAMPLES)]
+    Log(LogEgressArgs),
+    /// Let a host or a version of a package through from now on
+    #[command(after_help = ALLOW_EXAMPLES)]
+    Allow(AllowArgs),
+}
+
+/// Of which spec.
+#[derive(clap::Args, Debug)]
+pub(crate) struct LogEgressArgs {
+    /// Such as SPEC-1, or todo/SPEC-1 from outside of the repository
+    #[arg(value_name = "SPEC")]
+    spec: String,
+    /// Leave out what came in
+    #[arg(long)]
+    refused: bool,
+}
+
+/// What to allow.
+#[derive(clap::Args, Debug)]
+pub(crate) struct AllowArgs {
+    /// A host such as docs.example.com, or a version such as npm:left-pad@1.3.0
+    #[arg(value_name = "ENTRY")]
+    entry: String,
+}
+
+/// Runs one `omoi egress` command.
+pub(crate) async fn run_egress_command(
+    context: &CommandContext,
+    command: EgressCommand,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        EgressCommand::Log(arguments) => show_log(context, arguments).await,
+        EgressCommand::Allow(arguments) => allow_entry(context, &arguments.entry),
+    }
+}
+
+async fn show_log(context: &CommandContext, arguments: LogEgressArgs) -> anyhow::Result<ExitCode> {
+    let settings = context.load_settings(&ConfigOverrides::default())?;
+    context.start_log(&settings.config, true);
+    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
+    let entries = access.client.list_egress(&arguments.spec).await;
+    access.close(futures::stream::pending()).await?;
+    let mut entries = entries?;
+    if arguments.refused {
+        entries.retain(|entry| entry.outcome == EgressOutcome::Refused);
+    }
+    if context.is_json() {
+        context.print_json(&entries)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if entries.is_empty() {
+        print_done("Nothing came in and nothing was refused");
+    }
+    let width = context.stdout_page().width;
+    let lines = entries.iter().map(entry_line);
+    let lines: Vec<String> = lines.flat_map(|line| wrap_text(&line, width)).collect();
+    context.print_lines(&lines)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `TSK-003  came in  npm:left-pad@1.3.0  left-pad-1.3.0.tgz  sha256:…`
+fn entry_line(entry: &EgressEntryView) -> String {
+    let task = entry.task_ref.as_deref().unwrap_or("-");
+    let subject = clean_line(&entry.subject);
+    match entry.outcome {
+        EgressOutcome::CameIn => format!(
+            "{task}  came in  {subject}  {}  sha256:{}",
+            clean_line(&entry.detail),
+            entry.digest.as_deref().unwrap_or_default()
+        ),
+        EgressOutcome::Refused => {
+            let allow = match &entry.remedy {
+                Some(_) => format!("; allow it: omoi egress allow {}", allowed_name(&subject)),
+                None => String::new(),
+            };
+            format!("{task}  refused  {}{allow}", clean_line(&entry.detail))
+        }
+    }
+}
+
+/// A host without the port that needs no naming.
+fn allowed_name(subject: &str) -> &str {
+    subject.strip_suffix(":443").unwrap_or(subject)
+}
+
+fn allow_entry(context: &CommandContext, entry: &str) -> anyhow::Result<ExitCode> {
+    let key = entry_list(entry).ok_or_else(|| {
+        let error = UsageError(format!(
+            "`{entry}` is neither a host nor a version of a package"
+        ));
+        anyhow::Error::new(error).context(ErrorHint(
+            "write `docs.example.com`, `**.example.com:8443` or `npm:left-pad@1.3.0`".to_owned(),
+        ))
+    })?;
+    let settings = context.load_settings(&ConfigOverrides::default())?;
+    let mut items = settings.config.get(key);
+    let is_new = !items.iter().any(|item| item == entry);
+    if is_new {
+        items.push(entry.to_owned());
+        write_user_list(context, &key.spec, &items)?;
+    }
+    let name = key.spec.dotted_path();
+    if context.is_json() {
+        context.print_json(&json!({ "key": name, "entries": items, "changed": is_new }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let shown = clean_line(entry);
+    print_done(&match is_new {
+        true => format!("Wrote {shown} to {name}; it holds from the next start on"),
+        false => format!("{shown} is in {name} already"),
+    });
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,155 @@
+//! The way out of a sandbox: a package of a registry on loopback comes in through the proxy, everything
+//! else is refused, and people see both.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::Value;
+
+use crate::story;
+use crate::world::World;
+
+const REGISTRY: &str = "npm.example";
+
+/// Serves one package over TLS, on a free port that it prints.
+const SERVER: &str = r#"
+import base64, hashlib, http.server, json, ssl, sys
+tarball = b"the files of left-pad"
+sum = "sha512-" + base64.b64encode(hashlib.sha512(tarball).digest()).decode()
+dist = {"tarball": "https://npm.example/left-pad/-/left-pad-1.3.0.tgz", "integrity": sum}
+packument = {"name": "left-pad", "dist-tags": {"latest": "1.3.0"},
+    "time": {"1.3.0": "2020-01-01T00:00:00.000Z"},
+    "versions": {"1.3.0": {"name": "left-pad", "version": "1.3.0", "dist": dist}}}
+answers = {"/left-pad": json.dumps(packument).encode(), "/left-pad/-/left-pad-1.3.0.tgz": tarball}
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = answers.get(self.path.split("?")[0])
+        self.send_response(200 if body else 404)
+        self.send_header("content-length", str(len(body or b"")))
+        self.end_headers()
+        self.wfile.write(body or b"")
+    def log_message(self, *words):
+        pass
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"#;
+
+/// Fetches the package, and tries a host that nobody lists.
+const CLIENT: &str = "import urllib.request as web; \
+    print(web.urlopen('https://npm.example/left-pad/-/left-pad-1.3.0.tgz').read()); \
+    web.urlopen('https://elsewhere.example/')";
+
+/// The registry; it ends with this value.
+struct Registry {
+    server: Child,
+    address: String,
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+impl Registry {
+    /// One whose certificate is signed by `folder/root.pem`.
+    fn start(folder: &Path) -> Self {
+        let root_key = KeyPair::generate().unwrap();
+        let mut root = CertificateParams::new(Vec::<String>::new()).unwrap();
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = root.self_signed(&root_key).unwrap();
+        fs::write(folder.join("root.pem"), certificate.pem()).unwrap();
+        let issuer = Issuer::new(root, root_key);
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new([REGISTRY.to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&key, &issuer).unwrap();
+        let (leaf_file, key_file) = (folder.join("leaf.pem"), folder.join("leaf.key"));
+        fs::write(&leaf_file, leaf.pem()).unwrap();
+        fs::write(&key_file, key.serialize_pem()).unwrap();
+        let mut server = Command::new("python3")
+            .args(["-c", SERVER])
+            .args([&leaf_file, &key_file])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        let printed = server.stdout.take().unwrap();
+        BufReader::new(printed).read_line(&mut port).unwrap();
+        let address = format!("127.0.0.1:{}", port.trim());
+        Self { server, address }
+    }
+}
+
+/// The scenario whose first agent uses the network before it writes its file.
+fn fetching(scenario: String) -> String {
+    let rule = "  - when: {role: implementer, task: TSK-001, turn: 0}\n    reply:\n";
+    assert!(scenario.contains(rule));
+    let command = format!("python3 -c \"{CLIENT}\"");
+    let input = serde_json::json!({ "command": command });
+    let fetch = format!("      - tool:\n          name: shell\n          input: {input}\n");
+    scenario.replace(rule, &format!("{rule}{fetch}"))
+}
+
+#[test]
+fn a_package_comes_in_and_a_stranger_does_not() {
+    let world = World::two_tasks_with(fetching);
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::start(folder.path());
+    let config = world.beside("config.yaml");
+    let row = format!(
+        "host={REGISTRY}; site=npm; address={}; certificate={}",
+        registry.address,
+        folder.path().join("root.pem").display()
+    );
+    let text = format!("egress:\n  hosts: [{REGISTRY}]\n  registries: [\"{row}\"]\n");
+    fs::write(&config, text).unwrap();
+    let mut run = world.run(&["--yes"]);
+    run.arg("--config").arg(&config);
+    let said = world.start(run).wait().exited(0);
+    let told = "refused elsewhere.example:443";
+    assert!(
+        said.stderr.contains(told) || said.stdout.contains("sandbox.egress_denied"),
+        "{said:?}"
+    );
+    let entries =
+        "select group_concat(outcome || ' ' || target || ' ' || coalesce(reason, ''), '\n')
+         from (select * from egress_entries order by outcome)";
+    assert_eq!(
+        story::one(&world.database(), entries).as_deref(),
+        Some("came_in npm:left-pad@1.3.0 \nrefused elsewhere.example:443 host_not_listed")
+    );
+
+    let log = world.command(&["egress", "log", "SPEC-1", "--json"]);
+    let said = world.start(log).wait().exited(0);
+    let log: Value = serde_json::from_str(&said.stdout).unwrap();
+    let came = &log.as_array().unwrap()[0];
+    assert_eq!(came["task_ref"], "TSK-001", "{log:#}");
+    assert_eq!(came["detail"], "left-pad-1.3.0.tgz", "{log:#}");
+    let refused = &log.as_array().unwrap()[1];
+    let remedy = "egress.hosts: [\"elsewhere.example\"]";
+    assert_eq!(refused["remedy"], remedy, "{log:#}");
+
+    let trace = world.command(&["trace", "SPEC-1", "--json"]);
+    let said = world.start(trace).wait().exited(0);
+    let trace: Value = serde_json::from_str(&said.stdout).unwrap();
+    let package = format!(
+        "npm:left-pad@1.3.0 sha256:{}",
+        came["digest"].as_str().unwrap()
+    );
+    assert_eq!(trace["packages"], serde_json::json!([package]), "{trace:#}");
+
+    let mut allow = world.command(&["egress", "allow", "elsewhere.example"]);
+    allow.arg("--config").arg(&config);
+    world.start(allow).wait().exited(0);
+    let written = fs::read_to_string(&config).unwrap();
+    assert!(written.contains("elsewhere.example"), "{written}");
+    assert!(written.contains(&row), "{written}");
+}
