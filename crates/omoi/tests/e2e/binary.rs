@@ -198,6 +198,10 @@ impl Said {
 }
 
 /// What a person needs to see of a program that did not do as expected.
+/// Lines of standard output that a failed test shows, and characters of each.
+const LINES_SHOWN: usize = 60;
+const LINE_CHARS_SHOWN: usize = 600;
+
 impl std::fmt::Debug for Said {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(
@@ -205,8 +209,9 @@ impl std::fmt::Debug for Said {
             "omoi {}: {} after {:?}",
             self.arguments, self.status, self.took
         )?;
-        let last: Vec<&str> = self.stdout.lines().rev().take(5).collect();
+        let last: Vec<&str> = self.stdout.lines().rev().take(LINES_SHOWN).collect();
         for line in last.into_iter().rev() {
+            let line: String = line.chars().take(LINE_CHARS_SHOWN).collect();
             writeln!(f, "  | {line}")?;
         }
         f.write_str(&self.stderr)

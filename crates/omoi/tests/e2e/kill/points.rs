@@ -10,6 +10,8 @@ use super::bench::{Backend, Bench, Death, Half, Outcome, Passes, Survived};
 
 /// Names the deaths to die, by a part of their name; all of them without it.
 const ONLY: &str = "OMOI_KILL_ONLY";
+/// How often each asked death is died, for one that goes wrong seldom; once without it.
+const TIMES: &str = "OMOI_KILL_TIMES";
 /// Set to `all`, every death is died on PostgreSQL too; a few of each half of a run without it.
 const ON_POSTGRES: &str = "OMOI_KILL_POSTGRES";
 /// Those few: a commit of every kind of row that the two dialects could write differently.
@@ -183,6 +185,8 @@ fn die(cases: &[Case], pairs: [[(&Bench, &Outcome); 2]; 2]) {
         .iter()
         .filter(|case| case.to_string().contains(&only))
         .collect();
+    let times = std::env::var(TIMES).map_or(1, |times| times.parse().unwrap());
+    let asked: Vec<&Case> = asked.repeat(times);
     let (open, failed) = (Mutex::new(asked.iter()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for worlds in pairs {
