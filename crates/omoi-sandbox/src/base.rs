@@ -17,7 +17,7 @@ use crate::policy::{SandboxLaunch, SandboxLimits};
 use crate::process::JobThread;
 use crate::provider::LaunchError;
 use crate::remains::{LiveNames, SandboxRemains};
-use crate::users::WorkspaceUsers;
+use crate::users::{USER_LOCKS, WorkspaceUsers};
 use crate::workspace::{self, TreeOwner, WorkspaceError};
 
 /// Shared state of the rungs of one platform process.
@@ -49,7 +49,7 @@ impl RungBase {
             state_dir,
             hidden: Arc::new(hidden),
             cgroups: Arc::new(HostCgroups::discover_parents()),
-            users: Arc::default(),
+            users: Arc::new(WorkspaceUsers::new(Path::new(USER_LOCKS))),
             overlays: Arc::default(),
             spawner: JobThread::start_thread("sandbox-spawn")?,
             reaper: JobThread::start_thread("sandbox-reap")?,
@@ -105,6 +105,7 @@ impl RungBase {
             reaper: self.reaper.clone(),
             spawner: self.spawner.clone(),
             engine_socket: None,
+            users: Arc::clone(&self.users),
             cleared: false,
         })
     }

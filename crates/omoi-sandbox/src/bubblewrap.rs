@@ -103,7 +103,7 @@ impl Provider for BubblewrapRung {
     }
 
     fn destroy_sandbox(&self, name: &str) -> io::Result<bool> {
-        pidfile::destroy_leftovers(&self.inner.base.state_dir, name)
+        pidfile::destroy_leftovers(&self.inner.base.state_dir, name, &self.inner.base.users)
     }
 }
 

@@ -118,7 +118,7 @@ impl Provider for ContainerRung {
             removing.join()
         });
         removed.map_err(|_| io::Error::other("the thread that removes a container died"))??;
-        pidfile::destroy_leftovers(&self.inner.base.state_dir, name)
+        pidfile::destroy_leftovers(&self.inner.base.state_dir, name, &self.inner.base.users)
     }
 }
 

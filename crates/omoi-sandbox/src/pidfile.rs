@@ -11,7 +11,7 @@ use tracing::{debug, trace};
 use omoi_domain::crash::{CrashPoint, CrashSide, pass_point};
 
 use crate::cgroup::LimitGroup;
-use crate::users;
+use crate::users::{self, WorkspaceUsers};
 
 const SUFFIX: &str = ".sandbox";
 
@@ -144,7 +144,11 @@ pub(crate) fn recorded_names(dir: &Path) -> io::Result<Vec<String>> {
     clippy::disallowed_methods,
     reason = "the kernel announces neither a session's nor a limit group's end, so it is asked again"
 )]
-pub(crate) fn destroy_leftovers(dir: &Path, name: &str) -> io::Result<bool> {
+pub(crate) fn destroy_leftovers(
+    dir: &Path,
+    name: &str,
+    users: &WorkspaceUsers,
+) -> io::Result<bool> {
     let text = match fs::read_to_string(pidfile_path(dir, name)) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
         other => other?,
@@ -157,7 +161,7 @@ pub(crate) fn destroy_leftovers(dir: &Path, name: &str) -> io::Result<bool> {
         if let Some(uid) = pidfile.user {
             // Looked for before the others are asked: a sandbox is recorded before it runs.
             let of_user = users::live_pids(uid);
-            if !has_other_of(dir, name, uid)? {
+            if !has_other_of(dir, name, uid)? && users.may_end(uid) {
                 left.extend(of_user);
             }
         }
@@ -273,9 +277,11 @@ mod tests {
         reason = "a test fails where it stands"
     )]
     use super::*;
+    use crate::users::USER_LOCKS;
 
     #[test]
     fn names_are_exclusive_and_survive_a_restart() {
+        let users = WorkspaceUsers::new(Path::new(USER_LOCKS));
         let dir = tempfile::tempdir().unwrap();
         claim_name(dir.path(), "omoi-1").unwrap();
         let taken = claim_name(dir.path(), "omoi-1").unwrap_err();
@@ -297,11 +303,12 @@ mod tests {
         };
         assert_eq!(SandboxPidfile::parse(&of_user.to_text()), of_user);
         release_name(dir.path(), "omoi-1");
-        assert!(!destroy_leftovers(dir.path(), "omoi-1").unwrap());
+        assert!(!destroy_leftovers(dir.path(), "omoi-1", &users).unwrap());
     }
 
     #[test]
     fn a_reused_pid_is_left_alone() {
+        let users = WorkspaceUsers::new(Path::new(USER_LOCKS));
         let dir = tempfile::tempdir().unwrap();
         let own = ProcessIdentity::of_live(rustix::process::getpid()).unwrap();
         let stranger = ProcessIdentity {
@@ -316,6 +323,6 @@ mod tests {
         };
         write_pidfile(dir.path(), "omoi-2", &pidfile).unwrap();
         // Were the start time not compared, this would kill the test itself.
-        assert!(destroy_leftovers(dir.path(), "omoi-2").unwrap());
+        assert!(destroy_leftovers(dir.path(), "omoi-2", &users).unwrap());
     }
 }

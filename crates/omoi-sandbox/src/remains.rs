@@ -9,6 +9,7 @@ use crate::container::destroy_container;
 use crate::control::{ProcessTree, SandboxControl};
 use crate::pidfile;
 use crate::process::JobThread;
+use crate::users::WorkspaceUsers;
 
 /// Names of the sandboxes this process runs.
 pub(crate) type LiveNames = Arc<Mutex<BTreeSet<String>>>;
@@ -29,6 +30,7 @@ pub(crate) struct SandboxRemains {
     pub(crate) spawner: JobThread,
     /// The engine that keeps the container, where it is one.
     pub(crate) engine_socket: Option<PathBuf>,
+    pub(crate) users: Arc<WorkspaceUsers>,
     pub(crate) cleared: bool,
 }
 
@@ -54,11 +56,12 @@ impl SandboxRemains {
         let (name, dir) = (self.name.clone(), self.state_dir.clone());
         let live = Arc::clone(&self.live);
         let engine = self.engine_socket.clone();
+        let users = Arc::clone(&self.users);
         move || {
             if let Some(socket) = &engine {
                 destroy_container(socket, &name);
             }
-            if let Err(error) = pidfile::destroy_leftovers(&dir, &name) {
+            if let Err(error) = pidfile::destroy_leftovers(&dir, &name, &users) {
                 tracing::warn!(sandbox = name, %error, "Could not clear up after sandbox `{name}`");
             }
             forget_name(&live, &name);

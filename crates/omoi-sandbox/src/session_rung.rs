@@ -140,7 +140,7 @@ impl Provider for SessionRung {
     }
 
     fn destroy_sandbox(&self, name: &str) -> io::Result<bool> {
-        pidfile::destroy_leftovers(&self.base.state_dir, name)
+        pidfile::destroy_leftovers(&self.base.state_dir, name, &self.base.users)
     }
 }
 

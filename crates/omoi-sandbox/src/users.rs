@@ -1,15 +1,20 @@
 //! The users sandboxes run as when the platform runs as root: one per workspace, without an entry in
-//! any database.
+//! any database. A lock file per user keeps the platforms of one machine from sharing one, because the
+//! end of a workspace kills every process of its user.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, Uid};
-use tracing::trace;
+use tracing::{trace, warn};
 
 use crate::pidfile;
 use crate::workspace::WorkspaceError;
@@ -17,66 +22,135 @@ use crate::workspace::WorkspaceError;
 /// Below 65,536, so that they exist inside a container's user map too; unused by distributions.
 const FIRST: u32 = 64_000;
 const COUNT: u32 = 1_000;
+/// Folder of the lock files, the same for every platform of the machine.
+pub(crate) const USER_LOCKS: &str = "/run/omoios/sandbox-users";
 
 /// Whether `uid` is one of those set aside.
 fn is_sandbox_user(uid: Uid) -> bool {
     (FIRST..FIRST + COUNT).contains(&uid.as_raw())
 }
 
-/// Users in use, by workspace.
-#[derive(Debug, Default)]
-pub(crate) struct WorkspaceUsers(Mutex<BTreeMap<PathBuf, u32>>);
+/// A user that no other platform of this machine gives to a workspace while this value lives.
+#[derive(Debug)]
+struct ClaimedUser {
+    uid: u32,
+    /// Its lock ends with the file, also when the platform is killed.
+    _lock: File,
+}
+
+/// Users in use by this platform, by workspace.
+#[derive(Debug)]
+pub(crate) struct WorkspaceUsers {
+    locks: PathBuf,
+    claimed: Mutex<BTreeMap<PathBuf, ClaimedUser>>,
+}
 
 impl WorkspaceUsers {
-    /// Notes that `dir`, perhaps kept from an earlier life, belongs to `uid`; false when that is not
-    /// one of the users set aside.
-    pub(crate) fn adopt_user(&self, dir: &Path, uid: Uid) -> bool {
-        let ours = is_sandbox_user(uid);
-        if ours {
-            let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            users.insert(dir.into(), uid.as_raw());
+    /// Nobody yet; users are claimed by locks in the folder `locks`.
+    pub(crate) fn new(locks: &Path) -> Self {
+        Self {
+            locks: locks.to_path_buf(),
+            claimed: Mutex::default(),
         }
-        ours
+    }
+
+    /// Notes that `dir`, perhaps kept from an earlier life, belongs to `uid`; false when that is not
+    /// one of the users set aside, or another platform has it.
+    pub(crate) fn adopt_user(&self, dir: &Path, uid: Uid) -> bool {
+        let mut claimed = self.lock_claimed();
+        let uid = uid.as_raw();
+        if claimed.get(dir).is_some_and(|user| user.uid == uid) {
+            return true;
+        }
+        if !is_sandbox_user(Uid::from_raw(uid)) {
+            return false;
+        }
+        match claim_user(&self.locks, uid) {
+            Ok(Some(user)) => {
+                claimed.insert(dir.into(), user);
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                warn!(uid, workspace = %dir.display(), %error, "Could not claim the user of a workspace");
+                false
+            }
+        }
     }
 
     /// Frees the user of `dir`, unless some of its processes do not die.
     pub(crate) fn free_user(&self, dir: &Path) {
         if self.end_user(dir) {
-            let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            users.remove(dir);
+            self.lock_claimed().remove(dir);
         }
     }
 
     /// Kills what still runs as the user of `dir`, for the next workspace may get that user; true when
     /// nothing is left.
     pub(crate) fn end_user(&self, dir: &Path) -> bool {
-        let users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let uid = users.get(dir).copied();
-        drop(users);
+        let uid = self.lock_claimed().get(dir).map(|user| user.uid);
         let is_done = uid.is_none_or(|uid| kill_user(Uid::from_raw(uid)));
         if !is_done {
-            tracing::warn!(uid, workspace = %dir.display(), "Processes of a workspace do not die");
+            warn!(uid, workspace = %dir.display(), "Processes of a workspace do not die");
         }
         is_done
     }
 
+    /// Whether the processes of `uid` are this platform's to end: no other platform has claimed the user.
+    pub(crate) fn may_end(&self, uid: Uid) -> bool {
+        let uid = uid.as_raw();
+        let is_own = self.lock_claimed().values().any(|user| user.uid == uid);
+        is_own || matches!(claim_user(&self.locks, uid), Ok(Some(_)))
+    }
+
     /// The user of the workspace at `dir`, one that no other workspace has.
     pub(crate) fn choose_user(&self, dir: &Path) -> Result<u32, WorkspaceError> {
-        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(uid) = users.get(dir) {
-            return Ok(*uid);
+        let mut claimed = self.lock_claimed();
+        if let Some(user) = claimed.get(dir) {
+            return Ok(user.uid);
         }
         let mut hasher = DefaultHasher::new();
         dir.hash(&mut hasher);
         // Spread by name, so that a workspace kept from an earlier life rarely shares its user.
         let start = (hasher.finish() % u64::from(COUNT)) as u32;
-        let free = (0..COUNT)
-            .map(|n| FIRST + (start + n) % COUNT)
-            .find(|uid| !users.values().any(|used| used == uid))
-            .ok_or_else(|| WorkspaceError::NoFreeUser { path: dir.into() })?;
-        users.insert(dir.into(), free);
-        trace!(uid = free, workspace = %dir.display(), "Gave a workspace its own user");
-        Ok(free)
+        for n in 0..COUNT {
+            let uid = FIRST + (start + n) % COUNT;
+            let user = claim_user(&self.locks, uid).map_err(|source| WorkspaceError::Path {
+                action: "claim a user id in",
+                path: self.locks.clone(),
+                source,
+            })?;
+            // Processes of a platform that was killed may still run as a user that nobody claims.
+            let is_free = |_: &ClaimedUser| live_pids(Uid::from_raw(uid)).is_empty();
+            if let Some(user) = user.filter(is_free) {
+                claimed.insert(dir.into(), user);
+                trace!(uid, workspace = %dir.display(), "Gave a workspace its own user");
+                return Ok(uid);
+            }
+        }
+        Err(WorkspaceError::NoFreeUser { path: dir.into() })
+    }
+
+    fn lock_claimed(&self) -> MutexGuard<'_, BTreeMap<PathBuf, ClaimedUser>> {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Locks the file of `uid` in `locks`; none while another holds it.
+fn claim_user(locks: &Path, uid: u32) -> io::Result<Option<ClaimedUser>> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(locks)?;
+    let lock = File::options()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(locks.join(uid.to_string()))?;
+    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(ClaimedUser { uid, _lock: lock })),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -125,7 +199,8 @@ mod tests {
 
     #[test]
     fn each_workspace_has_its_own_user_until_all_are_taken() {
-        let users = WorkspaceUsers::default();
+        let locks = tempfile::tempdir().unwrap();
+        let users = WorkspaceUsers::new(locks.path());
         let mut seen = std::collections::BTreeSet::new();
         for n in 0..COUNT {
             let uid = users.choose_user(Path::new(&format!("/w/{n}"))).unwrap();
@@ -135,5 +210,23 @@ mod tests {
         assert!(users.choose_user(Path::new("/w/more")).is_err());
         users.free_user(Path::new("/w/7"));
         assert_eq!(users.choose_user(Path::new("/w/more")).unwrap(), again);
+    }
+
+    /// The end of a workspace kills all processes of its user, so a shared user would end another
+    /// platform's agent.
+    #[test]
+    fn two_platforms_never_give_one_user_to_two_workspaces() {
+        let locks = tempfile::tempdir().unwrap();
+        let [one, other] = [(); 2].map(|()| WorkspaceUsers::new(locks.path()));
+        let workspace = Path::new("/w/same");
+        let first = one.choose_user(workspace).unwrap();
+        let second = other.choose_user(workspace).unwrap();
+        assert_ne!(first, second);
+        let (first, second) = (Uid::from_raw(first), Uid::from_raw(second));
+        assert!(one.may_end(first) && !one.may_end(second));
+        assert!(one.adopt_user(workspace, first));
+        assert!(!other.adopt_user(Path::new("/w/kept"), first));
+        drop(one);
+        assert!(other.may_end(first) && other.adopt_user(Path::new("/w/kept"), first));
     }
 }
