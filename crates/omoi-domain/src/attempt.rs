@@ -178,6 +178,8 @@ crate::closed_set! {
         OutOfMemory = "out_of_memory",
         /// The machine's disk is nearly full.
         DiskLow = "disk_low",
+        /// Its model provider turned it away for so long that it was saved, to go on later.
+        ProviderWait = "provider_wait",
         /// The process that ran it is gone.
         PlatformRestarted = "platform_restarted",
     }

@@ -210,6 +210,8 @@ events! {
     HandOverCompleted = "hand_over.completed", HandOverDone, [], true;
     /// A try of a model call failed.
     ModelCallFailed = "model.call_failed", CallFailed, [], true;
+    /// An attempt that its provider turned away was saved, and goes on later.
+    AttemptSaved = "attempt.saved", SavedAttempt, [], true;
     /// A model call was paid for.
     CostRecorded = "cost.recorded", CostDone, [], true;
 }

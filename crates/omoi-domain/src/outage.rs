@@ -11,6 +11,32 @@ const PAUSE_MIN: Duration = Duration::from_secs(5);
 const PAUSE_MAX: Duration = Duration::from_mins(1);
 /// Attempts in a row that the provider may fail, however short they are.
 pub const OUTAGE_ATTEMPTS_MAX: usize = 20;
+/// How long a provider may turn a question away before its caller counts as waiting.
+pub const WAITING_AFTER: Duration = Duration::from_mins(1);
+/// The longest window of a provider; whoever names a later reset is not waited for.
+pub const WINDOW_MAX: Duration = Duration::from_hours(7 * 24);
+
+/// How a call stands that its provider turns away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallWait {
+    /// It is tried again soon, or was not turned away.
+    Brief,
+    /// Its attempt waits for the provider.
+    Waiting,
+    /// No try is left within the time of the question: its attempt is saved, and goes on later.
+    Saved,
+}
+
+/// How a call stands that failed. `since` says from when on its provider turns it away, without another
+/// failure in between, and `next_at` when it is tried again.
+pub fn call_wait(since: Option<Timestamp>, next_at: Option<Timestamp>) -> CallWait {
+    match (since, next_at) {
+        (None, _) => CallWait::Brief,
+        (Some(_), None) => CallWait::Saved,
+        (Some(since), Some(next_at)) if next_at.since(since) >= WAITING_AFTER => CallWait::Waiting,
+        (Some(_), Some(_)) => CallWait::Brief,
+    }
+}
 
 /// An attempt that ended by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +47,8 @@ pub struct EndedAttempt {
     pub ended_at: Timestamp,
     /// Whether the provider failed it.
     pub is_outage: bool,
+    /// When the provider said that it answers again.
+    pub wakes_at: Option<Timestamp>,
 }
 
 /// What is known of the attempts at some work.
@@ -55,7 +83,8 @@ pub fn is_provider_failure(class: ErrorClass) -> bool {
 
 /// What follows at `now` when a provider failed the last attempt with `class`. The attempts that it
 /// failed in a row are counted, whatever it answered in between, since a person last had the work go on.
-/// Each answer lets the outage last for `wait` again.
+/// Each answer lets the outage last for `wait` again, and so does the time that the provider named itself:
+/// until then nothing is tried.
 pub fn outage_step(
     class: ErrorClass,
     record: OutageRecord<'_>,
@@ -71,10 +100,22 @@ pub fn outage_step(
         let newest_first = record.attempts.iter().rev();
         newest_first.take_while(|a| a.is_outage && a.ended_at >= resumed_at)
     };
-    let unanswered = in_a_row().filter(|attempt| attempt.ended_at >= answered_at);
-    let began = unanswered.map(|attempt| attempt.began_at.max(answered_at));
-    let since = began.min().unwrap_or(now);
     let n = in_a_row().count().max(1);
+    let named = in_a_row().next().and_then(|attempt| attempt.wakes_at);
+    if let Some(at) = named.filter(|at| *at > now) {
+        return match at.since(now) > WINDOW_MAX || n >= OUTAGE_ATTEMPTS_MAX {
+            true => OutageStep::Stop,
+            false => OutageStep::TryAgain {
+                at,
+                until: at + wait,
+            },
+        };
+    }
+    let waited = in_a_row().filter_map(|attempt| attempt.wakes_at).max();
+    let fresh_at = answered_at.max(waited.unwrap_or_default());
+    let unanswered = in_a_row().filter(|attempt| attempt.ended_at >= fresh_at);
+    let began = unanswered.map(|attempt| attempt.began_at.max(fresh_at));
+    let since = began.min().unwrap_or(now);
     let doubled = PAUSE_MIN.saturating_mul(1 << (n - 1).min(8));
     let (at, until) = (now + doubled.min(PAUSE_MAX), since + wait);
     if at >= until || n >= OUTAGE_ATTEMPTS_MAX {
@@ -98,6 +139,7 @@ mod tests {
             began_at: at(began),
             ended_at: at(ended),
             is_outage,
+            wakes_at: None,
         }
     }
 
@@ -228,6 +270,75 @@ mod tests {
             matches!(step(OUTAGE_ATTEMPTS_MAX - 1), OutageStep::TryAgain { at: next, .. } if next == at(161))
         );
         assert_eq!(step(OUTAGE_ATTEMPTS_MAX), OutageStep::Stop);
+    }
+
+    #[test]
+    fn a_call_that_is_turned_away_waits_and_then_is_saved() {
+        for (since, next_at, expected) in [
+            (None, Some(700), CallWait::Brief),
+            (None, None, CallWait::Brief),
+            (Some(100), Some(159), CallWait::Brief),
+            (Some(100), Some(160), CallWait::Waiting),
+            (Some(100), None, CallWait::Saved),
+        ] {
+            let wait = call_wait(since.map(at), next_at.map(at));
+            assert_eq!(wait, expected, "{since:?} {next_at:?}");
+        }
+    }
+
+    #[test]
+    fn a_provider_that_names_its_reset_is_waited_for_until_then() {
+        const HOUR: i64 = 3_600;
+        let step = |wakes: &[Option<i64>], now_s: i64| {
+            let saved: Vec<EndedAttempt> = wakes
+                .iter()
+                .map(|wakes_at| EndedAttempt {
+                    wakes_at: wakes_at.map(at),
+                    ..ended_attempt(100, 200, true)
+                })
+                .collect();
+            let record = OutageRecord {
+                attempts: &saved,
+                answered_at: None,
+                resumed_at: None,
+            };
+            outage_step(ErrorClass::RateLimited, record, at(now_s), WAIT)
+        };
+        let again = |at_s, until_s| OutageStep::TryAgain {
+            at: at(at_s),
+            until: at(until_s),
+        };
+        let (five_hours, week) = (200 + 5 * HOUR, 200 + 7 * 24 * HOUR);
+        for (name, wakes, now_s, expected) in [
+            (
+                "in 5 hours",
+                vec![Some(five_hours)],
+                200,
+                again(five_hours, five_hours + 900),
+            ),
+            ("in 7 days", vec![Some(week)], 200, again(week, week + 900)),
+            (
+                "later than any window",
+                vec![Some(week + 1)],
+                200,
+                OutageStep::Stop,
+            ),
+            // Woken, and turned away without a time: the outage begins then.
+            (
+                "after the reset",
+                vec![Some(five_hours), None],
+                five_hours + 60,
+                again(five_hours + 70, five_hours + 60 + 900),
+            ),
+            (
+                "time and again",
+                vec![Some(five_hours); OUTAGE_ATTEMPTS_MAX],
+                200,
+                OutageStep::Stop,
+            ),
+        ] {
+            assert_eq!(step(&wakes, now_s), expected, "{name}");
+        }
     }
 
     #[test]

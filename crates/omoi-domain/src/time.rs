@@ -46,6 +46,11 @@ impl Timestamp {
         self.to_chrono().format("%H:%M:%S").to_string()
     }
 
+    /// Date and time of day in UTC, `YYYY-MM-DD HH:MM:SS`, for what may lie days ahead.
+    pub fn date_and_time(self) -> String {
+        self.to_chrono().format("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
     /// The beginning in UTC of a calendar date, `YYYY-MM-DD`; `None` for anything else.
     pub fn of_date(date: &str) -> Option<Self> {
         let date = chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;

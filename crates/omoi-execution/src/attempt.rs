@@ -122,6 +122,7 @@ pub(crate) fn new_attempt(
         stop_reason: None,
         error_class: None,
         error_message: None,
+        wakes_at: None,
         created_at: tx.now(),
         started_at: None,
         ended_at: None,

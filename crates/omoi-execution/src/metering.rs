@@ -6,6 +6,7 @@
 mod call_failure;
 mod call_ledger;
 mod held_calls;
+mod saved_attempt;
 mod settle;
 
 use futures::future::BoxFuture;
@@ -144,6 +145,24 @@ impl CallMeter for CallLedger {
                 let spec = caller.principal.spec;
                 warn!(spec.id = %spec, error = %error_chain(&error), "Could not tell of a failed model call");
             }
+        })
+    }
+
+    fn save_attempt<'a>(
+        &'a self,
+        caller: &'a ModelCaller,
+        failed: &'a FailedTry,
+    ) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let Some(id) = caller.principal.purpose.attempt() else {
+                return false;
+            };
+            let saved = saved_attempt::save_attempt(self, id, failed).await;
+            // It then fails as its worker tells, and is tried again from there.
+            if let Err(error) = &saved {
+                warn!(attempt.id = %id, error = %error_chain(error), "Could not save an attempt that its provider turns away");
+            }
+            saved.is_ok()
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What becomes of work whose attempt the model provider failed.
 
-use omoi_domain::attempt::{AttemptState, AttemptSubject};
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::id::SpecId;
 use omoi_domain::outage::{
@@ -93,18 +93,20 @@ async fn freed_at(
 /// The attempt of an agent, if it ended by itself: one that was stopped or lost says nothing about the
 /// provider.
 fn ended_attempt(attempt: &Attempt) -> Option<EndedAttempt> {
+    let is_saved = attempt.stop_reason == Some(AttemptStopReason::ProviderWait);
     let by_itself = matches!(
         attempt.state,
         AttemptState::Succeeded | AttemptState::Incomplete | AttemptState::Failed
     );
-    if !by_itself || attempt.subject.kind().is_of_platform() {
+    if !(by_itself || is_saved) || attempt.subject.kind().is_of_platform() {
         return None;
     }
     Some(EndedAttempt {
         began_at: attempt.created_at,
         ended_at: attempt.ended_at?,
-        is_outage: attempt.state == AttemptState::Failed
+        is_outage: (is_saved || attempt.state == AttemptState::Failed)
             && attempt.error_class.is_some_and(is_provider_failure),
+        wakes_at: attempt.wakes_at,
     })
 }
 

@@ -82,6 +82,10 @@ impl CallMeter for OpenMeter {
     fn report_failure<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, ()> {
         Box::pin(async {})
     }
+
+    fn save_attempt<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, bool> {
+        Box::pin(async { false })
+    }
 }
 
 struct UnmeteredCall;

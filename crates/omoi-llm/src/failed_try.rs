@@ -1,5 +1,6 @@
 //! A failed try of a model call, as it is reported to users.
 
+use omoi_domain::outage::CallWait;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::time::Timestamp;
 
@@ -25,8 +26,10 @@ pub struct FailedTry {
     pub next_at: Option<Timestamp>,
     /// Until when it is tried.
     pub until: Timestamp,
-    /// Whether the provider has turned the question away for so long that it waits for it.
-    pub is_waiting: bool,
+    /// When the provider said that it answers again.
+    pub reset_at: Option<Timestamp>,
+    /// Whether the question waits for a provider that turns it away, or its attempt is to be saved.
+    pub wait: CallWait,
 }
 
 impl FailedTry {
@@ -42,13 +45,14 @@ impl FailedTry {
             calls_max: 0,
             next_at: None,
             until: Timestamp::default(),
-            is_waiting: false,
+            reset_at: None,
+            wait: CallWait::Brief,
         }
     }
 
     /// Whether it repeats `earlier`: the same status and words, and no wait that is news.
     pub fn is_like(&self, earlier: &Self) -> bool {
-        let tells = |failed: &Self| (failed.status, failed.is_waiting);
+        let tells = |failed: &Self| (failed.status, failed.wait);
         tells(self) == tells(earlier) && self.words == earlier.words
     }
 }

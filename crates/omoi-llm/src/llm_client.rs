@@ -362,22 +362,24 @@ impl LlmClient {
         route: &ModelRoute,
         failures: &mut u32,
     ) -> Result<(), AskError> {
-        tally.note_failed(error.is_turned_away(), self.pace.now());
+        let now = self.pace.now();
+        tally.note_failed(error.is_turned_away(), now);
+        let failed = FailedTry::from_error(route, &error, &self.mask);
         let RetryClass::Retry { after } = error.retry_class_after(*failures) else {
-            tally.report_failure(FailedTry::from_error(route, &error, &self.mask), None);
+            tally.report_failure(failed, None);
             return Err(AskError::Failed(error));
+        };
+        let failed = FailedTry {
+            reset_at: after.map(|after| now + after),
+            ..failed
         };
         let pause = retry::retry_delay(*failures, self.pace.jitter(), after);
         *failures += 1;
-        let now = self.pace.now();
         if let Err(spent) = tally.allowance.check_pause(now, pause) {
-            tally.report_failure(FailedTry::from_error(route, &error, &self.mask), None);
+            tally.report_failure(failed, None);
             return Err(AskError::from_spent(spent, tally.calls, Some(error)));
         }
-        tally.report_failure(
-            FailedTry::from_error(route, &error, &self.mask),
-            Some(now + pause),
-        );
+        tally.report_failure(failed, Some(now + pause));
         let pause_ms = pause.as_millis() as u64;
         tracing::info!(error = %ErrorChain(&error), calls = tally.calls, pause_ms, "Will try a model call again");
         self.pace.sleep(pause).await;

@@ -127,6 +127,14 @@ pub trait CallMeter: Send + Sync + 'static {
         caller: &'a ModelCaller,
         failed: &'a FailedTry,
     ) -> BoxFuture<'a, ()>;
+
+    /// Ends the attempt that asks, whose provider turned it away with `failed` until no try was left, so
+    /// that it goes on later. False where nobody is to go on: the caller then gets the failure.
+    fn save_attempt<'a>(
+        &'a self,
+        caller: &'a ModelCaller,
+        failed: &'a FailedTry,
+    ) -> BoxFuture<'a, bool>;
 }
 
 /// A granted call. Dropped without a record, the meter has to settle it by itself.

@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc::Receiver;
 
 use omoi_domain::model_route::RouteName;
+use omoi_domain::outage::CallWait;
 use omoi_domain::time::Timestamp;
 
 use crate::error_chain::ErrorChain;
@@ -89,6 +90,16 @@ impl<'a> FailureWriter<'a> {
             self.note_failure(failed);
         }
         self.write_noted_failures().await;
+    }
+
+    /// Has the attempt that asks saved, where the last failure says so; whether it is.
+    pub(crate) async fn save_attempt(&mut self) -> bool {
+        match &self.last_noted {
+            Some(failed) if failed.wait == CallWait::Saved => {
+                self.meter.save_attempt(self.caller, failed).await
+            }
+            _ => false,
+        }
     }
 
     /// False when nothing is left to write.

@@ -3,6 +3,7 @@
 use tokio::sync::mpsc;
 
 use omoi_domain::money::NanoUsd;
+use omoi_domain::outage::call_wait;
 use omoi_domain::time::Timestamp;
 
 use crate::failed_try::FailedTry;
@@ -123,9 +124,7 @@ impl QuestionTally {
             calls_max: self.calls + self.allowance.calls_left,
             next_at,
             until: self.allowance.until,
-            is_waiting: next_at
-                .zip(self.turned_away_since)
-                .is_some_and(|(next_at, since)| next_at.since(since) >= retry::WAITING_AFTER),
+            wait: call_wait(self.turned_away_since, next_at),
             ..failed
         };
         // Who does not listen any more is gone, and the question with it.

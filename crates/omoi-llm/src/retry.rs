@@ -8,12 +8,10 @@ use omoi_domain::time::Timestamp;
 
 /// Statuses that may pass by themselves.
 pub const RETRIED_STATUSES: [u16; 7] = [408, 429, 500, 502, 503, 504, 529];
-/// Longest wait between two tries, whatever the server asks for.
+/// Longest wait between two tries where the server asks for none.
 pub const DELAY_MAX: Duration = Duration::from_mins(1);
 /// How long one question is tried again, unless configured.
 pub const RETRY_TIME: Duration = Duration::from_mins(10);
-/// How long a provider may turn a question away before its caller counts as waiting.
-pub const WAITING_AFTER: Duration = Duration::from_mins(1);
 /// Most calls one question may make.
 pub const CALLS_MAX: u32 = 24;
 
@@ -38,12 +36,12 @@ pub fn class_of_status(status: u16, after: Option<Duration>) -> RetryClass {
     }
 }
 
-/// The pause after failure number `n`, counted from 0: 2ⁿ s and up to half as much again, at least
-/// what the server asked for, at most [`DELAY_MAX`]. `jitter` is in `0.0..1.0`.
+/// The pause after failure number `n`, counted from 0: 2ⁿ s and up to half as much again, at most
+/// [`DELAY_MAX`], and at least what the server asked for. `jitter` is in `0.0..1.0`.
 pub fn retry_delay(n: u32, jitter: f64, after: Option<Duration>) -> Duration {
     let base_s = f64::from(1_u32 << n.min(6));
     let backoff = Duration::from_secs_f64(base_s * (1.0 + jitter.clamp(0.0, 1.0) / 2.0));
-    backoff.max(after.unwrap_or_default()).min(DELAY_MAX)
+    backoff.min(DELAY_MAX).max(after.unwrap_or_default())
 }
 
 /// Reads `Retry-After`: whole seconds, or a date that is compared with `now`.
@@ -139,7 +137,7 @@ mod tests {
             (4_000_000_000, 0.9, None, 60.0),
             (0, 0.5, Some(7.0), 7.0),
             (3, 0.0, Some(7.0), 8.0),
-            (0, 0.0, Some(3600.0), 60.0),
+            (0, 0.0, Some(3600.0), 3600.0),
         ] {
             assert_eq!(
                 retry_delay(n, jitter, after.map(s)),

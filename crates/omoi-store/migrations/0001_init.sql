@@ -317,6 +317,7 @@ create table attempts (
     stop_reason text,
     error_class text,
     error_message text,
+    wakes_at @time,
     created_at @time not null,
     started_at @time,
     ended_at @time,

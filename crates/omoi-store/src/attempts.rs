@@ -71,6 +71,8 @@ row! {
         error_class: Option<ErrorClass>,
         /// Its error.
         error_message: Option<String>,
+        /// When its provider said that it answers again, where it turned the attempt away.
+        wakes_at: Option<Timestamp>,
         /// When it was made.
         created_at: Timestamp,
         /// When its worker first reported.
@@ -91,7 +93,7 @@ row! {
 }
 versioned!(Attempt by id in "attempts" {
     state, agent_version, agent_session, token_hash, owner, rung, base_sha, head_sha, wip_sha, stop_reason, error_class,
-    error_message, started_at, ended_at, last_heartbeat_at, last_work_at, lease_expires_at,
+    error_message, wakes_at, started_at, ended_at, last_heartbeat_at, last_work_at, lease_expires_at,
 });
 
 /// Writes a new attempt.

@@ -172,6 +172,7 @@ pub fn task_attempt(tx: &Tx, task: &Task, no: u32) -> Attempt {
         stop_reason: None,
         error_class: None,
         error_message: None,
+        wakes_at: None,
         created_at: tx.now(),
         started_at: None,
         ended_at: None,

@@ -396,10 +396,7 @@ pub struct CallFailed {
 impl CallFailed {
     /// The failure and what follows, on one line.
     pub fn one_line(&self) -> String {
-        let answer = match self.status {
-            Some(status) => format!("answered {status}"),
-            None => "gave no answer".to_owned(),
-        };
+        let answer = answer_words(self.status);
         let next = match self.next_at {
             Some(at) if self.is_waiting => format!(
                 "waits, next try at {}, until {}",
@@ -416,6 +413,50 @@ impl CallFailed {
             None => "not tried again by this call".to_owned(),
         };
         format!("{} {answer}: {}; {next}", self.provider, self.message)
+    }
+}
+
+/// An attempt was saved because its model provider turned it away: its turns, its session and its work
+/// are kept, its sandbox has ended, and it goes on later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedAttempt {
+    /// The attempt.
+    pub attempt_id: AttemptId,
+    /// The kind of work this attempt performs, and the row it is for.
+    #[serde(flatten)]
+    pub subject: AttemptSubject,
+    /// Role of its agent.
+    pub role: AgentRole,
+    /// Who turned it away: a host, or the simulated model.
+    pub provider: String,
+    /// The status it answered with, where it answered.
+    pub status: Option<u16>,
+    /// The provider's own words, or what kept it from having any.
+    pub message: String,
+    /// When it goes on.
+    pub wakes_at: Timestamp,
+}
+
+impl SavedAttempt {
+    /// What happened and what follows, on one line.
+    pub fn one_line(&self) -> String {
+        let Self {
+            provider,
+            message,
+            wakes_at,
+            ..
+        } = self;
+        let answer = answer_words(self.status);
+        let at = wakes_at.date_and_time();
+        format!("{provider} {answer}: {message}; the work is saved and goes on at {at}")
+    }
+}
+
+/// How a provider answered a call that failed.
+fn answer_words(status: Option<u16>) -> String {
+    match status {
+        Some(status) => format!("answered {status}"),
+        None => "gave no answer".to_owned(),
     }
 }
 

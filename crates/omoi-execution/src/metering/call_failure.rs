@@ -2,6 +2,7 @@
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{CallFailed, Event};
+use omoi_domain::outage::CallWait;
 use omoi_domain::principal::CallPurpose;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::ModelCaller;
@@ -41,7 +42,7 @@ pub(super) async fn tell_call_failure(
                 calls_max: failed.calls_max,
                 next_at: failed.next_at,
                 until: failed.until,
-                is_waiting: failed.is_waiting,
+                is_waiting: failed.wait == CallWait::Waiting,
             });
             tx.emit(Some(attempt.project_id), Some(attempt.spec_id), event);
             Ok(())

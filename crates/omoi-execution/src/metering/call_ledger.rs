@@ -5,6 +5,7 @@ use omoi_store::Tenant;
 
 use super::HeldCalls;
 use crate::deployment::{DeploymentParts, FromParts};
+use crate::failure_policy::FailurePolicy;
 
 /// Grants model calls against the budgets, and keeps what they did cost. Clones share the calls under way.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub struct CallLedger {
     pub calls: HeldCalls,
     /// What work may cost where its spec says nothing.
     pub limits: WorkLimits,
+    /// When work goes on whose attempt the provider failed.
+    pub failures: FailurePolicy,
 }
 
 impl FromParts for CallLedger {
@@ -26,6 +29,7 @@ impl FromParts for CallLedger {
             owner: parts.owner.clone(),
             calls: parts.calls.clone(),
             limits: parts.limits,
+            failures: FailurePolicy::from_parts(parts),
         }
     }
 }

@@ -44,6 +44,16 @@ pub(crate) async fn follow_up(
         TaskFollowUp::Fail { class, message } => {
             fail_attempted(tx, failures, task, class, &message).await
         }
+        TaskFollowUp::WaitForProvider { class, message } => {
+            let message = message.as_str();
+            let is_saved = true;
+            let outage = TaskOutage {
+                class,
+                message,
+                is_saved,
+            };
+            fail_of_provider(tx, failures, task, outage).await
+        }
         TaskFollowUp::Cancel => cancel(tx, task, "interrupted by a person").await,
         TaskFollowUp::DiskStopped { description } => {
             disk_room::task_stopped(tx, task, &description).await
@@ -64,7 +74,13 @@ pub async fn fail_attempted(
     message: &str,
 ) -> Result<(), StoreError> {
     if is_provider_failure(class) {
-        return fail_of_provider(tx, failures, task, class, message).await;
+        let is_saved = false;
+        let outage = TaskOutage {
+            class,
+            message,
+            is_saved,
+        };
+        return fail_of_provider(tx, failures, task, outage).await;
     }
     let attempts = attempts::of_task(tx, task.id).await?;
     // An attempt that was lost or stopped says nothing about the task.
@@ -86,14 +102,26 @@ pub async fn fail_attempted(
     apply_to_task(tx, task, actions).await
 }
 
+/// How the model provider failed an attempt at a task.
+struct TaskOutage<'a> {
+    class: ErrorClass,
+    message: &'a str,
+    /// Whether the attempt was saved before it could fail.
+    is_saved: bool,
+}
+
 /// Has a task whose attempt the model provider failed wait: for its next try, or for a person.
 async fn fail_of_provider(
     tx: &mut Tx,
     failures: &FailurePolicy,
     task: &mut Task,
-    class: ErrorClass,
-    message: &str,
+    outage: TaskOutage<'_>,
 ) -> Result<(), StoreError> {
+    let TaskOutage {
+        class,
+        message,
+        is_saved,
+    } = outage;
     let failed = outage::FailedWork {
         spec_id: task.spec_id,
         subject: AttemptSubject::Task { task_id: task.id },
@@ -105,6 +133,7 @@ async fn fail_of_provider(
         class,
         reason: outage::outage_reason(class, message),
         step,
+        is_saved,
     });
     apply_to_task(tx, task, actions).await
 }

@@ -7,6 +7,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{CallFailed, CostDone, Event, EventKind};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
+use omoi_domain::outage::CallWait;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::{CallPurpose, PurposeKind};
 use omoi_execution::DeploymentParts;
@@ -352,7 +353,8 @@ async fn told_failure(it: &TestDeployment, caller: &ModelCaller) -> CallFailed {
         n_calls: 1,
         calls_max: 12,
         next_at: Some(at + Duration::from_secs(1)),
-        is_waiting: false,
+        reset_at: None,
+        wait: CallWait::Brief,
         until: at + Duration::from_mins(2),
     };
     it.build_part::<CallLedger>()

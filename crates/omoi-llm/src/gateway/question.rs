@@ -194,6 +194,9 @@ impl GatewayQuestion {
         };
         let recorded = metered.record_outcome(tally, outcome).await;
         let reply = match (recorded, outcome) {
+            (_, CallOutcome::Failed) if failure_writer.save_attempt().await => {
+                Some(GatewayRefusal::superseded_attempt().into_reply(self.dialect))
+            }
             (Err(_), CallOutcome::Complete) => {
                 Some(GatewayRefusal::withheld_answer().into_reply(self.dialect))
             }
@@ -244,7 +247,10 @@ impl GatewayQuestion {
             Some(Err(failure)) => {
                 failure_writer.write_remaining(failures).await;
                 let _ = metered.record_outcome(tally, CallOutcome::Failed).await;
-                let refusal = self.refuse_failure(&failure, tally);
+                let refusal = match failure_writer.save_attempt().await {
+                    true => GatewayRefusal::superseded_attempt(),
+                    false => self.refuse_failure(&failure, tally),
+                };
                 if let Some(lines) = reply.refuse_answer(&refusal) {
                     self.send_bytes(&lines, refusal.into_event(self.dialect))
                         .await;

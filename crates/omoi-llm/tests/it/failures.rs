@@ -1,12 +1,14 @@
 //! Providers that fail: what is told of it, to the meter and to a caller that waits.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
+use omoi_domain::outage::CallWait;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::gateway::{GatewayReply, GatewayRequest, ModelGateway, ReplyBody};
 use omoi_llm::retry::{CALLS_MAX, RETRY_TIME};
@@ -196,9 +198,14 @@ async fn each_failure_is_told_once_with_the_providers_words() {
     let failures = house.failures();
     let told: Vec<_> = failures
         .iter()
-        .map(|f| (f.is_waiting, f.next_at.is_some()))
+        .map(|f| (f.wait, f.next_at.is_some()))
         .collect();
-    assert_eq!(told, [(false, true), (true, true), (false, false)]);
+    let expected = [
+        (CallWait::Brief, true),
+        (CallWait::Waiting, true),
+        (CallWait::Saved, false),
+    ];
+    assert_eq!(told, expected);
     let failed = &failures[0];
     assert!(
         failed.words.starts_with("could not connect to the model"),
@@ -245,12 +252,56 @@ async fn a_question_that_is_turned_away_for_a_minute_waits_and_that_is_news() {
         let house = house(&stub.url);
         assert_eq!(house.told(true).await.0, 200);
         let failures = house.failures();
-        let seen: Vec<_> = failures.iter().map(|f| (f.n_calls, f.is_waiting)).collect();
+        let seen: Vec<_> = failures
+            .iter()
+            .map(|f| (f.n_calls, f.wait == CallWait::Waiting))
+            .collect();
         assert_eq!(seen, told);
-        for failed in failures.iter().filter(|f| f.is_waiting) {
+        for failed in failures.iter().filter(|f| f.wait == CallWait::Waiting) {
             let wakes_at = failed.next_at.unwrap();
             assert!((80.0..100.0).contains(&wakes_at.seconds_since(START)));
         }
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_turned_away_for_too_long_is_saved_and_told_that_it_is_over() {
+    const FIVE_HOURS: u64 = 5 * 3_600;
+    for stream in [true, false] {
+        // The provider says when it answers again: nothing is tried before.
+        let stub = Stub::always(stub::status_after(429, FIVE_HOURS)).await;
+        let house = house(&stub.url);
+        house.meter.saves.store(true, Ordering::Relaxed);
+        let (status, body) = house.told(stream).await;
+        assert_eq!((status, stub.calls()), (403, 1), "{body}");
+        assert!(body.contains("superseded_attempt"), "{body}");
+        let saved = house.meter.saved.lock().unwrap().clone();
+        let resets: Vec<_> = saved.iter().map(|f| f.reset_at).collect();
+        let reset_at = START + Duration::from_secs(FIVE_HOURS);
+        assert_eq!(resets, [Some(reset_at)]);
+        assert_eq!(saved, house.failures(), "it is told as well");
+
+        // Or it does not: all the time of the question passes.
+        let stub = Stub::always(stub::status(529)).await;
+        let house = self::house(&stub.url);
+        house.meter.saves.store(true, Ordering::Relaxed);
+        let (_, body) = house.told(stream).await;
+        assert!(body.contains("superseded_attempt"), "{body}");
+        assert!(house.pace.elapsed_s() > RETRY_TIME.as_secs_f64() - 70.0);
+        let saved = house.meter.saved.lock().unwrap().clone();
+        assert_eq!(saved.iter().map(|f| f.reset_at).collect::<Vec<_>>(), [None]);
+    }
+    // Nobody goes on, or the failure says nothing about the provider: the caller hears it.
+    for (says, saved, expected) in [
+        (stub::status_after(429, FIVE_HOURS), 1, 429),
+        (said(400, "no such field"), 0, 400),
+        (stub::status(500), 0, 500),
+    ] {
+        let stub = Stub::always(says).await;
+        let house = house(&stub.url);
+        let (status, _) = house.told(false).await;
+        assert_eq!(status, expected);
+        assert_eq!(house.meter.saved.lock().unwrap().len(), saved);
     }
 }
 

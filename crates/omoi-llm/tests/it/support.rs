@@ -1,5 +1,6 @@
 //! A clock that tests move, a meter that remembers, and a caller.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -157,6 +158,9 @@ pub(crate) struct TestMeter {
     cap: NanoUsd,
     book: Arc<Book>,
     pub(crate) failed: Mutex<Vec<FailedTry>>,
+    /// Attempts that were to be saved; whether they are is `saves`.
+    pub(crate) saved: Mutex<Vec<FailedTry>>,
+    pub(crate) saves: AtomicBool,
     /// Whether it writes no failure down yet.
     holds_telling: watch::Sender<bool>,
 }
@@ -182,6 +186,8 @@ impl TestMeter {
             cap,
             book: Arc::default(),
             failed: Mutex::default(),
+            saved: Mutex::default(),
+            saves: AtomicBool::default(),
             holds_telling: watch::Sender::new(false),
         })
     }
@@ -251,6 +257,15 @@ impl CallMeter for TestMeter {
             self.failed.lock().unwrap().push(failed.clone());
         }
         .boxed()
+    }
+
+    fn save_attempt<'a>(
+        &'a self,
+        _caller: &'a ModelCaller,
+        failed: &'a FailedTry,
+    ) -> BoxFuture<'a, bool> {
+        self.saved.lock().unwrap().push(failed.clone());
+        futures::future::ready(self.saves.load(Ordering::Relaxed)).boxed()
     }
 }
 

@@ -87,6 +87,7 @@ pub(super) async fn planner_step(driver: &PhaseDriver, mut spec: Spec) -> Result
         now: driver.clock.now(),
         last: last.map(|last| PhaseAttempt {
             state: last.state,
+            stop_reason: last.stop_reason,
             round: last.round,
             attempt: last,
         }),

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use omoi_delivery::trace::receipt_view;
+use omoi_domain::attempt::AttemptStopReason;
 use omoi_domain::egress::EgressOutcome;
 use omoi_domain::event::{Event, EventKind};
 use omoi_domain::id::{HumanRef, TaskId};
+use omoi_domain::task::TaskStatus;
 use omoi_execution::integration::wip_ref;
 use omoi_protocol::control::{AttemptView, TaskDetail, TaskView};
 use omoi_store::attempts::Attempt;
@@ -48,7 +50,10 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
             ended_at: attempt.ended_at,
             packages,
             refused_outside,
-            waits_for: waiting_call(tx, attempt).await?,
+            waits_for: match task.attempt_id == Some(attempt.id) {
+                true => attempt_wait(tx, task, attempt).await?,
+                false => None,
+            },
             late_reports: u32::try_from(attempt.late_reports).unwrap_or(u32::MAX),
         });
     }
@@ -90,6 +95,22 @@ async fn outside_of(
         };
     }
     Ok((came.into_iter().collect(), refused.into_iter().collect()))
+}
+
+/// For what the newest attempt at a task waits.
+async fn attempt_wait(
+    tx: &mut Tx,
+    task: &Task,
+    attempt: &Attempt,
+) -> Result<Option<String>, StoreError> {
+    let is_saved = attempt.stop_reason == Some(AttemptStopReason::ProviderWait)
+        && task.status == TaskStatus::Pending
+        && task.not_before > tx.now();
+    if is_saved {
+        let at = task.not_before.date_and_time();
+        return Ok(Some(format!("its work is saved and goes on at {at}")));
+    }
+    waiting_call(tx, attempt).await
 }
 
 /// The model call for which an attempt waits, as its provider turns it away.

@@ -244,6 +244,10 @@ impl CallMeter for BrokenMeter {
     fn report_failure<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, ()> {
         Box::pin(async {})
     }
+
+    fn save_attempt<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, bool> {
+        Box::pin(async { false })
+    }
 }
 
 #[tokio::test]

@@ -149,6 +149,14 @@ impl CallMeter for SlowLedger {
     ) -> BoxFuture<'a, ()> {
         self.ledger.report_failure(caller, failed)
     }
+
+    fn save_attempt<'a>(
+        &'a self,
+        caller: &'a ModelCaller,
+        failed: &'a FailedTry,
+    ) -> BoxFuture<'a, bool> {
+        self.ledger.save_attempt(caller, failed)
+    }
 }
 
 impl ReservedCall for SlowCall {
@@ -203,6 +211,10 @@ impl CallMeter for StuckMeter {
 
     fn report_failure<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, ()> {
         Box::pin(async {})
+    }
+
+    fn save_attempt<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, bool> {
+        Box::pin(async { false })
     }
 }
 

@@ -1,12 +1,12 @@
 //! One line per event, for a pipe or a log.
 
 use omoi_domain::ablation::AblationVerdict;
-use omoi_domain::attempt::AttemptSubject;
+use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{
     AblationDone, AgentActivity, CallFailed, EgressDenied, Event, HandOverDone, MergeChange,
-    MessageChange, PhaseChange, PlanningEnded, ReceiptDone, SpecChange, StoredEvent, TaskChange,
-    TicketChange,
+    MessageChange, PhaseChange, PlanningEnded, ReceiptDone, SavedAttempt, SpecChange, StoredEvent,
+    TaskChange, TicketChange,
 };
 use omoi_domain::id::HumanRef;
 use omoi_domain::retry::PhaseFailure;
@@ -63,6 +63,7 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
         Event::AgentActivity(activity) => activity_line(view, activity)?,
         Event::ModelCallFailed(failed) => call_failed_text(view, failed),
         Event::SandboxEgressDenied(denied) => egress_text(denied),
+        Event::AttemptSaved(saved) => attempt_saved_text(view, saved),
         Event::ReceiptStored(receipt) => receipt_text(view, receipt),
         Event::SpecPlanJudged(judged) => plan_opinion::opinion_headline(&judged.into()),
         Event::RequirementAblated(done) => ablation_text(done),
@@ -238,13 +239,23 @@ fn retry_text(change: &PhaseChange) -> String {
 
 /// A model call that failed, with whose it is.
 pub(super) fn call_failed_text(view: &RunView, failed: &CallFailed) -> String {
-    let number = failed.subject.task_id().and_then(|id| view.task_number(id));
-    let who = match (failed.subject.phase(), number) {
+    let who = asker_name(view, failed.subject, failed.role);
+    format!("{who}: {}", failed.one_line())
+}
+
+pub(super) fn attempt_saved_text(view: &RunView, saved: &SavedAttempt) -> String {
+    let who = asker_name(view, saved.subject, saved.role);
+    format!("{who}: {}", saved.one_line())
+}
+
+/// Whose attempt asks a model: the phase, the task, or else the role.
+fn asker_name(view: &RunView, subject: AttemptSubject, role: AgentRole) -> String {
+    let number = subject.task_id().and_then(|id| view.task_number(id));
+    match (subject.phase(), number) {
         (Some(phase), _) => phase.to_string(),
         (None, Some(number)) => HumanRef::task(number).to_string(),
-        (None, None) => failed.role.to_string(),
-    };
-    format!("{who}: {}", failed.one_line())
+        (None, None) => role.to_string(),
+    }
 }
 
 fn passed_text(change: &PhaseChange) -> String {

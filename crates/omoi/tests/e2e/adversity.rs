@@ -186,6 +186,37 @@ fn a_provider_that_stays_away_is_told_and_waits_for_a_person() {
 }
 
 #[test]
+fn work_that_its_provider_turns_away_is_saved_and_goes_on_at_the_reset() {
+    let fault = "{status: 429, retry_after_s: 2}";
+    let world = World::two_tasks_with(|scenario| {
+        let scenario = with_fault(&scenario, "role: planner, phase: prd", fault);
+        with_fault(&scenario, "role: implementer, turn: 1..", fault)
+    });
+    let mut run = world.run(&["--yes"]);
+    run.env("LLM_RETRY_TIME", "1");
+    let said = world.start(run).wait().exited(0);
+    assert_eq!(said.summary()["criteria"]["proven"], 4, "{said:?}");
+    let events = said.events();
+    let saved = events
+        .iter()
+        .filter(|event| event["event_type"] == "attempt.saved");
+    let saved: Vec<&str> = saved
+        .map(|event| event["payload"]["subject"].as_str().unwrap())
+        .collect();
+    assert_eq!(saved, ["spec_phase", "task"]);
+    // The attempt after it goes on from its turns, and nothing is counted against the work.
+    let counted = "select cast(count(*) as text) from attempts where stop_reason = 'provider_wait'";
+    assert_eq!(story::one(&world.database(), counted).as_deref(), Some("2"));
+    let resumed = "select cast(count(*) as text) from attempts a join attempts b \
+         on b.task_id = a.task_id and b.subject = 'task' and b.attempt_no = a.attempt_no + 1 \
+         join turns t on t.attempt_id = b.id and t.n = 0 \
+         where a.stop_reason = 'provider_wait' and b.state = 'succeeded'";
+    assert_eq!(story::one(&world.database(), resumed).as_deref(), Some("1"));
+    let rounds = "select cast(max(round + retry_count) as text) from tasks";
+    assert_eq!(story::one(&world.database(), rounds).as_deref(), Some("0"));
+}
+
+#[test]
 fn a_provider_that_refuses_ends_the_run_at_once() {
     for (status, class) in [(401, "auth_failed"), (404, "upstream_refused")] {
         let world = World::two_tasks_with(|scenario| {

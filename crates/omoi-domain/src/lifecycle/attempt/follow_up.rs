@@ -20,6 +20,13 @@ pub enum TaskFollowUp {
         /// What happened.
         message: String,
     },
+    /// Its provider turned its agent away, whose attempt is saved.
+    WaitForProvider {
+        /// How the provider failed it.
+        class: ErrorClass,
+        /// What happened.
+        message: String,
+    },
     /// A person stopped its agent.
     Cancel,
     /// A full disk stopped its agent, seen so.
@@ -107,6 +114,11 @@ pub fn after_loss(status: TaskStatus, loss: &AttemptLoss) -> Option<TaskFollowUp
     Some(if loss.stop_reason == AttemptStopReason::DiskLow {
         TaskFollowUp::DiskStopped {
             description: loss.message.clone(),
+        }
+    } else if loss.stop_reason == AttemptStopReason::ProviderWait {
+        TaskFollowUp::WaitForProvider {
+            class: loss.class,
+            message: loss.message.clone(),
         }
     } else if loss.counts {
         TaskFollowUp::Fail {
@@ -242,10 +254,16 @@ mod tests {
         let silent = loss(AttemptStopReason::HeartbeatTimeout, true);
         let restarted = loss(AttemptStopReason::PlatformRestarted, false);
         let disk_low = loss(AttemptStopReason::DiskLow, false);
+        let saved = loss(AttemptStopReason::ProviderWait, false);
+        let waits = TaskFollowUp::WaitForProvider {
+            class: ErrorClass::Heartbeat,
+            message: "silent".to_owned(),
+        };
         for (status, loss, expected) in [
             (Running, &silent, Some(fail)),
             (Claiming, &restarted, Some(requeue)),
             (Running, &disk_low, Some(full_disk)),
+            (Running, &saved, Some(waits)),
             // It was cancelled, or is back in the queue.
             (Cancelled, &silent, None),
             (Pending, &restarted, None),

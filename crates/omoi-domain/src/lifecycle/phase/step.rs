@@ -1,6 +1,6 @@
 //! What a phase needs next.
 
-use crate::attempt::AttemptState;
+use crate::attempt::{AttemptState, AttemptStopReason};
 use crate::spec::PhaseState;
 use crate::time::Timestamp;
 
@@ -9,6 +9,8 @@ use crate::time::Timestamp;
 pub struct PhaseAttempt<A> {
     /// Where it stands.
     pub state: AttemptState,
+    /// Why it ended.
+    pub stop_reason: Option<AttemptStopReason>,
     /// Counts from 0, together with the attempts that the phase counts.
     pub round: u32,
     /// The attempt itself, for whoever judges it.
@@ -77,6 +79,9 @@ fn running_step<A>(facts: PhaseFacts<A>) -> PhaseStep<A> {
     };
     match last.state {
         AttemptState::Pending | AttemptState::Starting | AttemptState::Running => PhaseStep::Await,
+        AttemptState::Interrupted if last.stop_reason == Some(AttemptStopReason::ProviderWait) => {
+            PhaseStep::HandleFailure(last.attempt)
+        }
         AttemptState::Lost | AttemptState::Interrupted => PhaseStep::Retake,
         AttemptState::Failed => PhaseStep::HandleFailure(last.attempt),
         AttemptState::Succeeded | AttemptState::Incomplete => PhaseStep::Judge(last.attempt),
@@ -143,11 +148,37 @@ mod tests {
                 now: at(10),
                 last: last.map(|(state, round)| PhaseAttempt {
                     state,
+                    stop_reason: None,
                     round,
                     attempt: "attempt",
                 }),
             };
             assert_eq!(phase_step(facts), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_that_was_saved_waits_for_its_provider() {
+        for (stop_reason, expected) in [
+            (
+                AttemptStopReason::ProviderWait,
+                PhaseStep::HandleFailure(()),
+            ),
+            (AttemptStopReason::ShutdownSignal, PhaseStep::Retake),
+        ] {
+            let facts = PhaseFacts {
+                state: PhaseState::Running,
+                attempts: 1,
+                not_before: Timestamp::default(),
+                now: Timestamp::default(),
+                last: Some(PhaseAttempt {
+                    state: AttemptState::Interrupted,
+                    stop_reason: Some(stop_reason),
+                    round: 0,
+                    attempt: (),
+                }),
+            };
+            assert_eq!(phase_step(facts), expected, "{stop_reason}");
         }
     }
 }

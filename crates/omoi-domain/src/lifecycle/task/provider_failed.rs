@@ -17,6 +17,8 @@ pub struct ProviderFailure {
     pub reason: String,
     /// Whether it is waited for, or a person asked.
     pub step: OutageStep,
+    /// Whether the attempt was saved before it could fail.
+    pub is_saved: bool,
 }
 
 /// Has a task wait for its next try, or for a person. That is none of its retries.
@@ -26,11 +28,21 @@ pub fn provider_failed(failure: ProviderFailure) -> Vec<TaskAction> {
         class,
         reason,
         step,
+        is_saved,
     } = failure;
-    let mut actions = vec![TaskAction::KeepError {
+    let keep_error = |message: &str| TaskAction::KeepError {
         class: Some(class),
-        message: reason.clone(),
-    }];
+        message: message.to_owned(),
+    };
+    if let (OutageStep::TryAgain { at, .. }, true) = (step, is_saved) {
+        let reason = format!("{reason}; saved, goes on at {}", at.date_and_time());
+        return vec![
+            keep_error(&reason),
+            TaskAction::WaitUntil(at),
+            TaskAction::moved(TaskStatus::Pending, reason),
+        ];
+    }
+    let mut actions = vec![keep_error(&reason)];
     match step {
         OutageStep::TryAgain { at, until } => {
             actions.push(TaskAction::WaitUntil(at));
@@ -61,12 +73,15 @@ mod tests {
             Timestamp::from_micros(9_000_000),
         );
         let told = "overloaded; tried again at 00:00:01, until 00:00:09";
-        for (status, is_waited_for, moves) in [
-            (Running, true, vec![(Failed, told), (Pending, told)]),
+        let saved = "overloaded; saved, goes on at 1970-01-01 00:00:01";
+        for (status, is_waited_for, is_saved, moves) in [
+            (Running, true, false, vec![(Failed, told), (Pending, told)]),
+            (Running, true, true, vec![(Pending, saved)]),
             // It could not even be begun.
-            (Pending, true, vec![]),
-            (Running, false, vec![]),
-            (Assigned, false, vec![(Pending, "overloaded")]),
+            (Pending, true, false, vec![]),
+            (Running, false, false, vec![]),
+            (Running, false, true, vec![]),
+            (Assigned, false, false, vec![(Pending, "overloaded")]),
         ] {
             let actions = provider_failed(ProviderFailure {
                 status,
@@ -76,6 +91,7 @@ mod tests {
                     true => OutageStep::TryAgain { at, until },
                     false => OutageStep::Stop,
                 },
+                is_saved,
             });
             let found = actions.iter().filter_map(|action| match action {
                 TaskAction::Move { to, reason } => Some((*to, reason.as_deref()?)),

@@ -6,7 +6,7 @@ use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{
     AblationDone, AgentActivity, CallFailed, CostDone, DiscoveryDone, HandOverDone, MessageChange,
-    PlanJudged, ReceiptDone,
+    PlanJudged, ReceiptDone, SavedAttempt,
 };
 use omoi_domain::id::HumanRef;
 use omoi_domain::money::NanoUsd;
@@ -79,6 +79,11 @@ impl RunView {
 
     pub(super) fn note_failed_call(&mut self, failed: &CallFailed) {
         let text = log_line::call_failed_text(self, failed);
+        self.add_note(None, text);
+    }
+
+    pub(super) fn note_saved_attempt(&mut self, saved: &SavedAttempt) {
+        let text = log_line::attempt_saved_text(self, saved);
         self.add_note(None, text);
     }
 

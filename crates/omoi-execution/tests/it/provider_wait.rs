@@ -1,0 +1,216 @@
+//! Attempts that their provider turns away: saved, and taken up again when it answers.
+
+use std::time::Duration;
+
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::event::{Event, EventKind, SavedAttempt};
+use omoi_domain::outage::{CallWait, OutageStep};
+use omoi_domain::phase::Phase;
+use omoi_domain::retry::ErrorClass;
+use omoi_domain::task::TaskStatus;
+use omoi_domain::time::Timestamp;
+use omoi_execution::FromParts as _;
+use omoi_execution::attempt::{NewAttempt, insert_attempt};
+use omoi_execution::dispatcher::Dispatcher;
+use omoi_execution::intake::commit_turn;
+use omoi_execution::metering::{CallLedger, model_caller};
+use omoi_execution::outage::step_of;
+use omoi_llm::failed_try::FailedTry;
+use omoi_llm::meter::CallMeter as _;
+use omoi_protocol::worker::{CommitTurn, SessionPart, TurnRecord};
+use omoi_runtime::clock::Clock as _;
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::events;
+use omoi_testkit::database::TestDatabase;
+use omoi_testkit::deployment::{TestDeployment, tick_once};
+
+const FIVE_HOURS: Duration = Duration::from_hours(5);
+
+/// The last failure of a question that a provider turns away until `reset_at`.
+fn turned_away(it: &TestDeployment, reset_at: Option<Timestamp>) -> FailedTry {
+    FailedTry {
+        provider: "api.example".to_owned(),
+        model: "m".to_owned(),
+        status: Some(429),
+        words: "the window is used up".to_owned(),
+        n_calls: 1,
+        calls_max: 24,
+        next_at: None,
+        until: it.clock.now(),
+        reset_at,
+        wait: CallWait::Saved,
+    }
+}
+
+/// Has `attempt` saved, as the gateway does.
+async fn save(it: &TestDeployment, attempt: &Attempt, failed: &FailedTry) -> bool {
+    let mut tx = it.read_tx().await;
+    let caller = model_caller(&mut tx, attempt).await.unwrap();
+    drop(tx);
+    let ledger: CallLedger = it.build_part();
+    ledger.save_attempt(&caller, failed).await
+}
+
+async fn saved_events(it: &TestDeployment) -> Vec<SavedAttempt> {
+    let kind = EventKind::AttemptSaved;
+    let told = events::of_kind(&mut it.read_tx().await, it.spec.id, kind).await;
+    let told = told
+        .unwrap()
+        .into_iter()
+        .filter_map(|stored| match stored.event {
+            Event::AttemptSaved(saved) => Some(saved),
+            _ => None,
+        });
+    told.collect()
+}
+
+/// A turn with the session of its program.
+fn first_turn() -> CommitTurn {
+    CommitTurn {
+        turn: TurnRecord {
+            n: 0,
+            request_digest: "digest".to_owned(),
+            response: serde_json::json!([]),
+            tool_results: serde_json::json!([]),
+            session: Some(SessionPart {
+                session_id: "its session".to_owned(),
+                offset: 0,
+                added: "{}\n".to_owned(),
+            }),
+        },
+        snapshot: None,
+        messages: Vec::new(),
+    }
+}
+
+async fn a_saved_attempt_goes_on_at_its_time(database: TestDatabase) {
+    let it = TestDeployment::on_database(database, |_| {}).await;
+    it.leaves_open_attempts();
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
+    commit_turn(&it.build_part(), &attempt, first_turn())
+        .await
+        .unwrap();
+    let reset_at = it.clock.now() + FIVE_HOURS;
+    let failed = turned_away(&it, Some(reset_at));
+    assert!(save(&it, &attempt, &failed).await);
+
+    let ended = it.attempt_now(&attempt).await;
+    let end = (ended.state, ended.stop_reason, ended.error_class);
+    let expected = (
+        AttemptState::Interrupted,
+        Some(AttemptStopReason::ProviderWait),
+        Some(ErrorClass::RateLimited),
+    );
+    assert_eq!((end, ended.wakes_at), (expected, Some(reset_at)));
+    let now = it.task_now(task.id).await;
+    assert_eq!(
+        (now.status, now.retry_count, now.not_before),
+        (TaskStatus::Pending, 0, reset_at)
+    );
+    assert_eq!(it.slots_in_use().await, 0, "its slot is free");
+    let told = saved_events(&it).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].wakes_at, reset_at);
+    let at = reset_at.date_and_time();
+    assert_eq!(
+        told[0].one_line(),
+        format!(
+            "api.example answered 429: the window is used up; the work is saved and goes on at {at}"
+        )
+    );
+    // Another call of it is turned away at the same time: it is over, and told once.
+    assert!(save(&it, &attempt, &failed).await);
+    assert_eq!(saved_events(&it).await.len(), 1);
+
+    // Whichever process looks, and however often: nothing before its time, then the next attempt.
+    for (pause, n_attempts) in [(0, 1), (FIVE_HOURS.as_secs() - 1, 1), (1, 2)] {
+        it.advance_clock(pause);
+        let mut dispatcher = Dispatcher::from_parts(&it.deployment);
+        tick_once(&mut dispatcher, it.clock.now()).await;
+        let all = attempts::of_task(&mut it.read_tx().await, task.id).await;
+        assert_eq!(all.unwrap().len(), n_attempts, "{pause}");
+    }
+    let next = attempts::newest_of_task(&mut it.read_tx().await, task.id).await;
+    let next = next.unwrap().unwrap();
+    assert_eq!(next.agent_session.as_deref(), Some("its session"));
+    let turns = attempts::turns(&mut it.read_tx().await, next.id).await;
+    assert_eq!(turns.unwrap().len(), 1, "it goes on from its turn");
+}
+
+#[tokio::test]
+async fn a_saved_attempt_goes_on_at_its_time_on_sqlite() {
+    a_saved_attempt_goes_on_at_its_time(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn a_saved_attempt_goes_on_at_its_time_on_postgres() {
+    a_saved_attempt_goes_on_at_its_time(omoi_testkit::postgres::database()).await;
+}
+
+#[tokio::test]
+async fn a_saved_phase_waits_for_the_same_time() {
+    let it = TestDeployment::new().await;
+    let subject = AttemptSubject::SpecPhase { phase: Phase::Prd };
+    let attempt = it
+        .commit(async |tx| {
+            let new = NewAttempt {
+                project_id: it.spec.project_id,
+                spec_id: it.spec.id,
+                subject,
+                round: 0,
+                role: omoi_domain::attempt::AgentRole::Planner,
+                agent: Some(omoi_domain::agent_program::AgentProgram::Native),
+                fence: 1,
+                base_sha: None,
+            };
+            Ok(insert_attempt(tx, &it.build_part(), new).await?.attempt)
+        })
+        .await
+        .unwrap();
+    let reset_at = it.clock.now() + FIVE_HOURS;
+    assert!(save(&it, &attempt, &turned_away(&it, Some(reset_at))).await);
+    let ended = it.attempt_now(&attempt).await;
+    let class = ended.error_class.unwrap();
+    let step = step_of(&it.deployment.store, &it.build_part(), &ended, class).await;
+    let until = reset_at + it.deployment.outage_wait;
+    assert_eq!(
+        step.unwrap(),
+        OutageStep::TryAgain {
+            at: reset_at,
+            until
+        }
+    );
+    assert_eq!(saved_events(&it).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_names_no_time_is_given_up_after_a_while() {
+    let it = TestDeployment::new().await;
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
+    it.advance_clock(600);
+    assert!(save(&it, &attempt, &turned_away(&it, None)).await);
+    let now = it.task_now(task.id).await;
+    let wakes_at = it.clock.now() + Duration::from_secs(5);
+    assert_eq!(
+        (now.status, now.not_before),
+        (TaskStatus::Pending, wakes_at)
+    );
+    assert_eq!(saved_events(&it).await.len(), 1);
+    // The time of the outage is over, or the reset is later than any window: a person is asked.
+    let too_late = it.clock.now() + Duration::from_hours(8 * 24);
+    for (pause, reset_at) in [(900, None), (0, Some(too_late))] {
+        it.advance_clock(pause);
+        let other = it.add_task(2 + pause as i64, &[]).await;
+        let attempt = match reset_at {
+            None => it.run_task(task.id).await.attempt,
+            Some(_) => it.run_task(other.id).await.attempt,
+        };
+        let failed = turned_away(&it, reset_at);
+        assert!(save(&it, &attempt, &failed).await);
+        let id = attempt.subject.task_id().unwrap();
+        assert_eq!(it.task_now(id).await.status, TaskStatus::Blocked);
+        assert_eq!(saved_events(&it).await.len(), 1, "no time is told");
+    }
+}
