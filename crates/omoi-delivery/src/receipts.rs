@@ -25,7 +25,7 @@ use omoi_git::survey::is_test_path;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task, TaskStanding};
-use omoi_store::{Json, StoreError, Tenant, attempts, merges};
+use omoi_store::{Json, StoreError, Tenant, attempts, costs, merges};
 
 use crate::suite;
 
@@ -178,9 +178,14 @@ async fn run_check_for_receipt(
     let self_tested = self_tested(&runner.store, mirror, check, &ran).await?;
     let judged = suite::judge_suite_run(runner, run, check, &mut ran).await?;
     let stored = runner.store.write(CrashPoint::ReceiptStored, async |tx| {
+        let models = match run.task.or(check.task_id) {
+            Some(task) => costs::models_of_task(tx, task).await?,
+            None => Vec::new(),
+        };
         let receipt = Receipt {
             self_tested,
             started_at,
+            models: Json(models),
             tests: Json(judged.tests),
             passed: judged.passed,
             ..receipt_of(tx, check_run(run, check, tree), ran)

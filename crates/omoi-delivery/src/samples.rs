@@ -55,6 +55,7 @@ pub(crate) fn sample_receipt(check: &Check, passed: bool, output: &str) -> Recei
         exercised: Json(None),
         self_tested: false,
         tests: Json(None),
+        models: Json(Vec::new()),
         started_at: Timestamp::from_micros(0),
         took_ms: 1,
     }

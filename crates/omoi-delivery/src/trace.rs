@@ -66,6 +66,7 @@ pub fn receipt_view(check: &Check, receipt: &Receipt, tasks: &[Task]) -> Receipt
         self_tested: receipt.self_tested,
         tests: receipt.tests.0.clone(),
         exercised: receipt.exercised.0.clone(),
+        models: receipt.models.0.clone(),
         output: receipt.output.clone(),
         took_ms: receipt.took_ms,
         task_ref: task.map(|task| HumanRef::task(task.number).to_string()),

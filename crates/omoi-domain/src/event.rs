@@ -210,6 +210,8 @@ events! {
     HandOverCompleted = "hand_over.completed", HandOverDone, [], true;
     /// A try of a model call failed.
     ModelCallFailed = "model.call_failed", CallFailed, [], true;
+    /// A question went on to the next model of its list.
+    ModelFellBack = "model.fell_back", ModelFallback, [], true;
     /// An attempt that its provider turned away was saved, and goes on later.
     AttemptSaved = "attempt.saved", SavedAttempt, [], true;
     /// A model call was paid for.

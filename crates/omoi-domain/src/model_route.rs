@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::task::TaskType;
+
 crate::closed_set! {
     /// What a question to a model is for. The agents of a run use [`RouteName::Agent`].
     RouteName {
@@ -16,6 +18,37 @@ crate::closed_set! {
         Judge = "judge",
         /// Turns of agents at work.
         Agent = "agent",
+        /// Turns of agents that plan.
+        Planner = "planner",
+        /// Turns of agents that build a feature.
+        ImplementFeature = "implement_feature",
+        /// Turns of agents that write tests.
+        WriteTests = "write_tests",
+        /// Turns of agents that repair a fault.
+        FixBug = "fix_bug",
+        /// Turns of agents that resolve a conflict.
+        ResolveConflict = "resolve_conflict",
+    }
+}
+
+impl RouteName {
+    /// The routes of agents by what they work on. One without models of its own is [`RouteName::Agent`].
+    pub const OF_WORK: [Self; 5] = [
+        Self::Planner,
+        Self::ImplementFeature,
+        Self::WriteTests,
+        Self::FixBug,
+        Self::ResolveConflict,
+    ];
+
+    /// The route of agents that work on a task of `task_type`.
+    pub const fn of_task(task_type: TaskType) -> Self {
+        match task_type {
+            TaskType::ImplementFeature => Self::ImplementFeature,
+            TaskType::WriteTests => Self::WriteTests,
+            TaskType::FixBug => Self::FixBug,
+            TaskType::ResolveConflict => Self::ResolveConflict,
+        }
     }
 }
 

@@ -52,6 +52,7 @@ pub fn receipt_of(tx: &Tx, run: CheckRun<'_>, ran: CommandRun) -> Receipt {
         }),
         self_tested: false,
         tests: Json(None),
+        models: Json(Vec::new()),
         started_at: tx.now(),
         took_ms: i64::try_from(ran.took.as_millis()).unwrap_or(i64::MAX),
     }

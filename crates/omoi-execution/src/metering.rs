@@ -3,7 +3,9 @@
 //! The ledger is rows, so that every process and every purpose counts against the same budgets: a call
 //! is a row of `open_calls` while it is under way and one of `cost_entries` afterwards.
 
+mod cache_use;
 mod call_failure;
+mod call_fallback;
 mod call_ledger;
 mod held_calls;
 mod saved_attempt;
@@ -17,7 +19,8 @@ use omoi_domain::principal::{CallPurpose, Principal};
 use omoi_domain::work_limits::WorkLimits;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{
-    CallMeter, CallUsage, CostProjection, ModelCaller, RecordError, ReserveError, ReservedCall,
+    CallMeter, CallUsage, CostProjection, FallbackNote, ModelCaller, RecordError, ReserveError,
+    ReservedCall,
 };
 use omoi_llm::pricing::TokenCounts;
 use omoi_runtime::telemetry::error_chain;
@@ -71,6 +74,7 @@ struct CallCost {
     latency_ms: u64,
     calls: u32,
     estimated: bool,
+    cache_miss: Option<String>,
 }
 
 impl CallCost {
@@ -94,6 +98,7 @@ impl CallCost {
             latency_ms: to_signed(self.latency_ms),
             calls: i64::from(self.calls),
             estimated: self.estimated,
+            cache_miss: self.cache_miss.clone(),
             created_at: tx.now(),
         }
     }
@@ -144,6 +149,19 @@ impl CallMeter for CallLedger {
             if let Err(error) = call_failure::tell_call_failure(&self.store, caller, failed).await {
                 let spec = caller.principal.spec;
                 warn!(spec.id = %spec, error = %error_chain(&error), "Could not tell of a failed model call");
+            }
+        })
+    }
+
+    fn report_fallback<'a>(
+        &'a self,
+        caller: &'a ModelCaller,
+        note: &'a FallbackNote,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Err(error) = call_fallback::tell_fallback(&self.store, caller, note).await {
+                let spec = caller.principal.spec;
+                warn!(spec.id = %spec, error = %error_chain(&error), "Could not tell of a model that was passed over");
             }
         })
     }
@@ -308,6 +326,7 @@ async fn record(store: &Tenant, call: &OpenCall, usage: &CallUsage) -> Result<()
                 };
             }
             let cost = CallCost {
+                cache_miss: cache_use::miss_reason(tx, call, usage).await?,
                 model: usage.model.clone(),
                 simulated: usage.simulated,
                 tokens: usage.tokens,
@@ -338,6 +357,7 @@ pub async fn model_caller(tx: &mut Tx, attempt: &Attempt) -> Result<ModelCaller,
         role: attempt.role,
         phase: "work".to_owned(),
         task: None,
+        task_type: None,
         title: None,
         round: attempt.round + 1,
     };
@@ -351,6 +371,7 @@ pub async fn model_caller(tx: &mut Tx, attempt: &Attempt) -> Result<ModelCaller,
             let task = tasks::get(tx, task_id).await?;
             caller.task = Some(task.local_id);
             caller.title = Some(task.title);
+            caller.task_type = Some(task.task_type);
         }
         AttemptSubject::TaskChecks { .. }
         | AttemptSubject::BaseSuite

@@ -28,7 +28,8 @@ use omoi_llm::failed_try::FailedTry;
 use omoi_llm::gateway::{GatewayRequest, ModelGateway, ReplyBody};
 use omoi_llm::llm_client::LlmClient;
 use omoi_llm::meter::{
-    CallMeter, CallUsage, CostProjection, ModelCaller, RecordError, ReserveError, ReservedCall,
+    CallMeter, CallUsage, CostProjection, FallbackNote, ModelCaller, RecordError, ReserveError,
+    ReservedCall,
 };
 use omoi_llm::pace::CallPace;
 use omoi_llm::pricing::ModelPrice;
@@ -80,6 +81,10 @@ impl CallMeter for OpenMeter {
     }
 
     fn report_failure<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
+    fn report_fallback<'a>(&'a self, _: &'a ModelCaller, _: &'a FallbackNote) -> BoxFuture<'a, ()> {
         Box::pin(async {})
     }
 
@@ -182,6 +187,7 @@ fn caller() -> ModelCaller {
         role: AgentRole::Implementer,
         phase: "work".to_owned(),
         task: None,
+        task_type: None,
         title: None,
         round: 1,
     }

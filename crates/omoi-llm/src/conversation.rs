@@ -313,6 +313,21 @@ impl Conversation {
         }
     }
 
+    /// Takes out sealed reasoning of which nobody knows who made it: it is not for whoever is asked now.
+    pub(crate) fn drop_unsigned_seals(&mut self) {
+        let parts = self.turns.iter_mut().flat_map(|turn| &mut turn.parts);
+        for part in parts {
+            if let PartKind::Reasoning(reasoning) = &mut part.kind
+                && reasoning
+                    .seal
+                    .as_ref()
+                    .is_some_and(|seal| seal.maker.is_none())
+            {
+                reasoning.seal = None;
+            }
+        }
+    }
+
     /// Whether anything is marked for the prompt cache.
     pub(crate) fn has_cache_marks(&self) -> bool {
         let in_turns = self.turns.iter().flat_map(|turn| &turn.parts);

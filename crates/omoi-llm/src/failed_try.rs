@@ -52,7 +52,7 @@ impl FailedTry {
 
     /// Whether it repeats `earlier`: the same status and words, and no wait that is news.
     pub fn is_like(&self, earlier: &Self) -> bool {
-        let tells = |failed: &Self| (failed.status, failed.wait);
+        let tells = |failed: &Self| (failed.status, failed.wait == CallWait::Waiting);
         tells(self) == tells(earlier) && self.words == earlier.words
     }
 }

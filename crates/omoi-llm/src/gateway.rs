@@ -8,6 +8,7 @@
 //! connection cannot drop the record.
 
 mod caller_ask;
+mod choice_try;
 mod model_list;
 mod question;
 mod refusal;
@@ -31,7 +32,7 @@ use crate::meter::{CallMeter, ModelCaller};
 use crate::token_count;
 use crate::wire::anthropic::CountTokensResponse;
 use crate::wire::dialect::Dialect;
-use crate::wire::raw_request::{BadRequest, RawRequest};
+use crate::wire::raw_request::BadRequest;
 
 pub(crate) use self::caller_ask::outgoing_headers;
 pub use self::refusal::{GatewayRefusal, SUPERSEDED_KIND};
@@ -104,17 +105,15 @@ impl ModelGateway {
         let dialect = caller_dialect(&request.path, &request.headers);
         let answered = match (request.method.as_str(), request.path.as_str()) {
             ("POST", "/v1/messages" | "/v1/chat/completions" | "/v1/responses") => {
-                match parse_question(dialect, &request.body) {
-                    Ok(asked) => self.answer_question(caller, &request, asked).await,
-                    Err(refusal) => Err(refusal),
-                }
+                self.answer_question(caller, request, dialect).await
             }
             ("POST", "/v1/messages/count_tokens") => count_tokens(&request.body),
-            ("GET", "/v1/models") => Ok(self.list_models(dialect)),
+            ("GET", "/v1/models") => Ok(self.list_models(caller, dialect)),
             // Agent programs knock before they speak.
             ("HEAD" | "GET", "/" | "/v1" | "") => Ok(GatewayReply::without_body(StatusCode::OK)),
             ("GET", path) if path.starts_with("/v1/models/") => {
-                Ok(self.show_model(dialect, path.trim_start_matches("/v1/models/")))
+                let id = path.trim_start_matches("/v1/models/");
+                Ok(self.show_model(caller, dialect, id))
             }
             (method, path) => Err(no_such_route(method, path)),
         };
@@ -151,17 +150,6 @@ impl ModelGateway {
     fn lock_tasks(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
         // Nothing can panic between two changes of the set, so it is whole.
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn parse_question(dialect: Dialect, body: &[u8]) -> Result<RawRequest, GatewayRefusal> {
-    check_bytes(body)?;
-    let asked = RawRequest::parse(dialect, body).map_err(|bad| bad_request(&bad))?;
-    match &asked.web_tool {
-        None => Ok(asked),
-        Some(tool) => Err(GatewayRefusal::invalid_request(format!(
-            "`{tool}` is refused: it lets the provider reach the web, and this attempt may not"
-        ))),
     }
 }
 

@@ -16,6 +16,7 @@ pub mod schema;
 pub mod token_count;
 pub mod upstream;
 
+mod ask_error;
 mod error_chain;
 pub mod failed_try;
 pub mod llm_client;
@@ -23,6 +24,7 @@ pub mod meter;
 mod metered_call;
 pub mod model_probe;
 mod question_tally;
+mod token_gauge;
 
 pub mod gateway;
 pub mod gateway_client;

@@ -7,19 +7,16 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use http::HeaderMap;
 use secrecy::ExposeSecret;
-use thiserror::Error;
-
 use tracing::Instrument as _;
 
-use omoi_domain::model_route::RouteName;
 use omoi_domain::secret_mask::SecretMask;
 
 use crate::circuit::{CallPermit, CircuitBreakers, CircuitOpen};
 use crate::error_chain::ErrorChain;
 use crate::failed_try::FailedTry;
 use crate::pace::CallPace;
-use crate::retry::{self, AllowanceSpent, RetryClass};
-use crate::route::{ModelRoute, ProviderKey, RouteTable};
+use crate::retry::{self, RetryClass};
+use crate::route::{ModelRoute, ProviderKey, RouteChoice, RouteTable};
 use crate::token_count::RequestSize;
 use crate::upstream::{
     AnswerItem, AnswerLimits, AnswerStream, EventStream, ModelConnections, UpstreamCall,
@@ -29,6 +26,7 @@ use crate::wire::answer::ModelAnswer;
 use crate::wire::answer_signs::AnswerStage;
 use crate::wire::anthropic::{MessagesRequest, StreamEvent};
 
+pub use crate::ask_error::AskError;
 pub use crate::question_tally::QuestionTally;
 
 /// Calls models by route, with retries and circuit breakers. Clones share connections and circuits.
@@ -50,8 +48,8 @@ pub struct LlmClient {
 /// A request to a model with the route that it takes.
 #[derive(Clone, Copy, Debug)]
 pub struct RoutedRequest<'a> {
-    /// Route that decides the model and its provider.
-    pub route: RouteName,
+    /// Route that decides the model and its provider, and which of its models is asked.
+    pub route: RouteChoice,
     /// Request to send; its `model` and `stream` are replaced.
     pub request: &'a MessagesRequest,
     /// Additional headers of the request.
@@ -64,7 +62,7 @@ pub(crate) trait UpstreamQuestion: Copy + Send + Sync {
     type Item: AnswerItem;
 
     /// The route that it takes.
-    fn route_name(self) -> RouteName;
+    fn route_choice(self) -> RouteChoice;
 
     /// How large it is.
     fn request_size(self) -> RequestSize;
@@ -91,7 +89,7 @@ pub(crate) struct CallSender<'a> {
 impl UpstreamQuestion for RoutedRequest<'_> {
     type Item = StreamEvent;
 
-    fn route_name(self) -> RouteName {
+    fn route_choice(self) -> RouteChoice {
         self.route
     }
 
@@ -116,58 +114,6 @@ impl UpstreamQuestion for RoutedRequest<'_> {
     }
 }
 
-/// Why a question has no answer.
-#[derive(Debug, Error)]
-pub enum AskError {
-    /// A failure that trying again does not mend.
-    #[error("the model call failed")]
-    Failed(#[source] UpstreamError),
-    /// The next try would begin after the deadline.
-    #[error("gave up on the model after {calls} calls: no time is left")]
-    OutOfTime {
-        /// Calls made until then.
-        calls: u32,
-        /// The failure of the last call.
-        #[source]
-        last: Option<UpstreamError>,
-    },
-    /// No calls are left.
-    #[error("gave up on the model after {calls} calls, the most that are allowed")]
-    OutOfCalls {
-        /// Calls made until then.
-        calls: u32,
-        /// The failure of the last call.
-        #[source]
-        last: Option<UpstreamError>,
-    },
-    /// The circuit of the target is open for longer than this question may wait.
-    #[error("the model at {target} keeps failing and is left alone for {} s", .retry_after.as_secs())]
-    CircuitOpen {
-        /// Base URL that the circuit belongs to.
-        target: String,
-        /// Time until the circuit lets a call through again.
-        retry_after: Duration,
-    },
-}
-
-impl AskError {
-    /// The failure underneath, when a call was made at all.
-    pub fn upstream_error(&self) -> Option<&UpstreamError> {
-        match self {
-            Self::Failed(error) => Some(error),
-            Self::OutOfTime { last, .. } | Self::OutOfCalls { last, .. } => last.as_ref(),
-            Self::CircuitOpen { .. } => None,
-        }
-    }
-
-    fn from_spent(spent: AllowanceSpent, calls: u32, last: Option<UpstreamError>) -> Self {
-        match spent {
-            AllowanceSpent::Time => Self::OutOfTime { calls, last },
-            AllowanceSpent::Calls => Self::OutOfCalls { calls, last },
-        }
-    }
-}
-
 impl LlmClient {
     /// Models reached by `routes`.
     ///
@@ -175,9 +121,7 @@ impl LlmClient {
     /// Returns [`UpstreamError::Unsendable`] when the platform offers no sockets.
     pub fn new(routes: RouteTable, pace: Arc<dyn CallPace>) -> Result<Self, UpstreamError> {
         // A provider that echoes its key is the first who could.
-        let keys = RouteName::ALL
-            .iter()
-            .map(|name| &routes.route_named(*name).key);
+        let keys = routes.all_routes().map(|(_, route)| &route.key);
         let secrets = keys.filter_map(ProviderKey::secret_key);
         let mask = SecretMask::new(secrets.map(ExposeSecret::expose_secret));
         Ok(Self {
@@ -231,7 +175,7 @@ impl LlmClient {
         ask: RoutedRequest<'_>,
         tally: &mut QuestionTally,
     ) -> Result<ModelAnswer, AskError> {
-        let route = self.routes.route_named(ask.route);
+        let route = self.routes.route_at(ask.route);
         let mut failures = 0;
         loop {
             let events = self.begin_answer(ask, tally, &mut failures).await?;
@@ -252,11 +196,11 @@ impl LlmClient {
         tally: &mut QuestionTally,
         failures: &mut u32,
     ) -> Result<AnswerStream<Q::Item>, AskError> {
-        let route = self.routes.route_named(ask.route_name());
+        let route = self.routes.route_at(ask.route_choice());
         loop {
             let permit = self.admit_call(route, tally).await?;
             let span = tracing::debug_span!(
-                "model_call", route = %ask.route_name(), model = route.model, call = tally.calls + 1
+                "model_call", route = %ask.route_choice().name, model = route.model, call = tally.calls + 1
             );
             match self.attempt_call(ask, tally, permit).instrument(span).await {
                 Ok(events) => return Ok(events),
@@ -310,7 +254,7 @@ impl LlmClient {
         tally: &mut QuestionTally,
         mut permit: CallPermit,
     ) -> Result<AnswerStream<Q::Item>, UpstreamError> {
-        let route = self.routes.route_named(ask.route_name());
+        let route = self.routes.route_at(ask.route_choice());
         let size = ask.request_size();
         tally.begin_call(route, size);
         let asked_at = self.pace.now();

@@ -6,16 +6,14 @@ use futures::future::BoxFuture;
 use thiserror::Error;
 
 use omoi_domain::attempt::AgentRole;
+use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::Principal;
+use omoi_domain::task::TaskType;
 
 use crate::failed_try::FailedTry;
-use crate::pricing::{BilledUsage, TokenCounts};
-use crate::route::ModelRoute;
-use crate::token_count::{BYTES_PER_TOKEN, RequestSize};
-use crate::wire::answer_signs::AnswerSigns;
-use crate::wire::anthropic::TokenUsage;
+use crate::pricing::TokenCounts;
 
 /// Who calls a model: what the server knows from the attempt's token, or the platform of its own question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +26,8 @@ pub struct ModelCaller {
     pub phase: String,
     /// The task's plan-local id, for example `TSK-003`; none while planning.
     pub task: Option<String>,
+    /// The kind of task; none while planning.
+    pub task_type: Option<TaskType>,
     /// The task's title; none while planning.
     pub title: Option<String>,
     /// Round of the subject, counted from 1.
@@ -68,6 +68,8 @@ pub struct CallUsage {
     pub simulated: bool,
     /// How the question ended.
     pub outcome: CallOutcome,
+    /// Why the prompt cache was missed, in the provider's words, where it says so.
+    pub cache_miss: Option<String>,
 }
 
 /// How a question ended.
@@ -81,6 +83,21 @@ pub enum CallOutcome {
     Abandoned,
     /// With no answer at all.
     Failed,
+}
+
+/// A question that went on to the next model of its list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FallbackNote {
+    /// The route asked for.
+    pub route: RouteName,
+    /// The model that was passed over.
+    pub from_model: String,
+    /// The one that is asked next.
+    pub to_model: String,
+    /// Why.
+    pub class: FallbackClass,
+    /// The same in the provider's or our words, without secrets.
+    pub words: String,
 }
 
 /// Why a call may not be made.
@@ -128,6 +145,13 @@ pub trait CallMeter: Send + Sync + 'static {
         failed: &'a FailedTry,
     ) -> BoxFuture<'a, ()>;
 
+    /// Reports that a question of `caller` goes on to the next model of its list.
+    fn report_fallback<'a>(
+        &'a self,
+        caller: &'a ModelCaller,
+        note: &'a FallbackNote,
+    ) -> BoxFuture<'a, ()>;
+
     /// Ends the attempt that asks, whose provider turned it away with `failed` until no try was left, so
     /// that it goes on later. False where nobody is to go on: the caller then gets the failure.
     fn save_attempt<'a>(
@@ -144,255 +168,4 @@ pub trait ReservedCall: Send + Sync {
     /// when it failed or its caller went away, before the caller learns of the end; again after a
     /// failure that may pass.
     fn record_usage<'a>(&'a self, usage: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>>;
-}
-
-/// The most tokens that one try can have used; what a provider reports beyond is capped. What the
-/// asker allowed is no bound of it: whose server ignores that is billed all the same.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TokenCeiling {
-    /// Estimated tokens of the request.
-    read_estimate: u64,
-    /// The most tokens that the model can have read.
-    read_max: u64,
-    /// The most tokens that the asker allowed of the answer.
-    asked_max: u64,
-    /// The most tokens that the route allows of it.
-    answered_max: u64,
-}
-
-/// The most a model reads where its window is not known.
-const WINDOW_TOKENS_MAX: u64 = 4_000_000;
-
-impl TokenCeiling {
-    /// The ceiling of a request of `size` on `route`: nothing is read beyond the model's window.
-    pub(crate) fn of_size(route: &ModelRoute, size: RequestSize) -> Self {
-        let window = route.window_tokens.unwrap_or(WINDOW_TOKENS_MAX);
-        Self {
-            read_estimate: size.read_estimate,
-            read_max: size.read_max.map_or(window, |most| most.min(window)),
-            asked_max: size.answered_max(route.max_tokens),
-            answered_max: size.of_all_answers(route.max_tokens),
-        }
-    }
-
-    /// `told` within the ceiling.
-    fn cap_tokens(&self, told: TokenCounts) -> TokenCounts {
-        let mut left = self.read_max;
-        let mut take = |tokens: u64| {
-            let taken = tokens.min(left);
-            left -= taken;
-            taken
-        };
-        TokenCounts {
-            input: take(told.input),
-            cache_write: take(told.cache_write),
-            cache_write_1h: take(told.cache_write_1h),
-            cache_read: take(told.cache_read),
-            output: told.output.min(self.answered_max),
-        }
-    }
-}
-
-/// Counts the tokens of one try from its events.
-#[derive(Clone, Debug)]
-pub(crate) struct TokenGauge {
-    ceiling: TokenCeiling,
-    usage: TokenUsage,
-    answered_bytes: u64,
-    is_sent: bool,
-    started: bool,
-    summed_up: bool,
-}
-
-impl TokenGauge {
-    /// A gauge for a request with this ceiling.
-    pub(crate) fn new(ceiling: TokenCeiling) -> Self {
-        Self {
-            ceiling,
-            usage: TokenUsage::default(),
-            answered_bytes: 0,
-            is_sent: false,
-            started: false,
-            summed_up: false,
-        }
-    }
-
-    /// Forgets what was seen.
-    pub(crate) fn reset(&mut self) {
-        *self = Self::new(self.ceiling);
-    }
-
-    /// Notes whether the provider may have read the request, and so may bill it, before it shows a word
-    /// of its answer.
-    pub(crate) fn set_sent(&mut self, is_sent: bool) {
-        self.is_sent = is_sent;
-    }
-
-    /// Counts a piece of the answer by what it says.
-    pub(crate) fn push(&mut self, signs: &AnswerSigns) {
-        self.started = true;
-        self.answered_bytes = self.answered_bytes.saturating_add(signs.answered_bytes);
-        if let Some(usage) = &signs.usage {
-            self.usage.merge(usage);
-        }
-        self.summed_up |= signs.is_summary;
-    }
-
-    /// The tokens so far. A model reports what it answered only at the end, and some never do: what is
-    /// missing is estimated, so that an interrupted answer is not free; what is impossible is capped.
-    pub(crate) fn token_counts(&self) -> TokenCounts {
-        self.ceiling.cap_tokens(self.reported_tokens())
-    }
-
-    /// The same with how the call was served, as far as the provider told it.
-    pub(crate) fn billed_usage(&self) -> BilledUsage {
-        BilledUsage::with_tokens(&self.usage, self.token_counts())
-    }
-
-    /// Whether the provider reports what cannot be, or more than the asker allowed.
-    pub(crate) fn is_overstated(&self) -> bool {
-        let told = self.reported_tokens();
-        let answered = self.usage.output_tokens.unwrap_or(0);
-        answered > self.ceiling.asked_max || self.ceiling.cap_tokens(told) != told
-    }
-
-    fn reported_tokens(&self) -> TokenCounts {
-        if !self.started {
-            let input = if self.is_sent {
-                self.ceiling.read_estimate
-            } else {
-                0
-            };
-            return TokenCounts {
-                input,
-                ..TokenCounts::default()
-            };
-        }
-        let mut tokens = TokenCounts::of_usage(&self.usage);
-        let told = std::mem::take(&mut tokens.output);
-        if tokens.read_tokens() == 0 {
-            tokens.input = self.ceiling.read_estimate;
-        }
-        let estimate = self.answered_bytes.div_ceil(BYTES_PER_TOKEN);
-        tokens.output = match told {
-            told if self.summed_up && told > 0 => told,
-            // An estimate is ours, and no reason to doubt the provider.
-            opening => opening.max(estimate.min(self.ceiling.asked_max)),
-        };
-        tokens
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        reason = "a test fails where it stands"
-    )]
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn signs(event: Value) -> AnswerSigns {
-        AnswerSigns::of_event(&serde_json::from_value(event).unwrap())
-    }
-
-    #[test]
-    #[allow(clippy::too_many_lines, reason = "a table of cases")]
-    fn what_the_model_does_not_say_is_estimated() {
-        let start = |usage| {
-            json!({"type": "message_start", "message": {"id": "m", "role": "assistant", "model": "x",
-            "content": [], "stop_reason": null, "stop_sequence": null, "usage": usage}})
-        };
-        let text = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x".repeat(41)}});
-        let end = |usage| json!({"type": "message_delta", "delta": {}, "usage": usage});
-        for (name, events, want) in [
-            ("nothing came", vec![], (0, 0, 0, 0)),
-            ("sent, and nothing came", vec![], (100, 0, 0, 0)),
-            (
-                "told",
-                vec![
-                    start(
-                        json!({"input_tokens": 5, "output_tokens": 1, "cache_read_input_tokens": 7}),
-                    ),
-                    text.clone(),
-                    end(json!({"output_tokens": 3})),
-                ],
-                (5, 3, 7, 0),
-            ),
-            (
-                "interrupted",
-                vec![
-                    start(json!({"input_tokens": 5, "output_tokens": 1})),
-                    text.clone(),
-                ],
-                (5, 11, 0, 0),
-            ),
-            (
-                "all cached",
-                vec![
-                    start(json!({"input_tokens": 0, "cache_creation_input_tokens": 9})),
-                    end(json!({"output_tokens": 2})),
-                ],
-                (0, 2, 0, 9),
-            ),
-            (
-                "more than can be",
-                vec![
-                    start(
-                        json!({"input_tokens": u64::MAX, "cache_read_input_tokens": u64::MAX,
-                        "cache_creation_input_tokens": u64::MAX, "output_tokens": u64::MAX}),
-                    ),
-                    end(json!({"output_tokens": u64::MAX})),
-                ],
-                (1_000, 50, 0, 0),
-            ),
-            (
-                "never told",
-                vec![
-                    start(json!({"input_tokens": 0, "output_tokens": 0})),
-                    text,
-                    end(json!({})),
-                ],
-                (100, 11, 0, 0),
-            ),
-        ] {
-            let mut gauge = TokenGauge::new(TokenCeiling {
-                read_estimate: 100,
-                read_max: 1_000,
-                asked_max: 50,
-                answered_max: 50,
-            });
-            gauge.set_sent(name == "sent, and nothing came");
-            for event in events {
-                gauge.push(&signs(event));
-            }
-            let t = gauge.token_counts();
-            assert_eq!(
-                (t.input, t.output, t.cache_read, t.cache_write),
-                want,
-                "{name}"
-            );
-            assert_eq!(gauge.is_overstated(), name == "more than can be", "{name}");
-        }
-    }
-
-    #[test]
-    fn cache_writes_are_told_apart_by_how_long_they_are_kept() {
-        let ceiling = TokenCeiling {
-            read_estimate: 1,
-            read_max: 1_000,
-            asked_max: 50,
-            answered_max: 50,
-        };
-        let mut gauge = TokenGauge::new(ceiling);
-        let usage = json!({"input_tokens": 1, "cache_creation_input_tokens": 30, "cache_creation":
-            {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}});
-        let start = json!({"type": "message_start", "message": {"id": "m", "role": "assistant", "model": "x",
-            "content": [], "stop_reason": null, "stop_sequence": null, "usage": usage}});
-        gauge.push(&signs(start));
-        let t = gauge.token_counts();
-        assert_eq!((t.input, t.cache_write, t.cache_write_1h), (1, 10, 20));
-    }
 }

@@ -6,7 +6,6 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::mpsc::Receiver;
 
-use omoi_domain::model_route::RouteName;
 use omoi_domain::outage::CallWait;
 use omoi_domain::time::Timestamp;
 
@@ -19,6 +18,7 @@ use crate::meter::{
 };
 use crate::pricing::BilledUsage;
 use crate::retry;
+use crate::route::RouteChoice;
 use crate::token_count::RequestSize;
 
 /// How often a cost is tried to be recorded again: for about 20 s.
@@ -30,6 +30,8 @@ pub(crate) struct FailureWriter<'a> {
     pub(crate) caller: &'a ModelCaller,
     pub(crate) meter: &'a dyn CallMeter,
     last_noted: Option<FailedTry>,
+    /// The last failures of models whose provider turns the question away.
+    turned_away: Vec<FailedTry>,
     unwritten: VecDeque<FailedTry>,
     writing: Option<BoxFuture<'a, ()>>,
 }
@@ -40,6 +42,7 @@ impl<'a> FailureWriter<'a> {
             caller,
             meter,
             last_noted: None,
+            turned_away: Vec::new(),
             unwritten: VecDeque::new(),
             writing: None,
         }
@@ -47,6 +50,9 @@ impl<'a> FailureWriter<'a> {
 
     /// Queues `failed` for the meter unless the last one was like it.
     pub(crate) fn note_failure(&mut self, failed: FailedTry) {
+        if failed.wait == CallWait::Saved {
+            self.turned_away.push(failed.clone());
+        }
         if self
             .last_noted
             .as_ref()
@@ -92,14 +98,19 @@ impl<'a> FailureWriter<'a> {
         self.write_noted_failures().await;
     }
 
-    /// Has the attempt that asks saved, where the last failure says so; whether it is.
+    /// Has the attempt that asks saved, where a provider turned the question away until no try was left;
+    /// whether it is. It goes on when the first of the providers answers again.
     pub(crate) async fn save_attempt(&mut self) -> bool {
-        match &self.last_noted {
-            Some(failed) if failed.wait == CallWait::Saved => {
-                self.meter.save_attempt(self.caller, failed).await
-            }
-            _ => false,
-        }
+        let Some(last) = self.turned_away.last() else {
+            return false;
+        };
+        // One that names no time may answer at once.
+        let resets = self.turned_away.iter().map(|failed| failed.reset_at);
+        let failed = FailedTry {
+            reset_at: resets.min().flatten(),
+            ..last.clone()
+        };
+        self.meter.save_attempt(self.caller, &failed).await
     }
 
     /// False when nothing is left to write.
@@ -118,7 +129,7 @@ impl<'a> FailureWriter<'a> {
 /// The size of a request, and the route that it is asked by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallRequest {
-    pub(crate) route: RouteName,
+    pub(crate) route: RouteChoice,
     pub(crate) size: RequestSize,
 }
 
@@ -127,7 +138,7 @@ pub(crate) struct CallRequest {
 pub(crate) struct MeteredCall<'a> {
     llm: &'a LlmClient,
     caller: &'a ModelCaller,
-    route: RouteName,
+    route: RouteChoice,
     asked_at: Timestamp,
     call: Box<dyn ReservedCall>,
 }
@@ -140,9 +151,13 @@ impl<'a> MeteredCall<'a> {
         meter: &'a dyn CallMeter,
         asked: CallRequest,
     ) -> Result<Self, ReserveError> {
-        let CallRequest { route: name, size } = asked;
+        let CallRequest {
+            route: choice,
+            size,
+        } = asked;
+        let name = choice.name;
         let asked_at = llm.pace.now();
-        let route = llm.routes.route_named(name);
+        let route = llm.routes.route_at(choice);
         let projected = BilledUsage::projected_usage(&size, route.max_tokens);
         let tokens = projected.tokens;
         let projection = CostProjection {
@@ -163,7 +178,7 @@ impl<'a> MeteredCall<'a> {
         Ok(Self {
             llm,
             caller,
-            route: name,
+            route: choice,
             asked_at,
             call,
         })
@@ -176,13 +191,13 @@ impl<'a> MeteredCall<'a> {
         tally: &QuestionTally,
         outcome: CallOutcome,
     ) -> Result<(), RecordError> {
-        let route = self.llm.routes.route_named(self.route);
+        let route = self.llm.routes.route_at(self.route);
         let tokens = tally.total_tokens();
         if tally.is_overstated() {
             self.llm.warn_overstated(route);
         }
         let usage = CallUsage {
-            route: self.route,
+            route: self.route.name,
             model: route.model.clone(),
             tokens,
             cost: tally.total_cost(&route.price),
@@ -190,6 +205,7 @@ impl<'a> MeteredCall<'a> {
             calls: tally.calls,
             simulated: route.simulated,
             outcome,
+            cache_miss: tally.cache_miss.clone(),
         };
         tracing::debug!(
             route = %usage.route, model = usage.model, outcome = ?usage.outcome, calls = usage.calls,

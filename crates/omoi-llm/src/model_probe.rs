@@ -159,7 +159,7 @@ impl ProbeSession<'_> {
             false => HeaderMap::new(),
         };
         let ask = RoutedRequest {
-            route: self.route,
+            route: self.route.into(),
             request,
             headers: &headers,
         };

@@ -128,6 +128,26 @@ config_keys! {
     /// Models of second opinions; they win over `llm.judge_model`.
     MODELS_JUDGE: Vec<String> = ConfigKey::new(&MODELS, "judge", ValueKind::List(ListItems::Models), "")
         .closed_to_repository();
+    /// Models of agents that plan; empty takes those of `models.agent`.
+    MODELS_PLANNER: Vec<String> =
+        ConfigKey::new(&MODELS, "planner", ValueKind::List(ListItems::Models), "")
+            .closed_to_repository();
+    /// Models of agents that build a feature; empty takes those of `models.agent`.
+    MODELS_IMPLEMENT_FEATURE: Vec<String> =
+        ConfigKey::new(&MODELS, "implement_feature", ValueKind::List(ListItems::Models), "")
+            .closed_to_repository();
+    /// Models of agents that write tests; empty takes those of `models.agent`.
+    MODELS_WRITE_TESTS: Vec<String> =
+        ConfigKey::new(&MODELS, "write_tests", ValueKind::List(ListItems::Models), "")
+            .closed_to_repository();
+    /// Models of agents that repair a fault; empty takes those of `models.agent`.
+    MODELS_FIX_BUG: Vec<String> =
+        ConfigKey::new(&MODELS, "fix_bug", ValueKind::List(ListItems::Models), "")
+            .closed_to_repository();
+    /// Models of agents that resolve a conflict; empty takes those of `models.agent`.
+    MODELS_RESOLVE_CONFLICT: Vec<String> =
+        ConfigKey::new(&MODELS, "resolve_conflict", ValueKind::List(ListItems::Models), "")
+            .closed_to_repository();
 }
 
 choice! {
@@ -268,6 +288,11 @@ pub fn model_choice_key(route: RouteName) -> &'static ConfigKey<Vec<String>> {
         RouteName::Structured => &MODELS_STRUCTURED,
         RouteName::Title => &MODELS_TITLE,
         RouteName::Judge => &MODELS_JUDGE,
+        RouteName::Planner => &MODELS_PLANNER,
+        RouteName::ImplementFeature => &MODELS_IMPLEMENT_FEATURE,
+        RouteName::WriteTests => &MODELS_WRITE_TESTS,
+        RouteName::FixBug => &MODELS_FIX_BUG,
+        RouteName::ResolveConflict => &MODELS_RESOLVE_CONFLICT,
     }
 }
 

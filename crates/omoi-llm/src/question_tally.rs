@@ -1,5 +1,6 @@
 //! Tokens and cost of one question so far, over all its tries, and a channel of those that failed.
 
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use omoi_domain::money::NanoUsd;
@@ -7,13 +8,16 @@ use omoi_domain::outage::call_wait;
 use omoi_domain::time::Timestamp;
 
 use crate::failed_try::FailedTry;
-use crate::meter::{TokenCeiling, TokenGauge};
 use crate::pricing::{BilledUsage, ModelPrice, TokenCounts};
 use crate::retry::{self, CallAllowance};
 use crate::route::ModelRoute;
 use crate::token_count::RequestSize;
+use crate::token_gauge::{TokenCeiling, TokenGauge};
 use crate::upstream::AnswerItem;
-use crate::wire::answer_signs::AnswerSigns;
+use crate::wire::answer_signs::{AnswerSigns, CACHE_MISS};
+
+/// Most characters of a provider's reason for a miss of its cache.
+const MISS_CHARS_MAX: usize = 60;
 
 /// Allowance and usage of one question.
 #[derive(Clone, Debug)]
@@ -22,6 +26,8 @@ pub struct QuestionTally {
     pub allowance: CallAllowance,
     /// Calls made so far.
     pub calls: u32,
+    /// Why the prompt cache was missed, in the provider's words.
+    pub(crate) cache_miss: Option<String>,
     finished_tries: Vec<BilledUsage>,
     current: Option<TokenGauge>,
     is_overstated: bool,
@@ -37,6 +43,7 @@ impl QuestionTally {
         Self {
             allowance,
             calls: 0,
+            cache_miss: None,
             finished_tries: Vec::new(),
             current: None,
             is_overstated: false,
@@ -61,6 +68,13 @@ impl QuestionTally {
     pub(crate) fn count_signs(&mut self, signs: &AnswerSigns) {
         if let Some(gauge) = &mut self.current {
             gauge.push(signs);
+        }
+        let told = signs
+            .usage
+            .as_ref()
+            .and_then(|usage| usage.extra.get(CACHE_MISS));
+        if let Some(reason) = told.and_then(Value::as_str) {
+            self.cache_miss = Some(reason.chars().take(MISS_CHARS_MAX).collect());
         }
     }
 

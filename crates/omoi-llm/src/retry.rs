@@ -12,6 +12,8 @@ pub const RETRIED_STATUSES: [u16; 7] = [408, 429, 500, 502, 503, 504, 529];
 pub const DELAY_MAX: Duration = Duration::from_mins(1);
 /// How long one question is tried again, unless configured.
 pub const RETRY_TIME: Duration = Duration::from_mins(10);
+/// How long a model is tried again while another one of its list is left.
+pub const FALLBACK_TIME: Duration = Duration::from_secs(20);
 /// Most calls one question may make.
 pub const CALLS_MAX: u32 = 24;
 

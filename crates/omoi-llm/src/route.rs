@@ -7,28 +7,24 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use omoi_domain::model_route::{AnswerTimes, RouteName};
+use omoi_domain::model_route::RouteName;
 use omoi_domain::provider_row::ProviderRow;
-use omoi_domain::time::Timestamp;
 
-use crate::catalogue::{ModelCatalogue, provider_at};
+use crate::catalogue::provider_at;
 use crate::pricing::ModelPrice;
 use crate::upstream::AnswerLimits;
 use crate::wire::dialect::Dialect;
 
 mod chooser;
+mod route_table;
 mod server_list;
 
-use self::chooser::RouteChooser;
-use self::server_list::ServerList;
+pub use self::route_table::{RouteChoice, RouteTable};
 
 /// Base URL of Anthropic's own API.
 pub const ANTHROPIC_BASE_URL: &str = "https://api.anthropic.com";
 /// Base URL of OpenAI's own API.
 pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
-
-/// Words in the names of models that are made for small questions.
-const SMALL_FAMILIES: [&str; 6] = ["haiku", "mini", "nano", "luna", "small", "lite"];
 
 /// The environment variables that messages of this module tell people to set: the names of the keys in
 /// `options`.
@@ -279,149 +275,6 @@ pub enum RouteError {
         /// The text that is no URL.
         value: String,
     },
-}
-
-/// A route for every name.
-#[derive(Clone, Debug)]
-pub struct RouteTable {
-    table: BTreeMap<RouteName, ModelRoute>,
-    fallback: ModelRoute,
-    /// Choices that were passed over, and why.
-    choice_notes: Vec<String>,
-}
-
-impl RouteTable {
-    /// Works out every route: the first choice of its list that can be asked. Where none is named, it is the
-    /// first server of the settings, and at a vendor's own the newest model of a family that `catalogue`
-    /// knows at `now`.
-    ///
-    /// # Errors
-    /// Returns [`RouteError`] saying exactly what to set; nothing is assumed without a key.
-    pub fn resolve_all(
-        settings: &LlmSettings,
-        catalogue: &ModelCatalogue,
-        now: Timestamp,
-    ) -> Result<Self, RouteError> {
-        let servers = ServerList::from_settings(settings)?;
-        let chooser = RouteChooser {
-            settings,
-            servers: &servers,
-            catalogue,
-            now,
-        };
-        let mut table = BTreeMap::new();
-        let mut notes = Vec::new();
-        for name in RouteName::ALL.iter().copied() {
-            table.insert(name, chooser.choose_route(name, &mut notes)?);
-        }
-        let mut routes = Self::from_full_table(table);
-        routes.choice_notes = notes;
-        Ok(routes)
-    }
-
-    /// Every route to the simulated model at `base_url`, which speaks either format.
-    pub fn all_simulated(dialect: Dialect, base_url: &str) -> Self {
-        let route = ModelRoute {
-            dialect,
-            base_url: trim_url(base_url),
-            model: "simulated".to_owned(),
-            // Any key will do there, but that one is sent is checked.
-            key: match dialect {
-                Dialect::Messages => ProviderKey::Header("simulated".into()),
-                Dialect::ChatCompletions | Dialect::Responses => {
-                    ProviderKey::Bearer("simulated".into())
-                }
-            },
-            answer_mode: default_mode(dialect),
-            max_tokens: u32::MAX,
-            price: ModelPrice::FREE,
-            window_tokens: None,
-            limits: AnswerLimits::default(),
-            takes_sampling: true,
-            simulated: true,
-        };
-        let all = RouteName::ALL.iter().copied();
-        Self::from_full_table(all.map(|name| (name, route.clone())).collect())
-    }
-
-    /// Routes as given; a name left out goes where [`RouteName::Agent`] or else the first one goes.
-    /// `None` when `table` is empty.
-    pub fn from_table(table: BTreeMap<RouteName, ModelRoute>) -> Option<Self> {
-        let fallback = table
-            .get(&RouteName::Agent)
-            .or_else(|| table.values().next())?;
-        let fallback = fallback.clone();
-        Some(Self {
-            table,
-            fallback,
-            choice_notes: Vec::new(),
-        })
-    }
-
-    /// The route called `name`.
-    pub fn route_named(&self, name: RouteName) -> &ModelRoute {
-        self.table.get(&name).unwrap_or(&self.fallback)
-    }
-
-    /// What people should know before money is spent: which choices are passed over and which prices are
-    /// assumed.
-    pub fn route_notes(&self) -> Vec<String> {
-        let mut notes = self.choice_notes.clone();
-        for route in RouteName::ALL.iter().map(|name| self.route_named(*name)) {
-            let note = format!(
-                "the price of `{}` is not known: it is charged like {}'s dearest model; `llm.prices` sets its own",
-                route.model,
-                provider_at(&route.base_url).unwrap_or(vendor_name(route.dialect)),
-            );
-            if route.price.is_assumed && !notes.contains(&note) {
-                notes.push(note);
-            }
-        }
-        notes
-    }
-
-    /// Gives routes as much time as `rows` say.
-    #[must_use]
-    pub fn with_answer_times(mut self, rows: &[AnswerTimes]) -> Self {
-        for times in rows {
-            let route = self.route_named(times.route).clone();
-            let limits = AnswerLimits {
-                first_content: times.first_content,
-                silence: times.silence,
-                total: times.total,
-                ..route.limits
-            };
-            self.table
-                .insert(times.route, ModelRoute { limits, ..route });
-        }
-        self
-    }
-
-    /// The route that a caller means by `model`: a route's name, the model that some route uses, or a
-    /// small model of a known family; whatever else it names is the agent's.
-    pub fn route_for_model(&self, model: &str) -> RouteName {
-        // `[1m]` and the like choose a window, which here the route does.
-        let plain = model.split('[').next().unwrap_or_default().trim();
-        if let Some(named) = RouteName::parse(plain) {
-            return named;
-        }
-        // Agents first: they are who asks by model name.
-        let mut names = RouteName::ALL.iter().copied().rev();
-        if let Some(used) = names.find(|name| self.route_named(*name).model == plain) {
-            return used;
-        }
-        let lower = plain.to_ascii_lowercase();
-        let mut words = lower.split(|c: char| !c.is_ascii_alphanumeric());
-        match words.any(|word| SMALL_FAMILIES.contains(&word)) {
-            true => RouteName::Title,
-            false => RouteName::Agent,
-        }
-    }
-
-    fn from_full_table(table: BTreeMap<RouteName, ModelRoute>) -> Self {
-        #[expect(clippy::expect_used, reason = "both callers fill in every name")]
-        Self::from_table(table).expect("a full table")
-    }
 }
 
 /// The name in `models.json` of the vendor whose format it is.

@@ -1,20 +1,23 @@
 //! Typed answers: the schema comes from the Rust type, a wrong answer goes back with what is wrong.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 
+use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_route::RouteName;
 
+use crate::error_chain::ErrorChain;
 use crate::gateway::outgoing_headers;
 use crate::llm_client::{AskError, LlmClient, QuestionTally, RoutedRequest};
-use crate::meter::{CallMeter, CallOutcome, ModelCaller, RecordError, ReserveError};
+use crate::meter::{CallMeter, CallOutcome, FallbackNote, ModelCaller, RecordError, ReserveError};
 use crate::metered_call::{CallRequest, FailureWriter, MeteredCall};
-use crate::retry::CallAllowance;
-use crate::route::AnswerMode;
+use crate::retry::{CallAllowance, FALLBACK_TIME};
+use crate::route::{AnswerMode, RouteChoice};
 use crate::schema::{self, SchemaViolation};
 use crate::token_count::RequestSize;
 use crate::wire::answer::ModelAnswer;
@@ -78,10 +81,32 @@ pub enum StructuredError {
     },
 }
 
-/// Asks `question` and gives its answer as a `T`.
+/// An answer of the type that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypedAnswer<T> {
+    /// The answer.
+    pub value: T,
+    /// The model that gave it.
+    pub model: String,
+}
+
+impl StructuredError {
+    /// Why the question goes on to the next model of its list; none where that would fare no better.
+    fn fallback_class(&self) -> Option<FallbackClass> {
+        match self {
+            Self::Reserve(ReserveError::Refused { .. }) => Some(FallbackClass::OverBudget),
+            Self::Ask(error) => error.fallback_class(),
+            Self::Declined => Some(FallbackClass::Refused),
+            Self::Reserve(_) | Self::Record(_) | Self::Malformed { .. } => None,
+        }
+    }
+}
+
+/// Asks `question` and gives its answer as a `T`, from the first model of its route that gives one.
 ///
 /// A wrong answer goes back with the exact error and the offending value, up to [`REPAIRS_MAX`] times.
-/// All calls together keep within the number of one [`CallAllowance`], and each question within its time.
+/// All calls of one model keep within the number of one [`CallAllowance`], and each question within its
+/// time.
 ///
 /// # Errors
 /// Returns [`StructuredError`], in the end with the last violation.
@@ -89,19 +114,72 @@ pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
     llm: &LlmClient,
     caller: MeteredCaller<'_>,
     question: &TypedQuestion,
+) -> Result<TypedAnswer<T>, StructuredError> {
+    let choices = llm.routes.choices_of(question.route);
+    let mut nth = 0;
+    loop {
+        let route = RouteChoice {
+            name: question.route,
+            nth,
+        };
+        let asked = llm.routes.route_at(route);
+        let next = choices.get(nth + 1);
+        let time = match next {
+            Some(_) => llm.retry_time.min(FALLBACK_TIME),
+            None => llm.retry_time,
+        };
+        let error = match ask_choice(llm, caller, question, ChoiceTime { route, time }).await {
+            Ok(value) => {
+                let model = asked.model.clone();
+                return Ok(TypedAnswer { value, model });
+            }
+            Err(error) => error,
+        };
+        let Some((next, class)) = next.zip(error.fallback_class()) else {
+            return Err(error);
+        };
+        let note = FallbackNote {
+            route: question.route,
+            from_model: asked.model.clone(),
+            to_model: next.model.clone(),
+            class,
+            words: error.to_string(),
+        };
+        tracing::warn!(
+            route = %question.route, from = note.from_model, to = note.to_model, %class,
+            error = %ErrorChain(&error), "A question goes on to the next model"
+        );
+        caller.meter.report_fallback(caller.caller, &note).await;
+        nth += 1;
+    }
+}
+
+/// A model, and how long it is tried.
+#[derive(Clone, Copy)]
+struct ChoiceTime {
+    route: RouteChoice,
+    time: Duration,
+}
+
+/// Asks one model until its answer fits.
+async fn ask_choice<T: JsonSchema + DeserializeOwned>(
+    llm: &LlmClient,
+    caller: MeteredCaller<'_>,
+    question: &TypedQuestion,
+    choice: ChoiceTime,
 ) -> Result<T, StructuredError> {
     let schema = schema::schema_for::<T>();
-    let mode = llm.routes.route_named(question.route).answer_mode;
+    let mode = llm.routes.route_at(choice.route).answer_mode;
     let mut request = first_request(question, &schema, mode);
-    let mut allowance = CallAllowance::within_time(llm.pace.now(), llm.retry_time);
+    let mut allowance = CallAllowance::within_time(llm.pace.now(), choice.time);
     let mut answers = 0;
     loop {
         let asked = RoutedQuestion {
-            route: question.route,
+            route: choice.route,
             request: &request,
         };
         let answer = ask_metered(llm, caller, asked, &mut allowance).await?;
-        allowance = allowance.renew_time(llm.pace.now(), llm.retry_time);
+        allowance = allowance.renew_time(llm.pace.now(), choice.time);
         answers += 1;
         if answer.response.stop_reason == Some(StopReason::Refusal) {
             tracing::info!(route = %question.route, answers, "The model declined to answer");
@@ -129,7 +207,7 @@ pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
 /// A request, and the route that it is asked by.
 #[derive(Clone, Copy)]
 struct RoutedQuestion<'a> {
-    route: RouteName,
+    route: RouteChoice,
     request: &'a MessagesRequest,
 }
 
@@ -149,7 +227,7 @@ async fn ask_metered(
     let metered = metered.await.map_err(StructuredError::Reserve)?;
     let (mut tally, mut failures) = QuestionTally::new(*allowance).with_failures();
     let mut failure_writer = FailureWriter::new(caller.caller, caller.meter);
-    let target = llm.routes.route_named(route);
+    let target = llm.routes.route_at(route);
     let turn = Some(request.turn_number());
     let headers = outgoing_headers(caller.caller, turn, target, &headers::own_headers());
     let ask = RoutedRequest {

@@ -22,7 +22,9 @@ use omoi_execution::{DeploymentParts, FromParts};
 use omoi_llm::llm_client::LlmClient;
 use omoi_llm::meter::ModelCaller;
 use omoi_llm::scenario::NO_RULE;
-use omoi_llm::structured::{MeteredCaller, StructuredError, TypedQuestion, ask_structured};
+use omoi_llm::structured::{
+    MeteredCaller, StructuredError, TypedAnswer, TypedQuestion, ask_structured,
+};
 use omoi_llm::upstream::UpstreamError;
 use omoi_plan::ids::criterion_id;
 use omoi_plan::opinion::{OpinionStep, grounded_opinion, opinion_step, plan_proofs};
@@ -184,6 +186,16 @@ impl AskedOpinion {
     }
 }
 
+impl AskedOpinion {
+    /// Notes which of the models answered.
+    fn set_model(&mut self, asker: &OpinionAsker, model: String) {
+        let routes = asker.llm.as_ref().map(|llm| &llm.routes);
+        let author = routes.map(|routes| routes.route_named(RouteName::Agent).model.as_str());
+        self.is_same_model = author == Some(model.as_str());
+        self.model = model;
+    }
+}
+
 /// Why nobody answered.
 #[derive(Debug, thiserror::Error)]
 enum OpinionError {
@@ -209,7 +221,10 @@ fn reason(error: OpinionError) -> String {
     error_chain(&error)
 }
 
-async fn ask(question: &PlanQuestion, llm: &LlmClient) -> Result<PlanOpinion, OpinionError> {
+async fn ask(
+    question: &PlanQuestion,
+    llm: &LlmClient,
+) -> Result<TypedAnswer<PlanOpinion>, OpinionError> {
     let PlanQuestion {
         asker,
         spec,
@@ -230,6 +245,7 @@ async fn ask(question: &PlanQuestion, llm: &LlmClient) -> Result<PlanOpinion, Op
         role: AgentRole::Judge,
         phase: Phase::Tasks.as_str().to_owned(),
         task: None,
+        task_type: None,
         title: None,
         round: run.attempts.max(1),
     };
@@ -244,10 +260,17 @@ async fn ask(question: &PlanQuestion, llm: &LlmClient) -> Result<PlanOpinion, Op
         caller: &caller,
         meter: &asker.ledger,
     };
-    let opinion: PlanOpinion = ask_structured(llm, caller, &asked).await?;
+    let answer = ask_structured::<PlanOpinion>(llm, caller, &asked).await?;
+    let TypedAnswer {
+        value: opinion,
+        model,
+    } = answer;
     let n_doubts = opinion.doubts.len();
     info!(spec.id = %spec.id, n_doubts, "The second opinion on SPEC-{} has {n_doubts} doubts", spec.number);
-    Ok(grounded_opinion(opinion, tasks))
+    Ok(TypedAnswer {
+        value: grounded_opinion(opinion, tasks),
+        model,
+    })
 }
 
 fn prompt(
@@ -294,10 +317,14 @@ fn files(check: &PlannedCheck) -> Vec<Value> {
 async fn end(
     question: &PlanQuestion,
     attempt: AttemptId,
-    said: Result<PlanOpinion, String>,
+    said: Result<TypedAnswer<PlanOpinion>, String>,
 ) -> Result<(), StoreError> {
     let PlanQuestion { asker, spec, .. } = question;
-    let asked = AskedOpinion::of(asker, &question.run);
+    let mut asked = AskedOpinion::of(asker, &question.run);
+    let said = said.map(|answer| {
+        asked.set_model(asker, answer.model);
+        answer.value
+    });
     let ended = asker.store.write(CrashPoint::AttemptEnded, async |tx| {
         if !end_run(tx, attempt, RunEnding::Done).await? {
             return Ok(());

@@ -179,6 +179,7 @@ impl Rows {
             latency_ms: 700,
             calls: 1,
             estimated: false,
+            cache_miss: None,
             created_at: tx.now(),
         }
     }

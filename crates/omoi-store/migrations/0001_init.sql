@@ -343,6 +343,20 @@ create unique index attempts_token on attempts (token_hash);
 create index attempts_task on attempts (task_id);
 create index attempts_spec on attempts (spec_id, state);
 
+create table model_fallbacks (
+    attempt_id @uuid not null references attempts (id),
+    org_id @uuid not null,
+    route text not null,
+    from_model text not null,
+    to_model text not null,
+    class text not null check (class in ('away', 'limited', 'window_exceeded', 'refused',
+        'over_budget')),
+    message text not null,
+    n bigint not null,
+    first_at @time not null,
+    primary key (attempt_id, route, from_model, to_model, class)
+);
+
 create table sandboxes (
     id @uuid primary key,
     org_id @uuid not null references organisations (id),
@@ -441,6 +455,7 @@ create table receipts (
     exercised @json not null,
     self_tested @bool not null check (self_tested in (false, true)),
     tests @json not null,
+    models @json not null,
     started_at @time not null,
     took_ms bigint not null,
     unique (check_id, commit_sha, stage, attempt_id)
@@ -529,6 +544,7 @@ create table cost_entries (
     latency_ms bigint not null,
     calls bigint not null,
     estimated @bool not null check (estimated in (false, true)),
+    cache_miss text,
     created_at @time not null,
     check ((purpose = 'attempt') = (attempt_id is not null))
 );

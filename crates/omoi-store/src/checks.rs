@@ -96,6 +96,8 @@ row! {
         self_tested: bool,
         /// What the suite's runner said of its tests; none for other checks.
         tests: Json<Option<SuiteReport>>,
+        /// Models whose answers the task's commits are made of; none for other checks.
+        models: Json<Vec<String>>,
         /// When it began.
         started_at: Timestamp,
         /// Wall time in milliseconds.

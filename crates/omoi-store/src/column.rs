@@ -23,6 +23,7 @@ use omoi_domain::id::{
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
+use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_kind::ModelKind;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
@@ -201,6 +202,7 @@ closed_sets!(
     PhaseState,
     Priority,
     PurposeKind,
+    FallbackClass,
     RequirementType,
     RouteName,
     SandboxRung,

@@ -2,7 +2,7 @@
 
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::event::{CostDone, Event};
-use omoi_domain::id::{AttemptId, CostId, OrgId, ProjectId, SpecId};
+use omoi_domain::id::{AttemptId, CostId, OrgId, ProjectId, SpecId, TaskId};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::PurposeKind;
@@ -55,6 +55,8 @@ row! {
         calls: i64,
         /// Nobody recorded the call, and this is what it may have cost.
         estimated: bool,
+        /// Why it read less from the prompt cache than it could have, where it did.
+        cache_miss: Option<String>,
         /// When it ended.
         created_at: Timestamp,
     }
@@ -82,6 +84,27 @@ pub struct PurposeSpend {
     pub spend: SpentCost,
     /// How much of their price is an estimate.
     pub estimated_nanousd: NanoUsd,
+}
+
+/// What an attempt has used of one model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelSpend {
+    /// The model.
+    pub model: String,
+    /// Calls made, retries included.
+    pub calls: i64,
+    /// Tokens read beside the prompt cache.
+    pub input_tokens: i64,
+    /// Tokens answered.
+    pub output_tokens: i64,
+    /// Tokens read from the prompt cache.
+    pub cache_read_tokens: i64,
+    /// Tokens written to it, for whatever time.
+    pub cache_write_tokens: i64,
+    /// Price in billionths of a dollar.
+    pub cost_nanousd: NanoUsd,
+    /// Why calls missed the prompt cache, and how often.
+    pub cache_misses: Vec<(String, i64)>,
 }
 
 impl CostEntry {
@@ -209,6 +232,90 @@ pub async fn by_purpose(tx: &mut Tx, spec: SpecId) -> Result<Vec<PurposeSpend>, 
         })
     };
     rows.iter().map(of_purpose).collect()
+}
+
+/// What an attempt has used, by model.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn by_model(tx: &mut Tx, attempt: AttemptId) -> Result<Vec<ModelSpend>, StoreError> {
+    let rows = tx
+        .rows(
+            "select model, cast(sum(calls) as bigint) as calls,
+                 cast(sum(input_tokens) as bigint) as input,
+                 cast(sum(output_tokens) as bigint) as output,
+                 cast(sum(cache_read_tokens) as bigint) as read,
+                 cast(sum(cache_write_tokens + cache_write_1h_tokens) as bigint) as written,
+                 cast(sum(cost_nanousd) as bigint) as cost
+             from cost_entries where org_id = $1 and attempt_id = $2
+             group by model order by model",
+            args![attempt],
+        )
+        .await?;
+    let missed = tx
+        .rows(
+            "select model, cache_miss, count(*) as n from cost_entries
+             where org_id = $1 and attempt_id = $2 and cache_miss is not null
+             group by model, cache_miss order by model, cache_miss",
+            args![attempt],
+        )
+        .await?;
+    let mut spends = Vec::new();
+    for row in &rows {
+        spends.push(ModelSpend {
+            model: String::read(row, "model")?,
+            calls: i64::read(row, "calls")?,
+            input_tokens: i64::read(row, "input")?,
+            output_tokens: i64::read(row, "output")?,
+            cache_read_tokens: i64::read(row, "read")?,
+            cache_write_tokens: i64::read(row, "written")?,
+            cost_nanousd: NanoUsd::read(row, "cost")?,
+            cache_misses: Vec::new(),
+        });
+    }
+    for row in &missed {
+        let model = String::read(row, "model")?;
+        if let Some(spend) = spends.iter_mut().find(|spend| spend.model == model) {
+            let reason = String::read(row, "cache_miss")?;
+            spend.cache_misses.push((reason, i64::read(row, "n")?));
+        }
+    }
+    Ok(spends)
+}
+
+/// The newest entry of an attempt for one model by one route; none before the first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn newest_of_model(
+    tx: &mut Tx,
+    attempt: AttemptId,
+    route: RouteName,
+    model: &str,
+) -> Result<Option<CostEntry>, StoreError> {
+    tx.find(
+        "attempt_id = $2 and route = $3 and model = $4 and output_tokens > 0
+         order by created_at desc, id desc limit 1",
+        args![attempt, route, model.to_owned()],
+    )
+    .await
+}
+
+/// The models that answered the attempts of agents at a task.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn models_of_task(tx: &mut Tx, task: TaskId) -> Result<Vec<String>, StoreError> {
+    let rows = tx
+        .rows(
+            "select distinct c.model as model from cost_entries c
+             join attempts a on a.id = c.attempt_id
+             where c.org_id = $1 and a.task_id = $2 and a.subject = 'task' and c.output_tokens > 0
+             order by 1",
+            args![task],
+        )
+        .await?;
+    rows.iter().map(|row| String::read(row, "model")).collect()
 }
 
 fn spend(rows: &[DatabaseRow]) -> Result<SpentCost, StoreError> {

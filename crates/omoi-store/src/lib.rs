@@ -22,6 +22,7 @@ pub mod egress_entries;
 pub mod events;
 pub mod merges;
 pub mod messages;
+pub mod model_fallbacks;
 pub mod open_calls;
 pub mod opinions;
 pub mod phases;

@@ -241,6 +241,7 @@ async fn what_the_time_is_not_enough_for_is_said() {
             output_digest: String::new(),
             exercised: Json(None),
             tests: Json(None),
+            models: Json(Vec::new()),
             self_tested: false,
             started_at: tx.now(),
             took_ms: 60_000,

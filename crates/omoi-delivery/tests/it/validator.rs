@@ -289,6 +289,7 @@ async fn judged(
             exercised: Json(None),
             self_tested: false,
             tests: Json(Some(read_suite_report(printed))),
+            models: Json(Vec::new()),
             started_at: tx.now(),
             took_ms: 1,
         };

@@ -14,6 +14,8 @@ use crate::id::{
 };
 use crate::merge::{IntegrationState, MergeState};
 use crate::message::MessageType;
+use crate::model_fallback::FallbackClass;
+use crate::model_route::RouteName;
 use crate::money::NanoUsd;
 use crate::opinion::CheckDoubt;
 use crate::phase::Phase;
@@ -413,6 +415,43 @@ impl CallFailed {
             None => "not tried again by this call".to_owned(),
         };
         format!("{} {answer}: {}; {next}", self.provider, self.message)
+    }
+}
+
+/// A question went on to the next model of its list. Told once for each attempt, pair of models and reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelFallback {
+    /// The attempt that asked.
+    pub attempt_id: AttemptId,
+    /// The kind of work this attempt performs, and the row it is for.
+    #[serde(flatten)]
+    pub subject: AttemptSubject,
+    /// Role of its agent.
+    pub role: AgentRole,
+    /// What was asked for.
+    pub route: RouteName,
+    /// The model that was passed over.
+    pub from_model: String,
+    /// The one that was asked in its place.
+    pub to_model: String,
+    /// Why.
+    pub class: FallbackClass,
+    /// The same in the provider's or the platform's words.
+    pub message: String,
+}
+
+impl ModelFallback {
+    /// What happened, on one line.
+    pub fn one_line(&self) -> String {
+        let Self {
+            from_model,
+            to_model,
+            class,
+            message,
+            ..
+        } = self;
+        let why = class.reason_words();
+        format!("asks {to_model} in the place of {from_model}: {why} ({message})")
     }
 }
 

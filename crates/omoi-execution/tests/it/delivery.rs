@@ -55,17 +55,17 @@ fn event(kind: EventKind) -> Event {
             "success": true, "passed": true, "is_same_model": true, "coverage_percent": 100.0,
             "purpose": "attempt", "estimated": false, "rung": "process", "stage": "base",
             "role": "planner", "task_type": "fix_bug", "message_type": "interrupt",
-            "discovery_type": "bug",
+            "discovery_type": "bug", "route": "agent", "class": "away",
             "kind": match kind {
                 EventKind::AgentActivity => "agent.tool_use",
                 _ => "proof",
             },
         });
         let words = "title section key target_branch commit command summary content branch head \
-            model requirement provider message refusal";
+            model requirement provider message refusal from_model to_model";
         let counts = "number round attempt fence seq took_ms lines_added lines_removed \
             source_number latency_ms tickets tasks requirements criteria checks tokens \
-            cost_nanousd n_calls calls_max until";
+            cost_nanousd n_calls calls_max until wakes_at";
         let lists = "blockers phases_completed conflicts without verdicts forecast doubts";
         let ids = "spec ticket task attempt subject sandbox message receipt check merge discovery \
             source_task hand_over";

@@ -18,6 +18,7 @@ mod keeper;
 mod kept;
 mod locks;
 mod metering;
+mod model_use;
 mod provider_wait;
 mod reaper;
 mod spans;

@@ -64,6 +64,7 @@ fn usage(cost: NanoUsd) -> CallUsage {
         calls: 1,
         simulated: true,
         outcome: CallOutcome::Complete,
+        cache_miss: None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::conversation::{
 };
 use crate::llm_client::{CallSender, UpstreamQuestion};
 use crate::meter::ModelCaller;
-use crate::route::ModelRoute;
+use crate::route::{ModelRoute, RouteChoice};
 use crate::token_count::RequestSize;
 use crate::upstream::{
     AnswerLimits, AnswerStream, CallerSink, PassedCall, PassedPiece, TranslatedCall, UpstreamError,
@@ -39,7 +39,37 @@ pub(super) enum CallerAsk {
     Translated(Box<TranslatedAsk>),
 }
 
-/// A question whose model speaks another dialect.
+/// How a question reaches a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AskWay {
+    /// As it came.
+    Passed,
+    /// By the neutral conversation, whose reasoning says who made it.
+    Translated,
+}
+
+impl AskWay {
+    /// How a question in `dialect` reaches `target`. Reasoning in an answer that passes does not say who
+    /// made it, so answers of one server alone may pass: of the first in `homes` that speaks the dialect.
+    /// What another server reads and writes in the same dialect goes by the neutral conversation.
+    pub(super) fn way_between<'a>(
+        dialect: Dialect,
+        target: &ModelRoute,
+        homes: impl IntoIterator<Item = &'a ModelRoute>,
+    ) -> Self {
+        if target.dialect != dialect {
+            return Self::Translated;
+        }
+        let mut homes = homes.into_iter();
+        let home = homes.find(|home| home.dialect == dialect);
+        match home.is_none_or(|home| home.base_url == target.base_url) {
+            true => Self::Passed,
+            false => Self::Translated,
+        }
+    }
+}
+
+/// A question whose model speaks another dialect, or is served elsewhere.
 #[derive(Debug)]
 pub(super) struct TranslatedAsk {
     conversation: Conversation,
@@ -52,22 +82,23 @@ pub(super) struct TranslatedAsk {
 }
 
 impl CallerAsk {
-    /// `asked`, whose text is `body`, as a model that speaks `upstream` takes it.
+    /// `asked`, whose text is `body`, as it goes to a model by `way`.
     ///
     /// # Errors
     /// Refuses a question that has no form there.
     pub(super) fn for_upstream(
         mut asked: RawRequest,
-        upstream: Dialect,
+        way: AskWay,
         body: &[u8],
     ) -> Result<Self, GatewayRefusal> {
         let dialect = asked.dialect;
-        if dialect == upstream {
+        if way == AskWay::Passed {
             asked.rewrite_conversation(SEAL_PREFIX, drop_sealed_reasoning);
             return Ok(Self::Passed(asked));
         }
-        let conversation = parse_request(dialect, body)
+        let mut conversation = parse_request(dialect, body)
             .map_err(|error| GatewayRefusal::invalid_request(error.to_string()))?;
+        conversation.drop_unsigned_seals();
         Ok(Self::Translated(Box::new(TranslatedAsk {
             names: ToolNames::of_conversation(&conversation),
             conversation,
@@ -90,7 +121,7 @@ impl CallerAsk {
 #[derive(Clone, Copy)]
 pub(super) struct RoutedAsk<'a> {
     pub(super) ask: &'a CallerAsk,
-    pub(super) route: RouteName,
+    pub(super) route: RouteChoice,
     pub(super) headers: &'a HeaderMap,
     /// Stands for the caller's user, where the question names one.
     pub(super) user: &'a str,
@@ -99,7 +130,7 @@ pub(super) struct RoutedAsk<'a> {
 impl UpstreamQuestion for RoutedAsk<'_> {
     type Item = PassedPiece;
 
-    fn route_name(self) -> RouteName {
+    fn route_choice(self) -> RouteChoice {
         self.route
     }
 

@@ -7,6 +7,7 @@ use omoi_domain::model_route::RouteName;
 
 use super::ModelGateway;
 use super::reply::GatewayReply;
+use crate::meter::ModelCaller;
 use crate::wire::anthropic::{ModelInfo, ModelList};
 use crate::wire::dialect::Dialect;
 use crate::wire::headers;
@@ -15,17 +16,19 @@ use crate::wire::headers;
 const MADE_AT: &str = "1970-01-01T00:00:00Z";
 
 impl ModelGateway {
-    /// Every name that leads to a route of its own: the routes', then those of their models.
-    pub(super) fn list_models(&self, dialect: Dialect) -> GatewayReply {
+    /// Every name that leads to a route of its own: those of its work and of small questions, then the
+    /// names of their models.
+    pub(super) fn list_models(&self, caller: &ModelCaller, dialect: Dialect) -> GatewayReply {
         let routes = &self.shared.llm.routes;
-        let mut ids: Vec<&str> = RouteName::ALL.iter().map(|name| name.as_str()).collect();
-        for name in RouteName::ALL.iter().copied() {
+        let own = [RouteName::Agent, RouteName::Title];
+        let mut ids: Vec<&str> = own.iter().map(|name| name.as_str()).collect();
+        for name in [routes.work_route(caller), RouteName::Title] {
             ids.push(&routes.route_named(name).model);
         }
         let mut data: Vec<ModelInfo> = Vec::new();
         for id in ids {
             if data.iter().all(|known| known.id != id) {
-                data.push(self.model_info(id));
+                data.push(self.model_info(caller, id));
             }
         }
         let body = match dialect {
@@ -44,9 +47,14 @@ impl ModelGateway {
     }
 
     /// The model that a question for `id`, as it stands in a path, would reach.
-    pub(super) fn show_model(&self, dialect: Dialect, id: &str) -> GatewayReply {
+    pub(super) fn show_model(
+        &self,
+        caller: &ModelCaller,
+        dialect: Dialect,
+        id: &str,
+    ) -> GatewayReply {
         let id = headers::percent_decode(id).unwrap_or_else(|| id.to_owned());
-        let info = self.model_info(&id);
+        let info = self.model_info(caller, &id);
         let body = match dialect {
             Dialect::Messages => json!(info),
             Dialect::ChatCompletions | Dialect::Responses => openai_model(&info),
@@ -54,9 +62,9 @@ impl ModelGateway {
         GatewayReply::json_body(StatusCode::OK, &body)
     }
 
-    fn model_info(&self, id: &str) -> ModelInfo {
+    fn model_info(&self, caller: &ModelCaller, id: &str) -> ModelInfo {
         let routes = &self.shared.llm.routes;
-        let route = routes.route_named(routes.route_for_model(id));
+        let route = routes.route_named(routes.route_for_caller(caller, id));
         let note = if route.simulated { " (simulated)" } else { "" };
         ModelInfo {
             kind: "model".to_owned(),

@@ -1,83 +1,59 @@
-//! One question through the gateway, from its reservation to the record of its cost.
+//! One question through the gateway: its models one after the other, until one answers.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
 use http::header::HeaderMap;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_route::RouteName;
 
-use super::caller_ask::{CallerAsk, RoutedAsk, event_bytes, name_route, outgoing_headers};
+use super::caller_ask::{AskWay, CallerAsk, RoutedAsk, name_route, outgoing_headers};
+use super::choice_try::{ChoiceFailure, ChoiceTry};
 use super::refusal::GatewayRefusal;
 use super::reply::GatewayReply;
 use super::stream_reply::StreamReply;
-use super::{GatewayShared, ModelGateway};
-use crate::error_chain::ErrorChain;
-use crate::failed_try::FailedTry;
-use crate::llm_client::{AskError, QuestionTally, UpstreamQuestion as _};
-use crate::meter::{CallOutcome, ModelCaller};
-use crate::metered_call::{CallRequest, FailureWriter, MeteredCall};
-use crate::retry::CallAllowance;
-use crate::upstream::{AnswerStream, PassedPiece, UpstreamError};
-use crate::wire::answer_signs::AnswerStage;
-use crate::wire::anthropic::{BareEvent, StreamEvent};
+use super::{GatewayRequest, GatewayShared, ModelGateway, bad_request, check_bytes};
+use crate::meter::{FallbackNote, ModelCaller};
+use crate::metered_call::FailureWriter;
+use crate::retry::FALLBACK_TIME;
+use crate::route::{ModelRoute, RouteChoice};
 use crate::wire::dialect::Dialect;
 use crate::wire::raw_request::RawRequest;
 
-/// When a caller hears the first ping though no try has failed, and so the head of its answer.
-const FIRST_PING_AFTER: Duration = Duration::from_secs(10);
-/// Time between two pings to a caller that waits for its answer to begin.
-const PING_EVERY: Duration = Duration::from_secs(10);
-/// How long an answer under way may be quiet before its caller hears a ping.
-const QUIET_PING_AFTER: Duration = Duration::from_secs(30);
-/// How long a caller may take in nothing before it counts as gone.
-const CALLER_STALL_MAX: Duration = Duration::from_mins(1);
-
 impl ModelGateway {
-    /// Answers `asked`, whose text is `body`.
+    /// Answers the question in `request`, which is in `dialect`.
     ///
     /// # Errors
-    /// Refuses a question that cannot be put to its model, or for which there is no room.
+    /// Refuses a question that cannot be put to a model, or for which there is no room.
     pub(super) async fn answer_question(
         &self,
         caller: &ModelCaller,
-        request: &super::GatewayRequest,
-        asked: RawRequest,
+        request: GatewayRequest,
+        dialect: Dialect,
     ) -> Result<GatewayReply, GatewayRefusal> {
-        let Ok(slot) = Arc::clone(&self.question_slots).try_acquire_owned() else {
-            tracing::warn!(
-                n_max = super::QUESTIONS_MAX,
-                "Refused a question: too many are under way"
-            );
-            let says = format!(
-                "{} questions are under way, the most that are allowed",
-                super::QUESTIONS_MAX
-            );
-            return Err(GatewayRefusal::no_room(says));
-        };
+        // Before anything is read: what waits for a slot takes no memory beside its bytes.
+        let slot = self.take_slot()?;
+        let GatewayRequest { headers, body, .. } = request;
+        check_bytes(&body)?;
+        let asked = read_question(dialect, &body).await?;
         let routes = &self.shared.llm.routes;
-        let (dialect, turn) = (asked.dialect, asked.turn);
-        let route = routes.route_for_model(&asked.model);
-        let target = routes.route_named(route);
-        let simulated = target.simulated;
-        let ask = CallerAsk::for_upstream(asked, target.dialect, &request.body)?;
-        let mut headers = outgoing_headers(caller, turn, target, &request.headers);
-        if simulated {
-            name_route(&mut headers, route);
-        }
+        let route = routes.route_for_caller(caller, &asked.model);
+        let simulated = routes.route_named(route).simulated;
         let question = GatewayQuestion {
             shared: Arc::clone(&self.shared),
             user: user_of(caller),
             caller: caller.clone(),
             route,
             dialect,
+            streams: asked.streams,
+            turn: asked.turn,
             headers,
-            ask,
+            asked: AskedBody {
+                parsed: Some(asked),
+                body,
+            },
             _slot: slot,
         };
         let (answer, answered) = oneshot::channel();
@@ -89,6 +65,41 @@ impl ModelGateway {
         });
         Ok(reply.mark_simulated(simulated))
     }
+
+    fn take_slot(&self) -> Result<OwnedSemaphorePermit, GatewayRefusal> {
+        let n_max = super::QUESTIONS_MAX;
+        Arc::clone(&self.question_slots)
+            .try_acquire_owned()
+            .map_err(|_| {
+                tracing::warn!(n_max, "Refused a question: too many are under way");
+                GatewayRefusal::no_room(format!(
+                    "{n_max} questions are under way, the most that are allowed"
+                ))
+            })
+    }
+}
+
+/// Bodies from this size on are parsed apart from the threads that answer.
+const APART_BYTES: usize = 256 * 1024;
+
+async fn read_question(dialect: Dialect, body: &Bytes) -> Result<RawRequest, GatewayRefusal> {
+    let parsed = match body.len() < APART_BYTES {
+        true => RawRequest::parse(dialect, body),
+        false => {
+            let body = body.clone();
+            let parsing = tokio::task::spawn_blocking(move || RawRequest::parse(dialect, &body));
+            parsing
+                .await
+                .map_err(|_| GatewayRefusal::internal_failure("the request could not be read"))?
+        }
+    };
+    let asked = parsed.map_err(|bad| bad_request(&bad))?;
+    match &asked.web_tool {
+        None => Ok(asked),
+        Some(tool) => Err(GatewayRefusal::invalid_request(format!(
+            "`{tool}` is refused: it lets the provider reach the web, and this attempt may not"
+        ))),
+    }
 }
 
 /// What stands for the user of `caller` at a provider.
@@ -98,22 +109,32 @@ fn user_of(caller: &ModelCaller) -> String {
     attempt.unwrap_or_else(|| principal.spec.to_string())
 }
 
-/// Keeps a caller that waits from taking silence for an end: an event where the dialect has one, else a
-/// comment.
-fn ping_bytes(dialect: Dialect) -> Bytes {
-    match dialect {
-        Dialect::Messages => event_bytes(&StreamEvent::Ping(BareEvent::default())),
-        Dialect::ChatCompletions | Dialect::Responses => {
-            Bytes::from_static(b": waiting for the model\n\n")
-        }
-    }
+/// The question as it came.
+struct AskedBody {
+    /// It is parsed once for the first model, and again for each further one.
+    parsed: Option<RawRequest>,
+    /// Empty once no model can need it any more.
+    body: Bytes,
 }
 
-/// The tries of one question.
-struct QuestionTries<'a> {
-    tally: QuestionTally,
-    failures: mpsc::Receiver<FailedTry>,
-    failure_writer: FailureWriter<'a>,
+impl AskedBody {
+    /// The question as it goes by `way`; its text is dropped where `is_last`.
+    fn take_ask(
+        &mut self,
+        dialect: Dialect,
+        way: AskWay,
+        is_last: bool,
+    ) -> Result<CallerAsk, GatewayRefusal> {
+        let asked = match self.parsed.take() {
+            Some(asked) => asked,
+            None => RawRequest::parse(dialect, &self.body).map_err(|bad| bad_request(&bad))?,
+        };
+        let ask = CallerAsk::for_upstream(asked, way, &self.body);
+        if is_last {
+            self.body = Bytes::new();
+        }
+        ask
+    }
 }
 
 struct GatewayQuestion {
@@ -122,309 +143,119 @@ struct GatewayQuestion {
     user: String,
     route: RouteName,
     dialect: Dialect,
+    streams: bool,
+    turn: Option<usize>,
+    /// As the caller sent them.
     headers: HeaderMap,
-    ask: CallerAsk,
+    asked: AskedBody,
     _slot: OwnedSemaphorePermit,
 }
 
 impl GatewayQuestion {
-    async fn run_question(self, answer: oneshot::Sender<GatewayReply>) {
-        let GatewayShared { llm, meter } = &*self.shared;
-        let asked = CallRequest {
-            route: self.route,
-            size: self.routed_ask().request_size(),
-        };
-        let metered =
-            match MeteredCall::reserve_call(llm, &self.caller, meter.as_ref(), asked).await {
-                Ok(metered) => metered,
-                Err(refusal) => {
-                    let refusal = GatewayRefusal::of_budget(&refusal);
-                    let _ = answer.send(refusal.into_reply(self.dialect));
-                    return;
-                }
-            };
-        let allowance = CallAllowance::within_time(llm.pace.now(), llm.retry_time);
-        let (tally, failures) = QuestionTally::new(allowance).with_failures();
-        let mut tries = QuestionTries {
-            tally,
-            failures,
-            failure_writer: FailureWriter::new(&self.caller, meter.as_ref()),
-        };
-        if self.ask.is_streamed() {
-            self.answer_streamed(answer, metered, &mut tries).await;
-        } else {
-            self.answer_whole(answer, metered, &mut tries).await;
-        }
-    }
-
-    async fn answer_whole(
-        &self,
-        mut answer: oneshot::Sender<GatewayReply>,
-        metered: MeteredCall<'_>,
-        tries: &mut QuestionTries<'_>,
-    ) {
-        let QuestionTries {
-            tally,
-            failures,
-            failure_writer,
-        } = tries;
-        let whole = {
-            let mut whole = pin!(self.collect_whole(tally));
-            // Dropping the question abandons the call; its tokens so far stay in the tally.
-            loop {
-                tokio::select! {
-                    whole = &mut whole => break Some(whole),
-                    Some(failed) = failures.recv() => failure_writer.note_failure(failed),
-                    () = failure_writer.write_next_failure() => {}
-                    () = answer.closed() => break None,
-                }
-            }
-        };
-        failure_writer.write_remaining(failures).await;
-        let (reply, outcome) = match whole {
-            None => {
-                tracing::debug!(route = %self.route, "The agent went away before its answer");
-                (None, CallOutcome::Abandoned)
-            }
-            Some(Err(refusal)) => (Some(refusal.into_reply(self.dialect)), CallOutcome::Failed),
-            Some(Ok(body)) => (
-                Some(GatewayReply::whole_answer(body)),
-                CallOutcome::Complete,
-            ),
-        };
-        let recorded = metered.record_outcome(tally, outcome).await;
-        let reply = match (recorded, outcome) {
-            (_, CallOutcome::Failed) if failure_writer.save_attempt().await => {
-                Some(GatewayRefusal::superseded_attempt().into_reply(self.dialect))
-            }
-            (Err(_), CallOutcome::Complete) => {
-                Some(GatewayRefusal::withheld_answer().into_reply(self.dialect))
-            }
-            _ => reply,
-        };
-        if let Some(reply) = reply {
-            let _ = answer.send(reply);
-        }
-    }
-
-    /// The answer as one body. It begins only when it is whole, so that a cut one is asked for again.
-    async fn collect_whole(&self, tally: &mut QuestionTally) -> Result<Bytes, GatewayRefusal> {
-        let llm = &self.shared.llm;
-        let begun = llm.begin_answer(self.routed_ask(), tally, &mut 0).await;
-        let mut pieces = match begun {
-            Ok(pieces) => pieces,
-            Err(failure) => return Err(self.refuse_failure(&failure, tally)),
-        };
-        while let Some(piece) = pieces.next().await {
-            match piece {
-                Ok(piece) => {
-                    tally.count_item(&piece);
-                    if piece.signs.stage == AnswerStage::Whole {
-                        return Ok(piece.bytes);
-                    }
-                }
-                Err(error) => return Err(self.refuse_upstream(&error, tally)),
-            }
-        }
-        Err(self.refuse_upstream(&UpstreamError::Cut, tally))
-    }
-
-    async fn answer_streamed(
-        &self,
-        answer: oneshot::Sender<GatewayReply>,
-        metered: MeteredCall<'_>,
-        tries: &mut QuestionTries<'_>,
-    ) {
+    /// Asks one model after the other until one answers, or none is left that may.
+    async fn run_question(mut self, answer: oneshot::Sender<GatewayReply>) {
+        let shared = Arc::clone(&self.shared);
+        let caller = self.caller.clone();
+        let mut failures = FailureWriter::new(&caller, shared.meter.as_ref());
         let mut reply = StreamReply::new(self.dialect, answer);
-        let begun = self.await_begin(&mut reply, tries).await;
-        let QuestionTries {
-            tally,
-            failures,
-            failure_writer,
-        } = tries;
-        let pieces = match begun {
-            Some(Ok(pieces)) => pieces,
-            Some(Err(failure)) => {
-                failure_writer.write_remaining(failures).await;
-                let _ = metered.record_outcome(tally, CallOutcome::Failed).await;
-                let refusal = match failure_writer.save_attempt().await {
-                    true => GatewayRefusal::superseded_attempt(),
-                    false => self.refuse_failure(&failure, tally),
-                };
-                if let Some(lines) = reply.refuse_answer(&refusal) {
-                    self.send_bytes(&lines, refusal.into_event(self.dialect))
-                        .await;
-                }
-                return;
-            }
-            None => {
-                tracing::debug!(route = %self.route, "The agent went away before its answer began");
-                failure_writer.write_remaining(failures).await;
-                let _ = metered.record_outcome(tally, CallOutcome::Abandoned).await;
-                return;
-            }
-        };
-        let lines = reply.begin_events();
-        // The answer does not wait for what failed before it to be written down.
-        let forwarded = self.forward_pieces(pieces, &lines, tally);
-        let ((outcome, last), ()) =
-            futures::join!(forwarded, failure_writer.write_remaining(failures));
-        let last = match (metered.record_outcome(tally, outcome).await, outcome) {
-            (Err(_), CallOutcome::Complete) => {
-                vec![GatewayRefusal::withheld_answer().into_event(self.dialect)]
-            }
-            _ => last,
-        };
-        for bytes in last {
-            if !self.send_bytes(&lines, bytes).await {
-                return;
-            }
-        }
-    }
-
-    /// Waits for the answer to begin; none when the caller goes away. From the first failed try on, or
-    /// when the model is slow, it hears a ping now and then, so that waiting is no silence.
-    async fn await_begin(
-        &self,
-        reply: &mut StreamReply,
-        tries: &mut QuestionTries<'_>,
-    ) -> Option<Result<AnswerStream<PassedPiece>, AskError>> {
-        let llm = &self.shared.llm;
-        let mut failures = 0;
-        let mut begun = pin!(llm.begin_answer(self.routed_ask(), &mut tries.tally, &mut failures));
-        let mut next_ping = llm.pace.expire(FIRST_PING_AFTER);
-        loop {
-            // Dropping the question abandons the call; its tokens so far stay in the tally.
-            tokio::select! {
-                begun = &mut begun => return Some(begun),
-                Some(failed) = tries.failures.recv() => {
-                    let is_last = failed.next_at.is_none();
-                    tries.failure_writer.note_failure(failed);
-                    if is_last {
-                        continue;
-                    }
-                }
-                () = tries.failure_writer.write_next_failure() => continue,
-                () = &mut next_ping => {}
-                () = reply.caller_gone() => return None,
-            }
-            next_ping = llm.pace.expire(PING_EVERY);
-            let lines = reply.begin_events();
-            if !self.send_bytes(&lines, ping_bytes(self.dialect)).await {
-                return None;
-            }
-        }
-    }
-
-    /// Passes the answer on until it ends; gives how it ended and the pieces that say so, held back
-    /// until the cost is recorded.
-    async fn forward_pieces(
-        &self,
-        mut pieces: AnswerStream<PassedPiece>,
-        lines: &mpsc::Sender<Bytes>,
-        tally: &mut QuestionTally,
-    ) -> (CallOutcome, Vec<Bytes>) {
-        let pace = &self.shared.llm.pace;
-        let mut last: Vec<Bytes> = Vec::new();
-        let mut heard_at = pace.now();
-        let mut next_ping = pace.expire(QUIET_PING_AFTER);
-        loop {
-            // Cancel-safe: a piece that was not taken stays in the stream, which is dropped with us.
-            let piece = tokio::select! {
-                piece = pieces.next() => piece,
-                () = lines.closed() => {
-                    tracing::debug!(route = %self.route, "The agent went away in the middle of its answer");
-                    return (CallOutcome::Abandoned, Vec::new());
-                }
-                () = &mut next_ping => {
-                    let quiet = pace.now().since(heard_at);
-                    next_ping = pace.expire(QUIET_PING_AFTER.saturating_sub(quiet).max(PING_EVERY));
-                    if quiet >= QUIET_PING_AFTER && !self.send_bytes(lines, ping_bytes(self.dialect)).await {
-                        return (CallOutcome::Abandoned, Vec::new());
-                    }
-                    continue;
-                }
+        let choices = shared.llm.routes.choices_of(self.route);
+        let n = choices.len();
+        let mut refusal = None;
+        for (nth, target) in choices.iter().enumerate() {
+            let choice = RouteChoice {
+                name: self.route,
+                nth,
             };
-            heard_at = pace.now();
-            match piece {
-                Some(Ok(piece)) => {
-                    tally.count_item(&piece);
-                    let stage = piece.signs.stage;
-                    if stage >= AnswerStage::Ending || !last.is_empty() {
-                        last.push(piece.bytes);
-                    } else if !self.send_bytes(lines, piece.bytes).await {
-                        return (CallOutcome::Abandoned, Vec::new());
-                    }
-                    if stage == AnswerStage::Whole {
-                        return (CallOutcome::Complete, last);
-                    }
-                }
-                Some(Err(error)) => return self.cut_answer(&error, tally),
-                None => return self.cut_answer(&UpstreamError::Cut, tally),
+            let next = choices.get(nth + 1);
+            let tried = self.try_choice(choice, nth + 1 == n, &mut reply, &mut failures);
+            let Some(failure) = tried.await else {
+                return;
+            };
+            let note = next.zip(failure.class);
+            if let Some((next, class)) = note {
+                self.tell_fallback(target, next, class, &failure).await;
+            }
+            refusal = Some(failure.refusal);
+            if note.is_none() {
+                break;
             }
         }
-    }
-
-    fn cut_answer(
-        &self,
-        error: &UpstreamError,
-        tally: &QuestionTally,
-    ) -> (CallOutcome, Vec<Bytes>) {
-        let refusal = self.refuse_upstream(error, tally);
-        (CallOutcome::Cut, vec![refusal.into_event(self.dialect)])
-    }
-
-    /// Hands some bytes to the caller; false when it is gone.
-    async fn send_bytes(&self, lines: &mpsc::Sender<Bytes>, bytes: Bytes) -> bool {
-        if bytes.is_empty() {
-            return true;
-        }
-        // Mostly there is room, and nobody to wait for.
-        let bytes = match lines.try_send(bytes) {
-            Ok(()) => return true,
-            Err(TrySendError::Closed(_)) => return false,
-            Err(TrySendError::Full(bytes)) => bytes,
+        let refusal = match failures.save_attempt().await {
+            true => GatewayRefusal::superseded_attempt(),
+            false => {
+                refusal.unwrap_or_else(|| GatewayRefusal::internal_failure("no model is there"))
+            }
         };
-        // What is not handed over belongs to a caller that is gone.
-        tokio::select! {
-            sent = lines.send(bytes) => sent.is_ok(),
-            () = self.shared.llm.pace.expire(CALLER_STALL_MAX) => {
-                tracing::warn!(stall_s = CALLER_STALL_MAX.as_secs(), "An agent takes no more of its answer");
-                false
-            }
+        reply.refuse_answer(refusal, &shared.llm.pace).await;
+    }
+
+    /// Asks one model; none when the caller has its answer or is gone.
+    async fn try_choice(
+        &mut self,
+        choice: RouteChoice,
+        is_last: bool,
+        reply: &mut StreamReply,
+        failures: &mut FailureWriter<'_>,
+    ) -> Option<ChoiceFailure> {
+        let shared = Arc::clone(&self.shared);
+        let target = shared.llm.routes.route_at(choice);
+        let way = AskWay::way_between(self.dialect, target, self.homes(&shared));
+        let ask = match self.asked.take_ask(self.dialect, way, is_last) {
+            Ok(ask) => ask,
+            Err(refusal) => return Some(ChoiceFailure::unsaid_question(refusal)),
+        };
+        let mut headers = outgoing_headers(&self.caller, self.turn, target, &self.headers);
+        if target.simulated {
+            name_route(&mut headers, self.route);
         }
+        let one = ChoiceTry {
+            shared: &shared,
+            caller: &self.caller,
+            dialect: self.dialect,
+            streams: self.streams,
+            time: match is_last {
+                true => shared.llm.retry_time,
+                false => shared.llm.retry_time.min(FALLBACK_TIME),
+            },
+            ask: RoutedAsk {
+                ask: &ask,
+                route: choice,
+                headers: &headers,
+                user: &self.user,
+            },
+        };
+        if !is_last && let Some(failure) = one.exceeds_window() {
+            return Some(failure);
+        }
+        one.ask_model(reply, failures).await
     }
 
-    fn refuse_failure(&self, failure: &AskError, tally: &QuestionTally) -> GatewayRefusal {
-        self.warn_failure(failure, tally);
-        GatewayRefusal::of_failure(failure)
+    /// The servers whose answers may pass as they come, the first of a dialect alone.
+    fn homes<'a>(&self, shared: &'a GatewayShared) -> impl Iterator<Item = &'a ModelRoute> {
+        let routes = &shared.llm.routes;
+        let work = routes.work_route(&self.caller);
+        let of_work = routes.choices_of(work).iter();
+        of_work.chain(routes.choices_of(self.route))
     }
 
-    fn refuse_upstream(&self, error: &UpstreamError, tally: &QuestionTally) -> GatewayRefusal {
-        self.warn_failure(error, tally);
-        GatewayRefusal::of_upstream(error)
-    }
-
-    /// The caller hears less than the operator: what lies under a failure can name addresses.
-    fn warn_failure(&self, error: &dyn std::error::Error, tally: &QuestionTally) {
-        let attempt = self
-            .caller
-            .principal
-            .purpose
-            .attempt()
-            .map(|id| id.to_string());
-        tracing::warn!(
-            error = %ErrorChain(error), attempt.id = attempt, route = %self.route, calls = tally.calls,
-            "A model call failed"
-        );
-    }
-
-    fn routed_ask(&self) -> RoutedAsk<'_> {
-        RoutedAsk {
-            ask: &self.ask,
+    async fn tell_fallback(
+        &self,
+        target: &ModelRoute,
+        next: &ModelRoute,
+        class: FallbackClass,
+        failure: &ChoiceFailure,
+    ) {
+        let note = FallbackNote {
             route: self.route,
-            headers: &self.headers,
-            user: &self.user,
-        }
+            from_model: target.model.clone(),
+            to_model: next.model.clone(),
+            class,
+            words: failure.refusal.plain_message().to_owned(),
+        };
+        tracing::warn!(
+            route = %self.route, from = note.from_model, to = note.to_model, %class,
+            "A question goes on to the next model: {}", note.words
+        );
+        self.shared.meter.report_fallback(&self.caller, &note).await;
     }
 }

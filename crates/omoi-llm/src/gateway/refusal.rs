@@ -216,6 +216,11 @@ impl GatewayRefusal {
         }
     }
 
+    /// What is refused and why, in words.
+    pub(super) fn plain_message(&self) -> &str {
+        &self.message
+    }
+
     /// The refusal as the head and body of an answer.
     pub fn into_reply(self, dialect: Dialect) -> GatewayReply {
         let mut reply = match dialect {

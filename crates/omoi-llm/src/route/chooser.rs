@@ -24,19 +24,20 @@ struct UsableChoice<'a> {
 }
 
 impl RouteChooser<'_> {
-    /// The first choice for `name` that can be asked and is still served; a model that has ended is taken
-    /// only where nothing else is left. What is passed over goes into `notes`.
-    pub(super) fn choose_route(
+    /// The choices for `name` that can be asked and are still served, one at least; a model that has ended
+    /// is taken only where nothing else is left. What is passed over goes into `notes`.
+    pub(super) fn choose_routes(
         &self,
         name: RouteName,
         notes: &mut Vec<String>,
-    ) -> Result<ModelRoute, RouteError> {
+    ) -> Result<Vec<ModelRoute>, RouteError> {
         let (key, choices) = self.choices_for(name);
         if choices.is_empty() {
-            return self.default_route(name);
+            return Ok(vec![self.default_route(name)?]);
         }
         let mut reasons = Vec::new();
         let mut ended = None;
+        let mut usable_ones = Vec::new();
         for choice in choices {
             match self.find_choice(choice) {
                 Err(reason) => reasons.push(format!("`{choice}`: {reason}")),
@@ -44,17 +45,18 @@ impl RouteChooser<'_> {
                     reasons.push(format!("`{choice}`: it has ended"));
                     ended.get_or_insert(usable);
                 }
-                Ok(usable) => {
-                    note_passed(notes, key, &reasons);
-                    return Ok(self.route_to(usable.server, usable.model));
-                }
+                Ok(usable) => usable_ones.push(self.route_to(usable.server, usable.model)),
             }
+        }
+        if !usable_ones.is_empty() {
+            note_passed(notes, key, &reasons);
+            return Ok(usable_ones);
         }
         let last = ended.ok_or_else(|| RouteError::NoUsableChoice {
             route: name,
             reasons: reasons.join("; "),
         })?;
-        Ok(self.route_to(last.server, last.model))
+        Ok(vec![self.route_to(last.server, last.model)])
     }
 
     /// The models that are named for `name`, with the key that names them.

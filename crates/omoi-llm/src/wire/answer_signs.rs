@@ -166,7 +166,7 @@ pub fn read_whole(dialect: Dialect, body: &[u8]) -> Result<SignsOrFailure, serde
         stage: AnswerStage::Whole,
         answered_bytes: written.to_string().len() as u64,
         usage: match dialect {
-            Dialect::Messages => anthropic_usage(&body["usage"]),
+            Dialect::Messages => message_usage(&body),
             Dialect::ChatCompletions | Dialect::Responses => openai_usage(dialect, &body),
         },
         is_summary: true,
@@ -181,7 +181,7 @@ fn message_signs(data: &Value) -> SignsOrFailure {
     };
     Ok(match data["type"].as_str().unwrap_or_default() {
         "message_start" => AnswerSigns {
-            usage: anthropic_usage(&data["message"]["usage"]),
+            usage: message_usage(&data["message"]),
             ..AnswerSigns::default()
         },
         "ping" => AnswerSigns::default(),
@@ -271,6 +271,20 @@ fn response_signs(data: &Value) -> SignsOrFailure {
 
 fn text_bytes(value: &Value) -> u64 {
     value.as_str().map_or(0, str::len) as u64
+}
+
+/// Where the usage of an answer keeps why the prompt cache was missed.
+pub(crate) const CACHE_MISS: &str = "cache_miss_reason";
+
+/// The token counts of a message, with why it missed the prompt cache where it says so: a word, or an
+/// object with its kind.
+fn message_usage(message: &Value) -> Option<TokenUsage> {
+    let mut usage = anthropic_usage(&message["usage"])?;
+    let told = &message["diagnostics"][CACHE_MISS];
+    if let Some(reason) = told.as_str().or_else(|| told["type"].as_str()) {
+        usage.extra.insert(CACHE_MISS.to_owned(), reason.into());
+    }
+    Some(usage)
 }
 
 /// The token counts of Anthropic's.

@@ -43,7 +43,7 @@ async fn open(llm: &LlmClient) -> Result<EventStream, AskError> {
 
 fn ask<'a>(request: &'a MessagesRequest, headers: &'a HeaderMap) -> RoutedRequest<'a> {
     RoutedRequest {
-        route: RouteName::Agent,
+        route: RouteName::Agent.into(),
         request,
         headers,
     }
@@ -120,7 +120,7 @@ async fn the_server_may_ask_for_patience() {
         ("7", 7.0, 7.0),
         // Seven seconds ahead of the test's clock.
         ("Wed, 21 Oct 2015 07:28:00 GMT", 7.0, 7.0),
-        ("3600", 60.0, 60.0),
+        ("300", 300.0, 300.0),
         ("0", 1.0, 1.5),
         ("a while", 1.0, 1.5),
     ] {
@@ -133,6 +133,11 @@ async fn the_server_may_ask_for_patience() {
             "{header}: {pauses:?}"
         );
     }
+    // For more than the question has: it is not asked again at all.
+    let stub = Stub::always(stub::status_after(429, "3600")).await;
+    let pace = VirtualPace::new();
+    assert!(complete(&llm(&stub.url, &pace)).await.result.is_err());
+    assert_eq!((stub.calls(), pace.pauses().len()), (1, 0));
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod ask;
 mod client;
 mod conversation;
 mod failures;
+mod fallback;
 mod gateway;
 mod model_probe;
 mod pricing;

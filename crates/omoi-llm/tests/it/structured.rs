@@ -42,7 +42,9 @@ async fn ask(llm: &LlmClient, meter: &Arc<TestMeter>) -> Result<Verdict, Structu
     let caller: ModelCaller = caller();
     let meter: &dyn CallMeter = meter.as_ref();
     let caller = &caller;
-    ask_structured(llm, MeteredCaller { caller, meter }, &question()).await
+    let question = question();
+    let asked = ask_structured(llm, MeteredCaller { caller, meter }, &question);
+    asked.await.map(|answer| answer.value)
 }
 
 fn good() -> Verdict {

@@ -20,7 +20,8 @@ use omoi_llm::catalogue::ModelCatalogue;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::llm_client::LlmClient;
 use omoi_llm::meter::{
-    CallMeter, CallUsage, CostProjection, ModelCaller, RecordError, ReserveError, ReservedCall,
+    CallMeter, CallUsage, CostProjection, FallbackNote, ModelCaller, RecordError, ReserveError,
+    ReservedCall,
 };
 use omoi_llm::pace::CallPace;
 use omoi_llm::pricing::ModelPrice;
@@ -120,7 +121,12 @@ pub(crate) fn route(dialect: Dialect, url: &str) -> ModelRoute {
 }
 
 pub(crate) fn llm_of(route: ModelRoute, pace: &Arc<VirtualPace>) -> LlmClient {
-    let routes = RouteTable::from_table([(RouteName::Agent, route)].into()).unwrap();
+    llm_of_list(vec![route], pace)
+}
+
+/// Models that are asked one after the other.
+pub(crate) fn llm_of_list(list: Vec<ModelRoute>, pace: &Arc<VirtualPace>) -> LlmClient {
+    let routes = RouteTable::from_lists([(RouteName::Agent, list)].into()).unwrap();
     LlmClient::new(routes, Arc::clone(pace) as Arc<dyn CallPace>).unwrap()
 }
 
@@ -148,6 +154,7 @@ pub(crate) fn caller() -> ModelCaller {
         role: omoi_domain::attempt::AgentRole::Implementer,
         phase: "implementation".to_owned(),
         task: Some("TSK-003".to_owned()),
+        task_type: None,
         title: Some("Add CSV – export".to_owned()),
         round: 2,
     }
@@ -161,6 +168,8 @@ pub(crate) struct TestMeter {
     /// Attempts that were to be saved; whether they are is `saves`.
     pub(crate) saved: Mutex<Vec<FailedTry>>,
     pub(crate) saves: AtomicBool,
+    /// Models that were passed over.
+    pub(crate) fallbacks: Mutex<Vec<FallbackNote>>,
     /// Whether it writes no failure down yet.
     holds_telling: watch::Sender<bool>,
 }
@@ -188,6 +197,7 @@ impl TestMeter {
             failed: Mutex::default(),
             saved: Mutex::default(),
             saves: AtomicBool::default(),
+            fallbacks: Mutex::default(),
             holds_telling: watch::Sender::new(false),
         })
     }
@@ -257,6 +267,15 @@ impl CallMeter for TestMeter {
             self.failed.lock().unwrap().push(failed.clone());
         }
         .boxed()
+    }
+
+    fn report_fallback<'a>(
+        &'a self,
+        _caller: &'a ModelCaller,
+        note: &'a FallbackNote,
+    ) -> BoxFuture<'a, ()> {
+        self.fallbacks.lock().unwrap().push(note.clone());
+        futures::future::ready(()).boxed()
     }
 
     fn save_attempt<'a>(

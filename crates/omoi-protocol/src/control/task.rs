@@ -1,5 +1,7 @@
 //! Tasks with their attempts, receipts and logs.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,6 +12,8 @@ use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::message::MessageType;
+use omoi_domain::model_fallback::FallbackClass;
+use omoi_domain::money::NanoUsd;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::suite::report::SuiteReport;
 use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
@@ -124,6 +128,12 @@ pub struct AttemptView {
     /// For what it waits, and until when; none while it works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// What its models used, by model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub usage: Vec<ModelUsageView>,
+    /// Models that were passed over for the next of their list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<FallbackView>,
     /// Reports that came after its end, and changed nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub late_reports: u32,
@@ -132,6 +142,41 @@ pub struct AttemptView {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 const fn is_zero(n: &u32) -> bool {
     *n == 0
+}
+
+/// What an attempt used of one model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelUsageView {
+    /// The model.
+    pub model: String,
+    /// Calls made, retries included.
+    pub calls: i64,
+    /// Tokens read, those from the prompt cache included.
+    pub tokens_read: i64,
+    /// Tokens answered.
+    pub tokens_answered: i64,
+    /// The part of the tokens read that came from the prompt cache, 0 to 1.
+    pub cache_share: f64,
+    /// Why calls missed the prompt cache, and how often.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cache_misses: BTreeMap<String, i64>,
+    /// Price in billionths of a dollar.
+    pub cost_nanousd: NanoUsd,
+}
+
+/// How often an attempt's questions went from one model to another for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FallbackView {
+    /// The model that was passed over.
+    pub from_model: String,
+    /// The one that was asked in its place.
+    pub to_model: String,
+    /// Why.
+    pub class: FallbackClass,
+    /// The same in words, as it was first said.
+    pub message: String,
+    /// How often.
+    pub n: i64,
 }
 
 /// The record of one run of a check.
@@ -170,6 +215,9 @@ pub struct ReceiptView {
     /// test that is gone would go unseen.
     #[serde(default)]
     pub tests: Option<SuiteReport>,
+    /// Models whose answers the task's commits are made of.
+    #[serde(default)]
+    pub models: Vec<String>,
     /// Head and tail of its output.
     pub output: String,
     /// Wall time in milliseconds.

@@ -9,13 +9,15 @@ use omoi_domain::event::{Event, EventKind};
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::task::TaskStatus;
 use omoi_execution::integration::wip_ref;
-use omoi_protocol::control::{AttemptView, TaskDetail, TaskView};
+use omoi_protocol::control::{AttemptView, FallbackView, ModelUsageView, TaskDetail, TaskView};
 use omoi_store::attempts::Attempt;
+use omoi_store::costs::ModelSpend;
+use omoi_store::model_fallbacks::FallbackCount;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{
-    StoreError, Tx, attempts, checks, egress_entries, events, open_calls, projects, sandboxes,
-    specs, tickets,
+    StoreError, Tx, attempts, checks, costs, egress_entries, events, model_fallbacks, open_calls,
+    projects, sandboxes, specs, tickets,
 };
 
 /// A task with its attempts and receipts.
@@ -54,6 +56,8 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
                 true => attempt_wait(tx, task, attempt).await?,
                 false => None,
             },
+            usage: model_usage(tx, attempt).await?,
+            fallbacks: fallbacks_of(tx, attempt).await?,
             late_reports: u32::try_from(attempt.late_reports).unwrap_or(u32::MAX),
         });
     }
@@ -95,6 +99,39 @@ async fn outside_of(
         };
     }
     Ok((came.into_iter().collect(), refused.into_iter().collect()))
+}
+
+/// What the models of an attempt used, with the part that came from their caches.
+async fn model_usage(tx: &mut Tx, attempt: &Attempt) -> Result<Vec<ModelUsageView>, StoreError> {
+    let spends = costs::by_model(tx, attempt.id).await?;
+    let view = |spend: ModelSpend| {
+        let tokens_read = spend.input_tokens + spend.cache_read_tokens + spend.cache_write_tokens;
+        ModelUsageView {
+            model: spend.model,
+            calls: spend.calls,
+            tokens_read,
+            tokens_answered: spend.output_tokens,
+            cache_share: match tokens_read {
+                0 => 0.0,
+                all => spend.cache_read_tokens as f64 / all as f64,
+            },
+            cache_misses: spend.cache_misses.into_iter().collect(),
+            cost_nanousd: spend.cost_nanousd,
+        }
+    };
+    Ok(spends.into_iter().map(view).collect())
+}
+
+async fn fallbacks_of(tx: &mut Tx, attempt: &Attempt) -> Result<Vec<FallbackView>, StoreError> {
+    let counted = model_fallbacks::of_attempt(tx, attempt.id).await?;
+    let view = |fallback: FallbackCount| FallbackView {
+        from_model: fallback.from_model,
+        to_model: fallback.to_model,
+        class: fallback.class,
+        message: fallback.message,
+        n: fallback.n,
+    };
+    Ok(counted.into_iter().map(view).collect())
 }
 
 /// For what the newest attempt at a task waits.

@@ -18,7 +18,9 @@ use tower::ServiceExt as _;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
-use omoi_llm::meter::{CallMeter, CostProjection, ModelCaller, ReserveError, ReservedCall};
+use omoi_llm::meter::{
+    CallMeter, CostProjection, FallbackNote, ModelCaller, ReserveError, ReservedCall,
+};
 use omoi_llm::route::RouteTable;
 use omoi_llm::wire::dialect::Dialect;
 use omoi_protocol::error::{ErrorBody, REQUEST_ID};
@@ -242,6 +244,10 @@ impl CallMeter for BrokenMeter {
     }
 
     fn report_failure<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
+    fn report_fallback<'a>(&'a self, _: &'a ModelCaller, _: &'a FallbackNote) -> BoxFuture<'a, ()> {
         Box::pin(async {})
     }
 

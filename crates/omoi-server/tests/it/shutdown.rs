@@ -16,7 +16,8 @@ use omoi_llm::failed_try::FailedTry;
 use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
 use omoi_llm::meter::{
-    CallMeter, CallUsage, CostProjection, ModelCaller, RecordError, ReserveError, ReservedCall,
+    CallMeter, CallUsage, CostProjection, FallbackNote, ModelCaller, RecordError, ReserveError,
+    ReservedCall,
 };
 use omoi_llm::pace::CallPace;
 use omoi_llm::route::RouteTable;
@@ -150,6 +151,14 @@ impl CallMeter for SlowLedger {
         self.ledger.report_failure(caller, failed)
     }
 
+    fn report_fallback<'a>(
+        &'a self,
+        caller: &'a ModelCaller,
+        note: &'a FallbackNote,
+    ) -> BoxFuture<'a, ()> {
+        self.ledger.report_fallback(caller, note)
+    }
+
     fn save_attempt<'a>(
         &'a self,
         caller: &'a ModelCaller,
@@ -210,6 +219,10 @@ impl CallMeter for StuckMeter {
     }
 
     fn report_failure<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
+    fn report_fallback<'a>(&'a self, _: &'a ModelCaller, _: &'a FallbackNote) -> BoxFuture<'a, ()> {
         Box::pin(async {})
     }
 

@@ -310,6 +310,7 @@ pub(crate) fn receipt(tx: &Tx, check: &Check, attempt: &Attempt) -> Receipt {
         exercised: Json(Some(vec!["src/ü.py".to_owned()])),
         self_tested: true,
         tests: Json(Some(read_suite_report("Ran 3 tests in 0.1s\n\nOK\n"))),
+        models: Json(Vec::new()),
         started_at: at(1),
         took_ms: 12,
     }
@@ -482,6 +483,7 @@ pub(crate) fn cost(tx: &Tx, attempt: &Attempt, nanousd: i64) -> CostEntry {
         latency_ms: 7,
         calls: 2,
         estimated: false,
+        cache_miss: None,
         created_at: tx.now(),
     }
 }

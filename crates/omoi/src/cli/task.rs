@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use omoi_domain::attempt::AttemptStopReason;
 use omoi_domain::sandbox::SandboxRung;
-use omoi_protocol::control::{AttemptView, ReceiptView, TaskDetail, TaskView};
+use omoi_protocol::control::{
+    AttemptView, FallbackView, ModelUsageView, ReceiptView, TaskDetail, TaskView,
+};
 use omoi_protocol::shell_word::shell_word;
 
 use super::command_context::{CommandContext, ConfigOverrides};
@@ -243,7 +245,7 @@ fn attempt_lines(attempt: &AttemptView, page: OutputPage) -> Vec<String> {
         attempt.attempt_no, attempt.role, attempt.state, attempt.turns,
     );
     let mut lines = vec![format!("  {line}")];
-    for text in [
+    let told = [
         agent_line(attempt),
         mounts,
         came,
@@ -251,11 +253,48 @@ fn attempt_lines(attempt: &AttemptView, page: OutputPage) -> Vec<String> {
         clean_line(why),
         clean_line(waits),
         late,
-    ] {
+    ];
+    let models = attempt.usage.iter().map(usage_line);
+    let fallbacks = attempt.fallbacks.iter().map(fallback_line);
+    for text in told.into_iter().chain(models).chain(fallbacks) {
         let shown = wrap_text(&text, page.width - 6);
         lines.extend(shown.iter().map(|line| format!("      {line}")));
     }
     lines
+}
+
+/// What an attempt used of one model, and how much of it came from the prompt cache.
+fn usage_line(usage: &ModelUsageView) -> String {
+    let calls = count_noun(u64::try_from(usage.calls).unwrap_or(0), "call");
+    let misses = usage.cache_misses.iter();
+    let misses: Vec<String> = misses.map(|(why, n)| format!("{why} {n}")).collect();
+    let missed = match misses.as_slice() {
+        [] => String::new(),
+        misses => format!(", missed: {}", misses.join(", ")),
+    };
+    clean_line(&format!(
+        "{}: {calls}, {} tokens in ({:.0} % from the cache{missed}), {} out",
+        usage.model,
+        usage.tokens_read,
+        usage.cache_share * 100.0,
+        usage.tokens_answered,
+    ))
+}
+
+/// A model that was passed over.
+fn fallback_line(fallback: &FallbackView) -> String {
+    let FallbackView {
+        from_model,
+        to_model,
+        class,
+        message,
+        n,
+    } = fallback;
+    let times = count_noun(u64::try_from(*n).unwrap_or(0), "question");
+    let why = class.reason_words();
+    clean_line(&format!(
+        "{times} went on from {from_model} to {to_model}: {why} ({message})"
+    ))
 }
 
 /// The agent program of an attempt; our own loop goes without saying.
@@ -295,6 +334,10 @@ fn receipt_lines(receipt: &ReceiptView, output: bool, page: OutputPage) -> Vec<S
             format_duration(receipt.took_ms)
         ),
     ];
+    if receipt.models.len() > 1 {
+        let models = clean_line(&receipt.models.join(", "));
+        lines.push(format!("    answers of {models}"));
+    }
     if output {
         let printed = clean_lines(&receipt.output);
         lines.extend(

@@ -5,8 +5,8 @@ use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{
     AblationDone, AgentActivity, CallFailed, EgressDenied, Event, HandOverDone, MergeChange,
-    MessageChange, PhaseChange, PlanningEnded, ReceiptDone, SavedAttempt, SpecChange, StoredEvent,
-    TaskChange, TicketChange,
+    MessageChange, ModelFallback, PhaseChange, PlanningEnded, ReceiptDone, SavedAttempt,
+    SpecChange, StoredEvent, TaskChange, TicketChange,
 };
 use omoi_domain::id::HumanRef;
 use omoi_domain::retry::PhaseFailure;
@@ -64,6 +64,7 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
         Event::ModelCallFailed(failed) => call_failed_text(view, failed),
         Event::SandboxEgressDenied(denied) => egress_text(denied),
         Event::AttemptSaved(saved) => attempt_saved_text(view, saved),
+        Event::ModelFellBack(fallback) => model_fallback_text(view, fallback),
         Event::ReceiptStored(receipt) => receipt_text(view, receipt),
         Event::SpecPlanJudged(judged) => plan_opinion::opinion_headline(&judged.into()),
         Event::RequirementAblated(done) => ablation_text(done),
@@ -246,6 +247,11 @@ pub(super) fn call_failed_text(view: &RunView, failed: &CallFailed) -> String {
 pub(super) fn attempt_saved_text(view: &RunView, saved: &SavedAttempt) -> String {
     let who = asker_name(view, saved.subject, saved.role);
     format!("{who}: {}", saved.one_line())
+}
+
+pub(super) fn model_fallback_text(view: &RunView, fallback: &ModelFallback) -> String {
+    let who = asker_name(view, fallback.subject, fallback.role);
+    format!("{who}: {}", fallback.one_line())
 }
 
 /// Whose attempt asks a model: the phase, the task, or else the role.

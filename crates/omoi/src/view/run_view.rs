@@ -135,6 +135,7 @@ impl RunView {
             Event::RequirementAblated(done) => self.note_ablation(done),
             Event::ModelCallFailed(failed) => self.note_failed_call(failed),
             Event::AttemptSaved(saved) => self.note_saved_attempt(saved),
+            Event::ModelFellBack(fallback) => self.note_model_fallback(fallback),
             Event::CostRecorded(cost) => self.apply_cost(cost),
             Event::AttemptStarting(change) => self.start_agent(change, "starting its sandbox"),
             Event::AgentStarted(change) => self.start_agent(change, "reading its task"),

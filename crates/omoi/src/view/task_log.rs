@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use omoi_domain::event::{CallFailed, SavedAttempt};
+use omoi_domain::event::{CallFailed, ModelFallback, SavedAttempt};
 use omoi_protocol::control::LogLine;
 
 use super::text_layout::{
@@ -117,6 +117,10 @@ fn log_entry(line: &LogLine) -> EntryText {
         "model.call_failed" => match serde_json::from_value::<CallFailed>(line.data.clone()) {
             Ok(failed) => EntryText::with_head(failed.one_line()).mark_bad(true),
             Err(_) => moved_entry("model.call_failed", data),
+        },
+        "model.fell_back" => match serde_json::from_value::<ModelFallback>(line.data.clone()) {
+            Ok(fallback) => EntryText::with_head(fallback.one_line()),
+            Err(_) => moved_entry("model.fell_back", data),
         },
         "attempt.saved" => match serde_json::from_value::<SavedAttempt>(line.data.clone()) {
             Ok(saved) => EntryText::with_head(saved.one_line()).mark_bad(true),

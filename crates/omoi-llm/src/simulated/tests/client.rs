@@ -83,7 +83,7 @@ async fn our_client_gets_through_faults_and_goes_on() {
             });
             let headers = HeaderMap::from_iter(headers);
             let ask = RoutedRequest {
-                route: RouteName::Agent,
+                route: RouteName::Agent.into(),
                 request: &request,
                 headers: &headers,
             };

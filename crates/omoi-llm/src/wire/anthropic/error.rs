@@ -71,11 +71,13 @@ pub fn error_of_status(status: u16) -> &'static str {
     }
 }
 
-const ERRORS: [(u16, &str); 10] = [
+const ERRORS: [(u16, &str); 11] = [
     (400, "invalid_request_error"),
     (401, "authentication_error"),
     (402, "billing_error"),
     (403, "permission_error"),
+    // Ours, for an attempt that is over.
+    (403, "superseded_attempt"),
     (404, "not_found_error"),
     (413, "request_too_large"),
     (429, "rate_limit_error"),

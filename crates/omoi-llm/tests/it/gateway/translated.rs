@@ -204,7 +204,7 @@ async fn our_own_client_asks_a_responses_model() {
     let mut answers = Vec::new();
     for _ in 0..2 {
         let ask = RoutedRequest {
-            route: RouteName::Agent,
+            route: RouteName::Agent.into(),
             request: &request,
             headers: &headers,
         };

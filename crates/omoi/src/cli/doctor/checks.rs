@@ -216,7 +216,7 @@ async fn try_model(routes: RouteTable, options: &LlmOptions) -> DoctorFinding {
         let request = MessagesRequest::new("", TOKENS_MAX, prompt);
         let headers = http::HeaderMap::new();
         let ask = RoutedRequest {
-            route: RouteName::Agent,
+            route: RouteName::Agent.into(),
             request: &request,
             headers: &headers,
         };

@@ -6,7 +6,7 @@ use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{
     AblationDone, AgentActivity, CallFailed, CostDone, DiscoveryDone, HandOverDone, MessageChange,
-    PlanJudged, ReceiptDone, SavedAttempt,
+    ModelFallback, PlanJudged, ReceiptDone, SavedAttempt,
 };
 use omoi_domain::id::HumanRef;
 use omoi_domain::money::NanoUsd;
@@ -84,6 +84,11 @@ impl RunView {
 
     pub(super) fn note_saved_attempt(&mut self, saved: &SavedAttempt) {
         let text = log_line::attempt_saved_text(self, saved);
+        self.add_note(None, text);
+    }
+
+    pub(super) fn note_model_fallback(&mut self, fallback: &ModelFallback) {
+        let text = log_line::model_fallback_text(self, fallback);
         self.add_note(None, text);
     }
 

@@ -143,6 +143,49 @@ fn a_failed_model_call_is_told_with_what_follows() {
     );
 }
 
+#[test]
+fn a_saved_attempt_and_a_model_that_is_passed_over_are_told() {
+    let with = |mut payload: Value, subject: &Value| {
+        let fields = subject.as_object().unwrap().clone();
+        payload.as_object_mut().unwrap().extend(fields);
+        payload
+    };
+    let task = json!({ "subject": "task", "task_id": task_id(3) });
+    let attempt_id = "01890000-0000-7000-8000-000000000001";
+    let saved = json!({ "attempt_id": attempt_id, "role": "implementer", "provider": "api.example",
+        "status": 429, "message": "used up", "wakes_at": 90_000_000_000_i64 });
+    let fallback = json!({ "attempt_id": attempt_id, "role": "implementer", "route": "agent",
+        "from_model": "first", "to_model": "second", "class": "limited", "message": "used up" });
+    let mut log = Log::default();
+    log.spec(0, "spec.created", "draft")
+        .task(0, "task.created", 3, json!({}))
+        .push(0, "attempt.saved", with(saved.clone(), &task))
+        .push(0, "model.fell_back", with(fallback.clone(), &task));
+    let view = view(&log);
+    let lines = [
+        "api.example answered 429: used up; the work is saved and goes on at 1970-01-02 01:00:00",
+        "asks second in the place of first: it is limited (used up)",
+    ];
+    let expected = lines.map(|line| format!("TSK-003: {line}"));
+    assert_eq!(lines_without_time(&view, &log), expected);
+    let notes: Vec<_> = view.notes.iter().map(|note| note.text.clone()).collect();
+    assert_eq!(notes, expected);
+    for (kind, data, line) in [
+        ("attempt.saved", with(saved, &task), lines[0]),
+        ("model.fell_back", with(fallback, &task), lines[1]),
+    ] {
+        let entry = LogLine {
+            attempt_no: 1,
+            at: Timestamp::from_micros(0),
+            event_type: kind.to_owned(),
+            data,
+        };
+        let page = OutputPage::new(200, false);
+        let shown = crate::view::task_log::render_entry(&entry, page).join("\n");
+        assert!(shown.contains(line), "{shown}");
+    }
+}
+
 /// The line of each event that has one, without the time in front.
 fn lines_without_time(view: &RunView, log: &Log) -> Vec<String> {
     let events = log.0.iter();

@@ -1,0 +1,164 @@
+//! What is kept of the models of an attempt: who was passed over, and what the prompt cache gave.
+
+use omoi_domain::event::{Event, EventKind};
+use omoi_domain::model_fallback::FallbackClass;
+use omoi_domain::model_route::RouteName;
+use omoi_domain::money::NanoUsd;
+use omoi_execution::metering::{CallLedger, model_caller};
+use omoi_llm::meter::{
+    CallMeter as _, CallOutcome, CallUsage, CostProjection, FallbackNote, ModelCaller,
+};
+use omoi_llm::pricing::TokenCounts;
+use omoi_store::{costs, events, model_fallbacks};
+use omoi_testkit::database::TestDatabase;
+use omoi_testkit::deployment::TestDeployment;
+
+fn note(to_model: &str, class: FallbackClass) -> FallbackNote {
+    FallbackNote {
+        route: RouteName::Agent,
+        from_model: "first".to_owned(),
+        to_model: to_model.to_owned(),
+        class,
+        words: "Overloaded".to_owned(),
+    }
+}
+
+async fn a_fallback_is_counted_and_told_once(database: TestDatabase) {
+    let it = TestDeployment::on_database(database, |_| {}).await;
+    it.leaves_open_attempts();
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
+    let mut tx = it.read_tx().await;
+    let caller = model_caller(&mut tx, &attempt).await.unwrap();
+    drop(tx);
+    assert_eq!(caller.task_type, Some(task.task_type));
+    let ledger: CallLedger = it.build_part();
+    for note in [
+        note("second", FallbackClass::Away),
+        note("second", FallbackClass::Away),
+        note("second", FallbackClass::Limited),
+    ] {
+        ledger.report_fallback(&caller, &note).await;
+    }
+    let mut tx = it.read_tx().await;
+    let kept = model_fallbacks::of_attempt(&mut tx, attempt.id).await;
+    let kept: Vec<_> = kept
+        .unwrap()
+        .into_iter()
+        .map(|kept| (kept.class, kept.n, kept.to_model))
+        .collect();
+    let second = || "second".to_owned();
+    let expected = [
+        (FallbackClass::Away, 2, second()),
+        (FallbackClass::Limited, 1, second()),
+    ];
+    assert_eq!(kept, expected);
+    let told = events::of_kind(&mut tx, it.spec.id, EventKind::ModelFellBack).await;
+    let told: Vec<_> = told
+        .unwrap()
+        .into_iter()
+        .filter_map(|stored| match stored.event {
+            Event::ModelFellBack(fallback) => Some(fallback.one_line()),
+            _ => None,
+        })
+        .collect();
+    let expected = [
+        "asks second in the place of first: it is away (Overloaded)",
+        "asks second in the place of first: it is limited (Overloaded)",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn a_fallback_is_counted_and_told_once_on_sqlite() {
+    a_fallback_is_counted_and_told_once(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn a_fallback_is_counted_and_told_once_on_postgres() {
+    a_fallback_is_counted_and_told_once(omoi_testkit::postgres::database()).await;
+}
+
+/// Asks `model` and records that it read and wrote so much of the prompt cache.
+async fn answered(it: &TestDeployment, caller: &ModelCaller, used: (&str, [u64; 3])) {
+    let (model, [input, cache_read, cache_write]) = used;
+    let ledger: CallLedger = it.build_part();
+    let projection = CostProjection {
+        route: RouteName::Agent,
+        model: model.to_owned(),
+        simulated: false,
+        tokens: TokenCounts::default(),
+        cost: NanoUsd::ZERO,
+    };
+    let call = ledger.reserve_call(caller, &projection).await.unwrap();
+    let usage = CallUsage {
+        route: RouteName::Agent,
+        model: model.to_owned(),
+        tokens: TokenCounts {
+            input,
+            output: 5,
+            cache_read,
+            cache_write,
+            cache_write_1h: 0,
+        },
+        cost: NanoUsd::ZERO,
+        latency_ms: 1,
+        calls: 1,
+        simulated: false,
+        outcome: CallOutcome::Complete,
+        cache_miss: None,
+    };
+    call.record_usage(&usage).await.unwrap();
+}
+
+async fn the_share_and_the_misses_are_kept(database: TestDatabase) {
+    let it = TestDeployment::on_database(database, |_| {}).await;
+    it.leaves_open_attempts();
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
+    let mut tx = it.read_tx().await;
+    let caller = model_caller(&mut tx, &attempt).await.unwrap();
+    drop(tx);
+    for (pause, used) in [
+        (0, ("first", [100, 0, 900])),
+        (60, ("first", [50, 900, 50])),
+        // Ten minutes later the cache has forgotten it.
+        (600, ("first", [50, 0, 1_000])),
+        // And this is another beginning.
+        (10, ("first", [1_000, 0, 0])),
+        // Another model has another cache.
+        (10, ("second", [500, 0, 0])),
+    ] {
+        it.advance_clock(pause);
+        answered(&it, &caller, used).await;
+    }
+    let mut tx = it.read_tx().await;
+    let spends = costs::by_model(&mut tx, attempt.id).await.unwrap();
+    let figures: Vec<_> = spends
+        .iter()
+        .map(|s| {
+            (
+                s.model.as_str(),
+                s.calls,
+                s.input_tokens,
+                s.cache_read_tokens,
+            )
+        })
+        .collect();
+    assert_eq!(figures, [("first", 4, 1_200, 900), ("second", 1, 500, 0)]);
+    let missed = [("expired".to_owned(), 1), ("prefix_changed".to_owned(), 1)];
+    assert_eq!(spends[0].cache_misses, missed);
+    assert_eq!(spends[1].cache_misses, []);
+    let models = costs::models_of_task(&mut tx, task.id).await.unwrap();
+    assert_eq!(models, ["first", "second"]);
+}
+
+#[tokio::test]
+async fn the_share_of_the_cache_and_its_misses_are_kept_on_sqlite() {
+    the_share_and_the_misses_are_kept(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn the_share_of_the_cache_and_its_misses_are_kept_on_postgres() {
+    the_share_and_the_misses_are_kept(omoi_testkit::postgres::database()).await;
+}
