@@ -64,6 +64,11 @@ const PARTS: &[Part] = &[
         measure: parts::gateway_stream,
     },
     Part {
+        name: "installs",
+        program: ["omoi-egress", "--example", "bench_installs"],
+        measure: parts::installs,
+    },
+    Part {
         name: "up",
         program: ["omoi", "--bin", "omoi"],
         measure: up::measure,

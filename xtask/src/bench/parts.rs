@@ -246,6 +246,42 @@ pub(super) fn gateway_stream(_: &Bench, example: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// Installations with everything in the proxy's cache.
+pub(super) fn installs(_: &Bench, example: &Path) -> Result<Vec<Row>> {
+    let figures = Figures::of(example, None)?;
+    let packages = figures.get("packages")?;
+    let row = |(client, command): (&str, &str)| {
+        let ours = figures.get(&format!("{client}_ms"))?;
+        let baseline = figures.get(&format!("{client}_baseline_ms"))?;
+        Ok(Row {
+            figure: format!("`{command}`, warm"),
+            ours: Amount(ours, Unit::Milliseconds),
+            baseline: Some(Amount(baseline, Unit::Milliseconds)),
+            compared: ratio(ours, baseline),
+            target: Some(Target {
+                limit: Limit::Most(1.3),
+                reached: Amount(ours / baseline, Unit::Times),
+                of: "",
+            }),
+            runs: figures.runs()?,
+            baseline_is:
+                "the same client and registries on loopback, through a tunnel that copies bytes"
+                    .to_owned(),
+            measured: format!(
+                "{packages} packages of a registry through the egress proxy, all in its cache, none in the client's"
+            ),
+        })
+    };
+    [
+        ("npm", "npm ci"),
+        ("cargo", "cargo fetch"),
+        ("pip", "pip install"),
+    ]
+    .into_iter()
+    .map(row)
+    .collect()
+}
+
 /// What an example printed: `key=value`, separated by blanks.
 pub(super) struct Figures(String);
 

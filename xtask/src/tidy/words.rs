@@ -50,13 +50,14 @@ const BANS: &[Ban] = &[
     Ban {
         word: ["fs::", "write("],
         in_tests: false,
-        // None of these holds the state of a run: temporary folders of tests, an agent's own
-        // workspace, the kernel's control groups, clones and scratch folders of one attempt.
+        // None of these holds the state of a run: temporary folders of tests and benchmarks, an agent's
+        // own workspace, the kernel's control groups, clones and scratch folders of one attempt.
         allowed: &[
             "xtask/src/",
             "crates/omoi-testkit/src/",
             "crates/omoi-agent/src/program.rs",
             "crates/omoi-agent/src/tools/",
+            "crates/omoi-egress/examples/bench_installs.rs",
             "crates/omoi-sandbox/src/cgroup.rs",
             "crates/omoi-sandbox/src/cgroup/",
             "crates/omoi-sandbox/src/process.rs",

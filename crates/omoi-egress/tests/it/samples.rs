@@ -114,7 +114,7 @@ fn whole_seconds(at: Timestamp) -> String {
     format!("{}T{}Z", at.calendar_date(), at.time_of_day())
 }
 
-fn publish_crate(
+pub(crate) fn publish_crate(
     upstream: &Upstream,
     name: &str,
     needs: &str,

@@ -199,7 +199,10 @@ fn tls_config(hosts: &[String]) -> (Arc<ServerConfig>, Vec<u8>) {
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let certificate = root.self_signed(&root_key).unwrap();
     let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(hosts.to_vec()).unwrap();
+    let mut leaf = CertificateParams::new(hosts.to_vec()).unwrap();
+    // Another name than that of the root: OpenSSL takes equal names for a certificate that signed itself.
+    leaf.distinguished_name
+        .push(rcgen::DnType::CommonName, "registries of a test");
     let leaf = leaf.signed_by(&key, &Issuer::new(root, root_key)).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
