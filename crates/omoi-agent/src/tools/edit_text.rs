@@ -16,6 +16,8 @@ use self::near_places::describe_near_places;
 const BOM: char = '\u{feff}';
 /// Least width of the numbers that `read` puts before lines; numbers in data are seldom padded to it.
 const NUMBER_WIDTH_MIN: usize = 6;
+/// Lines by which edits since the last `read` may have moved a numbered line.
+const NUMBER_SHIFT_MAX: usize = 200;
 /// Line numbers that a refusal names.
 const NAMED_LINES_MAX: usize = 10;
 
@@ -135,10 +137,11 @@ fn apply_edit(text: &str, edit: &TextEdit) -> Result<EditedText, EditRefusal> {
             Ok(edited)
         };
     }
-    let numbered = (without_line_numbers(old), without_line_numbers(new));
-    let (old, new) = match &numbered {
-        (Some(old), Some(new)) => (old.as_str(), new.as_str()),
-        (Some(old), None) => (old.as_str(), new),
+    let numbered = without_line_numbers(old).filter(|numbered| numbered.stands_in(text));
+    let unnumbered_new = without_line_numbers(new);
+    let (old, new) = match (&numbered, &unnumbered_new) {
+        (Some(old), Some(new)) => (old.text.as_str(), new.text.as_str()),
+        (Some(old), None) => (old.text.as_str(), new),
         (None, _) => (old, new),
     };
     let edited = match replace_exact(text, (old, new).into(), edit.replace_all)? {
@@ -171,9 +174,9 @@ fn replace_exact(
     replace_all: bool,
 ) -> Result<Option<EditedText>, EditRefusal> {
     let mut drift = TextDrift::Exact;
-    let mut ranges: Vec<(usize, usize)> = text
-        .match_indices(pair.old)
-        .map(|(at, found)| (at, at + found.len()))
+    let mut ranges: Vec<(usize, usize)> = find_text(text, pair.old)
+        .into_iter()
+        .map(|at| (at, at + pair.old.len()))
         .collect();
     if ranges.is_empty() && (text.contains("\r\n") || pair.old.contains("\r\n")) {
         drift = TextDrift::LineEnds;
@@ -192,6 +195,7 @@ fn replace_exact(
     }
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
+    ranges.dedup_by(|later, earlier| later.0 < earlier.1);
     for (start, end) in &ranges {
         out.push_str(&text[done..*start]);
         out.push_str(&with_line_ends(pair.new, line_end_at(text, *start)));
@@ -215,10 +219,21 @@ fn find_despite_line_ends(text: &str, old: &str) -> Vec<(usize, usize)> {
     }
     let in_text = |at: usize| at + dropped.partition_point(|gone| *gone < at);
     let old = old.replace("\r\n", "\n");
-    let found = plain.match_indices(&old);
+    let found = find_text(&plain, &old).into_iter();
     found
-        .map(|(at, found)| (in_text(at), in_text(at + found.len())))
+        .map(|at| (in_text(at), in_text(at + old.len())))
         .collect()
+}
+
+/// Where `old` stands in `text`. Of places that overlap, as those of blank lines do, one is named; where
+/// there is but one such, its overlapping neighbour too, so that it does not pass for the only place.
+fn find_text(text: &str, old: &str) -> Vec<usize> {
+    let mut starts: Vec<usize> = text.match_indices(old).map(|(at, _)| at).collect();
+    if let [at] = starts[..] {
+        let next = at + text[at..].chars().next().map_or(1, char::len_utf8);
+        starts.extend(text[next..].find(old).map(|found| next + found));
+    }
+    starts
 }
 
 /// Replaces whole lines that are there but for a drift.
@@ -275,8 +290,27 @@ fn not_found(text: &str, old: &str) -> EditRefusal {
     }
 }
 
+/// Lines that `read` gave with their numbers.
+struct NumberedLines {
+    /// The lines without their numbers.
+    text: String,
+    /// Number of the first.
+    first: usize,
+}
+
+impl NumberedLines {
+    /// Whether the first line stands about where its number says. Data may begin with numbers too.
+    fn stands_in(&self, file: &str) -> bool {
+        let wanted = self.text.lines().next().map(str::trim);
+        let from = self.first.saturating_sub(1 + NUMBER_SHIFT_MAX);
+        let mut near = file.lines().skip(from).take(1 + 2 * NUMBER_SHIFT_MAX);
+        near.any(|line| Some(line.trim()) == wanted)
+    }
+}
+
 /// `text` without the numbers that `read` puts before lines, when each line has one and they count up.
-fn without_line_numbers(text: &str) -> Option<String> {
+fn without_line_numbers(text: &str) -> Option<NumberedLines> {
+    let mut first = None;
     let mut expected = None;
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -288,14 +322,16 @@ fn without_line_numbers(text: &str) -> Option<String> {
         if expected.is_some_and(|expected: usize| expected != number) {
             return None;
         }
-        expected = Some(number + 1);
+        first = first.or(Some(number));
+        expected = Some(number.checked_add(1)?);
         out.push_str(rest);
     }
-    expected.map(|_| out)
+    let text = out;
+    first.map(|first| NumberedLines { text, first })
 }
 
 /// `text` with the line ends of the place that it comes to.
-fn with_line_ends(text: &str, line_end: &str) -> String {
+pub(super) fn with_line_ends(text: &str, line_end: &str) -> String {
     let plain = text.replace("\r\n", "\n");
     match line_end {
         "\r\n" => plain.replace('\n', "\r\n"),
@@ -304,7 +340,7 @@ fn with_line_ends(text: &str, line_end: &str) -> String {
 }
 
 /// The line end in use at `at`: of its own line, else of the line before.
-fn line_end_at(text: &str, at: usize) -> &'static str {
+pub(super) fn line_end_at(text: &str, at: usize) -> &'static str {
     let next = text[at..].find('\n').map(|n| at + n);
     match next.or_else(|| text[..at].rfind('\n')) {
         Some(n) if text[..n].ends_with('\r') => "\r\n",
@@ -312,11 +348,11 @@ fn line_end_at(text: &str, at: usize) -> &'static str {
     }
 }
 
-fn line_number(text: &str, at: usize) -> usize {
+pub(super) fn line_number(text: &str, at: usize) -> usize {
     text[..at].matches('\n').count() + 1
 }
 
-fn name_lines(lines: impl Iterator<Item = usize>) -> String {
+pub(super) fn name_lines(lines: impl Iterator<Item = usize>) -> String {
     let mut named: Vec<String> = lines
         .take(NAMED_LINES_MAX + 1)
         .map(|line| line.to_string())

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::fs;
 
 use super::allowed_paths::ToolPath;
-use super::patch_text::{FilePatch, PatchHunk, apply_hunks, parse_patch};
+use super::file_change::LineCounts;
+use super::patch_text::{FilePatch, PatchFault, PatchHunk, apply_hunks, parse_patch};
 use super::read::read_text_file;
 use super::{AgentTools, ToolError, file_change};
 
@@ -14,6 +15,8 @@ struct PlannedChange {
     old: Option<Vec<u8>>,
     /// Its new text; none when it goes.
     new: Option<String>,
+    /// Permissions of the file that it is moved from.
+    permissions: Option<fs::Permissions>,
 }
 
 /// Makes the changes of `patch`, all or none.
@@ -30,31 +33,64 @@ pub(super) async fn run_patch(tools: &AgentTools, patch: &str) -> Result<String,
         }
     }
     let mut says = String::new();
-    for change in &changes {
-        let (target, old) = (&change.target, change.old.as_deref());
-        let (verb, lines) = match (&change.new, old) {
-            (Some(new), _) => {
-                let verb = if old.is_some() { "edited" } else { "wrote" };
-                (
-                    verb,
-                    file_change::write_change(tools, target, old, new).await?,
-                )
-            }
-            (None, old) => {
-                let old = old.unwrap_or_default();
-                (
-                    "removed",
-                    file_change::remove_file(tools, target, old).await?,
-                )
+    for (n_made, change) in changes.iter().enumerate() {
+        let (verb, lines) = match make_change(tools, change).await {
+            Ok(made) => made,
+            Err(error) => {
+                undo_changes(tools, &changes[..n_made]).await?;
+                return Err(error);
             }
         };
         let _ = writeln!(
             says,
             "{verb} `{}` (+{} −{} lines)",
-            target.display_path, lines.added, lines.removed
+            change.target.display_path, lines.added, lines.removed
         );
     }
     Ok(says)
+}
+
+async fn make_change(
+    tools: &AgentTools,
+    change: &PlannedChange,
+) -> Result<(&'static str, LineCounts), ToolError> {
+    let (target, old) = (&change.target, change.old.as_deref());
+    let Some(new) = &change.new else {
+        let old = old.unwrap_or_default();
+        return Ok((
+            "removed",
+            file_change::remove_file(tools, target, old).await?,
+        ));
+    };
+    let verb = if old.is_some() { "edited" } else { "wrote" };
+    let lines = file_change::write_change(tools, target, old, new).await?;
+    if let Some(permissions) = &change.permissions {
+        fs::set_permissions(&target.real_path, permissions.clone()).map_err(|source| {
+            ToolError::Io {
+                step: "set the permissions of",
+                path: target.display_path.clone(),
+                source,
+            }
+        })?;
+    }
+    Ok((verb, lines))
+}
+
+/// Puts back what stood before `changes`, the last first.
+async fn undo_changes(tools: &AgentTools, changes: &[PlannedChange]) -> Result<(), ToolError> {
+    for change in changes.iter().rev() {
+        let new = change.new.as_deref().map(str::as_bytes);
+        match &change.old {
+            Some(old) => {
+                let old = String::from_utf8_lossy(old);
+                file_change::write_change(tools, &change.target, new, &old).await?;
+            }
+            None => {
+                file_change::remove_file(tools, &change.target, new.unwrap_or_default()).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn plan_file(tools: &AgentTools, file: &FilePatch) -> Result<Vec<PlannedChange>, ToolError> {
@@ -63,14 +99,16 @@ fn plan_file(tools: &AgentTools, file: &FilePatch) -> Result<Vec<PlannedChange>,
             target: absent_path(tools, path)?,
             old: None,
             new: Some(text.clone()),
+            permissions: None,
         }],
         FilePatch::Delete { path } => {
-            let target = tools.paths.resolve_writable(path)?;
+            let target = plain_file(tools, path)?;
             let old = Some(read_text_file(&target)?);
             vec![PlannedChange {
                 target,
                 old,
                 new: None,
+                permissions: None,
             }]
         }
         FilePatch::Update {
@@ -78,7 +116,10 @@ fn plan_file(tools: &AgentTools, file: &FilePatch) -> Result<Vec<PlannedChange>,
             new_path,
             hunks,
         } => {
-            let target = tools.paths.resolve_writable(path)?;
+            let target = match new_path {
+                None => tools.paths.resolve_writable(path)?,
+                Some(_) => plain_file(tools, path)?,
+            };
             let old = read_text_file(&target)?;
             let new = patched_text(&target, &old, hunks)?;
             match new_path {
@@ -86,9 +127,13 @@ fn plan_file(tools: &AgentTools, file: &FilePatch) -> Result<Vec<PlannedChange>,
                     target,
                     old: Some(old),
                     new: Some(new),
+                    permissions: None,
                 }],
                 Some(new_path) => vec![
                     PlannedChange {
+                        permissions: fs::metadata(&target.real_path)
+                            .ok()
+                            .map(|meta| meta.permissions()),
                         target: absent_path(tools, new_path)?,
                         old: None,
                         new: Some(new),
@@ -97,6 +142,7 @@ fn plan_file(tools: &AgentTools, file: &FilePatch) -> Result<Vec<PlannedChange>,
                         target,
                         old: Some(old),
                         new: None,
+                        permissions: None,
                     },
                 ],
             }
@@ -118,6 +164,17 @@ fn patched_text(target: &ToolPath, old: &[u8], hunks: &[PatchHunk]) -> Result<St
         refusal: refused.refusal,
     })?;
     Ok(edited.text)
+}
+
+/// A file that may go; a link would take the file that it leads to.
+fn plain_file(tools: &AgentTools, path: &str) -> Result<ToolPath, ToolError> {
+    let target = tools.paths.resolve_writable(path)?;
+    let given = tools.paths.workspace_root().join(path);
+    if fs::symlink_metadata(given).is_ok_and(|meta| meta.is_symlink()) {
+        let path = path.to_owned();
+        return Err(PatchFault::Link { path }.into());
+    }
+    Ok(target)
 }
 
 /// A path where nothing is yet.

@@ -1,6 +1,11 @@
 //! The patch form of edits, `*** Begin Patch` to `*** End Patch`, that some models are trained on.
 
-use super::edit_text::{EditRefusal, EditedText, RefusedEdit, TextDrift, TextEdit, apply_edits};
+use std::ops::Range;
+
+use super::edit_text::{
+    EditRefusal, EditedText, RefusedEdit, TextDrift, TextEdit, apply_edits, line_end_at,
+    line_number, name_lines, with_line_ends,
+};
 
 const BEGIN: &str = "*** Begin Patch";
 const END: &str = "*** End Patch";
@@ -39,6 +44,10 @@ pub(super) enum PatchFault {
     Line { line: usize, text: String },
     #[error("the patch changes nothing")]
     Empty,
+    #[error(
+        "`{path}` is a link; nothing was changed: name the file that it leads to, or change the link in a shell"
+    )]
+    Link { path: String },
 }
 
 impl FilePatch {
@@ -188,73 +197,60 @@ pub(super) fn apply_hunks(text: &str, hunks: &[PatchHunk]) -> Result<EditedText,
     Ok(patched)
 }
 
+/// Applies a hunk behind the line that it names; that line has to be there once.
 fn apply_hunk(text: &str, hunk: &PatchHunk) -> Result<EditedText, EditRefusal> {
     let below = hunk.below.as_deref();
-    let start = below.and_then(|below| end_of_line(text, below));
+    let named = below.map(|below| named_line(text, below)).transpose()?;
     if hunk.old.is_empty() {
-        return add_lines(text, start, hunk);
+        let at = named.map_or(text.len(), |line| line.end);
+        return Ok(add_lines(text, at, hunk));
     }
-    let edit = |text: &str| {
-        let edit = TextEdit {
-            old: hunk.old.clone(),
-            new: hunk.new.clone(),
-            replace_all: false,
-        };
-        apply_edits(text, &[edit]).map_err(|refused| refused.refusal)
+    let edit = TextEdit {
+        old: hunk.old.clone(),
+        new: hunk.new.clone(),
+        replace_all: false,
     };
-    // The line named before it tells its place apart from its like.
-    if let Some(start) = start
-        && let Ok(mut edited) = edit(&text[start..])
-    {
-        edited.text.insert_str(0, &text[..start]);
-        return Ok(edited);
-    }
-    edit(text)
+    // The named line itself may begin the lines of the hunk.
+    let start = named.map_or(0, |line| line.start);
+    let edited = apply_edits(&text[start..], &[edit]);
+    let mut edited = edited.map_err(|refused| refused.refusal)?;
+    edited.text.insert_str(0, &text[..start]);
+    Ok(edited)
 }
 
-/// A part that only adds lines goes below the line that it names, or to the end.
-fn add_lines(
-    text: &str,
-    start: Option<usize>,
-    hunk: &PatchHunk,
-) -> Result<EditedText, EditRefusal> {
-    let at = match (&hunk.below, start) {
-        (None, _) => text.len(),
-        (Some(_), Some(start)) => start,
-        (Some(below), None) => {
-            let near = format!("; the line `{below}` has to be there once");
-            return Err(EditRefusal::NotFound { near });
-        }
-    };
-    let mut added = hunk.new.clone();
-    if text.contains("\r\n") {
-        added = added.replace('\n', "\r\n");
-    }
-    let begin = if at > 0 && !text[..at].ends_with('\n') {
-        "\n"
-    } else {
-        ""
-    };
-    Ok(EditedText {
+/// A hunk that only adds lines goes to `at`, below the line that it names or to the end.
+fn add_lines(text: &str, at: usize, hunk: &PatchHunk) -> EditedText {
+    let line_end = line_end_at(text, at);
+    let added = with_line_ends(&hunk.new, line_end);
+    let is_unended = at > 0 && !text[..at].ends_with('\n');
+    let begin = if is_unended { line_end } else { "" };
+    EditedText {
         text: format!("{}{begin}{added}{}", &text[..at], &text[at..]),
         n_places: 1,
         drift: TextDrift::Exact,
-    })
+    }
 }
 
-/// Where the one line that is `wanted` but for its indentation ends.
-fn end_of_line(text: &str, wanted: &str) -> Option<usize> {
+/// Where the one line that is `wanted` but for its indentation stands, its end included.
+fn named_line(text: &str, wanted: &str) -> Result<Range<usize>, EditRefusal> {
     let mut at = 0;
-    let mut ends = Vec::new();
+    let mut found = Vec::new();
     for line in text.split_inclusive('\n') {
-        at += line.len();
         if line.trim() == wanted {
-            ends.push(at);
+            found.push(at..at + line.len());
         }
+        at += line.len();
     }
-    match ends[..] {
-        [end] => Some(end),
-        _ => None,
+    match found.as_slice() {
+        [line] => Ok(line.clone()),
+        [] => {
+            let near = format!("; the patch names the line `{wanted}`, which is not there");
+            Err(EditRefusal::NotFound { near })
+        }
+        lines => Err(EditRefusal::Ambiguous {
+            count: lines.len(),
+            lines: name_lines(lines.iter().map(|line| line_number(text, line.start))),
+        }),
     }
 }
 
@@ -326,6 +322,14 @@ mod tests {
                 Some("def f():\n    run()\n\ndef g():\n    run()\nend()\n"),
             ),
             ("@@\n-    run()\n+    walk()", None),
+            (
+                "@@ def g():\n def g():\n-    run()\n+    walk()",
+                Some("def f():\n    run()\n\ndef g():\n    walk()\n"),
+            ),
+            // Never above the line that it names, and never without that line.
+            ("@@ def g():\n-def f():\n+def h():", None),
+            ("@@ def nowhere():\n-def f():\n+def h():", None),
+            ("@@ run()\n-def g():\n+def h():", None),
             ("@@ def h():\n+x", None),
         ];
         for (lines, want) in cases {
@@ -333,6 +337,19 @@ mod tests {
                 .ok()
                 .map(|edited| edited.text);
             assert_eq!(got.as_deref(), want, "{lines}");
+        }
+    }
+
+    #[test]
+    fn added_lines_take_the_line_ends_of_their_place() {
+        let cases = [
+            ("a\r\nb", "+end", "a\r\nb\r\nend\r\n"),
+            ("a\nb\n", "+end", "a\nb\nend\n"),
+            ("a\r\nb\nc\n", "@@ b\n+x", "a\r\nb\nx\nc\n"),
+        ];
+        for (text, lines, want) in cases {
+            let edited = apply_hunks(text, &hunks(lines)).unwrap();
+            assert_eq!(edited.text, want, "{text:?}");
         }
     }
 }

@@ -8,7 +8,7 @@
 mod tool_cases;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -343,6 +343,7 @@ async fn a_patch_changes_every_file_or_none() {
         .map(|e| e.event_data["change_type"].clone())
         .collect();
     assert_eq!(types, ["created", "deleted", "deleted", "created"]);
+    patches_keep_links_and_modes(&bench).await;
     let both =
         json!({"path": "new.py", "old": "n", "new": "m", "edits": [{"old": "a", "new": "b"}]});
     let (text, is_error) = bench.call("edit", both).await;
@@ -520,4 +521,29 @@ async fn is_gone(pid: &str) -> bool {
         SystemClock.sleep(Duration::from_millis(20)).await;
     }
     false
+}
+
+async fn patches_keep_links_and_modes(bench: &Bench) {
+    let patch = |files: &str| json!({"patch": format!("*** Begin Patch\n{files}\n*** End Patch")});
+    let work = bench.dir.path().join("work");
+    symlink("new.py", work.join("link.py")).unwrap();
+    for lines in [
+        "*** Delete File: link.py",
+        "*** Update File: link.py\n*** Move to: moved.py\n@@\n-n\n+m",
+    ] {
+        let (text, is_error) = bench.call("edit", patch(lines)).await;
+        assert!(is_error && text.contains("is a link"), "{lines}: {text}");
+        assert_eq!(bench.text("new.py"), "n\n");
+    }
+    let mode = |name: &str| fs::metadata(work.join(name)).unwrap().permissions().mode() & 0o777;
+    fs::set_permissions(work.join("new.py"), fs::Permissions::from_mode(0o755)).unwrap();
+    // The second file cannot be made below a file: the first is as it was.
+    let lines = "*** Update File: new.py\n@@\n-n\n+m\n*** Add File: b/c.py/d.py\n+x";
+    let (text, is_error) = bench.call("edit", patch(lines)).await;
+    assert!(is_error, "{text}");
+    assert_eq!(bench.text("new.py"), "n\n");
+    let lines = "*** Update File: new.py\n*** Move to: run.py\n@@\n-n\n+m";
+    let (text, is_error) = bench.call("edit", patch(lines)).await;
+    assert!(!is_error && mode("run.py") == 0o755, "{text}");
+    fs::rename(work.join("run.py"), work.join("new.py")).unwrap();
 }

@@ -13,6 +13,10 @@ const CONTEXT_SHARE_MIN: f64 = 0.6;
 const CONTEXT_MARGIN: f64 = 0.25;
 /// Weight of all lines that speak for a place with stale context.
 const EVIDENCE_MIN: usize = 12;
+/// Weight of one line alone that speaks for a place with another indentation.
+const ONE_LINE_EVIDENCE_MIN: usize = 24;
+/// Lines of context that are compared; more of them are too slow to place.
+const CONTEXT_LINES_MAX: usize = 400;
 /// Places looked at; a change that fits more of them says too little.
 const PLACES_MAX: usize = 500;
 /// Lines that may have come between the lines of the context.
@@ -93,9 +97,27 @@ pub(super) fn find_lines<'a>(lines: &[TextLine<'a>], old: &[&str], new: &[&str])
     let old_keys: Vec<Cow<'_, str>> = old.iter().map(|line| loose_key(line)).collect();
     let starts = find_runs(&file_keys, &old_keys);
     if !starts.is_empty() {
-        return search.whole_place(&starts, TextDrift::Indentation);
+        // A brace or a `return` at another depth may be a line of another block.
+        let is_sure = starts.len() > 1 || search.keeps_indent(starts[0]) || says_enough(&old_keys);
+        return match is_sure {
+            true => search.whole_place(&starts, TextDrift::Indentation),
+            false => FoundPlace::Nothing,
+        };
     }
     search.stale_place(&file_keys, &old_keys)
+}
+
+/// Whether lines that stand at another indentation can be no others than those that were meant.
+fn says_enough(keys: &[Cow<'_, str>]) -> bool {
+    let weights = keys.iter().map(|key| line_weight(key));
+    let evidence: usize = weights.clone().sum();
+    let n_lines = weights.filter(|weight| *weight > 1).count();
+    let least = if n_lines > 1 {
+        EVIDENCE_MIN
+    } else {
+        ONE_LINE_EVIDENCE_MIN
+    };
+    evidence >= least
 }
 
 struct LineSearch<'s, 'a> {
@@ -105,6 +127,12 @@ struct LineSearch<'s, 'a> {
 }
 
 impl<'a> LineSearch<'_, 'a> {
+    /// Whether `old` has the indentation of the lines from `first` on.
+    fn keeps_indent(&self, first: usize) -> bool {
+        let mut pairs = self.old.iter().zip(&self.lines[first..]);
+        pairs.all(|(old, line)| indent_of(old) == indent_of(line.text))
+    }
+
     /// The place where every line of `old` stands.
     fn whole_place(&self, starts: &[usize], drift: TextDrift) -> FoundPlace<'a> {
         let [first] = *starts else {
@@ -298,7 +326,9 @@ impl ContextChange {
         let (old_rest, new_rest) = (&old[before..], &new[before..]);
         let after = old_rest.iter().rev().zip(new_rest.iter().rev());
         let after = after.take_while(is_same).count();
-        (before + after > 0).then_some(Self { before, after })
+        (1..=CONTEXT_LINES_MAX)
+            .contains(&(before + after))
+            .then_some(Self { before, after })
     }
 
     /// Where the lines that change stand in the file, or what is put in goes.
@@ -375,16 +405,36 @@ fn match_lines(old: &[Cow<'_, str>], file: &[Cow<'_, str>]) -> Vec<(usize, usize
     matched
 }
 
-/// Where `wanted` stands in `lines`, each place.
+/// Where `wanted` stands in `lines`, each place; in linear time, by Knuth, Morris and Pratt.
 fn find_runs<T: PartialEq>(lines: &[T], wanted: &[T]) -> Vec<usize> {
     if wanted.is_empty() {
         return Vec::new();
     }
-    let starts = lines.windows(wanted.len()).enumerate();
+    // Length of the longest beginning of `wanted` that also ends its first `n + 1` lines.
+    let mut borders = vec![0; wanted.len()];
+    for n in 1..wanted.len() {
+        borders[n] = extend_run(&wanted[n], wanted, &borders, borders[n - 1]);
+    }
+    let mut starts = Vec::new();
+    let mut length = 0;
+    for (n, line) in lines.iter().enumerate() {
+        if length == wanted.len() {
+            length = borders[length - 1];
+        }
+        length = extend_run(line, wanted, &borders, length);
+        if length == wanted.len() {
+            starts.push(n + 1 - length);
+        }
+    }
     starts
-        .filter(|(_, run)| *run == wanted)
-        .map(|(start, _)| start)
-        .collect()
+}
+
+/// Lines of `wanted` that stand up to and with `line`, when the first `length` stood before it.
+fn extend_run<T: PartialEq>(line: &T, wanted: &[T], borders: &[usize], mut length: usize) -> usize {
+    while length > 0 && wanted[length] != *line {
+        length = borders[length - 1];
+    }
+    length + usize::from(wanted[length] == *line)
 }
 
 /// How much a line says: braces little, words more.

@@ -40,24 +40,24 @@ fn drifted_text_finds_its_one_place() {
         (TrailingBlanks, "a\nb", "a \nb ", "a \nx ", "a\nx "),
         (
             Indentation,
-            "if x:\n    a()\n    b()\n",
-            "a()\nb()\n",
-            "a()\nc()\n",
-            "if x:\n    a()\n    c()\n",
+            "if x:\n    prepare()\n    finish()\n",
+            "prepare()\nfinish()\n",
+            "prepare()\nleave()\n",
+            "if x:\n    prepare()\n    leave()\n",
         ),
         (
             Indentation,
-            "if x:\n\ta()\n\tif y:\n\t\tb()\n",
-            "if x:\n    a()\n    if y:\n        b()",
-            "if x:\n    a()\n    if y:\n        c()\n        d()",
-            "if x:\n\ta()\n\tif y:\n\t\tc()\n\t\td()\n",
+            "if x:\n\tprepare()\n\tif y:\n\t\tb()\n",
+            "if x:\n    prepare()\n    if y:\n        b()",
+            "if x:\n    prepare()\n    if y:\n        c()\n        d()",
+            "if x:\n\tprepare()\n\tif y:\n\t\tc()\n\t\td()\n",
         ),
         (
             Indentation,
-            "x:\n  a\n  b\n",
-            "      a\n      b",
-            "      a\n        c\n      b",
-            "x:\n  a\n    c\n  b\n",
+            "x:\n  prepare\n  finish\n",
+            "      prepare\n      finish",
+            "      prepare\n        c\n      finish",
+            "x:\n  prepare\n    c\n  finish\n",
         ),
         (
             Indentation,
@@ -117,9 +117,35 @@ fn what_fits_no_one_place_is_refused_with_the_nearest() {
             "lines 1 to 1:\n     1\tlet total = sum(values);",
         ),
         (
-            "if x:\n  a()\n",
-            "    if x:\n      a()",
-            "if x:\n      b()",
+            "if ready:\n  prepare()\n",
+            "    if ready:\n      prepare()",
+            "if ready:\n      finish()",
+            "does not occur",
+        ),
+        (
+            "run();\n\n\n",
+            "\r\n\r\n",
+            "x\r\n\r\n",
+            "occurs 2 times (lines 1, 2)",
+        ),
+        // A brace, and a `return`, of another block.
+        (
+            "fn a() {\n    one();\n}\n",
+            "    }\n",
+            "    } else {\n        two();\n    }\n",
+            "does not occur",
+        ),
+        (
+            "def f():\n    if x:\n        run()\n    return None\n",
+            "            return None\n",
+            "            return 1\n",
+            "does not occur",
+        ),
+        // Rows that begin with a number, not lines with theirs.
+        (
+            "100001\tred\n100002\tfoo\n",
+            "100009\tfoo\n",
+            "100009\tbar\n",
             "does not occur",
         ),
     ];
@@ -127,6 +153,14 @@ fn what_fits_no_one_place_is_refused_with_the_nearest() {
         let refusal = apply(text, old, new).unwrap_err().to_string();
         assert!(refusal.contains(says), "{text:?} {old:?}: {refusal}");
     }
+}
+
+/// Equal lines are the worst case of a search that begins anew at each.
+#[test]
+fn many_equal_lines_are_searched_in_linear_time() {
+    let (text, old) = ("x = 1\n".repeat(200_000), "x = 1 \n".repeat(50_000));
+    let refusal = apply(&text, &old, "y").unwrap_err().to_string();
+    assert!(refusal.contains("fits 150001 places"), "{refusal}");
 }
 
 #[test]
