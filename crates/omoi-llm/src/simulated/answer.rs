@@ -208,13 +208,13 @@ impl<'a> AnswerScript<'a> {
         }));
     }
 
-    /// Programs that speak responses run the calls of one answer side by side, so commands that follow each
-    /// other become one; false where `call` is no such command.
+    /// Some programs run the calls of one answer side by side, whatever dialect they are heard in: commands
+    /// of theirs that follow each other become one; false where `call` is no such command.
     fn join_command(&mut self, call: &WordedCall) -> bool {
         let WordedInput::Arguments(second) = &call.input else {
             return false;
         };
-        if self.request.own || self.request.wire != Dialect::Responses {
+        if self.request.own {
             return false;
         }
         let before = self.pieces.iter_mut().rev().find_map(|piece| match piece {

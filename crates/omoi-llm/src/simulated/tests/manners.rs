@@ -329,6 +329,19 @@ async fn other_programs_get_calls_in_their_own_words() {
     }
 }
 
+/// A gateway may have put the request of such a program into another dialect.
+#[tokio::test]
+async fn commands_of_a_program_that_runs_calls_side_by_side_are_joined_in_every_dialect() {
+    let server = start(WORDED).await;
+    let mut body = request(Dialect::Messages);
+    let schema =
+        json!({"type": "object", "properties": {"cmd": {"type": "string"}}, "required": ["cmd"]});
+    body["tools"] = json!([{"name": "exec_command", "input_schema": schema}]);
+    let got = server.ask(Dialect::Messages, &[FOREIGN], &body).await;
+    let want = [r#"exec_command {"cmd":"(\nprintf '%s' b > a\n)\n(\nls\n)"}"#];
+    assert_eq!(said_by(Dialect::Messages, false, &got).0, want);
+}
+
 #[tokio::test]
 async fn what_no_tool_does_is_refused_with_all_that_is_offered() {
     let server = start(WORDED).await;
