@@ -173,15 +173,20 @@ impl AgentFolder {
     pub fn remove(&self, name: &str) -> Result<Vec<InstalledProgram>, AgentProgramError> {
         let is_named =
             |of: &InstalledProgram| of.manifest.name == name || of.manifest.agent == name;
+        let missing = || AgentProgramError::NotInstalled {
+            name: name.to_owned(),
+            folder: self.path.clone(),
+        };
+        if !self.path.exists() {
+            return Err(missing());
+        }
+        // Listed under the lock: an installation that ends meanwhile is removed as well.
+        let _lock = self.lock()?;
         let mut named = self.list()?;
         named.retain(is_named);
         if named.is_empty() {
-            return Err(AgentProgramError::NotInstalled {
-                name: name.to_owned(),
-                folder: self.path.clone(),
-            });
+            return Err(missing());
         }
-        let _lock = self.lock()?;
         for program in &named {
             self.remove_digest(&program.digest)?;
         }
@@ -219,10 +224,16 @@ impl AgentFolder {
         self.path.join(format!("{UNFINISHED}{digest}"))
     }
 
-    /// An empty folder for an installation. What a killed process left there is gone.
+    /// An empty folder for an installation, for whoever holds the lock. What killed processes left is gone.
     pub(crate) fn begin(&self, digest: &str) -> Result<UnfinishedProgram, AgentProgramError> {
+        let entries =
+            fs::read_dir(&self.path).map_err(AgentProgramError::file_error("read", &self.path))?;
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                clear_folder(&entry.path())?;
+            }
+        }
         let folder = self.unfinished(digest);
-        clear_folder(&folder)?;
         fs::create_dir(&folder).map_err(AgentProgramError::file_error("create", &folder))?;
         Ok(UnfinishedProgram {
             finished: self.path.join(digest),

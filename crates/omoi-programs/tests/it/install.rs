@@ -274,10 +274,13 @@ async fn half_a_program_is_never_seen_and_a_damaged_one_is_replaced() {
         .join(format!(".unfinished-{digest}"));
     fs::create_dir_all(half.join("content")).unwrap();
     File::create(half.join("content/junk")).unwrap();
+    // Of another version, which nobody begins again.
+    let other = scene.folder.folder_path().join(".unfinished-other");
+    fs::create_dir_all(other.join("content")).unwrap();
     assert!(scene.folder.list().unwrap().is_empty());
 
     let installed = scene.install().await.unwrap().program;
-    assert!(!half.exists() && !installed.content.join("junk").exists());
+    assert!(!half.exists() && !other.exists() && !installed.content.join("junk").exists());
 
     let data = installed.content.join("data");
     set_mode(&installed.content, 0o755);
