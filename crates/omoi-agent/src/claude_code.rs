@@ -318,7 +318,7 @@ impl AgentRuntime for ClaudeCode<'_> {
         write_program_files(&plan.files)
             .map_err(|error| failed(format!("its folder cannot be filled: {error}")))?;
         self.session = Some(plan.session);
-        let program = LineProgram::start(&plan.command);
+        let program = LineProgram::start(&plan.command, &self.host.clock);
         self.program = Some(program.map_err(|error| failed(error_chain(&error)))?);
         let wall_s = self.context.limits.wall_s;
         self.write(&InputLine::initialize_request(INITIALIZE_ID, wall_s))

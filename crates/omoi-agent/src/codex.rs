@@ -11,6 +11,7 @@ mod launch;
 mod protocol;
 mod reading;
 mod rollout;
+mod rounds;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -23,24 +24,21 @@ use omoi_protocol::worker::{AttemptContext, SessionPart};
 use omoi_runtime::clock::with_deadline;
 use omoi_runtime::telemetry::error_chain;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use self::call_order::CallOrder;
-use self::judge::may_change;
 use self::launch::plan_start;
 use self::protocol::{
     AppServerInput, AppServerLine, ProgramLine, ProgramTurn, ResponseError, ToolServerState,
     version_of_agent,
 };
-use self::rollout::{ROUND_MARK, RolloutRound, TURN_MARK};
 use crate::model_call::refused_for_good;
 use crate::process::{LineProgram, LineProgramError};
 use crate::program::first_message::FirstMessage;
-use crate::program::session_file::{RoundMarks, SessionFile};
+use crate::program::session_file::{SessionFile, SessionPosition};
 use crate::program::tool_server::SERVER_NAME;
 use crate::program::{ProgramHost, write_program_files};
 use crate::runtime::{
-    AgentRuntime, AgentTurn, RuntimeCapabilities, RuntimeEnding, RuntimeError, RuntimeEvent,
+    AgentRuntime, RuntimeCapabilities, RuntimeEnding, RuntimeError, RuntimeEvent,
 };
 use crate::transcript::text_of_blocks;
 
@@ -64,8 +62,8 @@ pub(crate) struct Codex<'a> {
     host: ProgramHost,
     program: Option<LineProgram>,
     session: Option<SessionFile>,
-    /// Bytes of its session that the platform has at the start.
-    kept: u64,
+    /// How much of its session the platform has at the start.
+    kept: SessionPosition,
     /// Set once it is up.
     is_initialized: bool,
     thread_id: Option<String>,
@@ -100,7 +98,7 @@ impl<'a> Codex<'a> {
             host,
             program: None,
             session: None,
-            kept: 0,
+            kept: SessionPosition::default(),
             is_initialized: false,
             thread_id: None,
             request_id: THREAD_ID,
@@ -240,77 +238,6 @@ impl<'a> Codex<'a> {
         }
     }
 
-    /// The model has answered, and its tools have run. An answer without a call ends with the turn.
-    async fn end_round(&mut self) -> Result<(), RuntimeError> {
-        let round = self.take_part(ROUND_MARK, true).await?;
-        if round.answer_calls().next().is_some() {
-            self.push_round(round, false)?;
-        }
-        Ok(())
-    }
-
-    async fn end_turn(&mut self, turn: &ProgramTurn) -> Result<(), RuntimeError> {
-        self.is_turn_running = false;
-        match turn.status.as_str() {
-            "completed" => {
-                let round = self.take_part(TURN_MARK, false).await?;
-                self.push_round(round, true)
-            }
-            _ if self.is_stopping => Ok(()),
-            _ => Err(self.turn_failure(turn)),
-        }
-    }
-
-    /// Takes the lines up to one that holds `mark`; gives what the round under way holds so far.
-    async fn take_part(
-        &mut self,
-        mark: &str,
-        is_followed: bool,
-    ) -> Result<RolloutRound, RuntimeError> {
-        let clock = self.host.clock.clone();
-        let marks = RoundMarks {
-            texts: vec![mark.to_owned()],
-            is_followed,
-        };
-        let Some(session) = &mut self.session else {
-            return Err(failed("it has no session file".to_owned()));
-        };
-        let added = session.take_added(&marks, clock.as_ref()).await;
-        let added = added.map_err(|error| failed(format!("its session file: {error}")))?;
-        match (&mut self.part, added) {
-            (Some(part), Some(added)) => part.added.push_str(&added.added),
-            (None, added @ Some(_)) => self.part = added,
-            (_, None) => {}
-        }
-        let lines = self.part.as_ref().map_or("", |part| part.added.as_str());
-        Ok(RolloutRound::read(lines, &self.failed_calls))
-    }
-
-    fn push_round(&mut self, round: RolloutRound, is_waiting: bool) -> Result<(), RuntimeError> {
-        let (reply, results) = round.into_parts();
-        let decisions = self.host.tool_server.take_decisions();
-        let request_digest = hex::encode(Sha256::digest(&self.asked));
-        self.asked = serde_json::to_vec(&results)?;
-        self.calls.clear();
-        self.held_since = None;
-        self.failed_calls.clear();
-        self.steps.push_back(RuntimeEvent::Answered {
-            reply: reply.clone(),
-            stop_reason: None,
-        });
-        self.steps.push_back(RuntimeEvent::TurnEnded(AgentTurn {
-            may_have_changed: reply.tool_calls().iter().any(|call| may_change(&call.name)),
-            reply,
-            results,
-            request_digest,
-            is_accepted: decisions.is_accepted,
-            gives_up: decisions.gives_up,
-            is_waiting,
-            session: self.part.take(),
-        }));
-        Ok(())
-    }
-
     /// Why the turn failed: the gateway's own record counts more than what the program says.
     fn turn_failure(&self, turn: &ProgramTurn) -> RuntimeError {
         match self.host.forwarder.record().take_refusal() {
@@ -368,7 +295,7 @@ impl AgentRuntime for Codex<'_> {
             .map_err(|error| failed(format!("its folder cannot be filled: {error}")))?;
         self.kept = plan.kept;
         self.host.tool_server.hold_calls();
-        let program = LineProgram::start(&plan.command);
+        let program = LineProgram::start(&plan.command, &self.host.clock);
         self.program = Some(program.map_err(|error| failed(error_chain(&error)))?);
         let clock = self.host.clock.clone();
         let (method, params) = plan.thread;

@@ -7,6 +7,7 @@ mod context_window;
 mod runtime;
 mod transcript;
 
+mod acp;
 mod claude_code;
 mod codex;
 mod native;

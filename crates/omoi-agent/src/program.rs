@@ -2,6 +2,8 @@
 //! of everything that the program started.
 
 pub(crate) mod first_message;
+pub(crate) mod gateway_record;
+pub(crate) mod held_calls;
 pub(crate) mod model_forwarder;
 pub(crate) mod session_file;
 pub(crate) mod tool_observer;
@@ -94,7 +96,7 @@ pub(crate) struct ProgramHost {
     pub(crate) clock: Clocked,
     worker: PathBuf,
     environment: Vec<(OsString, OsString)>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl ProgramHost {
@@ -114,6 +116,7 @@ impl ProgramHost {
         let folder = parts.home.join(PROGRAM_FOLDER);
         make_fresh_folder(&folder).map_err(SetUpProgramError::Folder)?;
         let workspace = Path::new(&context.workspace).canonicalize();
+        let closed = folder.canonicalize().map_err(SetUpProgramError::Folder)?;
         let mut tasks = JoinSet::new();
         let work_over = CancellationToken::new();
         let signals = ForwarderSignals {
@@ -135,13 +138,19 @@ impl ProgramHost {
             workspace: workspace.map_err(SetUpProgramError::Folder)?,
             forwarder,
             tool_server,
-            observer: ToolObserver::new(parts.tools, &context.tools, parts.reporter, parts.clock),
+            observer: ToolObserver::new(parts.tools, &context.tools, parts.reporter, parts.clock)
+                .with_closed_folder(closed),
             clock: parts.clock.clone(),
             worker: parts.worker.to_path_buf(),
             environment: parts.environment,
             folder,
-            _tasks: tasks,
+            tasks,
         })
+    }
+
+    /// Runs `task` beside the program, to the end of these surroundings at most.
+    pub(crate) fn spawn_task(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
     }
 
     /// The command that starts the program with `arguments` and `environment` in the work tree.

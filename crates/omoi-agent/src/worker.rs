@@ -23,6 +23,7 @@ use omoi_runtime::clock::Clocked;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
 
+use crate::acp::AcpAgent;
 use crate::agent_loop::{AgentLoop, LoopEnd, TEXT_CHARS_MAX};
 use crate::attempt_work::{AttemptWork, SaveError};
 use crate::claude_code::ClaudeCode;
@@ -302,6 +303,10 @@ impl AttemptRun<'_> {
             AgentProgram::Codex => {
                 let host = self.program_host(&tools, environment).await?;
                 Ok(self.drive(pass, Codex::new(self.context, host)).await)
+            }
+            AgentProgram::AcpOpenCode => {
+                let host = self.program_host(&tools).await?;
+                Ok(self.drive(pass, AcpAgent::new(self.context, host)).await)
             }
             other => Err(SetUpError::NoDriver(other)),
         }

@@ -41,9 +41,6 @@ pub trait FindProgram: Send + Sync {
     ) -> BoxFuture<'_, Result<ProgramLaunch, ProgramUnusable>>;
 }
 
-/// Programs of which this version has a driver.
-const DRIVEN: [AgentProgram; 2] = [AgentProgram::ClaudeCode, AgentProgram::Codex];
-
 /// How `agent` is started; none for our own loop, which is part of the worker.
 ///
 /// # Errors
@@ -55,9 +52,10 @@ pub async fn launch_of(
     if agent.is_native() {
         return Ok(None);
     }
-    if !DRIVEN.contains(&agent) {
-        let names = DRIVEN.map(AgentProgram::as_str).join(", ");
-        let reason = format!("nothing drives it yet; choose native or one of {names}");
+    if !agent.is_driven() {
+        let driven = AgentProgram::ALL.iter().filter(|agent| agent.is_driven());
+        let names: Vec<_> = driven.map(|agent| agent.as_str()).collect();
+        let reason = format!("nothing drives it yet; choose one of {}", names.join(", "));
         return Err(ProgramUnusable { agent, reason });
     }
     programs.find_program(agent).await.map(Some)

@@ -212,8 +212,10 @@ pub struct TurnRecord {
 pub struct SessionPart {
     /// Id that the program gave its session.
     pub session_id: String,
-    /// Bytes of the file before it.
+    /// Bytes of the file before it, as the program wrote them.
     pub offset: u64,
+    /// Bytes of the file with it, as the program wrote them: a secret in `added` has been masked since.
+    pub end: u64,
     /// Whole lines.
     pub added: String,
 }

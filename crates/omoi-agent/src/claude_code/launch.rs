@@ -11,7 +11,7 @@ use super::tools::built_in_tools;
 use crate::process::ProgramCommand;
 use crate::program::ProgramHost;
 use crate::program::first_message::{FirstMessage, first_message};
-use crate::program::session_file::{SessionFile, session_of_turns};
+use crate::program::session_file::{KeptSession, SessionFile, session_of_turns};
 use crate::runtime::RuntimeError;
 
 /// Where it keeps its settings and sessions, below its home.
@@ -40,14 +40,14 @@ pub(super) fn plan_start(
     let first = first_message(context, resumed.is_some())?;
     let id = resumed
         .as_ref()
-        .map_or_else(|| context.attempt_id.to_string(), |(id, _)| id.clone());
+        .map_or_else(|| context.attempt_id.to_string(), |kept| kept.id.clone());
     let session = session_path(&host.folder, &host.workspace, &id);
     let system = host.folder.join(SYSTEM_FILE);
     let mut files = vec![(system.clone(), context.system.clone())];
-    let kept = resumed.as_ref().map_or(0, |(_, text)| text.len() as u64);
+    let kept = resumed.as_ref().map(KeptSession::next_position);
     let chooses = match resumed {
-        Some((_, text)) => {
-            files.push((session.clone(), text));
+        Some(kept) => {
+            files.push((session.clone(), kept.text));
             "--resume"
         }
         None => "--session-id",
@@ -60,7 +60,7 @@ pub(super) fn plan_start(
             arguments,
             environment(context, host, matches!(first, FirstMessage::GoesOn(_))),
         ),
-        session: SessionFile::new(id, session, kept),
+        session: SessionFile::new(id, session, kept.unwrap_or_default()),
         first,
         files,
     })

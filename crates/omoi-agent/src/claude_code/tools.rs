@@ -1,11 +1,9 @@
 //! The tools of Claude Code, by what they do.
 
-use std::path::Path;
-
 use omoi_protocol::worker::AgentTool;
 use serde_json::Value;
 
-use crate::program::tool_rules::ToolEffect;
+use crate::program::tool_rules::{ToolEffect, glob_root};
 use crate::program::tool_server::SERVER_NAME;
 
 /// What the program puts before the names of a server's tools.
@@ -48,20 +46,6 @@ fn plain_path(text: &str) -> String {
     match text.trim() {
         path if path == "~" || path.starts_with("~/") => "/~".to_owned(),
         path => path.to_owned(),
-    }
-}
-
-/// The folder that a pattern looks in: its own may lead out of `folder`.
-fn glob_root(folder: &str, pattern: &str) -> String {
-    let fixed = |part: &&str| !part.contains(['*', '?', '[', '{']);
-    let parts: Vec<_> = pattern.split('/').take_while(fixed).collect();
-    let root = match parts.as_slice() {
-        [""] => "/".to_owned(),
-        parts => parts.join("/"),
-    };
-    match root.as_str() {
-        "" => folder.to_owned(),
-        root => Path::new(folder).join(root).display().to_string(),
     }
 }
 

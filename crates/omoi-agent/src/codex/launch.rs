@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::process::ProgramCommand;
 use crate::program::ProgramHost;
 use crate::program::first_message::{FirstMessage, first_message};
-use crate::program::session_file::session_of_turns;
+use crate::program::session_file::{KeptSession, SessionPosition, session_of_turns};
 use crate::runtime::RuntimeError;
 
 /// Where it keeps its state, below its home: never below the folder of temporary files, where it refuses
@@ -32,8 +32,8 @@ pub(super) struct CodexStart {
     pub(super) command: ProgramCommand,
     /// Method and parameters of the request that opens its thread.
     pub(super) thread: (&'static str, Value),
-    /// Bytes of its session that the platform has.
-    pub(super) kept: u64,
+    /// How much of its session the platform has.
+    pub(super) kept: SessionPosition,
     pub(super) first: FirstMessage,
     pub(super) files: Vec<(PathBuf, String)>,
 }
@@ -55,14 +55,14 @@ pub(super) fn plan_start(
         "sandbox": "danger-full-access",
         "developerInstructions": instructions(context),
     });
-    let kept = resumed.as_ref().map_or(0, |(_, text)| text.len() as u64);
+    let kept = resumed.as_ref().map(KeptSession::next_position);
     let mut method = "thread/start";
     // It is there with or without a session, so that the program has its home.
     let mut files = vec![(home.join("config.toml"), String::new())];
-    if let Some((id, text)) = resumed {
-        files.push((session_path(&home, &id), text));
+    if let Some(session) = resumed {
+        files.push((session_path(&home, &session.id), session.text));
         method = "thread/resume";
-        thread["threadId"] = json!(id);
+        thread["threadId"] = json!(session.id);
         thread["excludeTurns"] = json!(true);
     }
     let mut environment = host.program_environment();
@@ -71,7 +71,7 @@ pub(super) fn plan_start(
     Ok(CodexStart {
         command: host.program_command(arguments(host), environment),
         thread: (method, thread),
-        kept,
+        kept: kept.unwrap_or_default(),
         first,
         files,
     })

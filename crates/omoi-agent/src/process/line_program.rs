@@ -13,9 +13,9 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use omoi_runtime::clock::{Clock, with_deadline};
+use omoi_runtime::clock::{Clock, Clocked, with_deadline};
 
-use super::process_tree::{adopt_orphans, end_descendants};
+use super::process_tree::{adopt_orphans, end_descendants, reap_adopted};
 use super::{AgentProcessGroup, OutputBuffer};
 
 /// Longest line that is read: a tool result with an image in it is one line.
@@ -80,13 +80,17 @@ pub(crate) struct LineProgram {
     last_words: Arc<Mutex<OutputBuffer>>,
     group: AgentProcessGroup,
     readers: JoinSet<()>,
+    _reaper: JoinSet<()>,
 }
 
 impl LineProgram {
     /// Starts `command` in a process group of its own. What it leaves behind becomes a child of this
     /// process, so that it is found.
     #[expect(clippy::disallowed_methods, reason = "this is the process module")]
-    pub(crate) fn start(command: &ProgramCommand) -> Result<Self, LineProgramError> {
+    pub(crate) fn start(
+        command: &ProgramCommand,
+        clock: &Clocked,
+    ) -> Result<Self, LineProgramError> {
         let fail = |source| LineProgramError::Start {
             path: command.executable.clone(),
             source,
@@ -107,6 +111,8 @@ impl LineProgram {
         let (to, lines) = mpsc::channel(LINES_MAX);
         let last_words = Arc::new(Mutex::new(OutputBuffer::new(WORDS_BYTES)));
         let mut readers = JoinSet::new();
+        let mut reaper = JoinSet::new();
+        reaper.spawn(reap_adopted(clock.clone()));
         if let Some(output) = child.stdout.take() {
             readers.spawn(read_lines(output, to));
         }
@@ -120,6 +126,7 @@ impl LineProgram {
             last_words,
             group,
             readers,
+            _reaper: reaper,
         })
     }
 
@@ -249,6 +256,10 @@ mod tests {
 
     use super::*;
 
+    fn clock() -> Clocked {
+        Arc::new(SystemClock)
+    }
+
     fn program(script: &str) -> LineProgram {
         let command = ProgramCommand {
             executable: "/bin/sh".into(),
@@ -256,7 +267,7 @@ mod tests {
             environment: Vec::new(),
             folder: std::env::temp_dir(),
         };
-        LineProgram::start(&command).unwrap()
+        LineProgram::start(&command, &clock()).unwrap()
     }
 
     async fn read_pid(program: &mut LineProgram) -> u32 {
@@ -280,6 +291,22 @@ mod tests {
         let words = program.last_words.clone();
         program.end(Duration::from_secs(20), &SystemClock).await;
         assert_eq!(words.lock().unwrap().clone().into_text(), "words\n");
+    }
+
+    #[tokio::test]
+    async fn what_a_program_left_behind_does_not_stay_in_the_process_table() {
+        let mut program = program("(sleep 0.1 & echo $!); cat");
+        let orphan = read_pid(&mut program).await;
+        let mut is_there = true;
+        for _ in 0..500 {
+            is_there = Path::new(&format!("/proc/{orphan}")).exists();
+            if !is_there {
+                break;
+            }
+            SystemClock.sleep(Duration::from_millis(20)).await;
+        }
+        assert!(!is_there, "it was reaped while its program runs");
+        program.end(Duration::from_secs(20), &SystemClock).await;
     }
 
     #[tokio::test]

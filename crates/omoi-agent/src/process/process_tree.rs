@@ -4,13 +4,18 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid,
+};
+use tokio::signal::unix::{SignalKind, signal};
 
-use omoi_runtime::clock::Clock;
+use omoi_runtime::clock::{Clock, Clocked};
 
 /// Passes over the process table; a program that forks while it is ended needs more than one.
 const PASSES_MAX: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(10);
+/// How long an ended child is left to whoever started it; what was adopted has nobody.
+const OWNER_TIME: Duration = Duration::from_secs(1);
 
 /// One process of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +28,34 @@ struct ProcessEntry {
 /// Makes this process the parent of what its children leave behind.
 pub(super) fn adopt_orphans() -> io::Result<()> {
     Ok(set_child_subreaper(Some(getpid()))?)
+}
+
+/// Reaps the children that were adopted and have ended, for as long as it is polled: they count for the
+/// sandbox's limit of processes.
+pub(super) async fn reap_adopted(clock: Clocked) {
+    let Ok(mut ended) = signal(SignalKind::child()) else {
+        return;
+    };
+    while ended.recv().await.is_some() {
+        let before = dead_children(getpid().as_raw_pid(), &read_table());
+        if before.is_empty() {
+            continue;
+        }
+        clock.sleep(OWNER_TIME).await;
+        let still = dead_children(getpid().as_raw_pid(), &read_table());
+        let left = still.into_iter().filter(|pid| before.contains(pid));
+        for pid in left.filter_map(Pid::from_raw) {
+            let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+        }
+    }
+}
+
+/// The children of `parent` that have ended and were not reaped.
+fn dead_children(parent: i32, table: &[ProcessEntry]) -> Vec<i32> {
+    let dead = table
+        .iter()
+        .filter(|entry| entry.parent == parent && entry.is_dead);
+    dead.map(|entry| entry.pid).collect()
 }
 
 /// Kills everything below this process; whether all of it is gone.
@@ -101,6 +134,7 @@ mod tests {
         assert_eq!(descendants_of(10, &table), [12]);
         assert_eq!(descendants_of(1, &table), [10, 13, 12]);
         assert!(descendants_of(12, &table).is_empty());
+        assert_eq!(dead_children(10, &table), [11]);
     }
 
     #[test]

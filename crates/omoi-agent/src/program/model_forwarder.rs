@@ -3,35 +3,30 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use omoi_llm::gateway::{GatewayRefusal, ReplyBody, SUPERSEDED_KIND};
-use omoi_llm::upstream::UpstreamError;
-use omoi_llm::wire::anthropic::status_of_error;
 use omoi_llm::wire::dialect::Dialect;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::telemetry::error_chain;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::gateway_record::{ErrorWatch, GatewayRecord, RecordedRefusal, read_refusal};
+use super::held_calls::{CallGate, ModelCallNews, has_tools};
 use crate::stop_signal::{AgentStopCause, StopSignal};
 
 /// Bytes of a request; the gateway refuses large ones in the caller's own form.
 const REQUEST_BYTES_MAX: usize = 40 << 20;
-/// Bytes of a refusal that are looked at.
-const REFUSAL_BYTES_MAX: usize = 64 << 10;
-/// Bytes of one line of a stream that are looked at; errors are short.
-const LINE_BYTES_MAX: usize = 16 << 10;
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Headers that belong to one connection.
@@ -49,63 +44,14 @@ const HOP_HEADERS: [HeaderName; 6] = [
 pub(crate) struct ModelForwarder {
     address: SocketAddr,
     record: GatewayRecord,
-}
-
-/// The last refusal of the gateway that no later answer made up for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct GatewayRecord(Arc<Mutex<Option<RecordedRefusal>>>);
-
-/// Why the gateway gave no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RecordedRefusal {
-    /// HTTP status, that of the error's kind where it came within a stream.
-    pub(crate) status: u16,
-    /// Kind of the error.
-    pub(crate) kind: String,
-    /// Words of the gateway.
-    pub(crate) message: String,
-}
-
-impl RecordedRefusal {
-    /// The refusal as the worker's own client would have met it.
-    pub(crate) fn into_error(self) -> UpstreamError {
-        UpstreamError::Status {
-            status: self.status,
-            kind: self.kind,
-            message: self.message,
-            retry_after: None,
-        }
-    }
-}
-
-impl GatewayRecord {
-    /// Takes the last refusal.
-    pub(crate) fn take_refusal(&self) -> Option<RecordedRefusal> {
-        self.lock_record().take()
-    }
-
-    /// Whether the last call was refused.
-    pub(crate) fn has_refusal(&self) -> bool {
-        self.lock_record().is_some()
-    }
-
-    fn note_refusal(&self, refusal: RecordedRefusal) {
-        *self.lock_record() = Some(refusal);
-    }
-
-    fn clear(&self) {
-        *self.lock_record() = None;
-    }
-
-    fn lock_record(&self) -> std::sync::MutexGuard<'_, Option<RecordedRefusal>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    gate: CallGate,
 }
 
 #[derive(Clone)]
 struct ForwardState {
     http: reqwest::Client,
     record: GatewayRecord,
+    gate: CallGate,
     clock: Clocked,
     stop_signal: StopSignal,
     work_over: CancellationToken,
@@ -121,6 +67,7 @@ impl ForwardState {
             self.stop_signal.request_stop(AgentStopCause::Superseded);
         }
         self.record.note_refusal(refusal);
+        self.gate.tell_refusal();
     }
 
     /// Whether every credential of a request is the attempt's token, and there is one.
@@ -175,6 +122,7 @@ impl ModelForwarder {
         let forwarder = Self {
             address: listener.local_addr()?,
             record: GatewayRecord::default(),
+            gate: CallGate::default(),
         };
         let state = ForwardState {
             http: reqwest::Client::builder()
@@ -182,6 +130,7 @@ impl ModelForwarder {
                 .redirect(reqwest::redirect::Policy::none())
                 .build()?,
             record: forwarder.record.clone(),
+            gate: forwarder.gate.clone(),
             clock: clock.clone(),
             stop_signal: signals.stop_signal,
             work_over: signals.work_over,
@@ -199,6 +148,12 @@ impl ModelForwarder {
     /// The address that the program is pointed at, without `/v1`.
     pub(crate) fn base_url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// From now on a model call that offers tools waits until the driver lets it go. The driver is told of
+    /// these calls and of refusals.
+    pub(crate) fn hold_calls(&self) -> UnboundedReceiver<ModelCallNews> {
+        self.gate.close()
     }
 
     /// What the gateway refused.
@@ -220,6 +175,9 @@ async fn forward_call(State(state): State<ForwardState>, request: Request) -> Re
     let Ok(body) = axum::body::to_bytes(body, REQUEST_BYTES_MAX).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
+    if has_tools(&body) {
+        state.gate.wait_released().await;
+    }
     if state.work_over.is_cancelled() {
         // The program is about to be ended; an answer would make it go on.
         return std::future::pending().await;
@@ -285,7 +243,7 @@ async fn pass_answer(state: &ForwardState, answer: reqwest::Response) -> Respons
         let noting = state.clone();
         let stream = answer.bytes_stream().inspect(move |chunk| {
             if let Ok(chunk) = chunk
-                && let Some(refusal) = watch.watch(chunk)
+                && let Some(refusal) = watch.watch_chunk(chunk)
             {
                 noting.note_refusal(refusal);
             }
@@ -307,83 +265,6 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     kept
 }
 
-fn read_refusal(status: StatusCode, body: &Bytes) -> RecordedRefusal {
-    let body = &body[..body.len().min(REFUSAL_BYTES_MAX)];
-    let (kind, message) = serde_json::from_slice(body)
-        .ok()
-        .and_then(|body: Value| read_error(&body))
-        .unwrap_or_else(|| ("api_error".to_owned(), format!("status {status}")));
-    RecordedRefusal {
-        status: status.as_u16(),
-        kind,
-        message,
-    }
-}
-
-/// Kind and words of an error object, which is nearly the same in every dialect.
-fn read_error(body: &Value) -> Option<(String, String)> {
-    let error = body.get("error").filter(|error| error.is_object())?;
-    let text = |name| error.get(name).and_then(Value::as_str);
-    // Where OpenAI's dialects have a wide type, the code says that the attempt is over.
-    let code = text("code").filter(|code| *code == SUPERSEDED_KIND);
-    let kind = code
-        .or_else(|| text("type"))
-        .or_else(|| text("code"))
-        .unwrap_or("api_error");
-    Some((
-        kind.to_owned(),
-        text("message").unwrap_or_default().to_owned(),
-    ))
-}
-
-/// Looks for an error among the events of a stream that began well.
-#[derive(Debug, Default)]
-struct ErrorWatch {
-    line: Vec<u8>,
-    is_skipped: bool,
-}
-
-impl ErrorWatch {
-    /// Looks at the next bytes; gives the last error that ended in them.
-    fn watch(&mut self, chunk: &[u8]) -> Option<RecordedRefusal> {
-        let mut found = None;
-        for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
-            let ends = piece.ends_with(b"\n");
-            self.is_skipped |= self.line.len() + piece.len() > LINE_BYTES_MAX;
-            if !self.is_skipped {
-                self.line.extend_from_slice(piece);
-            }
-            if ends {
-                if !self.is_skipped {
-                    found = error_of_line(&self.line).or(found);
-                }
-                self.line.clear();
-                self.is_skipped = false;
-            }
-        }
-        found
-    }
-}
-
-fn error_of_line(line: &[u8]) -> Option<RecordedRefusal> {
-    let data = line.strip_prefix(b"data:")?;
-    // Cheap, for thousands of lines that hold no error.
-    if !data.windows(8).any(|part| part == b"\"error\":") {
-        return None;
-    }
-    let body: Value = serde_json::from_slice(data).ok()?;
-    let is_failure = body
-        .get("response")
-        .is_some_and(|response| !response["error"].is_null());
-    let body = if is_failure { &body["response"] } else { &body };
-    let (kind, message) = read_error(body)?;
-    Some(RecordedRefusal {
-        status: status_of_error(&kind).unwrap_or(500),
-        kind,
-        message,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -401,52 +282,5 @@ mod tests {
         ] {
             assert_eq!(model_url(path).is_some(), is_forwarded, "{path}");
         }
-    }
-
-    #[test]
-    fn a_superseded_attempt_is_known_in_every_dialect() {
-        for body in [
-            serde_json::json!({"type": "error", "error": {"type": SUPERSEDED_KIND, "message": "over"}}),
-            serde_json::json!({"error": {"type": "invalid_request_error", "code": SUPERSEDED_KIND, "message": "over"}}),
-        ] {
-            let found = read_refusal(StatusCode::FORBIDDEN, &Bytes::from(body.to_string()));
-            assert_eq!((found.status, found.kind.as_str()), (403, SUPERSEDED_KIND));
-        }
-    }
-
-    #[test]
-    fn an_error_within_a_stream_is_found_in_every_dialect() {
-        let cases = [
-            ("event: ping\ndata: {\"type\": \"ping\"}\n\n", None),
-            (
-                "data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}\n",
-                Some((529, "overloaded_error", "busy")),
-            ),
-            (
-                "data: {\"error\":{\"code\":\"strange\",\"message\":\"no\"}}\n",
-                Some((500, "strange", "no")),
-            ),
-            (
-                "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"rate_limit_error\",\"message\":\"slow\"}}}\n",
-                Some((429, "rate_limit_error", "slow")),
-            ),
-            ("data: {\"response\":{\"error\":null}}\n", None),
-            // Words of a model, not an error.
-            ("data: {\"delta\":{\"text\":\"\\\"error\\\":\"}}\n", None),
-        ];
-        for (text, want) in cases {
-            for size in [1, 7, text.len()] {
-                let mut watch = ErrorWatch::default();
-                let chunks = text.as_bytes().chunks(size);
-                let found = chunks.filter_map(|chunk| watch.watch(chunk)).last();
-                let found = found.as_ref();
-                let found = found.map(|f| (f.status, f.kind.as_str(), f.message.as_str()));
-                assert_eq!(found, want, "{text}");
-            }
-        }
-        let mut watch = ErrorWatch::default();
-        let long = format!("data: {}\"error\":\n", "x".repeat(LINE_BYTES_MAX));
-        assert_eq!(watch.watch(long.as_bytes()), None);
-        assert!(watch.line.is_empty() && !watch.is_skipped);
     }
 }

@@ -19,14 +19,42 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 pub(crate) struct SessionFile {
     id: String,
     path: PathBuf,
-    /// Bytes that the platform has.
-    kept: u64,
+    /// How much of it the platform has.
+    kept: SessionPosition,
     is_whole: bool,
 }
 
+/// A place in a session: in its file here, and in all that was ever told of it. The two differ where a
+/// secret was masked on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SessionPosition {
+    file: u64,
+    told: u64,
+}
+
+/// A session that turns hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeptSession {
+    /// Id that the program gave it.
+    pub(crate) id: String,
+    /// Its lines.
+    pub(crate) text: String,
+    end: u64,
+}
+
+impl KeptSession {
+    /// Where it goes on, once its text is a file again.
+    pub(crate) fn next_position(&self) -> SessionPosition {
+        SessionPosition {
+            file: self.text.len() as u64,
+            told: self.end,
+        }
+    }
+}
+
 impl SessionFile {
-    /// The session `id` in the file at `path`, of which the platform has `kept` bytes.
-    pub(crate) fn new(id: String, path: PathBuf, kept: u64) -> Self {
+    /// The session `id` in the file at `path`, which the platform has up to `kept`.
+    pub(crate) fn new(id: String, path: PathBuf, kept: SessionPosition) -> Self {
         Self {
             id,
             path,
@@ -37,11 +65,12 @@ impl SessionFile {
 
     /// The whole lines that stand in the file and were not taken; none when they are too many.
     pub(crate) fn lines_ahead(&self) -> io::Result<Option<String>> {
-        read_lines_after(&self.path, self.kept)
+        read_lines_after(&self.path, self.kept.file)
     }
 
     /// What was added since the last call, once the file holds `round`: a program writes its file a
-    /// little later than it speaks. None when nothing was added, or a part was too long to be kept.
+    /// little later than it speaks. None when nothing was added, or an earlier part was too long to be
+    /// kept, which its own turn says.
     pub(crate) async fn take_added(
         &mut self,
         round: &RoundMarks,
@@ -52,12 +81,12 @@ impl SessionFile {
         }
         let mut added = String::new();
         for look in 0..LOOKS_MAX {
-            match read_lines_after(&self.path, self.kept)? {
+            match read_lines_after(&self.path, self.kept.file)? {
                 Some(text) => added = text,
                 None => {
                     self.is_whole = false;
                     tracing::warn!(session = self.id, "The session is too long to be kept");
-                    return Ok(None);
+                    return Ok(Some(self.missing_part()));
                 }
             }
             if let Some(end) = round.find_end(&added) {
@@ -72,13 +101,27 @@ impl SessionFile {
         if added.is_empty() {
             return Ok(None);
         }
-        let offset = self.kept;
-        self.kept += added.len() as u64;
+        let offset = self.kept.told;
+        let length = added.len() as u64;
+        self.kept.file += length;
+        self.kept.told += length;
         Ok(Some(SessionPart {
             session_id: self.id.clone(),
             offset,
+            end: self.kept.told,
             added,
         }))
+    }
+
+    /// A part that begins behind a gap: the session cannot be put together any more.
+    fn missing_part(&self) -> SessionPart {
+        let behind = self.kept.told + 1;
+        SessionPart {
+            session_id: self.id.clone(),
+            offset: behind,
+            end: behind,
+            added: String::new(),
+        }
     }
 }
 
@@ -124,18 +167,23 @@ fn read_lines_after(path: &Path, offset: u64) -> io::Result<Option<String>> {
     }
 }
 
-/// The session that `turns` hold, whole: its id and its text. None when a part is missing.
-pub(crate) fn session_of_turns(turns: &[TurnRecord]) -> Option<(String, String)> {
+/// The session that `turns` hold, whole; none when a part is missing.
+pub(crate) fn session_of_turns(turns: &[TurnRecord]) -> Option<KeptSession> {
     let mut parts = turns.iter().filter_map(|turn| turn.session.as_ref());
     let first = parts.next()?;
-    let mut text = String::new();
+    let mut kept = KeptSession {
+        id: first.session_id.clone(),
+        text: String::new(),
+        end: 0,
+    };
     for part in std::iter::once(first).chain(parts) {
-        if part.session_id != first.session_id || part.offset != text.len() as u64 {
+        if part.session_id != kept.id || part.offset != kept.end {
             return None;
         }
-        text.push_str(&part.added);
+        kept.text.push_str(&part.added);
+        kept.end = part.end;
     }
-    Some((first.session_id.clone(), text))
+    Some(kept)
 }
 
 #[cfg(test)]
@@ -161,6 +209,7 @@ mod tests {
             session: session.map(|(id, offset, added)| SessionPart {
                 session_id: id.to_owned(),
                 offset,
+                end: offset + added.len() as u64,
                 added: added.to_owned(),
             }),
         }
@@ -170,7 +219,8 @@ mod tests {
     async fn each_turn_keeps_what_it_added_in_whole_lines() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.jsonl");
-        let mut session = SessionFile::new("s".to_owned(), path.clone(), 0);
+        let mut session =
+            SessionFile::new("s".to_owned(), path.clone(), SessionPosition::default());
         let mut part = async |texts: &[&str], is_followed| {
             let texts = texts.iter().map(|text| (*text).to_owned()).collect();
             let round = RoundMarks { texts, is_followed };
@@ -188,6 +238,45 @@ mod tests {
         assert_eq!(part(&[], false).await, None);
     }
 
+    #[tokio::test]
+    async fn a_session_that_was_cut_is_not_taken_for_a_whole_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.jsonl");
+        std::fs::write(&path, "one\n").unwrap();
+        let mut session =
+            SessionFile::new("s".to_owned(), path.clone(), SessionPosition::default());
+        let round = RoundMarks {
+            texts: Vec::new(),
+            is_followed: false,
+        };
+        let mut turns = vec![turn(0, None)];
+        turns[0].session = session.take_added(&round, &SystemClock).await.unwrap();
+        assert!(session_of_turns(&turns).is_some());
+        let file = File::options().append(true).open(&path).unwrap();
+        file.set_len(PART_BYTES_MAX + 10).unwrap();
+        turns.push(turn(1, None));
+        turns[1].session = session.take_added(&round, &SystemClock).await.unwrap();
+        turns.push(turn(2, None));
+        turns[2].session = session.take_added(&round, &SystemClock).await.unwrap();
+        assert!(turns[2].session.is_none());
+        assert_eq!(session_of_turns(&turns), None);
+    }
+
+    #[test]
+    fn a_secret_that_was_masked_on_the_way_does_not_lose_the_session() {
+        let mut turns = [
+            turn(0, Some(("s", 0, "key=secret-of-one-attempt\n"))),
+            turn(1, Some(("s", 26, "two\n"))),
+        ];
+        turns[0].session.as_mut().unwrap().added = "key=***\n".to_owned();
+        let found = session_of_turns(&turns).unwrap();
+        assert_eq!(found.text, "key=***\ntwo\n");
+        assert_eq!(
+            found.next_position(),
+            SessionPosition { file: 12, told: 30 }
+        );
+    }
+
     #[test]
     fn a_session_is_whole_or_none() {
         let whole = [
@@ -195,8 +284,12 @@ mod tests {
             turn(1, None),
             turn(2, Some(("s", 4, "two\n"))),
         ];
-        let found = session_of_turns(&whole);
-        assert_eq!(found, Some(("s".to_owned(), "one\ntwo\n".to_owned())));
+        let found = session_of_turns(&whole).unwrap();
+        assert_eq!(
+            (found.id.as_str(), found.text.as_str()),
+            ("s", "one\ntwo\n")
+        );
+        assert_eq!(found.next_position(), SessionPosition { file: 8, told: 8 });
         for broken in [
             vec![turn(0, Some(("s", 4, "two\n")))],
             vec![

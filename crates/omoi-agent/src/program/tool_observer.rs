@@ -2,6 +2,7 @@
 //! native tools.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use omoi_domain::agent_event::AgentEventKind;
@@ -21,6 +22,8 @@ pub(crate) struct ToolObserver {
     offered: Vec<AgentTool>,
     reporter: EventReporter,
     clock: Clocked,
+    /// Folder of the program's state.
+    closed: PathBuf,
     open: BTreeMap<String, ObservedCall>,
 }
 
@@ -65,8 +68,14 @@ impl ToolObserver {
             offered: offered.to_vec(),
             reporter: reporter.clone(),
             clock: clock.clone(),
+            closed: PathBuf::new(),
             open: BTreeMap::new(),
         }
+    }
+
+    /// It with the folder of the program's state, which no tool changes.
+    pub(crate) fn with_closed_folder(self, closed: PathBuf) -> Self {
+        Self { closed, ..self }
     }
 
     /// Reports that a tool is about to run, unless it must not: then why, in words for the model.
@@ -88,7 +97,7 @@ impl ToolObserver {
             (Some(refusal), _) => Err(refusal),
             (None, ToolEffect::Write(path)) => self
                 .tools
-                .file_before_write(call, path)
+                .file_before_write(call, path, &self.closed)
                 .await
                 .map(CallWork::File),
             (None, ToolEffect::Read(paths)) => {

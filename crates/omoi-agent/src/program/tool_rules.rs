@@ -1,5 +1,7 @@
 //! What the tools of agent programs may do in this attempt: no more than the native ones that it offers.
 
+use std::path::Path;
+
 use omoi_protocol::worker::AgentTool;
 
 /// What a tool of an agent program does, as far as the rules care.
@@ -42,6 +44,20 @@ pub(crate) fn refuse_tool(
         }
         _ => format!("`{name}` is not offered in this sandbox; do it with the other tools"),
     })
+}
+
+/// The folder that a pattern looks in: its own may lead out of `folder`.
+pub(crate) fn glob_root(folder: &str, pattern: &str) -> String {
+    let fixed = |part: &&str| !part.contains(['*', '?', '[', '{']);
+    let parts: Vec<_> = pattern.split('/').take_while(fixed).collect();
+    let root = match parts.as_slice() {
+        [""] => "/".to_owned(),
+        parts => parts.join("/"),
+    };
+    match root.as_str() {
+        "" => folder.to_owned(),
+        root => Path::new(folder).join(root).display().to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -86,16 +86,13 @@ impl ToolServer {
             released: Arc::new(watch::Sender::new(None)),
         };
         let serving = server.clone();
+        // One at a time, which is the program: whatever else finds the socket is not served.
         tasks.spawn(async move {
-            let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let server = serving.clone();
-                connections.spawn(async move {
-                    match server.serve(stream).await {
-                        Ok(running) => drop(running.waiting().await),
-                        Err(error) => tracing::info!(%error, "A client of our tools went away"),
-                    }
-                });
+                match serving.clone().serve(stream).await {
+                    Ok(running) => drop(running.waiting().await),
+                    Err(error) => tracing::info!(%error, "A client of our tools went away"),
+                }
             }
         });
         Ok(server)

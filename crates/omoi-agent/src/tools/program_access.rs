@@ -1,10 +1,13 @@
 //! What the drivers of agent programs take from the tools: those that only the platform has, and the
 //! paths that may be written.
 
+use std::path::Path;
+
 use omoi_llm::wire::anthropic::ToolUseBlock;
 use omoi_protocol::worker::{AgentTool, AttemptContext};
 use serde_json::Value;
 
+use super::allowed_paths::ToolPath;
 use super::patch_text::{FilePatch, parse_patch};
 use super::{AgentTools, FileBefore, describe_tool, tool_schema};
 
@@ -43,19 +46,32 @@ impl AgentTools {
         target.map(drop).map_err(|error| error.to_string())
     }
 
-    /// The file at `path` before a tool of an agent program writes it, or why it must not.
+    /// The file at `path` before a tool of an agent program writes it, or why it must not: the program's
+    /// own state is in `closed`.
     pub(crate) async fn file_before_write(
         &self,
         call: &ToolUseBlock,
         path: &str,
+        closed: &Path,
     ) -> Result<FileBefore, String> {
         match self.paths.resolve_writable(path) {
-            Ok(target) => Ok(FileBefore::read(target)),
+            Ok(target) => refuse_below(closed, &target).map(|()| FileBefore::read(target)),
             Err(error) => {
                 self.report_path(call, &error).await;
                 Err(error.to_string())
             }
         }
+    }
+}
+
+fn refuse_below(closed: &Path, target: &ToolPath) -> Result<(), String> {
+    let is_closed = !closed.as_os_str().is_empty() && target.real_path.starts_with(closed);
+    match is_closed {
+        true => Err(format!(
+            "`{}` holds the agent's own state",
+            target.display_path
+        )),
+        false => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "a test fails where it stands"
 )]
 
+mod acp;
 mod bench;
 mod claude_code;
 mod codex;

@@ -1,0 +1,353 @@
+//! Drives a program that speaks the Agent Client Protocol.
+//!
+//! The program asks before each call, and each of its model calls waits: the next one says that the calls
+//! of the answer before it have run, so nothing moves while a turn is committed. It stays one process for
+//! all turns of an attempt; messages go in when its turn ends.
+
+mod connection;
+mod effect;
+mod judge;
+mod opencode;
+mod opencode_session;
+mod round;
+mod startup;
+mod turns;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use agent_client_protocol::Error as AcpError;
+use agent_client_protocol::v1::schema::{CancelNotification, SessionId};
+use omoi_domain::retry::ErrorClass;
+use omoi_domain::time::Timestamp;
+use omoi_llm::wire::anthropic::ContentBlock;
+use omoi_protocol::worker::AttemptContext;
+use omoi_runtime::clock::with_deadline;
+use omoi_runtime::telemetry::error_chain;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use self::connection::{AcpConnection, AcpNews, ConnectionStep, PermissionQuestion};
+use self::opencode::plan_start;
+use self::round::AcpRound;
+use crate::process::{LineProgram, LineProgramError};
+use crate::program::first_message::FirstMessage;
+use crate::program::held_calls::{ModelCallNews, WaitingModelCall};
+use crate::program::{ProgramHost, write_program_files};
+use crate::runtime::{
+    AgentRuntime, RuntimeCapabilities, RuntimeEnding, RuntimeError, RuntimeEvent,
+};
+use crate::transcript::text_of_blocks;
+
+/// Time in which it must say that it is up.
+const START_TIME: Duration = Duration::from_secs(90);
+/// Time in which it must have stopped its turn.
+const INTERRUPT_TIME: Duration = Duration::from_secs(1);
+/// Time in which it must end by itself once its input is closed, and again once it is told to.
+const END_TIME: Duration = Duration::from_secs(3);
+const HURRIED_END_TIME: Duration = Duration::from_millis(300);
+/// How long a model call waits for calls that have not ended: one beside the work is not held up.
+const OPEN_CALLS_TIME: Duration = Duration::from_secs(1);
+/// How long a question waits for the arguments of its call.
+const ARGUMENTS_TIME: Duration = Duration::from_secs(1);
+/// Time in which it must end its turn after the gateway has refused its call: some ask for ever.
+const REFUSAL_TIME: Duration = Duration::from_secs(3);
+
+/// A program of the protocol at work on one attempt.
+pub(crate) struct AcpAgent<'a> {
+    context: &'a AttemptContext,
+    host: ProgramHost,
+    program: Option<LineProgram>,
+    connection: Option<AcpConnection>,
+    model_calls: UnboundedReceiver<ModelCallNews>,
+    session: Option<SessionId>,
+    round: AcpRound,
+    /// Model calls that wait for the commit of the round.
+    held_calls: Vec<WaitingModelCall>,
+    /// Since when they wait for calls that have not ended.
+    held_since: Option<Timestamp>,
+    /// Since when the gateway's refusal stands.
+    refused_since: Option<Timestamp>,
+    /// Questions that wait: for arguments, or for the call of ours before them.
+    questions: VecDeque<WaitingQuestion>,
+    /// Verdicts of the round, by call.
+    verdicts: BTreeMap<String, Result<(), String>>,
+    /// The call of ours that runs.
+    own_call: Option<String>,
+    steps: VecDeque<RuntimeEvent>,
+    /// What the round under way answers, for its digest.
+    asked: Vec<u8>,
+    /// Words for the model that wait for the end of its turn.
+    held: Vec<ContentBlock>,
+    is_turn_running: bool,
+    is_stopping: bool,
+}
+
+/// A question that was not answered yet.
+struct WaitingQuestion {
+    question: PermissionQuestion,
+    since: Timestamp,
+}
+
+/// What the driver does next.
+enum DriverStep {
+    Line(Result<Option<Vec<u8>>, LineProgramError>),
+    Connection(Option<ConnectionStep>),
+    ModelCall(Option<ModelCallNews>),
+    TimeIsUp,
+}
+
+impl<'a> AcpAgent<'a> {
+    /// The driver for `context` in the surroundings `host`.
+    pub(crate) fn new(context: &'a AttemptContext, host: ProgramHost) -> Self {
+        Self {
+            context,
+            model_calls: host.forwarder.hold_calls(),
+            host,
+            program: None,
+            connection: None,
+            session: None,
+            round: AcpRound::default(),
+            held_calls: Vec::new(),
+            held_since: None,
+            refused_since: None,
+            questions: VecDeque::new(),
+            verdicts: BTreeMap::new(),
+            own_call: None,
+            steps: VecDeque::new(),
+            asked: Vec::new(),
+            held: Vec::new(),
+            is_turn_running: false,
+            is_stopping: false,
+        }
+    }
+
+    /// What people call it.
+    fn name(&self) -> &'static str {
+        self.context.agent.program.as_str()
+    }
+
+    /// A failure of the program itself.
+    fn failed(&self, why: &str) -> RuntimeError {
+        RuntimeError::Failed {
+            class: ErrorClass::AgentError,
+            message: format!("{}: {why}", self.name()),
+        }
+    }
+
+    fn refused(&self, error: &AcpError) -> RuntimeError {
+        self.failed(&format!("it refused a request: {}", error.message))
+    }
+
+    /// The program cannot be talked to any more.
+    fn gone(&self, error: Option<&LineProgramError>) -> RuntimeError {
+        let why = error.map_or_else(
+            || "it ended in the middle of its work".to_owned(),
+            |error| error_chain(error),
+        );
+        let words = self.program.as_ref().map(LineProgram::last_words);
+        match words.filter(|words| !words.is_empty()) {
+            Some(words) => self.failed(&format!("{why}; its last words: {words}")),
+            None => self.failed(&why),
+        }
+    }
+
+    /// Waits for what comes next and deals with it.
+    async fn advance(&mut self) -> Result<(), RuntimeError> {
+        let clock = self.host.clock.clone();
+        let waits = self
+            .questions
+            .front()
+            .map(|waiting| (waiting.since, ARGUMENTS_TIME));
+        let deadlines = [
+            self.held_since.map(|since| (since, OPEN_CALLS_TIME)),
+            self.refused_since.map(|since| (since, REFUSAL_TIME)),
+            waits.filter(|_| self.own_call.is_none()),
+        ];
+        let now = clock.now();
+        let left = deadlines.into_iter().flatten();
+        let left = left.map(|(since, time)| time.saturating_sub(now.since(since)));
+        let left = left.min();
+        let next = async {
+            tokio::select! {
+                step = next_step(&mut self.program, &mut self.connection) => step,
+                news = self.model_calls.recv() => DriverStep::ModelCall(news),
+            }
+        };
+        let step = match left {
+            None => next.await,
+            Some(left) => with_deadline(clock.as_ref(), left, next)
+                .await
+                .unwrap_or(DriverStep::TimeIsUp),
+        };
+        self.take_step(step).await
+    }
+
+    async fn take_step(&mut self, step: DriverStep) -> Result<(), RuntimeError> {
+        match step {
+            DriverStep::Line(Ok(Some(line))) => {
+                let line = String::from_utf8_lossy(&line);
+                // Some say more than the protocol on the same stream.
+                if let (Some(connection), true) = (&self.connection, line.starts_with('{')) {
+                    connection.take_line(line.trim_end().to_owned());
+                }
+                Ok(())
+            }
+            DriverStep::Line(Ok(None)) => Err(self.gone(None)),
+            DriverStep::Line(Err(error)) => Err(self.gone(Some(&error))),
+            DriverStep::Connection(Some(ConnectionStep::Line(line))) => self.write(line).await,
+            DriverStep::Connection(Some(ConnectionStep::News(news))) => self.take_news(news).await,
+            DriverStep::Connection(None) => Err(self.failed("it broke the protocol")),
+            DriverStep::ModelCall(Some(ModelCallNews::Held(call))) => {
+                self.held_calls.push(call);
+                let now = self.host.clock.now();
+                self.held_since.get_or_insert(now);
+                self.end_round_before_calls()
+            }
+            DriverStep::ModelCall(Some(ModelCallNews::Refused)) => {
+                let now = self.host.clock.now();
+                self.refused_since.get_or_insert(now);
+                Ok(())
+            }
+            DriverStep::ModelCall(None) => Err(self.failed("its way to the model is closed")),
+            DriverStep::TimeIsUp => self.act_on_time().await,
+        }
+    }
+
+    async fn write(&mut self, line: String) -> Result<(), RuntimeError> {
+        let Some(program) = &mut self.program else {
+            return Err(self.failed("it is not running"));
+        };
+        let Ok(line) = RawValue::from_string(line) else {
+            return Err(self.failed("a line for it is no JSON"));
+        };
+        let written = program.write_line(&line, self.host.clock.as_ref()).await;
+        written.map_err(|error| self.gone(Some(&error)))
+    }
+
+    async fn take_news(&mut self, news: AcpNews) -> Result<(), RuntimeError> {
+        match news {
+            AcpNews::Update(update) if self.is_turn_running => self.follow_update(update).await,
+            AcpNews::Update(_) => {}
+            AcpNews::Permission(question) => self.add_question(question).await,
+            AcpNews::TurnEnded(result) => return self.end_turn(result),
+        }
+        self.end_round_before_calls()
+    }
+}
+
+/// What the program or the connection has; for ever, where neither is there. Cancel-safe.
+async fn next_step(
+    program: &mut Option<LineProgram>,
+    connection: &mut Option<AcpConnection>,
+) -> DriverStep {
+    let (Some(program), Some(connection)) = (program, connection) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        biased;
+        step = connection.next_step() => DriverStep::Connection(step),
+        line = program.next_line() => DriverStep::Line(line),
+    }
+}
+
+impl AgentRuntime for AcpAgent<'_> {
+    fn capabilities(&self) -> RuntimeCapabilities {
+        RuntimeCapabilities {
+            is_steered_between_calls: false,
+        }
+    }
+
+    async fn start(&mut self) -> Result<(), RuntimeError> {
+        let start = plan_start(self.context, &self.host)?;
+        self.refuse_settings(&start)?;
+        write_program_files(&start.files)
+            .and_then(|()| start.link_files())
+            .map_err(|error| self.failed(&format!("its folder cannot be filled: {error}")))?;
+        let clock = self.host.clock.clone();
+        let opened = async {
+            if let Some(preparing) = &start.preparing {
+                self.prepare_session(preparing).await?;
+            }
+            let program = LineProgram::start(&start.command, &self.host.clock);
+            self.program = Some(program.map_err(|error| self.failed(&error_chain(&error)))?);
+            self.connection = AcpConnection::open(&mut self.host).await;
+            self.open_session(start.session.clone()).await
+        };
+        match with_deadline(clock.as_ref(), START_TIME, opened).await {
+            Ok(opened) => opened?,
+            Err(_) => {
+                let seconds = START_TIME.as_secs();
+                return Err(self.failed(&format!("it was not up after {seconds} s")));
+            }
+        }
+        match start.first {
+            FirstMessage::Text(text) => self.begin_turn(&text),
+            // There is no turn without a message.
+            FirstMessage::GoesOn(held) if held.is_empty() => self.begin_turn(GO_ON),
+            FirstMessage::GoesOn(held) => self.begin_turn(&text_of_blocks(&held)),
+        }
+    }
+
+    async fn events(&mut self) -> Result<RuntimeEvent, RuntimeError> {
+        loop {
+            match self.steps.pop_front() {
+                Some(step) => return Ok(step),
+                None => self.advance().await?,
+            }
+        }
+    }
+
+    async fn send(&mut self, answer: Vec<ContentBlock>) -> Result<(), RuntimeError> {
+        let words = answer.into_iter().filter(|block| block.as_text().is_some());
+        self.held.extend(words);
+        self.release_calls();
+        if self.is_turn_running || self.held.is_empty() {
+            return Ok(());
+        }
+        let text = text_of_blocks(&std::mem::take(&mut self.held));
+        self.begin_turn(&text)
+    }
+
+    async fn interrupt(&mut self) {
+        let Some(session) = self.session.clone().filter(|_| self.is_turn_running) else {
+            return;
+        };
+        self.is_stopping = true;
+        let clock = self.host.clock.clone();
+        let stop = async {
+            self.cancel_questions();
+            if let Some(connection) = &self.connection {
+                let cancel = CancelNotification::new(session);
+                let sent = connection.agent_side().send_notification(cancel);
+                sent.map_err(|error| self.refused(&error))?;
+            }
+            while self.is_turn_running {
+                self.advance().await?;
+            }
+            Ok::<_, RuntimeError>(())
+        };
+        match with_deadline(clock.as_ref(), INTERRUPT_TIME, stop).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::info!(error = %error_chain(&error), "The program was interrupted");
+            }
+            Err(_) => tracing::info!("The program did not stop its turn"),
+        }
+    }
+
+    async fn end(&mut self, ending: RuntimeEnding) {
+        let clock = self.host.clock.clone();
+        if let Some(program) = self.program.take() {
+            match ending {
+                RuntimeEnding::AtOnce => program.kill(clock.as_ref()).await,
+                RuntimeEnding::Hurried => program.end(HURRIED_END_TIME, clock.as_ref()).await,
+                RuntimeEnding::Orderly => program.end(END_TIME, clock.as_ref()).await,
+            }
+        }
+        self.host.sweep_leavings();
+    }
+}
+
+/// What it is told where its session ends within a turn.
+const GO_ON: &str = "Go on with the task from where it stands.";

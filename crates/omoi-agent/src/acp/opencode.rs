@@ -1,0 +1,230 @@
+//! How opencode is started: its settings, its files and the session that it goes on with.
+
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use omoi_protocol::worker::{AgentTool, AttemptContext};
+use serde_json::{Value, json};
+
+use super::opencode_session::{SessionSource, render_session};
+use crate::process::ProgramCommand;
+use crate::program::ProgramHost;
+use crate::program::first_message::{FirstMessage, first_message};
+use crate::runtime::RuntimeError;
+
+/// What it is told of the model's address.
+pub(super) const PROVIDER: &str = "omoi";
+/// Its agent that does the work.
+pub(super) const AGENT: &str = "build";
+/// Where its package has the program that it searches with; without one it would load it from the web.
+const SEARCH_PROGRAM: &str = "ripgrep/bin/rg";
+/// Tools that the attempt has no counterpart for: other agents, the web, skills, plans, questions.
+const TOOLS_OFF: [&str; 11] = [
+    "codesearch",
+    "lsp",
+    "plan_enter",
+    "plan_exit",
+    "question",
+    "skill",
+    "task",
+    "todoread",
+    "todowrite",
+    "webfetch",
+    "websearch",
+];
+/// What it would do by itself: load lists, updates and servers, share, follow other settings and skills,
+/// watch files.
+const SWITCHES: [&str; 9] = [
+    "OPENCODE_DISABLE_AUTOUPDATE",
+    "OPENCODE_DISABLE_CLAUDE_CODE",
+    "OPENCODE_DISABLE_DEFAULT_PLUGINS",
+    "OPENCODE_DISABLE_EXTERNAL_SKILLS",
+    "OPENCODE_DISABLE_LSP_DOWNLOAD",
+    "OPENCODE_DISABLE_MODELS_FETCH",
+    "OPENCODE_DISABLE_PROJECT_CONFIG",
+    "OPENCODE_DISABLE_SHARE",
+    "OPENCODE_EXPERIMENTAL_DISABLE_FILEWATCHER",
+];
+/// Files of a repository whose plugins and servers it starts although it is told not to.
+const SETTINGS: [&str; 3] = [".opencode", "opencode.json", "opencode.jsonc"];
+
+/// Everything that a start needs.
+#[derive(Debug)]
+pub(super) struct AcpStart {
+    pub(super) preparing: Option<PreparingCommand>,
+    pub(super) command: ProgramCommand,
+    /// The session that it goes on with.
+    pub(super) session: Option<String>,
+    pub(super) first: FirstMessage,
+    pub(super) files: Vec<(PathBuf, String)>,
+    /// Links to what is installed: where, and to what.
+    links: Vec<(PathBuf, PathBuf)>,
+    /// Files of the repository with which it is not started.
+    pub(super) settings: &'static [&'static str],
+}
+
+/// A command that has to succeed before the program starts.
+#[derive(Debug)]
+pub(super) struct PreparingCommand {
+    pub(super) command: ProgramCommand,
+    /// What it says then.
+    pub(super) success: &'static str,
+}
+
+impl AcpStart {
+    /// Makes the links.
+    pub(super) fn link_files(&self) -> io::Result<()> {
+        for (path, target) in &self.links {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            symlink(target, path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Plans the start for `context`.
+pub(super) fn plan_start(
+    context: &AttemptContext,
+    host: &ProgramHost,
+) -> Result<AcpStart, RuntimeError> {
+    let session = context.resume.iter().rev().find_map(|turn| {
+        let part = turn.session.as_ref()?;
+        Some(part.session_id.clone())
+    });
+    let first = first_message(context, session.is_some())?;
+    let search = search_program(host);
+    let settings = settings(context, host, search.is_some());
+    let mut files = vec![(
+        host.folder.join(".config/opencode/opencode.json"),
+        settings.to_string(),
+    )];
+    let mut preparing = None;
+    if let Some(id) = &session {
+        let path = host.folder.join("session.json");
+        let source = SessionSource {
+            id,
+            workspace: &host.workspace,
+            version: &host.installed.version,
+        };
+        files.push((path.clone(), render_session(context, &source)?.to_string()));
+        preparing = Some(PreparingCommand {
+            command: host.program_command(vec!["import".into(), path.into()], environment(host)),
+            success: "Imported session",
+        });
+    }
+    let link = search.map(|target| (host.folder.join(".cache/opencode/bin/rg"), target));
+    Ok(AcpStart {
+        preparing,
+        command: host.program_command(vec!["acp".into()], environment(host)),
+        session,
+        first,
+        files,
+        links: link.into_iter().collect(),
+        settings: &SETTINGS,
+    })
+}
+
+fn environment(host: &ProgramHost) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+    let mut environment = host.program_environment();
+    environment.extend(SWITCHES.map(|name| (name.into(), "1".into())));
+    environment
+}
+
+/// The program that it searches with, where its package has one.
+fn search_program(host: &ProgramHost) -> Option<PathBuf> {
+    let program = Path::new(host.installed.command.last()?);
+    let path = program.parent()?.parent()?.join(SEARCH_PROGRAM);
+    path.is_file().then_some(path)
+}
+
+fn settings(context: &AttemptContext, host: &ProgramHost, can_search: bool) -> Value {
+    let model = &context.model;
+    let provider = json!({
+        "npm": "@ai-sdk/openai-compatible",
+        "name": PROVIDER,
+        // The gateway knows how long a call may take.
+        "options": {
+            "baseURL": format!("{}/v1", host.forwarder.base_url()), "apiKey": context.token, "timeout": false,
+        },
+        "models": {model: {"name": model, "tool_call": true}},
+    });
+    json!({
+        "provider": {PROVIDER: provider},
+        "enabled_providers": [PROVIDER],
+        "model": format!("{PROVIDER}/{model}"),
+        "small_model": format!("{PROVIDER}/{model}"),
+        "agent": {
+            AGENT: {"prompt": instructions(context)},
+            "title": {"disable": true},
+        },
+        "permission": permissions(&context.tools, can_search),
+        // A refused call is told to the model, which goes on.
+        "experimental": {"continue_loop_on_deny": true},
+        "share": "disabled",
+        "autoupdate": false,
+        "snapshot": false,
+        "lsp": false,
+        "formatter": false,
+    })
+}
+
+/// Every call is asked for; what the attempt does not offer is not even shown to the model.
+fn permissions(offered: &[AgentTool], can_search: bool) -> Value {
+    let mut permissions = json!({"*": "ask"});
+    let mut deny = |name: &str| permissions[name] = json!("deny");
+    TOOLS_OFF.into_iter().for_each(&mut deny);
+    let offers = |tools: &[AgentTool]| tools.iter().any(|tool| offered.contains(tool));
+    let reading = [AgentTool::Read, AgentTool::Glob, AgentTool::Grep];
+    for (name, is_offered) in [
+        ("read", offers(&reading)),
+        ("list", offers(&reading)),
+        ("glob", can_search && offers(&reading)),
+        ("grep", can_search && offers(&reading)),
+        ("edit", offers(&[AgentTool::Write, AgentTool::Edit])),
+        ("bash", offers(&[AgentTool::Shell])),
+    ] {
+        if !is_offered {
+            deny(name);
+        }
+    }
+    permissions
+}
+
+/// The program tells its model no reason of ours for a refusal.
+fn instructions(context: &AttemptContext) -> String {
+    format!(
+        "{}\n\nA call that is rejected is not allowed in this sandbox: files outside the workspace, and \
+         the settings of agents in it. Go on without it.",
+        context.system
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_offered_is_not_shown() {
+        let planner = permissions(&[AgentTool::Read, AgentTool::SubmitItem], true);
+        for (name, want) in [
+            ("*", "ask"),
+            ("bash", "deny"),
+            ("edit", "deny"),
+            ("task", "deny"),
+            ("webfetch", "deny"),
+        ] {
+            assert_eq!(planner[name], want, "{name}");
+        }
+        assert!(planner.get("grep").is_none());
+        let implementer = permissions(&[AgentTool::Edit, AgentTool::Shell], false);
+        for name in ["bash", "edit"] {
+            assert!(implementer.get(name).is_none(), "{name}");
+        }
+        for name in ["read", "grep", "glob"] {
+            assert_eq!(implementer[name], "deny", "{name}");
+        }
+    }
+}

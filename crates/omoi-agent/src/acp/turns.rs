@@ -1,0 +1,137 @@
+//! The turns of a program of the protocol, and the rounds in them.
+
+use agent_client_protocol::Error as AcpError;
+use agent_client_protocol::v1::schema::{PromptRequest, PromptResponse, SessionUpdate};
+use omoi_domain::time::Timestamp;
+use omoi_protocol::worker::SessionPart;
+use sha2::{Digest as _, Sha256};
+
+use super::effect::may_change;
+use super::round::RoundCall;
+use super::{ARGUMENTS_TIME, AcpAgent, OPEN_CALLS_TIME, REFUSAL_TIME};
+use crate::model_call::refused_for_good;
+use crate::program::held_calls::WaitingModelCall;
+use crate::runtime::{AgentTurn, RuntimeError, RuntimeEvent};
+
+impl AcpAgent<'_> {
+    pub(super) fn begin_turn(&mut self, text: &str) -> Result<(), RuntimeError> {
+        self.asked = text.as_bytes().to_vec();
+        self.is_turn_running = true;
+        let (Some(connection), Some(session)) = (&self.connection, &self.session) else {
+            return Err(self.failed("it is not running"));
+        };
+        let prompt = PromptRequest::new(session.clone(), vec![text.into()]);
+        let begun = connection.begin_turn(prompt);
+        begun.map_err(|error| self.refused(&error))
+    }
+
+    pub(super) async fn follow_update(&mut self, update: SessionUpdate) {
+        match update {
+            SessionUpdate::AgentMessageChunk(chunk) => self.round.add_words(&chunk.content),
+            SessionUpdate::ToolCall(call) => {
+                self.round.add_call(call);
+                self.answer_questions(false).await;
+            }
+            SessionUpdate::ToolCallUpdate(update) => {
+                if let Some(ended) = self.round.update_call(update) {
+                    self.report_end(&ended).await;
+                }
+                self.answer_questions(false).await;
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends the round whose calls have run, where the program asks the model again.
+    pub(super) fn end_round_before_calls(&mut self) -> Result<(), RuntimeError> {
+        if self.held_calls.is_empty() || self.round.has_open_calls() || !self.steps.is_empty() {
+            return Ok(());
+        }
+        self.held_since = None;
+        match self.round.is_empty() {
+            // The first call of a turn.
+            true => {
+                self.release_calls();
+                Ok(())
+            }
+            false => self.push_round(false),
+        }
+    }
+
+    pub(super) fn release_calls(&mut self) {
+        self.held_since = None;
+        self.held_calls
+            .drain(..)
+            .for_each(WaitingModelCall::release);
+    }
+
+    /// A time is up: a call beside the work goes, a program that was refused has had its time.
+    pub(super) async fn act_on_time(&mut self) -> Result<(), RuntimeError> {
+        let now = self.host.clock.now();
+        let is_over = |since: Option<Timestamp>, time| since.is_some_and(|s| now.since(s) >= time);
+        if is_over(self.refused_since, REFUSAL_TIME) {
+            self.refused_since = None;
+            if let Some(refusal) = self.host.forwarder.record().take_refusal() {
+                return Err(refused_for_good(&refusal.into_error()).into());
+            }
+        }
+        if is_over(self.held_since, OPEN_CALLS_TIME) {
+            self.release_calls();
+        }
+        let asked = self.questions.front().map(|waiting| waiting.since);
+        self.answer_questions(is_over(asked, ARGUMENTS_TIME)).await;
+        Ok(())
+    }
+
+    pub(super) fn end_turn(
+        &mut self,
+        result: Result<PromptResponse, AcpError>,
+    ) -> Result<(), RuntimeError> {
+        self.is_turn_running = false;
+        self.refused_since = None;
+        if self.is_stopping {
+            return Ok(());
+        }
+        // The gateway's own record counts more than what the program says.
+        if let Some(refusal) = self.host.forwarder.record().take_refusal() {
+            return Err(refused_for_good(&refusal.into_error()).into());
+        }
+        match result {
+            Ok(_) => self.push_round(true),
+            Err(error) => Err(self.failed(&format!("its turn failed: {}", error.message))),
+        }
+    }
+
+    pub(super) fn push_round(&mut self, is_waiting: bool) -> Result<(), RuntimeError> {
+        let may_be_change = |call: &RoundCall| !call.is_own() && may_change(&call.told);
+        let changes = self.round.all_calls().any(may_be_change);
+        let (reply, results) = self.round.take_answer();
+        let decisions = self.host.tool_server.take_decisions();
+        let request_digest = hex::encode(Sha256::digest(&self.asked));
+        self.asked = serde_json::to_vec(&results)?;
+        self.verdicts.clear();
+        self.own_call = None;
+        // The conversation stands in the turns themselves; what the program calls it is kept with them.
+        let session = self.session.as_ref().map(|id| SessionPart {
+            session_id: id.0.to_string(),
+            offset: 0,
+            end: 0,
+            added: String::new(),
+        });
+        self.steps.push_back(RuntimeEvent::Answered {
+            reply: reply.clone(),
+            stop_reason: None,
+        });
+        self.steps.push_back(RuntimeEvent::TurnEnded(AgentTurn {
+            reply,
+            results,
+            request_digest,
+            is_accepted: decisions.is_accepted,
+            gives_up: decisions.gives_up,
+            may_have_changed: changes,
+            is_waiting,
+            session,
+        }));
+        Ok(())
+    }
+}

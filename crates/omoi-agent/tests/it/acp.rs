@@ -1,0 +1,383 @@
+//! The driver of the Agent Client Protocol, against a program that speaks it as opencode does.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::attempt::{AttemptOutcome, AttemptSubject};
+use omoi_domain::message::MessageType;
+use omoi_domain::phase::Phase;
+use omoi_domain::retry::ErrorClass;
+use omoi_protocol::worker::{AgentLaunch, AgentTool, TurnRecord, WorkerProgram};
+
+use crate::bench::{Bench, git};
+
+const VERSION: &str = "1.2.3";
+
+/// A bench whose agent is the scripted program, with a quirk.
+async fn bench(rules: &str, quirk: &str) -> Bench {
+    let mut bench = Bench::new(rules).await;
+    let folder = bench.work().parent().unwrap().join("program");
+    std::fs::create_dir_all(&folder).unwrap();
+    let program = folder.join("opencode");
+    std::fs::write(&program, include_str!("fake_acp.py")).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    bench.context.agent = AgentLaunch {
+        program: AgentProgram::AcpOpenCode,
+        installed: Some(WorkerProgram {
+            command: [&program.display().to_string(), "--quirk", quirk]
+                .map(str::to_owned)
+                .to_vec(),
+            version: VERSION.to_owned(),
+        }),
+    };
+    bench
+}
+
+/// What the program has told its model in all.
+fn conversation(bench: &Bench) -> String {
+    let home: PathBuf = bench.work().parent().unwrap().join("home/agent-program");
+    std::fs::read_to_string(home.join("told.json")).unwrap()
+}
+
+fn is_gone(pid_file: &Path) -> bool {
+    let pid = std::fs::read_to_string(pid_file).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    stat.is_empty() || stat.contains(") Z ")
+}
+
+const WRITE_AND_FINISH: &str = r#"
+  - when: {turn: 0}
+    reply:
+      - text: I write it.
+      - tool: {name: write, input: {path: src/a.txt, content: "one\n"}}
+  - when: {turn: 1}
+    reply:
+      - tool: {name: shell, input: {command: "echo two >> src/a.txt; cat src/a.txt"}}
+  - when: {turn: 2}
+    reply: [{text: "Wrote the file.\n\nTASK_COMPLETE"}]
+"#;
+
+#[tokio::test]
+async fn an_acp_agent_does_a_task_round_by_round() {
+    // One asks before it tells the arguments, one writes more than the protocol.
+    for quirk in ["", "early", "noise"] {
+        let bench = bench(WRITE_AND_FINISH, quirk).await;
+        assert!(bench.run().await);
+        let seen = bench.seen();
+        let turns: Vec<_> = seen
+            .turns
+            .iter()
+            .map(|t| (t.turn.n, t.snapshot.is_some()))
+            .collect();
+        let complete = bench.complete();
+        assert_eq!(turns, [(0, true), (1, true), (2, false)], "{complete:?}");
+        let told = seen.turns[1].turn.tool_results.to_string();
+        assert!(told.contains("one\\ntwo"), "{told}");
+        let started = &seen.started[0];
+        assert_eq!(
+            (started.agent, started.version.as_str()),
+            (AgentProgram::AcpOpenCode, VERSION)
+        );
+        let session = seen.turns[0].turn.session.clone().unwrap();
+        assert_eq!(session.session_id, "ses_1");
+
+        assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
+        assert_eq!(complete.summary.as_deref(), Some("Wrote the file."));
+        let head = bench.take_in(complete.bundle.as_ref().unwrap());
+        let file = git(&bench.mirror(), &["show", &format!("{head}:src/a.txt")]);
+        assert_eq!(file, "one\ntwo");
+
+        // The events of a native attempt; an answer is known once its calls have run.
+        let kinds: Vec<_> = seen
+            .events
+            .iter()
+            .map(|e| e.event_type.to_string())
+            .collect();
+        let want = [
+            "agent.tool_use",
+            "agent.file_edited",
+            "agent.tool_result",
+            "agent.assistant_message",
+            "agent.tool_use",
+            "command.started",
+            "command.completed",
+            "agent.tool_result",
+            "agent.assistant_message",
+            "agent.assistant_message",
+        ];
+        assert_eq!(kinds, want);
+        assert_eq!(seen.events[6].event_data["exit_code"], 0);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_acp_agent_goes_on_in_a_new_sandbox_and_does_nothing_twice() {
+    let first = bench(WRITE_AND_FINISH, "").await;
+    assert!(first.run().await);
+    let all: Vec<TurnRecord> = first.seen().turns.iter().map(|t| t.turn.clone()).collect();
+
+    let mut second = bench(WRITE_AND_FINISH, "").await;
+    second.context.resume = all[..1].to_vec();
+    std::fs::create_dir_all(second.work().join("src")).unwrap();
+    std::fs::write(second.work().join("src/a.txt"), "one\n").unwrap();
+    assert!(second.run().await);
+    let seen = second.seen();
+    let turns: Vec<u32> = seen.turns.iter().map(|t| t.turn.n).collect();
+    assert_eq!(turns, [1, 2], "{:?}", second.complete());
+    let head = second.take_in(second.complete().bundle.as_ref().unwrap());
+    let file = git(&second.mirror(), &["show", &format!("{head}:src/a.txt")]);
+    assert_eq!(file, "one\ntwo");
+    // The conversation is the same up to the loss.
+    let (before, after) = (conversation(&first), conversation(&second));
+    let words = |told: &str| -> Vec<serde_json::Value> { serde_json::from_str(told).unwrap() };
+    let (before, after) = (words(&before), words(&after));
+    let role = |message: &serde_json::Value| message["role"].clone();
+    assert_eq!(before[0], after[0]);
+    assert_eq!(before[1]["content"], after[1]["content"]);
+    assert_eq!(
+        before[1]["tool_calls"][0]["id"],
+        after[1]["tool_calls"][0]["id"]
+    );
+    assert_eq!(before[2], after[2]);
+    assert_eq!(role(&after[3]), "user", "{after:?}");
+    assert!(
+        after[3]["content"].to_string().contains("Go on"),
+        "{after:?}"
+    );
+
+    // One whose program never told a session begins anew in what the workspace holds.
+    let rules = WRITE_AND_FINISH
+        .replace("turn: 2", "turn: 0")
+        .replace("turn: 0}\n    reply:\n", "turn: 9}\n    reply:\n");
+    let mut third = bench(&rules, "").await;
+    third.context.resume = all[..1].to_vec();
+    third.context.resume[0].session = None;
+    assert!(third.run().await);
+    let complete = third.complete();
+    assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
+    let told = conversation(&third);
+    assert!(told.contains("its conversation is lost"), "{told}");
+}
+
+#[tokio::test]
+async fn an_acp_planner_hands_in_items_in_order_and_reads_nothing_outside() {
+    let rules = r#"
+  - when: {turn: 0}
+    reply:
+      - tool: {name: read, input: {path: /etc/hostname}}
+      - tool: {name: read, input: {path: readme}}
+  - when: {turn: 1}
+    reply: [{text: "That is all.\n\nTASK_COMPLETE"}]
+  - when: {turn: 2}
+    reply:
+      - tool: {name: submit_item, input: {section: goals, key: G1, value: {text: fast}}}
+      - tool: {name: submit_item, input: {section: risks, key: R1, value: {text: none}}}
+      - tool: {name: submit_done, input: {}}
+"#;
+    let mut bench = bench(rules, "").await;
+    bench.context.subject = AttemptSubject::SpecPhase {
+        phase: Phase::Explore,
+    };
+    bench.context.commit = None;
+    bench.context.tools = vec![
+        AgentTool::Read,
+        AgentTool::SubmitItem,
+        AgentTool::SubmitDone,
+    ];
+    bench.set(|s| s.items_wanted = 2);
+    assert!(bench.run().await);
+    let seen = bench.seen();
+    let complete = bench.complete();
+    assert_eq!(
+        seen.asked, 3,
+        "once the output is accepted, the model is not asked again: {complete:?}"
+    );
+    let keys: Vec<_> = seen.items.iter().map(|item| item.key.clone()).collect();
+    assert_eq!(keys, ["G1", "R1"], "{complete:?}");
+    let results = seen.turns[0].turn.tool_results.to_string();
+    assert!(results.contains("rejected"), "{results}");
+    assert!(results.contains("base"), "{results}");
+    let events = seen.events.iter().map(|e| e.event_data.to_string());
+    let mut events = events.filter(|data| data.contains("outside the workspace"));
+    assert!(events.next().is_some(), "the event says why");
+    let names = &seen.turns[2].turn.response;
+    assert_eq!(
+        names[2]["name"], "submit_done",
+        "the platform's own names are stored"
+    );
+    let end = (complete.outcome, complete.stop_reason.as_str());
+    assert_eq!(end, (AttemptOutcome::Succeeded, "submit_done"));
+}
+
+#[tokio::test]
+async fn an_acp_agent_cannot_change_protected_paths() {
+    let rules = r#"
+  - when: {turn: 0}
+    reply:
+      - tool: {name: write, input: {path: .omoi_os/plan.md, content: "mine\n"}}
+      - tool: {name: shell, input: {command: "echo x > .omoi_os/new.md; echo x > kept; exit 3"}}
+  - when: {turn: 1}
+    reply: [{text: TASK_COMPLETE}]
+"#;
+    let bench = bench(rules, "").await;
+    assert!(bench.run().await);
+    let complete = bench.complete();
+    // The write was refused before it ran; what the command did was put back.
+    assert_eq!(complete.refused_paths, [".omoi_os/new.md"], "{complete:?}");
+    let head = bench.take_in(complete.bundle.as_ref().unwrap());
+    let changed = git(
+        &bench.mirror(),
+        &["diff", "--name-only", bench.base(), &head],
+    );
+    assert_eq!(changed, "kept");
+    let seen = bench.seen();
+    let results = seen.turns[0].turn.tool_results.to_string();
+    assert!(results.contains("rejected"), "{results}");
+    let mut commands = seen
+        .events
+        .iter()
+        .filter(|e| e.event_type == AgentEventKind::CommandCompleted);
+    assert_eq!(commands.next().unwrap().event_data["exit_code"], 3);
+}
+
+#[tokio::test]
+async fn an_interrupt_stops_an_acp_agent_and_leaves_nothing_running() {
+    let words = "\n  - when: {turn: 0}\n    reply: [{delay_ms: 30000}, {text: TASK_COMPLETE}]\n";
+    let command = "\n  - when: {turn: 0}\n    reply: [{tool: {name: shell, input: {command: \"echo $$ > pid; sleep 60\"}}}]\n";
+    for (rules, quirk, file) in [
+        (words, "daemon", "daemon"),
+        (command, "", "pid"),
+        (command, "deaf", "pid"),
+    ] {
+        let bench = bench(rules, quirk).await;
+        let interrupt = async {
+            bench
+                .until(|s| s.asked > 0 && bench.work().join(file).exists())
+                .await;
+            bench.post_message(MessageType::Interrupt, "stop");
+            bench.until(|s| !s.completes.is_empty()).await;
+        };
+        let (clean, ()) = tokio::join!(bench.run(), interrupt);
+        assert!(clean);
+        assert_eq!(bench.complete().outcome, AttemptOutcome::Interrupted);
+        assert!(bench.seen().turns.is_empty(), "the cut turn did not happen");
+        assert!(is_gone(&bench.work().join(file)), "{rules}");
+        for name in [".aws", ".agents"] {
+            assert!(!bench.work().join(name).exists(), "`{name}` is swept");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_goes_to_an_acp_agent_at_the_end_of_its_turn_and_a_nudge_as_well() {
+    let rules = r#"
+  - when: {turn: 0}
+    reply: [{tool: {name: shell, input: {command: "until test -e go; do sleep 0.05; done; rm go"}}}]
+  - when: {turn: 1}
+    reply: [{text: "Done.\n\nTASK_COMPLETE"}]
+  - when: {turn: 2}
+    reply: [{text: "Tabs it is."}]
+  - when: {turn: 3}
+    reply: [{text: "TASK_COMPLETE"}]
+"#;
+    let bench = bench(rules, "").await;
+    bench.post_message(MessageType::UserMessage, "Use tabs.");
+    let go = async {
+        let began = |kind: AgentEventKind| kind == AgentEventKind::CommandStarted;
+        bench
+            .until(|s| s.polls > 0 && s.events.iter().any(|e| began(e.event_type)))
+            .await;
+        std::fs::write(bench.work().join("go"), "").unwrap();
+    };
+    let (clean, ()) = tokio::join!(bench.run(), go);
+    assert!(clean);
+    let seen = bench.seen();
+    let read: Vec<usize> = seen.turns.iter().map(|t| t.messages.len()).collect();
+    assert_eq!(read, [0, 1, 0, 0], "{:?}", bench.complete());
+    let told = conversation(&bench);
+    assert!(told.contains("Use tabs."), "{told}");
+    assert!(told.contains("No tool was called"), "{told}");
+    assert_eq!(bench.complete().outcome, AttemptOutcome::Succeeded);
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_gateway_ends_an_acp_agent_whatever_it_says_or_does() {
+    for (status, quirk, outcome, class) in [
+        (
+            429,
+            "",
+            AttemptOutcome::Failed,
+            Some(ErrorClass::RateLimited),
+        ),
+        (
+            500,
+            "retries",
+            AttemptOutcome::Failed,
+            Some(ErrorClass::Upstream5xx),
+        ),
+        (
+            400,
+            "success",
+            AttemptOutcome::Failed,
+            Some(ErrorClass::UpstreamRefused),
+        ),
+        (402, "", AttemptOutcome::Incomplete, None),
+    ] {
+        let bench = bench(WRITE_AND_FINISH, quirk).await;
+        bench.set(|s| s.model_status = Some(status));
+        assert!(bench.run().await);
+        let complete = bench.complete();
+        assert_eq!(
+            (complete.outcome, complete.error_class),
+            (outcome, class),
+            "{complete:?}"
+        );
+    }
+    // One that the gateway does not know any more is ended at once and says nothing.
+    let bench = bench(WRITE_AND_FINISH, "deaf").await;
+    bench.set(|s| s.model_status = Some(401));
+    assert!(bench.run().await);
+    assert!(bench.seen().completes.is_empty());
+}
+
+#[tokio::test]
+async fn an_acp_agent_that_is_not_what_it_should_be_is_named() {
+    for (quirk, words) in [
+        ("log-in", "it refused a request: Authentication required"),
+        (
+            "other-version",
+            "it says it is version 9.9.9, but 1.2.3 was installed",
+        ),
+    ] {
+        let bench = bench(WRITE_AND_FINISH, quirk).await;
+        assert!(bench.run().await);
+        let message = bench.complete().error_message.unwrap_or_default();
+        assert!(message.contains(words), "{message}");
+    }
+    // It would run the plugins of a repository, whatever its settings say.
+    let bench = bench(WRITE_AND_FINISH, "").await;
+    std::fs::create_dir_all(bench.work().join(".opencode/plugin")).unwrap();
+    assert!(bench.run().await);
+    let message = bench.complete().error_message.unwrap_or_default();
+    assert!(
+        message.contains("it would run what `.opencode` of this repository says"),
+        "{message}"
+    );
+    assert_eq!(bench.seen().asked, 0);
+}
+
+#[tokio::test]
+async fn the_turns_of_an_acp_agent_are_limited_as_ours_are() {
+    let busy =
+        "\n  - when: {turn: 0..}\n    reply: [{tool: {name: shell, input: {command: echo x}}}]\n";
+    let bench = bench(busy, "").await;
+    assert!(bench.run().await);
+    let complete = bench.complete();
+    assert_eq!(complete.outcome, AttemptOutcome::Incomplete);
+    assert_eq!(
+        (complete.stop_reason.as_str(), complete.turns),
+        ("max_turns_reached", 6)
+    );
+}
