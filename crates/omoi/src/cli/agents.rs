@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_programs::agent_folder::InstalledProgram;
 use omoi_programs::catalogue::ProgramCatalogue;
 use omoi_programs::error::AgentProgramError;
@@ -17,6 +18,9 @@ use super::command_context::{CommandContext, ConfigOverrides};
 use super::terminal::print_done;
 use crate::ErrorHint;
 use crate::view::text_layout::{OutputPage, align_left, clean_line, wrap_text};
+
+/// What is said of a program that can be installed before it can be used.
+pub(crate) const UNDRIVEN: &str = "no run uses it in this version";
 
 /// What to do with agent programs.
 #[derive(clap::Subcommand, Debug)]
@@ -167,9 +171,13 @@ fn render_available(line: &AvailableLine<'_>, page: OutputPage) -> Vec<String> {
         ProgramRuntime::Native => "",
         ProgramRuntime::Node => ", needs Node from 22.12 on",
     };
+    let choice = match AgentProgram::is_name_of_undriven(line.agent) {
+        true => UNDRIVEN.to_owned(),
+        false => format!("choose it as {}", line.agent),
+    };
     let rest = [
         line.about.to_owned(),
-        format!("choose it as {}; speaks {}{node}", line.agent, line.dialect),
+        format!("{choice}; speaks {}{node}", line.dialect),
         format!("licence: {}", line.licence),
         size,
     ];
@@ -236,6 +244,9 @@ async fn find_problem(
     program: &InstalledProgram,
 ) -> Option<(String, Option<String>)> {
     let name = &program.manifest.name;
+    if AgentProgram::is_name_of_undriven(&program.manifest.agent) {
+        return Some((UNDRIVEN.to_owned(), None));
+    }
     if name == NODE_NAME {
         let damage = program.find_damage()?;
         return Some((damage, Some(format!("omoi agents install {name}"))));

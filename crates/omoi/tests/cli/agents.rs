@@ -205,6 +205,14 @@ fn the_built_in_list_can_be_shown() {
         ]
     );
     assert!(agents.iter().all(|agent| agent["installed"] == false));
+    // Two wait for a version that drives them, and every place says so.
+    let undriven = "no run uses it in this version";
+    let shown = home.omoi(&["agents", "available"]).out;
+    assert_eq!(shown.matches(undriven).count(), 2, "{shown}");
+    let doctor = home.omoi(&["doctor", "--offline", "--json"]);
+    let found = agent_findings(&doctor);
+    let mut texts = found.iter().map(|found| found["text"].as_str().unwrap());
+    assert!(texts.any(|text| text == "acp:qwen: no run uses it in this version"));
 }
 
 /// What the doctor says about agents.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_programs::catalogue::{PreparedProgram, ProgramCatalogue};
 use omoi_programs::error::AgentProgramError;
 use omoi_programs::node::find_node;
@@ -12,6 +13,7 @@ use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::{Provider, ReadOnlyMount, SandboxLaunch};
 
 use super::{DoctorFinding, FindingMark};
+use crate::cli::agents::UNDRIVEN;
 use crate::cli::command_context::{CommandContext, CommandSettings};
 use crate::view::text_layout::clean_line;
 
@@ -44,6 +46,11 @@ pub(super) async fn check_agents(
     let path = context.environment_variable("PATH").unwrap_or_default();
     let mut needs_node = false;
     for program in &catalogue.list.programs {
+        if AgentProgram::is_name_of_undriven(&program.agent) {
+            let text = format!("{}: {UNDRIVEN}", program.agent);
+            findings.push(finding(FindingMark::Note, text));
+            continue;
+        }
         let prepared = catalogue.prepare_program(&program.name, &path).await;
         needs_node |= program.runtime == ProgramRuntime::Node
             && !matches!(prepared, Err(AgentProgramError::Missing { .. }));
