@@ -11,6 +11,7 @@
 )]
 
 mod adversity;
+mod agent_programs;
 mod binary;
 mod checkout;
 mod commands;
