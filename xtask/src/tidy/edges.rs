@@ -20,6 +20,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("omoi-sandbox", &["omoi-domain"]),
     ("omoi-llm", &["omoi-domain", "omoi-protocol"]),
     ("omoi-programs", &["omoi-domain"]),
+    ("omoi-repository-map", &[]),
     // Deadlines and the age of versions need the clock.
     ("omoi-egress", &["omoi-domain", "omoi-runtime"]),
     (
@@ -32,6 +33,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "omoi-git",
             "omoi-sandbox",
             "omoi-llm",
+            "omoi-repository-map",
         ],
     ),
     (
@@ -69,6 +71,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "omoi-llm",
             "omoi-git",
             "omoi-runtime",
+            "omoi-repository-map",
         ],
     ),
     (
