@@ -8,6 +8,7 @@
 //! **Invariant:** nothing here installs anything; only the binary does.
 
 pub mod agents;
+pub mod fuzz;
 pub mod host;
 pub mod process;
 pub mod python_clients;

@@ -16,6 +16,7 @@ pub mod crash_points;
 pub mod database;
 #[cfg(feature = "deployment")]
 pub mod deployment;
+pub mod fuzz;
 #[cfg(feature = "deployment")]
 pub mod kept_log;
 #[cfg(feature = "planning-corpus")]

@@ -13,6 +13,7 @@ mod archives;
 mod authority;
 mod clients;
 mod fixture;
+mod fuzz;
 mod go;
 mod packages;
 mod plain;

@@ -11,6 +11,7 @@ mod client;
 mod conversation;
 mod failures;
 mod fallback;
+mod fuzz;
 mod gateway;
 mod model_probe;
 mod pricing;

@@ -1,0 +1,118 @@
+//! Fuzz targets: what clients ask of registries, and what registries say.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use omoi_domain::time::Timestamp;
+use omoi_egress::document::crates_index::CrateVersions;
+use omoi_egress::document::go_module::{GoVersion, find_sum};
+use omoi_egress::document::packument::Packument;
+use omoi_egress::document::simple_index::ProjectFiles;
+use omoi_egress::host::EgressTarget;
+use omoi_egress::package::AgeRule;
+use omoi_egress::registry::{RegistrySite, RequestShape, parse_request};
+use omoi_testkit::fuzz::FuzzTarget;
+
+const CRATE: &str = env!("CARGO_MANIFEST_DIR");
+
+fn with_rule<T>(check: impl FnOnce(&AgeRule<'_>) -> T) -> T {
+    let listed = BTreeSet::new();
+    check(&AgeRule {
+        now: Timestamp::from_micros(1_790_000_000_000_000),
+        listed: &listed,
+    })
+}
+
+/// A path is a shape of its registry or refused, and names no way out of a folder.
+#[test]
+fn registry_path() {
+    FuzzTarget::new(CRATE, "registry_path").run(|input| {
+        let path = String::from_utf8_lossy(input);
+        for site in RegistrySite::ALL.iter().copied() {
+            let shape = |method, has_body| RequestShape {
+                method,
+                path: &path,
+                has_body,
+            };
+            assert!(parse_request(site, shape(&Method::GET, true)).is_err());
+            assert!(parse_request(site, shape(&Method::POST, false)).is_err());
+            let Ok(item) = parse_request(site, shape(&Method::GET, false)) else {
+                continue;
+            };
+            let shown = format!("{item:?}");
+            assert!(!shown.contains("..") || path.contains(".."), "{shown}");
+            if let Some(package) = item.package_name() {
+                let name = package.to_string();
+                assert!(
+                    !name.contains(['\0', '\n', '?', '#']) && !name.contains("/../"),
+                    "{name:?}"
+                );
+            }
+        }
+    });
+}
+
+/// A host and a port come back from how they are shown.
+#[test]
+fn egress_target() {
+    FuzzTarget::new(CRATE, "egress_target").run(|input| {
+        let text = String::from_utf8_lossy(input);
+        if let Ok(target) = EgressTarget::parse(&text, 443) {
+            let shown = target.to_string();
+            assert_eq!(
+                EgressTarget::parse(&shown, 80).ok(),
+                Some(target),
+                "{shown}"
+            );
+        }
+    });
+}
+
+/// A packument is one after young versions were hidden, too.
+#[test]
+fn packument() {
+    FuzzTarget::new(CRATE, "packument").run(|input| {
+        let Ok(mut read) = Packument::parse("left-pad", input) else {
+            return;
+        };
+        read.find_file("left-pad-1.0.0.tgz");
+        with_rule(|rule| read.hide_young(rule));
+        read.find_manifest("latest");
+        assert!(Packument::parse("left-pad", &read.render()).is_ok());
+    });
+}
+
+#[test]
+fn simple_index() {
+    FuzzTarget::new(CRATE, "simple_index").run(|input| {
+        let Ok(mut read) = ProjectFiles::parse("left-pad", input) else {
+            return;
+        };
+        read.find_file("/packages/aa/bb/left_pad-1.0.0.tar.gz", false);
+        with_rule(|rule| read.hide_young(rule));
+        read.render_page();
+        assert!(ProjectFiles::parse("left-pad", &read.render()).is_ok());
+    });
+}
+
+#[test]
+fn crates_index() {
+    FuzzTarget::new(CRATE, "crates_index").run(|input| {
+        let Ok(read) = CrateVersions::parse("left-pad", input) else {
+            return;
+        };
+        read.find_file("1.0.0");
+        let shown = with_rule(|rule| read.render_shown(rule));
+        assert!(shown.is_empty() || CrateVersions::parse("left-pad", &shown).is_ok());
+    });
+}
+
+#[test]
+fn go_documents() {
+    FuzzTarget::new(CRATE, "go_documents").run(|input| {
+        let _ = GoVersion::parse(input);
+        for is_zip in [true, false] {
+            find_sum(input, "example.org/part", "v1.0.0", is_zip);
+        }
+    });
+}
