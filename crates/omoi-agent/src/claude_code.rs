@@ -3,6 +3,8 @@
 //! The program asks before each tool by a hook, so nothing it does begins while a turn is committed. It
 //! stays one process for all turns of an attempt; messages go in when its turn ends.
 
+#[cfg(test)]
+mod fuzz;
 mod launch;
 mod protocol;
 mod rounds;

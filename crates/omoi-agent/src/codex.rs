@@ -6,6 +6,8 @@
 //! turn ends.
 
 mod call_order;
+#[cfg(test)]
+mod fuzz;
 mod judge;
 mod launch;
 mod protocol;

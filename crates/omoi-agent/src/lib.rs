@@ -27,4 +27,5 @@ mod stop_signal;
 mod process;
 
 pub use program::tool_server::copy_tool_streams;
+pub use tools::edit_text;
 pub use worker::{WorkerHost, run_worker};

@@ -2,11 +2,12 @@
 
 mod allowed_paths;
 mod file_change;
+mod find_symbol;
 mod program_access;
 mod text_limits;
 
 mod edit;
-mod edit_text;
+pub mod edit_text;
 mod glob;
 mod grep;
 mod patch;
@@ -351,6 +352,7 @@ impl AgentTools {
             AgentTool::Read => read::run(self, parse_input(tool, input)?),
             AgentTool::Glob => glob::run(self, parse_input(tool, input)?).await,
             AgentTool::Grep => grep::run(self, parse_input(tool, input)?).await,
+            AgentTool::FindSymbol => find_symbol::run(self, parse_input(tool, input)?).await,
             AgentTool::Write => write::run(self, parse_input(tool, input)?).await,
             AgentTool::Edit => edit::run(self, parse_input(tool, input)?).await,
             AgentTool::Shell => shell::run(self, parse_input(tool, input)?).await,
@@ -424,6 +426,7 @@ fn describe_tool(tool: AgentTool) -> &'static str {
         AgentTool::Read => read::DESCRIPTION,
         AgentTool::Glob => glob::DESCRIPTION,
         AgentTool::Grep => grep::DESCRIPTION,
+        AgentTool::FindSymbol => find_symbol::DESCRIPTION,
         AgentTool::Write => write::DESCRIPTION,
         AgentTool::Edit => edit::DESCRIPTION,
         AgentTool::Shell => shell::DESCRIPTION,
@@ -438,6 +441,7 @@ fn tool_schema(tool: AgentTool, item_schema: Option<&Value>) -> Value {
         AgentTool::Read => read::input_schema(),
         AgentTool::Glob => glob::input_schema(),
         AgentTool::Grep => grep::input_schema(),
+        AgentTool::FindSymbol => find_symbol::input_schema(),
         AgentTool::Write => write::input_schema(),
         AgentTool::Edit => edit::input_schema(),
         AgentTool::Shell => shell::input_schema(),
@@ -475,5 +479,7 @@ pub(crate) fn shown_input(input: &Value) -> Value {
     json!({ "shortened": shorten_text(&text, SHOWN_CHARS_MAX), "full_length": text.len() })
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -56,6 +56,7 @@ pub(crate) async fn phase_brief(
             AgentTool::Read,
             AgentTool::Glob,
             AgentTool::Grep,
+            AgentTool::FindSymbol,
             AgentTool::SubmitItem,
             AgentTool::SubmitDone,
         ],

@@ -40,6 +40,8 @@ pub enum AgentTool {
     Glob,
     /// Search file contents by regular expression.
     Grep,
+    /// Find where a name is defined and used.
+    FindSymbol,
     /// Write a whole file.
     Write,
     /// Replace text in a file.
@@ -61,6 +63,7 @@ impl AgentTool {
             Self::Read => "read",
             Self::Glob => "glob",
             Self::Grep => "grep",
+            Self::FindSymbol => "find_symbol",
             Self::Write => "write",
             Self::Edit => "edit",
             Self::Shell => "shell",

@@ -58,7 +58,10 @@ pub(super) fn built_in_tools(offered: &[AgentTool]) -> String {
         AgentTool::Write => Some("Write"),
         AgentTool::Edit => Some("Edit"),
         AgentTool::Shell => Some("Bash"),
-        AgentTool::ReportDiscovery | AgentTool::SubmitItem | AgentTool::SubmitDone => None,
+        AgentTool::FindSymbol
+        | AgentTool::ReportDiscovery
+        | AgentTool::SubmitItem
+        | AgentTool::SubmitDone => None,
     });
     names.collect::<Vec<_>>().join(",")
 }

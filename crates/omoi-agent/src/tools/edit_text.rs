@@ -24,19 +24,19 @@ const NAMED_LINES_MAX: usize = 10;
 /// One replacement, as the model asks for it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TextEdit {
+pub struct TextEdit {
     /// The text to replace, as the model remembers it.
-    pub(super) old: String,
+    pub old: String,
     /// What takes its place.
-    pub(super) new: String,
+    pub new: String,
     /// Whether every occurrence is replaced.
     #[serde(default)]
-    pub(super) replace_all: bool,
+    pub replace_all: bool,
 }
 
 /// In what the text of the file differed from what the model gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum TextDrift {
+pub enum TextDrift {
     /// In nothing.
     Exact,
     /// In its line ends.
@@ -64,18 +64,18 @@ impl TextDrift {
 
 /// A text with its edits made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct EditedText {
+pub struct EditedText {
     /// The whole new text.
-    pub(super) text: String,
+    pub text: String,
     /// Places replaced.
-    pub(super) n_places: usize,
+    pub n_places: usize,
     /// The largest drift that was bridged.
-    pub(super) drift: TextDrift,
+    pub drift: TextDrift,
 }
 
 /// Why an edit was not made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum EditRefusal {
+pub enum EditRefusal {
     #[error("`old` is empty; use `write` to make a file")]
     EmptyOld,
     #[error("`old` and `new` are equal; nothing would change")]
@@ -94,13 +94,13 @@ pub(super) enum EditRefusal {
 
 /// The edit that was refused, counted from 0, and why.
 #[derive(Debug)]
-pub(super) struct RefusedEdit {
-    pub(super) index: usize,
-    pub(super) refusal: EditRefusal,
+pub struct RefusedEdit {
+    pub index: usize,
+    pub refusal: EditRefusal,
 }
 
 /// Makes `edits` one after the other, all or none.
-pub(super) fn apply_edits(text: &str, edits: &[TextEdit]) -> Result<EditedText, RefusedEdit> {
+pub fn apply_edits(text: &str, edits: &[TextEdit]) -> Result<EditedText, RefusedEdit> {
     let body = text.strip_prefix(BOM).unwrap_or(text);
     let mut edited = EditedText {
         text: body.to_owned(),

@@ -117,6 +117,7 @@ fn context(workspace: &Path, id: impl Into<AttemptId>) -> AttemptContext {
             AgentTool::Read,
             AgentTool::Glob,
             AgentTool::Grep,
+            AgentTool::FindSymbol,
             AgentTool::Write,
             AgentTool::Edit,
             AgentTool::Shell,
@@ -229,6 +230,51 @@ async fn a_resumed_worker_recalls_refused_writes() {
     }];
     bench.tools.recall_refusals(&context).unwrap();
     assert_eq!(bench.tools.refused_paths(), ["../x"]);
+}
+
+#[tokio::test]
+async fn symbols_are_found_by_syntax_definitions_first() {
+    let bench = Bench::new();
+    let uses = "from pkg.core import load_all\n# load_all is slow\nload_all('load_all')\n";
+    bench.put("a.py", uses);
+    bench.put(
+        "src/core.py",
+        "class Core:\n    def load_all(self):\n        pass\n",
+    );
+    bench.put("src/core.md", "load_all");
+    bench.put("many.py", "x = many_uses\n".repeat(500));
+    let cases = [
+        (
+            json!({"name": "Core.load_all"}),
+            "defined:\nsrc/core.py:2: [fn] def load_all(self):\nused:\na.py:1: from pkg.core import load_all\n\
+             a.py:3: load_all('load_all')\n",
+        ),
+        (
+            json!({"name": "load_all", "path": "src"}),
+            "defined:\nsrc/core.py:2: [fn] def load_all(self):\n",
+        ),
+        (
+            json!({"name": "absent"}),
+            "no source file has a name `absent`",
+        ),
+        (
+            json!({"name": "many_uses"}),
+            "`many_uses` is defined nowhere here\nused:\nmany.py:1: x = many_uses",
+        ),
+        (
+            json!({"name": "many_uses"}),
+            "[there is more; look in a narrower path]",
+        ),
+    ];
+    for (input, want) in cases {
+        let (text, is_error) = bench.call("find_symbol", input.clone()).await;
+        assert!(!is_error && text.contains(want), "{input}: {text}");
+        assert!(text.len() <= 2_000, "{}", text.len());
+    }
+    let (text, is_error) = bench
+        .call("find_symbol", json!({"name": "x", "path": "/etc"}))
+        .await;
+    assert!(is_error && text.contains("outside"), "{text}");
 }
 
 #[tokio::test]
