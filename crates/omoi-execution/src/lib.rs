@@ -25,6 +25,7 @@ pub mod platform_run;
 mod protected;
 pub mod reaper;
 pub mod repository_folders;
+pub mod repository_map;
 pub mod running_attempts;
 pub mod sandbox_host;
 pub mod sandbox_toolchain;

@@ -7,10 +7,11 @@ use serde::Serialize;
 use omoi_domain::attempt::AttemptStopReason;
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::task::{TaskType, UnmetCode};
-use omoi_git::mirror::Identity;
+use omoi_git::mirror::{Identity, Mirror};
 use omoi_git::object::ObjectId;
 use omoi_git::work::BUNDLE_BYTES_MAX;
 use omoi_protocol::worker::{AgentTool, COMPLETION_SIGNAL, CommitPlan};
+use omoi_repository_map::file_ranking::MapQuestion;
 use omoi_runtime::BoxError;
 use omoi_sandbox::policy::inside;
 use omoi_store::specs::Spec;
@@ -21,6 +22,7 @@ use super::Dispatcher;
 use super::guidance::base_guidance;
 use crate::attempt::{AttemptBrief, BriefLimits, CreatedAttempt};
 use crate::protected;
+use crate::repository_map::{MapError, map_of_commit};
 use crate::spec_files::{SpecFilesError, SpecRenderer, rendered_files};
 
 const SYSTEM: &str = include_str!("../../prompts/system.md");
@@ -76,10 +78,12 @@ pub(super) async fn of_task(
     let prompt = dispatcher.store.read(read_prompt).await?;
     let limits = spec.work_limits(dispatcher.limits).task;
     let task_ref = HumanRef::task(task.number).to_string();
-    let system = Environment::new().render_str(
-        SYSTEM,
-        context! { workspace => inside::WORK, signal => COMPLETION_SIGNAL },
-    )?;
+    let map = match spec.options.0.agents.task_agent(task.task_type).is_native() {
+        true => base_map(&mirror, &base, task).await?,
+        // Other programs look around by themselves.
+        false => String::new(),
+    };
+    let system = system_prompt(&map)?;
     Ok(AttemptBrief {
         subject_ref: task_ref.clone(),
         system,
@@ -88,6 +92,7 @@ pub(super) async fn of_task(
             AgentTool::Read,
             AgentTool::Glob,
             AgentTool::Grep,
+            AgentTool::FindSymbol,
             AgentTool::Write,
             AgentTool::Edit,
             AgentTool::Shell,
@@ -103,6 +108,23 @@ pub(super) async fn of_task(
         },
         commit: Some(commit_plan(task, spec, created, &task_ref)),
     })
+}
+
+/// What stays the same from turn to turn; the map, when there is one, is its end.
+fn system_prompt(map: &str) -> Result<String, minijinja::Error> {
+    Environment::new().render_str(
+        SYSTEM,
+        context! { workspace => inside::WORK, signal => COMPLETION_SIGNAL, map },
+    )
+}
+
+/// The map of the spec's base commit for `task`.
+async fn base_map(mirror: &Mirror, base: &ObjectId, task: &Task) -> Result<String, MapError> {
+    let question = MapQuestion {
+        text: format!("{}\n{}", task.title, task.description),
+        files: task.files.0.clone(),
+    };
+    Ok(map_of_commit(mirror, base, question).await?.text)
 }
 
 fn commit_plan(task: &Task, spec: &Spec, created: &CreatedAttempt, task_ref: &str) -> CommitPlan {
@@ -343,6 +365,18 @@ async fn landed_on(tx: &mut Tx, merge: &merges::Merge) -> Result<Vec<TaskId>, St
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
+
+    #[test]
+    fn the_map_stands_at_the_end_of_what_stays_the_same() {
+        let (plain, told) = (
+            system_prompt("").unwrap(),
+            system_prompt("a.rs: 1 fn a\n").unwrap(),
+        );
+        assert!(!plain.contains("Map of the repository"), "{plain}");
+        let map = told.strip_prefix(plain.as_str()).unwrap();
+        assert!(map.starts_with("\n\nMap of the repository\n"), "{map}");
+        assert!(map.ends_with("\n\na.rs: 1 fn a\n"), "{map}");
+    }
 
     #[test]
     fn a_prompt_that_is_too_long_loses_what_matters_least() {

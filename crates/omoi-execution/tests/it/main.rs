@@ -21,6 +21,7 @@ mod metering;
 mod model_use;
 mod provider_wait;
 mod reaper;
+mod repository_map;
 mod spans;
 mod statements;
 mod stops;
