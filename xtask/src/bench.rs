@@ -49,6 +49,11 @@ const PARTS: &[Part] = &[
         measure: parts::survey,
     },
     Part {
+        name: "map",
+        program: ["omoi-execution", "--example", "bench_map"],
+        measure: parts::repository_map,
+    },
+    Part {
         name: "store",
         program: ["omoi-store", "--example", "bench_statements"],
         measure: parts::statements,

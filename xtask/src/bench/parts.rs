@@ -11,6 +11,8 @@ use super::{Bench, repository};
 /// Files of a repository, and how often it is opened and removed.
 const WORKSPACES: [(usize, usize); 2] = [(2_000, 9), (50_000, 3)];
 const SURVEY_FILES: usize = 50_000;
+const MAP_FILES: usize = 50_000;
+const MAP_CHANGED: usize = 10;
 
 /// Sandboxes around programs that do nothing, and the end of one around many processes.
 pub(super) fn sandbox_start(_: &Bench, example: &Path) -> Result<Vec<Row>> {
@@ -163,6 +165,45 @@ pub(super) fn survey(bench: &Bench, example: &Path) -> Result<Vec<Row>> {
         baseline_is: "`git ls-tree -r -l -z HEAD` in the same repository".to_owned(),
         measured: format!("`survey_commit` on the mirror, {languages} languages, manifests read"),
     }])
+}
+
+/// The map of a large repository, and of the same with a few files changed.
+pub(super) fn repository_map(bench: &Bench, example: &Path) -> Result<Vec<Row>> {
+    let repository = repository::generate(&bench.folder("map.git"), MAP_FILES)?;
+    repository::change_files(&repository, MAP_CHANGED)?;
+    let figures = Figures::of(example, Some(&repository))?;
+    let (again, first) = figures.times()?;
+    let (files, read) = (figures.get("files")?, figures.get("read")?);
+    if read as usize != MAP_CHANGED {
+        bail!("{read} files were read again, and {MAP_CHANGED} had changed");
+    }
+    let first_row = Row {
+        figure: format!("repository map of {MAP_FILES} files"),
+        ours: Amount(first, Unit::Milliseconds),
+        baseline: None,
+        compared: "–".to_owned(),
+        target: None,
+        runs: figures.runs()?,
+        baseline_is: "none".to_owned(),
+        measured: format!(
+            "`map_of_commit` on the mirror until each of {files} source files was read, ranked and drawn"
+        ),
+    };
+    let again_row = Row {
+        figure: format!("repository map after {MAP_CHANGED} changed"),
+        ours: Amount(again, Unit::Milliseconds),
+        baseline: Some(Amount(first, Unit::Milliseconds)),
+        compared: ratio(again, first),
+        target: Some(Target {
+            limit: Limit::Most(0.05),
+            reached: Amount(again / first, Unit::Times),
+            of: "",
+        }),
+        runs: figures.runs()?,
+        baseline_is: "the first map of the same repository".to_owned(),
+        measured: "`map_of_commit` of the next commit, tags of all other files kept".to_owned(),
+    };
+    Ok(vec![first_row, again_row])
 }
 
 /// Five hot statements of the store on either database.

@@ -16,6 +16,8 @@ struct Language {
     manifest: (&'static str, &'static str),
     ending: &'static str,
     line: &'static str,
+    /// What opens and closes a function of these lines; `#` is a number.
+    function: [&'static str; 2],
 }
 
 const LANGUAGES: &[Language] = &[
@@ -26,6 +28,7 @@ const LANGUAGES: &[Language] = &[
         ),
         ending: "py",
         line: "value = compute(value, 1)",
+        function: ["def step#(value):", ""],
     },
     Language {
         manifest: (
@@ -34,6 +37,7 @@ const LANGUAGES: &[Language] = &[
         ),
         ending: "rs",
         line: "let value = compute(value, 1);",
+        function: ["pub fn step#(value: u64) {", "}"],
     },
     Language {
         manifest: (
@@ -42,11 +46,13 @@ const LANGUAGES: &[Language] = &[
         ),
         ending: "ts",
         line: "const value = compute(value, 1);",
+        function: ["export function step#(value: number) {", "}"],
     },
     Language {
         manifest: ("go.mod", "module example.org/part\n\ngo 1.24\n"),
         ending: "go",
         line: "value := compute(value, 1)",
+        function: ["func step#(value int) {", "}"],
     },
 ];
 
@@ -55,6 +61,30 @@ pub(super) fn generate(path: &Path, files: usize) -> Result<PathBuf> {
     let mut init = command("git");
     init.args(["init", "--quiet", "--bare", "--initial-branch=main"]);
     process::run(init.arg(path))?;
+    import(path, |stream| {
+        commit_head(stream)?;
+        (0..files).try_for_each(|n| {
+            let (path, text) = file(n);
+            commit_file(stream, &path, &text)
+        })
+    })?;
+    Ok(path.to_owned())
+}
+
+/// Commits another text of the first `changed` sources.
+pub(super) fn change_files(path: &Path, changed: usize) -> Result<()> {
+    import(path, |stream| {
+        commit_head(stream)?;
+        stream.write_all(b"from refs/heads/main^0\n")?;
+        // The first file of a project is its manifest.
+        (1..=changed).try_for_each(|n| {
+            let (path, text) = file(n);
+            commit_file(stream, &path, &format!("{text}\n{text}"))
+        })
+    })
+}
+
+fn import(path: &Path, write: impl Fn(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let mut import = command("git")
         .args(["fast-import", "--quiet"])
         .current_dir(path)
@@ -62,27 +92,27 @@ pub(super) fn generate(path: &Path, files: usize) -> Result<PathBuf> {
         .spawn()
         .context("could not start `git fast-import`")?;
     let stream = import.stdin.take().context("git takes no input")?;
-    let written = write(BufWriter::new(stream), files);
+    let mut stream = BufWriter::new(stream);
+    let written = write(&mut stream).and_then(|()| stream.flush());
+    drop(stream);
     let status = import.wait()?;
     if !status.success() {
         bail!("`git fast-import` ended with {status}");
     }
-    written.context("could not write to `git fast-import`")?;
-    Ok(path.to_owned())
+    written.context("could not write to `git fast-import`")
 }
 
-fn write(mut stream: impl Write, files: usize) -> std::io::Result<()> {
+fn commit_head(stream: &mut dyn Write) -> std::io::Result<()> {
     stream.write_all(b"commit refs/heads/main\n")?;
-    stream.write_all(b"committer Bench <bench@localhost> 1700000000 +0000\ndata 4\nbase\n")?;
-    for n in 0..files {
-        let (path, text) = file(n);
-        write!(
-            stream,
-            "M 100644 inline {path}\ndata {}\n{text}\n",
-            text.len()
-        )?;
-    }
-    stream.flush()
+    stream.write_all(b"committer Bench <bench@localhost> 1700000000 +0000\ndata 4\nbase\n")
+}
+
+fn commit_file(stream: &mut dyn Write, path: &str, text: &str) -> std::io::Result<()> {
+    write!(
+        stream,
+        "M 100644 inline {path}\ndata {}\n{text}\n",
+        text.len()
+    )
 }
 
 /// The path and the text of file `n`; no two texts are equal but those of manifests.
@@ -99,10 +129,22 @@ fn file(n: usize) -> (String, String) {
     } else {
         "src/"
     };
-    let mut text = String::new();
-    for line in 0..5 + n % 30 {
-        let _ = writeln!(text, "{} {n} {line}", language.line);
-    }
+    let text = source_text(language, n);
     let path = format!("{folder}/{place}unit{within:02}.{}", language.ending);
     (path, text)
+}
+
+/// A function of its own, whose lines use the function of another file of the project.
+fn source_text(language: &Language, n: usize) -> String {
+    let [open, close] = language.function;
+    let mut text = open.replace('#', &n.to_string());
+    text.push('\n');
+    let other = n - n % PROJECT_FILES + (n * 7) % PROJECT_FILES;
+    for line in 0..5 + n % 30 {
+        let used = language.line.replace("compute", &format!("step{other}"));
+        let _ = writeln!(text, "    {used} {n} {line}");
+    }
+    text.push_str(close);
+    text.push('\n');
+    text
 }
