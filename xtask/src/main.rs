@@ -1,8 +1,10 @@
 //! Project automation: `cargo xtask <command>`.
 
 mod agent_programs;
+mod agent_quality;
 mod bench;
 mod demo;
+mod fuzz_run;
 mod gates;
 mod models;
 mod setup;
@@ -29,12 +31,17 @@ usage: cargo xtask <command>
        -p CRATE [filter…]   only the tests of one crate; compiles nothing that it does not need
   servers <command…>        run a command with PostgreSQL, Redis and agent programs for its tests
   bench [part…]             what things cost beside a baseline of the same run; a table, never a verdict
-                            part      sandbox, checkout, survey, up, run; all when none is named
+                            part      sandbox, checkout, survey, map, up, run; all when none is named
   gates [phase…] [--json]   what the gates of planning catch and refuse wrongly, measured with corpus/planning
                             or with `--corpus FOLDER`; fails when one misses its target
                             phase     explore, prd, requirements, design, tasks; all when none is named
+  fuzz [--minutes N] [--seed N] [TARGET]
+                            the parsers held against changed inputs, a minute each; `cargo xtask test` replays
+                            what is committed in `tests/inputs` of their crates
   models                    make crates/omoi-llm/models.json anew: models, ends and prices
   service-map               make docs/service-map.md anew: which role runs which loop
+  agent-quality             how good the native agent's tools are: edits, map, tools, transcripts and dialects held
+                            against their targets; fetches releases of packages once, outside the clone
   agents [--all | --pin]    install the agent programs that tests run, outside the clone
                             --all     the two that need Node too, another half gigabyte
                             --pin     make crates/omoi-programs/agents.json anew for the versions in it
@@ -72,8 +79,13 @@ fn main() -> ExitCode {
             Some((program, arguments)) => test_servers::run(program, arguments),
             None => return misused("`servers` needs a command to run"),
         },
+        "fuzz" => match fuzz_run::FuzzOptions::parse(rest) {
+            Ok(options) => fuzz_run::run(&options),
+            Err(problem) => return misused(&problem),
+        },
         "gates" => gates::run(rest),
         "models" => models::run(),
+        "agent-quality" => agent_quality::run(),
         "agents" => match agent_programs::AgentsMode::parse(rest) {
             Ok(mode) => agent_programs::run(mode),
             Err(problem) => return misused(&problem),

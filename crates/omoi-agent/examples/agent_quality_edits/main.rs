@@ -1,0 +1,151 @@
+//! Edits between successive releases of real packages, spoiled as models spoil them: are they placed?
+//!
+//! Takes a folder of releases with the list `releases.txt`, oldest first per package, and prints a measure per
+//! line as JSON; `cargo xtask agent-quality` fetches the releases and runs this. What is counted stands for
+//! the half of the packages that the rules of placing were not tried on.
+
+mod edit_case;
+mod spoiler;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use omoi_agent::edit_text::{TextEdit, apply_edits};
+
+use edit_case::{EditCase, cases_between};
+use spoiler::{Spoiling, is_recoverable, spoil_case};
+
+type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Edits wanted in both halves together.
+const EDITS_WANTED: usize = 2_000;
+/// Edits of one package at most, and of one pair of releases.
+const PACKAGE_EDITS_MAX: usize = 160;
+const PAIR_EDITS_MAX: usize = 24;
+
+/// What became of the edits of one half.
+#[derive(Default)]
+struct EditTally {
+    edits: usize,
+    recoverable: usize,
+    applied: usize,
+    wrong: usize,
+    /// Recoverable and placed, by how they were spoiled.
+    by_spoiling: BTreeMap<Spoiling, (usize, usize)>,
+}
+
+fn main() -> Fallible<()> {
+    let folder = std::env::args_os()
+        .nth(1)
+        .ok_or("which folder of releases?")?;
+    let is_verbose = std::env::args().nth(2).is_some();
+    let releases = list_releases(Path::new(&folder))?;
+    let mut halves = [EditTally::default(), EditTally::default()];
+    for (n, package) in releases.chunk_by(|a, b| a.0 == b.0).enumerate() {
+        let mut cases = Vec::new();
+        for pair in package.windows(2) {
+            let left = PACKAGE_EDITS_MAX.saturating_sub(cases.len());
+            let found = cases_between(&pair[0].1, &pair[1].1, left.min(PAIR_EDITS_MAX))?;
+            cases.extend(found);
+        }
+        for (m, case) in cases.iter().enumerate() {
+            try_case(case, n + m, &mut halves[n % 2], is_verbose);
+        }
+    }
+    let [tuned, held_out] = &halves;
+    for (half, outcome) in [("tuned half", tuned), ("held-out half", held_out)] {
+        eprintln!(
+            "{half}: {} edits, {} recoverable, {} of them applied, {} wrong",
+            outcome.edits, outcome.recoverable, outcome.applied, outcome.wrong
+        );
+        for (spoiling, (recoverable, applied)) in &outcome.by_spoiling {
+            eprintln!("  {spoiling:?}: {applied} of {recoverable}");
+        }
+    }
+    let edits = tuned.edits + held_out.edits;
+    let share = held_out.applied as f64 / (held_out.recoverable as f64).max(1.0);
+    let wrong = held_out.wrong;
+    println!(
+        r#"{{"measure":"edits: spoiled edits of releases","value":{edits},"target":{EDITS_WANTED}}}"#
+    );
+    println!(
+        r#"{{"measure":"edits: recoverable ones applied, held-out half","value":{share:.3},"target":0.95}}"#
+    );
+    println!(r#"{{"measure":"edits: applied wrongly, held-out half","value":{wrong},"target":0}}"#);
+    Ok(())
+}
+
+/// Package and folder of each release.
+fn list_releases(folder: &Path) -> Fallible<Vec<(String, PathBuf)>> {
+    let list = std::fs::read_to_string(folder.join("releases.txt"))?;
+    let releases = list.lines().filter_map(|line| {
+        let [registry, package, version, _] = line.split(' ').collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let at = folder.join(registry).join(format!("{package}-{version}"));
+        Some((package.to_owned(), at))
+    });
+    Ok(releases.collect())
+}
+
+fn try_case(case: &EditCase, seed: usize, outcome: &mut EditTally, is_verbose: bool) {
+    let Some(spoiled) = spoil_case(case, seed) else {
+        return;
+    };
+    outcome.edits += 1;
+    let edit = TextEdit {
+        old: spoiled.old.clone(),
+        new: spoiled.new.clone(),
+        replace_all: false,
+    };
+    let is_recoverable = is_recoverable(case, &spoiled);
+    let (recoverable, placed) = outcome.by_spoiling.entry(spoiled.spoiling).or_default();
+    outcome.recoverable += usize::from(is_recoverable);
+    *recoverable += usize::from(is_recoverable);
+    match apply_edits(&case.text, &[edit]) {
+        Ok(edited) if is_same_text(&edited.text, &case.wanted) => {
+            outcome.applied += usize::from(is_recoverable);
+            *placed += usize::from(is_recoverable);
+        }
+        Ok(edited) => {
+            outcome.wrong += 1;
+            if is_verbose {
+                let (old, new) = (&spoiled.old, &spoiled.new);
+                let got = differing_lines(&edited.text, &case.wanted);
+                eprintln!(
+                    "WRONG {} {:?}\n{old}---\n{new}---\n{got}",
+                    case.path, spoiled.spoiling
+                );
+            }
+        }
+        Err(refused) => {
+            if is_verbose && is_recoverable {
+                let (old, new) = (&spoiled.old, &spoiled.new);
+                let why = refused.refusal;
+                eprintln!(
+                    "REFUSED {} {:?} {why}\n{old}---\n{new}---",
+                    case.path, spoiled.spoiling
+                );
+            }
+        }
+    }
+}
+
+/// Whether two texts differ in nothing but blanks at line ends.
+fn is_same_text(text: &str, wanted: &str) -> bool {
+    let trimmed = |text: &str| {
+        text.lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect::<Vec<_>>()
+    };
+    trimmed(text) == trimmed(wanted)
+}
+
+fn differing_lines(text: &str, wanted: &str) -> String {
+    let pairs = text.lines().zip(wanted.lines()).enumerate();
+    let differing = pairs.filter(|(_, (got, want))| got.trim_end() != want.trim_end());
+    let shown = differing.take(3);
+    shown
+        .map(|(n, (got, want))| format!("{}: got  {got}\n{}: want {want}\n", n + 1, n + 1))
+        .collect()
+}
