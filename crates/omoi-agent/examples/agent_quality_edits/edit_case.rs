@@ -13,8 +13,8 @@ const ENDINGS: [&str; 12] = [
 const FILE_BYTES_MAX: u64 = 400 << 10;
 /// Lines of an edit: a longer one is a file written anew.
 const LINES_MAX: usize = 50;
-/// Lines around a change that a model gives with it.
-const CONTEXT_LINES: usize = 2;
+/// Lines around a change that a model gives with it: as many as those of a patch.
+const CONTEXT_LINES: usize = 3;
 /// Edits of one file at most.
 const FILE_EDITS_MAX: usize = 5;
 

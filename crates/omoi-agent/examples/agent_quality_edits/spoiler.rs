@@ -90,7 +90,10 @@ fn spoil_by(case: &EditCase, spoiling: Spoiling) -> Option<SpoiledEdit> {
             let depth = depths.min()?;
             lines.each_line(|line| line[depth..].to_owned());
         }
-        Spoiling::OtherBlanks => lines.each_line(other_blanks),
+        Spoiling::OtherBlanks => {
+            let unit = blank_unit(case)?;
+            lines.each_line(|line| other_blanks(line, unit));
+        }
         Spoiling::TrailingBlanks => lines.each_line(other_trailing_blanks),
         Spoiling::LineEnds => {
             for line in lines.old.iter_mut().chain(&mut lines.new) {
@@ -173,12 +176,39 @@ fn split_end(line: &str) -> (&str, &str) {
     (body, &line[body.len()..])
 }
 
-fn other_blanks(line: &str) -> String {
+/// The blanks that are one level in the file; none where a tab for a level would tear lines of the edit apart.
+fn blank_unit(case: &EditCase) -> Option<&'static str> {
+    let indent =
+        |line: &str| line[..line.len() - line.trim_start_matches([' ', '\t']).len()].to_owned();
+    let depths = case
+        .text
+        .lines()
+        .map(|line| indent(line).matches(' ').count());
+    let depths: Vec<usize> = depths.filter(|depth| *depth > 0).collect();
+    let of_four = depths.iter().filter(|depth| *depth % 4 == 0).count();
+    let (unit, width) = match 10 * of_four >= 9 * depths.len() {
+        true => ("    ", 4),
+        false => ("  ", 2),
+    };
+    let mut edited = case
+        .old
+        .iter()
+        .chain(&case.new)
+        .filter(|line| !line.trim().is_empty());
+    let is_whole = edited.all(|line| {
+        let indent = indent(line);
+        let n_blanks = indent.matches(' ').count();
+        n_blanks % width == 0 && (n_blanks == 0 || !indent.contains('\t'))
+    });
+    is_whole.then_some(unit)
+}
+
+fn other_blanks(line: &str, unit: &str) -> String {
     let body = line.trim_start_matches([' ', '\t']);
     let indent = &line[..line.len() - body.len()];
     let indent = match indent.contains('\t') {
-        true => indent.replace('\t', "    "),
-        false => indent.replace("    ", "\t"),
+        true => indent.replace('\t', unit),
+        false => indent.replace(unit, "\t"),
     };
     format!("{indent}{body}")
 }
