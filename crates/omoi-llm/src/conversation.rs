@@ -299,6 +299,12 @@ pub enum ConversationError {
         /// Field of the request.
         field: &'static str,
     },
+    /// The request asks for something that the model's API has no word for, and counts on it.
+    #[error("`{field}` cannot be asked of a model that speaks another API; leave it out")]
+    Unsayable {
+        /// Field of the request, as its dialect or the model's names it.
+        field: &'static str,
+    },
 }
 
 impl Conversation {

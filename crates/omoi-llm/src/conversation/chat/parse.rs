@@ -28,6 +28,9 @@ const READ_FIELDS: [&str; 5] = [
 /// # Errors
 /// Returns [`ConversationError`] for what has no counterpart elsewhere.
 pub(crate) fn conversation_of(request: &ChatRequest) -> Result<Conversation, ConversationError> {
+    if let Some(field) = unsayable_field(request) {
+        return Err(ConversationError::Unsayable { field });
+    }
     let word = |name: &str| request.extra.get(name)?.as_str().map(str::to_owned);
     let effort = word("reasoning_effort");
     let top_k = request.extra.get("top_k").and_then(Value::as_u64);
@@ -69,6 +72,26 @@ pub(crate) fn conversation_of(request: &ChatRequest) -> Result<Conversation, Con
     let unsaid = request.extra.keys().map(String::as_str);
     note_left_out("request", unsaid.filter(|name| !READ_FIELDS.contains(name)));
     Ok(reader.conversation)
+}
+
+/// The first field that asks for what no other dialect gives, and on which its caller counts. A `seed` is not
+/// among them: no vendor promises anything by it.
+fn unsayable_field(request: &ChatRequest) -> Option<&'static str> {
+    let field = |name: &str| request.extra.get(name).unwrap_or(&Value::Null);
+    let is_above = |name: &str, n: f64| field(name).as_f64().is_some_and(|asked| asked > n);
+    let has_bias = field("logit_bias")
+        .as_object()
+        .is_some_and(|bias| !bias.is_empty());
+    let asked = [
+        ("n", is_above("n", 1.0)),
+        ("logprobs", field("logprobs") == &Value::Bool(true)),
+        ("top_logprobs", is_above("top_logprobs", 0.0)),
+        ("logit_bias", has_bias),
+    ];
+    asked
+        .iter()
+        .find(|(_, is_asked)| *is_asked)
+        .map(|(name, _)| *name)
 }
 
 fn offered_tools(request: &ChatRequest) -> Vec<ConversationTool> {

@@ -32,12 +32,11 @@ pub(crate) fn request_of(
     let parallel = conversation.parallel_calls;
     let choice = conversation.tool_choice.as_ref();
     let sampling = quirks.takes_sampling.then_some(conversation.sampling);
-    let unsaid = [
-        ("top_k", conversation.sampling.top_k.is_some()),
-        ("stop", !conversation.stop_texts.is_empty()),
-    ];
-    let unsaid = unsaid.iter().filter(|(_, is_set)| *is_set);
-    note_left_out("request", unsaid.map(|(name, _)| *name));
+    if !conversation.stop_texts.is_empty() {
+        return Err(ConversationError::Unsayable { field: "stop" });
+    }
+    let unsaid = conversation.sampling.top_k.map(|_| "top_k");
+    note_left_out("request", unsaid);
     Ok(ResponsesRequest {
         model: conversation.model.clone(),
         instructions: (!texts.is_empty()).then(|| texts.join("\n\n")),

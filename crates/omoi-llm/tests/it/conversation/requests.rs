@@ -11,7 +11,11 @@ use omoi_llm::wire::dialect::Dialect;
 use super::{FOLDERS, input, inputs, vendor_model};
 
 fn rendered(from: Dialect, body: &[u8], to: Dialect) -> Value {
-    let conversation = parse_request(from, body).unwrap();
+    let mut conversation = parse_request(from, body).unwrap();
+    if to == Dialect::Responses {
+        // Refused there by name.
+        conversation.stop_texts.clear();
+    }
     render_request(to, &conversation, &vendor_model(to, "there")).unwrap()
 }
 
@@ -112,6 +116,26 @@ fn what_has_no_counterpart_is_refused_by_name() {
             "`input_audio` at `messages[0].content[0]`",
         ),
         (
+            ChatCompletions,
+            message(json!({"n": 2})),
+            "`n` cannot be asked of a model that speaks another API; leave it out",
+        ),
+        (
+            ChatCompletions,
+            message(json!({"logprobs": true})),
+            "`logprobs` cannot be asked",
+        ),
+        (
+            ChatCompletions,
+            message(json!({"top_logprobs": 3})),
+            "`top_logprobs` cannot be asked",
+        ),
+        (
+            ChatCompletions,
+            message(json!({"logit_bias": {"50256": -100}})),
+            "`logit_bias` cannot be asked",
+        ),
+        (
             Responses,
             json!({"model": "m", "input": "x", "previous_response_id": "resp_1"}),
             "`previous_response_id` names what another vendor keeps",
@@ -135,6 +159,16 @@ fn what_has_no_counterpart_is_refused_by_name() {
         let error = parse_request(dialect, wire.to_string().as_bytes()).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
+    let asks_nothing = json!({"n": 1, "logprobs": false, "logit_bias": {}, "seed": 3});
+    parse_request(
+        ChatCompletions,
+        message(asks_nothing).to_string().as_bytes(),
+    )
+    .unwrap();
+    let stops = message(json!({"stop": ["END"]})).to_string();
+    let stops = parse_request(ChatCompletions, stops.as_bytes()).unwrap();
+    let error = render_request(Responses, &stops, &vendor_model(Responses, "there")).unwrap_err();
+    assert_eq!(error, ConversationError::Unsayable { field: "stop" });
 }
 
 #[test]
