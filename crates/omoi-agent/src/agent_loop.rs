@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::{AttemptStopReason, SubjectKind};
+use omoi_domain::attempt::{AttemptStopReason, SubjectKind, TurnKind};
 use omoi_domain::retry::ErrorClass;
 use omoi_llm::wire::anthropic::{ContentBlock, StopReason};
 use omoi_protocol::worker::{
@@ -12,12 +12,14 @@ use omoi_protocol::worker::{
 use omoi_runtime::telemetry::error_chain;
 
 use crate::attempt_work::{AttemptWork, SaveError};
+use crate::compaction::CompactedTurns;
 use crate::event_reporter::EventReporter;
 use crate::inbox::MessageInbox;
 use crate::platform_client::{CallError, PlatformClient};
-use crate::runtime::{AgentRuntime, AgentTurn, RuntimeError, RuntimeEvent};
+use crate::runtime::{AgentRuntime, AgentTurn, RuntimeError, RuntimeEvent, SummaryTurn};
 use crate::tools::shorten_text;
 use crate::transcript::{AgentReply, BadTurn, NUDGES_MAX, TurnCount, final_reply};
+use crate::work_record::MESSAGE_MARK;
 
 /// Characters of a message that an event or a report carries.
 pub(crate) const TEXT_CHARS_MAX: usize = 5_000;
@@ -139,6 +141,9 @@ impl AgentLoop<'_> {
                         return Ok(end);
                     }
                 }
+                RuntimeEvent::Compacted(turn) => {
+                    self.end_summary(runtime, turn, &mut count).await?;
+                }
             }
         }
         Ok(LoopEnd::Limit(AttemptStopReason::MaxTurnsReached))
@@ -167,7 +172,9 @@ impl AgentLoop<'_> {
         };
         let record = TurnRecord {
             n: count.next_turn,
+            kind: TurnKind::Answer,
             request_digest: turn.request_digest,
+            request_tokens: turn.request_tokens,
             response: serde_json::to_value(&reply.0)?,
             tool_results: serde_json::to_value(&results)?,
             session: turn.session,
@@ -192,6 +199,45 @@ impl AgentLoop<'_> {
         }
         runtime.send(results).await?;
         Ok(None)
+    }
+
+    /// Commits a summary and lets the runtime go on from it. Messages wait for the answer behind it.
+    async fn end_summary(
+        &mut self,
+        runtime: &mut impl AgentRuntime,
+        turn: SummaryTurn,
+        count: &mut TurnCount,
+    ) -> Result<(), TurnError> {
+        let CompactedTurns { summary, record } = turn.compacted;
+        let body = CommitTurn {
+            turn: TurnRecord {
+                n: count.next_turn,
+                kind: TurnKind::Compaction,
+                request_digest: turn.request_digest,
+                request_tokens: turn.request_tokens,
+                response: serde_json::to_value(&summary.0)?,
+                tool_results: serde_json::to_value(&record)?,
+                session: None,
+            },
+            snapshot: None,
+            messages: Vec::new(),
+        };
+        self.platform.post_only("/turns", &body).await?;
+        count.next_turn += 1;
+        *self.turns = count.next_turn;
+        let text = summary.summary_text().unwrap_or_default();
+        let data = json!({
+            "turn": body.turn.n, "tokens_before": turn.tokens_before,
+            "summary": shorten_text(&text, TEXT_CHARS_MAX),
+        });
+        let line = format!(
+            "summed up its conversation of about {} tokens",
+            turn.tokens_before
+        );
+        self.reporter
+            .show_event(AgentEventKind::ContextCompacted, data, &line)
+            .await;
+        Ok(runtime.send(record).await?)
     }
 
     /// A task ends by its signal, and only when nothing is left to run; a phase ends by its tool.
@@ -239,7 +285,7 @@ impl AgentLoop<'_> {
                 sender, content, ..
             } = message;
             results.push(ContentBlock::text(format!(
-                "Message from {sender} ({}):\n{content}",
+                "{MESSAGE_MARK}{sender} ({}):\n{content}",
                 message.message_type
             )));
         }

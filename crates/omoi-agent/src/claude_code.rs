@@ -267,6 +267,7 @@ impl<'a> ClaudeCode<'a> {
             reply,
             results,
             request_digest,
+            request_tokens: None,
             is_accepted: decisions.is_accepted,
             gives_up: decisions.gives_up,
             may_have_changed,

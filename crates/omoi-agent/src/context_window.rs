@@ -1,181 +1,240 @@
-//! Keeps a conversation within the model's window: old tool results become stubs.
+//! What of a model's window a conversation may fill, and from where on it is shortened.
 //!
-//! What becomes a stub follows from the turns alone, so a resumed attempt sends the same bytes again. It
-//! happens in large steps: every step changes the beginning of the request, which is read from cache otherwise.
+//! At 60 % old tool results become stubs ([`stub_results`]); at 80 % the turns before the last ones become a
+//! summary ([`crate::compaction`]). Both follow from the turns alone, so a resumed attempt sends the same
+//! bytes again. Both happen in large steps: every step changes what is read from cache otherwise.
 
-use omoi_llm::wire::anthropic::{ContentBlock, ConversationMessage, MessageContent};
+use omoi_llm::wire::anthropic::{ContentBlock, MessageContent, ToolResultBlock};
 use omoi_protocol::worker::AttemptContext;
-use serde::Serialize;
 
-/// Share of the window, in percent, that a request may fill before old results become stubs.
-const FILLED_PERCENT: u64 = 60;
-/// Share of the room, in percent, that a step has to free; less is not worth a cache miss.
-const FREED_PERCENT: usize = 10;
+use crate::token_estimate::{estimate_blocks, estimate_text};
+use crate::tools::cap_text;
+
 /// The window of a model of which it is not known.
 const WINDOW_TOKENS_DEFAULT: u64 = 128_000;
-/// Bytes of a request per token, on the safe side.
-const BYTES_PER_TOKEN: u64 = 3;
-/// The last messages, whose results stay word for word.
-const MESSAGES_KEPT: usize = 12;
+/// The least window that is reckoned with: a model that reads less cannot work on a repository.
+const WINDOW_TOKENS_MIN: u64 = 4_000;
+/// Share of the window, in percent, that a request may fill before old results become stubs.
+const STUB_PERCENT: u64 = 60;
+/// Share of the window, in percent, that a request may fill before turns become a summary.
+const COMPACTION_PERCENT: u64 = 80;
 /// Results that stay, being hardly longer than a stub.
-const RESULT_BYTES_MIN: usize = 600;
+const RESULT_TOKENS_MIN: u64 = 200;
 /// Bytes of a result that its stub shows.
 const SHOWN_BYTES: usize = 160;
+/// The least answer that is asked for.
+const ANSWER_TOKENS_MIN: u64 = 256;
+/// What a request may hold beyond the estimate before it is over the window.
+const SLACK_TOKENS: u64 = 128;
 
-/// How much of a conversation goes into one request.
-#[derive(Clone, Copy, Debug, Default)]
+/// The window of an attempt's model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ContextWindow {
-    room_bytes: usize,
+    window: u64,
+    answer: u64,
+}
+
+impl Default for ContextWindow {
+    fn default() -> Self {
+        Self::new(WINDOW_TOKENS_DEFAULT, 0)
+    }
 }
 
 impl ContextWindow {
-    /// The window that `context` names, with room for an answer.
+    /// The window that `context` names, or the usual one.
     pub(crate) fn of_context(context: &AttemptContext) -> Self {
-        let window = context
-            .limits
-            .window_tokens
-            .unwrap_or(WINDOW_TOKENS_DEFAULT);
-        let beside_answer = window.saturating_sub(u64::from(context.max_tokens));
-        let tokens = (window * FILLED_PERCENT / 100).min(beside_answer.max(window / 4));
-        Self {
-            room_bytes: usize::try_from(tokens * BYTES_PER_TOKEN).unwrap_or(usize::MAX),
-        }
+        let window = context.limits.window_tokens;
+        Self::new(
+            window.unwrap_or(WINDOW_TOKENS_DEFAULT),
+            u64::from(context.max_tokens),
+        )
     }
 
-    /// Makes old results stubs when the conversation of `bytes` has outgrown its room; returns how many
-    /// bytes that saved.
-    pub(crate) fn stub_old_results(
-        self,
-        bytes: usize,
-        messages: &mut [ConversationMessage],
-    ) -> usize {
-        if bytes <= self.room_bytes {
-            return 0;
-        }
-        let n_old = messages.len().saturating_sub(MESSAGES_KEPT);
-        let old = &mut messages[..n_old];
-        let would_save: usize = old
-            .iter()
-            .flat_map(result_stubs)
-            .map(|stub| stub.saves)
-            .sum();
-        if would_save < self.room_bytes / 100 * FREED_PERCENT {
-            return 0;
-        }
-        for message in old {
-            let stubs = result_stubs(message);
-            if let MessageContent::Blocks(blocks) = &mut message.content {
-                for stub in stubs {
-                    if let Some(ContentBlock::ToolResult(result)) = blocks.get_mut(stub.index) {
-                        result.content = Some(stub.text.into());
-                    }
-                }
-            }
-        }
-        would_save
+    fn new(window: u64, answer: u64) -> Self {
+        let window = window.max(WINDOW_TOKENS_MIN);
+        let answer = answer.min(window / 4);
+        Self { window, answer }
+    }
+
+    /// After the model refused a request of `tokens` as too long for it.
+    pub(crate) fn below_refusal(self, tokens: u64) -> Self {
+        Self::new(self.window.min(tokens * 9 / 10), self.answer)
+    }
+
+    /// The most tokens of a request, with room for an answer.
+    pub(crate) const fn input_max(self) -> u64 {
+        self.window - self.answer - SLACK_TOKENS
+    }
+
+    /// From where on old results become stubs.
+    pub(crate) fn stubs_from(self) -> u64 {
+        (self.window * STUB_PERCENT / 100).min(self.input_max() * 3 / 4)
+    }
+
+    /// From where on turns become a summary.
+    pub(crate) fn compaction_from(self) -> u64 {
+        (self.window * COMPACTION_PERCENT / 100).min(self.input_max() * 19 / 20)
+    }
+
+    /// Tokens of the last turns that stay word for word beside a summary.
+    pub(crate) const fn kept_max(self) -> u64 {
+        self.input_max() / 4
+    }
+
+    /// Tokens of all results of one turn.
+    pub(crate) const fn results_max(self) -> u64 {
+        self.input_max() / 4
+    }
+
+    /// Bytes of what is kept of the turns before a summary, beside the model's own words.
+    pub(crate) fn record_bytes(self) -> usize {
+        usize::try_from(self.window / 4)
+            .unwrap_or(usize::MAX)
+            .clamp(2_000, 24_000)
+    }
+
+    /// The most tokens of the answer to a request of `tokens`, where `asked` are wanted.
+    pub(crate) fn answer_max(self, tokens: u64, asked: u32) -> u32 {
+        let room = self.window.saturating_sub(tokens + SLACK_TOKENS);
+        let room = room.max(ANSWER_TOKENS_MIN).min(u64::from(asked));
+        u32::try_from(room).unwrap_or(asked)
     }
 }
 
-/// What takes the place of one result.
-struct ResultStub {
-    /// The block in its message.
-    index: usize,
-    text: String,
-    saves: usize,
-}
-
-fn result_stubs(message: &ConversationMessage) -> Vec<ResultStub> {
-    let MessageContent::Blocks(blocks) = &message.content else {
-        return Vec::new();
-    };
-    let stubs = blocks.iter().enumerate().filter_map(|(index, block)| {
+/// Makes the results in `blocks` stubs; returns how many estimated tokens that saves.
+pub(crate) fn stub_results(blocks: &mut [ContentBlock]) -> u64 {
+    let mut saved = 0;
+    for block in blocks {
         let ContentBlock::ToolResult(result) = block else {
-            return None;
+            continue;
         };
-        let content = result.content.as_ref()?;
-        let bytes = json_bytes(content);
-        if bytes < RESULT_BYTES_MIN {
-            return None;
+        if let Some((text, saves)) = result_stub(result) {
+            result.content = Some(text.into());
+            saved += saves;
         }
-        let whole = content.joined_text();
-        let shown = &whole[..whole.floor_char_boundary(SHOWN_BYTES)];
-        let text = format!(
-            "[{bytes} bytes of an earlier result are left out here to save room; call the tool again if you \
-             need them. They began: {shown}]"
-        );
-        let saves = bytes.saturating_sub(json_bytes(&text));
-        Some(ResultStub { index, text, saves })
-    });
-    stubs.collect()
+    }
+    saved
 }
 
-/// How long `value` is in a request.
-pub(crate) fn json_bytes(value: &impl Serialize) -> usize {
-    serde_json::to_string(value).map_or(0, |text| text.len())
+/// How many estimated tokens [`stub_results`] would save.
+pub(crate) fn stubs_save(blocks: &[ContentBlock]) -> u64 {
+    let results = blocks.iter().filter_map(|block| match block {
+        ContentBlock::ToolResult(result) => result_stub(result),
+        _ => None,
+    });
+    results.map(|(_, saves)| saves).sum()
+}
+
+/// What takes the place of `result`, and the tokens that saves; none when it stays.
+fn result_stub(result: &ToolResultBlock) -> Option<(String, u64)> {
+    let content = result.content.as_ref()?;
+    let tokens = match content {
+        MessageContent::Text(text) => estimate_text(text),
+        MessageContent::Blocks(blocks) => estimate_blocks(blocks),
+    };
+    if tokens < RESULT_TOKENS_MIN {
+        return None;
+    }
+    let whole = content.joined_text();
+    let bytes = whole.len();
+    let shown = &whole[..whole.floor_char_boundary(SHOWN_BYTES)];
+    let text = format!(
+        "[an earlier result of {bytes} bytes is left out here to save room; call the tool again if you need \
+         it. It began: {shown}]"
+    );
+    let saves = tokens.saturating_sub(estimate_text(&text));
+    Some((text, saves))
+}
+
+/// Shortens the results in `blocks` to about `tokens_max` tokens together, each to its head and tail.
+pub(crate) fn cut_results(blocks: &mut [ContentBlock], tokens_max: u64) {
+    let total = estimate_blocks(blocks);
+    if total <= tokens_max {
+        return;
+    }
+    for block in blocks {
+        if let ContentBlock::ToolResult(result) = block
+            && let Some(content) = &result.content
+        {
+            let text = content.joined_text();
+            let share = text.len() as u64 * tokens_max / total.max(1);
+            let bytes = usize::try_from(share)
+                .unwrap_or(usize::MAX)
+                .max(SHOWN_BYTES * 2);
+            result.content = Some(cap_text(&text, bytes).into());
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A brief and `n` turns with results of `bytes`.
-    fn conversation(n: usize, bytes: usize) -> Vec<ConversationMessage> {
-        let turns = (0..n).flat_map(|turn| {
-            let id = format!("t{turn}");
-            let call = ContentBlock::tool_use(&id, "read", serde_json::json!({ "path": id }));
-            let result =
-                ContentBlock::tool_result(&id, format!("{turn} {}", "x".repeat(bytes)), false);
-            [
-                ConversationMessage::from_assistant(vec![call]),
-                ConversationMessage::from_user(vec![result]),
-            ]
-        });
-        std::iter::once(ConversationMessage::from_user("Do it."))
-            .chain(turns)
-            .collect()
-    }
-
-    fn size(messages: &[ConversationMessage]) -> usize {
-        messages.iter().map(json_bytes).sum()
-    }
-
     #[test]
-    fn old_results_become_stubs_when_room_runs_out_and_the_last_stay() {
-        let window = ContextWindow {
-            room_bytes: 100_000,
-        };
-        let mut small = conversation(20, 4_000);
-        let before = small.clone();
-        assert_eq!(window.stub_old_results(size(&small), &mut small), 0);
-        assert_eq!(small, before, "there is room");
-
-        let mut large = conversation(20, 8_000);
-        let before = large.clone();
-        let saved = window.stub_old_results(size(&large), &mut large);
-        assert_eq!(size(&large) + saved, size(&before));
-        assert_eq!(large.len(), before.len(), "every call keeps its result");
-        let n_old = large.len() - MESSAGES_KEPT;
+    fn what_may_be_filled_follows_from_window_and_answer() {
+        let large = ContextWindow::new(200_000, 32_000);
+        assert_eq!(large.stubs_from(), 120_000, "60 %");
         assert_eq!(
-            large[n_old..],
-            before[n_old..],
-            "the last turns stay word for word"
+            large.compaction_from(),
+            159_478,
+            "80 %, and room for an answer"
         );
-        assert_eq!(large[0], before[0], "so does the brief");
-        for message in &large[..n_old] {
-            assert!(json_bytes(message) < 1_000, "{message:?}");
+        assert_eq!(
+            ContextWindow::new(1_000_000, 32_000).compaction_from(),
+            800_000
+        );
+        for (window, answer) in [
+            (1_000, 1_000),
+            (8_192, 8_192),
+            (32_000, 64_000),
+            (128_000, 32_000),
+        ] {
+            let window = ContextWindow::new(window, answer);
+            assert!(window.stubs_from() < window.compaction_from(), "{window:?}");
+            assert!(window.compaction_from() < window.input_max(), "{window:?}");
+            let most = window.answer_max(window.input_max(), u32::MAX);
+            assert!(
+                window.input_max() + u64::from(most) <= window.window,
+                "{window:?}"
+            );
         }
-        let again = window.stub_old_results(usize::MAX, &mut large);
-        assert_eq!(again, 0, "a stub stays as it is");
+        assert_eq!(large.answer_max(1_000, 32_000), 32_000);
+        assert_eq!(large.answer_max(190_000, 32_000), 9_872);
+        assert_eq!(large.below_refusal(50_000).window, 45_000);
+        assert_eq!(large.below_refusal(500_000), large);
     }
 
     #[test]
-    fn a_step_that_frees_little_is_not_taken() {
-        let window = ContextWindow {
-            room_bytes: 100_000,
+    fn long_results_become_stubs_once_and_short_ones_stay() {
+        let long = ContentBlock::tool_result("a", "word ".repeat(1_000), false);
+        let mut blocks = vec![
+            long,
+            ContentBlock::tool_result("b", "short", false),
+            ContentBlock::text("said ".repeat(500)),
+        ];
+        let before = blocks.clone();
+        let would = stubs_save(&blocks);
+        assert_eq!(stub_results(&mut blocks), would);
+        assert_eq!(estimate_blocks(&before), estimate_blocks(&blocks) + would);
+        assert_eq!(blocks[1..], before[1..]);
+        assert_eq!(stub_results(&mut blocks), 0, "a stub stays as it is");
+    }
+
+    #[test]
+    fn results_are_cut_to_head_and_tail() {
+        let text = format!("BEGIN {} END", "word ".repeat(4_000));
+        let mut blocks = vec![ContentBlock::tool_result("a", text, false)];
+        cut_results(&mut blocks, 1_000);
+        let tokens = estimate_blocks(&blocks);
+        assert!((700..=1_050).contains(&tokens), "{tokens}");
+        let ContentBlock::ToolResult(result) = &blocks[0] else {
+            panic!("{blocks:?}");
         };
-        let mut messages = conversation(6, 40_000);
-        let before = messages.clone();
-        assert_eq!(window.stub_old_results(size(&messages), &mut messages), 0);
-        assert_eq!(messages, before);
+        let text = result
+            .content
+            .as_ref()
+            .map(MessageContent::joined_text)
+            .unwrap_or_default();
+        assert!(text.starts_with("BEGIN") && text.ends_with("END"), "{text}");
     }
 }

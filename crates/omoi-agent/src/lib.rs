@@ -3,9 +3,12 @@
 mod worker;
 
 mod agent_loop;
+mod compaction;
 mod context_window;
 mod runtime;
+mod token_estimate;
 mod transcript;
+mod work_record;
 
 mod acp;
 mod claude_code;

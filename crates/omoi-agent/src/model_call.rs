@@ -10,6 +10,7 @@ use omoi_llm::gateway::SUPERSEDED_KIND;
 use omoi_llm::gateway_client::GatewayClient;
 use omoi_llm::pace::CallPace;
 use omoi_llm::upstream::{UpstreamError, collect_answer};
+use omoi_llm::window_refusal::says_over_window;
 use omoi_llm::wire::answer::ModelAnswer;
 use omoi_llm::wire::anthropic::{MessagesRequest, StreamEvent};
 use omoi_runtime::clock::Clocked;
@@ -26,6 +27,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 pub(crate) enum NoAnswer {
     /// The gateway does not know this attempt any more.
     Superseded,
+    /// The model reads less than the request holds.
+    OverWindow {
+        /// Reason for people to read.
+        message: String,
+    },
     /// A failure that a retry by this attempt does not mend.
     Final {
         /// Error class that decides about a retry.
@@ -108,12 +114,22 @@ pub(crate) async fn ask_model(
 
 /// Decides after a refusal of the gateway. It has made every retry already, so a refusal is final.
 fn after_refusal(error: &UpstreamError) -> FailureStep {
-    let UpstreamError::Status { status, kind, .. } = error else {
+    let UpstreamError::Status {
+        status,
+        kind,
+        message,
+        ..
+    } = error
+    else {
         return match error {
             UpstreamError::Connect(_) => FailureStep::Wait,
             other => after_cut(other),
         };
     };
+    if says_over_window(*status, kind, message) {
+        let message = error_chain(error);
+        return FailureStep::Give(NoAnswer::OverWindow { message });
+    }
     let class = match status {
         401 => return FailureStep::Give(NoAnswer::Superseded),
         403 if kind == SUPERSEDED_KIND => return FailureStep::Give(NoAnswer::Superseded),
@@ -212,7 +228,10 @@ mod tests {
         match after_refusal(error) {
             FailureStep::Again(class) => (class, message_of(error)),
             FailureStep::Give(NoAnswer::Final { class, message }) => (class, message),
-            FailureStep::Wait | FailureStep::Give(NoAnswer::Superseded) => panic!("{error}"),
+            FailureStep::Wait
+            | FailureStep::Give(NoAnswer::Superseded | NoAnswer::OverWindow { .. }) => {
+                panic!("{error}")
+            }
         }
     }
 

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
+use omoi_domain::retry::ErrorClass;
 use omoi_llm::gateway_client::GatewayClient;
 use omoi_llm::wire::answer::BrokenCall;
 use omoi_llm::wire::anthropic::ContentBlock;
 use omoi_protocol::worker::AttemptContext;
 
-use crate::model_call::{WorkerPace, ask_model};
+use crate::compaction::CompactedTurns;
+use crate::model_call::{NoAnswer, WorkerPace, ask_model};
 use crate::runtime::{
     AgentRuntime, AgentTurn, RuntimeCapabilities, RuntimeEnding, RuntimeError, RuntimeEvent,
+    SummaryTurn,
 };
 use crate::tools::{AgentTools, may_change_files};
-use crate::transcript::{AgentReply, Transcript};
+use crate::transcript::{AgentReply, DigestedRequest, NextStep, Transcript};
 
 /// Our own loop over the model gateway.
 pub(crate) struct NativeRuntime<'a> {
@@ -32,10 +35,19 @@ enum NativeTurn {
     Answered {
         reply: AgentReply,
         broken_calls: Vec<BrokenCall>,
-        request_digest: String,
+        asked: AskedRequest,
     },
-    /// Its tools have run; it waits to be answered.
-    Ended(AgentReply),
+    /// Its tools have run; it waits to be answered. With the tokens that the model read.
+    Ended(AgentReply, Option<u64>),
+    /// Turns were summed up; the summary waits to be committed.
+    Compacted(AgentReply),
+}
+
+/// The request behind an answer.
+struct AskedRequest {
+    digest: String,
+    /// Tokens that the model said it read.
+    tokens: Option<u64>,
 }
 
 impl<'a> NativeRuntime<'a> {
@@ -56,14 +68,30 @@ impl<'a> NativeRuntime<'a> {
         }
     }
 
+    /// Asks for the next turn, or for a summary where the conversation fills the window.
     async fn ask(&mut self) -> Result<RuntimeEvent, RuntimeError> {
-        let (request, request_digest) = self.transcript.next_request(self.context)?;
-        let answer = ask_model(&self.client, &self.pace, &request).await?;
+        let asked = match self.transcript.next_step(self.context)? {
+            NextStep::Ask(asked) => asked,
+            NextStep::SumUp(question) => return self.sum_up(question).await,
+            NextStep::SumUpAlone => return Ok(self.sum_up_alone(None)),
+            NextStep::OverWindow => return Err(self.over_window()),
+        };
+        let answer = match ask_model(&self.client, &self.pace, &asked.request).await {
+            // The window was taken for larger than it is.
+            Err(NoAnswer::OverWindow { .. }) if self.transcript.can_shrink() => {
+                return Ok(self.sum_up_refused());
+            }
+            answer => answer?,
+        };
+        let asked = AskedRequest {
+            digest: asked.digest,
+            tokens: answer.response.usage.read_tokens(),
+        };
         let reply = AgentReply::new(answer.response.content);
         self.turn = NativeTurn::Answered {
             reply: reply.clone(),
             broken_calls: answer.broken_calls,
-            request_digest,
+            asked,
         };
         Ok(RuntimeEvent::Answered {
             reply,
@@ -71,12 +99,69 @@ impl<'a> NativeRuntime<'a> {
         })
     }
 
+    /// Lets the model sum up the turns before the last ones.
+    async fn sum_up(&mut self, question: DigestedRequest) -> Result<RuntimeEvent, RuntimeError> {
+        let answer = match ask_model(&self.client, &self.pace, &question.request).await {
+            Err(NoAnswer::OverWindow { .. }) => return Ok(self.sum_up_refused()),
+            answer => answer?,
+        };
+        let asked = AskedRequest {
+            digest: question.digest,
+            tokens: answer.response.usage.read_tokens(),
+        };
+        let record = self.transcript.work_record();
+        let compacted = CompactedTurns::new(answer.response.content, &record);
+        Ok(self.compacted_event(compacted, asked))
+    }
+
+    /// After the model refused to read as much as there is: its window is smaller than it was taken to be.
+    fn sum_up_refused(&mut self) -> RuntimeEvent {
+        let refused = self.transcript.token_count();
+        self.transcript.learn_refusal(refused);
+        self.sum_up_alone(Some(refused))
+    }
+
+    /// Lets the record of the work stand for the turns: the model cannot be asked for a summary.
+    fn sum_up_alone(&mut self, refused: Option<u64>) -> RuntimeEvent {
+        let compacted = CompactedTurns::without_summary(&self.transcript.work_record());
+        let asked = AskedRequest {
+            digest: String::new(),
+            tokens: refused,
+        };
+        self.compacted_event(compacted, asked)
+    }
+
+    fn compacted_event(&mut self, compacted: CompactedTurns, asked: AskedRequest) -> RuntimeEvent {
+        self.turn = NativeTurn::Compacted(compacted.summary.clone());
+        RuntimeEvent::Compacted(SummaryTurn {
+            compacted,
+            request_digest: asked.digest,
+            request_tokens: asked.tokens,
+            tokens_before: self.transcript.token_count(),
+        })
+    }
+
+    /// Why the model is not asked: brief, instructions and the last turn alone are too long for it.
+    fn over_window(&self) -> RuntimeError {
+        let window = self.transcript.window();
+        RuntimeError::Failed {
+            class: ErrorClass::UpstreamRefused,
+            message: format!(
+                "the task's brief and the last turn need about {} tokens, and model `{}` takes {} at most; \
+                 choose a model with a larger window for agents, or make the task smaller",
+                self.transcript.token_count(),
+                self.context.model,
+                window.input_max()
+            ),
+        }
+    }
+
     /// Runs the calls in order.
     async fn run_tools(
         &mut self,
         reply: AgentReply,
         broken: &[BrokenCall],
-        request_digest: String,
+        asked: AskedRequest,
     ) -> AgentTurn {
         let mut results = Vec::new();
         let mut is_accepted = false;
@@ -92,14 +177,16 @@ impl<'a> NativeRuntime<'a> {
                 outcome.is_error,
             ));
         }
+        self.transcript.cap_results(&mut results);
         let mut calls = reply.tool_calls().into_iter();
         let may_have_changed = calls.any(|call| may_change_files(&call.name));
-        self.turn = NativeTurn::Ended(reply.clone());
+        self.turn = NativeTurn::Ended(reply.clone(), asked.tokens);
         AgentTurn {
             is_waiting: results.is_empty(),
             reply,
             results,
-            request_digest,
+            request_digest: asked.digest,
+            request_tokens: asked.tokens,
             is_accepted,
             gives_up,
             may_have_changed,
@@ -125,18 +212,23 @@ impl AgentRuntime for NativeRuntime<'_> {
             NativeTurn::Answered {
                 reply,
                 broken_calls,
-                request_digest,
+                asked,
             } => {
-                let ended = self.run_tools(reply, &broken_calls, request_digest).await;
+                let ended = self.run_tools(reply, &broken_calls, asked).await;
                 Ok(RuntimeEvent::TurnEnded(ended))
             }
-            NativeTurn::Open | NativeTurn::Ended(_) => self.ask().await,
+            NativeTurn::Open | NativeTurn::Ended(..) | NativeTurn::Compacted(_) => self.ask().await,
         }
     }
 
     async fn send(&mut self, answer: Vec<ContentBlock>) -> Result<(), RuntimeError> {
-        if let NativeTurn::Ended(reply) = std::mem::replace(&mut self.turn, NativeTurn::Open) {
-            self.transcript.push_turn(reply, answer);
+        match std::mem::replace(&mut self.turn, NativeTurn::Open) {
+            NativeTurn::Ended(reply, tokens) => self.transcript.push_turn(reply, answer, tokens),
+            NativeTurn::Compacted(summary) => self.transcript.push_summary(CompactedTurns {
+                summary,
+                record: answer,
+            }),
+            NativeTurn::Open | NativeTurn::Answered { .. } => {}
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use omoi_domain::retry::ErrorClass;
 use omoi_llm::wire::anthropic::{ContentBlock, StopReason};
 use omoi_protocol::worker::SessionPart;
 
+use crate::compaction::CompactedTurns;
 use crate::model_call::NoAnswer;
 use crate::transcript::{AgentReply, BadTurn};
 
@@ -58,6 +59,20 @@ pub(crate) enum RuntimeEvent {
     },
     /// The tools of that answer have run.
     TurnEnded(AgentTurn),
+    /// Turns before the last ones were summed up; it goes on once that is committed.
+    Compacted(SummaryTurn),
+}
+
+/// A summary that takes the place of earlier turns: what is committed as a turn of its own.
+pub(crate) struct SummaryTurn {
+    /// The summary and the record that answers it.
+    pub(crate) compacted: CompactedTurns,
+    /// SHA-256 of the question for it; empty where nobody was asked.
+    pub(crate) request_digest: String,
+    /// Tokens that the model said it read.
+    pub(crate) request_tokens: Option<u64>,
+    /// About how many tokens the conversation had.
+    pub(crate) tokens_before: u64,
 }
 
 /// One answer of the model with the results of its tools: what is committed as a turn.
@@ -68,6 +83,8 @@ pub(crate) struct AgentTurn {
     pub(crate) results: Vec<ContentBlock>,
     /// SHA-256 of what was asked.
     pub(crate) request_digest: String,
+    /// Tokens that the model said it read for it.
+    pub(crate) request_tokens: Option<u64>,
     /// Whether the phase's output was accepted as complete.
     pub(crate) is_accepted: bool,
     /// Why the attempt ends now: the same refusal came too often.
@@ -107,6 +124,10 @@ impl From<NoAnswer> for RuntimeError {
         match failure {
             NoAnswer::Superseded => Self::Superseded,
             NoAnswer::Final { class, message } => Self::Failed { class, message },
+            NoAnswer::OverWindow { message } => Self::Failed {
+                class: ErrorClass::UpstreamRefused,
+                message,
+            },
         }
     }
 }

@@ -18,6 +18,8 @@ crate::closed_set! {
         PolicyViolation = "agent.policy_violation",
         /// A message of a person reached the model.
         MessageInjected = "agent.message_injected",
+        /// Earlier turns were replaced by a summary of them.
+        ContextCompacted = "agent.context_compacted",
         /// A budget is spent.
         BudgetSpent = "agent.budget_spent",
         /// The attempt cannot go on.

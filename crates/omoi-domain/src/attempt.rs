@@ -22,6 +22,16 @@ crate::closed_set! {
 }
 
 crate::closed_set! {
+    /// What a turn of an attempt is.
+    TurnKind {
+        /// An answer of the model with the results of its tools.
+        Answer = "answer",
+        /// A summary that stands for the turns before it.
+        Compaction = "compaction",
+    }
+}
+
+crate::closed_set! {
     /// What kind of work an attempt tries.
     SubjectKind {
         /// A task, worked on by an agent.

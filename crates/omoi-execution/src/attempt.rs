@@ -181,7 +181,9 @@ fn is_resumable(attempt: &Attempt) -> bool {
 fn turn_record(turn: attempts::Turn) -> TurnRecord {
     TurnRecord {
         n: turn.n,
+        kind: turn.kind,
         request_digest: turn.request_digest,
+        request_tokens: turn.request_tokens.and_then(|n| u64::try_from(n).ok()),
         response: turn.response.0,
         tool_results: turn.tool_results.0,
         // One that cannot be read is as good as none: the program begins a new session.

@@ -15,6 +15,7 @@ pub mod retry;
 pub mod schema;
 pub mod token_count;
 pub mod upstream;
+pub mod window_refusal;
 
 mod ask_error;
 mod error_chain;

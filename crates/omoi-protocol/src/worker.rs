@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::agent_program::AgentProgram;
-use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason, AttemptSubject};
+use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason, AttemptSubject, TurnKind};
 use omoi_domain::discovery::DiscoveryType;
 use omoi_domain::id::{AttemptId, DiscoveryId, EventId, MessageId, SandboxId};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -199,8 +199,15 @@ pub struct CommitPlan {
 pub struct TurnRecord {
     /// Position within the attempt, from 0.
     pub n: u32,
+    /// Whether it is an answer, or a summary that stands for the turns before it.
+    #[serde(default = "answer_turn")]
+    pub kind: TurnKind,
     /// SHA-256 of the request's bytes.
     pub request_digest: String,
+    /// Tokens that the model said it read for it, where it said so; of a summary that it was not asked for,
+    /// tokens that it refused to read.
+    #[serde(default)]
+    pub request_tokens: Option<u64>,
     /// Content blocks of the assistant's message, in the Anthropic shape.
     pub response: Value,
     /// Content blocks of the user message that answers it, in the Anthropic shape; empty at the end.
@@ -208,6 +215,18 @@ pub struct TurnRecord {
     /// What it added to the session of the agent program.
     #[serde(default)]
     pub session: Option<SessionPart>,
+}
+
+impl TurnRecord {
+    /// The tokens that the model refused to read before this summary was made without it.
+    pub fn refused_tokens(&self) -> Option<u64> {
+        let is_unasked = self.kind == TurnKind::Compaction && self.request_digest.is_empty();
+        self.request_tokens.filter(|_| is_unasked)
+    }
+}
+
+const fn answer_turn() -> TurnKind {
+    TurnKind::Answer
 }
 
 /// What one turn added to the file in which an agent program keeps its conversation.

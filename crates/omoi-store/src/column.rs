@@ -8,7 +8,7 @@ use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{
-    AgentRole, AttemptState, AttemptStopReason, AttemptSubject, SubjectKind,
+    AgentRole, AttemptState, AttemptStopReason, AttemptSubject, SubjectKind, TurnKind,
 };
 use omoi_domain::block::{SpecBlock, TaskBlock, TaskBlockKind};
 use omoi_domain::check::{CheckKind, CheckStage};
@@ -215,7 +215,8 @@ closed_sets!(
     TaskStatus,
     TaskType,
     TicketPhase,
-    TicketStatus
+    TicketStatus,
+    TurnKind
 );
 
 /// What a task waits for, split over its kind and the task it waits for.

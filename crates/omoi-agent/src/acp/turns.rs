@@ -126,6 +126,7 @@ impl AcpAgent<'_> {
             reply,
             results,
             request_digest,
+            request_tokens: None,
             is_accepted: decisions.is_accepted,
             gives_up: decisions.gives_up,
             may_have_changed: changes,

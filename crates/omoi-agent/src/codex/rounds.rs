@@ -73,6 +73,7 @@ impl Codex<'_> {
             reply,
             results,
             request_digest,
+            request_tokens: None,
             is_accepted: decisions.is_accepted,
             gives_up: decisions.gives_up,
             is_waiting,

@@ -195,6 +195,7 @@ mod tests {
     )]
     use std::io::Write as _;
 
+    use omoi_domain::attempt::TurnKind;
     use omoi_runtime::clock::SystemClock;
     use serde_json::Value;
 
@@ -203,7 +204,9 @@ mod tests {
     fn turn(n: u32, session: Option<(&str, u64, &str)>) -> TurnRecord {
         TurnRecord {
             n,
+            kind: TurnKind::Answer,
             request_digest: String::new(),
+            request_tokens: None,
             response: Value::Null,
             tool_results: Value::Null,
             session: session.map(|(id, offset, added)| SessionPart {

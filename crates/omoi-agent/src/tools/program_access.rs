@@ -76,7 +76,7 @@ fn refuse_below(closed: &Path, target: &ToolPath) -> Result<(), String> {
 }
 
 /// The paths that a call writes, of our tools or of an agent program's.
-pub(super) fn written_paths(call: &ToolUseBlock) -> Vec<String> {
+pub(crate) fn written_paths(call: &ToolUseBlock) -> Vec<String> {
     const WRITERS: [&str; 4] = ["write", "edit", "multiedit", "notebookedit"];
     let name = call.name.to_ascii_lowercase();
     if !WRITERS.contains(&name.as_str()) {

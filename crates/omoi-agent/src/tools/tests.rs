@@ -223,7 +223,9 @@ async fn a_resumed_worker_recalls_refused_writes() {
     );
     context.resume = vec![omoi_protocol::worker::TurnRecord {
         n: 0,
+        kind: omoi_domain::attempt::TurnKind::Answer,
         request_digest: String::new(),
+        request_tokens: None,
         response: json!([{"type": "tool_use", "id": "t", "name": "edit", "input": {"path": "../x"}}]),
         tool_results: json!([{"type": "tool_result", "tool_use_id": "t", "is_error": true, "content": "no"}]),
         session: None,

@@ -50,6 +50,8 @@ pub(crate) struct Seen {
     pub(crate) model_kind: Option<&'static str>,
     pub(crate) late_error: Option<&'static str>,
     pub(crate) asked: u32,
+    /// The model refuses as too long for it what follows so many of its answers in one conversation.
+    pub(crate) over_window_after: Option<usize>,
     pub(crate) turns_superseded: bool,
     pub(crate) abort: bool,
     pub(crate) failures_left: u32,
@@ -303,16 +305,35 @@ fn app(rules: &str, seen: &Shared) -> Router {
 
 /// As the gateway does, names who asks.
 async fn gateway(State(seen): State<Shared>, mut request: Request, next: Next) -> Response {
-    let (status, kind, late) = {
+    let (status, kind, late, n_answers) = {
         let mut seen = seen.lock().unwrap();
         seen.asked += 1;
-        (seen.model_status, seen.model_kind, seen.late_error)
+        let n_answers = seen.over_window_after;
+        (
+            seen.model_status,
+            seen.model_kind,
+            seen.late_error,
+            n_answers,
+        )
     };
     if let Some(kind) = late {
         let error = json!({"type": "error", "error": {"type": kind, "message": "told late"}});
         let events =
             format!("event: ping\ndata: {{\"type\": \"ping\"}}\n\nevent: error\ndata: {error}\n\n");
         return ([("content-type", "text/event-stream")], events).into_response();
+    }
+    if let Some(n_answers) = n_answers {
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, 32 << 20).await.unwrap();
+        let asked: Value = serde_json::from_slice(&body).unwrap();
+        let messages = asked["messages"].as_array().unwrap().iter();
+        if messages.filter(|m| m["role"] == "assistant").count() >= n_answers {
+            let says = "prompt is too long: 9000 tokens > 8000 maximum";
+            let error = json!({"type": "invalid_request_error", "message": says});
+            let body = json!({"type": "error", "error": error});
+            return (StatusCode::BAD_REQUEST, Json(body)).into_response();
+        }
+        request = Request::from_parts(parts, body.into());
     }
     if let Some(status) = status {
         let body = json!({"type": "error", "error": {"type": kind.unwrap_or("billing_error"), "message": "spent"}});

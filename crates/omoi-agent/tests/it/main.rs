@@ -11,6 +11,7 @@ mod acp;
 mod bench;
 mod claude_code;
 mod codex;
+mod compaction;
 
 use serde_json::{Value, json};
 

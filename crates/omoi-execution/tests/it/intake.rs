@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason};
+use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason, TurnKind};
 use omoi_domain::id::EventId;
 use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::message::{MessageSender, MessageType};
@@ -22,7 +22,9 @@ pub(crate) fn turn(n: u32) -> CommitTurn {
     CommitTurn {
         turn: TurnRecord {
             n,
+            kind: TurnKind::Answer,
             request_digest: format!("digest {n}"),
+            request_tokens: None,
             response: json!({ "n": n }),
             tool_results: json!([]),
             session: None,

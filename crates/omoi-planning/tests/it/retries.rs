@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
+use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason, TurnKind};
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::{PhaseState, SpecStatus};
@@ -62,7 +62,9 @@ impl Desk {
     pub(crate) async fn answered(&self, attempt: &Attempt, n: u32) {
         let turn = TurnRecord {
             n,
+            kind: TurnKind::Answer,
             request_digest: n.to_string(),
+            request_tokens: None,
             response: json!([]),
             tool_results: json!([]),
             session: None,

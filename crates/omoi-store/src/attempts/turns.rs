@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::AttemptSubject;
+use omoi_domain::attempt::{AttemptSubject, TurnKind};
 use omoi_domain::event::{AgentActivity, Event};
 use omoi_domain::id::{AttemptId, EventId, OrgId, SpecId};
 use omoi_domain::time::Timestamp;
@@ -24,8 +24,12 @@ row! {
         org_id: OrgId,
         /// Position, from 0.
         n: u32,
+        /// What it is.
+        kind: TurnKind,
         /// SHA-256 of the request.
         request_digest: String,
+        /// Tokens that the model said it read for it.
+        request_tokens: Option<i64>,
         /// The model's message.
         response: Json<Value>,
         /// What the tools answered.
@@ -104,8 +108,8 @@ pub async fn append_turn(
 /// When the database cannot be written.
 pub async fn copy_turns(tx: &mut Tx, from: AttemptId, to: AttemptId) -> Result<u64, StoreError> {
     tx.execute(
-        "insert into turns (attempt_id, org_id, n, request_digest, response, tool_results, session, wip_sha, created_at)
-         select $3, org_id, n, request_digest, response, tool_results, session, wip_sha, created_at
+        "insert into turns (attempt_id, org_id, n, kind, request_digest, request_tokens, response, tool_results, session, wip_sha, created_at)
+         select $3, org_id, n, kind, request_digest, request_tokens, response, tool_results, session, wip_sha, created_at
          from turns where org_id = $1 and attempt_id = $2",
         args![from, to],
     )

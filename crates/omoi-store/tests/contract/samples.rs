@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::{AttemptState, AttemptStopReason};
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, TurnKind};
 use omoi_domain::block::{SpecBlock, TaskBlock};
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::discovery::DiscoveryType;
@@ -210,7 +210,9 @@ pub(crate) fn turn(attempt: &Attempt, n: u32) -> Turn {
         attempt_id: attempt.id,
         org_id: attempt.org_id,
         n,
+        kind: TurnKind::Answer,
         request_digest: format!("digest {n}"),
+        request_tokens: (n == 1).then_some(1_000),
         response: Json(json!({"content": [{"type": "text", "text": ODD}], "n": n})),
         tool_results: Json(json!([])),
         session: (n == 1).then(|| Json(json!({"session_id": ODD, "offset": 0, "added": ODD}))),

@@ -102,6 +102,8 @@ fn log_entry(line: &LogLine) -> EntryText {
             EntryText::with_head(format!("told by {}:", data.str_field("sender")))
                 .with_details(data.str_field("content"))
         }
+        "agent.context_compacted" => EntryText::with_head("shortened its conversation:".to_owned())
+            .with_details(data.str_field("summary")),
         "agent.error" => {
             let (class, message) = (
                 data.str_field("error_class"),

@@ -95,6 +95,16 @@ pub struct CacheCreation {
 }
 
 impl TokenUsage {
+    /// All tokens that the model read, from its cache or not; none where it did not say.
+    pub fn read_tokens(&self) -> Option<u64> {
+        let cached = [
+            self.cache_read_input_tokens,
+            self.cache_creation_input_tokens,
+        ];
+        let cached = cached.into_iter().flatten().fold(0, u64::saturating_add);
+        self.input_tokens.map(|fresh| fresh.saturating_add(cached))
+    }
+
     /// Takes over every figure that `newer` names.
     pub fn merge(&mut self, newer: &Self) {
         let take = |old: &mut Option<u64>, new: Option<u64>| *old = new.or(*old);
