@@ -179,7 +179,8 @@ impl<'a> NativeRuntime<'a> {
         }
         self.transcript.cap_results(&mut results);
         let mut calls = reply.tool_calls().into_iter();
-        let may_have_changed = calls.any(|call| may_change_files(&call.name));
+        let may_have_changed =
+            calls.any(|call| may_change_files(&call.name)) || self.tools.has_sessions().await;
         self.turn = NativeTurn::Ended(reply.clone(), asked.tokens);
         AgentTurn {
             is_waiting: results.is_empty(),
@@ -236,5 +237,8 @@ impl AgentRuntime for NativeRuntime<'_> {
     /// Dropping the turn in flight has stopped it: the call is abandoned, the command killed.
     async fn interrupt(&mut self) {}
 
-    async fn end(&mut self, _ending: RuntimeEnding) {}
+    /// Commands in the background end before the work is packed.
+    async fn end(&mut self, _ending: RuntimeEnding) {
+        self.tools.end_sessions().await;
+    }
 }

@@ -1,31 +1,34 @@
 //! The one place that starts programs: the agent's commands, each in a process group of its own that
 //! ends with it.
 
+mod command_output;
 mod line_program;
 mod process_tree;
+mod shell_session;
 
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
+use tokio::process::{Child, Command};
 
 use omoi_runtime::clock::Clock;
 
+pub(crate) use self::command_output::SpoolFile;
+use self::command_output::{OutputBuffer, read_chunk};
 pub(crate) use self::line_program::{LineProgram, LineProgramError, ProgramCommand, is_executable};
+pub(crate) use self::shell_session::ShellSession;
 
 /// How long output is awaited after the command itself has ended.
 const DRAIN_TIME: Duration = Duration::from_millis(500);
 
 /// A command to run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct ToolCommand<'a> {
     /// Command line for `sh -c`.
     pub(crate) line: &'a str,
@@ -33,10 +36,10 @@ pub(crate) struct ToolCommand<'a> {
     pub(crate) folder: &'a Path,
     /// Variables beside those of the worker.
     pub(crate) environment: &'a [(OsString, OsString)],
-    /// How long it may take.
-    pub(crate) timeout: Duration,
     /// Bytes of output kept, half from its head, half from its tail.
     pub(crate) output_bytes_max: usize,
+    /// File for the whole output.
+    pub(crate) spool: Option<SpoolFile>,
 }
 
 /// How a command ended.
@@ -75,67 +78,93 @@ pub(crate) enum ShellError {
     },
 }
 
-/// Runs `command` to its end. Dropping the future kills it and everything it started.
-#[expect(clippy::disallowed_methods, reason = "this is the process module")]
-pub(crate) async fn run_command(
-    command: ToolCommand<'_>,
-    clock: &dyn Clock,
-) -> Result<CommandResult, ShellError> {
-    let (from, to) = io::pipe()?;
-    let mut program = tokio::process::Command::new("sh");
-    program
-        .args(["-c", command.line])
-        .current_dir(command.folder)
-        .envs(
-            command
-                .environment
-                .iter()
-                .map(|(name, value)| (name, value)),
-        )
-        .process_group(0)
-        .kill_on_drop(true)
-        .stdin(Stdio::null())
-        .stdout(to.try_clone()?)
-        .stderr(to);
-    let mut child = program.spawn()?;
-    // Our ends of the pipe close with it, so that reading ends when the last writer is gone.
-    drop(program);
-    let group = AgentProcessGroup::of_child(child.id());
-    let mut output = OutputBuffer::new(command.output_bytes_max);
-    let mut from = Receiver::from_owned_fd(OwnedFd::from(from))?;
-    let ended = {
-        let follow = async {
-            let mut open = true;
-            loop {
-                // Both are cancel-safe: bytes not read stay in the pipe, a status is kept.
-                tokio::select! {
-                    status = child.wait() => break status,
-                    more = output.read_once(&mut from), if open => open = more?,
+/// A command that has started, with the end of the pipe that it writes to.
+struct StartedCommand {
+    child: Child,
+    group: AgentProcessGroup,
+    from: Receiver,
+}
+
+impl StartedCommand {
+    #[expect(clippy::disallowed_methods, reason = "this is the process module")]
+    fn start(command: &ToolCommand<'_>) -> io::Result<Self> {
+        let (from, to) = io::pipe()?;
+        let mut program = Command::new("sh");
+        program
+            .args(["-c", command.line])
+            .current_dir(command.folder)
+            .envs(command.environment.iter().map(|(key, value)| (key, value)))
+            .process_group(0)
+            .kill_on_drop(true)
+            .stdin(Stdio::null())
+            .stdout(to.try_clone()?)
+            .stderr(to);
+        let child = program.spawn()?;
+        // Our ends of the pipe close with it, so that reading ends when the last writer is gone.
+        drop(program);
+        Ok(Self {
+            group: AgentProcessGroup::of_child(child.id()),
+            child,
+            from: Receiver::from_owned_fd(from.into())?,
+        })
+    }
+
+    /// Hands all output to `take` until the command itself has ended.
+    async fn follow(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<CommandEnd> {
+        let mut open = true;
+        let status = loop {
+            // Both are cancel-safe: bytes not read stay in the pipe, a status is kept.
+            tokio::select! {
+                status = self.child.wait() => break status?,
+                chunk = read_chunk(&mut self.from), if open => {
+                    let chunk = chunk?;
+                    open = !chunk.is_empty();
+                    take(&chunk);
                 }
             }
         };
-        tokio::select! {
-            status = follow => Some(status?),
-            () = clock.sleep(command.timeout) => None,
-        }
-    };
-    // What it left running ends with it; only then is the pipe sure to close.
-    group.kill_group();
-    let rest = async { while output.read_once(&mut from).await.unwrap_or(false) {} };
-    tokio::select! {
-        () = rest => {}
-        () = clock.sleep(DRAIN_TIME) => {}
-    }
-    let end = match ended {
-        None => CommandEnd::TimedOut,
-        Some(status) => match (status.code(), status.signal()) {
+        Ok(match (status.code(), status.signal()) {
             (Some(code), _) => CommandEnd::Exited(code),
             (None, signal) => CommandEnd::Signalled(signal.unwrap_or(0)),
-        },
+        })
+    }
+
+    /// Ends what the command left running, and hands what was still written to `take`.
+    async fn end_rest(&mut self, mut take: impl FnMut(&[u8]), clock: &dyn Clock) {
+        // Only then is the pipe sure to close.
+        self.group.kill_group();
+        let rest = async {
+            while let Ok(chunk) = read_chunk(&mut self.from).await
+                && !chunk.is_empty()
+            {
+                take(&chunk);
+            }
+        };
+        tokio::select! {
+            () = rest => {}
+            () = clock.sleep(DRAIN_TIME) => {}
+        }
+    }
+}
+
+/// Runs `command` to its end, or for `timeout`. Dropping the future kills it and everything it started.
+pub(crate) async fn run_command(
+    command: ToolCommand<'_>,
+    timeout: Duration,
+    clock: &dyn Clock,
+) -> Result<CommandResult, ShellError> {
+    let mut started = StartedCommand::start(&command)?;
+    let mut output = OutputBuffer::new(command.output_bytes_max).with_spool(command.spool);
+    let ended = tokio::select! {
+        end = started.follow(|chunk| output.push_bytes(chunk)) => Some(end?),
+        () = clock.sleep(timeout) => None,
     };
+    started
+        .end_rest(|chunk| output.push_bytes(chunk), clock)
+        .await;
     Ok(CommandResult {
-        end,
-        output: output.into_text(),
+        end: ended.unwrap_or(CommandEnd::TimedOut),
+        output: output.take_text(),
     })
 }
 
@@ -157,63 +186,5 @@ impl AgentProcessGroup {
 impl Drop for AgentProcessGroup {
     fn drop(&mut self) {
         self.kill_group();
-    }
-}
-
-/// Output of a command within a bound: its head and its tail.
-#[derive(Clone)]
-struct OutputBuffer {
-    half: usize,
-    head: Vec<u8>,
-    tail: VecDeque<u8>,
-    left_out: usize,
-}
-
-impl OutputBuffer {
-    fn new(bytes_max: usize) -> Self {
-        Self {
-            half: bytes_max / 2,
-            head: Vec::new(),
-            tail: VecDeque::new(),
-            left_out: 0,
-        }
-    }
-
-    /// Reads once; false at the end.
-    async fn read_once(&mut self, from: &mut Receiver) -> io::Result<bool> {
-        // On the heap: an array would be part of every future that waits for this one.
-        let mut buffer = vec![0; 16 << 10];
-        let n = from.read(&mut buffer).await?;
-        self.push_bytes(&buffer[..n]);
-        Ok(n > 0)
-    }
-
-    fn push_bytes(&mut self, bytes: &[u8]) {
-        let room = self.half - self.head.len();
-        let (head, rest) = bytes.split_at(bytes.len().min(room));
-        self.head.extend_from_slice(head);
-        self.tail.extend(rest);
-        let over = self.tail.len().saturating_sub(self.half);
-        self.tail.drain(..over);
-        self.left_out += over;
-    }
-
-    fn into_text(mut self) -> String {
-        let mut text = if self.left_out == 0 {
-            self.head.extend(self.tail);
-            String::from_utf8_lossy(&self.head).into_owned()
-        } else {
-            let tail = Vec::from(self.tail);
-            format!(
-                "{}\n[… {} bytes left out …]\n{}",
-                String::from_utf8_lossy(&self.head),
-                self.left_out,
-                String::from_utf8_lossy(&tail)
-            )
-        };
-        if !text.is_empty() && !text.ends_with('\n') {
-            text.push('\n');
-        }
-        text
     }
 }

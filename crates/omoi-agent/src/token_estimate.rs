@@ -113,7 +113,7 @@ impl Default for TokenRate {
 impl TokenRate {
     /// The rate of a model that read `reported` tokens where `estimated` were expected. Neither a provider
     /// that counts nonsense nor a short request makes it absurd.
-    pub(crate) fn measured(self, reported: Option<u64>, estimated: u64) -> Self {
+    pub(crate) fn after_reading(self, reported: Option<u64>, estimated: u64) -> Self {
         match reported {
             Some(reported) if estimated >= MEASURED_TOKENS_MIN && reported > 0 => {
                 Self((reported.saturating_mul(1_000) / estimated).clamp(400, 2_500))
@@ -123,7 +123,7 @@ impl TokenRate {
     }
 
     /// The model's own count for `estimated`.
-    pub(crate) const fn scale(self, estimated: u64) -> u64 {
+    pub(crate) const fn scale_tokens(self, estimated: u64) -> u64 {
         estimated.saturating_mul(self.0).div_ceil(1_000)
     }
 }
@@ -161,11 +161,22 @@ mod tests {
     #[test]
     fn the_rate_follows_what_the_model_said() {
         let rate = TokenRate::default();
-        assert_eq!(rate.scale(1_000), 1_200);
-        assert_eq!(rate.measured(Some(8_000), 10_000).scale(1_000), 800);
-        assert_eq!(rate.measured(None, 10_000), rate);
-        assert_eq!(rate.measured(Some(8_000), 100), rate, "too short to tell");
-        assert_eq!(rate.measured(Some(1), 10_000).scale(1_000), 400);
-        assert_eq!(rate.measured(Some(u64::MAX), 10_000).scale(1_000), 2_500);
+        assert_eq!(rate.scale_tokens(1_000), 1_200);
+        assert_eq!(
+            rate.after_reading(Some(8_000), 10_000).scale_tokens(1_000),
+            800
+        );
+        assert_eq!(rate.after_reading(None, 10_000), rate);
+        assert_eq!(
+            rate.after_reading(Some(8_000), 100),
+            rate,
+            "too short to tell"
+        );
+        assert_eq!(rate.after_reading(Some(1), 10_000).scale_tokens(1_000), 400);
+        assert_eq!(
+            rate.after_reading(Some(u64::MAX), 10_000)
+                .scale_tokens(1_000),
+            2_500
+        );
     }
 }

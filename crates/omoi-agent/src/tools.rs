@@ -15,8 +15,10 @@ mod patch_text;
 mod read;
 mod report_discovery;
 mod shell;
+mod shell_sessions;
 mod submit_done;
 mod submit_item;
+mod tool_error;
 mod write;
 
 use std::collections::BTreeMap;
@@ -35,14 +37,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use self::allowed_paths::{AllowedPaths, PathError};
-use self::edit_text::EditRefusal;
 pub(crate) use self::file_change::FileBefore;
-use self::patch_text::PatchFault;
 pub(crate) use self::program_access::{OwnTool, own_tools, written_paths};
+use self::shell_sessions::ShellSessions;
 pub(crate) use self::text_limits::{cap_text, shorten_text};
+use self::tool_error::ToolError;
 use crate::event_reporter::EventReporter;
-use crate::platform_client::{CallError, PlatformClient};
-use crate::process::ShellError;
+use crate::platform_client::PlatformClient;
 use crate::transcript::{BadTurn, read_turn};
 
 /// Characters of a tool's input or result that an event carries.
@@ -50,71 +51,6 @@ pub(crate) const SHOWN_CHARS_MAX: usize = 5_000;
 
 /// Equal refusals of a phase's output that end an attempt: its model does not mend what it is told.
 const EQUAL_REFUSALS_MAX: u32 = 3;
-
-/// Why a tool did not do what it was asked; the model reads this.
-#[derive(Debug, thiserror::Error)]
-enum ToolError {
-    #[error("`{name}` is not offered: this workspace is read-only for you; the tools are {}", .offered.join(", "))]
-    ReadOnly {
-        name: String,
-        offered: Vec<&'static str>,
-    },
-    #[error("there is no tool `{name}`; the tools are {}", .offered.join(", "))]
-    Unknown {
-        name: String,
-        offered: Vec<&'static str>,
-    },
-    #[error("bad input for `{tool}`: {source}; expected {expected}")]
-    Input {
-        tool: &'static str,
-        source: serde_json::Error,
-        expected: Value,
-    },
-    #[error("{0}; call it again with a whole JSON object")]
-    Broken(BrokenCall),
-    #[error(transparent)]
-    Path(#[from] PathError),
-    #[error("could not {step} `{path}`: {source}")]
-    Io {
-        step: &'static str,
-        path: String,
-        source: io::Error,
-    },
-    #[error("`{path}` is not a regular file")]
-    NotAFile { path: String },
-    #[error("`{path}` is binary ({bytes} bytes); only text can be read")]
-    Binary { path: String, bytes: u64 },
-    #[error(
-        "`{path}` has {bytes} bytes, more than {max}; look at a part of it with grep or a command"
-    )]
-    TooLarge { path: String, bytes: u64, max: u64 },
-    #[error("`{path}` has {lines} lines; offset {offset} is behind its end")]
-    BehindEnd {
-        path: String,
-        lines: usize,
-        offset: usize,
-    },
-    #[error("give `path` with `old` and `new`, or `path` with `edits`, or `patch` alone")]
-    EditForm,
-    #[error(transparent)]
-    Patch(#[from] PatchFault),
-    #[error("the patch names `{path}` twice; nothing was changed")]
-    PatchedTwice { path: String },
-    #[error("`{path}` exists already; nothing was changed: update it, or delete it first")]
-    PathTaken { path: String },
-    #[error("{which}: {refusal}")]
-    Edit { which: String, refusal: EditRefusal },
-    #[error("bad pattern: {0}")]
-    Glob(globset::Error),
-    #[error("bad pattern: {0}")]
-    Regex(grep_regex::Error),
-    #[error("{0}")]
-    Shell(#[from] ShellError),
-    #[error("{0}")]
-    Platform(#[from] CallError),
-    #[error("the tool broke down")]
-    Panicked(#[from] tokio::task::JoinError),
-}
 
 /// Result of one tool call.
 pub(crate) struct ToolOutcome {
@@ -138,6 +74,7 @@ pub(crate) struct AgentTools {
     clock: Clocked,
     /// Variables that commands get.
     environment: Vec<(OsString, OsString)>,
+    sessions: ShellSessions,
     refused_paths: Mutex<Vec<String>>,
     refusals: Mutex<BTreeMap<String, u32>>,
 }
@@ -208,6 +145,7 @@ impl AgentTools {
         )?;
         Ok(Self {
             offered: context.tools.clone(),
+            sessions: ShellSessions::new(places.scratch_folder(), context.attempt_id),
             paths: places,
             limits: context.limits.clone(),
             platform: services.platform,
@@ -246,6 +184,16 @@ impl AgentTools {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         refused.clone()
+    }
+
+    /// Whether a command goes on after the call that started it.
+    pub(crate) async fn has_sessions(&self) -> bool {
+        self.sessions.has_running().await
+    }
+
+    /// Ends the commands that outlived their calls.
+    pub(crate) async fn end_sessions(&self) {
+        self.sessions.end_all(&self.clock).await;
     }
 
     /// Runs one call. Never fails: what went wrong is the result.

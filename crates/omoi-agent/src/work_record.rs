@@ -30,7 +30,7 @@ const CHANGED_MAX: usize = 400;
 
 /// The last run of one command.
 #[derive(Clone, Debug)]
-struct CommandRun {
+struct RecordedCommand {
     line: String,
     output: String,
     is_good: bool,
@@ -42,7 +42,7 @@ pub(crate) struct WorkRecord {
     messages: Vec<String>,
     items: Vec<String>,
     changed: Vec<String>,
-    commands: Vec<CommandRun>,
+    commands: Vec<RecordedCommand>,
     opened: Vec<String>,
     statements: Vec<String>,
 }
@@ -75,7 +75,7 @@ impl WorkRecord {
             if let Some(line) = field("command") {
                 let line = shorten_text(line, COMMAND_CHARS_MAX);
                 self.commands.retain(|run| run.line != line);
-                let run = CommandRun {
+                let run = RecordedCommand {
                     line,
                     output: cap_text(text, FAILURE_BYTES_MAX),
                     is_good: !is_error && text.ends_with("[exit code 0]"),

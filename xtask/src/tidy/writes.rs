@@ -52,6 +52,11 @@ const EXCUSED: &[(&str, &str, &str)] = &[
         "writes the draft, which nobody reads before it is checked",
     ),
     (
+        "crates/omoi-agent/src/process/command_output.rs",
+        "open",
+        "makes a file of a command's output, which goes away with its sandbox",
+    ),
+    (
         "crates/omoi-agent/src/program.rs",
         "write_program_files",
         "fills the folder of one agent program, which goes away with its sandbox",
@@ -70,6 +75,16 @@ const EXCUSED: &[(&str, &str, &str)] = &[
         "crates/omoi-agent/src/tools/file_change.rs",
         "store_text",
         "writes in the agent's own workspace, which the next snapshot makes durable",
+    ),
+    (
+        "crates/omoi-agent/src/tools/shell_sessions.rs",
+        "next_spool",
+        "removes a file of a command's output, which goes away with its sandbox",
+    ),
+    (
+        "crates/omoi-agent/src/tools/shell_sessions.rs",
+        "end_all",
+        "removes the files of commands' output, which go away with their sandbox",
     ),
     (
         "crates/omoi-egress/src/authority.rs",

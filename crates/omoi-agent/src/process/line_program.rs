@@ -166,7 +166,7 @@ impl LineProgram {
             .last_words
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        words.clone().into_text().trim().to_owned()
+        words.shown_text().trim().to_owned()
     }
 
     /// Ends it: its input is closed, then its group is told to terminate, then killed, each after
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(program.next_line().await.unwrap().unwrap(), b"{\"a\":1}\n");
         let words = program.last_words.clone();
         program.end(Duration::from_secs(20), &SystemClock).await;
-        assert_eq!(words.lock().unwrap().clone().into_text(), "words\n");
+        assert_eq!(words.lock().unwrap().shown_text(), "words\n");
     }
 
     #[tokio::test]

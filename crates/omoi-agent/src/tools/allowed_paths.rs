@@ -87,6 +87,11 @@ impl AllowedPaths {
         &self.workspace
     }
 
+    /// The first folder beside the workspace that may be written.
+    pub(crate) fn scratch_folder(&self) -> Option<&Path> {
+        self.scratch.first().map(PathBuf::as_path)
+    }
+
     /// A path to read; it need not exist.
     pub(crate) fn resolve_readable(&self, text: &str) -> Result<ToolPath, PathError> {
         let path = text.to_owned();

@@ -5,12 +5,14 @@
     reason = "a test fails where it stands"
 )]
 
+mod shell_sessions;
 mod tool_cases;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::mpsc;
