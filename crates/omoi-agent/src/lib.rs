@@ -3,6 +3,7 @@
 mod worker;
 
 mod agent_loop;
+mod agent_notes;
 mod compaction;
 mod context_window;
 mod runtime;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use omoi_domain::retry::ErrorClass;
 use omoi_llm::gateway_client::GatewayClient;
 use omoi_llm::wire::answer::BrokenCall;
-use omoi_llm::wire::anthropic::ContentBlock;
+use omoi_llm::wire::anthropic::{ContentBlock, MessageContent};
 use omoi_protocol::worker::AttemptContext;
 
 use crate::compaction::CompactedTurns;
@@ -171,9 +171,15 @@ impl<'a> NativeRuntime<'a> {
             let outcome = self.tools.run_call(call, broken).await;
             is_accepted |= outcome.ends_phase;
             gives_up = gives_up.or(outcome.gives_up);
+            let content = match outcome.picture {
+                None => MessageContent::Text(outcome.text),
+                Some(picture) => {
+                    MessageContent::Blocks(vec![ContentBlock::text(outcome.text), picture])
+                }
+            };
             results.push(ContentBlock::tool_result(
                 &call.id,
-                outcome.text,
+                content,
                 outcome.is_error,
             ));
         }

@@ -10,8 +10,11 @@ mod edit;
 pub mod edit_text;
 mod glob;
 mod grep;
+mod image;
+mod notes;
 mod patch;
 mod patch_text;
+mod plan;
 mod read;
 mod report_discovery;
 mod shell;
@@ -19,21 +22,21 @@ mod shell_sessions;
 mod submit_done;
 mod submit_item;
 mod tool_error;
+mod tool_table;
 mod write;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_llm::wire::answer::BrokenCall;
-use omoi_llm::wire::anthropic::{self, ContentBlock, MessageContent, ToolUseBlock};
+use omoi_llm::wire::anthropic::{ContentBlock, MessageContent, ToolUseBlock};
 use omoi_protocol::worker::{AgentTool, AttemptContext, AttemptLimits};
 use omoi_runtime::clock::Clocked;
-use serde::de::DeserializeOwned;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use self::allowed_paths::{AllowedPaths, PathError};
@@ -42,6 +45,9 @@ pub(crate) use self::program_access::{OwnTool, own_tools, written_paths};
 use self::shell_sessions::ShellSessions;
 pub(crate) use self::text_limits::{cap_text, shorten_text};
 use self::tool_error::ToolError;
+use self::tool_table::{call_summary, describe_tool, object_schema, parse_input, tool_schema};
+pub(crate) use self::tool_table::{offered_tools, shown_input};
+use crate::agent_notes::{AgentNotes, NoteChange, NotedPlan};
 use crate::event_reporter::EventReporter;
 use crate::platform_client::PlatformClient;
 use crate::transcript::{BadTurn, read_turn};
@@ -56,12 +62,29 @@ const EQUAL_REFUSALS_MAX: u32 = 3;
 pub(crate) struct ToolOutcome {
     /// Result text for the model.
     pub(crate) text: String,
+    /// A picture beside it.
+    pub(crate) picture: Option<ContentBlock>,
     /// Whether the tool failed.
     pub(crate) is_error: bool,
     /// Whether it ends the phase.
     pub(crate) ends_phase: bool,
     /// Why no further answer is of use: the same refusal came too often.
     pub(crate) gives_up: Option<String>,
+}
+
+/// What a tool gave.
+struct ToolOutput {
+    text: String,
+    picture: Option<ContentBlock>,
+}
+
+impl From<String> for ToolOutput {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            picture: None,
+        }
+    }
 }
 
 /// The tools of one attempt.
@@ -75,6 +98,7 @@ pub(crate) struct AgentTools {
     /// Variables that commands get.
     environment: Vec<(OsString, OsString)>,
     sessions: ShellSessions,
+    notes: Mutex<AgentNotes>,
     refused_paths: Mutex<Vec<String>>,
     refusals: Mutex<BTreeMap<String, u32>>,
 }
@@ -119,19 +143,26 @@ fn refusal_of(id: &str, results: &[ContentBlock]) -> Option<String> {
     })
 }
 
-/// The tools that requests of this attempt offer.
-pub(crate) fn offered_tools(context: &AttemptContext) -> Vec<anthropic::MessagesTool> {
-    let item_schema = context.item_schema.as_ref();
-    let tools = context.tools.iter();
-    tools
-        .map(|tool| {
-            anthropic::MessagesTool::new(
-                tool.as_str(),
-                describe_tool(*tool),
-                tool_schema(*tool, item_schema),
-            )
-        })
-        .collect()
+/// Whether call `id` was answered, and not with a failure.
+fn succeeded(id: &str, results: &[ContentBlock]) -> bool {
+    results.iter().any(|block| {
+        matches!(block, ContentBlock::ToolResult(result)
+            if result.tool_use_id == id && result.is_error != Some(true))
+    })
+}
+
+/// Writes into `notes` what a call that succeeded wrote there.
+pub(crate) fn write_notes(notes: &mut AgentNotes, call: &ToolUseBlock) {
+    // It succeeded once, so it does again.
+    if call.name == AgentTool::Notes.as_str()
+        && let Ok(change) = NoteChange::deserialize(&call.input)
+    {
+        let _ = notes.change_notes(change);
+    } else if call.name == AgentTool::Plan.as_str()
+        && let Ok(plan) = NotedPlan::deserialize(&call.input)
+    {
+        let _ = notes.replace_plan(plan);
+    }
 }
 
 impl AgentTools {
@@ -152,16 +183,21 @@ impl AgentTools {
             reporter: services.reporter,
             clock: services.clock,
             environment: services.environment,
+            notes: Mutex::default(),
             refused_paths: Mutex::default(),
             refusals: Mutex::default(),
         })
     }
 
-    /// Notes the refused writes and items of a resumed transcript; nobody else remembers them.
-    pub(crate) fn recall_refusals(&self, context: &AttemptContext) -> Result<(), BadTurn> {
+    /// Notes the refused writes and items, and the agent's own notes, of a resumed transcript; nobody else
+    /// remembers them.
+    pub(crate) fn recall_turns(&self, context: &AttemptContext) -> Result<(), BadTurn> {
         for turn in &context.resume {
             let (reply, results) = read_turn(turn)?;
             for call in reply.tool_calls() {
+                if succeeded(&call.id, &results) {
+                    write_notes(&mut self.lock_notes(), call);
+                }
                 if let Some(says) = refusal_of(&call.id, &results)
                     && is_submission(&call.name)
                 {
@@ -224,15 +260,15 @@ impl AgentTools {
         let is_error = result.is_err();
         let ends_phase = !is_error && call.name == AgentTool::SubmitDone.as_str();
         let mut gives_up = None;
-        let text = match result {
-            Ok(text) => text,
+        let ToolOutput { text, picture } = match result {
+            Ok(output) => output,
             Err(error) => {
                 self.report_violation(call, &error).await;
                 let says = error.to_string();
                 if is_submission(&call.name) {
                     gives_up = self.report_refusal(call, &says).await;
                 }
-                says
+                says.into()
             }
         };
         let text = text_limits::cap_text(&text, self.limits.result_bytes);
@@ -247,6 +283,7 @@ impl AgentTools {
             .await;
         ToolOutcome {
             text,
+            picture,
             is_error,
             ends_phase,
             gives_up,
@@ -294,8 +331,9 @@ impl AgentTools {
         self.offered.iter().copied().find(|t| t.as_str() == name)
     }
 
-    async fn dispatch_call(&self, tool: AgentTool, input: &Value) -> Result<String, ToolError> {
-        match tool {
+    async fn dispatch_call(&self, tool: AgentTool, input: &Value) -> Result<ToolOutput, ToolError> {
+        let text = match tool {
+            AgentTool::Image => return image::run(self, &parse_input(tool, input)?),
             AgentTool::Read => read::run(self, parse_input(tool, input)?),
             AgentTool::Glob => glob::run(self, parse_input(tool, input)?).await,
             AgentTool::Grep => grep::run(self, parse_input(tool, input)?).await,
@@ -303,12 +341,19 @@ impl AgentTools {
             AgentTool::Write => write::run(self, parse_input(tool, input)?).await,
             AgentTool::Edit => edit::run(self, parse_input(tool, input)?).await,
             AgentTool::Shell => shell::run(self, parse_input(tool, input)?).await,
+            AgentTool::Notes => notes::run(self, parse_input(tool, input)?),
+            AgentTool::Plan => plan::run(self, parse_input(tool, input)?),
             AgentTool::ReportDiscovery => {
                 report_discovery::run(self, parse_input(tool, input)?).await
             }
             AgentTool::SubmitItem => submit_item::run(self, parse_input(tool, input)?).await,
             AgentTool::SubmitDone => submit_done::run(self, parse_input(tool, input)?).await,
-        }
+        };
+        Ok(text?.into())
+    }
+
+    fn lock_notes(&self) -> MutexGuard<'_, AgentNotes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reports a call that went against the rules of the workspace.
@@ -346,84 +391,6 @@ impl AgentTools {
             refused.push(path);
         }
     }
-
-    /// Longest time of a command.
-    fn command_max(&self) -> Duration {
-        Duration::from_secs(self.limits.command_s)
-    }
-}
-
-/// A tool's input, or what was expected of it.
-fn parse_input<T: DeserializeOwned>(tool: AgentTool, input: &Value) -> Result<T, ToolError> {
-    T::deserialize(input).map_err(|source| ToolError::Input {
-        tool: tool.as_str(),
-        source,
-        // The schema of items is long and the model has it.
-        expected: match tool {
-            AgentTool::SubmitItem => {
-                json!({"phase": "…", "section": "…", "key": "…", "value": "…"})
-            }
-            _ => tool_schema(tool, None),
-        },
-    })
-}
-
-fn describe_tool(tool: AgentTool) -> &'static str {
-    match tool {
-        AgentTool::Read => read::DESCRIPTION,
-        AgentTool::Glob => glob::DESCRIPTION,
-        AgentTool::Grep => grep::DESCRIPTION,
-        AgentTool::FindSymbol => find_symbol::DESCRIPTION,
-        AgentTool::Write => write::DESCRIPTION,
-        AgentTool::Edit => edit::DESCRIPTION,
-        AgentTool::Shell => shell::DESCRIPTION,
-        AgentTool::ReportDiscovery => report_discovery::DESCRIPTION,
-        AgentTool::SubmitItem => submit_item::DESCRIPTION,
-        AgentTool::SubmitDone => submit_done::DESCRIPTION,
-    }
-}
-
-fn tool_schema(tool: AgentTool, item_schema: Option<&Value>) -> Value {
-    match tool {
-        AgentTool::Read => read::input_schema(),
-        AgentTool::Glob => glob::input_schema(),
-        AgentTool::Grep => grep::input_schema(),
-        AgentTool::FindSymbol => find_symbol::input_schema(),
-        AgentTool::Write => write::input_schema(),
-        AgentTool::Edit => edit::input_schema(),
-        AgentTool::Shell => shell::input_schema(),
-        AgentTool::ReportDiscovery => report_discovery::input_schema(),
-        AgentTool::SubmitItem => submit_item::input_schema(item_schema),
-        AgentTool::SubmitDone => submit_done::input_schema(),
-    }
-}
-
-/// The schema of an object with these properties and nothing else.
-fn object_schema(properties: Value, required: &[&str]) -> Value {
-    json!({
-        "type": "object", "properties": properties, "required": required,
-        "additionalProperties": false,
-    })
-}
-
-/// The one line for people about a call, for calls that no other event tells of.
-fn call_summary(call: &ToolUseBlock) -> Option<String> {
-    let field = |name| call.input.get(name).and_then(Value::as_str).unwrap_or("");
-    if call.name == AgentTool::ReportDiscovery.as_str() {
-        Some(format!("found: {}", field("title")))
-    } else if call.name == AgentTool::SubmitItem.as_str() {
-        Some(format!("writing {} {}", field("section"), field("key")))
-    } else {
-        None
-    }
-}
-
-pub(crate) fn shown_input(input: &Value) -> Value {
-    let text = input.to_string();
-    if text.len() <= SHOWN_CHARS_MAX {
-        return input.clone();
-    }
-    json!({ "shortened": shorten_text(&text, SHOWN_CHARS_MAX), "full_length": text.len() })
 }
 
 #[cfg(test)]

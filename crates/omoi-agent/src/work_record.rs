@@ -9,7 +9,8 @@ use omoi_llm::wire::anthropic::{ContentBlock, MessageContent, ToolUseBlock};
 use omoi_protocol::worker::AgentTool;
 use serde_json::Value;
 
-use crate::tools::{cap_text, shorten_text, written_paths};
+use crate::agent_notes::AgentNotes;
+use crate::tools::{cap_text, shorten_text, write_notes, written_paths};
 use crate::transcript::AgentReply;
 
 /// Begins a user's text that a person sent.
@@ -40,6 +41,7 @@ struct RecordedCommand {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WorkRecord {
     messages: Vec<String>,
+    notes: AgentNotes,
     items: Vec<String>,
     changed: Vec<String>,
     commands: Vec<RecordedCommand>,
@@ -87,6 +89,7 @@ impl WorkRecord {
         if is_error {
             return;
         }
+        write_notes(&mut self.notes, call);
         for path in written_paths(call) {
             push_unique(&mut self.changed, path, CHANGED_MAX);
         }
@@ -112,6 +115,8 @@ impl WorkRecord {
         let mut messages = text.fitting(self.messages.iter().rev(), bytes_max / 2);
         messages.reverse();
         text.push_section("Messages from people", messages);
+        text.push_section("Your notes", self.notes.note_lines());
+        text.push_section("Your plan", self.notes.plan_lines());
         text.push_section(
             "Items handed in",
             self.items.iter().map(|item| format!("- {item}")),
@@ -276,6 +281,11 @@ mod tests {
             "[exit code 0]",
             false,
         );
+        let note = json!({"add": "The lock is held by `fn a`."});
+        turn(&mut record, "notes", note, "1. …", false);
+        turn(&mut record, "notes", json!({"add": "refused"}), "no", true);
+        let steps = json!({"steps": [{"step": "mend it", "state": "active"}]});
+        turn(&mut record, "plan", steps, "[>] mend it", false);
         turn(
             &mut record,
             "submit_item",
@@ -292,6 +302,10 @@ mod tests {
 ## Messages from people
 Message from user (user_message):
 Use port 4317.
+## Your notes
+1. The lock is held by `fn a`.
+## Your plan
+[>] mend it
 ## Items handed in
 - risks R1
 ## Files changed

@@ -272,7 +272,7 @@ impl AttemptRun<'_> {
             scratch: host.scratch.clone(),
         };
         let tools = AgentTools::new(self.context, services).map_err(SetUpError::Workspace)?;
-        tools.recall_refusals(self.context)?;
+        tools.recall_turns(self.context)?;
         let tools = Arc::new(tools);
         *tools_kept = Some(tools.clone());
         if self.context.commit.is_some() {

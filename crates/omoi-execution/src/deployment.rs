@@ -24,6 +24,15 @@ use crate::running_attempts::RunningAttempts;
 use crate::spec_files::RenderSpecFiles;
 use crate::spec_selection::WorkScope;
 
+/// What is known of the model that agents work with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AgentModelFacts {
+    /// Tokens that it reads at most, where that is known.
+    pub window_tokens: Option<u64>,
+    /// Whether it is known to see pictures.
+    pub takes_images: bool,
+}
+
 /// A value that is made of some parts of a deployment, and knows no others.
 pub trait FromParts {
     /// Takes what it needs. State that the process shares stays shared.
@@ -57,8 +66,8 @@ pub struct DeploymentParts {
     pub outage_wait: Duration,
     /// Most tokens of one answer to an agent.
     pub answer_tokens: u32,
-    /// Tokens that the agents' model reads at most, where that is known.
-    pub window_tokens: Option<u64>,
+    /// What is known of the agents' model.
+    pub agent_model: AgentModelFacts,
     /// Amounts of one sandbox.
     pub sandbox_limits: SandboxLimits,
     /// Paths every sandbox of this deployment may read.

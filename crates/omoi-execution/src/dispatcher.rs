@@ -2,7 +2,6 @@
 
 mod batch_claim;
 mod brief;
-mod guidance;
 mod ranking;
 
 use std::collections::VecDeque;

@@ -13,6 +13,7 @@ pub mod disk_room;
 pub mod dispatcher;
 pub mod egress;
 pub mod failure_policy;
+pub mod guidance;
 pub mod intake;
 pub mod integration;
 pub mod lease_renewal;
@@ -35,4 +36,4 @@ pub mod specs;
 mod start_failure;
 pub mod tasks;
 
-pub use deployment::{DeploymentParts, FromParts};
+pub use deployment::{AgentModelFacts, DeploymentParts, FromParts};

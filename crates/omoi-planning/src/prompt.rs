@@ -4,7 +4,9 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use omoi_domain::phase::Phase;
 use omoi_execution::attempt::{AttemptBrief, BriefLimits};
+use omoi_execution::guidance::base_guidance;
 use omoi_execution::integration::phase_output;
+use omoi_git::object::ObjectId;
 use omoi_plan::coverage::{PlannedOutputs, sync_verdict};
 use omoi_plan::evaluate::score_criteria;
 use omoi_plan::outputs::{DesignOutput, RequirementsOutput, SyncOpinion, TasksOutput};
@@ -12,15 +14,15 @@ use omoi_plan::sections::{section_schema, submit_item_schema};
 use omoi_protocol::worker::AgentTool;
 use omoi_runtime::BoxError;
 use omoi_sandbox::policy::inside;
+use omoi_store::StoreError;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
-use omoi_store::{StoreError, Tenant};
 
 use crate::items::journal;
 use crate::plan_gate::PlanGate;
 
 /// Goes up whenever a prompt says something else; part of every input digest.
-pub(crate) const PROMPT_VERSION: u32 = 3;
+pub(crate) const PROMPT_VERSION: u32 = 4;
 
 const SYSTEM: &str = include_str!("../prompts/system.md");
 const PHASE: &str = include_str!("../prompts/phase.md");
@@ -51,12 +53,13 @@ pub(crate) async fn phase_brief(
     Ok(AttemptBrief {
         subject_ref: phase.as_str().to_owned(),
         system,
-        prompt: prompt(&gate.store, spec, run, attempt).await?,
+        prompt: prompt(gate, spec, run, attempt).await?,
         tools: vec![
             AgentTool::Read,
             AgentTool::Glob,
             AgentTool::Grep,
             AgentTool::FindSymbol,
+            AgentTool::Notes,
             AgentTool::SubmitItem,
             AgentTool::SubmitDone,
         ],
@@ -78,13 +81,16 @@ pub(crate) fn strict() -> Environment<'static> {
 }
 
 async fn prompt(
-    store: &Tenant,
+    gate: &PlanGate,
     spec: &Spec,
     run: &PhaseRun,
     attempt: u32,
 ) -> Result<String, BoxError> {
     let phase = run.phase;
-    let read = store.read(async |tx| {
+    let mirror = gate.folders.project_mirror(spec.project_id).await?;
+    let base = ObjectId::parse(&spec.base_sha)?;
+    let habits = base_guidance(&mirror, &base, &[]).await?;
+    let read = gate.store.read(async |tx| {
         let runs = phases::of_spec(tx, spec.id).await?;
         Ok::<_, StoreError>((runs, journal(tx, spec.id, phase).await?))
     });
@@ -122,6 +128,7 @@ async fn prompt(
         guidance => guidance(phase),
         criteria,
         survey,
+        habits,
         inputs,
         computed => computed(phase, &runs)?,
         present,

@@ -48,6 +48,12 @@ pub enum AgentTool {
     Edit,
     /// Run a command in the sandbox.
     Shell,
+    /// Look at a picture of the workspace.
+    Image,
+    /// Write down what must not be forgotten.
+    Notes,
+    /// Say which steps are to be taken.
+    Plan,
     /// Report a bug or missing piece.
     ReportDiscovery,
     /// Submit one item of a phase's output.
@@ -67,6 +73,9 @@ impl AgentTool {
             Self::Write => "write",
             Self::Edit => "edit",
             Self::Shell => "shell",
+            Self::Image => "image",
+            Self::Notes => "notes",
+            Self::Plan => "plan",
             Self::ReportDiscovery => "report_discovery",
             Self::SubmitItem => "submit_item",
             Self::SubmitDone => "submit_done",

@@ -44,7 +44,7 @@ use omoi_execution::repository_folders::{DataDir, RepositoryFolders};
 use omoi_execution::running_attempts::RunningAttempts;
 use omoi_execution::spec_files::SpecFiles;
 use omoi_execution::spec_selection::WorkScope;
-use omoi_execution::{DeploymentParts, FromParts, intake};
+use omoi_execution::{AgentModelFacts, DeploymentParts, FromParts, intake};
 use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::process::Git;
@@ -171,7 +171,7 @@ impl TestDeployment {
             limits: test_options::LIMITS,
             outage_wait: Duration::from_mins(15),
             answer_tokens: 1_000,
-            window_tokens: None,
+            agent_model: AgentModelFacts::default(),
             sandbox_limits: SandboxLimits::default(),
             read_only: Vec::new(),
             owner: "this process".to_owned(),

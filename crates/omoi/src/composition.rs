@@ -161,7 +161,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         limits: work_limits(&start.config),
         outage_wait: models.outage_wait,
         answer_tokens: models.max_tokens,
-        window_tokens: models.window_tokens,
+        agent_model: models.agent_model,
         sandbox_limits: sandboxes.limits,
         read_only: sandboxes.read_only,
         owner: uuid_v7(clock.as_ref(), &rng).to_string(),

@@ -58,6 +58,8 @@ pub(super) fn built_in_tools(offered: &[AgentTool]) -> String {
         AgentTool::Write => Some("Write"),
         AgentTool::Edit => Some("Edit"),
         AgentTool::Shell => Some("Bash"),
+        // The program has notes, a plan and pictures of its own.
+        AgentTool::Image | AgentTool::Notes | AgentTool::Plan => None,
         AgentTool::FindSymbol
         | AgentTool::ReportDiscovery
         | AgentTool::SubmitItem

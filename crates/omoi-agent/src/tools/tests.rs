@@ -7,6 +7,7 @@
 
 mod shell_sessions;
 mod tool_cases;
+mod written_down;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -123,6 +124,9 @@ fn context(workspace: &Path, id: impl Into<AttemptId>) -> AttemptContext {
             AgentTool::Write,
             AgentTool::Edit,
             AgentTool::Shell,
+            AgentTool::Image,
+            AgentTool::Notes,
+            AgentTool::Plan,
         ],
         egress: None,
         item_schema: None,
@@ -214,26 +218,6 @@ async fn writes_that_would_leave_are_refused_and_recorded() {
     assert!(is_error && text.contains(outside), "{text}");
     let read_outside = bench.tools.refused_paths();
     assert_eq!(read_outside, want, "reading is refused, not recorded");
-}
-
-#[tokio::test]
-async fn a_resumed_worker_recalls_refused_writes() {
-    let bench = Bench::new();
-    let mut context = context(
-        &bench.dir.path().join("work"),
-        uuid_v7(&SystemClock, &Rng::seeded(2)),
-    );
-    context.resume = vec![omoi_protocol::worker::TurnRecord {
-        n: 0,
-        kind: omoi_domain::attempt::TurnKind::Answer,
-        request_digest: String::new(),
-        request_tokens: None,
-        response: json!([{"type": "tool_use", "id": "t", "name": "edit", "input": {"path": "../x"}}]),
-        tool_results: json!([{"type": "tool_result", "tool_use_id": "t", "is_error": true, "content": "no"}]),
-        session: None,
-    }];
-    bench.tools.recall_refusals(&context).unwrap();
-    assert_eq!(bench.tools.refused_paths(), ["../x"]);
 }
 
 #[tokio::test]

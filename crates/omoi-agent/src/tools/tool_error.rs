@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::allowed_paths::PathError;
 use super::edit_text::EditRefusal;
 use super::patch_text::PatchFault;
+use crate::agent_notes::NoteRefusal;
 use crate::platform_client::CallError;
 use crate::process::ShellError;
 
@@ -68,6 +69,12 @@ pub(super) enum ToolError {
     Glob(globset::Error),
     #[error("bad pattern: {0}")]
     Regex(grep_regex::Error),
+    #[error("`{path}` has {bytes} bytes, more than the {max} that a picture may have")]
+    ImageTooLarge { path: String, bytes: u64, max: u64 },
+    #[error("`{path}` is no PNG, JPEG, GIF or WebP")]
+    NotAnImage { path: String },
+    #[error(transparent)]
+    Note(#[from] NoteRefusal),
     #[error("{0}")]
     Shell(#[from] ShellError),
     #[error(

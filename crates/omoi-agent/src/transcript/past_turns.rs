@@ -12,7 +12,7 @@ pub(crate) const NUDGES_MAX: u32 = 3;
 /// A recorded turn cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("turn {n} of the transcript cannot be read")]
-pub(crate) struct BadTurn {
+pub struct BadTurn {
     n: u32,
     #[source]
     source: serde_json::Error,

@@ -373,7 +373,7 @@ fn sandbox_launch(
         max_tokens: starter.answer_tokens,
         system: job.brief.system.clone(),
         prompt: job.brief.prompt.clone(),
-        tools: job.brief.tools.clone(),
+        tools: offered_tools(starter, job),
         item_schema: job.brief.item_schema.clone(),
         limits: AttemptLimits {
             turns_max: job.brief.limits.turns_max,
@@ -381,7 +381,7 @@ fn sandbox_launch(
             command_s: job.brief.limits.command_s,
             result_bytes: RESULT_BYTES,
             heartbeat_s: starter.heartbeat.as_secs().max(1),
-            window_tokens: starter.window_tokens,
+            window_tokens: starter.agent_model.window_tokens,
         },
         commit: job.brief.commit.clone(),
         egress: egress.map(|path| EgressLaunch {
@@ -408,6 +408,16 @@ fn show_certificates(launch: &mut SandboxLaunch, certificates: &str) -> PathBuf 
         mode: 0o444,
     });
     path
+}
+
+/// The tools of the brief; for our own loop and a model that sees, pictures too.
+fn offered_tools(starter: &AttemptStarter, job: &AttemptJob) -> Vec<AgentTool> {
+    let is_native = job.attempt.agent.unwrap_or(AgentProgram::Native) == AgentProgram::Native;
+    let mut tools = job.brief.tools.clone();
+    if is_native && starter.agent_model.takes_images && tools.contains(&AgentTool::Read) {
+        tools.push(AgentTool::Image);
+    }
+    tools
 }
 
 /// What takes the turns of `attempt`, with its paths as `shown` to the worker.

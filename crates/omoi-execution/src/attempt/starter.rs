@@ -8,7 +8,7 @@ use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_store::Tenant;
 
 use crate::agent_programs::FindProgram;
-use crate::deployment::{DeploymentParts, FromParts};
+use crate::deployment::{AgentModelFacts, DeploymentParts, FromParts};
 use crate::failure_policy::FailurePolicy;
 use crate::repository_folders::RepositoryFolders;
 use crate::running_attempts::RunningAttempts;
@@ -29,8 +29,8 @@ pub struct AttemptStarter {
     pub worker: PathBuf,
     /// Most tokens of one answer to an agent.
     pub answer_tokens: u32,
-    /// Tokens that the agents' model reads at most, where that is known.
-    pub window_tokens: Option<u64>,
+    /// What is known of the agents' model.
+    pub agent_model: AgentModelFacts,
     /// Time between heartbeats of a worker.
     pub heartbeat: Duration,
     /// The attempts that this process works on.
@@ -50,7 +50,7 @@ impl FromParts for AttemptStarter {
             programs: parts.programs.clone(),
             worker: parts.worker.clone(),
             answer_tokens: parts.answer_tokens,
-            window_tokens: parts.window_tokens,
+            agent_model: parts.agent_model,
             heartbeat: parts.monitoring.heartbeat,
             running: parts.running.clone(),
             lifecycle: parts.lifecycle.clone(),

@@ -19,8 +19,8 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts, checks, merges, requirements, tickets};
 
 use super::Dispatcher;
-use super::guidance::base_guidance;
 use crate::attempt::{AttemptBrief, BriefLimits, CreatedAttempt};
+use crate::guidance::base_guidance;
 use crate::protected;
 use crate::repository_map::{MapError, map_of_commit};
 use crate::spec_files::{SpecFilesError, SpecRenderer, rendered_files};
@@ -96,6 +96,8 @@ pub(super) async fn of_task(
             AgentTool::Write,
             AgentTool::Edit,
             AgentTool::Shell,
+            AgentTool::Notes,
+            AgentTool::Plan,
             AgentTool::ReportDiscovery,
         ],
         item_schema: None,

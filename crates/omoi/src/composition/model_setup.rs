@@ -11,13 +11,13 @@ use omoi_domain::model_kind::WorkModel;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 use omoi_execution::metering::CallLedger;
-use omoi_execution::{DeploymentParts, FromParts as _};
-use omoi_llm::catalogue::ModelCatalogue;
+use omoi_execution::{AgentModelFacts, DeploymentParts, FromParts as _};
+use omoi_llm::catalogue::{ModelCatalogue, ModelFeature, provider_at};
 use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
 use omoi_llm::options::LlmOptions;
 use omoi_llm::pace::CallPace;
-use omoi_llm::route::{RouteError, RouteTable};
+use omoi_llm::route::{ModelRoute, RouteError, RouteTable};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::{self, SimulatedModel};
 use omoi_llm::upstream::UpstreamError;
@@ -34,8 +34,8 @@ pub(super) struct ModelSetup {
     pub(super) model: WorkModel,
     /// The most tokens of one answer.
     pub(super) max_tokens: u32,
-    /// Tokens that the agents' model reads at most, where that is known.
-    pub(super) window_tokens: Option<u64>,
+    /// What is known of the agents' model.
+    pub(super) agent_model: AgentModelFacts,
     /// How long work goes on being tried while the provider fails its attempts.
     pub(super) outage_wait: Duration,
     /// What people should know about them.
@@ -101,7 +101,7 @@ pub(super) async fn start_models(
     let without = |model: WorkModel, why: String| ModelSetup {
         model,
         max_tokens,
-        window_tokens: None,
+        agent_model: AgentModelFacts::default(),
         outage_wait: options.outage_wait,
         notes: Vec::new(),
         llm: Err(why),
@@ -141,9 +141,20 @@ pub(super) async fn start_models(
             true => max_tokens,
             false => agent.max_tokens,
         },
-        window_tokens: agent.window_tokens,
+        agent_model: AgentModelFacts {
+            window_tokens: agent.window_tokens,
+            takes_images: !simulated && sees_pictures(&options, agent)?,
+        },
         llm: Ok(llm),
     })
+}
+
+/// Whether the list of models says that the model of `route` sees pictures; of one that it does not know
+/// it is not assumed.
+fn sees_pictures(options: &LlmOptions, route: &ModelRoute) -> anyhow::Result<bool> {
+    let catalogue = model_catalogue(options)?;
+    let entry = catalogue.find_entry(provider_at(&route.base_url), &route.model);
+    Ok(entry.is_some_and(|entry| entry.features.contains(&ModelFeature::Vision)))
 }
 
 /// The models behind `routes`, by the process's clock and dice, asked for as long as is configured.

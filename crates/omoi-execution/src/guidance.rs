@@ -28,7 +28,10 @@ const FOLDERS_MAX: usize = 64;
 const CUT: &str = "[… cut: more than an agent is told]\n";
 
 /// The guidance at `commit` for work on `task_files`, quoted; empty when there is none.
-pub(super) async fn base_guidance(
+///
+/// # Errors
+/// When git cannot read the commit.
+pub async fn base_guidance(
     mirror: &Mirror,
     commit: &ObjectId,
     task_files: &[String],
