@@ -30,6 +30,8 @@ mod stop_signal;
 
 mod process;
 
+pub mod context_replay;
+
 pub use program::tool_server::copy_tool_streams;
 pub use tools::edit_text;
 pub use worker::{WorkerHost, run_worker};

@@ -146,7 +146,7 @@ mod tests {
                 250..=430,
             ),
             ("a1f9e0c4b7d2835566f0aa91c3e7d4b2", 450..=900),
-            ("QmFzZTY0IGlzIGRlbnNlIQpYWFhZWVla", 350..=800),
+            ("QmFzZTY0IGlzIGRlbnNlIQpYWFhZWVla", 300..=800),
             ("3.14159,2.71828,1.41421\n", 350..=700),
             ("漢字かな交じり文", 300..=400),
             ("😀😀😀", 400..=600),

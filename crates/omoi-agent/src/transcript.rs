@@ -56,15 +56,17 @@ struct PastTurn {
     results: Vec<ContentBlock>,
     /// Estimated tokens of both.
     tokens: u64,
+    /// Of these, what stubs in the place of the results would save.
+    would_save: u64,
 }
 
 impl PastTurn {
     fn new(reply: Vec<ContentBlock>, results: Vec<ContentBlock>) -> Self {
-        let tokens = estimate_blocks(&reply) + estimate_blocks(&results);
         Self {
+            tokens: estimate_blocks(&reply) + estimate_blocks(&results),
+            would_save: stubs_save(&results),
             reply,
             results,
-            tokens,
         }
     }
 }
@@ -157,12 +159,13 @@ impl Transcript {
             return;
         }
         let n_old = self.turns.len().saturating_sub(TURNS_WHOLE);
-        let would_save = self.turns[..n_old].iter().map(|t| stubs_save(&t.results));
+        let would_save = self.turns[..n_old].iter().map(|turn| turn.would_save);
         if self.rate.scale_tokens(would_save.sum()) < from * FREED_PERCENT / 100 {
             return;
         }
         for turn in &mut self.turns[..n_old] {
             turn.tokens -= stub_results(&mut turn.results).min(turn.tokens);
+            turn.would_save = 0;
         }
         self.n_stubbed = n_old;
     }

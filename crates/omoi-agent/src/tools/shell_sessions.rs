@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(super) struct ShellSessions {
     /// Folder of the attempt's own for output; none without a scratch folder.
     folder: Option<PathBuf>,
     n_spools: AtomicUsize,
+    /// Whether that folder was made here; nobody else's is used.
+    is_ours: OnceLock<bool>,
 }
 
 impl ShellSessions {
@@ -48,18 +51,18 @@ impl ShellSessions {
             running: Mutex::default(),
             folder: scratch.map(|scratch| scratch.join(format!("omoi-shell-{attempt}"))),
             n_spools: AtomicUsize::new(0),
+            is_ours: OnceLock::new(),
         }
     }
 
     /// Where the output of the next command goes when it is long.
     pub(super) fn next_spool(&self) -> Option<SpoolFile> {
         let folder = self.folder.as_ref()?;
-        let n = self.n_spools.fetch_add(1, Ordering::Relaxed);
-        if n == 0 {
-            // What somebody else made under this name is not used: no file is made in it.
-            let made = fs::DirBuilder::new().mode(0o700).create(folder);
-            made.ok()?;
+        let make = || fs::DirBuilder::new().mode(0o700).create(folder).is_ok();
+        if !*self.is_ours.get_or_init(make) {
+            return None;
         }
+        let n = self.n_spools.fetch_add(1, Ordering::Relaxed);
         if let Some(old) = n.checked_sub(SPOOLS_MAX) {
             let _ = fs::remove_file(spool_path(folder, old));
         }
@@ -134,7 +137,7 @@ impl ShellSessions {
             session.look_at(KILL_TIME, clock).await;
         }
         if let Some(folder) = &self.folder
-            && self.n_spools.load(Ordering::Relaxed) > 0
+            && self.is_ours.get() == Some(&true)
         {
             let _ = fs::remove_dir_all(folder);
         }

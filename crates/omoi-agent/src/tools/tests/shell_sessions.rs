@@ -186,26 +186,17 @@ async fn long_output_is_shown_by_head_and_tail_and_kept_in_a_file() {
 #[tokio::test]
 async fn a_folder_that_somebody_else_made_gets_no_file() {
     let bench = Bench::new();
-    let (text, _) = bench.call("shell", json!({"command": "seq 5000"})).await;
-    let (_, path) = text.split_once("all of it is in ").unwrap();
-    let folder = Path::new(path.split_once(" …]").unwrap().0)
-        .parent()
-        .unwrap()
-        .to_path_buf();
-    let other = Bench::new();
-    let name = folder.file_name().unwrap();
-    symlink(
-        other.dir.path().join("outside"),
-        other.dir.path().join("scratch").join(name),
-    )
-    .unwrap();
-    let (text, _) = other.call("shell", json!({"command": "seq 5000"})).await;
-    assert!(text.contains("bytes left out …]"), "{text}");
-    other.tools.end_sessions().await;
-    assert_eq!(
-        fs::read_dir(other.dir.path().join("outside"))
-            .unwrap()
-            .count(),
-        0
+    let id = AttemptId::from_uuid(uuid_v7(&SystemClock, &Rng::seeded(7)));
+    let (scratch, outside) = (
+        bench.dir.path().join("scratch"),
+        bench.dir.path().join("outside"),
     );
+    symlink(&outside, scratch.join(format!("omoi-shell-{id}"))).unwrap();
+    let sessions = ShellSessions::new(Some(&scratch), id);
+    for _ in 0..2 {
+        assert!(sessions.next_spool().is_none());
+    }
+    let clock: Clocked = Arc::new(SystemClock);
+    sessions.end_all(&clock).await;
+    assert!(outside.exists() && ShellSessions::new(None, id).next_spool().is_none());
 }
