@@ -66,6 +66,11 @@ impl ContextWindow {
         self.window - self.answer - SLACK_TOKENS
     }
 
+    /// The most tokens of the question for a summary: its answer is short.
+    pub(crate) fn summary_max(self) -> u64 {
+        self.window - (self.window / 16).min(4_000) - SLACK_TOKENS
+    }
+
     /// From where on old results become stubs.
     pub(crate) fn stubs_from(self) -> u64 {
         (self.window * STUB_PERCENT / 100).min(self.input_max() * 3 / 4)

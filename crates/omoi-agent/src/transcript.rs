@@ -259,7 +259,7 @@ impl Transcript {
         context: &AttemptContext,
     ) -> Result<Option<DigestedRequest>, serde_json::Error> {
         let question = self.rate.scale_tokens(estimate_text(COMPACTION_QUESTION));
-        if self.token_count() + question > self.window.input_max() {
+        if self.token_count() + question > self.window.summary_max() {
             return Ok(None);
         }
         let mut messages = self.messages();

@@ -9,17 +9,21 @@ use omoi_protocol::worker::TurnRecord;
 
 use crate::bench::Bench;
 
-const READS: &str = "reply: [{tool: {name: read, input: {path: long.txt}}}]";
+/// A turn with words that no stub takes the place of.
+fn reads() -> String {
+    let words = "word and word ".repeat(140);
+    format!("reply: [{{text: \"{words}\"}}, {{tool: {{name: read, input: {{path: long.txt}}}}}}]")
+}
 
 async fn bench(rules: &str) -> Bench {
     let mut bench = Bench::new(rules).await;
     std::fs::write(
         bench.work().join("long.txt"),
-        "word word word word\n".repeat(400),
+        "word word word word\n".repeat(20),
     )
     .unwrap();
-    bench.context.limits.window_tokens = Some(9_000);
-    bench.context.limits.turns_max = 16;
+    bench.context.limits.window_tokens = Some(10_000);
+    bench.context.limits.turns_max = 30;
     bench.context.max_tokens = 1_000;
     bench
 }
@@ -36,11 +40,12 @@ fn first_summary(turns: &[TurnRecord]) -> usize {
 #[tokio::test]
 async fn a_long_conversation_is_summed_up_in_a_turn_and_resumed_through_it() {
     // A model that goes on working when it is asked for a summary: the record stands alone.
-    let deaf = bench(&format!("\n  - when: {{turn: 0..}}\n    {READS}\n")).await;
+    let reads = reads();
+    let deaf = bench(&format!("\n  - when: {{turn: 0..}}\n    {reads}\n")).await;
     deaf.post_message(MessageType::UserMessage, "Use port 4317.");
     assert!(deaf.run().await);
     let turns = records(&deaf);
-    assert_eq!(turns.len(), 16, "summaries are turns");
+    assert_eq!(turns.len(), 30, "summaries are turns");
     assert_eq!(
         deaf.complete().stop_reason,
         AttemptStopReason::MaxTurnsReached
@@ -74,9 +79,10 @@ async fn a_long_conversation_is_summed_up_in_a_turn_and_resumed_through_it() {
     // One that answers with words.
     let summary = "## Goal\\nRead it.";
     let rules = format!(
-        "\n  - when: {{turn: {k}}}\n    reply: [{{text: \"{summary}\"}}]\n  - when: {{turn: 0..}}\n    {READS}\n"
+        "\n  - when: {{turn: {k}}}\n    reply: [{{text: \"{summary}\"}}]\n  - when: {{turn: 0..}}\n    {reads}\n"
     );
     let first = bench(&rules).await;
+    first.post_message(MessageType::UserMessage, "Use port 4317.");
     assert!(first.run().await);
     let turns = records(&first);
     assert_eq!(first_summary(&turns), k);
@@ -105,7 +111,8 @@ async fn a_long_conversation_is_summed_up_in_a_turn_and_resumed_through_it() {
 
 #[tokio::test]
 async fn a_model_that_reads_less_than_was_thought_is_met_with_a_record() {
-    let bench = bench(&format!("\n  - when: {{turn: 0..}}\n    {READS}\n")).await;
+    let reads = reads();
+    let bench = bench(&format!("\n  - when: {{turn: 0..}}\n    {reads}\n")).await;
     bench.set(|seen| seen.over_window_after = Some(3));
     assert!(bench.run().await);
     let turns = records(&bench);
@@ -128,7 +135,7 @@ async fn a_brief_that_no_window_holds_fails_by_name() {
     let complete = bench.complete();
     let says = complete.error_message.unwrap();
     assert!(
-        says.contains("takes 7872 at most; choose a model with a larger window"),
+        says.contains("takes 8872 at most; choose a model with a larger window"),
         "{says}"
     );
     assert_eq!(complete.turns, 0);
