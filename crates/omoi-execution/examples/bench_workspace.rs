@@ -61,7 +61,7 @@ async fn main() -> Fallible<()> {
         let base = it.mirror.base_store(&it.head).await?;
         let layer = layers.prepared_checkout(&base).await?;
         std::fs::create_dir(&ours)?;
-        provider.lay_workspace(&ours, &layer.files_dir())?;
+        provider.lay_workspace(&ours, &[&layer.files_dir()])?;
         let site = CloneSite {
             layer: Some(&layer),
             ..CloneSite::new(&base, &ours)

@@ -16,6 +16,7 @@ mod other;
 mod python;
 mod ruby;
 mod rust;
+mod setup;
 mod test_paths;
 mod text;
 mod texts;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use setup::{SetupPlan, setup_of_commit};
 pub use test_paths::is_test_path;
 pub use texts::{RepositoryTexts, texts_of_commit, texts_of_dir};
 use tracing::debug;

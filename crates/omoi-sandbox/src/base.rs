@@ -127,15 +127,15 @@ impl RungBase {
         Ok(Some(uid))
     }
 
-    /// Lays the empty folder `dir` over `lower`, for a user of its own.
-    pub(crate) fn lay_workspace(&self, dir: &Path, lower: &Path) -> Result<(), OverlayRefusal> {
+    /// Lays the empty folder `dir` over `lowers`, for a user of its own.
+    pub(crate) fn lay_workspace(&self, dir: &Path, lowers: &[&Path]) -> Result<(), OverlayRefusal> {
         check_overlay_support()?;
         let user = self.users.choose_user(dir);
         let user = user.map_err(|error| OverlayRefusal::System {
             step: "find a user",
             source: io::Error::other(error),
         })?;
-        self.overlays.lay_over(dir, lower, Uid::from_raw(user))
+        self.overlays.lay_over(dir, lowers, Uid::from_raw(user))
     }
 
     /// Gives the workspace at `dir` to a user no other workspace has; does nothing unless root.

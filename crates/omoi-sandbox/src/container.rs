@@ -90,8 +90,8 @@ impl Provider for ContainerRung {
         base::check_overlay_support()
     }
 
-    fn lay_workspace(&self, dir: &Path, lower: &Path) -> Result<(), OverlayRefusal> {
-        self.inner.base.lay_workspace(dir, lower)
+    fn lay_workspace(&self, dir: &Path, lowers: &[&Path]) -> Result<(), OverlayRefusal> {
+        self.inner.base.lay_workspace(dir, lowers)
     }
 
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {

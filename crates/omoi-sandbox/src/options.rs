@@ -1,6 +1,7 @@
 //! What can be configured of sandboxes.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use omoi_domain::config::{Config, ConfigKey, ListItems, ValueKind};
 use omoi_domain::sandbox::SandboxRung;
@@ -55,6 +56,17 @@ config_keys! {
     SANDBOX_WORKSPACE: u64 =
         ConfigKey::new(&SANDBOX, "workspace_bytes", ValueKind::bytes_range(MIB, 64 * TIB), "10 GiB")
             .closed_to_repository();
+    /// What prepared checkouts and installed packages may take on disk; the oldest go first.
+    SANDBOX_LAYERS: u64 =
+        ConfigKey::new(&SANDBOX, "layers_bytes", ValueKind::bytes_range(0, 64 * TIB), "20 GiB")
+            .closed_to_repository();
+    /// Commands that install the packages of a project, or `none`; empty goes by its lock files. In a file they may
+    /// stand by themselves, as `setup: [make deps]`.
+    SANDBOX_SETUP: Vec<String> =
+        ConfigKey::new(&SANDBOX, "setup", ValueKind::List(ListItems::Entries("commands")), "");
+    /// How long installing packages may take.
+    SANDBOX_SETUP_TIME: Duration =
+        ConfigKey::new(&SANDBOX, "setup_seconds", ValueKind::TIME, "900").closed_to_repository();
 }
 
 choice! {
@@ -84,6 +96,12 @@ pub struct SandboxOptions {
     pub limits: SandboxLimits,
     /// Further folders every sandbox may read.
     pub read_only: Vec<PathBuf>,
+    /// Bytes of prepared checkouts and packages that are kept.
+    pub layers_bytes: u64,
+    /// Commands that install packages, for every repository.
+    pub setup: Vec<String>,
+    /// How long installing packages may take.
+    pub setup_time: Duration,
 }
 
 impl SandboxOptions {
@@ -111,6 +129,9 @@ impl SandboxOptions {
                 workspace_bytes: config.get(&SANDBOX_WORKSPACE),
             },
             read_only: config.get(&SANDBOX_READ_ONLY),
+            layers_bytes: config.get(&SANDBOX_LAYERS),
+            setup: config.get(&SANDBOX_SETUP),
+            setup_time: config.get(&SANDBOX_SETUP_TIME),
         }
     }
 }

@@ -26,6 +26,8 @@ use crate::workspace::path_owner;
 const UPPER: &str = "upper";
 const WORK: &str = "work";
 const LOWER: &str = "lower";
+/// Folders that one workspace is laid over at most.
+const LOWERS_MAX: usize = 4;
 
 /// A workspace cannot be laid over a folder, so its files are copied.
 #[derive(Debug, thiserror::Error)]
@@ -71,14 +73,15 @@ impl Overlays {
         uppers.get(dir).cloned()
     }
 
-    /// Lays the workspace `dir`, an empty folder, over `lower`, with everything in it owned by `user`.
+    /// Lays the workspace `dir`, an empty folder, over `lowers`, the first on top, with everything in it owned by
+    /// `user`.
     pub(crate) fn lay_over(
         &self,
         dir: &Path,
-        lower: &Path,
+        lowers: &[&Path],
         user: Uid,
     ) -> Result<(), OverlayRefusal> {
-        let upper = mount_overlay(dir, lower, user).inspect_err(|_| {
+        let upper = mount_overlay(dir, lowers, user).inspect_err(|_| {
             // What was begun must not be taken for files of the workspace.
             if take_mounts_away(dir).is_ok() {
                 for name in [LOWER, WORK, UPPER] {
@@ -100,7 +103,7 @@ impl Overlays {
     }
 }
 
-fn mount_overlay(dir: &Path, lower: &Path, user: Uid) -> Result<OwnedFd, OverlayRefusal> {
+fn mount_overlay(dir: &Path, lowers: &[&Path], user: Uid) -> Result<OwnedFd, OverlayRefusal> {
     let folders = failed_to::<io::Error>("make folders");
     for name in [UPPER, WORK, LOWER] {
         std::fs::create_dir(dir.join(name)).map_err(&folders)?;
@@ -108,12 +111,11 @@ fn mount_overlay(dir: &Path, lower: &Path, user: Uid) -> Result<OwnedFd, Overlay
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let upper = rustix::fs::openat(CWD, dir.join(UPPER), flags, Mode::empty());
     let upper = upper.map_err(failed_to("open a folder"))?;
-    let shown = dir.join(LOWER);
-    show_owned(lower, &shown, user)?;
+    let shown = show_lowers(lowers, &dir.join(LOWER), user)?;
     let context = rustix::mount::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC);
     let context = context.map_err(failed_to("ask for an overlay"))?;
     let set = failed_to::<Errno>("describe an overlay");
-    let below = escape_colons(&shown);
+    let below = lower_list(&shown);
     for (key, value) in [
         (c"source", OsStr::new("omoi")),
         (c"lowerdir", below.as_ref()),
@@ -132,10 +134,24 @@ fn mount_overlay(dir: &Path, lower: &Path, user: Uid) -> Result<OwnedFd, Overlay
     let flags = FsMountFlags::FSMOUNT_CLOEXEC;
     let made = rustix::mount::fsmount(context.as_fd(), flags, attributes).map_err(&mount)?;
     // The overlay holds what it needs of it.
-    rustix::mount::unmount(&shown, UnmountFlags::DETACH).map_err(&mount)?;
+    for place in &shown {
+        rustix::mount::unmount(place, UnmountFlags::DETACH).map_err(&mount)?;
+    }
     let empty = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     rustix::mount::move_mount(made.as_fd(), c"", CWD, dir, empty).map_err(&mount)?;
     Ok(upper)
+}
+
+/// Shows each of `lowers` in a folder of its own below `place`.
+fn show_lowers(lowers: &[&Path], place: &Path, user: Uid) -> Result<Vec<PathBuf>, OverlayRefusal> {
+    let mut shown = Vec::new();
+    for (n, lower) in lowers.iter().enumerate() {
+        let at = place.join(n.to_string());
+        std::fs::create_dir(&at).map_err(failed_to("make folders"))?;
+        show_owned(lower, &at, user)?;
+        shown.push(at);
+    }
+    Ok(shown)
 }
 
 /// Shows `lower` at `at`, read-only and as the files of `user`.
@@ -159,14 +175,19 @@ fn show_owned(lower: &Path, at: &Path, user: Uid) -> Result<(), OverlayRefusal> 
         .map_err(failed_to("show the prepared checkout"))
 }
 
-/// Folders below are listed with colons between them.
-fn escape_colons(path: &Path) -> PathBuf {
+/// Folders below as a mount lists them: with colons between, those of a path escaped.
+fn lower_list(paths: &[PathBuf]) -> PathBuf {
     let mut bytes = Vec::new();
-    for byte in path.as_os_str().as_bytes() {
-        if matches!(byte, b':' | b'\\') {
-            bytes.push(b'\\');
+    for path in paths {
+        if !bytes.is_empty() {
+            bytes.push(b':');
         }
-        bytes.push(*byte);
+        for byte in path.as_os_str().as_bytes() {
+            if matches!(byte, b':' | b'\\') {
+                bytes.push(b'\\');
+            }
+            bytes.push(*byte);
+        }
     }
     PathBuf::from(OsStr::from_bytes(&bytes))
 }
@@ -177,7 +198,8 @@ fn take_mounts_away(dir: &Path) -> io::Result<()> {
         return Ok(());
     }
     let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
-    for place in [dir.to_path_buf(), dir.join(LOWER)] {
+    let lowers = (0..LOWERS_MAX).map(|n| dir.join(LOWER).join(n.to_string()));
+    for place in std::iter::once(dir.to_path_buf()).chain(lowers) {
         loop {
             match rustix::mount::unmount(&place, flags) {
                 Ok(()) => {}
@@ -196,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_colon_in_a_path_is_no_separator() {
-        let escaped = escape_colons(Path::new(r"/a:b\c"));
-        assert_eq!(escaped, Path::new(r"/a\:b\\c"));
+        let listed = lower_list(&[r"/a:b\c".into(), "/d".into()]);
+        assert_eq!(listed, Path::new(r"/a\:b\\c:/d"));
     }
 }

@@ -44,9 +44,9 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// Whether [`Provider::lay_workspace`] can be tried at all.
     fn overlay_support(&self) -> Result<(), OverlayRefusal>;
 
-    /// Makes the empty folder `dir` show the files below `lower`, which stay as they are whatever is done in `dir`.
-    /// `lower` and all below belong to the platform's user. Refused, `dir` is left empty.
-    fn lay_workspace(&self, dir: &Path, lower: &Path) -> Result<(), OverlayRefusal>;
+    /// Makes the empty folder `dir` show the files below `lowers`, which stay as they are whatever is done in `dir`;
+    /// where several have a file, the first counts. They and all below belong to the platform's user. Refused, `dir` is left empty.
+    fn lay_workspace(&self, dir: &Path, lowers: &[&Path]) -> Result<(), OverlayRefusal>;
 
     /// Hands `dir` and all below to the user that sandboxes over it will have.
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError>;

@@ -112,9 +112,9 @@ impl Provider for SessionRung {
         }
     }
 
-    fn lay_workspace(&self, dir: &Path, lower: &Path) -> Result<(), OverlayRefusal> {
+    fn lay_workspace(&self, dir: &Path, lowers: &[&Path]) -> Result<(), OverlayRefusal> {
         self.overlay_support()?;
-        self.base.lay_workspace(dir, lower)
+        self.base.lay_workspace(dir, lowers)
     }
 
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {

@@ -90,7 +90,7 @@ impl BaseStore {
     }
 
     /// The mirror it was cut from.
-    pub(crate) fn mirror(&self) -> &Mirror {
+    pub fn mirror(&self) -> &Mirror {
         &self.mirror
     }
 }

@@ -2,7 +2,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use omoi_git::clone::{CloneSite, clean_checkout};
-use omoi_git::layer::LayerFolder;
+use omoi_git::layer::{FinishedSetup, KeptPackages, LayerFolder, TrackedFiles};
+use omoi_git::survey::SetupPlan;
 
 use crate::fixture::{Fixture, git};
 
@@ -89,6 +90,96 @@ async fn the_oldest_layers_go_and_what_is_in_use_stays() {
     assert!(!idle.exists() && used.files_dir().exists());
     layers.clear_leftovers().unwrap();
     assert_eq!(std::fs::read_dir(f.path("layers")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn for_room_one_layer_goes_at_a_time_until_the_rest_is_in_use() {
+    let f = Fixture::new(&[("a.txt", "1\n")]).await;
+    let layers = LayerFolder::new(f.path("layers"));
+    let base = f.mirror.base_store(&f.base).await.unwrap();
+    // Both ask at once, and one layer is what they get.
+    let (one, two) = tokio::join!(
+        layers.prepared_checkout(&base),
+        layers.prepared_checkout(&base)
+    );
+    let used = one.unwrap();
+    assert_eq!(used.files_dir(), two.unwrap().files_dir());
+    let next = f.commit_on(&f.base, &[("a.txt", "2\n")]).await;
+    let base = f.mirror.base_store(&next).await.unwrap();
+    let idle = layers.prepared_checkout(&base).await.unwrap().files_dir();
+    assert!(layers.remove_one().unwrap());
+    assert!(!idle.exists() && used.files_dir().exists());
+    assert!(!layers.remove_one().unwrap());
+}
+
+#[tokio::test]
+async fn packages_are_what_a_setup_added_and_nothing_else() {
+    let f = Fixture::new(&[("src/a.txt", "1\n"), ("run.sh", "2\n")]).await;
+    let layers = LayerFolder::new(f.path("layers"));
+    let base = f.mirror.base_store(&f.base).await.unwrap();
+    let dir = f.path("set-up");
+    clean_checkout(CloneSite::new(&base, &dir), &f.base)
+        .await
+        .unwrap();
+    let entries = f.mirror.list_tree(&f.base).await.unwrap();
+    let write = |path: &str, text: &str| {
+        let path = dir.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let plan = SetupPlan {
+        commands: vec!["make deps".to_owned()],
+        inputs: std::collections::BTreeMap::new(),
+        is_written: true,
+    };
+    let finished = || FinishedSetup {
+        dir: &dir,
+        tracked: TrackedFiles::note_files(&dir, &entries).unwrap(),
+        plan: plan.clone(),
+        packages: Vec::new(),
+        took: std::time::Duration::from_millis(7),
+    };
+    let first = finished();
+    write("node_modules/a/index.js", "a");
+    write("node_modules/a/__pycache__/a.pyc", "compiled");
+    write("src/made.txt", "made");
+    std::os::unix::fs::symlink("/etc/passwd", dir.join("node_modules/link")).unwrap();
+    let kept = layers.keep_packages("one", "p", first).await.unwrap();
+    let KeptPackages::Kept(layer) = kept else {
+        panic!("{kept:?}");
+    };
+    assert_eq!(layer.record().roots, ["node_modules", "src/made.txt"]);
+    let files = layer.files_dir();
+    assert!(!files.join("run.sh").exists() && !files.join("src/a.txt").exists());
+    assert!(!files.join("node_modules/a/__pycache__").exists());
+    let link = std::fs::symlink_metadata(files.join("node_modules/link")).unwrap();
+    assert!(link.is_symlink());
+
+    // In a work tree they are no work, and what is there stays.
+    let dest = f.path("work");
+    clean_checkout(CloneSite::new(&base, &dest), &f.base)
+        .await
+        .unwrap();
+    std::fs::write(dest.join("src/made.txt"), "mine").unwrap();
+    layer.copy_into(&dest).await.unwrap();
+    layer.hide_from_git(&dest).unwrap();
+    assert_eq!(git(&dest, &["status", "--porcelain"]), "");
+    let read = |path: &str| std::fs::read_to_string(dest.join(path)).unwrap();
+    assert_eq!(read("node_modules/a/index.js"), "a");
+    assert_eq!(read("src/made.txt"), "mine");
+    let copied = inode(&dest.join("node_modules/a/index.js"));
+    assert_ne!(copied, inode(&files.join("node_modules/a/index.js")));
+
+    let second = finished();
+    std::fs::remove_dir_all(dir.join("src")).unwrap();
+    std::os::unix::fs::symlink("node_modules", dir.join("src")).unwrap();
+    write("run.sh", "2");
+    let changed = layers.keep_packages("two", "p", second).await.unwrap();
+    let KeptPackages::Changed(names) = changed else {
+        panic!("{changed:?}");
+    };
+    assert_eq!(names, ["run.sh", "src/a.txt"]);
+    assert!(layers.find_packages("two").await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -71,8 +71,8 @@ impl Provider for Played {
     fn overlay_support(&self) -> Result<(), OverlayRefusal> {
         self.plain.overlay_support()
     }
-    fn lay_workspace(&self, dir: &Path, lower: &Path) -> Result<(), OverlayRefusal> {
-        self.plain.lay_workspace(dir, lower)
+    fn lay_workspace(&self, dir: &Path, lowers: &[&Path]) -> Result<(), OverlayRefusal> {
+        self.plain.lay_workspace(dir, lowers)
     }
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
         self.plain.prepare_workspace(dir)

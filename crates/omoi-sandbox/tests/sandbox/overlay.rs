@@ -43,7 +43,7 @@ fn laid(platform: &Platform, name: &str) -> PathBuf {
     }
     let dir = platform.path(name);
     fs::create_dir(&dir).unwrap();
-    platform.provider.lay_workspace(&dir, &lower).unwrap();
+    platform.provider.lay_workspace(&dir, &[&lower]).unwrap();
     fs::create_dir(dir.join("ours")).unwrap();
     fs::write(dir.join("ours/x"), "x").unwrap();
     platform.provider.prepare_workspace(&dir).unwrap();
@@ -140,7 +140,10 @@ async fn a_refused_overlay_leaves_an_empty_folder_and_says_why() {
     let platform = Platform::new().await;
     let (dir, lower) = (platform.path("one"), platform.path("missing"));
     fs::create_dir(&dir).unwrap();
-    let refused = platform.provider.lay_workspace(&dir, &lower).unwrap_err();
+    let refused = platform
+        .provider
+        .lay_workspace(&dir, &[&lower])
+        .unwrap_err();
     match rustix_is_root() {
         true => assert!(
             matches!(refused, OverlayRefusal::System { .. }),
@@ -153,7 +156,10 @@ async fn a_refused_overlay_leaves_an_empty_folder_and_says_why() {
         let foreign = platform.path("foreign");
         fs::create_dir(&foreign).unwrap();
         std::os::unix::fs::chown(&foreign, Some(54_321), None).unwrap();
-        let refused = platform.provider.lay_workspace(&dir, &foreign).unwrap_err();
+        let refused = platform
+            .provider
+            .lay_workspace(&dir, &[&foreign])
+            .unwrap_err();
         assert!(
             matches!(refused, OverlayRefusal::OtherOwner { .. }),
             "{refused}"

@@ -1,0 +1,208 @@
+//! Packages that a set-up installed, kept apart from the checkout that it ran in, for every commit that asks for the
+//! same ones.
+//!
+//! Unlike a checkout they cannot be made again from what is on the disk, so they are forced onto it.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tracing::debug;
+
+use omoi_domain::crash::{self, CrashPoint, CrashSide};
+
+use super::manifest::{LayerContent, LayerManifest, disk_bytes};
+use super::package_tree::{AddedFiles, TrackedFiles, copy_packages, ignore_lines, text_of};
+use super::{FILES, LayerError, LayerFolder, MANIFEST};
+use crate::mirror::off_thread;
+use crate::process::write_private;
+use crate::survey::SetupPlan;
+
+/// Installed packages; they stay where they are while this value lives.
+#[derive(Debug)]
+pub struct PackageLayer {
+    dir: PathBuf,
+    record: PackageRecord,
+    _in_use: File,
+}
+
+/// What is known of installed packages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageRecord {
+    /// What installed them.
+    pub plan: SetupPlan,
+    /// Packages that came in from registries for it.
+    pub packages: Vec<String>,
+    /// The outermost folders and files that it added.
+    pub roots: Vec<String>,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// A set-up that ran to its end.
+#[derive(Debug)]
+pub struct FinishedSetup<'a> {
+    /// The checkout that it ran in.
+    pub dir: &'a Path,
+    /// The files of the commit, before it ran.
+    pub tracked: TrackedFiles,
+    /// What ran.
+    pub plan: SetupPlan,
+    /// Packages that came in from registries.
+    pub packages: Vec<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What became of what a set-up made.
+#[derive(Debug)]
+pub enum KeptPackages {
+    /// It is a layer now.
+    Kept(PackageLayer),
+    /// It changed files of the commit, these and perhaps more.
+    Changed(Vec<String>),
+}
+
+impl PackageLayer {
+    /// The files, which nobody may change.
+    pub fn files_dir(&self) -> PathBuf {
+        self.dir.join(FILES)
+    }
+
+    /// What is known of them.
+    pub fn record(&self) -> &PackageRecord {
+        &self.record
+    }
+
+    /// Copies them into the work tree `dest`, where its own files stay.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn copy_into(&self, dest: &Path) -> io::Result<()> {
+        let (from, to) = (self.files_dir(), dest.to_path_buf());
+        off_thread(move || copy_packages(&from, &to)).await
+    }
+
+    /// Has git in the work tree `dest`, which nobody else has touched, take them for no work.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn hide_from_git(&self, dest: &Path) -> io::Result<()> {
+        let info = dest.join(".git/info");
+        std::fs::create_dir_all(&info)?;
+        let list = File::options()
+            .create(true)
+            .append(true)
+            .open(info.join("exclude"));
+        list?.write_all(ignore_lines(&self.record.roots).as_bytes())
+    }
+}
+
+impl LayerFolder {
+    /// The packages called `digest`, if they are there.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn find_packages(&self, digest: &str) -> Result<Option<PackageLayer>, LayerError> {
+        let (folder, dir) = (self.clone(), self.layer_dir(digest));
+        let place = dir.clone();
+        let opened = off_thread(move || folder.open_layer(&place)).await;
+        let opened = opened.map_err(LayerError::io(&dir))?;
+        Ok(
+            opened.and_then(|(in_use, manifest)| match manifest.content {
+                LayerContent::Packages(record) => Some(PackageLayer {
+                    dir,
+                    record,
+                    _in_use: in_use,
+                }),
+                LayerContent::Checkout { .. } => None,
+            }),
+        )
+    }
+
+    /// Keeps what a set-up added as the packages called `digest` of `project`, unless it changed what it must not.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn keep_packages(
+        &self,
+        digest: &str,
+        project: &str,
+        finished: FinishedSetup<'_>,
+    ) -> Result<KeptPackages, LayerError> {
+        let dir = self.layer_dir(digest);
+        let FinishedSetup {
+            dir: made,
+            tracked,
+            plan,
+            packages,
+            took,
+        } = finished;
+        let made = made.to_path_buf();
+        let compared = off_thread({
+            let made = made.clone();
+            move || tracked.compare_folder(&made)
+        });
+        let AddedFiles { changed, roots } = compared.await.map_err(LayerError::io(&dir))?;
+        if !changed.is_empty() {
+            return Ok(KeptPackages::Changed(changed));
+        }
+        let record = PackageRecord {
+            plan,
+            packages,
+            roots: roots.iter().filter_map(|root| text_of(root)).collect(),
+            took_ms: took.as_millis() as u64,
+        };
+        let manifest = LayerManifest {
+            project: project.to_owned(),
+            content: LayerContent::Packages(record),
+            boot: None,
+            bytes: 0,
+        };
+        let (folder, place) = (self.clone(), dir.clone());
+        off_thread(move || folder.store_packages(&made, manifest, &place))
+            .await
+            .map_err(LayerError::io(&dir))?;
+        let found = self.find_packages(digest).await?;
+        found
+            .map(KeptPackages::Kept)
+            .ok_or(LayerError::Unstable { dir })
+    }
+
+    fn store_packages(
+        &self,
+        made: &Path,
+        mut manifest: LayerManifest,
+        dir: &Path,
+    ) -> io::Result<()> {
+        let LayerContent::Packages(record) = &manifest.content else {
+            return Ok(());
+        };
+        let scratch = self.scratch_folder()?;
+        let fresh = scratch.path().join("layer");
+        let files = fresh.join(FILES);
+        std::fs::create_dir_all(&files)?;
+        for root in &record.roots {
+            if let Some(folder) = Path::new(root).parent() {
+                std::fs::create_dir_all(files.join(folder))?;
+            }
+            copy_packages(&made.join(root), &files.join(root))?;
+        }
+        manifest.bytes = disk_bytes(&files)?;
+        let (bytes, n_roots) = (manifest.bytes, record.roots.len());
+        write_private(&fresh.join(MANIFEST), manifest.to_text()?.as_bytes())?;
+        let parent = File::open(&self.0)?;
+        rustix::fs::syncfs(&parent)?;
+        crash::pass_point(CrashPoint::FileReplaced, CrashSide::Before);
+        match std::fs::rename(&fresh, dir) {
+            Err(error) if !dir.join(MANIFEST).is_file() => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        parent.sync_all()?;
+        crash::pass_point(CrashPoint::FileReplaced, CrashSide::After);
+        debug!(bytes, n_roots, "Kept the packages of a set-up");
+        scratch.close()
+    }
+}
