@@ -10,6 +10,9 @@ use crate::money::NanoUsd;
 /// The name of the file at the root of a repository.
 pub const REPOSITORY_FILE: &str = ".omoi.yaml";
 
+/// The word that stands for no set-up at all.
+pub const NO_SETUP: &str = "none";
+
 /// One field per configuration key that a repository may set; `None` where it says nothing.
 /// Limits hold where they are lower than those of the process that does the work.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +44,8 @@ pub struct RepositorySettings {
     pub check_timeout_s: Option<u64>,
     /// `sandbox.read_only`: folders a person has allowed.
     pub read_only: Vec<PathBuf>,
+    /// `setup`: commands that install packages, which a person has allowed; or `none`.
+    pub setup: Vec<String>,
     /// Key `discovery.depth_cap`: discoveries in a row that lead to a task.
     pub discovery_depth_max: Option<u32>,
     /// Key `discovery.per_task_cap`: discoveries of one task that become tasks.
@@ -54,13 +59,18 @@ pub struct RepositorySettings {
 pub enum RepositoryPrivilege {
     /// Sandboxes read this folder of the machine.
     ReadFolder(PathBuf),
+    /// These commands install packages, with a way to the registries.
+    RunSetup(Vec<String>),
 }
 
 impl RepositorySettings {
     /// What a person has to allow, in the file's order.
     pub fn requested_privileges(&self) -> Vec<RepositoryPrivilege> {
         let folders = self.read_only.iter().cloned();
-        folders.map(RepositoryPrivilege::ReadFolder).collect()
+        let folders = folders.map(RepositoryPrivilege::ReadFolder);
+        let runs = !self.setup.is_empty() && self.setup != [NO_SETUP];
+        let setup = runs.then(|| RepositoryPrivilege::RunSetup(self.setup.clone()));
+        folders.chain(setup).collect()
     }
 }
 
@@ -68,6 +78,11 @@ impl std::fmt::Display for RepositoryPrivilege {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::ReadFolder(path) => write!(f, "let sandboxes read `{}`", path.display()),
+            Self::RunSetup(commands) => write!(
+                f,
+                "install packages by `{}`, with a way to the package registries",
+                commands.join("; ")
+            ),
         }
     }
 }
@@ -96,6 +111,13 @@ mod tests {
             reads.requested_privileges(),
             [RepositoryPrivilege::ReadFolder("/srv/x".into())]
         );
+        let with_setup = |commands: &[&str]| RepositorySettings {
+            setup: commands.iter().map(|c| (*c).to_owned()).collect(),
+            ..RepositorySettings::default()
+        };
+        assert_eq!(with_setup(&["none"]).requested_privileges(), []);
+        let asks = with_setup(&["make deps"]).requested_privileges();
+        assert!(asks[0].to_string().contains("`make deps`"), "{asks:?}");
     }
 
     #[test]

@@ -129,6 +129,7 @@ mod tests {
             suite: None,
             check_timeout_s: seconds,
             read_only: Vec::new(),
+            setup: Vec::new(),
             discovery_depth_max: Some(number),
             discoveries_per_task: Some(number),
             discoveries_per_spec: Some(number),

@@ -21,6 +21,7 @@ use crate::lease_renewal::LEASE_TIME;
 pub(crate) use apply::apply_to_attempt;
 
 pub use issuer::AttemptIssuer;
+pub(crate) use launch::show_certificates;
 pub use launch::{AttemptBrief, AttemptJob, BriefLimits, WorkPlan, launch_attempt};
 pub(crate) use settle::end_sandbox;
 pub use settle::lose_attempt;

@@ -26,6 +26,7 @@ use omoi_store::specs::Spec;
 
 use crate::opened_workspace::OpenedWorkspace;
 use crate::sandbox_toolchain::{SandboxToolchain, UnreadableToolbox};
+use crate::setup::{SetupError, SetupSubject};
 
 pub use checkout_runner::CheckoutRunner;
 
@@ -127,6 +128,9 @@ pub enum CommandError {
     /// The workspace could not be handed over.
     #[error("could not hand over the workspace")]
     Workspace(#[from] WorkspaceError),
+    /// Packages could not be installed.
+    #[error("could not install packages")]
+    Setup(#[from] SetupError),
     /// A listed folder must not be shown.
     #[error("a folder on the list cannot be shown")]
     Guarded(#[from] GuardRefusal),
@@ -196,8 +200,14 @@ async fn in_checkout(
         .await?;
     let base = ObjectId::parse(&command.spec.base_sha)?;
     let base = mirror.base_store(&base).await?;
-    let opened = OpenedWorkspace::open(&checkouts.folders, provider.as_ref(), &base, dir).await?;
+    let subject = SetupSubject {
+        base: &base,
+        commit: command.commit,
+        toolbox: command.toolbox,
+    };
+    let opened = OpenedWorkspace::open(&checkouts.setup, provider.as_ref(), subject, dir).await?;
     clean_checkout(opened.clone_site(&base, dir), command.commit).await?;
+    opened.add_packages(dir).await?;
     for (path, text) in command.files {
         lay_over(dir, path, text)?;
     }
@@ -209,7 +219,7 @@ async fn in_checkout(
     })?;
     let mut launch = SandboxLaunch::new(name, dir, ["/bin/sh", "-c", command.command]);
     launch.access = WorkspaceAccess::ReadWrite;
-    launch.env = command.toolbox.toolchain_environment();
+    launch.env = opened.launch_environment(command.toolbox, provider.as_ref(), &launch);
     launch.read_only = checkouts.host.sandbox_mounts(command.toolbox)?;
     launch
         .read_only
@@ -223,7 +233,10 @@ async fn in_checkout(
     let exercised = exercised_files(watch);
     let (exit_code, took) = (exit_code(&exit), exit.took);
     log_check_end(command.command, &exit);
-    let output = told(exit, &checkouts.mask);
+    let mut output = told(exit, &checkouts.mask);
+    if let (Some(why), false) = (opened.missing_packages(), exit_code == Some(0)) {
+        output.insert_str(0, &format!("[packages are missing: {why}]\n"));
+    }
     Ok(CommandRun {
         exit_code,
         output_digest: digest(&output),

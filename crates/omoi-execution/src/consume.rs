@@ -4,7 +4,6 @@
 //! nothing to do writes nothing.
 
 use std::collections::BTreeMap;
-use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,10 +95,15 @@ impl Reconciler for ConsumerReconciler {
         entities: &'a mut Entities,
     ) -> BoxFuture<'a, Result<Next, BoxError>> {
         // The reaper begins nothing: it clears away.
-        if self.inner.consumer() != Consumer::Reaper && self.disk.disk_shortage().is_some() {
-            return Box::pin(future::ready(Ok(Next::At(now + LOOK))));
+        if self.inner.consumer() == Consumer::Reaper {
+            return self.inner.tick(now, entities);
         }
-        self.inner.tick(now, entities)
+        Box::pin(async move {
+            match self.disk.lasting_shortage().await {
+                Some(_) => Ok(Next::At(now + LOOK)),
+                None => self.inner.tick(now, entities).await,
+            }
+        })
     }
 }
 

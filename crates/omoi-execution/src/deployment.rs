@@ -21,6 +21,7 @@ use crate::metering::HeldCalls;
 use crate::options::{MonitoringOptions, QueueOptions};
 use crate::repository_folders::DataDir;
 use crate::running_attempts::RunningAttempts;
+use crate::setup::{OpenRegistries, SetupBook, SetupOptions};
 use crate::spec_files::RenderSpecFiles;
 use crate::spec_selection::WorkScope;
 
@@ -94,6 +95,12 @@ pub struct DeploymentParts {
     pub egress_certificates: Option<Arc<str>>,
     /// Where the agent programs are.
     pub programs: Arc<dyn FindProgram>,
+    /// What is set of set-ups and prepared checkouts.
+    pub setup: SetupOptions,
+    /// The way of set-ups to package registries; none in a process without a proxy.
+    pub registries: Option<Arc<dyn OpenRegistries>>,
+    /// What this process knows of set-ups.
+    pub setups: SetupBook,
     /// Renders the files of a spec from its accepted outputs.
     pub render_spec_files: RenderSpecFiles,
     /// Takes the secrets of this process out of what others wrote, before it is kept or shown.

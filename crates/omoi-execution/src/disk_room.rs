@@ -12,8 +12,10 @@ use tracing::{info, warn};
 use omoi_domain::attempt::{AttemptStopReason, AttemptSubject};
 use omoi_domain::lifecycle::task::{DiskStoppedTask, disk_stopped_task};
 use omoi_domain::time::Timestamp;
+use omoi_git::layer::LayerFolder;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::LifecycleHandle;
+use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::{LowDisk, SandboxLimits, low_disk};
 use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tx, attempts};
@@ -47,6 +49,8 @@ pub struct DiskRoom {
     pub disk: DataDisk,
     /// The data folder of this process.
     pub folder: PathBuf,
+    /// Prepared layers below it.
+    pub layers: PathBuf,
     /// How much must be free; none in a process that runs no work.
     pub limits: Option<SandboxLimits>,
     /// The clock of this process.
@@ -60,6 +64,7 @@ impl FromParts for DiskRoom {
         Self {
             disk: parts.disk.clone(),
             folder: parts.data.root_folder().to_path_buf(),
+            layers: parts.data.layers_folder(),
             limits: parts.sandbox.is_some().then_some(parts.sandbox_limits),
             clock: parts.clock.clone(),
             lifecycle: parts.lifecycle.clone(),
@@ -92,10 +97,34 @@ impl DiskRoom {
         Some(DiskShortage { since, low })
     }
 
+    /// As [`disk_shortage`](Self::disk_shortage), once prepared layers that nothing uses are gone, the oldest first:
+    /// they can be made again, so work does not wait for their room.
+    pub(crate) async fn lasting_shortage(&self) -> Option<DiskShortage> {
+        while let Some(shortage) = self.disk_shortage() {
+            let layers = LayerFolder::new(self.layers.clone());
+            let removed = self
+                .lifecycle
+                .run_blocking("remove a layer", move || layers.remove_one());
+            match removed.await {
+                Ok(Ok(true)) => info!("Removed a prepared layer for room on the disk"),
+                Ok(Ok(false)) => return Some(shortage),
+                Ok(Err(error)) => {
+                    warn!(%error, "Could not remove a prepared layer");
+                    return Some(shortage);
+                }
+                Err(error) => {
+                    warn!(error = %error_chain(&error), "Could not remove a prepared layer");
+                    return Some(shortage);
+                }
+            }
+        }
+        None
+    }
+
     /// Waits until the disk has room. False when the process is asked to stop first.
     pub(crate) async fn has_disk_room(&self) -> bool {
         let soft = self.lifecycle.soft_token();
-        while self.disk_shortage().is_some() {
+        while self.lasting_shortage().await.is_some() {
             // Both are cancel-safe: a token and a timer.
             tokio::select! {
                 () = soft.cancelled() => return false,

@@ -30,6 +30,7 @@ pub mod repository_map;
 pub mod running_attempts;
 pub mod sandbox_host;
 pub mod sandbox_toolchain;
+pub mod setup;
 pub mod spec_files;
 pub mod spec_selection;
 pub mod specs;

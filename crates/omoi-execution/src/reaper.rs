@@ -162,10 +162,12 @@ impl Reaper {
         let is_followed = self.running.contains(seen.id);
         let reap = async |tx: &mut Tx| -> Result<_, StoreError> {
             let mut attempt = attempts::get(tx, seen.id).await?;
+            // Installing packages has limits of its own: the worker's time begins afterwards.
+            let prepared_at = self.running.preparing_seen_at(attempt.id, tx.now());
             let liveness = AttemptLiveness {
                 subject_kind: attempt.subject.kind(),
                 state: attempt.state,
-                created_at: attempt.created_at,
+                created_at: prepared_at.unwrap_or(attempt.created_at),
                 last_heartbeat_at: attempt.last_heartbeat_at,
                 last_work_at: attempt.last_work_at,
                 is_asking: !open_calls::of_attempt(tx, attempt.id).await?.is_empty(),

@@ -88,6 +88,11 @@ impl DataDir {
         self.work_folder().join(attempt.to_string())
     }
 
+    /// The socket through which the set-up called `name` reaches registries.
+    pub fn setup_socket(&self, name: &str) -> PathBuf {
+        self.0.join(format!("{name}.sock"))
+    }
+
     /// The socket workers reach the platform through.
     pub fn worker_socket(&self) -> PathBuf {
         self.0.join("worker.sock")

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tracing::debug;
 
 use omoi_domain::id::AttemptId;
+use omoi_domain::time::Timestamp;
 use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_sandbox::{ExhaustedLimit, SandboxControl};
 
@@ -19,6 +20,7 @@ pub struct RunningAttempts(Arc<AttemptTable>);
 #[derive(Debug, Default)]
 struct AttemptTable {
     all: Mutex<BTreeMap<AttemptId, Option<SandboxControl>>>,
+    preparing: Mutex<BTreeMap<AttemptId, PreparingNote>>,
     ended: Notify,
 }
 
@@ -28,6 +30,28 @@ struct AttemptTable {
 pub struct HeldAttempt {
     among: RunningAttempts,
     attempt: AttemptId,
+}
+
+/// That the workspace of an attempt is, or was, being made.
+#[derive(Clone, Copy, Debug)]
+struct PreparingNote {
+    is_now: bool,
+    seen_at: Option<Timestamp>,
+}
+
+/// The workspace of an attempt is being made for as long as this lives, which has limits of its own.
+#[must_use]
+pub(crate) struct PreparingAttempt {
+    among: RunningAttempts,
+    attempt: AttemptId,
+}
+
+impl Drop for PreparingAttempt {
+    fn drop(&mut self) {
+        if let Some(note) = self.among.lock_preparing().get_mut(&self.attempt) {
+            note.is_now = false;
+        }
+    }
 }
 
 impl Drop for HeldAttempt {
@@ -64,7 +88,40 @@ impl RunningAttempts {
 
     fn end_attempt(&self, attempt: AttemptId) {
         self.lock_attempts().remove(&attempt);
+        self.lock_preparing().remove(&attempt);
         self.0.ended.notify_waiters();
+    }
+
+    /// Notes that the workspace of an attempt is being made until the returned value is dropped.
+    pub(crate) fn note_preparing(&self, attempt: AttemptId) -> PreparingAttempt {
+        let note = PreparingNote {
+            is_now: true,
+            seen_at: None,
+        };
+        self.lock_preparing().insert(attempt, note);
+        PreparingAttempt {
+            among: self.clone(),
+            attempt,
+        }
+    }
+
+    /// When the workspace of an attempt was last seen being made, this look at `now` included.
+    pub(crate) fn preparing_seen_at(
+        &self,
+        attempt: AttemptId,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let mut preparing = self.lock_preparing();
+        let note = preparing.get_mut(&attempt)?;
+        if note.is_now {
+            note.seen_at = Some(now);
+        }
+        note.seen_at
+    }
+
+    fn lock_preparing(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptId, PreparingNote>> {
+        let preparing = &self.0.preparing;
+        preparing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether this process works on an attempt.
@@ -123,5 +180,27 @@ impl RunningAttempts {
         &self,
     ) -> std::sync::MutexGuard<'_, BTreeMap<AttemptId, Option<SandboxControl>>> {
         self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_worker_begins_when_its_workspace_is_made() {
+        let running = RunningAttempts::default();
+        let attempt = "01a22702-0000-7000-8000-000000000000".parse().unwrap();
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let held = running.hold_attempt(attempt);
+        assert_eq!(running.preparing_seen_at(attempt, at(1)), None);
+        let preparing = running.note_preparing(attempt);
+        assert_eq!(running.preparing_seen_at(attempt, at(2)), Some(at(2)));
+        assert_eq!(running.preparing_seen_at(attempt, at(300)), Some(at(300)));
+        drop(preparing);
+        assert_eq!(running.preparing_seen_at(attempt, at(360)), Some(at(300)));
+        drop(held);
+        assert_eq!(running.preparing_seen_at(attempt, at(361)), None);
     }
 }

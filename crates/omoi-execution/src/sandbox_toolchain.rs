@@ -15,6 +15,9 @@ pub struct SandboxToolchain {
     /// Folders of the repository's file that a person allowed.
     #[serde(skip)]
     pub allowed: Vec<PathBuf>,
+    /// Commands of the repository's file that install packages, which a person allowed.
+    #[serde(skip)]
+    pub setup: Vec<String>,
     /// Put in front of `PATH`.
     pub path: Vec<PathBuf>,
     /// Further variables.
@@ -34,9 +37,9 @@ impl SandboxToolchain {
     /// When what is stored is none.
     pub fn of_spec(spec: &Spec) -> Result<Self, UnreadableToolbox> {
         let mut toolbox = Self::of_survey(&spec.survey.0)?;
-        toolbox
-            .allowed
-            .clone_from(&spec.options.0.repository.read_only);
+        let repository = &spec.options.0.repository;
+        toolbox.allowed.clone_from(&repository.read_only);
+        toolbox.setup.clone_from(&repository.setup);
         Ok(toolbox)
     }
 

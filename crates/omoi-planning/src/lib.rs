@@ -14,6 +14,7 @@ mod proofs;
 mod repository_file;
 pub mod repository_reader;
 mod second_opinion;
+pub mod setup;
 pub mod spec_files;
 pub mod spec_policy;
 mod suite;

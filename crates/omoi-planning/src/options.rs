@@ -10,7 +10,7 @@ use omoi_domain::repository_settings::{RepositorySettings, file_digest};
 use omoi_domain::work_limits::{PhaseLimits, WorkLimits};
 use omoi_execution::options::{agent, discovery};
 use omoi_runtime::config::{LoadError, load_repository_file};
-use omoi_sandbox::options::SANDBOX_READ_ONLY;
+use omoi_sandbox::options::{SANDBOX_READ_ONLY, SANDBOX_SETUP};
 
 config_keys! {
     /// Keys of what a spec and its phases may take.
@@ -95,6 +95,7 @@ pub fn read_repository_settings(
         suite: settings.by_file(&VALIDATION_SUITE).flatten(),
         check_timeout_s: settings.seconds_by_file(&VALIDATION_CHECK_TIMEOUT),
         read_only: settings.by_file(&SANDBOX_READ_ONLY).unwrap_or_default(),
+        setup: settings.by_file(&SANDBOX_SETUP).unwrap_or_default(),
         discovery_depth_max: settings.by_file(&discovery::DISCOVERY_DEPTH_CAP),
         discoveries_per_task: settings.by_file(&discovery::DISCOVERY_PER_TASK_CAP),
         discoveries_per_spec: settings.by_file(&discovery::DISCOVERY_PER_SPEC_CAP),

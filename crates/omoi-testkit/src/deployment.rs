@@ -42,6 +42,7 @@ use omoi_execution::disk_room::DataDisk;
 use omoi_execution::metering::HeldCalls;
 use omoi_execution::repository_folders::{DataDir, RepositoryFolders};
 use omoi_execution::running_attempts::RunningAttempts;
+use omoi_execution::setup::SetupBook;
 use omoi_execution::spec_files::SpecFiles;
 use omoi_execution::spec_selection::WorkScope;
 use omoi_execution::{AgentModelFacts, DeploymentParts, FromParts, intake};
@@ -185,6 +186,9 @@ impl TestDeployment {
             guarded: GuardedPlaces::default(),
             egress_certificates: None,
             programs: Arc::new(NoPrograms),
+            setup: test_options::setup_options(),
+            registries: None,
+            setups: SetupBook::default(),
             render_spec_files: |_, _| Ok(SpecFiles::new()),
             mask: SecretMask::new([KNOWN_SECRET]),
         };

@@ -39,9 +39,9 @@ use crate::agent_programs::{ProgramLaunch, ProgramUnusable, launch_of};
 use crate::attempt::{AttemptStarter, apply_to_attempt, settle};
 use crate::egress::egress_mode;
 use crate::opened_workspace::OpenedWorkspace;
-use crate::repository_folders::RepositoryFolders;
 use crate::running_attempts::HeldAttempt;
 use crate::sandbox_toolchain::SandboxToolchain;
+use crate::setup::{SetupError, SetupSubject};
 use crate::start_failure::{class_of, class_of_start};
 use crate::{command, protected};
 
@@ -138,6 +138,8 @@ enum JobError {
     Workspace(#[from] WorkspaceError),
     #[error("could not write the context")]
     Context(#[from] serde_json::Error),
+    #[error("could not install packages")]
+    Setup(#[from] SetupError),
     #[error("a folder on the list cannot be shown")]
     Guarded(#[from] GuardRefusal),
     #[error(transparent)]
@@ -189,13 +191,13 @@ async fn follow_attempt(starter: &AttemptStarter, job: AttemptJob, dir: &Path) -
     let run = async {
         let provider = starter.host.provider.as_ref().ok_or(JobError::NoProvider)?;
         // Kept until the sandbox has ended.
-        let (base, _opened) =
-            prepare_workspace(&starter.folders, &job, dir, provider.as_ref()).await?;
+        let (base, opened) = prepare_workspace(starter, &job, dir, provider.as_ref()).await?;
         bind_sandbox(starter, &job, provider.as_ref()).await?;
         let agent = job.attempt.agent.unwrap_or(AgentProgram::Native);
         let program = launch_of(starter.programs.as_ref(), agent).await?;
         let parts = LaunchParts {
             base: &base,
+            opened: &opened,
             program,
             egress: egress_certificates(starter, &job.attempt, provider.rung()).await?,
         };
@@ -220,11 +222,12 @@ async fn follow_attempt(starter: &AttemptStarter, job: AttemptJob, dir: &Path) -
 
 /// Makes the repository and hands it to the sandbox's user; returns the history to show it, and what it lies over.
 async fn prepare_workspace(
-    folders: &RepositoryFolders,
+    starter: &AttemptStarter,
     job: &AttemptJob,
     dir: &Path,
     provider: &dyn Provider,
 ) -> Result<(BaseStore, OpenedWorkspace), JobError> {
+    let folders = &starter.folders;
     let mirror = folders.project_mirror(job.attempt.project_id).await?;
     let identity = match &job.brief.commit {
         Some(plan) => Identity::new(&plan.author_name, &plan.author_email),
@@ -243,8 +246,16 @@ async fn prepare_workspace(
         identity,
     };
     let base = mirror.base_store(&job.work.base).await?;
-    let opened = OpenedWorkspace::open(folders, provider, &base, dir).await?;
+    let subject = SetupSubject {
+        base: &base,
+        commit: &job.work.commit,
+        toolbox: &job.work.toolbox,
+    };
+    let preparing = starter.running.note_preparing(job.attempt.id);
+    let opened = OpenedWorkspace::open(&starter.setup, provider, subject, dir).await?;
+    drop(preparing);
     shared_clone(opened.clone_site(&base, dir), &spec).await?;
+    opened.add_packages(dir).await?;
     let work = WorkDir::new(&folders.git, dir);
     if let Some(theirs) = &job.work.merge {
         work.begin_merge(theirs).await?;
@@ -301,6 +312,7 @@ pub(super) fn sandbox_name(attempt: &Attempt) -> String {
 /// What a sandbox shows beside the workspace.
 struct LaunchParts<'a> {
     base: &'a BaseStore,
+    opened: &'a OpenedWorkspace,
     program: Option<ProgramLaunch>,
     /// Certificates for its way out, if it has one.
     egress: Option<Arc<str>>,
@@ -335,11 +347,11 @@ fn sandbox_launch(
         [inside::WORKER, "agent", "--context"],
     );
     launch.access = job.work.access;
-    launch.env = job.work.toolbox.toolchain_environment();
-    launch.read_only = starter.host.sandbox_mounts(&job.work.toolbox)?;
-    launch
-        .read_only
-        .push(ReadOnlyMount::at_same_path(parts.base.objects_dir()));
+    let toolbox = &job.work.toolbox;
+    launch.env = parts.opened.launch_environment(toolbox, provider, &launch);
+    launch.read_only = starter.host.sandbox_mounts(toolbox)?;
+    let objects = ReadOnlyMount::at_same_path(parts.base.objects_dir());
+    launch.read_only.push(objects);
     if let Some(program) = &parts.program {
         launch.read_only.extend(program.mounts.iter().cloned());
     }
@@ -400,7 +412,7 @@ fn sandbox_launch(
 }
 
 /// Puts the certificates of the way out into the sandbox; returns where.
-fn show_certificates(launch: &mut SandboxLaunch, certificates: &str) -> PathBuf {
+pub(crate) fn show_certificates(launch: &mut SandboxLaunch, certificates: &str) -> PathBuf {
     let path = Path::new(inside::FILES).join(CERTIFICATE_FILE);
     launch.files.push(GeneratedFile {
         path: path.clone(),

@@ -13,6 +13,7 @@ use crate::failure_policy::FailurePolicy;
 use crate::repository_folders::RepositoryFolders;
 use crate::running_attempts::RunningAttempts;
 use crate::sandbox_host::SandboxHost;
+use crate::setup::PackageSetup;
 
 /// Starts the workers of attempts, and settles attempts whose worker is gone.
 #[derive(Clone)]
@@ -23,6 +24,8 @@ pub struct AttemptStarter {
     pub folders: RepositoryFolders,
     /// What the sandboxes are made with.
     pub host: SandboxHost,
+    /// What installs the packages that a commit needs.
+    pub setup: PackageSetup,
     /// Where the agent programs are.
     pub programs: Arc<dyn FindProgram>,
     /// The `omoi` binary, shown to sandboxes as the worker.
@@ -47,6 +50,7 @@ impl FromParts for AttemptStarter {
             store: parts.store.clone(),
             folders: RepositoryFolders::from_parts(parts),
             host: SandboxHost::from_parts(parts),
+            setup: PackageSetup::from_parts(parts),
             programs: parts.programs.clone(),
             worker: parts.worker.clone(),
             answer_tokens: parts.answer_tokens,

@@ -8,6 +8,7 @@ use crate::deployment::{DeploymentParts, FromParts};
 use crate::disk_room::DiskRoom;
 use crate::repository_folders::RepositoryFolders;
 use crate::sandbox_host::SandboxHost;
+use crate::setup::PackageSetup;
 
 /// Runs commands in clean checkouts.
 #[derive(Clone)]
@@ -16,6 +17,8 @@ pub struct CheckoutRunner {
     pub folders: RepositoryFolders,
     /// What the sandboxes are made with.
     pub host: SandboxHost,
+    /// What installs the packages that a commit needs.
+    pub setup: PackageSetup,
     /// Whether a run may begin, and whether a full disk failed it.
     pub disk: DiskRoom,
     /// Time, for the names of checkouts.
@@ -31,6 +34,7 @@ impl FromParts for CheckoutRunner {
         Self {
             folders: RepositoryFolders::from_parts(parts),
             host: SandboxHost::from_parts(parts),
+            setup: PackageSetup::from_parts(parts),
             disk: DiskRoom::from_parts(parts),
             clock: parts.clock.clone(),
             rng: parts.rng.clone(),

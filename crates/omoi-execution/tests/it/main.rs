@@ -22,6 +22,7 @@ mod model_use;
 mod provider_wait;
 mod reaper;
 mod repository_map;
+mod setup;
 mod spans;
 mod statements;
 mod stops;

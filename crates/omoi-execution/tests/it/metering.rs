@@ -16,6 +16,7 @@ use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_execution::metering::{CallLedger, HeldCalls, model_caller};
 use omoi_execution::reaper::Reaper;
 use omoi_execution::running_attempts::RunningAttempts;
+use omoi_execution::setup::SetupBook;
 use omoi_execution::spec_selection::WorkScope;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{
@@ -164,6 +165,7 @@ fn successor(it: &TestDeployment) -> DeploymentParts {
         worker,
         model,
         mask,
+        setup,
         ..
     } = &it.deployment;
     DeploymentParts {
@@ -194,6 +196,9 @@ fn successor(it: &TestDeployment) -> DeploymentParts {
         guarded: GuardedPlaces::default(),
         egress_certificates: None,
         programs: it.deployment.programs.clone(),
+        setup: setup.clone(),
+        registries: None,
+        setups: SetupBook::default(),
         render_spec_files: it.deployment.render_spec_files,
     }
 }

@@ -13,9 +13,10 @@ use omoi_domain::plain_title::plain_title;
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::agent_programs::{AgentPlan, ProgramUnusable, assign_agents};
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
+use omoi_execution::setup::SetupError;
 use omoi_execution::spec_selection::SpecSelection;
 use omoi_execution::specs::apply_to_spec;
-use omoi_git::mirror::{Mirror, MirrorError};
+use omoi_git::mirror::{BaseStoreError, Mirror, MirrorError};
 use omoi_git::process::GitError;
 use omoi_git::refname::{BadRefName, RefName};
 use omoi_git::repo::{InspectError, RepoInfo, expect_writable};
@@ -88,6 +89,15 @@ pub enum CreateError {
         /// What the name is made of.
         slug: String,
     },
+    /// Nothing can be installed here.
+    #[error("this process runs no sandboxes")]
+    NoSandbox,
+    /// Packages could not be installed.
+    #[error("could not install packages")]
+    Setup(#[source] SetupError),
+    /// The history that a sandbox may read could not be set apart.
+    #[error("could not set the base commit's history apart")]
+    BaseStore(#[from] BaseStoreError),
     /// The agent cannot be used.
     #[error(transparent)]
     Agent(#[from] ProgramUnusable),
@@ -180,6 +190,7 @@ impl RepositoryReader<'_> {
         let toolbox = SandboxToolchain {
             roots: toolchain.roots,
             allowed: Vec::new(),
+            setup: Vec::new(),
             path: toolchain.path_entries,
             env: toolchain.env,
         };

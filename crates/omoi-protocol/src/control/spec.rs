@@ -61,6 +61,39 @@ pub struct TrustRepository {
     pub file_digest: String,
 }
 
+/// Has the packages of HEAD installed. `POST /setup`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetUpRepository {
+    /// Absolute path of a git repository.
+    pub repo: String,
+    /// Install them again, though they are there.
+    #[serde(default)]
+    pub rebuild: bool,
+}
+
+/// What is installed for HEAD of a repository. Answer of `POST /setup`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetupView {
+    /// Absolute path of the repository.
+    pub repo: String,
+    /// The commit.
+    pub commit: String,
+    /// What installs packages; empty when it needs none.
+    pub commands: Vec<String>,
+    /// Whether the repository's own file, or a person's, names the commands.
+    pub is_written: bool,
+    /// Packages that came in from registries for it.
+    pub packages: Vec<String>,
+    /// The outermost folders and files that were installed.
+    pub installed: Vec<String>,
+    /// How long it took when it ran, in milliseconds.
+    pub took_ms: Option<u64>,
+    /// What went wrong.
+    pub failure: Option<String>,
+    /// The end of what a failed one printed.
+    pub output: Option<String>,
+}
+
 /// Body of `POST /specs/{spec}/resume`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeSpec {

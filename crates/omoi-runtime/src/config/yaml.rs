@@ -32,7 +32,11 @@ pub(super) enum YamlItem {
 }
 
 /// Keys that may stand outside of their section.
-const ALONE: &[(&str, &str)] = &[("providers", "llm"), ("suite", "validation")];
+const ALONE: &[(&str, &str)] = &[
+    ("providers", "llm"),
+    ("setup", "sandbox"),
+    ("suite", "validation"),
+];
 
 /// Reads `text`; keys set to null count as not written.
 pub(super) fn parse_yaml(

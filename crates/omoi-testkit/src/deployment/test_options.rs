@@ -8,6 +8,7 @@ use omoi_domain::score::ScoreWeights;
 use omoi_domain::slots::SlotLimits;
 use omoi_domain::work_limits::{PhaseLimits, TaskLimits, WorkLimits};
 use omoi_execution::options::{MonitoringOptions, QueueOptions};
+use omoi_execution::setup::SetupOptions;
 
 pub(super) fn queue_options() -> QueueOptions {
     QueueOptions {
@@ -17,6 +18,14 @@ pub(super) fn queue_options() -> QueueOptions {
             in_all: 10,
         },
         scan_batch: 100,
+    }
+}
+
+pub(super) fn setup_options() -> SetupOptions {
+    SetupOptions {
+        layers_bytes: 1 << 30,
+        timeout: Duration::from_mins(1),
+        commands: Vec::new(),
     }
 }
 

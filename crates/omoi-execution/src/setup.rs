@@ -1,0 +1,238 @@
+//! Installs the packages that a commit needs, once, in a sandbox of its own; every attempt and every check gets them.
+
+mod book;
+mod environment;
+mod failure;
+mod registries;
+mod run;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use omoi_domain::repository_settings::NO_SETUP;
+use omoi_domain::secret_mask::SecretMask;
+use omoi_git::layer::{LayerFolder, PackageLayer};
+use omoi_git::mirror::BaseStore;
+use omoi_git::object::ObjectId;
+use omoi_git::survey::{SetupPlan, setup_of_commit};
+use omoi_runtime::clock::Clocked;
+use omoi_runtime::lifecycle::LifecycleHandle;
+use omoi_runtime::rng::Rng;
+use omoi_sandbox::Provider;
+
+use crate::deployment::{DeploymentParts, FromParts};
+use crate::repository_folders::RepositoryFolders;
+use crate::sandbox_host::SandboxHost;
+use crate::sandbox_toolchain::SandboxToolchain;
+
+pub use book::SetupBook;
+use book::{CommitKey, KnownPlan};
+pub(crate) use environment::add_package_environment;
+pub use failure::{SetupCause, SetupError, SetupFailure};
+pub use registries::{OpenRegistries, RegistriesInUse};
+use run::layer_digest;
+
+/// Time after which a set-up that failed is tried again.
+const RETRY: Duration = Duration::from_mins(15);
+
+/// What a deployment sets of set-ups and prepared checkouts.
+#[derive(Clone, Debug)]
+pub struct SetupOptions {
+    /// Bytes of prepared checkouts and packages that are kept. Files that several of them share count for each.
+    pub layers_bytes: u64,
+    /// How long one set-up may take.
+    pub timeout: Duration,
+    /// Commands for every repository; empty where each repository or the table decides.
+    pub commands: Vec<String>,
+}
+
+/// Makes layers of packages and finds those made before.
+#[derive(Clone)]
+pub struct PackageSetup {
+    /// Where the mirrors, the layers and the workspaces are.
+    pub folders: RepositoryFolders,
+    /// What the sandboxes are made with.
+    pub host: SandboxHost,
+    /// What this deployment sets.
+    pub options: SetupOptions,
+    /// What is known of set-ups in this process.
+    pub book: SetupBook,
+    /// Time, for limits and names.
+    pub clock: Clocked,
+    /// Randomness, for the names of checkouts.
+    pub rng: Rng,
+    /// Says when the process is to stop.
+    pub lifecycle: LifecycleHandle,
+    /// Takes the secrets of this process out of what a command printed.
+    pub mask: SecretMask,
+    /// The `omoi` binary, which carries connections out of a sandbox.
+    pub worker: PathBuf,
+    /// The way to registries; none in a process without a proxy.
+    pub registries: Option<Arc<dyn OpenRegistries>>,
+}
+
+impl FromParts for PackageSetup {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            folders: RepositoryFolders::from_parts(parts),
+            host: SandboxHost::from_parts(parts),
+            options: parts.setup.clone(),
+            book: parts.setups.clone(),
+            clock: parts.clock.clone(),
+            rng: parts.rng.clone(),
+            lifecycle: parts.lifecycle.clone(),
+            mask: parts.mask.clone(),
+            worker: parts.worker.clone(),
+            registries: parts.registries.clone(),
+        }
+    }
+}
+
+/// The packages of a commit.
+#[derive(Debug)]
+pub enum CommitPackages {
+    /// It needs none.
+    Unneeded,
+    /// They are installed.
+    Installed(PackageLayer),
+    /// They are not, and work goes on without: nobody wrote the commands down, or they worked on the base commit.
+    Missing(SetupFailure),
+}
+
+/// A commit, and what decides how it is set up.
+#[derive(Clone, Copy)]
+pub struct SetupSubject<'a> {
+    /// The history that the sandbox may read.
+    pub base: &'a BaseStore,
+    /// What is checked out.
+    pub commit: &'a ObjectId,
+    /// What the sandbox may read besides.
+    pub toolbox: &'a SandboxToolchain,
+}
+
+impl PackageSetup {
+    /// The packages of a commit, installed now where they are not yet.
+    ///
+    /// # Errors
+    /// [`SetupError`] when written commands fail on the base commit, or nothing can be said.
+    pub async fn commit_packages(
+        &self,
+        provider: &dyn Provider,
+        subject: SetupSubject<'_>,
+    ) -> Result<CommitPackages, SetupError> {
+        let Some((plan, subject)) = self.origin_of(subject).await? else {
+            return Ok(CommitPackages::Unneeded);
+        };
+        let digest = layer_digest(provider, subject, &plan);
+        let layers = self.layer_folder();
+        if let Some(found) = layers.find_packages(&digest).await? {
+            return Ok(CommitPackages::Installed(found));
+        }
+        // One at a time: who waits finds what the other made.
+        let gate = self.book.gate_of(&digest);
+        let _alone = gate.lock().await;
+        if let Some(found) = layers.find_packages(&digest).await? {
+            return Ok(CommitPackages::Installed(found));
+        }
+        if self.lifecycle.soft_token().is_cancelled() {
+            return Err(SetupError::Stopped);
+        }
+        // Later commits are somebody's work, which may break what installed packages before.
+        let is_needed = plan.is_written && subject.commit == subject.base.tip();
+        let failure = match self.book.recent_failure(&digest, self.clock.now(), RETRY) {
+            Some(failure) => failure,
+            None => match self.run_setup(provider, subject, plan, &digest).await? {
+                Ok(layer) => return Ok(CommitPackages::Installed(layer)),
+                Err(failure) => {
+                    self.book
+                        .note_failure(&digest, failure.clone(), self.clock.now());
+                    failure
+                }
+            },
+        };
+        match is_needed {
+            true => Err(SetupError::Failed(failure)),
+            false => Ok(CommitPackages::Missing(failure)),
+        }
+    }
+
+    /// As [`commit_packages`](Self::commit_packages), though they failed a moment ago.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub async fn retry_packages(
+        &self,
+        provider: &dyn Provider,
+        subject: SetupSubject<'_>,
+    ) -> Result<CommitPackages, SetupError> {
+        self.book.forget_failures();
+        self.commit_packages(provider, subject).await
+    }
+
+    /// As [`retry_packages`](Self::retry_packages), though they are there.
+    ///
+    /// # Errors
+    /// [`SetupError`]; [`SetupError::InUse`] while something runs with them.
+    pub async fn reinstall_packages(
+        &self,
+        provider: &dyn Provider,
+        subject: SetupSubject<'_>,
+    ) -> Result<CommitPackages, SetupError> {
+        if let Some((plan, subject)) = self.origin_of(subject).await? {
+            let digest = layer_digest(provider, subject, &plan);
+            let layers = self.layer_folder();
+            let is_there = layers.find_packages(&digest).await?.is_some();
+            if is_there && !layers.remove_packages(&digest)? {
+                return Err(SetupError::InUse);
+            }
+        }
+        self.retry_packages(provider, subject).await
+    }
+
+    /// How the packages of a commit are installed, and in a checkout of which commit: of the base where that asks for
+    /// the same ones, since what installs them may itself be somebody's work.
+    async fn origin_of<'a>(
+        &self,
+        subject: SetupSubject<'a>,
+    ) -> Result<Option<(SetupPlan, SetupSubject<'a>)>, SetupError> {
+        let Some(plan) = self.plan_of(subject).await? else {
+            return Ok(None);
+        };
+        let at_base = SetupSubject {
+            commit: subject.base.tip(),
+            ..subject
+        };
+        let of_base = self.plan_of(at_base).await?;
+        let origin = match of_base.as_ref() == Some(&plan) {
+            true => at_base,
+            false => subject,
+        };
+        Ok(Some((plan, origin)))
+    }
+
+    /// How a commit is set up: by the person's commands, the repository's own or the table; none for nothing to do.
+    async fn plan_of(&self, subject: SetupSubject<'_>) -> Result<Option<SetupPlan>, SetupError> {
+        let own = [&self.options.commands, &subject.toolbox.setup];
+        let written = own.into_iter().find(|commands| !commands.is_empty());
+        if written.is_some_and(|commands| *commands == [NO_SETUP]) {
+            return Ok(None);
+        }
+        let mirror = subject.base.mirror();
+        let key = CommitKey {
+            mirror: mirror.dir().to_path_buf(),
+            commit: subject.commit.clone(),
+            written: written.cloned(),
+        };
+        if let Some(KnownPlan(known)) = self.book.known_plan(&key) {
+            return Ok(known);
+        }
+        let plan = setup_of_commit(mirror, subject.commit, written.map(Vec::as_slice)).await?;
+        self.book.note_plan(key, KnownPlan(plan.clone()));
+        Ok(plan)
+    }
+
+    pub(crate) fn layer_folder(&self) -> LayerFolder {
+        LayerFolder::new(self.folders.data.layers_folder())
+    }
+}

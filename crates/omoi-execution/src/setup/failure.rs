@@ -1,0 +1,127 @@
+//! How a set-up fails.
+
+use std::fmt;
+use std::io;
+
+use omoi_git::clone::CloneError;
+use omoi_git::layer::LayerError;
+use omoi_git::process::GitError;
+use omoi_git::survey::SurveyError;
+use omoi_sandbox::{GuardRefusal, LaunchError, WaitError, WorkspaceError};
+
+/// A set-up that ran and did not do what it must.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetupFailure {
+    /// The commands.
+    pub commands: Vec<String>,
+    /// What went wrong.
+    pub cause: SetupCause,
+    /// The end of what it printed.
+    pub output: String,
+}
+
+/// What went wrong with a set-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetupCause {
+    /// A command ended with this code; none for a signal.
+    Exited(Option<i32>),
+    /// It did not end in time.
+    TimeLimit {
+        /// The limit, in seconds.
+        seconds: u64,
+    },
+    /// It used more than a sandbox may.
+    Exhausted {
+        /// The limit, in words.
+        limit: String,
+    },
+    /// It changed files of the commit.
+    ChangedFiles(Vec<String>),
+}
+
+impl fmt::Display for SetupCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(Some(code)) => write!(f, "it ended with code {code}"),
+            Self::Exited(None) => f.write_str("a signal ended it"),
+            Self::TimeLimit { seconds } => {
+                write!(
+                    f,
+                    "it did not end within {seconds} s (`sandbox.setup_seconds`)"
+                )
+            }
+            Self::Exhausted { limit } => f.write_str(limit),
+            Self::ChangedFiles(names) => {
+                write!(f, "it changed files of the commit: {}", names.join(", "))
+            }
+        }
+    }
+}
+
+impl fmt::Display for SetupFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "set-up `{}` failed: {}",
+            self.commands.join("; "),
+            self.cause
+        )
+    }
+}
+
+impl SetupFailure {
+    /// The failure, with the last words of what failed.
+    pub fn whole_text(&self) -> String {
+        match self.last_line() {
+            Some(line) => format!("{self} ({line})"),
+            None => self.to_string(),
+        }
+    }
+
+    /// The last line that it printed, if it printed any.
+    pub fn last_line(&self) -> Option<&str> {
+        let mut lines = self.output.lines().map(str::trim);
+        lines.rfind(|line| !line.is_empty())
+    }
+}
+
+/// Why nothing may begin on a commit, or nothing can be said of its set-up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The commands of the repository's own file failed.
+    #[error("{}", .0.whole_text())]
+    Failed(SetupFailure),
+    /// Something runs with the packages that are to be installed again.
+    #[error("something runs with these packages: try again when it has ended")]
+    InUse,
+    /// The process stops.
+    #[error("this process stopped before the packages were installed")]
+    Stopped,
+    /// The commit could not be read.
+    #[error("could not find out what is to be installed")]
+    Survey(#[from] SurveyError),
+    /// Git refused.
+    #[error("git refused")]
+    Git(#[from] GitError),
+    /// The checkout failed.
+    #[error("could not check out the commit to set up")]
+    Clone(#[from] CloneError),
+    /// Packages could not be kept.
+    #[error("could not keep the packages")]
+    Layer(#[from] LayerError),
+    /// Files could not be read or made.
+    #[error("could not read the checkout that was set up")]
+    Io(#[from] io::Error),
+    /// The workspace could not be handed over.
+    #[error("could not hand over the workspace of a set-up")]
+    Workspace(#[from] WorkspaceError),
+    /// A folder on the list cannot be shown.
+    #[error("a folder on the list cannot be shown")]
+    Guarded(#[from] GuardRefusal),
+    /// The sandbox did not start.
+    #[error("could not start the sandbox of a set-up")]
+    Launch(#[from] LaunchError),
+    /// The sandbox fell apart.
+    #[error("could not follow the sandbox of a set-up")]
+    Wait(#[from] WaitError),
+}

@@ -1,0 +1,272 @@
+//! One run of a set-up, in a sandbox over a clean checkout.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use tracing::{info, warn};
+
+use omoi_git::clone::clean_checkout;
+use omoi_git::layer::{FinishedSetup, KeptPackages, PackageLayer, TrackedFiles};
+use omoi_git::survey::SetupPlan;
+use omoi_runtime::ids::uuid_v7;
+use omoi_runtime::telemetry::error_chain;
+use omoi_sandbox::policy::inside;
+use omoi_sandbox::{ProgramEnd, Provider, ReadOnlyMount, SandboxEnd, SandboxLaunch};
+
+use super::environment::add_setup_environment;
+use super::failure::SetupCause;
+use super::{PackageSetup, RegistriesInUse, SetupError, SetupFailure, SetupSubject};
+use crate::attempt::show_certificates;
+use crate::opened_workspace::OpenedWorkspace;
+
+/// Bytes kept of each output stream.
+const OUTPUT_BYTES: usize = 32 << 10;
+/// Time between the request to stop and the kill.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A name for packages: equal where the same commands install the same things with the same tools. What is installed
+/// in a checkout of somebody's work is for that commit alone.
+pub(super) fn layer_digest(
+    provider: &dyn Provider,
+    subject: SetupSubject<'_>,
+    plan: &SetupPlan,
+) -> String {
+    let (toolbox, project) = (subject.toolbox, subject.base.mirror().dir());
+    let is_base = subject.commit == subject.base.tip();
+    let key = json!({
+        "commit": (!is_base).then_some(subject.commit),
+        "project": project.file_name().unwrap_or_default().to_string_lossy(),
+        "plan": plan.plan_digest(),
+        "rung": provider.rung(),
+        "roots": toolbox.roots,
+        "path": toolbox.path,
+        "env": toolbox.env,
+    });
+    hex::encode(Sha256::digest(key.to_string()))
+}
+
+impl PackageSetup {
+    /// Runs the commands of `plan` and keeps what they install as the layer called `digest`.
+    pub(super) async fn run_setup(
+        &self,
+        provider: &dyn Provider,
+        subject: SetupSubject<'_>,
+        plan: SetupPlan,
+        digest: &str,
+    ) -> Result<Result<PackageLayer, SetupFailure>, SetupError> {
+        let id = uuid_v7(self.clock.as_ref(), &self.rng);
+        let dir = self.folders.data.work_folder().join(format!("setup-{id}"));
+        let run = SetupRun {
+            setup: self,
+            provider,
+            subject,
+            dir: &dir,
+            name: format!("omoi-setup-{id}"),
+        };
+        info!(commit = %subject.commit, commands = plan.commands_line(), "Installing packages");
+        let ran = run.install(plan, digest).await;
+        if let Err(error) = provider.remove_workspace(&dir) {
+            warn!(error = %error_chain(&error), "Could not remove the workspace of a set-up");
+        }
+        match &ran {
+            Ok(Ok(layer)) => info!(ms = layer.record().took_ms, "Installed packages"),
+            Ok(Err(failure)) => {
+                warn!(%failure, output = failure.last_line(), "Installed no packages");
+            }
+            Err(error) => warn!(error = %error_chain(error), "Could not install packages"),
+        }
+        let removed = self.layer_folder().remove_oldest(self.options.layers_bytes);
+        if let Err(error) = removed {
+            warn!(%error, "Could not remove old checkouts");
+        }
+        ran
+    }
+}
+
+/// One run.
+struct SetupRun<'a> {
+    setup: &'a PackageSetup,
+    provider: &'a dyn Provider,
+    subject: SetupSubject<'a>,
+    dir: &'a Path,
+    name: String,
+}
+
+impl SetupRun<'_> {
+    async fn install(
+        self,
+        plan: SetupPlan,
+        digest: &str,
+    ) -> Result<Result<PackageLayer, SetupFailure>, SetupError> {
+        let Self {
+            setup,
+            provider,
+            subject,
+            dir,
+            ..
+        } = &self;
+        let base = subject.base;
+        let opened = OpenedWorkspace::open_checkout(setup, *provider, base, dir).await?;
+        clean_checkout(opened.clone_site(base, dir), subject.commit).await?;
+        let entries = base.mirror().list_tree(subject.commit).await?;
+        let place = dir.to_path_buf();
+        let noted = setup.lifecycle.run_blocking("note tracked files", move || {
+            TrackedFiles::note_files(&place, &entries)
+        });
+        let tracked = noted.await.map_err(std::io::Error::other)??;
+        provider.prepare_workspace(dir)?;
+        let end = self.run_commands(&plan).await?;
+        let failed = |cause, output| SetupFailure {
+            commands: plan.commands.clone(),
+            cause,
+            output,
+        };
+        if let Some(cause) = self.cause_of(&end.sandbox) {
+            return Ok(Err(failed(cause, self.printed(&end))));
+        }
+        let finished = FinishedSetup {
+            dir,
+            tracked,
+            plan: plan.clone(),
+            packages: end.packages.clone(),
+            took: end.sandbox.took,
+        };
+        let project = project_name(base.mirror().dir());
+        Ok(
+            match setup
+                .layer_folder()
+                .keep_packages(digest, &project, finished)
+                .await?
+            {
+                KeptPackages::Kept(layer) => Ok(layer),
+                KeptPackages::Changed(names) => {
+                    Err(failed(SetupCause::ChangedFiles(names), self.printed(&end)))
+                }
+            },
+        )
+    }
+
+    /// Runs the commands to their end, or until the process is to stop.
+    async fn run_commands(&self, plan: &SetupPlan) -> Result<SetupEnd, SetupError> {
+        let mut launch = self.commands_launch(plan)?;
+        let way = self.open_way(&mut launch)?;
+        let running = self.provider.launch(launch).await?;
+        let (control, soft) = (running.control(), self.setup.lifecycle.soft_token());
+        let mut wait = std::pin::pin!(running.wait());
+        // Both are cancel-safe: a token, and a future that is polled on.
+        tokio::select! {
+            end = &mut wait => {
+                let way = way.as_ref();
+                return Ok(SetupEnd {
+                    sandbox: end?,
+                    packages: way.map(|way| way.packages_in()).unwrap_or_default(),
+                    refusals: way.map(|way| way.refusals()).unwrap_or_default(),
+                });
+            }
+            () = soft.cancelled() => control.kill_tree(),
+        }
+        wait.await?;
+        Err(SetupError::Stopped)
+    }
+
+    /// The sandbox of the commands.
+    fn commands_launch(&self, plan: &SetupPlan) -> Result<SandboxLaunch, SetupError> {
+        let (setup, toolbox) = (self.setup, self.subject.toolbox);
+        let script = plan.shell_script();
+        let mut launch =
+            SandboxLaunch::new(&*self.name, self.dir, ["/bin/sh", "-c", script.as_str()]);
+        let work = self.provider.path_inside(&launch, Path::new(inside::WORK));
+        launch.env = toolbox.toolchain_environment();
+        add_setup_environment(&mut launch.env, &work);
+        launch.read_only = setup.host.sandbox_mounts(toolbox)?;
+        let objects = self.subject.base.objects_dir();
+        launch.read_only.push(ReadOnlyMount::at_same_path(objects));
+        launch.limits = setup.host.limits;
+        launch.wall_timeout = setup.options.timeout;
+        launch.grace = GRACE;
+        launch.output_bytes_max = OUTPUT_BYTES;
+        Ok(launch)
+    }
+
+    /// Has `launch` run its program below one that carries connections to the registries, where there is a way.
+    fn open_way(
+        &self,
+        launch: &mut SandboxLaunch,
+    ) -> Result<Option<Box<dyn RegistriesInUse>>, SetupError> {
+        let setup = self.setup;
+        let is_usable = self.provider.rung().has_own_loopback();
+        let (Some(registries), Some(certificates), true) = (
+            &setup.registries,
+            &setup.host.egress_certificates,
+            is_usable,
+        ) else {
+            return Ok(None);
+        };
+        let socket = setup.folders.data.setup_socket(&self.name);
+        let way = registries.open_registries(&socket)?;
+        launch.socket = Some(socket);
+        launch.worker = Some(setup.worker.clone());
+        let certificate = show_certificates(launch, certificates);
+        let shown = |path: &Path| self.provider.path_inside(launch, path).into_os_string();
+        let (socket, certificate) = (shown(Path::new(inside::SOCKET)), shown(&certificate));
+        let mut argv: Vec<OsString> = [inside::WORKER, "agent", "packages"]
+            .map(OsString::from)
+            .into();
+        argv.extend([OsString::from("--socket"), socket]);
+        argv.extend([
+            OsString::from("--certificate"),
+            certificate,
+            OsString::from("--"),
+        ]);
+        argv.append(&mut launch.argv);
+        launch.argv = argv;
+        Ok(Some(way))
+    }
+
+    fn cause_of(&self, end: &SandboxEnd) -> Option<SetupCause> {
+        if let Some(limit) = &end.exhausted {
+            return Some(SetupCause::Exhausted {
+                limit: limit.to_string(),
+            });
+        }
+        if end.timed_out {
+            let seconds = self.setup.options.timeout.as_secs();
+            return Some(SetupCause::TimeLimit { seconds });
+        }
+        match end.ended {
+            ProgramEnd::Code(0) => None,
+            ProgramEnd::Code(code) => Some(SetupCause::Exited(Some(code))),
+            ProgramEnd::Signal(_) => Some(SetupCause::Exited(None)),
+        }
+    }
+
+    /// What it printed and was refused, without secrets.
+    fn printed(&self, end: &SetupEnd) -> String {
+        let (stdout, stderr) = (end.sandbox.stdout.to_text(), end.sandbox.stderr.to_text());
+        let mut printed = format!("{stdout}{stderr}");
+        for refusal in &end.refusals {
+            printed.push_str(&format!("\n[refused: {refusal}]"));
+        }
+        self.setup.mask.mask_text(&printed).into_owned()
+    }
+}
+
+/// How the commands ended.
+struct SetupEnd {
+    sandbox: SandboxEnd,
+    /// Packages that came in.
+    packages: Vec<String>,
+    /// What they asked for in vain.
+    refusals: Vec<String>,
+}
+
+fn project_name(mirror: &Path) -> String {
+    mirror
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}

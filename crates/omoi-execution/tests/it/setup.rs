@@ -1,0 +1,246 @@
+//! What a set-up installs, and how it fails.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use omoi_domain::sandbox::SandboxRung;
+use omoi_execution::command::{self, CheckoutCommand, CommandError, CommandRun};
+use omoi_execution::sandbox_toolchain::SandboxToolchain;
+use omoi_execution::setup::{SetupCause, SetupError};
+use omoi_git::object::ObjectId;
+use omoi_runtime::rng::Rng;
+use omoi_sandbox::{ProbeConfig, SandboxFloor, probe_host};
+use omoi_testkit::deployment::TestDeployment;
+
+/// What a command prints of the state that a set-up leaves.
+const LOOK: &str = "cat node_modules/a/index.js; export HOME=/tmp; git status --porcelain; cat tracked.txt; \
+    test -e node_modules/a/__pycache__ && echo bytecode; command -v tool";
+
+/// Installs something that `LOOK` finds; each run adds a line to what it installs, and there is only ever one.
+const INSTALL: &str = "mkdir -p node_modules/a/__pycache__ node_modules/.bin && echo installed >node_modules/a/index.js && \
+    echo x >node_modules/a/__pycache__/x.pyc && printf '#!/bin/sh\\n' >node_modules/.bin/tool && chmod +x node_modules/.bin/tool";
+
+async fn on_rung(
+    rung: SandboxRung,
+    change: impl FnOnce(&mut omoi_execution::DeploymentParts),
+) -> (TestDeployment, TempDir) {
+    let state = tempfile::tempdir().unwrap();
+    let config = ProbeConfig::new(state.path().join("run"));
+    let found = probe_host(&config).await.unwrap();
+    let floor = SandboxFloor(std::collections::BTreeSet::new());
+    let provider = found.select_provider(&floor, Some(rung)).unwrap();
+    let it = TestDeployment::with_parts(|parts| {
+        parts.sandbox = Some(provider);
+        // The host's control groups are named by it.
+        parts.rng = Rng::seeded(u64::from(std::process::id()));
+        change(parts);
+    })
+    .await;
+    std::fs::create_dir_all(it.deployment.data.work_folder()).unwrap();
+    (it, state)
+}
+
+async fn run_at(
+    it: &TestDeployment,
+    commit: &ObjectId,
+    (setup, command): (&[&str], &str),
+) -> Result<CommandRun, CommandError> {
+    let toolbox = SandboxToolchain {
+        setup: setup.iter().map(|c| (*c).to_owned()).collect(),
+        ..SandboxToolchain::default()
+    };
+    let command = CheckoutCommand {
+        spec: &it.spec,
+        commit,
+        command,
+        files: &BTreeMap::new(),
+        timeout: Duration::from_mins(1),
+        toolbox: &toolbox,
+    };
+    command::run_in_checkout(&it.build_part(), command).await
+}
+
+/// What a receipt says of a set-up by `commands` that fails.
+async fn told_of(it: &TestDeployment, commit: &ObjectId, commands: &[&str]) -> String {
+    let ran = run_at(it, commit, (commands, "false")).await.unwrap();
+    let told = ran.workspace;
+    let (_, failure) = told.split_once(", without packages: set-up `").unwrap();
+    let (named, cause) = failure.split_once("` failed: ").unwrap();
+    assert_eq!(named, commands.join("; "));
+    assert!(
+        ran.output.starts_with("[packages are missing: set-up `"),
+        "{}",
+        ran.output
+    );
+    cause.to_owned()
+}
+
+#[tokio::test]
+async fn packages_are_installed_once_and_are_no_work() {
+    // Laid over as root, copied where the kind of sandbox has no user of its own.
+    for (rung, way) in [
+        (SandboxRung::Bubblewrap, "overlay on a prepared checkout"),
+        (SandboxRung::Process, "clone: "),
+    ] {
+        let (it, _state) = on_rung(rung, |_| {}).await;
+        let commit = it.commit_on(&it.base, "tracked.txt", Some("kept\n")).await;
+        let ran = run_at(&it, &commit, (&[INSTALL], LOOK)).await.unwrap();
+        assert!(
+            ran.output.starts_with("installed\nkept\n/"),
+            "{rung}: {}",
+            ran.output
+        );
+        assert!(
+            ran.output.trim().ends_with("node_modules/.bin/tool"),
+            "{rung}: {}",
+            ran.output
+        );
+        if nix_is_root() {
+            assert!(ran.workspace.starts_with(way), "{}", ran.workspace);
+        }
+        assert!(
+            ran.workspace.contains("with the packages of `mkdir"),
+            "{}",
+            ran.workspace
+        );
+        // Another commit with the same files to install from finds them, whatever it changes besides.
+        let next = it
+            .commit_on(&commit, "node_modules/a/index.js", Some("tracked\n"))
+            .await;
+        let layers = std::fs::read_dir(it.deployment.data.layers_folder())
+            .unwrap()
+            .count();
+        let ran = run_at(&it, &next, (&[INSTALL], LOOK)).await.unwrap();
+        assert!(
+            ran.output.starts_with("tracked\nkept\n/"),
+            "{rung}: {}",
+            ran.output
+        );
+        let now = std::fs::read_dir(it.deployment.data.layers_folder())
+            .unwrap()
+            .count();
+        assert_eq!(layers, now, "{rung}: packages were installed twice");
+        // What decides is another file now.
+        let other = it
+            .commit_on(&commit, "requirements.txt", Some("a==1\n"))
+            .await;
+        run_at(&it, &other, (&[INSTALL], LOOK)).await.unwrap();
+        let now = std::fs::read_dir(it.deployment.data.layers_folder())
+            .unwrap()
+            .count();
+        assert!(now > layers, "{rung}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_agent_makes_of_the_installer_reaches_no_other_commit() {
+    let (mut it, _state) = on_rung(SandboxRung::Bubblewrap, |_| {}).await;
+    let script = |word: &str| format!("mkdir -p deps && echo {word} >deps/a\n");
+    let honest = script("honest");
+    let base = it.commit_on(&it.base, "install.sh", Some(&honest)).await;
+    it.spec.base_sha = base.as_str().to_owned();
+    let forged = script("forged");
+    let spoiled = it.commit_on(&base, "install.sh", Some(&forged)).await;
+    let text = Some("a==1\n");
+    let locked = it.commit_on(&spoiled, "requirements.txt", text).await;
+    let later = it.commit_on(&locked, "install.sh", Some(&honest)).await;
+    // The first finds nothing installed yet; the second asks for other packages, and gets those of its own commit.
+    for (commit, expected) in [
+        (&spoiled, "honest"),
+        (&locked, "forged"),
+        (&later, "honest"),
+        (&base, "honest"),
+    ] {
+        let asked = (&["sh install.sh"][..], "cat deps/a");
+        let ran = run_at(&it, commit, asked).await.unwrap();
+        assert_eq!(ran.output.trim(), expected, "{commit}");
+    }
+}
+
+#[tokio::test]
+async fn each_way_a_setup_fails_has_its_name() {
+    let (it, _state) = on_rung(SandboxRung::Bubblewrap, |parts| {
+        parts.setup.timeout = Duration::from_secs(2);
+    })
+    .await;
+    let files = [
+        ("src/a.txt", "a\n"),
+        ("src/b.txt", "b\n"),
+        ("gone.txt", "c\n"),
+        // What decides is another file than on the base commit.
+        ("requirements.txt", "a==1\n"),
+    ];
+    let mut commit = it.base.clone();
+    for (path, text) in files {
+        commit = it.commit_on(&commit, path, Some(text)).await;
+    }
+    let exited = told_of(&it, &commit, &["echo never; exit 3", "touch later"]).await;
+    assert_eq!(exited, "it ended with code 3 (never)");
+    let endless = told_of(&it, &commit, &["sleep 60"]).await;
+    assert_eq!(
+        endless,
+        "it did not end within 2 s (`sandbox.setup_seconds`)"
+    );
+    let spoils = "echo x >>src/a.txt; rm gone.txt; mv src/b.txt b; ln -s ../b src/b.txt";
+    let changed = told_of(&it, &commit, &[spoils]).await;
+    let named = "it changed files of the commit: gone.txt, src/a.txt, src/b.txt";
+    assert_eq!(changed, named);
+    let moves = "mv src dst && mkdir src && cp dst/* src && mv gone.txt src/";
+    let moved = told_of(&it, &commit, &[moves]).await;
+    assert_eq!(moved, "it changed files of the commit: gone.txt");
+    // What failed a moment ago is not run again: the failure says the same.
+    let again = told_of(&it, &commit, &["echo never; exit 3", "touch later"]).await;
+    assert_eq!(again, exited);
+    // On the base commit nothing can be begun then.
+    match run_at(&it, &it.base, (&["exit 4"], "true")).await {
+        Err(CommandError::Setup(SetupError::Failed(failure))) => {
+            assert_eq!(failure.cause, SetupCause::Exited(Some(4)));
+        }
+        other => panic!("{other:?}"),
+    }
+    let left = std::fs::read_dir(it.deployment.data.work_folder())
+        .unwrap()
+        .count();
+    assert_eq!(left, 0, "workspaces are left");
+}
+
+#[tokio::test]
+async fn a_setup_that_fills_the_disk_is_stopped() {
+    let (it, _state) = on_rung(SandboxRung::Bubblewrap, |parts| {
+        parts.setup.timeout = Duration::from_mins(2);
+        parts.sandbox_limits.workspace_bytes = 8 << 20;
+    })
+    .await;
+    let fills = "head -c 64M /dev/zero >node_modules; sleep 100";
+    match run_at(&it, &it.base, (&[fills], "true")).await {
+        Err(CommandError::Setup(SetupError::Failed(failure))) => {
+            let told = failure.cause.to_string();
+            assert!(told.starts_with("its workspace took"), "{told}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_guessed_setup_that_fails_is_told_and_work_goes_on() {
+    let (it, _state) = on_rung(SandboxRung::Bubblewrap, |_| {}).await;
+    let text = Some("surely-no-such-package==1\n");
+    let commit = it.commit_on(&it.base, "requirements.txt", text).await;
+    let ran = run_at(&it, &commit, (&[], "echo ran")).await.unwrap();
+    assert_eq!(ran.output.trim(), "ran");
+    let told = &ran.workspace;
+    assert!(
+        told.contains("without packages: set-up `python3 -m venv"),
+        "{told}"
+    );
+    // A person's word for nothing at all.
+    let ran = run_at(&it, &commit, (&["none"], "echo ran")).await.unwrap();
+    assert!(!ran.workspace.contains("packages"), "{}", ran.workspace);
+}
+
+fn nix_is_root() -> bool {
+    std::fs::metadata("/proc/self")
+        .is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
+}

@@ -1,0 +1,94 @@
+//! `omoi setup`: the packages of a repository's HEAD, installed before anybody works there.
+
+use omoi_execution::sandbox_toolchain::SandboxToolchain;
+use omoi_execution::setup::{CommitPackages, PackageSetup, SetupError, SetupSubject};
+use omoi_git::survey::survey_commit;
+use omoi_git::toolchain::resolve_toolchain;
+use omoi_protocol::control::{SetUpRepository, SetupView};
+use omoi_store::Tenant;
+
+use crate::commands::CreateError;
+use crate::repository_reader::{OpenedRepository, RepositoryReader};
+use crate::trust;
+
+/// Installs what HEAD of a repository needs, where it is not there yet.
+///
+/// # Errors
+/// [`CreateError`]; a set-up that ran and failed is an answer.
+pub async fn set_up_repository(
+    reader: RepositoryReader<'_>,
+    tenant: &Tenant,
+    setup: &PackageSetup,
+    request: &SetUpRepository,
+) -> Result<SetupView, CreateError> {
+    let provider = setup.host.provider.clone();
+    let provider = provider.ok_or(CreateError::NoSandbox)?;
+    let info = reader.inspect_repository(&request.repo).await?;
+    let repository = reader.open(tenant, info).await?;
+    trust::expect_trusted(tenant, &repository).await?;
+    let commit = &repository.info.head;
+    let toolbox = toolbox_of(reader, &repository).await?;
+    let base = repository.mirror.base_store(commit).await?;
+    let subject = SetupSubject {
+        base: &base,
+        commit,
+        toolbox: &toolbox,
+    };
+    let found = match request.rebuild {
+        true => setup.reinstall_packages(provider.as_ref(), subject).await,
+        false => setup.retry_packages(provider.as_ref(), subject).await,
+    };
+    let mut view = empty_view(&repository);
+    let failure = match found {
+        Ok(CommitPackages::Unneeded) => return Ok(view),
+        Ok(CommitPackages::Installed(layer)) => {
+            let record = layer.record();
+            view.commands.clone_from(&record.plan.commands);
+            view.is_written = record.plan.is_written;
+            view.packages.clone_from(&record.packages);
+            view.installed.clone_from(&record.roots);
+            view.took_ms = Some(record.took_ms);
+            return Ok(view);
+        }
+        Ok(CommitPackages::Missing(failure)) => failure,
+        Err(SetupError::Failed(failure)) => {
+            view.is_written = true;
+            failure
+        }
+        Err(other) => return Err(CreateError::Setup(other)),
+    };
+    view.commands.clone_from(&failure.commands);
+    view.failure = Some(failure.cause.to_string());
+    view.output = Some(failure.output);
+    Ok(view)
+}
+
+/// What a sandbox of the repository may read, as for a run.
+async fn toolbox_of(
+    reader: RepositoryReader<'_>,
+    repository: &OpenedRepository,
+) -> Result<SandboxToolchain, CreateError> {
+    let survey = survey_commit(&repository.mirror, &repository.info.head).await?;
+    let toolchain = resolve_toolchain(&survey, reader.host).await;
+    Ok(SandboxToolchain {
+        roots: toolchain.roots,
+        allowed: repository.settings.read_only.clone(),
+        setup: repository.settings.setup.clone(),
+        path: toolchain.path_entries,
+        env: toolchain.env,
+    })
+}
+
+fn empty_view(repository: &OpenedRepository) -> SetupView {
+    SetupView {
+        repo: repository.project.repo_path.clone(),
+        commit: repository.info.head.to_string(),
+        commands: Vec::new(),
+        is_written: false,
+        packages: Vec::new(),
+        installed: Vec::new(),
+        took_ms: None,
+        failure: None,
+        output: None,
+    }
+}
