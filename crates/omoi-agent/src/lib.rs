@@ -25,6 +25,7 @@ mod egress_forwarder;
 mod event_reporter;
 mod heartbeat;
 mod inbox;
+mod package_way;
 mod platform_client;
 mod stop_signal;
 
@@ -32,6 +33,7 @@ mod process;
 
 pub mod context_replay;
 
+pub use package_way::PackageProgram;
 pub use program::tool_server::copy_tool_streams;
 pub use tools::edit_text;
 pub use worker::{WorkerHost, run_worker};

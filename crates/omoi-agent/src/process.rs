@@ -78,6 +78,18 @@ pub(crate) enum ShellError {
     },
 }
 
+/// A program whose streams are the worker's own.
+///
+/// # Errors
+/// When `argv` is empty.
+#[expect(clippy::disallowed_methods, reason = "this is the process module")]
+pub(crate) fn plain_program(argv: &[OsString]) -> io::Result<Command> {
+    let (program, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut command = Command::new(program);
+    command.args(arguments).kill_on_drop(true);
+    Ok(command)
+}
+
 /// A command that has started, with the end of the pipe that it writes to.
 struct StartedCommand {
     child: Child,

@@ -5,6 +5,7 @@ mod events;
 mod find;
 mod log;
 mod parts;
+mod setup;
 mod spec_view;
 mod specs;
 mod task_view;
@@ -68,6 +69,7 @@ pub fn router(surface: ControlSurface) -> Router {
         .route("/specs/{spec}/deliver", post(specs::deliver_spec))
         .route("/specs/{spec}/cancel", post(specs::cancel_spec))
         .route("/trust", get(trust::get_trust).post(trust::keep_trust))
+        .route("/setup", post(setup::set_up))
         .route("/tasks", get(tasks::list_tasks))
         .route("/tasks/{task}", get(tasks::get_task))
         .route("/tasks/{task}/detail", get(tasks::get_task_detail))

@@ -82,6 +82,17 @@ impl EgressDoor {
         }
     }
 
+    /// The proxy, what a person lists for it, and its clock.
+    pub(crate) fn proxy_parts(&self) -> (&EgressProxy, &EgressLists, &Clocked) {
+        let DoorParts {
+            proxy,
+            lists,
+            clock,
+            ..
+        } = &*self.parts;
+        (proxy, lists, clock)
+    }
+
     /// What `attempt` has used so far; those that this process does not run any more are forgotten.
     fn attempt_egress(
         &self,
@@ -107,7 +118,7 @@ impl EgressDoor {
 }
 
 /// What an attempt of `mode` may reach.
-fn attempt_policy(mode: EgressMode, lists: &EgressLists) -> EgressPolicy {
+pub(crate) fn attempt_policy(mode: EgressMode, lists: &EgressLists) -> EgressPolicy {
     let policy = match mode {
         EgressMode::Closed => return EgressPolicy::default(),
         EgressMode::Cached => EgressPolicy::cache_only(),

@@ -9,6 +9,7 @@ pub mod probes;
 mod reported;
 mod request_token;
 mod sandbox_limits;
+pub mod setup_egress;
 pub mod worker;
 
 pub use access_log::RequestIds;

@@ -20,6 +20,7 @@ mod run;
 mod sandbox;
 mod scenario;
 mod serve;
+mod setup;
 mod spec;
 mod steer;
 mod task;
@@ -169,6 +170,8 @@ enum CliCommand {
     Steer(steer::SteerArgs),
     /// Show what proves each criterion
     Trace(trace::TraceArgs),
+    /// Install the packages of a repository before a run needs them
+    Setup(setup::SetupArgs),
     /// Show what a repository asks for beyond the work, and allow it
     Trust(trust::TrustArgs),
     /// Check what this machine offers and what a run would need
@@ -250,6 +253,7 @@ async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::R
         CliCommand::Logs(arguments) => logs::run_logs(context, arguments).await,
         CliCommand::Steer(arguments) => steer::run_steer(context, arguments).await,
         CliCommand::Trace(arguments) => trace::print_trace(context, arguments).await,
+        CliCommand::Setup(arguments) => setup::run_setup(context, arguments).await,
         CliCommand::Trust(arguments) => trust::run_trust(context, arguments).await,
         CliCommand::Doctor(arguments) => doctor::run_doctor(context, arguments).await,
         CliCommand::Models(command) => models::run_models_command(context, command).await,

@@ -26,6 +26,7 @@ use omoi_execution::options::{MonitoringOptions, QueueOptions};
 use omoi_execution::reaper::{Reaper, clear_away};
 use omoi_execution::repository_folders::DataDir;
 use omoi_execution::running_attempts::RunningAttempts;
+use omoi_execution::setup::{OpenRegistries, SetupBook, SetupOptions};
 use omoi_execution::spec_selection::WorkScope;
 use omoi_execution::{DeploymentParts, FromParts as _};
 use omoi_git::process::Git;
@@ -163,7 +164,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         answer_tokens: models.max_tokens,
         agent_model: models.agent_model,
         sandbox_limits: sandboxes.limits,
-        read_only: sandboxes.read_only,
+        read_only: sandboxes.read_only.clone(),
         owner: uuid_v7(clock.as_ref(), &rng).to_string(),
         worker: std::env::current_exe().context("could not find this program's own file")?,
         scope: std::mem::replace(&mut start.scope, WorkScope::Nothing),
@@ -175,6 +176,9 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         guarded: guarded_places(&start.sources, &folder),
         egress_certificates: egress.as_ref().map(|egress| egress.certificates.clone()),
         programs: InstalledPrograms::open(&start)?,
+        setup: setup_options(&sandboxes),
+        registries: setup_registries(egress.as_ref(), &handle),
+        setups: SetupBook::default(),
         render_spec_files: omoi_planning::spec_files::render_spec_files,
         mask: start.config.secret_mask().with_secret(&token),
     };
@@ -183,12 +187,8 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     consume::publish_commits(&parts.store, &parts.lifecycle, &bus);
     let status = process_status(&start, backend, sandbox.as_deref(), &models);
     let surface = ControlSurface {
-        parts: ControlParts::from_parts(&parts),
-        host: host_toolchain(&start.sources),
-        config: start.config.clone(),
-        token: token.clone(),
-        status: status.clone(),
         reconcilers,
+        ..control_surface(&start, &parts, &token, &status)
     };
     let router = process_router(start.roles, surface);
     let (endpoint, address) = open_listeners(&start, &folder, &handle, router).await?;
@@ -200,6 +200,40 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         folder: folder.folder_path().to_path_buf(),
         _ownership: ownership,
     })
+}
+
+/// What answers people, but for what it tells of loops.
+fn control_surface(
+    start: &StartOptions,
+    parts: &DeploymentParts,
+    token: &str,
+    status: &ProcessStatus,
+) -> ControlSurface {
+    ControlSurface {
+        parts: ControlParts::from_parts(parts),
+        host: host_toolchain(&start.sources),
+        config: start.config.clone(),
+        token: token.to_owned(),
+        status: status.clone(),
+        reconcilers: Vec::new(),
+    }
+}
+
+/// The way of set-ups to registries, where there is a proxy.
+fn setup_registries(
+    egress: Option<&OpenedEgress>,
+    lifecycle: &LifecycleHandle,
+) -> Option<Arc<dyn OpenRegistries>> {
+    Some(egress?.setup_registries(lifecycle))
+}
+
+/// What is set of set-ups and prepared checkouts.
+fn setup_options(sandboxes: &SandboxOptions) -> SetupOptions {
+    SetupOptions {
+        layers_bytes: sandboxes.layers_bytes,
+        timeout: sandboxes.setup_time,
+        commands: sandboxes.setup.clone(),
+    }
 }
 
 /// Takes the data folder where nobody else may hold it, and opens the log in it; one that the caller took stays

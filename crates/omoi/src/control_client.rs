@@ -17,8 +17,8 @@ use omoi_domain::event::StoredEvent;
 use omoi_llm::wire::headers::percent_encode;
 use omoi_protocol::control::{
     CreateSpec, EgressEntryView, ExportedFile, HERE, ProcessStatus, RepositoryTrustView,
-    ResumeSpec, SpecDetail, SpecTrace, SpecView, SteerTask, TaskDetail, TaskLog, TaskView,
-    TrustRepository,
+    ResumeSpec, SetUpRepository, SetupView, SpecDetail, SpecTrace, SpecView, SteerTask, TaskDetail,
+    TaskLog, TaskView, TrustRepository,
 };
 use omoi_protocol::error::ErrorBody;
 use omoi_protocol::summary::RunSummary;
@@ -212,6 +212,13 @@ impl ControlClient {
         body: &TrustRepository,
     ) -> Result<RepositoryTrustView, ClientError> {
         self.post_json("/trust", body).await
+    }
+
+    pub(crate) async fn set_up_repository(
+        &self,
+        body: &SetUpRepository,
+    ) -> Result<SetupView, ClientError> {
+        self.post_json("/setup", body).await
     }
 
     pub(crate) async fn list_specs(&self) -> Result<Vec<SpecView>, ClientError> {

@@ -137,6 +137,7 @@ fn every_command_teaches() {
         "models list",
         "models try",
         "models set",
+        "setup",
         "sandbox",
         "sandbox probe",
         "sandbox shell",

@@ -82,6 +82,7 @@ const BANS: &[Ban] = &[
         allowed: &[
             // Connections of package managers end with the port.
             "crates/omoi-agent/src/egress_forwarder.rs",
+            "crates/omoi-agent/src/package_way.rs",
             "crates/omoi-agent/src/process/line_program.rs",
             "crates/omoi-agent/src/process/shell_session.rs",
             "crates/omoi-agent/src/program.rs",

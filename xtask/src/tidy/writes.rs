@@ -117,14 +117,29 @@ const EXCUSED: &[(&str, &str, &str)] = &[
         "fills a clone that goes away with its attempt",
     ),
     (
-        "crates/omoi-git/src/layer.rs",
+        "crates/omoi-git/src/layer/cleanup.rs",
         "clear_leftovers",
         "removes what dead processes left, which nobody reads",
     ),
     (
         "crates/omoi-git/src/layer.rs",
-        "finish_layer",
+        "finish_checkout",
         "fills a folder that a rename makes visible",
+    ),
+    (
+        "crates/omoi-git/src/layer/package_tree.rs",
+        "copy_packages",
+        "fills a folder that a rename makes visible, or a workspace that goes with its attempt",
+    ),
+    (
+        "crates/omoi/src/cli/doctor/overlay.rs",
+        "try_overlay",
+        "removes what it made itself to see whether that works",
+    ),
+    (
+        "crates/omoi-server/src/setup_egress.rs",
+        "drop",
+        "removes a socket that nothing listens on any more",
     ),
     (
         "crates/omoi-git/src/layer.rs",

@@ -2,6 +2,7 @@
 
 use omoi_execution::disk_room::DiskRoom;
 use omoi_execution::running_attempts::RunningAttempts;
+use omoi_execution::setup::PackageSetup;
 use omoi_execution::spec_files::SpecRenderer;
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_planning::repository_reader::RepositoryAccess;
@@ -23,6 +24,8 @@ pub struct ControlParts {
     pub renderer: SpecRenderer,
     /// What repositories are read with.
     pub repositories: RepositoryAccess,
+    /// Installs the packages of repositories.
+    pub setup: PackageSetup,
     /// Whether the disk has room for work.
     pub disk: DiskRoom,
     /// The attempts that this process works on.
@@ -42,6 +45,7 @@ impl FromParts for ControlParts {
             policy: SpecPolicy::from_parts(parts),
             renderer: SpecRenderer::from_parts(parts),
             repositories: RepositoryAccess::from_parts(parts),
+            setup: PackageSetup::from_parts(parts),
             disk: DiskRoom::from_parts(parts),
             running: parts.running.clone(),
             clock: parts.clock.clone(),

@@ -1,11 +1,12 @@
 //! `omoi agent`: the worker, started by the platform inside a sandbox.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use omoi_agent::WorkerHost;
+use omoi_agent::{PackageProgram, WorkerHost};
 use omoi_domain::secret_mask::SecretMask;
 use omoi_runtime::clock::SystemClock;
 use omoi_runtime::options::LogFormat;
@@ -37,6 +38,18 @@ enum AgentCommand {
         #[arg(long, value_name = "PATH")]
         socket: PathBuf,
     },
+    /// Run a program that installs packages, with a way to their registries
+    Packages {
+        /// Socket of the platform
+        #[arg(long, value_name = "PATH")]
+        socket: PathBuf,
+        /// Certificate that the registries are trusted by
+        #[arg(long, value_name = "FILE")]
+        certificate: PathBuf,
+        /// The program and its arguments
+        #[arg(last = true, required = true, value_name = "COMMAND")]
+        argv: Vec<OsString>,
+    },
 }
 
 /// Works on one attempt.
@@ -48,6 +61,22 @@ pub(crate) async fn run_agent(
         (Some(AgentCommand::Tools { socket }), _) => {
             omoi_agent::copy_tool_streams(socket).context("could not reach the worker")?;
             return Ok(ExitCode::SUCCESS);
+        }
+        (
+            Some(AgentCommand::Packages {
+                socket,
+                certificate,
+                argv,
+            }),
+            _,
+        ) => {
+            let program = PackageProgram {
+                socket: socket.clone(),
+                certificate: certificate.clone(),
+                argv: argv.clone(),
+            };
+            let code = program.run_with_way().await;
+            return Ok(ExitCode::from(code.context("could not install packages")?));
         }
         (None, Some(file)) => file,
         // The arguments are read so that one of them is there.

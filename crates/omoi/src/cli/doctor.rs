@@ -3,6 +3,7 @@
 mod agents;
 mod checks;
 mod model_age;
+mod overlay;
 
 use std::process::ExitCode;
 

@@ -34,6 +34,8 @@ const BETWEEN: Duration = Duration::from_millis(100);
 pub(crate) enum AccessPurpose {
     /// Read or change rows.
     Ask,
+    /// Run sandboxes in this process, for no work of anybody.
+    SetUp,
     /// Have agents work in this process.
     Work,
 }
@@ -122,13 +124,15 @@ async fn become_owner(
     }
     let roles = ProcessRoles {
         api: true,
-        orchestrator: purpose == AccessPurpose::Work,
+        orchestrator: purpose != AccessPurpose::Ask,
     };
     // Who shares a database ends while others work on: nobody may take it for one of those. The
     // folder's one owner must be found by the commands that wait for it.
     let door = match (purpose, &ownership) {
         (AccessPurpose::Ask, None) => ListenMode::Private,
-        (AccessPurpose::Ask, Some(_)) | (AccessPurpose::Work, _) => ListenMode::Folder,
+        (AccessPurpose::Ask, Some(_)) | (AccessPurpose::SetUp | AccessPurpose::Work, _) => {
+            ListenMode::Folder
+        }
     };
     let CommandSettings { config, sources } = settings;
     let process = composition::start_process(StartOptions {
@@ -138,7 +142,7 @@ async fn become_owner(
         door,
         // Others may wait for another model, another configuration, or for nobody.
         scope: match purpose {
-            AccessPurpose::Ask => WorkScope::Nothing,
+            AccessPurpose::Ask | AccessPurpose::SetUp => WorkScope::Nothing,
             AccessPurpose::Work => WorkScope::Asked(Arc::default()),
         },
         ownership,

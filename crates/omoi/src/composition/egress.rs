@@ -13,8 +13,11 @@ use omoi_egress::resolve::{CheckedResolver, FixedAddresses};
 use omoi_egress::service::RegistryService;
 use omoi_egress::sites::RegistrySites;
 use omoi_egress::upstream::{UpstreamRegistries, UpstreamSettings};
+use omoi_execution::setup::OpenRegistries;
 use omoi_runtime::clock::Clocked;
+use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_server::egress::{EgressDoor, EgressLists};
+use omoi_server::setup_egress::SetupDoor;
 
 use super::StartOptions;
 
@@ -33,6 +36,13 @@ const MACHINE_AUTHORITIES: [&str; 3] = [
 pub(super) struct OpenedEgress {
     pub(super) door: EgressDoor,
     pub(super) certificates: Arc<str>,
+}
+
+impl OpenedEgress {
+    /// The way of set-ups to registries.
+    pub(super) fn setup_registries(&self, lifecycle: &LifecycleHandle) -> Arc<dyn OpenRegistries> {
+        Arc::new(SetupDoor::new(self.door.clone(), lifecycle.clone()))
+    }
 }
 
 /// Opens the proxy of an orchestrator below `data`.

@@ -47,7 +47,7 @@ const CLIENT: &str = "import urllib.request as web; \
     web.urlopen('https://elsewhere.example/')";
 
 /// The registry; it ends with this value.
-struct Registry {
+pub(crate) struct Registry {
     server: Child,
     address: String,
 }
@@ -60,8 +60,18 @@ impl Drop for Registry {
 }
 
 impl Registry {
-    /// One whose certificate is signed by `folder/root.pem`.
+    /// The registry of one package.
     fn start(folder: &Path) -> Self {
+        Self::start_script(folder, &[REGISTRY], SERVER)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What `script` serves as `hosts`, with a certificate that is signed by `folder/root.pem`.
+    pub(crate) fn start_script(folder: &Path, hosts: &[&str], script: &str) -> Self {
         let root_key = KeyPair::generate().unwrap();
         let mut root = CertificateParams::new(Vec::<String>::new()).unwrap();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -69,13 +79,19 @@ impl Registry {
         fs::write(folder.join("root.pem"), certificate.pem()).unwrap();
         let issuer = Issuer::new(root, root_key);
         let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new([REGISTRY.to_owned()]).unwrap();
+        let leaf = CertificateParams::new(
+            hosts
+                .iter()
+                .map(|host| (*host).to_owned())
+                .collect::<Vec<_>>(),
+        )
+        .unwrap();
         let leaf = leaf.signed_by(&key, &issuer).unwrap();
         let (leaf_file, key_file) = (folder.join("leaf.pem"), folder.join("leaf.key"));
         fs::write(&leaf_file, leaf.pem()).unwrap();
         fs::write(&key_file, key.serialize_pem()).unwrap();
         let mut server = Command::new("python3")
-            .args(["-c", SERVER])
+            .args(["-c", script])
             .args([&leaf_file, &key_file])
             .stdout(Stdio::piped())
             .spawn()

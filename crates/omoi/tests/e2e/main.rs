@@ -25,6 +25,7 @@ mod kill;
 mod listener;
 mod logs;
 mod mutants;
+mod packages;
 mod process_log;
 mod processes;
 mod real_packages;

@@ -41,6 +41,15 @@ impl World {
         )
     }
 
+    /// As [`two_tasks`](Self::two_tasks), with projects beside that need packages.
+    pub(crate) fn with_packages() -> Self {
+        Self::new(
+            &asset("tests/assets/packages/repo"),
+            asset("tests/assets/two-tasks").join("scenario.yaml"),
+            "Say goodbye, also loudly.".to_owned(),
+        )
+    }
+
     /// A crate and a scenario with two tasks.
     pub(crate) fn rust_crate() -> Self {
         let assets = asset("tests/assets/rust-crate");
@@ -206,7 +215,7 @@ fn repo_of(files: &Path) -> TestRepo {
 }
 
 /// A file or folder of this crate.
-fn asset(path: &str) -> PathBuf {
+pub(crate) fn asset(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 

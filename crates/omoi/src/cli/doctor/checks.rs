@@ -23,7 +23,7 @@ use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::options::SandboxOptions;
 use omoi_sandbox::{PropertyStatus, SandboxProbe, probe_host};
 
-use super::{DoctorFinding, FindingMark, agents, model_age};
+use super::{DoctorFinding, FindingMark, agents, model_age, overlay};
 use crate::cli::command_context::{CommandContext, CommandSettings, check_scenario};
 use crate::cli::{db, owner_access};
 use crate::composition;
@@ -292,8 +292,8 @@ async fn check_sandbox(
     tried: &Result<TriedSandboxes, String>,
 ) -> Vec<DoctorFinding> {
     let config = &settings.config;
-    let probe = match tried {
-        Ok(tried) => &tried.probe,
+    let (probe, folder) = match tried {
+        Ok(tried) => (&tried.probe, &tried.folder),
         Err(reason) => {
             let text = clean_line(reason);
             return vec![DoctorFinding::new("sandbox", FindingMark::Missing, text)];
@@ -308,11 +308,11 @@ async fn check_sandbox(
                 "process: unsafe, nothing is held back; the floor allows it",
             ));
         }
-        Ok(provider) => findings.push(DoctorFinding::new(
-            "sandbox",
-            FindingMark::Ok,
-            provider.rung().as_str(),
-        )),
+        Ok(provider) => {
+            let rung = provider.rung().as_str();
+            findings.push(DoctorFinding::new("sandbox", FindingMark::Ok, rung));
+            findings.push(overlay::check_overlay(provider.as_ref(), folder));
+        }
         Err(refused) => {
             let next = refused.next_step();
             findings.push(

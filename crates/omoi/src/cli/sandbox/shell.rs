@@ -171,6 +171,7 @@ impl ShellSite<'_> {
         let found = resolve_toolchain(&survey, &host).await;
         SandboxToolchain {
             roots: found.roots,
+            setup: Vec::new(),
             allowed: Vec::new(),
             path: found.path_entries,
             env: found.env,

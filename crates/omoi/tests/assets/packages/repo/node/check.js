@@ -1,0 +1,2 @@
+const assert = require("node:assert");
+assert.equal(require("greeter"), "hello");

@@ -1,0 +1,3 @@
+import wordlist
+
+assert wordlist.FIRST == "hello"
