@@ -112,7 +112,7 @@ pub mod openai;
 pub mod raw_request;
 pub mod responses;
 pub mod sse;
-mod web_tool;
+pub mod web_tool;
 
 /// Fields that a type does not name, in the order they came.
 pub type Extra = serde_json::Map<String, serde_json::Value>;

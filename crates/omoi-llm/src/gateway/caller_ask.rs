@@ -19,14 +19,14 @@ use crate::upstream::{
 use crate::wire::anthropic::StreamEvent;
 use crate::wire::dialect::Dialect;
 use crate::wire::raw_request::RawRequest;
+use crate::wire::web_tool::passed_betas;
 use crate::wire::{headers, sse};
 
 /// What a caller of one vendor's API switches on by headers: the version that the request was written
 /// for, and what it uses beyond.
-const MESSAGES_HEADERS: [HeaderName; 2] = [
-    HeaderName::from_static("anthropic-version"),
-    HeaderName::from_static("anthropic-beta"),
-];
+const MESSAGES_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("anthropic-version"), BETA_HEADER];
+const BETA_HEADER: HeaderName = HeaderName::from_static("anthropic-beta");
 /// The same for the other vendor.
 const OPENAI_HEADERS: [HeaderName; 1] = [HeaderName::from_static("openai-beta")];
 
@@ -204,6 +204,19 @@ pub(super) fn name_route(out: &mut HeaderMap, route: RouteName) {
     out.insert(name, HeaderValue::from_static(route.as_str()));
 }
 
+/// What of a header is passed on. A scripted model hears all of it.
+fn passed_header(
+    name: &HeaderName,
+    value: &HeaderValue,
+    is_simulated: bool,
+) -> Option<HeaderValue> {
+    if is_simulated || *name != BETA_HEADER {
+        return Some(value.clone());
+    }
+    let passed = passed_betas(value.to_str().ok()?);
+    HeaderValue::from_str(&passed?).ok()
+}
+
 /// Headers for the upstream: who asks, for the simulated model alone, and what the caller switched on.
 /// `turn` says how many answers the conversation holds.
 pub(crate) fn outgoing_headers(
@@ -219,7 +232,9 @@ pub(crate) fn outgoing_headers(
     };
     for name in passed {
         for value in incoming.get_all(name) {
-            out.append(name, value.clone());
+            if let Some(value) = passed_header(name, value, target.simulated) {
+                out.append(name, value);
+            }
         }
     }
     if !target.simulated {

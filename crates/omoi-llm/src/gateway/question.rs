@@ -94,11 +94,12 @@ async fn read_question(dialect: Dialect, body: &Bytes) -> Result<RawRequest, Gat
         }
     };
     let asked = parsed.map_err(|bad| bad_request(&bad))?;
-    match &asked.web_tool {
+    match &asked.refused_part {
         None => Ok(asked),
-        Some(tool) => Err(GatewayRefusal::invalid_request(format!(
-            "`{tool}` is refused: it lets the provider reach the web, and this attempt may not"
-        ))),
+        Some(part) => {
+            let says = format!("`{}` is refused: {}", part.name, part.why);
+            Err(GatewayRefusal::invalid_request(says))
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::dialect::Dialect;
-use super::web_tool::find_web_tool;
+use super::web_tool::{RefusedPart, find_refused_part};
 use crate::token_count::{RequestSize, cap_fields, uncountable_field};
 
 /// Fields by which a caller names its user, or itself, to the vendor.
@@ -33,8 +33,8 @@ pub struct RawRequest {
     pub size: RequestSize,
     /// Answers that its conversation holds already; none where the dialect does not number them.
     pub turn: Option<usize>,
-    /// A tool of the provider's own in it that reaches the web.
-    pub web_tool: Option<String>,
+    /// A part of it that is not passed on.
+    pub refused_part: Option<RefusedPart>,
     /// Whether it wants the token counts of a stream.
     wants_usage: bool,
     fields: TopFields,
@@ -97,7 +97,7 @@ impl RawRequest {
                 Dialect::Messages | Dialect::ChatCompletions => Some(count_answers(&whole)),
                 Dialect::Responses => None,
             },
-            web_tool: find_web_tool(&whole),
+            refused_part: find_refused_part(&whole),
             wants_usage: whole["stream_options"]["include_usage"] == true,
             fields,
         })

@@ -49,6 +49,10 @@ impl Spoken {
         let (folder, name) = self.request;
         let mut body: Value = serde_json::from_slice(&input(folder, name)).unwrap();
         body["stream"] = stream.into();
+        if let Some(tools) = body["tools"].as_array_mut() {
+            // The driver of that program switches it off, since it is refused.
+            tools.retain(|tool| tool["type"] != "web_search");
+        }
         body
     }
 
