@@ -104,7 +104,6 @@ impl RungBase {
             live: Arc::clone(&self.live),
             reaper: self.reaper.clone(),
             spawner: self.spawner.clone(),
-            engine_socket: None,
             users: Arc::clone(&self.users),
             cleared: false,
         })

@@ -195,6 +195,7 @@ fn record_init(
         init: fd.as_ref().and_then(|_| ProcessIdentity::of_live(init)),
         groups,
         user: None,
+        engine: None,
     };
     pidfile::write_pidfile(dir, name, &pidfile)?;
     Ok((fd, pidfile.init))

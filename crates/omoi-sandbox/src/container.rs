@@ -111,13 +111,7 @@ impl Provider for ContainerRung {
     }
 
     fn destroy_sandbox(&self, name: &str) -> io::Result<bool> {
-        let socket = self.inner.engine.socket_path();
-        // A thread of its own: the caller's may belong to a runtime already.
-        let removed = std::thread::scope(|scope| {
-            let removing = scope.spawn(|| remove_blocking(socket, name));
-            removing.join()
-        });
-        removed.map_err(|_| io::Error::other("the thread that removes a container died"))??;
+        remove_container(self.inner.engine.socket_path(), name)?;
         pidfile::destroy_leftovers(&self.inner.base.state_dir, name, &self.inner.base.users)
     }
 }
@@ -138,7 +132,7 @@ impl ContainerInner {
         if launch.streams == LaunchStreams::Inherited {
             return Err(LaunchError::NoTerminal);
         }
-        let mut remains = self.base.claim_without_groups(launch)?;
+        let remains = self.base.claim_without_groups(launch)?;
         let uid = self.base.sandbox_user(&launch.workspace)?;
         let shields = protect::prepare_paths(&launch.workspace, &launch.protected, launch.access)
             .map_err(|(path, source)| LaunchError::Protect { path, source })?;
@@ -157,7 +151,12 @@ impl ContainerInner {
             source,
         };
         write_files(&scratch, &files, uid).map_err(record)?;
-        remains.engine_socket = Some(self.engine.socket_path().to_path_buf());
+        // Before the engine is asked: a later start may have another rung.
+        let pidfile = SandboxPidfile {
+            engine: Some(self.engine.socket_path().to_path_buf()),
+            ..SandboxPidfile::default()
+        };
+        pidfile::write_pidfile(&self.base.state_dir, &launch.name, &pidfile).map_err(record)?;
         Ok(PreparedLaunch {
             remains,
             spec,
@@ -210,8 +209,12 @@ async fn launch_container(
     engine.start_container(&name).await?;
     let state = engine.container_state(&name).await?;
     let init = state.get("Pid").and_then(Value::as_i64).unwrap_or_default();
-    let (dir, of) = (remains.state_dir.clone(), name.clone());
-    let found = spawner.run_job(move || record_init(&dir, &of, init)).await;
+    let record = InitRecord {
+        dir: remains.state_dir.clone(),
+        name: name.clone(),
+        engine: engine.socket_path().to_path_buf(),
+    };
+    let found = spawner.run_job(move || record.record_init(init)).await;
     let found = found.ok_or(LaunchError::ThreadDied)?;
     let (init, init_process) = found.map_err(|source| LaunchError::Record {
         name: name.clone(),
@@ -230,22 +233,28 @@ async fn launch_container(
     })
 }
 
-/// Takes hold of the first process inside and records it, unless it ended already.
-fn record_init(
-    dir: &Path,
-    name: &str,
-    init: i64,
-) -> io::Result<(Option<OwnedFd>, Option<ProcessIdentity>)> {
-    let init = i32::try_from(init).ok().and_then(Pid::from_raw);
-    let fd = init.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
-    let pidfile = SandboxPidfile {
-        init: init
-            .filter(|_| fd.is_some())
-            .and_then(ProcessIdentity::of_live),
-        ..SandboxPidfile::default()
-    };
-    pidfile::write_pidfile(dir, name, &pidfile)?;
-    Ok((fd, pidfile.init))
+/// Where the first process of a container is recorded.
+struct InitRecord {
+    dir: PathBuf,
+    name: String,
+    engine: PathBuf,
+}
+
+impl InitRecord {
+    /// Takes hold of the first process inside and records it, unless it ended already.
+    fn record_init(self, init: i64) -> io::Result<(Option<OwnedFd>, Option<ProcessIdentity>)> {
+        let init = i32::try_from(init).ok().and_then(Pid::from_raw);
+        let fd = init.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
+        let pidfile = SandboxPidfile {
+            init: init
+                .filter(|_| fd.is_some())
+                .and_then(ProcessIdentity::of_live),
+            engine: Some(self.engine),
+            ..SandboxPidfile::default()
+        };
+        pidfile::write_pidfile(&self.dir, &self.name, &pidfile)?;
+        Ok((fd, pidfile.init))
+    }
 }
 
 /// A container whose end is awaited.
@@ -340,11 +349,15 @@ fn read_report(report: &Path, code: i32) -> Option<String> {
     (!said.is_empty()).then_some(said)
 }
 
-/// Removes the container `name` of the engine at `socket`, from a thread without a runtime.
-pub(crate) fn destroy_container(socket: &Path, name: &str) {
-    if let Err(error) = remove_blocking(socket, name) {
-        tracing::warn!(sandbox = name, %error, "Could not remove the container `{name}`");
-    }
+/// Removes the container `name` of the engine at `socket`, if it is there.
+pub(crate) fn remove_container(socket: &Path, name: &str) -> io::Result<()> {
+    // A thread of its own: the caller's may belong to a runtime already.
+    let removed = std::thread::scope(|scope| {
+        let removing = scope.spawn(|| remove_blocking(socket, name));
+        removing.join()
+    });
+    let died = |_| io::Error::other("the thread that removes a container died");
+    removed.map_err(died)?.map(drop)
 }
 
 #[cfg(test)]

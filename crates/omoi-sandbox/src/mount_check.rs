@@ -1,6 +1,8 @@
 //! What no launch may show, whatever shows it.
 
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::process::Uid;
@@ -108,4 +110,55 @@ pub(crate) fn blocking_ancestor(host: &Path, uid: Uid, covered: &Path) -> Option
     above.reverse();
     let blocks = |dir: &&Path| *dir == covered || !user_has_bits(dir, Some(uid), 0o001);
     above.into_iter().find(blocks).map(Path::to_path_buf)
+}
+
+/// Where file systems are mounted on this host, in order of path; those that this process cannot reach are left out.
+pub(crate) fn host_mounts() -> Vec<PathBuf> {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mut mounts = mount_points(&table);
+    mounts.retain(|path| fs::symlink_metadata(path).is_ok());
+    mounts
+}
+
+/// The places of a mount table, whose spaces and the like are written in octal digits.
+fn mount_points(table: &str) -> Vec<PathBuf> {
+    let places = table.lines().filter_map(|line| line.split(' ').nth(4));
+    let mut places: Vec<PathBuf> = places.map(|text| unescape_octal(text).into()).collect();
+    places.sort();
+    places.dedup();
+    places
+}
+
+fn unescape_octal(text: &str) -> OsString {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        let digits = rest
+            .get(1..4)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match (first, code) {
+            (b'\\', Some(code)) => {
+                bytes.push(code);
+                rest = &rest[4..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    OsString::from_vec(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_mounts_are_read_with_their_spaces() {
+        let table = "22 1 8:1 / / rw - ext4 /dev/sda rw\n30 22 0:1 / /opt/a\\040b\\134c rw shared:1 - tmpfs t rw\n\
+            31 22 0:1 /x /opt rw - tmpfs t rw\nodd\n32 22 0:1 / /opt rw - tmpfs t rw\n";
+        let expected = ["/", "/opt", "/opt/a b\\c"].map(PathBuf::from);
+        assert_eq!(mount_points(table), expected);
+    }
 }

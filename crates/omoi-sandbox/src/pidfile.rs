@@ -11,6 +11,7 @@ use tracing::{debug, trace};
 use omoi_domain::crash::{CrashPoint, CrashSide, pass_point};
 
 use crate::cgroup::LimitGroup;
+use crate::container::remove_container;
 use crate::users::{self, WorkspaceUsers};
 
 const SUFFIX: &str = ".sandbox";
@@ -46,6 +47,8 @@ pub(crate) struct SandboxPidfile {
     pub(crate) groups: Vec<PathBuf>,
     /// The user of its workspace, where its processes have no space of their own to be found by.
     pub(crate) user: Option<Uid>,
+    /// Socket of the engine that keeps it, where it is a container.
+    pub(crate) engine: Option<PathBuf>,
 }
 
 impl SandboxPidfile {
@@ -57,8 +60,11 @@ impl SandboxPidfile {
         });
         let groups = self.groups.iter();
         let user = self.user.map(|uid| format!("user {}\n", uid.as_raw()));
+        let engine = self.engine.iter();
+        let engine = engine.map(|socket| format!("engine {}\n", socket.display()));
         processes
             .chain(user)
+            .chain(engine)
             .chain(groups.map(|dir| format!("group {}\n", dir.display())))
             .collect()
     }
@@ -77,6 +83,7 @@ impl SandboxPidfile {
                 Some(("leader", rest)) => pidfile.leader = process(rest),
                 Some(("init", rest)) => pidfile.init = process(rest),
                 Some(("user", rest)) => pidfile.user = rest.parse().ok().map(Uid::from_raw),
+                Some(("engine", rest)) => pidfile.engine = Some(rest.into()),
                 Some(("group", rest)) => pidfile.groups.push(rest.into()),
                 _ => {}
             }
@@ -137,9 +144,10 @@ pub(crate) fn recorded_names(dir: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Kills the remaining processes of sandbox `name` and removes its pidfile; false when it has none.
+/// Kills the remaining processes of sandbox `name`, removes its container, and removes its pidfile; false when it
+/// has none. The pidfile stays while the engine does not remove the container, so that the next start tries again.
 ///
-/// Blocks until the processes are gone, at most a few seconds.
+/// Blocks until the processes are gone, at most a few seconds, and while the engine answers.
 #[expect(
     clippy::disallowed_methods,
     reason = "the kernel announces neither a session's nor a limit group's end, so it is asked again"
@@ -154,6 +162,8 @@ pub(crate) fn destroy_leftovers(
         other => other?,
     };
     let pidfile = SandboxPidfile::parse(&text);
+    let removed = pidfile.engine.as_deref();
+    let removed = removed.map_or(Ok(()), |socket| remove_container(socket, name));
     let group = LimitGroup::from_dirs(pidfile.groups.iter().cloned());
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
@@ -171,6 +181,7 @@ pub(crate) fn destroy_leftovers(
         }
         group.kill_members();
         if left.is_empty() && group.remove_groups() {
+            removed?;
             debug!(sandbox = name, "Cleared up what sandbox `{name}` left");
             release_name(dir, name);
             return Ok(true);
@@ -292,6 +303,7 @@ mod tests {
             init: Some(own),
             groups: vec!["/sys/a b".into()],
             user: None,
+            engine: Some("/run/an engine.sock".into()),
         };
         write_pidfile(dir.path(), "omoi-1", &pidfile).unwrap();
         assert_eq!(recorded_names(dir.path()).unwrap(), ["omoi-1"]);
@@ -304,6 +316,44 @@ mod tests {
         assert_eq!(SandboxPidfile::parse(&of_user.to_text()), of_user);
         release_name(dir.path(), "omoi-1");
         assert!(!destroy_leftovers(dir.path(), "omoi-1", &users).unwrap());
+    }
+
+    /// Whichever rung the next start has: the pidfile names the engine.
+    #[test]
+    fn a_container_is_not_forgotten_before_its_engine_removed_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("engine.sock");
+        claim_name(dir.path(), "omoi-3").unwrap();
+        let pidfile = SandboxPidfile {
+            engine: Some(socket.clone()),
+            ..SandboxPidfile::default()
+        };
+        write_pidfile(dir.path(), "omoi-3", &pidfile).unwrap();
+        let users = WorkspaceUsers::new(Path::new(USER_LOCKS));
+        destroy_leftovers(dir.path(), "omoi-3", &users).unwrap_err();
+        assert_eq!(recorded_names(dir.path()).unwrap(), ["omoi-3"]);
+
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let engine = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                io::Read::read_exact(&mut stream, &mut byte).unwrap();
+                head.extend(byte);
+            }
+            stream
+                .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+                .unwrap();
+            String::from_utf8(head).unwrap()
+        });
+        assert!(destroy_leftovers(dir.path(), "omoi-3", &users).unwrap());
+        let asked = engine.join().unwrap();
+        assert!(
+            asked.starts_with("DELETE /containers/omoi-3?force=true"),
+            "{asked}"
+        );
+        assert!(recorded_names(dir.path()).unwrap().is_empty());
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cgroup::LimitGroup;
-use crate::container::destroy_container;
 use crate::control::{ProcessTree, SandboxControl};
 use crate::pidfile;
 use crate::process::JobThread;
@@ -28,8 +27,6 @@ pub(crate) struct SandboxRemains {
         reason = "held so that the spawning thread, and so the sandbox, stays alive"
     )]
     pub(crate) spawner: JobThread,
-    /// The engine that keeps the container, where it is one.
-    pub(crate) engine_socket: Option<PathBuf>,
     pub(crate) users: Arc<WorkspaceUsers>,
     pub(crate) cleared: bool,
 }
@@ -55,12 +52,8 @@ impl SandboxRemains {
     fn destroy_job(&self) -> impl FnOnce() + Send + 'static {
         let (name, dir) = (self.name.clone(), self.state_dir.clone());
         let live = Arc::clone(&self.live);
-        let engine = self.engine_socket.clone();
         let users = Arc::clone(&self.users);
         move || {
-            if let Some(socket) = &engine {
-                destroy_container(socket, &name);
-            }
             if let Err(error) = pidfile::destroy_leftovers(&dir, &name, &users) {
                 tracing::warn!(sandbox = name, %error, "Could not clear up after sandbox `{name}`");
             }

@@ -64,6 +64,7 @@ pub(super) fn plan_container(
         binds: Vec::new(),
         files: Vec::new(),
         scratch: site.scratch.to_path_buf(),
+        host_mounts: mount_check::host_mounts(),
     };
     builder.add_system()?;
     builder.add_mounts(launch, site)?;
@@ -139,10 +140,26 @@ struct SpecBuilder {
     binds: Vec<Value>,
     files: Vec<PlannedFile>,
     scratch: PathBuf,
+    /// Where file systems of the host are mounted, in order of path.
+    host_mounts: Vec<PathBuf>,
 }
 
 impl SpecBuilder {
+    /// Binds `host`; read-only with every file system below it, which engines leave writable by themselves.
     fn add_bind(&mut self, host: &Path, at: &Path, is_read_only: bool) -> Result<(), LaunchError> {
+        self.add_one(host, at, is_read_only)?;
+        let below = self.host_mounts.iter().filter(|_| is_read_only);
+        let below = below.filter(|mount| mount.starts_with(host) && *mount != host);
+        let below: Vec<PathBuf> = below.cloned().collect();
+        for mount in below {
+            if let Ok(path) = mount.strip_prefix(host) {
+                self.add_one(&mount, &at.join(path), true)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_one(&mut self, host: &Path, at: &Path, is_read_only: bool) -> Result<(), LaunchError> {
         self.binds.push(json!({
             "Type": "bind",
             "Source": utf8(host.as_os_str())?,
@@ -280,5 +297,43 @@ fn utf8(word: &OsStr) -> Result<&str, LaunchError> {
     match text.contains('\0') {
         true => Err(LaunchError::ZeroByte),
         false => Ok(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use super::*;
+
+    #[test]
+    fn file_systems_below_a_read_only_folder_are_read_only_too() {
+        let mut builder = SpecBuilder {
+            binds: Vec::new(),
+            files: Vec::new(),
+            scratch: "/scratch".into(),
+            host_mounts: [
+                "/",
+                "/opt/tools",
+                "/opt/tools/b",
+                "/opt/tools/b/c",
+                "/opt/tools2",
+            ]
+            .map(PathBuf::from)
+            .to_vec(),
+        };
+        let (host, at) = (Path::new("/opt/tools"), Path::new("/tools"));
+        builder.add_bind(host, at, true).unwrap();
+        let of = |binds: &[Value]| -> Vec<(String, bool)> {
+            let row = |bind: &Value| {
+                let target = bind["Target"].as_str().unwrap().to_owned();
+                (target, bind["ReadOnly"].as_bool().unwrap())
+            };
+            binds.iter().map(row).collect()
+        };
+        let read_only = ["/tools", "/tools/b", "/tools/b/c"].map(|path| (path.to_owned(), true));
+        assert_eq!(of(&builder.binds), read_only);
+        builder.binds.clear();
+        builder.add_bind(host, at, false).unwrap();
+        assert_eq!(of(&builder.binds), [("/tools".to_owned(), false)]);
     }
 }

@@ -123,9 +123,25 @@ impl Running {
 
     /// What Ctrl-C does.
     pub(crate) fn interrupt(&self) {
+        self.send_signal("INT");
+    }
+
+    /// Sends it a signal by name.
+    pub(crate) fn send_signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+        let name = format!("-{name}");
+        let sent = Command::new("kill").args([&name, &pid]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Waits until it has written `text` to standard output.
+    pub(crate) fn wait_for_output(&mut self, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.stdout().contains(text) {
+            let is_alive = self.child.try_wait().unwrap().is_none();
+            assert!(is_alive && Instant::now() < until, "{}", self.stderr());
+            std::thread::sleep(LOOK);
+        }
     }
 
     /// Ends it as a crash or a power cut would.

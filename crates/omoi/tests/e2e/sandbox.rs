@@ -70,3 +70,39 @@ fn a_shell_sees_what_a_check_would() {
     let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["mirror.git"]);
 }
+
+#[test]
+fn a_shell_that_is_ended_or_killed_leaves_nothing() {
+    let world = World::two_tasks("scenario.yaml");
+    let repo = world.repo.path().to_str().unwrap().to_owned();
+    let shells = world.data().join("shells");
+    let of_shells = || {
+        let entries = std::fs::read_dir(&shells).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name != "mirror.git").count()
+    };
+    let long = [
+        "sandbox",
+        "shell",
+        "--repo",
+        &repo,
+        "--",
+        "/bin/sh",
+        "-c",
+        "echo up; exec sleep 600",
+    ];
+    for signal in ["HUP", "TERM"] {
+        let mut shell = world.start(world.command(&long));
+        shell.wait_for_output("up");
+        shell.send_signal(signal);
+        shell.wait();
+        assert_eq!(of_shells(), 0, "{signal}");
+    }
+    let mut killed = world.start(world.command(&long));
+    killed.wait_for_output("up");
+    killed.kill();
+    assert_eq!(of_shells(), 1);
+    let next = ["sandbox", "shell", "--repo", &repo, "--", "/bin/true"];
+    world.start(world.command(&next)).wait().exited(0);
+    assert_eq!(of_shells(), 0);
+}

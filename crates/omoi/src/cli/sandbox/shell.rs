@@ -1,8 +1,10 @@
 //! `omoi sandbox shell`: a clean checkout of `HEAD` in the sandbox that a check would get.
 
 use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -23,6 +25,7 @@ use omoi_runtime::rng::Rng;
 use omoi_sandbox::options::SandboxOptions;
 use omoi_sandbox::policy::LaunchStreams;
 use omoi_sandbox::{ProgramEnd, Provider, ReadOnlyMount, SandboxLaunch, probe_host};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::command_context::{CommandContext, CommandSettings, ConfigOverrides};
 use crate::composition;
@@ -35,8 +38,10 @@ Examples:
   omoi sandbox shell --repo ~/src/x
 
 It sees a clean checkout of HEAD; what is not committed is not there, and nothing it does comes back.
-Ctrl-C ends it, with everything in it.";
+Ctrl-C ends it, with everything in it; so does the end of the terminal.";
 
+/// Folder of all shells below the data folder.
+const SHELLS: &str = "shells";
 /// A person looks around for no longer than this.
 const WALL: Duration = Duration::from_hours(24);
 
@@ -60,18 +65,16 @@ pub(super) async fn open_shell(
     let settings = context.load_settings(&ConfigOverrides::default())?;
     context.start_log(&settings.config, true);
     let folder = OpenedFolder::open(&DataOptions::from_config(&settings.config).folder)?;
-    let found = probe_host(&composition::probe_config(&folder, "shell-state")?).await;
-    let found = found.context("could not look for a sandbox")?;
-    let provider = composition::select_sandbox(&settings.config, &found).map_err(|refused| {
-        let next = refused.next_step();
-        anyhow::Error::new(refused).context(crate::ErrorHint(next))
-    })?;
+    sweep_shells(&settings, &folder).await;
     let git = Git::find_on_path(&context.environment_variable("PATH").unwrap_or_default()).await?;
     let repo = std::path::absolute(&arguments.repo).context("could not name the repository")?;
     let repository = inspect_repository(&git, &repo).await?;
-    let id = uuid_v7(&SystemClock, &Rng::from_os()?);
-    let dir = folder.folder_path().join("shells").join(id.to_string());
+    let id = uuid_v7(&SystemClock, &Rng::from_os()?).to_string();
+    let place = ShellPlace::make(&folder, &id)?;
+    let provider = place.find_provider(&settings, &folder).await?;
+    let dir = place.checkout();
     let site = ShellSite {
+        id: place.id.clone(),
         settings: &settings,
         folder: &folder,
         git: &git,
@@ -83,11 +86,112 @@ pub(super) async fn open_shell(
     provider
         .remove_workspace(&dir)
         .context("could not remove the checkout")?;
+    place.remove()?;
     ended
+}
+
+/// The folder of one shell. Its lock is held while the shell lives, so that another can tell what a killed one left.
+struct ShellPlace {
+    root: PathBuf,
+    id: String,
+    _lock: File,
+}
+
+impl ShellPlace {
+    fn make(folder: &OpenedFolder, id: &str) -> anyhow::Result<Self> {
+        let root = folder.folder_path().join(SHELLS).join(id);
+        fs::create_dir_all(&root).context("could not make the folder of the shell")?;
+        let found = Self::lock(root, id)?;
+        found.context("another shell has this folder")
+    }
+
+    /// The place at `root`, unless a live shell has it.
+    fn lock(root: PathBuf, id: &str) -> anyhow::Result<Option<Self>> {
+        let file = File::create(root.join("lock")).context("could not lock the shell's folder")?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self {
+                root,
+                id: id.to_owned(),
+                _lock: file,
+            })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(error).context("could not lock a shell's folder")
+            }
+        }
+    }
+
+    fn checkout(&self) -> PathBuf {
+        self.root.join("checkout")
+    }
+
+    /// The sandbox that checks get, whose records are this shell's alone.
+    async fn find_provider(
+        &self,
+        settings: &CommandSettings,
+        folder: &OpenedFolder,
+    ) -> anyhow::Result<Arc<dyn Provider>> {
+        let state = format!("{SHELLS}/{}/state", self.id);
+        let found = probe_host(&composition::probe_config(folder, &state)?).await;
+        let found = found.context("could not look for a sandbox")?;
+        composition::select_sandbox(&settings.config, &found).map_err(|refused| {
+            let next = refused.next_step();
+            anyhow::Error::new(refused).context(crate::ErrorHint(next))
+        })
+    }
+
+    fn remove(self) -> anyhow::Result<()> {
+        fs::remove_dir_all(&self.root).context("could not remove the folder of the shell")
+    }
+}
+
+/// Ends and removes what shells left that were killed.
+async fn sweep_shells(settings: &CommandSettings, folder: &OpenedFolder) {
+    let Ok(entries) = fs::read_dir(folder.folder_path().join(SHELLS)) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let id = entry.file_name().to_string_lossy().into_owned();
+        if !entry.path().join("lock").exists() {
+            continue;
+        }
+        if let Ok(Some(place)) = ShellPlace::lock(entry.path(), &id)
+            && let Err(error) = sweep_one(place, settings, folder).await
+        {
+            eprintln!("note: could not remove what an earlier shell left: {error:#}");
+        }
+    }
+}
+
+async fn sweep_one(
+    place: ShellPlace,
+    settings: &CommandSettings,
+    folder: &OpenedFolder,
+) -> anyhow::Result<()> {
+    let provider = place.find_provider(settings, folder).await?;
+    for name in provider.list_orphans()? {
+        provider.destroy_sandbox(&name)?;
+    }
+    provider.remove_workspace(&place.checkout())?;
+    place.remove()
+}
+
+/// Waits for a signal that asks this process to end.
+async fn end_asked() -> std::io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    Ok(())
 }
 
 /// What a shell is opened over.
 struct ShellSite<'a> {
+    id: String,
     settings: &'a CommandSettings,
     folder: &'a OpenedFolder,
     git: &'a Git,
@@ -104,7 +208,7 @@ impl ShellSite<'_> {
         let base = self.base_store().await?;
         clean_checkout(CloneSite::new(&base, dir), &self.repository.head).await?;
         provider.prepare_workspace(dir)?;
-        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        let name = &self.id;
         let argv = match command.is_empty() {
             true => vec!["/bin/sh".into(), "-i".into()],
             false => command,
@@ -118,7 +222,7 @@ impl ShellSite<'_> {
             read_only: options.read_only,
             guarded: composition::guarded_places(&self.settings.sources, self.folder),
             // As a check, it reaches nothing.
-            egress_certificates: None,
+            egress: None,
         };
         launch.env = toolchain.toolchain_environment();
         launch.read_only = host.sandbox_mounts(&toolchain)?;
@@ -135,7 +239,7 @@ impl ShellSite<'_> {
         // Cancel-safe: the sandbox is followed by the same future to its end.
         let exit = tokio::select! {
             exit = &mut waiting => exit?,
-            _ = tokio::signal::ctrl_c() => {
+            _ = end_asked() => {
                 control.kill_tree();
                 waiting.await?
             }
@@ -152,7 +256,7 @@ impl ShellSite<'_> {
 
     /// The history that a check would see, in a mirror of its own.
     async fn base_store(&self) -> anyhow::Result<BaseStore> {
-        let mirror = self.folder.folder_path().join("shells").join("mirror.git");
+        let mirror = self.folder.folder_path().join(SHELLS).join("mirror.git");
         let mirror = Mirror::open_or_create(self.git, &mirror).await?;
         let wanted = FetchRef {
             commit: self.repository.head.clone(),
