@@ -43,6 +43,7 @@ pub mod retry;
 pub mod sandbox;
 pub mod score;
 pub mod secret_mask;
+pub mod secret_scan;
 pub mod slots;
 pub mod spec;
 pub mod suite;

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 use serde_json::Value;
 
 /// Text shown instead of a secret.
@@ -39,6 +41,12 @@ impl SecretMask {
         Self::from_patterns(patterns)
     }
 
+    /// This mask over the secrets of `other` too.
+    #[must_use]
+    pub fn joined_with(&self, other: &Self) -> Self {
+        Self::from_patterns(self.0.iter().chain(other.0.iter()).cloned().collect())
+    }
+
     fn from_patterns(mut patterns: Vec<String>) -> Self {
         // A secret within another one must not leave the rest of the longer one behind.
         patterns.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
@@ -59,6 +67,11 @@ impl SecretMask {
             }
         }
         masked
+    }
+
+    /// Whether `text` holds a known secret.
+    pub fn holds_secret(&self, text: &str) -> bool {
+        self.0.iter().any(|pattern| text.contains(pattern.as_str()))
     }
 
     /// Masks every text in `value`, names of fields included.
@@ -92,7 +105,7 @@ impl fmt::Debug for SecretMask {
     }
 }
 
-/// The ways in which `secret` may be written: as it is, within JSON, within an address.
+/// The ways in which `secret` may be written: as it is, within JSON, within an address, as base64.
 fn add_patterns(patterns: &mut Vec<String>, secret: &str) {
     let secret = secret.trim();
     if secret.is_empty() {
@@ -101,8 +114,12 @@ fn add_patterns(patterns: &mut Vec<String>, secret: &str) {
     let quoted = Value::String(secret.to_owned()).to_string();
     let escaped = quoted[1..quoted.len() - 1].to_owned();
     let encoded = percent_encoded(secret);
+    let is_recognizable = is_recognizable(secret);
+    if is_recognizable {
+        patterns.extend(base64_forms(secret));
+    }
     for written in [secret.to_owned(), escaped, encoded] {
-        if is_recognizable(secret) {
+        if is_recognizable {
             patterns.push(written);
         } else {
             patterns.push(format!(":{written}@"));
@@ -116,6 +133,12 @@ fn is_recognizable(secret: &str) -> bool {
     let is_mixed =
         secret.chars().any(char::is_alphabetic) && secret.chars().any(|c| !c.is_alphabetic());
     n >= WORD_CHARS_MIN || (n >= MIXED_CHARS_MIN && is_mixed)
+}
+
+/// `secret` in both alphabets of base64, without what depends on what follows it.
+fn base64_forms(secret: &str) -> [String; 2] {
+    let whole = &secret.as_bytes()[..secret.len() - secret.len() % 3];
+    [BASE64_STANDARD.encode(whole), BASE64_URL_SAFE.encode(whole)]
 }
 
 fn percent_encoded(text: &str) -> String {
@@ -166,6 +189,8 @@ mod tests {
             ("key sk-local-secret.", "key ****."),
             (r#"{"p": "ends-in-9\""}"#, r#"{"p": "****"}"#),
             ("abc", "abc"),
+            // `u:sk-ant-0123456789abcdef` of a header would begin elsewhere; this is the key itself.
+            ("c2stYW50LTAxMjM0NTY3ODlhYmNkZWY=", "****ZWY="),
         ] {
             assert_eq!(mask.mask_text(text), expected);
         }
@@ -182,5 +207,10 @@ mod tests {
             json!({"a": ["****", {"b": "x****y"}], "****": 3, "n": null})
         );
         assert_eq!(SecretMask::default().mask_text(KEY), KEY);
+        let both = mask.joined_with(&SecretMask::new(["other-secret-1"]));
+        assert_eq!(
+            both.mask_text(&format!("{KEY} other-secret-1")),
+            "**** ****"
+        );
     }
 }

@@ -135,6 +135,16 @@ impl LlmClient {
         })
     }
 
+    /// The same models; what is sent to them and told of them holds no secret of `mask`.
+    #[must_use]
+    pub fn hiding_secrets(self, mask: &SecretMask) -> Self {
+        Self {
+            connections: self.connections.hiding_mask(mask),
+            mask: self.mask.joined_with(mask),
+            ..self
+        }
+    }
+
     /// Warns once for each address that it reports more tokens than the request allowed.
     pub(crate) fn warn_overstated(&self, route: &ModelRoute) {
         let mut told = self

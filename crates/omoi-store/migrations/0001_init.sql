@@ -58,7 +58,7 @@ create table specs (
     last_error text,
     blocked_by text check (blocked_by in ('suite_red', 'suite_not_run', 'not_ready',
         'provider_unavailable', 'environment_fault', 'task_stopped', 'merge_stopped',
-        'weak_proof')),
+        'weak_proof', 'secret_detected')),
     state_version bigint not null default 0,
     created_at @time not null,
     updated_at @time not null,

@@ -6,9 +6,10 @@ use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, HumanRef};
 use omoi_domain::lifecycle::spec::finish::{
-    HeadResult, HeadVerdict, SpecStop, StandingHead, ablation_note, judge_as_it_stands, judge_head,
-    refuse_weak_proofs,
+    HeadResult, HeadVerdict, SpecStop, StandingHead, ablation_note, judge_as_it_stands,
+    judge_found_secrets, judge_head, refuse_weak_proofs,
 };
+use omoi_domain::secret_scan::scan_added_lines;
 use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_execution::integration::ensure_for;
 use omoi_execution::platform_run::{RunEnding, end_run};
@@ -26,6 +27,9 @@ use super::{ablation, stop_spec};
 use crate::branch::BranchProver;
 use crate::receipts::{self, CheckBatch};
 use crate::suite::{CommitAt, fault_after_merge};
+
+/// Text of a branch that is searched for secrets; more is no work of agents.
+const DIFF_BYTES_MAX: usize = 256 << 20;
 
 /// A head under proof.
 #[derive(Clone, Copy)]
@@ -89,7 +93,30 @@ impl HeadProof<'_> {
         let spec = ablation::spec_reference(self).await?;
         match refuse_weak_proofs(&found, &spec) {
             Some(stop) => self.stop(stop).await,
-            None => hand_over(self, ablation_note(&found)).await,
+            None => self.scan_and_hand_over(ablation_note(&found)).await,
+        }
+    }
+
+    /// Hands the branch over unless what it adds holds secrets; `known` is what its reader should know.
+    async fn scan_and_hand_over(self, known: Option<String>) -> Result<(), BoxError> {
+        let base = ObjectId::parse(&self.spec.base_sha)?;
+        let diff = self.mirror.diff_commits(&base, self.head, DIFF_BYTES_MAX);
+        let diff = diff.await?;
+        if diff.truncated {
+            let says = format!(
+                "the branch cannot be searched for secrets: it changes more than {} MiB of text",
+                DIFF_BYTES_MAX >> 20
+            );
+            return Err(says.into());
+        }
+        let found = scan_added_lines(&diff.text, &self.prover.runner.checkouts.mask);
+        let spec = HumanRef::spec(self.spec.number).to_string();
+        match judge_found_secrets(&found, &spec, self.spec.options.0.as_it_stands) {
+            Ok(note) => {
+                let notes: Vec<String> = known.into_iter().chain(note).collect();
+                hand_over(self, (!notes.is_empty()).then(|| notes.join("; "))).await
+            }
+            Err(stop) => self.stop(stop).await,
         }
     }
 
@@ -111,7 +138,7 @@ impl HeadProof<'_> {
             })
         });
         match judge_as_it_stands(head.await?) {
-            Ok(says) => hand_over(self, Some(says)).await,
+            Ok(says) => self.scan_and_hand_over(Some(says)).await,
             Err(stop) => self.stop(stop).await,
         }
     }

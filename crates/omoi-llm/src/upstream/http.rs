@@ -1,5 +1,6 @@
 //! Sending the request and judging the head of the answer.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,6 +9,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 
 use omoi_domain::secret_mask::SecretMask;
 
@@ -109,6 +111,15 @@ impl ModelConnections {
     /// Returns [`UpstreamError::Unsendable`] when the platform offers no sockets.
     pub fn new(mask: SecretMask) -> Result<Self, UpstreamError> {
         Self::with_builder(plain_client(), mask)
+    }
+
+    /// These connections, which keep the secrets of `mask` too from what they send and tell.
+    #[must_use]
+    pub(crate) fn hiding_mask(self, mask: &SecretMask) -> Self {
+        Self {
+            mask: self.mask.joined_with(mask),
+            ..self
+        }
     }
 
     /// Connections that all end at the Unix socket `path`, whatever host a URL names.
@@ -312,7 +323,7 @@ impl ModelConnections {
             .post_request(&format!("{}{path}", route.base_url))?
             .header(CONTENT_TYPE, JSON)
             .header(ACCEPT, accept)
-            .body(body);
+            .body(self.hide_secrets(body));
         let builder = match request.dialect {
             Dialect::Messages => builder.header(VERSION_HEADER, VERSION),
             Dialect::ChatCompletions | Dialect::Responses => builder,
@@ -337,9 +348,8 @@ impl ModelConnections {
                 dialect_path(route.dialect)
             ))?
             .header(VERSION_HEADER, VERSION)
-            .header(ACCEPT, EVENTS)
-            .json(&request);
-        add_key(builder, &route.key)
+            .header(ACCEPT, EVENTS);
+        add_key(self.with_json(builder, &request), &route.key)
     }
 
     fn build_translated(&self, call: TranslatedCall<'_>) -> Result<RequestBuilder, UpstreamError> {
@@ -351,13 +361,37 @@ impl ModelConnections {
                 route.base_url,
                 dialect_path(route.dialect)
             ))?
-            .header(ACCEPT, EVENTS)
-            .json(&body);
+            .header(ACCEPT, EVENTS);
+        let builder = self.with_json(builder, &body);
         let builder = match route.dialect {
             Dialect::Messages => builder.header(VERSION_HEADER, VERSION),
             Dialect::ChatCompletions | Dialect::Responses => builder,
         };
         add_key(builder, &route.key)
+    }
+
+    /// `builder` with a body in JSON that holds no secret of this process.
+    fn with_json(&self, builder: RequestBuilder, body: &impl Serialize) -> RequestBuilder {
+        match serde_json::to_vec(body) {
+            Ok(text) => {
+                let text = self.hide_secrets(text);
+                builder.header(CONTENT_TYPE, JSON).body(text)
+            }
+            // The builder tells the same error.
+            Err(_) => builder.json(body),
+        }
+    }
+
+    /// What is sent to a model never holds a secret of this process, whoever wrote it there.
+    fn hide_secrets(&self, body: Vec<u8>) -> Vec<u8> {
+        let masked = std::str::from_utf8(&body).map(|text| self.mask.mask_text(text));
+        match masked {
+            Ok(Cow::Owned(masked)) => {
+                tracing::warn!("Masked a secret of this process in a question to a model");
+                masked.into_bytes()
+            }
+            Ok(Cow::Borrowed(_)) | Err(_) => body,
+        }
     }
 
     fn post_request(&self, url: &str) -> Result<RequestBuilder, UpstreamError> {

@@ -14,10 +14,14 @@ use serde_json::{Value, json};
 
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
+use omoi_domain::secret_mask::SecretMask;
 use omoi_llm::gateway::{GatewayReply, GatewayRequest, ModelGateway, REQUEST_BYTES_MAX, ReplyBody};
+use omoi_llm::llm_client::{QuestionTally, RoutedRequest};
 use omoi_llm::meter::CallOutcome;
 use omoi_llm::pricing::ModelPrice;
+use omoi_llm::retry::CallAllowance;
 use omoi_llm::route::ModelRoute;
+use omoi_llm::wire::anthropic::{ConversationMessage, MessagesRequest};
 use omoi_llm::wire::dialect::Dialect;
 use omoi_llm::wire::headers;
 use omoi_llm::wire::sse::SseDecoder;
@@ -30,6 +34,9 @@ struct House {
     meter: Arc<TestMeter>,
     pace: Arc<VirtualPace>,
 }
+
+/// What its callers switch on: one thing that is passed on, and one that is not.
+const BETAS: &str = "fine-grained-tool-streaming-2025-05-14,files-api-2025-04-14";
 
 fn house_of(route: ModelRoute, meter: Arc<TestMeter>) -> House {
     let pace = VirtualPace::new();
@@ -47,7 +54,7 @@ fn house(stub: &Stub) -> House {
 impl House {
     async fn send(&self, method: Method, path: &str, body: impl Into<Bytes>) -> GatewayReply {
         let mut headers = HeaderMap::new();
-        headers.insert("anthropic-beta", HeaderValue::from_static("fine-grained"));
+        headers.insert("anthropic-beta", HeaderValue::from_static(BETAS));
         headers.insert("anthropic-version", HeaderValue::from_static("2099-12-31"));
         headers.insert(
             "authorization",
@@ -210,8 +217,13 @@ async fn only_a_simulated_model_learns_who_asks() {
         headers::percent_decode(title).as_deref(),
         Some("Add CSV – export")
     );
+    let betas = |headers: &HeaderMap| headers["anthropic-beta"].to_str().unwrap().to_owned();
+    assert_eq!(
+        betas(&to_real.headers),
+        "fine-grained-tool-streaming-2025-05-14"
+    );
+    assert_eq!(betas(&to_simulated.headers), BETAS);
     for seen in [to_real, to_simulated] {
-        assert_eq!(seen.headers["anthropic-beta"], "fine-grained");
         let versions: Vec<_> = seen.headers.get_all("anthropic-version").iter().collect();
         assert_eq!(versions, ["2099-12-31"]);
         assert!(
@@ -441,4 +453,46 @@ async fn the_smaller_routes() {
     let ids: Vec<_> = data.map(|m| m["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["agent", "title", "claude-sonnet-4-5"]);
     assert_eq!(stub.calls(), 0);
+}
+
+#[tokio::test]
+async fn no_question_carries_a_secret_of_this_process_to_a_provider() {
+    const SECRET: &str = "registry/key-1";
+    let encoded = ["registry/key-1", "registry%2Fkey-1", "cmVnaXN0cnkva2V5"].join(" and ");
+    for dialect in [Dialect::Messages, Dialect::ChatCompletions] {
+        let answer = match dialect {
+            Dialect::Messages => stub::good(),
+            _ => stub::chat(&["Hello"], "stop"),
+        };
+        let stub = Stub::always(answer).await;
+        let pace = VirtualPace::new();
+        let mask = SecretMask::new([SECRET]);
+        let llm = llm_of(route(dialect, &stub.url), &pace).hiding_secrets(&mask);
+        let mut tally = QuestionTally::new(CallAllowance::new(llm.pace.now()));
+        let said = vec![ConversationMessage::from_user(encoded.clone())];
+        let own = RoutedRequest {
+            route: RouteName::Agent.into(),
+            request: &MessagesRequest::new("agent", 1_000, said),
+            headers: &HeaderMap::new(),
+        };
+        llm.complete_answer(own, &mut tally).await.unwrap();
+        let meter = TestMeter::rich();
+        let house = House {
+            gateway: ModelGateway::new(llm, Arc::clone(&meter) as _),
+            meter,
+            pace,
+        };
+        let mut asked = question(true);
+        asked["messages"][0]["content"] = encoded.clone().into();
+        text(house.post(asked).await.body).await;
+        let seen = stub.seen();
+        assert_eq!(seen.len(), 2);
+        for seen in seen {
+            let body = seen.body.to_string();
+            assert!(
+                body.contains("**** and **** and ****"),
+                "{dialect:?}: {body}"
+            );
+        }
+    }
 }

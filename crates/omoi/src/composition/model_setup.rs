@@ -126,6 +126,7 @@ pub(super) async fn start_models(
         },
     };
     let llm = build_llm(routes, &options, clock, rng)?;
+    let llm = llm.hiding_secrets(&start.config.secret_mask());
     let agent = llm.routes.route_named(RouteName::Agent);
     Ok(ModelSetup {
         model: match simulated {

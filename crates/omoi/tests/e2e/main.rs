@@ -13,6 +13,7 @@
 mod adversity;
 mod agent_programs;
 mod binary;
+mod canary;
 mod checkout;
 mod commands;
 mod egress;

@@ -1,6 +1,7 @@
 //! How the work on a spec ends: proven and handed over, stopped with the reason, or sent back.
 
 mod as_it_stands;
+mod found_secrets;
 mod hand_over;
 mod head;
 mod open_work;
@@ -9,6 +10,7 @@ mod stop;
 mod weak_proof;
 
 pub use as_it_stands::{StandingHead, judge_as_it_stands};
+pub use found_secrets::judge_found_secrets;
 pub use hand_over::{HandOverPlan, PlannedHandOver, conclude_hand_over, plan_hand_over};
 pub use head::{HeadResult, HeadVerdict, RedTask, judge_head};
 pub use open_work::{OpenMerge, OpenTask, OpenWork, WorkStanding, judge_open_work};
