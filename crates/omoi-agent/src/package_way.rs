@@ -3,15 +3,14 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::net::Ipv4Addr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use omoi_domain::egress::client_variables;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::task::JoinSet;
+use omoi_domain::egress::EgressLaunch;
+use omoi_runtime::clock::{Clocked, SystemClock};
 
+use crate::egress_forwarder::EgressForwarder;
 use crate::process::plain_program;
 
 /// A program that installs packages, and its way to them.
@@ -31,42 +30,17 @@ impl PackageProgram {
     /// # Errors
     /// When there can be no port, or no such program.
     pub async fn run_with_way(self) -> io::Result<u8> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let proxy = format!("http://{}", listener.local_addr()?);
-        let certificate = self.certificate.to_string_lossy();
-        let mut child = plain_program(&self.argv)?;
-        child.envs(client_variables(&proxy, &certificate));
-        let mut child = child.spawn()?;
-        // Both are cancel-safe: a child that is waited for, and a loop that never ends by itself.
-        let status = tokio::select! {
-            status = child.wait() => status?,
-            error = carry_connections(listener, self.socket) => return Err(error),
+        let egress = EgressLaunch {
+            certificate: self.certificate.to_string_lossy().into_owned(),
+            ..EgressLaunch::default()
         };
+        let clock: Clocked = Arc::new(SystemClock);
+        let forwarder = EgressForwarder::start_for_run(&self.socket, &egress, &clock).await;
+        let forwarder = forwarder.map_err(io::Error::other)?;
+        let mut program = plain_program(&self.argv)?;
+        program.envs(forwarder.proxy_variables().iter().cloned());
+        let status = program.status().await?;
         let code = status.code().or_else(|| Some(128 + status.signal()?));
         Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
-    }
-}
-
-/// Carries connections until the listener fails.
-async fn carry_connections(listener: TcpListener, socket: PathBuf) -> io::Error {
-    let mut connections = JoinSet::new();
-    loop {
-        match listener.accept().await {
-            Ok((client, _)) => {
-                connections.spawn(carry_connection(client, socket.clone()));
-            }
-            Err(error) => return error,
-        }
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-async fn carry_connection(mut client: TcpStream, socket: PathBuf) {
-    let carried = async {
-        let mut platform = UnixStream::connect(socket).await?;
-        copy_bidirectional(&mut client, &mut platform).await
-    };
-    if let Err(error) = carried.await {
-        tracing::debug!(%error, "A connection of a package manager ended early");
     }
 }

@@ -1,5 +1,7 @@
 //! What an attempt may reach outside of its sandbox, and how clients in there are told of the way.
 
+use serde::{Deserialize, Serialize};
+
 use crate::attempt::SubjectKind;
 
 crate::closed_set! {
@@ -61,6 +63,23 @@ impl EgressMode {
         }
     }
 
+    /// What an agent is told of its network, behind "your sandbox has".
+    pub const fn network_words(self, lists_hosts: bool) -> &'static str {
+        match (self, lists_hosts) {
+            (Self::Closed, _) => "no network",
+            (Self::Cached, false) => "no network but the cache of packages",
+            (Self::Cached, true) => {
+                "no network but the cache of packages and hosts that a person listed"
+            }
+            (Self::Registries, false) => {
+                "no network but the registries of npm, PyPI, crates.io and Go"
+            }
+            (Self::Registries, true) => {
+                "no network but the registries of npm, PyPI, crates.io and Go and hosts that a person listed"
+            }
+        }
+    }
+
     /// Whether the attempt has a way out at all.
     pub const fn is_open(self) -> bool {
         !matches!(self, Self::Closed)
@@ -73,13 +92,23 @@ pub fn is_lock_file(path: &str) -> bool {
     LOCK_FILES.contains(&name)
 }
 
-/// Variables that make package managers go through the proxy at `proxy` and trust the certificate at
-/// `certificate`.
+/// What clients in a sandbox with a way out are told, beside the address of the proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EgressLaunch {
+    /// File of the certificates that they trust, as they see it.
+    pub certificate: String,
+    /// Hosts of private proxies of Go modules, asked before the public one.
+    pub go_proxies: Vec<String>,
+    /// Paths of Go modules whose names no public site may hear.
+    pub private_modules: Vec<String>,
+}
+
+/// Variables that make package managers go through the proxy at `proxy`.
 ///
 /// A machine's own settings may name another list of authorities, and some clients take that before their
 /// usual variable: so npm has two. What clients ask by themselves, beside what they were told to install,
 /// is switched off, since it would be refused.
-pub fn client_variables(proxy: &str, certificate: &str) -> Vec<(&'static str, String)> {
+pub fn client_variables(proxy: &str, launch: &EgressLaunch) -> Vec<(&'static str, String)> {
     let proxies = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
     let certificates = [
         "NODE_EXTRA_CA_CERTS",
@@ -90,24 +119,34 @@ pub fn client_variables(proxy: &str, certificate: &str) -> Vec<(&'static str, St
         "SSL_CERT_FILE",
     ];
     let local = ["NO_PROXY", "no_proxy"];
+    let go_proxies = launch.go_proxies.iter().map(String::as_str);
+    let go_proxies: Vec<String> = go_proxies
+        .chain(["proxy.golang.org"])
+        .map(|host| format!("https://{host}"))
+        .collect();
     let settings = [
         // Toolchains are set up to ask nobody, as checks have nobody to ask: here there is somebody.
         ("CARGO_NET_OFFLINE", "false"),
-        ("GOPROXY", "https://proxy.golang.org"),
         ("npm_config_audit", "false"),
         ("npm_config_update_notifier", "false"),
         ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
     ];
     let through = proxies.map(|name| (name, proxy.to_owned()));
-    let trusting = certificates.map(|name| (name, certificate.to_owned()));
+    let trusting = certificates.map(|name| (name, launch.certificate.clone()));
     let around = local.map(|name| (name, "127.0.0.1,localhost".to_owned()));
     let settings = settings.map(|(name, value)| (name, value.to_owned()));
-    through
+    let mut variables: Vec<_> = through
         .into_iter()
         .chain(trusting)
         .chain(around)
         .chain(settings)
-        .collect()
+        .collect();
+    variables.push(("GOPROXY", go_proxies.join(",")));
+    if !launch.private_modules.is_empty() {
+        // Without it the client looks their sums up where everybody's are.
+        variables.push(("GONOSUMDB", launch.private_modules.join(",")));
+    }
+    variables
 }
 
 #[cfg(test)]
@@ -129,6 +168,37 @@ mod tests {
                 found.map(EgressMode::is_open),
                 [*subject == SubjectKind::Task; 2]
             );
+        }
+    }
+
+    #[test]
+    fn names_of_private_modules_are_not_looked_up_in_public() {
+        let value = |launch: &EgressLaunch, name| {
+            let variables = client_variables("http://127.0.0.1:1", launch);
+            let mut found = variables.into_iter().filter(|(named, _)| *named == name);
+            found.next().map(|(_, value)| value)
+        };
+        let mut launch = EgressLaunch::default();
+        assert_eq!(
+            value(&launch, "GOPROXY").as_deref(),
+            Some("https://proxy.golang.org")
+        );
+        assert_eq!(value(&launch, "GONOSUMDB"), None);
+        launch.go_proxies.push("go.corp.example".to_owned());
+        launch.private_modules = vec!["corp.example".to_owned(), "git.example/team".to_owned()];
+        let proxies = "https://go.corp.example,https://proxy.golang.org";
+        assert_eq!(value(&launch, "GOPROXY").as_deref(), Some(proxies));
+        let private = "corp.example,git.example/team";
+        assert_eq!(value(&launch, "GONOSUMDB").as_deref(), Some(private));
+    }
+
+    #[test]
+    fn an_agent_is_told_its_own_network() {
+        for mode in EgressMode::ALL {
+            let words = [false, true].map(|lists_hosts| mode.network_words(lists_hosts));
+            assert_eq!(words[0] == "no network", !mode.is_open(), "{mode}");
+            assert_eq!(words[1].contains("hosts"), mode.is_open(), "{mode}");
+            assert!(words.iter().all(|words| words.starts_with("no network")));
         }
     }
 

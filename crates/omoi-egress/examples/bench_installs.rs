@@ -32,7 +32,7 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use omoi_domain::egress::client_variables;
+use omoi_domain::egress::{EgressLaunch, client_variables};
 use omoi_egress::policy::EgressPolicy;
 use serde_json::{Map, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
@@ -234,7 +234,10 @@ async fn run(words: &[&str], folder: &Path, way: &WayOut) {
         path if path.is_empty() => format!("{}/.rustup", kept("HOME")),
         path => path,
     };
-    let certificate = way.certificate.to_str().unwrap();
+    let launch = EgressLaunch {
+        certificate: way.certificate.to_str().unwrap().to_owned(),
+        ..EgressLaunch::default()
+    };
     let mut command = tokio::process::Command::from(Command::new(words[0]));
     command
         .args(&words[1..])
@@ -245,7 +248,7 @@ async fn run(words: &[&str], folder: &Path, way: &WayOut) {
         .env("RUSTUP_TOOLCHAIN", kept("RUSTUP_TOOLCHAIN"))
         .env("CARGO_HOME", home.join("cargo"))
         .env("HOME", home)
-        .envs(client_variables(&way.proxy, certificate));
+        .envs(client_variables(&way.proxy, &launch));
     let output = command.output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{words:?}: {said}");

@@ -7,7 +7,7 @@
 mod quota;
 mod writer;
 
-use std::io;
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -70,12 +70,18 @@ pub struct CachedDocument {
     pub etag: Option<String>,
     /// When it was fetched, or last found unchanged.
     pub fetched_at: Timestamp,
+    /// When the registry says that this copy was made.
+    pub modified_at: Option<Timestamp>,
+    /// When any copy of it was first fetched.
+    pub first_seen: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
 struct DocumentHead {
     etag: Option<String>,
     fetched_at: Timestamp,
+    modified_at: Option<Timestamp>,
+    first_seen: Timestamp,
     /// SHA-256 of the body, so that half a file is no document.
     digest: String,
 }
@@ -127,6 +133,25 @@ impl RegistryCache {
         })
     }
 
+    /// The size of the document of `key` on disk; nothing where there is none.
+    pub async fn document_bytes(&self, key: &CacheKey) -> u64 {
+        let path = self.root.join(self.document_path(key));
+        fs::metadata(path).await.map_or(0, |file| file.len())
+    }
+
+    /// Puts `bytes` into a file without a name, which takes room until it is closed.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn spool_bytes(&self, bytes: &[u8]) -> io::Result<std::fs::File> {
+        let folder = self.root.join("partial");
+        std::fs::create_dir_all(&folder)?;
+        let mut file = tempfile::tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.rewind()?;
+        Ok(file)
+    }
+
     /// The document of `key`, if a whole one is there.
     pub async fn read_document(&self, key: &CacheKey) -> Option<CachedDocument> {
         let path = self.document_path(key);
@@ -143,6 +168,8 @@ impl RegistryCache {
             body,
             etag: head.etag,
             fetched_at: head.fetched_at,
+            modified_at: head.modified_at,
+            first_seen: head.first_seen,
         })
     }
 
@@ -158,6 +185,8 @@ impl RegistryCache {
         let head = DocumentHead {
             etag: document.etag.clone(),
             fetched_at: document.fetched_at,
+            modified_at: document.modified_at,
+            first_seen: document.first_seen,
             digest: sha256_hex(&document.body),
         };
         let mut bytes = serde_json::to_vec(&head)?;

@@ -6,6 +6,7 @@
 pub mod crates_index;
 pub mod go_module;
 pub mod packument;
+mod raw_entries;
 pub mod simple_index;
 
 use omoi_domain::time::Timestamp;

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod host;
 mod listener;
+pub mod lock_file;
 pub mod options;
 pub mod package;
 pub mod policy;
@@ -14,14 +15,17 @@ pub mod sites;
 
 pub mod authority;
 pub mod cache;
+pub mod document_memory;
 mod flight;
 mod go_sum;
 pub mod resolve;
 pub mod service;
 pub mod session;
 pub mod upstream;
+mod upstream_client;
 
 mod plain;
 pub mod proxy;
+mod registry_request;
 pub mod reply;
 mod tunnel;

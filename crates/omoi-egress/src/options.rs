@@ -9,7 +9,6 @@ use std::str::FromStr;
 
 use omoi_domain::config::{Config, ConfigKey, ListItems, ValueKind};
 use omoi_domain::config_keys;
-use secrecy::SecretString;
 
 use crate::host::{EgressHost, HostPattern, HostRules, InvalidPattern};
 use crate::package::{InvalidVersion, PackageVersion};
@@ -30,9 +29,9 @@ config_keys! {
     EGRESS_VERSIONS: Vec<String> =
         ConfigKey::new(&EGRESS, "versions", ValueKind::List(ListItems::Entries("versions of packages")), "")
             .closed_to_repository();
-    /// Registries of your own; the credential stays outside of sandboxes.
+    /// Registries of your own; the credential is the value of `authorization`, from a secret file or variable, and stays outside of sandboxes.
     EGRESS_REGISTRIES: Vec<String> =
-        ConfigKey::new(&EGRESS, "registries", ValueKind::List(ListItems::Entries(RegistryRow::SHAPE)), "")
+        ConfigKey::new(&EGRESS, "registries", ValueKind::List(ListItems::Registries(RegistryRow::SHAPE)), "")
             .closed_to_repository();
     /// What the cache of packages may take on disk; what was used longest ago goes first.
     EGRESS_CACHE: u64 =
@@ -49,8 +48,12 @@ pub struct RegistryRow {
     address: Option<SocketAddr>,
     /// A file of certificates that its own is signed by.
     certificate: Option<PathBuf>,
-    /// A file with the value of `authorization`.
-    credential: Option<PathBuf>,
+    /// The secret with the value of `authorization`.
+    credential: Option<String>,
+    /// The host whose documents tell the sums of its files.
+    index: Option<String>,
+    /// Paths of Go modules that are its own.
+    modules: Vec<String>,
 }
 
 /// An entry of `egress.*` that is not what it should be.
@@ -73,6 +76,17 @@ pub enum BadEgressOption {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// There is no such secret.
+    #[error(
+        "`egress.registries`: `{host}` wants the secret `{name}`, which is not set; set {name} in the environment or \
+         use a secret file"
+    )]
+    NoCredential {
+        /// The registry.
+        host: String,
+        /// The secret.
+        name: String,
     },
 }
 
@@ -137,30 +151,41 @@ pub fn parse_hosts(entries: &[String]) -> Result<HostRules, InvalidPattern> {
 impl RegistryRow {
     /// How a row is written.
     pub const SHAPE: &str = "host=NAME; site=npm|crates-index|crates-files|pypi-index|pypi-files|go-modules; and where they are needed \
-         address=IP:PORT, certificate=FILE, credential=FILE";
+         address=IP:PORT, certificate=FILE, credential=NAME, index=HOST, modules=PATH,PATH";
 
-    /// The registry with its secret, as `organisation` sees it.
+    /// The registry with its secret of `config`, as `organisation` sees it.
     ///
     /// # Errors
-    /// When the file of the credential cannot be read.
-    pub fn open_registry(&self, organisation: &str) -> Result<PrivateRegistry, BadEgressOption> {
-        let credential = match &self.credential {
-            None => None,
-            Some(path) => {
-                let read = fs::read_to_string(path);
-                let text = read.map_err(|source| BadEgressOption::File {
-                    path: path.clone(),
-                    source,
-                })?;
-                Some(SecretString::from(text.trim().to_owned()))
-            }
+    /// When the secret is not set.
+    pub fn open_registry(
+        &self,
+        config: &Config,
+        organisation: &str,
+    ) -> Result<PrivateRegistry, BadEgressOption> {
+        let find = |name: &String| {
+            let secret = config.named_secrets().get(name);
+            let missing = || BadEgressOption::NoCredential {
+                host: self.host.clone(),
+                name: name.clone(),
+            };
+            secret
+                .map(|secret| secret.value.clone())
+                .ok_or_else(missing)
         };
+        let credential = self.credential.as_ref().map(find).transpose()?;
         Ok(PrivateRegistry {
             host: self.host.clone(),
             site: self.site,
             organisation: organisation.to_owned(),
             credential,
+            index: self.index.clone(),
+            modules: self.modules.clone(),
         })
+    }
+
+    /// Its name.
+    pub fn host_name(&self) -> &str {
+        &self.host
     }
 
     /// The certificates that it is signed by, as PEM.
@@ -196,6 +221,11 @@ impl FromStr for RegistryRow {
         let bad = |says: String| BadEgressOption::Registry(says);
         let (mut host, mut site) = (None, None);
         let (mut address, mut certificate, mut credential) = (None, None, None);
+        let (mut index, mut modules) = (None, Vec::new());
+        let host_name = |value: &str| {
+            let named: EgressHost = value.parse().ok()?;
+            named.as_name().map(str::to_owned)
+        };
         for part in text.split(';').map(str::trim).filter(|p| !p.is_empty()) {
             let (name, value) = part
                 .split_once('=')
@@ -203,14 +233,13 @@ impl FromStr for RegistryRow {
             let value = value.trim();
             let wrong = || bad(format!("`{value}` is no {}", name.trim()));
             match name.trim() {
-                "host" => {
-                    let named: EgressHost = value.parse().map_err(|_| wrong())?;
-                    host = Some(named.as_name().ok_or_else(wrong)?.to_owned());
-                }
+                "host" => host = Some(host_name(value).ok_or_else(wrong)?),
+                "index" => index = Some(host_name(value).ok_or_else(wrong)?),
+                "modules" => modules.extend(value.split(',').map(|path| path.trim().to_owned())),
                 "site" => site = Some(RegistrySite::parse(value).ok_or_else(wrong)?),
                 "address" => address = Some(value.parse().map_err(|_| wrong())?),
                 "certificate" => certificate = Some(PathBuf::from(value)),
-                "credential" => credential = Some(PathBuf::from(value)),
+                "credential" => credential = Some(value.to_owned()),
                 other => return Err(bad(format!("there is no field `{other}`"))),
             }
         }
@@ -220,6 +249,8 @@ impl FromStr for RegistryRow {
             address,
             certificate,
             credential,
+            index,
+            modules,
         })
     }
 }
@@ -231,17 +262,21 @@ mod tests {
 
     #[test]
     fn a_registry_is_read_or_told_what_is_wrong() {
-        let row = "host=NPM.example.com.; site=npm; address=10.0.0.5:8443; credential=/etc/key";
+        let row = "host=NPM.example.com.; site=npm; address=10.0.0.5:8443; credential=NPM_KEY";
         let row: RegistryRow = row.parse().unwrap();
         let address = "10.0.0.5:8443".parse().unwrap();
         assert_eq!(row.fixed_address(), Some(("npm.example.com", address)));
-        assert_eq!(row.credential, Some("/etc/key".into()));
+        assert_eq!(row.credential.as_deref(), Some("NPM_KEY"));
         for (text, says) in [
             ("site=npm", "`host` is missing"),
             ("host=a.example", "`site` is missing"),
             ("host=10.0.0.5; site=npm", "`10.0.0.5` is no host"),
             ("host=a.example; site=maven", "`maven` is no site"),
             ("host=a.example; site=npm; address=x", "`x` is no address"),
+            (
+                "host=a.example; site=npm; index=1.2.3.4",
+                "`1.2.3.4` is no index",
+            ),
             ("host=a.example; site=npm; key=x", "there is no field `key`"),
             ("a.example", "`a.example` is not NAME=VALUE"),
         ] {

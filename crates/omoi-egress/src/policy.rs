@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::host::{EgressTarget, HostDecision, HostRules};
-use crate::package::{PackageName, PackageVersion};
+use crate::package::{PackageName, PackageRegistry, PackageVersion};
 use crate::refusal::{Refusal, RefusalReason};
 
 /// How far an attempt reaches registries.
@@ -29,7 +29,7 @@ pub struct EgressCaps {
     pub connections: u32,
     /// Requests that leave the machine within one minute.
     pub requests_per_minute: u32,
-    /// Names that no registry knows which it may ask for.
+    /// Names that no registry knows which it may ask for, and names of Go modules that nobody lists.
     pub unknown_names: usize,
 }
 
@@ -127,11 +127,17 @@ impl EgressPolicy {
         Refusal::new(reason, target)
     }
 
-    /// Whether a version of `package` is listed, so that its name is no secret of the attempt's.
-    pub fn lists_package(&self, package: &PackageName) -> bool {
-        self.listed_versions
-            .iter()
-            .any(|version| version.package == *package)
+    /// Whether `name` is listed, so that it is no secret of the attempt's: a package by one of its versions,
+    /// a version of a Go module (`module@version`) by itself.
+    pub fn lists_name(&self, name: &PackageName) -> bool {
+        let mut from = self.listed_versions.range(name.at_version("")..);
+        let is_package = from.next().is_some_and(|version| version.package == *name);
+        let is_version = || {
+            let (module, version) = name.name.rsplit_once('@')?;
+            let module = PackageName::new(PackageRegistry::Go, module);
+            Some(self.listed_versions.contains(&module.at_version(version)))
+        };
+        is_package || (name.registry == PackageRegistry::Go && is_version().unwrap_or(false))
     }
 }
 
@@ -170,6 +176,28 @@ mod tests {
                 .registry_access(&target)
                 .map_err(|refusal| refusal.reason);
             assert_eq!(found, expected, "{policy:?} {target}");
+        }
+    }
+
+    #[test]
+    fn a_listed_version_lists_its_package_and_of_go_itself() {
+        let listed = ["npm:b@1.0.0", "go:example.com/b@v1.2.0"];
+        let policy = EgressPolicy {
+            listed_versions: listed.map(|text| text.parse().unwrap()).into(),
+            ..EgressPolicy::all_registries()
+        };
+        for (registry, name, expected) in [
+            (PackageRegistry::Npm, "b", true),
+            (PackageRegistry::Npm, "a", false),
+            (PackageRegistry::Npm, "b@1.0.0", false),
+            (PackageRegistry::Pypi, "b", false),
+            (PackageRegistry::Go, "example.com/b", true),
+            (PackageRegistry::Go, "example.com/b@v1.2.0", true),
+            (PackageRegistry::Go, "example.com/b@v1.3.0", false),
+            (PackageRegistry::Go, "example.com/c@v1.2.0", false),
+        ] {
+            let found = policy.lists_name(&PackageName::new(registry, name));
+            assert_eq!(found, expected, "{registry}:{name}");
         }
     }
 

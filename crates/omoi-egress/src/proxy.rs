@@ -7,26 +7,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, HOST};
-use http::{HeaderMap, Method, Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use omoi_runtime::clock::{Clocked, with_deadline};
-use rustls::{AlertDescription, Error as TlsError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use crate::authority::EgressAuthority;
-use crate::document::simple_index::JSON_TYPE;
 use crate::host::EgressTarget;
 use crate::listener::server_builder;
 use crate::plain::{check_reading, forward_request};
 use crate::policy::RegistryAccess;
 use crate::refusal::{Refusal, RefusalReason};
 use crate::registry::{RequestShape, parse_request};
+use crate::registry_request::{check_names, handshake_refusal, takes_json};
 use crate::reply::{ProxyBody, refusal_response, registry_response, whole_body};
 use crate::resolve::CheckedResolver;
 use crate::service::{RegistryCall, RegistryService};
@@ -98,6 +96,11 @@ impl EgressProxy {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let permit = session.open_connection();
+        let told = permit.as_ref().err().map(|_| session.open_refused());
+        if let (Err(refusal), Some(None)) = (&permit, &told) {
+            session.note_refusal(refusal);
+            return;
+        }
         let pending: Mutex<Option<PendingTunnel>> = Mutex::default();
         let service = service_fn(|request| {
             let (session, refused, pending) = (&session, permit.as_ref().err(), &pending);
@@ -347,63 +350,4 @@ impl EgressProxy {
         )
         .await
     }
-}
-
-/// The name in the greeting and the one in the request must both be the tunnel's.
-fn check_names(
-    request: &Request<Incoming>,
-    server_name: Option<&str>,
-    host: &str,
-) -> Result<(), Refusal> {
-    let is_host = |name: &str| {
-        let target = EgressTarget::parse(name, 443);
-        target.is_ok_and(|target| target.host.as_name() == Some(host) && target.port == 443)
-    };
-    let differs =
-        |name: &str| Refusal::new(RefusalReason::ServerNameDiffers, host).with_detail(name);
-    if let Some(name) = server_name.filter(|name| !is_host(name)) {
-        return Err(differs(name));
-    }
-    let named = request
-        .headers()
-        .get(HOST)
-        .and_then(|named| named.to_str().ok());
-    match named {
-        Some(named) if is_host(named) => Ok(()),
-        Some(named) => Err(differs(named)),
-        None => Err(differs("no host at all")),
-    }
-}
-
-/// Why a handshake failed, as far as the client says.
-fn handshake_refusal(host: &str, error: &std::io::Error) -> Refusal {
-    let tls = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<TlsError>());
-    let reason = match tls {
-        Some(TlsError::AlertReceived(
-            AlertDescription::UnknownCA
-            | AlertDescription::BadCertificate
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::AccessDenied,
-        ))
-        | None => RefusalReason::CertificateRefused,
-        Some(_) => RefusalReason::NotTls,
-    };
-    Refusal::new(reason, host).with_detail(error)
-}
-
-/// Whether the client reads the simple index as JSON: it says so, or else it is an old one.
-fn takes_json(headers: &HeaderMap) -> bool {
-    let accepted = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    accepted
-        .flat_map(|value| value.split(','))
-        .any(|media_type| {
-            let media_type = media_type.split(';').next().unwrap_or_default().trim();
-            media_type.eq_ignore_ascii_case(JSON_TYPE)
-        })
 }

@@ -56,6 +56,8 @@ omoi_domain::closed_set! {
         NotCached = "not_cached",
         /// Too many names were asked for that no registry knows.
         UnknownNames = "unknown_names",
+        /// A private name was asked for at a public site.
+        PrivateName = "private_name",
         /// The version was published too short a time ago.
         VersionTooYoung = "version_too_young",
         /// Neither the registry nor the file says when it was published.
@@ -188,6 +190,7 @@ impl RefusalReason {
             Self::PublishRefused => "publishing and accounts are refused",
             Self::NotCached => "not in the cache, and this attempt may use nothing else",
             Self::UnknownNames => "too many names that the registry does not know were asked for",
+            Self::PrivateName => "a public site does not hear the names of private packages",
             Self::VersionTooYoung => "this version was published too short a time ago",
             Self::AgeUnknown => "nothing says when this version was published",
             Self::SumDiffers => "what came is not what the sum of the registry says",

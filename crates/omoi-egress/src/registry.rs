@@ -135,10 +135,15 @@ pub enum RegistryItem {
         /// Whether it is the archive.
         is_zip: bool,
     },
-    /// A part of Go's database of sums.
+    /// What Go's database of sums says about a version.
+    GoLookup {
+        /// The module, escaped as in paths.
+        module: String,
+        /// The version, escaped too.
+        version: String,
+    },
+    /// A part of the tree of Go's database of sums.
     GoSums {
-        /// The module that is looked up, escaped; none for the tree.
-        module: Option<String>,
         /// The whole path.
         path: String,
     },
@@ -153,13 +158,10 @@ impl RegistryItem {
             Self::NpmPackument { name }
             | Self::NpmManifest { name, .. }
             | Self::NpmTarball { name, .. } => Some(PackageName::new(PackageRegistry::Npm, name)),
-            Self::CratesConfig | Self::GoSumProbe | Self::GoSums { module: None, .. } => None,
+            Self::CratesConfig | Self::GoSumProbe | Self::GoSums { .. } => None,
             Self::GoDocument { module, .. }
             | Self::GoFile { module, .. }
-            | Self::GoSums {
-                module: Some(module),
-                ..
-            } => Some(go::module_package(module)),
+            | Self::GoLookup { module, .. } => Some(go::module_package(module)),
             Self::CrateVersions { name } | Self::CrateFile { name, .. } => {
                 let name = name.to_ascii_lowercase();
                 Some(PackageName::new(PackageRegistry::Crates, name))

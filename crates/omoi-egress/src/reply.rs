@@ -60,13 +60,26 @@ pub(crate) fn registry_response(reply: RegistryReply) -> Response<ProxyBody> {
             let length = bytes.len() as u64;
             (whole_body(bytes), Some(length))
         }
+        ReplyContent::Spooled {
+            file,
+            bytes,
+            permit,
+        } => {
+            let stream = ReaderStream::with_capacity(file, CHUNK_BYTES);
+            let stream = stream.map_ok(move |chunk| {
+                // It counts until the last of the file is read.
+                let _held = &permit;
+                Frame::data(chunk)
+            });
+            (StreamBody::new(stream).boxed_unsync(), Some(bytes))
+        }
         ReplyContent::Cached { file, bytes } => {
             let stream = ReaderStream::with_capacity(file, CHUNK_BYTES).map_ok(Frame::data);
             (StreamBody::new(stream).boxed_unsync(), Some(bytes))
         }
-        ReplyContent::Arriving(download) => {
-            let length = download.declared_bytes();
-            let stream = download.into_stream().map(|chunk| chunk.map(Frame::data));
+        ReplyContent::Arriving(reader) => {
+            let length = reader.declared_bytes();
+            let stream = reader.into_stream().map(|chunk| chunk.map(Frame::data));
             (StreamBody::new(stream).boxed_unsync(), length)
         }
     };

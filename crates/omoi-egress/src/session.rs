@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use omoi_domain::time::Timestamp;
 use omoi_runtime::clock::Clocked;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
 
 use crate::package::{AgeRule, PackageName, PackageVersion};
@@ -15,6 +16,10 @@ use crate::refusal::{Refusal, RefusalReason};
 
 /// Different refusals and arrivals that are remembered of one attempt.
 const ENTRIES_MAX: usize = 10_000;
+/// Connections beyond the cap that are told so at once; more are closed without a word.
+const REFUSED_MAX: u32 = 16;
+/// Large documents that one attempt is given at once: they lie on our disk until it has read them.
+const LARGE_MAX: usize = 4;
 /// The time that requests are counted over.
 const RATE_WINDOW: Duration = Duration::from_secs(60);
 
@@ -39,6 +44,11 @@ pub struct EgressSession {
     uploaded: AtomicU64,
     downloaded: AtomicU64,
     connections: AtomicU32,
+    /// Connections that only hear that they are too many.
+    refused: AtomicU32,
+    /// Names that may still turn out to be unknown; closed when there are none left.
+    names: Arc<Semaphore>,
+    large_documents: Arc<Semaphore>,
     log: Mutex<SessionLog>,
 }
 
@@ -71,15 +81,57 @@ impl Drop for ConnectionPermit {
     }
 }
 
+/// A connection beyond the cap that is told so; it counts until it is dropped.
+#[derive(Debug)]
+pub struct RefusedPermit(Arc<EgressSession>);
+
+impl Drop for RefusedPermit {
+    fn drop(&mut self) {
+        self.0.refused.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The right to ask a registry for one name. Dropped, the name was known.
+#[derive(Debug)]
+pub struct NameTicket {
+    session: Arc<EgressSession>,
+    package: PackageName,
+    /// None for a name that counts already, or that is listed.
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl NameTicket {
+    /// Counts the name as one that no registry knows.
+    pub fn count_unknown(self) {
+        let Some(permit) = self.permit else {
+            return;
+        };
+        permit.forget();
+        let mut log = self.session.log();
+        log.unknown_names.insert(self.package);
+        if log.unknown_names.len() >= self.session.policy.caps.unknown_names {
+            self.session.names.close();
+        }
+    }
+}
+
 impl EgressSession {
     /// A session that has used nothing yet.
     pub fn new(policy: EgressPolicy, clock: Clocked) -> Arc<Self> {
+        let n_names = policy.caps.unknown_names.min(Semaphore::MAX_PERMITS);
+        let names = Semaphore::new(n_names);
+        if n_names == 0 {
+            names.close();
+        }
         Arc::new(Self {
             policy,
             clock,
             uploaded: AtomicU64::new(0),
             downloaded: AtomicU64::new(0),
             connections: AtomicU32::new(0),
+            refused: AtomicU32::new(0),
+            names: Arc::new(names),
+            large_documents: Arc::new(Semaphore::new(LARGE_MAX)),
             log: Mutex::default(),
         })
     }
@@ -112,6 +164,33 @@ impl EgressSession {
             Err(held) => Err(Refusal::new(RefusalReason::ConnectionCap, "proxy")
                 .with_detail(format_args!("{held} of {max}"))),
         }
+    }
+
+    /// Counts a connection that hears of the cap; none is given when many do already.
+    pub fn open_refused(self: &Arc<Self>) -> Option<RefusedPermit> {
+        let step = |held: u32| (held < REFUSED_MAX).then(|| held + 1);
+        let held = self
+            .refused
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
+        held.is_ok().then(|| RefusedPermit(Arc::clone(self)))
+    }
+
+    /// Whether another connection would be closed without a word.
+    pub fn is_crowded(&self) -> bool {
+        self.connections.load(Ordering::Relaxed) >= self.policy.caps.connections
+            && self.refused.load(Ordering::Relaxed) >= REFUSED_MAX
+    }
+
+    /// Counts a large document until the permit is dropped.
+    ///
+    /// # Errors
+    /// When the attempt has not read the ones before.
+    pub fn hold_large_document(&self, subject: &str) -> Result<OwnedSemaphorePermit, Refusal> {
+        let permit = Arc::clone(&self.large_documents).try_acquire_owned();
+        permit.map_err(|_| {
+            Refusal::new(RefusalReason::RequestRate, subject)
+                .with_detail(format_args!("{LARGE_MAX} large documents at once"))
+        })
     }
 
     /// Counts a request that leaves the machine.
@@ -159,28 +238,32 @@ impl EgressSession {
         })
     }
 
-    /// Whether a registry may be asked for `package`, which the cache does not know.
+    /// Reserves one of the names that may be unknown before a registry is asked for `package`, which the cache
+    /// does not know. Where as many are under way as are left, it waits for one of them to be known.
     ///
     /// # Errors
     /// When too many names were asked for that no registry knows: a name is a message too.
-    pub fn check_name(&self, package: &PackageName) -> Result<(), Refusal> {
-        let max = self.policy.caps.unknown_names;
-        let log = self.log();
-        let is_spent = log.unknown_names.len() >= max && !log.unknown_names.contains(package);
-        if is_spent && !self.policy.lists_package(package) {
-            return Err(Refusal::new(RefusalReason::UnknownNames, package)
-                .with_detail(format_args!("{max} names")));
-        }
-        Ok(())
-    }
-
-    /// Remembers that the registry does not know `package`.
-    pub fn note_unknown(&self, package: &PackageName) {
-        let max = self.policy.caps.unknown_names;
-        let mut log = self.log();
-        if log.unknown_names.len() < max {
-            log.unknown_names.insert(package.clone());
-        }
+    pub async fn reserve_name(
+        self: &Arc<Self>,
+        package: &PackageName,
+    ) -> Result<NameTicket, Refusal> {
+        let is_free = self.policy.lists_name(package) || self.log().unknown_names.contains(package);
+        let permit = match is_free {
+            true => None,
+            false => {
+                let permit = Arc::clone(&self.names).acquire_owned().await;
+                Some(permit.map_err(|_| {
+                    let max = self.policy.caps.unknown_names;
+                    Refusal::new(RefusalReason::UnknownNames, package)
+                        .with_detail(format_args!("{max} names"))
+                })?)
+            }
+        };
+        Ok(NameTicket {
+            session: Arc::clone(self),
+            package: package.clone(),
+            permit,
+        })
     }
 
     /// Remembers a refusal for the events and the log of the attempt.
@@ -245,152 +328,4 @@ fn mebibytes(bytes: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
-    use omoi_runtime::clock::ManualClock;
-
-    use super::*;
-    use crate::package::PackageRegistry;
-    use crate::policy::EgressCaps;
-
-    fn session(caps: EgressCaps) -> (Arc<EgressSession>, ManualClock) {
-        let clock = ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000));
-        let policy = EgressPolicy {
-            caps,
-            listed_versions: BTreeSet::from(["npm:listed@1.0.0".parse().unwrap()]),
-            ..EgressPolicy::all_registries()
-        };
-        (EgressSession::new(policy, Arc::new(clock.clone())), clock)
-    }
-
-    fn package(name: &str) -> PackageName {
-        PackageName::new(PackageRegistry::Npm, name)
-    }
-
-    #[test]
-    fn connections_count_until_they_are_dropped() {
-        let caps = EgressCaps {
-            connections: 2,
-            ..EgressCaps::default()
-        };
-        let (session, _) = session(caps);
-        let first = session.open_connection().unwrap();
-        let _second = session.open_connection().unwrap();
-        let refusal = session.open_connection().unwrap_err();
-        assert_eq!(
-            (refusal.reason, refusal.detail.as_str()),
-            (RefusalReason::ConnectionCap, "2 of 2")
-        );
-        drop(first);
-        session.open_connection().unwrap();
-    }
-
-    #[test]
-    fn requests_are_counted_over_a_minute() {
-        let caps = EgressCaps {
-            requests_per_minute: 2,
-            ..EgressCaps::default()
-        };
-        let (session, clock) = session(caps);
-        session.count_request("a").unwrap();
-        clock.advance(Duration::from_secs(30));
-        session.count_request("a").unwrap();
-        assert_eq!(
-            session.count_request("a").unwrap_err().reason,
-            RefusalReason::RequestRate
-        );
-        clock.advance(Duration::from_secs(30));
-        session.count_request("a").unwrap();
-        assert_eq!(
-            session.count_request("a").unwrap_err().reason,
-            RefusalReason::RequestRate
-        );
-    }
-
-    #[test]
-    fn volumes_stop_at_their_caps() {
-        let caps = EgressCaps {
-            upload_bytes: 10,
-            download_bytes: 20,
-            ..EgressCaps::default()
-        };
-        let (session, _) = session(caps);
-        session.count_upload("a", 10).unwrap();
-        assert_eq!(
-            session.count_upload("a", 1).unwrap_err().reason,
-            RefusalReason::UploadCap
-        );
-        session.count_download("a", 19).unwrap();
-        assert_eq!(
-            session.count_download("a", 2).unwrap_err().reason,
-            RefusalReason::DownloadCap
-        );
-        session.count_download("a", 1).unwrap();
-        assert_eq!(
-            session.count_upload("a", u64::MAX).unwrap_err().reason,
-            RefusalReason::UploadCap
-        );
-    }
-
-    #[test]
-    fn fifty_names_may_be_unknown_and_listed_ones_always_pass() {
-        let (session, _) = session(EgressCaps::default());
-        for number in 0..50 {
-            let name = package(&format!("secret-{number}"));
-            session.check_name(&name).unwrap();
-            session.note_unknown(&name);
-        }
-        let refusal = session.check_name(&package("secret-50")).unwrap_err();
-        assert_eq!(refusal.reason, RefusalReason::UnknownNames);
-        session.check_name(&package("secret-7")).unwrap();
-        session.check_name(&package("listed")).unwrap();
-    }
-
-    #[test]
-    fn refusals_and_arrivals_are_remembered_once() {
-        let (session, _) = session(EgressCaps::default());
-        let refusal = Refusal::new(RefusalReason::HostNotListed, "example.com:443");
-        session.note_refusal(&refusal);
-        session.note_refusal(&refusal);
-        let counts = session.list_refusals();
-        assert_eq!(
-            counts,
-            [RefusalCount {
-                refusal,
-                n_times: 2
-            }]
-        );
-        let arrival = PackageArrival {
-            version: package("a").at_version("1.0.0"),
-            file: "a-1.0.0.tgz".into(),
-            digest: "00".into(),
-            bytes: 1,
-        };
-        session.note_arrival(arrival.clone()).unwrap();
-        session.note_arrival(arrival.clone()).unwrap();
-        assert_eq!(session.list_arrivals(), [arrival]);
-    }
-
-    #[test]
-    fn a_file_beyond_what_a_receipt_names_is_refused_by_name() {
-        let (session, _) = session(EgressCaps::default());
-        let arrival = |n: usize| PackageArrival {
-            version: package("a").at_version("1.0.0"),
-            file: format!("a-{n}.tgz"),
-            digest: "00".into(),
-            bytes: 1,
-        };
-        for n in 0..ENTRIES_MAX {
-            session.note_arrival(arrival(n)).unwrap();
-        }
-        session.note_arrival(arrival(7)).unwrap();
-        let refusal = session.note_arrival(arrival(ENTRIES_MAX)).unwrap_err();
-        assert_eq!(refusal.reason, RefusalReason::ArrivalCap);
-        let text = refusal.to_string();
-        assert!(
-            text.contains("npm:a@1.0.0") && text.contains("a-10000.tgz"),
-            "{text}"
-        );
-        assert_eq!(session.list_arrivals().len(), ENTRIES_MAX);
-    }
-}
+mod tests;

@@ -1,8 +1,8 @@
 //! Asking registries: requests made here from what is needed, never passed on from a client.
 
-use std::error::Error as _;
+use std::collections::HashMap;
 use std::io::Read as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use http::header::{
 use http::{HeaderMap, StatusCode};
 use omoi_domain::time::Timestamp;
 use omoi_runtime::clock::{Clocked, with_deadline};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing::{Instrument as _, debug, info_span};
 
-use crate::host::EgressTarget;
+use crate::document_memory::{DocumentMemory, LARGE_BYTES, LargeTurn};
 use crate::refusal::{Refusal, RefusalReason};
 use crate::resolve::CheckedResolver;
+use crate::upstream_client::{client_of, resolver_refusal};
 
 /// Bytes of one document, unpacked.
 pub const DOCUMENT_BYTES_MAX: u64 = 128 << 20;
@@ -30,6 +30,8 @@ pub const ARTEFACT_BYTES_MAX: u64 = 2 << 30;
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// How long a registry may be silent in the middle of one.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long the whole of a document may take.
+const DOCUMENT_MAX: Duration = Duration::from_secs(120);
 
 /// A registry could not be prepared to be asked.
 #[derive(Debug, thiserror::Error)]
@@ -39,11 +41,18 @@ pub struct UpstreamSetupError(#[from] reqwest::Error);
 /// How registries are reached.
 #[derive(Clone, Default)]
 pub struct UpstreamSettings {
-    /// Certificates that are trusted beside those of the machine, as DER.
-    pub extra_roots: Vec<Vec<u8>>,
-    /// The same as PEM, one or several each.
+    /// What holds for every registry.
+    pub all: HostTrust,
+    /// What holds for a host alone, in place of that.
+    pub hosts: HashMap<String, HostTrust>,
+}
+
+/// Whom a registry may be.
+#[derive(Clone, Debug, Default)]
+pub struct HostTrust {
+    /// Certificates that are trusted beside those of the machine, as PEM, one or several each.
     pub pem_roots: Vec<Vec<u8>>,
-    /// Addresses inside that a registry may have: private registries.
+    /// Addresses inside that it may have.
     pub listed_addresses: Vec<IpAddr>,
 }
 
@@ -51,6 +60,8 @@ pub struct UpstreamSettings {
 #[derive(Clone)]
 pub struct UpstreamRegistries {
     client: reqwest::Client,
+    /// Clients of hosts with a trust of their own.
+    host_clients: Arc<HashMap<String, reqwest::Client>>,
     clock: Clocked,
 }
 
@@ -77,6 +88,10 @@ pub enum UpstreamDocument {
         body: Bytes,
         /// What the registry calls this copy.
         etag: Option<String>,
+        /// When the registry says that it was made.
+        modified_at: Option<Timestamp>,
+        /// The right to hold it, where it is large.
+        turn: LargeTurn,
     },
     /// The cached copy is the newest.
     Unchanged,
@@ -105,28 +120,16 @@ impl UpstreamRegistries {
         settings: UpstreamSettings,
         clock: Clocked,
     ) -> Result<Self, UpstreamSetupError> {
-        let resolver = RegistryResolver {
-            resolver,
-            listed_addresses: Arc::from(settings.listed_addresses),
-        };
-        let mut builder = reqwest::Client::builder()
-            .dns_resolver(Arc::new(resolver))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .https_only(true)
-            .user_agent(concat!("omoi/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(20));
-        let roots = settings.extra_roots.iter();
-        let roots: Result<Vec<_>, _> = roots
-            .map(|root| reqwest::Certificate::from_der(root))
-            .collect();
-        let mut roots = roots?;
-        for pem in &settings.pem_roots {
-            roots.extend(reqwest::Certificate::from_pem_bundle(pem)?);
+        let client = client_of(&resolver, settings.all)?;
+        let mut host_clients = HashMap::new();
+        for (host, trust) in settings.hosts {
+            host_clients.insert(host, client_of(&resolver, trust)?);
         }
-        builder = builder.tls_certs_merge(roots);
-        let client = builder.build()?;
-        Ok(Self { client, clock })
+        Ok(Self {
+            client,
+            host_clients: Arc::new(host_clients),
+            clock,
+        })
     }
 
     /// Asks for a document.
@@ -136,6 +139,7 @@ impl UpstreamRegistries {
     pub async fn fetch_document(
         &self,
         request: UpstreamRequest<'_>,
+        memory: &DocumentMemory,
     ) -> Result<UpstreamDocument, Refusal> {
         let response = self.send(request, true).await?;
         match response.status() {
@@ -161,18 +165,43 @@ impl UpstreamRegistries {
         };
         let mut artefact = self.artefact(request.host, response);
         artefact.check_declared(DOCUMENT_BYTES_MAX)?;
-        let mut body = BytesMut::new();
-        while let Some(chunk) = artefact.next_chunk().await? {
-            body.extend_from_slice(&chunk);
-            if body.len() as u64 > DOCUMENT_BYTES_MAX {
-                return Err(too_large(request.host, DOCUMENT_BYTES_MAX));
-            }
+        let modified_at = artefact.modified_at;
+        let reading = read_document(&mut artefact, memory);
+        let read = with_deadline(self.clock.as_ref(), DOCUMENT_MAX, reading).await;
+        let late = |passed| unreachable(request.host).with_detail(passed);
+        let (mut body, mut turn) = read.map_err(late)??;
+        if is_packed {
+            let packed = std::mem::take(&mut body);
+            body = match unpack(request.host, &packed, LARGE_BYTES)? {
+                Some(body) => body,
+                None => {
+                    if turn.is_none() {
+                        turn = memory.take_turn(DOCUMENT_BYTES_MAX).await;
+                    }
+                    self.unpack_large(request.host, packed, memory).await?
+                }
+            };
         }
-        let body = match is_packed {
-            true => unpack(request.host, &body)?,
-            false => body.freeze(),
-        };
-        Ok(UpstreamDocument::Fresh { body, etag })
+        Ok(UpstreamDocument::Fresh {
+            body,
+            etag,
+            modified_at,
+            turn,
+        })
+    }
+
+    async fn unpack_large(
+        &self,
+        host: &str,
+        packed: Bytes,
+        memory: &DocumentMemory,
+    ) -> Result<Bytes, Refusal> {
+        let named = host.to_owned();
+        let unpacking = move || unpack(&named, &packed, DOCUMENT_BYTES_MAX);
+        let unpacked = memory.read_aside(usize::MAX, unpacking).await;
+        let broken = |error| Refusal::new(RefusalReason::RegistryAnswer, host).with_detail(error);
+        let unpacked = unpacked.map_err(broken)??;
+        unpacked.ok_or_else(|| too_large(host, DOCUMENT_BYTES_MAX))
     }
 
     /// Asks for a file; `None` when the registry does not have it.
@@ -213,7 +242,9 @@ impl UpstreamRegistries {
         let span = info_span!("registry", url = %url);
         let mut last = None;
         for _ in 0..2 {
-            let mut call = self.client.get(&url).header(ACCEPT, request.accept);
+            let client = self.host_clients.get(request.host);
+            let client = client.unwrap_or(&self.client);
+            let mut call = client.get(&url).header(ACCEPT, request.accept);
             call = call.header(ACCEPT_ENCODING, if may_pack { "gzip" } else { "identity" });
             if let Some(etag) = request.etag {
                 call = call.header(IF_NONE_MATCH, etag);
@@ -261,37 +292,22 @@ impl UpstreamArtefact {
     }
 }
 
-/// Lets only checked addresses reach the connector, which looks nothing up by itself.
-struct RegistryResolver {
-    resolver: CheckedResolver,
-    listed_addresses: Arc<[IpAddr]>,
-}
-
-impl Resolve for RegistryResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let resolver = self.resolver.clone();
-        let listed = Arc::clone(&self.listed_addresses);
-        Box::pin(async move {
-            let target = EgressTarget::parse(name.as_str(), 443)?;
-            let addresses = resolver
-                .resolve(&target, |address| listed.contains(&address))
-                .await?;
-            let addresses: Vec<SocketAddr> = addresses;
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// The refusal of our own resolver inside the error of the library.
-fn resolver_refusal(error: &reqwest::Error) -> Option<Refusal> {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(refusal) = cause.downcast_ref::<Refusal>() {
-            return Some(refusal.clone());
+/// Reads a document into memory, with the right to hold it where it is large.
+async fn read_document(
+    artefact: &mut UpstreamArtefact,
+    memory: &DocumentMemory,
+) -> Result<(Bytes, LargeTurn), Refusal> {
+    let (mut body, mut turn) = (BytesMut::new(), None);
+    while let Some(chunk) = artefact.next_chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() as u64 > DOCUMENT_BYTES_MAX {
+            return Err(too_large(&artefact.host, DOCUMENT_BYTES_MAX));
         }
-        source = cause.source();
+        if turn.is_none() {
+            turn = memory.take_turn(body.len() as u64).await;
+        }
     }
-    None
+    Ok((body.freeze(), turn))
 }
 
 fn root_cause(error: &reqwest::Error) -> String {
@@ -329,16 +345,14 @@ fn too_large(subject: &str, max: u64) -> Refusal {
         .with_detail(format_args!("at most {} MiB", max >> 20))
 }
 
-fn unpack(host: &str, packed: &[u8]) -> Result<Bytes, Refusal> {
+/// What was packed, if it is no more than `max` bytes.
+fn unpack(host: &str, packed: &[u8], max: u64) -> Result<Option<Bytes>, Refusal> {
     let mut body = Vec::new();
-    let mut reader = GzDecoder::new(packed).take(DOCUMENT_BYTES_MAX + 1);
+    let mut reader = GzDecoder::new(packed).take(max + 1);
     reader
         .read_to_end(&mut body)
         .map_err(|error| Refusal::new(RefusalReason::RegistryAnswer, host).with_detail(error))?;
-    if body.len() as u64 > DOCUMENT_BYTES_MAX {
-        return Err(too_large(host, DOCUMENT_BYTES_MAX));
-    }
-    Ok(body.into())
+    Ok((body.len() as u64 <= max).then(|| body.into()))
 }
 
 fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -21,6 +21,7 @@ use crate::metering::HeldCalls;
 use crate::options::{MonitoringOptions, QueueOptions};
 use crate::repository_folders::DataDir;
 use crate::running_attempts::RunningAttempts;
+use crate::sandbox_egress::SandboxEgress;
 use crate::setup::{OpenRegistries, SetupBook, SetupOptions};
 use crate::spec_files::RenderSpecFiles;
 use crate::spec_selection::WorkScope;
@@ -91,8 +92,8 @@ pub struct DeploymentParts {
     pub disk: DataDisk,
     /// Places that are shown to no sandbox.
     pub guarded: GuardedPlaces,
-    /// Certificates that clients in a sandbox with a way out trust; none where there is no proxy.
-    pub egress_certificates: Option<Arc<str>>,
+    /// The way out of sandboxes; none where there is no proxy.
+    pub egress: Option<SandboxEgress>,
     /// Where the agent programs are.
     pub programs: Arc<dyn FindProgram>,
     /// What is set of set-ups and prepared checkouts.

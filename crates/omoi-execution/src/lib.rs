@@ -28,6 +28,7 @@ pub mod reaper;
 pub mod repository_folders;
 pub mod repository_map;
 pub mod running_attempts;
+pub mod sandbox_egress;
 pub mod sandbox_host;
 pub mod sandbox_toolchain;
 pub mod setup;

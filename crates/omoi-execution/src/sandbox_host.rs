@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use omoi_domain::egress::EgressMode;
+use omoi_domain::sandbox::SandboxRung;
 use omoi_sandbox::{
     GuardRefusal, GuardedPlaces, MountSource, Provider, ReadOnlyMount, SandboxLimits,
 };
 
 use crate::deployment::{DeploymentParts, FromParts};
+use crate::sandbox_egress::SandboxEgress;
 use crate::sandbox_toolchain::SandboxToolchain;
 
 /// The provider of sandboxes, and what each of them may see and use.
@@ -21,8 +24,8 @@ pub struct SandboxHost {
     pub read_only: Vec<PathBuf>,
     /// Places that are shown to no sandbox.
     pub guarded: GuardedPlaces,
-    /// Certificates that clients in a sandbox with a way out trust; none where there is no proxy.
-    pub egress_certificates: Option<Arc<str>>,
+    /// The way out of sandboxes; none where there is no proxy.
+    pub egress: Option<SandboxEgress>,
 }
 
 impl FromParts for SandboxHost {
@@ -32,12 +35,31 @@ impl FromParts for SandboxHost {
             limits: parts.sandbox_limits,
             read_only: parts.read_only.clone(),
             guarded: parts.guarded.clone(),
-            egress_certificates: parts.egress_certificates.clone(),
+            egress: parts.egress.clone(),
         }
     }
 }
 
 impl SandboxHost {
+    /// How far an attempt of `mode` reaches here: it takes a proxy, and a sandbox with a loopback of its own.
+    pub fn reached_mode(&self, mode: EgressMode) -> EgressMode {
+        let rung = self.provider.as_ref().map(|provider| provider.rung());
+        let is_open = rung.is_some_and(SandboxRung::has_own_loopback) && self.egress.is_some();
+        match is_open {
+            true => mode,
+            false => EgressMode::Closed,
+        }
+    }
+
+    /// What an agent is told of the network of an attempt of `mode`.
+    pub fn network_words(&self, mode: EgressMode) -> &'static str {
+        let lists_hosts = self
+            .egress
+            .as_ref()
+            .is_some_and(|egress| egress.lists_hosts);
+        self.reached_mode(mode).network_words(lists_hosts)
+    }
+
     /// What sandboxes with that toolbox may read, looked at right before they start: a link or a
     /// socket may have come since the folder was allowed.
     ///

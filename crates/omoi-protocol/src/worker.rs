@@ -14,6 +14,7 @@ use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason, AttemptSubject, TurnKind};
 use omoi_domain::discovery::DiscoveryType;
+use omoi_domain::egress::EgressLaunch;
 use omoi_domain::id::{AttemptId, DiscoveryId, EventId, MessageId, SandboxId};
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::retry::ErrorClass;
@@ -127,13 +128,6 @@ pub struct AttemptContext {
     pub egress: Option<EgressLaunch>,
     /// Turns of the attempt it goes on from; the work tree stands as after the last of them.
     pub resume: Vec<TurnRecord>,
-}
-
-/// The way out of a sandbox.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EgressLaunch {
-    /// File of the certificates that clients trust, as the worker sees it.
-    pub certificate: String,
 }
 
 /// What takes the turns of an attempt.

@@ -15,12 +15,13 @@ use omoi_domain::egress::EgressMode;
 use omoi_domain::id::AttemptId;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_egress::host::HostRules;
+use omoi_egress::lock_file::locked_versions;
 use omoi_egress::package::PackageVersion;
 use omoi_egress::policy::EgressPolicy;
 use omoi_egress::proxy::{EgressProxy, take_upgrade};
 use omoi_egress::refusal::RefusalReason;
 use omoi_egress::session::{EgressSession, PackageArrival, RefusalCount};
-use omoi_execution::egress::{EgressNews, egress_mode, record_egress};
+use omoi_execution::egress::{EgressNews, LockFile, base_lock_files, egress_mode, record_egress};
 use omoi_protocol::worker::EGRESS_PROTOCOL;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::SpawnKind;
@@ -28,7 +29,7 @@ use omoi_runtime::telemetry::error_chain;
 use omoi_store::attempts::Attempt;
 
 use crate::error::ApiError;
-use crate::worker::{Caller, Surface, WorkerParts};
+use crate::worker::{Caller, Surface, WorkerParts, WorkerSurface};
 
 /// Refusals of one attempt that are written down and told; the process log has all of them.
 const REFUSALS_MAX: usize = 200;
@@ -93,21 +94,25 @@ impl EgressDoor {
         (proxy, lists, clock)
     }
 
-    /// What `attempt` has used so far; those that this process does not run any more are forgotten.
-    fn attempt_egress(
+    /// What `attempt` has used so far.
+    fn known_egress(&self, attempt: &Attempt) -> Option<Arc<AttemptEgress>> {
+        let attempts = self.parts.attempts.lock();
+        let attempts = attempts.unwrap_or_else(PoisonError::into_inner);
+        attempts.get(&attempt.id).cloned()
+    }
+
+    /// Begins to count what `attempt` uses; those that this process does not run any more are forgotten.
+    fn begin_egress(
         &self,
         attempt: &Attempt,
-        mode: EgressMode,
+        policy: EgressPolicy,
         is_running: impl Fn(AttemptId) -> bool,
     ) -> Arc<AttemptEgress> {
         let parts = &self.parts;
-        let mut attempts = parts
-            .attempts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let attempts = parts.attempts.lock();
+        let mut attempts = attempts.unwrap_or_else(PoisonError::into_inner);
         attempts.retain(|id, _| *id == attempt.id || is_running(*id));
         let entry = attempts.entry(attempt.id).or_insert_with(|| {
-            let policy = attempt_policy(mode, &parts.lists);
             Arc::new(AttemptEgress {
                 session: EgressSession::new(policy, parts.clock.clone()),
                 recorded: tokio::sync::Mutex::default(),
@@ -115,6 +120,41 @@ impl EgressDoor {
         });
         entry.clone()
     }
+}
+
+/// The way out of one attempt: what it may reach follows from its row and from its base commit.
+async fn find_egress(
+    s: &WorkerSurface,
+    door: &EgressDoor,
+    attempt: &Attempt,
+) -> Result<Arc<AttemptEgress>, ApiError> {
+    if let Some(egress) = door.known_egress(attempt) {
+        return Ok(egress);
+    }
+    let intake = &s.parts.intake;
+    let mode = intake
+        .store
+        .read(async |tx| egress_mode(tx, attempt).await)
+        .await?;
+    if !mode.is_open() {
+        let says = "this attempt has no way out";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "no_egress", says));
+    }
+    let files = base_lock_files(intake, attempt).await;
+    let files = files.unwrap_or_else(|error| {
+        let error = error_chain(&error);
+        warn!(error, "The lock files of the base commit list no versions");
+        Vec::new()
+    });
+    let mut policy = attempt_policy(mode, &door.parts.lists);
+    policy.listed_versions.extend(versions_of(&files));
+    let running = &s.parts.running;
+    Ok(door.begin_egress(attempt, policy, |id| running.contains(id)))
+}
+
+pub(crate) fn versions_of(files: &[LockFile]) -> impl Iterator<Item = PackageVersion> {
+    let versions = files.iter();
+    versions.flat_map(|file| locked_versions(&file.path, &file.content))
 }
 
 /// What an attempt of `mode` may reach.
@@ -148,15 +188,15 @@ pub(crate) async fn open_egress(
         return Err(ApiError::bad_request(says));
     }
     let parts = s.parts.clone();
-    let store = &s.parts.intake.store;
-    let mode = store.read(async |tx| egress_mode(tx, &attempt).await);
-    let mode = mode.await?;
-    if !mode.is_open() {
-        let says = "this attempt has no way out";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "no_egress", says));
+    let egress = find_egress(&s, &door, &attempt).await?;
+    if egress.session.is_crowded() {
+        let says = "this attempt holds as many connections as it may";
+        return Err(ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "no_egress",
+            says,
+        ));
     }
-    let running = &s.parts.running;
-    let egress = door.attempt_egress(&attempt, mode, |id| running.contains(id));
     let upgrade = take_upgrade(&mut request);
     let name = format!("egress {}", attempt.id.short());
     let served = async move {

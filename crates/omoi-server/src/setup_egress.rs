@@ -12,11 +12,12 @@ use tracing::warn;
 
 use omoi_domain::egress::EgressMode;
 use omoi_egress::session::EgressSession;
+use omoi_execution::egress::LockFile;
 use omoi_execution::setup::{OpenRegistries, RegistriesInUse};
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 
-use crate::egress::{EgressDoor, attempt_policy};
+use crate::egress::{EgressDoor, attempt_policy, versions_of};
 
 /// Serves set-ups by the proxy that serves attempts.
 #[derive(Clone)]
@@ -48,12 +49,17 @@ impl Drop for SetupSocket {
 }
 
 impl OpenRegistries for SetupDoor {
-    fn open_registries(&self, socket: &Path) -> io::Result<Box<dyn RegistriesInUse>> {
+    fn open_registries(
+        &self,
+        socket: &Path,
+        lock_files: &[LockFile],
+    ) -> io::Result<Box<dyn RegistriesInUse>> {
         let listener = UnixListener::bind(socket)?;
         // The folder is private; the sandbox that is shown the socket is of another user.
         std::fs::set_permissions(socket, Permissions::from_mode(0o666))?;
         let (_, lists, clock) = self.door.proxy_parts();
-        let policy = attempt_policy(EgressMode::Registries, lists);
+        let mut policy = attempt_policy(EgressMode::Registries, lists);
+        policy.listed_versions.extend(versions_of(lock_files));
         let session = EgressSession::new(policy, clock.clone());
         let closing = CancellationToken::new();
         let serving = self

@@ -184,7 +184,7 @@ impl TestDeployment {
             calls: HeldCalls::default(),
             disk: DataDisk::default(),
             guarded: GuardedPlaces::default(),
-            egress_certificates: None,
+            egress: None,
             programs: Arc::new(NoPrograms),
             setup: test_options::setup_options(),
             registries: None,

@@ -174,7 +174,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         calls: HeldCalls::default(),
         disk: DataDisk::default(),
         guarded: guarded_places(&start.sources, &folder),
-        egress_certificates: egress.as_ref().map(|egress| egress.certificates.clone()),
+        egress: egress.as_ref().map(OpenedEgress::sandbox_egress),
         programs: InstalledPrograms::open(&start)?,
         setup: setup_options(&sandboxes),
         registries: setup_registries(egress.as_ref(), &handle),

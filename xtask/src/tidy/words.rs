@@ -82,12 +82,13 @@ const BANS: &[Ban] = &[
         allowed: &[
             // Connections of package managers end with the port.
             "crates/omoi-agent/src/egress_forwarder.rs",
-            "crates/omoi-agent/src/package_way.rs",
             "crates/omoi-agent/src/process/line_program.rs",
             "crates/omoi-agent/src/process/shell_session.rs",
             "crates/omoi-agent/src/program.rs",
             "crates/omoi-agent/src/program/",
             "crates/omoi-agent/src/worker.rs",
+            // Files on their way end with the cache that they go to.
+            "crates/omoi-egress/src/service/fill.rs",
             "crates/omoi-llm/examples/bench_gateway.rs",
             "crates/omoi-llm/src/gateway.rs",
             "crates/omoi-llm/src/simulated/",

@@ -112,11 +112,6 @@ const EXCUSED: &[(&str, &str, &str)] = &[
         "makes and removes the folder of one shell, which the next one sweeps",
     ),
     (
-        "crates/omoi-server/src/egress.rs",
-        "drop",
-        "removes the socket of one set-up, which nobody finds again",
-    ),
-    (
         "crates/omoi-execution/src/command.rs",
         "lay_over",
         "fills a checkout that goes away with its attempt",

@@ -267,7 +267,12 @@ const fn kind_fits<T: SettingValue>(kind: &ValueKind) -> bool {
         | (ValueKind::Text | ValueKind::Url(_), SettingShape::Text)
         | (ValueKind::Path, SettingShape::Path)
         | (
-            ValueKind::List(ListItems::Words(_) | ListItems::Models | ListItems::Entries(_)),
+            ValueKind::List(
+                ListItems::Words(_)
+                | ListItems::Models
+                | ListItems::Entries(_)
+                | ListItems::Registries(_),
+            ),
             SettingShape::Words,
         )
         | (ValueKind::List(ListItems::Paths), SettingShape::Paths)

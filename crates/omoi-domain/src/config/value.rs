@@ -78,6 +78,8 @@ pub enum ListItems {
     Prices,
     /// Texts whose reader is elsewhere, in words for the reference page.
     Entries(&'static str),
+    /// Registries of packages, of the shape that is given in words: `credential=NAME` in one names a secret.
+    Registries(&'static str),
     /// How long answers may take, `ROUTE=FIRST/SILENCE/TOTAL` in seconds.
     AnswerTimes,
 }

@@ -60,6 +60,8 @@ async fn documents_come_back_as_they_were_kept() {
         body: Bytes::from_static(b"line\nline\n"),
         etag: Some("\"x\"".to_owned()),
         fetched_at: fixture.clock.now(),
+        modified_at: Some(fixture.clock.now()),
+        first_seen: fixture.clock.now(),
     };
     fixture.cache.write_document(&key, &document).await.unwrap();
     assert_eq!(fixture.cache.read_document(&key).await, Some(document));
@@ -83,6 +85,8 @@ async fn half_a_file_is_none() {
         body: Bytes::from_static(b"whole"),
         etag: None,
         fetched_at: fixture.clock.now(),
+        modified_at: None,
+        first_seen: fixture.clock.now(),
     };
     fixture.cache.write_document(&key, &document).await.unwrap();
     let path = fixture.cache.root.join(fixture.cache.document_path(&key));

@@ -53,6 +53,22 @@ impl ArtefactWriter {
         self.file.write_all(bytes).await
     }
 
+    /// The file, opened for reading what was written; it stays readable when the file is kept or removed.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open_written(&self) -> io::Result<std::fs::File> {
+        std::fs::File::open(&self.path)
+    }
+
+    /// Lets others read what was written.
+    ///
+    /// # Errors
+    /// When the disk takes no more.
+    pub async fn flush_written(&mut self) -> io::Result<()> {
+        self.file.flush().await
+    }
+
     /// Bytes so far.
     pub fn written_bytes(&self) -> u64 {
         self.bytes

@@ -1,10 +1,16 @@
 //! npm: every version of a package in one JSON document, the packument.
 
+use std::collections::HashSet;
+
 use semver::Version;
+use serde::Deserialize;
+use serde::ser::{SerializeMap as _, Serializer as _};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use omoi_domain::time::Timestamp;
 
+use super::raw_entries::RawEntries;
 use super::{ArtefactFacts, MalformedDocument};
 use crate::package::{
     AgeRule, ArtefactSum, PackageName, PackageRegistry, SumAlgorithm, parse_instant,
@@ -13,7 +19,23 @@ use crate::package::{
 /// The document of one package.
 pub struct Packument {
     package: PackageName,
-    root: Map<String, Value>,
+    /// All of it but the two parts below.
+    root: RawEntries,
+    versions: RawEntries,
+    times: Map<String, Value>,
+}
+
+/// What is read of a version; the rest goes to the client as it came.
+#[derive(Deserialize)]
+struct Manifest {
+    dist: Dist,
+}
+
+#[derive(Deserialize)]
+struct Dist {
+    tarball: String,
+    integrity: Option<String>,
+    shasum: Option<String>,
 }
 
 impl Packument {
@@ -22,43 +44,43 @@ impl Packument {
     /// # Errors
     /// When it is no packument, or one of another package.
     pub fn parse(name: &str, body: &[u8]) -> Result<Self, MalformedDocument> {
-        let Ok(Value::Object(root)) = serde_json::from_slice(body) else {
+        let Ok(mut root) = serde_json::from_slice::<RawEntries>(body) else {
             return Err(MalformedDocument("not a JSON object"));
         };
-        if root.get("name").and_then(Value::as_str) != Some(name) {
+        root.keep_last();
+        if root.read::<String>("name").as_deref() != Some(name) {
             return Err(MalformedDocument("the packument of another package"));
         }
-        if root
-            .get("versions")
-            .is_none_or(|versions| !versions.is_object())
-        {
+        let Some(versions) = root.read("versions") else {
             return Err(MalformedDocument("a packument without versions"));
-        }
-        let package = PackageName::new(PackageRegistry::Npm, name);
-        Ok(Self { package, root })
-    }
-
-    fn versions(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.root
-            .get("versions")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
+        };
+        let times = root.read("time").unwrap_or_default();
+        // They are written in their places, and not held twice.
+        root.replace("versions", &());
+        root.replace("time", &());
+        Ok(Self {
+            package: PackageName::new(PackageRegistry::Npm, name),
+            root,
+            versions,
+            times,
+        })
     }
 
     fn published_at(&self, version: &str) -> Option<Timestamp> {
-        parse_instant(self.root.get("time")?.get(version)?.as_str()?)
+        parse_instant(self.times.get(version)?.as_str()?)
     }
 
     /// What the document says about a file, by the last part of its address.
     pub fn find_file(&self, file: &str) -> Option<ArtefactFacts> {
-        let (version, manifest) = self.versions().find(|(_, manifest)| {
-            let tarball = manifest.pointer("/dist/tarball").and_then(Value::as_str);
-            tarball.and_then(|url| url.rsplit('/').next()) == Some(file)
+        let mut versions = self.versions.0.iter();
+        let (version, dist) = versions.find_map(|(version, manifest)| {
+            let manifest: Manifest = serde_json::from_str(manifest.get()).ok()?;
+            let named = manifest.dist.tarball.rsplit('/').next() == Some(file);
+            named.then_some((version, manifest.dist))
         })?;
-        let text = |pointer| manifest.pointer(pointer).and_then(Value::as_str);
-        let strong = text("/dist/integrity").and_then(ArtefactSum::from_integrity);
-        let weak = || ArtefactSum::from_hex(SumAlgorithm::Sha1, text("/dist/shasum")?);
+        let strong = dist.integrity.as_deref();
+        let strong = strong.and_then(ArtefactSum::from_integrity);
+        let weak = || ArtefactSum::from_hex(SumAlgorithm::Sha1, dist.shasum.as_deref()?);
         Some(ArtefactFacts {
             version: self.package.at_version(version),
             sum: strong.or_else(weak),
@@ -69,35 +91,25 @@ impl Packument {
     /// Takes out every version that may not come in yet. A tag that pointed at one points at the newest
     /// that stays, or goes.
     pub fn hide_young(&mut self, rule: &AgeRule<'_>) {
-        let is_hidden = |number: &String| {
-            !rule.may_show(&self.package.at_version(number), self.published_at(number))
+        let is_hidden = |number: &&String| {
+            !rule.may_show(&self.package.at_version(*number), self.published_at(number))
         };
-        let hidden: Vec<String> = self
-            .versions()
-            .map(|(number, _)| number)
-            .filter(|number| is_hidden(number))
-            .cloned()
-            .collect();
+        let numbers = self.versions.0.iter().map(|(number, _)| number);
+        let hidden: HashSet<String> = numbers.filter(is_hidden).cloned().collect();
         if hidden.is_empty() {
             return;
         }
-        for part in ["versions", "time"] {
-            if let Some(entries) = self.root.get_mut(part).and_then(Value::as_object_mut) {
-                entries.retain(|number, _| !hidden.contains(number));
-            }
-        }
+        let is_shown = |number: &String| !hidden.contains(number);
+        self.versions.0.retain(|(number, _)| is_shown(number));
+        self.times.retain(|number, _| is_shown(number));
         let newest = self.newest_version();
-        let Some(tags) = self
-            .root
-            .get_mut("dist-tags")
-            .and_then(Value::as_object_mut)
-        else {
+        let Some(mut tags) = self.root.read::<Map<String, Value>>("dist-tags") else {
             return;
         };
         tags.retain(|tag, version| {
             let is_gone = version
                 .as_str()
-                .is_some_and(|version| hidden.iter().any(|gone| gone == version));
+                .is_some_and(|version| hidden.contains(version));
             match (&newest, tag == "latest") {
                 _ if !is_gone => true,
                 (Some(newest), true) => {
@@ -107,27 +119,46 @@ impl Packument {
                 _ => false,
             }
         });
+        self.root.replace("dist-tags", &tags);
     }
 
     /// The highest version, one without a pre-release part before any with.
     fn newest_version(&self) -> Option<String> {
-        let readable = self.versions().filter_map(|(number, _)| {
+        let readable = self.versions.0.iter().filter_map(|(number, _)| {
             let version = Version::parse(number).ok()?;
             Some((version.pre.is_empty(), version, number))
         });
         readable.max().map(|(_, _, number)| number.clone())
     }
 
-    /// The part of the document about one version, by number or tag.
-    pub fn find_manifest(&self, version_or_tag: &str) -> Option<&Value> {
-        let versions = self.root.get("versions")?;
-        let tagged = || versions.get(self.root.get("dist-tags")?.get(version_or_tag)?.as_str()?);
-        versions.get(version_or_tag).or_else(tagged)
+    /// The part of the document about one version, by number or tag, as it came.
+    pub fn find_manifest(&self, version_or_tag: &str) -> Option<&RawValue> {
+        let tagged = || {
+            let tags: Map<String, Value> = self.root.read("dist-tags")?;
+            self.versions.get(tags.get(version_or_tag)?.as_str()?)
+        };
+        self.versions.get(version_or_tag).or_else(tagged)
     }
 
     /// The document as bytes.
     pub fn render(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.root).unwrap_or_default()
+        let mut out = Vec::new();
+        // Nothing of it can fail to be written to memory.
+        let _ = self.write_to(&mut out);
+        out
+    }
+
+    fn write_to(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        let mut writer = serde_json::Serializer::new(out);
+        let mut map = writer.serialize_map(Some(self.root.0.len()))?;
+        for (name, value) in &self.root.0 {
+            match name.as_str() {
+                "versions" => map.serialize_entry(name, &self.versions)?,
+                "time" => map.serialize_entry(name, &self.times)?,
+                _ => map.serialize_entry(name, value)?,
+            }
+        }
+        map.end()
     }
 }
 
@@ -211,15 +242,46 @@ mod tests {
     #[test]
     fn a_manifest_is_found_by_number_and_tag() {
         let packument = Packument::parse("a", &sample()).unwrap();
+        for (asked, expected) in [
+            ("1.0.0", Some("1.0.0")),
+            ("latest", Some("2.0.0")),
+            ("9.9.9", None),
+        ] {
+            let found = packument.find_manifest(asked).map(RawValue::get);
+            let manifest: Option<Value> = found.map(|text| serde_json::from_str(text).unwrap());
+            let version = manifest.map(|manifest| manifest["version"].clone());
+            assert_eq!(version, expected.map(Value::from), "{asked}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_reads_is_what_was_judged() {
+        // Of two parts of one name, clients take the last.
+        let body = r#"{"name":"b","versions":{},"time":{},"versions":{"1.0.0":{"x":1}},"name":"a","odd":[1, 2]}"#;
+        let packument = Packument::parse("a", body.as_bytes()).unwrap();
+        let text = String::from_utf8(packument.render()).unwrap();
         assert_eq!(
-            packument.find_manifest("1.0.0").unwrap()["version"],
-            "1.0.0"
+            text,
+            r#"{"time":{},"versions":{"1.0.0":{"x":1}},"name":"a","odd":[1, 2]}"#
         );
+    }
+
+    #[test]
+    fn a_packument_of_many_versions_is_judged_at_once() {
+        let n = 40_000;
+        let versions = (0..n).map(|i| (format!("1.0.{i}"), json!({})));
+        let times = (0..n).map(|i| (format!("1.0.{i}"), json!("2026-11-28T23:55:00.000Z")));
+        let document = json!({"name": "a", "versions": versions.collect::<Map<_, _>>(), "time": times.collect::<Map<_, _>>()});
+        let mut packument = Packument::parse("a", document.to_string().as_bytes()).unwrap();
+        let now = parse_instant("2026-11-29T00:00:00Z").unwrap();
+        packument.hide_young(&AgeRule {
+            now,
+            listed: &BTreeSet::new(),
+        });
         assert_eq!(
-            packument.find_manifest("latest").unwrap()["version"],
-            "2.0.0"
+            packument.render(),
+            br#"{"name":"a","versions":{},"time":{}}"#
         );
-        assert_eq!(packument.find_manifest("9.9.9"), None);
     }
 
     #[test]

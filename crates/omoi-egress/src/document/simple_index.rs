@@ -1,5 +1,6 @@
 //! Python: every file of a project, as JSON (PEP 691), shown to older clients as a page of links (PEP 503).
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
@@ -88,16 +89,14 @@ impl ProjectFiles {
             return;
         }
         self.root.insert("files".to_owned(), Value::Array(shown));
-        let left: Vec<String> = self
+        let left = self
             .files()
-            .filter_map(|file| Some(self.version(file)?.version))
-            .collect();
+            .filter_map(|file| Some(self.version(file)?.version));
+        let left: HashSet<String> = left.collect();
         if let Some(Value::Array(versions)) = self.root.get_mut("versions") {
-            versions.retain(|version| {
-                version
-                    .as_str()
-                    .is_some_and(|version| left.iter().any(|kept| kept == version))
-            });
+            let is_left =
+                |version: &Value| version.as_str().is_some_and(|text| left.contains(text));
+            versions.retain(is_left);
         }
     }
 

@@ -44,18 +44,39 @@ fn go_document(module: &str, version: &str) -> Option<RegistryItem> {
 
 /// Reads the path of a lookup in the database of sums, or of a part of its tree.
 pub(super) fn parse_sum_path(path: &str) -> Option<RegistryItem> {
-    let module = match path.strip_prefix("/lookup/") {
-        Some(rest) => {
-            let (module, version) = rest.split_once('@')?;
-            (is_module(module) && is_version(version)).then(|| Some(module.to_owned()))?
-        }
-        None if path == "/supported" || path == "/latest" => None,
-        None => is_tile(path.strip_prefix("/tile/")?).then_some(None)?,
-    };
-    Some(RegistryItem::GoSums {
-        module,
+    if let Some(rest) = path.strip_prefix("/lookup/") {
+        let (module, version) = rest.split_once('@')?;
+        let is_shaped = is_module(module) && is_version(version);
+        return is_shaped.then(|| RegistryItem::GoLookup {
+            module: module.to_owned(),
+            version: version.to_owned(),
+        });
+    }
+    let is_part = path == "/supported"
+        || path == "/latest"
+        || path.strip_prefix("/tile/").is_some_and(is_tile);
+    is_part.then(|| RegistryItem::GoSums {
         path: path.to_owned(),
     })
+}
+
+/// Whether the first parts of a module's path are those of `pattern`, in which `*` stands for letters of one
+/// part, as in `GOPRIVATE`.
+pub(crate) fn matches_pattern(module: &str, pattern: &str) -> bool {
+    let mut parts = module.split('/');
+    let mut wanted = pattern.trim_end_matches('/').split('/');
+    !pattern.is_empty()
+        && wanted.all(|wanted| parts.next().is_some_and(|part| is_part_of(part, wanted)))
+}
+
+fn is_part_of(part: &str, pattern: &str) -> bool {
+    match pattern.split_once('*') {
+        None => part == pattern,
+        Some((front, rest)) => part.strip_prefix(front).is_some_and(|part| {
+            let ends = part.char_indices().map(|(at, _)| at).chain([part.len()]);
+            ends.into_iter().any(|at| is_part_of(&part[at..], rest))
+        }),
+    }
 }
 
 /// Height, level, and the number of a tile in groups of three digits, maybe with the width of a part of one.

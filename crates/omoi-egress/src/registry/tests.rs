@@ -91,16 +91,15 @@ fn what_installing_asks_for_is_read() {
         (
             GoSums,
             "/lookup/golang.org/x/text@v0.3.0",
-            RegistryItem::GoSums {
-                module: Some("golang.org/x/text".into()),
-                path: "/lookup/golang.org/x/text@v0.3.0".into(),
+            RegistryItem::GoLookup {
+                module: "golang.org/x/text".into(),
+                version: "v0.3.0".into(),
             },
         ),
         (
             GoSums,
             "/tile/8/0/x123/456.p/17",
             RegistryItem::GoSums {
-                module: None,
                 path: "/tile/8/0/x123/456.p/17".into(),
             },
         ),
@@ -108,7 +107,6 @@ fn what_installing_asks_for_is_read() {
             GoSums,
             "/tile/8/data/003",
             RegistryItem::GoSums {
-                module: None,
                 path: "/tile/8/data/003".into(),
             },
         ),
@@ -347,5 +345,25 @@ proptest! {
             let path = format!("{path}?{query}");
             prop_assert!(get(site, &path).is_err());
         }
+    }
+}
+
+#[test]
+fn a_pattern_of_modules_matches_whole_parts() {
+    for (module, pattern, expected) in [
+        ("corp.example/a", "corp.example", true),
+        ("corp.example", "corp.example", true),
+        ("corp.example.evil/a", "corp.example", false),
+        ("git.corp.example/a/b", "*.corp.example", true),
+        ("corp.example/team/a", "corp.example/team", true),
+        ("corp.example/team/a", "corp.example/team/", true),
+        ("corp.example/teams/a", "corp.example/team", false),
+        ("corp.example/team-a/x", "corp.example/team-*", true),
+        ("corp.example", "corp.example/team", false),
+        ("corp.example", "", false),
+        ("corp.example", "*", true),
+    ] {
+        let found = super::go::matches_pattern(module, pattern);
+        assert_eq!(found, expected, "{module} {pattern}");
     }
 }

@@ -1,17 +1,18 @@
 //! Files of packages: judged by age, summed up on their way, kept when the sum is right.
 
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::Stream;
-use tokio::sync::OwnedMutexGuard;
 
+use super::fill::{ArtefactFill, FillReader};
 use super::{
-    AgeDecision, CacheKey, CachedArtefact, EgressSession, PackageArrival, PackageVersion,
-    RegistryAccess, RegistryCall, RegistryReply, RegistryService, RegistrySite, ReplyContent,
-    Timestamp,
+    AgeDecision, CacheKey, CachePartition, CachedArtefact, EgressSession, PackageArrival,
+    PackageVersion, RegistryAccess, RegistryCall, RegistryReply, RegistryService, RegistrySite,
+    ReplyContent, Timestamp,
 };
-use crate::cache::{ArtefactWriter, CachePartition, RegistryCache};
+use crate::cache::{ArtefactWriter, RegistryCache};
 use crate::document::ArtefactFacts;
 use crate::package::ArtefactSum;
 use crate::refusal::{Refusal, RefusalReason};
@@ -24,17 +25,31 @@ const CHECKED_FIRST_BYTES: u64 = 8 << 20;
 /// The media type of every file.
 const FILE_TYPE: &str = "application/octet-stream";
 
-/// A file on its way from a registry into the cache and to a client.
-pub struct ArtefactDownload {
-    session: std::sync::Arc<EgressSession>,
+/// A file on its way from a registry into the cache.
+pub(super) struct ArtefactDownload {
+    /// Who asked first: the bytes count against that attempt.
+    session: Arc<EgressSession>,
+    /// Whether they were counted as a whole.
+    is_counted: bool,
     cache: RegistryCache,
     upstream: UpstreamArtefact,
     writer: ArtefactWriter,
     file: ExpectedFile,
     /// Held back until the sum is checked, so that a client never has the whole of a wrong file.
     last_chunk: Bytes,
-    /// Others who want the same file wait for this one.
-    _turn: OwnedMutexGuard<()>,
+}
+
+/// Where a file comes from.
+enum ArtefactOrigin {
+    /// It lies in the cache.
+    Cached(CachedArtefact),
+    /// It is on its way, for this call or for an earlier one.
+    Arriving {
+        fill: Arc<ArtefactFill>,
+        is_own: bool,
+    },
+    /// The registry does not have it.
+    Missing,
 }
 
 /// What a file must turn out to be.
@@ -56,38 +71,74 @@ impl RegistryService {
             host: call.address.host.clone(),
             path: path.to_owned(),
         };
-        let turn = self.parts.locks.lock(&key).await;
-        if let Some(artefact) = self.parts.cache.find_artefact(&key).await {
-            check_age(
-                &call.session,
-                &artefact.package_version(),
-                artefact.published_at,
-            )?;
-            return self.answer_cached(call, &key, &artefact).await;
-        }
-        if call.access != RegistryAccess::Fetch {
-            return Err(Refusal::new(
-                RefusalReason::NotCached,
-                artefact_subject(call, path),
-            ));
-        }
-        let content = match self.find_facts(call).await? {
-            // A version that the documents do not list is not asked for: its number could be a message.
-            None => ReplyContent::Missing,
-            Some(facts) => match self.begin_download(call, key.clone(), facts, turn).await? {
-                None => ReplyContent::Missing,
-                Some(download) if download.is_large() => ReplyContent::Arriving(Box::new(download)),
-                Some(mut download) => {
-                    while download.take_chunk().await?.is_some() {}
-                    let artefact = download.finish().await?;
+        loop {
+            match self.find_origin(call, &key).await? {
+                ArtefactOrigin::Missing => {
+                    return Ok(RegistryReply {
+                        content_type: FILE_TYPE,
+                        content: ReplyContent::Missing,
+                    });
+                }
+                ArtefactOrigin::Cached(artefact) => {
                     return self.answer_cached(call, &key, &artefact).await;
                 }
-            },
+                ArtefactOrigin::Arriving { fill, is_own } => {
+                    fill.add_taker(&call.session);
+                    if is_large(fill.declared_bytes) {
+                        let reader = FillReader::new(fill, call.session.clone());
+                        return Ok(RegistryReply {
+                            content_type: FILE_TYPE,
+                            content: ReplyContent::Arriving(Box::new(reader)),
+                        });
+                    }
+                    match fill.kept_artefact().await {
+                        Ok(artefact) => return self.answer_cached(call, &key, &artefact).await,
+                        // What the one who asked first may not have is no matter of this call.
+                        Err(refusal) if !is_own && refusal.reason == RefusalReason::DownloadCap => {
+                        }
+                        Err(refusal) => return Err(refusal),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Finds a file, and starts to fetch it where it must be. Who asks at the same time waits for that start,
+    /// and then reads along.
+    async fn find_origin(
+        &self,
+        call: &RegistryCall,
+        key: &CacheKey,
+    ) -> Result<ArtefactOrigin, Refusal> {
+        let parts = &self.parts;
+        let session = &call.session;
+        let _turn = parts.locks.lock(key).await;
+        if let Some(artefact) = parts.cache.find_artefact(key).await {
+            check_age(session, &artefact.package_version(), artefact.published_at)?;
+            return Ok(ArtefactOrigin::Cached(artefact));
+        }
+        if call.access != RegistryAccess::Fetch {
+            let subject = artefact_subject(call, &key.path);
+            return Err(Refusal::new(RefusalReason::NotCached, subject));
+        }
+        if let Some(fill) = parts.fills.find(key) {
+            check_age(session, &fill.version, fill.published_at)?;
+            return Ok(ArtefactOrigin::Arriving {
+                fill,
+                is_own: false,
+            });
+        }
+        // A version that the documents do not list is not asked for: its number could be a message.
+        let Some(facts) = self.find_facts(call).await? else {
+            return Ok(ArtefactOrigin::Missing);
         };
-        Ok(RegistryReply {
-            content_type: FILE_TYPE,
-            content,
-        })
+        let Some(download) = self.begin_download(call, key.clone(), facts).await? else {
+            return Ok(ArtefactOrigin::Missing);
+        };
+        let version = download.expected_version().clone();
+        let started = parts.fills.start(download, parts.clock.clone());
+        let fill = started.map_err(|error| cache_failed(&version, &error))?;
+        Ok(ArtefactOrigin::Arriving { fill, is_own: true })
     }
 
     async fn answer_cached(
@@ -98,7 +149,7 @@ impl RegistryService {
     ) -> Result<RegistryReply, Refusal> {
         let opened = self.parts.cache.open_artefact(key, artefact).await;
         let file = opened.map_err(|error| cache_failed(&artefact.package_version(), &error))?;
-        call.session.note_arrival(arrival(key, artefact))?;
+        call.session.note_arrival(package_arrival(key, artefact))?;
         Ok(RegistryReply {
             content_type: FILE_TYPE,
             content: ReplyContent::Cached {
@@ -114,7 +165,6 @@ impl RegistryService {
         call: &RegistryCall,
         key: CacheKey,
         facts: ArtefactFacts,
-        turn: OwnedMutexGuard<()>,
     ) -> Result<Option<ArtefactDownload>, Refusal> {
         let session = &call.session;
         let version = facts.version;
@@ -144,10 +194,14 @@ impl RegistryService {
         };
         let published_at = facts.published_at.or(upstream.modified_at);
         check_age(session, &version, published_at)?;
+        if let Some(bytes) = upstream.declared_bytes {
+            session.count_download(&version.to_string(), bytes)?;
+        }
         let begun = self.parts.cache.begin_artefact().await;
         let writer = begun.map_err(|error| cache_failed(&version, &error))?;
         Ok(Some(ArtefactDownload {
             session: session.clone(),
+            is_counted: upstream.declared_bytes.is_some(),
             cache: self.parts.cache.clone(),
             upstream,
             writer: writer.with_sum(sum.algorithm),
@@ -158,59 +212,67 @@ impl RegistryService {
                 sum,
             },
             last_chunk: Bytes::new(),
-            _turn: turn,
         }))
     }
 }
 
 impl ArtefactDownload {
-    /// The size that the registry declared.
-    pub fn declared_bytes(&self) -> Option<u64> {
+    pub(super) fn declared_bytes(&self) -> Option<u64> {
         self.upstream.declared_bytes
     }
 
-    fn is_large(&self) -> bool {
-        self.upstream
-            .declared_bytes
-            .is_none_or(|bytes| bytes > CHECKED_FIRST_BYTES)
+    pub(super) fn expected_version(&self) -> &PackageVersion {
+        &self.file.version
     }
 
-    /// The bytes as the client may have them; it ends with an error when the file is not what it should be.
-    pub fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send {
-        futures::stream::try_unfold(Some(self), |download| async {
-            let Some(mut download) = download else {
-                return Ok(None);
-            };
-            match download.take_chunk().await {
-                Ok(Some(chunk)) => Ok(Some((chunk, Some(download)))),
-                Ok(None) => {
-                    let session = download.session.clone();
-                    let last_chunk = std::mem::take(&mut download.last_chunk);
-                    let finished = download.finish().await;
-                    finished.map_err(|refusal| broken(&session, refusal))?;
-                    Ok(Some((last_chunk, None)))
-                }
-                Err(refusal) => Err(broken(&download.session, refusal)),
-            }
-        })
+    pub(super) fn published_at(&self) -> Option<Timestamp> {
+        self.file.published_at
     }
 
-    /// Takes the next bytes in and gives the ones before, which may go out; `None` at the end.
-    async fn take_chunk(&mut self) -> Result<Option<Bytes>, Refusal> {
+    pub(super) fn cache_key(&self) -> &CacheKey {
+        &self.file.key
+    }
+
+    /// The file for reading what was written so far.
+    pub(super) fn open_written(&self) -> io::Result<File> {
+        self.writer.open_written()
+    }
+
+    /// Fetches the whole file into the cache; `tell` hears how many bytes may go out.
+    pub(super) async fn fetch_whole(
+        mut self,
+        tell: impl Fn(u64) + Send,
+    ) -> Result<CachedArtefact, Refusal> {
+        while self.take_chunk().await? {
+            let held = self.last_chunk.len() as u64;
+            tell(self.writer.written_bytes() - held);
+        }
+        self.finish().await
+    }
+
+    /// Takes the next bytes in; false at the end.
+    async fn take_chunk(&mut self) -> Result<bool, Refusal> {
         let version = &self.file.version;
         let next = self.upstream.next_chunk().await;
         let Some(chunk) = next.map_err(|refusal| about(refusal, version))? else {
-            return Ok(None);
+            return Ok(false);
         };
-        self.session
-            .count_download(&version.to_string(), chunk.len() as u64)?;
+        if !self.is_counted {
+            self.session
+                .count_download(&version.to_string(), chunk.len() as u64)?;
+        }
         if self.writer.written_bytes() + chunk.len() as u64 > ARTEFACT_BYTES_MAX {
             return Err(Refusal::new(RefusalReason::TooLarge, version)
                 .with_detail(format_args!("at most {} MiB", ARTEFACT_BYTES_MAX >> 20)));
         }
-        let appended = self.writer.append(&chunk).await;
-        appended.map_err(|error| cache_failed(version, &error))?;
-        Ok(Some(std::mem::replace(&mut self.last_chunk, chunk)))
+        let failed = |error: io::Error| cache_failed(version, &error);
+        self.writer.append(&chunk).await.map_err(failed)?;
+        if is_large(self.upstream.declared_bytes) {
+            // Readers are behind it already.
+            self.writer.flush_written().await.map_err(failed)?;
+        }
+        self.last_chunk = chunk;
+        Ok(true)
     }
 
     /// Checks the sum and keeps the file.
@@ -240,18 +302,21 @@ impl ArtefactDownload {
             .keep_artefact(&file.key, self.writer, &artefact)
             .await;
         kept.map_err(|error| cache_failed(&file.version, &error))?;
-        self.session.note_arrival(arrival(&file.key, &artefact))?;
         Ok(artefact)
     }
 }
 
-fn arrival(key: &CacheKey, artefact: &CachedArtefact) -> PackageArrival {
+pub(super) fn package_arrival(key: &CacheKey, artefact: &CachedArtefact) -> PackageArrival {
     PackageArrival {
         version: artefact.package_version(),
         file: key.path.rsplit('/').next().unwrap_or_default().to_owned(),
         digest: artefact.digest.clone(),
         bytes: artefact.bytes,
     }
+}
+
+fn is_large(declared_bytes: Option<u64>) -> bool {
+    declared_bytes.is_none_or(|bytes| bytes > CHECKED_FIRST_BYTES)
 }
 
 /// Refuses a version that is too young, or of unknown age.
@@ -289,12 +354,12 @@ fn artefact_subject(call: &RegistryCall, path: &str) -> String {
     }
 }
 
-fn cache_failed(version: &PackageVersion, error: &io::Error) -> Refusal {
+pub(super) fn cache_failed(version: &PackageVersion, error: &io::Error) -> Refusal {
     Refusal::new(RefusalReason::CacheFailed, version).with_detail(error)
 }
 
 /// Remembers a refusal that comes too late to be an answer, and breaks the connection with it.
-fn broken(session: &EgressSession, refusal: Refusal) -> io::Error {
+pub(super) fn broken_stream(session: &EgressSession, refusal: Refusal) -> io::Error {
     session.note_refusal(&refusal);
     io::Error::other(refusal)
 }

@@ -6,7 +6,7 @@ use super::{
     crates_io, npm, pypi,
 };
 use crate::document::go_module::GoVersion;
-use crate::registry::go::{document_path, module_package};
+use crate::registry::go::{document_path, lookup_path, module_package, unescape_module};
 
 /// A document of a registry, with the site that has it.
 pub(super) struct DocumentSource {
@@ -62,29 +62,41 @@ impl DocumentSource {
 }
 
 impl DocumentKind {
-    /// Versions of a Go module, or facts about one. A version that nobody knows counts as a name: it is
-    /// as free a text.
+    /// Versions of a Go module, or facts about one. A version counts as a name: it is as free a text.
     pub(super) fn go_document(module: &str, version: &str) -> Self {
-        let package = module_package(module);
-        let (name, form) = match version {
-            "list" => (package.name, GoForm::List),
-            "latest" => (package.name, GoForm::Facts),
-            version => (format!("{}@{version}", package.name), GoForm::Facts),
+        let (package, form) = match version {
+            "list" => (module_package(module), GoForm::List),
+            "latest" => (module_package(module), GoForm::Facts),
+            version => (version_name(module, version), GoForm::Facts),
         };
         Self::Go {
-            package: Some(PackageName::new(PackageRegistry::Go, name)),
+            package: Some(package),
             path: document_path(module, version),
             form,
         }
     }
 
-    /// A part of Go's database of sums.
-    pub(super) fn go_sums(module: Option<&str>, path: &str) -> Self {
+    /// What Go's database of sums says about a version.
+    pub(super) fn go_lookup(module: &str, version: &str) -> Self {
         Self::Go {
-            package: module.map(module_package),
+            package: Some(version_name(module, version)),
+            path: lookup_path(module, version),
+            form: GoForm::Sums,
+        }
+    }
+
+    /// A part of Go's database of sums that names nothing.
+    pub(super) fn go_tile(path: &str) -> Self {
+        Self::Go {
+            package: None,
             path: path.to_owned(),
             form: GoForm::Sums,
         }
+    }
+
+    /// Whether a name costs nothing to make known: the path of a module may lead to any host.
+    pub(super) const fn names_are_free(&self) -> bool {
+        matches!(self, Self::Go { .. })
     }
 
     /// The document that tells about a file.
@@ -100,6 +112,7 @@ impl DocumentKind {
             | RegistryItem::PypiProject { .. }
             | RegistryItem::GoDocument { .. }
             | RegistryItem::GoFile { .. }
+            | RegistryItem::GoLookup { .. }
             | RegistryItem::GoSums { .. }
             | RegistryItem::GoSumProbe => None,
         }
@@ -157,6 +170,13 @@ impl DocumentKind {
     }
 }
 
+/// What a version of a module is counted as, both escaped as in paths.
+fn version_name(module: &str, version: &str) -> PackageName {
+    let module = module_package(module).name;
+    let version = unescape_module(version).unwrap_or_else(|| version.to_owned());
+    PackageName::new(PackageRegistry::Go, format!("{module}@{version}"))
+}
+
 /// The facts about a file in the document of its package.
 pub(super) fn facts_of(
     item: &RegistryItem,
@@ -181,6 +201,7 @@ pub(super) fn facts_of(
         | RegistryItem::PypiProject { .. }
         | RegistryItem::GoDocument { .. }
         | RegistryItem::GoFile { .. }
+        | RegistryItem::GoLookup { .. }
         | RegistryItem::GoSums { .. }
         | RegistryItem::GoSumProbe => Ok(None),
     }

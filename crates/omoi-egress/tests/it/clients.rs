@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use omoi_domain::egress::client_variables;
+use omoi_domain::egress::{EgressLaunch, client_variables};
 use omoi_egress::policy::EgressPolicy;
 use omoi_egress::refusal::RefusalReason;
 
@@ -39,13 +39,17 @@ impl ProxiedClient {
             path if path.is_empty() => format!("{}/.rustup", kept("HOME")),
             path => path,
         };
+        let launch = EgressLaunch {
+            certificate: self.certificate.clone(),
+            ..EgressLaunch::default()
+        };
         command
             .env("PATH", kept("PATH"))
             .env("RUSTUP_HOME", toolchains)
             .env("RUSTUP_TOOLCHAIN", kept("RUSTUP_TOOLCHAIN"))
             .env("HOME", &home)
             .env("CARGO_HOME", home.join("cargo"))
-            .envs(client_variables(&self.proxy, &self.certificate));
+            .envs(client_variables(&self.proxy, &launch));
         let output = tokio::task::spawn_blocking(move || command.output())
             .await
             .unwrap();

@@ -17,7 +17,7 @@ use omoi_egress::resolve::{CheckedResolver, NameLookup};
 use omoi_egress::service::RegistryService;
 use omoi_egress::session::EgressSession;
 use omoi_egress::sites::{PrivateRegistry, RegistrySites};
-use omoi_egress::upstream::{UpstreamRegistries, UpstreamSettings};
+use omoi_egress::upstream::{HostTrust, UpstreamRegistries, UpstreamSettings};
 use omoi_runtime::clock::{Clock as _, Clocked, ManualClock, SystemClock};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -78,8 +78,17 @@ impl Fixture {
     }
 
     pub(crate) async fn with_private(private: Vec<PrivateRegistry>) -> Self {
-        let sites = RegistrySites::new(private);
-        let hosts = sites.registry_hosts();
+        Self::with_trust(private, None).await
+    }
+
+    /// Registries of which only `trusted` may be what the test serves; all of them where none is named.
+    pub(crate) async fn with_trust(private: Vec<PrivateRegistry>, trusted: Option<&str>) -> Self {
+        let mut hosts: Vec<String> = private.iter().map(|of| of.host.clone()).collect();
+        let sites = RegistrySites::new(private).unwrap();
+        let signed = sites.registry_hosts("ours");
+        hosts.extend(signed.iter().cloned());
+        hosts.sort();
+        hosts.dedup();
         let mut tasks = JoinSet::new();
         let upstream = Upstream::start(&hosts, &mut tasks).await;
         let names = StubNames::default();
@@ -90,17 +99,29 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let clocked: Clocked = Arc::new(clock.clone());
         let resolver = CheckedResolver::new(Arc::new(names.clone()), clocked.clone());
-        let settings = UpstreamSettings {
-            extra_roots: vec![upstream.root.clone()],
+        let trust = HostTrust {
+            pem_roots: vec![upstream.root_pem.clone()],
             listed_addresses: vec![LOOPBACK],
-            ..UpstreamSettings::default()
+        };
+        let settings = match trusted {
+            None => UpstreamSettings {
+                all: trust,
+                hosts: HashMap::new(),
+            },
+            Some(host) => UpstreamSettings {
+                all: HostTrust {
+                    listed_addresses: vec![LOOPBACK],
+                    ..HostTrust::default()
+                },
+                hosts: HashMap::from([(host.to_owned(), trust)]),
+            },
         };
         let registries =
             UpstreamRegistries::new(resolver.clone(), settings, clocked.clone()).unwrap();
         let root = folder.path().join("cache");
         let cache = RegistryCache::open(root, 1 << 30, clocked.clone()).unwrap();
         let authority =
-            EgressAuthority::open(&folder.path().join("authority"), &hosts, clock.now()).unwrap();
+            EgressAuthority::open(&folder.path().join("authority"), &signed, clock.now()).unwrap();
         let service = RegistryService::new(cache, registries, sites, clocked.clone());
         let proxy = EgressProxy::new(ProxyParts {
             service,

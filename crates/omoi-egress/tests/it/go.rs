@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use omoi_egress::policy::EgressPolicy;
 use omoi_egress::refusal::RefusalReason;
+use omoi_egress::registry::RegistrySite;
+use omoi_egress::sites::PrivateRegistry;
 
 use crate::fixture::Fixture;
-use crate::samples::{DAY, module_path, publish_module};
+use crate::samples::{DAY, http_date, module_path, publish_module};
 use crate::upstream::StubAnswer;
 
 const MODULE: &str = "example.com/greet";
@@ -160,4 +162,118 @@ async fn a_version_that_nobody_knows_counts_as_a_name() {
     }
     let refused = attempt.get(&file("v1.0.0-secret50", "zip")).await;
     assert_eq!(refused.reason, Some(RefusalReason::UnknownNames));
+}
+
+#[tokio::test]
+async fn modules_that_exist_count_as_names_too_but_those_of_the_lock_file_do_not() {
+    let mut fixture = Fixture::start().await;
+    let old = fixture.now() - DAY * 30;
+    let module = |number: u32| format!("example.com/m{number}");
+    for number in 0..52 {
+        publish_module(&fixture.upstream, &module(number), "v1.0.0", old);
+    }
+    let mut policy = EgressPolicy::all_registries();
+    let listed = format!("go:{}@v1.0.0", module(51));
+    policy.listed_versions.insert(listed.parse().unwrap());
+    let attempt = fixture.attempt(policy).await;
+    let list = |number| format!("https://proxy.golang.org/{}/@v/list", module(number));
+    for number in 0..50 {
+        assert_eq!(attempt.get(&list(number)).await.status, 200);
+    }
+    let refused = attempt.get(&list(50)).await;
+    assert_eq!(refused.reason, Some(RefusalReason::UnknownNames));
+    let lookup = format!("https://sum.golang.org/lookup/{}@v1.0.0", module(0));
+    let refused = attempt.get(&lookup).await;
+    assert_eq!(refused.reason, Some(RefusalReason::UnknownNames));
+    assert_eq!(fixture.upstream.seen().len(), 50);
+    let lookup = format!("https://sum.golang.org/lookup/{}@v1.0.0", module(51));
+    for url in [list(51), lookup] {
+        assert_eq!(attempt.get(&url).await.status, 200, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_version_is_as_old_as_its_proxy_has_it_whatever_its_commit_says() {
+    let mut fixture = Fixture::start().await;
+    let old = fixture.now() - DAY * 400;
+    publish_module(&fixture.upstream, MODULE, "v1.0.0", old);
+    publish_module(&fixture.upstream, MODULE, "v1.1.0", old);
+    let path = |version| format!("{}.info", module_path(MODULE, version));
+    let young = http_date(fixture.now() - Duration::from_secs(300));
+    let upstream = &fixture.upstream;
+    upstream.change("proxy.golang.org", &path("v1.0.0"), |answer| {
+        answer.headers = vec![("last-modified", young)];
+    });
+    // Where the proxy does not say, it counts from when we first saw it.
+    upstream.change("proxy.golang.org", &path("v1.1.0"), |answer| {
+        answer.headers.clear();
+    });
+    let attempt = fixture.attempt(EgressPolicy::all_registries()).await;
+    for version in ["v1.0.0", "v1.1.0"] {
+        for ending in ["info", "zip"] {
+            let answer = attempt.get(&file(version, ending)).await;
+            let expected = Some(RefusalReason::VersionTooYoung);
+            assert_eq!(answer.reason, expected, "{version} {ending}");
+        }
+    }
+    fixture.clock.advance(DAY * 3);
+    let later = fixture.attempt(EgressPolicy::all_registries()).await;
+    for version in ["v1.0.0", "v1.1.0"] {
+        assert_eq!(
+            later.get(&file(version, "zip")).await.status,
+            200,
+            "{version}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn public_sites_do_not_hear_the_names_of_private_modules() {
+    let mut fixture = Fixture::with_private(vec![PrivateRegistry {
+        host: "go.example.com".to_owned(),
+        site: RegistrySite::GoModules,
+        organisation: "ours".to_owned(),
+        credential: None,
+        index: None,
+        modules: vec!["corp.example".to_owned()],
+    }])
+    .await;
+    let attempt = fixture
+        .attempt(EgressPolicy {
+            organisation: Some("ours".to_owned()),
+            ..EgressPolicy::all_registries()
+        })
+        .await;
+    for url in [
+        "https://proxy.golang.org/corp.example/secret/@v/list",
+        "https://proxy.golang.org/corp.example/secret/@v/v1.0.0.zip",
+        "https://sum.golang.org/lookup/corp.example/secret@v1.0.0",
+    ] {
+        let answer = attempt.get(url).await;
+        assert_eq!(answer.reason, Some(RefusalReason::PrivateName), "{url}");
+    }
+    assert!(fixture.upstream.seen().is_empty());
+    // Its own proxy hears them; without sums of its own a file is refused by name.
+    publish_module(
+        &fixture.upstream,
+        "corp.example/secret",
+        "v1.0.0",
+        fixture.now() - DAY * 9,
+    );
+    for ending in ["info", "zip"] {
+        let path = format!("{}.{ending}", module_path("corp.example/secret", "v1.0.0"));
+        fixture
+            .upstream
+            .copy("proxy.golang.org", "go.example.com", &path);
+    }
+    let private = |ending| format!("https://go.example.com/corp.example/secret/@v/v1.0.0.{ending}");
+    assert_eq!(attempt.get(&private("info")).await.status, 200);
+    let file = attempt.get(&private("zip")).await;
+    assert_eq!(file.reason, Some(RefusalReason::SumMissing));
+    let seen = fixture.upstream.seen();
+    assert!(
+        seen.iter()
+            .all(|seen| seen.url.starts_with("go.example.com")),
+        "{seen:?}"
+    );
 }

@@ -15,6 +15,7 @@ mod clients;
 mod fixture;
 mod fuzz;
 mod go;
+mod hostile;
 mod packages;
 mod plain;
 mod registries;

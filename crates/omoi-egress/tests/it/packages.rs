@@ -27,6 +27,8 @@ async fn a_private_registry_is_reached_by_its_organisation_with_a_key_that_stays
         site: RegistrySite::Npm,
         organisation: "ours".to_owned(),
         credential: Some(SecretString::from("Bearer key")),
+        index: None,
+        modules: Vec::new(),
     }])
     .await;
     publish_greeter(&fixture.upstream, fixture.now());
@@ -64,10 +66,8 @@ async fn a_private_registry_is_reached_by_its_organisation_with_a_key_that_stays
     }
 }
 
-#[tokio::test]
-async fn large_files_come_as_they_are_fetched_but_never_whole_with_a_wrong_sum() {
-    let mut fixture = Fixture::start().await;
-    let published_at = fixture.now() - DAY * 30;
+/// Publishes a package whose file is larger than what is checked before it goes out.
+fn publish_large(fixture: &Fixture) {
     let module: String = (0..3_000_000_u32)
         .map(|number| format!("{:x}", number.wrapping_mul(2_654_435_761)))
         .collect();
@@ -78,9 +78,119 @@ async fn large_files_come_as_they_are_fetched_but_never_whole_with_a_wrong_sum()
             version: "1.0.0",
             module: &module,
             dependencies: json!({}),
-            published_at,
+            published_at: fixture.now() - DAY * 30,
         }],
     );
+}
+
+#[tokio::test]
+async fn who_reads_slowly_holds_up_nobody() {
+    let mut fixture = Fixture::start().await;
+    publish_large(&fixture);
+    let path = "/large/-/large-1.0.0.tgz";
+    let url = format!("https://{NPM}{path}");
+    let slow = fixture.attempt(EgressPolicy::all_registries()).await;
+    let mut response = slow.client().get(&url).send().await.unwrap();
+    let begun = response.chunk().await.unwrap().unwrap();
+    assert!(!begun.is_empty());
+    // The slow one reads no more; others have the whole file, fetched once.
+    let other = fixture.attempt(EgressPolicy::all_registries()).await;
+    let whole = other.get(&url).await.body;
+    assert!(whole.len() > 8 << 20 && whole.starts_with(&begun));
+    assert_eq!(fixture.upstream.count(&format!("{NPM}{path}")), 1);
+    // Who went away in the middle has had most of it: that stands on the receipt.
+    drop(response);
+    for attempt in [&slow, &other] {
+        let arrivals = attempt.session.list_arrivals();
+        assert_eq!(arrivals.len(), 1);
+        assert_eq!(arrivals[0].bytes, whole.len() as u64);
+    }
+}
+
+#[tokio::test]
+async fn a_file_beyond_the_cap_is_refused_before_it_comes_and_others_have_it() {
+    let mut fixture = Fixture::start().await;
+    publish_large(&fixture);
+    let url = format!("https://{NPM}/large/-/large-1.0.0.tgz");
+    let mut policy = EgressPolicy::all_registries();
+    policy.caps.download_bytes = 1 << 20;
+    let poor = fixture.attempt(policy).await;
+    assert_eq!(
+        poor.get(&url).await.reason,
+        Some(RefusalReason::DownloadCap)
+    );
+    let rich = fixture.attempt(EgressPolicy::all_registries()).await;
+    assert_eq!(rich.get(&url).await.status, 200);
+}
+
+#[tokio::test]
+async fn large_documents_wait_on_disk_and_an_attempt_holds_few_of_them() {
+    let mut fixture = Fixture::start().await;
+    let readme = "x".repeat(6 << 20);
+    let versions =
+        json!({"1.0.0": {"dist": {"tarball": "https://registry.npmjs.org/big/-/big-1.0.0.tgz"}}});
+    let packument = json!({"name": "big", "readme": readme, "versions": versions,
+        "time": {"1.0.0": "2020-01-01T00:00:00.000Z"}});
+    fixture
+        .upstream
+        .put(NPM, "/big", StubAnswer::json(&packument));
+    let url = format!("https://{NPM}/big");
+    let slow = fixture.attempt(EgressPolicy::all_registries()).await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let response = slow.client().get(&url).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        held.push(response);
+    }
+    let refused = slow.get(&url).await;
+    assert_eq!(
+        (refused.status, refused.reason),
+        (429, Some(RefusalReason::RequestRate))
+    );
+    let other = fixture.attempt(EgressPolicy::all_registries()).await;
+    let read: Value = serde_json::from_slice(&other.get(&url).await.body).unwrap();
+    assert_eq!(read, packument);
+    let whole = held.pop().unwrap().bytes().await.unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&whole).unwrap(), packument);
+    assert_eq!(slow.get(&url).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_trusted_of_a_private_registry_says_nothing_of_others() {
+    const HOST: &str = "npm.example.com";
+    let private = PrivateRegistry {
+        host: HOST.to_owned(),
+        site: RegistrySite::Npm,
+        organisation: "ours".to_owned(),
+        credential: None,
+        index: None,
+        modules: Vec::new(),
+    };
+    let mut fixture = Fixture::with_trust(vec![private], Some(HOST)).await;
+    publish_greeter(&fixture.upstream, fixture.now());
+    fixture.upstream.copy(NPM, HOST, "/greeter");
+    let policy = EgressPolicy {
+        organisation: Some("ours".to_owned()),
+        ..EgressPolicy::all_registries()
+    };
+    let attempt = fixture.attempt(policy).await;
+    assert_eq!(
+        attempt.get(&format!("https://{HOST}/greeter")).await.status,
+        200
+    );
+    let public = attempt.get(&format!("https://{NPM}/greeter")).await;
+    assert_eq!(
+        public.reason,
+        Some(RefusalReason::RegistryUnreachable),
+        "{}",
+        public.text()
+    );
+}
+
+#[tokio::test]
+async fn large_files_come_as_they_are_fetched_but_never_whole_with_a_wrong_sum() {
+    let mut fixture = Fixture::start().await;
+    publish_large(&fixture);
     let (path, url) = (
         "/large/-/large-1.0.0.tgz",
         "https://registry.npmjs.org/large/-/large-1.0.0.tgz",

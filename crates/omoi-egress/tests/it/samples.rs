@@ -214,6 +214,11 @@ pub(crate) fn publish_wheel(
     upstream.put("pypi.org", &format!("/simple/{name}/"), answer);
 }
 
+/// As headers write instants.
+pub(crate) fn http_date(at: Timestamp) -> String {
+    httpdate::fmt_http_date(std::time::UNIX_EPOCH + at.since(Timestamp::default()))
+}
+
 /// The path of a version of a Go module upstream, before its ending.
 pub(crate) fn module_path(module: &str, version: &str) -> String {
     format!("/{module}/@v/{version}")
@@ -257,12 +262,11 @@ pub(crate) fn publish_module(
         &format!("/{module}/@v/list"),
         StubAnswer::text(format!("{version}\n").into_bytes()),
     );
-    upstream.put(proxy, &format!("{path}.info"), StubAnswer::json(&info));
-    upstream.put(
-        proxy,
-        &format!("/{module}/@latest"),
-        StubAnswer::json(&info),
-    );
+    for path in [format!("{path}.info"), format!("/{module}/@latest")] {
+        let mut answer = StubAnswer::json(&info);
+        answer.headers = vec![("last-modified", http_date(published_at))];
+        upstream.put(proxy, &path, answer);
+    }
     upstream.put(
         proxy,
         &format!("{path}.mod"),

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::Value;
@@ -75,6 +75,8 @@ pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     /// The certificate that vouches for them, as DER.
     pub(crate) root: Vec<u8>,
+    /// The same as PEM.
+    pub(crate) root_pem: Vec<u8>,
     state: Arc<Mutex<UpstreamState>>,
 }
 
@@ -89,10 +91,11 @@ impl Upstream {
     /// Starts serving on tasks of `tasks`.
     pub(crate) async fn start(hosts: &[String], tasks: &mut JoinSet<()>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (config, root) = tls_config(hosts);
+        let (config, certificate) = tls_config(hosts);
         let upstream = Self {
             address: listener.local_addr().unwrap(),
-            root,
+            root: certificate.der().to_vec(),
+            root_pem: certificate.pem().into_bytes(),
             state: Arc::default(),
         };
         let serving = upstream.clone();
@@ -110,6 +113,13 @@ impl Upstream {
     pub(crate) fn change(&self, host: &str, path: &str, change: impl FnOnce(&mut StubAnswer)) {
         let key = (host.to_owned(), path.to_owned());
         change(self.state.lock().unwrap().answers.get_mut(&key).unwrap());
+    }
+
+    /// Answers a path of one host as that of another.
+    pub(crate) fn copy(&self, from: &str, to: &str, path: &str) {
+        let key = (from.to_owned(), path.to_owned());
+        let answer = self.state.lock().unwrap().answers[&key].clone();
+        self.put(to, path, answer);
     }
 
     /// Lets every registry fail from now on.
@@ -193,7 +203,7 @@ fn body_of(answer: StubAnswer) -> UnsyncBoxBody<Bytes, Infallible> {
     StreamBody::new(first.chain(second)).boxed_unsync()
 }
 
-fn tls_config(hosts: &[String]) -> (Arc<ServerConfig>, Vec<u8>) {
+fn tls_config(hosts: &[String]) -> (Arc<ServerConfig>, Certificate) {
     let root_key = KeyPair::generate().unwrap();
     let mut root = CertificateParams::new(Vec::<String>::new()).unwrap();
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -214,5 +224,5 @@ fn tls_config(hosts: &[String]) -> (Arc<ServerConfig>, Vec<u8>) {
             PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
         )
         .unwrap();
-    (Arc::new(config), certificate.der().to_vec())
+    (Arc::new(config), certificate)
 }

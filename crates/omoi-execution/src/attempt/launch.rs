@@ -1,7 +1,6 @@
 //! From an attempt's row to a worker in a sandbox.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -14,15 +13,15 @@ use omoi_domain::lifecycle::attempt::{
     AttemptLoss, SandboxExit, StoppingLimit, begin_attempt, sandbox_exited, start_failed,
 };
 use omoi_domain::model_route::RouteName;
-use omoi_domain::sandbox::{SandboxRung, SandboxState};
+use omoi_domain::sandbox::SandboxState;
 use omoi_git::clone::{CloneError, CloneSpec, shared_clone};
 use omoi_git::mirror::{BaseStore, BaseStoreError, Identity, MirrorError};
 use omoi_git::object::ObjectId;
 use omoi_git::refname::{BadRefName, RefName};
 use omoi_git::work::{WorkDir, WorkError};
 use omoi_protocol::worker::{
-    AgentLaunch, AgentTool, AttemptContext, AttemptLimits, CONTEXT_FILE, CommitPlan, EgressLaunch,
-    TurnRecord, WorkerProgram,
+    AgentLaunch, AgentTool, AttemptContext, AttemptLimits, CONTEXT_FILE, CommitPlan, TurnRecord,
+    WorkerProgram,
 };
 use omoi_runtime::lifecycle::SpawnKind;
 use omoi_runtime::telemetry::error_chain;
@@ -40,6 +39,7 @@ use crate::attempt::{AttemptStarter, apply_to_attempt, settle};
 use crate::egress::egress_mode;
 use crate::opened_workspace::OpenedWorkspace;
 use crate::running_attempts::HeldAttempt;
+use crate::sandbox_egress::SandboxEgress;
 use crate::sandbox_toolchain::SandboxToolchain;
 use crate::setup::{SetupError, SetupSubject};
 use crate::start_failure::{class_of, class_of_start};
@@ -199,7 +199,7 @@ async fn follow_attempt(starter: &AttemptStarter, job: AttemptJob, dir: &Path) -
             base: &base,
             opened: &opened,
             program,
-            egress: egress_certificates(starter, &job.attempt, provider.rung()).await?,
+            egress: attempt_egress(starter, &job.attempt).await?,
         };
         let launch = sandbox_launch(starter, &job, parts, provider.as_ref())?;
         let running = provider.launch(launch).await?;
@@ -314,22 +314,20 @@ struct LaunchParts<'a> {
     base: &'a BaseStore,
     opened: &'a OpenedWorkspace,
     program: Option<ProgramLaunch>,
-    /// Certificates for its way out, if it has one.
-    egress: Option<Arc<str>>,
+    /// Its way out, if it has one.
+    egress: Option<SandboxEgress>,
 }
 
-/// What the clients of an attempt trust, if it has a way out: that is a port of its own loopback.
-async fn egress_certificates(
+/// The way out of an attempt, if it has one: that is a port of its own loopback.
+async fn attempt_egress(
     starter: &AttemptStarter,
     attempt: &Attempt,
-    rung: SandboxRung,
-) -> Result<Option<Arc<str>>, StoreError> {
+) -> Result<Option<SandboxEgress>, StoreError> {
     let mode = starter
         .store
         .read(async |tx| egress_mode(tx, attempt).await);
-    let is_open = mode.await?.is_open() && rung.has_own_loopback();
-    let certificates = starter.host.egress_certificates.clone();
-    Ok(certificates.filter(|_| is_open))
+    let is_open = starter.host.reached_mode(mode.await?).is_open();
+    Ok(starter.host.egress.clone().filter(|_| is_open))
 }
 
 /// What the sandbox is asked to be.
@@ -355,8 +353,7 @@ fn sandbox_launch(
     if let Some(program) = &parts.program {
         launch.read_only.extend(program.mounts.iter().cloned());
     }
-    let egress = parts.egress.as_deref();
-    let egress = egress.map(|certificates| show_certificates(&mut launch, certificates));
+    let egress = show_egress(&mut launch, parts.egress.as_ref());
     launch.protected = protected::in_sandbox(dir);
     launch.socket = Some(starter.folders.data.worker_socket());
     launch.worker = Some(starter.worker.clone());
@@ -396,9 +393,7 @@ fn sandbox_launch(
             window_tokens: starter.agent_model.window_tokens,
         },
         commit: job.brief.commit.clone(),
-        egress: egress.map(|path| EgressLaunch {
-            certificate: shown(&launch, &path),
-        }),
+        egress: egress.map(|(egress, path)| egress.client_launch(shown(&launch, &path))),
         resume: job.turns.clone(),
     };
     let context_inside = shown(&launch, &context_path);
@@ -409,6 +404,16 @@ fn sandbox_launch(
         mode: 0o600,
     });
     Ok(launch)
+}
+
+/// Puts what clients of `egress` trust into the sandbox; returns where it is.
+fn show_egress<'a>(
+    launch: &mut SandboxLaunch,
+    egress: Option<&'a SandboxEgress>,
+) -> Option<(&'a SandboxEgress, PathBuf)> {
+    let egress = egress?;
+    let path = show_certificates(launch, &egress.certificates);
+    Some((egress, path))
 }
 
 /// Puts the certificates of the way out into the sandbox; returns where.

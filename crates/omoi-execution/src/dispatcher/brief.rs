@@ -5,6 +5,7 @@ use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
 use omoi_domain::attempt::AttemptStopReason;
+use omoi_domain::egress::EgressMode;
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::task::{TaskType, UnmetCode};
 use omoi_git::mirror::{Identity, Mirror};
@@ -83,7 +84,9 @@ pub(super) async fn of_task(
         // Other programs look around by themselves.
         false => String::new(),
     };
-    let system = system_prompt(&map)?;
+    let mode = EgressMode::of_attempt(created.attempt.subject.kind(), &task.files.0);
+    let network = dispatcher.starter.host.network_words(mode);
+    let system = system_prompt(network, &map)?;
     Ok(AttemptBrief {
         subject_ref: task_ref.clone(),
         system,
@@ -113,10 +116,10 @@ pub(super) async fn of_task(
 }
 
 /// What stays the same from turn to turn; the map, when there is one, is its end.
-fn system_prompt(map: &str) -> Result<String, minijinja::Error> {
+fn system_prompt(network: &str, map: &str) -> Result<String, minijinja::Error> {
     Environment::new().render_str(
         SYSTEM,
-        context! { workspace => inside::WORK, signal => COMPLETION_SIGNAL, map },
+        context! { workspace => inside::WORK, signal => COMPLETION_SIGNAL, network, map },
     )
 }
 
@@ -371,8 +374,8 @@ mod tests {
     #[test]
     fn the_map_stands_at_the_end_of_what_stays_the_same() {
         let (plain, told) = (
-            system_prompt("").unwrap(),
-            system_prompt("a.rs: 1 fn a\n").unwrap(),
+            system_prompt("no network", "").unwrap(),
+            system_prompt("no network", "a.rs: 1 fn a\n").unwrap(),
         );
         assert!(!plain.contains("Map of the repository"), "{plain}");
         let map = told.strip_prefix(plain.as_str()).unwrap();

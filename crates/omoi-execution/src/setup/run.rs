@@ -20,6 +20,7 @@ use super::environment::add_setup_environment;
 use super::failure::SetupCause;
 use super::{PackageSetup, RegistriesInUse, SetupError, SetupFailure, SetupSubject};
 use crate::attempt::show_certificates;
+use crate::egress::read_lock_files;
 use crate::opened_workspace::OpenedWorkspace;
 
 /// Bytes kept of each output stream.
@@ -152,7 +153,7 @@ impl SetupRun<'_> {
     /// Runs the commands to their end, or until the process is to stop.
     async fn run_commands(&self, plan: &SetupPlan) -> Result<SetupEnd, SetupError> {
         let mut launch = self.commands_launch(plan)?;
-        let way = self.open_way(&mut launch)?;
+        let way = self.open_way(&mut launch).await?;
         let running = self.provider.launch(launch).await?;
         let (control, soft) = (running.control(), self.setup.lifecycle.soft_token());
         let mut wait = std::pin::pin!(running.wait());
@@ -192,24 +193,24 @@ impl SetupRun<'_> {
     }
 
     /// Has `launch` run its program below one that carries connections to the registries, where there is a way.
-    fn open_way(
+    async fn open_way(
         &self,
         launch: &mut SandboxLaunch,
     ) -> Result<Option<Box<dyn RegistriesInUse>>, SetupError> {
         let setup = self.setup;
         let is_usable = self.provider.rung().has_own_loopback();
-        let (Some(registries), Some(certificates), true) = (
-            &setup.registries,
-            &setup.host.egress_certificates,
-            is_usable,
-        ) else {
+        let (Some(registries), Some(egress), true) =
+            (&setup.registries, &setup.host.egress, is_usable)
+        else {
             return Ok(None);
         };
         let socket = setup.folders.data.setup_socket(&self.name);
-        let way = registries.open_registries(&socket)?;
+        let base = &self.subject.base;
+        let lock_files = read_lock_files(base.mirror(), base.tip()).await?;
+        let way = registries.open_registries(&socket, &lock_files)?;
         launch.socket = Some(socket);
         launch.worker = Some(setup.worker.clone());
-        let certificate = show_certificates(launch, certificates);
+        let certificate = show_certificates(launch, &egress.certificates);
         let shown = |path: &Path| self.provider.path_inside(launch, path).into_os_string();
         let (socket, certificate) = (shown(Path::new(inside::SOCKET)), shown(&certificate));
         let mut argv: Vec<OsString> = [inside::WORKER, "agent", "packages"]

@@ -194,7 +194,7 @@ fn successor(it: &TestDeployment) -> DeploymentParts {
         disk: Default::default(),
         mask: mask.clone(),
         guarded: GuardedPlaces::default(),
-        egress_certificates: None,
+        egress: None,
         programs: it.deployment.programs.clone(),
         setup: setup.clone(),
         registries: None,

@@ -152,7 +152,7 @@ async fn probe_rust(toolchain: &mut HostToolchain, host: &HostEnvironment, versi
     toolchain.set_variable("CARGO_HOME", "/tmp/cargo");
     toolchain.set_variable("CARGO_NET_OFFLINE", "true");
     toolchain.notes.push(
-        "Crates come from the repository itself (vendored or by path); no registry is shown."
+        "Checks have no registry: crates come from the repository itself (vendored or by path)."
             .to_owned(),
     );
 }
@@ -236,7 +236,7 @@ async fn probe_go(toolchain: &mut HostToolchain, host: &HostEnvironment) {
         toolchain.set_variable(name, value);
     }
     toolchain.notes.push(
-        "Go modules come from the repository itself (vendored); no module cache is shown."
+        "Checks have no module cache: Go modules come from the repository itself (vendored)."
             .to_owned(),
     );
 }

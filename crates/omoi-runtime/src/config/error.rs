@@ -19,6 +19,18 @@ pub enum LoadError {
         #[source]
         source: io::Error,
     },
+    /// Others can read a secret file.
+    #[error(
+        "`{}` can be read by other users (mode {mode:04o}); run: chmod 600 {}",
+        path.display(),
+        path.display()
+    )]
+    OpenSecret {
+        /// Path of the file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// A file is too large to be a configuration.
     #[error("`{}` is larger than {limit} bytes", path.display())]
     TooLarge {

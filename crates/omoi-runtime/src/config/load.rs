@@ -95,6 +95,15 @@ pub fn load_repository_file(
     Ok(config.with_named_secrets(own.named_secrets().clone()))
 }
 
+/// The secret that a registry names: `host=…; credential=NAME`.
+fn credential_name(row: &str) -> Option<String> {
+    let mut fields = row.split(';').filter_map(|field| field.split_once('='));
+    let (_, name) = fields.find(|(field, _)| field.trim() == "credential")?;
+    let name = name.trim();
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    is_name.then(|| name.to_owned())
+}
+
 /// The layers made of variables, lowest first.
 fn read_variables(
     table: &KeyTable,
@@ -228,13 +237,22 @@ impl ConfigLoader {
         variables: &[LayerVariables],
         folder: Option<&Path>,
     ) -> Result<BTreeMap<String, NamedSecret>, LoadError> {
-        let lists = self.known.key_specs().filter_map(|spec| {
-            let is_providers = matches!(spec.kind, ValueKind::List(ListItems::Providers));
-            let written = self.values.get(&(spec.section.name, spec.name));
-            written.filter(|_| is_providers)
-        });
-        let rows = lists.filter_map(|written| Vec::<ProviderRow>::from_value(&written.value));
-        let names: Vec<String> = rows.flatten().filter_map(|row| row.key_variable).collect();
+        let mut names = Vec::new();
+        for spec in self.known.key_specs() {
+            let Some(written) = self.values.get(&(spec.section.name, spec.name)) else {
+                continue;
+            };
+            match (&spec.kind, &written.value) {
+                (ValueKind::List(ListItems::Providers), value) => {
+                    let rows = Vec::<ProviderRow>::from_value(value).into_iter().flatten();
+                    names.extend(rows.filter_map(|row| row.key_variable));
+                }
+                (ValueKind::List(ListItems::Registries(_)), ConfigValue::List(rows)) => {
+                    names.extend(rows.iter().filter_map(|row| credential_name(row)));
+                }
+                _ => {}
+            }
+        }
         let mut files = None;
         if let Some(folder) = folder {
             // The usual names of keys were read before anybody knew these.

@@ -66,7 +66,10 @@ pub(super) fn holds_secret(kind: &ValueKind, raw: &RawValue) -> bool {
 pub(super) fn masked_text(kind: &ValueKind, raw: &RawValue) -> String {
     match (kind, raw) {
         // A key may have been pasted where its name belongs.
-        (ValueKind::Secret | ValueKind::List(ListItems::Providers), _) => MASK.to_owned(),
+        (
+            ValueKind::Secret | ValueKind::List(ListItems::Providers | ListItems::Registries(_)),
+            _,
+        ) => MASK.to_owned(),
         (ValueKind::Url(_), RawValue::Scalar(text)) => mask_url(text),
         (_, RawValue::Scalar(text)) => text.clone(),
         (_, RawValue::List(items)) => items.join(","),
@@ -152,10 +155,12 @@ fn parse_list(
             Err(BadValue::NotA("the name of a model, without blanks"))
         }
         ListItems::Models => Ok(text),
-        ListItems::Entries(shape) => match text.contains(char::is_control) {
-            true => Err(BadValue::NotA(shape)),
-            false => Ok(text),
-        },
+        ListItems::Entries(shape) | ListItems::Registries(shape) => {
+            match text.contains(char::is_control) {
+                true => Err(BadValue::NotA(shape)),
+                false => Ok(text),
+            }
+        }
         ListItems::Providers => match text.parse::<ProviderRow>() {
             Ok(_) => Ok(text),
             Err(source) => Err(BadValue::Provider(source)),

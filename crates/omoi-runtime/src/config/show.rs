@@ -66,7 +66,9 @@ fn kind_text(kind: &ValueKind) -> String {
         ValueKind::Text => "text".to_owned(),
         ValueKind::Choice(words) => words.join(", "),
         ValueKind::List(ListItems::Words(words)) => format!("list of {}", words.join(", ")),
-        ValueKind::List(ListItems::Entries(shape)) => format!("list of {shape}"),
+        ValueKind::List(ListItems::Entries(shape) | ListItems::Registries(shape)) => {
+            format!("list of {shape}")
+        }
         ValueKind::List(ListItems::AgentRules) => format!("list of rules: {}", AgentRule::SHAPE),
         ValueKind::List(ListItems::Prices) => format!("list of {}", PriceRow::SHAPE),
         ValueKind::List(ListItems::AnswerTimes) => format!("list of {}", AnswerTimes::SHAPE),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use omoi_domain::config::{ConfigLayer, ValueOrigin, ValuePlace};
@@ -164,6 +165,7 @@ impl LayerVariables {
         }
         for name in names {
             let path = folder.join(&name);
+            check_secret_mode(&path)?;
             if let Some(text) = read_file(&path)? {
                 // Editors and `echo` end a file with a newline that is no part of the secret.
                 let value = text.trim_end_matches(['\r', '\n']).to_owned();
@@ -181,6 +183,19 @@ impl LayerVariables {
             values: BTreeMap::new(),
             not_text: Vec::new(),
         }
+    }
+}
+
+/// A secret that others can read is not used.
+fn check_secret_mode(path: &Path) -> Result<(), LoadError> {
+    // One that is not there is told, or not missed, where it is read.
+    let mode = std::fs::metadata(path).map_or(0, |file| file.permissions().mode() & 0o7777);
+    match mode & 0o077 {
+        0 => Ok(()),
+        _ => Err(LoadError::OpenSecret {
+            path: path.to_owned(),
+            mode,
+        }),
     }
 }
 

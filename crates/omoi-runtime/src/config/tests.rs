@@ -9,6 +9,7 @@ mod sample_keys;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
@@ -53,7 +54,9 @@ impl World {
     }
 
     fn file(self, name: &str, text: &str) -> Self {
-        fs::write(self.path(name), text).unwrap();
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
         self
     }
 
@@ -122,6 +125,26 @@ fn write_model(world: World, layer: ConfigLayer) -> (World, &'static str) {
             "environment variable LLM_MODEL",
         ),
         ConfigLayer::Flag => (world.flag("llm.model", &name), "command line"),
+    }
+}
+
+#[test]
+fn a_secret_file_that_others_can_read_is_not_used() {
+    let world = World::new().file("secrets/LLM_API_KEY", "key\n");
+    let path = world.path("secrets/LLM_API_KEY");
+    for (mode, expected) in [
+        (0o400, true),
+        (0o640, false),
+        (0o644, false),
+        (0o602, false),
+    ] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let loaded = world.load();
+        assert_eq!(loaded.is_ok(), expected, "{mode:o}");
+        if let Err(error) = loaded {
+            let says = format!("(mode {mode:04o}); run: chmod 600 {}", path.display());
+            assert!(error.to_string().ends_with(&says), "{error}");
+        }
     }
 }
 

@@ -30,7 +30,7 @@ fn door(test: &TestDeployment, folder: &std::path::Path) -> EgressDoor {
     let settings = UpstreamSettings::default();
     let upstream = UpstreamRegistries::new(resolver.clone(), settings, clock.clone()).unwrap();
     let cache = RegistryCache::open(folder.join("cache"), 1 << 30, clock.clone()).unwrap();
-    let hosts = sites.registry_hosts();
+    let hosts = sites.registry_hosts("local");
     let authority = EgressAuthority::open(&folder.join("authority"), &hosts, clock.now()).unwrap();
     let proxy = EgressProxy::new(ProxyParts {
         service: RegistryService::new(cache, upstream, sites, clock.clone()),

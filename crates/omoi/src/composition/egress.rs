@@ -9,10 +9,12 @@ use omoi_egress::authority::EgressAuthority;
 use omoi_egress::cache::RegistryCache;
 use omoi_egress::options::EgressOptions;
 use omoi_egress::proxy::{EgressProxy, ProxyParts};
+use omoi_egress::registry::RegistrySite;
 use omoi_egress::resolve::{CheckedResolver, FixedAddresses};
 use omoi_egress::service::RegistryService;
 use omoi_egress::sites::RegistrySites;
-use omoi_egress::upstream::{UpstreamRegistries, UpstreamSettings};
+use omoi_egress::upstream::{HostTrust, UpstreamRegistries, UpstreamSettings};
+use omoi_execution::sandbox_egress::SandboxEgress;
 use omoi_execution::setup::OpenRegistries;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::LifecycleHandle;
@@ -35,7 +37,10 @@ const MACHINE_AUTHORITIES: [&str; 3] = [
 /// The way out: what serves it, and the certificates that a sandbox trusts.
 pub(super) struct OpenedEgress {
     pub(super) door: EgressDoor,
-    pub(super) certificates: Arc<str>,
+    certificates: Arc<str>,
+    go_proxies: Vec<String>,
+    private_modules: Vec<String>,
+    lists_hosts: bool,
 }
 
 impl OpenedEgress {
@@ -56,20 +61,32 @@ pub(super) fn open_egress(
     }
     let options = EgressOptions::from_config(&start.config)?;
     let rows = options.registries.iter();
-    let private = rows.map(|row| row.open_registry(ORGANISATION));
-    let sites = RegistrySites::new(private.collect::<Result<_, _>>()?);
+    let private = rows.map(|row| row.open_registry(&start.config, ORGANISATION));
+    let private: Vec<_> = private.collect::<Result<_, _>>()?;
+    let go_proxies = private
+        .iter()
+        .filter(|registry| registry.site == RegistrySite::GoModules);
+    let go_proxies = go_proxies.map(|registry| registry.host.clone()).collect();
+    let private_modules = private.iter().flat_map(|registry| registry.modules.clone());
+    let private_modules = private_modules.collect();
+    let sites = RegistrySites::new(private).context("`egress.registries`")?;
     let mut settings = UpstreamSettings::default();
     let mut fixed = FixedAddresses::default();
     for row in &options.registries {
-        settings.pem_roots.extend(row.read_certificates()?);
-        settings.listed_addresses.extend(row.inside_address());
+        // What is trusted of one host says nothing about another.
+        let trust: &mut HostTrust = settings
+            .hosts
+            .entry(row.host_name().to_owned())
+            .or_default();
+        trust.pem_roots.extend(row.read_certificates()?);
+        trust.listed_addresses.extend(row.inside_address());
         let named = row.fixed_address();
         fixed
             .0
             .extend(named.map(|(host, at)| (host.to_owned(), at)));
     }
     let folder = data.join(FOLDER);
-    let hosts = sites.registry_hosts();
+    let hosts = sites.registry_hosts(ORGANISATION);
     let authority = EgressAuthority::open(&folder.join("authority"), &hosts, clock.now())
         .context("could not open the authority of the registry proxy")?;
     let resolver = CheckedResolver::new(Arc::new(fixed), clock.clone());
@@ -83,6 +100,7 @@ pub(super) fn open_egress(
         resolver,
         clock: clock.clone(),
     });
+    let lists_hosts = !options.hosts.allow.is_empty();
     let lists = EgressLists {
         hosts: options.hosts,
         versions: options.versions,
@@ -91,7 +109,22 @@ pub(super) fn open_egress(
     Ok(Some(OpenedEgress {
         door: EgressDoor::new(proxy, lists, clock.clone()),
         certificates,
+        go_proxies,
+        private_modules,
+        lists_hosts,
     }))
+}
+
+impl OpenedEgress {
+    /// What sandboxes are given of it.
+    pub(super) fn sandbox_egress(&self) -> SandboxEgress {
+        SandboxEgress {
+            certificates: self.certificates.clone(),
+            go_proxies: self.go_proxies.clone(),
+            private_modules: self.private_modules.clone(),
+            lists_hosts: self.lists_hosts,
+        }
+    }
 }
 
 /// The authority of registries, and those of the machine where other hosts are listed: a client that is

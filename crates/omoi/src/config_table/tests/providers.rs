@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use omoi_domain::model_route::RouteName;
+use omoi_egress::options::EgressOptions;
 use omoi_llm::options::{LlmOptions, MODELS_AGENT, credential_origin};
 use omoi_llm::route::RouteTable;
 use omoi_runtime::config::{ConfigSources, LoadError, load_config};
@@ -37,6 +39,8 @@ fn load_file(
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let mut file = fs::File::create(path).unwrap();
         file.write_all(text.as_bytes()).unwrap();
+        file.set_permissions(fs::Permissions::from_mode(0o600))
+            .unwrap();
     };
     place("config.yaml", text);
     for (name, value) in secrets {
@@ -95,6 +99,30 @@ fn keys_of_listed_providers_come_from_secret_files_or_the_environment_and_are_ma
     let (_, model, origin) = route(RouteName::Title);
     assert_eq!(model, "small");
     assert!(origin.contains("secrets/RACK_API_KEY"), "{origin}");
+}
+
+#[test]
+fn the_key_of_a_registry_is_a_secret_and_is_masked() {
+    let file = "egress:\n  registries: ['host=npm.corp.example; site=npm; credential=NPM_KEY']\n";
+    let config = load_file(file, &[("NPM_KEY", "Bearer registry-key-1")], &[]).unwrap();
+    let options = EgressOptions::from_config(&config).unwrap();
+    let opened = options.registries[0]
+        .open_registry(&config, "local")
+        .unwrap();
+    assert_eq!(
+        opened.credential.unwrap().expose_secret(),
+        "Bearer registry-key-1"
+    );
+    let masked = config.secret_mask();
+    assert_eq!(masked.mask_text("sent Bearer registry-key-1"), "sent ****");
+    assert!(!format!("{config}{:?}", config.to_json()).contains("registry-key-1"));
+    let without = load_file(file, &[], &[]).unwrap();
+    let options = EgressOptions::from_config(&without).unwrap();
+    let error = options.registries[0]
+        .open_registry(&without, "local")
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("set NPM_KEY"), "{error}");
 }
 
 #[test]
