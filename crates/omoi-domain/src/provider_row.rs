@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::agent_program::AgentProgram;
 use crate::dialect::Dialect;
 
 crate::closed_set! {
@@ -9,6 +10,8 @@ crate::closed_set! {
     ProviderPreset {
         /// Anthropic's own API.
         Anthropic = "anthropic",
+        /// Anthropic's own API with the token of a subscription, for calls of Claude Code alone.
+        ClaudeSubscription = "claude-subscription",
         /// OpenAI's own API.
         Openai = "openai",
         /// OpenRouter, which leads to models of many makers.
@@ -28,7 +31,7 @@ impl ProviderPreset {
     /// The wire format it speaks.
     pub const fn default_dialect(self) -> Dialect {
         match self {
-            Self::Anthropic => Dialect::Messages,
+            Self::Anthropic | Self::ClaudeSubscription => Dialect::Messages,
             Self::Openai
             | Self::Openrouter
             | Self::Fireworks
@@ -41,7 +44,7 @@ impl ProviderPreset {
     /// Its address, without the last path segments.
     pub const fn default_address(self) -> &'static str {
         match self {
-            Self::Anthropic => "https://api.anthropic.com",
+            Self::Anthropic | Self::ClaudeSubscription => "https://api.anthropic.com",
             Self::Openai => "https://api.openai.com/v1",
             Self::Openrouter => "https://openrouter.ai/api/v1",
             Self::Fireworks => "https://api.fireworks.ai/inference/v1",
@@ -51,10 +54,25 @@ impl ProviderPreset {
         }
     }
 
+    /// The program whose calls alone its key is for.
+    pub const fn only_program(self) -> Option<AgentProgram> {
+        match self {
+            Self::ClaudeSubscription => Some(AgentProgram::ClaudeCode),
+            Self::Anthropic
+            | Self::Openai
+            | Self::Openrouter
+            | Self::Fireworks
+            | Self::Ollama
+            | Self::Vllm
+            | Self::LlamaCpp => None,
+        }
+    }
+
     /// The variable or secret file that holds its key; none where it wants none.
     pub const fn key_variable(self) -> Option<&'static str> {
         match self {
             Self::Anthropic => Some("ANTHROPIC_API_KEY"),
+            Self::ClaudeSubscription => Some("CLAUDE_CODE_OAUTH_TOKEN"),
             Self::Openai => Some("OPENAI_API_KEY"),
             Self::Openrouter => Some("OPENROUTER_API_KEY"),
             Self::Fireworks => Some("FIREWORKS_API_KEY"),
@@ -74,13 +92,18 @@ pub struct ProviderRow {
     pub address: String,
     /// The variable or secret file that holds its key; none where it wants none.
     pub key_variable: Option<String>,
+    /// Those of further keys, used in turn as the limits of the ones before are used up.
+    pub more_keys: Vec<String>,
+    /// The program whose calls alone its keys are for.
+    pub only_program: Option<AgentProgram>,
     /// The most tokens of one answer there; none leaves it to the kind of server.
     pub max_tokens: Option<u32>,
 }
 
 impl ProviderRow {
     /// How a row is written.
-    pub const SHAPE: &str = "a preset, or name with preset, dialect, address, key (the name of a variable) and max_tokens";
+    pub const SHAPE: &str =
+        "a preset, or name with preset, dialect, address, key (names of variables) and max_tokens";
 }
 
 /// The text is no provider.
@@ -109,7 +132,7 @@ struct WrittenRow {
     preset: Option<ProviderPreset>,
     dialect: Option<Dialect>,
     address: Option<String>,
-    key: Option<String>,
+    keys: Vec<String>,
     max_tokens: Option<u32>,
 }
 
@@ -166,11 +189,12 @@ impl WrittenRow {
             }
             "key" => {
                 let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-                if value.is_empty() || !value.chars().all(plain) {
-                    let must = "the name of a variable or secret file, such as RACK_API_KEY; the key itself stands there";
+                let names = value.split_whitespace();
+                if value.is_empty() || !names.clone().all(|name| name.chars().all(plain)) {
+                    let must = "the name of a variable or secret file, such as RACK_API_KEY, or several with spaces between; the key itself stands there";
                     return wrong("key", must.to_owned());
                 }
-                self.key = Some(value.to_owned());
+                self.keys = names.map(ToOwned::to_owned).collect();
             }
             "max_tokens" => match value.parse() {
                 Ok(tokens @ 1..=1_000_000) => self.max_tokens = Some(tokens),
@@ -194,12 +218,16 @@ impl WrittenRow {
         let address = self
             .address
             .or_else(|| preset.map(|p| p.default_address().to_owned()));
+        let mut keys = self.keys.into_iter();
+        let first_key = keys.next();
         match (name, dialect, address) {
             (Some(name), Some(dialect), Some(address)) => Ok(ProviderRow {
                 name,
                 dialect,
                 address,
-                key_variable: self.key.or_else(|| usual_key.map(ToOwned::to_owned)),
+                key_variable: first_key.or_else(|| usual_key.map(ToOwned::to_owned)),
+                more_keys: keys.collect(),
+                only_program: preset.and_then(ProviderPreset::only_program),
                 max_tokens: self.max_tokens,
             }),
             _ => Err(BadProviderRow::Incomplete),
@@ -260,7 +288,7 @@ mod tests {
         for (text, words) in [
             ("", "needs a name, a dialect and an address"),
             ("name=x; dialect=messages", "needs a name"),
-            ("nobody", "one of anthropic, openai, openrouter"),
+            ("nobody", "one of anthropic, claude-subscription, openai"),
             (
                 "vllm; dialect=grpc",
                 "one of messages, chat_completions, responses",

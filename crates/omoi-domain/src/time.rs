@@ -51,6 +51,12 @@ impl Timestamp {
         self.to_chrono().format("%Y-%m-%d %H:%M:%S").to_string()
     }
 
+    /// The instant that an RFC 3339 text names, such as `2026-11-28T05:01:01Z`; `None` for anything else.
+    pub fn of_rfc3339(text: &str) -> Option<Self> {
+        let instant = chrono::DateTime::parse_from_rfc3339(text).ok()?;
+        Some(Self(instant.timestamp_micros()))
+    }
+
     /// The beginning in UTC of a calendar date, `YYYY-MM-DD`; `None` for anything else.
     pub fn of_date(date: &str) -> Option<Self> {
         let date = chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;

@@ -10,6 +10,7 @@ mod call_ledger;
 mod held_calls;
 mod saved_attempt;
 mod settle;
+mod stored_quota;
 
 use futures::future::BoxFuture;
 use omoi_domain::attempt::AttemptSubject;
@@ -34,6 +35,7 @@ pub use self::call_ledger::CallLedger;
 use self::held_calls::HeldCall;
 pub use self::held_calls::HeldCalls;
 pub(crate) use self::settle::settle_left_call;
+pub use self::stored_quota::StoredQuota;
 
 /// A budget, and what went from it.
 struct CallBudget {
@@ -355,6 +357,7 @@ pub async fn model_caller(tx: &mut Tx, attempt: &Attempt) -> Result<ModelCaller,
             purpose: CallPurpose::Attempt(attempt.id),
         },
         role: attempt.role,
+        program: attempt.agent,
         phase: "work".to_owned(),
         task: None,
         task_type: None,

@@ -185,6 +185,7 @@ fn caller() -> ModelCaller {
             purpose: CallPurpose::Attempt(AttemptId::from_uuid(id(4))),
         },
         role: AgentRole::Implementer,
+        program: None,
         phase: "work".to_owned(),
         task: None,
         task_type: None,

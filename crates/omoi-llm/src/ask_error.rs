@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::model_fallback::FallbackClass;
 
 use crate::retry::AllowanceSpent;
@@ -41,6 +42,24 @@ pub enum AskError {
         /// Time until the circuit lets a call through again.
         retry_after: Duration,
     },
+    /// The limit of the credential is used up for longer than this question may wait.
+    #[error("the limit at {provider} is used up for {} s", .retry_after.as_secs())]
+    Limited {
+        /// The provider for people to read.
+        provider: String,
+        /// Time until it answers again.
+        retry_after: Duration,
+    },
+    /// The credential is for calls of another program.
+    #[error(
+        "the credential of {provider} is for calls of {program} alone; name another model for this work"
+    )]
+    Reserved {
+        /// The provider for people to read.
+        provider: String,
+        /// The program.
+        program: AgentProgram,
+    },
 }
 
 impl AskError {
@@ -49,7 +68,7 @@ impl AskError {
         match self {
             Self::Failed(error) => Some(error),
             Self::OutOfTime { last, .. } | Self::OutOfCalls { last, .. } => last.as_ref(),
-            Self::CircuitOpen { .. } => None,
+            Self::CircuitOpen { .. } | Self::Limited { .. } | Self::Reserved { .. } => None,
         }
     }
 
@@ -79,9 +98,11 @@ const WINDOW_WORDS: [&str; 6] = [
 impl AskError {
     /// Why the question goes on to the next model; none where that would fare no better.
     pub(crate) fn fallback_class(&self) -> Option<FallbackClass> {
-        match self.upstream_error() {
-            Some(error) => fallback_class(error),
-            None => Some(FallbackClass::Away),
+        match (self, self.upstream_error()) {
+            (_, Some(error)) => fallback_class(error),
+            (Self::Limited { .. }, None) => Some(FallbackClass::Limited),
+            (Self::Reserved { .. }, None) => Some(FallbackClass::Refused),
+            (_, None) => Some(FallbackClass::Away),
         }
     }
 }

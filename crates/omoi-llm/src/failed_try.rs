@@ -50,6 +50,22 @@ impl FailedTry {
         }
     }
 
+    /// A try that was not made on `route`, whose limit is used up until `open_at`.
+    pub(crate) fn of_limit(route: &ModelRoute, open_at: Timestamp) -> Self {
+        Self {
+            provider: route.provider_name(),
+            model: route.model.clone(),
+            status: Some(429),
+            words: format!("the limit is used up until {}", open_at.date_and_time()),
+            n_calls: 0,
+            calls_max: 0,
+            next_at: None,
+            until: Timestamp::default(),
+            reset_at: Some(open_at),
+            wait: CallWait::Brief,
+        }
+    }
+
     /// Whether it repeats `earlier`: the same status and words, and no wait that is news.
     pub fn is_like(&self, earlier: &Self) -> bool {
         let tells = |failed: &Self| (failed.status, failed.wait == CallWait::Waiting);

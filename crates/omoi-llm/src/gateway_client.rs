@@ -80,6 +80,7 @@ impl GatewayClient {
             window_tokens: None,
             limits,
             takes_sampling: true,
+            only_program: None,
             simulated: false,
         };
         Ok(Self {

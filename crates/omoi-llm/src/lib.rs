@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod options;
 pub mod pace;
 pub mod pricing;
+pub mod quota;
 pub mod route;
 
 pub mod circuit;
@@ -26,6 +27,7 @@ mod metered_call;
 pub mod model_probe;
 mod question_tally;
 mod token_gauge;
+mod upstream_question;
 
 pub mod gateway;
 pub mod gateway_client;

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use http::HeaderMap;
 use secrecy::ExposeSecret;
 use tracing::Instrument as _;
 
@@ -15,19 +14,19 @@ use crate::circuit::{CallPermit, CircuitBreakers, CircuitOpen};
 use crate::error_chain::ErrorChain;
 use crate::failed_try::FailedTry;
 use crate::pace::CallPace;
+use crate::quota::QuotaBoard;
 use crate::retry::{self, RetryClass};
-use crate::route::{ModelRoute, ProviderKey, RouteChoice, RouteTable};
-use crate::token_count::RequestSize;
+use crate::route::{ModelRoute, ProviderKey, RouteTable};
 use crate::upstream::{
-    AnswerItem, AnswerLimits, AnswerStream, EventStream, ModelConnections, UpstreamCall,
-    UpstreamError, collect_answer,
+    AnswerItem, AnswerStream, EventStream, ModelConnections, UpstreamError, collect_answer,
 };
 use crate::wire::answer::ModelAnswer;
 use crate::wire::answer_signs::AnswerStage;
-use crate::wire::anthropic::{MessagesRequest, StreamEvent};
 
 pub use crate::ask_error::AskError;
 pub use crate::question_tally::QuestionTally;
+pub use crate::upstream_question::RoutedRequest;
+pub(crate) use crate::upstream_question::{CallSender, UpstreamQuestion};
 
 /// Calls models by route, with retries and circuit breakers. Clones share connections and circuits.
 #[derive(Clone)]
@@ -38,80 +37,13 @@ pub struct LlmClient {
     pub pace: Arc<dyn CallPace>,
     /// How long one question is tried again; a call under way may take longer.
     pub retry_time: Duration,
+    /// Credentials whose limits are used up.
+    pub quota: QuotaBoard,
     connections: ModelConnections,
     mask: SecretMask,
     circuits: CircuitBreakers,
     /// Addresses for which a warning about wrong usage figures was logged.
     overstated_targets: Arc<Mutex<BTreeSet<String>>>,
-}
-
-/// A request to a model with the route that it takes.
-#[derive(Clone, Copy, Debug)]
-pub struct RoutedRequest<'a> {
-    /// Route that decides the model and its provider, and which of its models is asked.
-    pub route: RouteChoice,
-    /// Request to send; its `model` and `stream` are replaced.
-    pub request: &'a MessagesRequest,
-    /// Additional headers of the request.
-    pub headers: &'a HeaderMap,
-}
-
-/// A question in a form that can be sent to its route again and again.
-pub(crate) trait UpstreamQuestion: Copy + Send + Sync {
-    /// A piece of its answer.
-    type Item: AnswerItem;
-
-    /// The route that it takes.
-    fn route_choice(self) -> RouteChoice;
-
-    /// How large it is.
-    fn request_size(self) -> RequestSize;
-
-    /// How long one answer may take on `route`.
-    fn answer_limits(self, route: &ModelRoute) -> AnswerLimits;
-
-    /// Sends it over `sender`; the pieces of the answer follow.
-    fn send_once(
-        self,
-        sender: CallSender<'_>,
-    ) -> impl Future<Output = Result<AnswerStream<Self::Item>, UpstreamError>> + Send;
-}
-
-/// What one call is sent with.
-#[derive(Clone, Copy)]
-pub(crate) struct CallSender<'a> {
-    pub(crate) connections: &'a ModelConnections,
-    pub(crate) route: &'a ModelRoute,
-    pub(crate) limits: AnswerLimits,
-    pub(crate) pace: &'a Arc<dyn CallPace>,
-}
-
-impl UpstreamQuestion for RoutedRequest<'_> {
-    type Item = StreamEvent;
-
-    fn route_choice(self) -> RouteChoice {
-        self.route
-    }
-
-    fn request_size(self) -> RequestSize {
-        RequestSize::of_message(self.request)
-    }
-
-    fn answer_limits(self, route: &ModelRoute) -> AnswerLimits {
-        route.limits
-    }
-
-    async fn send_once(self, sender: CallSender<'_>) -> Result<EventStream, UpstreamError> {
-        let call = UpstreamCall {
-            route: sender.route,
-            request: self.request,
-            headers: self.headers,
-        };
-        sender
-            .connections
-            .send_call(call, sender.limits, sender.pace)
-            .await
-    }
 }
 
 impl LlmClient {
@@ -124,11 +56,13 @@ impl LlmClient {
         let keys = routes.all_routes().map(|(_, route)| &route.key);
         let secrets = keys.filter_map(ProviderKey::secret_key);
         let mask = SecretMask::new(secrets.map(ExposeSecret::expose_secret));
+        let quota = QuotaBoard::default();
         Ok(Self {
             routes,
             pace,
             retry_time: retry::RETRY_TIME,
-            connections: ModelConnections::new(mask.clone())?,
+            connections: ModelConnections::new(mask.clone())?.with_quota(quota.clone()),
+            quota,
             mask,
             circuits: CircuitBreakers::default(),
             overstated_targets: Arc::default(),
@@ -207,7 +141,14 @@ impl LlmClient {
         failures: &mut u32,
     ) -> Result<AnswerStream<Q::Item>, AskError> {
         let route = self.routes.route_at(ask.route_choice());
+        if let Some(program) = route.only_program
+            && ask.program() != Some(program)
+        {
+            let provider = route.provider_name();
+            return Err(AskError::Reserved { provider, program });
+        }
         loop {
+            self.await_quota(route, tally).await?;
             let permit = self.admit_call(route, tally).await?;
             let span = tracing::debug_span!(
                 "model_call", route = %ask.route_choice().name, model = route.model, call = tally.calls + 1
@@ -220,6 +161,32 @@ impl LlmClient {
                 }
             }
         }
+    }
+
+    /// Waits until the limit of the credential has room, as far as anybody was told.
+    async fn await_quota(
+        &self,
+        route: &ModelRoute,
+        tally: &mut QuestionTally,
+    ) -> Result<(), AskError> {
+        self.quota.exchange_closed().await;
+        let now = self.pace.now();
+        let Some(open_at) = self.quota.closed_until(&route.credential_id(), now) else {
+            return Ok(());
+        };
+        let pause = open_at.since(now);
+        tally.note_failed(true, now);
+        let failed = FailedTry::of_limit(route, open_at);
+        if tally.allowance.check_pause(now, pause).is_err() {
+            tally.report_failure(failed, None);
+            return Err(AskError::Limited {
+                provider: route.provider_name(),
+                retry_after: pause,
+            });
+        }
+        tally.report_failure(failed, Some(open_at));
+        self.pace.sleep(pause).await;
+        Ok(())
     }
 
     /// Waits for the circuit to let a call through.

@@ -5,6 +5,7 @@
 use futures::future::BoxFuture;
 use thiserror::Error;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::AgentRole;
 use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_route::RouteName;
@@ -22,6 +23,8 @@ pub struct ModelCaller {
     pub principal: Principal,
     /// Role of the agent, for example `planner`.
     pub role: AgentRole,
+    /// The program that takes its turns; none for the platform itself.
+    pub program: Option<AgentProgram>,
     /// Planning phase, for example `requirements`.
     pub phase: String,
     /// The task's plan-local id, for example `TSK-003`; none while planning.

@@ -209,7 +209,11 @@ pub fn credential_origin<'a>(
     config: &'a Config,
 ) -> Option<&'a ValueOrigin> {
     let mut listed = servers.providers.iter();
-    let listed = listed.find(|one| one.row.address == route.base_url && one.key.is_some());
+    let listed = listed.find(|one| {
+        one.row.address == route.base_url
+            && one.row.only_program == route.only_program
+            && one.key.is_some()
+    });
     if let Some(listed) = listed {
         let variable = listed.row.key_variable.as_ref()?;
         return Some(&config.named_secrets().get(variable)?.origin);
@@ -270,10 +274,11 @@ fn model_servers(config: &Config) -> LlmSettings {
 fn listed_providers(config: &Config) -> Vec<ListedProvider> {
     let rows = config.get(&LLM_PROVIDERS).into_iter();
     let listed = rows.map(|row| {
-        let variable = row.key_variable.as_ref();
-        let found = variable.and_then(|name| config.named_secrets().get(name));
+        let secrets = config.named_secrets();
+        let key_of = |name: &String| Some(secrets.get(name)?.value.clone());
         ListedProvider {
-            key: found.map(|secret| secret.value.clone()),
+            key: row.key_variable.as_ref().and_then(key_of),
+            more_keys: row.more_keys.iter().filter_map(key_of).collect(),
             row,
         }
     });

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::provider_row::ProviderRow;
 
@@ -111,6 +112,8 @@ pub struct ModelRoute {
     pub limits: AnswerLimits,
     /// Whether the model takes a temperature and the like; others refuse a request that holds one.
     pub takes_sampling: bool,
+    /// The program whose calls alone the key is for.
+    pub only_program: Option<AgentProgram>,
     /// The answers are scripted; everything that shows them must say so.
     pub simulated: bool,
 }
@@ -119,6 +122,15 @@ impl ModelRoute {
     /// What a circuit breaker counts by: calls to one address fail together.
     pub fn circuit_target(&self) -> &str {
         &self.base_url
+    }
+
+    /// A name of the key at its server, which tells neither: limits belong to it.
+    pub fn credential_id(&self) -> String {
+        let key = self.key.secret_key().map(ExposeSecret::expose_secret);
+        let mut digest = Sha256::new_with_prefix(self.base_url.as_bytes());
+        digest.update([0]);
+        digest.update(key.unwrap_or_default());
+        hex::encode(&digest.finalize()[..16])
     }
 
     /// A name of the server, for what only it can read. It does not tell the address, which agents are
@@ -184,6 +196,8 @@ pub struct ListedProvider {
     pub row: ProviderRow,
     /// Its key, where it names one and that is here.
     pub key: Option<SecretString>,
+    /// Those of its further keys that are here.
+    pub more_keys: Vec<SecretString>,
 }
 
 impl ListedProvider {
@@ -296,5 +310,7 @@ fn trim_url(url: &str) -> String {
     url.trim().trim_end_matches('/').to_owned()
 }
 
+#[cfg(test)]
+mod list_tests;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,9 @@
 
 mod answer_limits;
 mod body_watch;
+mod exchange;
 mod http;
+mod passed_call;
 mod passed_reader;
 mod plain_words;
 mod reader;
@@ -23,8 +25,8 @@ use thiserror::Error;
 use omoi_domain::secret_mask::SecretMask;
 
 pub use self::answer_limits::AnswerLimits;
-pub(crate) use self::http::PassedCall;
 pub use self::http::{ModelConnections, UpstreamCall};
+pub(crate) use self::passed_call::PassedCall;
 pub(crate) use self::passed_reader::PassedPiece;
 pub(crate) use self::translated_call::TranslatedCall;
 pub(crate) use self::translated_reader::CallerSink;
@@ -229,8 +231,8 @@ impl UpstreamError {
     pub(crate) fn from_reported(failure: &ReportedFailure, mask: &SecretMask) -> Self {
         Self::Status {
             status: failure.status,
-            kind: http::masked_line(&failure.kind, mask),
-            message: http::masked_line(&failure.message, mask),
+            kind: exchange::masked_line(&failure.kind, mask),
+            message: exchange::masked_line(&failure.message, mask),
             retry_after: None,
         }
     }

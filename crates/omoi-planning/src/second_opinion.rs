@@ -243,6 +243,7 @@ async fn ask(
             purpose: CallPurpose::Judge,
         },
         role: AgentRole::Judge,
+        program: None,
         phase: Phase::Tasks.as_str().to_owned(),
         task: None,
         task_type: None,

@@ -343,6 +343,13 @@ create unique index attempts_token on attempts (token_hash);
 create index attempts_task on attempts (task_id);
 create index attempts_spec on attempts (spec_id, state);
 
+create table closed_credentials (
+    org_id @uuid not null references organisations (id),
+    credential text not null,
+    open_at @time not null,
+    primary key (org_id, credential)
+);
+
 create table model_fallbacks (
     attempt_id @uuid not null references attempts (id),
     org_id @uuid not null,

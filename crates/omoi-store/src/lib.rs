@@ -14,6 +14,7 @@ pub mod options;
 pub mod ablations;
 pub mod attempts;
 pub mod checks;
+pub mod closed_credentials;
 pub mod costs;
 pub mod deliveries;
 pub mod deployment;

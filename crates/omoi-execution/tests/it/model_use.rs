@@ -1,14 +1,18 @@
 //! What is kept of the models of an attempt: who was passed over, and what the prompt cache gave.
 
+use std::time::Duration;
+
 use omoi_domain::event::{Event, EventKind};
 use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
-use omoi_execution::metering::{CallLedger, model_caller};
+use omoi_execution::metering::{CallLedger, StoredQuota, model_caller};
 use omoi_llm::meter::{
     CallMeter as _, CallOutcome, CallUsage, CostProjection, FallbackNote, ModelCaller,
 };
 use omoi_llm::pricing::TokenCounts;
+use omoi_llm::quota::{ClosedCredential, QuotaBook as _};
+use omoi_runtime::clock::Clock as _;
 use omoi_store::{costs, events, model_fallbacks};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::TestDeployment;
@@ -161,4 +165,35 @@ async fn the_share_of_the_cache_and_its_misses_are_kept_on_sqlite() {
 #[tokio::test]
 async fn the_share_of_the_cache_and_its_misses_are_kept_on_postgres() {
     the_share_and_the_misses_are_kept(omoi_testkit::postgres::database()).await;
+}
+
+async fn closed_credentials_are_shared(database: TestDatabase) {
+    let it = TestDeployment::on_database(database, |_| {}).await;
+    let [one, other] = [(); 2].map(|()| it.build_part::<StoredQuota>());
+    let at = |seconds| it.clock.now() + Duration::from_secs(seconds);
+    let closed = |open_at| ClosedCredential {
+        credential: "c".to_owned(),
+        open_at,
+    };
+    assert_eq!(one.exchange_closed(&[]).await.unwrap(), []);
+    // The later time holds, whoever comes last.
+    for (told, kept) in [(at(60), at(60)), (at(30), at(60)), (at(90), at(90))] {
+        assert_eq!(
+            one.exchange_closed(&[closed(told)]).await.unwrap(),
+            [closed(kept)]
+        );
+        assert_eq!(other.exchange_closed(&[]).await.unwrap(), [closed(kept)]);
+    }
+    it.advance_clock(90);
+    assert_eq!(other.exchange_closed(&[]).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn closed_credentials_are_shared_on_sqlite() {
+    closed_credentials_are_shared(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn closed_credentials_are_shared_on_postgres() {
+    closed_credentials_are_shared(omoi_testkit::postgres::database()).await;
 }

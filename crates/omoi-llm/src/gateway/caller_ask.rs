@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::model_route::RouteName;
 
 use super::refusal::GatewayRefusal;
@@ -27,6 +28,8 @@ use crate::wire::{headers, sse};
 const MESSAGES_HEADERS: [HeaderName; 2] =
     [HeaderName::from_static("anthropic-version"), BETA_HEADER];
 const BETA_HEADER: HeaderName = HeaderName::from_static("anthropic-beta");
+/// Switches on tokens of subscriptions in the place of keys.
+const SUBSCRIPTION_BETA: &str = "oauth-2025-04-20";
 /// The same for the other vendor.
 const OPENAI_HEADERS: [HeaderName; 1] = [HeaderName::from_static("openai-beta")];
 
@@ -125,6 +128,8 @@ pub(super) struct RoutedAsk<'a> {
     pub(super) headers: &'a HeaderMap,
     /// Stands for the caller's user, where the question names one.
     pub(super) user: &'a str,
+    /// The caller's program.
+    pub(super) program: Option<AgentProgram>,
 }
 
 impl UpstreamQuestion for RoutedAsk<'_> {
@@ -139,6 +144,10 @@ impl UpstreamQuestion for RoutedAsk<'_> {
             CallerAsk::Passed(request) => request.size,
             CallerAsk::Translated(ask) => ask.size,
         }
+    }
+
+    fn program(self) -> Option<AgentProgram> {
+        self.program
     }
 
     fn answer_limits(self, route: &ModelRoute) -> AnswerLimits {
@@ -236,6 +245,9 @@ pub(crate) fn outgoing_headers(
                 out.append(name, value);
             }
         }
+    }
+    if target.only_program.is_some() {
+        out.append(BETA_HEADER, HeaderValue::from_static(SUBSCRIPTION_BETA));
     }
     if !target.simulated {
         return out;

@@ -223,6 +223,7 @@ impl GatewayQuestion {
                 route: choice,
                 headers: &headers,
                 user: &self.user,
+                program: self.caller.program,
             },
         };
         if !is_last && let Some(failure) = one.exceeds_window() {

@@ -94,6 +94,12 @@ impl GatewayRefusal {
         )
     }
 
+    /// The request took too long to come.
+    pub fn slow_request(limit: Duration) -> Self {
+        let says = format!("the request did not come within {} s", limit.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout_error", says).retry_after(SHORT_WAIT)
+    }
+
     /// The sandbox asks more often than it may.
     pub fn too_many(message: impl Into<String>, pause: Duration) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message).retry_after(pause)
@@ -155,6 +161,19 @@ impl GatewayRefusal {
                     ..refusal
                 }
             }
+            (AskError::Limited { retry_after, .. }, _) => {
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                let refusal = Self::new(status, "rate_limit_error", failure.to_string());
+                Self {
+                    retry_after: Some(*retry_after),
+                    ..refusal
+                }
+            }
+            (AskError::Reserved { .. }, _) => Self::new(
+                StatusCode::FORBIDDEN,
+                "permission_error",
+                failure.to_string(),
+            ),
             (_, Some(upstream)) => Self::of_upstream(upstream),
             (_, None) => Self::new(
                 StatusCode::GATEWAY_TIMEOUT,

@@ -5,7 +5,9 @@ use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 
 use super::server_list::{ServerList, UpstreamServer};
-use super::{AnswerMode, LlmSettings, ModelRoute, RouteError, default_mode, vendor_name};
+use super::{
+    AnswerMode, LlmSettings, ModelRoute, ProviderKey, RouteError, default_mode, vendor_name,
+};
 use crate::catalogue::{ModelCatalogue, ModelEnd, ModelFeature, provider_at};
 use crate::upstream::AnswerLimits;
 
@@ -33,7 +35,7 @@ impl RouteChooser<'_> {
     ) -> Result<Vec<ModelRoute>, RouteError> {
         let (key, choices) = self.choices_for(name);
         if choices.is_empty() {
-            return Ok(vec![self.default_route(name)?]);
+            return self.default_routes(name);
         }
         let mut reasons = Vec::new();
         let mut ended = None;
@@ -45,7 +47,7 @@ impl RouteChooser<'_> {
                     reasons.push(format!("`{choice}`: it has ended"));
                     ended.get_or_insert(usable);
                 }
-                Ok(usable) => usable_ones.push(self.route_to(usable.server, usable.model)),
+                Ok(usable) => usable_ones.extend(self.routes_to(usable.server, &usable.model)),
             }
         }
         if !usable_ones.is_empty() {
@@ -56,7 +58,7 @@ impl RouteChooser<'_> {
             route: name,
             reasons: reasons.join("; "),
         })?;
-        Ok(vec![self.route_to(last.server, last.model)])
+        Ok(self.routes_to(last.server, &last.model))
     }
 
     /// The models that are named for `name`, with the key that names them.
@@ -100,12 +102,14 @@ impl RouteChooser<'_> {
         }
         let model = choice.to_owned();
         let first = self.servers.first_server();
-        if first.takes_any_model || self.lists(first, choice) {
+        // What is for one program alone is taken by its name alone.
+        let is_for_all = |server: &UpstreamServer| server.only_program.is_none();
+        if is_for_all(first) && (first.takes_any_model || self.lists(first, choice)) {
             let server = first;
             return Ok(UsableChoice { server, model });
         }
         let mut others = self.servers.all_servers().iter();
-        if let Some(server) = others.find(|server| self.lists(server, choice)) {
+        if let Some(server) = others.find(|one| is_for_all(one) && self.lists(one, choice)) {
             return Ok(UsableChoice { server, model });
         }
         let elsewhere = self.catalogue.find_entry(None, choice);
@@ -133,9 +137,10 @@ impl RouteChooser<'_> {
 
     /// What the first server has for `name`. A listed one is there for those who name its models: without
     /// one of its own it leaves the question to the next.
-    fn default_route(&self, name: RouteName) -> Result<ModelRoute, RouteError> {
-        let mut servers = self.servers.all_servers().iter();
+    fn default_routes(&self, name: RouteName) -> Result<Vec<ModelRoute>, RouteError> {
+        let servers = self.servers.all_servers().iter();
         let asked = servers
+            .filter(|server| server.only_program.is_none())
             .find(|server| !server.is_listed || self.default_model(server, name).is_some())
             .unwrap_or_else(|| self.servers.first_server());
         let model = self.default_model(asked, name);
@@ -143,7 +148,7 @@ impl RouteChooser<'_> {
             base_url: asked.base_url.clone(),
             variable: asked.model_variable,
         })?;
-        Ok(self.route_to(asked, model))
+        Ok(self.routes_to(asked, &model))
     }
 
     /// The model named for `server`, or at a vendor's the newest of a family.
@@ -161,7 +166,14 @@ impl RouteChooser<'_> {
         named.or_else(|| assumed().map(|entry| entry.id.clone()))
     }
 
-    fn route_to(&self, server: &UpstreamServer, model: String) -> ModelRoute {
+    /// `model` at `server`, with each of its keys.
+    fn routes_to(&self, server: &UpstreamServer, model: &str) -> Vec<ModelRoute> {
+        let keys = server.keys.iter();
+        keys.map(|key| self.route_to(server, model.to_owned(), key))
+            .collect()
+    }
+
+    fn route_to(&self, server: &UpstreamServer, model: String, key: &ProviderKey) -> ModelRoute {
         let provider = provider_at(&server.base_url);
         let known = self.catalogue.find_entry(provider, &model);
         let can = |feature| known.is_none_or(|entry| entry.features.contains(&feature));
@@ -178,7 +190,8 @@ impl RouteChooser<'_> {
                 _ => AnswerMode::Fenced,
             },
             model,
-            key: server.key.clone(),
+            key: key.clone(),
+            only_program: server.only_program,
             max_tokens,
             window_tokens: known.and_then(|entry| entry.window.input),
             limits: AnswerLimits::of_address(&server.base_url).sized_for(max_tokens),

@@ -102,6 +102,7 @@ impl RouteTable {
             window_tokens: None,
             limits: AnswerLimits::default(),
             takes_sampling: true,
+            only_program: None,
             simulated: true,
         };
         Self::from_full_table([(RouteName::Agent, vec![route])].into())

@@ -1,5 +1,8 @@
 //! Everybody who can be asked, in the order of preference.
 
+use secrecy::SecretString;
+
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::dialect::Dialect;
 use omoi_domain::provider_row::ProviderPreset;
 
@@ -16,7 +19,10 @@ pub(super) struct UpstreamServer {
     pub(super) name: String,
     pub(super) dialect: Dialect,
     pub(super) base_url: String,
-    pub(super) key: ProviderKey,
+    /// Its keys, one at least, used in turn.
+    pub(super) keys: Vec<ProviderKey>,
+    /// The program whose calls alone they are for.
+    pub(super) only_program: Option<AgentProgram>,
     /// The model of every question that names none.
     pub(super) model: Option<String>,
     /// Where to name one.
@@ -167,7 +173,8 @@ impl UpstreamServer {
             is_listed: false,
             takes_any_model: !is_vendor,
             base_url,
-            key: server.key.clone(),
+            keys: vec![server.key.clone()],
+            only_program: None,
             model: server.model.clone(),
             model_variable: kind.model_variable,
             max_tokens: server.max_tokens,
@@ -176,7 +183,20 @@ impl UpstreamServer {
 
     fn of_listed(settings: &LlmSettings, listed: &super::ListedProvider) -> Self {
         let row = &listed.row;
-        let key = listed.key.clone();
+        let send_key = |key: &SecretString| match (row.dialect, row.only_program) {
+            // The token of a subscription is none of the keys of the API.
+            (Dialect::Messages, None) => ProviderKey::Header(key.clone()),
+            _ => ProviderKey::Bearer(key.clone()),
+        };
+        let mut keys: Vec<_> = listed
+            .key
+            .iter()
+            .chain(&listed.more_keys)
+            .map(send_key)
+            .collect();
+        if keys.is_empty() {
+            keys.push(ProviderKey::None);
+        }
         let usual = match row.dialect {
             Dialect::Messages => &settings.anthropic,
             Dialect::ChatCompletions | Dialect::Responses => &settings.openai,
@@ -186,10 +206,8 @@ impl UpstreamServer {
             name: row.name.clone(),
             dialect: row.dialect,
             base_url: trim_url(&row.address),
-            key: key.map_or(ProviderKey::None, |key| match row.dialect {
-                Dialect::Messages => ProviderKey::Header(key),
-                Dialect::ChatCompletions | Dialect::Responses => ProviderKey::Bearer(key),
-            }),
+            keys,
+            only_program: row.only_program,
             model: None,
             model_variable: variables::LLM_MODEL,
             max_tokens: row.max_tokens.unwrap_or(usual.max_tokens),

@@ -1,19 +1,18 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 use super::*;
 use crate::catalogue::ModelCatalogue;
-use crate::meter::ModelCaller;
 use omoi_domain::time::Timestamp;
 
-fn list() -> ModelCatalogue {
+pub(super) fn list() -> ModelCatalogue {
     ModelCatalogue::load_embedded().unwrap()
 }
 
 /// Fixed, so that no model of the list ends while tests run.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::of_date("2026-11-28").unwrap()
 }
 
-fn server(base_url: Option<&str>, key: ProviderKey) -> ModelServer {
+pub(super) fn server(base_url: Option<&str>, key: ProviderKey) -> ModelServer {
     ModelServer {
         base_url: base_url.map(Into::into),
         key,
@@ -22,11 +21,11 @@ fn server(base_url: Option<&str>, key: ProviderKey) -> ModelServer {
     }
 }
 
-fn header(text: &str) -> ProviderKey {
+pub(super) fn header(text: &str) -> ProviderKey {
     ProviderKey::Header(text.into())
 }
 
-fn bearer(text: &str) -> ProviderKey {
+pub(super) fn bearer(text: &str) -> ProviderKey {
     ProviderKey::Bearer(text.into())
 }
 
@@ -305,10 +304,11 @@ fn every_name_of_a_model_leads_to_a_route() {
     }
 }
 
-fn listed(text: &str, key: Option<&str>) -> ListedProvider {
+pub(super) fn listed(text: &str, key: Option<&str>) -> ListedProvider {
     ListedProvider {
         row: text.parse().unwrap(),
         key: key.map(Into::into),
+        more_keys: Vec::new(),
     }
 }
 
@@ -467,100 +467,4 @@ fn a_listed_provider_replaces_the_vendor_of_its_name_and_says_when_its_key_is_mi
         shape(&settings).unwrap_err(),
         "the provider `fireworks` has no key: set FIREWORKS_API_KEY"
     );
-}
-
-/// A list of models for each of `names`.
-fn choices_for(names: &[(RouteName, &[&str])]) -> LlmSettings {
-    let list = |choices: &[&str]| choices.iter().map(|&choice| choice.to_owned()).collect();
-    LlmSettings {
-        anthropic: server(None, header("a")),
-        openai: server(None, bearer("o")),
-        choices: names.iter().map(|(name, of)| (*name, list(of))).collect(),
-        ..LlmSettings::default()
-    }
-}
-
-#[test]
-fn every_choice_that_can_be_asked_is_kept_in_order() {
-    let settings = choices_for(&[(
-        RouteName::Agent,
-        &[
-            "anthropic/claude-opus-5-5",
-            "openrouter/qwen/qwen3-coder",
-            "openai/gpt-6.1-sol",
-        ],
-    )]);
-    let routes = RouteTable::resolve_all(&settings, &list(), now()).unwrap();
-    let models = |name| {
-        let choices = routes.choices_of(name).iter();
-        choices
-            .map(|route| route.model.as_str())
-            .collect::<Vec<_>>()
-    };
-    let expected = ["claude-opus-5-5", "gpt-6.1-sol"];
-    assert_eq!(models(RouteName::Agent), expected);
-    assert_eq!(models(RouteName::Judge), expected);
-    assert!(routes.route_notes()[0].contains("openrouter"));
-    // A place behind the end of a list is the first of it.
-    for (nth, model) in [(0, expected[0]), (1, expected[1]), (2, expected[0])] {
-        let name = RouteName::Agent;
-        assert_eq!(routes.route_at(RouteChoice { name, nth }).model, model);
-    }
-    assert!(RouteTable::from_lists([(RouteName::Agent, Vec::new())].into()).is_none());
-}
-
-#[test]
-fn planners_and_kinds_of_tasks_may_have_models_of_their_own() {
-    use omoi_domain::attempt::AgentRole::{Implementer, Planner, Resolver};
-    use omoi_domain::task::TaskType::{FixBug, ImplementFeature, ResolveConflict};
-    let settings = choices_for(&[
-        (RouteName::Agent, &["anthropic/claude-sonnet-5-5"]),
-        (RouteName::Planner, &["anthropic/claude-opus-5-5"]),
-        (RouteName::FixBug, &["openai/gpt-6.1-sol"]),
-    ]);
-    let routes = RouteTable::resolve_all(&settings, &list(), now()).unwrap();
-    for (role, task_type, asks, expected) in [
-        (Planner, None, "agent", "claude-opus-5-5"),
-        (Implementer, Some(FixBug), "agent", "gpt-6.1-sol"),
-        (
-            Implementer,
-            Some(ImplementFeature),
-            "agent",
-            "claude-sonnet-5-5",
-        ),
-        (
-            Resolver,
-            Some(ResolveConflict),
-            "agent",
-            "claude-sonnet-5-5",
-        ),
-        // Whatever its program names is a turn of its work, but for small models.
-        (Implementer, Some(FixBug), "claude-opus-5-5", "gpt-6.1-sol"),
-        (Implementer, Some(FixBug), "judge", "gpt-6.1-sol"),
-        (Implementer, Some(FixBug), "planner", "gpt-6.1-sol"),
-        (
-            Implementer,
-            Some(FixBug),
-            "claude-haiku-4-5",
-            "claude-haiku-5-5",
-        ),
-    ] {
-        let caller = ModelCaller {
-            principal: omoi_domain::principal::Principal {
-                org: omoi_domain::id::OrgId::LOCAL,
-                project: omoi_domain::id::ProjectId::from_uuid(uuid::Uuid::nil()),
-                spec: omoi_domain::id::SpecId::from_uuid(uuid::Uuid::nil()),
-                purpose: omoi_domain::principal::CallPurpose::Judge,
-            },
-            role,
-            phase: "work".to_owned(),
-            task: None,
-            task_type,
-            title: None,
-            round: 1,
-        };
-        let route = routes.route_for_caller(&caller, asks);
-        let model = &routes.route_named(route).model;
-        assert_eq!(model, expected, "{role} {task_type:?} {asks}");
-    }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use http::HeaderMap;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -14,24 +14,22 @@ use serde::Serialize;
 use omoi_domain::secret_mask::SecretMask;
 
 use super::body_watch::StreamWatch;
+use super::exchange::{
+    ErrorReadLimits, add_key, base_client, content_type, masked_line, plain_client,
+    read_error_body, read_refusal, send_error,
+};
+use super::passed_call::PassedCall;
 use super::passed_reader::{self, PassedForm, PassedPiece, PassedReading};
-use super::plain_words::plain_words;
 use super::reader;
 use super::translated_call::{TranslatedCall, dialect_path};
 use super::translated_reader::{self, AnswerSink, CallerSink, TranslatedReading};
-use super::{AnswerLimits, AnswerStream, CONNECT_MAX, EventStream, UpstreamError};
-use crate::conversation::{
-    AnswerForm, DialectQuirks, MaxTokensField, MessagesEvents, ToolNames, parse_request,
-    read_messages_request,
-};
+use super::{AnswerLimits, AnswerStream, EventStream, UpstreamError};
+use crate::conversation::{AnswerForm, MessagesEvents, ToolNames, read_messages_request};
 use crate::pace::CallPace;
-use crate::pricing::ModelPrice;
-use crate::retry::retry_after;
-use crate::route::{ModelRoute, ProviderKey};
-use crate::wire::anthropic::{MessagesErrorBody, MessagesRequest, VERSION, error_of_status};
+use crate::quota::{QuotaBoard, exhausted_until};
+use crate::route::ModelRoute;
+use crate::wire::anthropic::{MessagesRequest, VERSION};
 use crate::wire::dialect::Dialect;
-use crate::wire::openai::ChatErrorBody;
-use crate::wire::raw_request::{RawRequest, RequestChanges};
 
 /// Names the version of Anthropic's API.
 const VERSION_HEADER: &str = "anthropic-version";
@@ -41,8 +39,6 @@ const EVENTS: &str = "text/event-stream";
 const JSON: &str = "application/json";
 /// What a streamed answer is called where something else came.
 const STREAM: &str = "an event stream";
-/// Most bytes of an error answer that are read.
-const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// One request on its way to one model.
 #[derive(Clone, Copy, Debug)]
@@ -55,45 +51,6 @@ pub struct UpstreamCall<'a> {
     pub headers: &'a HeaderMap,
 }
 
-/// A caller's own request on its way to a model of the same dialect.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PassedCall<'a> {
-    pub(crate) route: &'a ModelRoute,
-    pub(crate) request: &'a RawRequest,
-    /// Headers beside the ones the provider demands.
-    pub(crate) headers: &'a HeaderMap,
-    /// Stands for the caller's user, where the request names one.
-    pub(crate) user: &'a str,
-}
-
-impl PassedCall<'_> {
-    fn outgoing_body(&self) -> Vec<u8> {
-        let (route, dialect) = (self.route, self.request.dialect);
-        let field = DialectQuirks::of_route(route).max_tokens_field;
-        self.request.outgoing_body(RequestChanges {
-            model: &route.model,
-            answer_max: (route.price != ModelPrice::FREE).then_some(route.max_tokens),
-            answer_field: match (dialect, field) {
-                (Dialect::Responses, _) => "max_output_tokens",
-                (_, MaxTokensField::MaxCompletionTokens) => "max_completion_tokens",
-                (_, MaxTokensField::MaxTokens) => "max_tokens",
-            },
-            user: self.user,
-            takes_sampling: route.takes_sampling,
-            simulated: route.simulated,
-        })
-    }
-
-    /// Names of the tools of the conversation; one that cannot be read has none that differ.
-    fn tool_names(&self) -> ToolNames {
-        let conversation = parse_request(self.request.dialect, &self.outgoing_body());
-        conversation.map_or_else(
-            |_| ToolNames::default(),
-            |conversation| ToolNames::of_conversation(&conversation),
-        )
-    }
-}
-
 /// The connections to models. Clones share them.
 #[derive(Clone, Debug)]
 pub struct ModelConnections {
@@ -102,6 +59,8 @@ pub struct ModelConnections {
     // only talks to local models need not have.
     tls_client: Arc<Mutex<Option<Client>>>,
     mask: SecretMask,
+    /// Told of limits that are used up.
+    quota: QuotaBoard,
 }
 
 impl ModelConnections {
@@ -135,7 +94,14 @@ impl ModelConnections {
             plain_client: plain.build().map_err(UpstreamError::Unsendable)?,
             tls_client: Arc::default(),
             mask,
+            quota: QuotaBoard::default(),
         })
+    }
+
+    /// These connections, with `quota` told of the limits that answers name.
+    #[must_use]
+    pub fn with_quota(self, quota: QuotaBoard) -> Self {
+        Self { quota, ..self }
     }
 
     /// Sends `call` and judges the head of the answer; the events follow.
@@ -163,7 +129,7 @@ impl ModelConnections {
         }
         let request = self.build_request(call)?.headers(call.headers.clone());
         let patience = ErrorReadLimits { limits, pace };
-        let response = self.begin_exchange(request, patience).await?;
+        let response = self.begin_exchange(call.route, request, patience).await?;
         let content_type = content_type(response.headers());
         if !content_type.starts_with(EVENTS) {
             return Err(self
@@ -188,7 +154,7 @@ impl ModelConnections {
         let request = self.build_translated(call)?.headers(call.headers.clone());
         let limits = call.limits;
         let patience = ErrorReadLimits { limits, pace };
-        let response = self.begin_exchange(request, patience).await?;
+        let response = self.begin_exchange(call.route, request, patience).await?;
         let content_type = content_type(response.headers());
         let is_whole = content_type.starts_with(JSON);
         if !is_whole && !content_type.starts_with(EVENTS) {
@@ -219,7 +185,7 @@ impl ModelConnections {
     ) -> Result<AnswerStream<PassedPiece>, UpstreamError> {
         let request = self.build_passed(call)?.headers(call.headers.clone());
         let patience = ErrorReadLimits { limits, pace };
-        let response = self.begin_exchange(request, patience).await?;
+        let response = self.begin_exchange(call.route, request, patience).await?;
         let (form, expected, wanted) = if call.request.streams {
             let hides_usage = call.request.hides_usage();
             (PassedForm::Streamed { hides_usage }, STREAM, EVENTS)
@@ -258,9 +224,11 @@ impl ModelConnections {
         Ok(passed_reader::read_pieces(body, reading))
     }
 
-    /// Sends a request and waits for the head of its answer, which must say that it succeeds.
+    /// Sends a request and waits for the head of its answer, which must say that it succeeds. Limits that
+    /// it tells are noted for the key of `route`.
     async fn begin_exchange(
         &self,
+        route: &ModelRoute,
         request: RequestBuilder,
         patience: ErrorReadLimits<'_>,
     ) -> Result<Response, UpstreamError> {
@@ -280,10 +248,29 @@ impl ModelConnections {
             provider_request = request_id,
             "The model answers"
         );
-        if !response.status().is_success() {
-            return Err(read_refusal(response, patience, &self.mask).await);
+        let now = patience.pace.now();
+        let exhausted = exhausted_until(response.headers(), now);
+        if let Some(open_at) = exhausted {
+            self.quota.close(&route.credential_id(), open_at);
         }
-        Ok(response)
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let mut refusal = read_refusal(response, patience, &self.mask).await;
+        if let UpstreamError::Status {
+            status: 429,
+            retry_after,
+            ..
+        } = &mut refusal
+        {
+            // A window says more than the pause that it is told with.
+            let told = exhausted.map(|open_at| open_at.since(now));
+            *retry_after = told.max(*retry_after);
+            if let Some(pause) = *retry_after {
+                self.quota.close(&route.credential_id(), now + pause);
+            }
+        }
+        Err(refusal)
     }
 
     async fn wrong_type(
@@ -408,122 +395,4 @@ impl ModelConnections {
         };
         Ok(client.post(url))
     }
-}
-
-fn add_key(builder: RequestBuilder, key: &ProviderKey) -> Result<RequestBuilder, UpstreamError> {
-    Ok(match key {
-        ProviderKey::None => builder,
-        ProviderKey::Header(key) => builder.header("x-api-key", secret_header("", key)?),
-        ProviderKey::Bearer(key) => builder.header(AUTHORIZATION, secret_header("Bearer ", key)?),
-    })
-}
-
-fn base_client() -> ClientBuilder {
-    Client::builder()
-        .connect_timeout(CONNECT_MAX)
-        .redirect(reqwest::redirect::Policy::none())
-}
-
-/// Without proxies, which are for the world outside, and without root certificates.
-fn plain_client() -> ClientBuilder {
-    base_client().no_proxy().tls_certs_only([])
-}
-
-fn content_type(headers: &HeaderMap) -> String {
-    let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
-    kind.unwrap_or_default().to_ascii_lowercase()
-}
-
-/// A header that is never printed.
-fn secret_header(scheme: &str, key: &SecretString) -> Result<HeaderValue, UpstreamError> {
-    let value = HeaderValue::from_str(&format!("{scheme}{}", key.expose_secret()));
-    let mut value = value.map_err(|_| UpstreamError::BadKey)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn send_error(error: reqwest::Error) -> UpstreamError {
-    let error = error.without_url();
-    if error.is_builder() {
-        UpstreamError::Unsendable(error)
-    } else if error.is_connect() {
-        UpstreamError::Connect(error)
-    } else {
-        UpstreamError::Broken(error)
-    }
-}
-
-/// Limits and clock for reading an error body.
-#[derive(Clone, Copy)]
-struct ErrorReadLimits<'a> {
-    limits: AnswerLimits,
-    pace: &'a Arc<dyn CallPace>,
-}
-
-/// A provider's text with secrets masked, on one line.
-pub(super) fn masked_line(text: &str, mask: &SecretMask) -> String {
-    // First the secrets: a line that is cut could hold the beginning of one.
-    plain_words(&mask.mask_text(text))
-}
-
-/// Reads what the model says about its refusal; a body that cannot be read takes nothing away from the
-/// status.
-async fn read_refusal(
-    response: Response,
-    patience: ErrorReadLimits<'_>,
-    mask: &SecretMask,
-) -> UpstreamError {
-    let pace = patience.pace;
-    let status = response.status().as_u16();
-    let header = response.headers().get(RETRY_AFTER);
-    let retry_after = header
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| retry_after(v, pace.now()));
-    let body = read_error_body(response, patience).await;
-    let (kind, message) = explain_error(status, &body);
-    let wait_ms = retry_after.map(|wait| wait.as_millis() as u64);
-    tracing::debug!(
-        status,
-        bytes = body.len(),
-        wait_ms,
-        "The model refused a request"
-    );
-    UpstreamError::Status {
-        status,
-        kind: masked_line(&kind, mask),
-        message: masked_line(&message, mask),
-        retry_after,
-    }
-}
-
-/// The beginning of a body that is no answer.
-async fn read_error_body(response: Response, patience: ErrorReadLimits<'_>) -> Vec<u8> {
-    let mut body = Vec::new();
-    let mut pieces = response.bytes_stream();
-    // Dropping either side loses only the rest of an error text.
-    let read = async {
-        while let Some(Ok(piece)) = pieces.next().await {
-            body.extend_from_slice(&piece);
-            if body.len() > ERROR_BYTES_MAX {
-                break;
-            }
-        }
-    };
-    tokio::select! {
-        () = read => {}
-        () = patience.pace.expire(patience.limits.silence) => {}
-    }
-    body
-}
-
-/// The kind and message of an error body in either vendor's shape, or the bare text.
-fn explain_error(status: u16, body: &[u8]) -> (String, String) {
-    let kind = error_of_status(status).to_owned();
-    if let Ok(MessagesErrorBody { error, .. }) = serde_json::from_slice::<MessagesErrorBody>(body) {
-        return (error.kind, error.message);
-    }
-    if let Ok(ChatErrorBody { error }) = serde_json::from_slice::<ChatErrorBody>(body) {
-        return (kind, error.message);
-    }
-    (kind, String::from_utf8_lossy(body).trim().to_owned())
 }

@@ -15,6 +15,7 @@ mod fuzz;
 mod gateway;
 mod model_probe;
 mod pricing;
+mod quota;
 mod structured;
 mod stub;
 mod support;

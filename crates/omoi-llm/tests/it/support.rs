@@ -116,6 +116,7 @@ pub(crate) fn route(dialect: Dialect, url: &str) -> ModelRoute {
         window_tokens: None,
         limits: AnswerLimits::default(),
         takes_sampling: true,
+        only_program: None,
         simulated: false,
     }
 }
@@ -152,6 +153,7 @@ pub(crate) fn caller() -> ModelCaller {
             purpose: CallPurpose::Attempt(AttemptId::from_uuid(id(4))),
         },
         role: omoi_domain::attempt::AgentRole::Implementer,
+        program: None,
         phase: "implementation".to_owned(),
         task: Some("TSK-003".to_owned()),
         task_type: None,

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use omoi_domain::model_kind::WorkModel;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
-use omoi_execution::metering::CallLedger;
+use omoi_execution::metering::{CallLedger, StoredQuota};
 use omoi_execution::{AgentModelFacts, DeploymentParts, FromParts as _};
 use omoi_llm::catalogue::{ModelCatalogue, ModelFeature, provider_at};
 use omoi_llm::gateway::ModelGateway;
@@ -47,6 +47,7 @@ impl ModelSetup {
     /// The gateway of this process, or why it has no model.
     pub(super) fn open_gateway(&self, parts: &DeploymentParts) -> Result<ModelGateway, String> {
         let llm = self.llm.clone()?;
+        llm.quota.set_book(Arc::new(StoredQuota::from_parts(parts)));
         Ok(ModelGateway::new(
             llm,
             Arc::new(CallLedger::from_parts(parts)),

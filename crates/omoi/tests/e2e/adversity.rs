@@ -151,7 +151,9 @@ fn a_provider_that_stays_away_is_told_and_waits_for_a_person() {
     let run = impatient(world.simulated(world.ask_for_people(&["--yes"])));
     let said = world.start(run).wait().exited(3);
     let told = said.stderr.lines();
-    let told: Vec<&str> = told.filter(|line| line.contains("answered 529")).collect();
+    let told: Vec<&str> = told
+        .filter(|line| line.contains("explore: the simulated model answered 529"))
+        .collect();
     // The first failure, at once, with what follows; the end is told as what it is.
     let [first] = told.as_slice() else {
         panic!("{said:?}");
@@ -203,15 +205,19 @@ fn work_that_its_provider_turns_away_is_saved_and_goes_on_at_the_reset() {
     let saved: Vec<&str> = saved
         .map(|event| event["payload"]["subject"].as_str().unwrap())
         .collect();
-    assert_eq!(saved, ["spec_phase", "task"]);
+    // Another task may come upon the same limit.
+    let (phases, tasks) = saved.split_at(1);
+    assert!(phases == ["spec_phase"] && tasks.iter().all(|subject| *subject == "task"));
+    assert!(!tasks.is_empty());
     // The attempt after it goes on from its turns, and nothing is counted against the work.
     let counted = "select cast(count(*) as text) from attempts where stop_reason = 'provider_wait'";
-    assert_eq!(story::one(&world.database(), counted).as_deref(), Some("2"));
+    let n_saved = saved.len().to_string();
+    assert_eq!(story::one(&world.database(), counted), Some(n_saved));
     let resumed = "select cast(count(*) as text) from attempts a join attempts b \
          on b.task_id = a.task_id and b.subject = 'task' and b.attempt_no = a.attempt_no + 1 \
          join turns t on t.attempt_id = b.id and t.n = 0 \
          where a.stop_reason = 'provider_wait' and b.state = 'succeeded'";
-    assert_eq!(story::one(&world.database(), resumed).as_deref(), Some("1"));
+    assert_ne!(story::one(&world.database(), resumed).as_deref(), Some("0"));
     let rounds = "select cast(max(round + retry_count) as text) from tasks";
     assert_eq!(story::one(&world.database(), rounds).as_deref(), Some("0"));
 }

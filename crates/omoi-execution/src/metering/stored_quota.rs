@@ -1,0 +1,52 @@
+//! Closed credentials as rows, so that every process knows the limits that one was told of.
+
+use futures::future::BoxFuture;
+use omoi_domain::crash::CrashPoint;
+use omoi_llm::quota::{ClosedCredential, QuotaBook};
+use omoi_store::closed_credentials::{self, ClosedCredentialRow};
+use omoi_store::{StoreError, Tenant, Tx};
+
+use crate::deployment::{DeploymentParts, FromParts};
+
+/// The book of closed credentials of a deployment.
+#[derive(Clone)]
+pub struct StoredQuota {
+    store: Tenant,
+}
+
+impl FromParts for StoredQuota {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+        }
+    }
+}
+
+impl QuotaBook for StoredQuota {
+    fn exchange_closed<'a>(
+        &'a self,
+        closed: &'a [ClosedCredential],
+    ) -> BoxFuture<'a, Result<Vec<ClosedCredential>, Box<dyn std::error::Error + Send + Sync>>>
+    {
+        Box::pin(async move {
+            if !closed.is_empty() {
+                let write = async |tx: &mut Tx| -> Result<(), StoreError> {
+                    for one in closed {
+                        closed_credentials::close(tx, &one.credential, one.open_at).await?;
+                    }
+                    Ok(())
+                };
+                self.store.write(CrashPoint::CostRecorded, write).await?;
+            }
+            let rows = self
+                .store
+                .read(async |tx| closed_credentials::closed_now(tx).await)
+                .await?;
+            let of_row = |row: ClosedCredentialRow| ClosedCredential {
+                credential: row.credential,
+                open_at: row.open_at,
+            };
+            Ok(rows.into_iter().map(of_row).collect())
+        })
+    }
+}

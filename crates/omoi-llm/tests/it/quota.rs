@@ -1,0 +1,159 @@
+//! Limits of credentials: who is held back, by what, and whose calls a credential is for.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use http::{HeaderMap, Method};
+use serde_json::json;
+
+use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::model_fallback::FallbackClass;
+use omoi_llm::gateway::{GatewayRequest, ModelGateway, ReplyBody};
+use omoi_llm::quota::{ClosedCredential, QuotaBook};
+use omoi_llm::route::{ModelRoute, ProviderKey};
+use omoi_llm::wire::dialect::Dialect;
+
+use crate::stub::{self, Stub};
+use crate::support::{TestMeter, VirtualPace, caller, llm_of_list, route};
+
+const FIVE_HOURS: u64 = 5 * 3_600;
+
+/// The rows of a deployment.
+#[derive(Default)]
+struct SharedBook(Mutex<Vec<ClosedCredential>>);
+
+impl QuotaBook for SharedBook {
+    fn exchange_closed<'a>(
+        &'a self,
+        closed: &'a [ClosedCredential],
+    ) -> BoxFuture<'a, Result<Vec<ClosedCredential>, Box<dyn std::error::Error + Send + Sync>>>
+    {
+        let mut rows = self.0.lock().unwrap();
+        rows.extend(closed.iter().cloned());
+        futures::future::ready(Ok(rows.clone())).boxed()
+    }
+}
+
+struct Process {
+    gateway: ModelGateway,
+    meter: Arc<TestMeter>,
+}
+
+fn process(list: Vec<ModelRoute>, book: &Arc<SharedBook>) -> Process {
+    let (pace, meter) = (VirtualPace::new(), TestMeter::rich());
+    let llm = llm_of_list(list, &pace);
+    llm.quota.set_book(Arc::clone(book) as _);
+    Process {
+        gateway: ModelGateway::new(llm, Arc::clone(&meter) as _),
+        meter,
+    }
+}
+
+impl Process {
+    async fn ask_as(&self, program: Option<AgentProgram>) -> (u16, String) {
+        let body = json!({"model": "agent", "max_tokens": 1000,
+            "messages": [{"role": "user", "content": "a"}]});
+        let request = GatewayRequest {
+            method: Method::POST,
+            path: "/v1/messages".to_owned(),
+            headers: HeaderMap::new(),
+            body: body.to_string().into(),
+        };
+        let mut caller = caller();
+        caller.program = program;
+        let reply = self.gateway.handle_request(&caller, request).await;
+        let ReplyBody::Full(body) = reply.body else {
+            panic!("it is whole");
+        };
+        (
+            reply.status.as_u16(),
+            String::from_utf8(body.to_vec()).unwrap(),
+        )
+    }
+
+    async fn ask(&self) -> u16 {
+        self.ask_as(None).await.0
+    }
+}
+
+fn keyed(url: &str, key: &str) -> ModelRoute {
+    ModelRoute {
+        key: ProviderKey::Header(key.into()),
+        ..route(Dialect::Messages, url)
+    }
+}
+
+#[tokio::test]
+async fn what_one_process_is_told_of_a_key_holds_for_all() {
+    let stub = Stub::start(vec![stub::status_after(429, FIVE_HOURS)], stub::good()).await;
+    let book = Arc::new(SharedBook::default());
+    let [one, other] = [(); 2].map(|()| process(vec![keyed(&stub.url, "a")], &book));
+    assert_eq!((one.ask().await, stub.calls()), (429, 1));
+    // Neither asks again before the time: the attempt of each is to be saved until then.
+    assert_eq!((one.ask().await, other.ask().await), (429, 429));
+    assert_eq!(stub.calls(), 1);
+    for process in [&one, &other] {
+        let saved = process.meter.saved.lock().unwrap().clone();
+        let last = saved.last().unwrap();
+        let now = crate::support::START;
+        assert_eq!(last.reset_at, Some(now + Duration::from_secs(FIVE_HOURS)));
+    }
+    // Another key has its own limits.
+    let another = process(vec![keyed(&stub.url, "b")], &book);
+    assert_eq!((another.ask().await, stub.calls()), (200, 2));
+    let rows = book.0.lock().unwrap().clone();
+    assert!(!format!("{rows:?}").contains("\"a\""), "no key is told");
+}
+
+#[tokio::test]
+async fn keys_of_one_provider_are_used_in_turn() {
+    let stub = Stub::start(vec![stub::status_after(429, FIVE_HOURS)], stub::good()).await;
+    let book = Arc::new(SharedBook::default());
+    let list = vec![
+        keyed(&stub.url, "first-key"),
+        keyed(&stub.url, "second-key"),
+    ];
+    let process = process(list, &book);
+    for calls in [2, 3] {
+        assert_eq!((process.ask().await, stub.calls()), (200, calls));
+    }
+    let keys: Vec<_> = stub
+        .seen()
+        .iter()
+        .map(|seen| seen.headers["x-api-key"].to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(keys, ["first-key", "second-key", "second-key"]);
+    let notes = process.meter.fallbacks.lock().unwrap().clone();
+    assert!(
+        notes
+            .iter()
+            .all(|note| note.class == FallbackClass::Limited)
+    );
+}
+
+#[tokio::test]
+async fn a_subscription_is_used_for_calls_of_its_program_alone() {
+    let stub = Stub::always(stub::good()).await;
+    let book = Arc::new(SharedBook::default());
+    let subscribed = ModelRoute {
+        key: ProviderKey::Bearer("of-a-subscription".into()),
+        only_program: Some(AgentProgram::ClaudeCode),
+        ..route(Dialect::Messages, &stub.url)
+    };
+    let alone = process(vec![subscribed.clone()], &book);
+    for program in [None, Some(AgentProgram::Native), Some(AgentProgram::Codex)] {
+        let (status, body) = alone.ask_as(program).await;
+        assert_eq!((status, stub.calls()), (403, 0), "{body}");
+        assert!(body.contains("for calls of claude-code alone"), "{body}");
+    }
+    let with_key = process(vec![subscribed, keyed(&stub.url, "a-key")], &book);
+    assert_eq!(with_key.ask_as(Some(AgentProgram::Native)).await.0, 200);
+    assert_eq!(with_key.ask_as(Some(AgentProgram::ClaudeCode)).await.0, 200);
+    let seen = stub.seen();
+    assert_eq!(seen[0].headers["x-api-key"], "a-key");
+    assert!(!seen[0].headers.contains_key("anthropic-beta"));
+    assert_eq!(seen[1].headers["authorization"], "Bearer of-a-subscription");
+    assert_eq!(seen[1].headers["anthropic-beta"], "oauth-2025-04-20");
+}
