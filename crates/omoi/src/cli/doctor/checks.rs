@@ -145,9 +145,12 @@ async fn check_model(config: &Config, offline: bool) -> Vec<DoctorFinding> {
         (Err(error), _) | (_, Err(error)) => return missing(format!("{error:#}")),
     };
     let mut findings: Vec<DoctorFinding> = Vec::new();
-    for name in RouteName::ALL.iter().copied() {
-        let text = describe_route(routes.route_named(name), config, &options);
+    // Every model of every list, those that are asked in the place of others included.
+    for (name, route) in routes.all_routes() {
+        let text = describe_route(route, config, &options);
         match findings.iter_mut().find(|f| f.text.ends_with(&text)) {
+            // Another key of the same model.
+            Some(same) if names_route(&same.text, name) => {}
             Some(same) => same.text = format!("{name}, {}", same.text),
             None => findings.push(DoctorFinding::new(
                 "model",
@@ -167,6 +170,12 @@ async fn check_model(config: &Config, offline: bool) -> Vec<DoctorFinding> {
         findings.push(try_model(routes, &options).await);
     }
     findings
+}
+
+/// Whether the finding `text` is about the route called `name` already.
+fn names_route(text: &str, name: RouteName) -> bool {
+    let names = text.split_once(": ").map_or("", |(names, _)| names);
+    names.split(", ").any(|known| known == name.as_str())
 }
 
 /// `claude-… at https://… with ANTHROPIC_API_KEY (environment variable)`.

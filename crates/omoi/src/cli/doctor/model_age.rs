@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 use omoi_llm::catalogue::{ModelCatalogue, ModelEnd, provider_at};
 use omoi_llm::route::RouteTable;
@@ -26,7 +25,7 @@ pub(super) fn age_findings(
             findings.push(finding);
         }
     };
-    for route in RouteName::ALL.iter().map(|name| routes.route_named(*name)) {
+    for (_, route) in routes.all_routes() {
         let entry = list.find_entry(provider_at(&route.base_url), &route.model);
         let Some((entry, end)) = entry.and_then(|entry| Some((entry, entry.ends_on?))) else {
             continue;

@@ -101,6 +101,60 @@ fn keys_of_listed_providers_come_from_secret_files_or_the_environment_and_are_ma
     assert!(origin.contains("secrets/RACK_API_KEY"), "{origin}");
 }
 
+/// The configurations that the page of models shows.
+fn shown_files() -> Vec<&'static str> {
+    let page = include_str!("../../../../../docs/models.md");
+    let blocks = page.split("```yaml\n").skip(1);
+    blocks
+        .filter_map(|rest| Some(rest.split_once("```")?.0))
+        .collect()
+}
+
+#[test]
+fn the_page_of_models_shows_what_works() {
+    let files = shown_files();
+    let [local, several] = files.as_slice() else {
+        panic!("{files:?}");
+    };
+    let now = omoi_domain::time::Timestamp::of_date("2026-11-28").unwrap();
+    let list = omoi_llm::catalogue::ModelCatalogue::load_embedded().unwrap();
+    let routes_of = |text: &str, secrets: &[(&str, &str)]| {
+        let options = LlmOptions::from_config(&load_file(text, secrets, &[]).unwrap());
+        let list = list.clone().with_own_prices(options.prices.clone());
+        RouteTable::resolve_all(&options.servers, &list, now).unwrap()
+    };
+    let routes = routes_of(local, &[]);
+    let route = routes.route_named(RouteName::Agent);
+    assert_eq!(route.base_url, "http://127.0.0.1:11434/v1");
+    assert_eq!(route.model, "qwen3-coder");
+    assert!(route.key.is_none() && !route.price.is_assumed);
+    assert_eq!(route.limits.first_content.as_secs(), 900);
+    assert_eq!(routes.route_notes(), Vec::<String>::new());
+
+    let secrets = [
+        ("RACK_KEY_1", "one"),
+        ("RACK_KEY_2", "two"),
+        ("CLAUDE_CODE_OAUTH_TOKEN", "token"),
+        ("ANTHROPIC_API_KEY", "key"),
+    ];
+    let routes = routes_of(several, &secrets);
+    let models = |name| {
+        let choices = routes.choices_of(name).iter();
+        let models = choices.map(|route| format!("{} {}", route.provider_name(), route.model));
+        models.collect::<Vec<_>>()
+    };
+    let [sonnet, rack] = [
+        "api.anthropic.com claude-sonnet-5-5",
+        "rack:8000 qwen3-coder",
+    ];
+    assert_eq!(models(RouteName::Agent), [sonnet, sonnet, rack, rack]);
+    assert_eq!(models(RouteName::FixBug), [rack, rack, sonnet]);
+    assert_eq!(
+        models(RouteName::Planner),
+        ["api.anthropic.com claude-opus-5-5"]
+    );
+}
+
 #[test]
 fn the_key_of_a_registry_is_a_secret_and_is_masked() {
     let file = "egress:\n  registries: ['host=npm.corp.example; site=npm; credential=NPM_KEY']\n";
