@@ -49,6 +49,8 @@ use crate::sandbox_limits::{SandboxTraffic, TrafficLimits};
 const BUNDLE_BYTES_MAX: usize = 360 << 20;
 /// How long model calls may take to be recorded once the last sandbox has gone.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long the body of a model request may take to come.
+const REQUEST_TIME_MAX: Duration = Duration::from_mins(1);
 /// Bytes of any other report: a batch of events of the largest size with its frame.
 const REPORT_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 
@@ -342,7 +344,11 @@ async fn ask_gateway(
         info!(why, "An agent asks, and there is no model");
         GatewayRefusal::no_model(why)
     })?;
-    let body = axum::body::to_bytes(body, REQUEST_BYTES_MAX).await;
+    let clock = s.parts.clock.as_ref();
+    let read = axum::body::to_bytes(body, REQUEST_BYTES_MAX);
+    let Ok(body) = with_deadline(clock, REQUEST_TIME_MAX, read).await else {
+        return Err(GatewayRefusal::slow_request(REQUEST_TIME_MAX));
+    };
     let body = body.map_err(|_| GatewayRefusal::too_large())?;
     let caller = store
         .read(async |tx| model_caller(tx, &attempt).await)

@@ -348,6 +348,28 @@ async fn a_question_that_is_too_large_is_refused_in_the_dialect_of_its_caller() 
 }
 
 #[tokio::test]
+async fn a_question_that_never_comes_to_its_end_is_refused() {
+    let bench = Bench::new().await;
+    let routes = RouteTable::all_simulated(Dialect::Messages, "http://127.0.0.1:9");
+    let llm = LlmClient::new(routes, Arc::new(StandingPace)).unwrap();
+    let ledger: CallLedger = bench.test.build_part();
+    let router = router(WorkerSurface {
+        egress: None,
+        parts: bench.test.build_part(),
+        gateway: Ok(ModelGateway::new(llm, Arc::new(ledger))),
+    });
+    let clock = bench.test.clock.clone();
+    let body = stream::once(async move {
+        clock.advance(Duration::from_mins(1));
+        std::future::pending::<Result<String, std::io::Error>>().await
+    });
+    let token = Some(bench.live.token.as_str());
+    let asked = (Method::POST, "/v1/messages", "type");
+    let got = gateway_refusal(&router, asked, token, Body::from_stream(body)).await;
+    assert_eq!(got, (408, "timeout_error".to_owned(), "true".to_owned()));
+}
+
+#[tokio::test]
 async fn an_attempt_that_ends_while_its_question_comes_gets_no_answer() {
     let question = json!({"model": "agent", "max_tokens": 10, "input": "Hello.",
         "messages": [{"role": "user", "content": "Hello."}]});
