@@ -196,7 +196,7 @@ impl<'a> AcpAgent<'a> {
             DriverStep::Line(Ok(None)) => Err(self.gone(None)),
             DriverStep::Line(Err(error)) => Err(self.gone(Some(&error))),
             DriverStep::Connection(Some(ConnectionStep::Line(line))) => self.write(line).await,
-            DriverStep::Connection(Some(ConnectionStep::News(news))) => self.take_news(news).await,
+            DriverStep::Connection(Some(ConnectionStep::News(news))) => self.take_news(*news).await,
             DriverStep::Connection(None) => Err(self.failed("it broke the protocol")),
             DriverStep::ModelCall(Some(ModelCallNews::Held(call))) => {
                 self.held_calls.push(call);
@@ -227,9 +227,9 @@ impl<'a> AcpAgent<'a> {
 
     async fn take_news(&mut self, news: AcpNews) -> Result<(), RuntimeError> {
         match news {
-            AcpNews::Update(update) if self.is_turn_running => self.follow_update(update).await,
+            AcpNews::Update(update) if self.is_turn_running => self.follow_update(*update).await,
             AcpNews::Update(_) => {}
-            AcpNews::Permission(question) => self.add_question(question).await,
+            AcpNews::Permission(question) => self.add_question(*question).await,
             AcpNews::TurnEnded(result) => return self.end_turn(result),
         }
         self.end_round_before_calls()

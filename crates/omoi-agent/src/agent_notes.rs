@@ -231,8 +231,8 @@ mod tests {
             assert!(refusal.to_string().contains(says), "{refusal}");
             assert_eq!(notes.note_lines(), ["1. two", "2. four"], "{says}");
         }
-        let filled = (0..20).map(|_| change(&mut notes, json!({"add": "x".repeat(990)})));
-        let refused = filled.filter_map(Result::err).next().unwrap();
+        let mut filled = (0..20).map(|_| change(&mut notes, json!({"add": "x".repeat(990)})));
+        let refused = filled.find_map(Result::err).unwrap();
         assert!(
             refused.to_string().contains("drop some by their numbers"),
             "{refused}"

@@ -209,7 +209,11 @@ impl Transcript {
         if !self.fits() {
             return Ok(NextStep::OverWindow);
         }
-        Ok(NextStep::Ask(self.request_with(context, self.messages())?))
+        Ok(NextStep::Ask(self.request_with(
+            context,
+            self.messages(),
+            self.token_count(),
+        )?))
     }
 
     /// Whether turns have to become a summary before the model is asked again.
@@ -259,7 +263,8 @@ impl Transcript {
         context: &AttemptContext,
     ) -> Result<Option<DigestedRequest>, serde_json::Error> {
         let question = self.rate.scale_tokens(estimate_text(COMPACTION_QUESTION));
-        if self.token_count() + question > self.window.summary_max() {
+        let tokens = self.token_count() + question;
+        if tokens > self.window.summary_max() {
             return Ok(None);
         }
         let mut messages = self.messages();
@@ -268,17 +273,16 @@ impl Transcript {
         {
             blocks.push(ContentBlock::text(COMPACTION_QUESTION));
         }
-        self.request_with(context, messages).map(Some)
+        self.request_with(context, messages, tokens).map(Some)
     }
 
     fn request_with(
         &self,
         context: &AttemptContext,
         messages: Vec<ConversationMessage>,
+        tokens: u64,
     ) -> Result<DigestedRequest, serde_json::Error> {
-        let answer = self
-            .window
-            .answer_max(self.token_count(), context.max_tokens);
+        let answer = self.window.answer_max(tokens, context.max_tokens);
         let mut request = MessagesRequest::new(&context.model, answer, messages);
         request.stream = true;
         if !context.system.is_empty() {

@@ -135,12 +135,12 @@ impl WorkRecord {
             good.iter().map(|run| format!("- `{}`", run.line)),
         );
         text.push_section(
-            "Your own words",
-            self.statements.iter().rev().map(|said| format!("- {said}")),
-        );
-        text.push_section(
             "Files looked at",
             self.opened.iter().rev().map(|path| format!("- `{path}`")),
+        );
+        text.push_section(
+            "Your own words",
+            self.statements.iter().rev().map(|said| format!("- {said}")),
         );
         text.into_text()
     }
@@ -245,54 +245,33 @@ mod tests {
     #[test]
     fn a_record_holds_what_happened_and_the_last_run_of_each_command() {
         let mut record = WorkRecord::default();
-        turn(&mut record, "read", json!({"path": "a.rs"}), "x", false);
-        turn(
-            &mut record,
-            "write",
-            json!({"path": "b.rs", "content": ""}),
-            "wrote",
-            false,
-        );
-        turn(
-            &mut record,
-            "edit",
-            json!({"path": "../c.rs"}),
-            "outside",
-            true,
-        );
-        turn(
-            &mut record,
-            "shell",
-            json!({"command": "cargo test"}),
-            "ok\n[exit code 0]",
-            false,
-        );
-        turn(
-            &mut record,
-            "shell",
-            json!({"command": "cargo test"}),
-            "boom\n[exit code 101]",
-            false,
-        );
-        turn(
-            &mut record,
-            "shell",
-            json!({"command": "ls"}),
-            "[exit code 0]",
-            false,
-        );
-        let note = json!({"add": "The lock is held by `fn a`."});
-        turn(&mut record, "notes", note, "1. …", false);
-        turn(&mut record, "notes", json!({"add": "refused"}), "no", true);
         let steps = json!({"steps": [{"step": "mend it", "state": "active"}]});
-        turn(&mut record, "plan", steps, "[>] mend it", false);
-        turn(
-            &mut record,
-            "submit_item",
-            json!({"section": "risks", "key": "R1"}),
-            "ok",
-            false,
-        );
+        let test = json!({"command": "cargo test"});
+        let calls = [
+            ("read", json!({"path": "a.rs"}), "x", false),
+            ("write", json!({"path": "b.rs"}), "wrote", false),
+            ("edit", json!({"path": "../c.rs"}), "outside", true),
+            ("shell", test.clone(), "ok\n[exit code 0]", false),
+            ("shell", test, "boom\n[exit code 101]", false),
+            ("shell", json!({"command": "ls"}), "[exit code 0]", false),
+            (
+                "notes",
+                json!({"add": "The lock is held by `fn a`."}),
+                "1. …",
+                false,
+            ),
+            ("notes", json!({"add": "refused"}), "no", true),
+            ("plan", steps, "[>] mend it", false),
+            (
+                "submit_item",
+                json!({"section": "risks", "key": "R1"}),
+                "ok",
+                false,
+            ),
+        ];
+        for (name, input, said, is_error) in calls {
+            turn(&mut record, name, input, said, is_error);
+        }
         let told = [ContentBlock::text(
             "Message from user (user_message):\nUse port 4317.",
         )];
@@ -316,11 +295,12 @@ Use port 4317.
 > [exit code 101]
 ## Commands whose last run passed
 - `ls`
+## Files looked at
+- `a.rs`
 ## Your own words
 - Fine.
 ";
         assert!(text.starts_with(expected), "{text}");
-        assert!(text.ends_with("## Files looked at\n- `a.rs`\n"), "{text}");
     }
 
     #[test]

@@ -305,7 +305,7 @@ impl AttemptRun<'_> {
                 Ok(self.drive(pass, Codex::new(self.context, host)).await)
             }
             AgentProgram::AcpOpenCode => {
-                let host = self.program_host(&tools).await?;
+                let host = self.program_host(&tools, environment).await?;
                 Ok(self.drive(pass, AcpAgent::new(self.context, host)).await)
             }
             other => Err(SetUpError::NoDriver(other)),

@@ -268,6 +268,10 @@ mod tests {
             let expected = seconds.map(|seconds| now + Duration::from_secs(seconds));
             assert_eq!(exhausted_until(&headers(lines), now), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn durations_are_read_as_go_writes_them() {
         let read = ["1s", "6m0s", "20ms", "1h", "", "1", "x", "1d"].map(go_duration);
         let seconds = |s: f64| Some(Duration::from_secs_f64(s));
         let none = None;

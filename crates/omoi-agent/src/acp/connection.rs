@@ -20,9 +20,9 @@ use crate::program::tool_server::SERVER_NAME;
 /// What a program does in its turn.
 pub(super) enum AcpNews {
     /// It says something, or a call of it goes on.
-    Update(SessionUpdate),
+    Update(Box<SessionUpdate>),
     /// It asks whether a call may run.
-    Permission(PermissionQuestion),
+    Permission(Box<PermissionQuestion>),
     /// Its turn has ended.
     TurnEnded(Result<PromptResponse, Error>),
 }
@@ -49,7 +49,7 @@ pub(super) enum ConnectionStep {
     /// A line for the program.
     Line(String),
     /// News of the program.
-    News(AcpNews),
+    News(Box<AcpNews>),
 }
 
 impl AcpConnection {
@@ -102,7 +102,7 @@ impl AcpConnection {
         tokio::select! {
             biased;
             line = self.from_client.next() => line.map(ConnectionStep::Line),
-            news = self.news.next() => news.map(ConnectionStep::News),
+            news = self.news.next() => news.map(|news| ConnectionStep::News(Box::new(news))),
         }
     }
 }
@@ -127,7 +127,7 @@ async fn serve_client<Out, In>(
         .name(SERVER_NAME)
         .on_receive_notification(
             async move |update: SessionNotification, _agent: ConnectionTo<Agent>| {
-                let _ = news.unbounded_send(AcpNews::Update(update.update));
+                let _ = news.unbounded_send(AcpNews::Update(Box::new(update.update)));
                 Ok(())
             },
             on_receive_notification!(),
@@ -137,7 +137,7 @@ async fn serve_client<Out, In>(
                         responder: Responder<RequestPermissionResponse>,
                         _agent: ConnectionTo<Agent>| {
                 let question = PermissionQuestion { request, responder };
-                let _ = asked.unbounded_send(AcpNews::Permission(question));
+                let _ = asked.unbounded_send(AcpNews::Permission(Box::new(question)));
                 Ok(())
             },
             on_receive_request!(),

@@ -49,7 +49,7 @@ impl CallGate {
             .send(ModelCallNews::Held(WaitingModelCall(release)))
             .is_ok();
         if !is_told || released.await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject, TurnKind};
 use omoi_domain::event::{Event, EventKind, SavedAttempt};
 use omoi_domain::outage::{CallWait, OutageStep};
 use omoi_domain::phase::Phase;
@@ -69,12 +69,15 @@ fn first_turn() -> CommitTurn {
     CommitTurn {
         turn: TurnRecord {
             n: 0,
+            kind: TurnKind::Answer,
             request_digest: "digest".to_owned(),
+            request_tokens: None,
             response: serde_json::json!([]),
             tool_results: serde_json::json!([]),
             session: Some(SessionPart {
                 session_id: "its session".to_owned(),
                 offset: 0,
+                end: 3,
                 added: "{}\n".to_owned(),
             }),
         },

@@ -8,7 +8,6 @@ use futures::StreamExt;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
-use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use omoi_domain::secret_mask::SecretMask;

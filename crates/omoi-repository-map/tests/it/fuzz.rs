@@ -16,7 +16,7 @@ fn source() {
         let mut reader = TagReader::default();
         let mut cache = TagCache::default();
         let mut files = Vec::new();
-        let n_lines = input.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let n_lines = input.split(|byte| *byte == b'\n').count();
         for (n, language) in (0_u8..).zip(SourceLanguage::ALL) {
             let tags = reader.read_tags(language, input);
             for definition in &tags.definitions {

@@ -79,18 +79,20 @@ fn vendor_word(dialect: Dialect) -> &'static str {
     found.unwrap().1
 }
 
+/// A short question with `patch` laid over it.
+fn message(patch: Value) -> Value {
+    let mut wire =
+        json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]});
+    for (key, value) in patch.as_object().unwrap() {
+        wire[key] = value.clone();
+    }
+    wire
+}
+
 #[test]
 fn what_has_no_counterpart_is_refused_by_name() {
     use Dialect::{ChatCompletions, Messages, Responses};
     let user = |part: Value| json!([{"role": "user", "content": [part]}]);
-    let message = |patch: Value| {
-        let mut wire =
-            json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]});
-        for (key, value) in patch.as_object().unwrap() {
-            wire[key] = value.clone();
-        }
-        wire
-    };
     for (dialect, wire, says) in [
         (
             Messages,
@@ -116,26 +118,6 @@ fn what_has_no_counterpart_is_refused_by_name() {
             "`input_audio` at `messages[0].content[0]`",
         ),
         (
-            ChatCompletions,
-            message(json!({"n": 2})),
-            "`n` cannot be asked of a model that speaks another API; leave it out",
-        ),
-        (
-            ChatCompletions,
-            message(json!({"logprobs": true})),
-            "`logprobs` cannot be asked",
-        ),
-        (
-            ChatCompletions,
-            message(json!({"top_logprobs": 3})),
-            "`top_logprobs` cannot be asked",
-        ),
-        (
-            ChatCompletions,
-            message(json!({"logit_bias": {"50256": -100}})),
-            "`logit_bias` cannot be asked",
-        ),
-        (
             Responses,
             json!({"model": "m", "input": "x", "previous_response_id": "resp_1"}),
             "`previous_response_id` names what another vendor keeps",
@@ -157,6 +139,27 @@ fn what_has_no_counterpart_is_refused_by_name() {
         ),
     ] {
         let error = parse_request(dialect, wire.to_string().as_bytes()).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[test]
+fn sampling_that_another_api_lacks_is_refused_by_name() {
+    use Dialect::{ChatCompletions, Responses};
+    for (patch, says) in [
+        (
+            json!({"n": 2}),
+            "`n` cannot be asked of a model that speaks another API; leave it out",
+        ),
+        (json!({"logprobs": true}), "`logprobs` cannot be asked"),
+        (json!({"top_logprobs": 3}), "`top_logprobs` cannot be asked"),
+        (
+            json!({"logit_bias": {"50256": -100}}),
+            "`logit_bias` cannot be asked",
+        ),
+    ] {
+        let wire = message(patch).to_string();
+        let error = parse_request(ChatCompletions, wire.as_bytes()).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
     let asks_nothing = json!({"n": 1, "logprobs": false, "logit_bias": {}, "seed": 3});
