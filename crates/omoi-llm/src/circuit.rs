@@ -79,8 +79,8 @@ impl CallPermit {
     pub fn note_alive(&mut self) {
         if std::mem::take(&mut self.probe) {
             tracing::info!(
-                target_url = self.target,
-                "The model at {} answers again",
+                target = self.target,
+                "The model {} answers again",
                 self.target
             );
             self.update_state(|state| {
@@ -116,13 +116,13 @@ impl CallPermit {
             }
         });
         if let Some(failures) = opened_after {
-            let (target_url, pause_s) = (&self.target, OPEN_FOR.as_secs());
+            let (target, pause_s) = (&self.target, OPEN_FOR.as_secs());
             tracing::warn!(
-                target_url,
+                target,
                 failures,
                 pause_s,
                 probe,
-                "The model at {target_url} keeps failing and is left alone for {pause_s} s"
+                "The model {target} keeps failing and is left alone for {pause_s} s"
             );
         }
     }

@@ -85,10 +85,10 @@ impl LlmClient {
             .overstated_targets
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if told.insert(route.circuit_target().to_owned()) {
+        if told.insert(route.circuit_target()) {
             tracing::warn!(
                 model = route.model,
-                address = route.circuit_target(),
+                address = route.base_url,
                 "The provider reports more tokens than the request allowed; they are counted up to what its route allows"
             );
         }
@@ -195,6 +195,7 @@ impl LlmClient {
         route: &ModelRoute,
         tally: &QuestionTally,
     ) -> Result<CallPermit, AskError> {
+        let target = route.circuit_target();
         loop {
             let now = self.pace.now();
             let spent = |s| AskError::from_spent(s, tally.calls, None);
@@ -202,21 +203,16 @@ impl LlmClient {
                 .allowance
                 .check_pause(now, Duration::ZERO)
                 .map_err(spent)?;
-            let CircuitOpen { until } =
-                match self.circuits.request_permit(route.circuit_target(), now) {
-                    Ok(permit) => return Ok(permit),
-                    Err(open) => open,
-                };
+            let CircuitOpen { until } = match self.circuits.request_permit(&target, now) {
+                Ok(permit) => return Ok(permit),
+                Err(open) => open,
+            };
             let retry_after = until.since(now);
-            let (target, pause_ms) = (route.circuit_target(), retry_after.as_millis() as u64);
-            tracing::info!(
-                target_url = target,
-                pause_ms,
-                "The model at {target} is left alone for now"
-            );
+            let pause_ms = retry_after.as_millis() as u64;
+            tracing::info!(target, pause_ms, "The model {target} is left alone for now");
             if tally.allowance.check_pause(now, retry_after).is_err() {
                 return Err(AskError::CircuitOpen {
-                    target: route.circuit_target().to_owned(),
+                    target,
                     retry_after,
                 });
             }

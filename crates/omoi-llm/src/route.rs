@@ -119,9 +119,10 @@ pub struct ModelRoute {
 }
 
 impl ModelRoute {
-    /// What a circuit breaker counts by: calls to one address fail together.
-    pub fn circuit_target(&self) -> &str {
-        &self.base_url
+    /// What a circuit breaker counts by: a model at its address. One that is overloaded says nothing of
+    /// the next of its list, which often stands at the same address.
+    pub fn circuit_target(&self) -> String {
+        format!("{} at {}", self.model, self.base_url)
     }
 
     /// A name of the key at its server, which tells neither: limits belong to it.

@@ -181,7 +181,9 @@ impl GatewayQuestion {
                 break;
             }
         }
-        let refusal = match failures.save_attempt().await {
+        // A title or a classifier that has no model for hours is no reason to stop the work.
+        let is_work = self.route == shared.llm.routes.work_route(&caller);
+        let refusal = match is_work && failures.save_attempt().await {
             true => GatewayRefusal::superseded_attempt(),
             false => {
                 refusal.unwrap_or_else(|| GatewayRefusal::internal_failure("no model is there"))

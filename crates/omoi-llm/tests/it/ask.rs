@@ -470,7 +470,7 @@ async fn a_failing_target_is_left_alone_and_probed_once() {
     let error = open.result.unwrap_err();
     assert!(
         matches!(&error, AskError::CircuitOpen { target, retry_after }
-        if *target == stub.url && retry_after.as_secs() == 30),
+        if target.ends_with(&stub.url) && retry_after.as_secs() == 30),
         "{error:?}"
     );
     assert_eq!((stub.calls(), open.tally.calls), (5, 0));

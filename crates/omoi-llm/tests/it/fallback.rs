@@ -213,6 +213,29 @@ async fn an_attempt_whose_every_model_is_limited_goes_on_with_the_first_that_ans
     }
 }
 
+/// Agents ask small models for titles beside their work.
+#[tokio::test]
+async fn a_title_that_nobody_gives_stops_no_work() {
+    let stub = Stub::always(stub::status_after(429, 18_000)).await;
+    let house = house(pair(&stub, &stub), TestMeter::rich());
+    house.meter.saves.store(true, Ordering::Relaxed);
+    let mut body = question(true);
+    body["model"] = "title".into();
+    let (status, says) = house.ask(&body).await;
+    assert_eq!(status, 429, "{says}");
+    assert!(house.meter.saved.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn two_models_at_one_address_have_a_circuit_each() {
+    // The tries at the first fail, which opens its circuit; the second answers at once.
+    let stub = Stub::start(vec![stub::status(529); 5], stub::good()).await;
+    let house = house(pair(&stub, &stub), TestMeter::rich());
+    let (status, says) = house.ask(&question(true)).await;
+    assert_eq!((status, stub.calls()), (200, 6), "{says}");
+    assert!(house.pace.elapsed_s() < 29.0);
+}
+
 #[tokio::test]
 async fn reasoning_stays_with_the_server_that_made_it() {
     let thought = json!({"type": "thinking", "thinking": "hm", "signature": "made-by-the-first"});
