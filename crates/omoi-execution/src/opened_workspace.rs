@@ -177,7 +177,7 @@ impl WorkspaceLayout<'_> {
             warn!(error = why, "There is no prepared checkout");
             why
         })?;
-        if let Err(error) = layers.remove_oldest(self.setup.options.layers_bytes) {
+        if let Err(error) = layers.remove_oldest(self.setup.options.layers_bytes).await {
             warn!(error = %error, "Could not remove old checkouts");
         }
         let packages = self.packages.as_ref().map(PackageLayer::files_dir);

@@ -266,6 +266,7 @@ async fn check_out(site: CloneSite<'_>, name: &str, commit: &ObjectId) -> Result
             return Ok(());
         }
     }
+    let rewrites_all = dest.join(INDEX).exists() && differs_in_attributes(site, commit).await?;
     // With an index this writes what differs, and nothing else.
     call("read-tree")
         .args(["--reset", "-u", commit.as_str()])
@@ -275,7 +276,45 @@ async fn check_out(site: CloneSite<'_>, name: &str, commit: &ObjectId) -> Result
         .run()
         .await
         .map_err(failed)?;
+    if !rewrites_all {
+        return Ok(());
+    }
+    // An index without the times of files takes none of them for written.
+    std::fs::remove_file(dest.join(INDEX)).map_err(|source| CloneError::Io {
+        dest: dest.to_path_buf(),
+        source,
+    })?;
+    for (command, args) in [
+        ("read-tree", [commit.as_str()].as_slice()),
+        ("checkout-index", &["--all", "--force", "--index"]),
+    ] {
+        call(command)
+            .args(args)
+            .deadline_seconds(CHECKOUT_SECONDS_MAX)
+            .run()
+            .await
+            .map_err(failed)?;
+    }
     Ok(())
+}
+
+/// Whether `commit` has other attributes than the index: they decide what is written for a file that did not
+/// change, such as its line ends.
+async fn differs_in_attributes(site: CloneSite<'_>, commit: &ObjectId) -> Result<bool, CloneError> {
+    let CloneSite { base, dest, .. } = site;
+    let git = base.mirror().git();
+    let compared = git
+        .call("diff-index", CallTarget::Work(dest))
+        .args(["--cached", "--quiet", commit.as_str(), "--"])
+        .arg(":(top,glob)**/.gitattributes")
+        .accept_codes(&[0, 1])
+        .run()
+        .await
+        .map_err(|source| CloneError::Git {
+            dest: dest.to_path_buf(),
+            source,
+        })?;
+    Ok(compared.code == 1)
 }
 
 fn quote_setting(value: &str) -> String {

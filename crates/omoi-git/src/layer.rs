@@ -177,9 +177,7 @@ impl LayerFolder {
         };
         file.lock_shared()?;
         // It may have been removed, or made anew, before the lock was ours.
-        let place_of = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
-        let locked = place_of(file.metadata()?);
-        if !std::fs::metadata(&path).is_ok_and(|meta| place_of(meta) == locked) {
+        if !is_same_file(&file, &path)? {
             return Ok(None);
         }
         let boot = boot_id()?;
@@ -189,7 +187,9 @@ impl LayerFolder {
                 Ok(Some((file, manifest)))
             }
             Some(_) | None => {
-                self.set_aside(dir)?;
+                // Whoever removes it has to be its only user, and somebody may have made it anew meanwhile.
+                drop(file);
+                self.remove_unused(dir)?;
                 Ok(None)
             }
         }
@@ -208,7 +208,9 @@ impl LayerFolder {
         let fresh = scratch.path().join("layer");
         let files = fresh.join(FILES);
         std::fs::create_dir_all(&files).map_err(&io)?;
-        let earlier = self.newest_checkout(project).map_err(&io)?;
+        let (folder, of_project) = (self.clone(), project.to_owned());
+        let earlier = off_thread(move || folder.newest_checkout(&of_project)).await;
+        let earlier = earlier.map_err(&io)?;
         let from = earlier.as_ref().map(|layer| layer.commit.clone());
         fill_layer(base, &files, earlier).await?;
         let (place, project, commit) = (fresh.clone(), project.to_owned(), base.tip().clone());
@@ -221,6 +223,8 @@ impl LayerFolder {
             Ok(()) | Err(_) => {}
         }
         crash::pass_point(CrashPoint::FileReplaced, CrashSide::After);
+        // Whoever was slower has a whole tree to remove.
+        off_thread(move || scratch.close()).await.map_err(&io)?;
         let (commit, ms) = (base.tip(), began.elapsed().as_millis() as u64);
         debug!(%commit, ?from, ms, "Prepared a checkout of {commit}");
         Ok(())
@@ -238,6 +242,13 @@ impl LayerFolder {
         }
         Ok(None)
     }
+}
+
+/// Whether `path` still names the open `file`.
+fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
+    let place_of = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+    let opened = place_of(file.metadata()?);
+    Ok(std::fs::metadata(path).is_ok_and(|meta| place_of(meta) == opened))
 }
 
 fn checkout_layer(dir: &Path, in_use: File, manifest: LayerManifest) -> Option<CheckoutLayer> {

@@ -79,8 +79,8 @@ impl PackageSetup {
             }
             Err(error) => warn!(error = %error_chain(error), "Could not install packages"),
         }
-        let removed = self.layer_folder().remove_oldest(self.options.layers_bytes);
-        if let Err(error) = removed {
+        let layers = self.layer_folder();
+        if let Err(error) = layers.remove_oldest(self.options.layers_bytes).await {
             warn!(%error, "Could not remove old checkouts");
         }
         ran

@@ -10,7 +10,8 @@ use tracing::debug;
 use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
 use super::manifest::LayerManifest;
-use super::{LayerFolder, MANIFEST, SCRATCH};
+use super::{LayerFolder, MANIFEST, SCRATCH, is_same_file};
+use crate::mirror::off_thread;
 
 /// A layer found in the folder.
 pub(super) struct FoundLayer {
@@ -25,7 +26,12 @@ impl LayerFolder {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn remove_oldest(&self, bytes_max: u64) -> io::Result<()> {
+    pub async fn remove_oldest(&self, bytes_max: u64) -> io::Result<()> {
+        let folder = self.clone();
+        off_thread(move || folder.keep_within(bytes_max)).await
+    }
+
+    fn keep_within(&self, bytes_max: u64) -> io::Result<()> {
         let mut found = self.list_layers()?;
         found.sort_by_key(|layer| layer.used);
         let mut bytes: u64 = found.iter().map(|layer| layer.manifest.bytes).sum();
@@ -57,13 +63,16 @@ impl LayerFolder {
     }
 
     /// Removes the layer at `dir` unless something uses it; true when it is gone by this.
-    fn remove_unused(&self, dir: &Path) -> io::Result<bool> {
-        let Ok(manifest) = File::open(dir.join(MANIFEST)) else {
+    pub(super) fn remove_unused(&self, dir: &Path) -> io::Result<bool> {
+        let path = dir.join(MANIFEST);
+        let Ok(manifest) = File::open(&path) else {
             return Ok(false);
         };
         match manifest.try_lock() {
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
+            // Another layer may stand there by now, in use.
+            Ok(()) if !is_same_file(&manifest, &path)? => Ok(false),
             Ok(()) => self.set_aside(dir).map(|()| true),
         }
     }
@@ -95,7 +104,7 @@ impl LayerFolder {
     }
 
     /// Removes the layer at `dir`. It goes by a rename: half a layer is never seen under its name.
-    pub(super) fn set_aside(&self, dir: &Path) -> io::Result<()> {
+    fn set_aside(&self, dir: &Path) -> io::Result<()> {
         let scratch = self.scratch_folder()?;
         crash::pass_point(CrashPoint::FileReplaced, CrashSide::Before);
         match std::fs::rename(dir, scratch.path().join("layer")) {
@@ -113,14 +122,17 @@ impl LayerFolder {
             let Ok(file) = File::open(dir.join(MANIFEST)) else {
                 continue;
             };
-            if let Some(manifest) = LayerManifest::read(&file)? {
-                let used = file.metadata()?.modified()?;
-                found.push(FoundLayer {
-                    dir,
-                    manifest,
-                    used,
-                });
-            }
+            let Some(manifest) = LayerManifest::read(&file)? else {
+                debug!(dir = %dir.display(), "Removing a layer whose manifest a power cut damaged");
+                self.remove_unused(&dir)?;
+                continue;
+            };
+            let used = file.metadata()?.modified()?;
+            found.push(FoundLayer {
+                dir,
+                manifest,
+                used,
+            });
         }
         Ok(found)
     }

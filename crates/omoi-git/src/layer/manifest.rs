@@ -43,9 +43,9 @@ impl LayerManifest {
 
     /// None when the file holds no manifest.
     pub(super) fn read(file: &File) -> io::Result<Option<Self>> {
-        let mut text = String::new();
-        file.take(MANIFEST_BYTES_MAX).read_to_string(&mut text)?;
-        Ok(serde_json::from_str(&text).ok())
+        let mut bytes = Vec::new();
+        file.take(MANIFEST_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(serde_json::from_slice(&bytes).ok())
     }
 
     pub(super) fn is_believed(&self, boot: &str) -> bool {

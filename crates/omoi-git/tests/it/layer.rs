@@ -51,7 +51,11 @@ async fn a_tree_over_a_layer_is_clean_at_its_commit_and_at_another() {
     let next = f
         .commit_on(&f.base, &[("a.txt", "changed\n"), ("new/d", "4\n")])
         .await;
-    for (name, commit) in [("same", &f.base), ("other", &next)] {
+    // Attributes change what is written of files that did not change.
+    let crlf = f
+        .commit_on(&f.base, &[(".gitattributes", "* text eol=crlf\n")])
+        .await;
+    for (name, commit) in [("same", &f.base), ("other", &next), ("attributes", &crlf)] {
         let dest = f.path(name);
         show(&layer.files_dir(), &dest);
         let site = CloneSite {
@@ -72,6 +76,12 @@ async fn a_tree_over_a_layer_is_clean_at_its_commit_and_at_another() {
             .status();
         assert!(differs.unwrap().success(), "{name}");
     }
+    let base = f.mirror.base_store(&crlf).await.unwrap();
+    let from_earlier = layers.prepared_checkout(&base).await.unwrap().files_dir();
+    let text = std::fs::read_to_string(from_earlier.join("dir/b.sh")).unwrap();
+    assert_eq!(text, "2\r\n");
+    let text = std::fs::read_to_string(layer.files_dir().join("dir/b.sh")).unwrap();
+    assert_eq!(text, "2\n", "the earlier layer changed");
 }
 
 #[tokio::test]
@@ -83,13 +93,33 @@ async fn the_oldest_layers_go_and_what_is_in_use_stays() {
     let next = f.commit_on(&f.base, &[("a.txt", "2\n")]).await;
     let base = f.mirror.base_store(&next).await.unwrap();
     let idle = layers.prepared_checkout(&base).await.unwrap().files_dir();
-    layers.remove_oldest(u64::MAX).unwrap();
+    layers.remove_oldest(u64::MAX).await.unwrap();
     assert!(idle.exists());
     std::fs::create_dir(f.path("layers/.new-left")).unwrap();
-    layers.remove_oldest(0).unwrap();
+    layers.remove_oldest(0).await.unwrap();
     assert!(!idle.exists() && used.files_dir().exists());
     layers.clear_leftovers().unwrap();
     assert_eq!(std::fs::read_dir(f.path("layers")).unwrap().count(), 1);
+}
+
+/// Manifests are not forced onto the disk, so a power cut leaves any bytes.
+#[tokio::test]
+async fn a_damaged_manifest_costs_its_own_layer_alone() {
+    let f = Fixture::new(&[("a.txt", "1\n")]).await;
+    let layers = LayerFolder::new(f.path("layers"));
+    let base = f.mirror.base_store(&f.base).await.unwrap();
+    let damaged = layers.prepared_checkout(&base).await.unwrap().files_dir();
+    let manifest = damaged.with_file_name("manifest");
+    for bytes in [&b""[..], &[0; 40], &[0xff, 0xfe, b'{']] {
+        std::fs::write(&manifest, bytes).unwrap();
+        let next = f
+            .commit_on(&f.base, &[("a.txt", &format!("{bytes:?}\n"))])
+            .await;
+        let next = f.mirror.base_store(&next).await.unwrap();
+        let made = layers.prepared_checkout(&next).await.unwrap();
+        assert!(made.files_dir().exists() && !damaged.exists(), "{bytes:?}");
+        assert!(layers.prepared_checkout(&base).await.unwrap().files_dir() == damaged);
+    }
 }
 
 #[tokio::test]
