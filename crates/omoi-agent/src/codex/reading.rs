@@ -6,23 +6,58 @@ const READERS: [&str; 10] = [
     "cat", "find", "grep", "head", "ls", "nl", "pwd", "rg", "tail", "wc",
 ];
 /// Flags by which some of them write or start a program.
-const WRITING_FLAGS: [&str; 12] = [
-    "-delete",
-    "-exec",
-    "-execdir",
-    "-fls",
-    "-fprint",
-    "-fprint0",
-    "-fprintf",
-    "-ok",
-    "-okdir",
-    "--pre",
-    "--hostname-bin",
-    "--search-zip",
+const WRITING_FLAGS: [&str; 9] = [
+    "-delete", "-exec", "-execdir", "-fls", "-fprint", "-fprint0", "-fprintf", "-ok", "-okdir",
 ];
 
-/// Flags by which some of them follow the links that they come across, wherever those lead.
-const FOLLOWING_FLAGS: [&str; 3] = ["--dereference-recursive", "--follow", "-follow"];
+/// Flags by which `find` goes where no word says: links that it comes across, names in a file.
+const FOLLOWING_FLAGS: [&str; 2] = ["-follow", "-files0-from"];
+
+/// Long flags that only choose what is read or shown. Others are refused: programs take a flag by its beginning
+/// too, and some start a program, follow links or take names from a file.
+const LONG_FLAGS: [&str; 41] = [
+    "--after-context",
+    "--all",
+    "--almost-all",
+    "--before-context",
+    "--bytes",
+    "--chars",
+    "--color",
+    "--column",
+    "--context",
+    "--count",
+    "--exclude",
+    "--exclude-dir",
+    "--extended-regexp",
+    "--file",
+    "--files",
+    "--files-with-matches",
+    "--files-without-match",
+    "--fixed-strings",
+    "--glob",
+    "--heading",
+    "--hidden",
+    "--human-readable",
+    "--ignore-case",
+    "--include",
+    "--invert-match",
+    "--iglob",
+    "--line-number",
+    "--line-regexp",
+    "--lines",
+    "--max-count",
+    "--max-depth",
+    "--no-filename",
+    "--no-heading",
+    "--no-ignore",
+    "--only-matching",
+    "--quiet",
+    "--recursive",
+    "--regexp",
+    "--smart-case",
+    "--type",
+    "--word-regexp",
+];
 
 /// The words of `command` that can name a file, where it only reads: known programs one after another or
 /// piped, plain words, nothing that a shell would write or start. None where it does more, or is not
@@ -61,8 +96,10 @@ fn is_reader(words: &[String]) -> bool {
     }
     let is_writing = |word: &String| {
         let flag = word.split_once('=').map_or(word.as_str(), |(flag, _)| flag);
+        let is_unknown = flag.len() > 2 && flag.starts_with("--") && !LONG_FLAGS.contains(&flag);
         WRITING_FLAGS.contains(&flag)
             || FOLLOWING_FLAGS.contains(&flag)
+            || is_unknown
             || has_bad_letter(program, word)
     };
     READERS.contains(&program.as_str()) && !arguments.iter().any(is_writing)
@@ -73,7 +110,7 @@ fn has_bad_letter(program: &str, word: &str) -> bool {
     let bad: &[char] = match program {
         "grep" => &['R'],
         "rg" => &['L', 'z'],
-        "find" => &['L', 'H'],
+        "find" | "ls" => &['L', 'H'],
         _ => &[],
     };
     let is_group = word.starts_with('-') && !word.starts_with("--");
@@ -152,6 +189,8 @@ mod tests {
             "grep -rnE -e 'def x' .",
             "pwd && ls; wc -l a",
             "rg -n todo src",
+            "rg --files --hidden -g x src",
+            "grep -r --include=x.py --line-number def src",
         ] {
             assert!(paths_read(command).is_some(), "{command}");
         }
@@ -188,6 +227,11 @@ mod tests {
             "grep --dereference-recursive x .",
             "rg -nL x",
             "rg --follow x",
+            "grep --deref -r x .",
+            "ls -RL .",
+            "wc --files0-from=list",
+            "find -files0-from list",
+            "rg --search-zip x",
             "rg -z x",
             "find -L . -name a",
             "cat 'a",
