@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use omoi_domain::model_route::RouteName;
-use omoi_egress::options::EgressOptions;
+use omoi_egress::options::{EgressOptions, RegistryRow};
 use omoi_llm::options::{LlmOptions, MODELS_AGENT, credential_origin};
 use omoi_llm::route::RouteTable;
 use omoi_runtime::config::{ConfigSources, LoadError, load_config};
@@ -101,9 +101,8 @@ fn keys_of_listed_providers_come_from_secret_files_or_the_environment_and_are_ma
     assert!(origin.contains("secrets/RACK_API_KEY"), "{origin}");
 }
 
-/// The configurations that the page of models shows.
-fn shown_files() -> Vec<&'static str> {
-    let page = include_str!("../../../../../docs/models.md");
+/// The configurations that a page shows.
+fn shown_files(page: &'static str) -> Vec<&'static str> {
     let blocks = page.split("```yaml\n").skip(1);
     blocks
         .filter_map(|rest| Some(rest.split_once("```")?.0))
@@ -112,7 +111,7 @@ fn shown_files() -> Vec<&'static str> {
 
 #[test]
 fn the_page_of_models_shows_what_works() {
-    let files = shown_files();
+    let files = shown_files(include_str!("../../../../../docs/models.md"));
     let [local, several] = files.as_slice() else {
         panic!("{files:?}");
     };
@@ -239,4 +238,24 @@ fn a_repository_lists_no_providers_and_chooses_no_models() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn the_page_of_packages_shows_what_works() {
+    let files = shown_files(include_str!("../../../../../docs/packages.md"));
+    let [versions, registries] = files.as_slice() else {
+        panic!("{files:?}");
+    };
+    let options_of = |text: &str| {
+        let config = load_file(text, &[("NPM_EXAMPLE", "Bearer x")], &[]).unwrap();
+        let options = EgressOptions::from_config(&config).unwrap();
+        for row in &options.registries {
+            row.open_registry(&config, "organisation").unwrap();
+        }
+        options
+    };
+    assert_eq!(options_of(versions).versions.len(), 1);
+    let hosts = options_of(registries).registries;
+    let hosts: Vec<_> = hosts.iter().map(RegistryRow::host_name).collect();
+    assert_eq!(hosts, ["npm.example.org", "go.example.org"]);
 }
