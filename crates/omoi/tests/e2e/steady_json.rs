@@ -58,7 +58,9 @@ impl SteadyJson {
             Value::Number(_) if is_instant(key) => Value::from("[instant]"),
             Value::Number(_) if is_duration(key) => Value::from("[duration]"),
             // The lengths of folder names are in it.
-            Value::Number(_) if key == "tokens" => Value::from("[tokens]"),
+            Value::Number(_) if key.starts_with("tokens") || key == "cache_share" => {
+                Value::from("[tokens]")
+            }
             Value::String(text) => Value::from(self.of_text(text)),
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
         }
