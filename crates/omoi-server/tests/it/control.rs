@@ -29,7 +29,7 @@ use crate::ask::{Route, ask, ask_from, assert_lists_every_route, get, post, refu
 
 pub(crate) const TOKEN: &str = "the token of the data folder";
 
-const ROUTES: [Route; 22] = [
+const ROUTES: [Route; 24] = [
     get("/status"),
     get("/specs"),
     post("/specs").with_body(),
@@ -38,12 +38,14 @@ const ROUTES: [Route; 22] = [
     get("/specs/{spec}/summary"),
     get("/specs/{spec}/export"),
     get("/specs/{spec}/trace"),
+    get("/specs/{spec}/egress"),
     post("/specs/{spec}/approve"),
     post("/specs/{spec}/resume").with_body(),
     post("/specs/{spec}/deliver"),
     post("/specs/{spec}/cancel"),
     get("/trust"),
     post("/trust").with_body(),
+    post("/setup").with_body(),
     get("/tasks"),
     get("/tasks/{task}"),
     get("/tasks/{task}/detail"),
