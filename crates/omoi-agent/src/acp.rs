@@ -43,9 +43,6 @@ use crate::transcript::text_of_blocks;
 const START_TIME: Duration = Duration::from_secs(90);
 /// Time in which it must have stopped its turn.
 const INTERRUPT_TIME: Duration = Duration::from_secs(1);
-/// Time in which it must end by itself once its input is closed, and again once it is told to.
-const END_TIME: Duration = Duration::from_secs(3);
-const HURRIED_END_TIME: Duration = Duration::from_millis(300);
 /// How long a model call waits for calls that have not ended: one beside the work is not held up.
 const OPEN_CALLS_TIME: Duration = Duration::from_secs(1);
 /// How long a question waits for the arguments of its call.
@@ -337,15 +334,7 @@ impl AgentRuntime for AcpAgent<'_> {
     }
 
     async fn end(&mut self, ending: RuntimeEnding) {
-        let clock = self.host.clock.clone();
-        if let Some(program) = self.program.take() {
-            match ending {
-                RuntimeEnding::AtOnce => program.kill(clock.as_ref()).await,
-                RuntimeEnding::Hurried => program.end(HURRIED_END_TIME, clock.as_ref()).await,
-                RuntimeEnding::Orderly => program.end(END_TIME, clock.as_ref()).await,
-            }
-        }
-        self.host.sweep_leavings();
+        self.host.end_program(self.program.take(), ending).await;
     }
 }
 

@@ -47,9 +47,6 @@ const NAME: &str = "Claude Code";
 const START_TIME: Duration = Duration::from_secs(60);
 /// Time in which it must have stopped its turn.
 const INTERRUPT_TIME: Duration = Duration::from_secs(1);
-/// Time in which it must end by itself once its input is closed, and again once it is told to.
-const END_TIME: Duration = Duration::from_secs(3);
-const HURRIED_END_TIME: Duration = Duration::from_millis(300);
 /// Id of the request that sets up the hook.
 const INITIALIZE_ID: &str = "initialize";
 const INTERRUPT_ID: &str = "interrupt";
@@ -406,15 +403,7 @@ impl AgentRuntime for ClaudeCode<'_> {
     }
 
     async fn end(&mut self, ending: RuntimeEnding) {
-        let clock = self.host.clock.clone();
-        if let Some(program) = self.program.take() {
-            match ending {
-                RuntimeEnding::AtOnce => program.kill(clock.as_ref()).await,
-                RuntimeEnding::Hurried => program.end(HURRIED_END_TIME, clock.as_ref()).await,
-                RuntimeEnding::Orderly => program.end(END_TIME, clock.as_ref()).await,
-            }
-        }
-        self.host.sweep_leavings();
+        self.host.end_program(self.program.take(), ending).await;
     }
 }
 

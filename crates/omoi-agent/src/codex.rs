@@ -50,9 +50,6 @@ const NAME: &str = "Codex";
 const START_TIME: Duration = Duration::from_secs(60);
 /// Time in which it must have stopped its turn.
 const INTERRUPT_TIME: Duration = Duration::from_secs(1);
-/// Time in which it must end by itself once its input is closed, and again once it is told to.
-const END_TIME: Duration = Duration::from_secs(3);
-const HURRIED_END_TIME: Duration = Duration::from_millis(300);
 /// How long a call of ours waits for those before it: one that the program refuses by itself never ends.
 const ORDER_TIME: Duration = Duration::from_secs(12);
 const INITIALIZE_ID: u64 = 1;
@@ -361,15 +358,7 @@ impl AgentRuntime for Codex<'_> {
     }
 
     async fn end(&mut self, ending: RuntimeEnding) {
-        let clock = self.host.clock.clone();
-        if let Some(program) = self.program.take() {
-            match ending {
-                RuntimeEnding::AtOnce => program.kill(clock.as_ref()).await,
-                RuntimeEnding::Hurried => program.end(HURRIED_END_TIME, clock.as_ref()).await,
-                RuntimeEnding::Orderly => program.end(END_TIME, clock.as_ref()).await,
-            }
-        }
-        self.host.sweep_leavings();
+        self.host.end_program(self.program.take(), ending).await;
     }
 }
 

@@ -16,6 +16,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use omoi_protocol::worker::{AttemptContext, WorkerProgram};
 use omoi_runtime::clock::Clocked;
@@ -26,7 +27,8 @@ use self::model_forwarder::{ForwarderError, ForwarderSignals, ModelForwarder};
 use self::tool_observer::ToolObserver;
 use self::tool_server::{SERVER_NAME, ToolServer, ToolServerPlace};
 use crate::event_reporter::EventReporter;
-use crate::process::{ProgramCommand, is_executable};
+use crate::process::{LineProgram, ProgramCommand, is_executable};
+use crate::runtime::RuntimeEnding;
 use crate::stop_signal::StopSignal;
 use crate::tools::{AgentTools, own_tools};
 
@@ -34,6 +36,10 @@ use crate::tools::{AgentTools, own_tools};
 const PROGRAM_FOLDER: &str = "agent-program";
 /// Folders that programs leave in the work tree, empty where nobody needed them.
 const LEAVINGS: [&str; 5] = [".agents", ".aws", ".claude", ".codex", ".git"];
+
+/// Time in which a program must end by itself once its input is closed, and again once it is told to.
+pub(crate) const END_TIME: Duration = Duration::from_secs(3);
+const HURRIED_END_TIME: Duration = Duration::from_millis(300);
 
 /// Why an agent program cannot be driven.
 #[derive(Debug, thiserror::Error)]
@@ -194,8 +200,21 @@ impl ProgramHost {
         variables
     }
 
+    /// Ends the program with everything that it started, and removes what it left beside its work.
+    pub(crate) async fn end_program(&self, program: Option<LineProgram>, ending: RuntimeEnding) {
+        let clock = self.clock.as_ref();
+        if let Some(program) = program {
+            match ending {
+                RuntimeEnding::AtOnce => program.kill(clock).await,
+                RuntimeEnding::Hurried => program.end(HURRIED_END_TIME, clock).await,
+                RuntimeEnding::Orderly => program.end(END_TIME, clock).await,
+            }
+        }
+        self.sweep_leavings();
+    }
+
     /// Removes what programs leave in the work tree beside their work.
-    pub(crate) fn sweep_leavings(&self) {
+    fn sweep_leavings(&self) {
         for name in LEAVINGS {
             // Only an empty folder can be removed so.
             let _ = fs::remove_dir(self.workspace.join(name));

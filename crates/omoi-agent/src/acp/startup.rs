@@ -11,8 +11,9 @@ use omoi_runtime::telemetry::error_chain;
 
 use super::connection::initialize_request;
 use super::opencode::{AcpStart, PreparingCommand};
-use super::{AcpAgent, END_TIME, next_step};
+use super::{AcpAgent, next_step};
 use crate::process::LineProgram;
+use crate::program::END_TIME;
 use crate::runtime::RuntimeError;
 
 impl AcpAgent<'_> {

@@ -129,7 +129,7 @@ fn apply_edit(text: &str, edit: &TextEdit) -> Result<EditedText, EditRefusal> {
     if old == new {
         return Err(EditRefusal::Equal);
     }
-    if let Some(edited) = replace_exact(text, (old, new).into(), edit.replace_all)? {
+    if let Some(edited) = replace_exact(text, TextPair { old, new }, edit.replace_all)? {
         // Line ends are the file's in any case.
         return if edited.text == text {
             Err(EditRefusal::Equal)
@@ -144,7 +144,7 @@ fn apply_edit(text: &str, edit: &TextEdit) -> Result<EditedText, EditRefusal> {
         (Some(old), None) => (old.text.as_str(), new),
         (None, _) => (old, new),
     };
-    let edited = match replace_exact(text, (old, new).into(), edit.replace_all)? {
+    let edited = match replace_exact(text, TextPair { old, new }, edit.replace_all)? {
         Some(edited) => edited,
         None => replace_lines(text, old, new)?,
     };
@@ -159,12 +159,6 @@ fn apply_edit(text: &str, edit: &TextEdit) -> Result<EditedText, EditRefusal> {
 struct TextPair<'a> {
     old: &'a str,
     new: &'a str,
-}
-
-impl<'a> From<(&'a str, &'a str)> for TextPair<'a> {
-    fn from((old, new): (&'a str, &'a str)) -> Self {
-        Self { old, new }
-    }
 }
 
 /// Replaces text that is there to the letter, but for its line ends.
