@@ -79,7 +79,7 @@ impl CallPermit {
     pub fn note_alive(&mut self) {
         if std::mem::take(&mut self.probe) {
             tracing::info!(
-                target = self.target,
+                circuit = self.target,
                 "The model {} answers again",
                 self.target
             );
@@ -116,13 +116,13 @@ impl CallPermit {
             }
         });
         if let Some(failures) = opened_after {
-            let (target, pause_s) = (&self.target, OPEN_FOR.as_secs());
+            let (circuit, pause_s) = (&self.target, OPEN_FOR.as_secs());
             tracing::warn!(
-                target,
+                circuit,
                 failures,
                 pause_s,
                 probe,
-                "The model {target} keeps failing and is left alone for {pause_s} s"
+                "The model {circuit} keeps failing and is left alone for {pause_s} s"
             );
         }
     }

@@ -209,7 +209,11 @@ impl LlmClient {
             };
             let retry_after = until.since(now);
             let pause_ms = retry_after.as_millis() as u64;
-            tracing::info!(target, pause_ms, "The model {target} is left alone for now");
+            tracing::info!(
+                circuit = target,
+                pause_ms,
+                "The model {target} is left alone until it may answer again"
+            );
             if tally.allowance.check_pause(now, retry_after).is_err() {
                 return Err(AskError::CircuitOpen {
                     target,
