@@ -13,6 +13,7 @@ mod error_report;
 mod follow;
 mod logs;
 mod models;
+mod named_repository;
 mod owner_access;
 #[cfg(test)]
 mod printed_commands;

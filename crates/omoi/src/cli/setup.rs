@@ -3,15 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Args;
 
-use omoi_git::process::Git;
-use omoi_git::repo::inspect_repository;
 use omoi_protocol::control::{SetUpRepository, SetupView};
 
 use super::command_context::{CommandContext, ConfigOverrides};
-use super::error_report::UsageError;
+use super::named_repository::NamedRepository;
 use super::owner_access::{AccessPurpose, reach_owner};
 use crate::view::text_layout::{clean_line, short_sha};
 
@@ -40,23 +37,20 @@ pub(crate) async fn run_setup(
     context: &CommandContext,
     arguments: SetupArgs,
 ) -> anyhow::Result<ExitCode> {
-    let repo = std::path::absolute(&arguments.repo).context("could not name the repository")?;
-    let git = Git::find_on_path(&context.environment_variable("PATH").unwrap_or_default()).await?;
-    let repository = inspect_repository(&git, &repo).await?;
-    let repo = repository.toplevel.to_str().map(ToOwned::to_owned);
-    let repo = repo.ok_or_else(|| UsageError("the repository's path is not UTF-8".to_owned()))?;
+    let NamedRepository { path, info } =
+        NamedRepository::inspect_given(context, &arguments.repo).await?;
     let settings = context.load_settings(&ConfigOverrides::default())?;
     context.start_log(&settings.config, true);
     let access = reach_owner(context, settings, AccessPurpose::SetUp).await?;
     if !context.is_json() {
         eprintln!(
             "Installing what {} needs (HEAD {}) …",
-            clean_line(&repo),
-            short_sha(repository.head.as_str())
+            clean_line(&path),
+            short_sha(info.head.as_str())
         );
     }
     let asked = SetUpRepository {
-        repo,
+        repo: path,
         rebuild: arguments.rebuild,
     };
     let answer = access.client.set_up_repository(&asked).await;

@@ -4,16 +4,14 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Args;
-use omoi_git::process::Git;
-use omoi_git::repo::inspect_repository;
 use omoi_protocol::control::{RepositoryTrustView, TrustRepository};
 
 use omoi_protocol::shell_word::shell_word;
 
 use super::command_context::{CommandContext, ConfigOverrides};
 use super::error_report::UsageError;
+use super::named_repository::NamedRepository;
 use super::owner_access::{AccessPurpose, reach_owner};
 use super::terminal::read_typed_line;
 use crate::ErrorHint;
@@ -43,15 +41,12 @@ pub(crate) async fn run_trust(
     context: &CommandContext,
     arguments: TrustArgs,
 ) -> anyhow::Result<ExitCode> {
-    let repo = std::path::absolute(&arguments.repo).context("could not name the repository")?;
-    let git = Git::find_on_path(&context.environment_variable("PATH").unwrap_or_default()).await?;
-    let repository = inspect_repository(&git, &repo).await?;
-    let repo = repository.toplevel.to_str().map(ToOwned::to_owned);
-    let repo = repo.ok_or_else(|| UsageError("the repository's path is not UTF-8".to_owned()))?;
+    let NamedRepository { path, .. } =
+        NamedRepository::inspect_given(context, &arguments.repo).await?;
     let settings = context.load_settings(&ConfigOverrides::default())?;
     context.start_log(&settings.config, true);
     let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
-    let answered = ask_trust(context, &access.client, &repo).await;
+    let answered = ask_trust(context, &access.client, &path).await;
     access.close(futures::stream::pending()).await?;
     answered?;
     Ok(ExitCode::SUCCESS)
