@@ -5,10 +5,12 @@
 
 mod account;
 mod claim;
+mod large_run;
 mod overhead;
 mod parts;
 mod repository;
 mod row;
+mod simulated_run;
 mod up;
 
 use std::fs;
@@ -82,6 +84,11 @@ const PARTS: &[Part] = &[
         name: "run",
         program: ["omoi", "--bin", "omoi"],
         measure: overhead::measure,
+    },
+    Part {
+        name: "large-run",
+        program: ["omoi", "--bin", "omoi"],
+        measure: large_run::measure,
     },
 ];
 
@@ -201,7 +208,12 @@ fn timed(command: &mut Command) -> Result<Duration> {
     Ok(began.elapsed())
 }
 
-fn median_ms(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    times[times.len() / 2].as_secs_f64() * 1e3
+fn median_ms(times: Vec<Duration>) -> f64 {
+    median(times.iter().map(|time| time.as_secs_f64() * 1e3).collect())
+}
+
+/// The middle of `values`, of which there is at least one.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

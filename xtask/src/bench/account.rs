@@ -102,6 +102,58 @@ pub(super) fn read(lines: &str) -> Result<(Span, Spans)> {
     Ok((run, spans))
 }
 
+/// What one attempt of an agent cost beside its model calls and its commands, in milliseconds.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct AttemptOverhead {
+    /// From its start to its first model call, and from its last to its end.
+    pub(super) around_ms: f64,
+    /// From the end of each model call to the beginning of the next.
+    pub(super) turns_ms: Vec<f64>,
+}
+
+/// The overheads of the attempts that asked a model and ended, from the lines of `omoi run --json`.
+pub(super) fn attempts(lines: &str, commands: &[Span]) -> Result<Vec<AttemptOverhead>> {
+    let mut attempts = Vec::new();
+    for line in lines
+        .lines()
+        .filter(|line| is(line, "event_type", "attempt.starting"))
+    {
+        let attempt = text(line, "attempt_id").with_context(|| format!("no attempt in {line}"))?;
+        let began = number(line, "occurred_at").with_context(|| format!("no time in {line}"))?;
+        let own = lines.lines().filter(|line| is(line, "attempt_id", attempt));
+        let (mut last, mut overhead, mut calls) = (began, AttemptOverhead::default(), 0);
+        for line in own {
+            let at = number(line, "occurred_at").with_context(|| format!("no time in {line}"))?;
+            if is(line, "event_type", "cost.recorded") {
+                let took =
+                    number(line, "latency_ms").with_context(|| format!("no latency in {line}"))?;
+                let waited = uncovered((last, at - took * 1_000), commands);
+                match calls {
+                    0 => overhead.around_ms += waited,
+                    _ => overhead.turns_ms.push(waited),
+                }
+                (last, calls) = (at, calls + 1);
+            } else if is(line, "event_type", "attempt.ended") && calls > 0 {
+                overhead.around_ms += uncovered((last, at), commands);
+                attempts.push(overhead);
+                break;
+            }
+        }
+    }
+    Ok(attempts)
+}
+
+/// Milliseconds of `gap` in which none of `spans` is open.
+fn uncovered(gap: Span, spans: &[Span]) -> f64 {
+    (gap.1 - gap.0 - covered(gap, spans)).max(0) as f64 / 1e3
+}
+
+/// The text at `key` of a line of JSON without blanks, as it stands there.
+fn text<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(&format!("\"{key}\":\""))?;
+    rest.split_once('"').map(|(text, _)| text)
+}
+
 /// The number at `key` of a line of JSON without blanks.
 ///
 /// A quote within a JSON text is always escaped, so `"key":` cannot be anything but a key.
@@ -141,6 +193,24 @@ mod tests {
         };
         assert_eq!(account, expected);
         assert_eq!(format!("{:.3}", account.share()), "50.000");
+    }
+
+    #[test]
+    fn an_attempt_pays_for_what_is_neither_model_nor_command() {
+        let lines = r#"
+{"occurred_at":1000000,"event_type":"attempt.starting","payload":{"attempt_id":"a"}}
+{"occurred_at":1000000,"event_type":"attempt.starting","payload":{"attempt_id":"check"}}
+{"occurred_at":1150000,"event_type":"cost.recorded","payload":{"attempt_id":"a","latency_ms":100}}
+{"occurred_at":1300000,"event_type":"cost.recorded","payload":{"attempt_id":"a","latency_ms":20}}
+{"occurred_at":1300000,"event_type":"attempt.ended","payload":{"attempt_id":"check"}}
+{"occurred_at":1310000,"event_type":"attempt.ended","payload":{"attempt_id":"a"}}
+"#;
+        let overheads = attempts(lines, &[(1_160_000, 1_280_000)]).unwrap();
+        let expected = AttemptOverhead {
+            around_ms: 60.0,
+            turns_ms: vec![10.0],
+        };
+        assert_eq!(overheads, [expected]);
     }
 
     #[test]

@@ -1,24 +1,18 @@
 //! How much of a whole run is ours: neither model nor agents' commands nor checks.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Instant;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use xtask::process::{self, command};
 
-use super::Bench;
-use super::account::{self, Account, Span};
+use super::account::{self, Account, AttemptOverhead, Span};
 use super::row::{Amount, Limit, Row, Target, Unit};
-use crate::root;
+use super::simulated_run::{self, ASSETS, SimulatedRun};
+use super::{Bench, median};
 
 const RUNS: usize = 5;
 const WARM_UP: usize = 2;
-/// Repository and scenario of the run, as the tests of the whole program use them.
-const ASSETS: &str = "crates/omoi/tests/assets/two-tasks";
-/// The scenario answers the same whatever the words.
-const IDEA: &str = "say goodbye to people by name, and loudly on demand";
 
 /// Prints milliseconds of end and duration of every command that agents ran, for the table that keeps
 /// what workers report. Its ids are of the kind that begins with the milliseconds of their making.
@@ -33,6 +27,7 @@ for event_id, data in rows:
 /// One run, taken apart.
 struct Measured {
     account: Account,
+    attempts: Vec<AttemptOverhead>,
     model_calls: usize,
     model_ms: i64,
     checks: usize,
@@ -49,12 +44,58 @@ pub(super) fn measure(bench: &Bench, program: &Path) -> Result<Vec<Row>> {
         }
     }
     runs.sort_by(|a, b| a.account.wall.total_cmp(&b.account.wall));
+    let mut rows = attempt_rows(&runs)?;
     // One run and not a median of each part, so that its parts add up.
     let median = runs.swap_remove(RUNS / 2);
-    Ok(vec![row(&median)])
+    rows.insert(0, share_row(&median));
+    Ok(rows)
 }
 
-fn row(run: &Measured) -> Row {
+/// What all attempts of agents in these runs cost beside model and commands.
+fn attempt_rows(runs: &[Measured]) -> Result<Vec<Row>> {
+    let attempts = || runs.iter().flat_map(|run| &run.attempts);
+    let around: Vec<f64> = attempts().map(|attempt| attempt.around_ms).collect();
+    let turns: Vec<f64> = attempts()
+        .flat_map(|attempt| attempt.turns_ms.iter().copied())
+        .collect();
+    if around.is_empty() || turns.is_empty() {
+        bail!("the runs had no attempt of more than one turn");
+    }
+    let row = |figure: &str, values: Vec<f64>, limit, measured: &str| {
+        let runs = format!("{} in {RUNS} runs", values.len());
+        let ours = Amount(median(values), Unit::Milliseconds);
+        Row {
+            figure: figure.to_owned(),
+            ours,
+            baseline: None,
+            compared: "–".to_owned(),
+            target: Some(Target {
+                limit: Limit::Most(limit),
+                reached: ours,
+                of: "",
+            }),
+            runs,
+            baseline_is: "none: model calls and commands are taken off".to_owned(),
+            measured: measured.to_owned(),
+        }
+    };
+    Ok(vec![
+        row(
+            "our share of an attempt",
+            around,
+            60.0,
+            "attempts of agents, from `attempt.starting` to the first model call and from the last to `attempt.ended`",
+        ),
+        row(
+            "our share of a turn",
+            turns,
+            5.0,
+            "from the end of a model call to the beginning of the next of the attempt, commands taken off",
+        ),
+    ])
+}
+
+fn share_row(run: &Measured) -> Row {
     let ms = |value: f64| Amount(value, Unit::Milliseconds);
     let account = &run.account;
     let share = Amount(account.share(), Unit::Percent);
@@ -93,38 +134,25 @@ fn row(run: &Measured) -> Row {
 }
 
 fn run(bench: &Bench, program: &Path, round: usize) -> Result<Measured> {
-    let assets = root().join(ASSETS);
     let folder = bench.folder(&format!("run-{round}"));
-    let repository = folder.join("repository");
-    make_repository(&assets.join("repo"), &repository)?;
-    let data = folder.join("data");
-    let mut run = bench.pristine(program)?;
-    run.args(["run", "--json", "--yes", "--model", "simulated"])
-        .arg("--scenario")
-        .arg(assets.join("scenario.yaml"))
-        .arg("--repo")
-        .arg(&repository)
-        .arg("--")
-        .arg(IDEA)
-        .env("OMOI_DATA_DIR", &data)
-        .stdin(Stdio::null());
-    let began = Instant::now();
-    let output = process::output(&mut run)?;
-    let process_ms = began.elapsed().as_secs_f64() * 1e3;
-    let lines = String::from_utf8_lossy(&output.stdout);
-    let (whole, mut spans) = account::read(&lines)?;
-    let summary = lines.lines().last().unwrap_or_default();
-    if !summary.contains("\"outcome\":\"succeeded\"") {
-        bail!("the run did not succeed: {summary}");
-    }
-    spans.commands = commands(&data)?;
+    let run = SimulatedRun {
+        program,
+        repository: folder.join("repository"),
+        data: folder.join("data"),
+    };
+    simulated_run::make_repository(&run.repository, |_| Ok(()))?;
+    let ended = run.finish(bench)?;
+    let (whole, mut spans) = account::read(&ended.lines)?;
+    spans.commands = commands(&run.data)?;
+    let summary = ended.lines.lines().last().unwrap_or_default();
     Ok(Measured {
         account: Account::of(whole, &spans),
+        attempts: account::attempts(&ended.lines, &spans.commands)?,
         model_calls: spans.model.len(),
         model_ms: account::number(summary, "model_ms").context("the summary has no model_ms")?,
         checks: spans.checks.len(),
         commands: spans.commands.len(),
-        process_ms,
+        process_ms: ended.process_ms,
     })
 }
 
@@ -145,42 +173,4 @@ fn commands(data: &Path) -> Result<Vec<Span>> {
         .lines()
         .map(|line| span(line).with_context(|| format!("odd line `{line}`")));
     spans.collect()
-}
-
-fn make_repository(from: &Path, to: &Path) -> Result<()> {
-    copy(from, to)?;
-    for arguments in [
-        &["init", "--quiet", "--initial-branch=main"][..],
-        &["add", "--all"],
-        &[
-            "-c",
-            "user.name=Bench",
-            "-c",
-            "user.email=bench@localhost",
-            "commit",
-            "--quiet",
-            "-m",
-            "base",
-        ],
-    ] {
-        process::run(command("git").args(arguments).current_dir(to))?;
-    }
-    Ok(())
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).with_context(|| format!("could not create {}", to.display()))?;
-    let entries =
-        fs::read_dir(from).with_context(|| format!("could not list {}", from.display()))?;
-    for entry in entries {
-        let entry = entry?;
-        let (path, copied): (PathBuf, PathBuf) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type()?.is_dir() {
-            copy(&path, &copied)?;
-        } else {
-            fs::copy(&path, &copied)
-                .with_context(|| format!("could not copy {}", path.display()))?;
-        }
-    }
-    Ok(())
 }
