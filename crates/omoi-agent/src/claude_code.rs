@@ -1,12 +1,14 @@
 //! Drives Claude Code over its streaming JSON lines.
 //!
-//! The program asks before each tool by a hook, so nothing it does begins while a turn is committed. It
-//! stays one process for all turns of an attempt; messages go in when its turn ends.
+//! The program asks before each tool by a hook, and its model calls wait for the round before them, so
+//! nothing moves while a turn is committed. It stays one process for all turns of an attempt; messages go
+//! in when its turn ends.
 
 #[cfg(test)]
 mod fuzz;
 mod launch;
 mod protocol;
+mod round_end;
 mod rounds;
 mod tools;
 
@@ -19,27 +21,28 @@ use omoi_llm::wire::anthropic::{ContentBlock, MessageContent, ToolUseBlock, erro
 use omoi_protocol::worker::AttemptContext;
 use omoi_runtime::clock::with_deadline;
 use omoi_runtime::telemetry::error_chain;
-use sha2::{Digest as _, Sha256};
 
 use self::launch::plan_start;
 use self::protocol::{
     ControlRequest, HookInput, InputLine, MessageLine, OutputLine, ResultLine, SystemLine,
     unread_request,
 };
+use self::round_end::round_marks;
 use self::rounds::{RoundAssembler, RoundStep};
 use self::tools::{effect_of, exit_code, platform_name};
 use crate::model_call::refused_for_good;
 use crate::process::{LineProgram, LineProgramError};
 use crate::program::first_message::FirstMessage;
-use crate::program::session_file::{RoundMarks, SessionFile};
+use crate::program::held_calls::RoundCalls;
+use crate::program::session_file::SessionFile;
 use crate::program::tool_observer::ToolEnd;
 use crate::program::tool_rules::ToolEffect;
 use crate::program::tool_server::SERVER_NAME;
 use crate::program::{ProgramHost, write_program_files};
 use crate::runtime::{
-    AgentRuntime, AgentTurn, RuntimeCapabilities, RuntimeEnding, RuntimeError, RuntimeEvent,
+    AgentRuntime, RuntimeCapabilities, RuntimeEnding, RuntimeError, RuntimeEvent,
 };
-use crate::transcript::{AgentReply, text_of_blocks};
+use crate::transcript::text_of_blocks;
 
 /// What people call it.
 const NAME: &str = "Claude Code";
@@ -56,6 +59,7 @@ pub(crate) struct ClaudeCode<'a> {
     context: &'a AttemptContext,
     host: ProgramHost,
     program: Option<LineProgram>,
+    model_calls: RoundCalls,
     session: Option<SessionFile>,
     rounds: RoundAssembler,
     /// Calls of our tools, which their server reports.
@@ -73,6 +77,7 @@ impl<'a> ClaudeCode<'a> {
     pub(crate) fn new(context: &'a AttemptContext, host: ProgramHost) -> Self {
         Self {
             context,
+            model_calls: RoundCalls::new(host.forwarder.hold_calls()),
             host,
             program: None,
             session: None,
@@ -104,7 +109,10 @@ impl<'a> ClaudeCode<'a> {
         let Some(program) = &mut self.program else {
             return Err(failed("it is not running".to_owned()));
         };
-        let line = match program.next_line().await {
+        let next =
+            self.model_calls
+                .next_line(program, self.rounds.is_open(), self.host.clock.as_ref());
+        let line = match next.await {
             Ok(Some(line)) => line,
             Ok(None) => return Err(self.gone(None)),
             Err(error) => return Err(self.gone(Some(&error))),
@@ -239,38 +247,6 @@ impl<'a> ClaudeCode<'a> {
             let name = self.rounds.name_of(id).unwrap_or("tool").to_owned();
             self.host.observer.end_call(id, &name, &end).await;
         }
-    }
-
-    async fn end_round(
-        &mut self,
-        reply: AgentReply,
-        results: Vec<ContentBlock>,
-        marks: RoundMarks,
-    ) -> Result<RuntimeEvent, RuntimeError> {
-        let clock = self.host.clock.clone();
-        let session = match &mut self.session {
-            Some(session) => session.take_added(&marks, clock.as_ref()).await,
-            None => Ok(None),
-        };
-        let session = session.map_err(|error| failed(format!("its session file: {error}")))?;
-        let decisions = self.host.tool_server.take_decisions();
-        let request_digest = hex::encode(Sha256::digest(&self.asked));
-        self.asked = serde_json::to_vec(&results)?;
-        let may_have_changed = reply.tool_calls().iter().any(|call| {
-            let effect = effect_of(&call.name, &call.input);
-            matches!(effect, ToolEffect::Write(_) | ToolEffect::Shell(_))
-        });
-        Ok(RuntimeEvent::TurnEnded(AgentTurn {
-            reply,
-            results,
-            request_digest,
-            request_tokens: None,
-            is_accepted: decisions.is_accepted,
-            gives_up: decisions.gives_up,
-            may_have_changed,
-            is_waiting: !marks.is_followed,
-            session,
-        }))
     }
 
     /// Why the turn failed: the gateway's own record counts more than what the program says.
@@ -412,33 +388,5 @@ fn failed(why: String) -> RuntimeError {
     RuntimeError::Failed {
         class: ErrorClass::AgentError,
         message: format!("{NAME}: {why}"),
-    }
-}
-
-/// What the lines of a round hold in the session file: its answer and every result.
-fn round_marks(
-    reply: &AgentReply,
-    results: &[ContentBlock],
-    message_id: Option<String>,
-    is_waiting: bool,
-) -> RoundMarks {
-    let ids = results.iter().filter_map(|block| match block {
-        ContentBlock::ToolResult(result) => {
-            Some(format!("\"tool_use_id\":\"{}\"", result.tool_use_id))
-        }
-        _ => None,
-    });
-    let mut texts: Vec<String> = ids.collect();
-    // A message has a line per block.
-    if is_waiting && let Some(id) = message_id {
-        texts.push(format!("\"id\":\"{id}\""));
-        let last = reply.0.iter().rev().find_map(ContentBlock::as_text);
-        // As it stands in a line of JSON.
-        let last = serde_json::to_string(last.unwrap_or_default()).unwrap_or_default();
-        texts.push(last.trim_matches('"').to_owned());
-    }
-    RoundMarks {
-        texts,
-        is_followed: !is_waiting,
     }
 }

@@ -1,8 +1,8 @@
 //! Drives Codex over its app-server protocol.
 //!
-//! The program asks before each command and patch, and the server of our tools holds its calls, so that
-//! none begins while a turn is committed, and ours run in the order of the answer. What was answered
-//! stands in its session file. It stays one process for all turns of an attempt; messages go in when its
+//! The program asks before each command and patch, the server of our tools holds its calls, and its model
+//! calls wait for the round before them, so that nothing moves while a turn is committed, and our tools run
+//! in the order of the answer. What was answered stands in its session file. It stays one process for all turns of an attempt; messages go in when its
 //! turn ends.
 
 mod call_order;
@@ -36,6 +36,7 @@ use self::protocol::{
 use crate::model_call::refused_for_good;
 use crate::process::{LineProgram, LineProgramError};
 use crate::program::first_message::FirstMessage;
+use crate::program::held_calls::RoundCalls;
 use crate::program::session_file::{SessionFile, SessionPosition};
 use crate::program::tool_server::SERVER_NAME;
 use crate::program::{ProgramHost, write_program_files};
@@ -60,6 +61,7 @@ pub(crate) struct Codex<'a> {
     context: &'a AttemptContext,
     host: ProgramHost,
     program: Option<LineProgram>,
+    model_calls: RoundCalls,
     session: Option<SessionFile>,
     /// How much of its session the platform has at the start.
     kept: SessionPosition,
@@ -94,6 +96,7 @@ impl<'a> Codex<'a> {
     pub(crate) fn new(context: &'a AttemptContext, host: ProgramHost) -> Self {
         Self {
             context,
+            model_calls: RoundCalls::new(host.forwarder.hold_calls()),
             host,
             program: None,
             session: None,
@@ -153,11 +156,13 @@ impl<'a> Codex<'a> {
         let Some(program) = &mut self.program else {
             return Err(failed("it is not running".to_owned()));
         };
+        let is_open = self.calls.is_round_open();
+        let next = self.model_calls.next_line(program, is_open, clock.as_ref());
         let line = match self.held_since {
-            None => program.next_line().await,
+            None => next.await,
             Some(since) => {
                 let left = ORDER_TIME.saturating_sub(clock.now().since(since));
-                match with_deadline(clock.as_ref(), left, program.next_line()).await {
+                match with_deadline(clock.as_ref(), left, next).await {
                     Ok(line) => line,
                     Err(_) => return self.release_first().await,
                 }

@@ -89,6 +89,12 @@ impl RoundAssembler {
         self.is_answered && !self.is_ended
     }
 
+    /// Whether tools of the round may run or have run, and it has not ended.
+    pub(super) fn is_open(&self) -> bool {
+        let is_call = |block: &ContentBlock| matches!(block, ContentBlock::ToolUse(_));
+        !self.is_ended && self.blocks.iter().any(is_call)
+    }
+
     /// Name and id of the call with that id, as far as the answer is known.
     pub(super) fn name_of(&self, id: &str) -> Option<&str> {
         self.blocks.iter().find_map(|block| match block {

@@ -8,16 +8,29 @@ use std::collections::BTreeSet;
 pub(super) struct CallOrder {
     waiting: Vec<String>,
     ended: BTreeSet<String>,
+    is_round_open: bool,
 }
 
 impl CallOrder {
+    /// A call of a round begins.
+    pub(super) fn open_round(&mut self) {
+        self.is_round_open = true;
+    }
+
+    /// Whether calls have begun whose round has not ended.
+    pub(super) fn is_round_open(&self) -> bool {
+        self.is_round_open
+    }
+
     /// The call `id` waits.
     pub(super) fn add_waiting(&mut self, id: String) {
+        self.open_round();
         self.waiting.push(id);
     }
 
     /// The call `id` has ended.
     pub(super) fn end_call(&mut self, id: &str) {
+        self.open_round();
         self.ended.insert(id.to_owned());
     }
 

@@ -82,6 +82,7 @@ impl Codex<'_> {
                     .await
             }
             ProgramRequest::Command(approval) => {
+                self.calls.open_round();
                 let is_allowed = self.judge_command(&approval).await?;
                 self.write(&AppServerInput::approval_verdict(
                     &id,
@@ -90,6 +91,7 @@ impl Codex<'_> {
                 .await
             }
             ProgramRequest::FileChange { item_id } => {
+                self.calls.open_round();
                 let is_allowed = self.judge_patch(&item_id).await;
                 self.write(&AppServerInput::approval_verdict(
                     &id,

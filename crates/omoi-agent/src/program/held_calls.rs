@@ -2,10 +2,18 @@
 //! the tools of an answer have run, the next call of the model says so.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use omoi_domain::time::Timestamp;
+use omoi_runtime::clock::{Clock, with_deadline};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::process::{LineProgram, LineProgramError};
+
+/// How long a model call waits for the end of a round that its driver does not see.
+const ROUND_TIME: Duration = Duration::from_secs(5);
 
 /// What a driver is told of model calls.
 #[derive(Debug)]
@@ -24,6 +32,78 @@ impl WaitingModelCall {
     /// Lets it go; the program may have given it up.
     pub(crate) fn release(self) {
         let _ = self.0.send(());
+    }
+}
+
+/// The model calls of a program that speaks in lines. One that follows a round waits until that is committed:
+/// a provider that turns it away may end the attempt, and an uncommitted round would run again.
+#[derive(Debug)]
+pub(crate) struct RoundCalls {
+    news: mpsc::UnboundedReceiver<ModelCallNews>,
+    waiting: Vec<WaitingModelCall>,
+    /// Since when they wait.
+    since: Option<Timestamp>,
+}
+
+impl RoundCalls {
+    /// The calls that `news` tells of.
+    pub(crate) fn new(news: mpsc::UnboundedReceiver<ModelCallNews>) -> Self {
+        Self {
+            news,
+            waiting: Vec::new(),
+            since: None,
+        }
+    }
+
+    /// The next line of `program`. Until it comes model calls wait where `is_round_open`, for
+    /// [`ROUND_TIME`] at most; else they go. Cancel-safe.
+    pub(crate) async fn next_line(
+        &mut self,
+        program: &mut LineProgram,
+        is_round_open: bool,
+        clock: &dyn Clock,
+    ) -> Result<Option<Vec<u8>>, LineProgramError> {
+        loop {
+            if !is_round_open {
+                self.release_calls();
+            }
+            let since = self.since;
+            let next = async {
+                tokio::select! {
+                    biased;
+                    line = program.next_line() => Some(line),
+                    Some(news) = self.news.recv() => {
+                        if let ModelCallNews::Held(call) = news {
+                            self.waiting.push(call);
+                            self.since.get_or_insert(clock.now());
+                        }
+                        None
+                    }
+                }
+            };
+            let next = match since {
+                None => next.await,
+                Some(since) => {
+                    let left = ROUND_TIME.saturating_sub(clock.now().since(since));
+                    match with_deadline(clock, left, next).await {
+                        Ok(next) => next,
+                        Err(_) => {
+                            tracing::info!("A model call of the agent program is beside its round");
+                            self.release_calls();
+                            None
+                        }
+                    }
+                }
+            };
+            if let Some(line) = next {
+                return line;
+            }
+        }
+    }
+
+    fn release_calls(&mut self) {
+        self.since = None;
+        self.waiting.drain(..).for_each(WaitingModelCall::release);
     }
 }
 

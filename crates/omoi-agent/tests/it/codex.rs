@@ -18,7 +18,7 @@ use crate::bench::{Bench, git};
 const VERSION: &str = "1.2.3";
 
 /// A bench whose agent is the scripted program, with a quirk.
-async fn bench(rules: &str, quirk: &str) -> Bench {
+pub(crate) async fn bench(rules: &str, quirk: &str) -> Bench {
     let mut bench = Bench::new(rules).await;
     let folder = bench.work().parent().unwrap().join("program");
     std::fs::create_dir_all(&folder).unwrap();

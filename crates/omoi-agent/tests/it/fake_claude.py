@@ -61,6 +61,10 @@ class Session:
 
     def add(self, message, message_id=None):
         self.messages.append(message)
+        late = QUIRK == "late-file" and message["role"] == "user" and len(self.messages) > 1
+        threading.Timer(0.3, self.write, [message, message_id]).start() if late else self.write(message, message_id)
+
+    def write(self, message, message_id):
         line = {"id": message_id, "message": message}
         with open(self.path, "a") as file:
             file.write(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n")

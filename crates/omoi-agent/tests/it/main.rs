@@ -12,6 +12,7 @@ mod bench;
 mod claude_code;
 mod codex;
 mod compaction;
+mod round_commit;
 
 use serde_json::{Value, json};
 

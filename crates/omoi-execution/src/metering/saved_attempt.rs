@@ -17,8 +17,8 @@ use crate::attempt::lose_attempt;
 use crate::outage::{FailedWork, next_outage_step};
 
 /// Ends an attempt whose call was turned away with `failed`, so that its work goes on later from its last
-/// turn and snapshot. Each turn was committed before the call that follows it, so nothing is left to be
-/// saved. Its worker is told with the answer to its call that it is over.
+/// turn and snapshot. Each turn was committed before the call that follows it, which the drivers of agent
+/// programs hold back until then, so nothing is left to be saved. Its worker is told with the answer to its call that it is over.
 pub(super) async fn save_attempt(
     ledger: &CallLedger,
     id: AttemptId,
