@@ -6,6 +6,8 @@
 
 mod connection;
 mod effect;
+#[cfg(test)]
+mod fuzz;
 mod judge;
 mod opencode;
 mod opencode_session;

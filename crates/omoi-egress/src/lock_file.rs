@@ -197,7 +197,7 @@ fn go_versions(text: &str) -> Vec<PackageVersion> {
         let version = version.strip_suffix("/go.mod").unwrap_or(version);
         let is_sum = words.next()?.starts_with("h1:");
         let module = PackageName::new(PackageRegistry::Go, module);
-        is_sum.then(|| module.at_version(version))
+        (is_sum && !version.is_empty()).then(|| module.at_version(version))
     });
     versions.collect()
 }

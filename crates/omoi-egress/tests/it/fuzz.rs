@@ -9,6 +9,7 @@ use omoi_egress::document::go_module::{GoVersion, find_sum};
 use omoi_egress::document::packument::Packument;
 use omoi_egress::document::simple_index::ProjectFiles;
 use omoi_egress::host::EgressTarget;
+use omoi_egress::lock_file::locked_versions;
 use omoi_egress::package::AgeRule;
 use omoi_egress::registry::{RegistrySite, RequestShape, parse_request};
 use omoi_testkit::fuzz::FuzzTarget;
@@ -113,6 +114,37 @@ fn go_documents() {
         let _ = GoVersion::parse(input);
         for is_zip in [true, false] {
             find_sum(input, "example.org/part", "v1.0.0", is_zip);
+        }
+    });
+}
+
+/// Whatever a repository calls a lock file lists versions that have a name and a version, or none.
+#[test]
+fn lock_file() {
+    const NAMES: [&str; 12] = [
+        "package-lock.json",
+        "npm-shrinkwrap.json",
+        "yarn.lock",
+        "pnpm-lock.yaml",
+        "bun.lock",
+        "Cargo.lock",
+        "uv.lock",
+        "poetry.lock",
+        "pdm.lock",
+        "Pipfile.lock",
+        "requirements.lock",
+        "go.sum",
+    ];
+    FuzzTarget::new(CRATE, "lock_file").run(|input| {
+        for name in NAMES {
+            for listed in locked_versions(name, input) {
+                let shown = listed.to_string();
+                let version = shown.rsplit_once('@').map(|(_, version)| version);
+                assert!(
+                    version.is_some_and(|version| !version.is_empty()) && !shown.contains('\n'),
+                    "{name}: {shown:?}"
+                );
+            }
         }
     });
 }
