@@ -11,6 +11,8 @@ crate::closed_set! {
         WindowExceeded = "window_exceeded",
         /// It refuses the question or the key, or is served no more.
         Refused = "refused",
+        /// Its answers are not what was asked for.
+        Unusable = "unusable",
         /// A budget has no room for what it may cost.
         OverBudget = "over_budget",
     }
@@ -24,6 +26,7 @@ impl FallbackClass {
             Self::Limited => "it is limited",
             Self::WindowExceeded => "its window is exceeded",
             Self::Refused => "it refuses",
+            Self::Unusable => "its answers cannot be used",
             Self::OverBudget => "it is over budget",
         }
     }

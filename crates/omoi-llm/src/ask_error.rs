@@ -9,6 +9,7 @@ use omoi_domain::model_fallback::FallbackClass;
 
 use crate::retry::AllowanceSpent;
 use crate::upstream::{MalformedAnswer, UpstreamError};
+use crate::window_refusal::says_over_window;
 
 /// Why a question has no answer.
 #[derive(Debug, Error)]
@@ -84,17 +85,6 @@ impl AskError {
     }
 }
 
-/// Words of providers for a question that is larger than what the model reads. Their statuses do not
-/// tell it from other bad requests.
-const WINDOW_WORDS: [&str; 6] = [
-    "prompt is too long",
-    "context_length_exceeded",
-    "context length",
-    "context window",
-    "maximum context",
-    "too many tokens",
-];
-
 impl AskError {
     /// Why the question goes on to the next model; none where that would fare no better.
     pub(crate) fn fallback_class(&self) -> Option<FallbackClass> {
@@ -113,15 +103,11 @@ pub(crate) fn fallback_class(error: &UpstreamError) -> Option<FallbackClass> {
     match error {
         UpstreamError::Status { status: 429, .. } => Some(FallbackClass::Limited),
         UpstreamError::Status {
-            status: 400 | 413 | 422,
+            status,
             kind,
             message,
             ..
-        } => {
-            let told = format!("{kind} {message}").to_lowercase();
-            let is_window = WINDOW_WORDS.iter().any(|words| told.contains(words));
-            is_window.then_some(FallbackClass::WindowExceeded)
-        }
+        } if says_over_window(*status, kind, message) => Some(FallbackClass::WindowExceeded),
         UpstreamError::Status {
             status: 401..=404 | 410 | 451,
             ..
@@ -171,6 +157,21 @@ mod tests {
             (
                 400,
                 "This model's maximum context length is 8192 tokens",
+                Some(WindowExceeded),
+            ),
+            (
+                400,
+                "input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000",
+                Some(WindowExceeded),
+            ),
+            (
+                400,
+                "Input is too long for requested model.",
+                Some(WindowExceeded),
+            ),
+            (
+                400,
+                "the request exceeds the available context size, try increasing it",
                 Some(WindowExceeded),
             ),
             // Whatever is wrong with the question is wrong for the next one.

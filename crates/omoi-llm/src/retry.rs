@@ -1,6 +1,7 @@
 //! What may be tried again, when, and when to stop: pure decisions.
 //!
-//! The status decides, never the text of an error.
+//! The status decides whether the same model is asked again, never the text of an error. Whether the next
+//! one is asked, [`crate::window_refusal`] may tell from its words.
 
 use std::time::Duration;
 

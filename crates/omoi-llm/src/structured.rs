@@ -1,31 +1,30 @@
 //! Typed answers: the schema comes from the Rust type, a wrong answer goes back with what is wrong.
 
+mod question_form;
+
 use std::pin::pin;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use thiserror::Error;
 
 use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_route::RouteName;
 
+use self::question_form::{answer_value, first_request, return_answer};
 use crate::error_chain::ErrorChain;
 use crate::gateway::outgoing_headers;
 use crate::llm_client::{AskError, LlmClient, QuestionTally, RoutedRequest};
 use crate::meter::{CallMeter, CallOutcome, FallbackNote, ModelCaller, RecordError, ReserveError};
 use crate::metered_call::{CallRequest, FailureWriter, MeteredCall};
 use crate::retry::{CallAllowance, FALLBACK_TIME};
-use crate::route::{AnswerMode, RouteChoice};
+use crate::route::RouteChoice;
 use crate::schema::{self, SchemaViolation};
 use crate::token_count::RequestSize;
 use crate::wire::answer::ModelAnswer;
-use crate::wire::anthropic::{
-    ContentBlock, ConversationMessage, MessageContent, MessagesRequest, MessagesTool, OutputConfig,
-    OutputFormat, StopReason, ToolChoice,
-};
-use crate::wire::{Extra, headers};
+use crate::wire::anthropic::{MessagesRequest, StopReason};
+use crate::wire::headers;
 
 /// How often a wrong answer is sent back.
 pub const REPAIRS_MAX: u32 = 5;
@@ -45,6 +44,8 @@ pub struct TypedQuestion {
     pub max_tokens: u32,
     /// Randomness of the answer.
     pub temperature: Option<f64>,
+    /// Models that are not asked in the place of another: they wrote what is asked about.
+    pub authors: Vec<String>,
 }
 
 /// The caller of a structured question and the meter of its calls.
@@ -97,12 +98,26 @@ impl StructuredError {
             Self::Reserve(ReserveError::Refused { .. }) => Some(FallbackClass::OverBudget),
             Self::Ask(error) => error.fallback_class(),
             Self::Declined => Some(FallbackClass::Refused),
-            Self::Reserve(_) | Self::Record(_) | Self::Malformed { .. } => None,
+            Self::Malformed { .. } => Some(FallbackClass::Unusable),
+            Self::Reserve(_) | Self::Record(_) => None,
+        }
+    }
+
+    /// The cause in words for people: the provider's own where it said any.
+    fn cause_words(&self) -> String {
+        match self {
+            Self::Ask(error) => match error.upstream_error() {
+                Some(upstream) => upstream.provider_words(),
+                None => error.to_string(),
+            },
+            Self::Reserve(error) => error.to_string(),
+            other => other.to_string(),
         }
     }
 }
 
-/// Asks `question` and gives its answer as a `T`, from the first model of its route that gives one.
+/// Asks `question` and gives its answer as a `T`, from the first model of its route that gives one. An
+/// author of what is asked about is asked only where a person names it first.
 ///
 /// A wrong answer goes back with the exact error and the offending value, up to [`REPAIRS_MAX`] times.
 /// All calls of one model keep within the number of one [`CallAllowance`], and each question within its
@@ -123,7 +138,8 @@ pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
             nth,
         };
         let asked = llm.routes.route_at(route);
-        let next = choices.get(nth + 1);
+        let mut later = choices.iter().enumerate().skip(nth + 1);
+        let next = later.find(|(_, later)| !question.authors.contains(&later.model));
         let time = match next {
             Some(_) => llm.retry_time.min(FALLBACK_TIME),
             None => llm.retry_time,
@@ -135,7 +151,7 @@ pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
             }
             Err(error) => error,
         };
-        let Some((next, class)) = next.zip(error.fallback_class()) else {
+        let Some(((nth_next, next), class)) = next.zip(error.fallback_class()) else {
             return Err(error);
         };
         let note = FallbackNote {
@@ -143,14 +159,14 @@ pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
             from_model: asked.model.clone(),
             to_model: next.model.clone(),
             class,
-            words: error.to_string(),
+            words: error.cause_words(),
         };
         tracing::warn!(
             route = %question.route, from = note.from_model, to = note.to_model, %class,
             error = %ErrorChain(&error), "A question goes on to the next model"
         );
         caller.meter.report_fallback(caller.caller, &note).await;
-        nth += 1;
+        nth = nth_next;
     }
 }
 
@@ -257,127 +273,4 @@ async fn ask_metered(
     let recorded = metered.record_outcome(&tally, outcome).await;
     recorded.map_err(StructuredError::Record)?;
     answer.map_err(StructuredError::Ask)
-}
-
-fn first_request(question: &TypedQuestion, schema: &Value, mode: AnswerMode) -> MessagesRequest {
-    let prompt = ConversationMessage::from_user(question.prompt.as_str());
-    let mut request = MessagesRequest::new("", question.max_tokens, vec![prompt]);
-    request.system = question.system.clone().map(MessageContent::Text);
-    request.temperature = question.temperature;
-    match mode {
-        AnswerMode::ToolCall => {
-            let says = "Give the answer. Call this exactly once.";
-            request.tools = vec![MessagesTool::new(ANSWER_TOOL, says, schema.clone())];
-            request.tool_choice = Some(ToolChoice::Tool {
-                name: ANSWER_TOOL.to_owned(),
-                disable_parallel_tool_use: Some(true),
-            });
-        }
-        AnswerMode::JsonSchema => {
-            let schema = schema.clone();
-            request.output_config = Some(OutputConfig {
-                format: Some(OutputFormat::JsonSchema { schema }),
-                extra: Extra::new(),
-            });
-        }
-        AnswerMode::Fenced => {
-            let rule = format!(
-                "Answer with one fenced block, ```json … ```, and nothing else. Its JSON must fit this \
-                 schema:\n{schema}"
-            );
-            let system = match &question.system {
-                Some(system) => format!("{system}\n\n{rule}"),
-                None => rule,
-            };
-            request.system = Some(MessageContent::Text(system));
-        }
-    }
-    request
-}
-
-/// The JSON in an answer: the input of the tool call, else the text, fenced or bare.
-fn answer_value(answer: &ModelAnswer) -> Result<Value, SchemaViolation> {
-    if let Some(broken) = answer.broken_calls.first() {
-        let raw = Value::String(broken.raw.clone());
-        return Err(SchemaViolation::new(
-            "",
-            format!("is not a JSON object: {}", broken.problem),
-            &raw,
-        ));
-    }
-    let call = answer
-        .response
-        .content
-        .iter()
-        .find_map(|block| match block {
-            ContentBlock::ToolUse(call) if call.name == ANSWER_TOOL => Some(call.input.clone()),
-            _ => None,
-        });
-    if let Some(input) = call {
-        return Ok(input);
-    }
-    let texts = answer
-        .response
-        .content
-        .iter()
-        .filter_map(ContentBlock::as_text);
-    let text = texts.collect::<Vec<_>>().join("\n");
-    let json = fenced_block(&text).unwrap_or(&text).trim();
-    serde_json::from_str(json).map_err(|error| {
-        let cut = answer.response.stop_reason == Some(StopReason::MaxTokens);
-        let why = if cut {
-            " (the answer was cut at its token limit; be shorter)"
-        } else {
-            ""
-        };
-        SchemaViolation::new(
-            "",
-            format!("is not JSON: {error}{why}"),
-            &Value::from(text.as_str()),
-        )
-    })
-}
-
-/// The inside of the first fenced block.
-fn fenced_block(text: &str) -> Option<&str> {
-    let (_, after) = text.split_once("```")?;
-    let (_, body) = after.split_once('\n')?;
-    // A string in the JSON may hold a fence of its own, so the last one closes.
-    body.rfind("```").map(|end| &body[..end])
-}
-
-/// Appends the wrong answer and its violations to the conversation.
-fn return_answer(
-    request: &mut MessagesRequest,
-    answer: ModelAnswer,
-    violations: &[SchemaViolation],
-) {
-    let problems: Vec<String> = violations.iter().map(|v| format!("- {v}")).collect();
-    let says = format!(
-        "The answer does not fit the schema:\n{}\nGive the whole answer again, corrected.",
-        problems.join("\n")
-    );
-    let mut content = answer.response.content;
-    let results: Vec<ContentBlock> = content
-        .iter()
-        .filter_map(|block| match block {
-            ContentBlock::ToolUse(call) => {
-                Some(ContentBlock::tool_result(&call.id, says.as_str(), true))
-            }
-            _ => None,
-        })
-        .collect();
-    // Vendors refuse empty text blocks and messages without content.
-    content.retain(|block| block.as_text().is_none_or(|text| !text.trim().is_empty()));
-    if content.is_empty() {
-        content.push(ContentBlock::text("(empty answer)"));
-    }
-    request
-        .messages
-        .push(ConversationMessage::from_assistant(content));
-    request.messages.push(if results.is_empty() {
-        ConversationMessage::from_user(says)
-    } else {
-        ConversationMessage::from_user(results)
-    });
 }

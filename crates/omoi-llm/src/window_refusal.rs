@@ -1,26 +1,42 @@
-//! Tells from a provider's words that a request was too long for its model.
+//! Tells from a provider's refusal that a request was too long for its model.
 
-/// What providers say of a request that is longer than the model's window.
-const SIGNS: [&str; 10] = [
+/// Kinds and codes that say so, whatever the message.
+const KINDS: [&str; 4] = [
     "context_length_exceeded",
-    "exceed_context_size",
+    "context_window_exceeded",
+    "exceed_context_size_error",
+    "request_too_large",
+];
+
+/// What providers say of it that have no kind of their own for it.
+const WORDS: [&str; 13] = [
+    "context_length_exceeded",
     "prompt is too long",
     "maximum context length",
     "exceed context limit",
     "exceeds the context window",
     "exceeds the available context size",
     "exceeds the maximum number of tokens",
+    "maximum prompt length",
+    "too large for model with",
     "too many input tokens",
+    "too many tokens",
     "input is too long",
+    "reduce the length of the",
 ];
+
+/// Whether `kind`, or a code in its place, says that a request was too long.
+pub(crate) fn is_window_kind(kind: &str) -> bool {
+    KINDS.contains(&kind)
+}
 
 /// Whether a refusal of `status`, of `kind` and with `message`, says that the request was too long.
 pub fn says_over_window(status: u16, kind: &str, message: &str) -> bool {
-    let texts = [kind, message].map(str::to_lowercase);
-    matches!(status, 400 | 413 | 422)
-        && texts
-            .iter()
-            .any(|text| SIGNS.iter().any(|sign| text.contains(sign)))
+    if !matches!(status, 400 | 413 | 422) {
+        return false;
+    }
+    let told = message.to_lowercase();
+    is_window_kind(kind) || WORDS.iter().any(|words| told.contains(words))
 }
 
 #[cfg(test)]
@@ -68,6 +84,12 @@ mod tests {
                 true,
             ),
             (400, invalid, "tools.0.name: too long", false),
+            (
+                400,
+                invalid,
+                "max_tokens: 99000 > 64000, which is the maximum allowed number of output tokens",
+                false,
+            ),
             (429, "rate_limit_error", "maximum context length", false),
             (500, "api_error", "prompt is too long", false),
         ];
@@ -78,5 +100,22 @@ mod tests {
                 "{message}"
             );
         }
+    }
+    #[test]
+    fn other_servers_say_it_without_a_kind() {
+        let invalid = "invalid_request_error";
+        let told = [
+            "Input is too long for requested model.",
+            "Prompt contains 41000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
+            "This model's maximum prompt length is 131072 but the request contains 140000 tokens.",
+        ];
+        for message in told {
+            assert!(says_over_window(400, invalid, message), "{message}");
+        }
+        assert!(says_over_window(
+            413,
+            "request_too_large",
+            "Request exceeds the maximum size"
+        ));
     }
 }

@@ -35,7 +35,7 @@ use omoi_runtime::telemetry::error_chain;
 use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
-use omoi_store::{Json, StoreError, Tenant, Tx};
+use omoi_store::{Json, StoreError, Tenant, Tx, costs};
 
 use crate::prompt::strict;
 
@@ -180,7 +180,7 @@ impl AskedOpinion {
         let judge = named(RouteName::Judge);
         Self {
             input_digest: run.input_digest.clone(),
-            is_same_model: judge == named(RouteName::Agent),
+            is_same_model: judge == named(RouteName::Planner),
             model: judge.unwrap_or_else(|| asker.model_label.clone()),
         }
     }
@@ -190,7 +190,7 @@ impl AskedOpinion {
     /// Notes which of the models answered.
     fn set_model(&mut self, asker: &OpinionAsker, model: String) {
         let routes = asker.llm.as_ref().map(|llm| &llm.routes);
-        let author = routes.map(|routes| routes.route_named(RouteName::Agent).model.as_str());
+        let author = routes.map(|routes| routes.route_named(RouteName::Planner).model.as_str());
         self.is_same_model = author == Some(model.as_str());
         self.model = model;
     }
@@ -231,10 +231,12 @@ async fn ask(
         run,
         tasks,
     } = question;
-    let runs = asker
-        .store
-        .read(async |tx| phases::of_spec(tx, spec.id).await);
-    let requirements = phase_output::<RequirementsOutput>(&runs.await?, Phase::Requirements)?;
+    let read = asker.store.read(async |tx| {
+        let authors = costs::models_of_phase(tx, spec.id, run.phase).await?;
+        Ok::<_, StoreError>((phases::of_spec(tx, spec.id).await?, authors))
+    });
+    let (runs, authors) = read.await?;
+    let requirements = phase_output::<RequirementsOutput>(&runs, Phase::Requirements)?;
     let caller = ModelCaller {
         principal: Principal {
             org: spec.org_id,
@@ -256,6 +258,7 @@ async fn ask(
         prompt: prompt(spec, requirements.as_ref(), tasks)?,
         max_tokens: ANSWER_TOKENS,
         temperature: Some(0.0),
+        authors,
     };
     let caller = MeteredCaller {
         caller: &caller,

@@ -5,6 +5,7 @@ use omoi_domain::event::{CostDone, Event};
 use omoi_domain::id::{AttemptId, CostId, OrgId, ProjectId, SpecId, TaskId};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
+use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::time::Timestamp;
 
@@ -313,6 +314,28 @@ pub async fn models_of_task(tx: &mut Tx, task: TaskId) -> Result<Vec<String>, St
              where c.org_id = $1 and a.task_id = $2 and a.subject = 'task' and c.output_tokens > 0
              order by 1",
             args![task],
+        )
+        .await?;
+    rows.iter().map(|row| String::read(row, "model")).collect()
+}
+
+/// The models that answered the attempts of agents at a phase of a spec.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn models_of_phase(
+    tx: &mut Tx,
+    spec: SpecId,
+    phase: Phase,
+) -> Result<Vec<String>, StoreError> {
+    let rows = tx
+        .rows(
+            "select distinct c.model as model from cost_entries c
+             join attempts a on a.id = c.attempt_id
+             where c.org_id = $1 and a.spec_id = $2 and a.subject = 'spec_phase' and a.phase = $3
+                 and c.output_tokens > 0
+             order by 1",
+            args![spec, phase],
         )
         .await?;
     rows.iter().map(|row| String::read(row, "model")).collect()

@@ -15,6 +15,7 @@ use super::{AnswerLimits, CONNECT_MAX, UpstreamError};
 use crate::pace::CallPace;
 use crate::retry::retry_after;
 use crate::route::ProviderKey;
+use crate::window_refusal::is_window_kind;
 use crate::wire::anthropic::{MessagesErrorBody, error_of_status};
 use crate::wire::openai::ChatErrorBody;
 
@@ -133,11 +134,16 @@ pub(super) async fn read_error_body(response: Response, patience: ErrorReadLimit
 /// The kind and message of an error body in either vendor's shape, or the bare text.
 fn explain_error(status: u16, body: &[u8]) -> (String, String) {
     let kind = error_of_status(status).to_owned();
+    let chat_error = serde_json::from_slice::<ChatErrorBody>(body).ok();
+    let code = chat_error
+        .as_ref()
+        .and_then(|body| body.error.code.as_ref()?.as_str());
+    let code = code.filter(|code| is_window_kind(code)).map(str::to_owned);
     if let Ok(MessagesErrorBody { error, .. }) = serde_json::from_slice::<MessagesErrorBody>(body) {
-        return (error.kind, error.message);
+        return (code.unwrap_or(error.kind), error.message);
     }
-    if let Ok(ChatErrorBody { error }) = serde_json::from_slice::<ChatErrorBody>(body) {
-        return (kind, error.message);
+    if let Some(ChatErrorBody { error }) = chat_error {
+        return (code.unwrap_or(kind), error.message);
     }
     (kind, String::from_utf8_lossy(body).trim().to_owned())
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_llm::llm_client::{AskError, LlmClient};
@@ -17,7 +18,7 @@ use omoi_llm::structured::{MeteredCaller, StructuredError, TypedQuestion, ask_st
 use omoi_llm::wire::dialect::Dialect;
 
 use crate::stub::{self, Says, Stub};
-use crate::support::{Logged, TestMeter, VirtualPace, caller, llm, llm_of, route};
+use crate::support::{Logged, TestMeter, VirtualPace, caller, llm, llm_of, llm_of_list, route};
 
 #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +36,7 @@ fn question() -> TypedQuestion {
         prompt: "Is it done?".to_owned(),
         max_tokens: 500,
         temperature: Some(0.0),
+        authors: Vec::new(),
     }
 }
 
@@ -245,6 +247,79 @@ async fn no_money_no_call() {
         .unwrap_err();
     assert!(matches!(error, StructuredError::Reserve(_)), "{error:?}");
     assert_eq!((stub.calls(), meter.log()), (0, vec![Logged::Refused]));
+}
+
+/// A list of models at one address, which answers by the model's name.
+async fn ask_list(
+    first: &Stub,
+    others: &[(&str, &Stub)],
+    authors: &[&str],
+) -> (Arc<TestMeter>, String) {
+    let named = |model: &str, stub: &Stub| ModelRoute {
+        model: model.to_owned(),
+        ..route(Dialect::Messages, &stub.url)
+    };
+    let mut list = vec![named("first", first)];
+    list.extend(others.iter().map(|(model, stub)| named(model, stub)));
+    let (pace, meter) = (VirtualPace::new(), TestMeter::rich());
+    let question = TypedQuestion {
+        authors: authors.iter().map(|model| (*model).to_owned()).collect(),
+        ..question()
+    };
+    let (caller, llm) = (caller(), llm_of_list(list, &pace));
+    let asker = MeteredCaller {
+        caller: &caller,
+        meter: meter.as_ref(),
+    };
+    let answered = ask_structured::<Verdict>(&llm, asker, &question).await;
+    let by = answered.map_or_else(|error| error.to_string(), |answer| answer.model);
+    (meter, by)
+}
+
+#[tokio::test]
+async fn answers_that_stay_wrong_go_on_to_the_next_model() {
+    let words = Stub::always(stub::calls_tool("answer", "{}")).await;
+    let good = Stub::always(stub::calls_tool("answer", GOOD)).await;
+    let (meter, by) = ask_list(&words, &[("second", &good)], &[]).await;
+    assert_eq!(by, "second");
+    let notes = meter.fallbacks.lock().unwrap();
+    assert_eq!(notes[0].class, FallbackClass::Unusable);
+    assert!(
+        notes[0].words.contains("lacks the field `passed`"),
+        "{}",
+        notes[0].words
+    );
+}
+
+#[tokio::test]
+async fn a_model_that_is_passed_over_is_told_in_its_providers_words() {
+    let says =
+        r#"{"type": "error", "error": {"type": "not_found_error", "message": "model: first"}}"#;
+    let gone = Stub::always(Says::Plain(404, None, says.to_owned())).await;
+    let good = Stub::always(stub::calls_tool("answer", GOOD)).await;
+    let (meter, by) = ask_list(&gone, &[("second", &good)], &[]).await;
+    assert_eq!(
+        (
+            by.as_str(),
+            meter.fallbacks.lock().unwrap()[0].words.as_str()
+        ),
+        ("second", "model: first")
+    );
+}
+
+#[tokio::test]
+async fn an_author_is_not_asked_in_the_place_of_a_judge() {
+    let gone = Stub::always(stub::status(404)).await;
+    let good = Stub::always(stub::calls_tool("answer", GOOD)).await;
+    let others = [("author", &good), ("third", &good)];
+    let (meter, by) = ask_list(&gone, &others, &["author"]).await;
+    assert_eq!(by, "third");
+    assert_eq!(meter.fallbacks.lock().unwrap()[0].to_model, "third");
+    let (_, says) = ask_list(&gone, &others[..1], &["author"]).await;
+    assert_eq!(says, "the model gave no answer");
+    // Who is named first is asked afresh.
+    let (_, by) = ask_list(&good, &[], &["first"]).await;
+    assert_eq!(by, "first");
 }
 
 #[tokio::test]
