@@ -112,6 +112,8 @@ pub(crate) fn new_attempt(
         agent: new.agent,
         agent_version: None,
         agent_session: resumes.and_then(|last| last.agent_session.clone()),
+        // Its turns, and so its reasoning, are theirs.
+        reasoning_maker: resumes.and_then(|last| last.reasoning_maker.clone()),
         token_hash: Some(token_hash(&token)),
         owner: issuer.owner.clone(),
         rung: None,

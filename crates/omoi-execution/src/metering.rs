@@ -8,6 +8,7 @@ mod call_failure;
 mod call_fallback;
 mod call_ledger;
 mod held_calls;
+mod reasoning_maker;
 mod saved_attempt;
 mod settle;
 mod stored_quota;
@@ -166,6 +167,14 @@ impl CallMeter for CallLedger {
                 warn!(spec.id = %spec, error = %error_chain(&error), "Could not tell of a model that was passed over");
             }
         })
+    }
+
+    fn keep_maker<'a>(
+        &'a self,
+        caller: &'a ModelCaller,
+        maker: &'a str,
+    ) -> BoxFuture<'a, Option<String>> {
+        Box::pin(reasoning_maker::keep_maker(&self.store, caller, maker))
     }
 
     fn save_attempt<'a>(

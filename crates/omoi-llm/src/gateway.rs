@@ -7,6 +7,7 @@
 //! also when the caller goes away: each question runs in a task of the gateway's own, so that a dropped
 //! connection cannot drop the record.
 
+mod answer_makers;
 mod caller_ask;
 mod choice_try;
 mod model_list;
@@ -34,6 +35,7 @@ use crate::wire::anthropic::CountTokensResponse;
 use crate::wire::dialect::Dialect;
 use crate::wire::raw_request::BadRequest;
 
+use self::answer_makers::AnswerMakers;
 pub(crate) use self::caller_ask::outgoing_headers;
 pub use self::refusal::{GatewayRefusal, SUPERSEDED_KIND};
 pub use self::reply::{GatewayReply, ReplyBody};
@@ -68,6 +70,7 @@ pub struct ModelGateway {
 struct GatewayShared {
     llm: LlmClient,
     meter: Arc<dyn CallMeter>,
+    makers: AnswerMakers,
 }
 
 /// The dialect that a request to `path` speaks. Where the path does not tell, its headers do: the
@@ -88,7 +91,11 @@ impl ModelGateway {
     /// A gateway to `llm` that asks and tells `meter`.
     pub fn new(llm: LlmClient, meter: Arc<dyn CallMeter>) -> Self {
         Self {
-            shared: Arc::new(GatewayShared { llm, meter }),
+            shared: Arc::new(GatewayShared {
+                llm,
+                meter,
+                makers: AnswerMakers::default(),
+            }),
             tasks: Arc::default(),
             question_slots: Arc::new(Semaphore::new(QUESTIONS_MAX)),
         }

@@ -155,6 +155,15 @@ pub trait CallMeter: Send + Sync + 'static {
         note: &'a FallbackNote,
     ) -> BoxFuture<'a, ()>;
 
+    /// Keeps with the attempt that asks that the reasoning in its conversation, as far as it stands there
+    /// as it was written, is that of `maker`, unless another was kept before, by it or by the attempt that
+    /// it goes on from. Gives the one that is kept; none where it cannot be told.
+    fn keep_maker<'a>(
+        &'a self,
+        caller: &'a ModelCaller,
+        maker: &'a str,
+    ) -> BoxFuture<'a, Option<String>>;
+
     /// Ends the attempt that asks, whose provider turned it away with `failed` until no try was left, so
     /// that it goes on later. False where nobody is to go on: the caller then gets the failure.
     fn save_attempt<'a>(

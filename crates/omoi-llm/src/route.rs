@@ -17,9 +17,11 @@ use crate::upstream::AnswerLimits;
 use crate::wire::dialect::Dialect;
 
 mod chooser;
+mod model_family;
 mod route_table;
 mod server_list;
 
+pub use self::model_family::model_family;
 pub use self::route_table::{RouteChoice, RouteTable};
 
 /// Base URL of Anthropic's own API.
@@ -134,11 +136,18 @@ impl ModelRoute {
         hex::encode(&digest.finalize()[..16])
     }
 
-    /// A name of the server, for what only it can read. It does not tell the address, which agents are
-    /// not to know.
+    /// Whether an answer takes its room from what the model reads: everywhere but at OpenAI's own, whose
+    /// list names what it reads apart.
+    pub(crate) fn has_shared_window(&self) -> bool {
+        self.base_url != OPENAI_BASE_URL
+    }
+
+    /// A name of whoever makes the answers, for what only it can read: a family of models, behind one
+    /// address, asked with one key. It tells none of them, which agents are not to know.
     pub fn maker_id(&self) -> String {
-        let digest = Sha256::digest(self.base_url.as_bytes());
-        hex::encode(&digest[..8])
+        let mut digest = Sha256::new_with_prefix(self.credential_id());
+        digest.update(model_family(&self.model));
+        hex::encode(&digest.finalize()[..8])
     }
 
     /// The provider for people to read: the host, or `the simulated model`.

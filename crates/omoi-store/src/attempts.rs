@@ -53,6 +53,8 @@ row! {
         agent_version: Option<String>,
         /// The program's own session, once it has one.
         agent_session: Option<String>,
+        /// Who made the reasoning that stands in its conversation as it was written, once a model was asked.
+        reasoning_maker: Option<String>,
         /// SHA-256 of its token. An attempt that is over keeps it, so that a late report is known as such.
         token_hash: Option<String>,
         /// The process that runs it.
@@ -110,6 +112,29 @@ pub async fn insert(tx: &mut Tx, attempt: &Attempt) -> Result<(), StoreError> {
 /// [`StoreError::NotFound`].
 pub async fn get(tx: &mut Tx, id: AttemptId) -> Result<Attempt, StoreError> {
     tx.get(id, "id = $2", args![id]).await
+}
+
+/// Keeps `maker` with an attempt unless another was kept before; gives the one that is kept.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn keep_reasoning_maker(
+    tx: &mut Tx,
+    id: AttemptId,
+    maker: &str,
+) -> Result<String, StoreError> {
+    let rows = tx
+        .rows(
+            "update attempts set reasoning_maker = coalesce(reasoning_maker, $3)
+             where org_id = $1 and id = $2 returning reasoning_maker as value",
+            args![id, maker.to_owned()],
+        )
+        .await?;
+    let kept = rows.first().map(|row| String::read(row, "value"));
+    kept.unwrap_or(Err(StoreError::NotFound {
+        what: "attempt",
+        key: id.to_string(),
+    }))
 }
 
 /// The attempt a token belongs to, in whichever organisation, live or over.

@@ -163,6 +163,7 @@ pub fn task_attempt(tx: &Tx, task: &Task, no: u32) -> Attempt {
         agent: Some(AgentProgram::Native),
         agent_version: None,
         agent_session: None,
+        reasoning_maker: None,
         token_hash: None,
         owner: "one".to_owned(),
         rung: None,

@@ -6,7 +6,10 @@ use omoi_domain::event::{Event, EventKind};
 use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
+use omoi_domain::outage::CallWait;
+use omoi_domain::phase::Phase;
 use omoi_execution::metering::{CallLedger, StoredQuota, model_caller};
+use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{
     CallMeter as _, CallOutcome, CallUsage, CostProjection, FallbackNote, ModelCaller,
 };
@@ -165,6 +168,57 @@ async fn the_share_of_the_cache_and_its_misses_are_kept_on_sqlite() {
 #[tokio::test]
 async fn the_share_of_the_cache_and_its_misses_are_kept_on_postgres() {
     the_share_and_the_misses_are_kept(omoi_testkit::postgres::database()).await;
+}
+
+/// An attempt that goes on from another one has its conversation, also after the first choice is another
+/// model.
+async fn the_maker_of_the_reasoning_stays(database: TestDatabase) {
+    let it = TestDeployment::on_database(database, |_| {}).await;
+    it.leaves_open_attempts();
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
+    let mut tx = it.read_tx().await;
+    let caller = model_caller(&mut tx, &attempt).await.unwrap();
+    drop(tx);
+    let ledger: CallLedger = it.build_part();
+    for asked in ["first", "second"] {
+        let kept = ledger.keep_maker(&caller, asked).await;
+        assert_eq!(kept.as_deref(), Some("first"));
+    }
+    assert_eq!(
+        it.attempt_now(&attempt).await.reasoning_maker.as_deref(),
+        Some("first")
+    );
+    // The phase that was worked on is known by the models that answered.
+    let phase = costs::models_of_phase(&mut it.read_tx().await, it.spec.id, Phase::Tasks).await;
+    assert_eq!(phase.unwrap(), [] as [String; 0]);
+    let failed = FailedTry {
+        provider: "api.example".to_owned(),
+        model: "first".to_owned(),
+        status: Some(429),
+        words: "the window is used up".to_owned(),
+        n_calls: 1,
+        calls_max: 24,
+        until: it.clock.now(),
+        reset_at: Some(it.clock.now() + Duration::from_secs(60)),
+        next_at: None,
+        wait: CallWait::Saved,
+    };
+    assert!(ledger.save_attempt(&caller, &failed).await);
+    it.advance_clock(3_600);
+    let next = it.run_task(task.id).await.attempt;
+    assert_ne!(next.id, attempt.id);
+    assert_eq!(next.reasoning_maker.as_deref(), Some("first"));
+}
+
+#[tokio::test]
+async fn the_maker_of_the_reasoning_stays_on_sqlite() {
+    the_maker_of_the_reasoning_stays(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn the_maker_of_the_reasoning_stays_on_postgres() {
+    the_maker_of_the_reasoning_stays(omoi_testkit::postgres::database()).await;
 }
 
 async fn closed_credentials_are_shared(database: TestDatabase) {

@@ -7,16 +7,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::wire::carried_reasoning::SEAL_PREFIX;
 use crate::wire::dialect::Dialect;
-
-/// Begins every seal that was written here.
-pub const SEAL_PREFIX: &str = "omoi-sealed:";
 
 /// Reasoning in a form that only its maker reads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReasoningSeal {
-    /// Who made it: a name of the server, which does not tell its address. `None` where the conversation does not say: it came from a model
-    /// that speaks `dialect` itself.
+    /// Who made it, see [`crate::route::ModelRoute::maker_id`]. `None` where the conversation does not say:
+    /// it came from a model that speaks `dialect` itself.
     pub maker: Option<String>,
     /// The dialect in which it was made.
     pub dialect: Dialect,
@@ -42,8 +40,8 @@ impl ReasoningSeal {
     }
 }
 
-/// Takes from a request, which goes through as it came, the reasoning of makers that speak another
-/// dialect: its receiver would refuse it. Gives whether there was any.
+/// Takes from a request, which goes through as it came, the reasoning of other makers: its receiver would
+/// refuse it. Gives whether there was any.
 pub fn drop_sealed_reasoning(body: &mut Value) -> bool {
     let mut dropped = false;
     for list in ["messages", "input"] {
@@ -51,6 +49,7 @@ pub fn drop_sealed_reasoning(body: &mut Value) -> bool {
             continue;
         };
         for entry in entries.iter_mut() {
+            drop_shown_reasoning(entry);
             for inner in ["content", "reasoning_details"] {
                 if let Some(blocks) = entry.get_mut(inner).and_then(Value::as_array_mut) {
                     let before = blocks.len();
@@ -64,6 +63,17 @@ pub fn drop_sealed_reasoning(body: &mut Value) -> bool {
         dropped |= entries.len() < before;
     }
     dropped
+}
+
+/// Takes from a chat message what it shows of reasoning that it holds sealed.
+fn drop_shown_reasoning(message: &mut Value) {
+    let details = message.get("reasoning_details").and_then(Value::as_array);
+    if details.is_some_and(|details| details.iter().any(is_sealed))
+        && let Some(fields) = message.as_object_mut()
+    {
+        fields.shift_remove("reasoning_content");
+        fields.shift_remove("reasoning");
+    }
 }
 
 fn is_sealed(block: &Value) -> bool {

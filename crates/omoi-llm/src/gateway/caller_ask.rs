@@ -51,27 +51,6 @@ pub(super) enum AskWay {
     Translated,
 }
 
-impl AskWay {
-    /// How a question in `dialect` reaches `target`. Reasoning in an answer that passes does not say who
-    /// made it, so answers of one server alone may pass: of the first in `homes` that speaks the dialect.
-    /// What another server reads and writes in the same dialect goes by the neutral conversation.
-    pub(super) fn way_between<'a>(
-        dialect: Dialect,
-        target: &ModelRoute,
-        homes: impl IntoIterator<Item = &'a ModelRoute>,
-    ) -> Self {
-        if target.dialect != dialect {
-            return Self::Translated;
-        }
-        let mut homes = homes.into_iter();
-        let home = homes.find(|home| home.dialect == dialect);
-        match home.is_none_or(|home| home.base_url == target.base_url) {
-            true => Self::Passed,
-            false => Self::Translated,
-        }
-    }
-}
-
 /// A question whose model speaks another dialect, or is served elsewhere.
 #[derive(Debug)]
 pub(super) struct TranslatedAsk {

@@ -69,11 +69,19 @@ impl ChoiceTry<'_> {
     /// The failure of a model that cannot read as much, by what is known of it.
     pub(super) fn exceeds_window(&self) -> Option<ChoiceFailure> {
         let route = self.shared.llm.routes.route_at(self.ask.route);
-        let (window, tokens) = (route.window_tokens?, self.ask.request_size().read_estimate);
-        (tokens > window).then(|| ChoiceFailure {
+        let size = self.ask.request_size();
+        let (window, tokens) = (route.window_tokens?, size.read_estimate);
+        // Where the caller names no bound, the provider fits the answer in.
+        let asked = size.answer_cap.filter(|_| route.has_shared_window());
+        let answered = asked.map_or(0, |cap| u64::from(cap.min(route.max_tokens)));
+        let words = match answered {
+            0 => String::new(),
+            _ => format!(" and may be answered with {answered}"),
+        };
+        (tokens.saturating_add(answered) > window).then(|| ChoiceFailure {
             class: Some(FallbackClass::WindowExceeded),
             refusal: GatewayRefusal::invalid_request(format!(
-                "the request has about {tokens} tokens, and `{}` reads {window}",
+                "the request has about {tokens} tokens{words}, and `{}` reads {window}",
                 route.model
             )),
         })
@@ -85,7 +93,7 @@ impl ChoiceTry<'_> {
         reply: &mut StreamReply,
         writer: &mut FailureWriter<'_>,
     ) -> Option<ChoiceFailure> {
-        let GatewayShared { llm, meter } = self.shared;
+        let GatewayShared { llm, meter, .. } = self.shared;
         let asked = CallRequest {
             route: self.ask.route,
             size: self.ask.request_size(),

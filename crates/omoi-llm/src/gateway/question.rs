@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_route::RouteName;
 
+use super::answer_makers::AskedConversation;
 use super::caller_ask::{AskWay, CallerAsk, RoutedAsk, name_route, outgoing_headers};
 use super::choice_try::{ChoiceFailure, ChoiceTry};
 use super::refusal::GatewayRefusal;
@@ -41,8 +42,10 @@ impl ModelGateway {
         let routes = &self.shared.llm.routes;
         let route = routes.route_for_caller(caller, &asked.model);
         let simulated = routes.route_named(route).simulated;
+        let conversation = AskedConversation::of_request(&self.shared, caller, route, &asked);
         let question = GatewayQuestion {
             shared: Arc::clone(&self.shared),
+            conversation: conversation.await,
             user: user_of(caller),
             caller: caller.clone(),
             route,
@@ -110,6 +113,15 @@ fn user_of(caller: &ModelCaller) -> String {
     attempt.unwrap_or_else(|| principal.spec.to_string())
 }
 
+/// One of the models of a question.
+#[derive(Clone, Copy)]
+struct AskedChoice {
+    choice: RouteChoice,
+    way: AskWay,
+    /// Whether no other one is left.
+    is_last: bool,
+}
+
 /// The question as it came.
 struct AskedBody {
     /// It is parsed once for the first model, and again for each further one.
@@ -143,6 +155,7 @@ struct GatewayQuestion {
     caller: ModelCaller,
     user: String,
     route: RouteName,
+    conversation: AskedConversation,
     dialect: Dialect,
     streams: bool,
     turn: Option<usize>,
@@ -159,17 +172,27 @@ impl GatewayQuestion {
         let caller = self.caller.clone();
         let mut failures = FailureWriter::new(&caller, shared.meter.as_ref());
         let mut reply = StreamReply::new(self.dialect, answer);
-        let choices = shared.llm.routes.choices_of(self.route);
-        let n = choices.len();
+        let routes = &shared.llm.routes;
+        let order = self
+            .conversation
+            .order_choices(routes.choices_of(self.route));
+        let name = self.route;
+        let mut choices = order
+            .into_iter()
+            .map(|nth| RouteChoice { name, nth })
+            .peekable();
         let mut refusal = None;
-        for (nth, target) in choices.iter().enumerate() {
-            let choice = RouteChoice {
-                name: self.route,
-                nth,
+        while let Some(choice) = choices.next() {
+            let target = routes.route_at(choice);
+            let next = choices.peek().map(|next| routes.route_at(*next));
+            let asked = AskedChoice {
+                choice,
+                way: self.conversation.way_to(target),
+                is_last: next.is_none(),
             };
-            let next = choices.get(nth + 1);
-            let tried = self.try_choice(choice, nth + 1 == n, &mut reply, &mut failures);
+            let tried = self.try_choice(asked, &mut reply, &mut failures);
             let Some(failure) = tried.await else {
+                self.conversation.note_answer(&shared.makers, target);
                 return;
             };
             let note = next.zip(failure.class);
@@ -195,14 +218,17 @@ impl GatewayQuestion {
     /// Asks one model; none when the caller has its answer or is gone.
     async fn try_choice(
         &mut self,
-        choice: RouteChoice,
-        is_last: bool,
+        asked: AskedChoice,
         reply: &mut StreamReply,
         failures: &mut FailureWriter<'_>,
     ) -> Option<ChoiceFailure> {
         let shared = Arc::clone(&self.shared);
+        let AskedChoice {
+            choice,
+            way,
+            is_last,
+        } = asked;
         let target = shared.llm.routes.route_at(choice);
-        let way = AskWay::way_between(self.dialect, target, self.homes(&shared));
         let ask = match self.asked.take_ask(self.dialect, way, is_last) {
             Ok(ask) => ask,
             Err(refusal) => return Some(ChoiceFailure::unsaid_question(refusal)),
@@ -232,14 +258,6 @@ impl GatewayQuestion {
             return Some(failure);
         }
         one.ask_model(reply, failures).await
-    }
-
-    /// The servers whose answers may pass as they come, the first of a dialect alone.
-    fn homes<'a>(&self, shared: &'a GatewayShared) -> impl Iterator<Item = &'a ModelRoute> {
-        let routes = &shared.llm.routes;
-        let work = routes.work_route(&self.caller);
-        let of_work = routes.choices_of(work).iter();
-        of_work.chain(routes.choices_of(self.route))
     }
 
     async fn tell_fallback(

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use super::carried_reasoning::CarriedReasoning;
 use super::dialect::Dialect;
 use super::web_tool::{RefusedPart, find_refused_part};
 use crate::token_count::{RequestSize, cap_fields, uncountable_field};
@@ -35,6 +36,12 @@ pub struct RawRequest {
     pub turn: Option<usize>,
     /// A part of it that is not passed on.
     pub refused_part: Option<RefusedPart>,
+    /// The reasoning in its conversation.
+    pub carried: CarriedReasoning,
+    /// Whether it offers tools.
+    pub has_tools: bool,
+    /// Whether it wants a number of tokens of thought, as older models of one vendor do.
+    thinks_by_budget: bool,
     /// Whether it wants the token counts of a stream.
     wants_usage: bool,
     fields: TopFields,
@@ -98,6 +105,12 @@ impl RawRequest {
                 Dialect::Responses => None,
             },
             refused_part: find_refused_part(&whole),
+            carried: CarriedReasoning::of_body(dialect, &whole),
+            has_tools: whole["tools"]
+                .as_array()
+                .is_some_and(|tools| !tools.is_empty()),
+            thinks_by_budget: dialect == Dialect::Messages
+                && whole["thinking"]["type"] == "enabled",
             wants_usage: whole["stream_options"]["include_usage"] == true,
             fields,
         })
@@ -123,6 +136,13 @@ impl RawRequest {
                 *value = raw;
             }
         }
+    }
+
+    /// Whether the vendor would refuse the thinking that it wants: a tool round that began without
+    /// reasoning, or has lost some on the way, goes on without.
+    fn must_not_think(&self) -> bool {
+        let round = self.carried.round.as_ref();
+        self.thinks_by_budget && round.is_some_and(|round| !round.is_thought_whole)
     }
 
     /// The body as it goes to the provider.
@@ -175,6 +195,11 @@ impl RawRequest {
                 _ => RewrittenField::Written(changes.user.into()),
             },
             CLIENT_FIELD if !changes.simulated => RewrittenField::Left,
+            "thinking" if self.must_not_think() => {
+                RewrittenField::Written(json!({"type": "disabled"}))
+            }
+            // It clears thoughts, and is refused where there are to be none.
+            "context_management" if self.must_not_think() => without_thought_edits(parsed()),
             "metadata" => match parsed() {
                 Value::Object(mut metadata) if metadata.contains_key("user_id") => {
                     metadata.insert("user_id".to_owned(), changes.user.into());
@@ -212,6 +237,21 @@ enum RewrittenField {
     Kept,
     Written(Value),
     Left,
+}
+
+/// Rules for the upkeep of a conversation, without those for its thoughts.
+fn without_thought_edits(mut management: Value) -> RewrittenField {
+    let Some(edits) = management["edits"].as_array_mut() else {
+        return RewrittenField::Kept;
+    };
+    edits.retain(|edit| {
+        let kind = edit["type"].as_str().unwrap_or_default();
+        !kind.starts_with("clear_thinking")
+    });
+    match edits.is_empty() {
+        true => RewrittenField::Left,
+        false => RewrittenField::Written(management),
+    }
 }
 
 /// What is wrong with a request that is well-formed.
@@ -304,183 +344,4 @@ impl OutgoingFields {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
-    use super::*;
-
-    const CHANGES: RequestChanges<'static> = RequestChanges {
-        model: "real-model",
-        answer_max: Some(100),
-        answer_field: "max_tokens",
-        user: "attempt-1",
-        takes_sampling: true,
-        simulated: false,
-    };
-
-    fn sent(dialect: Dialect, body: &str, changes: RequestChanges<'_>) -> String {
-        let request = RawRequest::parse(dialect, body.as_bytes()).unwrap();
-        String::from_utf8(request.outgoing_body(changes)).unwrap()
-    }
-
-    #[test]
-    fn only_what_must_change_changes() {
-        use Dialect::{ChatCompletions, Messages, Responses};
-        for (dialect, body, want) in [
-            (
-                Messages,
-                r#"{"new": 1.0e2 ,"model":"agent","messages":[ {"role":"system", "content":"\u00e9"}],"max_tokens":50,"temperature":1}"#,
-                r#"{"new":1.0e2,"model":"real-model","messages":[ {"role":"system", "content":"\u00e9"}],"max_tokens":50,"temperature":1}"#,
-            ),
-            (
-                Messages,
-                r#"{"model":"agent","messages":[1],"max_tokens":5000,"metadata":{"user_id":"me@home","x":1}}"#,
-                r#"{"model":"real-model","messages":[1],"max_tokens":100,"metadata":{"user_id":"attempt-1","x":1}}"#,
-            ),
-            (
-                ChatCompletions,
-                r#"{"stream":true,"model":"a","messages":[1],"user":"me","safety_identifier":"me"}"#,
-                r#"{"stream":true,"model":"real-model","messages":[1],"user":"attempt-1","safety_identifier":"attempt-1","max_tokens":100,"stream_options":{"include_usage":true}}"#,
-            ),
-            (
-                ChatCompletions,
-                r#"{"stream":true,"stream_options":{"y":2},"model":"a","messages":[1],"max_completion_tokens":null,"max_tokens":101}"#,
-                r#"{"stream":true,"stream_options":{"y":2,"include_usage":true},"model":"real-model","messages":[1],"max_tokens":100}"#,
-            ),
-            (
-                Responses,
-                r#"{"model":"a","input":"hi","include":["reasoning.encrypted_content"],"metadata":{"x":1},"max_output_tokens":3}"#,
-                r#"{"model":"real-model","input":"hi","include":["reasoning.encrypted_content"],"metadata":{"x":1},"max_output_tokens":3}"#,
-            ),
-            // Who asks is told by nobody.
-            (
-                Responses,
-                r#"{"model":"a","client_metadata":{"installation":"mine"},"prompt_cache_key":"mine","metadata":{"user_id":"mine"},"max_output_tokens":3}"#,
-                r#"{"model":"real-model","prompt_cache_key":"attempt-1","metadata":{"user_id":"attempt-1"},"max_output_tokens":3}"#,
-            ),
-            (
-                ChatCompletions,
-                r#"{"model":"a","messages":[1],"metadata":{"user_id":"mine","x":1},"client_metadata":1,"max_tokens":3}"#,
-                r#"{"model":"real-model","messages":[1],"metadata":{"user_id":"attempt-1","x":1},"max_tokens":3}"#,
-            ),
-            // One bound is sent, the largest that was asked, in the field that the route reads.
-            (
-                ChatCompletions,
-                r#"{"max_tokens":1,"model":"a","max_completion_tokens":64000,"messages":[1]}"#,
-                r#"{"max_tokens":100,"model":"real-model","messages":[1]}"#,
-            ),
-            (
-                ChatCompletions,
-                r#"{"model":"a","max_completion_tokens":7.0,"messages":[1],"max_tokens":null}"#,
-                r#"{"model":"real-model","max_tokens":7,"messages":[1]}"#,
-            ),
-            // The last of two counts, so that no bound is passed by.
-            (
-                Messages,
-                r#"{"max_tokens":1,"model":"a","messages":[1],"max_tokens":999999}"#,
-                r#"{"max_tokens":100,"model":"real-model","messages":[1]}"#,
-            ),
-        ] {
-            let answer_field = match dialect {
-                Responses => "max_output_tokens",
-                Messages | ChatCompletions => "max_tokens",
-            };
-            let changes = RequestChanges {
-                answer_field,
-                ..CHANGES
-            };
-            assert_eq!(sent(dialect, body, changes), want);
-        }
-    }
-
-    #[test]
-    fn what_the_model_does_not_take_is_left_out() {
-        use Dialect::Messages;
-        let plain = RequestChanges {
-            answer_max: None,
-            takes_sampling: false,
-            ..CHANGES
-        };
-        assert_eq!(
-            sent(
-                Messages,
-                r#"{"model":"a","messages":[1],"max_tokens":9000,"top_p":0.1}"#,
-                plain
-            ),
-            r#"{"model":"real-model","messages":[1],"max_tokens":9000}"#
-        );
-    }
-
-    #[test]
-    fn what_nobody_can_answer_or_meter_is_refused() {
-        use Dialect::{ChatCompletions, Messages, Responses};
-        for (dialect, body, says) in [
-            (Messages, "[1]", "expected a JSON object"),
-            (Messages, "{", "EOF while parsing"),
-            (Messages, r#"{"model":" "}"#, "missing field `model`"),
-            (Messages, r#"{"model":"a"}"#, "missing field `max_tokens`"),
-            (
-                Messages,
-                r#"{"model":"a","max_tokens":0,"messages":[1]}"#,
-                "at least 1",
-            ),
-            (
-                ChatCompletions,
-                r#"{"model":"a","stream":1,"messages":[1]}"#,
-                "`stream` must be true or false",
-            ),
-            (
-                Messages,
-                r#"{"model":"a","max_tokens":5,"stream":"true","messages":[1]}"#,
-                "`stream` must be true or false",
-            ),
-            (
-                Responses,
-                r#"{"model":"a","input":"x","background":1}"#,
-                "`background` must be true or false",
-            ),
-            (
-                Messages,
-                r#"{"model":"a","max_tokens":-1,"messages":[1]}"#,
-                "`max_tokens` must be a whole number of at least 1",
-            ),
-            (
-                ChatCompletions,
-                r#"{"model":"a","max_tokens":5,"max_completion_tokens":"64000","messages":[1]}"#,
-                "`max_completion_tokens` must be a whole number of at least 1",
-            ),
-            (
-                ChatCompletions,
-                r#"{"model":"a","max_tokens":1.5,"messages":[1]}"#,
-                "`max_tokens` must be a whole number",
-            ),
-            (
-                ChatCompletions,
-                r#"{"model":"a","n":"8","messages":[1]}"#,
-                "`n` must be a whole number of at least 1",
-            ),
-            (
-                ChatCompletions,
-                r#"{"model":"a","n":0,"messages":[1]}"#,
-                "`n` must be a whole number of at least 1",
-            ),
-            (
-                Responses,
-                r#"{"model":"a","input":"x","max_output_tokens":true}"#,
-                "`max_output_tokens` must be a whole number of at least 1",
-            ),
-            (
-                ChatCompletions,
-                r#"{"model":"a","messages":[]}"#,
-                "at least one message",
-            ),
-            (
-                Responses,
-                r#"{"model":"a","input":"x","background":true}"#,
-                "`background` is not available",
-            ),
-        ] {
-            let error = RawRequest::parse(dialect, body.as_bytes()).unwrap_err();
-            assert!(error.to_string().contains(says), "{error}");
-        }
-    }
-}
+mod tests;

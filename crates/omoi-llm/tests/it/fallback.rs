@@ -1,5 +1,7 @@
 //! Lists of models: who is asked next, why, and what is kept of it.
 
+mod reasoning;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -170,10 +172,14 @@ async fn a_model_is_not_asked_what_it_cannot_read_or_nobody_can_pay() {
     );
     let mut small = pair(&first, &second);
     small[0].window_tokens = Some(3);
+    // It reads the question, but not with the answer that is wanted.
+    let mut full = pair(&first, &second);
+    full[0].window_tokens = Some(1_000);
     let mut dear = pair(&first, &second);
     dear[1].price = ModelPrice::FREE;
     for (list, meter, class) in [
         (small, TestMeter::rich(), FallbackClass::WindowExceeded),
+        (full, TestMeter::rich(), FallbackClass::WindowExceeded),
         (
             dear,
             TestMeter::with_cap(NanoUsd::from_nanos(5)),
@@ -234,56 +240,4 @@ async fn two_models_at_one_address_have_a_circuit_each() {
     let (status, says) = house.ask(&question(true)).await;
     assert_eq!((status, stub.calls()), (200, 6), "{says}");
     assert!(house.pace.elapsed_s() < 29.0);
-}
-
-#[tokio::test]
-async fn reasoning_stays_with_the_server_that_made_it() {
-    let thought = json!({"type": "thinking", "thinking": "hm", "signature": "made-by-the-first"});
-    let body = json!({"model": "agent", "max_tokens": 1000, "stream": true, "messages": [
-        {"role": "user", "content": "a"},
-        {"role": "assistant", "content": [thought, {"type": "text", "text": "b"}]},
-        {"role": "user", "content": "c"}]});
-    let thinks = crate::conversation::input("messages_stream", "thinking-and-calls.sse");
-    let thinks = String::from_utf8(thinks).unwrap();
-    let (first, second) = (
-        Stub::start(vec![said(404, "gone")], stub::raw(thinks.clone())).await,
-        Stub::always(stub::raw(thinks)).await,
-    );
-    let house = house(pair(&first, &second), TestMeter::rich());
-    let (_, answer) = house.ask(&body).await;
-    let sent = first.seen()[0].body.to_string();
-    assert!(sent.contains("made-by-the-first"), "its maker gets it back");
-    let sent = second.seen()[0].body.to_string();
-    assert!(!sent.contains("made-by-the-first"), "{sent}");
-    assert!(sent.contains(r#""text":"b""#), "{sent}");
-    // What the second thinks goes back to the second alone.
-    assert!(answer.contains("omoi-sealed:"), "{answer}");
-    let signature = signature_of(&answer);
-    let again = json!({"model": "agent", "max_tokens": 1000, "stream": true, "messages": [
-        {"role": "user", "content": "a"},
-        {"role": "assistant", "content": [
-            {"type": "thinking", "thinking": "hm", "signature": signature},
-            {"type": "text", "text": "b"}]},
-        {"role": "user", "content": "c"}]});
-    let (status, answer) = house.ask(&again).await;
-    assert_eq!(status, 200);
-    let sent = first.seen()[1].body.to_string();
-    assert!(
-        !sent.contains("omoi-sealed:") && !sent.contains("signature"),
-        "{sent}"
-    );
-    assert!(
-        !answer.contains("omoi-sealed:"),
-        "the first passes as it came"
-    );
-}
-
-/// The signature of the first thinking block of a streamed answer.
-fn signature_of(answer: &str) -> String {
-    let data = answer
-        .lines()
-        .filter_map(|line| line.strip_prefix("data: "));
-    let mut deltas = data.filter_map(|data| serde_json::from_str::<Value>(data).ok());
-    let found = deltas.find_map(|event| Some(event["delta"]["signature"].as_str()?.to_owned()));
-    found.unwrap()
 }

@@ -29,6 +29,8 @@ pub(crate) enum Says {
     Events(Vec<Bytes>, End),
     /// Nothing, ever.
     Nothing,
+    /// That, or the vendor's refusal of a question whose tool round lost its thoughts.
+    Strict(Box<Says>),
     /// Nothing before it is let, then that.
     Held(watch::Receiver<bool>, Box<Says>),
 }
@@ -169,13 +171,17 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
         says = Some(*then);
     }
     let mut says = says.unwrap_or_else(|| inner.last.clone());
+    if let Says::Strict(then) = says {
+        let body = inner.seen.lock().unwrap().last().unwrap().body.clone();
+        says = refused_thinking(&body).unwrap_or(*then);
+    }
     if let Says::Events(pieces, End::Clean) = &says
         && wants_whole
     {
         says = whole_of(&pieces.concat());
     }
     match says {
-        Says::Held(..) => panic!("one answer is held once, in a script"),
+        Says::Held(..) | Says::Strict(..) => panic!("answers are wrapped once"),
         Says::Plain(status, header, text) => {
             let mut response = Response::builder().status(status);
             if let Some((name, value)) = header {
@@ -208,6 +214,47 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
                 .unwrap()
         }
     }
+}
+
+/// `says`, from a model that refuses what its vendor would.
+pub(crate) fn as_strict(says: Says) -> Says {
+    Says::Strict(Box::new(says))
+}
+
+/// The vendor's refusal of a model that is to think by a budget, and goes on with a tool round that does not
+/// begin with its thoughts.
+fn refused_thinking(body: &Value) -> Option<Says> {
+    if body["thinking"]["type"] != "enabled" {
+        let edits = body["context_management"]["edits"].as_array();
+        let clears = edits.is_some_and(|edits| !edits.is_empty());
+        return clears.then(|| refusal("`clear_thinking` needs `thinking` to be enabled"));
+    }
+    let messages = body["messages"].as_array()?;
+    let is_result = |message: &&Value| {
+        message["role"] == "user" && message["content"][0]["type"] == "tool_result"
+    };
+    messages.last().filter(is_result)?;
+    let begins = messages
+        .iter()
+        .rposition(|m| m["role"] == "user" && !is_result(&m))?;
+    let found = &messages[begins + 1]["content"][0]["type"];
+    let is_thought = *found == "thinking" || *found == "redacted_thinking";
+    (!is_thought).then(|| {
+        let at = begins + 1;
+        refusal(&format!(
+            "messages.{at}.content.0.type: Expected `thinking` or `redacted_thinking`, but found {found}. When \
+             `thinking` is enabled, a final `assistant` message must start with a thinking block"
+        ))
+    })
+}
+
+fn refusal(message: &str) -> Says {
+    let error = json!({"type": "invalid_request_error", "message": message});
+    Says::Plain(
+        400,
+        None,
+        json!({"type": "error", "error": error}).to_string(),
+    )
 }
 
 /// A server that takes connections and drops them.

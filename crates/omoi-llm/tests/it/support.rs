@@ -172,6 +172,8 @@ pub(crate) struct TestMeter {
     pub(crate) saves: AtomicBool,
     /// Models that were passed over.
     pub(crate) fallbacks: Mutex<Vec<FallbackNote>>,
+    /// What is kept of who made the reasoning of the attempt that asks.
+    pub(crate) kept_maker: Mutex<Option<String>>,
     /// Whether it writes no failure down yet.
     holds_telling: watch::Sender<bool>,
 }
@@ -200,6 +202,7 @@ impl TestMeter {
             saved: Mutex::default(),
             saves: AtomicBool::default(),
             fallbacks: Mutex::default(),
+            kept_maker: Mutex::default(),
             holds_telling: watch::Sender::new(false),
         })
     }
@@ -278,6 +281,16 @@ impl CallMeter for TestMeter {
     ) -> BoxFuture<'a, ()> {
         self.fallbacks.lock().unwrap().push(note.clone());
         futures::future::ready(()).boxed()
+    }
+
+    fn keep_maker<'a>(
+        &'a self,
+        _caller: &'a ModelCaller,
+        maker: &'a str,
+    ) -> BoxFuture<'a, Option<String>> {
+        let mut kept = self.kept_maker.lock().unwrap();
+        let kept = kept.get_or_insert_with(|| maker.to_owned()).clone();
+        futures::future::ready(Some(kept)).boxed()
     }
 
     fn save_attempt<'a>(

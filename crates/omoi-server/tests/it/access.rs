@@ -251,6 +251,14 @@ impl CallMeter for BrokenMeter {
         Box::pin(async {})
     }
 
+    fn keep_maker<'a>(
+        &'a self,
+        _: &'a ModelCaller,
+        maker: &'a str,
+    ) -> BoxFuture<'a, Option<String>> {
+        Box::pin(async move { Some(maker.to_owned()) })
+    }
+
     fn save_attempt<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, bool> {
         Box::pin(async { false })
     }

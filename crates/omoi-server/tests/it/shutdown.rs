@@ -159,6 +159,14 @@ impl CallMeter for SlowLedger {
         self.ledger.report_fallback(caller, note)
     }
 
+    fn keep_maker<'a>(
+        &'a self,
+        caller: &'a ModelCaller,
+        maker: &'a str,
+    ) -> BoxFuture<'a, Option<String>> {
+        self.ledger.keep_maker(caller, maker)
+    }
+
     fn save_attempt<'a>(
         &'a self,
         caller: &'a ModelCaller,
@@ -224,6 +232,14 @@ impl CallMeter for StuckMeter {
 
     fn report_fallback<'a>(&'a self, _: &'a ModelCaller, _: &'a FallbackNote) -> BoxFuture<'a, ()> {
         Box::pin(async {})
+    }
+
+    fn keep_maker<'a>(
+        &'a self,
+        _: &'a ModelCaller,
+        maker: &'a str,
+    ) -> BoxFuture<'a, Option<String>> {
+        Box::pin(async move { Some(maker.to_owned()) })
     }
 
     fn save_attempt<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, bool> {
