@@ -60,6 +60,14 @@ pub(crate) fn install_for_tests() -> Result<()> {
     install(&IN_TESTS)
 }
 
+/// Makes sure that the programs behind `agent`, as `--agent` names it, are there.
+pub(crate) fn install_for_agent(agent: &str) -> Result<()> {
+    match agent.strip_prefix("acp:").unwrap_or(agent) {
+        program if IN_TESTS.contains(&program) => install_for_tests(),
+        _ => install(&[&IN_TESTS[..], &MORE[..]].concat()),
+    }
+}
+
 /// Nothing is built where a file says that these programs of this list are there.
 #[expect(clippy::disallowed_methods, reason = "a mark in the folder of tools")]
 fn install(names: &[&str]) -> Result<()> {

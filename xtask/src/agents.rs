@@ -9,6 +9,9 @@ use crate::host;
 /// The variable that tells tests the folder.
 pub const FOLDER_VARIABLE: &str = "OMOI_TEST_AGENTS";
 
+/// The variable by which a person tells `omoi` where its agent programs are.
+pub const OWN_FOLDER_VARIABLE: &str = "OMOI_AGENTS_FOLDER";
+
 /// The folder outside the clone, laid out as `omoi agents install` does.
 ///
 /// # Errors
