@@ -67,7 +67,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "gateway",
-        program: ["omoi-llm", "--example", "bench_gateway"],
+        program: ["omoi-server", "--example", "bench_gateway"],
         measure: parts::gateway_stream,
     },
     Part {

@@ -264,7 +264,7 @@ pub(super) fn gateway_stream(_: &Bench, example: &Path) -> Result<Vec<Row>> {
             }),
             runs: figures.runs()?,
             baseline_is: BASELINE.to_owned(),
-            measured: "one dialect on both sides, a question of 100 KiB, until the first bytes of its answer"
+            measured: "over the worker socket, the call reserved and recorded on SQLite; one dialect on both sides, a question of 100 KiB, until the first bytes of its answer"
                 .to_owned(),
         });
         let (token, bare_token) = (of("gateway_token")?, of("bare_token")?);

@@ -89,11 +89,11 @@ const BANS: &[Ban] = &[
             "crates/omoi-agent/src/worker.rs",
             // Files on their way end with the cache that they go to.
             "crates/omoi-egress/src/service/fill.rs",
-            "crates/omoi-llm/examples/bench_gateway.rs",
             "crates/omoi-llm/src/gateway.rs",
             "crates/omoi-llm/src/simulated/",
             // Its tasks follow a container and end with what follows them.
             "crates/omoi-sandbox/src/container.rs",
+            "crates/omoi-server/examples/bench_gateway.rs",
             "crates/omoi-store/examples/bench_claims.rs",
         ],
         remedy: "spawn through the lifecycle of `omoi-runtime`, which awaits everything before the process ends",

@@ -1,40 +1,40 @@
 //! What the gateway adds to a streamed answer, beside the same upstream asked without it: until the first
 //! content, and for each streamed token; alone, and twenty at once.
 //!
+//! Asked as agents ask it: over the worker socket, with the token of an attempt, each call reserved and recorded
+//! in a SQLite file.
+//!
 //! Prints one line of `key=value` in microseconds; `cargo xtask bench` shows them in its table. The
 //! upstream streams from memory, as fast as its reader takes it, so that nothing hides what the gateway costs.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::http::HeaderValue;
 use axum::response::Response;
 use axum::routing::post;
 use futures::future::BoxFuture;
-use futures::{StreamExt, stream};
-use http::{HeaderMap, Method};
-use tokio::net::TcpListener;
+use futures::{StreamExt as _, stream};
+use reqwest::{Client, ClientBuilder};
+use tempfile::TempDir;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
-use omoi_domain::attempt::AgentRole;
-use omoi_domain::id::{AttemptId, OrgId, ProjectId, SpecId};
 use omoi_domain::model_route::RouteName;
-use omoi_domain::principal::{CallPurpose, Principal};
 use omoi_domain::time::Timestamp;
-use omoi_llm::failed_try::FailedTry;
-use omoi_llm::gateway::{GatewayRequest, ModelGateway, ReplyBody};
+use omoi_execution::metering::CallLedger;
+use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
-use omoi_llm::meter::{
-    CallMeter, CallUsage, CostProjection, FallbackNote, ModelCaller, RecordError, ReserveError,
-    ReservedCall,
-};
 use omoi_llm::pace::CallPace;
 use omoi_llm::pricing::ModelPrice;
 use omoi_llm::route::{ModelRoute, RouteTable};
 use omoi_llm::wire::dialect::Dialect;
+use omoi_server::worker::{WorkerSurface, serve_workers};
+use omoi_testkit::deployment::TestDeployment;
 
 /// Streamed pieces of one answer, a token each.
 const N_TOKENS: usize = 2_000;
@@ -68,45 +68,69 @@ impl CallPace for SystemPace {
     }
 }
 
-/// Grants everything and keeps nothing: what a database adds is measured elsewhere.
-struct OpenMeter;
+/// The worker surface on a database, with attempts that may ask.
+struct BenchedPlatform {
+    socket: PathBuf,
+    tokens: Vec<String>,
+    _deployment: TestDeployment,
+    _folder: TempDir,
+}
 
-impl CallMeter for OpenMeter {
-    fn reserve_call<'a>(
-        &'a self,
-        _: &'a ModelCaller,
-        _: &'a CostProjection,
-    ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
-        Box::pin(async { Ok(Box::new(UnmeteredCall) as Box<dyn ReservedCall>) })
+impl BenchedPlatform {
+    /// One whose models are at `upstream`.
+    async fn start(servers: &mut JoinSet<()>, upstream: &str) -> Fallible<Self> {
+        let deployment = TestDeployment::new().await;
+        let mut tokens = Vec::new();
+        for number in 1..=AT_ONCE {
+            let task = deployment.add_task(i64::try_from(number)?, &[]).await;
+            tokens.push(deployment.run_task(task.id).await.token);
+        }
+        let ledger: CallLedger = deployment.build_part();
+        let surface = WorkerSurface {
+            egress: None,
+            parts: deployment.build_part(),
+            gateway: Ok(ModelGateway::new(llm_client(upstream)?, Arc::new(ledger))),
+        };
+        let folder = tempfile::tempdir()?;
+        let socket = folder.path().join("worker.sock");
+        let listener = UnixListener::bind(&socket)?;
+        servers.spawn(async move {
+            if let Err(error) = serve_workers(listener, surface, std::future::pending()).await {
+                eprintln!("the worker surface ended: {error}");
+            }
+        });
+        Ok(Self {
+            socket,
+            tokens,
+            _deployment: deployment,
+            _folder: folder,
+        })
     }
 
-    fn report_failure<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, ()> {
-        Box::pin(async {})
-    }
-
-    fn report_fallback<'a>(&'a self, _: &'a ModelCaller, _: &'a FallbackNote) -> BoxFuture<'a, ()> {
-        Box::pin(async {})
-    }
-
-    fn keep_maker<'a>(
-        &'a self,
-        _: &'a ModelCaller,
-        maker: &'a str,
-    ) -> BoxFuture<'a, Option<String>> {
-        Box::pin(async move { Some(maker.to_owned()) })
-    }
-
-    fn save_attempt<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, bool> {
-        Box::pin(async { false })
+    /// The way of an agent to the gateway.
+    fn ways(&self) -> Fallible<Vec<ModelWay>> {
+        let way = |token: &String| {
+            let client = plain_client().unix_socket(self.socket.as_path()).build()?;
+            Ok(ModelWay {
+                client,
+                url: "http://platform".to_owned(),
+                token: token.clone(),
+            })
+        };
+        self.tokens.iter().map(way).collect()
     }
 }
 
-struct UnmeteredCall;
+/// How one asker reaches a model.
+#[derive(Clone)]
+struct ModelWay {
+    client: Client,
+    url: String,
+    token: String,
+}
 
-impl ReservedCall for UnmeteredCall {
-    fn record_usage<'a>(&'a self, _: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
-        Box::pin(async { Ok(()) })
-    }
+fn plain_client() -> ClientBuilder {
+    Client::builder().no_proxy().tls_certs_only([])
 }
 
 /// How long one answer took.
@@ -124,12 +148,18 @@ async fn main() -> Fallible<()> {
         Router::new().route("/v1/messages", post(stream_answer)),
     )
     .await?;
-    let gateway = gateway_to(&upstream)?;
-    let front = Router::new().route(
-        "/v1/messages",
-        post(move |headers: HeaderMap, body: Bytes| pass(gateway.clone(), headers, body)),
-    );
-    let front = serve(&mut servers, front).await?;
+    let platform = BenchedPlatform::start(&mut servers, &upstream).await?;
+    let front = platform.ways()?;
+    let bare: Fallible<Vec<ModelWay>> = (0..AT_ONCE)
+        .map(|_| {
+            Ok(ModelWay {
+                client: plain_client().build()?,
+                url: upstream.clone(),
+                token: String::new(),
+            })
+        })
+        .collect();
+    let upstream = bare?;
     print!(
         "runs={RUNS} warm_up={WARM_UP} tokens={N_TOKENS} at_once={AT_ONCE} request_bytes={REQUEST_BYTES}"
     );
@@ -137,7 +167,7 @@ async fn main() -> Fallible<()> {
         // In turns, so that both see the same machine.
         let (mut bare, mut passed) = (Vec::new(), Vec::new());
         for run in 0..WARM_UP + RUNS {
-            let pair = (ask_all(&upstream, n).await?, ask_all(&front, n).await?);
+            let pair = (ask_all(&upstream[..n]).await?, ask_all(&front[..n]).await?);
             if run >= WARM_UP {
                 bare.push(pair.0);
                 passed.push(pair.1);
@@ -171,7 +201,7 @@ async fn serve(servers: &mut JoinSet<()>, router: Router) -> Fallible<String> {
     Ok(url)
 }
 
-fn gateway_to(upstream: &str) -> Fallible<ModelGateway> {
+fn llm_client(upstream: &str) -> Fallible<LlmClient> {
     let simulated = RouteTable::all_simulated(Dialect::Messages, upstream);
     let route = ModelRoute {
         price: ModelPrice::FREE,
@@ -179,46 +209,10 @@ fn gateway_to(upstream: &str) -> Fallible<ModelGateway> {
         ..simulated.route_named(RouteName::Agent).clone()
     };
     let routes = RouteTable::from_table([(RouteName::Agent, route)].into());
-    let llm = LlmClient::new(routes.ok_or("no route")?, Arc::new(SystemPace))?;
-    Ok(ModelGateway::new(llm, Arc::new(OpenMeter)))
-}
-
-fn caller() -> ModelCaller {
-    let id = Uuid::from_u128;
-    ModelCaller {
-        principal: Principal {
-            org: OrgId::from_uuid(id(1)),
-            project: ProjectId::from_uuid(id(2)),
-            spec: SpecId::from_uuid(id(3)),
-            purpose: CallPurpose::Attempt(AttemptId::from_uuid(id(4))),
-        },
-        role: AgentRole::Implementer,
-        program: None,
-        phase: "work".to_owned(),
-        task: None,
-        task_type: None,
-        title: None,
-        round: 1,
-    }
-}
-
-/// The transport around the gateway, as the server has it.
-async fn pass(gateway: ModelGateway, headers: HeaderMap, body: Bytes) -> Response {
-    let request = GatewayRequest {
-        method: Method::POST,
-        path: "/v1/messages".to_owned(),
-        headers,
-        body,
-    };
-    let reply = gateway.handle_request(&caller(), request).await;
-    let body = match reply.body {
-        ReplyBody::Full(bytes) => Body::from(bytes),
-        ReplyBody::Events(events) => Body::from_stream(events.map(Ok::<_, Infallible>)),
-    };
-    let mut response = Response::new(body);
-    *response.status_mut() = reply.status;
-    *response.headers_mut() = reply.headers;
-    response
+    Ok(LlmClient::new(
+        routes.ok_or("no route")?,
+        Arc::new(SystemPace),
+    )?)
 }
 
 /// The bare upstream: one token a piece.
@@ -241,16 +235,16 @@ async fn stream_answer(_: Bytes) -> Response {
         Ok::<_, Infallible>(Bytes::from_static(piece.as_bytes()))
     });
     let mut response = Response::new(Body::from_stream(pieces));
-    let kind = http::HeaderValue::from_static("text/event-stream");
+    let kind = HeaderValue::from_static("text/event-stream");
     response.headers_mut().insert("content-type", kind);
     response
 }
 
-/// Asks `n` at once; the medians over them.
-async fn ask_all(url: &str, n: usize) -> Fallible<StreamFigures> {
+/// Asks all at once; the medians over them.
+async fn ask_all(ways: &[ModelWay]) -> Fallible<StreamFigures> {
     let mut asked = JoinSet::new();
-    for _ in 0..n {
-        asked.spawn(ask(url.to_owned()));
+    for way in ways {
+        asked.spawn(ask(way.clone()));
     }
     let mut times = Vec::new();
     while let Some(one) = asked.join_next().await {
@@ -262,18 +256,16 @@ async fn ask_all(url: &str, n: usize) -> Fallible<StreamFigures> {
     })
 }
 
-async fn ask(url: String) -> Fallible<StreamFigures> {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .build()?;
+async fn ask(way: ModelWay) -> Fallible<StreamFigures> {
     let text = "x".repeat(REQUEST_BYTES);
     let body = format!(
         r#"{{"model":"agent","max_tokens":4000,"stream":true,"messages":[{{"role":"user","content":"{text}"}}]}}"#
     );
     let begun = Instant::now();
-    let request = client.post(format!("{url}/v1/messages")).body(body);
+    let request = way.client.post(format!("{}/v1/messages", way.url));
     let response = request
+        .body(body)
+        .bearer_auth(&way.token)
         .header("content-type", "application/json")
         .send()
         .await?;
