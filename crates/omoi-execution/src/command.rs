@@ -213,7 +213,8 @@ async fn in_checkout(
     }
     let tracked = tracked(&mirror, command).await?;
     provider.prepare_workspace(dir)?;
-    let watch = ReadWatch::start(dir, &tracked).map_err(|source| CommandError::Io {
+    let watch = ReadWatch::start(dir, &tracked, provider.changed_files(dir));
+    let watch = watch.map_err(|source| CommandError::Io {
         path: dir.to_path_buf(),
         source,
     })?;
@@ -320,7 +321,7 @@ fn told(exit: SandboxEnd, mask: &SecretMask) -> String {
     mask.mask_text(&output).replace('\0', "\u{fffd}")
 }
 
-/// Files whose access times tell what the command read: tracked ones and those laid over.
+/// Files that are watched for being read: tracked ones and those laid over.
 async fn tracked(
     mirror: &Mirror,
     command: &CheckoutCommand<'_>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -148,17 +149,9 @@ impl RungBase {
         workspace::give_listed(dir, upper.as_deref(), TreeOwner { uid, gid })
     }
 
-    /// Gives the workspace at `dir` back to the platform's user; does nothing unless root.
-    pub(crate) fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        if !rustix::process::geteuid().is_root() {
-            return Ok(());
-        }
-        self.users.end_user(dir);
-        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
-        let upper = self.overlays.upper_of(dir);
-        workspace::give_listed(dir, upper.as_deref(), TreeOwner { uid, gid })?;
-        self.users.free_user(dir);
-        Ok(())
+    /// Where the workspace at `dir` keeps what changes, if it lies over folders.
+    pub(crate) fn changed_files(&self, dir: &Path) -> Option<Arc<OwnedFd>> {
+        self.overlays.upper_of(dir)
     }
 
     /// Removes a workspace and frees its user.

@@ -98,8 +98,8 @@ impl Provider for ContainerRung {
         self.inner.base.prepare_workspace(dir)
     }
 
-    fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        self.inner.base.reclaim_workspace(dir)
+    fn changed_files(&self, dir: &Path) -> Option<Arc<OwnedFd>> {
+        self.inner.base.changed_files(dir)
     }
 
     fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {

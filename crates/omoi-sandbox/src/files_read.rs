@@ -1,4 +1,5 @@
 //! Which files a command read, told by their access times; on an overlay, where these do not move, by events.
+//! Wherever it is, a file that changed counts as read.
 //!
 //! Times are set to the epoch before the command, and what has moved afterwards was read. The kernel's
 //! usual `relatime` updates a time that lies before the file's last change, which the epoch does. A
@@ -9,6 +10,7 @@ mod events;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
@@ -22,9 +24,9 @@ const PROBE: &str = ".omoi-access-probe";
 /// The files a command read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FilesRead {
-    /// Those whose access time moved, in the order given.
+    /// These, in the order given.
     Known(Vec<PathBuf>),
-    /// Access times say nothing here; treat every file as read.
+    /// Nothing can be said here; treat every file as read.
     Unknown(String),
 }
 
@@ -33,16 +35,22 @@ pub enum FilesRead {
 pub struct ReadWatch<'a> {
     dir: &'a Path,
     paths: &'a [PathBuf],
+    stamps: FileStamps,
     /// None where access times tell.
     events: Option<io::Result<EventWatch>>,
 }
 
 impl<'a> ReadWatch<'a> {
     /// Begins with the workspace `dir` and the files `paths` in it, once it is handed over and before anything runs.
+    /// `changes` is where a workspace that lies over others keeps what changes.
     ///
     /// # Errors
     /// When the files cannot be got at.
-    pub fn start(dir: &'a Path, paths: &'a [PathBuf]) -> io::Result<Self> {
+    pub fn start(
+        dir: &'a Path,
+        paths: &'a [PathBuf],
+        changes: Option<Arc<OwnedFd>>,
+    ) -> io::Result<Self> {
         let is_overlay = rustix::fs::statfs(dir)?.f_type as u64 == OVERLAY_MAGIC;
         let events = match is_overlay {
             true => Some(EventWatch::start(dir, paths)),
@@ -51,26 +59,125 @@ impl<'a> ReadWatch<'a> {
                 None
             }
         };
-        Ok(Self { dir, paths, events })
-    }
-
-    /// Tells which files were read, once everything that ran has ended.
-    pub fn finish(self) -> FilesRead {
-        let told = match self.events {
-            None => return list_files_read(self.dir, self.paths),
-            Some(watch) => watch.and_then(|watch| watch.finish(self.dir, self.paths)),
+        let root = match changes {
+            Some(changes) => changes,
+            None => Arc::new(open_root(dir)?),
         };
-        told.unwrap_or_else(|error| {
-            FilesRead::Unknown(format!("could not follow events of files: {error}"))
+        let stamps = FileStamps::note(root, paths)?;
+        Ok(Self {
+            dir,
+            paths,
+            stamps,
+            events,
         })
     }
+
+    /// Tells which files were read, once everything that ran has ended. One that was written, linked or given another
+    /// mode counts: by another name of it, or from memory, it can be read unseen.
+    pub fn finish(self) -> FilesRead {
+        let (dir, paths) = (self.dir, self.paths);
+        let told = self.stamps.changed_files(paths).and_then(|changed| {
+            let count = WatchedFiles { dir, paths, changed };
+            match self.events {
+                None => count.by_access_times(),
+                Some(watch) => watch?.finish(&count),
+            }
+        });
+        told.unwrap_or_else(|error| {
+            FilesRead::Unknown(format!("could not follow which files are read: {error}"))
+        })
+    }
+}
+
+/// The files of a workspace that are asked about, after everything ran.
+#[derive(Debug)]
+struct WatchedFiles<'a> {
+    dir: &'a Path,
+    paths: &'a [PathBuf],
+    /// Whether each was changed.
+    changed: Vec<bool>,
+}
+
+impl WatchedFiles<'_> {
+    /// The files that changed, are gone, or of which `is_read` says so.
+    fn list(
+        &self,
+        is_read: impl Fn(&Path, &OwnedFd) -> io::Result<bool>,
+    ) -> io::Result<Vec<PathBuf>> {
+        let root = open_root(self.dir)?;
+        let mut read = Vec::new();
+        for (path, changed) in self.paths.iter().zip(&self.changed) {
+            let counts = *changed
+                || match open_beneath(&root, path) {
+                    // Gone or replaced by the command, which therefore touched it.
+                    Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => true,
+                    opened => is_read(path, &opened?)?,
+                };
+            if counts {
+                read.push(path.clone());
+            }
+        }
+        Ok(read)
+    }
+
+    fn by_access_times(&self) -> io::Result<FilesRead> {
+        if !times_move(&open_root(self.dir)?)? {
+            return Ok(FilesRead::Unknown(
+                "access times do not move on this file system (mounted with `noatime`?)".into(),
+            ));
+        }
+        let read = self.list(|_, file| Ok(rustix::fs::fstat(file)?.st_atime != 0))?;
+        Ok(FilesRead::Known(read))
+    }
+}
+
+/// What moves with every write to a file, every other name of it and every new owner or mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileStamp {
+    inode: u64,
+    seconds: i64,
+    nanoseconds: u64,
+}
+
+/// The stamps of files, in the order of their paths; none for those that are not there.
+#[derive(Debug)]
+struct FileStamps {
+    root: Arc<OwnedFd>,
+    stamps: Vec<Option<FileStamp>>,
+}
+
+impl FileStamps {
+    fn note(root: Arc<OwnedFd>, paths: &[PathBuf]) -> io::Result<Self> {
+        let stamps = paths.iter().map(|path| stamp_of(&root, path));
+        let stamps = stamps.collect::<io::Result<_>>()?;
+        Ok(Self { root, stamps })
+    }
+
+    /// Whether each of `paths`, those that were noted, has another stamp by now.
+    fn changed_files(&self, paths: &[PathBuf]) -> io::Result<Vec<bool>> {
+        let pairs = paths.iter().zip(&self.stamps);
+        let changed = pairs.map(|(path, before)| Ok(stamp_of(&self.root, path)? != *before));
+        changed.collect()
+    }
+}
+
+fn stamp_of(root: &OwnedFd, path: &Path) -> io::Result<Option<FileStamp>> {
+    let stat = match open_beneath(root, path) {
+        Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => return Ok(None),
+        opened => rustix::fs::fstat(opened?)?,
+    };
+    Ok(Some(FileStamp {
+        inode: stat.st_ino,
+        seconds: stat.st_ctime,
+        nanoseconds: stat.st_ctime_nsec,
+    }))
 }
 
 /// Sets the access times of `paths`, relative to `dir`, to the epoch; times of change stay.
 ///
 /// Links are not followed and paths that are gone are skipped. The file's *inode* change time moves, so
 /// version control should not trust that one (`core.trustctime=false`).
-pub fn reset_access_times(dir: &Path, paths: &[PathBuf]) -> io::Result<()> {
+fn reset_access_times(dir: &Path, paths: &[PathBuf]) -> io::Result<()> {
     let root = open_root(dir)?;
     for path in paths {
         match open_beneath(&root, path) {
@@ -79,33 +186,6 @@ pub fn reset_access_times(dir: &Path, paths: &[PathBuf]) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Tells which of `paths` were read since [`reset_access_times`].
-pub fn list_files_read(dir: &Path, paths: &[PathBuf]) -> FilesRead {
-    let result = open_root(dir).and_then(|root| {
-        if !times_move(&root)? {
-            return Ok(FilesRead::Unknown(
-                "access times do not move on this file system (mounted with `noatime`?)".into(),
-            ));
-        }
-        let mut moved = Vec::new();
-        for path in paths {
-            match open_beneath(&root, path) {
-                // Gone or replaced by the command, which therefore touched it.
-                Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => moved.push(path.clone()),
-                other => {
-                    let stat = rustix::fs::fstat(other?)?;
-                    if stat.st_atime != 0 {
-                        moved.push(path.clone());
-                    }
-                }
-            }
-        }
-        Ok(FilesRead::Known(moved))
-    });
-    result
-        .unwrap_or_else(|error| FilesRead::Unknown(format!("could not read access times: {error}")))
 }
 
 fn open_root(dir: &Path) -> io::Result<OwnedFd> {
@@ -205,17 +285,15 @@ mod tests {
         let outside_after = fs::metadata(outside.path()).unwrap();
         assert_eq!(outside_before.atime_nsec(), outside_after.atime_nsec());
 
+        let tracked: Vec<PathBuf> = paths[..5].to_vec();
+        let watch = ReadWatch::start(dir.path(), &tracked, None).unwrap();
         fs::read(at("read")).unwrap();
         fs::read(at("src/deep/read")).unwrap();
         fs::remove_file(at("gone")).unwrap();
-        let tracked: Vec<PathBuf> = paths[..5].to_vec();
         let known = ["read", "src/deep/read", "gone"]
             .map(PathBuf::from)
             .to_vec();
-        assert_eq!(
-            list_files_read(dir.path(), &tracked),
-            FilesRead::Known(known)
-        );
+        assert_eq!(watch.finish(), FilesRead::Known(known));
         assert!(!at(PROBE).exists());
     }
 
@@ -223,9 +301,12 @@ mod tests {
     fn a_file_system_without_access_times_is_unknown() {
         // The kernel's own files have no stored access time and take no new files.
         let paths = [PathBuf::from("version")];
-        assert!(matches!(
-            list_files_read(Path::new("/proc"), &paths),
-            FilesRead::Unknown(_)
-        ));
+        let files = WatchedFiles {
+            dir: Path::new("/proc"),
+            paths: &paths,
+            changed: vec![false],
+        };
+        let told = files.by_access_times();
+        assert!(!matches!(told, Ok(FilesRead::Known(_))), "{told:?}");
     }
 }

@@ -1,7 +1,9 @@
 //! The one trait behind which every rung of the ladder stands.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::{fmt, io};
 
 use omoi_domain::sandbox::SandboxRung;
@@ -51,8 +53,8 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// Hands `dir` and all below to the user that sandboxes over it will have.
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError>;
 
-    /// Takes `dir` and all below back for the platform's user.
-    fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError>;
+    /// Where the workspace `dir`, which was laid over folders, keeps what changes in it; none for any other.
+    fn changed_files(&self, dir: &Path) -> Option<Arc<OwnedFd>>;
 
     /// Removes `dir`, whatever a program left in it. Nothing there is fine.
     fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError>;

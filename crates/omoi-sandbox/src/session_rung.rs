@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 use std::{fs, io};
 
@@ -124,11 +125,8 @@ impl Provider for SessionRung {
         }
     }
 
-    fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        match self.wall {
-            Some(_) => self.base.reclaim_workspace(dir),
-            None => Ok(()),
-        }
+    fn changed_files(&self, dir: &Path) -> Option<Arc<OwnedFd>> {
+        self.base.changed_files(dir)
     }
 
     fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {

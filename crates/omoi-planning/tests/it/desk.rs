@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -77,8 +78,8 @@ impl Provider for Played {
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
         self.plain.prepare_workspace(dir)
     }
-    fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        self.plain.reclaim_workspace(dir)
+    fn changed_files(&self, dir: &Path) -> Option<Arc<OwnedFd>> {
+        self.plain.changed_files(dir)
     }
     fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
         self.plain.remove_workspace(dir)

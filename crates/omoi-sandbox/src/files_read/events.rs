@@ -1,8 +1,8 @@
 //! Which files a command read, told by the kernel's events of their folders. They come where access times do not
 //! move: on an overlay the times of the folder below stay.
 //!
-//! The events give the answer that access times would: a file counts when it was read, or replaced by another. One
-//! that was opened for reading only counts without an event of reading, since what is mapped into memory makes none.
+//! A file counts when it was opened or replaced by another: what is mapped into memory makes no event of reading,
+//! whatever it was opened for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, OsStr};
@@ -18,14 +18,14 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::{FilesRead, open_beneath, open_root};
+use super::{FilesRead, WatchedFiles, open_beneath, open_root};
 
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// What was seen of the folders of a workspace.
 #[derive(Debug, Default)]
 struct SeenFiles {
-    /// Read, or put in place of another.
+    /// Opened, or put in place of another.
     files: BTreeSet<PathBuf>,
     /// Folders put in place of others: all below counts.
     folders: BTreeSet<PathBuf>,
@@ -59,8 +59,7 @@ impl EventWatch {
                 },
             };
             let by_handle = format!("/proc/self/fd/{}", handle.as_raw_fd());
-            let flags = WatchFlags::ACCESS
-                | WatchFlags::CLOSE_NOWRITE
+            let flags = WatchFlags::OPEN
                 | WatchFlags::CREATE
                 | WatchFlags::MOVED_TO
                 | WatchFlags::ONLYDIR;
@@ -78,8 +77,8 @@ impl EventWatch {
         Ok(Self { reader, stop })
     }
 
-    /// Tells which of `paths` were read since the start.
-    pub(super) fn finish(self, dir: &Path, paths: &[PathBuf]) -> io::Result<FilesRead> {
+    /// Tells which of `files` were read since the start.
+    pub(super) fn finish(self, files: &WatchedFiles<'_>) -> io::Result<FilesRead> {
         drop(self.stop);
         let died = |_| io::Error::other("the thread that reads events of files died");
         let seen = self.reader.join().map_err(died)??;
@@ -88,20 +87,10 @@ impl EventWatch {
                 "more files were read at once than the kernel's queue of events holds".into(),
             ));
         }
-        let root = open_root(dir)?;
-        let mut read = Vec::new();
-        for path in paths {
-            let is_seen = seen.files.contains(path)
-                || path.ancestors().any(|above| seen.folders.contains(above));
-            let is_gone = match open_beneath(&root, path) {
-                Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => true,
-                Err(error) => return Err(error.into()),
-                Ok(_) => false,
-            };
-            if is_seen || is_gone {
-                read.push(path.clone());
-            }
-        }
+        let read = files.list(|path, _| {
+            let mut above = path.ancestors();
+            Ok(seen.files.contains(path) || above.any(|folder| seen.folders.contains(folder)))
+        })?;
         Ok(FilesRead::Known(read))
     }
 }
@@ -172,66 +161,69 @@ mod tests {
         reason = "a test fails where it stands"
     )]
     use super::*;
+    use crate::files_read::ReadWatch;
     use std::fs;
     use std::os::unix::fs::symlink;
+
+    const FILES: [&str; 11] = [
+        "read",
+        "unread",
+        "written",
+        "grown",
+        "saved",
+        "empty",
+        "gone",
+        "linked",
+        "deep/a/read",
+        "deep/a/unread",
+        "made/anew",
+    ];
+
+    /// Reads, writes, links and replaces files below `dir`.
+    fn use_files(dir: &Path) {
+        let at = |path: &str| dir.join(path);
+        for path in ["read", "empty", "deep/a/read"] {
+            fs::read(at(path)).unwrap();
+        }
+        fs::write(at("written"), "other").unwrap();
+        let grown = fs::OpenOptions::new().append(true).open(at("grown"));
+        io::Write::write_all(&mut grown.unwrap(), b"more").unwrap();
+        fs::write(at("saved.new"), "new").unwrap();
+        fs::rename(at("saved.new"), at("saved")).unwrap();
+        fs::remove_file(at("gone")).unwrap();
+        fs::create_dir(at("copies")).unwrap();
+        fs::hard_link(at("linked"), at("copies/linked")).unwrap();
+        fs::read(at("copies/linked")).unwrap();
+        fs::remove_dir_all(at("copies")).unwrap();
+        fs::remove_dir_all(at("made")).unwrap();
+        fs::create_dir(at("made")).unwrap();
+        fs::write(at("made/anew"), "text").unwrap();
+        fs::read_dir(at("deep/a")).unwrap().for_each(drop);
+    }
 
     #[test]
     fn says_what_access_times_would() {
         let outside = tempfile::NamedTempFile::new().unwrap();
         let mut answers = Vec::new();
-        let all = [
-            "read",
-            "unread",
-            "written",
-            "grown",
-            "saved",
-            "empty",
-            "gone",
-            "deep/a/read",
-            "deep/a/unread",
-            "made/anew",
-            "link",
-        ];
-        let paths = all.map(PathBuf::from);
+        let mut paths = FILES.map(PathBuf::from).to_vec();
+        paths.push("link".into());
         for by_events in [true, false] {
             let dir = tempfile::tempdir().unwrap();
             let at = |path: &str| dir.path().join(path);
             fs::create_dir_all(at("deep/a")).unwrap();
             fs::create_dir_all(at("made")).unwrap();
-            for path in &all[..10] {
-                fs::write(at(path), if *path == "empty" { "" } else { "text" }).unwrap();
+            for path in FILES {
+                fs::write(at(path), if path == "empty" { "" } else { "text" }).unwrap();
             }
             symlink(outside.path(), at("link")).unwrap();
-            let watch = match by_events {
-                true => Some(EventWatch::start(dir.path(), &paths).unwrap()),
-                false => {
-                    super::super::reset_access_times(dir.path(), &paths).unwrap();
-                    None
-                }
-            };
-            for path in ["read", "empty", "deep/a/read"] {
-                fs::read(at(path)).unwrap();
-            }
-            fs::write(at("written"), "other").unwrap();
-            let mut grown = fs::OpenOptions::new()
-                .append(true)
-                .open(at("grown"))
-                .unwrap();
-            io::Write::write_all(&mut grown, b"more").unwrap();
-            fs::write(at("saved.new"), "new").unwrap();
-            fs::rename(at("saved.new"), at("saved")).unwrap();
-            fs::remove_file(at("gone")).unwrap();
-            fs::remove_dir_all(at("made")).unwrap();
-            fs::create_dir(at("made")).unwrap();
-            fs::write(at("made/anew"), "text").unwrap();
-            fs::read_dir(at("deep/a")).unwrap().for_each(drop);
-            answers.push(match watch {
-                Some(watch) => watch.finish(dir.path(), &paths).unwrap(),
-                None => super::super::list_files_read(dir.path(), &paths),
-            });
+            let mut watch = ReadWatch::start(dir.path(), &paths, None).unwrap();
+            watch.events = by_events.then(|| EventWatch::start(dir.path(), &paths));
+            use_files(dir.path());
+            answers.push(watch.finish());
         }
-        let expected = ["read", "saved", "empty", "gone", "deep/a/read", "made/anew"];
-        let expected = FilesRead::Known(expected.map(PathBuf::from).into());
+        let unread = ["unread", "deep/a/unread", "link"].map(PathBuf::from);
+        paths.retain(|path| !unread.contains(path));
+        let expected = FilesRead::Known(paths);
         assert_eq!(answers, [expected.clone(), expected]);
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use omoi_domain::sandbox::SandboxRung;
-use omoi_sandbox::files_read::{self, FilesRead};
+use omoi_sandbox::files_read::{FilesRead, ReadWatch};
 use omoi_sandbox::{
     GeneratedFile, LaunchError, ProbeConfig, ProgramEnd, ProtectedPath, ReadOnlyMount,
     SandboxFloor, WaitError, WorkspaceAccess, probe_host,
@@ -331,10 +331,7 @@ async fn bad_launches_are_refused() {
     }
     if rustix::process::geteuid().is_root() {
         let mut launch = platform.launch(["/bin/true"]);
-        platform
-            .provider
-            .reclaim_workspace(&launch.workspace)
-            .unwrap();
+        std::os::unix::fs::chown(&launch.workspace, Some(0), Some(0)).unwrap();
         let error = platform.provider.launch(launch.clone()).await.unwrap_err();
         assert!(matches!(error, LaunchError::NotPrepared { .. }), "{error}");
         // Refusals give the name back.
@@ -405,9 +402,9 @@ async fn files_read_inside_are_known() {
     });
     let workspace = launch.workspace.clone();
     let paths = ["src/read", "src/unread"].map(PathBuf::from);
-    files_read::reset_access_times(&workspace, &paths).unwrap();
+    let watch = ReadWatch::start(&workspace, &paths, None).unwrap();
     assert!(platform.run(launch).await.has_succeeded());
-    let read = files_read::list_files_read(&workspace, &paths);
+    let read = watch.finish();
     assert_eq!(read, FilesRead::Known(vec!["src/read".into()]));
 }
 

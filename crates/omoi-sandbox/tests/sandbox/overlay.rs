@@ -11,10 +11,11 @@ use omoi_sandbox::{OverlayRefusal, ProgramEnd, ProtectedPath, SandboxFloor, Sand
 use crate::rustix_is_root;
 use crate::support::Platform;
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("src/a.txt", "a\n"),
     ("src/deep/b.txt", "b\n"),
     ("c.txt", "c\n"),
+    ("idle.txt", "i\n"),
     ("run.sh", "#!/bin/sh\necho ran\n"),
 ];
 
@@ -112,6 +113,10 @@ async fn an_overlay_is_protected_like_a_copy_and_goes_after_a_crash() {
     assert!(!mounts.contains(&*dir.to_string_lossy()), "{mounts}");
 }
 
+const READS: &str = "cat src/a.txt; ./run.sh; ls -R; find . -newer idle.txt; mkdir copy && \
+    ln src/deep/b.txt copy/b && cat copy/b && rm copy/b && /usr/bin/python3 -c \
+    'import mmap; f = open(\"c.txt\", \"r+b\"); print(mmap.mmap(f.fileno(), 0)[0])'";
+
 #[tokio::test]
 async fn files_read_are_the_same_in_an_overlay_and_in_a_copy() {
     if !rustix_is_root() {
@@ -122,16 +127,18 @@ async fn files_read_are_the_same_in_an_overlay_and_in_a_copy() {
     let mut answers = Vec::new();
     let copy = platform.workspace(fill);
     for dir in [laid(&platform, "one"), copy] {
-        let watch = ReadWatch::start(&dir, &paths).unwrap();
-        let script = "cat src/a.txt; ./run.sh; ls -R; find . -newer c.txt; echo z >>src/deep/b.txt";
+        let changes = platform.provider.changed_files(&dir);
+        let watch = ReadWatch::start(&dir, &paths, changes).unwrap();
         let name = format!("omoi-reads-{}-{}", std::process::id(), answers.len());
-        let launch = SandboxLaunch::new(name, &dir, ["/bin/sh", "-c", script]);
+        let launch = SandboxLaunch::new(name, &dir, ["/bin/sh", "-c", READS]);
         assert_eq!(platform.run(launch).await.ended, ProgramEnd::Code(0));
         answers.push(watch.finish());
         // A mount would outlive the test.
         platform.provider.remove_workspace(&dir).unwrap();
     }
-    let expected = FilesRead::Known(vec!["src/a.txt".into(), "run.sh".into()]);
+    // Read by another name in a folder that nobody watched, and read from memory alone.
+    let expected = ["src/a.txt", "src/deep/b.txt", "c.txt", "run.sh"].map(PathBuf::from);
+    let expected = FilesRead::Known(expected.into());
     assert_eq!(answers, [expected.clone(), expected]);
 }
 
