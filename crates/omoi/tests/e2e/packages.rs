@@ -1,10 +1,11 @@
-//! Projects that need packages of npm, PyPI and crates.io: they are installed once through the proxy, and the checks,
-//! which have no network, find them; so again when the registries are gone.
+//! Projects of Node, Rust and Python with a package each: a run installs it through the proxy, builds, tests and merges;
+//! so again when the registries are gone and nothing is installed any more.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::egress::Registry;
 use crate::elsewhere::{path_with, toolchain};
@@ -31,33 +32,56 @@ fn config_of(registry: &Registry, root: &std::path::Path) -> String {
 }
 
 /// Has `command` install packages, with the toolchain of this machine.
-fn prepare(command: &mut Command) {
+fn prepare(world: &World, command: &mut Command) {
     command.env_remove("SANDBOX_SETUP");
     command.env("PATH", path_with(&toolchain().join("bin")));
+    command.arg("--config").arg(world.beside("config.yaml"));
 }
 
-/// What `omoi setup` says.
-fn set_up(world: &World, more: &[&str]) -> Value {
+/// Has the feature built; returns what the branch holds.
+fn run_whole(world: &World) -> String {
+    let mut run = world.run(&["--yes"]);
+    prepare(world, &mut run);
+    let said = world.start(run).wait().exited(0);
+    println!("{:?}", said.took);
+    let summary = said.summary();
+    let criteria = &summary["criteria"];
+    assert_eq!(
+        criteria["proven"].as_u64(),
+        Some(2),
+        "{criteria}: {summary:#}"
+    );
+    world.tree(summary["branch"].as_str().unwrap())
+}
+
+/// What is installed for the repository.
+fn installed(world: &World) -> Value {
     let mut setup = world.command(&["setup", "--json", "--repo"]);
-    setup.arg(world.repo.path()).args(more);
-    prepare(&mut setup);
-    setup.arg("--config").arg(world.beside("config.yaml"));
-    let said = world.start(setup).wait();
-    let view = serde_json::from_str(&said.stdout);
-    view.unwrap_or_else(|_| panic!("{said:?}"))
+    setup.arg(world.repo.path());
+    prepare(world, &mut setup);
+    let said = world.start(setup).wait().exited(0);
+    let view: Value = serde_json::from_str(&said.stdout).unwrap();
+    json!([view["failure"], view["packages"], view["installed"]])
 }
 
-/// Has the feature built; the suite needs packages of all three registries.
-fn run_all(world: &World) {
-    let mut run = world.run(&["--yes", "--suite", "sh check.sh"]);
-    prepare(&mut run);
-    run.arg("--config").arg(world.beside("config.yaml"));
-    world.start(run).wait().exited(0);
+/// How many of the starts that `table` keeps name each of `outcomes`, of all.
+fn starts_with(world: &World, (table, column): (&str, &str), outcomes: &[&str]) {
+    let like = outcomes.iter().map(|outcome| {
+        let (step, outcome) = outcome.split_once(' ').unwrap();
+        format!("{column} like '%\"step\":\"{step}\",\"outcome\":\"{outcome}%'")
+    });
+    let like = like.collect::<Vec<_>>().join(" and ");
+    let query = format!(
+        "select count(*) || ' of ' || count(case when {like} then 1 end) from {table}"
+    );
+    let told = story::one(&world.database(), &query).unwrap();
+    let (all, with) = told.split_once(" of ").unwrap();
+    assert!(all == with && all != "0", "{table}: {told} have {outcomes:?}");
 }
 
-#[test]
-fn packages_of_three_registries_are_installed_once_and_again_without_them() {
-    let world = World::with_packages();
+/// Runs the project `kind` with its registries, then without them; `package` is what it needs, in the folder `root`.
+fn built_with_and_without_registries(kind: &str, (package, root): (&str, &str)) {
+    let world = World::with_packages(kind);
     let folder = tempfile::tempdir().unwrap();
     let script = fs::read_to_string(asset("tests/assets/packages/registries.py")).unwrap();
     let hosts = HOSTS.map(|(host, _)| host);
@@ -65,42 +89,39 @@ fn packages_of_three_registries_are_installed_once_and_again_without_them() {
     let text = config_of(&registry, &folder.path().join("root.pem"));
     fs::write(world.beside("config.yaml"), text).unwrap();
 
-    let view = set_up(&world, &[]);
-    assert_eq!(view["failure"], Value::Null, "{view:#}");
-    let packages = [
-        "crates:numerals@1.0.0",
-        "npm:greeter@1.0.0",
-        "pypi:wordlist@1.0.0",
-    ];
-    let came: Vec<&str> = view["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
-    assert_eq!(came, packages, "{view:#}");
-    let installed = serde_json::json!([".omoi-packages", "node/node_modules", "python/.venv"]);
-    assert_eq!(view["installed"], installed, "{view:#}");
-
-    // The suite and every check need all three packages, and have no network.
-    run_all(&world);
-    let origins = "select count(*) from receipts where conditions like '%with the packages of%'";
-    let told = story::one(&world.database(), origins).unwrap();
-    assert_ne!(told, "0");
+    let built = run_whole(&world);
+    let expected = json!([null, [package], [root]]);
+    assert_eq!(installed(&world), expected);
     // No package was taken for work.
-    let branch = world
-        .repo
-        .git(&["branch", "--list", "omoi/*", "--format=%(refname:short)"]);
-    let tree = world.repo.git(&["ls-tree", "-r", "--name-only", &branch]);
-    assert!(tree.contains("node/package.json"), "{tree}");
-    assert!(
-        !tree.contains("node_modules") && !tree.contains(".venv"),
-        "{tree}"
-    );
+    assert!(!built.contains(root) && built.contains("README.md"), "{built}");
+    // Every check of the commits found them; as root nothing was copied.
+    let checks = ("receipts", "conditions");
+    starts_with(&world, checks, &["packages "]);
+    let missing = "select count(*) from receipts where conditions like '%without packages%'";
+    assert_eq!(story::one(&world.database(), missing).as_deref(), Some("0"));
+    if fs::metadata(world.data()).unwrap().uid() == 0 {
+        starts_with(&world, checks, &["checkout ", "workspace overlay"]);
+        let attempts = ("sandboxes", "start_steps");
+        starts_with(&world, attempts, &["packages ", "workspace overlay"]);
+    }
 
     drop(registry);
-    let view = set_up(&world, &["--rebuild"]);
-    assert_eq!(view["failure"], Value::Null, "{view:#}");
-    assert_eq!(view["installed"], installed, "{view:#}");
-    run_all(&world);
+    fs::remove_dir_all(world.data().join("layers")).unwrap();
+    assert_eq!(run_whole(&world), built);
+    assert_eq!(installed(&world), expected);
+}
+
+#[test]
+fn a_node_project_is_built_with_its_package_with_and_without_a_registry() {
+    built_with_and_without_registries("node", ("npm:greeter@1.0.0", "node_modules"));
+}
+
+#[test]
+fn a_rust_project_is_built_with_its_package_with_and_without_a_registry() {
+    built_with_and_without_registries("rust", ("crates:wording@1.0.0", ".omoi-packages"));
+}
+
+#[test]
+fn a_python_project_is_built_with_its_package_with_and_without_a_registry() {
+    built_with_and_without_registries("python", ("pypi:wordlist@1.0.0", ".venv"));
 }

@@ -41,12 +41,13 @@ impl World {
         )
     }
 
-    /// As [`two_tasks`](Self::two_tasks), with projects beside that need packages.
-    pub(crate) fn with_packages() -> Self {
+    /// A project of `kind`, `node`, `rust` or `python`, that needs a package, and a scenario with one task.
+    pub(crate) fn with_packages(kind: &str) -> Self {
+        let assets = asset("tests/assets/packages");
         Self::new(
-            &asset("tests/assets/packages/repo"),
-            asset("tests/assets/two-tasks").join("scenario.yaml"),
-            "Say goodbye, also loudly.".to_owned(),
+            &assets.join(kind),
+            assets.join(format!("{kind}.yaml")),
+            "Say the first word loudly.".to_owned(),
         )
     }
 

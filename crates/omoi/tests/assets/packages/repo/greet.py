@@ -1,5 +1,0 @@
-"""Greetings."""
-
-
-def greet(name):
-    return f"Hello, {name}."

@@ -1,2 +1,0 @@
-const assert = require("node:assert");
-assert.equal(require("greeter"), "hello");

@@ -1,3 +1,0 @@
-import wordlist
-
-assert wordlist.FIRST == "hello"
