@@ -63,6 +63,7 @@ pub fn receipt_view(check: &Check, receipt: &Receipt, tasks: &[Task]) -> Receipt
         held: receipt.conditions.0.held.clone(),
         mounts: receipt.conditions.0.mounts.clone(),
         workspace: receipt.conditions.0.workspace.clone(),
+        start_steps: receipt.conditions.0.start_steps.clone(),
         self_tested: receipt.self_tested,
         tests: receipt.tests.0.clone(),
         exercised: receipt.exercised.0.clone(),
@@ -126,6 +127,7 @@ struct TraceRows {
     failed: Vec<StoredEvent>,
     agents: Vec<String>,
     packages: Vec<String>,
+    dependency_changes: Vec<StoredEvent>,
 }
 
 impl TraceRows {
@@ -148,6 +150,7 @@ impl TraceRows {
             failed: events::of_kind(tx, id, EventKind::ModelCallFailed).await?,
             agents: agents_of(&attempts::of_spec(tx, id).await?),
             packages: packages_of(&egress_entries::of_spec(tx, id).await?),
+            dependency_changes: events::of_kind(tx, id, EventKind::TaskDependenciesChanged).await?,
         })
     }
 }
@@ -159,6 +162,20 @@ fn agents_of(attempts: &[Attempt]) -> Vec<String> {
         Some(format!("{} {version}", attempt.agent?))
     });
     agents.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// What the last commits of each task changed in lock files.
+fn last_dependency_changes(events: &[StoredEvent]) -> Vec<String> {
+    let changes = events.iter().filter_map(|stored| match &stored.event {
+        Event::TaskDependenciesChanged(change) => Some((change.number, change)),
+        _ => None,
+    });
+    let last: BTreeMap<i64, _> = changes.collect();
+    let said = last.into_values().map(|change| {
+        let task = HumanRef::task(change.number);
+        format!("{task}: {}", change.one_line())
+    });
+    said.collect()
 }
 
 /// What came into sandboxes, each once, with its digest.
@@ -194,6 +211,7 @@ pub async fn of_spec(
         failed,
         agents,
         packages,
+        dependency_changes,
     } = rows.await?;
     let failed = failed.iter().filter_map(|event| failed_call(event, &tasks));
     let failed_calls = failed.collect();
@@ -237,6 +255,7 @@ pub async fn of_spec(
         model_kind: material.spec.model_kind,
         agents,
         packages,
+        dependencies_changed: last_dependency_changes(&dependency_changes),
         opinion,
         requirements: traced,
     })

@@ -6,7 +6,7 @@ use tracing::{info, trace};
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::event::Consumer;
+use omoi_domain::event::{Consumer, DependencyChange, Event};
 use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::lifecycle::task::{
     ChecksResult, ChecksStart, PendingChecks, ValidatedTask, conclude_checks, start_checks,
@@ -19,6 +19,7 @@ use omoi_execution::consume::EventConsumer;
 use omoi_execution::platform_run::{
     PlatformRun, PlatformRunner, PlatformWork, RunEnding, begin_run, earlier_runs, end_run,
 };
+use omoi_execution::setup::dependency_diff;
 use omoi_execution::spec_selection::SpecSelection;
 use omoi_execution::tasks::apply_to_task;
 use omoi_execution::{DeploymentParts, FromParts};
@@ -32,6 +33,9 @@ use omoi_store::{StoreError, Tenant, Tx, slots};
 
 use crate::receipts::{self, CheckBatch, CheckRunner};
 use crate::suite::{self, CommitAt};
+
+/// Versions that are told of as added, and as removed.
+const NAMES_MAX: usize = 100;
 
 /// The validator of one process.
 pub struct Validator {
@@ -168,6 +172,7 @@ async fn validate_task(
 ) -> Result<(), BoxError> {
     let head = task.head_sha.as_deref().ok_or("the task has no head")?;
     let commit = ObjectId::parse(head)?;
+    note_dependencies(runner, spec, task, &commit).await?;
     receipts::try_proposed(runner, spec, task, attempt).await?;
     let run = CheckBatch {
         spec,
@@ -201,6 +206,36 @@ async fn validate_task(
         apply_to_task(tx, &mut task, actions).await
     });
     Ok(ended.await?)
+}
+
+/// Tells when `commit` asks for other packages than the commit the task was cut from.
+async fn note_dependencies(
+    runner: &CheckRunner,
+    spec: &Spec,
+    task: &Task,
+    commit: &ObjectId,
+) -> Result<(), BoxError> {
+    let mirror = runner.folders.project_mirror(spec.project_id).await?;
+    let base = ObjectId::parse(task.base_sha.as_deref().unwrap_or(&spec.base_sha))?;
+    let diff = dependency_diff(&mirror, &base, commit).await?;
+    if diff.is_empty() {
+        return Ok(());
+    }
+    let first = |names: Vec<String>| names.into_iter().take(NAMES_MAX).collect();
+    let change = DependencyChange {
+        task_id: task.id,
+        number: task.number,
+        commit: commit.to_string(),
+        added: first(diff.added),
+        removed: first(diff.removed),
+    };
+    info!(task.id = %task.id, "TSK-{:03} changes dependencies", task.number);
+    let tell = async |tx: &mut Tx| -> Result<(), StoreError> {
+        let event = Event::TaskDependenciesChanged(change.clone());
+        tx.emit(Some(spec.project_id), Some(spec.id), event);
+        Ok(())
+    };
+    Ok(runner.store.write(CrashPoint::EventsStored, tell).await?)
 }
 
 /// What the receipts say, all together. `fault` is what the machine lacks, where that explains every

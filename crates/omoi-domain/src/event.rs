@@ -178,6 +178,8 @@ events! {
     SandboxTerminated = "sandbox.terminated", SandboxChange, [Dispatcher], true;
     /// Something that a sandbox asked for from outside was refused.
     SandboxEgressDenied = "sandbox.egress_denied", EgressDenied, [], true;
+    /// A task's commits ask for other packages than their base.
+    TaskDependenciesChanged = "task.dependencies_changed", DependencyChange, [], true;
     /// A message waits for an agent.
     MessageQueued = "message.queued", MessageChange, [], true;
 

@@ -1,5 +1,9 @@
 //! Sandboxes: where attempts run.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 crate::closed_set! {
     /// A kind of sandbox, best first.
     SandboxRung {
@@ -19,6 +23,51 @@ impl SandboxRung {
     /// open to the whole machine.
     pub const fn has_own_loopback(self) -> bool {
         matches!(self, Self::Bubblewrap | Self::Container)
+    }
+}
+
+crate::closed_set! {
+    /// A step on the way to a running sandbox.
+    StartStepKind {
+        /// Packages that its commit needs are found or installed.
+        Packages = "packages",
+        /// The files of the base commit are found or checked out.
+        Checkout = "checkout",
+        /// The folder is laid over them, or made empty.
+        Workspace = "workspace",
+        /// Git writes the files that differ, and packages are put beside them.
+        Files = "files",
+        /// The folder is handed to the sandbox's user.
+        Owner = "owner",
+        /// The sandbox starts.
+        Sandbox = "sandbox",
+    }
+}
+
+/// One step on the way to a running sandbox, and how it went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartStep {
+    /// Which step it is.
+    pub step: StartStepKind,
+    /// How it went, in a few words.
+    pub outcome: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+impl fmt::Display for StartStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            step,
+            outcome,
+            took_ms,
+        } = self;
+        write!(
+            f,
+            "{step} {outcome} {}.{:03} s",
+            took_ms / 1000,
+            took_ms % 1000
+        )
     }
 }
 

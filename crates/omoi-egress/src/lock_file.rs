@@ -26,7 +26,7 @@ pub fn locked_versions(path: &str, content: &[u8]) -> BTreeSet<PackageVersion> {
         "Cargo.lock" => table_versions(text, PackageRegistry::Crates),
         "uv.lock" | "poetry.lock" | "pdm.lock" => table_versions(text, PackageRegistry::Pypi),
         "Pipfile.lock" => pipfile_versions(text),
-        "requirements.lock" => requirement_versions(text),
+        "requirements.lock" | "requirements.txt" => requirement_versions(text),
         "go.sum" => go_versions(text),
         _ => Vec::new(),
     };
@@ -268,6 +268,10 @@ mod tests {
         let requirements = "# by hand\na[x]==1.0 \\\n    --hash=sha256:00\nb==2.0 ; python_version > \"3\"\n-e .\nc>=3\n";
         assert_eq!(
             listed("requirements.lock", requirements),
+            ["pypi:a@1.0", "pypi:b@2.0"]
+        );
+        assert_eq!(
+            listed("deep/requirements.txt", requirements),
             ["pypi:a@1.0", "pypi:b@2.0"]
         );
         let go = "example.com/A v1.0.0 h1:x=\nexample.com/A v1.0.0/go.mod h1:y=\nexample.com/b v0.1.0/go.mod h1:z=\nodd\n";

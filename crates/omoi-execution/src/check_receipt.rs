@@ -49,6 +49,7 @@ pub fn receipt_of(tx: &Tx, run: CheckRun<'_>, ran: CommandRun) -> Receipt {
             held: ran.held,
             mounts: ran.mounts,
             workspace: ran.workspace,
+            start_steps: ran.start_steps,
         }),
         self_tested: false,
         tests: Json(None),

@@ -1,16 +1,17 @@
 //! Runs one command at the root of a clean checkout of one commit, out of any agent's reach.
 
+mod check_files;
 mod checkout_runner;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tracing::{Instrument as _, debug, info_span, warn};
 
-use omoi_domain::sandbox::SandboxRung;
+use omoi_domain::sandbox::{SandboxRung, StartStep, StartStepKind};
 use omoi_domain::secret_mask::SecretMask;
 use omoi_git::clone::{CloneError, clean_checkout};
 use omoi_git::mirror::{BaseStoreError, EntryKind, Mirror, MirrorError};
@@ -25,9 +26,12 @@ use omoi_sandbox::{
 use omoi_store::specs::Spec;
 
 use crate::opened_workspace::OpenedWorkspace;
+use crate::sandbox_host::WorkspaceChore;
 use crate::sandbox_toolchain::{SandboxToolchain, UnreadableToolbox};
 use crate::setup::{SetupError, SetupSubject};
 
+use check_files::lay_over;
+pub(crate) use check_files::stays_inside;
 pub use checkout_runner::CheckoutRunner;
 
 /// Bytes of output kept with a receipt, half from its head, half from its tail.
@@ -72,6 +76,8 @@ pub struct CommandRun {
     pub mounts: Vec<String>,
     /// What its workspace was made of, and why not of something faster.
     pub workspace: String,
+    /// How its start went.
+    pub start_steps: Vec<StartStep>,
     /// Wall time.
     pub took: Duration,
 }
@@ -168,7 +174,10 @@ pub async fn run_in_checkout(
         let ran = run.instrument(span).await;
         // Asked before the workspace gives its space back.
         let was_low = checkouts.disk.disk_shortage().is_some();
-        provider.remove_workspace(&dir)?;
+        let lifecycle = &checkouts.setup.lifecycle;
+        WorkspaceChore::Remove
+            .run(lifecycle, provider, &dir)
+            .await?;
         n_runs += 1;
         // On a disk that filled up meanwhile anything fails; that says nothing of the command, unless it
         // fills the disk itself.
@@ -205,19 +214,23 @@ async fn in_checkout(
         commit: command.commit,
         toolbox: command.toolbox,
     };
-    let opened = OpenedWorkspace::open(&checkouts.setup, provider.as_ref(), subject, dir).await?;
+    let opened = OpenedWorkspace::open(&checkouts.setup, provider, subject, dir);
+    let mut opened = opened.await?;
+    if let Some(why) = opened.refusal_text() {
+        warn!(why, "A check is not run");
+        return Ok(refused_run(provider.as_ref(), &opened, &why));
+    }
     clean_checkout(opened.clone_site(&base, dir), command.commit).await?;
     opened.add_packages(dir).await?;
     for (path, text) in command.files {
         lay_over(dir, path, text)?;
     }
+    opened.end_step(StartStepKind::Files, "written");
     let tracked = tracked(&mirror, command).await?;
-    provider.prepare_workspace(dir)?;
-    let watch = ReadWatch::start(dir, &tracked, provider.changed_files(dir));
-    let watch = watch.map_err(|source| CommandError::Io {
-        path: dir.to_path_buf(),
-        source,
-    })?;
+    let owner = WorkspaceChore::HandOver.run(&checkouts.setup.lifecycle, provider, dir);
+    owner.await?;
+    let watch = watch_reads(provider.as_ref(), dir, &tracked)?;
+    opened.end_step(StartStepKind::Owner, "handed over");
     let mut launch = SandboxLaunch::new(name, dir, ["/bin/sh", "-c", command.command]);
     launch.access = WorkspaceAccess::ReadWrite;
     launch.env = opened.launch_environment(command.toolbox, provider.as_ref(), &launch);
@@ -230,7 +243,9 @@ async fn in_checkout(
     launch.output_bytes_max = OUTPUT_BYTES;
     let mounts = shown(&launch.read_only);
     debug!(command = command.command, "Running a check");
-    let exit = provider.launch(launch).await?.wait().await?;
+    let running = provider.launch(launch).await?;
+    opened.end_step(StartStepKind::Sandbox, "started");
+    let exit = running.wait().await?;
     let exercised = exercised_files(watch);
     let (exit_code, took) = (exit_code(&exit), exit.took);
     log_check_end(command.command, &exit);
@@ -247,7 +262,38 @@ async fn in_checkout(
         held: held(provider.as_ref()),
         mounts,
         workspace: opened.origin_text().to_owned(),
+        start_steps: opened.start_steps(),
         took,
+    })
+}
+
+/// The record of a command that may not run on its commit.
+fn refused_run(provider: &dyn Provider, opened: &OpenedWorkspace, why: &str) -> CommandRun {
+    let output = format!("[not run: {why}]\n");
+    CommandRun {
+        exit_code: None,
+        output_digest: digest(&output),
+        output,
+        exercised: None,
+        rung: provider.rung(),
+        held: held(provider),
+        mounts: Vec::new(),
+        workspace: opened.origin_text().to_owned(),
+        start_steps: opened.start_steps(),
+        took: Duration::ZERO,
+    }
+}
+
+/// Notes which of the files `tracked` of a workspace are read from now on.
+fn watch_reads<'a>(
+    provider: &dyn Provider,
+    dir: &'a Path,
+    tracked: &'a [PathBuf],
+) -> Result<ReadWatch<'a>, CommandError> {
+    let watch = ReadWatch::start(dir, tracked, provider.changed_files(dir));
+    watch.map_err(|source| CommandError::Io {
+        path: dir.to_path_buf(),
+        source,
     })
 }
 
@@ -336,85 +382,4 @@ async fn tracked(
     paths.sort();
     paths.dedup();
     Ok(paths)
-}
-
-/// Whether a path from a checkout's root names something in it that is not git's own.
-pub(crate) fn stays_inside(path: &str) -> bool {
-    let plain = |c: Component<'_>| matches!(c, Component::Normal(part) if part != ".git");
-    !path.is_empty() && !path.contains('\0') && Path::new(path).components().all(plain)
-}
-
-/// Writes a check's own file into the checkout. The tree is an agent's work: no link is followed.
-fn lay_over(dir: &Path, path: &str, text: &str) -> Result<(), CommandError> {
-    let relative = Path::new(path);
-    if !stays_inside(path) {
-        return Err(CommandError::Escapes {
-            path: path.to_owned(),
-        });
-    }
-    let io = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| CommandError::Io { path, source }
-    };
-    let mut at = dir.to_path_buf();
-    let parents = relative
-        .parent()
-        .map(Path::components)
-        .into_iter()
-        .flatten();
-    for part in parents {
-        at.push(part);
-        match std::fs::symlink_metadata(&at) {
-            Ok(meta) if meta.is_dir() => {}
-            Ok(_) => {
-                std::fs::remove_file(&at).map_err(io(&at))?;
-                std::fs::create_dir(&at).map_err(io(&at))?;
-            }
-            Err(_) => std::fs::create_dir(&at).map_err(io(&at))?,
-        }
-    }
-    let file = dir.join(relative);
-    match std::fs::symlink_metadata(&file) {
-        Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(&file).map_err(io(&file))?,
-        Ok(_) => std::fs::remove_file(&file).map_err(io(&file))?,
-        Err(_) => {}
-    }
-    let mut out = std::fs::File::create_new(&file).map_err(io(&file))?;
-    io::Write::write_all(&mut out, text.as_bytes()).map_err(io(&file))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        reason = "a test fails where it stands"
-    )]
-    use super::*;
-
-    #[test]
-    fn check_files_replace_links_and_never_leave() {
-        let outside = tempfile::tempdir().unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(outside.path(), dir.path().join("tests")).unwrap();
-        std::os::unix::fs::symlink(outside.path().join("x"), dir.path().join("link")).unwrap();
-        lay_over(dir.path(), "tests/deep/a.py", "a").unwrap();
-        lay_over(dir.path(), "link", "b").unwrap();
-        assert_eq!(
-            std::fs::read_to_string(dir.path().join("tests/deep/a.py")).unwrap(),
-            "a"
-        );
-        assert_eq!(
-            std::fs::read_to_string(dir.path().join("link")).unwrap(),
-            "b"
-        );
-        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
-        for bad in ["", "../x", "/etc/x", "a/../../x", ".git/config", "./x/../y"] {
-            let refused = lay_over(dir.path(), bad, "x");
-            assert!(
-                matches!(refused, Err(CommandError::Escapes { .. })),
-                "{bad}"
-            );
-        }
-    }
 }

@@ -41,6 +41,8 @@ pub enum EgressNews {
 
 /// Lock files of one commit that are read.
 const LOCK_FILES_MAX: usize = 64;
+/// The end of files in which people who use pip write exact versions down.
+const PINNED_BY_HAND: &str = "requirements.txt";
 /// Bytes of all of them.
 const LOCK_BYTES_MAX: u64 = 32 << 20;
 
@@ -77,7 +79,7 @@ fn choose_lock_files(entries: &[FileEntry]) -> Vec<(String, &FileEntry)> {
         let is_own = !path.split('/').any(|part| part == "node_modules");
         let is_chosen = is_own
             && matches!(entry.kind, EntryKind::File | EntryKind::Executable)
-            && is_lock_file(path);
+            && (is_lock_file(path) || path.ends_with(PINNED_BY_HAND));
         is_chosen.then(|| (path.to_owned(), entry))
     });
     let mut chosen: Vec<_> = named.collect();
@@ -237,6 +239,7 @@ mod tests {
             entry("link/go.sum", EntryKind::Symlink, 10),
             entry("node_modules/x/yarn.lock", EntryKind::File, 10),
             entry("src/main.rs", EntryKind::File, 10),
+            entry("py/requirements.txt", EntryKind::File, 0),
             entry(
                 "web/package-lock.json",
                 EntryKind::File,
@@ -248,7 +251,12 @@ mod tests {
             let chosen = choose_lock_files(entries).into_iter();
             chosen.map(|(path, _)| path).collect()
         };
-        let expected = ["go.sum", "web/package-lock.json", "a/b/Cargo.lock"];
+        let expected = [
+            "go.sum",
+            "py/requirements.txt",
+            "web/package-lock.json",
+            "a/b/Cargo.lock",
+        ];
         assert_eq!(chosen(&entries), expected);
         entries.clear();
         entries.extend((0..100).map(|n| entry(&format!("{n}/go.sum"), EntryKind::File, 1)));

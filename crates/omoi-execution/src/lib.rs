@@ -36,6 +36,7 @@ pub mod spec_files;
 pub mod spec_selection;
 pub mod specs;
 mod start_failure;
+mod start_steps;
 pub mod tasks;
 
 pub use deployment::{AgentModelFacts, DeploymentParts, FromParts};

@@ -4,9 +4,11 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tracing::{debug, warn};
 
+use omoi_domain::sandbox::{StartStep, StartStepKind};
 use omoi_git::clone::CloneSite;
 use omoi_git::layer::{CheckoutLayer, LayerFolder, PackageLayer};
 use omoi_git::mirror::BaseStore;
@@ -14,32 +16,38 @@ use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::policy::inside;
 use omoi_sandbox::{Provider, SandboxLaunch, WorkspaceError};
 
+use crate::sandbox_host::WorkspaceChore;
 use crate::sandbox_toolchain::SandboxToolchain;
 use crate::setup::{
-    CommitPackages, PackageSetup, SetupError, SetupSubject, add_package_environment,
+    CommitPackages, PackageSetup, SetupCause, SetupError, SetupFailure, SetupSubject,
+    add_package_environment,
 };
+use crate::start_steps::StartSteps;
 
 /// A workspace without a repository; what it is laid over stays while this value lives.
 pub(crate) struct OpenedWorkspace {
     layer: Option<CheckoutLayer>,
     packages: Option<PackageLayer>,
-    missing: Option<String>,
+    missing: Option<SetupFailure>,
     origin: String,
+    steps: StartSteps,
 }
 
 impl OpenedWorkspace {
     /// Makes the folder `dir` for the commit of `subject`, whatever was there.
     pub(crate) async fn open(
         setup: &PackageSetup,
-        provider: &dyn Provider,
+        provider: &Arc<dyn Provider>,
         subject: SetupSubject<'_>,
         dir: &Path,
     ) -> Result<Self, SetupError> {
+        let mut steps = StartSteps::begin();
         let packages = setup.commit_packages(provider, subject).await?;
+        note_packages(&mut steps, &packages);
         let (packages, missing) = match packages {
             CommitPackages::Unneeded => (None, None),
             CommitPackages::Installed(layer) => (Some(layer), None),
-            CommitPackages::Missing(failure) => (None, Some(failure.whole_text())),
+            CommitPackages::Missing(failure) => (None, Some(failure)),
         };
         let remark = match (&packages, &missing) {
             (None, None) => String::new(),
@@ -47,13 +55,14 @@ impl OpenedWorkspace {
                 let commands = layer.record().plan.commands_line();
                 format!(", with the packages of `{commands}`")
             }
-            (None, Some(failure)) => format!(", without packages: {failure}"),
+            (None, Some(failure)) => format!(", without packages: {}", failure.whole_text()),
         };
         let layout = WorkspaceLayout {
             setup,
             provider,
             base: subject.base,
             packages,
+            steps,
         };
         let mut opened = layout.lay_out(dir).await?;
         opened.origin.push_str(&remark);
@@ -64,7 +73,7 @@ impl OpenedWorkspace {
     /// Makes the folder `dir`, whatever was there, for a checkout without packages.
     pub(crate) async fn open_checkout(
         setup: &PackageSetup,
-        provider: &dyn Provider,
+        provider: &Arc<dyn Provider>,
         base: &BaseStore,
         dir: &Path,
     ) -> Result<Self, WorkspaceError> {
@@ -73,6 +82,7 @@ impl OpenedWorkspace {
             provider,
             base,
             packages: None,
+            steps: StartSteps::begin(),
         };
         layout.lay_out(dir).await
     }
@@ -123,8 +133,25 @@ impl OpenedWorkspace {
     }
 
     /// Why packages that the commit needs are not there.
-    pub(crate) fn missing_packages(&self) -> Option<&str> {
-        self.missing.as_deref()
+    pub(crate) fn missing_packages(&self) -> Option<String> {
+        self.missing.as_ref().map(SetupFailure::whole_text)
+    }
+
+    /// Why nothing may run on the commit: who set it up made something else of other packages.
+    pub(crate) fn refusal_text(&self) -> Option<String> {
+        let failure = self.missing.as_ref()?;
+        let is_refused = matches!(failure.cause, SetupCause::AlteredPackages(_));
+        is_refused.then(|| failure.to_string())
+    }
+
+    /// Notes that a step of the start ended.
+    pub(crate) fn end_step(&mut self, step: StartStepKind, outcome: &str) {
+        self.steps.end_step(step, outcome);
+    }
+
+    /// How the start went so far.
+    pub(crate) fn start_steps(&self) -> Vec<StartStep> {
+        self.steps.to_vec()
     }
 
     /// What the files are made of, and why not of something faster; for the record.
@@ -133,17 +160,31 @@ impl OpenedWorkspace {
     }
 }
 
+/// Notes how the packages of a commit were got; nothing where it needs none.
+fn note_packages(steps: &mut StartSteps, packages: &CommitPackages) {
+    let outcome = match packages {
+        CommitPackages::Unneeded => return,
+        CommitPackages::Installed(layer) if layer.is_new() => "installed",
+        CommitPackages::Installed(_) => "found",
+        CommitPackages::Missing(_) => "missing",
+    };
+    steps.end_step(StartStepKind::Packages, outcome);
+}
+
 /// What a workspace is made of.
 struct WorkspaceLayout<'a> {
     setup: &'a PackageSetup,
-    provider: &'a dyn Provider,
+    provider: &'a Arc<dyn Provider>,
     base: &'a BaseStore,
     packages: Option<PackageLayer>,
+    steps: StartSteps,
 }
 
 impl WorkspaceLayout<'_> {
-    async fn lay_out(self, dir: &Path) -> Result<OpenedWorkspace, WorkspaceError> {
-        self.provider.remove_workspace(dir)?;
+    async fn lay_out(mut self, dir: &Path) -> Result<OpenedWorkspace, WorkspaceError> {
+        let lifecycle = &self.setup.lifecycle;
+        let removed = WorkspaceChore::Remove.run(lifecycle, self.provider, dir);
+        removed.await?;
         std::fs::create_dir_all(dir).map_err(|source| WorkspaceError::Path {
             action: "make",
             path: dir.to_path_buf(),
@@ -156,17 +197,20 @@ impl WorkspaceLayout<'_> {
                 (None, format!("clone: {reason}"))
             }
         };
+        let way = if layer.is_some() { "overlay" } else { &origin };
+        self.steps.end_step(StartStepKind::Workspace, way);
         Ok(OpenedWorkspace {
             layer,
             packages: self.packages,
             missing: None,
             origin,
+            steps: self.steps,
         })
     }
 
     /// Lays `dir` over the checkout of the base commit, and over packages below that, or says why not: then `dir` is
     /// empty. The checkout is on top, so that a file of the commit is never another one of the packages.
-    async fn lay_over_layers(&self, dir: &Path) -> Result<CheckoutLayer, String> {
+    async fn lay_over_layers(&mut self, dir: &Path) -> Result<CheckoutLayer, String> {
         let reason = |error: &(dyn std::error::Error + 'static)| error_chain(error);
         let supported = self.provider.overlay_support();
         supported.map_err(|error| reason(&error))?;
@@ -177,13 +221,22 @@ impl WorkspaceLayout<'_> {
             warn!(error = why, "There is no prepared checkout");
             why
         })?;
+        let found = if layer.is_new() { "made" } else { "found" };
+        self.steps.end_step(StartStepKind::Checkout, found);
         if let Err(error) = layers.remove_oldest(self.setup.options.layers_bytes).await {
             warn!(error = %error, "Could not remove old checkouts");
         }
         let packages = self.packages.as_ref().map(PackageLayer::files_dir);
         let places = [Some(layer.files_dir()), packages];
-        let lowers: Vec<&Path> = places.iter().flatten().map(PathBuf::as_path).collect();
-        let laid = self.provider.lay_workspace(dir, &lowers);
+        let (provider, dir) = (Arc::clone(self.provider), dir.to_path_buf());
+        let laid = self
+            .setup
+            .lifecycle
+            .run_blocking("lay a workspace", move || {
+                let lowers: Vec<&Path> = places.iter().flatten().map(PathBuf::as_path).collect();
+                provider.lay_workspace(&dir, &lowers)
+            });
+        let laid = laid.await.map_err(|error| reason(&error))?;
         laid.map_err(|error| reason(&error))?;
         Ok(layer)
     }

@@ -1,12 +1,15 @@
 //! What sandboxes of this process are made with.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use omoi_domain::egress::EgressMode;
 use omoi_domain::sandbox::SandboxRung;
+use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_sandbox::{
     GuardRefusal, GuardedPlaces, MountSource, Provider, ReadOnlyMount, SandboxLimits,
+    WorkspaceError,
 };
 
 use crate::deployment::{DeploymentParts, FromParts};
@@ -76,5 +79,44 @@ impl SandboxHost {
             self.guarded.check_mount(path, MountSource::Repository)?;
         }
         Ok(toolbox.toolchain_mounts(&self.read_only))
+    }
+}
+
+/// What is done with a whole workspace, which may take long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum WorkspaceChore {
+    /// It is handed to the user of its sandbox.
+    HandOver,
+    /// It is removed.
+    Remove,
+}
+
+impl WorkspaceChore {
+    const fn action(self) -> &'static str {
+        match self {
+            Self::HandOver => "hand over",
+            Self::Remove => "remove",
+        }
+    }
+
+    /// Does it in the workspace `dir`, on a thread that may wait for the disk.
+    pub(crate) async fn run(
+        self,
+        lifecycle: &LifecycleHandle,
+        provider: &Arc<dyn Provider>,
+        dir: &Path,
+    ) -> Result<(), WorkspaceError> {
+        let (held, place) = (Arc::clone(provider), dir.to_path_buf());
+        let done = lifecycle.run_blocking(self.action(), move || match self {
+            Self::HandOver => held.prepare_workspace(&place),
+            Self::Remove => held.remove_workspace(&place),
+        });
+        done.await.unwrap_or_else(|panicked| {
+            Err(WorkspaceError::Path {
+                action: self.action(),
+                path: dir.to_path_buf(),
+                source: io::Error::other(panicked),
+            })
+        })
     }
 }

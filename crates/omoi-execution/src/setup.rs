@@ -1,18 +1,20 @@
 //! Installs the packages that a commit needs, once, in a sandbox of its own; every attempt and every check gets them.
 
 mod book;
+mod dependencies;
 mod environment;
 mod failure;
 mod registries;
 mod run;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use omoi_domain::repository_settings::NO_SETUP;
 use omoi_domain::secret_mask::SecretMask;
-use omoi_git::layer::{LayerFolder, PackageLayer};
+use omoi_git::layer::{LayerFolder, PackageLayer, UnchangedPackages};
 use omoi_git::mirror::BaseStore;
 use omoi_git::object::ObjectId;
 use omoi_git::survey::{SetupPlan, setup_of_commit};
@@ -28,10 +30,12 @@ use crate::sandbox_toolchain::SandboxToolchain;
 
 pub use book::SetupBook;
 use book::{CommitKey, KnownPlan};
+use dependencies::common_dependencies;
+pub use dependencies::{DependencyDiff, dependency_diff};
 pub(crate) use environment::add_package_environment;
 pub use failure::{SetupCause, SetupError, SetupFailure};
 pub use registries::{OpenRegistries, RegistriesInUse};
-use run::layer_digest;
+use run::{SetupOrder, layer_digest};
 
 /// Time after which a set-up that failed is tried again.
 const RETRY: Duration = Duration::from_mins(15);
@@ -111,6 +115,37 @@ pub struct SetupSubject<'a> {
     pub toolbox: &'a SandboxToolchain,
 }
 
+/// How packages are installed, and in a checkout of which commit.
+struct SetupOrigin<'a> {
+    plan: SetupPlan,
+    subject: SetupSubject<'a>,
+    /// How the base commit is set up, where that is another way.
+    base_plan: Option<SetupPlan>,
+}
+
+impl<'a> SetupOrigin<'a> {
+    fn at_base(subject: SetupSubject<'a>, plan: SetupPlan) -> Self {
+        Self {
+            plan,
+            subject,
+            base_plan: None,
+        }
+    }
+}
+
+/// What a set-up of `subject` has to leave as `base` has it.
+async fn unchanged_packages(
+    subject: SetupSubject<'_>,
+    base: Option<PackageLayer>,
+) -> Result<Option<UnchangedPackages>, SetupError> {
+    let Some(base) = base else {
+        return Ok(None);
+    };
+    let (mirror, tip) = (subject.base.mirror(), subject.base.tip());
+    let names = common_dependencies(mirror, tip, subject.commit).await?;
+    Ok(Some(UnchangedPackages { base, names }))
+}
+
 impl PackageSetup {
     /// The packages of a commit, installed now where they are not yet.
     ///
@@ -118,13 +153,49 @@ impl PackageSetup {
     /// [`SetupError`] when written commands fail on the base commit, or nothing can be said.
     pub async fn commit_packages(
         &self,
-        provider: &dyn Provider,
+        provider: &Arc<dyn Provider>,
         subject: SetupSubject<'_>,
     ) -> Result<CommitPackages, SetupError> {
-        let Some((plan, subject)) = self.origin_of(subject).await? else {
+        let Some(origin) = self.origin_of(subject).await? else {
             return Ok(CommitPackages::Unneeded);
         };
-        let digest = layer_digest(provider, subject, &plan);
+        let at_base = SetupSubject {
+            commit: subject.base.tip(),
+            ..subject
+        };
+        if origin.base_plan.is_some() {
+            let digest = layer_digest(provider.as_ref(), origin.subject, &origin.plan);
+            if let Some(found) = self.layer_folder().find_packages(&digest).await? {
+                return Ok(CommitPackages::Installed(found));
+            }
+        }
+        let base = match &origin.base_plan {
+            // What is installed there already has to stay as it is.
+            Some(plan) => {
+                let of_base = SetupOrigin::at_base(at_base, plan.clone());
+                match self.installed_packages(provider, of_base, None).await {
+                    Ok(CommitPackages::Installed(layer)) => Some(layer),
+                    // Nothing is there that could be changed.
+                    Ok(CommitPackages::Unneeded | CommitPackages::Missing(_))
+                    | Err(SetupError::Failed(_)) => None,
+                    Err(error) => return Err(error),
+                }
+            }
+            None => None,
+        };
+        self.installed_packages(provider, origin, base).await
+    }
+
+    /// The packages of `origin`, installed now where they are not yet, beside those of `base` that nobody asked to
+    /// change.
+    async fn installed_packages(
+        &self,
+        provider: &Arc<dyn Provider>,
+        origin: SetupOrigin<'_>,
+        base: Option<PackageLayer>,
+    ) -> Result<CommitPackages, SetupError> {
+        let SetupOrigin { plan, subject, .. } = origin;
+        let digest = layer_digest(provider.as_ref(), subject, &plan);
         let layers = self.layer_folder();
         if let Some(found) = layers.find_packages(&digest).await? {
             return Ok(CommitPackages::Installed(found));
@@ -142,14 +213,21 @@ impl PackageSetup {
         let is_needed = plan.is_written && subject.commit == subject.base.tip();
         let failure = match self.book.recent_failure(&digest, self.clock.now(), RETRY) {
             Some(failure) => failure,
-            None => match self.run_setup(provider, subject, plan, &digest).await? {
-                Ok(layer) => return Ok(CommitPackages::Installed(layer)),
-                Err(failure) => {
-                    self.book
-                        .note_failure(&digest, failure.clone(), self.clock.now());
-                    failure
+            None => {
+                let order = SetupOrder {
+                    plan,
+                    unchanged: unchanged_packages(subject, base).await?,
+                    digest: digest.clone(),
+                };
+                match self.run_setup(provider, subject, order).await? {
+                    Ok(layer) => return Ok(CommitPackages::Installed(layer)),
+                    Err(failure) => {
+                        self.book
+                            .note_failure(&digest, failure.clone(), self.clock.now());
+                        failure
+                    }
                 }
-            },
+            }
         };
         match is_needed {
             true => Err(SetupError::Failed(failure)),
@@ -163,7 +241,7 @@ impl PackageSetup {
     /// [`SetupError`].
     pub async fn retry_packages(
         &self,
-        provider: &dyn Provider,
+        provider: &Arc<dyn Provider>,
         subject: SetupSubject<'_>,
     ) -> Result<CommitPackages, SetupError> {
         self.book.forget_failures();
@@ -176,14 +254,17 @@ impl PackageSetup {
     /// [`SetupError`]; [`SetupError::InUse`] while something runs with them.
     pub async fn reinstall_packages(
         &self,
-        provider: &dyn Provider,
+        provider: &Arc<dyn Provider>,
         subject: SetupSubject<'_>,
     ) -> Result<CommitPackages, SetupError> {
-        if let Some((plan, subject)) = self.origin_of(subject).await? {
-            let digest = layer_digest(provider, subject, &plan);
+        if let Some(SetupOrigin { plan, subject, .. }) = self.origin_of(subject).await? {
+            let digest = layer_digest(provider.as_ref(), subject, &plan);
             let layers = self.layer_folder();
             let is_there = layers.find_packages(&digest).await?.is_some();
-            if is_there && !layers.remove_packages(&digest)? {
+            let removed = self
+                .lifecycle
+                .run_blocking("remove packages", move || layers.remove_packages(&digest));
+            if is_there && !removed.await.map_err(io::Error::other)?? {
                 return Err(SetupError::InUse);
             }
         }
@@ -195,7 +276,7 @@ impl PackageSetup {
     async fn origin_of<'a>(
         &self,
         subject: SetupSubject<'a>,
-    ) -> Result<Option<(SetupPlan, SetupSubject<'a>)>, SetupError> {
+    ) -> Result<Option<SetupOrigin<'a>>, SetupError> {
         let Some(plan) = self.plan_of(subject).await? else {
             return Ok(None);
         };
@@ -205,10 +286,14 @@ impl PackageSetup {
         };
         let of_base = self.plan_of(at_base).await?;
         let origin = match of_base.as_ref() == Some(&plan) {
-            true => at_base,
-            false => subject,
+            true => SetupOrigin::at_base(at_base, plan),
+            false => SetupOrigin {
+                plan,
+                subject,
+                base_plan: of_base,
+            },
         };
-        Ok(Some((plan, origin)))
+        Ok(Some(origin))
     }
 
     /// How a commit is set up: by the person's commands, the repository's own or the table; none for nothing to do.

@@ -10,6 +10,7 @@
 //! after a power cut some might be empty; it is made anew then.
 
 mod cleanup;
+mod installed;
 mod manifest;
 mod package_tree;
 mod packages;
@@ -32,8 +33,9 @@ use crate::object::ObjectId;
 use crate::process::write_private;
 use manifest::{LayerContent, LayerManifest, boot_id, disk_bytes, mark_used};
 
+pub use installed::PACKAGES_FOLDER;
 pub use package_tree::TrackedFiles;
-pub use packages::{FinishedSetup, KeptPackages, PackageLayer, PackageRecord};
+pub use packages::{FinishedSetup, KeptPackages, PackageLayer, PackageRecord, UnchangedPackages};
 
 const MANIFEST: &str = "manifest";
 const FILES: &str = "files";
@@ -84,6 +86,7 @@ pub struct LayerFolder(PathBuf);
 pub struct CheckoutLayer {
     dir: PathBuf,
     commit: ObjectId,
+    is_new: bool,
     _in_use: File,
 }
 
@@ -91,6 +94,11 @@ impl CheckoutLayer {
     /// The files, which nobody may change.
     pub fn files_dir(&self) -> PathBuf {
         self.dir.join(FILES)
+    }
+
+    /// Whether whoever asked for it had it made.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// The commit whose files they are.
@@ -119,9 +127,10 @@ impl LayerFolder {
         let commit = base.tip();
         let digest = hex::encode(Sha256::digest(format!("{project}\n{commit}\n")));
         let dir = self.layer_dir(&digest);
+        let mut is_new = false;
         for _ in 0..OPENINGS_MAX {
             if let Some(layer) = self.open_checkout(&dir).await? {
-                return Ok(layer);
+                return Ok(CheckoutLayer { is_new, ..layer });
             }
             let making = self
                 .lock_making(&digest)
@@ -131,6 +140,7 @@ impl LayerFolder {
                 return Ok(layer);
             }
             self.make_layer(base, &project, &dir).await?;
+            is_new = true;
             drop(making);
         }
         Err(LayerError::Unstable { dir })
@@ -256,6 +266,7 @@ fn checkout_layer(dir: &Path, in_use: File, manifest: LayerManifest) -> Option<C
         LayerContent::Checkout { commit } => Some(CheckoutLayer {
             dir: dir.to_path_buf(),
             commit,
+            is_new: false,
             _in_use: in_use,
         }),
         LayerContent::Packages(_) => None,

@@ -35,8 +35,8 @@ pub async fn set_up_repository(
         toolbox: &toolbox,
     };
     let found = match request.rebuild {
-        true => setup.reinstall_packages(provider.as_ref(), subject).await,
-        false => setup.retry_packages(provider.as_ref(), subject).await,
+        true => setup.reinstall_packages(&provider, subject).await,
+        false => setup.retry_packages(&provider, subject).await,
     };
     let mut view = empty_view(&repository);
     let failure = match found {

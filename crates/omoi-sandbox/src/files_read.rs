@@ -77,7 +77,11 @@ impl<'a> ReadWatch<'a> {
     pub fn finish(self) -> FilesRead {
         let (dir, paths) = (self.dir, self.paths);
         let told = self.stamps.changed_files(paths).and_then(|changed| {
-            let count = WatchedFiles { dir, paths, changed };
+            let count = WatchedFiles {
+                dir,
+                paths,
+                changed,
+            };
             match self.events {
                 None => count.by_access_times(),
                 Some(watch) => watch?.finish(&count),

@@ -374,6 +374,7 @@ create table sandboxes (
         'completed', 'failed', 'terminated')),
     held @json not null,
     mounts @json not null,
+    start_steps @json not null,
     reason text,
     created_at @time not null,
     state_version bigint not null default 0

@@ -9,7 +9,7 @@ use omoi_domain::event::{Event, ReceiptDone};
 use omoi_domain::id::{
     AttemptId, CheckId, CriterionId, OrgId, ProjectId, ReceiptId, SpecId, TaskId,
 };
-use omoi_domain::sandbox::SandboxRung;
+use omoi_domain::sandbox::{SandboxRung, StartStep};
 use omoi_domain::suite::report::SuiteReport;
 use omoi_domain::suite::verdict::SuiteRun;
 use omoi_domain::time::Timestamp;
@@ -55,6 +55,8 @@ pub struct RunConditions {
     pub mounts: Vec<String>,
     /// What the workspace was made of, and why not of something faster.
     pub workspace: String,
+    /// How its start went.
+    pub start_steps: Vec<StartStep>,
 }
 
 row! {

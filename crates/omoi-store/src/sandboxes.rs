@@ -4,7 +4,7 @@ use omoi_domain::attempt::AttemptStopReason;
 use omoi_domain::event::SandboxChange;
 use omoi_domain::id::{AttemptId, OrgId, ProjectId, SandboxId, SpecId};
 use omoi_domain::machine::transition as rule;
-use omoi_domain::sandbox::{SandboxRung, SandboxState};
+use omoi_domain::sandbox::{SandboxRung, SandboxState, StartStep};
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -30,6 +30,8 @@ row! {
         held: Json<Vec<(String, Option<String>)>>,
         /// Read-only mounts beyond the system's.
         mounts: Json<Vec<String>>,
+        /// How its start went so far.
+        start_steps: Json<Vec<StartStep>>,
         /// Why it ended.
         reason: Option<AttemptStopReason>,
         /// When it was made.

@@ -195,6 +195,7 @@ pub fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
         state: SandboxState::Pending,
         held: Json(Vec::new()),
         mounts: Json(Vec::new()),
+        start_steps: Json(Vec::new()),
         reason: None,
         created_at: tx.now(),
         state_version: 0,

@@ -33,6 +33,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "omoi-git",
             "omoi-sandbox",
             "omoi-llm",
+            // Lock files, as the proxy reads them.
+            "omoi-egress",
             "omoi-repository-map",
         ],
     ),

@@ -112,7 +112,7 @@ const EXCUSED: &[(&str, &str, &str)] = &[
         "makes and removes the folder of one shell, which the next one sweeps",
     ),
     (
-        "crates/omoi-execution/src/command.rs",
+        "crates/omoi-execution/src/command/check_files.rs",
         "lay_over",
         "fills a checkout that goes away with its attempt",
     ),

@@ -8,6 +8,7 @@ use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::FromParts as _;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
+use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::checks::{self, Check, Receipt, RunConditions};
@@ -79,6 +80,43 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
         TaskStatus::Validating,
         "its third try is not its last"
     );
+}
+
+/// Has the checks of `head`, the work of a new task, run.
+async fn validate_head(it: &TestDeployment, number: i64, head: &ObjectId) {
+    let task = it.add_task(number, &[]).await;
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        task.status = TaskStatus::PendingValidation;
+        task.head_sha = Some(head.as_str().to_owned());
+        tasks::save(tx, &mut task).await?;
+        let check = crate::finisher::check(tx, &task);
+        checks::insert(tx, &check, &[]).await
+    })
+    .await
+    .unwrap();
+    let mut validator = Validator::from_parts(&it.deployment);
+    omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
+    it.deployment.running.wait_drained().await;
+    assert_eq!(it.task_now(task.id).await.status, TaskStatus::Completed);
+}
+
+#[tokio::test]
+async fn a_task_that_changes_a_lock_file_is_named_in_the_trace() {
+    let (it, _state) = crate::with_parts(|parts| {
+        parts.setup.commands = vec!["none".to_owned()];
+    })
+    .await;
+    let text = "a==1.0\nb==2.0\n";
+    let locked = it.commit_on(&it.base, "requirements.txt", Some(text)).await;
+    let other = it.commit_on(&it.base, "src/new.txt", Some("new\n")).await;
+    validate_head(&it, 1, &locked).await;
+    validate_head(&it, 2, &other).await;
+    let folders = RepositoryFolders::from_parts(&it.deployment);
+    let trace = omoi_delivery::trace::of_spec(&it.deployment.store, &folders, it.spec.id);
+    let trace = trace.await.unwrap();
+    let expected = ["TSK-001: added pypi:a@1.0, pypi:b@2.0"];
+    assert_eq!(trace.dependencies_changed, expected);
 }
 
 #[tokio::test]

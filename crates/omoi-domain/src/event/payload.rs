@@ -244,6 +244,33 @@ pub struct EgressDenied {
     pub remedy: Option<String>,
 }
 
+/// A task's commits ask for other packages than the commit they were cut from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DependencyChange {
+    /// Row id of the task.
+    pub task_id: TaskId,
+    /// Number of the task in its spec's project.
+    pub number: i64,
+    /// The last of its commits.
+    pub commit: String,
+    /// Versions that its lock files list and those before did not, as `npm:left-pad@1.3.0`; the first of many.
+    pub added: Vec<String>,
+    /// Versions that they list no more; the first of many.
+    pub removed: Vec<String>,
+}
+
+impl DependencyChange {
+    /// What changed, on one line.
+    pub fn one_line(&self) -> String {
+        let parts = [("added", &self.added), ("removed", &self.removed)];
+        let parts = parts.into_iter().filter(|(_, names)| !names.is_empty());
+        let parts: Vec<String> = parts
+            .map(|(what, names)| format!("{what} {}", names.join(", ")))
+            .collect();
+        parts.join("; ")
+    }
+}
+
 /// A message waits for an agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MessageChange {

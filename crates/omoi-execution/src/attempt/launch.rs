@@ -1,6 +1,7 @@
 //! From an attempt's row to a worker in a sandbox.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,7 +14,7 @@ use omoi_domain::lifecycle::attempt::{
     AttemptLoss, SandboxExit, StoppingLimit, begin_attempt, sandbox_exited, start_failed,
 };
 use omoi_domain::model_route::RouteName;
-use omoi_domain::sandbox::SandboxState;
+use omoi_domain::sandbox::{SandboxState, StartStepKind};
 use omoi_git::clone::{CloneError, CloneSpec, shared_clone};
 use omoi_git::mirror::{BaseStore, BaseStoreError, Identity, MirrorError};
 use omoi_git::object::ObjectId;
@@ -40,6 +41,7 @@ use crate::egress::egress_mode;
 use crate::opened_workspace::OpenedWorkspace;
 use crate::running_attempts::HeldAttempt;
 use crate::sandbox_egress::SandboxEgress;
+use crate::sandbox_host::WorkspaceChore;
 use crate::sandbox_toolchain::SandboxToolchain;
 use crate::setup::{SetupError, SetupSubject};
 use crate::start_failure::{class_of, class_of_start};
@@ -174,7 +176,9 @@ pub fn launch_attempt(starter: &AttemptStarter, held: HeldAttempt, job: AttemptJ
         }
         drop(held);
         if let Some(provider) = &starter_.host.provider
-            && let Err(error) = provider.remove_workspace(&dir)
+            && let Err(error) = WorkspaceChore::Remove
+                .run(&starter_.lifecycle, provider, &dir)
+                .await
         {
             warn!(error = %error_chain(&error), "Could not remove the workspace of `{id}`");
         }
@@ -191,8 +195,8 @@ async fn follow_attempt(starter: &AttemptStarter, job: AttemptJob, dir: &Path) -
     let run = async {
         let provider = starter.host.provider.as_ref().ok_or(JobError::NoProvider)?;
         // Kept until the sandbox has ended.
-        let (base, opened) = prepare_workspace(starter, &job, dir, provider.as_ref()).await?;
-        bind_sandbox(starter, &job, provider.as_ref()).await?;
+        let (base, opened) = prepare_workspace(starter, &job, dir, provider).await?;
+        bind_sandbox(starter, &job, (provider.as_ref(), &opened)).await?;
         let agent = job.attempt.agent.unwrap_or(AgentProgram::Native);
         let program = launch_of(starter.programs.as_ref(), agent).await?;
         let parts = LaunchParts {
@@ -225,7 +229,7 @@ async fn prepare_workspace(
     starter: &AttemptStarter,
     job: &AttemptJob,
     dir: &Path,
-    provider: &dyn Provider,
+    provider: &Arc<dyn Provider>,
 ) -> Result<(BaseStore, OpenedWorkspace), JobError> {
     let folders = &starter.folders;
     let mirror = folders.project_mirror(job.attempt.project_id).await?;
@@ -252,7 +256,7 @@ async fn prepare_workspace(
         toolbox: &job.work.toolbox,
     };
     let preparing = starter.running.note_preparing(job.attempt.id);
-    let opened = OpenedWorkspace::open(&starter.setup, provider, subject, dir).await?;
+    let mut opened = OpenedWorkspace::open(&starter.setup, provider, subject, dir).await?;
     drop(preparing);
     shared_clone(opened.clone_site(&base, dir), &spec).await?;
     opened.add_packages(dir).await?;
@@ -263,7 +267,10 @@ async fn prepare_workspace(
     if let Some(snapshot) = &job.work.snapshot {
         work.restore_snapshot(snapshot).await?;
     }
-    provider.prepare_workspace(dir)?;
+    opened.end_step(StartStepKind::Files, "written");
+    let owner = WorkspaceChore::HandOver.run(&starter.lifecycle, provider, dir);
+    owner.await?;
+    opened.end_step(StartStepKind::Owner, "handed over");
     let (snapshot, merge) = (&job.work.snapshot, &job.work.merge);
     let (commit, n_turns, origin) = (&job.work.commit, job.turns.len(), opened.origin_text());
     debug!(%commit, ?snapshot, ?merge, n_turns, origin, "Prepared a workspace");
@@ -274,7 +281,7 @@ async fn prepare_workspace(
 async fn bind_sandbox(
     starter: &AttemptStarter,
     job: &AttemptJob,
-    provider: &dyn Provider,
+    (provider, opened): (&dyn Provider, &OpenedWorkspace),
 ) -> Result<(), JobError> {
     let (id, rung) = (job.attempt.id, provider.rung());
     let mounts = job.work.toolbox.toolchain_mounts(&starter.host.read_only);
@@ -288,6 +295,7 @@ async fn bind_sandbox(
             state: SandboxState::Pending,
             held: Json(command::held(provider)),
             mounts: Json(command::shown(&mounts)),
+            start_steps: Json(opened.start_steps()),
             reason: None,
             created_at: tx.now(),
             state_version: 0,

@@ -3,15 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-/// Folder of the workspace for packages that otherwise lie in a home folder.
-pub(super) const PACKAGES: &str = ".omoi-packages";
+use omoi_git::layer::PACKAGES_FOLDER;
 
 /// Folders with programs of packages, by the name of the folder that holds them.
 const PROGRAMS: [(&str, &str); 2] = [(".venv", "bin"), ("node_modules", ".bin")];
 
 /// Adds the variables of a set-up in the workspace `work`, as seen inside, to `env`.
 pub(super) fn add_setup_environment(env: &mut Vec<(OsString, OsString)>, work: &Path) {
-    let packages = work.join(PACKAGES);
+    let packages = work.join(PACKAGES_FOLDER);
     let places = [("CARGO_HOME", "cargo"), ("GOMODCACHE", "go")];
     for (name, place) in places {
         set_variable(env, name, packages.join(place).as_os_str());
@@ -46,7 +45,7 @@ pub(crate) fn add_package_environment(
         if let Some((_, programs)) = PROGRAMS.iter().find(|(holder, _)| name == *holder) {
             path.push(work.join(root).join(programs));
         }
-        if root == Path::new(PACKAGES) {
+        if root == Path::new(PACKAGES_FOLDER) {
             set_variable(env, "CARGO_HOME", work.join(root).join("cargo").as_os_str());
             set_variable(env, "GOMODCACHE", work.join(root).join("go").as_os_str());
         }

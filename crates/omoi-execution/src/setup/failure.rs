@@ -37,6 +37,8 @@ pub enum SetupCause {
     },
     /// It changed files of the commit.
     ChangedFiles(Vec<String>),
+    /// It made something else of packages whose entries in the lock files stayed as they are.
+    AlteredPackages(Vec<String>),
 }
 
 impl fmt::Display for SetupCause {
@@ -51,6 +53,11 @@ impl fmt::Display for SetupCause {
                 )
             }
             Self::Exhausted { limit } => f.write_str(limit),
+            Self::AlteredPackages(names) => write!(
+                f,
+                "it changed packages whose entries in the lock files stayed as they are: {}",
+                names.join(", ")
+            ),
             Self::ChangedFiles(names) => {
                 write!(f, "it changed files of the commit: {}", names.join(", "))
             }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
 use omoi_git::clone::clean_checkout;
-use omoi_git::layer::{FinishedSetup, KeptPackages, PackageLayer, TrackedFiles};
+use omoi_git::layer::{FinishedSetup, KeptPackages, PackageLayer, TrackedFiles, UnchangedPackages};
 use omoi_git::survey::SetupPlan;
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::telemetry::error_chain;
@@ -22,6 +23,7 @@ use super::{PackageSetup, RegistriesInUse, SetupError, SetupFailure, SetupSubjec
 use crate::attempt::show_certificates;
 use crate::egress::read_lock_files;
 use crate::opened_workspace::OpenedWorkspace;
+use crate::sandbox_host::WorkspaceChore;
 
 /// Bytes kept of each output stream.
 const OUTPUT_BYTES: usize = 32 << 10;
@@ -50,13 +52,12 @@ pub(super) fn layer_digest(
 }
 
 impl PackageSetup {
-    /// Runs the commands of `plan` and keeps what they install as the layer called `digest`.
+    /// Runs the commands of a plan and keeps what they install as a layer.
     pub(super) async fn run_setup(
         &self,
-        provider: &dyn Provider,
+        provider: &Arc<dyn Provider>,
         subject: SetupSubject<'_>,
-        plan: SetupPlan,
-        digest: &str,
+        order: SetupOrder,
     ) -> Result<Result<PackageLayer, SetupFailure>, SetupError> {
         let id = uuid_v7(self.clock.as_ref(), &self.rng);
         let dir = self.folders.data.work_folder().join(format!("setup-{id}"));
@@ -67,9 +68,10 @@ impl PackageSetup {
             dir: &dir,
             name: format!("omoi-setup-{id}"),
         };
-        info!(commit = %subject.commit, commands = plan.commands_line(), "Installing packages");
-        let ran = run.install(plan, digest).await;
-        if let Err(error) = provider.remove_workspace(&dir) {
+        info!(commit = %subject.commit, commands = order.plan.commands_line(), "Installing packages");
+        let ran = run.install(order).await;
+        let removed = WorkspaceChore::Remove.run(&self.lifecycle, provider, &dir);
+        if let Err(error) = removed.await {
             warn!(error = %error_chain(&error), "Could not remove the workspace of a set-up");
         }
         match &ran {
@@ -87,10 +89,20 @@ impl PackageSetup {
     }
 }
 
+/// What one run is to do.
+pub(super) struct SetupOrder {
+    /// How.
+    pub(super) plan: SetupPlan,
+    /// What the layer is called.
+    pub(super) digest: String,
+    /// What has to be as it was.
+    pub(super) unchanged: Option<UnchangedPackages>,
+}
+
 /// One run.
 struct SetupRun<'a> {
     setup: &'a PackageSetup,
-    provider: &'a dyn Provider,
+    provider: &'a Arc<dyn Provider>,
     subject: SetupSubject<'a>,
     dir: &'a Path,
     name: String,
@@ -99,9 +111,13 @@ struct SetupRun<'a> {
 impl SetupRun<'_> {
     async fn install(
         self,
-        plan: SetupPlan,
-        digest: &str,
+        order: SetupOrder,
     ) -> Result<Result<PackageLayer, SetupFailure>, SetupError> {
+        let SetupOrder {
+            plan,
+            digest,
+            unchanged,
+        } = order;
         let Self {
             setup,
             provider,
@@ -110,7 +126,7 @@ impl SetupRun<'_> {
             ..
         } = &self;
         let base = subject.base;
-        let opened = OpenedWorkspace::open_checkout(setup, *provider, base, dir).await?;
+        let opened = OpenedWorkspace::open_checkout(setup, provider, base, dir).await?;
         clean_checkout(opened.clone_site(base, dir), subject.commit).await?;
         let entries = base.mirror().list_tree(subject.commit).await?;
         let place = dir.to_path_buf();
@@ -118,7 +134,8 @@ impl SetupRun<'_> {
             TrackedFiles::note_files(&place, &entries)
         });
         let tracked = noted.await.map_err(std::io::Error::other)??;
-        provider.prepare_workspace(dir)?;
+        let owner = WorkspaceChore::HandOver.run(&setup.lifecycle, provider, dir);
+        owner.await?;
         let end = self.run_commands(&plan).await?;
         let failed = |cause, output| SetupFailure {
             commands: plan.commands.clone(),
@@ -133,26 +150,26 @@ impl SetupRun<'_> {
             tracked,
             plan: plan.clone(),
             packages: end.packages.clone(),
+            work: end.work.clone(),
             took: end.sandbox.took,
+            unchanged,
         };
         let project = project_name(base.mirror().dir());
-        Ok(
-            match setup
-                .layer_folder()
-                .keep_packages(digest, &project, finished)
-                .await?
-            {
-                KeptPackages::Kept(layer) => Ok(layer),
-                KeptPackages::Changed(names) => {
-                    Err(failed(SetupCause::ChangedFiles(names), self.printed(&end)))
-                }
-            },
-        )
+        let layers = setup.layer_folder();
+        let kept = layers.keep_packages(&digest, &project, finished).await?;
+        let cause = match kept {
+            KeptPackages::Kept(layer) => return Ok(Ok(layer)),
+            KeptPackages::Changed(names) => SetupCause::ChangedFiles(names),
+            KeptPackages::Altered(names) => SetupCause::AlteredPackages(names),
+        };
+        Ok(Err(failed(cause, self.printed(&end))))
     }
 
     /// Runs the commands to their end, or until the process is to stop.
     async fn run_commands(&self, plan: &SetupPlan) -> Result<SetupEnd, SetupError> {
         let mut launch = self.commands_launch(plan)?;
+        let work = self.provider.path_inside(&launch, Path::new(inside::WORK));
+        let work = work.to_string_lossy().into_owned();
         let way = self.open_way(&mut launch).await?;
         let running = self.provider.launch(launch).await?;
         let (control, soft) = (running.control(), self.setup.lifecycle.soft_token());
@@ -163,6 +180,7 @@ impl SetupRun<'_> {
                 let way = way.as_ref();
                 return Ok(SetupEnd {
                     sandbox: end?,
+                    work,
                     packages: way.map(|way| way.packages_in()).unwrap_or_default(),
                     refusals: way.map(|way| way.refusals()).unwrap_or_default(),
                 });
@@ -258,6 +276,8 @@ impl SetupRun<'_> {
 /// How the commands ended.
 struct SetupEnd {
     sandbox: SandboxEnd,
+    /// What the commands called the checkout.
+    work: String,
     /// Packages that came in.
     packages: Vec<String>,
     /// What they asked for in vain.

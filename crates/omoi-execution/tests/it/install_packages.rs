@@ -105,6 +105,18 @@ async fn packages_are_installed_once_and_are_no_work() {
             "{}",
             ran.workspace
         );
+        let steps = |ran: &CommandRun| -> Vec<String> {
+            let steps = ran.start_steps.iter();
+            let named = steps.map(|step| format!("{} {}", step.step, step.outcome));
+            named.collect()
+        };
+        let expected = match ran.workspace.starts_with("overlay") {
+            true => vec!["packages installed", "checkout found", "workspace overlay"],
+            false => vec!["packages installed"],
+        };
+        assert_eq!(steps(&ran)[..expected.len()], expected, "{rung}");
+        let last = ["files written", "owner handed over", "sandbox started"];
+        assert!(steps(&ran).ends_with(&last.map(str::to_owned)), "{rung}");
         // Another commit with the same files to install from finds them, whatever it changes besides.
         let next = it
             .commit_on(&commit, "node_modules/a/index.js", Some("tracked\n"))
@@ -156,6 +168,60 @@ async fn what_an_agent_makes_of_the_installer_reaches_no_other_commit() {
         let asked = (&["sh install.sh"][..], "cat deps/a");
         let ran = run_at(&it, commit, asked).await.unwrap();
         assert_eq!(ran.output.trim(), expected, "{commit}");
+    }
+}
+
+/// A lock file of npm with the packages `names`, all of one version.
+fn node_lock(names: &[&str]) -> String {
+    let entries = names.iter().map(|name| {
+        let url = format!("https://registry.npmjs.org/{name}/-/{name}-1.0.0.tgz");
+        format!(r#""node_modules/{name}": {{"version": "1.0.0", "resolved": "{url}"}}"#)
+    });
+    let entries = entries.collect::<Vec<_>>().join(",");
+    format!(r#"{{"lockfileVersion": 3, "packages": {{{entries}}}}}"#)
+}
+
+/// Installs the packages `a` and `b`, and does `more`.
+fn node_installer(more: &str) -> String {
+    let each = r#"mkdir -p node_modules/$n && echo "{\"name\": \"$n\", \"version\": \"1.0.0\"}" \
+        >node_modules/$n/package.json && echo honest >node_modules/$n/index.js"#;
+    format!("for n in a b; do {each}; done\n{more}\n")
+}
+
+#[tokio::test]
+async fn other_dependencies_leave_unchanged_packages_as_they_are_or_nothing_runs() {
+    let (mut it, _state) = on_rung(SandboxRung::Bubblewrap, |_| {}).await;
+    let lock = node_lock(&["a"]);
+    let base = it
+        .commit_on(&it.base, "package-lock.json", Some(&lock))
+        .await;
+    let installer = node_installer("");
+    let base = it.commit_on(&base, "install.sh", Some(&installer)).await;
+    it.spec.base_sha = base.as_str().to_owned();
+    let lock = node_lock(&["a", "b"]);
+    let changed = it.commit_on(&base, "package-lock.json", Some(&lock)).await;
+    let asked = (&["sh install.sh"][..], "cat node_modules/*/index.js");
+    let ran = run_at(&it, &changed, asked).await.unwrap();
+    assert_eq!((ran.exit_code, &*ran.output), (Some(0), "honest\nhonest\n"));
+    // Only what the lock file of the base lists has to stay.
+    for (more, expected) in [
+        ("echo evil >node_modules/b/index.js", None),
+        ("echo evil >node_modules/a/index.js", Some("npm:a@1.0.0")),
+        ("rm -r node_modules/a", Some("npm:a@1.0.0")),
+    ] {
+        let installer = node_installer(more);
+        let commit = it.commit_on(&changed, "install.sh", Some(&installer)).await;
+        let ran = run_at(&it, &commit, asked).await.unwrap();
+        let told = "[not run: set-up `sh install.sh` failed: it changed packages whose entries in the lock files stayed \
+            as they are: ";
+        match expected {
+            Some(name) => {
+                assert_eq!(ran.exit_code, None, "{more}");
+                assert_eq!(ran.output, format!("{told}{name}]\n"), "{more}");
+                assert_eq!(ran.exercised, None);
+            }
+            None => assert_eq!(ran.output, "honest\nevil\n"),
+        }
     }
 }
 

@@ -36,6 +36,16 @@ pub(super) enum LayerContent {
     Packages(PackageRecord),
 }
 
+impl LayerContent {
+    /// What is known of packages; an error for a checkout.
+    pub(super) fn package_record(&self) -> io::Result<&PackageRecord> {
+        match self {
+            Self::Packages(record) => Ok(record),
+            Self::Checkout { .. } => Err(io::Error::other("a checkout is no layer of packages")),
+        }
+    }
+}
+
 impl LayerManifest {
     pub(super) fn to_text(&self) -> io::Result<String> {
         Ok(serde_json::to_string(self)?)

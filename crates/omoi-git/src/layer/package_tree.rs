@@ -141,7 +141,7 @@ impl FolderWalk<'_> {
 
 /// Whether something belongs into a layer: compiled Python is made from its source again, sockets and devices are
 /// no packages, and a name that is no text cannot be listed for git.
-fn is_kept(path: &Path, meta: &Metadata) -> bool {
+pub(crate) fn is_kept(path: &Path, meta: &Metadata) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     let is_compiled = path.extension().is_some_and(|end| end == "pyc");
     let is_bytecode = |name: &str| name == "__pycache__" || is_compiled;

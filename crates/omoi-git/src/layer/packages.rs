@@ -3,16 +3,19 @@
 //!
 //! Unlike a checkout they cannot be made again from what is on the disk, so they are forced onto it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 use tracing::debug;
 
 use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
+use super::installed::{InstalledTree, altered_packages};
 use super::manifest::{LayerContent, LayerManifest, disk_bytes};
 use super::package_tree::{AddedFiles, TrackedFiles, copy_packages, ignore_lines, text_of};
 use super::{FILES, LayerError, LayerFolder, MANIFEST};
@@ -25,6 +28,7 @@ use crate::survey::SetupPlan;
 pub struct PackageLayer {
     dir: PathBuf,
     record: PackageRecord,
+    is_new: bool,
     _in_use: File,
 }
 
@@ -37,8 +41,19 @@ pub struct PackageRecord {
     pub packages: Vec<String>,
     /// The outermost folders and files that it added.
     pub roots: Vec<String>,
+    /// What those who installed them called the folder of the checkout.
+    pub work: String,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
+}
+
+/// What a set-up must leave as it is in other packages.
+#[derive(Debug)]
+pub struct UnchangedPackages {
+    /// Packages that are as they must be.
+    pub base: PackageLayer,
+    /// Names of those that nobody asked to change, as `npm:left-pad@1.3.0`.
+    pub names: BTreeSet<String>,
 }
 
 /// A set-up that ran to its end.
@@ -52,8 +67,12 @@ pub struct FinishedSetup<'a> {
     pub plan: SetupPlan,
     /// Packages that came in from registries.
     pub packages: Vec<String>,
+    /// What its commands called the folder.
+    pub work: String,
     /// How long it took.
     pub took: Duration,
+    /// What has to be as it was; none for a set-up that begins anew.
+    pub unchanged: Option<UnchangedPackages>,
 }
 
 /// What became of what a set-up made.
@@ -63,12 +82,19 @@ pub enum KeptPackages {
     Kept(PackageLayer),
     /// It changed files of the commit, these and perhaps more.
     Changed(Vec<String>),
+    /// It made something else of packages that nobody asked to change: these.
+    Altered(Vec<String>),
 }
 
 impl PackageLayer {
     /// The files, which nobody may change.
     pub fn files_dir(&self) -> PathBuf {
         self.dir.join(FILES)
+    }
+
+    /// Whether whoever asked for them had them installed.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// What is known of them.
@@ -115,6 +141,7 @@ impl LayerFolder {
                 LayerContent::Packages(record) => Some(PackageLayer {
                     dir,
                     record,
+                    is_new: false,
                     _in_use: in_use,
                 }),
                 LayerContent::Checkout { .. } => None,
@@ -138,7 +165,9 @@ impl LayerFolder {
             tracked,
             plan,
             packages,
+            work,
             took,
+            unchanged,
         } = finished;
         let made = made.to_path_buf();
         let compared = off_thread({
@@ -153,6 +182,7 @@ impl LayerFolder {
             plan,
             packages,
             roots: roots.iter().filter_map(|root| text_of(root)).collect(),
+            work,
             took_ms: took.as_millis() as u64,
         };
         let manifest = LayerManifest {
@@ -162,36 +192,50 @@ impl LayerFolder {
             bytes: 0,
         };
         let (folder, place) = (self.clone(), dir.clone());
-        off_thread(move || folder.store_packages(&made, manifest, &place))
-            .await
-            .map_err(LayerError::io(&dir))?;
+        let stored = off_thread(move || {
+            let fresh = folder.copy_packages(&made, manifest)?;
+            let altered = match unchanged {
+                Some(unchanged) => fresh.altered_packages(&unchanged)?,
+                None => Vec::new(),
+            };
+            if altered.is_empty() {
+                folder.store_packages(fresh, &place)?;
+            }
+            Ok(altered)
+        });
+        let altered = stored.await.map_err(LayerError::io(&dir))?;
+        if !altered.is_empty() {
+            return Ok(KeptPackages::Altered(altered));
+        }
         let found = self.find_packages(digest).await?;
-        found
-            .map(KeptPackages::Kept)
-            .ok_or(LayerError::Unstable { dir })
+        let mut layer = found.ok_or(LayerError::Unstable { dir })?;
+        layer.is_new = true;
+        Ok(KeptPackages::Kept(layer))
     }
 
-    fn store_packages(
-        &self,
-        made: &Path,
-        mut manifest: LayerManifest,
-        dir: &Path,
-    ) -> io::Result<()> {
-        let LayerContent::Packages(record) = &manifest.content else {
-            return Ok(());
-        };
+    /// Copies what was installed below `made` beside the layers.
+    fn copy_packages(&self, made: &Path, manifest: LayerManifest) -> io::Result<FreshPackages> {
         let scratch = self.scratch_folder()?;
-        let fresh = scratch.path().join("layer");
-        let files = fresh.join(FILES);
+        let files = scratch.path().join("layer").join(FILES);
         std::fs::create_dir_all(&files)?;
-        for root in &record.roots {
+        for root in &manifest.content.package_record()?.roots {
             if let Some(folder) = Path::new(root).parent() {
                 std::fs::create_dir_all(files.join(folder))?;
             }
             copy_packages(&made.join(root), &files.join(root))?;
         }
-        manifest.bytes = disk_bytes(&files)?;
-        let (bytes, n_roots) = (manifest.bytes, record.roots.len());
+        Ok(FreshPackages { scratch, manifest })
+    }
+
+    fn store_packages(&self, fresh: FreshPackages, dir: &Path) -> io::Result<()> {
+        let FreshPackages {
+            scratch,
+            mut manifest,
+        } = fresh;
+        let fresh = scratch.path().join("layer");
+        manifest.bytes = disk_bytes(&fresh.join(FILES))?;
+        let n_roots = manifest.content.package_record()?.roots.len();
+        let bytes = manifest.bytes;
         write_private(&fresh.join(MANIFEST), manifest.to_text()?.as_bytes())?;
         let parent = File::open(&self.0)?;
         rustix::fs::syncfs(&parent)?;
@@ -204,5 +248,31 @@ impl LayerFolder {
         crash::pass_point(CrashPoint::FileReplaced, CrashSide::After);
         debug!(bytes, n_roots, "Kept the packages of a set-up");
         scratch.close()
+    }
+}
+
+/// Packages that are no layer yet.
+struct FreshPackages {
+    scratch: TempDir,
+    manifest: LayerManifest,
+}
+
+impl FreshPackages {
+    /// Those of the unchanged packages that are not what they were.
+    fn altered_packages(&self, unchanged: &UnchangedPackages) -> io::Result<Vec<String>> {
+        let record = self.manifest.content.package_record()?;
+        let (before, now) = (
+            unchanged.base.files_dir(),
+            self.scratch.path().join("layer").join(FILES),
+        );
+        let base = InstalledTree {
+            files: &before,
+            work: &unchanged.base.record.work,
+        };
+        let made = InstalledTree {
+            files: &now,
+            work: &record.work,
+        };
+        altered_packages(base, made, &unchanged.names)
     }
 }

@@ -167,6 +167,8 @@ async fn packages_are_what_a_setup_added_and_nothing_else() {
         tracked: TrackedFiles::note_files(&dir, &entries).unwrap(),
         plan: plan.clone(),
         packages: Vec::new(),
+        work: "/work".to_owned(),
+        unchanged: None,
         took: std::time::Duration::from_millis(7),
     };
     let first = finished();

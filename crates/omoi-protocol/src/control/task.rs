@@ -14,7 +14,7 @@ use omoi_domain::merge::IntegrationState;
 use omoi_domain::message::MessageType;
 use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::money::NanoUsd;
-use omoi_domain::sandbox::SandboxRung;
+use omoi_domain::sandbox::{SandboxRung, StartStep};
 use omoi_domain::suite::report::SuiteReport;
 use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
 use omoi_domain::time::Timestamp;
@@ -109,6 +109,9 @@ pub struct AttemptView {
     pub rung: Option<SandboxRung>,
     /// Read-only mounts beyond the system's.
     pub mounts: Vec<String>,
+    /// How the start of its sandbox went, step by step.
+    #[serde(default)]
+    pub start_steps: Vec<StartStep>,
     /// Reason for its end; none while it runs.
     pub stop_reason: Option<AttemptStopReason>,
     /// Message of the error that ended it.
@@ -207,6 +210,9 @@ pub struct ReceiptView {
     /// What the workspace was made of, and why not of something faster.
     #[serde(default)]
     pub workspace: String,
+    /// How its start went, step by step.
+    #[serde(default)]
+    pub start_steps: Vec<StartStep>,
     /// A test file it read was changed by the task it proves.
     pub self_tested: bool,
     /// Tracked files it read; none when the file system would not say.

@@ -35,6 +35,9 @@ pub struct SpecTrace {
     /// Files of packages that came into sandboxes, each once: `npm:left-pad@1.3.0 sha256:…`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<String>,
+    /// What tasks changed in lock files, one line each: `TSK-2: added npm:left-pad@1.3.0`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependencies_changed: Vec<String>,
     /// Requirements in the order of the plan.
     pub requirements: Vec<TraceRequirement>,
 }

@@ -59,10 +59,8 @@ impl EventWatch {
                 },
             };
             let by_handle = format!("/proc/self/fd/{}", handle.as_raw_fd());
-            let flags = WatchFlags::OPEN
-                | WatchFlags::CREATE
-                | WatchFlags::MOVED_TO
-                | WatchFlags::ONLYDIR;
+            let flags =
+                WatchFlags::OPEN | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
             match inotify::add_watch(&queue, by_handle.as_str(), flags) {
                 // A link at the end of the path is a file of the workspace.
                 Err(Errno::NOTDIR) => {}

@@ -27,10 +27,10 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
     let mut views = Vec::new();
     let tries = attempts::of_task(tx, task.id).await?;
     for attempt in &tries {
-        let mounts = match sandboxes::of_attempt(tx, attempt.id).await {
-            Ok(sandbox) => sandbox.mounts.0,
+        let (mounts, start_steps) = match sandboxes::of_attempt(tx, attempt.id).await {
+            Ok(sandbox) => (sandbox.mounts.0, sandbox.start_steps.0),
             // Attempts of the platform have none of their own.
-            Err(StoreError::NotFound { .. }) => Vec::new(),
+            Err(StoreError::NotFound { .. }) => (Vec::new(), Vec::new()),
             Err(other) => return Err(other),
         };
         let (packages, refused_outside) = outside_of(tx, attempt).await?;
@@ -45,6 +45,7 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
             state: attempt.state,
             rung: attempt.rung,
             mounts,
+            start_steps,
             stop_reason: attempt.stop_reason,
             error: attempt.error_message.clone(),
             turns: attempts::turns(tx, attempt.id).await?.len() as u32,

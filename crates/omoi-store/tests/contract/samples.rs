@@ -21,7 +21,7 @@ use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::requirement::RequirementType;
 use omoi_domain::retry::ErrorClass;
-use omoi_domain::sandbox::SandboxRung;
+use omoi_domain::sandbox::{SandboxRung, StartStep, StartStepKind};
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::task::{Priority, TaskRevision, TaskStatus, TaskType, UnmetCode};
@@ -241,6 +241,11 @@ pub(crate) fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
             ("files".to_owned(), Some(ODD.to_owned())),
         ]),
         mounts: Json(vec!["/opt/ü".to_owned()]),
+        start_steps: Json(vec![StartStep {
+            step: StartStepKind::Workspace,
+            outcome: ODD.to_owned(),
+            took_ms: 3,
+        }]),
         ..sample_rows::sandbox(tx, attempt)
     }
 }
@@ -304,6 +309,7 @@ pub(crate) fn receipt(tx: &Tx, check: &Check, attempt: &Attempt) -> Receipt {
             held: vec![("network".to_owned(), Some("not on this host".to_owned()))],
             mounts: vec!["/usr".to_owned()],
             workspace: "clone: ü".to_owned(),
+            start_steps: Vec::new(),
         }),
         exit_code: Some(0),
         passed: true,

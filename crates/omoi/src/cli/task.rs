@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use omoi_domain::attempt::AttemptStopReason;
-use omoi_domain::sandbox::SandboxRung;
+use omoi_domain::sandbox::{SandboxRung, StartStep};
 use omoi_protocol::control::{
     AttemptView, FallbackView, ModelUsageView, ReceiptView, TaskDetail, TaskView,
 };
@@ -245,6 +245,7 @@ fn attempt_lines(attempt: &AttemptView, page: OutputPage) -> Vec<String> {
         attempt.attempt_no, attempt.role, attempt.state, attempt.turns,
     );
     let mut lines = vec![format!("  {line}")];
+    lines.extend(start_lines(&attempt.start_steps, page));
     let told = [
         agent_line(attempt),
         mounts,
@@ -308,6 +309,17 @@ fn agent_line(attempt: &AttemptView) -> String {
     clean_line(&format!("{agent} {version}{session}"))
 }
 
+/// How a start went, step by step.
+fn start_lines(steps: &[StartStep], page: OutputPage) -> Vec<String> {
+    if steps.is_empty() {
+        return Vec::new();
+    }
+    let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
+    let line = clean_line(&format!("start: {}", steps.join(", ")));
+    let shown = wrap_text(&line, page.width - 6);
+    shown.iter().map(|line| format!("      {line}")).collect()
+}
+
 fn receipt_lines(receipt: &ReceiptView, output: bool, page: OutputPage) -> Vec<String> {
     let result = match (receipt.passed, receipt.exit_code) {
         (true, _) => page.green("passed"),
@@ -334,6 +346,7 @@ fn receipt_lines(receipt: &ReceiptView, output: bool, page: OutputPage) -> Vec<S
             format_duration(receipt.took_ms)
         ),
     ];
+    lines.extend(start_lines(&receipt.start_steps, page));
     if receipt.models.len() > 1 {
         let models = clean_line(&receipt.models.join(", "));
         lines.push(format!("    answers of {models}"));
@@ -363,6 +376,9 @@ mod tests {
             "id": "01930000-0000-7000-8000-000000000004", "attempt_no": 12, "round": 2,
             "role": "implementer", "state": "failed", "rung": "bubblewrap",
             "mounts": ["/opt/a-toolchain/with-a-long-name/bin", "/opt/another/with-a-long-name/lib"],
+            "start_steps": [
+                { "step": "packages", "outcome": "installed", "took_ms": 12_004 },
+                { "step": "workspace", "outcome": "clone: only root may lay a workspace over a prepared checkout", "took_ms": 0 } ],
             "stop_reason": "error", "error": "a long story without an end ".repeat(9),
             "turns": 48, "created_at": 0, "ended_at": 61_000_000,
         }))
@@ -374,5 +390,7 @@ mod tests {
         }
         let told = lines.join(" ");
         assert!(told.contains("/opt/another/with-a-long-name/lib"), "{told}");
+        let start = "start: packages installed 12.004 s, workspace clone: only root may";
+        assert!(told.contains(start), "{told}");
     }
 }

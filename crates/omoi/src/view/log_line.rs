@@ -4,9 +4,9 @@ use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{
-    AblationDone, AgentActivity, CallFailed, EgressDenied, Event, HandOverDone, MergeChange,
-    MessageChange, ModelFallback, PhaseChange, PlanningEnded, ReceiptDone, SavedAttempt,
-    SpecChange, StoredEvent, TaskChange, TicketChange,
+    AblationDone, AgentActivity, CallFailed, DependencyChange, EgressDenied, Event, HandOverDone,
+    MergeChange, MessageChange, ModelFallback, PhaseChange, PlanningEnded, ReceiptDone,
+    SavedAttempt, SpecChange, StoredEvent, TaskChange, TicketChange,
 };
 use omoi_domain::id::HumanRef;
 use omoi_domain::retry::PhaseFailure;
@@ -63,6 +63,7 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
         Event::AgentActivity(activity) => activity_line(view, activity)?,
         Event::ModelCallFailed(failed) => call_failed_text(view, failed),
         Event::SandboxEgressDenied(denied) => egress_text(denied),
+        Event::TaskDependenciesChanged(change) => dependencies_text(change),
         Event::AttemptSaved(saved) => attempt_saved_text(view, saved),
         Event::ModelFellBack(fallback) => model_fallback_text(view, fallback),
         Event::ReceiptStored(receipt) => receipt_text(view, receipt),
@@ -103,6 +104,12 @@ fn egress_text(denied: &EgressDenied) -> String {
         Some(remedy) => format!("refused {subject} to an agent: {reason}; to allow it: {remedy}"),
         None => format!("refused {subject} to an agent: {reason}"),
     }
+}
+
+/// What a task changed in lock files.
+fn dependencies_text(change: &DependencyChange) -> String {
+    let task = number_ref(change.number);
+    format!("{task} changed dependencies: {}", change.one_line())
 }
 
 /// How a phase begins, is refused, passes or fails.

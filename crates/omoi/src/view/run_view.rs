@@ -141,7 +141,10 @@ impl RunView {
             Event::AgentStarted(change) => self.start_agent(change, "reading its task"),
             Event::MessageQueued(message) => self.note_message(message),
             // A line in the log of a run; the picture tells of what follows from them.
-            Event::AgentCompleted(_) | Event::TicketCreated(_) | Event::SandboxEgressDenied(_) => {}
+            Event::AgentCompleted(_)
+            | Event::TicketCreated(_)
+            | Event::SandboxEgressDenied(_)
+            | Event::TaskDependenciesChanged(_) => {}
             // For reconcilers only.
             Event::TicketStatusChanged(_)
             | Event::AttemptEnded(_)

@@ -46,6 +46,10 @@ pub(crate) fn render_trace(trace: &SpecTrace, output: bool, page: OutputPage) ->
         );
         lines.extend(wrap_text(&files, page.width));
     }
+    for change in &trace.dependencies_changed {
+        let line = format!("dependencies changed: {}", clean_line(change));
+        lines.extend(wrap_text(&line, page.width));
+    }
     for package in &trace.packages {
         let line = format!("came in: {}", clean_line(package));
         lines.extend(wrap_text(&line, page.width));
@@ -212,6 +216,10 @@ impl BranchPrefix {
         let facts = facts.iter().map(|line| page.dim(line));
         lines.extend(facts.map(|line| format!("{}    {line}", self.below)));
         if output {
+            for step in &receipt.start_steps {
+                let line = page.dim(&clean_line(&step.to_string()));
+                lines.push(format!("{}    {line}", self.below));
+            }
             for line in clean_lines(&receipt.output) {
                 lines.push(format!("{}    {} {line}", self.below, page.dim("|")));
             }

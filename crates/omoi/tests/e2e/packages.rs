@@ -71,12 +71,14 @@ fn starts_with(world: &World, (table, column): (&str, &str), outcomes: &[&str]) 
         format!("{column} like '%\"step\":\"{step}\",\"outcome\":\"{outcome}%'")
     });
     let like = like.collect::<Vec<_>>().join(" and ");
-    let query = format!(
-        "select count(*) || ' of ' || count(case when {like} then 1 end) from {table}"
-    );
+    let query =
+        format!("select count(*) || ' of ' || count(case when {like} then 1 end) from {table}");
     let told = story::one(&world.database(), &query).unwrap();
     let (all, with) = told.split_once(" of ").unwrap();
-    assert!(all == with && all != "0", "{table}: {told} have {outcomes:?}");
+    assert!(
+        all == with && all != "0",
+        "{table}: {told} have {outcomes:?}"
+    );
 }
 
 /// Runs the project `kind` with its registries, then without them; `package` is what it needs, in the folder `root`.
@@ -93,7 +95,10 @@ fn built_with_and_without_registries(kind: &str, (package, root): (&str, &str)) 
     let expected = json!([null, [package], [root]]);
     assert_eq!(installed(&world), expected);
     // No package was taken for work.
-    assert!(!built.contains(root) && built.contains("README.md"), "{built}");
+    assert!(
+        !built.contains(root) && built.contains("README.md"),
+        "{built}"
+    );
     // Every check of the commits found them; as root nothing was copied.
     let checks = ("receipts", "conditions");
     starts_with(&world, checks, &["packages "]);

@@ -27,7 +27,14 @@ pub(crate) fn assert_json(world: &World, name: &str, answer: &Value) {
 }
 
 /// Fields that tell what the sandboxes of this machine hold and read.
-const OF_THE_MACHINE: [&str; 5] = ["rung", "held", "mounts", "toolbox", "workspace"];
+const OF_THE_MACHINE: [&str; 6] = [
+    "rung",
+    "held",
+    "mounts",
+    "toolbox",
+    "workspace",
+    "start_steps",
+];
 
 struct SteadyJson {
     /// Folders and names with what stands for them; a folder before its own name.

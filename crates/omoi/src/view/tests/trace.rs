@@ -26,6 +26,7 @@ fn a_trace_names_what_proves_what() {
     let trace: SpecTrace = serde_json::from_value(json!({
         "spec_ref": "SPEC-1", "title": "Tags", "head": "9a9a9a9bbbb", "model": "simulated", "model_kind": "simulated",
         "outside_plan": ["docs/notes.md", "tests/conftest.py"],
+        "dependencies_changed": ["TSK-2: added npm:left-pad@1.3.0; removed npm:left-pad@1.2.0"],
         "opinion": { "model": "reader", "is_same_model": false, "skipped": null,
             "was_sent_back": true, "doubts": [
                 { "check": "TSK-001/1", "criterion": "REQ-TAGS-001#1", "blocking": true,

@@ -1,0 +1,96 @@
+//! Which versions of packages a commit asks for, and which of them another commit changed.
+
+use std::collections::BTreeSet;
+
+use omoi_egress::lock_file::locked_versions;
+use omoi_git::mirror::Mirror;
+use omoi_git::object::ObjectId;
+use omoi_git::process::GitError;
+
+use crate::egress::{LockFile, read_lock_files};
+
+/// What the lock files of one commit list and those of another do not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DependencyDiff {
+    /// Versions that only the later one lists, as `npm:left-pad@1.3.0`.
+    pub added: Vec<String>,
+    /// Versions that only the earlier one lists.
+    pub removed: Vec<String>,
+}
+
+impl DependencyDiff {
+    fn between(before: &BTreeSet<String>, after: &BTreeSet<String>) -> Self {
+        Self {
+            added: after.difference(before).cloned().collect(),
+            removed: before.difference(after).cloned().collect(),
+        }
+    }
+
+    /// Whether both list the same.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// What the lock files of `after` list otherwise than those of `before`.
+///
+/// # Errors
+/// When git cannot read one of the commits.
+pub async fn dependency_diff(
+    mirror: &Mirror,
+    before: &ObjectId,
+    after: &ObjectId,
+) -> Result<DependencyDiff, GitError> {
+    let before = locked_names(&read_lock_files(mirror, before).await?);
+    let after = locked_names(&read_lock_files(mirror, after).await?);
+    Ok(DependencyDiff::between(&before, &after))
+}
+
+/// Versions that the lock files of both commits list.
+pub(super) async fn common_dependencies(
+    mirror: &Mirror,
+    before: &ObjectId,
+    after: &ObjectId,
+) -> Result<BTreeSet<String>, GitError> {
+    let before = locked_names(&read_lock_files(mirror, before).await?);
+    let after = locked_names(&read_lock_files(mirror, after).await?);
+    Ok(before.intersection(&after).cloned().collect())
+}
+
+fn locked_names(files: &[LockFile]) -> BTreeSet<String> {
+    let listed = files.iter().flat_map(|file| {
+        let versions = locked_versions(&file.path, &file.content);
+        versions.into_iter().map(|version| version.to_string())
+    });
+    listed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock(path: &str, text: &str) -> LockFile {
+        LockFile {
+            path: path.to_owned(),
+            content: text.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn versions_of_all_lock_files_are_compared() {
+        let crates = |version: &str| {
+            let source = "registry+https://github.com/rust-lang/crates.io-index";
+            let text = format!(
+                "[[package]]\nname = \"a\"\nversion = \"{version}\"\nsource = \"{source}\"\n"
+            );
+            lock("rust/Cargo.lock", &text)
+        };
+        let python = |text: &str| lock("requirements.txt", text);
+        let before = locked_names(&[crates("1.0.0"), python("b==1.0 --hash=sha256:00\nc==1.0\n")]);
+        let after = locked_names(&[crates("1.0.1"), python("b==1.0 --hash=sha256:00\nd>=2\n")]);
+        let diff = DependencyDiff::between(&before, &after);
+        assert_eq!(diff.added, ["crates:a@1.0.1"]);
+        assert_eq!(diff.removed, ["crates:a@1.0.0", "pypi:c@1.0"]);
+        assert!(!diff.is_empty() && DependencyDiff::between(&after, &after).is_empty());
+    }
+}
