@@ -1,8 +1,9 @@
 //! State that all rungs share: sandbox names, threads, limit groups, process limits, the default environment.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,8 @@ use rustix::process::{Gid, Resource, Uid};
 use tracing::trace;
 
 use crate::cgroup::{CgroupController, HostCgroups, LimitGroup};
-use crate::overlay::{OverlayRefusal, Overlays};
+use crate::child::MountStage;
+use crate::overlay::{MountTableHold, OverlayRefusal, Overlays};
 use crate::pidfile;
 use crate::policy::{SandboxLaunch, SandboxLimits};
 use crate::process::JobThread;
@@ -167,6 +169,24 @@ impl RungBase {
         trace!(workspace = %dir.display(), "Removed a workspace");
         self.users.free_user(dir);
         Ok(())
+    }
+
+    /// Has a private mount space leave out the workspaces beside `workspace`. To be held until the space is made.
+    pub(crate) fn leave_others_out(
+        &self,
+        stage: &mut Option<MountStage>,
+        workspace: &Path,
+    ) -> Result<Option<MountTableHold<'_>>, LaunchError> {
+        let Some(stage) = stage else {
+            return Ok(None);
+        };
+        let hold = self.overlays.hold_mounts(workspace);
+        for dir in &hold.beside {
+            let dir =
+                CString::new(dir.as_os_str().as_bytes()).map_err(|_| LaunchError::ZeroByte)?;
+            stage.leave_out(dir);
+        }
+        Ok(Some(hold))
     }
 
     /// Recorded names that this process does not run.

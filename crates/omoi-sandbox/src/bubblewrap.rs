@@ -251,9 +251,10 @@ impl BubblewrapInner {
         let LaunchPlan {
             args,
             keep,
-            stage,
+            mut stage,
             sources,
         } = plan;
+        let mounts = self.base.leave_others_out(&mut stage, &launch.workspace)?;
         let started = start_program(StartRequest {
             program: self.program.clone(),
             args,
@@ -270,6 +271,7 @@ impl BubblewrapInner {
             },
         })
         .map_err(|error| self.start_error(error, &sources))?;
+        drop(mounts);
         Ok(BegunLaunch {
             started,
             status,

@@ -14,7 +14,9 @@ use std::{fmt, io};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::{Errno, FdFlags};
-use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags};
 use tokio::io::unix::AsyncFd;
@@ -52,6 +54,8 @@ pub(crate) struct MountStage {
     folders: Vec<CString>,
     sources: Vec<(CString, CString, bool)>,
     trees: Vec<OwnedFd>,
+    /// Mounts of the platform's that are left out of the private space.
+    left_out: Vec<CString>,
 }
 
 impl MountStage {
@@ -63,7 +67,13 @@ impl MountStage {
             folders: Vec::new(),
             sources: Vec::new(),
             trees: Vec::new(),
+            left_out: Vec::new(),
         }
+    }
+
+    /// Leaves the mount at `place` out, which would not go while the private space lives.
+    pub(crate) fn leave_out(&mut self, place: CString) {
+        self.left_out.push(place);
     }
 
     /// Hides everything in the folder `cover`.
@@ -239,6 +249,14 @@ impl MountStage {
             let tree = rustix::mount::open_tree(CWD, host.as_c_str(), flags)
                 .map_err(|e| (EntryStep::OpenSource(n as u8), e))?;
             self.trees.push(tree);
+        }
+        for place in &self.left_out {
+            let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+            match rustix::mount::unmount(place.as_c_str(), flags) {
+                // It went meanwhile.
+                Ok(()) | Err(Errno::INVAL | Errno::NOENT) => {}
+                Err(errno) => return Err(space(errno)),
+            }
         }
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         let options: Option<&CStr> = Some(c"mode=755,size=64k");

@@ -53,6 +53,8 @@ pub(crate) struct ContainerRung {
     inner: Arc<ContainerInner>,
     version: String,
     properties: Vec<(Property, PropertyStatus)>,
+    /// Why a container would not see a workspace that is laid over another folder.
+    unseen: Option<String>,
 }
 
 #[derive(Debug)]
@@ -87,10 +89,15 @@ impl Provider for ContainerRung {
     }
 
     fn overlay_support(&self) -> Result<(), OverlayRefusal> {
-        base::check_overlay_support()
+        base::check_overlay_support()?;
+        match &self.unseen {
+            Some(why) => Err(OverlayRefusal::Unseen(why.clone())),
+            None => Ok(()),
+        }
     }
 
     fn lay_workspace(&self, dir: &Path, lowers: &[&Path]) -> Result<(), OverlayRefusal> {
+        self.overlay_support()?;
         self.inner.base.lay_workspace(dir, lowers)
     }
 

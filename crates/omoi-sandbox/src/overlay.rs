@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -35,6 +35,9 @@ pub enum OverlayRefusal {
     /// Mounts take root.
     #[error("only root may lay a workspace over a prepared checkout")]
     NotRoot,
+    /// The container engine does not see what this process mounts.
+    #[error("the container engine does not see what is mounted here: {0}")]
+    Unseen(String),
     /// The rung runs programs as the platform's own user.
     #[error("this kind of sandbox has no user of its own")]
     NoOwnUser,
@@ -62,15 +65,39 @@ fn failed_to<E: Into<io::Error>>(step: &'static str) -> impl Fn(E) -> OverlayRef
     }
 }
 
-/// What changed in each workspace that this process laid over a folder.
+/// The workspaces that this process laid over folders.
 #[derive(Debug, Default)]
-pub(crate) struct Overlays(Mutex<BTreeMap<PathBuf, Arc<OwnedFd>>>);
+pub(crate) struct Overlays {
+    /// Of each, the folder of what changed in it.
+    uppers: Mutex<BTreeMap<PathBuf, Arc<OwnedFd>>>,
+    /// Held for writing while one is laid.
+    laying: RwLock<()>,
+}
+
+/// No workspace is laid while this lives.
+pub(crate) struct MountTableHold<'a> {
+    /// Where others are mounted.
+    pub(crate) beside: Vec<PathBuf>,
+    _laying: RwLockReadGuard<'a, ()>,
+}
 
 impl Overlays {
     /// The folder of what changed in the workspace `dir`, which the mount covers.
     pub(crate) fn upper_of(&self, dir: &Path) -> Option<Arc<OwnedFd>> {
-        let uppers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let uppers = self.uppers.lock().unwrap_or_else(PoisonError::into_inner);
         uppers.get(dir).cloned()
+    }
+
+    /// The workspaces laid beside the one at `workspace`, of which there are no more while the answer lives: a process
+    /// that copies the mounts of this one keeps the disk of each until it ends, whatever is removed meanwhile.
+    pub(crate) fn hold_mounts(&self, workspace: &Path) -> MountTableHold<'_> {
+        let laying = self.laying.read().unwrap_or_else(PoisonError::into_inner);
+        let uppers = self.uppers.lock().unwrap_or_else(PoisonError::into_inner);
+        let beside = uppers.keys().filter(|dir| *dir != workspace).cloned();
+        MountTableHold {
+            beside: beside.collect(),
+            _laying: laying,
+        }
     }
 
     /// Lays the workspace `dir`, an empty folder, over `lowers`, the first on top, with everything in it owned by
@@ -81,6 +108,7 @@ impl Overlays {
         lowers: &[&Path],
         user: Uid,
     ) -> Result<(), OverlayRefusal> {
+        let laying = self.laying.write().unwrap_or_else(PoisonError::into_inner);
         let upper = mount_overlay(dir, lowers, user).inspect_err(|_| {
             // What was begun must not be taken for files of the workspace.
             if take_mounts_away(dir).is_ok() {
@@ -89,17 +117,18 @@ impl Overlays {
                 }
             }
         })?;
-        let mut uppers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut uppers = self.uppers.lock().unwrap_or_else(PoisonError::into_inner);
         uppers.insert(dir.into(), Arc::new(upper));
+        drop(laying);
         Ok(())
     }
 
     /// Takes the mount of `dir` away; one of an earlier life too. Nothing there is fine.
     pub(crate) fn unmount_workspace(&self, dir: &Path) -> io::Result<()> {
-        let mut uppers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        take_mounts_away(dir)?;
+        let mut uppers = self.uppers.lock().unwrap_or_else(PoisonError::into_inner);
         uppers.remove(dir);
-        drop(uppers);
-        take_mounts_away(dir)
+        Ok(())
     }
 }
 
@@ -123,6 +152,11 @@ fn mount_overlay(dir: &Path, lowers: &[&Path], user: Uid) -> Result<OwnedFd, Ove
         (c"workdir", dir.join(WORK).as_ref()),
         // Without it no folder of the checkout can be renamed.
         (c"redirect_dir", OsStr::new("on")),
+        // What a host has for a default must not decide: the files below have more than one name, and a layer is read
+        // by several overlays.
+        (c"index", OsStr::new("off")),
+        (c"metacopy", OsStr::new("off")),
+        (c"nfs_export", OsStr::new("off")),
     ] {
         rustix::mount::fsconfig_set_string(context.as_fd(), key, value).map_err(&set)?;
     }

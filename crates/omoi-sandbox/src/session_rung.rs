@@ -161,9 +161,11 @@ fn begin_session(
         ..SandboxPidfile::default()
     };
     pidfile::write_pidfile(&base.state_dir, &name, &pidfile).map_err(record)?;
-    let (request, report) = plan_start(rung, launch, &remains, uid)?;
+    let (mut request, report) = plan_start(rung, launch, &remains, uid)?;
+    let mounts = base.leave_others_out(&mut request.entry.stage, &launch.workspace)?;
     let program = request.program.clone();
     let started = start_program(request).map_err(|error| start_error(error, program))?;
+    drop(mounts);
     let leader_process = ProcessIdentity::of_live(started.pid)
         .ok_or_else(|| record(io::Error::from(io::ErrorKind::NotFound)))?;
     pidfile.leader = Some(leader_process);

@@ -2,18 +2,21 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
 use super::engine::ContainerEngine;
 use super::image::ensure_image;
 use super::{ContainerInner, ContainerRung};
-use crate::base::{RungBase, kernel_release};
+use crate::base::{self, RungBase, kernel_release};
 use crate::landlock;
 use crate::own_spaces;
+use crate::policy::{SandboxLaunch, inside};
 use crate::probe::{ProbeConfig, RungUnavailable};
 use crate::probe_facts::{error_chain, run_probe, rung_unavailable};
 use crate::property::{Property, PropertyStatus};
+use crate::provider::Provider as _;
 
 const INSTALL: &str =
     "install one, `apt install podman crun`, and start it: `systemctl enable --now podman.socket`";
@@ -70,6 +73,7 @@ async fn try_engine(
         }),
         version: format!("{version}, Linux {}", kernel_release()),
         properties: Vec::new(),
+        unseen: None,
     };
     let script = own_spaces::probe_script(base, REASON);
     let facts = run_probe(&rung, base, &script).await?;
@@ -79,7 +83,48 @@ async fn try_engine(
             *status = of_engine;
         }
     }
+    if base::check_overlay_support().is_ok() {
+        rung.unseen = try_overlay(&rung, base).await.err();
+    }
     Ok(rung)
+}
+
+/// A file that only a laid workspace shows.
+const SHOWN: &str = "shown";
+
+/// Runs a container over a small laid workspace and says why its file is not seen in there. An engine with mounts of
+/// its own binds the folder below, where there are other files.
+async fn try_overlay(rung: &ContainerRung, base: &RungBase) -> Result<(), String> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("omoi-overlay-{}-{n}", std::process::id());
+    let place = base.state_dir.join(&name);
+    let (lower, dir) = (place.join("lower"), place.join("work"));
+    let failed = |error: &dyn std::error::Error| error_chain(error);
+    // Root's, as prepared checkouts are, and in a folder that nobody else walks into.
+    for folder in [&place, &lower, &dir] {
+        std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+    }
+    let found = async {
+        std::fs::File::create(lower.join(SHOWN)).map_err(|error| failed(&error))?;
+        let laid = rung.lay_workspace(&dir, &[&lower]);
+        laid.map_err(|error| failed(&error))?;
+        let prepared = rung.prepare_workspace(&dir);
+        prepared.map_err(|error| failed(&error))?;
+        let look = format!("test -e {}/{SHOWN}", inside::WORK);
+        let launch = SandboxLaunch::new(&*name, &dir, ["/bin/sh", "-c", look.as_str()]);
+        let running = rung.launch(launch).await.map_err(|error| failed(&error))?;
+        let end = running.wait().await.map_err(|error| failed(&error))?;
+        match end.has_succeeded() {
+            true => Ok(()),
+            false => Err("a container shows the folder below a mount".to_owned()),
+        }
+    };
+    let found = found.await;
+    let removed = rung.remove_workspace(&dir);
+    let removed = removed.map_err(|error| failed(&error));
+    let cleared = std::fs::remove_dir_all(&place).map_err(|error| failed(&error));
+    found.and(removed).and(cleared)
 }
 
 /// `Podman Engine 4.3.1`, with its runtime.

@@ -3,13 +3,15 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use omoi_domain::sandbox::SandboxRung;
 use omoi_sandbox::files_read::{FilesRead, ReadWatch};
 use omoi_sandbox::{OverlayRefusal, ProgramEnd, ProtectedPath, SandboxFloor, SandboxLaunch};
 
+use crate::podman::PodmanService;
 use crate::rustix_is_root;
-use crate::support::Platform;
+use crate::support::{Platform, until};
 
 const FILES: [(&str, &str); 5] = [
     ("src/a.txt", "a\n"),
@@ -116,6 +118,132 @@ async fn an_overlay_is_protected_like_a_copy_and_goes_after_a_crash() {
 const READS: &str = "cat src/a.txt; ./run.sh; ls -R; find . -newer idle.txt; mkdir copy && \
     ln src/deep/b.txt copy/b && cat copy/b && rm copy/b && /usr/bin/python3 -c \
     'import mmap; f = open(\"c.txt\", \"r+b\"); print(mmap.mmap(f.fileno(), 0)[0])'";
+
+/// A file system of its own, whose room nobody else uses; it goes with this value.
+struct OwnDisk(PathBuf);
+
+impl OwnDisk {
+    fn mount(at: PathBuf) -> Self {
+        fs::create_dir(&at).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=64m,mode=700", "disk"]);
+        assert!(mount.arg(&at).status().unwrap().success());
+        Self(at)
+    }
+
+    fn free_bytes(&self) -> u64 {
+        let stat = rustix::fs::statvfs(&self.0).unwrap();
+        stat.f_bfree * stat.f_frsize
+    }
+}
+
+impl Drop for OwnDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn the_room_of_a_removed_overlay_is_free_while_a_neighbour_lives() {
+    if !rustix_is_root() {
+        return;
+    }
+    for rung in [SandboxRung::Bubblewrap, SandboxRung::Landlock] {
+        let platform = Platform::with_rung(rung, &SandboxFloor::none()).await;
+        let disk = OwnDisk::mount(platform.path("disk"));
+        fs::create_dir(disk.0.join("lower")).unwrap();
+        fill(&disk.0.join("lower"));
+        let before = disk.free_bytes();
+        let lay = |name: &str| {
+            let dir = disk.0.join(name);
+            fs::create_dir(&dir).unwrap();
+            let lower = disk.0.join("lower");
+            platform.provider.lay_workspace(&dir, &[&lower]).unwrap();
+            platform.provider.prepare_workspace(&dir).unwrap();
+            dir
+        };
+        let (removed, living) = (lay("one"), lay("two"));
+        // The neighbour starts while the other is there, and outlives it.
+        let mut launch = platform.shell("echo up >up; sleep 600");
+        launch.workspace.clone_from(&living);
+        let running = platform.provider.launch(launch).await.unwrap();
+        until("the neighbour is up", || living.join("up").exists()).await;
+        fs::write(removed.join("large"), vec![1; 32 << 20]).unwrap();
+        platform.provider.remove_workspace(&removed).unwrap();
+        until("the room is free", || before - disk.free_bytes() < 8 << 20).await;
+        // It still has its own.
+        assert_eq!(read_all(&living), read_all(&disk.0.join("lower")), "{rung}");
+        running.control().kill_tree();
+        running.wait().await.unwrap();
+        platform.provider.remove_workspace(&living).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_does_not_see_our_mounts_gets_no_overlay_and_says_why() {
+    if !rustix_is_root() {
+        return;
+    }
+    let (apart, floor) = (PodmanService::start_apart().await, SandboxFloor::none());
+    for (sockets, is_seen) in [(Some(apart.socket()), false), (None, true)] {
+        let rung = SandboxRung::Container;
+        let platform = Platform::with_config(rung, &floor, |config| {
+            config.container_sockets = sockets
+                .into_iter()
+                .chain(config.container_sockets.clone())
+                .collect();
+        })
+        .await;
+        let support = platform.provider.overlay_support();
+        let (lower, dir) = (platform.path("lower"), platform.path("one"));
+        fs::create_dir(&lower).unwrap();
+        fill(&lower);
+        fs::create_dir(&dir).unwrap();
+        let laid = platform.provider.lay_workspace(&dir, &[&lower]);
+        match is_seen {
+            true => {
+                support.unwrap();
+                laid.unwrap();
+            }
+            false => {
+                for refused in [support.unwrap_err(), laid.unwrap_err()] {
+                    assert!(matches!(refused, OverlayRefusal::Unseen(_)), "{refused}");
+                }
+                assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+            }
+        }
+        platform.provider.remove_workspace(&dir).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_default_of_the_host_decides_how_an_overlay_behaves() {
+    if !rustix_is_root() {
+        return;
+    }
+    // Where the host has these on, an overlay whose options leave them out has them on as well.
+    let default = |name: &str, value: &str| {
+        let path = Path::new("/sys/module/overlay/parameters").join(name);
+        let before = fs::read_to_string(&path).unwrap();
+        fs::write(&path, value).unwrap();
+        (path, before.trim().to_owned())
+    };
+    let platform = Platform::new().await;
+    let before = [default("index", "Y"), default("metacopy", "Y")];
+    let dir = laid(&platform, "one");
+    for (path, value) in &before {
+        fs::write(path, value).unwrap();
+    }
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let mount = mounts
+        .lines()
+        .find(|line| line.contains(&*dir.to_string_lossy()));
+    let mount = mount.unwrap();
+    for option in ["index=on", "metacopy=on", "nfs_export=on"] {
+        assert!(!mount.contains(option), "{mount}");
+    }
+    platform.provider.remove_workspace(&dir).unwrap();
+}
 
 #[tokio::test]
 async fn files_read_are_the_same_in_an_overlay_and_in_a_copy() {

@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-
-use crate::support::until;
+use std::time::Duration;
 
 /// What a machine without systemd and with both generations of limit groups can do.
 const SETTINGS: &str = r#"
@@ -26,17 +25,32 @@ pub(crate) struct PodmanService {
 impl PodmanService {
     /// Starts one, only as root.
     pub(crate) async fn start() -> Self {
+        Self::start_below(&[]).await
+    }
+
+    /// Starts one with mounts of its own, which sees none that others make.
+    pub(crate) async fn start_apart() -> Self {
+        Self::start_below(&["unshare", "--mount", "--propagation", "private"]).await
+    }
+
+    async fn start_below(starter: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("containers.conf"), SETTINGS).unwrap();
         let socket = dir.path().join("api.sock");
-        let service = podman(dir.path())
+        let service = podman_below(starter, dir.path())
             .args(["system", "service", "--time", "0"])
             .arg(format!("unix://{}", socket.display()))
             .stdout(Stdio::null())
             .stderr(fs::File::create(dir.path().join("log")).unwrap())
             .spawn()
             .unwrap_or_else(|error| panic!("apt install podman runc: {error}"));
-        until("podman listens", || socket.exists()).await;
+        for _ in 0..1_000 {
+            if socket.exists() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(socket.exists(), "podman does not listen");
         Self { dir, service }
     }
 
@@ -56,8 +70,14 @@ impl PodmanService {
 }
 
 fn podman(dir: &Path) -> Command {
-    let mut command = Command::new("podman");
+    podman_below(&[], dir)
+}
+
+fn podman_below(starter: &[&str], dir: &Path) -> Command {
+    let words = [starter, &["podman"]].concat();
+    let mut command = Command::new(words[0]);
     command
+        .args(&words[1..])
         .arg("--root")
         .arg(dir.join("root"))
         .arg("--runroot")
