@@ -13,7 +13,7 @@ use super::{AgentTools, ToolError, object_schema, shorten_text};
 use crate::process::{CommandEnd, ShellError, ToolCommand, run_command};
 
 pub(super) const DESCRIPTION: &str = "Runs a command with `sh -c` in the workspace, without input, and gives its output \
-    and exit code. The only network is what npm, pip, cargo and go may fetch, if that. Everything it leaves running is ended with it. For what has to go on, such as a server or a long \
+    and exit code. There is no network but what npm, pip, cargo and go may fetch where the task allows it. Everything it leaves running is ended with it. For what has to go on, such as a server or a long \
     test run, give it a `session` name: it then runs in the background, and calls with `session` and `wait` give its \
     new output, `kill` ends it. Long output is shown by its head and tail; the file with all of it is named.";
 
