@@ -22,10 +22,10 @@ use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_git::survey::is_test_path;
-use omoi_store::checks::{self, Check, Receipt};
+use omoi_store::checks::{self, Check, PackageList, Receipt};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task, TaskStanding};
-use omoi_store::{Json, StoreError, Tenant, attempts, costs, merges};
+use omoi_store::{Json, StoreError, Tenant, Tx, attempts, costs, egress_entries, merges};
 
 use crate::suite;
 
@@ -178,14 +178,17 @@ async fn run_check_for_receipt(
     let self_tested = self_tested(&runner.store, mirror, check, &ran).await?;
     let judged = suite::judge_suite_run(runner, run, check, &mut ran).await?;
     let stored = runner.store.write(CrashPoint::ReceiptStored, async |tx| {
-        let models = match run.task.or(check.task_id) {
+        let task = run.task.or(check.task_id);
+        let models = match task {
             Some(task) => costs::models_of_task(tx, task).await?,
             None => Vec::new(),
         };
+        let packages = package_list(tx, task, ran.packages_layer.as_deref()).await?;
         let receipt = Receipt {
             self_tested,
             started_at,
             models: Json(models),
+            packages: Json(packages),
             tests: Json(judged.tests),
             passed: judged.passed,
             ..receipt_of(tx, check_run(run, check, tree), ran)
@@ -194,6 +197,19 @@ async fn run_check_for_receipt(
         Ok::<_, StoreError>(receipt)
     });
     Ok((check.clone(), stored.await?))
+}
+
+/// What came in for the agents at `task` and for the packages `layer`.
+async fn package_list(
+    tx: &mut Tx,
+    task: Option<TaskId>,
+    layer: Option<&str>,
+) -> Result<Option<PackageList>, StoreError> {
+    let lines = egress_entries::arrival_lines(tx, task, layer).await?;
+    Ok((!lines.is_empty()).then(|| PackageList {
+        n_files: lines.len() as u64,
+        digest: command::digest(&lines.concat()),
+    }))
 }
 
 /// Where a check is run, and for how long at most.

@@ -56,6 +56,7 @@ pub(crate) fn sample_receipt(check: &Check, passed: bool, output: &str) -> Recei
         self_tested: false,
         tests: Json(None),
         models: Json(Vec::new()),
+        packages: Json(None),
         started_at: Timestamp::from_micros(0),
         took_ms: 1,
     }

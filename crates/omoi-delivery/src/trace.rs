@@ -11,17 +11,17 @@ use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_protocol::control::{
-    AblationView, OpinionView, ReceiptView, SpecTrace, TraceCriterion, TraceRequirement,
+    AblationView, OpinionView, PackageListView, ReceiptView, SpecTrace, TraceCriterion,
+    TraceRequirement,
 };
 use omoi_store::ablations::{self, Ablation};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::checks::{self, Check, Receipt};
-use omoi_store::egress_entries::{self, EgressEntry};
 use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::requirements::{self, Criterion, Requirement};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tenant, Tx, events, merges};
+use omoi_store::{StoreError, Tenant, Tx, egress_entries, events, merges};
 
 use crate::finisher::ablation::STAGE;
 use crate::suite::{BranchRange, outside_plan};
@@ -68,6 +68,10 @@ pub fn receipt_view(check: &Check, receipt: &Receipt, tasks: &[Task]) -> Receipt
         tests: receipt.tests.0.clone(),
         exercised: receipt.exercised.0.clone(),
         models: receipt.models.0.clone(),
+        packages: receipt.packages.0.clone().map(|list| PackageListView {
+            n_files: list.n_files,
+            digest: list.digest,
+        }),
         output: receipt.output.clone(),
         took_ms: receipt.took_ms,
         task_ref: task.map(|task| HumanRef::task(task.number).to_string()),
@@ -149,7 +153,7 @@ impl TraceRows {
             opinion: opinions::find(tx, id).await?.map(opinion_view),
             failed: events::of_kind(tx, id, EventKind::ModelCallFailed).await?,
             agents: agents_of(&attempts::of_spec(tx, id).await?),
-            packages: packages_of(&egress_entries::of_spec(tx, id).await?),
+            packages: egress_entries::packages_of_spec(tx, id).await?,
             dependency_changes: events::of_kind(tx, id, EventKind::TaskDependenciesChanged).await?,
         })
     }
@@ -176,15 +180,6 @@ fn last_dependency_changes(events: &[StoredEvent]) -> Vec<String> {
         format!("{task}: {}", change.one_line())
     });
     said.collect()
-}
-
-/// What came into sandboxes, each once, with its digest.
-fn packages_of(entries: &[EgressEntry]) -> Vec<String> {
-    let packages = entries.iter().filter_map(|entry| {
-        let digest = entry.digest.as_deref()?;
-        Some(format!("{} sha256:{digest}", entry.target))
-    });
-    packages.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The trace of a spec as it stands.

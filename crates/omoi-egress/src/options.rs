@@ -10,7 +10,7 @@ use std::str::FromStr;
 use omoi_domain::config::{Config, ConfigKey, ListItems, ValueKind};
 use omoi_domain::config_keys;
 
-use crate::host::{EgressHost, HostPattern, HostRules, InvalidPattern};
+use crate::host::{EgressHost, EgressTarget, HostPattern, HostRules, InvalidPattern};
 use crate::package::{InvalidVersion, PackageVersion};
 use crate::registry::RegistrySite;
 use crate::sites::PrivateRegistry;
@@ -124,13 +124,25 @@ impl EgressOptions {
     }
 }
 
-/// The list that `entry`, a host or a version, belongs to.
+/// The list that would allow `entry`, a host or a version.
 pub fn entry_list(entry: &str) -> Option<&'static ConfigKey<Vec<String>>> {
-    let host = entry.strip_prefix('!').unwrap_or(entry);
     if entry.parse::<PackageVersion>().is_ok() {
         return Some(&EGRESS_VERSIONS);
     }
-    host.parse::<HostPattern>().ok().map(|_| &EGRESS_HOSTS)
+    let is_host = !entry.starts_with('!') && entry.parse::<HostPattern>().is_ok();
+    is_host.then_some(&EGRESS_HOSTS)
+}
+
+impl EgressOptions {
+    /// Whether `entry` names one registry, which no list of hosts says anything of.
+    pub fn names_registry(&self, entry: &str) -> bool {
+        let Ok(target) = EgressTarget::parse(entry, 443) else {
+            return false;
+        };
+        let own = |host: &str| self.registries.iter().any(|row| row.host_name() == host);
+        let name = target.host.as_name();
+        name.is_some_and(|host| RegistrySite::at_host(host).is_some() || own(host))
+    }
 }
 
 /// Reads hosts to allow, and behind `!` hosts to deny.
@@ -290,7 +302,8 @@ mod tests {
         for (entry, expected) in [
             ("docs.example.com", Some("egress.hosts")),
             ("**.example.com:8443", Some("egress.hosts")),
-            ("!secret.example.com", Some("egress.hosts")),
+            // What denies is written by hand.
+            ("!secret.example.com", None),
             ("npm:left-pad@1.3.0", Some("egress.versions")),
             ("npm:@scope/pad@1.3.0", Some("egress.versions")),
             ("https://example.com/", None),
@@ -298,6 +311,27 @@ mod tests {
         ] {
             let found = entry_list(entry).map(|key| key.spec.dotted_path());
             assert_eq!(found.as_deref(), expected, "{entry}");
+        }
+    }
+
+    #[test]
+    fn a_registry_needs_no_entry() {
+        let options = EgressOptions {
+            hosts: HostRules::default(),
+            versions: BTreeSet::new(),
+            registries: vec!["host=npm.example; site=npm".parse().unwrap()],
+            cache_bytes: 0,
+        };
+        for (entry, expected) in [
+            ("registry.npmjs.org", true),
+            ("REGISTRY.npmjs.org.:443", true),
+            ("proxy.golang.org", true),
+            ("npm.example", true),
+            ("**.npmjs.org", false),
+            ("example.com", false),
+            ("npm:left-pad@1.3.0", false),
+        ] {
+            assert_eq!(options.names_registry(entry), expected, "{entry}");
         }
     }
 

@@ -77,7 +77,7 @@ impl EgressPolicy {
         }
     }
 
-    /// What a person listed. A registry on the list is reached as a registry.
+    /// What a person listed. A list says nothing of registries.
     pub fn listed_hosts(hosts: HostRules) -> Self {
         Self {
             hosts,
@@ -90,7 +90,8 @@ impl EgressPolicy {
         self.registries == RegistryAccess::Closed && self.hosts.allow.is_empty()
     }
 
-    /// How far the registry at `target` may be reached.
+    /// How far the registry at `target` may be reached: as far as the attempt reaches registries. A list that names
+    /// it makes that no more, or every attempt could send it names; one that denies it makes it nothing.
     ///
     /// # Errors
     /// Returns the refusal when it may not at all.
@@ -98,11 +99,12 @@ impl EgressPolicy {
         match self.hosts.decide(target) {
             HostDecision::Denied => Err(Refusal::new(RefusalReason::HostDenied, target)),
             _ if target.port != 443 => Err(Refusal::new(RefusalReason::RegistryWithoutTls, target)),
-            HostDecision::Allowed => Ok(RegistryAccess::Fetch),
-            HostDecision::PortNotListed | HostDecision::NotListed => match self.registries {
-                RegistryAccess::Closed => Err(self.refuse_unlisted(target)),
-                access => Ok(access),
-            },
+            HostDecision::Allowed | HostDecision::PortNotListed | HostDecision::NotListed => {
+                match self.registries {
+                    RegistryAccess::Closed => Err(self.refuse_unlisted(target)),
+                    access => Ok(access),
+                }
+            }
         }
     }
 
@@ -152,6 +154,13 @@ mod tests {
         EgressPolicy::listed_hosts(HostRules::parse(allow, deny).unwrap())
     }
 
+    fn cached(allow: &[&str]) -> EgressPolicy {
+        EgressPolicy {
+            hosts: HostRules::parse(allow, &[]).unwrap(),
+            ..EgressPolicy::cache_only()
+        }
+    }
+
     #[test]
     fn each_mode_reaches_what_it_says() {
         use RefusalReason::{EgressOff, HostDenied, HostNotListed, RegistryWithoutTls};
@@ -169,7 +178,9 @@ mod tests {
             ),
             (denied, NPM, Err(HostDenied)),
             (listed(&["example.com"], &[]), NPM, Err(HostNotListed)),
-            (listed(&[NPM], &[]), NPM, Ok(Fetch)),
+            (listed(&[NPM], &[]), NPM, Err(HostNotListed)),
+            (cached(&[NPM]), NPM, Ok(CacheOnly)),
+            (cached(&["**.npmjs.org"]), NPM, Ok(CacheOnly)),
         ] {
             let target = EgressTarget::parse(target, 443).unwrap();
             let found = policy

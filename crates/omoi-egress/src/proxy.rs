@@ -61,9 +61,7 @@ pub fn take_upgrade<B>(request: &mut Request<B>) -> OnUpgrade {
 }
 
 /// A tunnel that may be opened: the client is answered with 200, and what it says is run through it.
-pub struct OpenTunnel(TunnelKind);
-
-enum TunnelKind {
+enum OpenTunnel {
     Registry {
         address: SiteAddress,
         access: RegistryAccess,
@@ -180,7 +178,7 @@ impl EgressProxy {
     ///
     /// # Errors
     /// Returns the refusal, which is the answer to the client.
-    pub async fn open_tunnel(
+    async fn open_tunnel(
         &self,
         authority: &str,
         session: &Arc<EgressSession>,
@@ -191,7 +189,7 @@ impl EgressProxy {
         let site = target.host.as_name();
         if let Some(address) = site.and_then(|name| self.parts.service.find_site(name, session)) {
             let access = policy.registry_access(&target)?;
-            return Ok(OpenTunnel(TunnelKind::Registry { address, access }));
+            return Ok(OpenTunnel::Registry { address, access });
         }
         policy.check_host(&target)?;
         session.count_request(&target.to_string())?;
@@ -202,22 +200,19 @@ impl EgressProxy {
             .resolver
             .connect_first(&target, &addresses)
             .await?;
-        Ok(OpenTunnel(TunnelKind::Host(HostTunnel {
-            target,
-            upstream,
-        })))
+        Ok(OpenTunnel::Host(HostTunnel { target, upstream }))
     }
 
     /// Serves the client's side of a tunnel until it ends.
-    pub async fn run_tunnel<S>(&self, tunnel: OpenTunnel, client: S, session: &Arc<EgressSession>)
+    async fn run_tunnel<S>(&self, tunnel: OpenTunnel, client: S, session: &Arc<EgressSession>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        match tunnel.0 {
-            TunnelKind::Host(tunnel) => {
+        match tunnel {
+            OpenTunnel::Host(tunnel) => {
                 tunnel.run(client, session, self.parts.clock.as_ref()).await;
             }
-            TunnelKind::Registry { address, access } => {
+            OpenTunnel::Registry { address, access } => {
                 if let Err(refusal) = self.serve_registry(client, &address, access, session).await {
                     session.note_refusal(&refusal);
                 }

@@ -86,6 +86,8 @@ omoi_domain::closed_set! {
         RequestRate = "request_rate",
         /// More files of packages than a receipt can name.
         ArrivalCap = "arrival_cap",
+        /// It could not be written down that the file came in.
+        ArrivalNotKept = "arrival_not_kept",
     }
 }
 
@@ -205,6 +207,7 @@ impl RefusalReason {
             Self::ConnectionCap => "this attempt holds as many connections as it may",
             Self::RequestRate => "this attempt makes too many requests a minute",
             Self::ArrivalCap => "this attempt was given as many files as its receipt can name",
+            Self::ArrivalNotKept => "it could not be written down that the file came in",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One attempt at the proxy: what it has used of its caps, what was refused and what came in.
 
+mod arrivals;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,9 +10,11 @@ use std::time::Duration;
 use omoi_domain::time::Timestamp;
 use omoi_runtime::clock::Clocked;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::{info, warn};
+use tracing::warn;
 
-use crate::package::{AgeRule, PackageName, PackageVersion};
+use self::arrivals::ArrivalLog;
+pub use self::arrivals::{KeepArrivals, PackageArrival};
+use crate::package::{AgeRule, PackageName};
 use crate::policy::EgressPolicy;
 use crate::refusal::{Refusal, RefusalReason};
 
@@ -22,19 +26,6 @@ const REFUSED_MAX: u32 = 16;
 const LARGE_MAX: usize = 4;
 /// The time that requests are counted over.
 const RATE_WINDOW: Duration = Duration::from_secs(60);
-
-/// A file of a package that was given to an attempt.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PackageArrival {
-    /// The version.
-    pub version: PackageVersion,
-    /// The last part of the file's path.
-    pub file: String,
-    /// SHA-256 of its bytes, in hexadecimal digits.
-    pub digest: String,
-    /// Its size.
-    pub bytes: u64,
-}
 
 /// The state of one attempt at the proxy.
 #[derive(Debug)]
@@ -49,6 +40,7 @@ pub struct EgressSession {
     /// Names that may still turn out to be unknown; closed when there are none left.
     names: Arc<Semaphore>,
     large_documents: Arc<Semaphore>,
+    arrivals: ArrivalLog,
     log: Mutex<SessionLog>,
 }
 
@@ -59,7 +51,6 @@ struct SessionLog {
     unknown_names: BTreeSet<PackageName>,
     /// Each refusal with how often it was given.
     refusals: BTreeMap<(RefusalReason, String), RefusalCount>,
-    arrivals: BTreeSet<PackageArrival>,
 }
 
 /// A refusal, and how often it was given.
@@ -116,8 +107,21 @@ impl NameTicket {
 }
 
 impl EgressSession {
-    /// A session that has used nothing yet.
+    /// A session that has used nothing yet, and whose arrivals are remembered in this process alone.
     pub fn new(policy: EgressPolicy, clock: Clocked) -> Arc<Self> {
+        Self::with_arrivals(policy, clock, ArrivalLog::default())
+    }
+
+    /// A session that has used nothing yet, and whose arrivals `keeper` keeps before they are given out.
+    pub fn with_keeper(
+        policy: EgressPolicy,
+        clock: Clocked,
+        keeper: Arc<dyn KeepArrivals>,
+    ) -> Arc<Self> {
+        Self::with_arrivals(policy, clock, ArrivalLog::with_keeper(keeper))
+    }
+
+    fn with_arrivals(policy: EgressPolicy, clock: Clocked, arrivals: ArrivalLog) -> Arc<Self> {
         let n_names = policy.caps.unknown_names.min(Semaphore::MAX_PERMITS);
         let names = Semaphore::new(n_names);
         if n_names == 0 {
@@ -132,6 +136,7 @@ impl EgressSession {
             refused: AtomicU32::new(0),
             names: Arc::new(names),
             large_documents: Arc::new(Semaphore::new(LARGE_MAX)),
+            arrivals,
             log: Mutex::default(),
         })
     }
@@ -282,22 +287,12 @@ impl EgressSession {
         }
     }
 
-    /// Remembers what came in, once.
+    /// Keeps what came in, once; to be called before the last of it is given out.
     ///
     /// # Errors
-    /// When as many files came in as can be remembered: what no receipt names is not given out.
-    pub fn note_arrival(&self, arrival: PackageArrival) -> Result<(), Refusal> {
-        let mut log = self.log();
-        if log.arrivals.contains(&arrival) {
-            return Ok(());
-        }
-        if log.arrivals.len() >= ENTRIES_MAX {
-            return Err(Refusal::new(RefusalReason::ArrivalCap, &arrival.version)
-                .with_detail(format_args!("{}, after {ENTRIES_MAX} files", arrival.file)));
-        }
-        info!(version = %arrival.version, digest = arrival.digest, "Gave `{}` to a sandbox", arrival.file);
-        log.arrivals.insert(arrival);
-        Ok(())
+    /// When as many files came in as can be remembered, or it cannot be kept: what no receipt names is not given out.
+    pub async fn keep_arrival(&self, arrival: PackageArrival) -> Result<(), Refusal> {
+        self.arrivals.keep_arrival(arrival).await
     }
 
     /// Every refusal so far.
@@ -307,7 +302,7 @@ impl EgressSession {
 
     /// Every file of a package that was given out, for the receipt.
     pub fn list_arrivals(&self) -> Vec<PackageArrival> {
-        self.log().arrivals.iter().cloned().collect()
+        self.arrivals.list_kept()
     }
 
     fn log(&self) -> MutexGuard<'_, SessionLog> {

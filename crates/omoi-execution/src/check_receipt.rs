@@ -50,10 +50,12 @@ pub fn receipt_of(tx: &Tx, run: CheckRun<'_>, ran: CommandRun) -> Receipt {
             mounts: ran.mounts,
             workspace: ran.workspace,
             start_steps: ran.start_steps,
+            packages_layer: ran.packages_layer,
         }),
         self_tested: false,
         tests: Json(None),
         models: Json(Vec::new()),
+        packages: Json(None),
         started_at: tx.now(),
         took_ms: i64::try_from(ran.took.as_millis()).unwrap_or(i64::MAX),
     }

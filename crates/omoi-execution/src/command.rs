@@ -78,6 +78,8 @@ pub struct CommandRun {
     pub workspace: String,
     /// How its start went.
     pub start_steps: Vec<StartStep>,
+    /// The packages it was given, by their digest.
+    pub packages_layer: Option<String>,
     /// Wall time.
     pub took: Duration,
 }
@@ -263,6 +265,7 @@ async fn in_checkout(
         mounts,
         workspace: opened.origin_text().to_owned(),
         start_steps: opened.start_steps(),
+        packages_layer: opened.packages_layer().map(str::to_owned),
         took,
     })
 }
@@ -279,6 +282,7 @@ fn refused_run(provider: &dyn Provider, opened: &OpenedWorkspace, why: &str) -> 
         held: held(provider),
         mounts: Vec::new(),
         workspace: opened.origin_text().to_owned(),
+        packages_layer: opened.packages_layer().map(str::to_owned),
         start_steps: opened.start_steps(),
         took: Duration::ZERO,
     }

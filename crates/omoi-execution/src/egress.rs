@@ -1,8 +1,11 @@
 //! How far an attempt reaches outside, and what it got there.
 
+use std::sync::Arc;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::egress::{EgressMode, EgressOutcome, is_lock_file};
 use omoi_domain::event::{EgressDenied, Event};
+use omoi_domain::id::ProjectId;
 use omoi_git::mirror::{EntryKind, FileEntry, Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
@@ -12,7 +15,21 @@ use omoi_store::{StoreError, Tenant, Tx, specs, tasks};
 
 use crate::intake::AttemptIntake;
 
-/// Something that an attempt asked for from outside.
+/// Whose sandbox asks for something from outside.
+#[derive(Clone, Debug)]
+pub enum EgressOrigin {
+    /// An attempt's.
+    Attempt(Arc<Attempt>),
+    /// The one of a set-up.
+    Setup {
+        /// Of which project.
+        project: ProjectId,
+        /// The packages that it installs, by their digest.
+        packages_layer: String,
+    },
+}
+
+/// Something that a sandbox asked for from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EgressNews {
     /// A file of a package came in.
@@ -139,13 +156,13 @@ pub async fn egress_mode(tx: &mut Tx, attempt: &Attempt) -> Result<EgressMode, S
     Ok(EgressMode::of_attempt(attempt.subject.kind(), &files))
 }
 
-/// Keeps what an attempt got or did not get, and tells people of refusals.
+/// Keeps what a sandbox got or did not get, and tells people of refusals. A file that came in is kept once.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub async fn record_egress(
     store: &Tenant,
-    attempt: &Attempt,
+    origin: &EgressOrigin,
     news: &[EgressNews],
 ) -> Result<(), StoreError> {
     if news.is_empty() {
@@ -153,17 +170,21 @@ pub async fn record_egress(
     }
     let keep = async |tx: &mut Tx| -> Result<(), StoreError> {
         for item in news {
-            let entry = entry_of(tx, attempt, item);
+            let entry = entry_of(tx, origin, item);
             egress_entries::insert(tx, &entry).await?;
             if let Some(reason) = entry.reason {
+                let task_id = match origin {
+                    EgressOrigin::Attempt(attempt) => attempt.subject.task_id(),
+                    EgressOrigin::Setup { .. } => None,
+                };
                 let event = Event::SandboxEgressDenied(EgressDenied {
-                    attempt_id: attempt.id,
-                    task_id: attempt.subject.task_id(),
+                    attempt_id: entry.attempt_id,
+                    task_id,
                     refusal: reason,
                     subject: entry.target,
                     remedy: entry.remedy,
                 });
-                tx.emit(Some(attempt.project_id), Some(attempt.spec_id), event);
+                tx.emit(Some(entry.project_id), entry.spec_id, event);
             }
         }
         Ok(())
@@ -171,12 +192,21 @@ pub async fn record_egress(
     store.write(CrashPoint::EventsStored, keep).await
 }
 
-fn entry_of(tx: &Tx, attempt: &Attempt, news: &EgressNews) -> EgressEntry {
+fn entry_of(tx: &Tx, origin: &EgressOrigin, news: &EgressNews) -> EgressEntry {
+    let (project_id, attempt, packages_layer) = match origin {
+        EgressOrigin::Attempt(attempt) => (attempt.project_id, Some(attempt), None),
+        EgressOrigin::Setup {
+            project,
+            packages_layer,
+        } => (*project, None, Some(packages_layer.clone())),
+    };
     let entry = EgressEntry {
         id: tx.new_id(),
         org_id: tx.org(),
-        spec_id: attempt.spec_id,
-        attempt_id: attempt.id,
+        project_id,
+        spec_id: attempt.map(|attempt| attempt.spec_id),
+        attempt_id: attempt.map(|attempt| attempt.id),
+        packages_layer,
         outcome: EgressOutcome::CameIn,
         target: String::new(),
         reason: None,

@@ -132,6 +132,11 @@ impl OpenedWorkspace {
         env
     }
 
+    /// The packages that are there, by their digest.
+    pub(crate) fn packages_layer(&self) -> Option<&str> {
+        Some(self.packages.as_ref()?.layer_digest())
+    }
+
     /// Why packages that the commit needs are not there.
     pub(crate) fn missing_packages(&self) -> Option<String> {
         self.missing.as_ref().map(SetupFailure::whole_text)

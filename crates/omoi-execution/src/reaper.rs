@@ -212,6 +212,9 @@ pub fn clear_away(provider: &dyn Provider, data: &DataDir) -> Result<(), BoxErro
         n_removed += 1;
     }
     clear_layers(&data.layers_folder())?;
+    for socket in data.setup_sockets()? {
+        std::fs::remove_file(socket)?;
+    }
     if n_removed > 0 {
         info!(
             n_removed,

@@ -1,6 +1,5 @@
 //! Where a process keeps repositories and work on this host.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +37,9 @@ impl RepositoryFolders {
     }
 }
 
+/// How the names of sockets of set-ups begin.
+const SETUP_SOCKET: &str = "setup-";
+
 /// The folders of one deployment on this host.
 #[derive(Clone, Debug)]
 pub struct DataDir(PathBuf);
@@ -58,6 +60,12 @@ impl DataDir {
         self.0.join("mirrors").join(format!("{project}.git"))
     }
 
+    /// The project whose mirror is at `mirror`.
+    pub fn mirrored_project(mirror: &Path) -> Option<ProjectId> {
+        let name = mirror.file_name()?.to_str()?;
+        name.strip_suffix(".git")?.parse().ok()
+    }
+
     /// The projects that have a mirror here.
     ///
     /// # Errors
@@ -67,10 +75,10 @@ impl DataDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
         };
-        let names = entries.map(|entry| Ok(entry?.file_name()));
-        let names: Vec<_> = names.collect::<io::Result<_>>()?;
-        let project = |name: &OsString| name.to_str()?.strip_suffix(".git")?.parse().ok();
-        Ok(names.iter().filter_map(project).collect())
+        let mirrors = entries.map(|entry| Ok(entry?.path()));
+        let mirrors: Vec<_> = mirrors.collect::<io::Result<_>>()?;
+        let projects = mirrors.iter().map(|mirror| Self::mirrored_project(mirror));
+        Ok(projects.flatten().collect())
     }
 
     /// Clones and scratch of live attempts.
@@ -90,7 +98,26 @@ impl DataDir {
 
     /// The socket through which the set-up called `name` reaches registries.
     pub fn setup_socket(&self, name: &str) -> PathBuf {
-        self.0.join(format!("{name}.sock"))
+        self.0.join(format!("{SETUP_SOCKET}{name}.sock"))
+    }
+
+    /// Sockets of set-ups, which are of an earlier process where this one has begun none.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn setup_sockets(&self) -> io::Result<Vec<PathBuf>> {
+        let mut sockets = Vec::new();
+        for entry in std::fs::read_dir(&self.0)? {
+            let entry = entry?;
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(SETUP_SOCKET)
+            {
+                sockets.push(entry.path());
+            }
+        }
+        Ok(sockets)
     }
 
     /// The socket workers reach the platform through.

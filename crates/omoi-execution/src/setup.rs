@@ -34,7 +34,7 @@ use dependencies::common_dependencies;
 pub use dependencies::{DependencyDiff, dependency_diff};
 pub(crate) use environment::add_package_environment;
 pub use failure::{SetupCause, SetupError, SetupFailure};
-pub use registries::{OpenRegistries, RegistriesInUse};
+pub use registries::{OpenRegistries, RegistriesInUse, SetupWay};
 use run::{SetupOrder, layer_digest};
 
 /// Time after which a set-up that failed is tried again.

@@ -1,38 +1,42 @@
 //! The way out of sandboxes: connections that a worker hands over are served by the proxy, as far as its
 //! attempt may reach, and what came of them is kept.
 
+mod recorded_session;
+
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONNECTION, UPGRADE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use tracing::warn;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
 
 use omoi_domain::egress::EgressMode;
 use omoi_domain::id::AttemptId;
-use omoi_domain::secret_mask::SecretMask;
 use omoi_egress::host::HostRules;
 use omoi_egress::lock_file::locked_versions;
 use omoi_egress::package::PackageVersion;
 use omoi_egress::policy::EgressPolicy;
 use omoi_egress::proxy::{EgressProxy, take_upgrade};
-use omoi_egress::refusal::RefusalReason;
-use omoi_egress::session::{EgressSession, PackageArrival, RefusalCount};
-use omoi_execution::egress::{EgressNews, LockFile, base_lock_files, egress_mode, record_egress};
+use omoi_execution::egress::{EgressOrigin, LockFile, base_lock_files, egress_mode};
 use omoi_protocol::worker::EGRESS_PROTOCOL;
+use omoi_runtime::BoxError;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::SpawnKind;
 use omoi_runtime::telemetry::error_chain;
-use omoi_store::attempts::Attempt;
+use omoi_store::attempts::{self, Attempt};
 
+pub(crate) use self::recorded_session::{EntryKeeper, RecordedSession};
 use crate::error::ApiError;
 use crate::worker::{Caller, Surface, WorkerParts, WorkerSurface};
 
-/// Refusals of one attempt that are written down and told; the process log has all of them.
-const REFUSALS_MAX: usize = 200;
+/// How often the row of an attempt with a way out is looked at where no commit of this process gives reason to.
+const LOOK: Duration = Duration::from_secs(3);
 
 /// What a person lists for all attempts that have a way out.
 #[derive(Clone, Debug, Default)]
@@ -47,34 +51,29 @@ pub struct EgressLists {
 
 /// The proxy, and the attempts that use it.
 #[derive(Clone)]
-pub struct EgressDoor {
-    parts: Arc<DoorParts>,
+pub struct AttemptProxy {
+    parts: Arc<AttemptProxyParts>,
 }
 
-struct DoorParts {
+struct AttemptProxyParts {
     proxy: EgressProxy,
     lists: EgressLists,
     clock: Clocked,
     attempts: Mutex<HashMap<AttemptId, Arc<AttemptEgress>>>,
 }
 
-/// One attempt's use of the way out, and how much of it was written down.
+/// One attempt's use of the way out.
 struct AttemptEgress {
-    session: Arc<EgressSession>,
-    recorded: tokio::sync::Mutex<RecordedEgress>,
+    recorded: RecordedSession,
+    /// Cancelled when the attempt is over: its connections end with it.
+    ended: CancellationToken,
 }
 
-#[derive(Default)]
-struct RecordedEgress {
-    arrivals: BTreeSet<PackageArrival>,
-    refusals: BTreeSet<(RefusalReason, String)>,
-}
-
-impl EgressDoor {
-    /// A door to `proxy`.
+impl AttemptProxy {
+    /// `proxy` for attempts.
     pub fn new(proxy: EgressProxy, lists: EgressLists, clock: Clocked) -> Self {
         Self {
-            parts: Arc::new(DoorParts {
+            parts: Arc::new(AttemptProxyParts {
                 proxy,
                 lists,
                 clock,
@@ -85,7 +84,7 @@ impl EgressDoor {
 
     /// The proxy, what a person lists for it, and its clock.
     pub(crate) fn proxy_parts(&self) -> (&EgressProxy, &EgressLists, &Clocked) {
-        let DoorParts {
+        let AttemptProxyParts {
             proxy,
             lists,
             clock,
@@ -94,41 +93,79 @@ impl EgressDoor {
         (proxy, lists, clock)
     }
 
-    /// What `attempt` has used so far.
-    fn known_egress(&self, attempt: &Attempt) -> Option<Arc<AttemptEgress>> {
+    fn attempts(&self) -> MutexGuard<'_, HashMap<AttemptId, Arc<AttemptEgress>>> {
         let attempts = self.parts.attempts.lock();
-        let attempts = attempts.unwrap_or_else(PoisonError::into_inner);
-        attempts.get(&attempt.id).cloned()
+        attempts.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to count what `attempt` uses; those that this process does not run any more are forgotten.
+    /// What `attempt` uses, begun as `policy` says where it has used nothing yet; and whether it was.
     fn begin_egress(
         &self,
-        attempt: &Attempt,
+        parts: &WorkerParts,
+        attempt: &Arc<Attempt>,
         policy: EgressPolicy,
-        is_running: impl Fn(AttemptId) -> bool,
-    ) -> Arc<AttemptEgress> {
-        let parts = &self.parts;
-        let attempts = parts.attempts.lock();
-        let mut attempts = attempts.unwrap_or_else(PoisonError::into_inner);
-        attempts.retain(|id, _| *id == attempt.id || is_running(*id));
-        let entry = attempts.entry(attempt.id).or_insert_with(|| {
-            Arc::new(AttemptEgress {
-                session: EgressSession::new(policy, parts.clock.clone()),
-                recorded: tokio::sync::Mutex::default(),
-            })
-        });
-        entry.clone()
+    ) -> (Arc<AttemptEgress>, bool) {
+        match self.attempts().entry(attempt.id) {
+            Entry::Occupied(known) => (known.get().clone(), false),
+            Entry::Vacant(entry) => {
+                let entries = EntryKeeper {
+                    store: parts.intake.store.clone(),
+                    origin: EgressOrigin::Attempt(attempt.clone()),
+                };
+                let (clock, mask) = (self.parts.clock.clone(), parts.mask.clone());
+                let egress = Arc::new(AttemptEgress {
+                    recorded: RecordedSession::start(policy, clock, entries, mask),
+                    ended: CancellationToken::new(),
+                });
+                (entry.insert(egress).clone(), true)
+            }
+        }
+    }
+
+    /// Ends the connections of an attempt when it is over, whoever ended it.
+    async fn follow_attempt(
+        self,
+        parts: WorkerParts,
+        id: AttemptId,
+        egress: Arc<AttemptEgress>,
+    ) -> Result<(), BoxError> {
+        let store = &parts.intake.store;
+        let mut commits = store.store().commits();
+        loop {
+            // Seen before the look, so that none in between is missed.
+            commits.borrow_and_update();
+            match store.read(async |tx| attempts::get(tx, id).await).await {
+                Ok(attempt) if attempt.state.is_live() => {}
+                Ok(attempt) => {
+                    debug!(attempt.id = %id, state = %attempt.state, "The way out of `{id}` ends with it");
+                    break;
+                }
+                Err(error) => {
+                    warn!(attempt.id = %id, error = %error_chain(&error), "Whether `{id}` is live is not known");
+                }
+            }
+            // All are cancel-safe: a watch, a timer, and a wait that changes nothing.
+            tokio::select! {
+                changed = commits.changed() => if changed.is_err() { break },
+                () = self.parts.clock.sleep(LOOK) => {}
+                () = parts.running.work_ended(&parts.lifecycle) => break,
+            }
+        }
+        egress.ended.cancel();
+        egress.recorded.record_refusals().await;
+        self.attempts().remove(&id);
+        Ok(())
     }
 }
 
 /// The way out of one attempt: what it may reach follows from its row and from its base commit.
 async fn find_egress(
     s: &WorkerSurface,
-    door: &EgressDoor,
-    attempt: &Attempt,
+    proxy: &AttemptProxy,
+    attempt: &Arc<Attempt>,
 ) -> Result<Arc<AttemptEgress>, ApiError> {
-    if let Some(egress) = door.known_egress(attempt) {
+    let known = proxy.attempts().get(&attempt.id).cloned();
+    if let Some(egress) = known {
         return Ok(egress);
     }
     let intake = &s.parts.intake;
@@ -146,10 +183,17 @@ async fn find_egress(
         warn!(error, "The lock files of the base commit list no versions");
         Vec::new()
     });
-    let mut policy = attempt_policy(mode, &door.parts.lists);
+    let mut policy = attempt_policy(mode, &proxy.parts.lists);
     policy.listed_versions.extend(versions_of(&files));
-    let running = &s.parts.running;
-    Ok(door.begin_egress(attempt, policy, |id| running.contains(id)))
+    let (egress, is_new) = proxy.begin_egress(&s.parts, attempt, policy);
+    if is_new {
+        let following = proxy
+            .clone()
+            .follow_attempt(s.parts.clone(), attempt.id, egress.clone());
+        let name = format!("egress end {}", attempt.id.short());
+        s.parts.lifecycle.spawn(name, SpawnKind::Work, following);
+    }
+    Ok(egress)
 }
 
 pub(crate) fn versions_of(files: &[LockFile]) -> impl Iterator<Item = PackageVersion> {
@@ -179,7 +223,7 @@ pub(crate) async fn open_egress(
     mut request: Request,
 ) -> Result<Response, ApiError> {
     let asks = request.headers().get(UPGRADE);
-    let Some(door) = s.egress.clone() else {
+    let Some(proxy) = s.egress.clone() else {
         let says = "this process has no proxy";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "no_egress", says));
     };
@@ -187,9 +231,8 @@ pub(crate) async fn open_egress(
         let says = format!("ask for an upgrade to `{EGRESS_PROTOCOL}`");
         return Err(ApiError::bad_request(says));
     }
-    let parts = s.parts.clone();
-    let egress = find_egress(&s, &door, &attempt).await?;
-    if egress.session.is_crowded() {
+    let egress = find_egress(&s, &proxy, &attempt).await?;
+    if egress.recorded.proxy_session().is_crowded() {
         let says = "this attempt holds as many connections as it may";
         return Err(ApiError::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -200,9 +243,13 @@ pub(crate) async fn open_egress(
     let upgrade = take_upgrade(&mut request);
     let name = format!("egress {}", attempt.id.short());
     let served = async move {
-        let proxy = &door.parts.proxy;
-        proxy.serve_upgrade(upgrade, egress.session.clone()).await;
-        egress.record_news(&parts, &attempt).await;
+        let session = egress.recorded.proxy_session().clone();
+        // Nothing is left half done when a connection is dropped.
+        tokio::select! {
+            () = egress.ended.cancelled() => {}
+            () = proxy.parts.proxy.serve_upgrade(upgrade, session) => {}
+        }
+        egress.recorded.record_refusals().await;
         Ok(())
     };
     s.parts.lifecycle.spawn(name, SpawnKind::Work, served);
@@ -212,60 +259,6 @@ pub(crate) async fn open_egress(
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static(EGRESS_PROTOCOL));
     Ok(response)
-}
-
-impl AttemptEgress {
-    /// Writes down what is new.
-    async fn record_news(&self, parts: &WorkerParts, attempt: &Attempt) {
-        let mut recorded = self.recorded.lock().await;
-        let arrivals = self.session.list_arrivals().into_iter();
-        let arrivals: Vec<_> = arrivals
-            .filter(|arrival| !recorded.arrivals.contains(arrival))
-            .collect();
-        let key = |count: &RefusalCount| (count.refusal.reason, count.refusal.subject.clone());
-        let refusals = self.session.list_refusals().into_iter();
-        let refusals: Vec<_> = refusals
-            .filter(|count| !recorded.refusals.contains(&key(count)))
-            .take(REFUSALS_MAX.saturating_sub(recorded.refusals.len()))
-            .collect();
-        let told = refusals
-            .iter()
-            .map(|count| refusal_news(count, &parts.mask));
-        let news = arrivals.iter().map(arrival_news);
-        let news: Vec<_> = news.chain(told).collect();
-        match record_egress(&parts.intake.store, attempt, &news).await {
-            Ok(()) => {
-                recorded.refusals.extend(refusals.iter().map(key));
-                recorded.arrivals.extend(arrivals);
-            }
-            // The next connection's end tries it again.
-            Err(error) => warn!(
-                error = %error_chain(&error),
-                "What came into a sandbox could not be written down"
-            ),
-        }
-    }
-}
-
-fn arrival_news(arrival: &PackageArrival) -> EgressNews {
-    EgressNews::CameIn {
-        version: arrival.version.to_string(),
-        file: arrival.file.clone(),
-        digest: arrival.digest.clone(),
-        bytes: arrival.bytes,
-    }
-}
-
-/// A refusal names what a client wrote, which may be a secret of this process.
-fn refusal_news(count: &RefusalCount, mask: &SecretMask) -> EgressNews {
-    let refusal = &count.refusal;
-    let masked = |text: &str| mask.mask_text(text).into_owned();
-    EgressNews::Refused {
-        subject: masked(&refusal.subject),
-        reason: refusal.reason.to_string(),
-        detail: masked(&refusal.to_string()),
-        remedy: refusal.remedy_line().map(|line| masked(&line)),
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::UnixListener;
@@ -11,32 +11,32 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
 
 use omoi_domain::egress::EgressMode;
-use omoi_egress::session::EgressSession;
-use omoi_execution::egress::LockFile;
-use omoi_execution::setup::{OpenRegistries, RegistriesInUse};
+use omoi_domain::secret_mask::SecretMask;
+use omoi_execution::egress::EgressOrigin;
+use omoi_execution::setup::{OpenRegistries, RegistriesInUse, SetupWay};
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
+use omoi_store::Tenant;
 
-use crate::egress::{EgressDoor, attempt_policy, versions_of};
+use crate::egress::{AttemptProxy, EntryKeeper, RecordedSession, attempt_policy, versions_of};
 
 /// Serves set-ups by the proxy that serves attempts.
 #[derive(Clone)]
-pub struct SetupDoor {
-    door: EgressDoor,
-    lifecycle: LifecycleHandle,
-}
-
-impl SetupDoor {
-    /// A door to the proxy of `door`.
-    pub fn new(door: EgressDoor, lifecycle: LifecycleHandle) -> Self {
-        Self { door, lifecycle }
-    }
+pub struct SetupProxy {
+    /// The proxy.
+    pub proxy: AttemptProxy,
+    /// Where it is written down what came in and what was refused.
+    pub store: Tenant,
+    /// Takes the secrets of this process out of that.
+    pub mask: SecretMask,
+    /// Serves connections.
+    pub lifecycle: LifecycleHandle,
 }
 
 /// The socket of one set-up.
 struct SetupSocket {
     path: PathBuf,
-    session: Arc<EgressSession>,
+    recorded: Arc<RecordedSession>,
     _closing: DropGuard,
 }
 
@@ -48,39 +48,43 @@ impl Drop for SetupSocket {
     }
 }
 
-impl OpenRegistries for SetupDoor {
-    fn open_registries(
-        &self,
-        socket: &Path,
-        lock_files: &[LockFile],
-    ) -> io::Result<Box<dyn RegistriesInUse>> {
-        let listener = UnixListener::bind(socket)?;
+impl OpenRegistries for SetupProxy {
+    fn open_registries(&self, way: SetupWay<'_>) -> io::Result<Box<dyn RegistriesInUse>> {
+        let listener = UnixListener::bind(way.socket)?;
         // The folder is private; the sandbox that is shown the socket is of another user.
-        std::fs::set_permissions(socket, Permissions::from_mode(0o666))?;
-        let (_, lists, clock) = self.door.proxy_parts();
+        std::fs::set_permissions(way.socket, Permissions::from_mode(0o666))?;
+        let (_, lists, clock) = self.proxy.proxy_parts();
         let mut policy = attempt_policy(EgressMode::Registries, lists);
-        policy.listed_versions.extend(versions_of(lock_files));
-        let session = EgressSession::new(policy, clock.clone());
+        policy.listed_versions.extend(versions_of(way.lock_files));
+        let entries = EntryKeeper {
+            store: self.store.clone(),
+            origin: EgressOrigin::Setup {
+                project: way.project,
+                packages_layer: way.packages_layer.to_owned(),
+            },
+        };
+        let recorded = RecordedSession::start(policy, clock.clone(), entries, self.mask.clone());
+        let recorded = Arc::new(recorded);
         let closing = CancellationToken::new();
         let serving = self
             .clone()
-            .accept_connections(listener, session.clone(), closing.clone());
+            .accept_connections(listener, recorded.clone(), closing.clone());
         let name = "socket of a set-up";
         self.lifecycle.spawn(name, SpawnKind::Work, serving);
         Ok(Box::new(SetupSocket {
-            path: socket.to_path_buf(),
-            session,
+            path: way.socket.to_path_buf(),
+            recorded,
             _closing: closing.drop_guard(),
         }))
     }
 }
 
-impl SetupDoor {
+impl SetupProxy {
     /// Serves connections until `closing` ends.
     async fn accept_connections(
         self,
         listener: UnixListener,
-        session: Arc<EgressSession>,
+        recorded: Arc<RecordedSession>,
         closing: CancellationToken,
     ) -> Result<(), BoxError> {
         loop {
@@ -89,14 +93,16 @@ impl SetupDoor {
                 () = closing.cancelled() => return Ok(()),
                 accepted = listener.accept() => accepted?,
             };
-            let (proxy, _, _) = self.door.proxy_parts();
-            let (proxy, session, closing) = (proxy.clone(), session.clone(), closing.clone());
+            let (proxy, _, _) = self.proxy.proxy_parts();
+            let (proxy, recorded, closing) = (proxy.clone(), recorded.clone(), closing.clone());
             let serving = async move {
+                let session = recorded.proxy_session().clone();
                 // Nothing is left half done when a connection is dropped.
                 tokio::select! {
                     () = closing.cancelled() => {}
                     () = proxy.serve_connection(stream, session) => {}
                 }
+                recorded.record_refusals().await;
                 Ok(())
             };
             let name = "registries of a set-up";
@@ -107,7 +113,7 @@ impl SetupDoor {
 
 impl RegistriesInUse for SetupSocket {
     fn packages_in(&self) -> Vec<String> {
-        let arrivals = self.session.list_arrivals().into_iter();
+        let arrivals = self.recorded.proxy_session().list_arrivals().into_iter();
         let mut names: Vec<_> = arrivals
             .map(|arrival| arrival.version.to_string())
             .collect();
@@ -117,7 +123,7 @@ impl RegistriesInUse for SetupSocket {
     }
 
     fn refusals(&self) -> Vec<String> {
-        let refusals = self.session.list_refusals().into_iter();
+        let refusals = self.recorded.proxy_session().list_refusals().into_iter();
         refusals.map(|count| count.refusal.to_string()).collect()
     }
 }

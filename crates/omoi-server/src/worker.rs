@@ -39,7 +39,7 @@ use omoi_runtime::telemetry::error_chain;
 use omoi_store::attempts::Attempt;
 
 use crate::access_log::{RequestIds, RequestSurface, note_attempt, with_access_log};
-use crate::egress::{EgressDoor, open_egress};
+use crate::egress::{AttemptProxy, open_egress};
 use crate::error::ApiError;
 use crate::reported::Reported;
 use crate::request_token::request_token;
@@ -98,7 +98,7 @@ pub struct WorkerSurface {
     /// The model gateway, or why there is none.
     pub gateway: Result<ModelGateway, String>,
     /// The way out of sandboxes; none where there is no proxy.
-    pub egress: Option<EgressDoor>,
+    pub egress: Option<AttemptProxy>,
 }
 
 /// Answers sandboxes on `listener` until `stop`, then until the cost of every model call is recorded:

@@ -467,6 +467,7 @@ create table receipts (
     self_tested @bool not null check (self_tested in (false, true)),
     tests @json not null,
     models @json not null,
+    packages @json not null,
     started_at @time not null,
     took_ms bigint not null,
     unique (check_id, commit_sha, stage, attempt_id)
@@ -520,8 +521,10 @@ create index discoveries_spec on discoveries (spec_id);
 create table egress_entries (
     id @uuid primary key,
     org_id @uuid not null references organisations (id),
-    spec_id @uuid not null references specs (id),
-    attempt_id @uuid not null references attempts (id),
+    project_id @uuid not null references projects (id),
+    spec_id @uuid references specs (id),
+    attempt_id @uuid references attempts (id),
+    packages_layer text,
     outcome text not null check (outcome in ('came_in', 'refused')),
     target text not null,
     reason text,
@@ -531,10 +534,14 @@ create table egress_entries (
     bytes bigint,
     created_at @time not null,
     check ((outcome = 'refused') = (reason is not null)),
-    check ((outcome = 'came_in') = (digest is not null))
+    check ((outcome = 'came_in') = (digest is not null)),
+    check ((attempt_id is null) = (spec_id is null)),
+    check ((attempt_id is null) = (packages_layer is not null)),
+    unique (attempt_id, target, detail, digest),
+    unique (packages_layer, target, detail, digest)
 );
 create index egress_entries_spec on egress_entries (spec_id);
-create index egress_entries_attempt on egress_entries (attempt_id);
+create index egress_entries_project on egress_entries (project_id, created_at);
 
 create table cost_entries (
     id @uuid primary key,

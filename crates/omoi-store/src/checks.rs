@@ -57,6 +57,18 @@ pub struct RunConditions {
     pub workspace: String,
     /// How its start went.
     pub start_steps: Vec<StartStep>,
+    /// The packages that it was given, by their digest.
+    #[serde(default)]
+    pub packages_layer: Option<String>,
+}
+
+/// The files of packages that came in for what a check ran on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageList {
+    /// How many.
+    pub n_files: u64,
+    /// SHA-256 of the lines `VERSION FILE sha256:DIGEST`, each ended, in order of their bytes.
+    pub digest: String,
 }
 
 row! {
@@ -100,6 +112,8 @@ row! {
         tests: Json<Option<SuiteReport>>,
         /// Models whose answers the task's commits are made of; none for other checks.
         models: Json<Vec<String>>,
+        /// Files of packages that came in for the task's agents and for the packages that the check was given.
+        packages: Json<Option<PackageList>>,
         /// When it began.
         started_at: Timestamp,
         /// Wall time in milliseconds.

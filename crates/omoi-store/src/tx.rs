@@ -283,6 +283,17 @@ impl Tx {
         Ok(())
     }
 
+    /// Inserts a row where no unique key is taken; one that is there stays as it is.
+    pub(crate) async fn insert_once<R: Row>(&mut self, row: &R) -> Result<(), StoreError> {
+        let mut args = Args::default();
+        row.bind(&mut args)?;
+        let sql = AssertSqlSafe(format!("{} on conflict do nothing", R::insert()));
+        let done = self.conn.execute(sql, args.0).await;
+        let n_rows = done.map_err(|error| self.failed(error))?;
+        self.is_written |= n_rows > 0;
+        Ok(())
+    }
+
     /// Inserts rows, as many in one statement as [`BATCH_MAX`] allows.
     ///
     /// # Errors

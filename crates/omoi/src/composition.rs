@@ -26,7 +26,7 @@ use omoi_execution::options::{MonitoringOptions, QueueOptions};
 use omoi_execution::reaper::{Reaper, clear_away};
 use omoi_execution::repository_folders::DataDir;
 use omoi_execution::running_attempts::RunningAttempts;
-use omoi_execution::setup::{OpenRegistries, SetupBook, SetupOptions};
+use omoi_execution::setup::{SetupBook, SetupOptions};
 use omoi_execution::spec_selection::WorkScope;
 use omoi_execution::{DeploymentParts, FromParts as _};
 use omoi_git::process::Git;
@@ -149,7 +149,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let models = model_setup::start_models(&start, &handle, &clock, &rng).await?;
     let egress = open_egress(&start, folder.folder_path(), &clock)?;
     let token = folder.control_token(&rng)?;
-    let parts = DeploymentParts {
+    let mut parts = DeploymentParts {
         store: store.tenant(OrgId::LOCAL),
         clock: clock.clone(),
         rng: rng.fork(),
@@ -177,11 +177,12 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         egress: egress.as_ref().map(OpenedEgress::sandbox_egress),
         programs: InstalledPrograms::open(&start)?,
         setup: setup_options(&sandboxes),
-        registries: setup_registries(egress.as_ref(), &handle),
+        registries: None,
         setups: SetupBook::default(),
         render_spec_files: omoi_planning::spec_files::render_spec_files,
         mask: start.config.secret_mask().with_secret(&token),
     };
+    parts.registries = egress.as_ref().map(|way| way.setup_registries(&parts));
     let workers = worker_surface(&parts, &models, egress);
     let reconcilers = start_loops(start.roles, &parts, workers, &bus)?;
     consume::publish_commits(&parts.store, &parts.lifecycle, &bus);
@@ -217,14 +218,6 @@ fn control_surface(
         status: status.clone(),
         reconcilers: Vec::new(),
     }
-}
-
-/// The way of set-ups to registries, where there is a proxy.
-fn setup_registries(
-    egress: Option<&OpenedEgress>,
-    lifecycle: &LifecycleHandle,
-) -> Option<Arc<dyn OpenRegistries>> {
-    Some(egress?.setup_registries(lifecycle))
 }
 
 /// What is set of set-ups and prepared checkouts.
@@ -348,7 +341,7 @@ fn worker_surface(
     WorkerSurface {
         parts: WorkerParts::from_parts(parts),
         gateway: models.open_gateway(parts),
-        egress: egress.map(|egress| egress.door),
+        egress: egress.map(|egress| egress.attempts),
     }
 }
 

@@ -13,12 +13,14 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use omoi_domain::egress::EgressOutcome;
 use omoi_domain::event::StoredEvent;
+use omoi_domain::id::EgressEntryId;
 use omoi_llm::wire::headers::percent_encode;
 use omoi_protocol::control::{
-    CreateSpec, EgressEntryView, ExportedFile, HERE, ProcessStatus, RepositoryTrustView,
-    ResumeSpec, SetUpRepository, SetupView, SpecDetail, SpecTrace, SpecView, SteerTask, TaskDetail,
-    TaskLog, TaskView, TrustRepository,
+    CreateSpec, EgressLogView, ExportedFile, HERE, ProcessStatus, RepositoryTrustView, ResumeSpec,
+    SetUpRepository, SetupView, SpecDetail, SpecTrace, SpecView, SteerTask, TaskDetail, TaskLog,
+    TaskView, TrustRepository,
 };
 use omoi_protocol::error::ErrorBody;
 use omoi_protocol::summary::RunSummary;
@@ -254,9 +256,14 @@ impl ControlClient {
     pub(crate) async fn list_egress(
         &self,
         spec: &str,
-    ) -> Result<Vec<EgressEntryView>, ClientError> {
-        self.get_json(&format!("/specs/{}/egress", path_segment(spec)))
-            .await
+        outcome: Option<EgressOutcome>,
+        before: Option<EgressEntryId>,
+    ) -> Result<EgressLogView, ClientError> {
+        let outcome = outcome.map(|outcome| format!("outcome={outcome}"));
+        let before = before.map(|before| format!("before={before}"));
+        let query: Vec<_> = outcome.into_iter().chain(before).collect();
+        let path = format!("/specs/{}/egress?{}", path_segment(spec), query.join("&"));
+        self.get_json(&path).await
     }
 
     pub(crate) async fn approve_spec(&self, spec: &str) -> Result<SpecView, ClientError> {

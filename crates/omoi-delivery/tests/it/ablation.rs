@@ -242,6 +242,7 @@ async fn what_the_time_is_not_enough_for_is_said() {
             exercised: Json(None),
             tests: Json(None),
             models: Json(Vec::new()),
+            packages: Json(None),
             self_tested: false,
             started_at: tx.now(),
             took_ms: 60_000,

@@ -328,6 +328,7 @@ async fn judged(
             self_tested: false,
             tests: Json(Some(read_suite_report(printed))),
             models: Json(Vec::new()),
+            packages: Json(None),
             started_at: tx.now(),
             took_ms: 1,
         };

@@ -232,8 +232,8 @@ pub struct SandboxChange {
 /// Something that a sandbox asked for from outside was refused, the first time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EgressDenied {
-    /// Row id of the attempt.
-    pub attempt_id: AttemptId,
+    /// Row id of the attempt; none of a set-up.
+    pub attempt_id: Option<AttemptId>,
     /// Row id of the task it works on.
     pub task_id: Option<TaskId>,
     /// Why, in one word of the proxy's.

@@ -149,7 +149,8 @@ impl RegistryService {
     ) -> Result<RegistryReply, Refusal> {
         let opened = self.parts.cache.open_artefact(key, artefact).await;
         let file = opened.map_err(|error| cache_failed(&artefact.package_version(), &error))?;
-        call.session.note_arrival(package_arrival(key, artefact))?;
+        let arrival = package_arrival(key, artefact);
+        call.session.keep_arrival(arrival).await?;
         Ok(RegistryReply {
             content_type: FILE_TYPE,
             content: ReplyContent::Cached {

@@ -99,7 +99,7 @@ impl ArtefactFills {
             };
             match fetched.map_err(late).and_then(|fetched| fetched) {
                 Ok(artefact) => {
-                    filled.note_arrivals(&artefact);
+                    filled.keep_arrivals(&artefact).await;
                     sender.send_replace(FillState::Kept(Arc::new(artefact)));
                 }
                 Err(refusal) => {
@@ -118,10 +118,12 @@ impl ArtefactFill {
         lock(&self.takers).push(Arc::clone(session));
     }
 
-    fn note_arrivals(&self, artefact: &CachedArtefact) {
-        for session in lock(&self.takers).drain(..) {
+    async fn keep_arrivals(&self, artefact: &CachedArtefact) {
+        let takers = std::mem::take(&mut *lock(&self.takers));
+        for session in takers {
             // Who may have no more is refused where the file is given out.
-            if let Err(refusal) = session.note_arrival(package_arrival(&self.key, artefact)) {
+            let arrival = package_arrival(&self.key, artefact);
+            if let Err(refusal) = session.keep_arrival(arrival).await {
                 session.note_refusal(&refusal);
             }
         }
@@ -181,13 +183,14 @@ impl FillReader {
 
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, Refusal> {
         let readable = loop {
-            match self.state.borrow_and_update().clone() {
+            let state = self.state.borrow_and_update().clone();
+            match state {
                 FillState::Running(readable) if readable > self.offset => break readable,
                 FillState::Running(_) => {}
                 FillState::Failed(refusal) => return Err(refusal),
                 FillState::Kept(artefact) => {
                     let arrival = package_arrival(&self.fill.key, &artefact);
-                    self.session.note_arrival(arrival)?;
+                    self.session.keep_arrival(arrival).await?;
                     if self.offset >= artefact.bytes {
                         return Ok(None);
                     }

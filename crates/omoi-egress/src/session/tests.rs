@@ -138,8 +138,8 @@ fn connections_beyond_the_cap_are_told_so_up_to_a_bound() {
     drop(held);
 }
 
-#[test]
-fn refusals_and_arrivals_are_remembered_once() {
+#[tokio::test]
+async fn refusals_and_arrivals_are_remembered_once() {
     let (session, _) = session(EgressCaps::default());
     let refusal = Refusal::new(RefusalReason::HostNotListed, "example.com:443");
     session.note_refusal(&refusal);
@@ -158,25 +158,104 @@ fn refusals_and_arrivals_are_remembered_once() {
         digest: "00".into(),
         bytes: 1,
     };
-    session.note_arrival(arrival.clone()).unwrap();
-    session.note_arrival(arrival.clone()).unwrap();
+    session.keep_arrival(arrival.clone()).await.unwrap();
+    session.keep_arrival(arrival.clone()).await.unwrap();
     assert_eq!(session.list_arrivals(), [arrival]);
 }
 
-#[test]
-fn a_file_beyond_what_a_receipt_names_is_refused_by_name() {
-    let (session, _) = session(EgressCaps::default());
-    let arrival = |n: usize| PackageArrival {
+/// Keeps arrivals once it is let.
+#[derive(Debug)]
+struct SlowKeeper {
+    gate: tokio::sync::Semaphore,
+    batches: Mutex<Vec<usize>>,
+    is_broken: std::sync::atomic::AtomicBool,
+}
+
+impl SlowKeeper {
+    fn with_permits(n: usize) -> Arc<Self> {
+        Arc::new(Self {
+            gate: tokio::sync::Semaphore::new(n),
+            batches: Mutex::default(),
+            is_broken: false.into(),
+        })
+    }
+}
+
+impl KeepArrivals for SlowKeeper {
+    fn keep_arrivals(
+        &self,
+        arrivals: Vec<PackageArrival>,
+    ) -> futures::future::BoxFuture<'_, Result<(), omoi_runtime::BoxError>> {
+        Box::pin(async move {
+            self.gate.acquire().await.unwrap().forget();
+            if self.is_broken.load(Ordering::Relaxed) {
+                return Err("no room".into());
+            }
+            self.batches.lock().unwrap().push(arrivals.len());
+            Ok(())
+        })
+    }
+}
+
+fn arrival(n: usize) -> PackageArrival {
+    PackageArrival {
         version: package("a").at_version("1.0.0"),
         file: format!("a-{n}.tgz"),
         digest: "00".into(),
         bytes: 1,
-    };
-    for n in 0..ENTRIES_MAX {
-        session.note_arrival(arrival(n)).unwrap();
     }
-    session.note_arrival(arrival(7)).unwrap();
-    let refusal = session.note_arrival(arrival(ENTRIES_MAX)).unwrap_err();
+}
+
+#[tokio::test]
+async fn nothing_is_given_out_before_it_is_kept_and_many_are_kept_at_once() {
+    let keeper = SlowKeeper::with_permits(0);
+    let clock = Arc::new(ManualClock::new(Timestamp::default()));
+    let policy = EgressPolicy::all_registries();
+    let session = EgressSession::with_keeper(policy, clock, keeper.clone());
+    let mut given: Vec<_> = (0..150)
+        .map(|n| Box::pin(session.keep_arrival(arrival(n))))
+        .collect();
+    for one in &mut given {
+        assert!(one.as_mut().now_or_never().is_none());
+    }
+    assert!(session.list_arrivals().is_empty());
+    // Who went away is given nothing.
+    drop(given.pop());
+    keeper.gate.add_permits(10);
+    for one in given {
+        one.await.unwrap();
+    }
+    assert_eq!(*keeper.batches.lock().unwrap(), [1, 100, 48]);
+    assert_eq!(session.list_arrivals().len(), 149);
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_refused_by_name_and_asked_for_again() {
+    let keeper = SlowKeeper::with_permits(10);
+    keeper.is_broken.store(true, Ordering::Relaxed);
+    let clock = Arc::new(ManualClock::new(Timestamp::default()));
+    let policy = EgressPolicy::all_registries();
+    let session = EgressSession::with_keeper(policy, clock, keeper.clone());
+    let refusal = session.keep_arrival(arrival(1)).await.unwrap_err();
+    assert_eq!(refusal.reason, RefusalReason::ArrivalNotKept);
+    assert!(refusal.to_string().contains("a-1.tgz"), "{refusal}");
+    assert!(session.list_arrivals().is_empty());
+    keeper.is_broken.store(false, Ordering::Relaxed);
+    session.keep_arrival(arrival(1)).await.unwrap();
+    assert_eq!(session.list_arrivals(), [arrival(1)]);
+}
+
+#[tokio::test]
+async fn a_file_beyond_what_a_receipt_names_is_refused_by_name() {
+    let (session, _) = session(EgressCaps::default());
+    for n in 0..ENTRIES_MAX {
+        session.keep_arrival(arrival(n)).await.unwrap();
+    }
+    session.keep_arrival(arrival(7)).await.unwrap();
+    let refusal = session
+        .keep_arrival(arrival(ENTRIES_MAX))
+        .await
+        .unwrap_err();
     assert_eq!(refusal.reason, RefusalReason::ArrivalCap);
     let text = refusal.to_string();
     assert!(

@@ -15,7 +15,7 @@ use omoi_egress::proxy::{EgressProxy, ProxyParts};
 use omoi_egress::refusal::{REASON_HEADER, RefusalReason};
 use omoi_egress::resolve::{CheckedResolver, NameLookup};
 use omoi_egress::service::RegistryService;
-use omoi_egress::session::EgressSession;
+use omoi_egress::session::{EgressSession, KeepArrivals};
 use omoi_egress::sites::{PrivateRegistry, RegistrySites};
 use omoi_egress::upstream::{HostTrust, UpstreamRegistries, UpstreamSettings};
 use omoi_runtime::clock::{Clock as _, Clocked, ManualClock, SystemClock};
@@ -146,6 +146,21 @@ impl Fixture {
     /// Serves an attempt under `policy` on a port of loopback.
     pub(crate) async fn attempt(&mut self, policy: EgressPolicy) -> ProxiedAttempt {
         let session = EgressSession::new(policy, Arc::new(self.clock.clone()));
+        self.serve_session(session).await
+    }
+
+    /// Serves an attempt whose arrivals `keeper` keeps.
+    pub(crate) async fn kept_attempt(
+        &mut self,
+        policy: EgressPolicy,
+        keeper: Arc<dyn KeepArrivals>,
+    ) -> ProxiedAttempt {
+        let clock = Arc::new(self.clock.clone());
+        let session = EgressSession::with_keeper(policy, clock, keeper);
+        self.serve_session(session).await
+    }
+
+    async fn serve_session(&mut self, session: Arc<EgressSession>) -> ProxiedAttempt {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (proxy, served) = (self.proxy.clone(), session.clone());

@@ -1,12 +1,16 @@
 //! Private registries, large files, and what differs between the kinds of registries.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use omoi_egress::policy::EgressPolicy;
 use omoi_egress::refusal::RefusalReason;
 use omoi_egress::registry::RegistrySite;
+use omoi_egress::session::{KeepArrivals, PackageArrival};
 use omoi_egress::sites::PrivateRegistry;
+use omoi_runtime::BoxError;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -105,6 +109,50 @@ async fn who_reads_slowly_holds_up_nobody() {
         assert_eq!(arrivals.len(), 1);
         assert_eq!(arrivals[0].bytes, whole.len() as u64);
     }
+}
+
+/// Keeps nothing while it is broken.
+#[derive(Debug, Default)]
+struct BrokenKeeper(AtomicBool);
+
+impl KeepArrivals for BrokenKeeper {
+    fn keep_arrivals(&self, _: Vec<PackageArrival>) -> BoxFuture<'_, Result<(), BoxError>> {
+        Box::pin(async {
+            match self.0.load(Ordering::Relaxed) {
+                true => Err("the disk is full".into()),
+                false => Ok(()),
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn nobody_has_the_whole_of_a_file_that_is_not_written_down() {
+    let mut fixture = Fixture::start().await;
+    publish_large(&fixture);
+    publish_npm(
+        &fixture.upstream,
+        &[NpmSample {
+            name: "small",
+            version: "1.0.0",
+            module: "",
+            dependencies: json!({}),
+            published_at: fixture.now() - DAY * 30,
+        }],
+    );
+    let keeper = Arc::new(BrokenKeeper(true.into()));
+    let policy = EgressPolicy::all_registries();
+    let attempt = fixture.kept_attempt(policy, keeper.clone()).await;
+    let small = format!("https://{NPM}/small/-/small-1.0.0.tgz");
+    let small = attempt.get(&small).await;
+    assert_eq!(small.reason, Some(RefusalReason::ArrivalNotKept));
+    let url = format!("https://{NPM}/large/-/large-1.0.0.tgz");
+    let large = attempt.client().get(&url).send().await.unwrap();
+    large.bytes().await.unwrap_err();
+    assert!(attempt.session.list_arrivals().is_empty());
+    keeper.0.store(false, Ordering::Relaxed);
+    assert_eq!(attempt.get(&url).await.status, 200);
+    assert_eq!(attempt.session.list_arrivals().len(), 1);
 }
 
 #[tokio::test]

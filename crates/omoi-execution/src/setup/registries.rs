@@ -3,20 +3,30 @@
 use std::io;
 use std::path::Path;
 
+use omoi_domain::id::ProjectId;
+
 use crate::egress::LockFile;
+
+/// The way to registries that a set-up asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct SetupWay<'a> {
+    /// Where its socket is to be.
+    pub socket: &'a Path,
+    /// Files whose versions come in at any age.
+    pub lock_files: &'a [LockFile],
+    /// Whose set-up it is.
+    pub project: ProjectId,
+    /// What it installs, by its digest.
+    pub packages_layer: &'a str,
+}
 
 /// Opens ways to registries; whoever serves them is elsewhere.
 pub trait OpenRegistries: Send + Sync {
-    /// Serves the registries of packages on a new socket at `socket` until the returned value is dropped; versions
-    /// that `lock_files` list come in at any age.
+    /// Serves the registries of packages on a new socket until the returned value is dropped.
     ///
     /// # Errors
     /// When there can be no such socket.
-    fn open_registries(
-        &self,
-        socket: &Path,
-        lock_files: &[LockFile],
-    ) -> io::Result<Box<dyn RegistriesInUse>>;
+    fn open_registries(&self, way: SetupWay<'_>) -> io::Result<Box<dyn RegistriesInUse>>;
 }
 
 /// A way to registries that is open; it is closed when this is dropped.

@@ -1,6 +1,7 @@
 //! One run of a set-up, in a sandbox over a clean checkout.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +20,11 @@ use omoi_sandbox::{ProgramEnd, Provider, ReadOnlyMount, SandboxEnd, SandboxLaunc
 
 use super::environment::add_setup_environment;
 use super::failure::SetupCause;
-use super::{PackageSetup, RegistriesInUse, SetupError, SetupFailure, SetupSubject};
+use super::{PackageSetup, RegistriesInUse, SetupError, SetupFailure, SetupSubject, SetupWay};
 use crate::attempt::show_certificates;
 use crate::egress::read_lock_files;
 use crate::opened_workspace::OpenedWorkspace;
+use crate::repository_folders::DataDir;
 use crate::sandbox_host::WorkspaceChore;
 
 /// Bytes kept of each output stream.
@@ -61,12 +63,14 @@ impl PackageSetup {
     ) -> Result<Result<PackageLayer, SetupFailure>, SetupError> {
         let id = uuid_v7(self.clock.as_ref(), &self.rng);
         let dir = self.folders.data.work_folder().join(format!("setup-{id}"));
+        let digest = order.digest.clone();
         let run = SetupRun {
             setup: self,
             provider,
             subject,
             dir: &dir,
             name: format!("omoi-setup-{id}"),
+            digest: &digest,
         };
         info!(commit = %subject.commit, commands = order.plan.commands_line(), "Installing packages");
         let ran = run.install(order).await;
@@ -106,6 +110,8 @@ struct SetupRun<'a> {
     subject: SetupSubject<'a>,
     dir: &'a Path,
     name: String,
+    /// Of what it installs.
+    digest: &'a str,
 }
 
 impl SetupRun<'_> {
@@ -225,7 +231,14 @@ impl SetupRun<'_> {
         let socket = setup.folders.data.setup_socket(&self.name);
         let base = &self.subject.base;
         let lock_files = read_lock_files(base.mirror(), base.tip()).await?;
-        let way = registries.open_registries(&socket, &lock_files)?;
+        let project = DataDir::mirrored_project(base.mirror().dir());
+        let project = project.ok_or_else(|| std::io::Error::from(ErrorKind::InvalidFilename))?;
+        let way = registries.open_registries(SetupWay {
+            socket: &socket,
+            lock_files: &lock_files,
+            project,
+            packages_layer: self.digest,
+        })?;
         launch.socket = Some(socket);
         launch.worker = Some(setup.worker.clone());
         let certificate = show_certificates(launch, &egress.certificates);

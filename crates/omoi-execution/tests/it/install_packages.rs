@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use omoi_domain::sandbox::SandboxRung;
 use omoi_execution::command::{self, CheckoutCommand, CommandError, CommandRun};
+use omoi_execution::reaper::clear_away;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::setup::{SetupCause, SetupError};
 use omoi_git::object::ObjectId;
@@ -309,4 +310,18 @@ async fn a_guessed_setup_that_fails_is_told_and_work_goes_on() {
 fn nix_is_root() -> bool {
     std::fs::metadata("/proc/self")
         .is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
+}
+
+#[tokio::test]
+async fn a_start_removes_the_sockets_of_set_ups_that_a_kill_left() {
+    let (it, _state) = on_rung(SandboxRung::Process, |_| {}).await;
+    let data = &it.deployment.data;
+    let (left, workers) = (data.setup_socket("left"), data.worker_socket());
+    for socket in [&left, &workers] {
+        drop(std::os::unix::net::UnixListener::bind(socket).unwrap());
+    }
+    let provider = it.deployment.sandbox.clone().unwrap();
+    clear_away(provider.as_ref(), data).unwrap();
+    assert!(!left.exists());
+    assert!(workers.exists());
 }

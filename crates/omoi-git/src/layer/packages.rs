@@ -97,6 +97,12 @@ impl PackageLayer {
         self.is_new
     }
 
+    /// Its name: equal where the same commands install the same things.
+    pub fn layer_digest(&self) -> &str {
+        let name = self.dir.file_name().and_then(|name| name.to_str());
+        name.unwrap_or_default()
+    }
+
     /// What is known of them.
     pub fn record(&self) -> &PackageRecord {
         &self.record

@@ -3,16 +3,27 @@
 use serde::{Deserialize, Serialize};
 
 use omoi_domain::egress::EgressOutcome;
-use omoi_domain::id::AttemptId;
+use omoi_domain::id::{AttemptId, EgressEntryId};
 use omoi_domain::time::Timestamp;
 
-/// A file of a package that came in, or something that was refused. `GET /specs/{spec}/egress`.
+/// `GET /specs/{spec}/egress?outcome=&before=`: what sandboxes got from outside, the newest of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EgressLogView {
+    /// Newest entries first.
+    pub entries: Vec<EgressEntryView>,
+    /// `before` of the next request, where there are older ones.
+    pub before: Option<EgressEntryId>,
+}
+
+/// A file of a package that came in, or something that was refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EgressEntryView {
     /// Reference of the task, `TSK-n`, where the attempt is at one.
     pub task_ref: Option<String>,
-    /// Row id of the attempt.
-    pub attempt_id: AttemptId,
+    /// Row id of the attempt; none of a set-up.
+    pub attempt_id: Option<AttemptId>,
+    /// The packages that a set-up installed, by their digest; none of an attempt.
+    pub packages_layer: Option<String>,
     /// What became of it.
     pub outcome: EgressOutcome,
     /// The version of a package, or the host with its port.

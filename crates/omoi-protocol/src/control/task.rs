@@ -224,12 +224,24 @@ pub struct ReceiptView {
     /// Models whose answers the task's commits are made of.
     #[serde(default)]
     pub models: Vec<String>,
+    /// Files of packages that came in for the task's agents and for the packages that the check was given.
+    #[serde(default)]
+    pub packages: Option<PackageListView>,
     /// Head and tail of its output.
     pub output: String,
     /// Wall time in milliseconds.
     pub took_ms: i64,
     /// The task it was run for.
     pub task_ref: Option<String>,
+}
+
+/// Files of packages that came in, as a list that nobody can change unseen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageListView {
+    /// How many.
+    pub n_files: u64,
+    /// SHA-256 of the lines `VERSION FILE sha256:DIGEST`, each ended, in order of their bytes.
+    pub digest: String,
 }
 
 /// A message to a task's agent. `POST /tasks/{task}/messages`.

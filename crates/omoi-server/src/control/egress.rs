@@ -1,49 +1,56 @@
 //! What sandboxes asked for from outside.
 
-use std::collections::HashMap;
-
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
 
-use omoi_domain::id::{HumanRef, TaskId};
-use omoi_protocol::control::EgressEntryView;
-use omoi_store::egress_entries::{self, EgressEntry};
-use omoi_store::{StoreError, Tx, attempts, tasks};
+use omoi_domain::egress::EgressOutcome;
+use omoi_domain::id::{EgressEntryId, HumanRef};
+use omoi_protocol::control::{EgressEntryView, EgressLogView};
+use omoi_store::egress_entries::{self, EgressEntry, EgressFilter, PAGE_MAX};
 
 use super::find::{self, AskedReference, CallerRepository};
 use super::{Answer, Surface};
 use crate::error::ApiError;
 
+/// Which entries are asked for.
+#[derive(Deserialize)]
+pub(super) struct EgressQuery {
+    outcome: Option<EgressOutcome>,
+    before: Option<EgressEntryId>,
+}
+
 pub(super) async fn list_egress(
     State(s): Surface,
     here: CallerRepository,
     Path(spec): Path<String>,
-) -> Answer<Vec<EgressEntryView>> {
-    let views = s.parts.store.read(async |tx| {
+    Query(query): Query<EgressQuery>,
+) -> Answer<EgressLogView> {
+    let filter = EgressFilter {
+        outcome: query.outcome,
+        before: query.before,
+    };
+    let page = s.parts.store.read(async |tx| {
         let spec = find::spec(tx, AskedReference::to_read(&spec, &here)).await?;
-        let tasks = tasks::of_spec(tx, spec.id).await?.into_iter();
-        let references: HashMap<TaskId, String> = tasks
-            .map(|task| (task.id, HumanRef::task(task.number).to_string()))
-            .collect();
-        let mut views = Vec::new();
-        for entry in egress_entries::of_spec(tx, spec.id).await? {
-            views.push(entry_view(tx, entry, &references).await?);
-        }
-        Ok::<_, ApiError>(views)
+        Ok::<_, ApiError>(egress_entries::page_of_spec(tx, &spec, filter).await?)
     });
-    Ok(Json(views.await?))
+    let page = page.await?;
+    let last = page.last().filter(|_| page.len() == PAGE_MAX);
+    let before = last.map(|(entry, _)| entry.id);
+    let entries = page.into_iter();
+    Ok(Json(EgressLogView {
+        entries: entries
+            .map(|(entry, number)| entry_view(entry, number))
+            .collect(),
+        before,
+    }))
 }
 
-async fn entry_view(
-    tx: &mut Tx,
-    entry: EgressEntry,
-    references: &HashMap<TaskId, String>,
-) -> Result<EgressEntryView, StoreError> {
-    let attempt = attempts::get(tx, entry.attempt_id).await?;
-    let task = attempt.subject.task_id();
-    Ok(EgressEntryView {
-        task_ref: task.and_then(|task| references.get(&task).cloned()),
+fn entry_view(entry: EgressEntry, task_number: Option<i64>) -> EgressEntryView {
+    EgressEntryView {
+        task_ref: task_number.map(|number| HumanRef::task(number).to_string()),
         attempt_id: entry.attempt_id,
+        packages_layer: entry.packages_layer,
         outcome: entry.outcome,
         subject: entry.target,
         reason: entry.reason,
@@ -52,5 +59,5 @@ async fn entry_view(
         digest: entry.digest,
         bytes: entry.bytes.and_then(|bytes| u64::try_from(bytes).ok()),
         at: entry.created_at,
-    })
+    }
 }

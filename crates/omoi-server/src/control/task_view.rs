@@ -1,7 +1,5 @@
 //! Tasks as people see them.
 
-use std::collections::BTreeSet;
-
 use omoi_delivery::trace::receipt_view;
 use omoi_domain::attempt::AttemptStopReason;
 use omoi_domain::egress::EgressOutcome;
@@ -33,7 +31,9 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
             Err(StoreError::NotFound { .. }) => (Vec::new(), Vec::new()),
             Err(other) => return Err(other),
         };
-        let (packages, refused_outside) = outside_of(tx, attempt).await?;
+        let (came_in, refused) = (EgressOutcome::CameIn, EgressOutcome::Refused);
+        let packages = egress_entries::targets_of_attempt(tx, attempt.id, came_in).await?;
+        let refused_outside = egress_entries::targets_of_attempt(tx, attempt.id, refused).await?;
         views.push(AttemptView {
             id: attempt.id,
             attempt_no: attempt.attempt_no,
@@ -85,21 +85,6 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
         wip_ref,
         task: task_view(tx, task).await?,
     })
-}
-
-/// What came into the sandbox of `attempt`, and what it did not get, each once.
-async fn outside_of(
-    tx: &mut Tx,
-    attempt: &Attempt,
-) -> Result<(Vec<String>, Vec<String>), StoreError> {
-    let (mut came, mut refused) = (BTreeSet::new(), BTreeSet::new());
-    for entry in egress_entries::of_attempt(tx, attempt.id).await? {
-        match entry.outcome {
-            EgressOutcome::CameIn => came.insert(entry.target),
-            EgressOutcome::Refused => refused.insert(entry.target),
-        };
-    }
-    Ok((came.into_iter().collect(), refused.into_iter().collect()))
 }
 
 /// What the models of an attempt used, with the part that came from their caches.

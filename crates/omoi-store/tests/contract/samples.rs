@@ -310,6 +310,7 @@ pub(crate) fn receipt(tx: &Tx, check: &Check, attempt: &Attempt) -> Receipt {
             mounts: vec!["/usr".to_owned()],
             workspace: "clone: ü".to_owned(),
             start_steps: Vec::new(),
+            packages_layer: Some("l".to_owned()),
         }),
         exit_code: Some(0),
         passed: true,
@@ -319,6 +320,7 @@ pub(crate) fn receipt(tx: &Tx, check: &Check, attempt: &Attempt) -> Receipt {
         self_tested: true,
         tests: Json(Some(read_suite_report("Ran 3 tests in 0.1s\n\nOK\n"))),
         models: Json(Vec::new()),
+        packages: Json(None),
         started_at: at(1),
         took_ms: 12,
     }

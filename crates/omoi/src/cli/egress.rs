@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use omoi_domain::egress::EgressOutcome;
-use omoi_egress::options::entry_list;
+use omoi_egress::options::{EgressOptions, entry_list};
 use omoi_protocol::control::EgressEntryView;
 use serde_json::json;
 
@@ -13,12 +13,14 @@ use super::models::write_user_list;
 use super::owner_access::{AccessPurpose, reach_owner};
 use super::terminal::print_done;
 use crate::ErrorHint;
+use crate::control_client::ControlClient;
 use crate::view::text_layout::{clean_line, wrap_text};
 
 const LOG_EXAMPLES: &str = "\
 Examples:
   omoi egress log SPEC-1
   omoi egress log SPEC-1 --refused     only what was refused, with the line that would allow it
+  omoi egress log SPEC-1 --all         also what is older than the newest thousand
   omoi egress log SPEC-1 --json";
 
 const ALLOW_EXAMPLES: &str = "\
@@ -27,7 +29,7 @@ Examples:
   omoi egress allow docs.example.com:8443
   omoi egress allow npm:left-pad@1.3.0       a version that is younger than three days
 
-Writes `egress.hosts` or `egress.versions` of your configuration file; it holds from the next start on.";
+Registries need no entry: tasks whose plan names a lock file fetch from them, others have what was fetched before. Writes `egress.hosts` or `egress.versions` of your configuration file; it holds from the next start on.";
 
 /// What to do about the way out.
 #[derive(clap::Subcommand, Debug)]
@@ -49,6 +51,9 @@ pub(crate) struct LogEgressArgs {
     /// Leave out what came in
     #[arg(long)]
     refused: bool,
+    /// Show older ones than the newest thousand, too
+    #[arg(long)]
+    all: bool,
 }
 
 /// What to allow.
@@ -74,12 +79,10 @@ async fn show_log(context: &CommandContext, arguments: LogEgressArgs) -> anyhow:
     let settings = context.load_settings(&ConfigOverrides::default())?;
     context.start_log(&settings.config, true);
     let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
-    let entries = access.client.list_egress(&arguments.spec).await;
+    let entries = read_entries(&access.client, &arguments).await;
     access.close(futures::stream::pending()).await?;
-    let mut entries = entries?;
-    if arguments.refused {
-        entries.retain(|entry| entry.outcome == EgressOutcome::Refused);
-    }
+    let (mut entries, has_older) = entries?;
+    entries.reverse();
     if context.is_json() {
         context.print_json(&entries)?;
         return Ok(ExitCode::SUCCESS);
@@ -91,12 +94,36 @@ async fn show_log(context: &CommandContext, arguments: LogEgressArgs) -> anyhow:
     let lines = entries.iter().map(entry_line);
     let lines: Vec<String> = lines.flat_map(|line| wrap_text(&line, width)).collect();
     context.print_lines(&lines)?;
+    if has_older {
+        print_done("Older entries are left out; add --all to see them");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The entries that are asked for, newest first, and whether there are older ones.
+async fn read_entries(
+    client: &ControlClient,
+    arguments: &LogEgressArgs,
+) -> anyhow::Result<(Vec<EgressEntryView>, bool)> {
+    let outcome = arguments.refused.then_some(EgressOutcome::Refused);
+    let (mut entries, mut before) = (Vec::new(), None);
+    loop {
+        let page = client.list_egress(&arguments.spec, outcome, before).await?;
+        entries.extend(page.entries);
+        before = page.before;
+        if before.is_none() || !arguments.all {
+            return Ok((entries, before.is_some()));
+        }
+    }
 }
 
 /// `TSK-003  came in  npm:left-pad@1.3.0  left-pad-1.3.0.tgz  sha256:…`
 fn entry_line(entry: &EgressEntryView) -> String {
-    let task = entry.task_ref.as_deref().unwrap_or("-");
+    let task = match (&entry.task_ref, &entry.packages_layer) {
+        (Some(task), _) => task,
+        (None, Some(_)) => "setup",
+        (None, None) => "-",
+    };
     let subject = clean_line(&entry.subject);
     match entry.outcome {
         EgressOutcome::CameIn => format!(
@@ -124,11 +151,24 @@ fn allow_entry(context: &CommandContext, entry: &str) -> anyhow::Result<ExitCode
         let error = UsageError(format!(
             "`{entry}` is neither a host nor a version of a package"
         ));
-        anyhow::Error::new(error).context(ErrorHint(
-            "write `docs.example.com`, `**.example.com:8443` or `npm:left-pad@1.3.0`".to_owned(),
-        ))
+        anyhow::Error::new(error).context(ErrorHint(match entry.strip_prefix('!') {
+            Some(_) => {
+                format!("`!` denies: write \"{entry}\" into `egress.hosts` of your configuration")
+            }
+            None => {
+                "write `docs.example.com`, `**.example.com:8443` or `npm:left-pad@1.3.0`".to_owned()
+            }
+        }))
     })?;
     let settings = context.load_settings(&ConfigOverrides::default())?;
+    if EgressOptions::from_config(&settings.config)?.names_registry(entry) {
+        let error = UsageError(format!("`{entry}` is a registry, which needs no entry"));
+        return Err(anyhow::Error::new(error).context(ErrorHint(
+            "tasks whose plan names a lock file fetch from it, others have what was fetched before; a young version \
+             comes in by `omoi egress allow npm:NAME@VERSION`"
+                .to_owned(),
+        )));
+    }
     let mut items = settings.config.get(key);
     let is_new = !items.iter().any(|item| item == entry);
     if is_new {

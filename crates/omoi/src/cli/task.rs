@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use omoi_domain::attempt::AttemptStopReason;
 use omoi_domain::sandbox::{SandboxRung, StartStep};
 use omoi_protocol::control::{
-    AttemptView, FallbackView, ModelUsageView, ReceiptView, TaskDetail, TaskView,
+    AttemptView, FallbackView, ModelUsageView, PackageListView, ReceiptView, TaskDetail, TaskView,
 };
 use omoi_protocol::shell_word::shell_word;
 
@@ -350,6 +350,13 @@ fn receipt_lines(receipt: &ReceiptView, output: bool, page: OutputPage) -> Vec<S
     if receipt.models.len() > 1 {
         let models = clean_line(&receipt.models.join(", "));
         lines.push(format!("    answers of {models}"));
+    }
+    if let Some(PackageListView { n_files, digest }) = &receipt.packages {
+        let files = count_noun(*n_files, "file");
+        lines.push(format!(
+            "    {files} of packages, list sha256:{}",
+            clean_line(digest)
+        ));
     }
     if output {
         let printed = clean_lines(&receipt.output);

@@ -14,12 +14,12 @@ use omoi_egress::resolve::{CheckedResolver, FixedAddresses};
 use omoi_egress::service::RegistryService;
 use omoi_egress::sites::RegistrySites;
 use omoi_egress::upstream::{HostTrust, UpstreamRegistries, UpstreamSettings};
+use omoi_execution::DeploymentParts;
 use omoi_execution::sandbox_egress::SandboxEgress;
 use omoi_execution::setup::OpenRegistries;
 use omoi_runtime::clock::Clocked;
-use omoi_runtime::lifecycle::LifecycleHandle;
-use omoi_server::egress::{EgressDoor, EgressLists};
-use omoi_server::setup_egress::SetupDoor;
+use omoi_server::egress::{AttemptProxy, EgressLists};
+use omoi_server::setup_egress::SetupProxy;
 
 use super::StartOptions;
 
@@ -36,7 +36,7 @@ const MACHINE_AUTHORITIES: [&str; 3] = [
 
 /// The way out: what serves it, and the certificates that a sandbox trusts.
 pub(super) struct OpenedEgress {
-    pub(super) door: EgressDoor,
+    pub(super) attempts: AttemptProxy,
     certificates: Arc<str>,
     go_proxies: Vec<String>,
     private_modules: Vec<String>,
@@ -45,8 +45,13 @@ pub(super) struct OpenedEgress {
 
 impl OpenedEgress {
     /// The way of set-ups to registries.
-    pub(super) fn setup_registries(&self, lifecycle: &LifecycleHandle) -> Arc<dyn OpenRegistries> {
-        Arc::new(SetupDoor::new(self.door.clone(), lifecycle.clone()))
+    pub(super) fn setup_registries(&self, parts: &DeploymentParts) -> Arc<dyn OpenRegistries> {
+        Arc::new(SetupProxy {
+            proxy: self.attempts.clone(),
+            store: parts.store.clone(),
+            mask: parts.mask.clone(),
+            lifecycle: parts.lifecycle.clone(),
+        })
     }
 }
 
@@ -107,7 +112,7 @@ pub(super) fn open_egress(
         organisation: ORGANISATION.to_owned(),
     };
     Ok(Some(OpenedEgress {
-        door: EgressDoor::new(proxy, lists, clock.clone()),
+        attempts: AttemptProxy::new(proxy, lists, clock.clone()),
         certificates,
         go_proxies,
         private_modules,

@@ -46,6 +46,11 @@ const CLIENT: &str = "import urllib.request as web; \
     print(web.urlopen('https://npm.example/left-pad/-/left-pad-1.3.0.tgz').read()); \
     web.urlopen('https://elsewhere.example/')";
 
+/// Takes what the task before it fetched, and tries to fetch more.
+const CACHED_CLIENT: &str = "import urllib.request as web; \
+    print(web.urlopen('https://npm.example/left-pad/-/left-pad-1.3.0.tgz').read()); \
+    web.urlopen('https://npm.example/other/-/other-1.0.0.tgz')";
+
 /// The registry; it ends with this value.
 pub(crate) struct Registry {
     server: Child,
@@ -104,18 +109,23 @@ impl Registry {
     }
 }
 
-/// The scenario whose first agent uses the network before it writes its file.
-fn fetching(scenario: String) -> String {
-    let rule = "  - when: {role: implementer, task: TSK-001, turn: 0}\n    reply:\n";
-    assert!(scenario.contains(rule));
-    let command = format!("python3 -c \"{CLIENT}\"");
-    let input = serde_json::json!({ "command": command });
-    let fetch = format!("      - tool:\n          name: shell\n          input: {input}\n");
-    scenario.replace(rule, &format!("{rule}{fetch}"))
+/// The scenario whose agents use the network before they write their files. The plan of the first names a lock file.
+fn fetching(mut scenario: String) -> String {
+    for (task, client) in [("TSK-001", CLIENT), ("TSK-002", CACHED_CLIENT)] {
+        let rule = format!("  - when: {{role: implementer, task: {task}, turn: 0}}\n    reply:\n");
+        assert!(scenario.contains(&rule));
+        let command = format!("python3 -c \"{client}\"");
+        let input = serde_json::json!({ "command": command });
+        let fetch = format!("      - tool:\n          name: shell\n          input: {input}\n");
+        scenario = scenario.replace(&rule, &format!("{rule}{fetch}"));
+    }
+    let files = "files_to_create: [bye.py]";
+    assert!(scenario.contains(files));
+    scenario.replace(files, "files_to_create: [bye.py, requirements.lock]")
 }
 
 #[test]
-fn a_package_comes_in_and_a_stranger_does_not() {
+fn a_package_comes_in_where_a_lock_file_is_planned_and_a_stranger_does_not() {
     let world = World::two_tasks_with(fetching);
     let folder = tempfile::tempdir().unwrap();
     let registry = Registry::start(folder.path());
@@ -125,6 +135,7 @@ fn a_package_comes_in_and_a_stranger_does_not() {
         registry.address,
         folder.path().join("root.pem").display()
     );
+    // That a person lists the registry gives nobody more of it.
     let text = format!("egress:\n  hosts: [{REGISTRY}]\n  registries: [\"{row}\"]\n");
     fs::write(&config, text).unwrap();
     let mut run = world.run(&["--yes"]);
@@ -137,10 +148,19 @@ fn a_package_comes_in_and_a_stranger_does_not() {
     );
     let entries =
         "select group_concat(outcome || ' ' || target || ' ' || coalesce(reason, ''), '\n')
-         from (select * from egress_entries order by outcome)";
+         from (select * from egress_entries order by outcome, target)";
+    let expected = "came_in npm:left-pad@1.3.0 \ncame_in npm:left-pad@1.3.0 \n\
+        refused elsewhere.example:443 host_not_listed\nrefused npm:other (other-1.0.0.tgz) not_cached";
     assert_eq!(
         story::one(&world.database(), entries).as_deref(),
-        Some("came_in npm:left-pad@1.3.0 \nrefused elsewhere.example:443 host_not_listed")
+        Some(expected)
+    );
+    // The list of what came in stands on the receipts of both tasks.
+    let receipts =
+        "select count(*) from receipts where stage = 'task' and packages like '%\"n_files\":1,%'";
+    assert_ne!(
+        story::one(&world.database(), receipts).as_deref(),
+        Some("0")
     );
 
     let log = world.command(&["egress", "log", "SPEC-1", "--json"]);
@@ -149,7 +169,9 @@ fn a_package_comes_in_and_a_stranger_does_not() {
     let came = &log.as_array().unwrap()[0];
     assert_eq!(came["task_ref"], "TSK-001", "{log:#}");
     assert_eq!(came["detail"], "left-pad-1.3.0.tgz", "{log:#}");
-    let refused = &log.as_array().unwrap()[1];
+    let mut refused = log.as_array().unwrap().iter();
+    let refused = refused.find(|entry| entry["subject"] == "elsewhere.example:443");
+    let refused = refused.unwrap();
     let remedy = "egress.hosts: [\"elsewhere.example\"]";
     assert_eq!(refused["remedy"], remedy, "{log:#}");
 
@@ -161,6 +183,11 @@ fn a_package_comes_in_and_a_stranger_does_not() {
         came["digest"].as_str().unwrap()
     );
     assert_eq!(trace["packages"], serde_json::json!([package]), "{trace:#}");
+
+    let mut needless = world.command(&["egress", "allow", REGISTRY]);
+    needless.arg("--config").arg(&config);
+    let said = world.start(needless).wait().exited(2);
+    assert!(said.stderr.contains("is a registry"), "{said:?}");
 
     let mut allow = world.command(&["egress", "allow", "elsewhere.example"]);
     allow.arg("--config").arg(&config);

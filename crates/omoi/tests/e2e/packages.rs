@@ -81,6 +81,14 @@ fn starts_with(world: &World, (table, column): (&str, &str), outcomes: &[&str]) 
     );
 }
 
+/// What a command says as JSON.
+fn json_of(world: &World, words: &[&str]) -> Value {
+    let mut command = world.command(words);
+    command.arg("--json");
+    let said = world.start(command).wait().exited(0);
+    serde_json::from_str(&said.stdout).unwrap()
+}
+
 /// Runs the project `kind` with its registries, then without them; `package` is what it needs, in the folder `root`.
 fn built_with_and_without_registries(kind: &str, (package, root): (&str, &str)) {
     let world = World::with_packages(kind);
@@ -94,6 +102,18 @@ fn built_with_and_without_registries(kind: &str, (package, root): (&str, &str)) 
     let built = run_whole(&world);
     let expected = json!([null, [package], [root]]);
     assert_eq!(installed(&world), expected);
+    // What the set-up fetched is told with the spec whose checks were given it, and stands on their receipts.
+    let log = json_of(&world, &["egress", "log", "SPEC-1"]);
+    let entries = log.as_array().unwrap().iter();
+    let of_setup = entries.filter(|entry| entry["packages_layer"].is_string());
+    let told: Vec<_> = of_setup
+        .map(|entry| (&entry["outcome"], &entry["subject"]))
+        .collect();
+    assert_eq!(told, [(&json!("came_in"), &json!(package))], "{log:#}");
+    let trace = json_of(&world, &["trace", "SPEC-1"]);
+    assert_eq!(trace["packages"].as_array().unwrap().len(), 1, "{trace:#}");
+    let listed = "select count(*) from receipts where packages like '%\"n_files\":1,%'";
+    assert_ne!(story::one(&world.database(), listed).as_deref(), Some("0"));
     // No package was taken for work.
     assert!(
         !built.contains(root) && built.contains("README.md"),
