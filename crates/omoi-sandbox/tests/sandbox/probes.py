@@ -314,8 +314,10 @@ def _():
     shutil.copy("/usr/bin/id", WORK + "/id")
     os.chmod(WORK + "/id", 0o6755)
     own = subprocess.run([WORK + "/id", "-u"], capture_output=True, text=True).stdout.strip()
+    # One of the layer's, which is root's there.
+    layered = subprocess.run([WORK + "/own-id", "-u"], capture_output=True, text=True).stdout.strip() or str(os.getuid())
     su = subprocess.run(["/usr/bin/su", "-c", "id -u"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    return first([own if own != str(os.getuid()) else None, "su worked" if su.returncode == 0 else None])
+    return first([uid for uid in (own, layered) if uid != str(os.getuid())] + ["su worked" if su.returncode == 0 else None])
 
 @probe("make a device", "identity")
 def _():
@@ -341,6 +343,64 @@ def _():
         return "marked"
     except OSError:
         return None
+
+@probe("forge what an overlay keeps in attributes", "identity")
+def _():
+    def forged():
+        for name in ("whiteout", "redirect", "metacopy", "origin", "impure"):
+            try:
+                os.setxattr(WORK + "/forged", "trusted.overlay." + name, b"y")
+                yield name
+            except OSError:
+                pass
+    open(WORK + "/forged", "w").close()
+    return first(forged())
+
+@probe("change the layer below by way of the workspace", ["files", "landlock"])
+def _():
+    import mmap
+    for action in (
+        lambda: open(WORK + "/layered", "a").write("changed"),
+        lambda: os.chmod(WORK + "/layered", 0o777),
+        lambda: os.link(WORK + "/layered", WORK + "/layered-too"),
+        lambda: open(WORK + "/layered-too", "w").write("changed"),
+        lambda: open(WORK + "/linked-too", "a").write("changed"),
+        lambda: mmap.mmap(os.open(WORK + "/linked", os.O_RDWR), 6).write(b"LINKED"),
+        lambda: os.rename(WORK + "/deep", WORK + "/moved"),
+        lambda: os.rename(WORK + "/moved", WORK + "/deep"),
+        lambda: os.unlink(WORK + "/own-id"),
+    ):
+        try:
+            action()
+        except OSError:
+            pass
+    # Whether it changed, the platform sees.
+    return opened(HOST["layers"]["lower"] + "/layered", os.O_WRONLY)
+
+@probe("open the folders that an overlay is made of", ["files", "landlock"])
+def _(): return first(opened(p) for p in HOST["layers"]["own"])
+
+@probe("read what changed in another workspace", ["files", "landlock"])
+def _(): return first(opened(p) for p in HOST["layers"]["other"])
+
+@probe("leave the workspace by way of ..", ["files", "landlock"])
+def _():
+    names = [os.path.basename(p) for p in HOST["layers"]["beside"]]
+    # A folder that moves up while somebody stands in it.
+    os.makedirs(WORK + "/stand/here", exist_ok=True)
+    here = os.open(WORK + "/stand/here", os.O_RDONLY | os.O_DIRECTORY)
+    os.rename(WORK + "/stand/here", WORK + "/here")
+    def ways():
+        for name in names:
+            yield opened(f"{WORK}/../{name}")
+            for up in ("..", "../..", "../../.."):
+                try:
+                    os.close(os.open(f"{up}/{name}", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here))
+                    # Of its own there is one with that name.
+                    yield None if os.path.exists(f"{WORK}/{name}") else f"{up}/{name}"
+                except OSError:
+                    pass
+    return first(ways())
 
 # Amounts ----------------------------------------------------------------------------------------
 def in_child(program):

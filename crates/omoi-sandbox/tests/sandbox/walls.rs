@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use omoi_domain::sandbox::SandboxRung;
-use omoi_sandbox::{Property, SandboxFloor};
+use omoi_sandbox::{Property, ReadOnlyMount, SandboxFloor};
 
 use crate::escape::{bait_platform, probes_launch};
 use crate::support::{Platform, held_status};
@@ -66,6 +66,13 @@ const WALLS: &[TakenWall] = &[
         held: &["plant a whiteout, which hides a file of the layer below"],
     },
     TakenWall {
+        name: "system-call filter, Landlock",
+        edits: r#"{"drop": {"--seccomp": 1}, "without_landlock": true}"#,
+        missed: Some(Property::Kernel),
+        red: &["plant a whiteout, which hides a file of the layer below"],
+        held: &["make a device"],
+    },
+    TakenWall {
         name: "mounts",
         edits: r#"{"first": ["--ro-bind", "/", "/mount-too-many"]}"#,
         missed: None,
@@ -82,6 +89,7 @@ const WALLS: &[TakenWall] = &[
             "read the host through a mount nobody asked for",
             "see platform data",
             "see another workspace",
+            "read what changed in another workspace",
             "follow a link in the workspace to the host",
             "find sockets of the host",
             "inherit a descriptor",
@@ -141,6 +149,75 @@ const WALLS: &[TakenWall] = &[
         held: &[],
     },
 ];
+
+/// A mount that goes with this value.
+struct OwnMount(PathBuf);
+
+impl OwnMount {
+    fn bind(from: &Path, at: PathBuf) -> Self {
+        fs::create_dir_all(&at).unwrap();
+        let mut mount = Command::new("mount");
+        assert!(
+            mount
+                .arg("--bind")
+                .args([from, &at])
+                .status()
+                .unwrap()
+                .success()
+        );
+        Self(at)
+    }
+}
+
+impl Drop for OwnMount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// Walls of workspaces that are laid over a layer, which takes root.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_wall_of_an_overlay_taken_away_turns_its_rows_red() {
+    const CHANGED: &str = "change the layer below by way of the workspace";
+    const PARTS: &str = "open the folders that an overlay is made of";
+    const OTHERS: &str = "read what changed in another workspace";
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let platform = Platform::with_rung(SandboxRung::Bubblewrap, &SandboxFloor::none()).await;
+    let bait = bait_platform(&platform);
+    let rows = [CHANGED, PARTS, OTHERS];
+    let whole = platform.run(probes_launch(&platform, &bait, &rows)).await;
+    let table = bait.layer.judge_table(&whole.stdout.to_text());
+    assert_eq!(table.matches("\theld\t").count(), rows.len(), "{table}");
+
+    // What the mounts cover, shown beside them.
+    let beside = OwnMount::bind(platform.dir.path(), platform.path("beside"));
+    let mut launch = probes_launch(&platform, &bait, &[PARTS, OTHERS]);
+    launch.name += "-beside";
+    for (dir, part) in [
+        (&bait.layer.workspace, "upper"),
+        (&bait.layer.neighbour, "upper"),
+    ] {
+        launch.read_only.push(ReadOnlyMount {
+            host: beside.0.join(dir.file_name().unwrap()).join(part),
+            inside: dir.join(part),
+        });
+    }
+    let exit = platform.run(launch).await;
+    let table = bait.layer.judge_table(&exit.stdout.to_text());
+    assert_eq!(table.matches("\tESCAPED\t").count(), 2, "{table}");
+
+    // The layer itself in place of a workspace over it.
+    let bare = OwnMount::bind(&bait.layer.lower, platform.path("bare"));
+    platform.provider.prepare_workspace(&bare.0).unwrap();
+    let mut launch = probes_launch(&platform, &bait, &[CHANGED]);
+    launch.name += "-bare";
+    launch.workspace.clone_from(&bare.0);
+    let exit = platform.run(launch).await;
+    let table = bait.layer.judge_table(&exit.stdout.to_text());
+    assert_eq!(table.matches("\tESCAPED\t").count(), 1, "{table}");
+}
 
 /// As an ordinary user only: root's mounts would hide the stand-in from the user it becomes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
