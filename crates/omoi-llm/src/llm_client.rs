@@ -163,15 +163,14 @@ impl LlmClient {
         }
     }
 
-    /// Waits until the limit of the credential has room, as far as anybody was told.
+    /// Waits until the limits of the credential and its model have room, as far as anybody was told.
     async fn await_quota(
         &self,
         route: &ModelRoute,
         tally: &mut QuestionTally,
     ) -> Result<(), AskError> {
-        self.quota.exchange_closed().await;
         let now = self.pace.now();
-        let Some(open_at) = self.quota.closed_until(&route.credential_id(), now) else {
+        let Some(open_at) = self.quota.find_limit(route, now).await else {
             return Ok(());
         };
         let pause = open_at.since(now);

@@ -1,42 +1,53 @@
 //! Limits of credentials as providers tell them, so that nobody asks with one whose limit is used up.
 //!
-//! A limit belongs to a credential, whoever uses it: all calls of a process share this board, and all
-//! processes share its rows through a [`QuotaBook`]. What a board says is a hint: a provider's refusal
-//! closes a credential, the time that it named opens it again.
+//! A limit belongs to a credential, whoever uses it, or to one model that is asked with it: windows of a
+//! subscription are the credential's, counts of requests and tokens and plain pauses the model's. All
+//! calls of a process share this board, and all processes share its rows through a [`QuotaBook`]. What a
+//! board says is a hint: a provider's refusal closes a limit, and the time that it named, a later answer
+//! or a person opens it again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use http::HeaderMap;
+use sha2::{Digest as _, Sha256};
 
+use omoi_domain::outage::WINDOW_MAX;
 use omoi_domain::time::Timestamp;
 
-/// Counts of Anthropic's that fill up again.
-const ANTHROPIC_METERS: [&str; 4] = ["requests", "tokens", "input-tokens", "output-tokens"];
-/// Windows of a subscription there.
-const ANTHROPIC_WINDOWS: [&str; 3] = ["unified", "unified-5h", "unified-7d"];
-/// Counts of OpenAI's that fill up again.
-const OPENAI_METERS: [&str; 2] = ["requests", "tokens"];
-/// Windows of a subscription there.
-const OPENAI_WINDOWS: [&str; 2] = ["primary", "secondary"];
+pub(crate) use self::told_limits::ToldLimits;
+use crate::route::ModelRoute;
 
-/// A credential whose limit is used up.
+mod told_limits;
+
+/// How old what a process knows of the book may be.
+const BOOK_AGE_MAX: Duration = Duration::from_secs(1);
+
+/// A limit that is used up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosedCredential {
-    /// Names the credential without telling it.
+    /// Names the credential, or one model with it, without telling it.
     pub credential: String,
     /// When its provider answers again.
     pub open_at: Timestamp,
 }
 
+/// What is new about a limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotaChange {
+    /// Names the credential, or one model with it, without telling it.
+    pub credential: String,
+    /// Until when it is closed; none when its provider answered.
+    pub closed_until: Option<Timestamp>,
+}
+
 /// Keeps closed credentials for all processes.
 pub trait QuotaBook: Send + Sync + 'static {
-    /// Keeps `closed`, and gives every credential that is closed now.
+    /// Keeps `changes`, and gives every credential that is closed now.
     fn exchange_closed<'a>(
         &'a self,
-        closed: &'a [ClosedCredential],
+        changes: &'a [QuotaChange],
     ) -> BoxFuture<'a, Result<Vec<ClosedCredential>, Box<dyn std::error::Error + Send + Sync>>>;
 }
 
@@ -46,10 +57,17 @@ pub struct QuotaBoard(Arc<BoardState>);
 
 #[derive(Default)]
 struct BoardState {
-    closed: Mutex<BTreeMap<String, Timestamp>>,
-    /// Not yet in the book.
-    unwritten: Mutex<Vec<ClosedCredential>>,
+    limits: Mutex<KnownLimits>,
     book: OnceLock<Arc<dyn QuotaBook>>,
+    /// When the book was last read; held while it is, so that one reads for all.
+    read_at: tokio::sync::Mutex<Option<Timestamp>>,
+}
+
+#[derive(Default)]
+struct KnownLimits {
+    closed: BTreeMap<String, Timestamp>,
+    /// Not yet in the book, as [`QuotaChange::closed_until`].
+    unwritten: BTreeMap<String, Option<Timestamp>>,
 }
 
 impl std::fmt::Debug for QuotaBoard {
@@ -64,236 +82,186 @@ impl QuotaBoard {
         let _ = self.0.book.set(book);
     }
 
-    /// Until when `credential` is closed, where that lies after `now`.
-    pub fn closed_until(&self, credential: &str, now: Timestamp) -> Option<Timestamp> {
-        let closed = lock(&self.0.closed);
-        closed
-            .get(credential)
-            .copied()
-            .filter(|open_at| *open_at > now)
+    /// Until when `route` is closed, where that lies after `now`, as far as any process was told.
+    pub async fn find_limit(&self, route: &ModelRoute, now: Timestamp) -> Option<Timestamp> {
+        let is_fresh = self.exchange_closed(now, BOOK_AGE_MAX).await;
+        let known = self.closed_until(route, now)?;
+        if is_fresh {
+            return Some(known);
+        }
+        // Another process may have opened it since then.
+        self.exchange_closed(now, Duration::ZERO).await;
+        self.closed_until(route, now)
     }
 
-    /// Closes `credential` until `open_at`, or longer where it is already.
-    pub fn close(&self, credential: &str, open_at: Timestamp) {
-        let mut closed = lock(&self.0.closed);
-        let known = closed.entry(credential.to_owned()).or_default();
-        if *known >= open_at {
+    fn closed_until(&self, route: &ModelRoute, now: Timestamp) -> Option<Timestamp> {
+        let limits = lock(&self.0.limits);
+        let names = [route.credential_id(), model_limit_id(route)];
+        let closed = names.iter().filter_map(|name| limits.closed.get(name));
+        closed.copied().max().filter(|open_at| *open_at > now)
+    }
+
+    /// Notes at `now` that `route` answered, and what it has `told` with that.
+    pub(crate) fn note_answer(&self, route: &ModelRoute, told: ToldLimits, now: Timestamp) {
+        if told.of_key.is_none() {
+            self.reopen(&route.credential_id(), now);
+        }
+        if told.of_model.is_none() {
+            self.reopen(&model_limit_id(route), now);
+        }
+        self.close_told(route, told, now);
+    }
+
+    /// Notes at `now` what `route` has `told` with a refusal. Others are to know it before it is passed on.
+    pub(crate) async fn note_refusal(&self, route: &ModelRoute, told: ToldLimits, now: Timestamp) {
+        self.close_told(route, told, now);
+        if !lock(&self.0.limits).unwritten.is_empty() {
+            self.exchange_closed(now, BOOK_AGE_MAX).await;
+        }
+    }
+
+    fn close_told(&self, route: &ModelRoute, told: ToldLimits, now: Timestamp) {
+        if let Some(open_at) = told.of_key {
+            self.close(route.credential_id(), open_at, now);
+        }
+        if let Some(open_at) = told.of_model {
+            self.close(model_limit_id(route), open_at, now);
+        }
+    }
+
+    /// Closes `credential` until `open_at`, or longer where it is already. No window is longer than
+    /// [`WINDOW_MAX`]: who names a later time than that is asked again then.
+    fn close(&self, credential: String, open_at: Timestamp, now: Timestamp) {
+        let open_at = open_at.min(now + WINDOW_MAX);
+        let mut limits = lock(&self.0.limits);
+        let known = limits.closed.get(&credential).copied().unwrap_or(now);
+        if known >= open_at {
             return;
         }
-        *known = open_at;
-        drop(closed);
-        lock(&self.0.unwritten).push(ClosedCredential {
-            credential: credential.to_owned(),
-            open_at,
-        });
+        limits.closed.insert(credential.clone(), open_at);
+        limits.unwritten.insert(credential, Some(open_at));
     }
 
-    /// Writes to the book what it does not have, and takes over what other processes know.
-    pub async fn exchange_closed(&self) {
+    /// Opens `credential`, for all processes, where it is closed.
+    fn reopen(&self, credential: &str, now: Timestamp) {
+        let mut limits = lock(&self.0.limits);
+        let closed = limits.closed.remove(credential);
+        if closed.is_some_and(|open_at| open_at > now) {
+            limits.unwritten.insert(credential.to_owned(), None);
+        }
+    }
+
+    /// Writes to the book what it does not have, and takes over what stands there, which is the truth for
+    /// all else. It does so where there is something to write or the last time is `age` ago; gives whether
+    /// it did.
+    async fn exchange_closed(&self, now: Timestamp, age: Duration) -> bool {
         let Some(book) = self.0.book.get() else {
-            return;
+            return true;
         };
-        let unwritten = std::mem::take(&mut *lock(&self.0.unwritten));
-        match book.exchange_closed(&unwritten).await {
+        let mut read_at = self.0.read_at.lock().await;
+        // Copied, as this may be dropped at any point.
+        let unwritten = lock(&self.0.limits).unwritten.clone();
+        let is_due = read_at.is_none_or(|read_at| now < read_at || now.since(read_at) >= age);
+        if !is_due && unwritten.is_empty() {
+            return false;
+        }
+        let changes = unwritten
+            .iter()
+            .map(|(credential, closed_until)| QuotaChange {
+                credential: credential.clone(),
+                closed_until: *closed_until,
+            });
+        let changes: Vec<_> = changes.collect();
+        match book.exchange_closed(&changes).await {
             Ok(all) => {
-                let mut closed = lock(&self.0.closed);
-                for ClosedCredential {
-                    credential,
-                    open_at,
-                } in all
-                {
-                    let known = closed.entry(credential).or_default();
-                    *known = open_at.max(*known);
-                }
+                *read_at = Some(now);
+                lock(&self.0.limits).take_over(all, &unwritten);
             }
             // The next exchange brings it.
             Err(error) => {
                 tracing::debug!(error = %error, "The limits of providers cannot be shared for now");
-                lock(&self.0.unwritten).extend(unwritten);
             }
+        }
+        true
+    }
+}
+
+impl KnownLimits {
+    /// Knows what stands in the book, where `written` is now too, and what came since.
+    fn take_over(
+        &mut self,
+        book: Vec<ClosedCredential>,
+        written: &BTreeMap<String, Option<Timestamp>>,
+    ) {
+        self.unwritten
+            .retain(|credential, change| written.get(credential) != Some(change));
+        let book = book.into_iter().map(|one| (one.credential, one.open_at));
+        self.closed = book.collect();
+        for (credential, closed_until) in &self.unwritten {
+            match closed_until {
+                Some(open_at) => self.closed.insert(credential.clone(), *open_at),
+                None => self.closed.remove(credential),
+            };
         }
     }
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing can panic between two changes of either.
+    // Nothing can panic between two changes of it.
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// When a provider answers again whose `headers` say that a limit is used up; none where there is room.
-/// Of several limits the last to open counts.
-pub fn exhausted_until(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
-    let text = |name: String| headers.get(name)?.to_str().ok().map(str::trim);
-    let number = |name: String| text(name)?.parse::<f64>().ok();
-    let counts = ANTHROPIC_METERS.into_iter().filter_map(|meter| {
-        let part = |part: &str| format!("anthropic-ratelimit-{meter}-{part}");
-        let is_empty = number(part("remaining"))? <= 0.0;
-        is_empty.then(|| Timestamp::of_rfc3339(text(part("reset"))?))?
-    });
-    let windows = ANTHROPIC_WINDOWS.into_iter().filter_map(|window| {
-        let part = |part: &str| format!("anthropic-ratelimit-{window}-{part}");
-        let is_closed = text(part("status"))? == "rejected";
-        let seconds = is_closed.then(|| text(part("reset"))?.parse::<i64>().ok())??;
-        Some(Timestamp::from_micros(seconds.saturating_mul(1_000_000)))
-    });
-    let other_counts = OPENAI_METERS.into_iter().filter_map(|meter| {
-        let part = |part: &str| format!("x-ratelimit-{part}-{meter}");
-        let is_empty = number(part("remaining"))? <= 0.0;
-        is_empty.then(|| Some(now + go_duration(text(part("reset"))?)?))?
-    });
-    let other_windows = OPENAI_WINDOWS.into_iter().filter_map(|window| {
-        let part = |part: &str| format!("x-codex-{window}-{part}");
-        let is_closed = number(part("used-percent"))? >= 100.0;
-        let seconds = is_closed.then(|| text(part("reset-after-seconds"))?.parse().ok())??;
-        Some(now + Duration::from_secs(seconds))
-    });
-    let all = counts
-        .chain(windows)
-        .chain(other_counts)
-        .chain(other_windows);
-    all.max().filter(|open_at| *open_at > now)
-}
-
-/// Reads a length of time as one vendor writes it: `5h0m0s`, `6m0s`, `1s`, `20ms`.
-fn go_duration(text: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(digits);
-        let number: f64 = number.parse().ok()?;
-        let unit = after
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit);
-        let seconds = match unit {
-            "h" => 3_600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 0.001,
-            _ => return None,
-        };
-        total = total.checked_add(Duration::try_from_secs_f64(number * seconds).ok()?)?;
-        rest = after;
-    }
-    Some(total)
+/// A name of the limits of one model with the credential of `route`.
+fn model_limit_id(route: &ModelRoute) -> String {
+    let model = hex::encode(&Sha256::digest(&route.model)[..8]);
+    format!("{}/{model}", route.credential_id())
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use omoi_domain::model_route::RouteName;
 
     use super::*;
-
-    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
-        let lines = lines.iter();
-        lines
-            .map(|(name, value)| {
-                (
-                    name.parse::<http::HeaderName>().unwrap(),
-                    value.parse().unwrap(),
-                )
-            })
-            .collect()
-    }
-
-    #[test]
-    fn each_vendor_tells_in_its_own_way_when_it_answers_again() {
-        let now = Timestamp::of_date("2026-11-28").unwrap();
-        for (name, lines, seconds) in [
-            ("nothing told", &[("x-request-id", "1")][..], None),
-            (
-                "room",
-                &[
-                    ("anthropic-ratelimit-requests-remaining", "1"),
-                    ("anthropic-ratelimit-requests-reset", "2026-11-28T05:00:00Z"),
-                    ("anthropic-ratelimit-unified-status", "allowed_warning"),
-                    ("anthropic-ratelimit-unified-reset", "1795842000"),
-                ],
-                None,
-            ),
-            (
-                "tokens used up",
-                &[
-                    ("anthropic-ratelimit-tokens-remaining", "0"),
-                    ("anthropic-ratelimit-tokens-reset", "2026-11-28T00:00:59Z"),
-                ],
-                Some(59),
-            ),
-            (
-                "five hours and seven days",
-                &[
-                    ("anthropic-ratelimit-unified-5h-status", "rejected"),
-                    ("anthropic-ratelimit-unified-5h-reset", "1795842000"),
-                    ("anthropic-ratelimit-unified-7d-status", "rejected"),
-                    ("anthropic-ratelimit-unified-7d-reset", "1795910400"),
-                ],
-                Some(86_400),
-            ),
-            (
-                "requests used up there",
-                &[
-                    ("x-ratelimit-remaining-requests", "0"),
-                    ("x-ratelimit-reset-requests", "5h1m1s"),
-                ],
-                Some(18_061),
-            ),
-            (
-                "a window used up there",
-                &[
-                    ("x-codex-primary-used-percent", "100"),
-                    ("x-codex-primary-reset-after-seconds", "18000"),
-                    ("x-codex-secondary-used-percent", "99.5"),
-                    ("x-codex-secondary-reset-after-seconds", "86400"),
-                ],
-                Some(18_000),
-            ),
-            (
-                "long ago",
-                &[
-                    ("anthropic-ratelimit-tokens-remaining", "0"),
-                    ("anthropic-ratelimit-tokens-reset", "2020-11-28T00:00:59Z"),
-                ],
-                None,
-            ),
-            (
-                "no time",
-                &[
-                    ("x-ratelimit-remaining-tokens", "0"),
-                    ("x-ratelimit-reset-tokens", "soon"),
-                ],
-                None,
-            ),
-        ] {
-            let expected = seconds.map(|seconds| now + Duration::from_secs(seconds));
-            assert_eq!(exhausted_until(&headers(lines), now), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn durations_are_read_as_go_writes_them() {
-        let read = ["1s", "6m0s", "20ms", "1h", "", "1", "x", "1d"].map(go_duration);
-        let seconds = |s: f64| Some(Duration::from_secs_f64(s));
-        let none = None;
-        let expected = [
-            seconds(1.0),
-            seconds(360.0),
-            seconds(0.02),
-            seconds(3_600.0),
-        ];
-        assert_eq!(read[..4], expected);
-        assert_eq!(read[4..], [seconds(0.0), none, none, none]);
-    }
+    use crate::route::RouteTable;
+    use crate::wire::dialect::Dialect;
 
     #[test]
     fn a_credential_is_closed_until_the_last_time_that_was_told() {
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
         let board = QuotaBoard::default();
-        assert_eq!(board.closed_until("a", at(0)), None);
-        board.close("a", at(20));
-        board.close("a", at(10));
-        assert_eq!(board.clone().closed_until("a", at(19)), Some(at(20)));
-        assert_eq!(board.closed_until("a", at(20)), None);
-        assert_eq!(board.closed_until("b", at(0)), None);
+        let known = |board: &QuotaBoard| lock(&board.0.limits).closed.get("a").copied();
+        board.close("a".to_owned(), at(0), at(0));
+        assert_eq!(known(&board), None, "that is no wait");
+        for (until, expected) in [(20, 20), (10, 20), (i64::MAX / 2_000_000, 7 * 86_400)] {
+            board.close("a".to_owned(), at(until), at(0));
+            assert_eq!(known(&board.clone()), Some(at(expected)));
+        }
+    }
+
+    #[test]
+    fn an_answer_opens_what_it_was_given_with() {
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let routes = RouteTable::all_simulated(Dialect::Messages, "http://a");
+        let route = routes.route_named(RouteName::Agent);
+        let other = ModelRoute {
+            model: "another".to_owned(),
+            ..route.clone()
+        };
+        let told = |of_key: Option<i64>, of_model: Option<i64>| ToldLimits {
+            of_key: of_key.map(at),
+            of_model: of_model.map(at),
+        };
+        let board = QuotaBoard::default();
+        let closed = || [route, &other].map(|route| board.closed_until(route, at(0)));
+        board.close_told(&other, told(None, Some(50)), at(0));
+        board.close_told(route, told(Some(20), Some(30)), at(0));
+        assert_eq!(closed(), [Some(at(30)), Some(at(50))]);
+        // One of its counts is used up by this answer.
+        board.note_answer(route, told(None, Some(10)), at(0));
+        assert_eq!(closed(), [Some(at(30)), Some(at(50))]);
+        board.note_answer(route, told(None, None), at(0));
+        assert_eq!(closed(), [None, Some(at(50))]);
+        let n_unwritten = lock(&board.0.limits).unwritten.len();
+        assert_eq!(n_unwritten, 3, "other processes hear of all");
     }
 }

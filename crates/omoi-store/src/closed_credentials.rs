@@ -1,4 +1,5 @@
-//! Credentials of model providers whose limits are used up, for all processes of a deployment.
+//! Credentials of model providers whose limits are used up, or those of one model with them, for all
+//! processes of a deployment.
 
 use omoi_domain::id::OrgId;
 use omoi_domain::time::Timestamp;
@@ -13,7 +14,7 @@ row! {
     ClosedCredentialRow in "closed_credentials" as "closed credential" {
         /// Its organisation.
         org_id: OrgId,
-        /// Names the credential without telling it.
+        /// Names the credential, or one model with it, without telling it.
         credential: String,
         /// When its provider answers again.
         open_at: Timestamp,
@@ -32,6 +33,29 @@ pub async fn close(tx: &mut Tx, credential: &str, open_at: Timestamp) -> Result<
         args![credential.to_owned(), open_at],
     )
     .await?;
+    Ok(())
+}
+
+/// Opens `credential`.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn open(tx: &mut Tx, credential: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "delete from closed_credentials where org_id = $1 and credential = $2",
+        args![credential.to_owned()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Opens all credentials: the next call with each finds out whether its provider answers again.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn open_all(tx: &mut Tx) -> Result<(), StoreError> {
+    tx.execute("delete from closed_credentials where org_id = $1", args![])
+        .await?;
     Ok(())
 }
 

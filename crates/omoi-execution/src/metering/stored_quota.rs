@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 use omoi_domain::crash::CrashPoint;
-use omoi_llm::quota::{ClosedCredential, QuotaBook};
+use omoi_llm::quota::{ClosedCredential, QuotaBook, QuotaChange};
 use omoi_store::closed_credentials::{self, ClosedCredentialRow};
 use omoi_store::{StoreError, Tenant, Tx};
 
@@ -25,14 +25,21 @@ impl FromParts for StoredQuota {
 impl QuotaBook for StoredQuota {
     fn exchange_closed<'a>(
         &'a self,
-        closed: &'a [ClosedCredential],
+        changes: &'a [QuotaChange],
     ) -> BoxFuture<'a, Result<Vec<ClosedCredential>, Box<dyn std::error::Error + Send + Sync>>>
     {
         Box::pin(async move {
-            if !closed.is_empty() {
+            if !changes.is_empty() {
                 let write = async |tx: &mut Tx| -> Result<(), StoreError> {
-                    for one in closed {
-                        closed_credentials::close(tx, &one.credential, one.open_at).await?;
+                    for QuotaChange {
+                        credential,
+                        closed_until,
+                    } in changes
+                    {
+                        match closed_until {
+                            Some(at) => closed_credentials::close(tx, credential, *at).await?,
+                            None => closed_credentials::open(tx, credential).await?,
+                        }
                     }
                     Ok(())
                 };

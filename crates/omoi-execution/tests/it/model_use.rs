@@ -14,9 +14,9 @@ use omoi_llm::meter::{
     CallMeter as _, CallOutcome, CallUsage, CostProjection, FallbackNote, ModelCaller,
 };
 use omoi_llm::pricing::TokenCounts;
-use omoi_llm::quota::{ClosedCredential, QuotaBook as _};
+use omoi_llm::quota::{ClosedCredential, QuotaBook as _, QuotaChange};
 use omoi_runtime::clock::Clock as _;
-use omoi_store::{costs, events, model_fallbacks};
+use omoi_store::{closed_credentials, costs, events, model_fallbacks};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::TestDeployment;
 
@@ -229,15 +229,31 @@ async fn closed_credentials_are_shared(database: TestDatabase) {
         credential: "c".to_owned(),
         open_at,
     };
+    let change = |closed_until| {
+        [QuotaChange {
+            credential: "c".to_owned(),
+            closed_until,
+        }]
+    };
     assert_eq!(one.exchange_closed(&[]).await.unwrap(), []);
     // The later time holds, whoever comes last.
     for (told, kept) in [(at(60), at(60)), (at(30), at(60)), (at(90), at(90))] {
         assert_eq!(
-            one.exchange_closed(&[closed(told)]).await.unwrap(),
+            one.exchange_closed(&change(Some(told))).await.unwrap(),
             [closed(kept)]
         );
         assert_eq!(other.exchange_closed(&[]).await.unwrap(), [closed(kept)]);
     }
+    // What answers is open for all.
+    assert_eq!(other.exchange_closed(&change(None)).await.unwrap(), []);
+    assert_eq!(one.exchange_closed(&[]).await.unwrap(), []);
+    let again = change(Some(at(90)));
+    one.exchange_closed(&again).await.unwrap();
+    it.commit(async |tx| closed_credentials::open_all(tx).await)
+        .await
+        .unwrap();
+    assert_eq!(other.exchange_closed(&[]).await.unwrap(), []);
+    one.exchange_closed(&again).await.unwrap();
     it.advance_clock(90);
     assert_eq!(other.exchange_closed(&[]).await.unwrap(), []);
 }

@@ -25,7 +25,7 @@ use super::translated_reader::{self, AnswerSink, CallerSink, TranslatedReading};
 use super::{AnswerLimits, AnswerStream, EventStream, UpstreamError};
 use crate::conversation::{AnswerForm, MessagesEvents, ToolNames, read_messages_request};
 use crate::pace::CallPace;
-use crate::quota::{QuotaBoard, exhausted_until};
+use crate::quota::{QuotaBoard, ToldLimits};
 use crate::route::ModelRoute;
 use crate::wire::anthropic::{MessagesRequest, VERSION};
 use crate::wire::dialect::Dialect;
@@ -224,7 +224,7 @@ impl ModelConnections {
     }
 
     /// Sends a request and waits for the head of its answer, which must say that it succeeds. Limits that
-    /// it tells are noted for the key of `route`.
+    /// it tells are noted for the key of `route` or its model.
     async fn begin_exchange(
         &self,
         route: &ModelRoute,
@@ -248,11 +248,9 @@ impl ModelConnections {
             "The model answers"
         );
         let now = patience.pace.now();
-        let exhausted = exhausted_until(response.headers(), now);
-        if let Some(open_at) = exhausted {
-            self.quota.close(&route.credential_id(), open_at);
-        }
+        let mut told = ToldLimits::from_headers(response.headers(), now);
         if response.status().is_success() {
+            self.quota.note_answer(route, told, now);
             return Ok(response);
         }
         let mut refusal = read_refusal(response, patience, &self.mask).await;
@@ -262,13 +260,10 @@ impl ModelConnections {
             ..
         } = &mut refusal
         {
-            // A window says more than the pause that it is told with.
-            let told = exhausted.map(|open_at| open_at.since(now));
-            *retry_after = told.max(*retry_after);
-            if let Some(pause) = *retry_after {
-                self.quota.close(&route.credential_id(), now + pause);
-            }
+            told = told.asking_pause(*retry_after, now);
+            *retry_after = told.open_at().map(|open_at| open_at.since(now));
         }
+        self.quota.note_refusal(route, told, now).await;
         Err(refusal)
     }
 

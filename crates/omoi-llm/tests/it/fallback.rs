@@ -11,11 +11,13 @@ use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
 use omoi_domain::model_fallback::FallbackClass;
+use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_llm::gateway::{GatewayRequest, ModelGateway, ReplyBody};
+use omoi_llm::llm_client::LlmClient;
 use omoi_llm::meter::CallOutcome;
 use omoi_llm::pricing::ModelPrice;
-use omoi_llm::route::ModelRoute;
+use omoi_llm::route::{ModelRoute, RouteTable};
 use omoi_llm::wire::dialect::Dialect;
 
 use crate::stub::{self, Says, Stub};
@@ -219,16 +221,29 @@ async fn an_attempt_whose_every_model_is_limited_goes_on_with_the_first_that_ans
     }
 }
 
-/// Agents ask small models for titles beside their work.
+/// Agents ask small models for titles beside their work, often with the same key.
 #[tokio::test]
 async fn a_title_that_nobody_gives_stops_no_work() {
-    let stub = Stub::always(stub::status_after(429, 18_000)).await;
-    let house = house(pair(&stub, &stub), TestMeter::rich());
+    let stub = Stub::start(vec![stub::status_after(429, 18_000)], stub::good()).await;
+    let (pace, meter) = (VirtualPace::new(), TestMeter::rich());
+    let [title, agent] = pair(&stub, &stub).try_into().unwrap();
+    let table = [(RouteName::Title, title), (RouteName::Agent, agent)];
+    let routes = RouteTable::from_table(table.into()).unwrap();
+    let llm = LlmClient::new(routes, Arc::clone(&pace) as _).unwrap();
+    let house = House {
+        gateway: ModelGateway::new(llm, Arc::clone(&meter) as _),
+        meter,
+        pace,
+    };
     house.meter.saves.store(true, Ordering::Relaxed);
     let mut body = question(true);
     body["model"] = "title".into();
-    let (status, says) = house.ask(&body).await;
-    assert_eq!(status, 429, "{says}");
+    for _ in 0..2 {
+        let (status, says) = house.ask(&body).await;
+        assert_eq!(status, 429, "{says}");
+    }
+    let (status, says) = house.ask(&question(true)).await;
+    assert_eq!((status, stub.calls()), (200, 2), "{says}");
     assert!(house.meter.saved.lock().unwrap().is_empty());
 }
 

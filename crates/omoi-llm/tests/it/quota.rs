@@ -1,5 +1,6 @@
 //! Limits of credentials: who is held back, by what, and whose calls a credential is for.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,28 +11,49 @@ use serde_json::json;
 
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::model_fallback::FallbackClass;
+use omoi_domain::outage::WINDOW_MAX;
 use omoi_llm::gateway::{GatewayRequest, ModelGateway, ReplyBody};
-use omoi_llm::quota::{ClosedCredential, QuotaBook};
+use omoi_llm::quota::{ClosedCredential, QuotaBook, QuotaChange};
 use omoi_llm::route::{ModelRoute, ProviderKey};
 use omoi_llm::wire::dialect::Dialect;
 
-use crate::stub::{self, Stub};
-use crate::support::{TestMeter, VirtualPace, caller, llm_of_list, route};
+use crate::stub::{self, Says, Stub};
+use crate::support::{START, TestMeter, VirtualPace, caller, llm_of_list, route};
 
 const FIVE_HOURS: u64 = 5 * 3_600;
 
 /// The rows of a deployment.
 #[derive(Default)]
-struct SharedBook(Mutex<Vec<ClosedCredential>>);
+struct SharedBook {
+    rows: Mutex<Vec<ClosedCredential>>,
+    n_reads: AtomicUsize,
+}
+
+impl SharedBook {
+    fn rows(&self) -> Vec<ClosedCredential> {
+        self.rows.lock().unwrap().clone()
+    }
+
+    fn open_all(&self) {
+        self.rows.lock().unwrap().clear();
+    }
+}
 
 impl QuotaBook for SharedBook {
     fn exchange_closed<'a>(
         &'a self,
-        closed: &'a [ClosedCredential],
+        changes: &'a [QuotaChange],
     ) -> BoxFuture<'a, Result<Vec<ClosedCredential>, Box<dyn std::error::Error + Send + Sync>>>
     {
-        let mut rows = self.0.lock().unwrap();
-        rows.extend(closed.iter().cloned());
+        self.n_reads.fetch_add(1, Ordering::Relaxed);
+        let mut rows = self.rows.lock().unwrap();
+        for change in changes {
+            rows.retain(|row| row.credential != change.credential);
+            rows.extend(change.closed_until.map(|open_at| ClosedCredential {
+                credential: change.credential.clone(),
+                open_at,
+            }));
+        }
         futures::future::ready(Ok(rows.clone())).boxed()
     }
 }
@@ -39,6 +61,7 @@ impl QuotaBook for SharedBook {
 struct Process {
     gateway: ModelGateway,
     meter: Arc<TestMeter>,
+    pace: Arc<VirtualPace>,
 }
 
 fn process(list: Vec<ModelRoute>, book: &Arc<SharedBook>) -> Process {
@@ -48,6 +71,7 @@ fn process(list: Vec<ModelRoute>, book: &Arc<SharedBook>) -> Process {
     Process {
         gateway: ModelGateway::new(llm, Arc::clone(&meter) as _),
         meter,
+        pace,
     }
 }
 
@@ -97,14 +121,88 @@ async fn what_one_process_is_told_of_a_key_holds_for_all() {
     for process in [&one, &other] {
         let saved = process.meter.saved.lock().unwrap().clone();
         let last = saved.last().unwrap();
-        let now = crate::support::START;
-        assert_eq!(last.reset_at, Some(now + Duration::from_secs(FIVE_HOURS)));
+        assert_eq!(last.reset_at, Some(START + Duration::from_secs(FIVE_HOURS)));
     }
     // Another key has its own limits.
     let another = process(vec![keyed(&stub.url, "b")], &book);
     assert_eq!((another.ask().await, stub.calls()), (200, 2));
-    let rows = book.0.lock().unwrap().clone();
-    assert!(!format!("{rows:?}").contains("\"a\""), "no key is told");
+    let rows = format!("{:?}", book.rows());
+    assert!(!rows.contains("\"a\""), "no key is told");
+}
+
+/// Two models with one key at `url`.
+fn two_models(url: &str) -> Vec<ModelRoute> {
+    let named = |model: &str| ModelRoute {
+        model: model.to_owned(),
+        ..keyed(url, "a")
+    };
+    vec![named("opus"), named("sonnet")]
+}
+
+#[tokio::test]
+async fn a_limit_of_one_model_leaves_the_others_of_its_key() {
+    let stub = Stub::start(vec![stub::status_after(429, FIVE_HOURS)], stub::good()).await;
+    let book = Arc::new(SharedBook::default());
+    let process = process(two_models(&stub.url), &book);
+    for _ in 0..2 {
+        assert_eq!(process.ask().await, 200);
+    }
+    let asked: Vec<_> = stub.seen().into_iter().map(|seen| seen.body).collect();
+    let models: Vec<_> = asked.iter().map(|body| body["model"].as_str()).collect();
+    assert_eq!(models, [Some("opus"), Some("sonnet"), Some("sonnet")]);
+}
+
+#[tokio::test]
+async fn a_window_of_a_credential_closes_all_its_models() {
+    let window = vec![
+        ("x-codex-primary-used-percent", "100".to_owned()),
+        ("x-codex-primary-reset-after-seconds", "18000".to_owned()),
+    ];
+    let limited = Says::Headers(429, window);
+    let stub = Stub::start(vec![limited], stub::good()).await;
+    let book = Arc::new(SharedBook::default());
+    let process = process(two_models(&stub.url), &book);
+    assert_eq!((process.ask().await, stub.calls()), (429, 1));
+}
+
+#[tokio::test]
+async fn a_closed_key_is_asked_again_when_a_person_opens_it_or_after_a_week() {
+    // A proxy's mistake.
+    let refused = stub::status_after(429, 99_999_999_999_u64);
+    let stub = Stub::start(vec![refused.clone(), refused], stub::good()).await;
+    let book = Arc::new(SharedBook::default());
+    let [one, other] = [(); 2].map(|()| process(vec![keyed(&stub.url, "a")], &book));
+    assert_eq!(
+        (one.ask().await, other.ask().await, stub.calls()),
+        (429, 429, 1)
+    );
+    book.open_all();
+    // Both hear of it, though they read the book in the same second.
+    assert_eq!((one.ask().await, stub.calls()), (429, 2));
+    book.open_all();
+    assert_eq!((other.ask().await, stub.calls()), (200, 3));
+    assert_eq!((one.ask().await, stub.calls()), (200, 4));
+    // The next time nobody opens it.
+    let stub = Stub::start(vec![stub::status_after(429, u64::MAX)], stub::good()).await;
+    let alone = process(vec![keyed(&stub.url, "a")], &book);
+    assert_eq!(alone.ask().await, 429);
+    assert_eq!(book.rows()[0].open_at, START + WINDOW_MAX);
+    alone.pace.advance(WINDOW_MAX);
+    assert_eq!((alone.ask().await, stub.calls()), (200, 2));
+}
+
+#[tokio::test]
+async fn the_book_is_read_once_a_second() {
+    let stub = Stub::always(stub::good()).await;
+    let book = Arc::new(SharedBook::default());
+    let process = process(vec![keyed(&stub.url, "a")], &book);
+    for n_reads in [1, 2] {
+        for _ in 0..5 {
+            assert_eq!(process.ask().await, 200);
+        }
+        assert_eq!(book.n_reads.load(Ordering::Relaxed), n_reads);
+        process.pace.advance(Duration::from_secs(1));
+    }
 }
 
 #[tokio::test]

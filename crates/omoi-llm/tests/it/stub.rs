@@ -25,6 +25,8 @@ use omoi_llm::wire::sse::{self, SseDecoder};
 pub(crate) enum Says {
     /// A whole answer with a status, one header and a body.
     Plain(u16, Option<(&'static str, String)>, String),
+    /// A status and headers without a body.
+    Headers(u16, Vec<(&'static str, String)>),
     /// Events, then what happens to the connection.
     Events(Vec<Bytes>, End),
     /// Nothing, ever.
@@ -188,6 +190,15 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
                 response = response.header(name, value);
             }
             response.body(Body::from(text)).unwrap()
+        }
+        Says::Headers(status, headers) => {
+            let response = Response::builder().status(status);
+            let response = headers
+                .into_iter()
+                .fold(response, |response, (name, value)| {
+                    response.header(name, value)
+                });
+            response.body(Body::empty()).unwrap()
         }
         Says::Nothing => {
             let _open = open;

@@ -10,6 +10,7 @@ use omoi_domain::lifecycle::task::{StuckTask, next_stuck};
 use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::specs::apply_to_spec;
 use omoi_protocol::control::ResumeSpec;
+use omoi_store::closed_credentials;
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, TaskStanding};
 use omoi_store::{StoreError, Tenant, Tx, ablations};
@@ -49,6 +50,8 @@ pub async fn resume_spec(
             ResumeRoute::Work => work_on(tx, &mut spec, &asked).await?,
             ResumeRoute::Planning => plan_on(tx, &policy.limits, &mut spec, &asked).await?,
         }
+        // Whoever resumes may have bought credit: the providers are asked again.
+        closed_credentials::open_all(tx).await?;
         Ok::<_, SpecCommandError>((spec, true))
     });
     let (spec, is_asked_for) = resumed.await?;
