@@ -3,15 +3,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::attempt::AgentRole;
 use crate::task::TaskType;
 
 crate::closed_set! {
     /// What a question to a model is for. The agents of a run use [`RouteName::Agent`].
     RouteName {
-        /// Hard thinking: planning and conflict resolution outside an agent.
-        Reasoning = "reasoning",
-        /// Answers that must fit a JSON schema.
-        Structured = "structured",
         /// Short names for things.
         Title = "title",
         /// Verdicts on the work of another model.
@@ -48,6 +45,15 @@ impl RouteName {
             TaskType::WriteTests => Self::WriteTests,
             TaskType::FixBug => Self::FixBug,
             TaskType::ResolveConflict => Self::ResolveConflict,
+        }
+    }
+
+    /// The route of the turns of an agent with `role`, on a task of `task_type` where it has one.
+    pub const fn of_agent(role: AgentRole, task_type: Option<TaskType>) -> Self {
+        match (task_type, role) {
+            (Some(task_type), _) => Self::of_task(task_type),
+            (None, AgentRole::Planner) => Self::Planner,
+            (None, _) => Self::Agent,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The parts of a process.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use omoi_domain::model_kind::WorkModel;
+use omoi_domain::model_route::RouteName;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::work_limits::WorkLimits;
 use omoi_git::process::Git;
@@ -26,13 +28,37 @@ use crate::setup::{OpenRegistries, SetupBook, SetupOptions};
 use crate::spec_files::RenderSpecFiles;
 use crate::spec_selection::WorkScope;
 
-/// What is known of the model that agents work with.
-#[derive(Clone, Copy, Debug, Default)]
+/// What is known of the models that agents work with.
+#[derive(Clone, Copy, Debug)]
 pub struct AgentModelFacts {
-    /// Tokens that it reads at most, where that is known.
+    /// Tokens that all of them read, where that is known.
     pub window_tokens: Option<u64>,
-    /// Whether it is known to see pictures.
+    /// Whether all of them are known to see pictures.
     pub takes_images: bool,
+    /// Most tokens of one answer.
+    pub answer_tokens: u32,
+}
+
+/// What is known of the models of agents, by what they work on.
+#[derive(Clone, Debug)]
+pub struct AgentModels {
+    usual: AgentModelFacts,
+    by_route: BTreeMap<RouteName, AgentModelFacts>,
+}
+
+impl AgentModels {
+    /// Of work that `by_route` does not name, `usual` is known.
+    pub const fn new(
+        usual: AgentModelFacts,
+        by_route: BTreeMap<RouteName, AgentModelFacts>,
+    ) -> Self {
+        Self { usual, by_route }
+    }
+
+    /// What is known of the models of `route`.
+    pub fn route_facts(&self, route: RouteName) -> AgentModelFacts {
+        self.by_route.get(&route).copied().unwrap_or(self.usual)
+    }
 }
 
 /// A value that is made of some parts of a deployment, and knows no others.
@@ -66,10 +92,8 @@ pub struct DeploymentParts {
     pub limits: WorkLimits,
     /// How long work goes on being tried while the model provider fails its attempts.
     pub outage_wait: Duration,
-    /// Most tokens of one answer to an agent.
-    pub answer_tokens: u32,
-    /// What is known of the agents' model.
-    pub agent_model: AgentModelFacts,
+    /// What is known of the agents' models.
+    pub agent_models: AgentModels,
     /// Amounts of one sandbox.
     pub sandbox_limits: SandboxLimits,
     /// Paths every sandbox of this deployment may read.

@@ -15,6 +15,7 @@ use omoi_domain::event::Consumer;
 use omoi_domain::id::TaskId;
 use omoi_domain::lifecycle::attempt::start_failed;
 use omoi_domain::lifecycle::task::{FailedStart, StartFailure, judge_failed_start};
+use omoi_domain::model_route::RouteName;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::slots::SlotLimit;
 use omoi_domain::task::TaskType;
@@ -220,6 +221,7 @@ impl Dispatcher {
             n_turns = created.turns.len(), "Claimed task TSK-{number:03}"
         );
         let brief = brief::of_task(self, &task, &spec, &created).await?;
+        let role = created.attempt.role;
         let work = WorkPlan {
             snapshot: snapshot(&created)?,
             ..plan
@@ -233,6 +235,7 @@ impl Dispatcher {
                 turns: created.turns,
                 work,
                 brief,
+                route: RouteName::of_agent(role, Some(task.task_type)),
             },
         );
         Ok(())

@@ -39,4 +39,4 @@ mod start_failure;
 mod start_steps;
 pub mod tasks;
 
-pub use deployment::{AgentModelFacts, DeploymentParts, FromParts};
+pub use deployment::{AgentModelFacts, AgentModels, DeploymentParts, FromParts};

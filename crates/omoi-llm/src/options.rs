@@ -114,14 +114,6 @@ config_keys! {
     /// Models of the agents, and of every kind of question below that names none. `MODEL` or `PROVIDER/MODEL`.
     MODELS_AGENT: Vec<String> = ConfigKey::new(&MODELS, "agent", ValueKind::List(ListItems::Models), "")
         .closed_to_repository();
-    /// Models of hard questions outside of agents.
-    MODELS_REASONING: Vec<String> =
-        ConfigKey::new(&MODELS, "reasoning", ValueKind::List(ListItems::Models), "")
-            .closed_to_repository();
-    /// Models of answers that must fit a schema.
-    MODELS_STRUCTURED: Vec<String> =
-        ConfigKey::new(&MODELS, "structured", ValueKind::List(ListItems::Models), "")
-            .closed_to_repository();
     /// Models of small questions, such as titles; empty takes a small model of a vendor.
     MODELS_TITLE: Vec<String> = ConfigKey::new(&MODELS, "title", ValueKind::List(ListItems::Models), "")
         .closed_to_repository();
@@ -289,8 +281,6 @@ fn listed_providers(config: &Config) -> Vec<ListedProvider> {
 pub fn model_choice_key(route: RouteName) -> &'static ConfigKey<Vec<String>> {
     match route {
         RouteName::Agent => &MODELS_AGENT,
-        RouteName::Reasoning => &MODELS_REASONING,
-        RouteName::Structured => &MODELS_STRUCTURED,
         RouteName::Title => &MODELS_TITLE,
         RouteName::Judge => &MODELS_JUDGE,
         RouteName::Planner => &MODELS_PLANNER,

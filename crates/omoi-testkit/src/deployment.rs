@@ -11,6 +11,7 @@ mod sandboxed;
 mod test_options;
 mod watched;
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,7 @@ use omoi_execution::running_attempts::RunningAttempts;
 use omoi_execution::setup::SetupBook;
 use omoi_execution::spec_files::SpecFiles;
 use omoi_execution::spec_selection::WorkScope;
-use omoi_execution::{AgentModelFacts, DeploymentParts, FromParts, intake};
+use omoi_execution::{AgentModelFacts, AgentModels, DeploymentParts, FromParts, intake};
 use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::process::Git;
@@ -77,6 +78,12 @@ const SURVEY: &str = r#"{"survey": {"files": 0, "bytes": 0, "languages": [], "to
     "build": [], "test": [], "test_paths": [], "entry_points": [], "key_files": [],
     "conventions": [], "notes": []}}"#;
 const POINT: CrashPoint = CrashPoint::TaskMoved;
+/// What there is to know of the models of tests.
+const AGENT_MODEL: AgentModelFacts = AgentModelFacts {
+    window_tokens: None,
+    takes_images: false,
+    answer_tokens: 1_000,
+};
 
 /// What a worker of our own loop first reports.
 pub fn native_start() -> ReportStarted {
@@ -171,8 +178,7 @@ impl TestDeployment {
             monitoring: test_options::MONITORING,
             limits: test_options::LIMITS,
             outage_wait: Duration::from_mins(15),
-            answer_tokens: 1_000,
-            agent_model: AgentModelFacts::default(),
+            agent_models: AgentModels::new(AGENT_MODEL, BTreeMap::new()),
             sandbox_limits: SandboxLimits::default(),
             read_only: Vec::new(),
             owner: "this process".to_owned(),

@@ -37,6 +37,7 @@ use omoi_store::{Json, StoreError, Tx};
 
 use crate::agent_programs::{ProgramLaunch, ProgramUnusable, launch_of};
 use crate::attempt::{AttemptStarter, apply_to_attempt, settle};
+use crate::deployment::AgentModelFacts;
 use crate::egress::egress_mode;
 use crate::opened_workspace::OpenedWorkspace;
 use crate::running_attempts::HeldAttempt;
@@ -117,6 +118,8 @@ pub struct AttemptJob {
     pub work: WorkPlan,
     /// Its orders.
     pub brief: AttemptBrief,
+    /// Whose models take its turns.
+    pub route: RouteName,
 }
 
 /// Why a worker did not run to its end.
@@ -375,6 +378,7 @@ fn sandbox_launch(
             .to_string_lossy()
             .into_owned()
     };
+    let models = starter.agent_models.route_facts(job.route);
     let context = AttemptContext {
         attempt_id: job.attempt.id,
         sandbox_id: SandboxId::from_uuid(job.attempt.id.as_uuid()),
@@ -387,10 +391,10 @@ fn sandbox_launch(
         workspace: shown(&launch, Path::new(inside::WORK)),
         agent: agent_launch(&job.attempt, parts.program, &|path| shown(&launch, path)),
         model: RouteName::Agent.as_str().to_owned(),
-        max_tokens: starter.answer_tokens,
+        max_tokens: models.answer_tokens,
         system: job.brief.system.clone(),
         prompt: job.brief.prompt.clone(),
-        tools: offered_tools(starter, job),
+        tools: offered_tools(models, job),
         item_schema: job.brief.item_schema.clone(),
         limits: AttemptLimits {
             turns_max: job.brief.limits.turns_max,
@@ -398,7 +402,7 @@ fn sandbox_launch(
             command_s: job.brief.limits.command_s,
             result_bytes: RESULT_BYTES,
             heartbeat_s: starter.heartbeat.as_secs().max(1),
-            window_tokens: starter.agent_model.window_tokens,
+            window_tokens: models.window_tokens,
         },
         commit: job.brief.commit.clone(),
         egress: egress.map(|(egress, path)| egress.client_launch(shown(&launch, &path))),
@@ -435,11 +439,11 @@ pub(crate) fn show_certificates(launch: &mut SandboxLaunch, certificates: &str) 
     path
 }
 
-/// The tools of the brief; for our own loop and a model that sees, pictures too.
-fn offered_tools(starter: &AttemptStarter, job: &AttemptJob) -> Vec<AgentTool> {
+/// The tools of the brief; for our own loop and models that see, pictures too.
+fn offered_tools(models: AgentModelFacts, job: &AttemptJob) -> Vec<AgentTool> {
     let is_native = job.attempt.agent.unwrap_or(AgentProgram::Native) == AgentProgram::Native;
     let mut tools = job.brief.tools.clone();
-    if is_native && starter.agent_model.takes_images && tools.contains(&AgentTool::Read) {
+    if is_native && models.takes_images && tools.contains(&AgentTool::Read) {
         tools.push(AgentTool::Image);
     }
     tools

@@ -8,7 +8,7 @@ use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_store::Tenant;
 
 use crate::agent_programs::FindProgram;
-use crate::deployment::{AgentModelFacts, DeploymentParts, FromParts};
+use crate::deployment::{AgentModels, DeploymentParts, FromParts};
 use crate::failure_policy::FailurePolicy;
 use crate::repository_folders::RepositoryFolders;
 use crate::running_attempts::RunningAttempts;
@@ -30,10 +30,8 @@ pub struct AttemptStarter {
     pub programs: Arc<dyn FindProgram>,
     /// The `omoi` binary, shown to sandboxes as the worker.
     pub worker: PathBuf,
-    /// Most tokens of one answer to an agent.
-    pub answer_tokens: u32,
-    /// What is known of the agents' model.
-    pub agent_model: AgentModelFacts,
+    /// What is known of the agents' models.
+    pub agent_models: AgentModels,
     /// Time between heartbeats of a worker.
     pub heartbeat: Duration,
     /// The attempts that this process works on.
@@ -53,8 +51,7 @@ impl FromParts for AttemptStarter {
             setup: PackageSetup::from_parts(parts),
             programs: parts.programs.clone(),
             worker: parts.worker.clone(),
-            answer_tokens: parts.answer_tokens,
-            agent_model: parts.agent_model,
+            agent_models: parts.agent_models.clone(),
             heartbeat: parts.monitoring.heartbeat,
             running: parts.running.clone(),
             lifecycle: parts.lifecycle.clone(),

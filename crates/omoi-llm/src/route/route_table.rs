@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use omoi_domain::attempt::AgentRole;
 use omoi_domain::model_route::{AnswerTimes, RouteName};
 use omoi_domain::time::Timestamp;
 
@@ -193,11 +192,7 @@ impl RouteTable {
     /// The route of the turns of `caller`: that of its task's type or of planning, where a person names
     /// models for it.
     pub fn work_route(&self, caller: &ModelCaller) -> RouteName {
-        let of_role = match (caller.task_type, caller.role) {
-            (Some(task_type), _) => RouteName::of_task(task_type),
-            (None, AgentRole::Planner) => RouteName::Planner,
-            (None, _) => RouteName::Agent,
-        };
+        let of_role = RouteName::of_agent(caller.role, caller.task_type);
         match self.table.contains_key(&of_role) {
             true => of_role,
             false => RouteName::Agent,

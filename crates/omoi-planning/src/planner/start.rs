@@ -5,6 +5,7 @@ use tracing::{debug, info};
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::lifecycle::phase::PhaseAction;
+use omoi_domain::model_route::RouteName;
 use omoi_execution::attempt::{
     self, AttemptIssuer, AttemptJob, CreatedAttempt, NewAttempt, WorkPlan,
 };
@@ -71,6 +72,7 @@ pub(super) async fn start_attempt(
         toolbox,
     };
     let job = AttemptJob {
+        route: RouteName::of_agent(created.attempt.role, None),
         attempt: created.attempt,
         token: created.token,
         turns: created.turns,

@@ -1,7 +1,5 @@
 //! What people ask of a spec, and what follows.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use omoi_domain::attempt::{
@@ -20,11 +18,10 @@ use omoi_execution::spec_selection::SpecSelection;
 use omoi_planning::commands::{self, ItemEdit, SpecCommandError};
 use omoi_planning::plan_gate::PlanGate;
 use omoi_protocol::control::ResumeSpec;
-use omoi_runtime::clock::Clock as _;
 use omoi_runtime::reconcile::Next;
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Tx, attempts, closed_credentials, phases, specs};
+use omoi_store::{Tx, attempts, phases, specs};
 use omoi_testkit::deployment::{ended_report, failed_report};
 use omoi_testkit::sample_rows::merge;
 
@@ -304,22 +301,6 @@ async fn a_simulated_run_stays_simulated_and_a_real_one_real() {
                 );
             }
         }
-    }
-}
-
-#[tokio::test]
-async fn a_resumed_spec_asks_providers_again_whose_limit_was_used_up() {
-    for status in [SpecStatus::Failed, SpecStatus::Executing] {
-        let mut desk = Desk::new().await;
-        desk.status(status).await;
-        let open_at = desk.it.clock.now() + Duration::from_hours(5);
-        desk.it
-            .commit(async |tx| closed_credentials::close(tx, "c", open_at).await)
-            .await
-            .unwrap();
-        desk.resume().await;
-        let closed = closed_credentials::closed_now(&mut desk.it.read_tx().await).await;
-        assert_eq!(closed.unwrap().len(), 0, "{status}");
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::id::TaskId;
 use omoi_domain::model_kind::WorkModel;
 use omoi_domain::phase::Phase;
 use omoi_domain::sandbox::SandboxRung;
@@ -230,6 +231,25 @@ impl Desk {
             }
         };
         (attempt, told)
+    }
+
+    /// What the worker of a task was told, as soon as it is.
+    pub(crate) async fn told_of_task(&self, task: TaskId) -> AttemptContext {
+        self.until(async || {
+            let mut tx = self.it.read_tx().await;
+            let last = attempts::of_task(&mut tx, task).await.unwrap().pop();
+            last.filter(|attempt| attempt.state == AttemptState::Starting)
+        })
+        .await;
+        loop {
+            let told = self.played.told.lock().unwrap().clone();
+            let subject = AttemptSubject::Task { task_id: task };
+            match told.into_iter().find(|context| context.subject == subject) {
+                Some(context) => return context,
+                // It is bound already; its launch is the next thing that happens.
+                None => tokio::task::yield_now().await,
+            }
+        }
     }
 
     pub(crate) async fn submit(

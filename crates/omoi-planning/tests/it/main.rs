@@ -5,6 +5,7 @@
     reason = "a test fails where it stands"
 )]
 
+mod agent_models;
 mod base_suite;
 mod commands;
 mod create;

@@ -1,5 +1,6 @@
 //! Which model answers, and the gateway in front of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use omoi_domain::model_kind::WorkModel;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 use omoi_execution::metering::{CallLedger, StoredQuota};
-use omoi_execution::{AgentModelFacts, DeploymentParts, FromParts as _};
+use omoi_execution::{AgentModelFacts, AgentModels, DeploymentParts, FromParts as _};
 use omoi_llm::catalogue::{ModelCatalogue, ModelFeature, provider_at};
 use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
@@ -32,10 +33,8 @@ use super::StartOptions;
 pub(super) struct ModelSetup {
     /// What answers agents.
     pub(super) model: WorkModel,
-    /// The most tokens of one answer.
-    pub(super) max_tokens: u32,
-    /// What is known of the agents' model.
-    pub(super) agent_model: AgentModelFacts,
+    /// What is known of the agents' models.
+    pub(super) agent_models: AgentModels,
     /// How long work goes on being tried while the provider fails its attempts.
     pub(super) outage_wait: Duration,
     /// What people should know about them.
@@ -98,11 +97,14 @@ pub(super) async fn start_models(
 ) -> anyhow::Result<ModelSetup> {
     let options = LlmOptions::from_config(&start.config);
     let simulated = options.is_simulated();
-    let max_tokens = options.servers.anthropic.max_tokens;
+    let unknown = AgentModelFacts {
+        window_tokens: None,
+        takes_images: false,
+        answer_tokens: options.servers.anthropic.max_tokens,
+    };
     let without = |model: WorkModel, why: String| ModelSetup {
         model,
-        max_tokens,
-        agent_model: AgentModelFacts::default(),
+        agent_models: AgentModels::new(unknown, BTreeMap::new()),
         outage_wait: options.outage_wait,
         notes: Vec::new(),
         llm: Err(why),
@@ -139,24 +141,38 @@ pub(super) async fn start_models(
         },
         notes: llm.routes.route_notes(),
         outage_wait: options.outage_wait,
-        max_tokens: match simulated {
-            true => max_tokens,
-            false => agent.max_tokens,
-        },
-        agent_model: AgentModelFacts {
-            window_tokens: agent.window_tokens,
-            takes_images: !simulated && sees_pictures(&options, agent)?,
+        agent_models: match simulated {
+            true => AgentModels::new(unknown, BTreeMap::new()),
+            false => agent_models(&llm.routes, &model_catalogue(&options)?),
         },
         llm: Ok(llm),
     })
 }
 
-/// Whether the list of models says that the model of `route` sees pictures; of one that it does not know
-/// it is not assumed.
-fn sees_pictures(options: &LlmOptions, route: &ModelRoute) -> anyhow::Result<bool> {
-    let catalogue = model_catalogue(options)?;
+/// What is known of the models of each kind of work.
+fn agent_models(routes: &RouteTable, catalogue: &ModelCatalogue) -> AgentModels {
+    let facts = |route| list_facts(routes.choices_of(route), catalogue);
+    let by_route = RouteName::OF_WORK.map(|route| (route, facts(route)));
+    AgentModels::new(facts(RouteName::Agent), by_route.into())
+}
+
+/// What holds for all models of `choices`: any of them may take the next turn. An answer may be as long as
+/// the longest, for calls of the others are cut.
+fn list_facts(choices: &[ModelRoute], catalogue: &ModelCatalogue) -> AgentModelFacts {
+    let windows = choices.iter().filter_map(|route| route.window_tokens);
+    let answers = choices.iter().map(|route| route.max_tokens);
+    AgentModelFacts {
+        window_tokens: windows.min(),
+        takes_images: choices.iter().all(|route| sees_pictures(catalogue, route)),
+        answer_tokens: answers.max().unwrap_or(0),
+    }
+}
+
+/// Whether `catalogue` says that the model of `route` sees pictures; of one that it does not know it is
+/// not assumed.
+fn sees_pictures(catalogue: &ModelCatalogue, route: &ModelRoute) -> bool {
     let entry = catalogue.find_entry(provider_at(&route.base_url), &route.model);
-    Ok(entry.is_some_and(|entry| entry.features.contains(&ModelFeature::Vision)))
+    entry.is_some_and(|entry| entry.features.contains(&ModelFeature::Vision))
 }
 
 /// The models behind `routes`, by the process's clock and dice, asked for as long as is configured.
@@ -292,6 +308,40 @@ mod tests {
             ..AnswerLimits::default()
         };
         assert_eq!(others, usual);
+    }
+
+    #[test]
+    fn each_kind_of_work_has_the_facts_of_its_own_models() {
+        let variables = [
+            ("HOME", "/nowhere"),
+            ("ANTHROPIC_API_KEY", "a"),
+            ("OPENAI_API_KEY", "o"),
+            ("LLM_PROVIDERS", "name=rack; preset=vllm"),
+            ("MODELS_AGENT", "anthropic/claude-opus-4-5"),
+            ("MODELS_PLANNER", "anthropic/claude-opus-5-5"),
+            (
+                "MODELS_FIX_BUG",
+                "anthropic/claude-opus-5-5, openai/gpt-5.2",
+            ),
+            ("MODELS_WRITE_TESTS", "rack/qwen"),
+        ];
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        let sources = ConfigSources::from_variables(variables.into_iter().collect());
+        let options = LlmOptions::from_config(&load_config(&CONFIG_TABLE, &sources).unwrap());
+        let now = Timestamp::of_date("2026-11-28").unwrap();
+        let routes = live_routes(&options, now).unwrap().unwrap();
+        let models = agent_models(&routes, &model_catalogue(&options).unwrap());
+        for (route, window, answer, images) in [
+            (RouteName::Agent, Some(200_000), 64_000, true),
+            (RouteName::ImplementFeature, Some(200_000), 64_000, true),
+            (RouteName::Planner, Some(1_000_000), 64_000, true),
+            (RouteName::FixBug, Some(272_000), 64_000, true),
+            (RouteName::WriteTests, None, 32_768, false),
+        ] {
+            let facts = models.route_facts(route);
+            let told = (facts.window_tokens, facts.answer_tokens, facts.takes_images);
+            assert_eq!(told, (window, answer, images), "{route}");
+        }
     }
 
     #[test]

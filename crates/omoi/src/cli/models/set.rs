@@ -26,7 +26,7 @@ use crate::view::text_layout::clean_line;
 /// What to write.
 #[derive(clap::Args, Debug)]
 pub(crate) struct SetArgs {
-    /// What the models are asked for: agent, planner, a kind of task, title, judge, reasoning or structured
+    /// What the models are asked for: agent, planner, a kind of task, title or judge
     #[arg(value_name = "ROLE", value_parser = parse_role)]
     role: RouteName,
     /// Models by preference, as MODEL or PROVIDER/MODEL; the first that can be asked is
