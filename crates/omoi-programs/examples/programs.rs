@@ -1,6 +1,6 @@
 //! What `cargo xtask` asks this crate for.
 //!
-//! `install FOLDER NAME…` installs programs as `omoi agents install` does.
+//! `install FOLDER NAME…` installs programs as `omoi agents install` does, and prints where each lies below it.
 //! `locks` prints `NAME PACKAGE VERSION` of each program whose packages come from a lock of npm.
 //! `pin SCRATCH` prints `agents.json` anew; the locks are `SCRATCH/NAME/package-lock.json`.
 
@@ -84,6 +84,7 @@ async fn install(folder: &Path, names: &[&str]) -> Result<(), Box<dyn Error>> {
             Some(next) => format!("{}\nhint: {next}", with_causes(&error)),
             None => with_causes(&error),
         })?;
+        println!("{}", installed.program.digest);
         if !installed.was_there {
             eprintln!(
                 "installed {name} {} in {:.1} s",

@@ -54,6 +54,14 @@ pub enum AgentProgramError {
         #[source]
         source: Option<reqwest::Error>,
     },
+    /// The answer is longer than what was asked for can be.
+    #[error("{url} is longer than {bytes_max} bytes")]
+    TooLong {
+        /// Address without credentials.
+        url: String,
+        /// Bytes that it may have.
+        bytes_max: u64,
+    },
     /// The registry refused.
     #[error("the registry answered {status} for {url}")]
     Refused {
@@ -175,7 +183,7 @@ impl AgentProgramError {
                 "npm_config_registry names another registry; one that mirrors npm may lag behind"
                     .to_owned()
             }
-            Self::WrongIntegrity { .. } => {
+            Self::WrongIntegrity { .. } | Self::TooLong { .. } => {
                 "nothing was unpacked; do not install it from there: ask who runs that registry"
                     .to_owned()
             }

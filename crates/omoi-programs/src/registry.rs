@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
 use omoi_domain::config::mask_url;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
@@ -21,6 +22,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(30);
 /// Between two pieces of an answer.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 const REDIRECTS_MAX: usize = 5;
+/// Bytes of a description or an index.
+const TEXT_BYTES_MAX: u64 = 64 << 20;
 /// How often a download is begun when the connection breaks or the registry is busy.
 const TRIES: u32 = 3;
 
@@ -34,6 +37,16 @@ pub struct PackageRegistry {
 
 /// Told of the bytes of a download that came since the last time.
 pub(crate) type ByteCounter<'a> = &'a (dyn Fn(u64) + Send + Sync);
+
+/// Where a download goes.
+pub(crate) struct DownloadTarget<'a> {
+    /// Its file.
+    pub(crate) path: &'a Path,
+    /// Bytes that it has at most.
+    pub(crate) bytes_max: u64,
+    /// Who is told.
+    pub(crate) on_bytes: ByteCounter<'a>,
+}
 
 impl PackageRegistry {
     /// The registries that `variable` names, as npm and pip look for them; else the public ones.
@@ -55,7 +68,7 @@ impl PackageRegistry {
         let client = Client::builder()
             .connect_timeout(CONNECT_MAX)
             .read_timeout(SILENCE_MAX)
-            .redirect(redirects(npm.starts_with("https:")))
+            .redirect(redirects())
             .user_agent(concat!("omoi/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|source| AgentProgramError::Unreachable {
@@ -75,15 +88,14 @@ impl PackageRegistry {
         format!("{}/{name}/-/{file}-{version}.tgz", self.npm)
     }
 
-    /// Puts the archive of `package` at `path` when it is the pinned one.
+    /// Puts the archive of `package` at the place of `target` when it is the pinned one.
     pub(crate) async fn fetch_package(
         &self,
         package: &PinnedPackage,
-        path: &Path,
-        on_bytes: ByteCounter<'_>,
+        target: &DownloadTarget<'_>,
     ) -> Result<(), AgentProgramError> {
         let url = self.tarball_url(&package.name, &package.version);
-        let found = self.fetch_file::<Sha512>(&url, path, on_bytes).await?;
+        let found = self.fetch_file::<Sha512>(&url, target).await?;
         let found = FileIntegrity::of_hasher(found);
         match found == package.integrity {
             true => Ok(()),
@@ -95,13 +107,12 @@ impl PackageRegistry {
         }
     }
 
-    /// Puts a wheel of the Python package `name` at `path` when it is the pinned one.
+    /// Puts a wheel of the Python package `name` at the place of `target` when it is the pinned one.
     pub(crate) async fn fetch_wheel(
         &self,
         name: &str,
         wheel: &NodeWheel,
-        path: &Path,
-        on_bytes: ByteCounter<'_>,
+        target: &DownloadTarget<'_>,
     ) -> Result<(), AgentProgramError> {
         let page_url = format!("{}/{name}/", self.pypi);
         let page = self.get_text(&page_url).await?;
@@ -110,7 +121,7 @@ impl PackageRegistry {
             file: wheel.file.clone(),
         })?;
         let url = resolve_link(&page_url, link);
-        let found = self.fetch_file::<Sha256>(&url, path, on_bytes).await?;
+        let found = self.fetch_file::<Sha256>(&url, target).await?;
         let found = hex::encode(found.finalize());
         match found == wheel.sha256 {
             true => Ok(()),
@@ -142,25 +153,24 @@ impl PackageRegistry {
     }
 
     async fn get_text(&self, url: &str) -> Result<String, AgentProgramError> {
-        let response = self.get(url).await?;
-        let unreadable = |source| AgentProgramError::Cut {
-            url: mask_url(url),
-            bytes: 0,
-            source: Some(source),
-        };
-        response.text().await.map_err(unreadable)
+        let mut response = self.get(url).await?;
+        let mut text = Vec::new();
+        while let Some(piece) = next_piece(&mut response, url, text.len() as u64).await? {
+            text.extend_from_slice(&piece);
+            check_length(url, text.len() as u64, TEXT_BYTES_MAX)?;
+        }
+        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     /// Downloads a file and hands back the digest of its bytes.
     async fn fetch_file<H: sha2::Digest>(
         &self,
         url: &str,
-        path: &Path,
-        on_bytes: ByteCounter<'_>,
+        target: &DownloadTarget<'_>,
     ) -> Result<H, AgentProgramError> {
         let mut tried = 1;
         loop {
-            match self.try_file(url, path, on_bytes).await {
+            match self.try_file(url, target).await {
                 Err(error) if tried < TRIES && is_passing(&error) => {
                     tracing::info!(url = mask_url(url), tried, "The download begins again");
                     tried += 1;
@@ -173,31 +183,24 @@ impl PackageRegistry {
     async fn try_file<H: sha2::Digest>(
         &self,
         url: &str,
-        path: &Path,
-        on_bytes: ByteCounter<'_>,
+        target: &DownloadTarget<'_>,
     ) -> Result<H, AgentProgramError> {
+        let path = target.path;
         let mut response = self.get(url).await?;
         let length = response.content_length();
+        check_length(url, length.unwrap_or_default(), target.bytes_max)?;
         let mut file = tokio::fs::File::create(path)
             .await
             .map_err(AgentProgramError::file_error("create", path))?;
         let (mut hasher, mut bytes) = (H::new(), 0);
-        loop {
-            let piece = response
-                .chunk()
-                .await
-                .map_err(|source| AgentProgramError::Cut {
-                    url: mask_url(url),
-                    bytes,
-                    source: Some(source),
-                })?;
-            let Some(piece) = piece else { break };
+        while let Some(piece) = next_piece(&mut response, url, bytes).await? {
             bytes += piece.len() as u64;
+            check_length(url, bytes, target.bytes_max)?;
             hasher.update(&piece);
             file.write_all(&piece)
                 .await
                 .map_err(AgentProgramError::file_error("write", path))?;
-            on_bytes(piece.len() as u64);
+            (target.on_bytes)(piece.len() as u64);
         }
         if length.is_some_and(|length| length != bytes) {
             return Err(AgentProgramError::Cut {
@@ -228,12 +231,38 @@ impl PackageRegistry {
     }
 }
 
+async fn next_piece(
+    response: &mut Response,
+    url: &str,
+    bytes: u64,
+) -> Result<Option<Bytes>, AgentProgramError> {
+    let piece = response.chunk().await;
+    piece.map_err(|source| AgentProgramError::Cut {
+        url: mask_url(url),
+        bytes,
+        source: Some(source),
+    })
+}
+
+/// A registry sends what it likes, and its sum is known only at the end.
+fn check_length(url: &str, bytes: u64, bytes_max: u64) -> Result<(), AgentProgramError> {
+    match bytes > bytes_max {
+        true => Err(AgentProgramError::TooLong {
+            url: mask_url(url),
+            bytes_max,
+        }),
+        false => Ok(()),
+    }
+}
+
 /// Never from a protected connection to an open one.
-fn redirects(is_protected: bool) -> Policy {
+fn redirects() -> Policy {
     Policy::custom(move |attempt| {
         if attempt.previous().len() > REDIRECTS_MAX {
             return attempt.error("too many redirects");
         }
+        let mut passed = attempt.previous().iter();
+        let is_protected = passed.any(|url| url.scheme() == "https");
         match is_protected && attempt.url().scheme() != "https" {
             true => attempt.error("a redirect to an address without TLS"),
             false => attempt.follow(),

@@ -233,6 +233,17 @@ async fn redirects_are_followed_to_an_end() {
 }
 
 #[tokio::test]
+async fn a_download_that_never_ends_is_stopped() {
+    let scene = Scene::new();
+    let endless = vec![0; 4 << 20];
+    scene
+        .stub
+        .set_answers(MAIN, [StubAnswer::with_body(endless)]);
+    let refused = scene.refused().await;
+    assert!(refused.contains("is longer than"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_hostile_archive_that_is_pinned_installs_nothing() {
     let mut scene = Scene::new();
     let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
