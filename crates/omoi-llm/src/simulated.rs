@@ -6,6 +6,7 @@
 //! recorded and let through. It keeps nothing but a count of faults per
 //! rule. Every answer carries the header [`SIMULATED`].
 
+mod absolute_path;
 mod answer;
 mod cache_figures;
 mod chat_answer;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Dialect,
+    Dialect, absolute_path,
     cache_figures::BYTES_PER_TOKEN,
     checked_request::{CheckedRequest, ReasoningForm, RequestedChoice, ToolForm},
     refusal::{RefusalReason, RequestRefusal},
@@ -335,6 +335,8 @@ fn word_call(
         true => tool_table::word_to_the_letter(tool, input, offered),
         false => tool_table::word_action(tool, input, offered),
     };
+    let folder = request.folder.as_deref();
+    let worded = worded.map(|call| absolute_path::with_whole_paths(call, offered, folder));
     worded.map_err(|why| {
         let (rule, tool) = (rule.name.clone(), tool.to_owned());
         match why {

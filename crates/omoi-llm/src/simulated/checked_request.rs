@@ -25,6 +25,8 @@ pub(super) struct CheckedRequest {
     pub(super) prompt: PromptTokens,
     /// Digest of the body; what is derived from it is the same when the same request comes again.
     pub(super) digest: String,
+    /// Where the caller says that it works.
+    pub(super) folder: Option<String>,
     pub(super) form: RequestForm,
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Dialect, MODEL, RecordedRequest, cache_figures,
+    Dialect, MODEL, RecordedRequest, absolute_path, cache_figures,
     checked_request::CheckedRequest,
     foreign_request,
     located_value::LocatedValue,
@@ -72,6 +72,7 @@ pub(super) fn check_request(
         keys,
         prompt: cache_figures::count_prompt(wire, body, bytes.len()),
         digest: hex::encode(Sha256::digest(bytes)),
+        folder: absolute_path::working_folder(bytes),
         form,
     })
 }
