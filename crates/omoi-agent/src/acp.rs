@@ -4,6 +4,7 @@
 //! of the answer before it have run, so nothing moves while a turn is committed. It stays one process for
 //! all turns of an attempt; messages go in when its turn ends.
 
+mod claude_bridge;
 mod connection;
 mod effect;
 #[cfg(test)]
@@ -11,7 +12,9 @@ mod fuzz;
 mod judge;
 mod opencode;
 mod opencode_session;
+mod qwen;
 mod round;
+mod start;
 mod startup;
 mod turns;
 
@@ -30,11 +33,13 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use self::connection::{AcpConnection, AcpNews, ConnectionStep, PermissionQuestion};
-use self::opencode::plan_start;
 use self::round::AcpRound;
+pub(crate) use self::start::AcpProgram;
+use self::start::{AcpManners, plan_start};
 use crate::process::{LineProgram, LineProgramError};
 use crate::program::first_message::FirstMessage;
 use crate::program::held_calls::{ModelCallNews, WaitingModelCall};
+use crate::program::session_file::SessionFile;
 use crate::program::{ProgramHost, write_program_files};
 use crate::runtime::{
     AgentRuntime, RuntimeCapabilities, RuntimeEnding, RuntimeError, RuntimeEvent,
@@ -54,12 +59,15 @@ const REFUSAL_TIME: Duration = Duration::from_secs(3);
 
 /// A program of the protocol at work on one attempt.
 pub(crate) struct AcpAgent<'a> {
+    kind: AcpProgram,
     context: &'a AttemptContext,
     host: ProgramHost,
     program: Option<LineProgram>,
     connection: Option<AcpConnection>,
     model_calls: UnboundedReceiver<ModelCallNews>,
     session: Option<SessionId>,
+    session_file: Option<SessionFile>,
+    manners: AcpManners,
     round: AcpRound,
     /// Model calls that wait for the commit of the round.
     held_calls: Vec<WaitingModelCall>,
@@ -97,15 +105,18 @@ enum DriverStep {
 }
 
 impl<'a> AcpAgent<'a> {
-    /// The driver for `context` in the surroundings `host`.
-    pub(crate) fn new(context: &'a AttemptContext, host: ProgramHost) -> Self {
+    /// The driver of `kind` for `context` in the surroundings `host`.
+    pub(crate) fn new(kind: AcpProgram, context: &'a AttemptContext, host: ProgramHost) -> Self {
         Self {
+            kind,
             context,
             model_calls: host.forwarder.hold_calls(),
             host,
             program: None,
             connection: None,
             session: None,
+            session_file: None,
+            manners: AcpManners::default(),
             round: AcpRound::default(),
             held_calls: Vec::new(),
             held_since: None,
@@ -201,7 +212,7 @@ impl<'a> AcpAgent<'a> {
                 self.held_calls.push(call);
                 let now = self.host.clock.now();
                 self.held_since.get_or_insert(now);
-                self.end_round_before_calls()
+                self.end_round_before_calls().await
             }
             DriverStep::ModelCall(Some(ModelCallNews::Refused)) => {
                 let now = self.host.clock.now();
@@ -229,9 +240,9 @@ impl<'a> AcpAgent<'a> {
             AcpNews::Update(update) if self.is_turn_running => self.follow_update(*update).await,
             AcpNews::Update(_) => {}
             AcpNews::Permission(question) => self.add_question(*question).await,
-            AcpNews::TurnEnded(result) => return self.end_turn(result),
+            AcpNews::TurnEnded(result) => return self.end_turn(result).await,
         }
-        self.end_round_before_calls()
+        self.end_round_before_calls().await
     }
 }
 
@@ -258,7 +269,8 @@ impl AgentRuntime for AcpAgent<'_> {
     }
 
     async fn start(&mut self) -> Result<(), RuntimeError> {
-        let start = plan_start(self.context, &self.host)?;
+        let start = plan_start(self.kind, self.context, &self.host)?;
+        self.manners = start.manners;
         self.refuse_settings(&start)?;
         write_program_files(&start.files)
             .and_then(|()| start.link_files())
@@ -271,7 +283,7 @@ impl AgentRuntime for AcpAgent<'_> {
             let program = LineProgram::start(&start.command, &self.host.clock);
             self.program = Some(program.map_err(|error| self.failed(&error_chain(&error)))?);
             self.connection = AcpConnection::open(&mut self.host).await;
-            self.open_session(start.session.clone()).await
+            self.open_session(&start.session).await
         };
         match with_deadline(clock.as_ref(), START_TIME, opened).await {
             Ok(opened) => opened?,

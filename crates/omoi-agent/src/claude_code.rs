@@ -6,11 +6,11 @@
 
 #[cfg(test)]
 mod fuzz;
-mod launch;
+pub(crate) mod launch;
 mod protocol;
 mod round_end;
 mod rounds;
-mod tools;
+pub(crate) mod tools;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -53,6 +53,8 @@ const INTERRUPT_TIME: Duration = Duration::from_secs(1);
 /// Id of the request that sets up the hook.
 const INITIALIZE_ID: &str = "initialize";
 const INTERRUPT_ID: &str = "interrupt";
+/// What comes before the id of a call in the line of its result.
+pub(crate) const RESULT_MARK: &str = "\"tool_use_id\":\"";
 
 /// Claude Code at work on one attempt.
 pub(crate) struct ClaudeCode<'a> {

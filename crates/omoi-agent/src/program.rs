@@ -35,7 +35,7 @@ use crate::tools::{AgentTools, own_tools};
 /// Folder below the attempt's own in which a program keeps its state.
 const PROGRAM_FOLDER: &str = "agent-program";
 /// Folders that programs leave in the work tree, empty where nobody needed them.
-const LEAVINGS: [&str; 5] = [".agents", ".aws", ".claude", ".codex", ".git"];
+const LEAVINGS: [&str; 6] = [".agents", ".aws", ".claude", ".codex", ".git", ".qwen"];
 
 /// Time in which a program must end by itself once its input is closed, and again once it is told to.
 pub(crate) const END_TIME: Duration = Duration::from_secs(3);

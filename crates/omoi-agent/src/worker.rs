@@ -23,7 +23,7 @@ use omoi_runtime::clock::Clocked;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
 
-use crate::acp::AcpAgent;
+use crate::acp::{AcpAgent, AcpProgram};
 use crate::agent_loop::{AgentLoop, LoopEnd, TEXT_CHARS_MAX};
 use crate::attempt_work::{AttemptWork, SaveError};
 use crate::claude_code::ClaudeCode;
@@ -105,8 +105,6 @@ enum SetUpError {
     Egress(#[from] EgressForwarderError),
     #[error("the agent program cannot be used")]
     Program(#[from] SetUpProgramError),
-    #[error("this worker has no driver for `{0}`")]
-    NoDriver(AgentProgram),
 }
 
 /// Runs the worker of the attempt that the file at `context_path` describes.
@@ -287,6 +285,8 @@ impl AttemptRun<'_> {
             work: work.as_mut(),
             turns,
         };
+        // Nothing of it is done for our own loop.
+        let host = self.program_host(&tools, environment);
         match self.context.agent.program {
             AgentProgram::Native => {
                 let endpoint = GatewayEndpoint::Unix(PathBuf::from(&self.context.socket));
@@ -297,18 +297,25 @@ impl AttemptRun<'_> {
                 Ok(self.drive(pass, runtime).await)
             }
             AgentProgram::ClaudeCode => {
-                let host = self.program_host(&tools, environment).await?;
-                Ok(self.drive(pass, ClaudeCode::new(self.context, host)).await)
+                let agent = ClaudeCode::new(self.context, host.await?);
+                Ok(self.drive(pass, agent).await)
             }
             AgentProgram::Codex => {
-                let host = self.program_host(&tools, environment).await?;
-                Ok(self.drive(pass, Codex::new(self.context, host)).await)
+                let agent = Codex::new(self.context, host.await?);
+                Ok(self.drive(pass, agent).await)
             }
             AgentProgram::AcpOpenCode => {
-                let host = self.program_host(&tools, environment).await?;
-                Ok(self.drive(pass, AcpAgent::new(self.context, host)).await)
+                let agent = AcpAgent::new(AcpProgram::OpenCode, self.context, host.await?);
+                Ok(self.drive(pass, agent).await)
             }
-            other => Err(SetUpError::NoDriver(other)),
+            AgentProgram::AcpClaude => {
+                let agent = AcpAgent::new(AcpProgram::ClaudeBridge, self.context, host.await?);
+                Ok(self.drive(pass, agent).await)
+            }
+            AgentProgram::AcpQwen => {
+                let agent = AcpAgent::new(AcpProgram::Qwen, self.context, host.await?);
+                Ok(self.drive(pass, agent).await)
+            }
         }
     }
 

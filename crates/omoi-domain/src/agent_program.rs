@@ -19,18 +19,9 @@ crate::closed_set! {
 }
 
 impl AgentProgram {
-    /// Whether a run of this version can use it.
-    pub const fn is_driven(self) -> bool {
-        match self {
-            Self::Native | Self::ClaudeCode | Self::Codex | Self::AcpOpenCode => true,
-            Self::AcpClaude | Self::AcpQwen => false,
-        }
-    }
-
-    /// Whether the agent of that name, where it is known here, waits for a version that can use it.
-    pub fn is_name_of_undriven(name: &str) -> bool {
-        let mut undriven = Self::ALL.iter().filter(|agent| !agent.is_driven());
-        undriven.any(|agent| agent.as_str() == name)
+    /// Whether a worker can drive the agent of that name: a list of programs may name others.
+    pub fn is_driven(name: &str) -> bool {
+        Self::ALL.iter().any(|agent| agent.as_str() == name)
     }
 
     /// Whether it comes with the worker; every other one has a folder of its own.

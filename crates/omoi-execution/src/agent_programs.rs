@@ -44,19 +44,13 @@ pub trait FindProgram: Send + Sync {
 /// How `agent` is started; none for our own loop, which is part of the worker.
 ///
 /// # Errors
-/// [`ProgramUnusable`] where it is not installed, or nothing drives it.
+/// [`ProgramUnusable`] where it is not installed, or not whole.
 pub async fn launch_of(
     programs: &dyn FindProgram,
     agent: AgentProgram,
 ) -> Result<Option<ProgramLaunch>, ProgramUnusable> {
     if agent.is_native() {
         return Ok(None);
-    }
-    if !agent.is_driven() {
-        let driven = AgentProgram::ALL.iter().filter(|agent| agent.is_driven());
-        let names: Vec<_> = driven.map(|agent| agent.as_str()).collect();
-        let reason = format!("nothing drives it yet; choose one of {}", names.join(", "));
-        return Err(ProgramUnusable { agent, reason });
     }
     programs.find_program(agent).await.map(Some)
 }

@@ -18,6 +18,8 @@ use tempfile::TempDir;
 
 #[path = "cli/agents.rs"]
 mod agents;
+#[path = "cli/doctor.rs"]
+mod doctor;
 
 /// A home folder with nothing in it.
 struct Home(TempDir);

@@ -20,7 +20,10 @@ const PATH_KEYS: [&str; 6] = [
 
 /// The name of the tool that is called: where the program tells none, it stands in the first title.
 pub(super) fn tool_name(call: &ToolCall) -> String {
-    call.name.clone().unwrap_or_else(|| call.title.clone())
+    let beside = call.meta.as_ref().and_then(|meta| meta.get("toolName"));
+    let beside = beside.and_then(Value::as_str).map(str::to_owned);
+    let told = call.name.clone().or(beside);
+    told.unwrap_or_else(|| call.title.clone())
 }
 
 /// The name that the platform knows a tool by: its own tools lose the name of their server.
@@ -34,7 +37,12 @@ pub(super) fn is_own(name: &str) -> bool {
 }
 
 fn own_name(name: &str) -> Option<&str> {
-    name.strip_prefix(SERVER_NAME)?.strip_prefix('_')
+    // `omoi_submit_done` here, `mcp__omoi__submit_done` there.
+    let (rest, between) = match name.strip_prefix("mcp__") {
+        Some(rest) => (rest, "__"),
+        None => (name, "_"),
+    };
+    rest.strip_prefix(SERVER_NAME)?.strip_prefix(between)
 }
 
 /// What a call of the tool `name` does, file by file.
@@ -44,7 +52,7 @@ pub(super) fn effects_of(name: &str, call: &ToolCall) -> Vec<ToolEffect> {
     }
     match call.kind {
         ToolKind::Read if paths_of(call).is_empty() => vec![ToolEffect::Unknown],
-        ToolKind::Read | ToolKind::Search => vec![ToolEffect::Read(read_paths(call))],
+        ToolKind::Read | ToolKind::Search => vec![ToolEffect::Read(read_paths(name, call))],
         ToolKind::Edit | ToolKind::Delete | ToolKind::Move => {
             let paths = paths_of(call);
             match paths.is_empty() {
@@ -95,16 +103,18 @@ fn paths_of(call: &ToolCall) -> Vec<String> {
     paths
 }
 
-/// The files and folders that a call looks at: the work tree, where it names none. A pattern may lead
-/// out of its folder.
-fn read_paths(call: &ToolCall) -> Vec<String> {
+/// The files and folders that a call looks at: the work tree, where it names none. A pattern of names may
+/// lead out of its folder; one of words is no path, whatever it looks like.
+fn read_paths(name: &str, call: &ToolCall) -> Vec<String> {
     let mut paths = paths_of(call);
     if paths.is_empty() {
         paths.push(".".to_owned());
     }
-    let patterns = ["pattern", "glob", "include"];
+    let patterns = match name.to_lowercase().starts_with("grep") {
+        true => &["glob", "include"][..],
+        false => &["pattern", "glob", "include"],
+    };
     for pattern in patterns.iter().filter_map(|key| argument(call, key)) {
-        // One that looks like no path is one of words.
         if pattern.contains('/') {
             paths.push(glob_root(&paths[0], &plain_path(pattern)));
         }
@@ -167,6 +177,15 @@ mod tests {
                 ),
                 read(&["src", "/etc"]),
             ),
+            // A route, not a path.
+            (
+                "Grep",
+                call(
+                    "search",
+                    json!({"rawInput": {"pattern": "/api/login", "glob": "../*"}}),
+                ),
+                read(&[".", "./.."]),
+            ),
             (
                 "read",
                 call("read", json!({"rawInput": {"filePath": "~/x"}})),
@@ -208,11 +227,27 @@ mod tests {
                 call("other", json!({})),
                 vec![ToolEffect::Own],
             ),
+            (
+                "mcp__omoi__submit_done",
+                call("other", json!({})),
+                vec![ToolEffect::Own],
+            ),
+            (
+                "mcp__other__submit_done",
+                call("other", json!({})),
+                vec![ToolEffect::Unknown],
+            ),
             ("omoi", call("other", json!({})), vec![ToolEffect::Unknown]),
         ] {
             assert_eq!(effects_of(name, &call), want, "{name} {call:?}");
         }
         assert_eq!(platform_name("omoi_submit_done"), "submit_done");
+        assert_eq!(platform_name("mcp__omoi__submit_done"), "submit_done");
         assert_eq!(platform_name("bash"), "bash");
+        let named = call(
+            "edit",
+            json!({"title": "WriteFile", "_meta": {"toolName": "write_file"}}),
+        );
+        assert_eq!(tool_name(&named), "write_file");
     }
 }

@@ -20,13 +20,13 @@ fn acp_update() {
                 SessionUpdate::ToolCallUpdate(update) => {
                     if let Some(ended) = round.update_call(update) {
                         assert!(round.find_call(ended.call_id()).is_some());
-                        ended.tool_end();
+                        ended.tool_end(false);
                     }
                 }
                 _ => {}
             }
         }
-        let (reply, results) = round.take_answer();
+        let (reply, results) = round.take_answer(true);
         assert_eq!(reply.tool_calls().len(), results.len());
         assert!(round.is_empty());
     });

@@ -3,18 +3,14 @@
 
 use agent_client_protocol::v1::schema::{
     PermissionOption, PermissionOptionKind, RequestPermissionOutcome, RequestPermissionRequest,
-    RequestPermissionResponse, SelectedPermissionOutcome, ToolCall, ToolCallStatus,
+    RequestPermissionResponse, SelectedPermissionOutcome, ToolCall,
 };
-use serde_json::Value;
 
 use super::connection::PermissionQuestion;
 use super::effect::effects_of;
-use super::round::RoundCall;
+use super::round::{RoundCall, has_arguments};
 use super::{AcpAgent, WaitingQuestion};
 use crate::program::tool_rules::ToolEffect;
-
-/// Arguments that say nothing of what a call does.
-const PLAIN_ARGUMENTS: [&str; 2] = ["cwd", "description"];
 
 impl AcpAgent<'_> {
     /// Takes a question, and answers what can be answered.
@@ -23,6 +19,7 @@ impl AcpAgent<'_> {
             answer(question, None);
             return;
         }
+        self.round.complete_call(&question.request.tool_call);
         let since = self.host.clock.now();
         self.questions
             .push_back(WaitingQuestion { question, since });
@@ -65,7 +62,7 @@ impl AcpAgent<'_> {
             }
             return;
         }
-        let mut end = call.tool_end();
+        let mut end = call.tool_end(self.manners.tells_contents);
         if let Some(Err(refusal)) = self.verdicts.get(call.call_id()) {
             end.text.clone_from(refusal);
         }
@@ -81,11 +78,9 @@ impl AcpAgent<'_> {
         let asked = &request.tool_call;
         let known = self.round.find_call(&asked.tool_call_id.0).cloned();
         let Some(mut call) = known else {
-            let title = asked.fields.title.clone().unwrap_or_default();
-            let mut told = ToolCall::new(asked.tool_call_id.clone(), title);
-            told.update(asked.fields.clone());
+            let told = ToolCall::new(asked.tool_call_id.clone(), "");
             return RoundCall {
-                name: told.title.clone(),
+                name: String::new(),
                 told,
             };
         };
@@ -93,10 +88,6 @@ impl AcpAgent<'_> {
         call.told.locations.extend(places.cloned());
         let contents = asked.fields.content.iter().flatten();
         call.told.content.extend(contents.cloned());
-        if !has_arguments(&call.told) {
-            let input = asked.fields.raw_input.clone();
-            call.told.raw_input = input.or(call.told.raw_input);
-        }
         call
     }
 
@@ -127,14 +118,6 @@ fn part_id(id: &str, n: usize) -> String {
         0 => id.to_owned(),
         n => format!("{id}/{n}"),
     }
-}
-
-/// Whether the program has told what the call is made with: it may ask a little earlier.
-fn has_arguments(call: &ToolCall) -> bool {
-    let input = call.raw_input.as_ref().and_then(Value::as_object);
-    let mut keys = input.into_iter().flat_map(serde_json::Map::keys);
-    call.status != ToolCallStatus::Pending
-        || keys.any(|key| !PLAIN_ARGUMENTS.contains(&key.as_str()))
 }
 
 /// Answers a question: allowed once, refused once, or given up.
@@ -185,20 +168,5 @@ mod tests {
         assert_eq!(chosen(true).as_deref(), Some("now"));
         assert_eq!(chosen(false).as_deref(), Some("never"));
         assert!(choose_option(&options[..2], false).is_none());
-    }
-
-    #[test]
-    fn a_question_waits_for_the_arguments_of_its_call() {
-        for (status, input, want) in [
-            ("pending", json!({}), false),
-            ("pending", json!({"cwd": "/w"}), false),
-            ("pending", json!({"command": "ls"}), true),
-            ("in_progress", json!({}), true),
-        ] {
-            let call =
-                json!({"toolCallId": "a", "title": "t", "status": status, "rawInput": input});
-            let call: ToolCall = serde_json::from_value(call).unwrap();
-            assert_eq!(has_arguments(&call), want, "{call:?}");
-        }
     }
 }

@@ -1,16 +1,14 @@
 //! How opencode is started: its settings, its files and the session that it goes on with.
 
-use std::io;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use omoi_protocol::worker::{AgentTool, AttemptContext};
 use serde_json::{Value, json};
 
 use super::opencode_session::{SessionSource, render_session};
-use crate::process::ProgramCommand;
+use super::start::{AcpManners, AcpStart, PreparingCommand, SessionStart, system_prompt};
 use crate::program::ProgramHost;
-use crate::program::first_message::{FirstMessage, first_message};
+use crate::program::first_message::first_message;
 use crate::runtime::RuntimeError;
 
 /// What it is told of the model's address.
@@ -49,44 +47,8 @@ const SWITCHES: [&str; 9] = [
 /// Files of a repository whose plugins and servers it starts although it is told not to.
 const SETTINGS: [&str; 3] = [".opencode", "opencode.json", "opencode.jsonc"];
 
-/// Everything that a start needs.
-#[derive(Debug)]
-pub(super) struct AcpStart {
-    pub(super) preparing: Option<PreparingCommand>,
-    pub(super) command: ProgramCommand,
-    /// The session that it goes on with.
-    pub(super) session: Option<String>,
-    pub(super) first: FirstMessage,
-    pub(super) files: Vec<(PathBuf, String)>,
-    /// Links to what is installed: where, and to what.
-    links: Vec<(PathBuf, PathBuf)>,
-    /// Files of the repository with which it is not started.
-    pub(super) settings: &'static [&'static str],
-}
-
-/// A command that has to succeed before the program starts.
-#[derive(Debug)]
-pub(super) struct PreparingCommand {
-    pub(super) command: ProgramCommand,
-    /// What it says then.
-    pub(super) success: &'static str,
-}
-
-impl AcpStart {
-    /// Makes the links.
-    pub(super) fn link_files(&self) -> io::Result<()> {
-        for (path, target) in &self.links {
-            if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            symlink(target, path)?;
-        }
-        Ok(())
-    }
-}
-
 /// Plans the start for `context`.
-pub(super) fn plan_start(
+pub(super) fn plan_opencode(
     context: &AttemptContext,
     host: &ProgramHost,
 ) -> Result<AcpStart, RuntimeError> {
@@ -119,11 +81,15 @@ pub(super) fn plan_start(
     Ok(AcpStart {
         preparing,
         command: host.program_command(vec!["acp".into()], environment(host)),
-        session,
+        session: SessionStart {
+            resumed: session,
+            ..SessionStart::default()
+        },
         first,
         files,
         links: link.into_iter().collect(),
         settings: &SETTINGS,
+        manners: AcpManners::default(),
     })
 }
 
@@ -157,7 +123,7 @@ fn settings(context: &AttemptContext, host: &ProgramHost, can_search: bool) -> V
         "model": format!("{PROVIDER}/{model}"),
         "small_model": format!("{PROVIDER}/{model}"),
         "agent": {
-            AGENT: {"prompt": instructions(context)},
+            AGENT: {"prompt": system_prompt(context)},
             "title": {"disable": true},
         },
         "permission": permissions(&context.tools, can_search),
@@ -191,15 +157,6 @@ fn permissions(offered: &[AgentTool], can_search: bool) -> Value {
         }
     }
     permissions
-}
-
-/// The program tells its model no reason of ours for a refusal.
-fn instructions(context: &AttemptContext) -> String {
-    format!(
-        "{}\n\nA call that is rejected is not allowed in this sandbox: files outside the workspace, and \
-         the settings of agents in it. Go on without it.",
-        context.system
-    )
 }
 
 #[cfg(test)]

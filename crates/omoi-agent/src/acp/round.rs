@@ -1,12 +1,13 @@
 //! One answer of the model as the program tells it: words and calls, and how the calls ended.
 
 use agent_client_protocol::v1::schema::{
-    ContentBlock as AcpContent, ToolCall, ToolCallContent, ToolCallStatus, ToolCallUpdate,
+    ContentBlock as AcpContent, ToolCall, ToolCallContent, ToolCallStatus, ToolCallUpdate, ToolKind,
 };
 use omoi_llm::wire::anthropic::{ContentBlock, ToolUseBlock};
 use serde_json::{Value, json};
 
 use super::effect::{is_own, platform_name, tool_name};
+use crate::claude_code::tools::exit_code;
 use crate::program::tool_observer::ToolEnd;
 use crate::transcript::AgentReply;
 
@@ -50,12 +51,17 @@ impl RoundCall {
     }
 
     /// How it ended.
-    pub(super) fn tool_end(&self) -> ToolEnd {
-        let exit_code = exit_code(self.told.raw_output.as_ref());
+    pub(super) fn tool_end(&self, tells_contents: bool) -> ToolEnd {
+        let text = output_text(&self.told, tells_contents);
+        let has_failed = self.told.status != ToolCallStatus::Completed;
+        let told = told_exit_code(self.told.raw_output.as_ref());
+        let exit_code = told.or_else(|| match self.told.kind {
+            ToolKind::Execute => exit_code(has_failed, &text),
+            _ => None,
+        });
         ToolEnd {
-            is_error: self.told.status != ToolCallStatus::Completed
-                || exit_code.is_some_and(|code| code != 0),
-            text: output_text(&self.told),
+            is_error: has_failed || exit_code.is_some_and(|code| code != 0),
+            text,
             exit_code,
         }
     }
@@ -70,10 +76,10 @@ impl RoundCall {
         }
     }
 
-    fn to_result(&self) -> ContentBlock {
+    fn to_result(&self, tells_contents: bool) -> ContentBlock {
         let (words, is_error) = match self.has_ended() {
             true => (
-                output_text(&self.told),
+                output_text(&self.told, tells_contents),
                 self.told.status == ToolCallStatus::Failed,
             ),
             false => ("The call was not run.".to_owned(), true),
@@ -88,6 +94,10 @@ impl AcpRound {
         let AcpContent::Text(more) = content else {
             return;
         };
+        // Some tell their usage so, also behind the end of an answer.
+        if more.text.is_empty() {
+            return;
+        }
         match self.parts.last_mut() {
             Some(RoundPart::Words(words)) => words.push_str(&more.text),
             _ => self.parts.push(RoundPart::Words(more.text.clone())),
@@ -115,6 +125,22 @@ impl AcpRound {
         (!had_ended && call.has_ended()).then(|| call.clone())
     }
 
+    /// A question tells of a call what was not told before; some tell of it by their question alone.
+    pub(super) fn complete_call(&mut self, asked: &ToolCallUpdate) {
+        let Some(known) = self.find_mut(&asked.tool_call_id.0) else {
+            let title = asked.fields.title.clone().unwrap_or_default();
+            let mut call = ToolCall::new(asked.tool_call_id.clone(), title);
+            call.update(asked.fields.clone());
+            call.meta.clone_from(&asked.meta);
+            self.add_call(call);
+            return;
+        };
+        if !has_arguments(&known.told) {
+            let input = asked.fields.raw_input.clone();
+            known.told.raw_input = input.or(known.told.raw_input.take());
+        }
+    }
+
     /// The call `id`.
     pub(super) fn find_call(&self, id: &str) -> Option<&RoundCall> {
         self.all_calls().find(|call| call.call_id() == id)
@@ -131,10 +157,10 @@ impl AcpRound {
     }
 
     /// The answer with its results; what comes next is of another.
-    pub(super) fn take_answer(&mut self) -> (AgentReply, Vec<ContentBlock>) {
+    pub(super) fn take_answer(&mut self, tells_contents: bool) -> (AgentReply, Vec<ContentBlock>) {
         let parts = std::mem::take(&mut self.parts);
         let results = parts.iter().filter_map(|part| match part {
-            RoundPart::Call(call) => Some(call.to_result()),
+            RoundPart::Call(call) => Some(call.to_result(tells_contents)),
             RoundPart::Words(_) => None,
         });
         let results = results.collect();
@@ -162,8 +188,30 @@ impl AcpRound {
     }
 }
 
-/// What the model was told of a call.
-fn output_text(call: &ToolCall) -> String {
+/// Arguments that say nothing of what a call does.
+const PLAIN_ARGUMENTS: [&str; 2] = ["cwd", "description"];
+
+/// Whether the program has told what the call is made with: it may ask a little earlier.
+pub(super) fn has_arguments(call: &ToolCall) -> bool {
+    let input = call.raw_input.as_ref().and_then(Value::as_object);
+    let mut keys = input.into_iter().flat_map(serde_json::Map::keys);
+    call.status != ToolCallStatus::Pending
+        || keys.any(|key| !PLAIN_ARGUMENTS.contains(&key.as_str()))
+}
+
+/// What the model was told of a call; with `tells_contents` its output is for people.
+fn output_text(call: &ToolCall, tells_contents: bool) -> String {
+    let texts = call.content.iter().filter_map(|content| match content {
+        ToolCallContent::Content(content) => match &content.content {
+            AcpContent::Text(text) => Some(text.text.as_str()),
+            _ => None,
+        },
+        _ => None,
+    });
+    let contents = texts.collect::<Vec<_>>().join("\n");
+    if tells_contents && !contents.is_empty() {
+        return contents;
+    }
     let output = call.raw_output.as_ref();
     let told = output.and_then(|output| {
         let field = |name| output.get(name).and_then(Value::as_str);
@@ -172,20 +220,10 @@ fn output_text(call: &ToolCall) -> String {
             .or_else(|| field("output"))
             .or_else(|| field("error"))
     });
-    if let Some(told) = told {
-        return told.to_owned();
-    }
-    let words = call.content.iter().filter_map(|content| match content {
-        ToolCallContent::Content(content) => match &content.content {
-            AcpContent::Text(text) => Some(text.text.as_str()),
-            _ => None,
-        },
-        _ => None,
-    });
-    words.collect::<Vec<_>>().join("\n")
+    told.map_or(contents, str::to_owned)
 }
 
-fn exit_code(output: Option<&Value>) -> Option<i32> {
+fn told_exit_code(output: Option<&Value>) -> Option<i32> {
     let output = output?;
     let code = [
         &output["metadata"]["exit"],
@@ -254,10 +292,10 @@ mod tests {
         add(&mut round, update("b", "failed", refusal));
         assert_eq!(add(&mut round, update("z", "completed", json!({}))), None);
         assert!(round.has_open_calls());
-        let end = round.find_call("a").unwrap().tool_end();
+        let end = round.find_call("a").unwrap().tool_end(false);
         assert_eq!((end.is_error, end.exit_code), (true, Some(3)));
 
-        let (reply, results) = round.take_answer();
+        let (reply, results) = round.take_answer(false);
         assert!(round.is_empty());
         assert_eq!(reply.0[0].as_text(), Some("I look."));
         let calls: Vec<_> = reply
@@ -272,5 +310,86 @@ mod tests {
         assert_eq!(results[1]["content"], "no");
         assert_eq!(results[1]["is_error"], true);
         assert_eq!(results[2]["content"], "The call was not run.");
+    }
+
+    #[test]
+    fn a_question_tells_what_was_not_told_before() {
+        let mut round = AcpRound::default();
+        add(&mut round, call("a", "Shell"));
+        add(&mut round, words(""));
+        let asked = |id: &str, input: Value| -> ToolCallUpdate {
+            serde_json::from_value(json!({
+                "toolCallId": id, "title": "ls", "kind": "execute", "status": "pending",
+                "rawInput": input, "_meta": {"toolName": "run_shell_command"},
+            }))
+            .unwrap()
+        };
+        round.complete_call(&asked("a", json!({"command": "ls"})));
+        round.complete_call(&asked("a", json!({"command": "other"})));
+        round.complete_call(&asked("b", json!({"command": "id"})));
+        let (reply, _) = round.take_answer(true);
+        let calls: Vec<_> = reply
+            .tool_calls()
+            .iter()
+            .map(|c| (c.name.clone(), c.input["command"].clone()))
+            .collect();
+        let want = [("Shell", "ls"), ("run_shell_command", "id")];
+        let want = want.map(|(name, command)| (name.to_owned(), json!(command)));
+        assert_eq!(calls, want);
+    }
+
+    #[test]
+    fn a_question_waits_for_the_arguments_of_its_call() {
+        for (status, input, want) in [
+            ("pending", json!({}), false),
+            ("pending", json!({"cwd": "/w"}), false),
+            ("pending", json!({"command": "ls"}), true),
+            ("in_progress", json!({}), true),
+        ] {
+            let call =
+                json!({"toolCallId": "a", "title": "t", "status": status, "rawInput": input});
+            let call: ToolCall = serde_json::from_value(call).unwrap();
+            assert_eq!(has_arguments(&call), want, "{call:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_ends_as_its_program_tells_it() {
+        let fenced = json!([{"type": "content", "content": {"type": "text", "text": "words"}}]);
+        for (status, output, tells_contents, want) in [
+            (
+                "failed",
+                json!("Exit code 3\nx"),
+                false,
+                ("Exit code 3\nx", true, Some(3)),
+            ),
+            ("completed", json!("x"), false, ("x", false, Some(0))),
+            (
+                "completed",
+                json!({"output": "x", "exitCode": 0}),
+                true,
+                ("words", false, Some(0)),
+            ),
+            (
+                "failed",
+                json!({"output": "x", "exitCode": 7}),
+                true,
+                ("words", true, Some(7)),
+            ),
+            (
+                "completed",
+                json!({"output": "x", "metadata": {"exit": 1}}),
+                false,
+                ("x", true, Some(1)),
+            ),
+        ] {
+            let mut round = AcpRound::default();
+            add(&mut round, call("a", "bash"));
+            let more = json!({"rawOutput": output, "content": fenced});
+            add(&mut round, update("a", status, more));
+            let end = round.find_call("a").unwrap().tool_end(tells_contents);
+            let found = (end.text.as_str(), end.is_error, end.exit_code);
+            assert_eq!(found, want, "{output}");
+        }
     }
 }

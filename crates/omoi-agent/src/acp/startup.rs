@@ -5,12 +5,12 @@ use std::fs;
 use agent_client_protocol::JsonRpcRequest;
 use agent_client_protocol::v1::schema::{
     InitializeResponse, McpServer, McpServerStdio, NewSessionRequest, ResumeSessionRequest,
-    SessionId,
+    SessionId, SetSessionModeRequest,
 };
 use omoi_runtime::telemetry::error_chain;
 
 use super::connection::initialize_request;
-use super::opencode::{AcpStart, PreparingCommand};
+use super::start::{AcpStart, PreparingCommand, SessionStart};
 use super::{AcpAgent, next_step};
 use crate::process::LineProgram;
 use crate::program::END_TIME;
@@ -55,10 +55,7 @@ impl AcpAgent<'_> {
         }
     }
 
-    pub(super) async fn open_session(
-        &mut self,
-        resumed: Option<String>,
-    ) -> Result<(), RuntimeError> {
+    pub(super) async fn open_session(&mut self, start: &SessionStart) -> Result<(), RuntimeError> {
         let about: InitializeResponse = self.ask_program(initialize_request()).await?;
         self.check_version(&about)?;
         let (name, words) = self.host.tool_command();
@@ -67,18 +64,25 @@ impl AcpAgent<'_> {
         });
         let ours = McpServer::Stdio(McpServerStdio::new(name, command).args(arguments));
         let folder = self.host.workspace.clone();
-        self.session = Some(match resumed {
+        let session = match &start.resumed {
             Some(id) => {
                 let request = ResumeSessionRequest::new(id.clone(), folder);
-                self.ask_program(request.mcp_servers(vec![ours])).await?;
-                SessionId::new(id)
+                let request = request.mcp_servers(vec![ours]).meta(start.meta.clone());
+                self.ask_program(request).await?;
+                SessionId::new(id.clone())
             }
             None => {
                 let request = NewSessionRequest::new(folder);
-                let session = self.ask_program(request.mcp_servers(vec![ours])).await?;
-                session.session_id
+                let request = request.mcp_servers(vec![ours]).meta(start.meta.clone());
+                self.ask_program(request).await?.session_id
             }
-        });
+        };
+        if let Some(mode) = start.mode {
+            let request = SetSessionModeRequest::new(session.clone(), mode);
+            self.ask_program(request).await?;
+        }
+        self.session_file = start.session_file(&session.0);
+        self.session = Some(session);
         Ok(())
     }
 

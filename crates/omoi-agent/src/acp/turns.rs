@@ -3,14 +3,16 @@
 use agent_client_protocol::Error as AcpError;
 use agent_client_protocol::v1::schema::{PromptRequest, PromptResponse, SessionUpdate};
 use omoi_domain::time::Timestamp;
+use omoi_llm::wire::anthropic::ContentBlock;
 use omoi_protocol::worker::SessionPart;
 use sha2::{Digest as _, Sha256};
 
 use super::effect::may_change;
 use super::round::RoundCall;
-use super::{ARGUMENTS_TIME, AcpAgent, OPEN_CALLS_TIME, REFUSAL_TIME};
+use super::{ARGUMENTS_TIME, AcpAgent, GO_ON, OPEN_CALLS_TIME, REFUSAL_TIME};
 use crate::model_call::refused_for_good;
 use crate::program::held_calls::WaitingModelCall;
+use crate::program::session_file::RoundMarks;
 use crate::runtime::{AgentTurn, RuntimeError, RuntimeEvent};
 
 impl AcpAgent<'_> {
@@ -43,7 +45,7 @@ impl AcpAgent<'_> {
     }
 
     /// Ends the round whose calls have run, where the program asks the model again.
-    pub(super) fn end_round_before_calls(&mut self) -> Result<(), RuntimeError> {
+    pub(super) async fn end_round_before_calls(&mut self) -> Result<(), RuntimeError> {
         if self.held_calls.is_empty() || self.round.has_open_calls() || !self.steps.is_empty() {
             return Ok(());
         }
@@ -54,7 +56,7 @@ impl AcpAgent<'_> {
                 self.release_calls();
                 Ok(())
             }
-            false => self.push_round(false),
+            false => self.push_round(false).await,
         }
     }
 
@@ -83,7 +85,7 @@ impl AcpAgent<'_> {
         Ok(())
     }
 
-    pub(super) fn end_turn(
+    pub(super) async fn end_turn(
         &mut self,
         result: Result<PromptResponse, AcpError>,
     ) -> Result<(), RuntimeError> {
@@ -97,27 +99,35 @@ impl AcpAgent<'_> {
             return Err(refused_for_good(&refusal.into_error()).into());
         }
         match result {
-            Ok(_) => self.push_round(true),
+            Ok(_) => {
+                let refusals = self
+                    .verdicts
+                    .values()
+                    .filter_map(|verdict| verdict.as_ref().err());
+                let refusals: Vec<_> = refusals.map(String::as_str).collect();
+                if !self.manners.stops_at_refusal || refusals.is_empty() {
+                    return self.push_round(true).await;
+                }
+                // The model did not hear of it, and goes on once it has.
+                let words = format!("A call was not allowed: {}. {GO_ON}", refusals.join("; "));
+                self.held.push(ContentBlock::text(words));
+                self.push_round(false).await
+            }
             Err(error) => Err(self.failed(&format!("its turn failed: {}", error.message))),
         }
     }
 
-    pub(super) fn push_round(&mut self, is_waiting: bool) -> Result<(), RuntimeError> {
+    pub(super) async fn push_round(&mut self, is_waiting: bool) -> Result<(), RuntimeError> {
         let may_be_change = |call: &RoundCall| !call.is_own() && may_change(&call.told);
         let changes = self.round.all_calls().any(may_be_change);
-        let (reply, results) = self.round.take_answer();
+        let (reply, results) = self.round.take_answer(self.manners.tells_contents);
         let decisions = self.host.tool_server.take_decisions();
         let request_digest = hex::encode(Sha256::digest(&self.asked));
         self.asked = serde_json::to_vec(&results)?;
         self.verdicts.clear();
         self.own_call = None;
-        // The conversation stands in the turns themselves; what the program calls it is kept with them.
-        let session = self.session.as_ref().map(|id| SessionPart {
-            session_id: id.0.to_string(),
-            offset: 0,
-            end: 0,
-            added: String::new(),
-        });
+        let marks = RoundMarks::of_answer(&reply, &results, self.manners.result_mark, !is_waiting);
+        let session = self.session_part(&marks).await?;
         self.steps.push_back(RuntimeEvent::Answered {
             reply: reply.clone(),
             stop_reason: None,
@@ -134,5 +144,23 @@ impl AcpAgent<'_> {
             session,
         }));
         Ok(())
+    }
+
+    /// What the round added to the program's session; where the turns themselves hold the conversation,
+    /// no more than what the program calls it.
+    async fn session_part(
+        &mut self,
+        marks: &RoundMarks,
+    ) -> Result<Option<SessionPart>, RuntimeError> {
+        let Some(file) = &mut self.session_file else {
+            return Ok(self.session.as_ref().map(|id| SessionPart {
+                session_id: id.0.to_string(),
+                offset: 0,
+                end: 0,
+                added: String::new(),
+            }));
+        };
+        let added = file.take_added(marks, self.host.clock.as_ref()).await;
+        added.map_err(|error| self.failed(&format!("its session file: {error}")))
     }
 }

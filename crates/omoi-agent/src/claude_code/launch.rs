@@ -1,7 +1,7 @@
 //! How Claude Code is started: its command line, its environment, its files and its first message.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use omoi_domain::model_route::RouteName;
 use omoi_protocol::worker::AttemptContext;
@@ -11,7 +11,7 @@ use super::tools::built_in_tools;
 use crate::process::ProgramCommand;
 use crate::program::ProgramHost;
 use crate::program::first_message::{FirstMessage, first_message};
-use crate::program::session_file::{KeptSession, SessionFile, session_of_turns};
+use crate::program::session_file::{KeptSession, SessionFile, dashed_path, session_of_turns};
 use crate::runtime::RuntimeError;
 
 /// Where it keeps its settings and sessions, below its home.
@@ -41,7 +41,7 @@ pub(super) fn plan_start(
     let id = resumed
         .as_ref()
         .map_or_else(|| context.attempt_id.to_string(), |kept| kept.id.clone());
-    let session = session_path(&host.folder, &host.workspace, &id);
+    let session = sessions_folder(host).join(format!("{id}.jsonl"));
     let system = host.folder.join(SYSTEM_FILE);
     let mut files = vec![(system.clone(), context.system.clone())];
     let kept = resumed.as_ref().map(KeptSession::next_position);
@@ -89,7 +89,8 @@ fn fixed_arguments(context: &AttemptContext, host: &ProgramHost) -> Vec<OsString
     ];
     let mut arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
     arguments.push(servers.to_string().into());
-    arguments.extend(["--tools".into(), built_in_tools(&context.tools).into()]);
+    let tools = built_in_tools(&context.tools).join(",");
+    arguments.extend(["--tools".into(), tools.into()]);
     arguments.extend(["--model".into(), context.model.clone().into()]);
     arguments
 }
@@ -98,6 +99,23 @@ fn environment(
     context: &AttemptContext,
     host: &ProgramHost,
     goes_on: bool,
+) -> Vec<(OsString, OsString)> {
+    let mut variables = program_variables(context, host);
+    if goes_on {
+        let mut set = |key: &str, value: OsString| variables.push((key.into(), value));
+        set("CLAUDE_CODE_RESUME_INTERRUPTED_TURN", "1".into());
+        set(
+            "CLAUDE_CODE_RESUME_INTERRUPTED_TURN_MAX_AGE_MS",
+            TURN_AGE_MS.to_string().into(),
+        );
+    }
+    variables
+}
+
+/// What Claude Code is told by its environment, whoever starts it.
+pub(crate) fn program_variables(
+    context: &AttemptContext,
+    host: &ProgramHost,
 ) -> Vec<(OsString, OsString)> {
     let command_ms = context.limits.command_s.saturating_mul(1000);
     let config = host.folder.join(CONFIG_FOLDER);
@@ -135,24 +153,11 @@ fn environment(
     ] {
         set(quiet, "1".into());
     }
-    if goes_on {
-        set("CLAUDE_CODE_RESUME_INTERRUPTED_TURN", "1".into());
-        set(
-            "CLAUDE_CODE_RESUME_INTERRUPTED_TURN_MAX_AGE_MS",
-            TURN_AGE_MS.to_string().into(),
-        );
-    }
     variables
 }
 
-/// Where the program looks for a session: by the folder it works in, with dashes.
-fn session_path(folder: &Path, workspace: &Path, id: &str) -> PathBuf {
-    let workspace = workspace.to_string_lossy();
-    let dashed = workspace
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
-    let projects = folder.join(CONFIG_FOLDER).join("projects");
-    projects
-        .join(dashed.collect::<String>())
-        .join(format!("{id}.jsonl"))
+/// Where the program keeps its sessions, a file each: by the folder it works in.
+pub(crate) fn sessions_folder(host: &ProgramHost) -> PathBuf {
+    let projects = host.folder.join(CONFIG_FOLDER).join("projects");
+    projects.join(dashed_path(&host.workspace))
 }

@@ -4,7 +4,7 @@ use omoi_llm::wire::anthropic::ContentBlock;
 use sha2::{Digest as _, Sha256};
 
 use super::tools::effect_of;
-use super::{ClaudeCode, failed};
+use super::{ClaudeCode, RESULT_MARK, failed};
 use crate::program::session_file::RoundMarks;
 use crate::program::tool_rules::ToolEffect;
 use crate::runtime::{AgentTurn, RuntimeError, RuntimeEvent};
@@ -44,30 +44,16 @@ impl ClaudeCode<'_> {
     }
 }
 
-/// What the lines of a round hold in the session file: its answer and every result.
+/// How a round is found in the session file: by its results, and by its answer where nothing follows.
 pub(super) fn round_marks(
     reply: &AgentReply,
     results: &[ContentBlock],
     message_id: Option<String>,
     is_waiting: bool,
 ) -> RoundMarks {
-    let ids = results.iter().filter_map(|block| match block {
-        ContentBlock::ToolResult(result) => {
-            Some(format!("\"tool_use_id\":\"{}\"", result.tool_use_id))
-        }
-        _ => None,
-    });
-    let mut texts: Vec<String> = ids.collect();
-    // A message has a line per block.
-    if is_waiting && let Some(id) = message_id {
-        texts.push(format!("\"id\":\"{id}\""));
-        let last = reply.0.iter().rev().find_map(ContentBlock::as_text);
-        // As it stands in a line of JSON.
-        let last = serde_json::to_string(last.unwrap_or_default()).unwrap_or_default();
-        texts.push(last.trim_matches('"').to_owned());
+    let mut marks = RoundMarks::of_answer(reply, results, RESULT_MARK, !is_waiting);
+    if let (true, Some(id)) = (is_waiting, message_id) {
+        marks.texts.push(format!("\"id\":\"{id}\""));
     }
-    RoundMarks {
-        texts,
-        is_followed: !is_waiting,
-    }
+    marks
 }

@@ -50,7 +50,7 @@ fn plain_path(text: &str) -> String {
 }
 
 /// The tools of the program that an attempt with `offered` is given.
-pub(super) fn built_in_tools(offered: &[AgentTool]) -> String {
+pub(crate) fn built_in_tools(offered: &[AgentTool]) -> Vec<&'static str> {
     let names = offered.iter().filter_map(|tool| match tool {
         AgentTool::Read => Some("Read"),
         AgentTool::Glob => Some("Glob"),
@@ -65,11 +65,11 @@ pub(super) fn built_in_tools(offered: &[AgentTool]) -> String {
         | AgentTool::SubmitItem
         | AgentTool::SubmitDone => None,
     });
-    names.collect::<Vec<_>>().join(",")
+    names.collect()
 }
 
 /// Exit code of a command, from the words that the model is told.
-pub(super) fn exit_code(is_error: bool, text: &str) -> Option<i32> {
+pub(crate) fn exit_code(is_error: bool, text: &str) -> Option<i32> {
     if !is_error {
         return Some(0);
     }
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(platform_name("Bash"), "Bash");
         assert_eq!(
             built_in_tools(&[AgentTool::Read, AgentTool::Shell, AgentTool::SubmitItem]),
-            "Read,Bash"
+            ["Read", "Bash"]
         );
     }
 

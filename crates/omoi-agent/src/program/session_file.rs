@@ -5,8 +5,11 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use omoi_llm::wire::anthropic::ContentBlock;
 use omoi_protocol::worker::{SessionPart, TurnRecord};
 use omoi_runtime::clock::Clock;
+
+use crate::transcript::AgentReply;
 
 /// Bytes that one turn may add; a longer session is not kept, and who goes on begins a new one.
 const PART_BYTES_MAX: u64 = 32 << 20;
@@ -135,6 +138,30 @@ pub(crate) struct RoundMarks {
 }
 
 impl RoundMarks {
+    /// The marks of an answer: each result, by what stands before the id of its call, and the last words
+    /// where the program does not go on by itself.
+    pub(crate) fn of_answer(
+        reply: &AgentReply,
+        results: &[ContentBlock],
+        result_mark: &str,
+        is_followed: bool,
+    ) -> Self {
+        let ids = results.iter().filter_map(|block| match block {
+            ContentBlock::ToolResult(result) => {
+                Some(format!("{result_mark}{}\"", result.tool_use_id))
+            }
+            _ => None,
+        });
+        let mut texts: Vec<String> = ids.collect();
+        if !is_followed {
+            let last = reply.0.iter().rev().find_map(ContentBlock::as_text);
+            // As it stands in a line of JSON.
+            let last = serde_json::to_string(last.unwrap_or_default()).unwrap_or_default();
+            texts.push(last.trim_matches('"').to_owned());
+        }
+        Self { texts, is_followed }
+    }
+
     /// Bytes of `added` up to the end of the round; none while a part of it is missing.
     fn find_end(&self, added: &str) -> Option<usize> {
         let mut end = 0;
@@ -144,6 +171,15 @@ impl RoundMarks {
         }
         Some(if self.is_followed { end } else { added.len() })
     }
+}
+
+/// A path as programs name the folder of its sessions: dashes for all but letters and digits.
+pub(crate) fn dashed_path(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let dashed = path
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
+    dashed.collect()
 }
 
 /// Whole lines behind `offset`; none when they are too many. No file yet is no line.

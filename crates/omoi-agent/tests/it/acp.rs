@@ -1,7 +1,5 @@
-//! The driver of the Agent Client Protocol, against a program that speaks it as opencode does.
-
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+//! The driver of the Agent Client Protocol, against a program that speaks it as opencode, the bridge to
+//! Claude Code and Qwen Code do.
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::agent_program::AgentProgram;
@@ -9,45 +7,23 @@ use omoi_domain::attempt::{AttemptOutcome, AttemptSubject};
 use omoi_domain::message::MessageType;
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
-use omoi_protocol::worker::{AgentLaunch, AgentTool, TurnRecord, WorkerProgram};
+use omoi_protocol::worker::{AgentTool, TurnRecord};
 
 use crate::bench::{Bench, git};
+use crate::scripted_program::{VERSION, conversation, is_gone, scripted_bench};
 
-const VERSION: &str = "1.2.3";
+/// The programs of the protocol.
+const PROGRAMS: [AgentProgram; 3] = [OPENCODE, BRIDGE, QWEN];
+const OPENCODE: AgentProgram = AgentProgram::AcpOpenCode;
+const BRIDGE: AgentProgram = AgentProgram::AcpClaude;
+const QWEN: AgentProgram = AgentProgram::AcpQwen;
 
-/// A bench whose agent is the scripted program, with a quirk.
+/// A bench whose agent is the scripted program as opencode, with a quirk.
 async fn bench(rules: &str, quirk: &str) -> Bench {
-    let mut bench = Bench::new(rules).await;
-    let folder = bench.work().parent().unwrap().join("program");
-    std::fs::create_dir_all(&folder).unwrap();
-    let program = folder.join("opencode");
-    std::fs::write(&program, include_str!("fake_acp.py")).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    bench.context.agent = AgentLaunch {
-        program: AgentProgram::AcpOpenCode,
-        installed: Some(WorkerProgram {
-            command: [&program.display().to_string(), "--quirk", quirk]
-                .map(str::to_owned)
-                .to_vec(),
-            version: VERSION.to_owned(),
-        }),
-    };
-    bench
+    scripted_bench(OPENCODE, rules, quirk).await
 }
 
-/// What the program has told its model in all.
-fn conversation(bench: &Bench) -> String {
-    let home: PathBuf = bench.work().parent().unwrap().join("home/agent-program");
-    std::fs::read_to_string(home.join("told.json")).unwrap()
-}
-
-fn is_gone(pid_file: &Path) -> bool {
-    let pid = std::fs::read_to_string(pid_file).unwrap();
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    stat.is_empty() || stat.contains(") Z ")
-}
-
-const WRITE_AND_FINISH: &str = r#"
+pub(crate) const WRITE_AND_FINISH: &str = r#"
   - when: {turn: 0}
     reply:
       - text: I write it.
@@ -61,9 +37,16 @@ const WRITE_AND_FINISH: &str = r#"
 
 #[tokio::test]
 async fn an_acp_agent_does_a_task_round_by_round() {
-    // One asks before it tells the arguments, one writes more than the protocol.
-    for quirk in ["", "early", "noise"] {
-        let bench = bench(WRITE_AND_FINISH, quirk).await;
+    for (agent, quirk) in [
+        (OPENCODE, ""),
+        // It asks before it tells the arguments, or writes more than the protocol.
+        (OPENCODE, "early"),
+        (OPENCODE, "noise"),
+        // It asks what its client does not know.
+        (BRIDGE, "asks-more"),
+        (QWEN, "asks-more"),
+    ] {
+        let bench = scripted_bench(agent, WRITE_AND_FINISH, quirk).await;
         assert!(bench.run().await);
         let seen = bench.seen();
         let turns: Vec<_> = seen
@@ -76,12 +59,13 @@ async fn an_acp_agent_does_a_task_round_by_round() {
         let told = seen.turns[1].turn.tool_results.to_string();
         assert!(told.contains("one\\ntwo"), "{told}");
         let started = &seen.started[0];
-        assert_eq!(
-            (started.agent, started.version.as_str()),
-            (AgentProgram::AcpOpenCode, VERSION)
-        );
+        assert_eq!((started.agent, started.version.as_str()), (agent, VERSION));
         let session = seen.turns[0].turn.session.clone().unwrap();
-        assert_eq!(session.session_id, "ses_1");
+        match agent {
+            // Its conversation stands in the turns.
+            OPENCODE => assert_eq!((session.session_id.as_str(), session.end), ("ses_1", 0)),
+            _ => assert!(session.added.contains("I write it."), "{session:?}"),
+        }
 
         assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
         assert_eq!(complete.summary.as_deref(), Some("Wrote the file."));
@@ -107,7 +91,7 @@ async fn an_acp_agent_does_a_task_round_by_round() {
             "agent.assistant_message",
             "agent.assistant_message",
         ];
-        assert_eq!(kinds, want);
+        assert_eq!(kinds, want, "{agent}");
         assert_eq!(seen.events[6].event_data["exit_code"], 0);
     }
 }
@@ -163,6 +147,12 @@ async fn a_lost_acp_agent_goes_on_in_a_new_sandbox_and_does_nothing_twice() {
 
 #[tokio::test]
 async fn an_acp_planner_hands_in_items_in_order_and_reads_nothing_outside() {
+    for agent in PROGRAMS {
+        plans_within_the_workspace(agent).await;
+    }
+}
+
+async fn plans_within_the_workspace(agent: AgentProgram) {
     let rules = r#"
   - when: {turn: 0}
     reply:
@@ -176,7 +166,7 @@ async fn an_acp_planner_hands_in_items_in_order_and_reads_nothing_outside() {
       - tool: {name: submit_item, input: {section: risks, key: R1, value: {text: none}}}
       - tool: {name: submit_done, input: {}}
 "#;
-    let mut bench = bench(rules, "").await;
+    let mut bench = scripted_bench(agent, rules, "").await;
     bench.context.subject = AttemptSubject::SpecPhase {
         phase: Phase::Explore,
     };
@@ -246,12 +236,14 @@ async fn an_acp_agent_cannot_change_protected_paths() {
 async fn an_interrupt_stops_an_acp_agent_and_leaves_nothing_running() {
     let words = "\n  - when: {turn: 0}\n    reply: [{delay_ms: 30000}, {text: TASK_COMPLETE}]\n";
     let command = "\n  - when: {turn: 0}\n    reply: [{tool: {name: shell, input: {command: \"echo $$ > pid; sleep 60\"}}}]\n";
-    for (rules, quirk, file) in [
-        (words, "daemon", "daemon"),
-        (command, "", "pid"),
-        (command, "deaf", "pid"),
+    for (agent, rules, quirk, file) in [
+        (OPENCODE, words, "daemon", "daemon"),
+        (OPENCODE, command, "", "pid"),
+        (OPENCODE, command, "deaf", "pid"),
+        (BRIDGE, command, "", "pid"),
+        (QWEN, command, "", "pid"),
     ] {
-        let bench = bench(rules, quirk).await;
+        let bench = scripted_bench(agent, rules, quirk).await;
         let interrupt = async {
             bench
                 .until(|s| s.asked > 0 && bench.work().join(file).exists())
@@ -304,28 +296,31 @@ async fn a_message_goes_to_an_acp_agent_at_the_end_of_its_turn_and_a_nudge_as_we
 
 #[tokio::test]
 async fn a_refusal_of_the_gateway_ends_an_acp_agent_whatever_it_says_or_does() {
-    for (status, quirk, outcome, class) in [
+    for (agent, status, quirk, outcome, class) in [
         (
+            OPENCODE,
             429,
             "",
             AttemptOutcome::Failed,
             Some(ErrorClass::RateLimited),
         ),
         (
+            QWEN,
             500,
             "retries",
             AttemptOutcome::Failed,
             Some(ErrorClass::Upstream5xx),
         ),
         (
+            BRIDGE,
             400,
             "success",
             AttemptOutcome::Failed,
             Some(ErrorClass::UpstreamRefused),
         ),
-        (402, "", AttemptOutcome::Incomplete, None),
+        (OPENCODE, 402, "", AttemptOutcome::Incomplete, None),
     ] {
-        let bench = bench(WRITE_AND_FINISH, quirk).await;
+        let bench = scripted_bench(agent, WRITE_AND_FINISH, quirk).await;
         bench.set(|s| s.model_status = Some(status));
         assert!(bench.run().await);
         let complete = bench.complete();
@@ -357,15 +352,15 @@ async fn an_acp_agent_that_is_not_what_it_should_be_is_named() {
         assert!(message.contains(words), "{message}");
     }
     // It would run the plugins of a repository, whatever its settings say.
-    let bench = bench(WRITE_AND_FINISH, "").await;
-    std::fs::create_dir_all(bench.work().join(".opencode/plugin")).unwrap();
-    assert!(bench.run().await);
-    let message = bench.complete().error_message.unwrap_or_default();
-    assert!(
-        message.contains("it would run what `.opencode` of this repository says"),
-        "{message}"
-    );
-    assert_eq!(bench.seen().asked, 0);
+    for (agent, path) in [(OPENCODE, ".opencode"), (QWEN, ".qwen")] {
+        let bench = scripted_bench(agent, WRITE_AND_FINISH, "").await;
+        std::fs::create_dir_all(bench.work().join(path).join("plugin")).unwrap();
+        assert!(bench.run().await);
+        let message = bench.complete().error_message.unwrap_or_default();
+        let want = format!("it would run what `{path}` of this repository says");
+        assert!(message.contains(&want), "{message}");
+        assert_eq!(bench.seen().asked, 0);
+    }
 }
 
 #[tokio::test]

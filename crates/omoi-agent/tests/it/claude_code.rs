@@ -1,8 +1,5 @@
 //! The driver of Claude Code, against a program that speaks its line protocol.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-
 use serde_json::json;
 
 use omoi_domain::agent_event::AgentEventKind;
@@ -11,41 +8,14 @@ use omoi_domain::attempt::{AttemptOutcome, AttemptSubject};
 use omoi_domain::message::MessageType;
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
-use omoi_protocol::worker::{AgentLaunch, AgentTool, TurnRecord, WorkerProgram};
+use omoi_protocol::worker::{AgentTool, TurnRecord};
 
 use crate::bench::{Bench, git};
-
-const VERSION: &str = "1.2.3";
+use crate::scripted_program::{VERSION, event_kinds, is_gone, scripted_bench};
 
 /// A bench whose agent is the scripted program, with a quirk.
 pub(crate) async fn bench(rules: &str, quirk: &str) -> Bench {
-    let mut bench = Bench::new(rules).await;
-    let folder = bench.work().parent().unwrap().join("program");
-    std::fs::create_dir_all(&folder).unwrap();
-    let program = folder.join("claude");
-    std::fs::write(&program, include_str!("fake_claude.py")).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    bench.context.agent = AgentLaunch {
-        program: AgentProgram::ClaudeCode,
-        installed: Some(WorkerProgram {
-            command: [&program.display().to_string(), "--quirk", quirk]
-                .map(str::to_owned)
-                .to_vec(),
-            version: VERSION.to_owned(),
-        }),
-    };
-    bench
-}
-
-fn is_gone(pid_file: &Path) -> bool {
-    let pid = std::fs::read_to_string(pid_file).unwrap();
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    stat.is_empty() || stat.contains(") Z ")
-}
-
-fn kinds(bench: &Bench) -> Vec<String> {
-    let events = bench.seen().events;
-    events.iter().map(|e| e.event_type.to_string()).collect()
+    scripted_bench(AgentProgram::ClaudeCode, rules, quirk).await
 }
 
 const WRITE_AND_FINISH: &str = r#"
@@ -99,7 +69,7 @@ async fn a_program_does_a_task_round_by_round() {
         "agent.tool_result",
         "agent.assistant_message",
     ];
-    assert_eq!(kinds(&bench), want);
+    assert_eq!(event_kinds(&bench), want);
     let edited = &seen.events[2].event_data;
     assert_eq!(
         (&edited["file_path"], &edited["lines_added"]),
@@ -234,7 +204,7 @@ async fn a_program_writes_no_protected_path_and_nothing_outside() {
     let results = bench.seen().turns[0].turn.tool_results.to_string();
     assert!(results.contains("outside the workspace"), "{results}");
     assert!(results.contains("is protected"), "{results}");
-    let violations = kinds(&bench)
+    let violations = event_kinds(&bench)
         .iter()
         .filter(|k| *k == "agent.policy_violation")
         .count();

@@ -8,14 +8,12 @@ import json
 import os
 import queue
 import re
-import signal
-import socket
-import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
+
+from fake_program import ToolServer, add_line, be_deaf, leave_things, post_messages, read_file, read_lines, run_command, sleep_for_ever, write_file
 
 ARGS = dict(zip(sys.argv[1:], sys.argv[2:]))
 QUIRK = ARGS["--quirk"]
@@ -55,43 +53,13 @@ class Session:
         self.path = f"{os.environ['CLAUDE_CONFIG_DIR']}/projects/{folder}/{self.id}.jsonl"
         self.messages = []
         if "--resume" in ARGS:
-            with open(self.path) as file:
-                self.messages = [json.loads(line)["message"] for line in file]
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            self.messages = [line["message"] for line in read_lines(self.path)]
 
     def add(self, message, message_id=None):
         self.messages.append(message)
         late = QUIRK == "late-file" and message["role"] == "user" and len(self.messages) > 1
-        threading.Timer(0.3, self.write, [message, message_id]).start() if late else self.write(message, message_id)
-
-    def write(self, message, message_id):
         line = {"id": message_id, "message": message}
-        with open(self.path, "a") as file:
-            file.write(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n")
-
-
-class ToolServer:
-    def __init__(self):
-        server = json.loads(ARGS["--mcp-config"])["mcpServers"]["omoi"]
-        assert server["args"][:3] == ["agent", "tools", "--socket"], server
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(server["args"][3])
-        self.lines = self.socket.makefile("r")
-        self.n = 0
-        self.call("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "fake", "version": "1"}})
-        self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
-        self.tools = self.call("tools/list", {})["tools"]
-
-    def send(self, message):
-        self.socket.sendall((json.dumps(message) + "\n").encode())
-
-    def call(self, method, params):
-        self.n += 1
-        self.send({"jsonrpc": "2.0", "id": self.n, "method": method, "params": params})
-        while True:
-            answer = json.loads(self.lines.readline())
-            if answer.get("id") == self.n:
-                return answer["result"]
+        threading.Timer(0.3, add_line, [self.path, line]).start() if late else add_line(self.path, line)
 
 
 def result(**fields):
@@ -102,27 +70,7 @@ def ask(session, server):
     offered = [{"name": name, "description": name, "input_schema": {"type": "object"}} for name in TOOLS]
     for tool in server.tools:
         offered.append({"name": "mcp__omoi__" + tool["name"], "description": "", "input_schema": tool["inputSchema"]})
-    body = {"model": ARGS["--model"], "max_tokens": 1000, "messages": session.messages, "tools": offered}
-    request = urllib.request.Request(
-        os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages",
-        json.dumps(body).encode(),
-        {"content-type": "application/json", "x-api-key": os.environ["ANTHROPIC_API_KEY"], "anthropic-version": "2023-06-01"},
-    )
-    found = queue.Queue()
-
-    def fetch():
-        try:
-            found.put((200, json.loads(urllib.request.urlopen(request).read())))
-        except urllib.error.HTTPError as error:
-            found.put((error.code, error.read().decode()))
-
-    threading.Thread(target=fetch, daemon=True).start()
-    while not INTERRUPTED.is_set():
-        try:
-            return found.get(timeout=0.02)
-        except queue.Empty:
-            pass
-    return None, None
+    return post_messages(ARGS["--model"], session.messages, offered, INTERRUPTED)
 
 
 def ask_hook(call):
@@ -139,23 +87,17 @@ def run_tool(call, server):
     if verdict["permissionDecision"] != "allow":
         return True, "hook error: " + verdict["permissionDecisionReason"]
     if call["name"] == "Read":
-        with open(call["input"]["file_path"]) as file:
-            return False, file.read()
+        return False, read_file(call["input"]["file_path"])
     if call["name"].startswith("mcp__omoi__") and os.environ.get("ENABLE_TOOL_SEARCH") != "false":
         return True, "the tool is deferred: search for it first"
     if call["name"].startswith("mcp__omoi__"):
-        answer = server.call("tools/call", {"name": call["name"][len("mcp__omoi__"):], "arguments": call["input"]})
-        return answer["isError"], answer["content"][0]["text"]
+        text, is_error = server.use(call["name"].removeprefix("mcp__omoi__"), call["input"])
+        return is_error, text
     if call["name"] == "Write":
-        path = os.path.abspath(call["input"]["file_path"])
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w") as file:
-            file.write(call["input"]["content"])
+        write_file(call["input"]["file_path"], call["input"]["content"])
         return False, "written"
     if call["name"] == "Bash":
-        child = subprocess.Popen(["sh", "-c", call["input"]["command"]], stdout=subprocess.PIPE, text=True, start_new_session=True)
-        while child.poll() is None and not INTERRUPTED.is_set():
-            time.sleep(0.02)
+        child = run_command(call["input"]["command"], INTERRUPTED)
         if child.poll() is None:
             return True, "[Request interrupted by user]"
         code = child.wait()
@@ -174,8 +116,7 @@ def take_turn(session, server):
             words = {"type": "text", "text": "API Error"}
             say({"type": "assistant", "message": {"id": "x", "model": "<synthetic>", "content": [words]}})
             if QUIRK == "ignores-refusals" and status == 403:
-                while True:
-                    time.sleep(60)
+                sleep_for_ever()
             return result(is_error=QUIRK != "calm", api_error_status=status, result=f"API Error: {status}")
         message_id = f"msg_{len(session.messages)}"
         session.add({"role": "assistant", "content": answer["content"]}, message_id)
@@ -198,14 +139,15 @@ def take_turn(session, server):
 
 def main():
     if QUIRK == "deaf":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        be_deaf()
     if QUIRK == "log-in":
         print("Please run /login", file=sys.stderr)
         sys.exit(1)
     threading.Thread(target=read_input, daemon=True).start()
     first = INCOMING.get()
     say({"type": "control_response", "response": {"subtype": "success", "request_id": first["request_id"], "response": {}}})
-    session, server = Session(), ToolServer()
+    session = Session()
+    server = ToolServer(json.loads(ARGS["--mcp-config"])["mcpServers"]["omoi"]["args"])
     version = "9.9.9" if QUIRK == "other-version" else "1.2.3"
     say({"type": "system", "subtype": "init", "session_id": session.id, "claude_code_version": version,
          "mcp_servers": [{"name": "omoi", "status": "connected"}]})
@@ -222,16 +164,14 @@ def main():
                 with open(f"refused-{error.code}", "w") as file:
                     file.write(error.read().decode())
     if QUIRK == "daemon":
-        subprocess.Popen(["sh", "-c", "echo $$ > daemon; exec sleep 300"], start_new_session=True, stdin=subprocess.DEVNULL,
-                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.makedirs(".codex", exist_ok=True)
+        leave_things(".codex")
     if "CLAUDE_CODE_RESUME_INTERRUPTED_TURN" in os.environ:
         take_turn(session, server)
     while (line := INCOMING.get()) is not None:
         session.add({"role": "user", "content": line["message"]["content"]})
         take_turn(session, server)
-    while QUIRK == "deaf":
-        time.sleep(60)
+    if QUIRK == "deaf":
+        sleep_for_ever()
 
 
 main()

@@ -9,15 +9,12 @@ import glob
 import json
 import os
 import queue
-import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
 import tomllib
-import urllib.error
-import urllib.request
+
+from fake_program import ToolServer, add_line, be_deaf, leave_things, post, read_lines, run_command, sleep_for_ever
 
 QUIRK = sys.argv[2]
 assert sys.argv[3] == "app-server", sys.argv
@@ -81,53 +78,20 @@ class Session:
         found = glob.glob(f"{HOME}/sessions/*/*/*/rollout-*-{thread_id}.jsonl") if thread_id else []
         self.path = found[0] if found else f"{HOME}/sessions/2026/11/29/rollout-2026-11-29T09-00-00-{THREAD}.jsonl"
         if thread_id:
-            with open(self.path) as file:
-                lines = [json.loads(line) for line in file]
-            self.items = [line["payload"] for line in lines if line["type"] == "response_item"]
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            self.items = [line["payload"] for line in read_lines(self.path) if line["type"] == "response_item"]
 
     def add_line(self, kind, payload):
-        with open(self.path, "a") as file:
-            file.write(json.dumps({"timestamp": "t", "type": kind, "payload": payload}, separators=(",", ":")) + "\n")
+        add_line(self.path, {"timestamp": "t", "type": kind, "payload": payload})
 
     def add(self, item):
         self.items.append(item)
         self.add_line("response_item", item)
 
 
-class ToolServer:
-    def __init__(self):
-        server = SETTINGS["mcp_servers"]["omoi"]
-        assert server["args"][:3] == ["agent", "tools", "--socket"], server
-        assert server["supports_parallel_tool_calls"] and server["default_tools_approval_mode"] == "approve"
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(server["args"][3])
-        self.lines = self.socket.makefile("r")
-        self.answers = {}
-        self.changed = threading.Condition()
-        self.ids = iter(range(1, 1000))
-        threading.Thread(target=self.read, daemon=True).start()
-        self.call("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "fake", "version": "1"}})
-        self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
-        self.tools = self.call("tools/list", {})["tools"]
-
-    def read(self):
-        for line in self.lines:
-            answer = json.loads(line)
-            with self.changed:
-                self.answers[answer.get("id")] = answer.get("result")
-                self.changed.notify_all()
-
-    def send(self, message):
-        with self.changed:
-            self.socket.sendall((json.dumps(message) + "\n").encode())
-
-    def call(self, method, params):
-        n = next(self.ids)
-        self.send({"jsonrpc": "2.0", "id": n, "method": method, "params": params})
-        with self.changed:
-            self.changed.wait_for(lambda: n in self.answers)
-            return self.answers[n]
+def our_tools():
+    server = SETTINGS["mcp_servers"]["omoi"]
+    assert server["supports_parallel_tool_calls"] and server["default_tools_approval_mode"] == "approve"
+    return ToolServer(server["args"])
 
 
 def function(name):
@@ -140,23 +104,8 @@ def ask(session, server):
     body = {"model": MODEL, "input": session.items, "tools": tools, "stream": False, "store": False}
     provider = SETTINGS["model_providers"]["omoi"]
     assert provider["wire_api"] == "responses" and provider["request_max_retries"] == 0
-    headers = {"content-type": "application/json", "authorization": "Bearer " + os.environ[provider["env_key"]]}
-    request = urllib.request.Request(provider["base_url"] + "/responses", json.dumps(body).encode(), headers)
-    found = queue.Queue()
-
-    def fetch():
-        try:
-            found.put((200, json.loads(urllib.request.urlopen(request).read())))
-        except urllib.error.HTTPError as error:
-            found.put((error.code, error.read().decode()))
-
-    threading.Thread(target=fetch, daemon=True).start()
-    while not INTERRUPTED.is_set():
-        try:
-            return found.get(timeout=0.02)
-        except queue.Empty:
-            pass
-    return None, None
+    headers = {"authorization": "Bearer " + os.environ[provider["env_key"]]}
+    return post(provider["base_url"] + "/responses", body, headers, INTERRUPTED)
 
 
 def is_allowed(method, call):
@@ -168,16 +117,14 @@ def is_allowed(method, call):
         return not INTERRUPTED.is_set() and ANSWERS[asked]["decision"] == "accept"
 
 
-def run_command(call, turn):
+def run_shell_call(call, turn):
     item = {"type": "commandExecution", "id": call["call_id"], "status": "inProgress"}
     tell("item/started", item=item, turnId=turn)
     if not is_allowed("item/commandExecution/requestApproval", call):
         tell("item/completed", item={**item, "status": "declined"}, turnId=turn)
         return "exec_command failed: rejected by user"
     command = json.loads(call["arguments"])["cmd"]
-    child = subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, text=True, start_new_session=True)
-    while child.poll() is None and not INTERRUPTED.is_set():
-        time.sleep(0.02)
+    child = run_command(command, INTERRUPTED)
     if child.poll() is None:
         return "aborted by user"  # It runs on, as with the real one.
     code, text = child.wait(), child.stdout.read()
@@ -190,9 +137,9 @@ def run_own(call, turn, server):
     item = {"type": "mcpToolCall", "id": call["call_id"], "server": "omoi", "tool": call["name"], "status": "inProgress"}
     tell("item/started", item=item, turnId=turn)
     arguments = json.loads(call["arguments"])
-    answer = server.call("tools/call", {"name": call["name"], "arguments": arguments, "_meta": {"callId": call["call_id"]}})
-    tell("item/completed", item={**item, "status": "failed" if answer["isError"] else "completed"}, turnId=turn)
-    return [{"type": "input_text", "text": "Output:"}, {"type": "input_text", "text": answer["content"][0]["text"]}]
+    text, is_error = server.use(call["name"], arguments, _meta={"callId": call["call_id"]})
+    tell("item/completed", item={**item, "status": "failed" if is_error else "completed"}, turnId=turn)
+    return [{"type": "input_text", "text": "Output:"}, {"type": "input_text", "text": text}]
 
 
 def run_calls(calls, turn, server):
@@ -200,7 +147,7 @@ def run_calls(calls, turn, server):
 
     def run(call):
         own = call.get("namespace") == "mcp__omoi"
-        outputs[call["call_id"]] = run_own(call, turn, server) if own else run_command(call, turn)
+        outputs[call["call_id"]] = run_own(call, turn, server) if own else run_shell_call(call, turn)
 
     threads = [threading.Thread(target=run, args=(call,), daemon=True) for call in calls]
     for thread in reversed(threads):
@@ -243,7 +190,7 @@ def take_turn(session, server, turn):
 def main():
     global MODEL
     if QUIRK == "deaf":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        be_deaf()
     if QUIRK == "log-in":
         print("Please run codex login", file=sys.stderr)
         sys.exit(1)
@@ -257,16 +204,13 @@ def main():
     params = opens["params"]
     MODEL = params["model"]
     assert params["approvalPolicy"] == "untrusted" and params["modelProvider"] == "omoi"
-    session, server = Session(params.get("threadId")), ToolServer()
+    session, server = Session(params.get("threadId")), our_tools()
     say({"id": opens["id"], "result": {"thread": {"id": params.get("threadId") or THREAD, "path": session.path}}})
     tell("mcpServer/startupStatus/updated", name="omoi", status="ready", error=None)
     if not session.items:
         session.add({"type": "message", "role": "developer", "content": [{"type": "input_text", "text": params["developerInstructions"]}]})
     if QUIRK == "daemon":
-        subprocess.Popen(["sh", "-c", "echo $$ > daemon; exec sleep 300"], start_new_session=True, stdin=subprocess.DEVNULL,
-                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for name in (".git/x", ".codex", ".aws", ".agents"):
-            os.makedirs(name, exist_ok=True)
+        leave_things(".git/x", ".codex", ".aws", ".agents")
         os.rmdir(".git/x")
     turns = iter(range(1000))
     while (line := INCOMING.get()) is not None:
@@ -275,8 +219,8 @@ def main():
         for part in line["params"]["input"]:
             session.add({"type": "message", "role": "user", "content": [{"type": "input_text", "text": part["text"]}]})
         tell("turn/completed", turn={"id": turn, **take_turn(session, server, turn)})
-    while QUIRK == "deaf":
-        time.sleep(60)
+    if QUIRK == "deaf":
+        sleep_for_ever()
 
 
 main()

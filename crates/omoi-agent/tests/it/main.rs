@@ -8,11 +8,13 @@
 )]
 
 mod acp;
+mod acp_sessions;
 mod bench;
 mod claude_code;
 mod codex;
 mod compaction;
 mod round_commit;
+mod scripted_program;
 
 use serde_json::{Value, json};
 

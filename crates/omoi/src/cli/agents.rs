@@ -19,7 +19,7 @@ use super::terminal::print_done;
 use crate::ErrorHint;
 use crate::view::text_layout::{OutputPage, align_left, clean_line, wrap_text};
 
-/// What is said of a program that can be installed before it can be used.
+/// What is said of a program of another list that no worker can drive.
 pub(crate) const UNDRIVEN: &str = "no run uses it in this version";
 
 /// What to do with agent programs.
@@ -171,9 +171,9 @@ fn render_available(line: &AvailableLine<'_>, page: OutputPage) -> Vec<String> {
         ProgramRuntime::Native => "",
         ProgramRuntime::Node => ", needs Node from 22.12 on",
     };
-    let choice = match AgentProgram::is_name_of_undriven(line.agent) {
-        true => UNDRIVEN.to_owned(),
-        false => format!("choose it as {}", line.agent),
+    let choice = match AgentProgram::is_driven(line.agent) {
+        true => format!("choose it as {}", line.agent),
+        false => UNDRIVEN.to_owned(),
     };
     let rest = [
         line.about.to_owned(),
@@ -244,12 +244,12 @@ async fn find_problem(
     program: &InstalledProgram,
 ) -> Option<(String, Option<String>)> {
     let name = &program.manifest.name;
-    if AgentProgram::is_name_of_undriven(&program.manifest.agent) {
-        return Some((UNDRIVEN.to_owned(), None));
-    }
     if name == NODE_NAME {
         let damage = program.find_damage()?;
         return Some((damage, Some(format!("omoi agents install {name}"))));
+    }
+    if !AgentProgram::is_driven(&program.manifest.agent) {
+        return Some((UNDRIVEN.to_owned(), None));
     }
     let usable = match catalogue.find_usable(name) {
         Ok(pinned) if pinned.digest != program.digest => {

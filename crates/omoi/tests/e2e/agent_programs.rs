@@ -43,3 +43,18 @@ fn codex_does_a_run() {
 fn opencode_does_a_run() {
     does_a_run("acp:opencode", "opencode");
 }
+
+/// Half a gigabyte more: run by `cargo xtask agents --all` alone, by the profile `agents` of nextest.
+mod with_all {
+    use super::does_a_run;
+
+    #[test]
+    fn the_claude_code_bridge_does_a_run() {
+        does_a_run("acp:claude", "claude-agent-acp");
+    }
+
+    #[test]
+    fn qwen_code_does_a_run() {
+        does_a_run("acp:qwen", "qwen-code");
+    }
+}

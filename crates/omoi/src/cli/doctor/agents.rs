@@ -46,7 +46,7 @@ pub(super) async fn check_agents(
     let path = context.environment_variable("PATH").unwrap_or_default();
     let mut needs_node = false;
     for program in &catalogue.list.programs {
-        if AgentProgram::is_name_of_undriven(&program.agent) {
+        if !AgentProgram::is_driven(&program.agent) {
             let text = format!("{}: {UNDRIVEN}", program.agent);
             findings.push(finding(FindingMark::Note, text));
             continue;
@@ -91,19 +91,23 @@ async fn try_program(
         return finding(FindingMark::Note, text);
     };
     match ask_version(trial.provider, prepared, trial.folder).await {
-        Ok(said) => finding(
+        Ok(said) if said.contains(&program.version) => finding(
             FindingMark::Ok,
             format!("{name} starts in a sandbox without network and says `{said}`"),
         ),
-        Err(reason) => finding(
-            FindingMark::Note,
-            format!("{name} does not start in a sandbox: {reason}"),
-        )
-        .with_next_step(format!(
-            "omoi agents remove {0}, then omoi agents install {0}",
-            program.name
-        )),
+        Ok(said) => unusable(program, &format!("{name} says it is `{said}`")),
+        Err(reason) => unusable(
+            program,
+            &format!("{name} does not start in a sandbox: {reason}"),
+        ),
     }
+}
+
+fn unusable(program: &PinnedProgram, text: &str) -> DoctorFinding {
+    finding(FindingMark::Note, text).with_next_step(format!(
+        "omoi agents remove {0}, then omoi agents install {0}",
+        program.name
+    ))
 }
 
 async fn ask_version(
