@@ -5,14 +5,15 @@
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use xtask::agents;
 use xtask::host::is_root;
 use xtask::process::{self, command};
 
-use crate::{Outcome, root};
+use crate::test_servers::{NeededServers, TestServers};
+use crate::{Outcome, root, setup};
 
 /// The list that is pinned.
 const LIST: &str = "crates/omoi-programs/agents.json";
@@ -21,13 +22,21 @@ const LIST: &str = "crates/omoi-programs/agents.json";
 const IN_TESTS: [&str; 3] = ["claude-code", "codex", "opencode"];
 /// Programs of half a gigabyte more, and the Node that they need.
 const MORE: [&str; 3] = ["node", "claude-agent-acp", "qwen-code"];
+/// The profile of nextest that runs all of them.
+const PROFILE: &str = "agents";
+/// What their runs need.
+const RUN_NEEDS: NeededServers = NeededServers {
+    postgres: false,
+    redis: false,
+    agents: true,
+};
 
 /// What `cargo xtask agents` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AgentsMode {
     /// Installs what the tests run.
     Tests,
-    /// Installs all.
+    /// Installs all, and lets each do a whole run.
     All,
     /// Makes the list anew.
     Pin,
@@ -49,7 +58,10 @@ impl AgentsMode {
 pub(crate) fn run(mode: AgentsMode) -> Result<Outcome> {
     match mode {
         AgentsMode::Tests => install_for_tests()?,
-        AgentsMode::All => install(&[&IN_TESTS[..], &MORE[..]].concat())?,
+        AgentsMode::All => {
+            install(&[&IN_TESTS[..], &MORE[..]].concat())?;
+            run_all()?;
+        }
         AgentsMode::Pin => pin_list()?,
     }
     Ok(Outcome::Done)
@@ -68,13 +80,25 @@ pub(crate) fn install_for_agent(agent: &str) -> Result<()> {
     }
 }
 
-/// Nothing is built where a file says that these programs of this list are there.
+/// Whole runs by every program that is installed.
+fn run_all() -> Result<()> {
+    setup::tests_with(RUN_NEEDS)?;
+    let servers = TestServers::start(RUN_NEEDS)?;
+    let mut cargo = command("cargo");
+    cargo
+        .args(["nextest", "run", "--locked", "--package", "omoi"])
+        .args(["--test", "e2e", "--profile", PROFILE])
+        .current_dir(root());
+    process::run(servers.announce_to(&mut cargo)).context("an agent program did not do its run")
+}
+
+/// Nothing is built where a file names the folders of these programs of this list, and they are there.
 #[expect(clippy::disallowed_methods, reason = "a mark in the folder of tools")]
 fn install(names: &[&str]) -> Result<()> {
     let folder = agents::folder()?;
     let list = fs::read_to_string(root().join(LIST)).context("could not read the list")?;
     let mark = folder.join(mark_name(&list, names));
-    if mark.is_file() {
+    if is_complete(&folder, &mark) {
         return Ok(());
     }
     eprintln!("installing {} into {}", names.join(", "), folder.display());
@@ -84,8 +108,18 @@ fn install(names: &[&str]) -> Result<()> {
         // Sandboxes that root starts run as another user, who has to get here.
         install = under_open_umask(&install);
     }
-    process::run(&mut install).context("could not install the agent programs")?;
-    fs::write(&mark, "").with_context(|| format!("could not write {}", mark.display()))
+    install.stderr(Stdio::inherit());
+    let installed =
+        process::output(&mut install).context("could not install the agent programs")?;
+    fs::write(&mark, installed.stdout)
+        .with_context(|| format!("could not write {}", mark.display()))
+}
+
+/// Whether every folder that `mark` names is there.
+fn is_complete(folder: &Path, mark: &Path) -> bool {
+    let named = fs::read_to_string(mark).unwrap_or_default();
+    let mut names = named.lines();
+    !named.is_empty() && names.all(|name| folder.join(name).join("content").is_dir())
 }
 
 /// One mark per list and set of programs.
@@ -179,5 +213,24 @@ mod tests {
         assert_eq!(mark, mark_name("list", &IN_TESTS));
         assert_ne!(mark, mark_name("other", &IN_TESTS));
         assert_ne!(mark, mark_name("list", &MORE));
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a folder of the test")]
+    fn a_program_that_was_removed_is_installed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join("mark");
+        assert!(!is_complete(folder.path(), &mark));
+        // As it was written once.
+        fs::write(&mark, "").unwrap();
+        assert!(!is_complete(folder.path(), &mark));
+        fs::write(&mark, "a\nb\n").unwrap();
+        for name in ["a", "b"] {
+            assert!(!is_complete(folder.path(), &mark));
+            fs::create_dir_all(folder.path().join(name).join("content")).unwrap();
+        }
+        assert!(is_complete(folder.path(), &mark));
+        fs::remove_dir_all(folder.path().join("b")).unwrap();
+        assert!(!is_complete(folder.path(), &mark));
     }
 }

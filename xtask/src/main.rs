@@ -43,7 +43,7 @@ usage: cargo xtask <command>
   agent-quality             how good the native agent's tools are: edits, map, tools, transcripts and dialects held
                             against their targets; fetches releases of packages once, outside the clone
   agents [--all | --pin]    install the agent programs that tests run, outside the clone
-                            --all     the two that need Node too, another half gigabyte
+                            --all     the two that need Node too, another half gigabyte, and a whole run by each
                             --pin     make crates/omoi-programs/agents.json anew for the versions in it
   setup                     install what the tests need and do nothing else
   tidy                      the rules of this code base that no other tool knows
