@@ -1,22 +1,42 @@
 //! Looks for secrets in what is to leave: values that this process knows, and shapes of tokens.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::secret_mask::SecretMask;
+use crate::secret_mask::{MASK, SecretMask};
 
 /// Findings of one scan that are told.
 const FINDINGS_MAX: usize = 100;
+/// Digits by which a finding names its commit.
+const COMMIT_CHARS: usize = 12;
 
-/// A line that holds a secret, or what looks like one. The secret itself is not kept.
+/// Place in a history that is to leave.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SecretPlace {
+    /// A line that a commit adds.
+    FileLine {
+        /// The file, without what looks like a secret in its name.
+        path: String,
+        /// Its number.
+        line: u64,
+    },
+    /// The name of a file that a commit adds, masked likewise.
+    FileName(String),
+    /// The commit itself: its message, who made it.
+    CommitText,
+}
+
+/// A secret in a history, or what looks like one. The secret itself is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretFinding {
-    /// The file.
-    pub path: String,
-    /// The line in it.
-    pub line: u64,
+    /// The commit, shortened.
+    pub commit: String,
+    /// Line, name or message.
+    pub place: SecretPlace,
     /// What it looks like.
     pub kind: &'static str,
     /// Whether it is a value that this process knows as a secret.
@@ -25,7 +45,16 @@ pub struct SecretFinding {
 
 impl fmt::Display for SecretFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}:{}` ({})", self.path, self.line, self.kind)
+        let Self { commit, kind, .. } = self;
+        match &self.place {
+            SecretPlace::FileLine { path, line } => {
+                write!(f, "`{path}:{line}` of commit {commit} ({kind})")
+            }
+            SecretPlace::FileName(name) => {
+                write!(f, "the file name `{name}` of commit {commit} ({kind})")
+            }
+            SecretPlace::CommitText => write!(f, "the text of commit {commit} ({kind})"),
+        }
     }
 }
 
@@ -64,35 +93,143 @@ static SHAPES: &[(&str, &LazyLock<Regex>)] = &[
     ("a token of Docker", &DOCKER),
 ];
 
-/// The secrets in the lines that `diff`, a unified one, adds; the first hundred.
-pub fn scan_added_lines(diff: &str, mask: &SecretMask) -> Vec<SecretFinding> {
-    let (mut path, mut line, mut found) = (String::new(), 0, Vec::new());
-    let mut is_in_hunk = false;
-    for text in diff.lines() {
-        if text.starts_with("diff --git ") {
-            is_in_hunk = false;
-        } else if !is_in_hunk && let Some(named) = text.strip_prefix("+++ ") {
-            path = named.strip_prefix("b/").unwrap_or(named).to_owned();
-        } else if let Some(range) = text.strip_prefix("@@ ") {
-            is_in_hunk = true;
-            line = first_added(range);
-        } else if let Some(added) = text.strip_prefix('+').filter(|_| is_in_hunk) {
-            if let Some((kind, is_known)) = secret_kind(added, mask)
-                && found.len() < FINDINGS_MAX
-            {
-                found.push(SecretFinding {
-                    path: path.clone(),
-                    line,
-                    kind,
-                    is_known,
-                });
-            }
-            line += 1;
-        } else if is_in_hunk && text.starts_with(' ') {
-            line += 1;
+/// One search of a history. A line that several commits add, as merges do, is found once, in the oldest.
+pub struct SecretScan<'a> {
+    mask: &'a SecretMask,
+    found: Vec<SecretFinding>,
+    /// Lines and names that were found, with their files.
+    seen: HashSet<(String, String)>,
+}
+
+/// Where a reader of patches stands.
+#[derive(Default)]
+struct PatchPlace<'a> {
+    commit: &'a str,
+    /// Both names of the file, as in `a/x b/x`.
+    names: &'a str,
+    path: &'a str,
+    line: u64,
+    is_in_hunk: bool,
+}
+
+impl<'a> SecretScan<'a> {
+    /// A search for what `mask` knows, and for shapes of tokens.
+    pub fn new(mask: &'a SecretMask) -> Self {
+        Self {
+            mask,
+            found: Vec::new(),
+            seen: HashSet::new(),
         }
     }
-    found
+
+    /// What was found; the first hundred.
+    pub fn into_findings(self) -> Vec<SecretFinding> {
+        self.found
+    }
+
+    /// Searches a commit itself: `object` is its text as it is stored.
+    pub fn add_commit(&mut self, commit: &str, object: &str) {
+        for line in object.lines() {
+            self.search(commit, line, |_| SecretPlace::CommitText);
+        }
+    }
+
+    /// Searches what commits add: unified patches, those of a commit behind a line `commit NAME`. No line of a
+    /// file is taken for one of those, since each has a sign before it.
+    pub fn add_patches(&mut self, patches: &str) {
+        let mut at = PatchPlace::default();
+        for text in patches.split('\n') {
+            if let Some(commit) = text.strip_prefix("commit ") {
+                at = PatchPlace {
+                    commit,
+                    ..PatchPlace::default()
+                };
+            } else if let Some(names) = text.strip_prefix("diff --git ") {
+                at = PatchPlace {
+                    commit: at.commit,
+                    names,
+                    ..PatchPlace::default()
+                };
+            } else if text.starts_with("new file mode ") {
+                let name = second_name(at.names);
+                self.search(at.commit, name, |scan| {
+                    SecretPlace::FileName(scan.hide(name))
+                });
+            } else if let Some(name) = text.strip_prefix("rename to ") {
+                self.search(at.commit, name, |scan| {
+                    SecretPlace::FileName(scan.hide(name))
+                });
+            } else if !at.is_in_hunk
+                && let Some(named) = text.strip_prefix("+++ ")
+            {
+                at.path = path_of(named);
+            } else if let Some(range) = text.strip_prefix("@@ ") {
+                at.is_in_hunk = true;
+                at.line = first_added(range);
+            } else if let Some(added) = text.strip_prefix('+').filter(|_| at.is_in_hunk) {
+                self.search_line(&at, added);
+                at.line += 1;
+            } else if at.is_in_hunk && text.starts_with(' ') {
+                at.line += 1;
+            }
+        }
+    }
+
+    fn search_line(&mut self, at: &PatchPlace<'_>, added: &str) {
+        // Of text in two bytes per character, every other one of which is zero.
+        let text = match added.contains('\0') {
+            true => Cow::Owned(added.replace('\0', "")),
+            false => Cow::Borrowed(added),
+        };
+        self.search(at.commit, &text, |scan| SecretPlace::FileLine {
+            path: scan.hide(at.path),
+            line: at.line,
+        });
+    }
+
+    fn search(&mut self, commit: &str, text: &str, place: impl FnOnce(&Self) -> SecretPlace) {
+        let Some((kind, is_known)) = secret_kind(text, self.mask) else {
+            return;
+        };
+        if self.found.len() == FINDINGS_MAX {
+            return;
+        }
+        let place = place(self);
+        let file = match &place {
+            SecretPlace::FileLine { path, .. } => path.clone(),
+            SecretPlace::FileName(_) => String::new(),
+            SecretPlace::CommitText => commit.to_owned(),
+        };
+        if self.seen.insert((file, text.to_owned())) {
+            self.found.push(SecretFinding {
+                commit: commit.chars().take(COMMIT_CHARS).collect(),
+                place,
+                kind,
+                is_known,
+            });
+        }
+    }
+
+    /// `name` without what looks like a secret.
+    fn hide(&self, name: &str) -> String {
+        let mut hidden = self.mask.mask_text(name).into_owned();
+        for (_, shape) in SHAPES {
+            hidden = shape.replace_all(&hidden, MASK).into_owned();
+        }
+        hidden
+    }
+}
+
+/// The path of `+++ b/PATH`, behind which git writes a tab where it holds a space.
+fn path_of(named: &str) -> &str {
+    let named = named.trim_end_matches('\t');
+    named.strip_prefix("b/").unwrap_or(named)
+}
+
+/// The second of `a/PATH b/PATH`, which are equally long.
+fn second_name(names: &str) -> &str {
+    let second = names.get(names.len().div_ceil(2)..);
+    path_of(second.unwrap_or(names))
 }
 
 /// The line that a hunk `-a,b +c,d @@` begins at.
@@ -113,110 +250,4 @@ fn secret_kind(text: &str, mask: &SecretMask) -> Option<(&'static str, bool)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(line: &str, mask: &SecretMask) -> Option<(&'static str, bool)> {
-        let diff = format!("diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+{line}\n");
-        let found = scan_added_lines(&diff, mask).pop();
-        found.map(|found| (found.kind, found.is_known))
-    }
-
-    #[test]
-    fn shapes_of_tokens_are_found_and_plain_text_is_not() {
-        let mask = SecretMask::default();
-        let long = "aB3".repeat(30);
-        for (shape, expected) in [
-            (
-                "-----BEGIN RSA PRIVATE KEY-----".to_owned(),
-                Some("a private key"),
-            ),
-            (
-                "-----BEGIN PRIVATE KEY-----".to_owned(),
-                Some("a private key"),
-            ),
-            (
-                format!("KEY=sk-ant-api03-{long}"),
-                Some("a key of Anthropic"),
-            ),
-            (
-                format!("sk-proj-{long}"),
-                Some("a key of OpenAI or OpenRouter"),
-            ),
-            (
-                format!("token: ghp_{}", &long[..36]),
-                Some("a token of GitHub"),
-            ),
-            (format!("github_pat_{long}"), Some("a token of GitHub")),
-            (format!("glpat-{}", &long[..20]), Some("a token of GitLab")),
-            ("AKIAIOSFODNN7EXAMPLE".to_owned(), Some("a key of AWS")),
-            (format!("AIza{}", &long[..35]), Some("a key of Google")),
-            (format!("xoxb-{}", &long[..24]), Some("a token of Slack")),
-            (
-                format!("//registry/:_authToken=npm_{}", &long[..36]),
-                Some("a token of npm"),
-            ),
-            (
-                format!("pypi-AgEIcHlwaS5vcmc{long}"),
-                Some("a token of PyPI"),
-            ),
-            (
-                format!("hf_{}", &long[..34]),
-                Some("a token of Hugging Face"),
-            ),
-            (format!("sk_live_{}", &long[..24]), Some("a key of Stripe")),
-            (format!("cio{}", &long[..32]), Some("a token of crates.io")),
-            (
-                format!("dckr_pat_{}", &long[..27]),
-                Some("a token of Docker"),
-            ),
-            ("-----BEGIN PUBLIC KEY-----".to_owned(), None),
-            ("sk-local".to_owned(), None),
-            ("let ghp_token = read();".to_owned(), None),
-            (format!("sha512-{long}"), None),
-            (format!("task-{long}"), None),
-            (String::new(), None),
-        ] {
-            assert_eq!(
-                found(&shape, &mask).map(|(kind, _)| kind),
-                expected,
-                "{shape}"
-            );
-        }
-    }
-
-    #[test]
-    fn known_values_are_found_however_they_are_written() {
-        let mask = SecretMask::new(["my own/key-1"]);
-        for line in [
-            "x=my own/key-1;",
-            "x=my%20own%2Fkey-1",
-            "bXkgb3duL2tleS0x",
-            "{\"k\": \"my own/key-1\"}",
-        ] {
-            assert_eq!(
-                found(line, &mask),
-                Some(("a secret of this deployment", true)),
-                "{line}"
-            );
-        }
-        assert_eq!(found("my own key", &mask), None);
-    }
-
-    #[test]
-    fn only_what_is_added_counts_with_its_place() {
-        let key = "AKIAIOSFODNN7EXAMPLE";
-        let diff = format!(
-            "diff --git a/old b/old\n--- a/old\n+++ b/old\n@@ -3,2 +3 @@ fn {key}\n-{key}\n context {key}\n\
-             diff --git a/a b.txt b/a b.txt\nnew file mode 100644\n--- /dev/null\n+++ b/a b.txt\n@@ -0,0 +1,3 @@\n+one\n\
-             ++++ b/not-a-file\n+{key}\n@@ -9 +12,2 @@\n same\n+{key}\n"
-        );
-        let found = scan_added_lines(&diff, &SecretMask::default());
-        let places: Vec<_> = found.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            places,
-            ["`a b.txt:3` (a key of AWS)", "`a b.txt:13` (a key of AWS)"]
-        );
-        assert!(!format!("{found:?}").contains(key));
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 mod base_store;
 mod markers;
 mod merge;
+mod new_commits;
 mod read;
 mod refs;
 mod write;
@@ -22,7 +23,8 @@ pub(crate) use base_store::PACK_ARGUMENTS;
 pub(crate) use base_store::off_thread;
 pub use base_store::{BaseStore, BaseStoreError, base_stores};
 pub use merge::{ConflictedPath, MergeTree, SCORE_ERROR, conflict_score};
-pub use read::{ChangeKind, DiffText, EntryKind, FileEntry, LogEntry, PathChange};
+pub use new_commits::{CommitObject, PatchText};
+pub use read::{ChangeKind, EntryKind, FileEntry, LogEntry, PathChange};
 pub(crate) use read::{LIST_BYTES_MAX, take_object};
 pub use refs::UpdateRefError;
 pub use write::{CommitMeta, FileChange, Identity};

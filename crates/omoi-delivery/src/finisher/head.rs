@@ -9,7 +9,7 @@ use omoi_domain::lifecycle::spec::finish::{
     HeadResult, HeadVerdict, SpecStop, StandingHead, ablation_note, judge_as_it_stands,
     judge_found_secrets, judge_head, refuse_weak_proofs,
 };
-use omoi_domain::secret_scan::scan_added_lines;
+use omoi_domain::secret_scan::{SecretFinding, SecretScan};
 use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_execution::integration::ensure_for;
 use omoi_execution::platform_run::{RunEnding, end_run};
@@ -28,8 +28,8 @@ use crate::branch::BranchProver;
 use crate::receipts::{self, CheckBatch};
 use crate::suite::{CommitAt, fault_after_merge};
 
-/// Text of a branch that is searched for secrets; more is no work of agents.
-const DIFF_BYTES_MAX: usize = 256 << 20;
+/// Text of a branch and its history that is searched for secrets; more is no work of agents.
+const PATCH_BYTES_MAX: usize = 256 << 20;
 
 /// A head under proof.
 #[derive(Clone, Copy)]
@@ -97,19 +97,9 @@ impl HeadProof<'_> {
         }
     }
 
-    /// Hands the branch over unless what it adds holds secrets; `known` is what its reader should know.
+    /// Hands the branch over unless it or its history adds secrets; `known` is what its reader should know.
     async fn scan_and_hand_over(self, known: Option<String>) -> Result<(), BoxError> {
-        let base = ObjectId::parse(&self.spec.base_sha)?;
-        let diff = self.mirror.diff_commits(&base, self.head, DIFF_BYTES_MAX);
-        let diff = diff.await?;
-        if diff.truncated {
-            let says = format!(
-                "the branch cannot be searched for secrets: it changes more than {} MiB of text",
-                DIFF_BYTES_MAX >> 20
-            );
-            return Err(says.into());
-        }
-        let found = scan_added_lines(&diff.text, &self.prover.runner.checkouts.mask);
+        let found = self.find_secrets().await?;
         let spec = HumanRef::spec(self.spec.number).to_string();
         match judge_found_secrets(&found, &spec, self.spec.options.0.as_it_stands) {
             Ok(note) => {
@@ -118,6 +108,29 @@ impl HeadProof<'_> {
             }
             Err(stop) => self.stop(stop).await,
         }
+    }
+
+    /// Searches every commit that leaves with the branch: what one adds leaves even if a later one takes it away.
+    async fn find_secrets(self) -> Result<Vec<SecretFinding>, BoxError> {
+        let base = ObjectId::parse(&self.spec.base_sha)?;
+        let mirror = self.mirror;
+        let commits = mirror.new_commits(&base, self.head, PATCH_BYTES_MAX);
+        let commits = commits.await?;
+        let patches = mirror.new_patches(&base, self.head, PATCH_BYTES_MAX);
+        let patches = patches.await?;
+        if patches.truncated {
+            let says = format!(
+                "the branch cannot be searched for secrets: its commits change more than {} MiB of text",
+                PATCH_BYTES_MAX >> 20
+            );
+            return Err(says.into());
+        }
+        let mut scan = SecretScan::new(&self.prover.runner.checkouts.mask);
+        for commit in &commits {
+            scan.add_commit(commit.id.as_str(), &commit.text);
+        }
+        scan.add_patches(&patches.text);
+        Ok(scan.into_findings())
     }
 
     /// Hands over what has landed, saying what of the plan it does not prove.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::Merger;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
-use omoi_domain::block::SpecBlock;
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::merge::{IntegrationState, MergeState};
@@ -27,7 +26,7 @@ use omoi_store::requirements::{Criterion, Requirement};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, Tx, attempts, merges};
-use omoi_testkit::deployment::{self, KNOWN_SECRET, TestDeployment};
+use omoi_testkit::deployment::{self, TestDeployment};
 use omoi_testkit::sample_rows;
 use omoi_testkit::sqlite::refuse_updates;
 
@@ -224,38 +223,6 @@ async fn only_proofs_that_failed_since_the_work_began_count() {
         assert!(why.starts_with("the last checks could not be run"), "{why}");
         it.advance_clock(1);
         resume(&it).await;
-    }
-}
-
-#[tokio::test]
-async fn a_branch_that_adds_secrets_waits_for_a_person() {
-    for (text, place, next) in [
-        (
-            format!("a\nKEY={KNOWN_SECRET}\n"),
-            "`config/keys.env:2`",
-            "Take them out",
-        ),
-        (
-            "AKIAIOSFODNN7EXAMPLE\n".to_owned(),
-            "`config/keys.env:1`",
-            "omoi spec deliver SPEC-",
-        ),
-    ] {
-        let (it, _state) = with_sandbox().await;
-        let (task, _) = criterion(&it, 1, "test -e done-1").await;
-        let keys = it.commit_on(&it.base, "config/keys.env", Some(&text)).await;
-        let done = it.commit_on(&keys, "done-1", Some("done\n")).await;
-        landed_by(&it, &task, &done, &done).await;
-        pass(&it).await;
-        let spec = spec_now(&it).await;
-        assert_eq!(spec.status, SpecStatus::Blocked);
-        assert_eq!(spec.blocked_by, Some(SpecBlock::SecretDetected));
-        let why = spec.last_error.unwrap();
-        assert!(why.contains(place) && why.contains(next), "{why}");
-        assert!(
-            !why.contains(KNOWN_SECRET) && !why.contains("AKIA"),
-            "{why}"
-        );
     }
 }
 

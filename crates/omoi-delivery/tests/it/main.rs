@@ -8,6 +8,7 @@
 mod ablation;
 mod disk_stops;
 mod finisher;
+mod found_secrets;
 mod merger;
 mod validator;
 

@@ -62,15 +62,6 @@ pub struct PathChange {
     pub kind: ChangeKind,
 }
 
-/// A difference as text for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DiffText {
-    /// Unified diff; bytes that are not UTF-8 are replaced.
-    pub text: String,
-    /// Whether the cap cut it.
-    pub truncated: bool,
-}
-
 /// One commit of a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
@@ -297,33 +288,6 @@ impl Mirror {
             });
         }
         Ok(changes)
-    }
-
-    /// The difference between two commits as text, cut at `bytes_max`.
-    pub async fn diff_commits(
-        &self,
-        a: &ObjectId,
-        b: &ObjectId,
-        bytes_max: usize,
-    ) -> Result<DiffText, GitError> {
-        let out = self
-            .call("diff-tree")
-            .args([
-                "-r",
-                "-p",
-                "--find-renames",
-                "--no-ext-diff",
-                "--no-textconv",
-            ])
-            .args(["--no-color", "--end-of-options"])
-            .args([a, b])
-            .truncate_at(bytes_max)
-            .run()
-            .await?;
-        Ok(DiffText {
-            text: String::from_utf8_lossy(&out.stdout).into_owned(),
-            truncated: out.truncated,
-        })
     }
 
     /// The newest `count_max` commits of `tip` that `exclude` does not have, children first.

@@ -366,7 +366,7 @@ async fn nothing_an_agent_plants_is_started() {
     m.create_ref(&branch, &done.head, RefMoved).await.unwrap();
     let ours = f.commit_on(&f.base, &[("a", "3\n")]).await;
     m.merge_tree(&ours, &done.head).await.unwrap();
-    m.diff_commits(&ours, &done.head, 10_000).await.unwrap();
+    m.new_patches(&ours, &done.head, 10_000).await.unwrap();
     m.changed_files(&ours, &done.head).await.unwrap();
     let base = m.base_store(&f.base).await.unwrap();
     clean_checkout(CloneSite::new(&base, &f.path("check")), &done.head)

@@ -128,10 +128,10 @@ async fn conflicts_of_every_kind_name_their_paths() {
             ("spot".to_owned(), ChangeKind::Added),
         ]
     );
-    let diff = m.diff_commits(&f.base, &one, 10_000).await.unwrap();
-    assert!(diff.text.contains("+one") && !diff.truncated);
-    let diff = m.diff_commits(&f.base, &one, 40).await.unwrap();
-    assert!(diff.text.len() <= 40 && diff.truncated);
+    let patches = m.new_patches(&f.base, &one, 10_000).await.unwrap();
+    assert!(patches.text.contains("+one") && !patches.truncated);
+    let patches = m.new_patches(&f.base, &one, 40).await.unwrap();
+    assert!(patches.text.len() <= 40 && patches.truncated);
 }
 
 #[tokio::test]

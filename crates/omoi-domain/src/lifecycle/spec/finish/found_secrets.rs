@@ -24,20 +24,25 @@ pub fn judge_found_secrets(
     let known: Vec<&SecretFinding> = found.iter().filter(|one| one.is_known).collect();
     if !known.is_empty() {
         let reason = format!(
-            "{block}: the branch adds secrets of this deployment: {}. Take them out of its commits and replace the \
-             keys; it is not handed over with them",
+            "{block}: secrets of this deployment are in the branch or its history: {}. It is not handed over with \
+             them: replace these keys where they were made and in your secret files, restart OmoiOS and run \
+             `omoi spec resume {spec}`",
             names(&known)
         );
         return Err(SpecStop::wait_for(block, reason));
     }
     let all: Vec<&SecretFinding> = found.iter().collect();
-    let says = format!("it adds what looks like secrets: {}", names(&all));
+    let says = format!(
+        "it or its history adds what looks like secrets: {}",
+        names(&all)
+    );
     match is_accepted {
         true => Ok(Some(says)),
         false => Err(SpecStop::wait_for(
             block,
             format!(
-                "{block}: {says}. If they may leave, hand it over all the same: `omoi spec deliver {spec}`"
+                "{block}: {says}. Taking them out later leaves them in the history: replace what is a key. If they may \
+                 leave, hand the branch over all the same: `omoi spec deliver {spec}`"
             ),
         )),
     }
@@ -58,11 +63,15 @@ fn names(found: &[&SecretFinding]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret_scan::SecretPlace;
 
     fn finding(line: u64, is_known: bool) -> SecretFinding {
         SecretFinding {
-            path: ".env".to_owned(),
-            line,
+            commit: "0123".to_owned(),
+            place: SecretPlace::FileLine {
+                path: ".env".to_owned(),
+                line,
+            },
             kind: "a token",
             is_known,
         }
@@ -76,7 +85,7 @@ mod tests {
         assert_eq!(stop.block, Some(SpecBlock::SecretDetected));
         for part in [
             "secret_detected",
-            "`.env:1` (a token)",
+            "`.env:1` of commit 0123 (a token)",
             "and 2 more",
             "omoi spec deliver SPEC-1",
         ] {
@@ -86,7 +95,7 @@ mod tests {
             .unwrap()
             .unwrap();
         assert!(
-            note.starts_with("it adds what looks like secrets: `.env:1`"),
+            note.starts_with("it or its history adds what looks like secrets: `.env:1`"),
             "{note}"
         );
         let known = [finding(1, false), finding(2, true)];
