@@ -2,6 +2,9 @@
 
 use crate::task::TaskType;
 
+/// Begins the plan-local name of a task that an agent reported.
+pub const FOUND_WORK_PREFIX: &str = "DIS-";
+
 crate::closed_set! {
     /// The kind of work an agent found.
     DiscoveryType {

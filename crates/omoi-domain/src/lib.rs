@@ -36,6 +36,7 @@ pub mod phase;
 pub mod plain_title;
 pub mod principal;
 pub mod provider_row;
+pub mod quotation;
 pub mod reference;
 pub mod repository_settings;
 pub mod requirement;

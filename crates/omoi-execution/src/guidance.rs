@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use tracing::warn;
 
+use omoi_domain::quotation::{quote_lines, single_line};
 use omoi_git::mirror::Mirror;
 use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::process::GitError;
@@ -89,7 +90,7 @@ fn folder_depth(folder: &str) -> usize {
 }
 
 /// The texts as quotations under their paths, within the bound; of equal ones the first.
-fn quote_guidance(files: &[(String, String)]) -> String {
+pub(crate) fn quote_guidance(files: &[(String, String)]) -> String {
     let mut seen = BTreeSet::new();
     let mut quoted = String::new();
     for (path, text) in files {
@@ -99,13 +100,9 @@ fn quote_guidance(files: &[(String, String)]) -> String {
         if text.is_empty() || is_link || !seen.insert(text) {
             continue;
         }
-        // A lone carriage return ends a line too where the quotation is read.
-        let whole = text.replace("\r\n", "\n").replace('\r', "\n");
-        let lines = whole.split('\n').map(|line| match line.trim_end() {
-            "" => ">\n".to_owned(),
-            line => format!("> {line}\n"),
-        });
-        let head = format!("From `{path}`:\n\n");
+        let quotation = quote_lines(text);
+        let lines = quotation.lines().map(|line| format!("{line}\n"));
+        let head = format!("From `{}`:\n\n", single_line(path));
         for line in std::iter::once(head).chain(lines) {
             if quoted.len() + line.len() + CUT.len() >= GUIDANCE_BYTES_MAX {
                 quoted.push_str(CUT);

@@ -23,6 +23,7 @@ mod opened_workspace;
 pub mod options;
 pub mod outage;
 pub mod platform_run;
+pub mod prompt_template;
 mod protected;
 pub mod reaper;
 pub mod repository_folders;

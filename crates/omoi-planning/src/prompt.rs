@@ -6,6 +6,7 @@ use omoi_domain::phase::Phase;
 use omoi_execution::attempt::{AttemptBrief, BriefLimits};
 use omoi_execution::guidance::base_guidance;
 use omoi_execution::integration::phase_output;
+use omoi_execution::prompt_template::prompt_environment;
 use omoi_git::object::ObjectId;
 use omoi_plan::coverage::{PlannedOutputs, sync_verdict};
 use omoi_plan::evaluate::score_criteria;
@@ -22,7 +23,7 @@ use crate::items::journal;
 use crate::plan_gate::PlanGate;
 
 /// Goes up whenever a prompt says something else; part of every input digest.
-pub(crate) const PROMPT_VERSION: u32 = 4;
+pub(crate) const PROMPT_VERSION: u32 = 5;
 
 const SYSTEM: &str = include_str!("../prompts/system.md");
 const PHASE: &str = include_str!("../prompts/phase.md");
@@ -75,7 +76,7 @@ pub(crate) async fn phase_brief(
 
 /// Templates that name something they were not given are a mistake, not an empty place.
 pub(crate) fn strict() -> Environment<'static> {
-    let mut environment = Environment::new();
+    let mut environment = prompt_environment();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment
 }
@@ -160,3 +161,6 @@ fn computed(phase: Phase, runs: &[PhaseRun]) -> Result<Option<String>, BoxError>
     let verdict = sync_verdict(planned, &SyncOpinion::default());
     Ok(Some(serde_json::to_string_pretty(&verdict)?))
 }
+
+#[cfg(test)]
+mod injection_tests;

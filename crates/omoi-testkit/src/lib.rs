@@ -17,6 +17,7 @@ pub mod database;
 #[cfg(feature = "deployment")]
 pub mod deployment;
 pub mod fuzz;
+pub mod injections;
 #[cfg(feature = "deployment")]
 pub mod kept_log;
 #[cfg(feature = "planning-corpus")]

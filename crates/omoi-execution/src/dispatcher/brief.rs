@@ -1,12 +1,14 @@
 //! What the agent of a task is told.
 
 use minijinja::value::Serde;
-use minijinja::{Environment, Value, context};
+use minijinja::{Value, context};
 use serde::Serialize;
 
 use omoi_domain::attempt::AttemptStopReason;
+use omoi_domain::discovery::FOUND_WORK_PREFIX;
 use omoi_domain::egress::EgressMode;
 use omoi_domain::id::{HumanRef, TaskId};
+use omoi_domain::quotation::visible_lines;
 use omoi_domain::task::{TaskType, UnmetCode};
 use omoi_git::mirror::{Identity, Mirror};
 use omoi_git::object::ObjectId;
@@ -22,6 +24,7 @@ use omoi_store::{StoreError, Tx, attempts, checks, merges, requirements, tickets
 use super::Dispatcher;
 use crate::attempt::{AttemptBrief, BriefLimits, CreatedAttempt};
 use crate::guidance::base_guidance;
+use crate::prompt_template::prompt_environment;
 use crate::protected;
 use crate::repository_map::{MapError, map_of_commit};
 use crate::spec_files::{SpecFilesError, SpecRenderer, rendered_files};
@@ -31,6 +34,8 @@ const TASK: &str = include_str!("../../prompts/task.md");
 
 /// Most characters of one prompt (spec/02 §7); only requirements and a revision may go beyond.
 const PROMPT_CHARS_MAX: usize = 60_000;
+/// Characters before each line of a quotation.
+const QUOTE_CHARS: usize = 2;
 /// Ends a request that was cut.
 const CUT: &str = "\n[… cut: the prompt would be too long]";
 
@@ -117,7 +122,7 @@ pub(super) async fn of_task(
 
 /// What stays the same from turn to turn; the map, when there is one, is its end.
 fn system_prompt(network: &str, map: &str) -> Result<String, minijinja::Error> {
-    Environment::new().render_str(
+    prompt_environment().render_str(
         SYSTEM,
         context! { workspace => inside::WORK, signal => COMPLETION_SIGNAL, network, map },
     )
@@ -129,7 +134,9 @@ async fn base_map(mirror: &Mirror, base: &ObjectId, task: &Task) -> Result<Strin
         text: format!("{}\n{}", task.title, task.description),
         files: task.files.0.clone(),
     };
-    Ok(map_of_commit(mirror, base, question).await?.text)
+    let map = map_of_commit(mirror, base, question).await?;
+    // Its paths and names are the repository's.
+    Ok(visible_lines(&map.text))
 }
 
 fn commit_plan(task: &Task, spec: &Spec, created: &CreatedAttempt, task_ref: &str) -> CommitPlan {
@@ -232,6 +239,7 @@ async fn task_prompt(tx: &mut Tx, facts: PromptFacts<'_>) -> Result<String, BoxE
         priority => task.priority.as_str(),
         ticket_title => ticket.title,
         description => task.description.clone(),
+        is_found => task.local_id.starts_with(FOUND_WORK_PREFIX),
         files => task.files.0.clone(),
         requirements => Value::from(Serde(served_requirements(tx, task).await?)),
         checks,
@@ -257,7 +265,7 @@ fn fit_prompt(values: &Value, mut extras: PromptExtras) -> Result<String, miniji
             request => extras.request.clone(),
             ..values.clone()
         };
-        Environment::new().render_str(TASK, all)
+        prompt_environment().render_str(TASK, all)
     };
     let surplus = |text: &str| text.chars().count().saturating_sub(PROMPT_CHARS_MAX);
     let mut text = render(&extras)?;
@@ -272,7 +280,7 @@ fn fit_prompt(values: &Value, mut extras: PromptExtras) -> Result<String, miniji
     let surplus = surplus(&text);
     if surplus > 0 {
         let length = extras.request.chars().count();
-        let kept = length.saturating_sub(surplus + CUT.chars().count());
+        let kept = length.saturating_sub(surplus + CUT.chars().count() + QUOTE_CHARS);
         extras.request = extras.request.chars().take(kept).collect::<String>() + CUT;
         text = render(&extras)?;
     }
@@ -367,44 +375,6 @@ async fn landed_on(tx: &mut Tx, merge: &merges::Merge) -> Result<Vec<TaskId>, St
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
-    use super::*;
-
-    #[test]
-    fn the_map_stands_at_the_end_of_what_stays_the_same() {
-        let (plain, told) = (
-            system_prompt("no network", "").unwrap(),
-            system_prompt("no network", "a.rs: 1 fn a\n").unwrap(),
-        );
-        assert!(!plain.contains("Map of the repository"), "{plain}");
-        let map = told.strip_prefix(plain.as_str()).unwrap();
-        assert!(map.starts_with("\n\nMap of the repository\n"), "{map}");
-        assert!(map.ends_with("\n\na.rs: 1 fn a\n"), "{map}");
-    }
-
-    #[test]
-    fn a_prompt_that_is_too_long_loses_what_matters_least() {
-        let values = context! { title => "Add tags", description => "Do it" };
-        let of = |neighbours: usize, design: usize, request: usize| {
-            let extras = PromptExtras {
-                neighbours: vec!["n".repeat(neighbours)],
-                design: "d".repeat(design),
-                request: "ü".repeat(request),
-            };
-            let text = fit_prompt(&values, extras).unwrap();
-            let length = text.chars().count();
-            assert!(length <= PROMPT_CHARS_MAX, "{length}");
-            let count = |c: char| text.chars().filter(|found| *found == c).count();
-            [
-                count('n') >= neighbours,
-                count('d') >= design,
-                count('ü') == request,
-            ]
-        };
-        assert_eq!(of(10_000, 20_000, 20_000), [true, true, true]);
-        assert_eq!(of(30_000, 20_000, 20_000), [false, true, true]);
-        assert_eq!(of(30_000, 50_000, 20_000), [false, false, true]);
-        assert_eq!(of(30_000, 50_000, 70_000), [false, false, false]);
-    }
-}
+mod injection_tests;
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,7 @@ mod egress;
 mod elsewhere;
 mod full_disk;
 mod idle;
+mod injections;
 mod interrupt;
 #[cfg(feature = "crash-points")]
 mod kill;

@@ -64,10 +64,15 @@ impl World {
     /// As [`two_tasks`](Self::two_tasks), with the scenario's text changed.
     pub(crate) fn two_tasks_with(change: impl FnOnce(String) -> String) -> Self {
         let mut world = Self::two_tasks("scenario.yaml");
-        let text = change(fs::read_to_string(&world.scenario).unwrap());
-        world.scenario = world.folder.path().join("scenario.yaml");
-        fs::write(&world.scenario, text).unwrap();
+        world.change_scenario(change);
         world
+    }
+
+    /// Has the next run follow a scenario whose text is changed.
+    pub(crate) fn change_scenario(&mut self, change: impl FnOnce(String) -> String) {
+        let text = change(fs::read_to_string(&self.scenario).unwrap());
+        self.scenario = self.folder.path().join("scenario.yaml");
+        fs::write(&self.scenario, text).unwrap();
     }
 
     /// Another repository with the same files, for the same data folder.

@@ -2,7 +2,9 @@
 
 use super::TaskAction;
 use crate::block::TaskBlock;
-use crate::discovery::{DiscoveredWork, DiscoveryCaps, DiscoveryType, broken_cap};
+use crate::discovery::{
+    DiscoveredWork, DiscoveryCaps, DiscoveryType, FOUND_WORK_PREFIX, broken_cap,
+};
 use crate::task::{Priority, TaskType, TicketPhase};
 
 /// What an agent says of the work it found.
@@ -95,7 +97,7 @@ pub fn judge_discovery(work: ReportedWork, facts: DiscoveryFacts) -> DiscoverySt
         }
     };
     DiscoveryStep::Add(DiscoveredTask {
-        local_id: format!("DIS-{:03}", facts.n_found + 1),
+        local_id: format!("{FOUND_WORK_PREFIX}{:03}", facts.n_found + 1),
         ordinal: facts.last_ordinal + 1,
         task_type: work.discovery_type.task_type(),
         phase: work.phase.unwrap_or(TicketPhase::Implementation),
