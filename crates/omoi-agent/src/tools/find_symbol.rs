@@ -62,8 +62,8 @@ pub(super) async fn run(tools: &AgentTools, input: SymbolInput) -> Result<String
     };
     let room = tools.limits.result_bytes.saturating_sub(200);
     let found = tokio::task::spawn_blocking(move || {
-        search.search_files(&root.real_path);
-        search.into_text(room)
+        let cut_note = search.search_files(&root.real_path);
+        search.into_text(room) + cut_note
     });
     Ok(found.await?)
 }
@@ -85,8 +85,10 @@ struct SymbolSearch {
 }
 
 impl SymbolSearch {
-    fn search_files(&mut self, root: &Path) {
-        for entry in walk_files(root) {
+    /// Searches the files below `root`; says what the agent is told where it did not see all.
+    fn search_files(&mut self, root: &Path) -> &'static str {
+        let mut walk = walk_files(root);
+        for entry in walk.by_ref() {
             let path = entry.path();
             let Some(language) = path.to_str().and_then(SourceLanguage::of_path) else {
                 continue;
@@ -110,6 +112,7 @@ impl SymbolSearch {
             let shown_path = self.places.display_path(path);
             self.show_places(&shown_path, &text, &found);
         }
+        walk.cut_note()
     }
 
     fn show_places(&mut self, path: &str, text: &str, found: &[SymbolPlace]) {

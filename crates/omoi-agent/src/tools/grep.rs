@@ -102,7 +102,8 @@ impl GrepSearch {
             is_full: false,
         };
         let mut too_large = 0;
-        for entry in walk_files(root) {
+        let mut walk = walk_files(root);
+        for entry in walk.by_ref() {
             let path = entry.path();
             let below = path.strip_prefix(root).unwrap_or(path);
             let named =
@@ -121,7 +122,7 @@ impl GrepSearch {
                 break;
             }
         }
-        found.into_text(too_large)
+        found.into_text(too_large) + walk.cut_note()
     }
 }
 
