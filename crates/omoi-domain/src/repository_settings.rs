@@ -46,12 +46,36 @@ pub struct RepositorySettings {
     pub read_only: Vec<PathBuf>,
     /// `setup`: commands that install packages, which a person has allowed; or `none`.
     pub setup: Vec<String>,
+    /// Keys of the section `sandbox`: what one sandbox may use.
+    pub sandbox: RepositorySandboxLimits,
     /// Key `discovery.depth_cap`: discoveries in a row that lead to a task.
     pub discovery_depth_max: Option<u32>,
     /// Key `discovery.per_task_cap`: discoveries of one task that become tasks.
     pub discoveries_per_task: Option<u32>,
     /// Key `discovery.per_spec_cap`: discoveries of one spec that become tasks.
     pub discoveries_per_spec: Option<u32>,
+}
+
+/// What a repository says that one of its sandboxes may use; `None` where it says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RepositorySandboxLimits {
+    /// Key `memory_bytes`.
+    pub memory_bytes: Option<u64>,
+    /// Key `processes`.
+    pub processes_max: Option<u64>,
+    /// Key `cpus`, in thousandths.
+    pub cpu_millicores: Option<u64>,
+    /// Key `file_bytes`.
+    pub file_bytes_max: Option<u64>,
+    /// Key `open_files`.
+    pub open_files_max: Option<u64>,
+    /// Key `temp_bytes`.
+    pub temp_bytes: Option<u64>,
+    /// Key `workspace_bytes`.
+    pub workspace_bytes: Option<u64>,
+    /// Key `setup_seconds`: wall time of installing packages.
+    pub setup_seconds: Option<u64>,
 }
 
 /// Something a repository asks for that needs the yes of a person.

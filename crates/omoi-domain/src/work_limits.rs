@@ -88,6 +88,7 @@ fn lower_of<T: Ord>(own: T, told: Option<T>) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::repository_settings::RepositorySandboxLimits;
 
     const OWN: WorkLimits = WorkLimits {
         spec_budget: NanoUsd::from_dollars(50),
@@ -130,6 +131,7 @@ mod tests {
             check_timeout_s: seconds,
             read_only: Vec::new(),
             setup: Vec::new(),
+            sandbox: RepositorySandboxLimits::default(),
             discovery_depth_max: Some(number),
             discoveries_per_task: Some(number),
             discoveries_per_spec: Some(number),

@@ -240,7 +240,7 @@ async fn in_checkout(
     launch
         .read_only
         .push(ReadOnlyMount::at_same_path(base.objects_dir()));
-    launch.limits = checkouts.host.limits;
+    launch.limits = command.toolbox.sandbox_limits(checkouts.host.limits);
     launch.wall_timeout = command.timeout;
     launch.output_bytes_max = OUTPUT_BYTES;
     let mounts = shown(&launch.read_only);

@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use omoi_sandbox::ReadOnlyMount;
+use omoi_domain::repository_settings::RepositorySandboxLimits;
+use omoi_sandbox::{ReadOnlyMount, SandboxLimits};
 use omoi_store::specs::Spec;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,9 @@ pub struct SandboxToolchain {
     /// Commands of the repository's file that install packages, which a person allowed.
     #[serde(skip)]
     pub setup: Vec<String>,
+    /// What the repository's file says that a sandbox may use.
+    #[serde(skip)]
+    pub limits: RepositorySandboxLimits,
     /// Put in front of `PATH`.
     pub path: Vec<PathBuf>,
     /// Further variables.
@@ -40,6 +45,7 @@ impl SandboxToolchain {
         let repository = &spec.options.0.repository;
         toolbox.allowed.clone_from(&repository.read_only);
         toolbox.setup.clone_from(&repository.setup);
+        toolbox.limits = repository.sandbox;
         Ok(toolbox)
     }
 
@@ -48,6 +54,17 @@ impl SandboxToolchain {
             None => Ok(Self::default()),
             Some(stored) => serde_json::from_value(stored.clone()).map_err(UnreadableToolbox),
         }
+    }
+
+    /// Amounts of one sandbox, where the deployment's are `own`.
+    pub fn sandbox_limits(&self, own: SandboxLimits) -> SandboxLimits {
+        own.lowered_to(&self.limits)
+    }
+
+    /// How long installing packages may take, where the deployment gives `own`.
+    pub fn setup_time(&self, own: Duration) -> Duration {
+        let told = self.limits.setup_seconds.map(Duration::from_secs);
+        own.min(told.unwrap_or(own))
     }
 
     /// The mounts, with the deployment's own list.
@@ -73,6 +90,10 @@ impl SandboxToolchain {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use std::time::Duration;
+
+    use omoi_domain::repository_settings::RepositorySandboxLimits;
+    use omoi_sandbox::SandboxLimits;
     use serde_json::json;
 
     use super::SandboxToolchain;
@@ -88,5 +109,41 @@ mod tests {
             let refused = SandboxToolchain::of_survey(&json!({ "toolbox": broken })).unwrap_err();
             assert!(refused.to_string().contains("toolchain"), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_repository_lowers_what_its_sandboxes_may_use_and_raises_nothing() {
+        let own = SandboxLimits::default();
+        let plain = SandboxToolchain::default();
+        assert_eq!(plain.sandbox_limits(own), own);
+        let told = |limits| SandboxToolchain {
+            limits,
+            ..SandboxToolchain::default()
+        };
+        let lower = told(RepositorySandboxLimits {
+            memory_bytes: Some(1 << 30),
+            cpu_millicores: Some(500),
+            setup_seconds: Some(60),
+            ..RepositorySandboxLimits::default()
+        });
+        let expected = SandboxLimits {
+            memory_bytes: 1 << 30,
+            cpu_millicores: 500,
+            ..own
+        };
+        assert_eq!(lower.sandbox_limits(own), expected);
+        let minutes = [Duration::from_mins(1), Duration::from_mins(15)];
+        assert_eq!(lower.setup_time(minutes[1]), minutes[0]);
+        let more = told(RepositorySandboxLimits {
+            processes_max: Some(100_000),
+            open_files_max: Some(1_000_000),
+            file_bytes_max: Some(u64::MAX),
+            temp_bytes: Some(u64::MAX),
+            workspace_bytes: Some(u64::MAX),
+            setup_seconds: Some(900),
+            ..RepositorySandboxLimits::default()
+        });
+        assert_eq!(more.sandbox_limits(own), own);
+        assert_eq!(more.setup_time(minutes[0]), minutes[0]);
     }
 }

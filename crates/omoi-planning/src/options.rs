@@ -6,11 +6,15 @@ use std::time::Duration;
 use omoi_domain::config::{Config, ConfigKey, ConfigLayer, SettingValue, ValueKind};
 use omoi_domain::config_keys;
 use omoi_domain::money::NanoUsd;
-use omoi_domain::repository_settings::{RepositorySettings, file_digest};
+use omoi_domain::repository_settings::{RepositorySandboxLimits, RepositorySettings, file_digest};
 use omoi_domain::work_limits::{PhaseLimits, WorkLimits};
 use omoi_execution::options::{agent, discovery};
 use omoi_runtime::config::{LoadError, load_repository_file};
-use omoi_sandbox::options::{SANDBOX_READ_ONLY, SANDBOX_SETUP};
+use omoi_sandbox::options::{
+    SANDBOX_CPUS, SANDBOX_FILE_SIZE, SANDBOX_MEMORY, SANDBOX_OPEN_FILES, SANDBOX_PROCESSES,
+    SANDBOX_READ_ONLY, SANDBOX_SETUP, SANDBOX_SETUP_TIME, SANDBOX_TEMP, SANDBOX_WORKSPACE,
+    cpu_millicores,
+};
 
 config_keys! {
     /// Keys of what a spec and its phases may take.
@@ -96,6 +100,7 @@ pub fn read_repository_settings(
         check_timeout_s: settings.seconds_by_file(&VALIDATION_CHECK_TIMEOUT),
         read_only: settings.by_file(&SANDBOX_READ_ONLY).unwrap_or_default(),
         setup: settings.by_file(&SANDBOX_SETUP).unwrap_or_default(),
+        sandbox: settings.sandbox_limits(),
         discovery_depth_max: settings.by_file(&discovery::DISCOVERY_DEPTH_CAP),
         discoveries_per_task: settings.by_file(&discovery::DISCOVERY_PER_TASK_CAP),
         discoveries_per_spec: settings.by_file(&discovery::DISCOVERY_PER_SPEC_CAP),
@@ -110,6 +115,19 @@ impl FileSettings<'_> {
     fn by_file<T: SettingValue>(&self, key: &'static ConfigKey<T>) -> Option<T> {
         let entry = self.0.entry(&key.spec)?;
         (entry.origin.layer == ConfigLayer::Repository).then(|| self.0.get(key))
+    }
+
+    fn sandbox_limits(&self) -> RepositorySandboxLimits {
+        RepositorySandboxLimits {
+            memory_bytes: self.by_file(&SANDBOX_MEMORY),
+            processes_max: self.by_file(&SANDBOX_PROCESSES).map(u64::from),
+            cpu_millicores: self.by_file(&SANDBOX_CPUS).map(cpu_millicores),
+            file_bytes_max: self.by_file(&SANDBOX_FILE_SIZE),
+            open_files_max: self.by_file(&SANDBOX_OPEN_FILES).map(u64::from),
+            temp_bytes: self.by_file(&SANDBOX_TEMP),
+            workspace_bytes: self.by_file(&SANDBOX_WORKSPACE),
+            setup_seconds: self.seconds_by_file(&SANDBOX_SETUP_TIME),
+        }
     }
 
     fn seconds_by_file(&self, key: &'static ConfigKey<Duration>) -> Option<u64> {

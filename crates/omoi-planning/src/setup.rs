@@ -74,6 +74,7 @@ async fn toolbox_of(
         roots: toolchain.roots,
         allowed: repository.settings.read_only.clone(),
         setup: repository.settings.setup.clone(),
+        limits: repository.settings.sandbox,
         path: toolchain.path_entries,
         env: toolchain.env,
     })

@@ -31,31 +31,31 @@ config_keys! {
     /// Memory of one sandbox.
     SANDBOX_MEMORY: u64 =
         ConfigKey::new(&SANDBOX, "memory_bytes", ValueKind::bytes_range(64 * MIB, 4 * TIB), "4 GiB")
-            .closed_to_repository();
+            .lowered_by_repository();
     /// Processes in one sandbox.
     SANDBOX_PROCESSES: u32 =
         ConfigKey::new(&SANDBOX, "processes", ValueKind::int_range(8, 100_000), "512")
-            .closed_to_repository();
+            .lowered_by_repository();
     /// Processor cores of one sandbox.
     SANDBOX_CPUS: f64 =
         ConfigKey::new(&SANDBOX, "cpus", ValueKind::Float { min: 0.1, max: 1_024.0 }, "2")
-            .closed_to_repository();
+            .lowered_by_repository();
     /// The largest file a sandbox may write.
     SANDBOX_FILE_SIZE: u64 =
         ConfigKey::new(&SANDBOX, "file_bytes", ValueKind::bytes_range(MIB, 4 * TIB), "2 GiB")
-            .closed_to_repository();
+            .lowered_by_repository();
     /// Files one process in a sandbox may hold open.
     SANDBOX_OPEN_FILES: u32 =
         ConfigKey::new(&SANDBOX, "open_files", ValueKind::int_range(64, 1_000_000), "4096")
-            .closed_to_repository();
+            .lowered_by_repository();
     /// What the temporary folder of a sandbox may hold.
     SANDBOX_TEMP: u64 =
         ConfigKey::new(&SANDBOX, "temp_bytes", ValueKind::bytes_range(MIB, TIB), "1 GiB")
-            .closed_to_repository();
+            .lowered_by_repository();
     /// What the workspace of a sandbox may take on disk; the watcher stops it beyond.
     SANDBOX_WORKSPACE: u64 =
         ConfigKey::new(&SANDBOX, "workspace_bytes", ValueKind::bytes_range(MIB, 64 * TIB), "10 GiB")
-            .closed_to_repository();
+            .lowered_by_repository();
     /// What prepared checkouts and installed packages may take on disk; the oldest go first.
     SANDBOX_LAYERS: u64 =
         ConfigKey::new(&SANDBOX, "layers_bytes", ValueKind::bytes_range(0, 64 * TIB), "20 GiB")
@@ -66,7 +66,7 @@ config_keys! {
         ConfigKey::new(&SANDBOX, "setup", ValueKind::List(ListItems::Entries("commands")), "");
     /// How long installing packages may take.
     SANDBOX_SETUP_TIME: Duration =
-        ConfigKey::new(&SANDBOX, "setup_seconds", ValueKind::TIME, "900").closed_to_repository();
+        ConfigKey::new(&SANDBOX, "setup_seconds", ValueKind::TIME, "900").lowered_by_repository();
 }
 
 choice! {
@@ -83,6 +83,11 @@ choice! {
         /// A plain process, which holds nothing back.
         Process = "process",
     }
+}
+
+/// Processor cores in thousandths.
+pub fn cpu_millicores(cpus: f64) -> u64 {
+    (cpus * 1_000.0) as u64
 }
 
 /// Which sandboxes work runs in.
@@ -122,7 +127,7 @@ impl SandboxOptions {
             limits: SandboxLimits {
                 memory_bytes: config.get(&SANDBOX_MEMORY),
                 processes_max: config.get(&SANDBOX_PROCESSES).into(),
-                cpu_millicores: (config.get(&SANDBOX_CPUS) * 1_000.0) as u64,
+                cpu_millicores: cpu_millicores(config.get(&SANDBOX_CPUS)),
                 file_bytes_max: config.get(&SANDBOX_FILE_SIZE),
                 open_files_max: config.get(&SANDBOX_OPEN_FILES).into(),
                 temp_bytes: config.get(&SANDBOX_TEMP),

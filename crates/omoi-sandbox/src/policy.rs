@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use omoi_domain::repository_settings::RepositorySandboxLimits;
+
 /// Paths as a program inside sees them; see [`crate::Provider::path_inside`] for rungs without a
 /// file system of their own.
 pub mod inside {
@@ -200,6 +202,23 @@ pub struct SandboxLimits {
     pub temp_bytes: u64,
     /// Size of the workspace on disk.
     pub workspace_bytes: u64,
+}
+
+impl SandboxLimits {
+    /// These limits, or what a repository `told` where that is lower.
+    #[must_use]
+    pub fn lowered_to(self, told: &RepositorySandboxLimits) -> Self {
+        let lower = |own: u64, told: Option<u64>| own.min(told.unwrap_or(own));
+        Self {
+            memory_bytes: lower(self.memory_bytes, told.memory_bytes),
+            processes_max: lower(self.processes_max, told.processes_max),
+            cpu_millicores: lower(self.cpu_millicores, told.cpu_millicores),
+            file_bytes_max: lower(self.file_bytes_max, told.file_bytes_max),
+            open_files_max: lower(self.open_files_max, told.open_files_max),
+            temp_bytes: lower(self.temp_bytes, told.temp_bytes),
+            workspace_bytes: lower(self.workspace_bytes, told.workspace_bytes),
+        }
+    }
 }
 
 impl Default for SandboxLimits {

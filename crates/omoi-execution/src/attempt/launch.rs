@@ -368,7 +368,7 @@ fn sandbox_launch(
     launch.protected = protected::in_sandbox(dir);
     launch.socket = Some(starter.folders.data.worker_socket());
     launch.worker = Some(starter.worker.clone());
-    launch.limits = starter.host.limits;
+    launch.limits = toolbox.sandbox_limits(starter.host.limits);
     launch.wall_timeout = Duration::from_secs(job.brief.limits.wall_s) + GRACE;
     launch.grace = GRACE;
     launch.output_bytes_max = OUTPUT_BYTES;

@@ -209,8 +209,8 @@ impl SetupRun<'_> {
         launch.read_only = setup.host.sandbox_mounts(toolbox)?;
         let objects = self.subject.base.objects_dir();
         launch.read_only.push(ReadOnlyMount::at_same_path(objects));
-        launch.limits = setup.host.limits;
-        launch.wall_timeout = setup.options.timeout;
+        launch.limits = toolbox.sandbox_limits(setup.host.limits);
+        launch.wall_timeout = toolbox.setup_time(setup.options.timeout);
         launch.grace = GRACE;
         launch.output_bytes_max = OUTPUT_BYTES;
         Ok(launch)
@@ -265,7 +265,8 @@ impl SetupRun<'_> {
             });
         }
         if end.timed_out {
-            let seconds = self.setup.options.timeout.as_secs();
+            let own = self.setup.options.timeout;
+            let seconds = self.subject.toolbox.setup_time(own).as_secs();
             return Some(SetupCause::TimeLimit { seconds });
         }
         match end.ended {

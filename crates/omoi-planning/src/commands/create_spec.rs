@@ -189,10 +189,9 @@ impl RepositoryReader<'_> {
         let suite = suite::chosen_suite(named, &survey);
         let toolbox = SandboxToolchain {
             roots: toolchain.roots,
-            allowed: Vec::new(),
-            setup: Vec::new(),
             path: toolchain.path_entries,
             env: toolchain.env,
+            ..SandboxToolchain::default()
         };
         let title = title(&request.idea);
         Ok(SpecDraft {

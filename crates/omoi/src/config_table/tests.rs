@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use secrecy::ExposeSecret as _;
 
 use omoi_domain::config::{Config, ConfigLayer, KeySpec, RepositoryRule, ValueKind};
-use omoi_domain::repository_settings::RepositorySettings;
+use omoi_domain::repository_settings::{RepositorySandboxLimits, RepositorySettings};
 use omoi_domain::score::ScoreWeights;
 use omoi_execution::options::QueueOptions;
 use omoi_llm::options::{ANTHROPIC_AUTH_TOKEN, LlmOptions};
@@ -132,8 +132,10 @@ fn a_spec_keeps_each_key_that_a_repository_may_set() {
             continue;
         }
         let value = match spec.kind {
-            ValueKind::List(_) => "['/opt/kept']",
-            _ => "1",
+            ValueKind::List(_) => "['/opt/kept']".to_owned(),
+            ValueKind::Int { min, .. } => min.max(1).to_string(),
+            ValueKind::Bytes { min, .. } => min.to_string(),
+            _ => "1".to_owned(),
         };
         let text = format!("{}: {{{}: {value}}}\n", spec.section.name, spec.name);
         let kept = read_repository_settings(&own, None, &text).unwrap();
@@ -142,6 +144,46 @@ fn a_spec_keeps_each_key_that_a_repository_may_set() {
             ..RepositorySettings::default()
         };
         assert_ne!(kept, nothing, "{} is read and not kept", spec.dotted_path());
+    }
+}
+
+#[test]
+fn a_repository_lowers_what_its_sandboxes_may_use_and_raises_nothing() {
+    let own = load(&[]).unwrap();
+    let told = |value: &str| {
+        let text = format!("sandbox: {{{value}}}\n");
+        read_repository_settings(&own, None, &text)
+    };
+    let lowered = told(
+        "memory_bytes: 128 MiB, processes: 9, cpus: 0.5, file_bytes: 2 MiB, open_files: 65, temp_bytes: 3 MiB, \
+         workspace_bytes: 4 MiB, setup_seconds: 7",
+    );
+    let expected = RepositorySandboxLimits {
+        memory_bytes: Some(128 << 20),
+        processes_max: Some(9),
+        cpu_millicores: Some(500),
+        file_bytes_max: Some(2 << 20),
+        open_files_max: Some(65),
+        temp_bytes: Some(3 << 20),
+        workspace_bytes: Some(4 << 20),
+        setup_seconds: Some(7),
+    };
+    assert_eq!(lowered.unwrap().sandbox, expected);
+    for raised in [
+        "memory_bytes: 5 GiB",
+        "processes: 513",
+        "cpus: 2.5",
+        "file_bytes: 3 GiB",
+        "open_files: 4097",
+        "temp_bytes: 2 GiB",
+        "workspace_bytes: 11 GiB",
+        "setup_seconds: 901",
+    ] {
+        let refused = told(raised);
+        assert!(
+            matches!(refused, Err(LoadError::RaisedByRepository { .. })),
+            "{raised}: {refused:?}"
+        );
     }
 }
 

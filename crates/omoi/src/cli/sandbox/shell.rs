@@ -275,10 +275,9 @@ impl ShellSite<'_> {
         let found = resolve_toolchain(&survey, &host).await;
         SandboxToolchain {
             roots: found.roots,
-            setup: Vec::new(),
-            allowed: Vec::new(),
             path: found.path_entries,
             env: found.env,
+            ..SandboxToolchain::default()
         }
     }
 }
