@@ -1,8 +1,11 @@
 //! What an attempt may reach outside of its sandbox, and how clients in there are told of the way.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::SubjectKind;
+use crate::lock_file::LockFileKind;
 
 crate::closed_set! {
     /// How far an attempt reaches the registries of packages. Hosts that a person lists are beside it, where
@@ -27,40 +30,56 @@ crate::closed_set! {
     }
 }
 
-/// Files in which package managers write down what they installed.
-const LOCK_FILES: [&str; 13] = [
-    "Cargo.lock",
-    "Pipfile.lock",
-    "bun.lock",
-    "bun.lockb",
-    "go.sum",
-    "npm-shrinkwrap.json",
-    "package-lock.json",
-    "pdm.lock",
-    "pnpm-lock.yaml",
-    "poetry.lock",
-    "requirements.lock",
-    "uv.lock",
-    "yarn.lock",
-];
+/// How far an attempt reaches, with what decided it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EgressDecision {
+    /// How far.
+    pub mode: EgressMode,
+    /// The lock file of the plan that opened the registries.
+    pub lock_file: Option<String>,
+}
 
-impl EgressMode {
-    /// The mode of an attempt at `subject` whose plan names `files`.
+impl EgressDecision {
+    /// What holds for an attempt at `subject` whose plan names `files`.
     ///
     /// Who plans, judges or checks reaches nothing: what it says must follow from what it was given. Who
     /// works on a task has what the cache holds; a plan that changes a lock file needs new packages.
     pub fn of_attempt(subject: SubjectKind, files: &[String]) -> Self {
-        match subject {
-            SubjectKind::Task if files.iter().any(|file| is_lock_file(file)) => Self::Registries,
-            SubjectKind::Task => Self::Cached,
-            SubjectKind::SpecPhase
-            | SubjectKind::TaskChecks
-            | SubjectKind::BaseSuite
-            | SubjectKind::PlanProofs
-            | SubjectKind::PlanOpinion
-            | SubjectKind::HeadChecks
-            | SubjectKind::Merge => Self::Closed,
+        let named = files.iter().find(|file| is_lock_file(file));
+        let (mode, lock_file) = match (subject, named) {
+            (SubjectKind::Task, Some(file)) => (EgressMode::Registries, Some(file.clone())),
+            (SubjectKind::Task, None) => (EgressMode::Cached, None),
+            (
+                SubjectKind::SpecPhase
+                | SubjectKind::TaskChecks
+                | SubjectKind::BaseSuite
+                | SubjectKind::PlanProofs
+                | SubjectKind::PlanOpinion
+                | SubjectKind::HeadChecks
+                | SubjectKind::Merge,
+                _,
+            ) => (EgressMode::Closed, None),
+        };
+        Self { mode, lock_file }
+    }
+}
+
+impl fmt::Display for EgressDecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = self.mode;
+        match (mode, &self.lock_file) {
+            (EgressMode::Registries, Some(file)) => write!(f, "{mode}, the plan names `{file}`"),
+            (EgressMode::Registries, None) => write!(f, "{mode}"),
+            (EgressMode::Cached, _) => write!(f, "{mode}, the plan names no lock file"),
+            (EgressMode::Closed, _) => write!(f, "{mode}, for who does not work on a task"),
         }
+    }
+}
+
+impl EgressMode {
+    /// The mode of an attempt at `subject` whose plan names `files`; see [`EgressDecision`].
+    pub fn of_attempt(subject: SubjectKind, files: &[String]) -> Self {
+        EgressDecision::of_attempt(subject, files).mode
     }
 
     /// What an agent is told of its network, behind "your sandbox has".
@@ -88,8 +107,7 @@ impl EgressMode {
 
 /// Whether `path` is a file that says which versions of packages are installed.
 pub fn is_lock_file(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    LOCK_FILES.contains(&name)
+    LockFileKind::of_path(path).is_some()
 }
 
 /// What clients in a sandbox with a way out are told, beside the address of the proxy.
@@ -203,17 +221,26 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_file_is_known_by_its_whole_name() {
-        for (path, expected) in [
-            ("Cargo.lock", true),
-            ("a/b/go.sum", true),
-            ("uv.lock", true),
-            ("Cargo.lock/notes.md", false),
-            ("my-Cargo.lock", false),
-            ("cargo.lock.bak", false),
-            ("", false),
+    fn the_plan_of_a_task_opens_the_registries_and_says_by_what() {
+        let of = |files: &[&str]| {
+            let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
+            EgressDecision::of_attempt(SubjectKind::Task, &files).to_string()
+        };
+        for (files, expected) in [
+            (&["src/a.py"][..], "cached, the plan names no lock file"),
+            (
+                &["a.py", "requirements.txt"],
+                "registries, the plan names `requirements.txt`",
+            ),
+            (
+                &["api/requirements-dev.txt"],
+                "registries, the plan names `api/requirements-dev.txt`",
+            ),
+            (&["package.json"], "cached, the plan names no lock file"),
         ] {
-            assert_eq!(is_lock_file(path), expected, "{path}");
+            assert_eq!(of(files), expected);
         }
+        let closed = EgressDecision::of_attempt(SubjectKind::Merge, &["Cargo.lock".to_owned()]);
+        assert_eq!(closed.to_string(), "none, for who does not work on a task");
     }
 }

@@ -21,6 +21,7 @@ pub mod graph;
 pub mod hand_over;
 pub mod id;
 pub mod lifecycle;
+pub mod lock_file;
 pub mod machine;
 pub mod merge;
 pub mod message;

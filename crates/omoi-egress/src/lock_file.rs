@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use omoi_domain::lock_file::LockFileKind;
 use serde_json::Value;
 
 use crate::package::{PackageName, PackageRegistry, PackageVersion};
@@ -18,17 +19,22 @@ pub fn locked_versions(path: &str, content: &[u8]) -> BTreeSet<PackageVersion> {
     let Ok(text) = std::str::from_utf8(content) else {
         return BTreeSet::new();
     };
-    let found: Vec<PackageVersion> = match path.rsplit('/').next().unwrap_or_default() {
-        "package-lock.json" | "npm-shrinkwrap.json" => npm_versions(text),
-        "yarn.lock" => yarn_versions(text),
-        "pnpm-lock.yaml" => pnpm_versions(text),
-        "bun.lock" => bun_versions(text),
-        "Cargo.lock" => table_versions(text, PackageRegistry::Crates),
-        "uv.lock" | "poetry.lock" | "pdm.lock" => table_versions(text, PackageRegistry::Pypi),
-        "Pipfile.lock" => pipfile_versions(text),
-        "requirements.lock" | "requirements.txt" => requirement_versions(text),
-        "go.sum" => go_versions(text),
-        _ => Vec::new(),
+    let Some(kind) = LockFileKind::of_path(path) else {
+        return BTreeSet::new();
+    };
+    let found: Vec<PackageVersion> = match kind {
+        LockFileKind::PackageLock | LockFileKind::NpmShrinkwrap => npm_versions(text),
+        LockFileKind::Yarn => yarn_versions(text),
+        LockFileKind::Pnpm => pnpm_versions(text),
+        LockFileKind::Bun => bun_versions(text),
+        LockFileKind::BunBinary => Vec::new(),
+        LockFileKind::Cargo => table_versions(text, PackageRegistry::Crates),
+        LockFileKind::Uv | LockFileKind::Poetry | LockFileKind::Pdm => {
+            table_versions(text, PackageRegistry::Pypi)
+        }
+        LockFileKind::Pipfile => pipfile_versions(text),
+        LockFileKind::RequirementsLock | LockFileKind::Requirements => requirement_versions(text),
+        LockFileKind::GoSum => go_versions(text),
     };
     found.into_iter().take(VERSIONS_MAX).collect()
 }
@@ -271,7 +277,7 @@ mod tests {
             ["pypi:a@1.0", "pypi:b@2.0"]
         );
         assert_eq!(
-            listed("deep/requirements.txt", requirements),
+            listed("api/requirements-dev.txt", requirements),
             ["pypi:a@1.0", "pypi:b@2.0"]
         );
         let go = "example.com/A v1.0.0 h1:x=\nexample.com/A v1.0.0/go.mod h1:y=\nexample.com/b v0.1.0/go.mod h1:z=\nodd\n";

@@ -58,8 +58,6 @@ pub enum EgressNews {
 
 /// Lock files of one commit that are read.
 const LOCK_FILES_MAX: usize = 64;
-/// The end of files in which people who use pip write exact versions down.
-const PINNED_BY_HAND: &str = "requirements.txt";
 /// Bytes of all of them.
 const LOCK_BYTES_MAX: u64 = 32 << 20;
 
@@ -96,7 +94,7 @@ fn choose_lock_files(entries: &[FileEntry]) -> Vec<(String, &FileEntry)> {
         let is_own = !path.split('/').any(|part| part == "node_modules");
         let is_chosen = is_own
             && matches!(entry.kind, EntryKind::File | EntryKind::Executable)
-            && (is_lock_file(path) || path.ends_with(PINNED_BY_HAND));
+            && is_lock_file(path);
         is_chosen.then(|| (path.to_owned(), entry))
     });
     let mut chosen: Vec<_> = named.collect();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use omoi_domain::lock_file::LockFileKind;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -162,15 +163,6 @@ const LOCKED: &[(&str, &str)] = &[
     ("yarn.lock", "package.json"),
 ];
 
-/// Files besides those of the rules whose content decides what is installed.
-const LOCKS: &[&str] = &[
-    "Pipfile.lock",
-    "bun.lock",
-    "go.sum",
-    "npm-shrinkwrap.json",
-    "pdm.lock",
-];
-
 fn asks_for_python_packages(text: &str) -> bool {
     let listed = read_setting(text, "project", "dependencies");
     let listed = listed.is_some_and(|list| list.replace(char::is_whitespace, "") != "[]");
@@ -312,11 +304,13 @@ pub async fn setup_of_commit(
 ) -> Result<Option<SetupPlan>, SurveyError> {
     let entries = mirror.list_tree(commit).await?;
     let listing = FileListing::of_commit(&entries);
-    let is_asked = |name: &str| RULES.iter().any(|rule| rule.file == name) || LOCKS.contains(&name);
+    let is_asked = |path: &str, name: &str| {
+        RULES.iter().any(|rule| rule.file == name) || LockFileKind::of_path(path).is_some()
+    };
     let asked: Vec<_> = listing
         .files
         .iter()
-        .filter(|f| !f.aside && is_asked(f.file_name()))
+        .filter(|f| !f.aside && is_asked(&f.path, f.file_name()))
         .collect();
     let mut files = SetupFiles::default();
     for file in &asked {
@@ -341,145 +335,4 @@ pub async fn setup_of_commit(
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
-    use super::*;
-
-    const BLOB: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
-
-    fn files(all: &[(&str, &str)]) -> SetupFiles {
-        let mut files = SetupFiles::default();
-        for (path, text) in all {
-            let blob = ObjectId::parse(BLOB).unwrap();
-            files.blobs.insert((*path).to_owned(), blob);
-            files.texts.insert((*path).to_owned(), (*text).to_owned());
-        }
-        files
-    }
-
-    fn check(all: &[(&str, &str)], expected: &[&str]) {
-        let plan = files(all).into_plan(None);
-        let commands = plan.map(|plan| plan.commands).unwrap_or_default();
-        assert_eq!(commands, expected, "{all:?}");
-    }
-
-    #[test]
-    fn each_lock_file_has_its_command() {
-        let uv = "[[package]]\nsource = { registry = \"https://pypi.org/simple\" }\n";
-        check(
-            &[("uv.lock", uv), ("pyproject.toml", "")],
-            &["uv sync --frozen"],
-        );
-        check(
-            &[("poetry.lock", "[[package]]\n")],
-            &["poetry install --no-interaction"],
-        );
-        let npm = "{\"packages\": {\"node_modules/a\": {\"resolved\": \"x\"}}}";
-        check(
-            &[("package-lock.json", npm), ("package.json", "{}")],
-            &["npm ci"],
-        );
-        check(
-            &[("yarn.lock", "  resolved \"x\"\n"), ("package.json", "{}")],
-            &["yarn install --frozen-lockfile"],
-        );
-        check(
-            &[("pnpm-lock.yaml", "resolution: {}")],
-            &["pnpm install --frozen-lockfile"],
-        );
-        check(
-            &[("package.json", "{\"devDependencies\": {\"a\": \"1\"}}")],
-            &["npm install --no-package-lock"],
-        );
-        check(
-            &[(
-                "Cargo.lock",
-                "[[package]]\nname = \"a\"\nsource = \"registry+x\"\n",
-            )],
-            &["cargo fetch --locked"],
-        );
-        check(
-            &[("go.mod", "module a\nrequire b v1.0.0\n"), ("go.sum", "")],
-            &["go mod download"],
-        );
-        check(
-            &[(
-                "pyproject.toml",
-                "[tool.uv]\n[project]\ndependencies = [\"a\"]\n",
-            )],
-            &["uv sync"],
-        );
-        let pip = "python3 -m venv --system-site-packages .venv && .venv/bin/python -m pip install";
-        check(
-            &[("requirements.txt", "a==1\n")],
-            &[&format!("{pip} -r requirements.txt")],
-        );
-        check(
-            &[("setup.py", "setup(install_requires=['a'])")],
-            &[&format!("{pip} -e .")],
-        );
-        check(
-            &[(
-                "pyproject.toml",
-                "[project]\ndependencies = [\n  \"a\",\n]\n",
-            )],
-            &[&format!("{pip} -e .")],
-        );
-    }
-
-    #[test]
-    fn what_needs_no_packages_needs_no_setup() {
-        check(&[], &[]);
-        check(
-            &[("package.json", "{\"name\": \"a\", \"dependencies\": {}}")],
-            &[],
-        );
-        check(&[("package.json", "no json")], &[]);
-        check(&[("Cargo.lock", "[[package]]\nname = \"a\"\n")], &[]);
-        check(&[("requirements.txt", "# none\n\n")], &[]);
-        check(
-            &[(
-                "pyproject.toml",
-                "[project]\nname = \"a\"\ndependencies = []\n",
-            )],
-            &[],
-        );
-        check(&[("go.mod", "module a\ngo 1.22\n")], &[]);
-    }
-
-    #[test]
-    fn the_shallowest_folder_of_a_kind_speaks_and_kinds_add_up() {
-        let lock = "source = \"\n\nsource = \"registry+x\"\n";
-        check(
-            &[
-                ("web/app/requirements.txt", "a\n"),
-                ("it's/requirements.txt", "a\n"),
-                ("sub/Cargo.lock", lock),
-                ("Cargo.lock", lock),
-            ],
-            &[
-                "(cd 'it'\\''s' && python3 -m venv --system-site-packages .venv && .venv/bin/python -m pip install -r requirements.txt)",
-                "cargo fetch --locked",
-            ],
-        );
-    }
-
-    #[test]
-    fn written_commands_replace_the_table_and_a_manifest_beside_its_lock_decides_nothing() {
-        let all = [
-            ("package.json", "{}"),
-            ("package-lock.json", "{}"),
-            ("web/package.json", "{}"),
-        ];
-        let written = ["make deps".to_owned()];
-        let plan = files(&all).into_plan(Some(&written)).unwrap();
-        assert!(plan.is_written && plan.commands == written);
-        let inputs: Vec<&str> = plan.inputs.keys().map(String::as_str).collect();
-        assert_eq!(inputs, ["package-lock.json", "web/package.json"]);
-        let other = SetupPlan {
-            commands: vec!["make".to_owned(), "deps".to_owned()],
-            ..plan.clone()
-        };
-        assert_ne!(plan.plan_digest(), other.plan_digest());
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason};
 use omoi_domain::block::TaskBlock;
 use omoi_domain::check::{CheckKind, CheckStage};
+use omoi_domain::egress::EgressDecision;
 use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::message::MessageType;
@@ -122,6 +123,9 @@ pub struct AttemptView {
     pub created_at: Timestamp,
     /// When it ended; none while it runs.
     pub ended_at: Option<Timestamp>,
+    /// How far its sandbox reached outside, and why.
+    #[serde(default)]
+    pub egress: Option<EgressDecision>,
     /// Versions of packages that came into its sandbox.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<String>,

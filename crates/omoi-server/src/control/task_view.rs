@@ -2,7 +2,7 @@
 
 use omoi_delivery::trace::receipt_view;
 use omoi_domain::attempt::AttemptStopReason;
-use omoi_domain::egress::EgressOutcome;
+use omoi_domain::egress::{EgressDecision, EgressOutcome};
 use omoi_domain::event::{Event, EventKind};
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::task::TaskStatus;
@@ -51,6 +51,10 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
             turns: attempts::turns(tx, attempt.id).await?.len() as u32,
             created_at: attempt.created_at,
             ended_at: attempt.ended_at,
+            egress: Some(EgressDecision::of_attempt(
+                attempt.subject.kind(),
+                &task.files.0,
+            )),
             packages,
             refused_outside,
             waits_for: match task.attempt_id == Some(attempt.id) {

@@ -230,6 +230,7 @@ fn attempt_lines(attempt: &AttemptView, page: OutputPage) -> Vec<String> {
         [] => String::new(),
         items => clean_line(&format!("{what} {}", items.join(", "))),
     };
+    let reached = Vec::from_iter(attempt.egress.as_ref().map(ToString::to_string));
     let came = listed("came in:", &attempt.packages);
     let refused = listed("refused outside:", &attempt.refused_outside);
     let waits = attempt.waits_for.as_deref().unwrap_or("");
@@ -249,6 +250,7 @@ fn attempt_lines(attempt: &AttemptView, page: OutputPage) -> Vec<String> {
     let told = [
         agent_line(attempt),
         mounts,
+        listed("packages:", &reached),
         came,
         refused,
         clean_line(why),
@@ -388,6 +390,7 @@ mod tests {
                 { "step": "workspace", "outcome": "clone: only root may lay a workspace over a prepared checkout", "took_ms": 0 } ],
             "stop_reason": "error", "error": "a long story without an end ".repeat(9),
             "turns": 48, "created_at": 0, "ended_at": 61_000_000,
+            "egress": {"mode": "registries", "lock_file": "web/package-lock.json"},
         }))
         .unwrap();
         let lines = super::attempt_lines(&attempt, OutputPage::new(80, false));
@@ -399,5 +402,7 @@ mod tests {
         assert!(told.contains("/opt/another/with-a-long-name/lib"), "{told}");
         let start = "start: packages installed 12.004 s, workspace clone: only root may";
         assert!(told.contains(start), "{told}");
+        let reached = "the plan names `web/package-lock.json`";
+        assert!(told.contains(reached), "{told}");
     }
 }
