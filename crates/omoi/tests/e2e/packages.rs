@@ -106,9 +106,11 @@ fn built_with_and_without_registries(kind: &str, (package, root): (&str, &str)) 
     let log = json_of(&world, &["egress", "log", "SPEC-1"]);
     let entries = log.as_array().unwrap().iter();
     let of_setup = entries.filter(|entry| entry["packages_layer"].is_string());
-    let told: Vec<_> = of_setup
+    let mut told: Vec<_> = of_setup
         .map(|entry| (&entry["outcome"], &entry["subject"]))
         .collect();
+    // A commit that changes what decides about a set-up has one of its own.
+    told.dedup();
     assert_eq!(told, [(&json!("came_in"), &json!(package))], "{log:#}");
     let trace = json_of(&world, &["trace", "SPEC-1"]);
     assert_eq!(trace["packages"].as_array().unwrap().len(), 1, "{trace:#}");
