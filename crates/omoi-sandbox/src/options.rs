@@ -20,6 +20,10 @@ config_keys! {
     /// Which sandbox to use.
     SANDBOX_PROVIDER: SandboxProvider = ConfigKey::choice(&SANDBOX, "provider", "auto")
         .closed_to_repository();
+    /// Sockets of container engines, the first that answers is used; empty for the usual ones of Podman and Docker.
+    SANDBOX_CONTAINER_SOCKETS: Vec<PathBuf> =
+        ConfigKey::new(&SANDBOX, "container_sockets", ValueKind::List(ListItems::Paths), "")
+            .closed_to_repository();
     /// What a sandbox must hold, or work in it is refused.
     SANDBOX_FLOOR: Vec<String> =
         ConfigKey::new(&SANDBOX, "floor", ValueKind::List(ListItems::Words(Property::NAMES)), "files,identity,processes,network")
@@ -95,6 +99,8 @@ pub fn cpu_millicores(cpus: f64) -> u64 {
 pub struct SandboxOptions {
     /// The rung to use; the best one that works where none is named.
     pub wanted: Option<SandboxRung>,
+    /// Where container engines listen; the usual places where none is named.
+    pub container_sockets: Vec<PathBuf>,
     /// What a sandbox must hold, or work in it is refused.
     pub floor: SandboxFloor,
     /// Amounts of one sandbox.
@@ -123,6 +129,7 @@ impl SandboxOptions {
                 SandboxProvider::Landlock => Some(SandboxRung::Landlock),
                 SandboxProvider::Process => Some(SandboxRung::Process),
             },
+            container_sockets: config.get(&SANDBOX_CONTAINER_SOCKETS),
             floor: SandboxFloor(floor.collect()),
             limits: SandboxLimits {
                 memory_bytes: config.get(&SANDBOX_MEMORY),

@@ -24,6 +24,7 @@ pub mod kept_log;
 pub mod planning_corpus;
 #[cfg(feature = "plans")]
 pub mod plans;
+pub mod podman;
 pub mod postgres;
 pub mod raw_connection;
 pub mod redis;

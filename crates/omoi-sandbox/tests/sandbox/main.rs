@@ -11,7 +11,6 @@ mod escape;
 mod life;
 mod limits;
 mod overlay;
-mod podman;
 mod second_wall;
 mod session;
 mod start_up;

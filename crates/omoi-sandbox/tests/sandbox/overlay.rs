@@ -9,9 +9,9 @@ use omoi_domain::sandbox::SandboxRung;
 use omoi_sandbox::files_read::{FilesRead, ReadWatch};
 use omoi_sandbox::{OverlayRefusal, ProgramEnd, ProtectedPath, SandboxFloor, SandboxLaunch};
 
-use crate::podman::PodmanService;
 use crate::rustix_is_root;
 use crate::support::{Platform, until};
+use omoi_testkit::podman::PodmanService;
 
 const FILES: [(&str, &str); 5] = [
     ("src/a.txt", "a\n"),
@@ -184,8 +184,8 @@ async fn an_engine_that_does_not_see_our_mounts_gets_no_overlay_and_says_why() {
     if !rustix_is_root() {
         return;
     }
-    let (apart, floor) = (PodmanService::start_apart().await, SandboxFloor::none());
-    for (sockets, is_seen) in [(Some(apart.socket()), false), (None, true)] {
+    let (apart, floor) = (PodmanService::start_apart(), SandboxFloor::none());
+    for (sockets, is_seen) in [(Some(apart.engine_socket()), false), (None, true)] {
         let rung = SandboxRung::Container;
         let platform = Platform::with_config(rung, &floor, |config| {
             config.container_sockets = sockets

@@ -14,8 +14,7 @@ use omoi_sandbox::{
     ProbeConfig, Property, PropertyStatus, Provider, SandboxEnd, SandboxFloor, SandboxLaunch,
     SandboxProbe, probe_host,
 };
-
-use crate::podman::PodmanService;
+use omoi_testkit::podman::PodmanService;
 
 /// Name of the entry program beside a copy of the tests.
 const ENTRY_COPY: &str = "entry";
@@ -83,10 +82,10 @@ impl Platform {
         fs::create_dir(dir.path().join("secret")).unwrap();
         fs::write(dir.path().join("secret/key"), "sesame").unwrap();
         let engine = match rung {
-            SandboxRung::Container => Some(PodmanService::start().await),
+            SandboxRung::Container => Some(PodmanService::start()),
             _ => None,
         };
-        config.container_sockets = engine.iter().map(PodmanService::socket).collect();
+        config.container_sockets = engine.iter().map(PodmanService::engine_socket).collect();
         change(&mut config);
         let probe = probe_host(&config).await.unwrap();
         let provider = probe
@@ -102,12 +101,15 @@ impl Platform {
     }
 
     pub(crate) fn engine_sockets(&self) -> Vec<PathBuf> {
-        self.engine.iter().map(PodmanService::socket).collect()
+        self.engine
+            .iter()
+            .map(PodmanService::engine_socket)
+            .collect()
     }
 
     /// Names of the engine's containers.
     pub(crate) fn containers(&self) -> String {
-        self.engine.as_ref().unwrap().containers()
+        self.engine.as_ref().unwrap().container_names()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

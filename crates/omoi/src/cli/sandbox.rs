@@ -49,7 +49,7 @@ async fn probe_sandboxes(context: &CommandContext) -> anyhow::Result<ExitCode> {
     context.start_log(&settings.config, true);
     let folder = OpenedFolder::open(&DataOptions::from_config(&settings.config).folder)?;
     // A folder of its own: a running process keeps its sandboxes in another.
-    let ask = composition::probe_config(&folder, "probe")?;
+    let ask = composition::probe_config(&settings.config, &folder, "probe")?;
     let probe = probe_host(&ask).await;
     let probe = probe.context("could not look for a sandbox")?;
     let chosen = composition::select_sandbox(&settings.config, &probe);

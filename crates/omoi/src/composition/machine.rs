@@ -23,7 +23,7 @@ pub(super) async fn choose_sandbox(
     folder: &OpenedFolder,
 ) -> anyhow::Result<Arc<dyn Provider>> {
     let options = SandboxOptions::from_config(config);
-    let mut ask = probe_config(folder, "run")?;
+    let mut ask = probe_config(config, folder, "run")?;
     // Rungs below the one that will be chosen need not be tried.
     (ask.wanted, ask.enough) = (options.wanted, Some(options.floor));
     let found = probe_host(&ask)
@@ -36,8 +36,16 @@ pub(super) async fn choose_sandbox(
 }
 
 /// How the host is asked for sandboxes, with their state in `state` of the data folder.
-pub(crate) fn probe_config(folder: &OpenedFolder, state: &str) -> anyhow::Result<ProbeConfig> {
+pub(crate) fn probe_config(
+    config: &Config,
+    folder: &OpenedFolder,
+    state: &str,
+) -> anyhow::Result<ProbeConfig> {
     let mut ask = ProbeConfig::new(folder.folder_path().join(state));
+    let sockets = SandboxOptions::from_config(config).container_sockets;
+    if !sockets.is_empty() {
+        ask.container_sockets = sockets;
+    }
     ask.hidden = vec![folder.folder_path().to_path_buf()];
     ask.entry = Some(EntryProgram {
         program: std::env::current_exe().context("could not find this program's own file")?,

@@ -15,7 +15,7 @@ use crate::world::World;
 /// Folders every sandbox shows.
 const SYSTEM: [&str; 4] = ["/usr", "/bin", "/sbin", "/lib"];
 /// Any user that is not root, and none of those that sandboxes get; files of nobody else belong to it.
-const SOMEBODY: u32 = 63_321;
+pub(crate) const SOMEBODY: u32 = 63_321;
 
 /// Where the toolchain that builds this test lies.
 pub(crate) fn toolchain() -> PathBuf {
@@ -77,19 +77,26 @@ fn the_demo_needs_no_root() {
 
 /// The program as a user who may read nothing of whoever runs the tests.
 fn as_somebody(folder: &Path, home: &Path) -> Command {
-    let program = folder.join("omoi");
-    fs::copy(env!("CARGO_BIN_EXE_omoi"), &program).unwrap();
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     std::os::unix::fs::chown(home, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
-    let mut demo = Command::new("setpriv");
-    demo.args(["--reuid", &SOMEBODY.to_string()])
-        .args(["--regid", &SOMEBODY.to_string()])
-        .args(["--clear-groups", "--"])
-        .arg(program)
-        .env_clear()
+    let mut demo = somebodys_program(folder);
+    demo.env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("HOME", home)
         .env("LC_ALL", "C.UTF-8")
         .current_dir(home);
     demo
+}
+
+/// The program, copied into `folder`, as started by that user.
+pub(crate) fn somebodys_program(folder: &Path) -> Command {
+    let program = folder.join("omoi");
+    fs::copy(env!("CARGO_BIN_EXE_omoi"), &program).unwrap();
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", &SOMEBODY.to_string()])
+        .args(["--regid", &SOMEBODY.to_string()])
+        .args(["--clear-groups", "--"])
+        .arg(program);
+    command
 }

@@ -31,6 +31,7 @@ mod packages;
 mod process_log;
 mod processes;
 mod real_packages;
+mod rungs;
 mod sandbox;
 mod scenarios;
 mod scope;

@@ -8,9 +8,6 @@
 )]
 
 mod outside;
-#[allow(dead_code, reason = "tests of the sandbox use the rest")]
-#[path = "../../../omoi-sandbox/tests/sandbox/podman.rs"]
-mod podman;
 mod rung;
 mod table;
 mod walls;

@@ -14,7 +14,7 @@ use omoi_sandbox::{
     ProbeConfig, Provider, ReadOnlyMount, SandboxEnd, SandboxFloor, SandboxLaunch, probe_host,
 };
 
-use crate::podman::PodmanService;
+use omoi_testkit::podman::PodmanService;
 
 /// A rung with a folder of its own.
 pub(crate) struct Rung {
@@ -28,7 +28,7 @@ impl Rung {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let engine = match rung {
-            SandboxRung::Container => Some(PodmanService::start().await),
+            SandboxRung::Container => Some(PodmanService::start()),
             _ => None,
         };
         let mut config = ProbeConfig::new(dir.path().join("state"));
@@ -36,7 +36,7 @@ impl Rung {
             program: binary(),
             args: vec!["sandbox-entry".into()],
         });
-        config.container_sockets = engine.iter().map(PodmanService::socket).collect();
+        config.container_sockets = engine.iter().map(PodmanService::engine_socket).collect();
         let probe = probe_host(&config).await.unwrap();
         let provider = probe.select_provider(&SandboxFloor::none(), Some(rung));
         let provider = provider.unwrap_or_else(|e| panic!("{e}; {}", e.next_step()));

@@ -267,7 +267,7 @@ struct TriedSandboxes {
 async fn try_sandboxes(config: &Config) -> Result<TriedSandboxes, String> {
     let folder = OpenedFolder::open(&DataOptions::from_config(config).folder)
         .map_err(|error| error_chain(&error))?;
-    let mut ask = composition::probe_config(&folder, "doctor")
+    let mut ask = composition::probe_config(config, &folder, "doctor")
         .map_err(|error| error_chain(error.as_ref()))?;
     let options = SandboxOptions::from_config(config);
     (ask.wanted, ask.enough) = (options.wanted, Some(options.floor));

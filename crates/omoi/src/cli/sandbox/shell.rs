@@ -132,7 +132,12 @@ impl ShellPlace {
         folder: &OpenedFolder,
     ) -> anyhow::Result<Arc<dyn Provider>> {
         let state = format!("{SHELLS}/{}/state", self.id);
-        let found = probe_host(&composition::probe_config(folder, &state)?).await;
+        let found = probe_host(&composition::probe_config(
+            &settings.config,
+            folder,
+            &state,
+        )?)
+        .await;
         let found = found.context("could not look for a sandbox")?;
         composition::select_sandbox(&settings.config, &found).map_err(|refused| {
             let next = refused.next_step();

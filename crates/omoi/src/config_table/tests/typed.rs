@@ -130,6 +130,7 @@ fn the_queue_and_the_watch_have_their_keys() {
 fn sandboxes_have_their_keys() {
     let config = load_flags(
         "sandbox.provider=process
+        sandbox.container_sockets=/run/a.sock,/run/b.sock
         sandbox.floor=network,files
         sandbox.read_only=/opt/a,/opt/b
         sandbox.memory_bytes=64 MiB
@@ -142,6 +143,8 @@ fn sandboxes_have_their_keys() {
     );
     let options = SandboxOptions::from_config(&config);
     assert_eq!(options.wanted, Some(SandboxRung::Process));
+    let sockets = ["/run/a.sock", "/run/b.sock"].map(PathBuf::from);
+    assert_eq!(options.container_sockets, sockets);
     assert_eq!(options.floor.0, [Property::Files, Property::Network].into());
     assert_eq!(options.read_only, ["/opt/a", "/opt/b"].map(PathBuf::from));
     let limits = SandboxLimits {

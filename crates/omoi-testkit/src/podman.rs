@@ -1,9 +1,20 @@
 //! Podman on a private socket with storage of its own, ended with the test that started it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that needs Podman starts it, waits for it and fails without it"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Time until it listens.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Time between two looks for its socket.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What a machine without systemd and with both generations of limit groups can do.
 const SETTINGS: &str = r#"
@@ -17,23 +28,29 @@ runtime = "runc"
 "#;
 
 /// A running service.
-pub(crate) struct PodmanService {
+pub struct PodmanService {
     dir: tempfile::TempDir,
     service: Child,
 }
 
 impl PodmanService {
-    /// Starts one, only as root.
-    pub(crate) async fn start() -> Self {
-        Self::start_below(&[]).await
+    /// Starts one, only as root, and waits until it listens.
+    ///
+    /// # Panics
+    /// Where Podman or its runtime is missing, with the packages to install.
+    pub fn start() -> Self {
+        Self::start_below(&[])
     }
 
     /// Starts one with mounts of its own, which sees none that others make.
-    pub(crate) async fn start_apart() -> Self {
-        Self::start_below(&["unshare", "--mount", "--propagation", "private"]).await
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_apart() -> Self {
+        Self::start_below(&["unshare", "--mount", "--propagation", "private"])
     }
 
-    async fn start_below(starter: &[&str]) -> Self {
+    fn start_below(starter: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("containers.conf"), SETTINGS).unwrap();
         let socket = dir.path().join("api.sock");
@@ -44,22 +61,24 @@ impl PodmanService {
             .stderr(fs::File::create(dir.path().join("log")).unwrap())
             .spawn()
             .unwrap_or_else(|error| panic!("apt install podman runc: {error}"));
-        for _ in 0..1_000 {
-            if socket.exists() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        let until = Instant::now() + PATIENCE;
+        while !socket.exists() {
+            assert!(Instant::now() < until, "podman does not listen");
+            std::thread::sleep(LOOK);
         }
-        assert!(socket.exists(), "podman does not listen");
         Self { dir, service }
     }
 
-    pub(crate) fn socket(&self) -> PathBuf {
+    /// Where it listens.
+    pub fn engine_socket(&self) -> PathBuf {
         self.dir.path().join("api.sock")
     }
 
     /// Names of the containers it has.
-    pub(crate) fn containers(&self) -> String {
+    ///
+    /// # Panics
+    /// When Podman does not answer.
+    pub fn container_names(&self) -> String {
         let listed = podman(self.dir.path())
             .args(["ps", "--all", "--format", "{{.Names}}"])
             .output()
