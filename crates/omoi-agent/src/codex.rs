@@ -14,6 +14,7 @@ mod protocol;
 mod reading;
 mod rollout;
 mod rounds;
+mod search_words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;

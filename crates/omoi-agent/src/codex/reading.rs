@@ -1,6 +1,8 @@
 //! Commands that only read, for attempts that are offered no shell: the program reads files by commands
 //! alone. What they may read is judged by the words that can name a file.
 
+use super::search_words::pattern_places;
+
 /// Programs that write nothing and start nothing, whatever they are told beside [`WRITING_FLAGS`].
 const READERS: [&str; 10] = [
     "cat", "find", "grep", "head", "ls", "nl", "pwd", "rg", "tail", "wc",
@@ -67,8 +69,23 @@ pub(super) fn paths_read(command: &str) -> Option<Vec<String>> {
     if commands.is_empty() || !commands.iter().all(|words| is_reader(words)) {
         return None;
     }
-    let arguments = commands.iter().flat_map(|words| words.iter().skip(1));
-    Some(arguments.flat_map(|word| paths_in(word)).collect())
+    Some(
+        commands
+            .iter()
+            .flat_map(|words| argument_paths(words))
+            .collect(),
+    )
+}
+
+/// What may be a path in the arguments of one command; a pattern of a search is none.
+fn argument_paths(words: &[String]) -> Vec<String> {
+    let Some((program, arguments)) = words.split_first() else {
+        return Vec::new();
+    };
+    let patterns = pattern_places(program, arguments);
+    let judged = arguments.iter().enumerate();
+    let judged = judged.filter(|(at, _)| !patterns.contains(at));
+    judged.flat_map(|(_, word)| paths_in(word)).collect()
 }
 
 /// What may be a path in an argument: the word, or the value of a flag. In a group of short flags it
@@ -248,8 +265,20 @@ mod tests {
             ("cat a ../b", &["a", "../b"]),
             (
                 "grep -nf/x --file=/y -e z .",
-                &["f/x", "/x", "x", "/y", "z", "."],
+                &["f/x", "/x", "x", "/y", "."],
             ),
+            // A route is a pattern, not a path; the file behind it is judged.
+            ("grep -rn \"/api/login\" src", &["n", "src"]),
+            ("rg -A 3 '/users/:id' ../x", &["3", "../x"]),
+            ("grep -e /a -e /b /etc/passwd", &["/etc/passwd"]),
+            ("grep --regexp /a /etc/passwd", &["/etc/passwd"]),
+            // Nothing is spared where a word could be a file after all.
+            ("rg --files /etc", &["/etc"]),
+            ("rg -g -e /etc/passwd -e x", &["/etc/passwd"]),
+            ("rg -ge /etc/passwd -e x", &["e", "/etc/passwd"]),
+            ("grep -y /etc/passwd x", &["/etc/passwd", "x"]),
+            ("grep -f /etc/passwd x", &["/etc/passwd", "x"]),
+            ("grep x -- /etc/passwd", &["x", "/etc/passwd"]),
             ("cat a | head -n 5 b", &["a", "5", "b"]),
             ("sed -n 1,5p '/a b'", &["1,5p", "/a b"]),
         ] {
