@@ -1,20 +1,27 @@
 //! Circuit breakers: a target that keeps failing is left alone for a while.
 //!
 //! Five straight failures open the circuit for 30 s. Then one call may probe; its first sign of life
-//! lets the others in again, but until a call has come to its good end one more failure reopens.
+//! lets the others in again, but until a call has come to its good end one more failure reopens. Who has
+//! another model to ask passes over, for some minutes, one that was away for a whole question.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::time::Timestamp;
+
+use crate::failed_try::FailedTry;
 
 /// Straight failures that open a circuit.
 pub const FAILURES_MAX: u32 = 5;
 /// How long an open circuit lets no call through.
 pub const OPEN_FOR: Duration = Duration::from_secs(30);
 /// How soon to look again while another call probes.
-const PROBE_POLL: Duration = Duration::from_secs(1);
+pub(crate) const PROBE_POLL: Duration = Duration::from_secs(1);
+/// How long a model is passed over that was away for a question; twice as long each time it still is.
+const PASSED_MIN: Duration = Duration::from_mins(3);
+const PASSED_MAX: Duration = Duration::from_mins(24);
 
 /// The circuits of every target. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -25,13 +32,37 @@ struct CircuitState {
     failures: u32,
     open_until: Option<Timestamp>,
     probing: bool,
+    /// The last failure, where the target turned that call away.
+    turned_away: Option<FailedTry>,
+    passed: Option<PassedTarget>,
+}
+
+/// A target that was away for a whole question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PassedTarget {
+    /// When one question tries it again.
+    pub(crate) until: Timestamp,
+    /// How it failed the question.
+    pub(crate) reason: PassReason,
+    n: u32,
+}
+
+/// How a target failed a whole question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PassReason {
+    /// Why the next model was asked.
+    pub(crate) class: FallbackClass,
+    /// The last failure, where it turned the question away.
+    pub(crate) turned_away: Option<FailedTry>,
 }
 
 /// The circuit is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CircuitOpen {
     /// When to ask again.
     pub until: Timestamp,
+    /// The last failure, where the target turned that call away.
+    pub turned_away: Option<Box<FailedTry>>,
 }
 
 /// Permission for one call. Dropped without a result, it counts neither way.
@@ -40,6 +71,9 @@ pub struct CallPermit {
     circuits: CircuitBreakers,
     target: String,
     probe: bool,
+    /// Whether others pass the target over.
+    is_passed: bool,
+    turned_away: Option<FailedTry>,
 }
 
 impl CircuitBreakers {
@@ -50,14 +84,14 @@ impl CircuitBreakers {
     pub fn request_permit(&self, target: &str, now: Timestamp) -> Result<CallPermit, CircuitOpen> {
         let mut states = self.lock_states();
         let state = states.entry(target.to_owned()).or_default();
+        let open = |until, state: &CircuitState| CircuitOpen {
+            until,
+            turned_away: state.turned_away.clone().map(Box::new),
+        };
         let probe = match state.open_until {
             None => false,
-            Some(until) if now < until => return Err(CircuitOpen { until }),
-            Some(_) if state.probing => {
-                return Err(CircuitOpen {
-                    until: now + PROBE_POLL,
-                });
-            }
+            Some(until) if now < until => return Err(open(until, state)),
+            Some(_) if state.probing => return Err(open(now + PROBE_POLL, state)),
             Some(_) => true,
         };
         state.probing |= probe;
@@ -65,7 +99,37 @@ impl CircuitBreakers {
             circuits: self.clone(),
             target: target.to_owned(),
             probe,
+            is_passed: state.passed.is_some(),
+            turned_away: None,
         })
+    }
+
+    /// Notes that `target` was away for a whole question that went on to another model.
+    pub(crate) fn pass_over(&self, target: &str, now: Timestamp, reason: PassReason) {
+        let mut states = self.lock_states();
+        let state = states.entry(target.to_owned()).or_default();
+        let n = state.passed.as_ref().map_or(0, |passed| passed.n);
+        let pause = PASSED_MIN.saturating_mul(1 << n.min(8)).min(PASSED_MAX);
+        let turned_away = reason.turned_away.as_ref();
+        let reset_at = turned_away.and_then(|failed| failed.reset_at);
+        let until = now + pause;
+        state.passed = Some(PassedTarget {
+            until: reset_at.map_or(until, |reset_at| reset_at.clamp(now, until)),
+            reason,
+            n: n + 1,
+        });
+    }
+
+    /// What is known of `target` where a question that may ask another one passes it over. Once its time is
+    /// up, one question is let to it, and the others pass it over until that shows what comes of it.
+    pub(crate) fn passed_target(&self, target: &str, now: Timestamp) -> Option<PassedTarget> {
+        let mut states = self.lock_states();
+        let passed = states.get_mut(target)?.passed.as_mut()?;
+        if now < passed.until {
+            return Some(passed.clone());
+        }
+        passed.until = now + PASSED_MIN;
+        None
     }
 
     fn lock_states(&self) -> MutexGuard<'_, HashMap<String, CircuitState>> {
@@ -75,8 +139,16 @@ impl CircuitBreakers {
 }
 
 impl CallPermit {
+    /// Keeps `failed`, by which the target turned the call away, for those that wait for it.
+    pub(crate) fn keep_failure(&mut self, failed: FailedTry) {
+        self.turned_away = Some(failed);
+    }
+
     /// Records that the target answers, after which a probe lets the other calls in.
     pub fn note_alive(&mut self) {
+        if std::mem::take(&mut self.is_passed) {
+            self.update_state(|state| state.passed = None);
+        }
         if std::mem::take(&mut self.probe) {
             tracing::info!(
                 circuit = self.target,
@@ -106,8 +178,10 @@ impl CallPermit {
     /// Records a failure of the target, which may open its circuit.
     pub fn record_failure(mut self, now: Timestamp) {
         let probe = std::mem::take(&mut self.probe);
+        let turned_away = self.turned_away.take();
         let mut opened_after = None;
         self.update_state(|state| {
+            state.turned_away = turned_away;
             state.failures = state.failures.saturating_add(1);
             if probe || (state.open_until.is_none() && state.failures >= FAILURES_MAX) {
                 opened_after = Some(state.failures);
@@ -155,6 +229,13 @@ mod tests {
         Timestamp::from_micros(seconds * 1_000_000)
     }
 
+    fn open_until(seconds: i64) -> CircuitOpen {
+        CircuitOpen {
+            until: at(seconds),
+            turned_away: None,
+        }
+    }
+
     fn opened() -> CircuitBreakers {
         let circuits = CircuitBreakers::default();
         for n in 0..5 {
@@ -191,7 +272,7 @@ mod tests {
             .unwrap()
             .record_failure(at(9));
         let open = circuits.request_permit("a", at(10)).unwrap_err();
-        assert_eq!(open, CircuitOpen { until: at(39) });
+        assert_eq!(open, open_until(39));
         assert!(circuits.request_permit("b", at(10)).is_ok());
     }
 
@@ -202,12 +283,12 @@ mod tests {
         let probe = circuits.request_permit("a", at(34)).unwrap();
         assert_eq!(
             circuits.request_permit("a", at(34)).unwrap_err(),
-            CircuitOpen { until: at(35) }
+            open_until(35)
         );
         probe.record_failure(at(36));
         assert_eq!(
             circuits.request_permit("a", at(37)).unwrap_err(),
-            CircuitOpen { until: at(66) }
+            open_until(66)
         );
 
         drop(circuits.request_permit("a", at(66)).unwrap());
@@ -247,5 +328,27 @@ mod tests {
         }
         late.record_failure(at(20));
         assert!(circuits.request_permit("a", at(34)).is_ok());
+    }
+
+    #[test]
+    fn who_has_another_model_passes_over_one_that_was_away() {
+        let circuits = CircuitBreakers::default();
+        let away = PassReason {
+            class: FallbackClass::Away,
+            turned_away: None,
+        };
+        let passes = |seconds| circuits.passed_target("a", at(seconds)).is_some();
+        assert!(!passes(0));
+        circuits.pass_over("a", at(0), away.clone());
+        assert!(passes(179));
+        assert!(!passes(180), "one question tries it");
+        assert!(passes(181) && passes(359), "the others wait for it");
+        circuits.pass_over("a", at(200), away);
+        assert!(passes(559), "twice as long");
+        assert!(circuits.passed_target("b", at(0)).is_none());
+        // Whoever must ask it asks it, and its first words bring it back.
+        let mut permit = circuits.request_permit("a", at(300)).unwrap();
+        permit.note_alive();
+        assert!(!passes(300));
     }
 }

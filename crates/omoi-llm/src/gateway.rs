@@ -10,6 +10,7 @@
 mod answer_makers;
 mod caller_ask;
 mod choice_try;
+mod failed_choices;
 mod model_list;
 mod question;
 mod refusal;
@@ -24,7 +25,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
@@ -44,6 +45,8 @@ pub use self::reply::{GatewayReply, ReplyBody};
 pub const REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Most questions at once.
 pub const QUESTIONS_MAX: usize = 256;
+/// Most KiB of requests at once, those that still come included.
+const BODIES_KIB_MAX: usize = 512 * 1024;
 
 /// A request as the transport took it in.
 #[derive(Clone, Debug)]
@@ -64,7 +67,13 @@ pub struct ModelGateway {
     shared: Arc<GatewayShared>,
     tasks: Arc<Mutex<JoinSet<()>>>,
     question_slots: Arc<Semaphore>,
+    bodies_kib: Arc<Semaphore>,
 }
+
+/// Room for the body of one request, given back with this value.
+#[derive(Debug)]
+#[must_use = "the room is free again without it"]
+pub struct BodyRoom(#[expect(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
 
 /// What every question needs.
 struct GatewayShared {
@@ -98,7 +107,25 @@ impl ModelGateway {
             }),
             tasks: Arc::default(),
             question_slots: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+            bodies_kib: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
         }
+    }
+
+    /// Takes room for a body of `n_bytes`: the transport before it reads one, so that nobody fills the
+    /// memory with questions that do not come to their end.
+    ///
+    /// # Errors
+    /// When the bodies of other requests leave none.
+    pub fn reserve_body(&self, n_bytes: usize) -> Result<BodyRoom, GatewayRefusal> {
+        let n_kib = u32::try_from(n_bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.bodies_kib).try_acquire_many_owned(n_kib);
+        room.map(BodyRoom).map_err(|_| {
+            tracing::warn!(
+                n_bytes,
+                "Refused a request: others fill the room for bodies"
+            );
+            GatewayRefusal::no_room("the requests under way leave no room for this one")
+        })
     }
 
     /// Answers one request of `caller`, whose token the transport has checked.
@@ -114,7 +141,7 @@ impl ModelGateway {
             ("POST", "/v1/messages" | "/v1/chat/completions" | "/v1/responses") => {
                 self.answer_question(caller, request, dialect).await
             }
-            ("POST", "/v1/messages/count_tokens") => count_tokens(&request.body),
+            ("POST", "/v1/messages/count_tokens") => self.count_tokens(request.body).await,
             ("GET", "/v1/models") => Ok(self.list_models(caller, dialect)),
             // Agent programs knock before they speak.
             ("HEAD" | "GET", "/" | "/v1" | "") => Ok(GatewayReply::without_body(StatusCode::OK)),
@@ -160,8 +187,7 @@ impl ModelGateway {
     }
 }
 
-fn count_tokens(body: &[u8]) -> Result<GatewayReply, GatewayRefusal> {
-    check_bytes(body)?;
+fn count_body(body: &[u8]) -> Result<GatewayReply, GatewayRefusal> {
     let body: Value =
         serde_json::from_slice(body).map_err(|error| bad_request(&BadRequest::NotJson(error)))?;
     if !body["messages"].is_array() {

@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 
 use omoi_domain::secret_mask::SecretMask;
 
-use crate::circuit::{CallPermit, CircuitBreakers, CircuitOpen};
+use crate::circuit::{CallPermit, CircuitBreakers, CircuitOpen, PROBE_POLL};
 use crate::error_chain::ErrorChain;
 use crate::failed_try::FailedTry;
 use crate::pace::CallPace;
@@ -41,7 +41,7 @@ pub struct LlmClient {
     pub quota: QuotaBoard,
     connections: ModelConnections,
     mask: SecretMask,
-    circuits: CircuitBreakers,
+    pub(crate) circuits: CircuitBreakers,
     /// Addresses for which a warning about wrong usage figures was logged.
     overstated_targets: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -188,34 +188,45 @@ impl LlmClient {
         Ok(())
     }
 
-    /// Waits for the circuit to let a call through.
+    /// Waits for the circuit to let a call through. Who waits for a target that turns others away is turned
+    /// away as well.
     async fn admit_call(
         &self,
         route: &ModelRoute,
-        tally: &QuestionTally,
+        tally: &mut QuestionTally,
     ) -> Result<CallPermit, AskError> {
-        let target = route.circuit_target();
+        let target = route.circuit_key();
         loop {
             let now = self.pace.now();
-            let spent = |s| AskError::from_spent(s, tally.calls, None);
-            tally
-                .allowance
-                .check_pause(now, Duration::ZERO)
-                .map_err(spent)?;
-            let CircuitOpen { until } = match self.circuits.request_permit(&target, now) {
-                Ok(permit) => return Ok(permit),
-                Err(open) => open,
-            };
+            if let Err(spent) = tally.allowance.check_pause(now, Duration::ZERO) {
+                tally.report_end();
+                return Err(AskError::from_spent(spent, tally.calls, None));
+            }
+            let CircuitOpen { until, turned_away } =
+                match self.circuits.request_permit(&target, now) {
+                    Ok(permit) => return Ok(permit),
+                    Err(open) => open,
+                };
             let retry_after = until.since(now);
+            let is_last = tally.allowance.check_pause(now, retry_after).is_err();
+            if let Some(failed) = turned_away.filter(|_| is_last || retry_after > PROBE_POLL) {
+                tally.note_failed(true, now);
+                let reset_at = failed.reset_at.filter(|reset_at| *reset_at > now);
+                let failed = FailedTry {
+                    reset_at,
+                    ..*failed
+                };
+                tally.report_failure(failed, (!is_last).then_some(until));
+            }
             let pause_ms = retry_after.as_millis() as u64;
             tracing::info!(
                 circuit = target,
                 pause_ms,
                 "The model {target} is left alone until it may answer again"
             );
-            if tally.allowance.check_pause(now, retry_after).is_err() {
+            if is_last {
                 return Err(AskError::CircuitOpen {
-                    target,
+                    target: route.circuit_target(),
                     retry_after,
                 });
             }
@@ -268,9 +279,24 @@ impl LlmClient {
                 if !billed {
                     tally.set_not_billed();
                 }
+                if error.is_turned_away() {
+                    permit.keep_failure(self.failed_try(route, &error));
+                }
                 settle_permit(&error, permit, self.pace.as_ref());
                 Err(error)
             }
+        }
+    }
+
+    /// The call of `route` that failed with `error` just now, as people are told of it.
+    fn failed_try(&self, route: &ModelRoute, error: &UpstreamError) -> FailedTry {
+        let reset_at = match error.retry_class() {
+            RetryClass::Retry { after } => after.map(|after| self.pace.now() + after),
+            RetryClass::Final => None,
+        };
+        FailedTry {
+            reset_at,
+            ..FailedTry::from_error(route, error, &self.mask)
         }
     }
 
@@ -284,14 +310,10 @@ impl LlmClient {
     ) -> Result<(), AskError> {
         let now = self.pace.now();
         tally.note_failed(error.is_turned_away(), now);
-        let failed = FailedTry::from_error(route, &error, &self.mask);
+        let failed = self.failed_try(route, &error);
         let RetryClass::Retry { after } = error.retry_class_after(*failures) else {
             tally.report_failure(failed, None);
             return Err(AskError::Failed(error));
-        };
-        let failed = FailedTry {
-            reset_at: after.map(|after| now + after),
-            ..failed
         };
         let pause = retry::retry_delay(*failures, self.pace.jitter(), after);
         *failures += 1;

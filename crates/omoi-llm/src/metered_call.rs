@@ -30,8 +30,8 @@ pub(crate) struct FailureWriter<'a> {
     pub(crate) caller: &'a ModelCaller,
     pub(crate) meter: &'a dyn CallMeter,
     last_noted: Option<FailedTry>,
-    /// The last failures of models whose provider turns the question away.
-    turned_away: Vec<FailedTry>,
+    /// The last failure of the model that is asked, where its provider turned the question away.
+    turned_away: Option<FailedTry>,
     unwritten: VecDeque<FailedTry>,
     writing: Option<BoxFuture<'a, ()>>,
 }
@@ -42,7 +42,7 @@ impl<'a> FailureWriter<'a> {
             caller,
             meter,
             last_noted: None,
-            turned_away: Vec::new(),
+            turned_away: None,
             unwritten: VecDeque::new(),
             writing: None,
         }
@@ -51,7 +51,7 @@ impl<'a> FailureWriter<'a> {
     /// Queues `failed` for the meter unless the last one was like it.
     pub(crate) fn note_failure(&mut self, failed: FailedTry) {
         if failed.wait == CallWait::Saved {
-            self.turned_away.push(failed.clone());
+            self.turned_away = Some(failed.clone());
         }
         if self
             .last_noted
@@ -98,19 +98,15 @@ impl<'a> FailureWriter<'a> {
         self.write_noted_failures().await;
     }
 
-    /// Has the attempt that asks saved, where a provider turned the question away until no try was left;
-    /// whether it is. It goes on when the first of the providers answers again.
-    pub(crate) async fn save_attempt(&mut self) -> bool {
-        let Some(last) = self.turned_away.last() else {
-            return false;
-        };
-        // One that names no time may answer at once.
-        let resets = self.turned_away.iter().map(|failed| failed.reset_at);
-        let failed = FailedTry {
-            reset_at: resets.min().flatten(),
-            ..last.clone()
-        };
-        self.meter.save_attempt(self.caller, &failed).await
+    /// Takes the failure by which the provider of the model that was asked last turned the question away
+    /// until no try was left; none where it failed otherwise.
+    pub(crate) fn take_turned_away(&mut self) -> Option<FailedTry> {
+        self.turned_away.take()
+    }
+
+    /// Has the attempt that asks saved, whose provider turned it away with `failed`; whether it is.
+    pub(crate) async fn save_attempt(&mut self, failed: &FailedTry) -> bool {
+        self.meter.save_attempt(self.caller, failed).await
     }
 
     /// False when nothing is left to write.

@@ -33,6 +33,7 @@ pub struct QuestionTally {
     is_overstated: bool,
     /// Since when the provider has turned the question away, without anything else in between.
     turned_away_since: Option<Timestamp>,
+    last_failed: Option<FailedTry>,
     /// Receives failed tries, where somebody asked for them.
     failure_sender: Option<mpsc::Sender<FailedTry>>,
 }
@@ -48,6 +49,7 @@ impl QuestionTally {
             current: None,
             is_overstated: false,
             turned_away_since: None,
+            last_failed: None,
             failure_sender: None,
         }
     }
@@ -129,7 +131,8 @@ impl QuestionTally {
     }
 
     /// Reports a failed try to the receiver of [`QuestionTally::with_failures`].
-    pub(crate) fn report_failure(&self, failed: FailedTry, next_at: Option<Timestamp>) {
+    pub(crate) fn report_failure(&mut self, failed: FailedTry, next_at: Option<Timestamp>) {
+        self.last_failed = Some(failed.clone());
         let Some(told) = &self.failure_sender else {
             return;
         };
@@ -143,6 +146,15 @@ impl QuestionTally {
         };
         // Who does not listen any more is gone, and the question with it.
         let _ = told.try_send(failed);
+    }
+
+    /// Reports that the last failed try is not made again, where the provider turns the question away.
+    pub(crate) fn report_end(&mut self) {
+        if self.turned_away_since.is_some()
+            && let Some(failed) = self.last_failed.take()
+        {
+            self.report_failure(failed, None);
+        }
     }
 
     /// Forgets the events counted in this try: the reader of the stream counts them again.

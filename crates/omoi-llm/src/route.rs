@@ -121,10 +121,23 @@ pub struct ModelRoute {
 }
 
 impl ModelRoute {
-    /// What a circuit breaker counts by: a model at its address. One that is overloaded says nothing of
+    /// Names a model at its address, as a circuit does. One that is overloaded says nothing of
     /// the next of its list, which often stands at the same address.
     pub fn circuit_target(&self) -> String {
         format!("{} at {}", self.model, self.base_url)
+    }
+
+    /// Names the circuit: the target, and the credential where there is one. A limit of one credential says
+    /// nothing of another.
+    pub fn circuit_key(&self) -> String {
+        match self.key {
+            ProviderKey::None => self.circuit_target(),
+            _ => format!(
+                "{} with key {:.8}",
+                self.circuit_target(),
+                self.credential_id()
+            ),
+        }
     }
 
     /// A name of the key at its server, which tells neither: limits belong to it.

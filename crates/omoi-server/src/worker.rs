@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{DefaultBodyLimit, Query, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -345,11 +345,18 @@ async fn ask_gateway(
         GatewayRefusal::no_model(why)
     })?;
     let clock = s.parts.clock.as_ref();
+    let told = body
+        .size_hint()
+        .upper()
+        .and_then(|n| usize::try_from(n).ok());
+    let n_bytes = told.map_or(REQUEST_BYTES_MAX, |n| n.min(REQUEST_BYTES_MAX));
+    let coming = gateway.reserve_body(n_bytes)?;
     let read = axum::body::to_bytes(body, REQUEST_BYTES_MAX);
     let Ok(body) = with_deadline(clock, REQUEST_TIME_MAX, read).await else {
         return Err(GatewayRefusal::slow_request(REQUEST_TIME_MAX));
     };
     let body = body.map_err(|_| GatewayRefusal::too_large())?;
+    drop(coming);
     let caller = store
         .read(async |tx| model_caller(tx, &attempt).await)
         .await;

@@ -14,12 +14,14 @@ use super::caller_ask::RoutedAsk;
 use super::refusal::GatewayRefusal;
 use super::reply::GatewayReply;
 use super::stream_reply::{EventSender, PING_EVERY, StreamReply};
+use crate::circuit::PassedTarget;
 use crate::error_chain::ErrorChain;
 use crate::failed_try::FailedTry;
 use crate::llm_client::{AskError, QuestionTally, UpstreamQuestion as _};
 use crate::meter::{CallOutcome, ModelCaller, ReserveError};
 use crate::metered_call::{CallRequest, FailureWriter, MeteredCall};
 use crate::retry::CallAllowance;
+use crate::route::ModelRoute;
 use crate::upstream::{AnswerStream, PassedPiece, UpstreamError};
 use crate::wire::answer_signs::AnswerStage;
 use crate::wire::dialect::Dialect;
@@ -33,15 +35,31 @@ const QUIET_PING_AFTER: Duration = Duration::from_secs(30);
 pub(super) struct ChoiceFailure {
     /// Why the next model is asked; none where it would fare no better.
     pub(super) class: Option<FallbackClass>,
+    /// Whether an earlier question found it out.
+    pub(super) is_known: bool,
     /// What the caller is told where no other model is left.
     pub(super) refusal: GatewayRefusal,
 }
 
 impl ChoiceFailure {
+    /// The model at `target` is away, as an earlier question found out.
+    pub(super) fn of_passed(target: &ModelRoute, passed: &PassedTarget) -> Self {
+        let until = passed.until.time_of_day();
+        Self {
+            class: Some(passed.reason.class),
+            is_known: true,
+            refusal: GatewayRefusal::unavailable_now(format!(
+                "`{}` did not answer an earlier question and is not asked until {until}",
+                target.model
+            )),
+        }
+    }
+
     /// The question cannot be put into the words of the model.
     pub(super) const fn unsaid_question(refusal: GatewayRefusal) -> Self {
         Self {
             class: Some(FallbackClass::Refused),
+            is_known: false,
             refusal,
         }
     }
@@ -80,6 +98,7 @@ impl ChoiceTry<'_> {
         };
         (tokens.saturating_add(answered) > window).then(|| ChoiceFailure {
             class: Some(FallbackClass::WindowExceeded),
+            is_known: false,
             refusal: GatewayRefusal::invalid_request(format!(
                 "the request has about {tokens} tokens{words}, and `{}` reads {window}",
                 route.model
@@ -105,6 +124,7 @@ impl ChoiceTry<'_> {
                 let is_refused = matches!(error, ReserveError::Refused { .. });
                 return Some(ChoiceFailure {
                     class: is_refused.then_some(FallbackClass::OverBudget),
+                    is_known: false,
                     refusal: GatewayRefusal::of_budget(&error),
                 });
             }
@@ -320,6 +340,7 @@ impl ChoiceTry<'_> {
         self.warn_failure(failure, tally);
         ChoiceFailure {
             class: failure.fallback_class(),
+            is_known: false,
             refusal: GatewayRefusal::of_failure(failure),
         }
     }

@@ -12,10 +12,14 @@ use omoi_domain::model_route::RouteName;
 use super::answer_makers::AskedConversation;
 use super::caller_ask::{AskWay, CallerAsk, RoutedAsk, name_route, outgoing_headers};
 use super::choice_try::{ChoiceFailure, ChoiceTry};
+use super::failed_choices::{FailedChoice, awaited_choice};
 use super::refusal::GatewayRefusal;
 use super::reply::GatewayReply;
 use super::stream_reply::StreamReply;
-use super::{GatewayRequest, GatewayShared, ModelGateway, bad_request, check_bytes};
+use super::{
+    BodyRoom, GatewayRequest, GatewayShared, ModelGateway, bad_request, check_bytes, count_body,
+};
+use crate::circuit::PassReason;
 use crate::meter::{FallbackNote, ModelCaller};
 use crate::metered_call::FailureWriter;
 use crate::retry::FALLBACK_TIME;
@@ -38,6 +42,7 @@ impl ModelGateway {
         let slot = self.take_slot()?;
         let GatewayRequest { headers, body, .. } = request;
         check_bytes(&body)?;
+        let room = self.reserve_body(body.len())?;
         let asked = read_question(dialect, &body).await?;
         let routes = &self.shared.llm.routes;
         let route = routes.route_for_caller(caller, &asked.model);
@@ -58,6 +63,7 @@ impl ModelGateway {
                 body,
             },
             _slot: slot,
+            _room: room,
         };
         let (answer, answered) = oneshot::channel();
         self.spawn_question(question.run_question(answer));
@@ -67,6 +73,14 @@ impl ModelGateway {
             GatewayRefusal::internal_failure(says).into_reply(dialect)
         });
         Ok(reply.mark_simulated(simulated))
+    }
+
+    /// Counts the tokens of the request in `body`.
+    pub(super) async fn count_tokens(&self, body: Bytes) -> Result<GatewayReply, GatewayRefusal> {
+        let _slot = self.take_slot()?;
+        check_bytes(&body)?;
+        let _room = self.reserve_body(body.len())?;
+        read_apart(body.len(), move || count_body(&body)).await
     }
 
     fn take_slot(&self) -> Result<OwnedSemaphorePermit, GatewayRefusal> {
@@ -85,18 +99,27 @@ impl ModelGateway {
 /// Bodies from this size on are parsed apart from the threads that answer.
 const APART_BYTES: usize = 256 * 1024;
 
+/// Does `work` on a body of `n_bytes`.
+async fn read_apart<T: Send + 'static>(
+    n_bytes: usize,
+    work: impl FnOnce() -> Result<T, GatewayRefusal> + Send + 'static,
+) -> Result<T, GatewayRefusal> {
+    if n_bytes < APART_BYTES {
+        return work();
+    }
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| {
+        let says = "the request could not be read";
+        Err(GatewayRefusal::internal_failure(says))
+    })
+}
+
 async fn read_question(dialect: Dialect, body: &Bytes) -> Result<RawRequest, GatewayRefusal> {
-    let parsed = match body.len() < APART_BYTES {
-        true => RawRequest::parse(dialect, body),
-        false => {
-            let body = body.clone();
-            let parsing = tokio::task::spawn_blocking(move || RawRequest::parse(dialect, &body));
-            parsing
-                .await
-                .map_err(|_| GatewayRefusal::internal_failure("the request could not be read"))?
-        }
-    };
-    let asked = parsed.map_err(|bad| bad_request(&bad))?;
+    let text = body.clone();
+    let asked = read_apart(body.len(), move || {
+        RawRequest::parse(dialect, &text).map_err(|bad| bad_request(&bad))
+    });
+    let asked = asked.await?;
     match &asked.refused_part {
         None => Ok(asked),
         Some(part) => {
@@ -132,21 +155,25 @@ struct AskedBody {
 
 impl AskedBody {
     /// The question as it goes by `way`; its text is dropped where `is_last`.
-    fn take_ask(
+    async fn take_ask(
         &mut self,
         dialect: Dialect,
         way: AskWay,
         is_last: bool,
     ) -> Result<CallerAsk, GatewayRefusal> {
-        let asked = match self.parsed.take() {
-            Some(asked) => asked,
-            None => RawRequest::parse(dialect, &self.body).map_err(|bad| bad_request(&bad))?,
+        let parsed = self.parsed.take();
+        let body = match is_last {
+            true => std::mem::take(&mut self.body),
+            false => self.body.clone(),
         };
-        let ask = CallerAsk::for_upstream(asked, way, &self.body);
-        if is_last {
-            self.body = Bytes::new();
-        }
-        ask
+        let ask = read_apart(body.len(), move || {
+            let asked = match parsed {
+                Some(asked) => asked,
+                None => RawRequest::parse(dialect, &body).map_err(|bad| bad_request(&bad))?,
+            };
+            CallerAsk::for_upstream(asked, way, &body)
+        });
+        ask.await
     }
 }
 
@@ -163,6 +190,7 @@ struct GatewayQuestion {
     headers: HeaderMap,
     asked: AskedBody,
     _slot: OwnedSemaphorePermit,
+    _room: BodyRoom,
 }
 
 impl GatewayQuestion {
@@ -173,25 +201,22 @@ impl GatewayQuestion {
         let mut failures = FailureWriter::new(&caller, shared.meter.as_ref());
         let mut reply = StreamReply::new(self.dialect, answer);
         let routes = &shared.llm.routes;
-        let order = self
-            .conversation
-            .order_choices(routes.choices_of(self.route));
+        let choices = routes.choices_of(self.route);
         let name = self.route;
-        let mut choices = order
-            .into_iter()
-            .map(|nth| RouteChoice { name, nth })
-            .peekable();
+        let order = self.conversation.order_choices(choices).into_iter();
+        let order: Vec<_> = order.map(|nth| RouteChoice { name, nth }).collect();
+        let mut failed = Vec::new();
         let mut refusal = None;
-        while let Some(choice) = choices.next() {
-            let target = routes.route_at(choice);
-            let next = choices.peek().map(|next| routes.route_at(*next));
+        for (place, choice) in order.iter().enumerate() {
+            let target = routes.route_at(*choice);
+            let next = order.get(place + 1).map(|next| routes.route_at(*next));
             let asked = AskedChoice {
-                choice,
+                choice: *choice,
                 way: self.conversation.way_to(target),
                 is_last: next.is_none(),
             };
-            let tried = self.try_choice(asked, &mut reply, &mut failures);
-            let Some(failure) = tried.await else {
+            let tried = self.try_target(asked, &mut reply, &mut failures);
+            let Some((failure, choice)) = tried.await else {
                 self.conversation.note_answer(&shared.makers, target);
                 return;
             };
@@ -199,20 +224,90 @@ impl GatewayQuestion {
             if let Some((next, class)) = note {
                 self.tell_fallback(target, next, class, &failure).await;
             }
-            refusal = Some(failure.refusal);
+            failed.push(choice);
+            refusal = Some(failure);
             if note.is_none() {
                 break;
             }
         }
-        // A title or a classifier that has no model for hours is no reason to stop the work.
-        let is_work = self.route == shared.llm.routes.work_route(&caller);
-        let refusal = match is_work && failures.save_attempt().await {
-            true => GatewayRefusal::superseded_attempt(),
-            false => {
-                refusal.unwrap_or_else(|| GatewayRefusal::internal_failure("no model is there"))
-            }
+        let is_saved = self.save_attempt(&failed, refusal.as_ref(), &mut failures);
+        let refusal = match (is_saved.await, refusal) {
+            (true, _) => GatewayRefusal::superseded_attempt(),
+            (false, Some(failure)) => failure.refusal,
+            (false, None) => GatewayRefusal::internal_failure("no model is there"),
         };
         reply.refuse_answer(refusal, &shared.llm.pace).await;
+    }
+
+    /// Has the attempt saved where its work waits for one of the models that `failed`; whether it is.
+    async fn save_attempt(
+        &self,
+        failed: &[FailedChoice],
+        last: Option<&ChoiceFailure>,
+        failures: &mut FailureWriter<'_>,
+    ) -> bool {
+        let routes = &self.shared.llm.routes;
+        // A title or a classifier that has no model for hours is no reason to stop the work.
+        if self.route != routes.work_route(&self.caller) {
+            return false;
+        }
+        let Some(awaited) = awaited_choice(failed) else {
+            return false;
+        };
+        let unfit = failed.last().filter(|last| last.turned_away.is_none());
+        if let (Some(unfit), Some(failure)) = (unfit, last)
+            && let (Some(class), Some(to)) = (unfit.class, failed.get(awaited.nth))
+        {
+            let [from, to] = [unfit, to].map(|failed| routes.route_at(failed.choice));
+            self.tell_fallback(from, to, class, failure).await;
+        }
+        failures.save_attempt(&awaited.failed).await
+    }
+
+    /// Asks a model, unless it is known to be away and another one is left. None when the caller has its
+    /// answer or is gone.
+    async fn try_target(
+        &mut self,
+        asked: AskedChoice,
+        reply: &mut StreamReply,
+        failures: &mut FailureWriter<'_>,
+    ) -> Option<(ChoiceFailure, FailedChoice)> {
+        let shared = Arc::clone(&self.shared);
+        let AskedChoice {
+            choice, is_last, ..
+        } = asked;
+        let target = shared.llm.routes.route_at(choice);
+        let (circuits, key) = (&shared.llm.circuits, target.circuit_key());
+        let known = match is_last {
+            true => None,
+            false => circuits.passed_target(&key, shared.llm.pace.now()),
+        };
+        if let Some(passed) = known {
+            let failed = FailedChoice {
+                choice,
+                class: Some(passed.reason.class),
+                turned_away: passed.reason.turned_away.clone(),
+            };
+            return Some((ChoiceFailure::of_passed(target, &passed), failed));
+        }
+        let failure = self.try_choice(asked, reply, failures).await?;
+        let turned_away = failures.take_turned_away();
+        if let Some(class @ (FallbackClass::Away | FallbackClass::Limited)) = failure.class
+            && !is_last
+        {
+            let now = shared.llm.pace.now();
+            let reason = PassReason {
+                class,
+                turned_away: turned_away.clone(),
+            };
+            circuits.pass_over(&key, now, reason);
+        }
+        let failed = FailedChoice {
+            choice,
+            class: failure.class,
+            turned_away,
+        };
+        Some((failure, failed))
     }
 
     /// Asks one model; none when the caller has its answer or is gone.
@@ -229,7 +324,7 @@ impl GatewayQuestion {
             is_last,
         } = asked;
         let target = shared.llm.routes.route_at(choice);
-        let ask = match self.asked.take_ask(self.dialect, way, is_last) {
+        let ask = match self.asked.take_ask(self.dialect, way, is_last).await {
             Ok(ask) => ask,
             Err(refusal) => return Some(ChoiceFailure::unsaid_question(refusal)),
         };
@@ -274,10 +369,14 @@ impl GatewayQuestion {
             class,
             words: failure.refusal.plain_message().to_owned(),
         };
-        tracing::warn!(
-            route = %self.route, from = note.from_model, to = note.to_model, %class,
-            "A question goes on to the next model: {}", note.words
-        );
+        let words = &note.words;
+        let (route, from, to) = (self.route, &note.from_model, &note.to_model);
+        match failure.is_known {
+            true => tracing::debug!(%route, from, to, %class, "A model is passed over: {words}"),
+            false => {
+                tracing::warn!(%route, from, to, %class, "A question goes on to the next model: {words}");
+            }
+        }
         self.shared.meter.report_fallback(&self.caller, &note).await;
     }
 }

@@ -23,13 +23,13 @@ use omoi_llm::wire::dialect::Dialect;
 use crate::stub::{self, Says, Stub};
 use crate::support::{START, TestMeter, VirtualPace, caller, llm_of_list, route};
 
-struct House {
-    gateway: ModelGateway,
-    meter: Arc<TestMeter>,
-    pace: Arc<VirtualPace>,
+pub(crate) struct House {
+    pub(crate) gateway: ModelGateway,
+    pub(crate) meter: Arc<TestMeter>,
+    pub(crate) pace: Arc<VirtualPace>,
 }
 
-fn house(list: Vec<ModelRoute>, meter: Arc<TestMeter>) -> House {
+pub(crate) fn house(list: Vec<ModelRoute>, meter: Arc<TestMeter>) -> House {
     let pace = VirtualPace::new();
     House {
         gateway: ModelGateway::new(llm_of_list(list, &pace), Arc::clone(&meter) as _),
@@ -39,7 +39,7 @@ fn house(list: Vec<ModelRoute>, meter: Arc<TestMeter>) -> House {
 }
 
 /// The first and the second model of a list.
-fn pair(first: &Stub, second: &Stub) -> Vec<ModelRoute> {
+pub(crate) fn pair(first: &Stub, second: &Stub) -> Vec<ModelRoute> {
     let named = |model: &str, url: &str| ModelRoute {
         model: model.to_owned(),
         ..route(Dialect::Messages, url)
@@ -48,7 +48,7 @@ fn pair(first: &Stub, second: &Stub) -> Vec<ModelRoute> {
 }
 
 impl House {
-    async fn ask(&self, body: &Value) -> (u16, String) {
+    pub(crate) async fn ask(&self, body: &Value) -> (u16, String) {
         let request = GatewayRequest {
             method: Method::POST,
             path: "/v1/messages".to_owned(),
@@ -79,7 +79,7 @@ impl House {
     }
 
     /// Which models were passed over, and why.
-    fn passed_over(&self) -> Vec<(String, String, FallbackClass)> {
+    pub(crate) fn passed_over(&self) -> Vec<(String, String, FallbackClass)> {
         let notes = self.meter.fallbacks.lock().unwrap();
         let notes = notes.iter();
         notes
@@ -88,12 +88,12 @@ impl House {
     }
 }
 
-fn question(stream: bool) -> Value {
+pub(crate) fn question(stream: bool) -> Value {
     json!({"model": "agent", "max_tokens": 1000, "stream": stream,
         "messages": [{"role": "user", "content": "a"}]})
 }
 
-fn said(status: u16, message: &str) -> Says {
+pub(crate) fn said(status: u16, message: &str) -> Says {
     let error = json!({"type": "invalid_request_error", "message": message});
     let body = json!({"type": "error", "error": error});
     Says::Plain(status, None, body.to_string())

@@ -7,6 +7,7 @@
 
 mod agent_programs;
 mod ask;
+mod away;
 mod client;
 mod conversation;
 mod failures;
