@@ -9,6 +9,14 @@ use crate::time::Timestamp;
 const PAUSE_MIN: Duration = Duration::from_secs(5);
 /// Longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_mins(1);
+/// Pause after the first attempt that was saved without an answer; each further one doubles it.
+const SAVED_PAUSE_MIN: Duration = Duration::from_mins(2);
+/// Longest pause after one.
+const SAVED_PAUSE_MAX: Duration = Duration::from_hours(1);
+/// How long saved work waits for a provider that names no time.
+const SAVED_WAIT: Duration = Duration::from_hours(24);
+/// Over how long the attempts are spread that wait for one time.
+const SPREAD_MAX: Duration = Duration::from_mins(1);
 /// Attempts in a row that the provider may fail, however short they are.
 pub const OUTAGE_ATTEMPTS_MAX: usize = 20;
 /// How long a provider may turn a question away before its caller counts as waiting.
@@ -47,6 +55,8 @@ pub struct EndedAttempt {
     pub ended_at: Timestamp,
     /// Whether the provider failed it.
     pub is_outage: bool,
+    /// Whether it was saved: the provider turned it away.
+    pub is_saved: bool,
     /// When the provider said that it answers again.
     pub wakes_at: Option<Timestamp>,
 }
@@ -60,6 +70,8 @@ pub struct OutageRecord<'a> {
     pub answered_at: Option<Timestamp>,
     /// When a person last had the work go on.
     pub resumed_at: Option<Timestamp>,
+    /// Its place among those that wait for one time, in `0.0..1.0`.
+    pub spread: f64,
 }
 
 /// What becomes of work whose attempt the provider failed.
@@ -82,9 +94,10 @@ pub fn is_provider_failure(class: ErrorClass) -> bool {
 }
 
 /// What follows at `now` when a provider failed the last attempt with `class`. The attempts that it
-/// failed in a row are counted, whatever it answered in between, since a person last had the work go on.
-/// Each answer lets the outage last for `wait` again, and so does the time that the provider named itself:
-/// until then nothing is tried.
+/// failed in a row are counted since a person last had the work go on; of those that were saved, the ones
+/// without an answer alone. Each answer lets the outage last for `wait` again, and so does the time that
+/// the provider named itself: until then nothing is tried. Saved work waits longer from time to time, for
+/// a day at most.
 pub fn outage_step(
     class: ErrorClass,
     record: OutageRecord<'_>,
@@ -100,28 +113,72 @@ pub fn outage_step(
         let newest_first = record.attempts.iter().rev();
         newest_first.take_while(|a| a.is_outage && a.ended_at >= resumed_at)
     };
-    let n = in_a_row().count().max(1);
-    let named = in_a_row().next().and_then(|attempt| attempt.wakes_at);
-    if let Some(at) = named.filter(|at| *at > now) {
-        return match at.since(now) > WINDOW_MAX || n >= OUTAGE_ATTEMPTS_MAX {
-            true => OutageStep::Stop,
-            false => OutageStep::TryAgain {
-                at,
-                until: at + wait,
-            },
-        };
+    let counted = in_a_row().filter(|a| !a.is_saved || a.began_at >= answered_at);
+    let n = counted.count();
+    if n >= OUTAGE_ATTEMPTS_MAX {
+        return OutageStep::Stop;
     }
-    let waited = in_a_row().filter_map(|attempt| attempt.wakes_at).max();
+    let last = in_a_row().next();
+    let waited = in_a_row().filter_map(|attempt| attempt.wakes_at);
+    let waited = waited.filter(|at| *at <= now).max();
     let fresh_at = answered_at.max(waited.unwrap_or_default());
     let unanswered = in_a_row().filter(|attempt| attempt.ended_at >= fresh_at);
     let began = unanswered.map(|attempt| attempt.began_at.max(fresh_at));
     let since = began.min().unwrap_or(now);
-    let doubled = PAUSE_MIN.saturating_mul(1 << (n - 1).min(8));
-    let (at, until) = (now + doubled.min(PAUSE_MAX), since + wait);
-    if at >= until || n >= OUTAGE_ATTEMPTS_MAX {
+    let named = last.and_then(|attempt| attempt.wakes_at);
+    let named = named.filter(|at| *at > now);
+    if named.is_some_and(|at| at.since(now) > WINDOW_MAX) {
         return OutageStep::Stop;
     }
-    OutageStep::TryAgain { at, until }
+    let saved_at = last.filter(|attempt| attempt.is_saved);
+    let saved_at = saved_at.map(|attempt| attempt.ended_at);
+    let spread_out = |saved_at: Timestamp, at: Timestamp| {
+        at + (at.since(saved_at) / 10)
+            .min(SPREAD_MAX)
+            .mul_f64(record.spread)
+    };
+    if let Some(named) = named {
+        let at = saved_at.map_or(named, |saved_at| {
+            spread_out(saved_at, named.max(saved_at + saved_pause(n, true)))
+        });
+        let until = at + wait;
+        return OutageStep::TryAgain { at, until };
+    }
+    let (at, until) = match saved_at {
+        Some(saved_at) => (
+            spread_out(saved_at, saved_at + saved_pause(n, false)),
+            since + saved_wait(wait),
+        ),
+        None => (now + doubled_pause(n, PAUSE_MIN, PAUSE_MAX), since + wait),
+    };
+    match at >= until {
+        true => OutageStep::Stop,
+        false => OutageStep::TryAgain { at, until },
+    }
+}
+
+/// The pause after saved attempt number `n` in a row, where its provider named a time or did not. What it
+/// names may be short, and that time and again.
+fn saved_pause(n: usize, is_named: bool) -> Duration {
+    match is_named && n < 2 {
+        true => Duration::ZERO,
+        false => doubled_pause(n, SAVED_PAUSE_MIN, SAVED_PAUSE_MAX),
+    }
+}
+
+/// How long saved work is tried without an answer where failing work is for `wait`; not at all where that is
+/// not.
+fn saved_wait(wait: Duration) -> Duration {
+    match wait {
+        Duration::ZERO => wait,
+        _ => wait.max(SAVED_WAIT),
+    }
+}
+
+/// The pause after attempt number `n` in a row, counted from 1.
+fn doubled_pause(n: usize, min: Duration, max: Duration) -> Duration {
+    let doublings = n.saturating_sub(1).min(8);
+    min.saturating_mul(1 << doublings).min(max)
 }
 
 #[cfg(test)]
@@ -139,6 +196,7 @@ mod tests {
             began_at: at(began),
             ended_at: at(ended),
             is_outage,
+            is_saved: false,
             wakes_at: None,
         }
     }
@@ -207,6 +265,7 @@ mod tests {
                 attempts: &failed,
                 answered_at: answered.map(at),
                 resumed_at: None,
+                spread: 0.0,
             };
             let step = outage_step(class, record, at(now), WAIT);
             assert_eq!(step, expected, "{name}");
@@ -243,6 +302,7 @@ mod tests {
                     attempts: &all,
                     answered_at: Some(at(ends(attempts) - 10)),
                     resumed_at: resumed.map(|last| at(ends(attempts - last) + 1)),
+                    spread: 0.0,
                 };
                 let expected = in_a_row.map_or(OutageStep::Stop, |n| OutageStep::TryAgain {
                     at: now + pause_of(n),
@@ -262,6 +322,7 @@ mod tests {
                 attempts: &quick,
                 answered_at: None,
                 resumed_at: None,
+                spread: 0.0,
             };
             let wait = Duration::from_hours(9);
             outage_step(ErrorClass::RateLimited, record, at(101), wait)
@@ -286,59 +347,141 @@ mod tests {
         }
     }
 
+    /// What follows on saved attempts that begin, end and are to wake at these times; `answered` is when the
+    /// provider last answered one.
+    fn saved_step(
+        saved: &[(i64, i64, Option<i64>)],
+        answered: Option<i64>,
+        spread: f64,
+    ) -> OutageStep {
+        let of_times = |(began, ended, wakes): &(i64, i64, Option<i64>)| EndedAttempt {
+            is_saved: true,
+            wakes_at: wakes.map(at),
+            ..ended_attempt(*began, *ended, true)
+        };
+        let attempts: Vec<_> = saved.iter().map(of_times).collect();
+        let record = OutageRecord {
+            attempts: &attempts,
+            answered_at: answered.map(at),
+            resumed_at: None,
+            spread,
+        };
+        let now = saved.last().map_or(0, |last| last.1);
+        outage_step(ErrorClass::RateLimited, record, at(now), WAIT)
+    }
+
+    const HOUR: i64 = 3_600;
+    const DAY: i64 = 24 * HOUR;
+
     #[test]
     fn a_provider_that_names_its_reset_is_waited_for_until_then() {
-        const HOUR: i64 = 3_600;
-        let step = |wakes: &[Option<i64>], now_s: i64| {
-            let saved: Vec<EndedAttempt> = wakes
-                .iter()
-                .map(|wakes_at| EndedAttempt {
-                    wakes_at: wakes_at.map(at),
-                    ..ended_attempt(100, 200, true)
-                })
-                .collect();
-            let record = OutageRecord {
-                attempts: &saved,
-                answered_at: None,
-                resumed_at: None,
-            };
-            outage_step(ErrorClass::RateLimited, record, at(now_s), WAIT)
-        };
         let again = |at_s, until_s| OutageStep::TryAgain {
             at: at(at_s),
             until: at(until_s),
         };
-        let (five_hours, week) = (200 + 5 * HOUR, 200 + 7 * 24 * HOUR);
-        for (name, wakes, now_s, expected) in [
+        let (five_hours, week) = (200 + 5 * HOUR, 200 + 7 * DAY);
+        let window = |n: i64| (n * 5 * HOUR, n * 5 * HOUR + 200, Some((n + 1) * 5 * HOUR));
+        let windows: Vec<_> = (0..40).map(window).collect();
+        let last = 40 * 5 * HOUR;
+        for (name, saved, answered, expected) in [
             (
                 "in 5 hours",
-                vec![Some(five_hours)],
-                200,
+                vec![(100, 200, Some(five_hours))],
+                None,
                 again(five_hours, five_hours + 900),
             ),
-            ("in 7 days", vec![Some(week)], 200, again(week, week + 900)),
+            (
+                "in 7 days",
+                vec![(100, 200, Some(week))],
+                None,
+                again(week, week + 900),
+            ),
             (
                 "later than any window",
-                vec![Some(week + 1)],
-                200,
+                vec![(100, 200, Some(week + 1))],
+                None,
                 OutageStep::Stop,
             ),
-            // Woken, and turned away without a time: the outage begins then.
             (
-                "after the reset",
-                vec![Some(five_hours), None],
-                five_hours + 60,
-                again(five_hours + 70, five_hours + 60 + 900),
+                "in a few seconds",
+                vec![(0, 600, Some(620))],
+                None,
+                again(620, 620 + 900),
             ),
             (
-                "time and again",
-                vec![Some(five_hours); OUTAGE_ATTEMPTS_MAX],
-                200,
+                "in a few seconds, and that for the third time",
+                vec![
+                    (0, 600, Some(620)),
+                    (720, 1_320, Some(1_340)),
+                    (1_560, 2_160, Some(2_180)),
+                ],
+                None,
+                again(2_160 + 480, 2_160 + 480 + 900),
+            ),
+            (
+                "time and again without an answer",
+                windows[..OUTAGE_ATTEMPTS_MAX].to_vec(),
+                None,
                 OutageStep::Stop,
+            ),
+            (
+                "it works well in each of many windows",
+                windows,
+                Some(39 * 5 * HOUR + 100),
+                again(last, last + 900),
             ),
         ] {
-            assert_eq!(step(&wakes, now_s), expected, "{name}");
+            assert_eq!(saved_step(&saved, answered, 0.0), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn saved_work_outlasts_a_night_and_is_tried_ever_more_seldom() {
+        let mut saved = vec![(0, 600, None)];
+        let mut pauses = Vec::new();
+        while let OutageStep::TryAgain { at: next, until } = saved_step(&saved, None, 0.0) {
+            let ended = saved[saved.len() - 1].1;
+            let next = next.as_micros() / 1_000_000;
+            assert_eq!(until, at(DAY), "for a day");
+            pauses.push((next - ended) / 60);
+            saved.push((next, next + 600, None));
+        }
+        assert_eq!(pauses[..7], [2, 4, 8, 16, 32, 60, 60]);
+        assert!(saved[saved.len() - 1].1 > 16 * HOUR, "{saved:?}");
+        assert_eq!(saved.len(), OUTAGE_ATTEMPTS_MAX);
+        // An answer begins it anew.
+        let answered = saved.last().map(|last| last.0 + 5);
+        let (_, ended, _) = saved[saved.len() - 1];
+        let OutageStep::TryAgain { at: next, .. } = saved_step(&saved, answered, 0.0) else {
+            unreachable!("it goes on");
+        };
+        assert_eq!(next, at(ended + 120));
+    }
+
+    #[test]
+    fn whoever_wants_no_waiting_is_asked_at_once() {
+        let saved = EndedAttempt {
+            is_saved: true,
+            ..ended_attempt(0, 600, true)
+        };
+        let record = OutageRecord {
+            attempts: &[saved],
+            answered_at: None,
+            resumed_at: None,
+            spread: 0.0,
+        };
+        let step = outage_step(ErrorClass::RateLimited, record, at(600), Duration::ZERO);
+        assert_eq!(step, OutageStep::Stop);
+    }
+
+    #[test]
+    fn those_that_wait_for_one_time_do_not_all_wake_at_once() {
+        let wakes = |wakes, spread| match saved_step(&[(0, 0, wakes)], None, spread) {
+            OutageStep::TryAgain { at, .. } => at,
+            OutageStep::Stop => Timestamp::default(),
+        };
+        assert_eq!(wakes(Some(5 * HOUR), 0.5), at(5 * HOUR + 30));
+        assert_eq!(wakes(None, 0.5), at(126));
     }
 
     #[test]

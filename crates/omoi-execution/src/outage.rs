@@ -59,6 +59,7 @@ pub(crate) async fn next_outage_step(
         attempts: &ended,
         answered_at: attempts::answered_at(tx, spec, subject).await?,
         resumed_at: resumed_at(tx, spec, subject).await?,
+        spread: all.last().map_or(0.0, wake_spread),
     };
     let wait = failures.outage_wait;
     Ok(outage_step(failed.class, record, tx.now(), wait))
@@ -90,6 +91,12 @@ async fn freed_at(
     Ok(last.max())
 }
 
+/// The place of the work of `attempt` among all that wait for one time: its id ends at random.
+fn wake_spread(attempt: &Attempt) -> f64 {
+    let [.., high, low] = attempt.id.as_uuid().into_bytes();
+    f64::from(u16::from_be_bytes([high, low])) / f64::from(u16::MAX)
+}
+
 /// The attempt of an agent, if it ended by itself: one that was stopped or lost says nothing about the
 /// provider.
 fn ended_attempt(attempt: &Attempt) -> Option<EndedAttempt> {
@@ -106,6 +113,7 @@ fn ended_attempt(attempt: &Attempt) -> Option<EndedAttempt> {
         ended_at: attempt.ended_at?,
         is_outage: (is_saved || attempt.state == AttemptState::Failed)
             && attempt.error_class.is_some_and(is_provider_failure),
+        is_saved,
         wakes_at: attempt.wakes_at,
     })
 }

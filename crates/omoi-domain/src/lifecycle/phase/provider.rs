@@ -29,7 +29,7 @@ pub fn provider_failed_phase(outage: PhaseOutage) -> Vec<PhaseAction> {
     match outage.step {
         OutageStep::TryAgain { at, until } => {
             let kind = PhaseFailure::ProviderUnavailable;
-            let (time, last) = (at.time_of_day(), until.time_of_day());
+            let (time, last) = (at.date_and_time(), until.date_and_time());
             let reason = format!("{kind}: {}; at {time}, until {last}", outage.message);
             actions.push(PhaseAction::WaitUntil(at));
             actions.push(PhaseAction::moved(PhaseState::Backoff, reason));
@@ -60,12 +60,14 @@ mod tests {
 
     #[test]
     fn an_outage_is_waited_for_and_then_a_person_is() {
+        // Its reset may be days ahead.
+        let day = 24 * 3_600 * 1_000_000;
         let (at, until) = (
-            Timestamp::from_micros(1_000_000),
-            Timestamp::from_micros(9_000_000),
+            Timestamp::from_micros(3 * day + 1_000_000),
+            Timestamp::from_micros(3 * day + 9_000_000),
         );
         let waits = provider_failed_phase(outage(OutageStep::TryAgain { at, until }));
-        let told = "provider_unavailable: 503; at 00:00:01, until 00:00:09";
+        let told = "provider_unavailable: 503; at 1970-01-04 00:00:01, until 1970-01-04 00:00:09";
         let expected = [
             PhaseAction::SetAttempts(1),
             PhaseAction::WaitUntil(at),

@@ -46,7 +46,7 @@ pub fn provider_failed(failure: ProviderFailure) -> Vec<TaskAction> {
     match step {
         OutageStep::TryAgain { at, until } => {
             actions.push(TaskAction::WaitUntil(at));
-            let (at, until) = (at.time_of_day(), until.time_of_day());
+            let (at, until) = (at.date_and_time(), until.date_and_time());
             let reason = format!("{reason}; tried again at {at}, until {until}");
             if status != TaskStatus::Pending {
                 actions.push(TaskAction::moved(TaskStatus::Failed, reason.clone()));
@@ -72,7 +72,7 @@ mod tests {
             Timestamp::from_micros(1_000_000),
             Timestamp::from_micros(9_000_000),
         );
-        let told = "overloaded; tried again at 00:00:01, until 00:00:09";
+        let told = "overloaded; tried again at 1970-01-01 00:00:01, until 1970-01-01 00:00:09";
         let saved = "overloaded; saved, goes on at 1970-01-01 00:00:01";
         for (status, is_waited_for, is_saved, moves) in [
             (Running, true, false, vec![(Failed, told), (Pending, told)]),
