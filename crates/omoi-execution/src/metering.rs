@@ -114,6 +114,8 @@ fn to_signed(n: u64) -> i64 {
 /// A call the ledger granted.
 struct LedgerCall {
     store: Tenant,
+    limits: WorkLimits,
+    principal: Principal,
     row: OpenCall,
     _held: HeldCall,
 }
@@ -128,17 +130,7 @@ impl CallMeter for CallLedger {
         Box::pin(async move {
             match grant_call(self, caller, projection).await {
                 Ok(call) => Ok(Box::new(call) as Box<dyn ReservedCall>),
-                Err(GrantError::OverBudget(reason)) => {
-                    let spec = caller.principal.spec;
-                    debug!(spec.id = %spec, reason, "A budget has no room for a model call");
-                    Err(ReserveError::Refused { reason })
-                }
-                Err(GrantError::Superseded) => {
-                    let spec = caller.principal.spec;
-                    debug!(spec.id = %spec, "An attempt that is over asks a model");
-                    Err(ReserveError::Superseded)
-                }
-                Err(GrantError::Store(error)) => Err(ReserveError::Unavailable(Box::new(error))),
+                Err(error) => Err(reserve_error(caller.principal, error)),
             }
         })
     }
@@ -196,7 +188,30 @@ impl CallMeter for CallLedger {
     }
 }
 
+/// Why a call is not granted, as the gateway wants to know it.
+fn reserve_error(principal: Principal, error: GrantError) -> ReserveError {
+    let spec = principal.spec;
+    match error {
+        GrantError::OverBudget(reason) => {
+            debug!(spec.id = %spec, reason, "A budget has no room for a model call");
+            ReserveError::Refused { reason }
+        }
+        GrantError::Superseded => {
+            debug!(spec.id = %spec, "An attempt that is over asks a model");
+            ReserveError::Superseded
+        }
+        GrantError::Store(error) => ReserveError::Unavailable(Box::new(error)),
+    }
+}
+
 impl ReservedCall for LedgerCall {
+    fn raise_cost(&self, cost: NanoUsd) -> BoxFuture<'_, Result<(), ReserveError>> {
+        Box::pin(async move {
+            let raised = raise_call(self, cost).await;
+            raised.map_err(|error| reserve_error(self.principal, error))
+        })
+    }
+
     fn record_usage<'a>(&'a self, usage: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
         Box::pin(async move {
             let written = record(&self.store, &self.row, usage).await;
@@ -233,26 +248,8 @@ async fn grant_call(
         .store
         .write(CrashPoint::CallOpened, async |tx| {
             open_calls::lock_budgets(tx, principal.spec).await?;
-            let asking = match principal.purpose.attempt() {
-                Some(id) => Some(attempts::get(tx, id).await?),
-                None => None,
-            };
-            // It may have ended since its token was looked at: a large question takes long to come.
-            if asking
-                .as_ref()
-                .is_some_and(|attempt| !attempt.state.is_live())
-            {
-                return Err(GrantError::Superseded);
-            }
-            let subject = asking.map(|attempt| attempt.subject);
-            let budgets = call_budgets(tx, &ledger.limits, principal, subject).await?;
             let next = projection.cost;
-            if let Some(reason) = budgets
-                .iter()
-                .find_map(|budget| budget.refusal_reason(next))
-            {
-                return Err(GrantError::OverBudget(reason));
-            }
+            expect_room(tx, &ledger.limits, principal, next).await?;
             let row = OpenCall {
                 id: tx.new_id(),
                 org_id: principal.org,
@@ -275,11 +272,56 @@ async fn grant_call(
             let held = ledger.calls.hold_call(row.id);
             Ok(LedgerCall {
                 store: ledger.store.clone(),
+                limits: ledger.limits,
+                principal,
                 row,
                 _held: held,
             })
         })
         .await
+}
+
+/// Counts the call with `cost`, where every budget has room for what that is more than before.
+async fn raise_call(call: &LedgerCall, cost: NanoUsd) -> Result<(), GrantError> {
+    let (principal, id) = (call.principal, call.row.id);
+    let raise = async |tx: &mut Tx| {
+        open_calls::lock_budgets(tx, principal.spec).await?;
+        let reserved = open_calls::reserved_cost(tx, id).await?;
+        if cost <= reserved {
+            return Ok(());
+        }
+        let more = NanoUsd::from_nanos(cost.as_nanos() - reserved.as_nanos());
+        expect_room(tx, &call.limits, principal, more).await?;
+        Ok(open_calls::raise_cost(tx, id, cost).await?)
+    };
+    call.store.write(CrashPoint::CallOpened, raise).await
+}
+
+/// Refuses `next` where a budget has no room for it, or whoever asks is over. The caller has the lock of the
+/// budgets.
+async fn expect_room(
+    tx: &mut Tx,
+    limits: &WorkLimits,
+    principal: Principal,
+    next: NanoUsd,
+) -> Result<(), GrantError> {
+    let asking = match principal.purpose.attempt() {
+        Some(id) => Some(attempts::get(tx, id).await?),
+        None => None,
+    };
+    // It may have ended since its token was looked at: a large question takes long to come.
+    if asking
+        .as_ref()
+        .is_some_and(|attempt| !attempt.state.is_live())
+    {
+        return Err(GrantError::Superseded);
+    }
+    let subject = asking.map(|attempt| attempt.subject);
+    let budgets = call_budgets(tx, limits, principal, subject).await?;
+    let refusal = budgets
+        .iter()
+        .find_map(|budget| budget.refusal_reason(next));
+    refusal.map_or(Ok(()), |reason| Err(GrantError::OverBudget(reason)))
 }
 
 /// The budgets that a call is paid from: the spec's, and that of what it is for, which for an attempt is

@@ -7,6 +7,7 @@ use thiserror::Error;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::model_fallback::FallbackClass;
 
+use crate::meter::ReserveError;
 use crate::retry::AllowanceSpent;
 use crate::upstream::{MalformedAnswer, UpstreamError};
 use crate::window_refusal::says_over_window;
@@ -51,6 +52,9 @@ pub enum AskError {
         /// Time until it answers again.
         retry_after: Duration,
     },
+    /// A budget has no room for another try, after tries that may be billed.
+    #[error("the question is not asked again")]
+    OverBudget(#[source] ReserveError),
     /// The credential is for calls of another program.
     #[error(
         "the credential of {provider} is for calls of {program} alone; name another model for this work"
@@ -69,7 +73,10 @@ impl AskError {
         match self {
             Self::Failed(error) => Some(error),
             Self::OutOfTime { last, .. } | Self::OutOfCalls { last, .. } => last.as_ref(),
-            Self::CircuitOpen { .. } | Self::Limited { .. } | Self::Reserved { .. } => None,
+            Self::CircuitOpen { .. }
+            | Self::Limited { .. }
+            | Self::OverBudget(_)
+            | Self::Reserved { .. } => None,
         }
     }
 
@@ -92,6 +99,10 @@ impl AskError {
             (_, Some(error)) => fallback_class(error),
             (Self::Limited { .. }, None) => Some(FallbackClass::Limited),
             (Self::Reserved { .. }, None) => Some(FallbackClass::Refused),
+            (Self::OverBudget(ReserveError::Refused { .. }), None) => {
+                Some(FallbackClass::OverBudget)
+            }
+            (Self::OverBudget(_), None) => None,
             (_, None) => Some(FallbackClass::Away),
         }
     }

@@ -150,6 +150,9 @@ impl LlmClient {
         loop {
             self.await_quota(route, tally).await?;
             let permit = self.admit_call(route, tally).await?;
+            let size = ask.request_size();
+            let reserved = tally.reserve_retry(route, &size).await;
+            reserved.map_err(AskError::OverBudget)?;
             let span = tracing::debug_span!(
                 "model_call", route = %ask.route_choice().name, model = route.model, call = tally.calls + 1
             );

@@ -176,6 +176,10 @@ pub trait CallMeter: Send + Sync + 'static {
 /// A granted call. Dropped without a record, the meter has to settle it by itself.
 #[must_use = "a reserved call counts against the budgets until it is recorded"]
 pub trait ReservedCall: Send + Sync {
+    /// Raises what the call may cost to `cost`, its tries so far and the next one together: a try that failed
+    /// may be billed as well. Refused where a budget has no room for it; the reservation stays as it was.
+    fn raise_cost(&self, cost: NanoUsd) -> BoxFuture<'_, Result<(), ReserveError>>;
+
     /// Reports what the call cost, in place of what it might have. Every granted call is recorded, also
     /// when it failed or its caller went away, before the caller learns of the end; again after a
     /// failure that may pass.

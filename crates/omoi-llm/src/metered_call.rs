@@ -1,11 +1,13 @@
 //! A metered model call: reserves its cost before, records it after.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::mpsc::Receiver;
 
+use omoi_domain::money::NanoUsd;
 use omoi_domain::outage::CallWait;
 use omoi_domain::time::Timestamp;
 
@@ -18,7 +20,7 @@ use crate::meter::{
 };
 use crate::pricing::BilledUsage;
 use crate::retry;
-use crate::route::RouteChoice;
+use crate::route::{ModelRoute, RouteChoice};
 use crate::token_count::RequestSize;
 
 /// How often a cost is tried to be recorded again: for about 20 s.
@@ -122,6 +124,30 @@ impl<'a> FailureWriter<'a> {
     }
 }
 
+/// The reservation of a call that may be tried several times.
+#[derive(Clone)]
+pub(crate) struct CallReservation(Arc<dyn ReservedCall>);
+
+impl CallReservation {
+    /// Makes room for another try, after those that may cost `spent`.
+    pub(crate) async fn reserve_retry(
+        &self,
+        route: &ModelRoute,
+        size: &RequestSize,
+        spent: NanoUsd,
+    ) -> Result<(), ReserveError> {
+        let next = BilledUsage::projected_usage(size, route.max_tokens);
+        let cost = spent.saturating_add(route.price.cost_of(&next));
+        self.0.raise_cost(cost).await
+    }
+}
+
+impl std::fmt::Debug for CallReservation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("CallReservation").finish_non_exhaustive()
+    }
+}
+
 /// The size of a request, and the route that it is asked by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallRequest {
@@ -136,7 +162,7 @@ pub(crate) struct MeteredCall<'a> {
     caller: &'a ModelCaller,
     route: RouteChoice,
     asked_at: Timestamp,
-    call: Box<dyn ReservedCall>,
+    call: Arc<dyn ReservedCall>,
 }
 
 impl<'a> MeteredCall<'a> {
@@ -176,8 +202,13 @@ impl<'a> MeteredCall<'a> {
             caller,
             route: choice,
             asked_at,
-            call,
+            call: call.into(),
         })
+    }
+
+    /// What the tries of the call reserve their cost by.
+    pub(crate) fn reservation(&self) -> CallReservation {
+        CallReservation(Arc::clone(&self.call))
     }
 
     /// Reports what the call cost. Whoever gets an error withholds the answer, so that spending stops

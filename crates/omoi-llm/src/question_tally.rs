@@ -8,6 +8,8 @@ use omoi_domain::outage::call_wait;
 use omoi_domain::time::Timestamp;
 
 use crate::failed_try::FailedTry;
+use crate::meter::ReserveError;
+use crate::metered_call::CallReservation;
 use crate::pricing::{BilledUsage, ModelPrice, TokenCounts};
 use crate::retry::{self, CallAllowance};
 use crate::route::ModelRoute;
@@ -34,6 +36,8 @@ pub struct QuestionTally {
     /// Since when the provider has turned the question away, without anything else in between.
     turned_away_since: Option<Timestamp>,
     last_failed: Option<FailedTry>,
+    /// What further tries are reserved by, where calls are metered.
+    reservation: Option<CallReservation>,
     /// Receives failed tries, where somebody asked for them.
     failure_sender: Option<mpsc::Sender<FailedTry>>,
 }
@@ -50,6 +54,7 @@ impl QuestionTally {
             is_overstated: false,
             turned_away_since: None,
             last_failed: None,
+            reservation: None,
             failure_sender: None,
         }
     }
@@ -60,6 +65,29 @@ impl QuestionTally {
         let (told, failures) = mpsc::channel(retry::CALLS_MAX as usize);
         self.failure_sender = Some(told);
         (self, failures)
+    }
+
+    /// This tally, whose tries after the first that may be billed are reserved by `reservation`.
+    #[must_use]
+    pub(crate) fn reserved_by(mut self, reservation: CallReservation) -> Self {
+        self.reservation = Some(reservation);
+        self
+    }
+
+    /// Makes room in the budgets for another try, where tries so far may be billed: the reservation of the
+    /// call covers one.
+    pub(crate) async fn reserve_retry(
+        &self,
+        route: &ModelRoute,
+        size: &RequestSize,
+    ) -> Result<(), ReserveError> {
+        let spent = self.total_cost(&route.price);
+        match &self.reservation {
+            Some(reservation) if spent > NanoUsd::ZERO => {
+                reservation.reserve_retry(route, size, spent).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Counts a piece of the current answer; the reader of a stream calls it for each.

@@ -241,7 +241,8 @@ async fn ask_metered(
     };
     let metered = MeteredCall::reserve_call(llm, caller.caller, caller.meter, call);
     let metered = metered.await.map_err(StructuredError::Reserve)?;
-    let (mut tally, mut failures) = QuestionTally::new(*allowance).with_failures();
+    let tally = QuestionTally::new(*allowance).reserved_by(metered.reservation());
+    let (mut tally, mut failures) = tally.with_failures();
     let mut failure_writer = FailureWriter::new(caller.caller, caller.meter);
     let target = llm.routes.route_at(route);
     let turn = Some(request.turn_number());

@@ -88,6 +88,26 @@ pub async fn insert(tx: &mut Tx, call: &OpenCall) -> Result<(), StoreError> {
     tx.insert(call).await
 }
 
+/// What a call that is under way may cost.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when it is not under way any more.
+pub async fn reserved_cost(tx: &mut Tx, id: CostId) -> Result<NanoUsd, StoreError> {
+    let call: OpenCall = tx.get(id, "id = $2", args![id]).await?;
+    Ok(call.cost_nanousd)
+}
+
+/// Counts a call against the budgets with `cost`. The caller has their [lock](lock_budgets) and knows that
+/// there is room.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn raise_cost(tx: &mut Tx, id: CostId, cost: NanoUsd) -> Result<(), StoreError> {
+    let sql = "update open_calls set cost_nanousd = $3 where org_id = $1 and id = $2";
+    tx.execute(sql, args![id, cost]).await?;
+    Ok(())
+}
+
 /// Takes a call off the budgets; false when it was taken off before.
 ///
 /// # Errors

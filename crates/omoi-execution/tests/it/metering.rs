@@ -146,7 +146,7 @@ async fn open_calls_of(it: &TestDeployment) -> usize {
 }
 
 /// The process that acts for the data folder after this one.
-fn successor(it: &TestDeployment) -> DeploymentParts {
+pub(crate) fn successor(it: &TestDeployment) -> DeploymentParts {
     let DeploymentParts {
         store,
         clock,
@@ -347,6 +347,40 @@ async fn calls_side_by_side_keep_to_a_cap_on_postgres() {
 }
 
 /// What was told of a first try that failed at `at`.
+async fn a_further_try(database: TestDatabase) {
+    let it = TestDeployment::on_database(database, |parts| {
+        parts.limits.spec_budget = usd(9);
+    })
+    .await;
+    let callers = [worker(&it, 1).await, worker(&it, 2).await];
+    let [one, other] = <[_; 2]>::try_from(open(&it, &callers).await).ok().unwrap();
+    // Both have 4 of 9 USD. The first try of one may have cost 1, the next one may cost 4 again.
+    one.raise_cost(usd(5)).await.unwrap();
+    one.raise_cost(usd(3)).await.unwrap();
+    let refused = other.raise_cost(usd(5)).await.unwrap_err();
+    assert!(matches!(refused, ReserveError::Refused { .. }), "{refused}");
+    let open = open_calls::of_spec(&mut it.read_tx().await, it.spec.id).await;
+    assert_eq!(open.unwrap(), usd(9));
+    // What it did cost gives the rest back.
+    one.record_usage(&usage(usd(2))).await.unwrap();
+    other.raise_cost(usd(7)).await.unwrap();
+    end_attempt(&it, &callers[1]).await;
+    let over = other.raise_cost(usd(8)).await.unwrap_err();
+    assert!(matches!(over, ReserveError::Superseded), "{over}");
+    other.record_usage(&usage(usd(7))).await.unwrap();
+    assert_eq!(spent(&it).await, usd(9));
+}
+
+#[tokio::test]
+async fn a_further_try_is_paid_from_the_budgets_on_sqlite() {
+    a_further_try(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn a_further_try_is_paid_from_the_budgets_on_postgres() {
+    a_further_try(omoi_testkit::postgres::database()).await;
+}
+
 async fn told_failure(it: &TestDeployment, caller: &ModelCaller) -> CallFailed {
     let at = it.clock.now();
     let failed = FailedTry {

@@ -130,7 +130,8 @@ impl ChoiceTry<'_> {
             }
         };
         let allowance = CallAllowance::within_time(llm.pace.now(), self.time);
-        let (tally, failed) = QuestionTally::new(allowance).with_failures();
+        let tally = QuestionTally::new(allowance).reserved_by(metered.reservation());
+        let (tally, failed) = tally.with_failures();
         let mut tries = ChoiceTries {
             tally,
             failed,

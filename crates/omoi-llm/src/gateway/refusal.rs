@@ -169,6 +169,7 @@ impl GatewayRefusal {
                     ..refusal
                 }
             }
+            (AskError::OverBudget(refusal), _) => Self::of_budget(refusal),
             (AskError::Reserved { .. }, _) => Self::new(
                 StatusCode::FORBIDDEN,
                 "permission_error",

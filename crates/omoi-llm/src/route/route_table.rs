@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use omoi_domain::model_route::{AnswerTimes, RouteName};
 use omoi_domain::time::Timestamp;
 
+use sha2::{Digest as _, Sha256};
+
 use super::chooser::RouteChooser;
 use super::server_list::ServerList;
 use super::{
@@ -152,6 +154,20 @@ impl RouteTable {
     pub fn all_routes(&self) -> impl Iterator<Item = (RouteName, &ModelRoute)> {
         let lists = self.table.iter();
         lists.flat_map(|(name, list)| list.iter().map(|route| (*name, route)))
+    }
+
+    /// Names the models that answer, with where and with which key. A scripted one has another address at each
+    /// start.
+    pub fn models_digest(&self) -> String {
+        let mut digest = Sha256::new();
+        for (name, route) in self.all_routes() {
+            let model = match route.simulated {
+                true => route.model.clone(),
+                false => route.circuit_key(),
+            };
+            digest.update(format!("{name}: {model}\n"));
+        }
+        hex::encode(digest.finalize())
     }
 
     /// What people should know before money is spent: which choices are passed over and which prices are

@@ -8,6 +8,7 @@
 mod agent_programs;
 mod ask;
 mod away;
+mod billed_retries;
 mod client;
 mod conversation;
 mod failures;

@@ -252,7 +252,10 @@ impl CallMeter for TestMeter {
         let mut log = self.book.log.lock().unwrap();
         if fits {
             log.push(Logged::Granted(projection.clone()));
-            let call: Box<dyn ReservedCall> = Box::new(TestCall(Arc::clone(&self.book)));
+            let call: Box<dyn ReservedCall> = Box::new(TestCall {
+                book: Arc::clone(&self.book),
+                cap: self.cap,
+            });
             return futures::future::ready(Ok(call)).boxed();
         }
         log.push(Logged::Refused);
@@ -303,11 +306,24 @@ impl CallMeter for TestMeter {
     }
 }
 
-struct TestCall(Arc<Book>);
+struct TestCall {
+    book: Arc<Book>,
+    cap: NanoUsd,
+}
 
 impl ReservedCall for TestCall {
+    fn raise_cost(&self, cost: NanoUsd) -> BoxFuture<'_, Result<(), ReserveError>> {
+        let raised = match cost <= self.cap {
+            true => Ok(()),
+            false => Err(ReserveError::Refused {
+                reason: format!("the phase budget of {:.8} is spent", self.cap),
+            }),
+        };
+        futures::future::ready(raised).boxed()
+    }
+
     fn record_usage<'a>(&'a self, usage: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
-        let Book { log, refusals } = &*self.0;
+        let Book { log, refusals } = &*self.book;
         let (mut log, mut left) = (log.lock().unwrap(), refusals.lock().unwrap());
         let done = match left.checked_sub(1) {
             Some(fewer) => {

@@ -9,6 +9,7 @@ mod access;
 mod ask;
 mod control;
 mod egress;
+mod parallel_agents;
 mod probes;
 mod repository_file;
 mod shutdown;

@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, oneshot};
 
+use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
 use omoi_execution::metering::CallLedger;
 use omoi_llm::failed_try::FailedTry;
@@ -177,6 +178,10 @@ impl CallMeter for SlowLedger {
 }
 
 impl ReservedCall for SlowCall {
+    fn raise_cost(&self, cost: NanoUsd) -> BoxFuture<'_, Result<(), ReserveError>> {
+        self.call.raise_cost(cost)
+    }
+
     fn record_usage<'a>(&'a self, usage: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
         Box::pin(async move {
             self.may_record.notified().await;
@@ -248,6 +253,10 @@ impl CallMeter for StuckMeter {
 }
 
 impl ReservedCall for StuckMeter {
+    fn raise_cost(&self, _: NanoUsd) -> BoxFuture<'_, Result<(), ReserveError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn record_usage<'a>(&'a self, _: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
         Box::pin(pending())
     }
