@@ -125,8 +125,8 @@ events! {
     SpecWorkFailed = "spec.work_failed", SpecChange, [], true;
     /// A spec was called off.
     SpecCancelled = "spec.cancelled", SpecChange, [Reaper], true;
-    /// A failed or blocked spec goes on.
-    SpecResumed = "spec.resumed", SpecChange, [Planner], true;
+    /// A failed or blocked spec goes on, or what waits in one that is under way.
+    SpecResumed = "spec.resumed", SpecChange, [Planner, Dispatcher], true;
 
     /// A ticket was written.
     TicketCreated = "ticket.created", TicketChange, [], true;

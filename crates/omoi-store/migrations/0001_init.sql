@@ -607,7 +607,9 @@ create index events_spec on events (spec_id, seq);
 create table deployment (
     id bigint primary key check (id = 1),
     folder_id text not null,
-    place text not null
+    place text not null,
+    -- of the models that answered last; none before the first
+    models_digest text
 );
 
 insert into organisations (id, name) values ('01930000-0000-7000-8000-000000000001', 'local');

@@ -126,15 +126,45 @@ pub async fn end_waits_of_the_future(tx: &mut Tx) -> Result<Option<i64>, StoreEr
     if ahead <= 0 {
         return Ok(None);
     }
+    end_all_waits(tx).await?;
+    Ok(Some(ahead))
+}
+
+/// Keeps what names the models that answer from now on. Where that were others before, every wait for an
+/// instant to come ends: what it waits for was said of those. Returns whether there was such a wait.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn note_models(tx: &mut Tx, digest: &str) -> Result<bool, StoreError> {
+    let known = tx
+        .scalars::<Option<String>>("select models_digest as value from deployment", args![])
+        .await?;
+    let known = known.into_iter().flatten().next();
+    if known.as_deref() == Some(digest) {
+        return Ok(false);
+    }
     tx.raw(
+        "update deployment set models_digest = $1 returning id",
+        args![digest.to_owned()],
+    )
+    .await?;
+    match known {
+        Some(_) => end_all_waits(tx).await,
+        None => Ok(false),
+    }
+}
+
+/// Ends every wait for an instant to come; whether there was one.
+async fn end_all_waits(tx: &mut Tx) -> Result<bool, StoreError> {
+    let now = tx.now();
+    let tasks = tx.raw(
         "update tasks set not_before = $1 where not_before > $1 returning id",
         args![now],
-    )
-    .await?;
-    tx.raw(
+    );
+    let n_tasks = tasks.await?.len();
+    let phases = tx.raw(
         "update spec_phase_runs set not_before = $1 where not_before > $1 returning phase",
         args![now],
-    )
-    .await?;
-    Ok(Some(ahead))
+    );
+    Ok(n_tasks + phases.await?.len() > 0)
 }

@@ -341,6 +341,16 @@ pub async fn block(
     transition(tx, spec, SpecStatus::Blocked, Some(reason)).await
 }
 
+/// Tells that a person had what waits in a spec go on, which itself was under way.
+///
+/// # Errors
+/// [`StoreError::Payload`] never: the event is the one of a spec.
+pub fn tell_resumed(tx: &mut Tx, spec: &Spec, reason: String) -> Result<(), StoreError> {
+    let change = spec.change(Some(spec.status), Some(reason));
+    let scope = (Some(spec.project_id), Some(spec.id));
+    tx.emit_kind(scope, EventKind::SpecResumed, &change)
+}
+
 /// Writes changed fields other than the status.
 ///
 /// # Errors

@@ -147,6 +147,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let sandbox = start_sandbox(&start, &folder).await?;
     let sandboxes = SandboxOptions::from_config(&start.config);
     let models = model_setup::start_models(&start, &handle, &clock, &rng).await?;
+    models.note_models(&store, start.roles).await?;
     let egress = open_egress(&start, folder.folder_path(), &clock)?;
     let token = folder.control_token(&rng)?;
     let mut parts = DeploymentParts {

@@ -3,13 +3,13 @@
 use omoi_domain::attempt::{AttemptState, AttemptStopReason};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{Event, SavedAttempt};
-use omoi_domain::id::AttemptId;
+use omoi_domain::id::{AttemptId, HumanRef};
 use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::outage::OutageStep;
 use omoi_domain::retry::ErrorClass;
 use omoi_llm::failed_try::FailedTry;
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::{StoreError, Tx};
+use omoi_store::{StoreError, Tx, specs};
 use tracing::info;
 
 use super::CallLedger;
@@ -24,7 +24,7 @@ pub(super) async fn save_attempt(
     id: AttemptId,
     failed: &FailedTry,
 ) -> Result<(), StoreError> {
-    let save = async |tx: &mut Tx| -> Result<Option<SavedAttempt>, StoreError> {
+    let save = async |tx: &mut Tx| -> Result<Option<(SavedAttempt, HumanRef)>, StoreError> {
         let mut attempt = attempts::get(tx, id).await?;
         if !attempt.state.is_live() {
             return Ok(None);
@@ -55,11 +55,13 @@ pub(super) async fn save_attempt(
         let saved = saved_event(&attempt, failed, at);
         let scope = (Some(attempt.project_id), Some(attempt.spec_id));
         tx.emit(scope.0, scope.1, Event::AttemptSaved(saved.clone()));
-        Ok(Some(saved))
+        let spec = HumanRef::spec(specs::get(tx, attempt.spec_id).await?.number);
+        Ok(Some((saved, spec)))
     };
     let saved = ledger.store.write(CrashPoint::AttemptEnded, save).await?;
-    if let Some(saved) = saved {
-        info!(attempt.id = %id, "Attempt `{id}` is saved: {}", saved.one_line());
+    if let Some((saved, spec)) = saved {
+        let told = saved.one_line();
+        info!(attempt.id = %id, "Attempt `{id}` is saved: {told}; now: omoi spec resume {spec}");
     }
     Ok(())
 }

@@ -7,22 +7,26 @@ use omoi_domain::event::{Event, EventKind, SavedAttempt};
 use omoi_domain::outage::{CallWait, OutageStep};
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
+use omoi_domain::sandbox::SandboxState;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::FromParts as _;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_execution::dispatcher::Dispatcher;
-use omoi_execution::intake::commit_turn;
+use omoi_execution::intake::{AttemptIntake, IntakeError, commit_turn};
 use omoi_execution::metering::{CallLedger, model_caller};
 use omoi_execution::outage::step_of;
+use omoi_execution::reaper::Reaper;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::CallMeter as _;
 use omoi_protocol::worker::{CommitTurn, SessionPart, TurnRecord};
 use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::events;
+use omoi_store::{events, sandboxes};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::{TestDeployment, tick_once};
+
+use crate::metering::successor;
 
 const FIVE_HOURS: Duration = Duration::from_hours(5);
 
@@ -40,6 +44,11 @@ fn turned_away(it: &TestDeployment, reset_at: Option<Timestamp>) -> FailedTry {
         reset_at,
         wait: CallWait::Saved,
     }
+}
+
+/// Whether work that waits for `named` goes on then, or within the minute over which all such are spread.
+fn is_soon_after(wakes_at: Timestamp, named: Timestamp) -> bool {
+    wakes_at >= named && wakes_at <= named + Duration::from_mins(1)
 }
 
 /// Has `attempt` saved, as the gateway does.
@@ -107,15 +116,14 @@ async fn a_saved_attempt_goes_on_at_its_time(database: TestDatabase) {
     );
     assert_eq!((end, ended.wakes_at), (expected, Some(reset_at)));
     let now = it.task_now(task.id).await;
-    assert_eq!(
-        (now.status, now.retry_count, now.not_before),
-        (TaskStatus::Pending, 0, reset_at)
-    );
+    assert_eq!((now.status, now.retry_count), (TaskStatus::Pending, 0));
+    let wakes_at = now.not_before;
+    assert!(is_soon_after(wakes_at, reset_at), "{wakes_at:?}");
     assert_eq!(it.slots_in_use().await, 0, "its slot is free");
     let told = saved_events(&it).await;
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0].wakes_at, reset_at);
-    let at = reset_at.date_and_time();
+    assert_eq!(told[0].wakes_at, wakes_at);
+    let at = wakes_at.date_and_time();
     assert_eq!(
         told[0].one_line(),
         format!(
@@ -127,7 +135,7 @@ async fn a_saved_attempt_goes_on_at_its_time(database: TestDatabase) {
     assert_eq!(saved_events(&it).await.len(), 1);
 
     // Whichever process looks, and however often: nothing before its time, then the next attempt.
-    for (pause, n_attempts) in [(0, 1), (FIVE_HOURS.as_secs() - 1, 1), (1, 2)] {
+    for (pause, n_attempts) in [(0, 1), (FIVE_HOURS.as_secs() - 1, 1), (61, 2)] {
         it.advance_clock(pause);
         let mut dispatcher = Dispatcher::from_parts(&it.deployment);
         tick_once(&mut dispatcher, it.clock.now()).await;
@@ -176,34 +184,32 @@ async fn a_saved_phase_waits_for_the_same_time() {
     let ended = it.attempt_now(&attempt).await;
     let class = ended.error_class.unwrap();
     let step = step_of(&it.deployment.store, &it.build_part(), &ended, class).await;
-    let until = reset_at + it.deployment.outage_wait;
-    assert_eq!(
-        step.unwrap(),
-        OutageStep::TryAgain {
-            at: reset_at,
-            until
-        }
-    );
-    assert_eq!(saved_events(&it).await.len(), 1);
+    let OutageStep::TryAgain { at, until } = step.unwrap() else {
+        panic!("it goes on");
+    };
+    assert!(is_soon_after(at, reset_at), "{at:?}");
+    assert_eq!(until, at + it.deployment.outage_wait);
+    // What was told is what is done, however late the planner looks.
+    let told = saved_events(&it).await;
+    let wakes = told.iter().map(|saved| saved.wakes_at);
+    assert_eq!(wakes.collect::<Vec<_>>(), [at]);
 }
 
 #[tokio::test]
-async fn a_provider_that_names_no_time_is_given_up_after_a_while() {
+async fn a_provider_that_names_no_time_is_asked_again_in_minutes_and_given_up_after_a_day() {
     let it = TestDeployment::new().await;
     let task = it.add_task(1, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
     it.advance_clock(600);
     assert!(save(&it, &attempt, &turned_away(&it, None)).await);
     let now = it.task_now(task.id).await;
-    let wakes_at = it.clock.now() + Duration::from_secs(5);
-    assert_eq!(
-        (now.status, now.not_before),
-        (TaskStatus::Pending, wakes_at)
-    );
+    assert_eq!(now.status, TaskStatus::Pending);
+    let two_minutes = it.clock.now() + Duration::from_mins(2);
+    assert!(is_soon_after(now.not_before, two_minutes), "{now:?}");
     assert_eq!(saved_events(&it).await.len(), 1);
     // The time of the outage is over, or the reset is later than any window: a person is asked.
-    let too_late = it.clock.now() + Duration::from_hours(8 * 24);
-    for (pause, reset_at) in [(900, None), (0, Some(too_late))] {
+    let too_late = it.clock.now() + Duration::from_hours(10 * 24);
+    for (pause, reset_at) in [(24 * 3_600, None), (0, Some(too_late))] {
         it.advance_clock(pause);
         let other = it.add_task(2 + pause as i64, &[]).await;
         let attempt = match reset_at {
@@ -216,4 +222,57 @@ async fn a_provider_that_names_no_time_is_given_up_after_a_while() {
         assert_eq!(it.task_now(id).await.status, TaskStatus::Blocked);
         assert_eq!(saved_events(&it).await.len(), 1, "no time is told");
     }
+}
+
+/// The process is killed when it has saved an attempt, before it has ended its sandbox.
+async fn a_kill_between_save_and_end(database: TestDatabase) {
+    let it = TestDeployment::on_database(database, |_| {}).await;
+    it.leaves_open_attempts();
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
+    commit_turn(&it.build_part(), &attempt, first_turn())
+        .await
+        .unwrap();
+    let reset_at = it.clock.now() + FIVE_HOURS;
+    assert!(save(&it, &attempt, &turned_away(&it, Some(reset_at))).await);
+
+    let next_process = successor(&it);
+    let sandbox = async || sandboxes::of_attempt(&mut it.read_tx().await, attempt.id).await;
+    assert!(sandbox().await.unwrap().state.is_live());
+    // Its worker lives on and reports what it did meanwhile.
+    let seen = it.attempt_now(&attempt).await;
+    let mut late = first_turn();
+    late.turn.n = 1;
+    let intake = AttemptIntake::from_parts(&next_process);
+    let refused = commit_turn(&intake, &seen, late).await.unwrap_err();
+    assert!(matches!(refused, IntakeError::Superseded), "{refused}");
+    for _ in 0..2 {
+        let mut reaper = Reaper::from_parts(&next_process);
+        tick_once(&mut reaper, it.clock.now()).await;
+        assert_eq!(sandbox().await.unwrap().state, SandboxState::Terminated);
+        let now = it.task_now(task.id).await;
+        assert_eq!((now.status, now.retry_count), (TaskStatus::Pending, 0));
+    }
+    it.advance_clock(FIVE_HOURS.as_secs() + 60);
+    for _ in 0..2 {
+        let mut dispatcher = Dispatcher::from_parts(&next_process);
+        tick_once(&mut dispatcher, it.clock.now()).await;
+        let mut tx = it.read_tx().await;
+        let all = attempts::of_task(&mut tx, task.id).await.unwrap();
+        let numbers: Vec<_> = all.iter().map(|attempt| attempt.attempt_no).collect();
+        assert_eq!(numbers, [1, 2], "it goes on once");
+        let turns = attempts::turns(&mut tx, all[1].id).await.unwrap();
+        assert_eq!(turns.len(), 1, "from its turn");
+    }
+    assert_eq!(saved_events(&it).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_kill_between_save_and_end_loses_and_repeats_nothing_on_sqlite() {
+    a_kill_between_save_and_end(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn a_kill_between_save_and_end_loses_and_repeats_nothing_on_postgres() {
+    a_kill_between_save_and_end(omoi_testkit::postgres::database()).await;
 }

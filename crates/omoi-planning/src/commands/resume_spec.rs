@@ -7,13 +7,15 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::{ResumeRoute, resume_planning, resume_route, resume_work};
 use omoi_domain::lifecycle::task::{StuckTask, next_stuck};
+use omoi_domain::spec::PhaseState;
+use omoi_domain::task::TaskStatus;
 use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::specs::apply_to_spec;
 use omoi_protocol::control::ResumeSpec;
 use omoi_store::closed_credentials;
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, TaskStanding};
-use omoi_store::{StoreError, Tenant, Tx, ablations};
+use omoi_store::{StoreError, Tenant, Tx, ablations, phases};
 
 use super::SpecCommandError;
 use super::spec_changes::{explain_refusal, read_phase_states, read_spec_facts, read_spec_tasks};
@@ -22,8 +24,8 @@ use crate::spec_policy::SpecPolicy;
 use crate::suite;
 
 /// Takes a spec up where it stopped: what is missing of its plan is planned, or its failed tasks go
-/// back into the queue. One that runs, waits for approval with a whole plan or is delivered is left
-/// alone. Who accepts what is weak lets those criteria stand that are weak now, at this head.
+/// back into the queue. One that waits for approval with a whole plan or is delivered is left alone; of one
+/// that runs, what waits for a time goes on now, as work that its provider turned away. Who accepts what is weak lets those criteria stand that are weak now, at this head.
 ///
 /// # Errors
 /// [`SpecCommandError::OtherModel`], [`SpecCommandError::TaskCancelled`]; [`StoreError::Transition`]
@@ -45,8 +47,12 @@ pub async fn resume_spec(
         let is_renamed = adopt_model(&policy.selection, tx, &mut spec).await?;
         match route {
             ResumeRoute::Delivered | ResumeRoute::WaitsForApproval => return Ok((spec, false)),
-            ResumeRoute::UnderWay if is_renamed => specs::save(tx, &mut spec).await?,
-            ResumeRoute::UnderWay => {}
+            ResumeRoute::UnderWay => {
+                if is_renamed {
+                    specs::save(tx, &mut spec).await?;
+                }
+                end_waits(tx, &spec).await?;
+            }
             ResumeRoute::Work => work_on(tx, &mut spec, &asked).await?,
             ResumeRoute::Planning => plan_on(tx, &policy.limits, &mut spec, &asked).await?,
         }
@@ -60,6 +66,31 @@ pub async fn resume_spec(
         policy.selection.scope.ask_for(spec.id);
     }
     Ok(spec)
+}
+
+/// Has tasks and phases go on now that wait for a time.
+async fn end_waits(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
+    let now = tx.now();
+    let mut n_waits = 0;
+    tasks::hold_of_spec(tx, spec.id).await?;
+    for mut task in tasks::of_spec(tx, spec.id).await? {
+        if task.status == TaskStatus::Pending && task.not_before > now {
+            task.not_before = now;
+            tasks::save(tx, &mut task).await?;
+            n_waits += 1;
+        }
+    }
+    for mut run in phases::of_spec(tx, spec.id).await? {
+        if run.state == PhaseState::Backoff && run.not_before > now {
+            run.not_before = now;
+            phases::save(tx, &mut run).await?;
+            n_waits += 1;
+        }
+    }
+    match n_waits {
+        0 => Ok(()),
+        n => specs::tell_resumed(tx, spec, format!("a person ended the wait of {n}")),
+    }
 }
 
 /// Has the tasks of a whole plan worked on again.

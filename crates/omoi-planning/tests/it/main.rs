@@ -19,3 +19,4 @@ mod proofs;
 mod retries;
 mod sample;
 mod sync;
+mod woken;

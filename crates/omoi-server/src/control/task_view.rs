@@ -135,7 +135,10 @@ async fn attempt_wait(
         && task.not_before > tx.now();
     if is_saved {
         let at = task.not_before.date_and_time();
-        return Ok(Some(format!("its work is saved and goes on at {at}")));
+        let spec = HumanRef::spec(specs::get(tx, task.spec_id).await?.number);
+        return Ok(Some(format!(
+            "its work is saved and goes on at {at}; now: omoi spec resume {spec}"
+        )));
     }
     waiting_call(tx, attempt).await
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use omoi_store::deployment::{DataFolder, end_waits_of_the_future, is_named, join, take_over};
-use omoi_store::{Store, StoreError, Tenant, attempts, tasks};
+use omoi_store::deployment::{
+    DataFolder, end_waits_of_the_future, is_named, join, note_models, take_over,
+};
+use omoi_store::{Store, StoreError, Tenant, Tx, attempts, tasks};
 
 use crate::bench::{Bench, POINT, commit};
 use crate::samples::{self, World};
@@ -13,6 +15,7 @@ both!(
     an_earlier_orchestrator_writes_nothing,
     what_is_no_event_is_fenced_too,
     a_clock_set_back_ends_every_wait,
+    other_models_end_every_wait,
     a_rollback_of_the_database_itself_wedges_nothing,
 );
 
@@ -159,6 +162,34 @@ async fn a_clock_set_back_ends_every_wait(bench: Bench) -> Result<(), StoreError
     bench.set_back(2 * hour);
     assert_eq!(ended().await?, Some(7_200_000_000));
     assert!(!waits().await?);
+    Ok(())
+}
+
+async fn other_models_end_every_wait(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    joins(&bench.store, &folder("a", "here:/one")).await?;
+    let noted = async |digest: &str| {
+        let system = bench.store.system();
+        let note = async |tx: &mut Tx| note_models(tx, digest).await;
+        system.write(POINT, note).await
+    };
+    for (digest, ends) in [
+        ("one", false),
+        ("one", false),
+        ("two", true),
+        ("two", false),
+    ] {
+        let waiting = commit(&bench.local, async |tx| {
+            let mut task = tasks::get(tx, world.task.id).await?;
+            task.not_before = tx.now() + Duration::from_secs(3600);
+            tasks::save(tx, &mut task).await
+        });
+        waiting.await?;
+        assert_eq!(noted(digest).await?, ends, "{digest}");
+        let mut tx = bench.local.begin_read().await?;
+        let task = tasks::get(&mut tx, world.task.id).await?;
+        assert_eq!(task.not_before <= tx.now(), ends, "{digest}");
+    }
     Ok(())
 }
 

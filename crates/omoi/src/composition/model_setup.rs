@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow};
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
+use omoi_domain::crash::CrashPoint;
 use omoi_domain::model_kind::WorkModel;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
@@ -26,8 +27,10 @@ use omoi_llm::wire::dialect::Dialect;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_runtime::rng::Rng;
+use omoi_store::{Store, Tx, deployment};
+use tracing::info;
 
-use super::StartOptions;
+use super::{ProcessRoles, StartOptions};
 
 /// What answers, ready to be asked.
 pub(super) struct ModelSetup {
@@ -51,6 +54,25 @@ impl ModelSetup {
             llm,
             Arc::new(CallLedger::from_parts(parts)),
         ))
+    }
+
+    /// Has work that waits for a provider go on now, where other models answer than before. That is up to
+    /// whoever runs the work.
+    pub(super) async fn note_models(
+        &self,
+        store: &Store,
+        roles: ProcessRoles,
+    ) -> anyhow::Result<()> {
+        let (Ok(llm), true) = (&self.llm, roles.orchestrator) else {
+            return Ok(());
+        };
+        let digest = llm.routes.models_digest();
+        let system = store.system();
+        let note = async |tx: &mut Tx| deployment::note_models(tx, &digest).await;
+        if system.write(CrashPoint::DeploymentTaken, note).await? {
+            info!("Other models answer than before: what waited for a later time goes on now");
+        }
+        Ok(())
     }
 
     /// What answers questions of the platform itself.
