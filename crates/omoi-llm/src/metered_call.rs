@@ -207,7 +207,7 @@ impl<'a> MeteredCall<'a> {
     }
 
     /// What the tries of the call reserve their cost by.
-    pub(crate) fn reservation(&self) -> CallReservation {
+    pub(crate) fn call_reservation(&self) -> CallReservation {
         CallReservation(Arc::clone(&self.call))
     }
 

@@ -241,7 +241,7 @@ async fn ask_metered(
     };
     let metered = MeteredCall::reserve_call(llm, caller.caller, caller.meter, call);
     let metered = metered.await.map_err(StructuredError::Reserve)?;
-    let tally = QuestionTally::new(*allowance).reserved_by(metered.reservation());
+    let tally = QuestionTally::new(*allowance).reserved_by(metered.call_reservation());
     let (mut tally, mut failures) = tally.with_failures();
     let mut failure_writer = FailureWriter::new(caller.caller, caller.meter);
     let target = llm.routes.route_at(route);

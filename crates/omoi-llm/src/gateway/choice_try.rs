@@ -130,7 +130,7 @@ impl ChoiceTry<'_> {
             }
         };
         let allowance = CallAllowance::within_time(llm.pace.now(), self.time);
-        let tally = QuestionTally::new(allowance).reserved_by(metered.reservation());
+        let tally = QuestionTally::new(allowance).reserved_by(metered.call_reservation());
         let (tally, failed) = tally.with_failures();
         let mut tries = ChoiceTries {
             tally,
