@@ -42,6 +42,7 @@ pub mod reference;
 pub mod repository_settings;
 pub mod requirement;
 pub mod retry;
+pub mod role_settings;
 pub mod sandbox;
 pub mod score;
 pub mod secret_mask;

@@ -16,6 +16,7 @@ mod quirks;
 mod responses;
 mod seal;
 mod settings;
+mod thinking_fields;
 mod tool_names;
 mod translate;
 
@@ -28,6 +29,7 @@ pub use self::answer::{
 pub use self::quirks::{DialectQuirks, InstructionRole, MaxTokensField, ThinkingForm};
 pub use self::seal::{ReasoningSeal, SEAL_PREFIX, drop_sealed_reasoning};
 pub use self::settings::{AnswerShape, EffortLevel, SamplingSettings, ThinkingSettings};
+pub(crate) use self::thinking_fields::thinking_fields;
 pub use self::tool_names::{FlatTool, ToolNames};
 pub use self::translate::{
     AnswerForm, AnswerParser, AnswerRenderer, MessagesEvents, TargetModel, WholeAnswerError,

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use omoi_domain::role_settings::RoleSettings;
 use omoi_domain::secret_mask::SecretMask;
 
+use crate::conversation::ThinkingForm;
 use crate::pace::CallPace;
 use crate::pricing::ModelPrice;
 use crate::route::{AnswerMode, ModelRoute, ProviderKey};
@@ -80,6 +82,8 @@ impl GatewayClient {
             window_tokens: None,
             limits,
             takes_sampling: true,
+            thinking: ThinkingForm::Untold,
+            settings: RoleSettings::default(),
             only_program: None,
             simulated: false,
         };

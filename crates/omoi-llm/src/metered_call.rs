@@ -180,6 +180,10 @@ impl<'a> MeteredCall<'a> {
         let name = choice.name;
         let asked_at = llm.pace.now();
         let route = llm.routes.route_at(choice);
+        let size = RequestSize {
+            keeps_cache_for_hour: size.keeps_cache_for_hour || route.keeps_cache_for_hour(),
+            ..size
+        };
         let projected = BilledUsage::projected_usage(&size, route.max_tokens);
         let tokens = projected.tokens;
         let projection = CostProjection {

@@ -12,6 +12,7 @@ use omoi_domain::config::{
 use omoi_domain::model_price::PriceRow;
 use omoi_domain::model_route::{AnswerTimes, RouteName};
 use omoi_domain::provider_row::ProviderRow;
+use omoi_domain::role_settings::RoleSettingsRow;
 use omoi_domain::{choice, config_keys};
 
 use crate::route::{ListedProvider, LlmSettings, ModelRoute, ModelServer, ProviderKey};
@@ -140,6 +141,10 @@ config_keys! {
     MODELS_RESOLVE_CONFLICT: Vec<String> =
         ConfigKey::new(&MODELS, "resolve_conflict", ValueKind::List(ListItems::Models), "")
             .closed_to_repository();
+    /// How the models of a role are to answer where a request has no choice of its own. Kinds of tasks and `planner` have what `agent` has unless they say otherwise. What a maker has no word for is left out; `omoi models list` says what.
+    MODELS_SETTINGS: Vec<RoleSettingsRow> =
+        ConfigKey::new(&MODELS, "settings", ValueKind::List(ListItems::RoleSettings), "")
+            .closed_to_repository();
 }
 
 choice! {
@@ -260,6 +265,7 @@ fn model_servers(config: &Config) -> LlmSettings {
         judge_model: config.get(&LLM_JUDGE_MODEL),
         providers: listed_providers(config),
         choices: model_choices(config),
+        role_settings: config.get(&MODELS_SETTINGS),
     }
 }
 
@@ -289,6 +295,11 @@ pub fn model_choice_key(route: RouteName) -> &'static ConfigKey<Vec<String>> {
         RouteName::FixBug => &MODELS_FIX_BUG,
         RouteName::ResolveConflict => &MODELS_RESOLVE_CONFLICT,
     }
+}
+
+/// The key of how the models of a role are to answer.
+pub fn role_settings_key() -> &'static ConfigKey<Vec<RoleSettingsRow>> {
+    &MODELS_SETTINGS
 }
 
 /// What each kind of question prefers. Whoever names a model on the command line means all of them.

@@ -10,18 +10,22 @@ use thiserror::Error;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::provider_row::ProviderRow;
+use omoi_domain::role_settings::{CacheChoice, RoleSettings, RoleSettingsRow};
 
 use crate::catalogue::provider_at;
+use crate::conversation::ThinkingForm;
 use crate::pricing::ModelPrice;
 use crate::upstream::AnswerLimits;
 use crate::wire::dialect::Dialect;
 
 mod chooser;
 mod model_family;
+mod role_setup;
 mod route_table;
 mod server_list;
 
 pub use self::model_family::model_family;
+pub use self::role_setup::ToldSettings;
 pub use self::route_table::{RouteChoice, RouteTable};
 
 /// Base URL of Anthropic's own API.
@@ -114,6 +118,10 @@ pub struct ModelRoute {
     pub limits: AnswerLimits,
     /// Whether the model takes a temperature and the like; others refuse a request that holds one.
     pub takes_sampling: bool,
+    /// How the model is told how much to think.
+    pub thinking: ThinkingForm,
+    /// How it is to answer, where a request has no choice of its own.
+    pub settings: RoleSettings,
     /// The program whose calls alone the key is for.
     pub only_program: Option<AgentProgram>,
     /// The answers are scripted; everything that shows them must say so.
@@ -147,6 +155,11 @@ impl ModelRoute {
         digest.update([0]);
         digest.update(key.unwrap_or_default());
         hex::encode(&digest.finalize()[..16])
+    }
+
+    /// Whether the prompt cache is to keep what requests mark for an hour.
+    pub(crate) fn keeps_cache_for_hour(&self) -> bool {
+        self.dialect == Dialect::Messages && self.settings.cache == Some(CacheChoice::Hour)
     }
 
     /// Whether an answer takes its room from what the model reads: everywhere but at OpenAI's own, whose
@@ -210,6 +223,8 @@ pub struct LlmSettings {
     pub providers: Vec<ListedProvider>,
     /// Models by preference for kinds of questions, each as `MODEL` or `PROVIDER/MODEL`.
     pub choices: BTreeMap<RouteName, Vec<String>>,
+    /// How models of a role are to answer.
+    pub role_settings: Vec<RoleSettingsRow>,
 }
 
 /// A provider of the person's own list.
@@ -303,6 +318,16 @@ pub enum RouteError {
         route: RouteName,
         /// Each model, with what to set.
         reasons: String,
+    },
+    /// The model of a role cannot do what its settings say.
+    #[error("`models.settings` wants {setting} of `{route}`, but {reason}")]
+    ImpossibleSetting {
+        /// The role.
+        route: RouteName,
+        /// What is wanted.
+        setting: String,
+        /// What its model cannot do, and what to write.
+        reason: String,
     },
     /// An address is not an `http` or `https` URL.
     #[error("`{variable}` is not an http or https URL: `{value}`")]

@@ -6,6 +6,7 @@ use omoi_domain::model_price::ServiceLevel;
 
 use crate::pricing::{is_us_only, searches_asked, service_named};
 use crate::wire::anthropic::MessagesRequest;
+use crate::wire::cache_marks::MarkedLives;
 use crate::wire::dialect::Dialect;
 
 /// Bytes of English or code that make a token, on average and rather too few than too many.
@@ -46,6 +47,8 @@ pub struct RequestSize {
     pub searches: u64,
     /// Whether it asks to be served in the United States alone.
     pub is_us_only: bool,
+    /// Whether it has a prompt cache keep what it reads for an hour.
+    pub keeps_cache_for_hour: bool,
 }
 
 impl RequestSize {
@@ -64,6 +67,8 @@ impl RequestSize {
             service: body.as_object().map(service_named).unwrap_or_default(),
             searches: searches_asked(body),
             is_us_only: body.as_object().is_some_and(is_us_only),
+            keeps_cache_for_hour: dialect == Dialect::Messages
+                && MarkedLives::of_part(body).has_hour,
         }
     }
 

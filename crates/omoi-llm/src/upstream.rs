@@ -7,6 +7,7 @@ mod answer_limits;
 mod body_watch;
 mod exchange;
 mod http;
+mod own_request;
 mod passed_call;
 mod passed_reader;
 mod plain_words;

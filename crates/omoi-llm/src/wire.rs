@@ -106,6 +106,7 @@ macro_rules! open_words {
 pub mod answer;
 pub mod answer_signs;
 pub mod anthropic;
+pub(crate) mod cache_marks;
 pub mod carried_reasoning;
 pub mod dialect;
 pub mod headers;

@@ -12,6 +12,7 @@ use crate::model_price::PriceRow;
 use crate::model_route::AnswerTimes;
 use crate::money::NanoUsd;
 use crate::provider_row::ProviderRow;
+use crate::role_settings::RoleSettingsRow;
 
 /// A group of keys: one mapping in YAML, one prefix in the environment.
 #[derive(Clone, Copy, Debug)]
@@ -246,6 +247,8 @@ pub enum SettingShape {
     Prices,
     /// Takes [`ValueKind::List`] keys of how long answers may take.
     AnswerTimes,
+    /// Takes [`ValueKind::List`] keys of how models of a role are to answer.
+    RoleSettings,
     /// Takes [`ValueKind::List`] keys of providers.
     Providers,
     /// Takes [`ValueKind::Secret`] keys, never shown.
@@ -279,6 +282,7 @@ const fn kind_fits<T: SettingValue>(kind: &ValueKind) -> bool {
         | (ValueKind::List(ListItems::AgentRules), SettingShape::AgentRules)
         | (ValueKind::List(ListItems::Prices), SettingShape::Prices)
         | (ValueKind::List(ListItems::AnswerTimes), SettingShape::AnswerTimes)
+        | (ValueKind::List(ListItems::RoleSettings), SettingShape::RoleSettings)
         | (ValueKind::List(ListItems::Providers), SettingShape::Providers)
         | (ValueKind::Secret, SettingShape::Secret) => true,
         _ => false,
@@ -333,6 +337,8 @@ setting! {
     Vec<PriceRow>, Prices, ConfigValue::List(values) =>
         values.iter().map(|value| value.parse().ok()).collect();
     Vec<AnswerTimes>, AnswerTimes, ConfigValue::List(values) =>
+        values.iter().map(|value| value.parse().ok()).collect();
+    Vec<RoleSettingsRow>, RoleSettings, ConfigValue::List(values) =>
         values.iter().map(|value| value.parse().ok()).collect();
     Vec<ProviderRow>, Providers, ConfigValue::List(values) =>
         values.iter().map(|value| value.parse().ok()).collect();

@@ -82,6 +82,8 @@ pub enum ListItems {
     Registries(&'static str),
     /// How long answers may take, `ROUTE=FIRST/SILENCE/TOTAL` in seconds.
     AnswerTimes,
+    /// How models of a role are to answer, as [`RoleSettingsRow`](crate::role_settings::RoleSettingsRow) reads it.
+    RoleSettings,
 }
 
 /// A checked value. Whatever prints it masks secrets.

@@ -1,6 +1,7 @@
 //! Anthropic Messages.
 
 mod event_writer;
+mod open_calls;
 mod parse;
 mod reader;
 mod render;

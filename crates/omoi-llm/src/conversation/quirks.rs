@@ -26,8 +26,22 @@ pub enum InstructionRole {
 pub enum ThinkingForm {
     /// It cannot be told.
     Untold,
-    /// By a word for the effort.
+    /// By a word for the effort; in Messages it decides by itself how long it thinks.
     Effort,
+    /// By a number of tokens, as older models that speak Messages.
+    Budget,
+    /// By an object of its own, as OpenRouter has it in chat completions.
+    Reasoning,
+}
+
+impl ThinkingForm {
+    /// How servers of `dialect` are told: the vendor's own, or those that are compatible with it.
+    pub const fn of_server(dialect: Dialect, is_vendor: bool) -> Self {
+        match (dialect, is_vendor) {
+            (Dialect::Responses, _) | (_, true) => Self::Effort,
+            (Dialect::Messages | Dialect::ChatCompletions, false) => Self::Untold,
+        }
+    }
 }
 
 /// What servers of one dialect do differently.
@@ -64,6 +78,7 @@ impl DialectQuirks {
         };
         Self {
             takes_sampling: route.takes_sampling,
+            thinking: route.thinking,
             ..Self::of_dialect(route.dialect, is_vendor)
         }
     }
@@ -88,10 +103,7 @@ impl DialectQuirks {
                 Dialect::Responses => true,
             },
             takes_parallel_calls: true,
-            thinking: match (dialect, is_vendor) {
-                (Dialect::Responses, _) | (_, true) => ThinkingForm::Effort,
-                (Dialect::Messages | Dialect::ChatCompletions, false) => ThinkingForm::Untold,
-            },
+            thinking: ThinkingForm::of_server(dialect, is_vendor),
             takes_documents: !is_compatible_chat,
             wants_cache_marks: matches!(dialect, Dialect::Messages),
             takes_cache_key: match dialect {

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use omoi_domain::role_settings::{EffortChoice, RoleSettings, ThinkingChoice};
+
 /// Randomness of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SamplingSettings {
@@ -105,6 +107,25 @@ impl EffortLevel {
 }
 
 impl ThinkingSettings {
+    /// What a person wants of the models of a role.
+    pub fn of_role(settings: &RoleSettings) -> Self {
+        Self {
+            effort: settings.effort.map(|effort| match effort {
+                EffortChoice::Low => EffortLevel::Low,
+                EffortChoice::Medium => EffortLevel::Medium,
+                EffortChoice::High => EffortLevel::High,
+            }),
+            budget_tokens: match settings.thinking {
+                Some(ThinkingChoice::Tokens(tokens)) => Some(tokens),
+                Some(ThinkingChoice::Off | ThinkingChoice::Adaptive) | None => None,
+            },
+            enabled: settings
+                .thinking
+                .map(|thinking| thinking != ThinkingChoice::Off),
+            summary: None,
+        }
+    }
+
     /// The level that these settings come to in a dialect that counts no tokens of thought.
     pub(crate) fn effort_level(&self) -> Option<EffortLevel> {
         let of_budget = |tokens| match tokens {
@@ -112,8 +133,8 @@ impl ThinkingSettings {
             4_097..=16_384 => EffortLevel::Medium,
             _ => EffortLevel::High,
         };
-        self.effort
+        let off = (self.enabled == Some(false)).then_some(EffortLevel::Off);
+        off.or(self.effort)
             .or_else(|| self.budget_tokens.map(of_budget))
-            .or_else(|| (self.enabled == Some(false)).then_some(EffortLevel::Off))
     }
 }

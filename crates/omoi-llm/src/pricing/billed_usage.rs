@@ -81,8 +81,14 @@ impl BilledUsage {
 
     /// What a request of `size` may be billed at most, estimated, when an answer has `answer_tokens` at most.
     pub(crate) fn projected_usage(size: &RequestSize, answer_tokens: u32) -> Self {
+        // What is kept for an hour costs more to write than to read.
+        let (input, cache_write_1h) = match size.keeps_cache_for_hour {
+            true => (0, size.read_estimate),
+            false => (size.read_estimate, 0),
+        };
         let tokens = TokenCounts {
-            input: size.read_estimate,
+            input,
+            cache_write_1h,
             output: size.answered_max(answer_tokens),
             ..TokenCounts::default()
         };

@@ -2,13 +2,16 @@
 
 use omoi_domain::dialect::Dialect;
 use omoi_domain::model_route::RouteName;
+use omoi_domain::provider_row::ProviderPreset;
+use omoi_domain::role_settings::RoleSettings;
 use omoi_domain::time::Timestamp;
 
 use super::server_list::{ServerList, UpstreamServer};
 use super::{
     AnswerMode, LlmSettings, ModelRoute, ProviderKey, RouteError, default_mode, vendor_name,
 };
-use crate::catalogue::{ModelCatalogue, ModelEnd, ModelFeature, provider_at};
+use crate::catalogue::{ModelCatalogue, ModelEnd, ModelEntry, ModelFeature, provider_at};
+use crate::conversation::ThinkingForm;
 use crate::upstream::AnswerLimits;
 
 /// What a route is chosen from.
@@ -196,8 +199,26 @@ impl RouteChooser<'_> {
             window_tokens: known.and_then(|entry| entry.window.input),
             limits: AnswerLimits::of_address(&server.base_url).sized_for(max_tokens),
             takes_sampling: can(ModelFeature::Sampling),
+            thinking: thinking_form(server, known),
+            settings: RoleSettings::default(),
             simulated: false,
         }
+    }
+}
+
+/// How the model `known`, at `server`, is told how much to think.
+fn thinking_form(server: &UpstreamServer, known: Option<&ModelEntry>) -> ThinkingForm {
+    let can = |feature| known.is_none_or(|entry| entry.features.contains(&feature));
+    let is_openrouter = server.base_url == ProviderPreset::Openrouter.default_address();
+    match (
+        ThinkingForm::of_server(server.dialect, server.is_vendor),
+        server.dialect,
+    ) {
+        (_, Dialect::ChatCompletions) if is_openrouter => ThinkingForm::Reasoning,
+        (ThinkingForm::Untold, _) => ThinkingForm::Untold,
+        _ if !can(ModelFeature::Reasoning) => ThinkingForm::Untold,
+        (_, Dialect::Messages) if !can(ModelFeature::AdaptiveThinking) => ThinkingForm::Budget,
+        (form, _) => form,
     }
 }
 

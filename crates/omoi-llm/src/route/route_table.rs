@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 
 use omoi_domain::model_route::{AnswerTimes, RouteName};
+use omoi_domain::role_settings::RoleSettings;
 use omoi_domain::time::Timestamp;
 
 use sha2::{Digest as _, Sha256};
 
 use super::chooser::RouteChooser;
+use super::role_setup::set_up_role;
 use super::server_list::ServerList;
 use super::{
-    LlmSettings, ModelRoute, ProviderKey, RouteError, default_mode, trim_url, vendor_name,
+    LlmSettings, ModelRoute, ProviderKey, RouteError, ToldSettings, default_mode, trim_url,
+    vendor_name,
 };
 use crate::catalogue::{ModelCatalogue, provider_at};
+use crate::conversation::ThinkingForm;
 use crate::meter::ModelCaller;
 use crate::pricing::ModelPrice;
 use crate::upstream::AnswerLimits;
@@ -70,13 +74,15 @@ impl RouteTable {
         let mut table = BTreeMap::new();
         let mut notes = Vec::new();
         for name in RouteName::ALL.iter().copied() {
-            let has_own = settings
-                .choices
-                .get(&name)
-                .is_some_and(|own| !own.is_empty());
-            // Agents that have no models of their own have those of all agents.
+            let list = settings.choices.get(&name);
+            let has_own = list.is_some_and(|own| !own.is_empty())
+                || settings.role_settings.iter().any(|row| row.role == name);
+            // Agents that have nothing of their own have the models of all agents.
             if !RouteName::OF_WORK.contains(&name) || has_own {
-                table.insert(name, chooser.choose_routes(name, &mut notes)?);
+                let mut routes = chooser.choose_routes(name, &mut notes)?;
+                let wanted = RoleSettings::of_role(&settings.role_settings, name);
+                set_up_role(name, wanted, &mut routes, catalogue)?;
+                table.insert(name, routes);
             }
         }
         let mut routes = Self::from_full_table(table);
@@ -103,6 +109,8 @@ impl RouteTable {
             window_tokens: None,
             limits: AnswerLimits::default(),
             takes_sampling: true,
+            thinking: ThinkingForm::of_server(dialect, false),
+            settings: RoleSettings::default(),
             only_program: None,
             simulated: true,
         };
@@ -181,6 +189,27 @@ impl RouteTable {
                 provider_at(&route.base_url).unwrap_or(vendor_name(route.dialect)),
             );
             if route.price.is_assumed && !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+        notes
+    }
+
+    /// What each model of `name` is told of the settings of its role, and what its maker has no word for.
+    pub fn settings_notes(&self, name: RouteName) -> Vec<String> {
+        let mut notes = Vec::new();
+        for route in self.choices_of(name) {
+            let ToldSettings { fields, left_out } = route.told_settings();
+            let mut parts = Vec::new();
+            if !fields.is_empty() {
+                parts.push(format!("is told {fields}"));
+            }
+            if !left_out.is_empty() {
+                parts.push(format!("is not told {}", left_out.join(", ")));
+            }
+            let note = format!("`{}` of {name} {}", route.model, parts.join(" and "));
+            // One model with several keys is one.
+            if !parts.is_empty() && !notes.contains(&note) {
                 notes.push(note);
             }
         }

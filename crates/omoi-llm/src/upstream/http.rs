@@ -17,6 +17,7 @@ use super::exchange::{
     ErrorReadLimits, add_key, base_client, content_type, masked_line, plain_client,
     read_error_body, read_refusal, send_error,
 };
+use super::own_request;
 use super::passed_call::PassedCall;
 use super::passed_reader::{self, PassedForm, PassedPiece, PassedReading};
 use super::reader;
@@ -322,6 +323,7 @@ impl ModelConnections {
         if !route.takes_sampling {
             (request.temperature, request.top_p, request.top_k) = (None, None, None);
         }
+        own_request::add_role_settings(&mut request, route);
         let builder = self
             .post_request(&format!(
                 "{}{}",

@@ -1,8 +1,11 @@
 //! A request in its caller's own words.
 
 use http::HeaderMap;
+use serde_json::Map;
 
-use crate::conversation::{DialectQuirks, MaxTokensField, ToolNames, parse_request};
+use crate::conversation::{
+    DialectQuirks, MaxTokensField, ThinkingSettings, ToolNames, parse_request, thinking_fields,
+};
 use crate::pricing::ModelPrice;
 use crate::route::ModelRoute;
 use crate::wire::dialect::Dialect;
@@ -23,7 +26,19 @@ impl PassedCall<'_> {
     pub(super) fn outgoing_body(&self) -> Vec<u8> {
         let (route, dialect) = (self.route, self.request.dialect);
         let field = DialectQuirks::of_route(route).max_tokens_field;
+        let answer_max = self.request.size.answer_cap.unwrap_or(route.max_tokens);
+        let thinking = match self.request.lacks_thinking_choice() {
+            true => thinking_fields(
+                route.thinking,
+                dialect,
+                &ThinkingSettings::of_role(&route.settings),
+                answer_max.min(route.max_tokens),
+            ),
+            false => Map::new(),
+        };
         self.request.outgoing_body(RequestChanges {
+            thinking: &thinking,
+            keeps_cache_for_hour: route.keeps_cache_for_hour(),
             model: &route.model,
             answer_max: (route.price != ModelPrice::FREE).then_some(route.max_tokens),
             answer_field: match (dialect, field) {

@@ -5,10 +5,11 @@ use serde_json::Value;
 
 use super::AnswerLimits;
 use crate::conversation::{
-    Conversation, ConversationError, DialectQuirks, TargetModel, render_request,
+    Conversation, ConversationError, DialectQuirks, TargetModel, ThinkingSettings, render_request,
 };
 use crate::pricing::ModelPrice;
 use crate::route::ModelRoute;
+use crate::wire::cache_marks::{MarkedLives, keep_for_hour};
 use crate::wire::dialect::Dialect;
 
 /// A conversation on its way to a model, whatever dialect it was said in.
@@ -41,13 +42,20 @@ impl TranslatedCall<'_> {
             // The caller's own could name its person.
             conversation.cache_key = Some(user.to_owned());
         }
+        if conversation.thinking == ThinkingSettings::default() {
+            conversation.thinking = ThinkingSettings::of_role(&route.settings);
+        }
         let maker = route.maker_id();
         let target = TargetModel {
             maker: &maker,
             quirks: DialectQuirks::of_route(route),
             output_tokens_max: route.max_tokens,
         };
-        render_request(route.dialect, &conversation, &target)
+        let mut body = render_request(route.dialect, &conversation, &target)?;
+        if route.keeps_cache_for_hour() && !MarkedLives::of_part(&body).is_named {
+            keep_for_hour(&mut body);
+        }
+        Ok(body)
     }
 }
 

@@ -3,12 +3,14 @@
 //! Only what must change on the way is written anew: the model's name, the bound of the answer, what a
 //! meter needs, and who asks. All other fields keep their bytes and their order, known or not.
 
-use serde::Deserialize;
-use serde::de::{MapAccess, Visitor};
+mod json_fields;
+
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+use self::json_fields::{OutgoingFields, TopFields};
+use super::cache_marks::{MARK, MARKED_FIELDS, MarkedLives, keep_for_hour};
 use super::carried_reasoning::CarriedReasoning;
 use super::dialect::Dialect;
 use super::web_tool::{RefusedPart, find_refused_part};
@@ -77,6 +79,10 @@ pub struct RequestChanges<'a> {
     pub user: &'a str,
     /// Whether the model takes a temperature and the like.
     pub takes_sampling: bool,
+    /// Fields that say how much to think, for a request that has no choice of its own.
+    pub thinking: &'a Map<String, Value>,
+    /// Whether marks that name no life keep what they mark for an hour.
+    pub keeps_cache_for_hour: bool,
     /// Whether the model is a scripted one of this machine, which may know the caller's program.
     pub simulated: bool,
 }
@@ -145,8 +151,69 @@ impl RawRequest {
         self.thinks_by_budget && round.is_some_and(|round| !round.is_thought_whole)
     }
 
+    /// Whether it says nothing of how much to think.
+    pub(crate) fn lacks_thinking_choice(&self) -> bool {
+        let names = |name: &str| self.fields.find_field(name).is_some();
+        let config = self.parsed_field("output_config");
+        !["thinking", "reasoning", "reasoning_effort"]
+            .into_iter()
+            .any(names)
+            && config["effort"].is_null()
+    }
+
+    /// The fields of `changes` that say how much to think and fit the rest of the request: its vendor refuses
+    /// thoughts ahead of a call that must be made, with sampling settings, and by a budget in a round that
+    /// began without.
+    fn fitting_thinking(&self, changes: RequestChanges<'_>) -> Map<String, Value> {
+        let mut fields = changes.thinking.clone();
+        let Some(thinking) = fields
+            .get("thinking")
+            .filter(|_| self.dialect == Dialect::Messages)
+        else {
+            return fields;
+        };
+        let forced = matches!(
+            self.parsed_field("tool_choice")["type"].as_str(),
+            Some("any" | "tool")
+        );
+        let sampled = changes.takes_sampling
+            && SAMPLING_FIELDS
+                .iter()
+                .any(|name| self.fields.find_field(name).is_some());
+        let round = self.carried.round.as_ref();
+        let by_budget = thinking["type"] == "enabled";
+        let lost = by_budget && round.is_some_and(|round| !round.is_thought_whole);
+        if forced || lost || (sampled && thinking["type"] != "disabled") {
+            fields.shift_remove("thinking");
+        }
+        fields
+    }
+
+    /// Whether `changes` give its marks another life: those of one that names any keep theirs.
+    fn changes_cache_lives(&self, changes: RequestChanges<'_>) -> bool {
+        changes.keeps_cache_for_hour && {
+            let mut lives = MarkedLives::default();
+            for name in MARKED_FIELDS {
+                lives.add_part(&self.parsed_field(name));
+            }
+            !lives.is_named
+        }
+    }
+
+    fn parsed_field(&self, name: &str) -> Value {
+        let raw = self.fields.find_field(name);
+        let parsed = raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        parsed.unwrap_or_default()
+    }
+
     /// The body as it goes to the provider.
     pub fn outgoing_body(&self, changes: RequestChanges<'_>) -> Vec<u8> {
+        let thinking = self.fitting_thinking(changes);
+        let changes = RequestChanges {
+            thinking: &thinking,
+            keeps_cache_for_hour: self.changes_cache_lives(changes),
+            ..changes
+        };
         let mut out = OutgoingFields::default();
         let mut cap = self.outgoing_cap(changes);
         for (name, value) in &self.fields.0 {
@@ -167,6 +234,11 @@ impl RawRequest {
         }
         if let Some(cap) = cap {
             out.push_raw(changes.answer_field, &cap.to_string());
+        }
+        for (name, value) in changes.thinking {
+            if self.fields.find_field(name).is_none() {
+                out.push_raw(name, &value.to_string());
+            }
         }
         if self.dialect == Dialect::ChatCompletions
             && self.streams
@@ -195,6 +267,23 @@ impl RawRequest {
                 _ => RewrittenField::Written(changes.user.into()),
             },
             CLIENT_FIELD if !changes.simulated => RewrittenField::Left,
+            name if changes.thinking.contains_key(name) => {
+                let mut own = parsed();
+                if let (Value::Object(own), Some(Value::Object(more))) =
+                    (&mut own, changes.thinking.get(name))
+                {
+                    own.extend(more.clone());
+                }
+                RewrittenField::Written(own)
+            }
+            name if changes.keeps_cache_for_hour
+                && MARKED_FIELDS.contains(&name)
+                && value.get().contains(MARK) =>
+            {
+                let mut marked = parsed();
+                keep_for_hour(&mut marked);
+                RewrittenField::Written(marked)
+            }
             "thinking" if self.must_not_think() => {
                 RewrittenField::Written(json!({"type": "disabled"}))
             }
@@ -284,63 +373,6 @@ fn count_answers(whole: &Value) -> usize {
     let messages = whole["messages"].as_array().map(Vec::as_slice);
     let messages = messages.unwrap_or_default().iter();
     messages.filter(|m| m["role"] == "assistant").count()
-}
-
-/// The fields of a JSON object in their order, each with its text as it came. Of a name that comes
-/// twice the last value counts, as for most readers.
-#[derive(Debug)]
-struct TopFields(Vec<(String, Box<RawValue>)>);
-
-impl TopFields {
-    fn find_field(&self, name: &str) -> Option<&RawValue> {
-        let found = self.0.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_ref())
-    }
-}
-
-impl<'de> Deserialize<'de> for TopFields {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldVisitor;
-        impl<'de> Visitor<'de> for FieldVisitor {
-            type Value = TopFields;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a JSON object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TopFields, A::Error> {
-                let mut fields: Vec<(String, Box<RawValue>)> = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
-                    match fields.iter_mut().find(|(known, _)| *known == name) {
-                        Some((_, before)) => *before = value,
-                        None => fields.push((name, value)),
-                    }
-                }
-                Ok(TopFields(fields))
-            }
-        }
-        deserializer.deserialize_map(FieldVisitor)
-    }
-}
-
-/// A JSON object under way.
-#[derive(Default)]
-struct OutgoingFields(Vec<u8>);
-
-impl OutgoingFields {
-    fn push_raw(&mut self, name: &str, json_text: &str) {
-        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
-        self.0
-            .extend_from_slice(Value::from(name).to_string().as_bytes());
-        self.0.push(b':');
-        self.0.extend_from_slice(json_text.as_bytes());
-    }
-
-    fn into_body(mut self) -> Vec<u8> {
-        if self.0.is_empty() {
-            self.0.push(b'{');
-        }
-        self.0.push(b'}');
-        self.0
-    }
 }
 
 #[cfg(test)]

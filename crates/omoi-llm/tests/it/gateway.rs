@@ -2,6 +2,7 @@
 
 mod interrupted;
 mod passed;
+mod role_settings;
 mod translated;
 
 use std::sync::Arc;

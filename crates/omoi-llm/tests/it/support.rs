@@ -15,8 +15,10 @@ use omoi_domain::id::{AttemptId, OrgId, ProjectId, SpecId};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::{CallPurpose, Principal};
+use omoi_domain::role_settings::RoleSettings;
 use omoi_domain::time::Timestamp;
 use omoi_llm::catalogue::ModelCatalogue;
+use omoi_llm::conversation::ThinkingForm;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::llm_client::LlmClient;
 use omoi_llm::meter::{
@@ -116,6 +118,8 @@ pub(crate) fn route(dialect: Dialect, url: &str) -> ModelRoute {
         window_tokens: None,
         limits: AnswerLimits::default(),
         takes_sampling: true,
+        thinking: ThinkingForm::of_server(dialect, false),
+        settings: RoleSettings::default(),
         only_program: None,
         simulated: false,
     }

@@ -8,6 +8,7 @@ use omoi_domain::model_price::PriceRow;
 use omoi_domain::model_route::AnswerTimes;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::provider_row::{BadProviderRow, ProviderRow};
+use omoi_domain::role_settings::RoleSettingsRow;
 use omoi_domain::secret_mask::MASK;
 
 /// A value as a layer wrote it.
@@ -176,6 +177,10 @@ fn parse_list(
         ListItems::AnswerTimes => match text.parse::<AnswerTimes>() {
             Ok(_) => Ok(text),
             Err(_) => Err(BadValue::NotA(AnswerTimes::SHAPE)),
+        },
+        ListItems::RoleSettings => match text.parse::<RoleSettingsRow>() {
+            Ok(_) => Ok(text),
+            Err(_) => Err(BadValue::NotA(RoleSettingsRow::SHAPE)),
         },
     };
     texts.into_iter().map(check).collect()

@@ -7,6 +7,7 @@ use omoi_domain::config::{DefaultValue, ListItems, RepositoryRule, ValueKind};
 use omoi_domain::model_price::PriceRow;
 use omoi_domain::model_route::AnswerTimes;
 use omoi_domain::provider_row::ProviderRow;
+use omoi_domain::role_settings::RoleSettingsRow;
 
 use super::KeyTable;
 
@@ -72,6 +73,7 @@ fn kind_text(kind: &ValueKind) -> String {
         ValueKind::List(ListItems::AgentRules) => format!("list of rules: {}", AgentRule::SHAPE),
         ValueKind::List(ListItems::Prices) => format!("list of {}", PriceRow::SHAPE),
         ValueKind::List(ListItems::AnswerTimes) => format!("list of {}", AnswerTimes::SHAPE),
+        ValueKind::List(ListItems::RoleSettings) => format!("list of {}", RoleSettingsRow::SHAPE),
         ValueKind::List(ListItems::Models) => {
             "list of models, the first usable one wins".to_owned()
         }

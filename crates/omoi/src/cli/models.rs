@@ -30,8 +30,9 @@ const SET_EXAMPLES: &str = "\
 Examples:
   omoi models set agent claude-opus-5-5 openrouter/qwen/qwen3-coder
   omoi models set title claude-haiku-5-5
+  omoi models set planner --effort high --thinking adaptive --cache 1h
 
-Writes `models.ROLE` of your configuration file; comments and all other keys stay as they are.";
+Writes `models.ROLE` and `models.settings` of your configuration file; comments and all other keys stay as they are.";
 
 /// What to do with models.
 #[derive(clap::Subcommand, Debug)]
@@ -42,7 +43,7 @@ pub(crate) enum ModelsCommand {
     /// Ask a model three small questions, and say what it cannot do
     #[command(after_help = TRY_EXAMPLES)]
     Try(probe::TryArgs),
-    /// Write into your configuration file which models answer a kind of question
+    /// Write into your configuration file which models answer a kind of question, and how
     #[command(after_help = SET_EXAMPLES)]
     Set(set::SetArgs),
 }

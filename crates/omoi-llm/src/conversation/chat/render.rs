@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::conversation::{
     AnswerShape, CallChoice, CallPart, Conversation, ConversationError, ConversationTool,
     ConversationTurn, InstructionRole, MaxTokensField, MediaSource, PartKind, ReasoningPart,
-    ResultPart, TargetModel, ThinkingForm, ToolCallInput, ToolInput, ToolNames, TurnPart, TurnRole,
-    note_left_out,
+    ResultPart, TargetModel, ToolCallInput, ToolInput, ToolNames, TurnPart, TurnRole,
+    note_left_out, thinking_fields,
 };
 use crate::wire::Extra;
 use crate::wire::dialect::Dialect;
@@ -85,15 +85,14 @@ struct ChatRequestWriter<'a> {
 impl ChatRequestWriter<'_> {
     fn extra_fields(&self) -> Extra {
         let mut extra = Extra::new();
-        let level = self.conversation.thinking.effort_level();
-        match (level, self.target.quirks.thinking) {
-            (Some(level), ThinkingForm::Effort) => {
-                let word = level.openai_word();
-                extra.insert("reasoning_effort".to_owned(), word.into());
-            }
-            (Some(_), ThinkingForm::Untold) => note_left_out("request", ["effort"]),
-            (None, _) => {}
+        let wanted = &self.conversation.thinking;
+        let form = self.target.quirks.thinking;
+        let answer_max = self.target.output_tokens_max;
+        let fields = thinking_fields(form, Dialect::ChatCompletions, wanted, answer_max);
+        if fields.is_empty() {
+            note_left_out("request", wanted.effort_level().map(|_| "effort"));
         }
+        extra.extend(fields);
         if self.target.quirks.takes_cache_key {
             for (name, value) in [
                 ("prompt_cache_key", &self.conversation.cache_key),

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::open_calls::close_open_calls;
 use crate::conversation::{
     AnswerShape, CacheLife, CallChoice, Conversation, ConversationError, ConversationTool,
-    ConversationTurn, DialectQuirks, EffortLevel, MediaSource, PartKind, ReasoningPart, ResultPart,
-    TargetModel, ThinkingForm, ToolCallInput, ToolInput, ToolNames, TurnRole, note_left_out,
+    ConversationTurn, DialectQuirks, MediaSource, PartKind, ReasoningPart, ResultPart, TargetModel,
+    ToolCallInput, ToolInput, ToolNames, TurnRole, note_left_out, thinking_fields,
 };
 use crate::wire::Extra;
 use crate::wire::anthropic::{
@@ -13,6 +14,7 @@ use crate::wire::anthropic::{
     MessageRole, MessagesRequest, MessagesTool, OutputConfig, OutputFormat, RedactedThinkingBlock,
     RequestMetadata, TextBlock, ThinkingBlock, ToolChoice, UrlSource,
 };
+use crate::wire::carried_reasoning::CarriedReasoning;
 use crate::wire::dialect::Dialect;
 
 /// Writes `conversation` for `target`.
@@ -283,37 +285,44 @@ fn add_thinking(
     conversation: &Conversation,
     quirks: &DialectQuirks,
 ) {
-    let level = conversation.thinking.effort_level();
-    if level.is_none() || quirks.thinking == ThinkingForm::Untold {
-        note_left_out("request", level.map(|_| "effort"));
+    let wanted = &conversation.thinking;
+    let mut fields = thinking_fields(
+        quirks.thinking,
+        Dialect::Messages,
+        wanted,
+        request.max_tokens,
+    );
+    if fields.is_empty() {
+        note_left_out("request", wanted.effort_level().map(|_| "effort"));
         return;
     }
-    let (kind, effort) = match level {
-        None => return,
-        Some(EffortLevel::Off) => ("disabled", None),
-        Some(EffortLevel::Minimal | EffortLevel::Low) => ("adaptive", Some("low")),
-        Some(EffortLevel::Medium) => ("adaptive", Some("medium")),
-        Some(EffortLevel::High) => ("adaptive", Some("high")),
-        Some(EffortLevel::Highest) => ("adaptive", Some("max")),
-    };
-    // The vendor refuses thoughts ahead of a call that it is told to make, and sampling settings with
-    // them.
+    // The vendor refuses thoughts ahead of a call that it is told to make, sampling settings with them, and a
+    // budget of them in a round that began without.
     let forced = matches!(
         request.tool_choice,
         Some(ToolChoice::Any { .. } | ToolChoice::Tool { .. })
     );
-    if !forced {
-        let thinking = json!({"type": kind});
-        request.extra.insert("thinking".to_owned(), thinking);
-        if effort.is_some() {
+    let thinking = fields.shift_remove("thinking").unwrap_or_default();
+    let by_budget = thinking["type"] == "enabled";
+    let is_refused = forced || (by_budget && began_without_thoughts(request));
+    if !is_refused {
+        if thinking["type"] != "disabled" {
             (request.temperature, request.top_p, request.top_k) = (None, None, None);
         }
+        request.extra.insert("thinking".to_owned(), thinking);
     }
-    if let Some(effort) = effort {
-        let mut config = OutputConfig::default();
-        config.extra.insert("effort".to_owned(), effort.into());
-        request.output_config = Some(config);
+    if let Some(Value::Object(config)) = fields.shift_remove("output_config") {
+        request.output_config = Some(OutputConfig {
+            extra: config,
+            ..OutputConfig::default()
+        });
     }
+}
+
+fn began_without_thoughts(request: &MessagesRequest) -> bool {
+    let body = json!({"messages": request.messages});
+    let round = CarriedReasoning::of_body(Dialect::Messages, &body).round;
+    round.is_some_and(|round| !round.is_thought_whole)
 }
 
 /// Whoever asks in a dialect that caches by itself sets no marks, and this one caches nothing without.
@@ -352,54 +361,4 @@ fn insert_mark(extra: &mut Extra, cache: Option<CacheLife>) {
         Some(CacheLife::Hour) => json!({"type": "ephemeral", "ttl": "1h"}),
     };
     extra.insert("cache_control".to_owned(), mark);
-}
-
-/// Answers calls that nobody answered, as after an interrupt: the vendor refuses a conversation that
-/// leaves one open.
-fn close_open_calls(messages: &mut Vec<ConversationMessage>) {
-    let mut at = 0;
-    while at < messages.len() {
-        let open = open_calls(&messages[at], messages.get(at + 1));
-        let is_last = at + 1 == messages.len();
-        at += 1;
-        if open.is_empty() {
-            continue;
-        }
-        let results = open.into_iter().map(|id| {
-            let says = "The call was interrupted and has no result.";
-            ContentBlock::tool_result(id, says, true)
-        });
-        let results: Vec<ContentBlock> = results.collect();
-        let next_is_user = !is_last && messages[at].role == MessageRole::User;
-        match messages.get_mut(at).map(|message| &mut message.content) {
-            Some(MessageContent::Blocks(blocks)) if next_is_user => {
-                blocks.splice(0..0, results);
-            }
-            _ => messages.insert(at, ConversationMessage::from_user(results)),
-        }
-    }
-}
-
-/// The calls of `message` that `next` does not answer.
-fn open_calls(message: &ConversationMessage, next: Option<&ConversationMessage>) -> Vec<String> {
-    let next = next.map(content_blocks).unwrap_or_default();
-    let is_answered = |id: &str| {
-        next.iter().any(
-            |block| matches!(block, ContentBlock::ToolResult(result) if result.tool_use_id == id),
-        )
-    };
-    let calls = content_blocks(message).iter();
-    calls
-        .filter_map(|block| match block {
-            ContentBlock::ToolUse(call) if !is_answered(&call.id) => Some(call.id.clone()),
-            _ => None,
-        })
-        .collect()
-}
-
-fn content_blocks(message: &ConversationMessage) -> &[ContentBlock] {
-    match &message.content {
-        MessageContent::Blocks(blocks) => blocks,
-        MessageContent::Text(_) => &[],
-    }
 }

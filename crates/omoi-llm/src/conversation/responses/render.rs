@@ -2,8 +2,8 @@
 
 use crate::conversation::{
     AnswerShape, CallChoice, CallPart, Conversation, ConversationError, ConversationTool,
-    DocumentPart, MediaSource, PartKind, ReasoningPart, ResultPart, TargetModel, ToolCallInput,
-    ToolInput, ToolName, TurnRole, note_left_out,
+    DialectQuirks, DocumentPart, MediaSource, PartKind, ReasoningPart, ResultPart, TargetModel,
+    ThinkingForm, ToolCallInput, ToolInput, ToolName, TurnRole, note_left_out,
 };
 use crate::wire::Extra;
 use crate::wire::dialect::Dialect;
@@ -49,7 +49,7 @@ pub(crate) fn request_of(
         max_output_tokens: conversation.output_tokens_max,
         temperature: sampling.and_then(|s| s.temperature),
         top_p: sampling.and_then(|s| s.top_p),
-        reasoning: reasoning_config(conversation),
+        reasoning: reasoning_config(conversation, quirks),
         text: text_config(conversation),
         stream: conversation.stream,
         store: Some(false),
@@ -64,8 +64,12 @@ pub(crate) fn request_of(
     })
 }
 
-fn reasoning_config(conversation: &Conversation) -> Option<ReasoningConfig> {
+fn reasoning_config(
+    conversation: &Conversation,
+    quirks: &DialectQuirks,
+) -> Option<ReasoningConfig> {
     let effort = conversation.thinking.effort_level();
+    let effort = effort.filter(|_| quirks.thinking != ThinkingForm::Untold);
     let effort = effort.map(|level| level.openai_word().to_owned());
     // Whoever wants to see thoughts in another dialect just switches them on.
     let shown = (conversation.thinking.enabled == Some(true)).then(|| "auto".to_owned());

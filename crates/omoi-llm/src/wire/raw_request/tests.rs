@@ -1,15 +1,23 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+use std::sync::LazyLock;
+
 use super::*;
 
-const CHANGES: RequestChanges<'static> = RequestChanges {
-    model: "real-model",
-    answer_max: Some(100),
-    answer_field: "max_tokens",
-    user: "attempt-1",
-    takes_sampling: true,
-    simulated: false,
-};
+static NO_FIELDS: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+
+fn usual_changes() -> RequestChanges<'static> {
+    RequestChanges {
+        model: "real-model",
+        answer_max: Some(100),
+        answer_field: "max_tokens",
+        user: "attempt-1",
+        takes_sampling: true,
+        thinking: &NO_FIELDS,
+        keeps_cache_for_hour: false,
+        simulated: false,
+    }
+}
 
 fn sent(dialect: Dialect, body: &str, changes: RequestChanges<'_>) -> String {
     let request = RawRequest::parse(dialect, body.as_bytes()).unwrap();
@@ -80,7 +88,7 @@ fn only_what_must_change_changes() {
         };
         let changes = RequestChanges {
             answer_field,
-            ..CHANGES
+            ..usual_changes()
         };
         assert_eq!(sent(dialect, body, changes), want);
     }
@@ -92,7 +100,7 @@ fn what_the_model_does_not_take_is_left_out() {
     let plain = RequestChanges {
         answer_max: None,
         takes_sampling: false,
-        ..CHANGES
+        ..usual_changes()
     };
     assert_eq!(
         sent(
@@ -176,4 +184,104 @@ fn what_nobody_can_answer_or_meter_is_refused() {
         let error = RawRequest::parse(dialect, body.as_bytes()).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
+}
+
+#[test]
+fn a_request_without_a_choice_gets_that_of_its_role() {
+    let high = json!({"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}});
+    let budget = json!({"thinking": {"type": "enabled", "budget_tokens": 2000}});
+    let told = |thinking: &Value, body: Value| -> Value {
+        let text = body.to_string();
+        let request = RawRequest::parse(Dialect::Messages, text.as_bytes()).unwrap();
+        let none = Map::new();
+        let thinking = match request.lacks_thinking_choice() {
+            true => thinking.as_object().unwrap(),
+            false => &none,
+        };
+        let changes = RequestChanges {
+            thinking,
+            ..usual_changes()
+        };
+        serde_json::from_slice(&request.outgoing_body(changes)).unwrap()
+    };
+    let asked = |more: Value| {
+        let mut body =
+            json!({"model": "a", "max_tokens": 50, "messages": [{"role": "user", "content": "a"}]});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        body
+    };
+    let plain = told(&high, asked(json!({})));
+    assert_eq!(plain["thinking"], high["thinking"]);
+    assert_eq!(plain["output_config"], high["output_config"]);
+    // Its own fields stay.
+    let shaped = told(
+        &high,
+        asked(json!({"output_config": {"format": {"type": "json_schema"}}})),
+    );
+    let both = json!({"format": {"type": "json_schema"}, "effort": "high"});
+    assert_eq!(shaped["output_config"], both);
+    // A program that chooses is left alone.
+    for own in [
+        json!({"thinking": {"type": "disabled"}}),
+        json!({"output_config": {"effort": "low"}}),
+    ] {
+        let sent = told(&high, asked(own.clone()));
+        for name in ["thinking", "output_config"] {
+            assert_eq!(sent[name], own[name], "{own}");
+        }
+    }
+    // What the vendor refuses with the rest of the request is not asked for.
+    for more in [
+        json!({"tool_choice": {"type": "any"}, "tools": [{"name": "n"}]}),
+        json!({"temperature": 0.5}),
+    ] {
+        let sent = told(&high, asked(more.clone()));
+        assert_eq!(
+            (&sent["thinking"], &sent["output_config"]["effort"]),
+            (&Value::Null, &json!("high")),
+            "{more}"
+        );
+    }
+    let round = json!({"messages": [{"role": "user", "content": "a"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "n", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t"}]}]});
+    assert_eq!(told(&budget, asked(round.clone()))["thinking"], Value::Null);
+    assert_eq!(told(&high, asked(round))["thinking"], high["thinking"]);
+}
+
+#[test]
+fn marks_without_a_life_keep_for_an_hour_where_the_role_says_so() {
+    let told = |ttl: Value| -> Value {
+        let mut mark = json!({"type": "ephemeral"});
+        if !ttl.is_null() {
+            mark["ttl"] = ttl;
+        }
+        let body = json!({"model": "a", "max_tokens": 5,
+            "tools": [{"name": "n", "input_schema": {"cache_control": {"type": "ephemeral"}}}],
+            "system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}],
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "t", "cache_control": mark}]}]});
+        let text = body.to_string();
+        let request = RawRequest::parse(Dialect::Messages, text.as_bytes()).unwrap();
+        let changes = RequestChanges {
+            keeps_cache_for_hour: true,
+            ..usual_changes()
+        };
+        serde_json::from_slice(&request.outgoing_body(changes)).unwrap()
+    };
+    let hour = json!({"type": "ephemeral", "ttl": "1h"});
+    let sent = told(Value::Null);
+    assert_eq!(sent["system"][0]["cache_control"], hour);
+    assert_eq!(sent["messages"][0]["content"][0]["cache_control"], hour);
+    assert_eq!(
+        sent["tools"][0]["input_schema"]["cache_control"],
+        json!({"type": "ephemeral"})
+    );
+    // Longer lives may not follow shorter ones: whoever names one keeps them all.
+    let sent = told(json!("5m"));
+    assert_eq!(
+        sent["system"][0]["cache_control"],
+        json!({"type": "ephemeral"})
+    );
 }

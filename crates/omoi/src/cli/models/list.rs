@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use omoi_domain::model_price::{PriceTier, ServiceLevel};
+use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 use omoi_llm::catalogue::{ModelCatalogue, ModelEnd, ModelEntry, ModelFeature, ModelKind};
 use omoi_llm::options::LlmOptions;
@@ -14,7 +15,9 @@ use crate::ErrorHint;
 use crate::cli::command_context::{CommandContext, ConfigOverrides};
 use crate::cli::error_report::UsageError;
 use crate::composition;
-use crate::view::text_layout::{OutputPage, align_left, count_noun, display_width, wrap_text};
+use crate::view::text_layout::{
+    OutputPage, align_left, clean_line, count_noun, display_width, wrap_text,
+};
 
 /// Whose models to show.
 #[derive(clap::Args, Debug)]
@@ -46,6 +49,7 @@ pub(crate) fn list_models(
     let with_key = options.servers.providers_with_key();
     let shown = shown_providers(&list, arguments.provider.as_deref(), &with_key)?;
     let now = SystemClock.now();
+    let told = told_settings(&options, now)?;
     let entries = list.models.iter().filter(|e| e.kind == ModelKind::Chat);
     let entries: Vec<&ModelEntry> = entries
         .filter(|entry| shown.contains(&entry.provider.as_str()))
@@ -60,6 +64,7 @@ pub(crate) fn list_models(
             "source": list.source,
             "generated_on": list.generated_on,
             "models": models.collect::<Vec<_>>(),
+            "settings": told,
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -73,9 +78,28 @@ pub(crate) fn list_models(
         let of_provider: Vec<&ModelEntry> = of_provider.copied().collect();
         lines.extend(page.provider_lines(provider, &of_provider, with_key.contains(provider)));
     }
+    for text in &told {
+        lines.extend(wrap_text(&clean_line(text), page.page.width));
+    }
     lines.extend(page.closing_lines(&list, &shown));
     context.print_lines(&lines)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the models of each role are told of `models.settings`, or why they cannot be.
+fn told_settings(options: &LlmOptions, now: Timestamp) -> anyhow::Result<Vec<String>> {
+    if options.servers.role_settings.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(match composition::live_routes(options, now)? {
+        Err(error) => vec![error.to_string()],
+        Ok(routes) => {
+            let roles = RouteName::ALL.iter();
+            roles
+                .flat_map(|role| routes.settings_notes(*role))
+                .collect()
+        }
+    })
 }
 
 /// The providers that are asked for; without a word those that a key is here for, else the two whose

@@ -11,13 +11,16 @@ use anyhow::Context as _;
 
 use omoi_domain::config::{ConfigLayer, KeySpec};
 use omoi_domain::model_route::RouteName;
+use omoi_domain::role_settings::{
+    CacheChoice, EffortChoice, RoleSettings, RoleSettingsRow, ThinkingChoice,
+};
 use omoi_llm::catalogue::{ModelEnd, provider_at};
-use omoi_llm::options::{LlmOptions, model_choice_key};
+use omoi_llm::options::{LlmOptions, model_choice_key, role_settings_key};
 use omoi_runtime::clock::{Clock as _, SystemClock};
 
 use self::edit::set_list;
 use crate::ErrorHint;
-use crate::cli::command_context::{CommandContext, CommandSettings};
+use crate::cli::command_context::{CommandContext, CommandSettings, ConfigOverrides};
 use crate::cli::error_report::UsageError;
 use crate::cli::terminal::print_done;
 use crate::composition;
@@ -30,8 +33,30 @@ pub(crate) struct SetArgs {
     #[arg(value_name = "ROLE", value_parser = parse_role)]
     role: RouteName,
     /// Models by preference, as MODEL or PROVIDER/MODEL; the first that can be asked is
-    #[arg(value_name = "NAME", required = true)]
+    #[arg(value_name = "NAME", required_unless_present_any = ["effort", "thinking", "cache"])]
     names: Vec<String>,
+    /// How hard they work: low, medium or high
+    #[arg(long, value_name = "LEVEL", value_parser = parse_effort)]
+    effort: Option<EffortChoice>,
+    /// Whether they think: off, adaptive, or the most tokens of thought
+    #[arg(long, value_name = "off|adaptive|TOKENS", value_parser = parse_thinking)]
+    thinking: Option<ThinkingChoice>,
+    /// How long prompt caches are kept: 5m or 1h
+    #[arg(long, value_name = "LIFE", value_parser = parse_cache)]
+    cache: Option<CacheChoice>,
+}
+
+fn parse_effort(text: &str) -> Result<EffortChoice, String> {
+    EffortChoice::parse(text).ok_or_else(|| "it must be low, medium or high".to_owned())
+}
+
+fn parse_thinking(text: &str) -> Result<ThinkingChoice, String> {
+    let thinking = text.parse();
+    thinking.map_err(|_| "it must be off, adaptive, or 1024 to 128000 tokens".to_owned())
+}
+
+fn parse_cache(text: &str) -> Result<CacheChoice, String> {
+    CacheChoice::parse(text).ok_or_else(|| "it must be 5m or 1h".to_owned())
 }
 
 fn parse_role(text: &str) -> Result<RouteName, String> {
@@ -46,27 +71,68 @@ pub(crate) fn set_models(
     context: &CommandContext,
     arguments: &SetArgs,
 ) -> anyhow::Result<ExitCode> {
-    let SetArgs { role, names } = arguments;
+    let SetArgs { role, names, .. } = arguments;
     let key = &model_choice_key(*role).spec;
-    let (path, settings) = write_user_list(context, key, names)?;
+    let mut wrote = Vec::new();
+    let mut written = None;
+    if let Some(row) = arguments.settings_row() {
+        let config = context.load_settings(&ConfigOverrides::default())?.config;
+        let rows = with_row(LlmOptions::from_config(&config).servers.role_settings, row);
+        let key = &role_settings_key().spec;
+        let rows: Vec<String> = rows.iter().map(ToString::to_string).collect();
+        wrote.push(format!("{} = {}", key.dotted_path(), rows.join(", ")));
+        written = Some(write_user_list(context, key, &rows)?);
+    }
+    if !names.is_empty() {
+        let shown = clean_line(&names.join(", "));
+        wrote.push(format!("{} = {shown}", key.dotted_path()));
+        written = Some(write_user_list(context, key, names)?);
+    }
+    let Some((path, settings)) = written else {
+        // The command line asks for one of both.
+        return Ok(ExitCode::SUCCESS);
+    };
     let notes = choice_notes(&settings, *role, names)?;
     if context.is_json() {
         context.print_json(&serde_json::json!({
-            "file": path, "key": key.dotted_path(), "models": names, "notes": notes,
+            "file": path, "key": key.dotted_path(), "models": names,
+            "settings": arguments.settings_row().map(|row| row.settings.to_string()),
+            "notes": notes,
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
     for note in &notes {
         eprintln!("note: {}", clean_line(note));
     }
-    let shown = clean_line(&names.join(", "));
-    print_done(&format!(
-        "Wrote {} = {shown} to {}. Try it: omoi models try {}",
-        key.dotted_path(),
-        path.display(),
-        names.first().map_or("", String::as_str)
-    ));
+    let next = match names.first() {
+        Some(name) => format!("Try it: omoi models try {name}"),
+        None => "See what is sent: omoi models list".to_owned(),
+    };
+    let wrote = wrote.join(" and ");
+    print_done(&format!("Wrote {wrote} to {}. {next}", path.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+impl SetArgs {
+    /// The settings that are asked for, where any are.
+    fn settings_row(&self) -> Option<RoleSettingsRow> {
+        let settings = RoleSettings {
+            effort: self.effort,
+            thinking: self.thinking,
+            cache: self.cache,
+        };
+        let role = self.role;
+        (!settings.is_empty()).then_some(RoleSettingsRow { role, settings })
+    }
+}
+
+/// `rows` with what `row` says; what the row of its role says besides stays.
+fn with_row(mut rows: Vec<RoleSettingsRow>, row: RoleSettingsRow) -> Vec<RoleSettingsRow> {
+    match rows.iter_mut().find(|known| known.role == row.role) {
+        Some(known) => known.settings = row.settings.or_else(known.settings),
+        None => rows.push(row),
+    }
+    rows
 }
 
 /// Sets the list `key` in the person's own file; returns where, and what holds then.
@@ -151,7 +217,8 @@ fn choice_notes(
     let now = SystemClock.now();
     let mut notes = Vec::new();
     let entry = settings.config.entry(&model_choice_key(role).spec);
-    if let Some(entry) = entry.filter(|entry| entry.origin.layer != ConfigLayer::User) {
+    let is_overridden = |layer| !names.is_empty() && layer != ConfigLayer::User;
+    if let Some(entry) = entry.filter(|entry| is_overridden(entry.origin.layer)) {
         notes.push(format!("{} says otherwise and wins", entry.origin));
     }
     match composition::live_routes(&options, now)? {
@@ -160,6 +227,7 @@ fn choice_notes(
             notes.extend(routes.route_notes());
             let route = routes.route_named(role);
             notes.push(format!("{role} asks {} at {}", route.model, route.base_url));
+            notes.extend(routes.settings_notes(role));
             let list = composition::model_catalogue(&options)?;
             for name in names {
                 let provider = match *name == route.model {

@@ -174,6 +174,7 @@ fn servers_and_folders_have_their_keys() {
         server.host=::1
         server.port=7
         llm.answer_times=title=1/2/3
+        models.settings=title=effort:low
         llm.retry_time=9
         llm.outage_wait=10",
     );
@@ -211,6 +212,13 @@ fn servers_and_folders_have_their_keys() {
         total: seconds(3),
     };
     assert_eq!(llm.answer_times, [row]);
+    let settings: Vec<_> = llm
+        .servers
+        .role_settings
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(settings, ["title=effort:low"]);
     let times = [llm.retry_time, llm.outage_wait];
     assert_eq!(times, [9, 10].map(seconds));
 }
