@@ -12,6 +12,7 @@ use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::checks::{self, Check, Receipt, RunConditions};
+use omoi_store::tasks::Task;
 use omoi_store::{Json, specs, tasks};
 use omoi_testkit::deployment::{KNOWN_SECRET, TestDeployment};
 use omoi_testkit::raw_connection::RawConnection;
@@ -83,7 +84,7 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
 }
 
 /// Has the checks of `head`, the work of a new task, run.
-async fn validate_head(it: &TestDeployment, number: i64, head: &ObjectId) {
+async fn validate_head(it: &TestDeployment, number: i64, head: &ObjectId) -> Task {
     let task = it.add_task(number, &[]).await;
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
@@ -98,7 +99,7 @@ async fn validate_head(it: &TestDeployment, number: i64, head: &ObjectId) {
     let mut validator = Validator::from_parts(&it.deployment);
     omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
     it.deployment.running.wait_drained().await;
-    assert_eq!(it.task_now(task.id).await.status, TaskStatus::Completed);
+    it.task_now(task.id).await
 }
 
 #[tokio::test]
@@ -110,13 +111,59 @@ async fn a_task_that_changes_a_lock_file_is_named_in_the_trace() {
     let text = "a==1.0\nb==2.0\n";
     let locked = it.commit_on(&it.base, "requirements.txt", Some(text)).await;
     let other = it.commit_on(&it.base, "src/new.txt", Some("new\n")).await;
-    validate_head(&it, 1, &locked).await;
-    validate_head(&it, 2, &other).await;
+    for (number, head) in [(1, &locked), (2, &other)] {
+        let task = validate_head(&it, number, head).await;
+        assert_eq!(task.status, TaskStatus::Completed);
+    }
     let folders = RepositoryFolders::from_parts(&it.deployment);
     let trace = omoi_delivery::trace::of_spec(&it.deployment.store, &folders, it.spec.id);
     let trace = trace.await.unwrap();
     let expected = ["TSK-001: added pypi:a@1.0, pypi:b@2.0"];
     assert_eq!(trace.dependencies_changed, expected);
+}
+
+#[tokio::test]
+async fn a_task_whose_set_up_alters_an_unchanged_package_goes_back_with_its_name() {
+    let (it, _state) = crate::with_parts(|parts| {
+        parts.setup.commands = vec!["sh install.sh".to_owned()];
+    })
+    .await;
+    let lock = |names: &[&str]| {
+        let entries = names.iter().map(|name| {
+            let url = format!("https://registry.npmjs.org/{name}/-/{name}-1.0.0.tgz");
+            format!(r#""node_modules/{name}": {{"version": "1.0.0", "resolved": "{url}"}}"#)
+        });
+        let entries = entries.collect::<Vec<_>>().join(",");
+        format!(r#"{{"lockfileVersion": 3, "packages": {{{entries}}}}}"#)
+    };
+    let installer = |word: &str| {
+        format!(
+            "mkdir -p node_modules/a && cd node_modules/a && echo {word} >index.js && \
+             echo '{{\"name\": \"a\", \"version\": \"1.0.0\"}}' >package.json\n"
+        )
+    };
+    let mut base = it.base.clone();
+    for (path, text) in [
+        ("package-lock.json", lock(&["a"])),
+        ("install.sh", installer("honest")),
+    ] {
+        base = it.commit_on(&base, path, Some(&text)).await;
+    }
+    let moved = format!("update specs set base_sha = '{base}'");
+    let mut rows = RawConnection::open(it.database_url()).await.unwrap();
+    rows.execute(&moved).await.unwrap();
+    rows.close().await.unwrap();
+    let mut head = base.clone();
+    for (path, text) in [
+        ("package-lock.json", lock(&["a", "b"])),
+        ("install.sh", installer("evil")),
+    ] {
+        head = it.commit_on(&head, path, Some(&text)).await;
+    }
+    let task = validate_head(&it, 1, &head).await;
+    assert_eq!(task.status, TaskStatus::Pending);
+    let told = task.revision.unwrap().0.feedback;
+    assert!(told.contains("stayed as they are: npm:a@1.0.0"), "{told}");
 }
 
 #[tokio::test]
