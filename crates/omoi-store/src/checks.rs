@@ -62,6 +62,17 @@ pub struct RunConditions {
     pub packages_layer: Option<String>,
 }
 
+impl RunConditions {
+    /// Whether both runs could see and do the same; how long their starts took says nothing of that.
+    pub fn is_same_sandbox(&self, other: &Self) -> bool {
+        let without_start = |conditions: &Self| Self {
+            start_steps: Vec::new(),
+            ..conditions.clone()
+        };
+        without_start(self) == without_start(other)
+    }
+}
+
 /// The files of packages that came in for what a check ran on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageList {
