@@ -2,8 +2,11 @@
 
 use std::str::FromStr;
 
+pub use self::server_manner::{ProviderHeader, ServerKinship, ServerManner, ServerQuirk};
 use crate::agent_program::AgentProgram;
 use crate::dialect::Dialect;
+
+mod server_manner;
 
 crate::closed_set! {
     /// Providers whose address, dialect and key need not be written.
@@ -98,12 +101,21 @@ pub struct ProviderRow {
     pub only_program: Option<AgentProgram>,
     /// The most tokens of one answer there; none leaves it to the kind of server.
     pub max_tokens: Option<u32>,
+    /// The most tokens its models read; none leaves it to the list of models.
+    pub window: Option<u64>,
+    /// What else is said of its servers.
+    pub manner: ServerManner,
 }
 
 impl ProviderRow {
     /// How a row is written.
-    pub const SHAPE: &str =
-        "a preset, or name with preset, dialect, address, key (names of variables) and max_tokens";
+    pub const SHAPE: &str = "a preset, or name with preset, dialect, address, key and headers (names of variables), max_tokens, window, like and quirks";
+
+    /// The variables or secret files that hold its keys and headers.
+    pub fn secret_names(&self) -> impl Iterator<Item = &String> {
+        let keys = self.key_variable.iter().chain(&self.more_keys);
+        keys.chain(self.manner.headers.iter().map(|header| &header.variable))
+    }
 }
 
 /// The text is no provider.
@@ -134,6 +146,8 @@ struct WrittenRow {
     address: Option<String>,
     keys: Vec<String>,
     max_tokens: Option<u32>,
+    window: Option<u64>,
+    manner: ServerManner,
 }
 
 impl FromStr for ProviderRow {
@@ -188,9 +202,8 @@ impl WrittenRow {
                 self.address = Some(value.trim_end_matches('/').to_owned());
             }
             "key" => {
-                let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
                 let names = value.split_whitespace();
-                if value.is_empty() || !names.clone().all(|name| name.chars().all(plain)) {
+                if value.is_empty() || !names.clone().all(is_variable) {
                     let must = "the name of a variable or secret file, such as RACK_API_KEY, or several with spaces between; the key itself stands there";
                     return wrong("key", must.to_owned());
                 }
@@ -200,7 +213,11 @@ impl WrittenRow {
                 Ok(tokens @ 1..=1_000_000) => self.max_tokens = Some(tokens),
                 _ => return wrong("max_tokens", "1 to 1000000".to_owned()),
             },
-            other => return Err(BadProviderRow::UnknownField(other.to_owned())),
+            "window" => match value.parse() {
+                Ok(tokens @ 4_000..=100_000_000) => self.window = Some(tokens),
+                _ => return wrong("window", "4000 to 100000000".to_owned()),
+            },
+            other => return self.manner.set_field(other, value),
         }
         Ok(())
     }
@@ -218,6 +235,9 @@ impl WrittenRow {
         let address = self
             .address
             .or_else(|| preset.map(|p| p.default_address().to_owned()));
+        if let Some(dialect) = dialect {
+            self.manner.expect_dialect(dialect)?;
+        }
         let mut keys = self.keys.into_iter();
         let first_key = keys.next();
         match (name, dialect, address) {
@@ -229,10 +249,18 @@ impl WrittenRow {
                 more_keys: keys.collect(),
                 only_program: preset.and_then(ProviderPreset::only_program),
                 max_tokens: self.max_tokens,
+                window: self.window,
+                manner: self.manner,
             }),
             _ => Err(BadProviderRow::Incomplete),
         }
     }
+}
+
+/// Whether `name` is that of a variable or secret file.
+fn is_variable(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    !name.is_empty() && name.chars().all(plain)
 }
 
 fn one_of(words: impl Iterator<Item = &'static str>) -> String {
@@ -240,69 +268,4 @@ fn one_of(words: impl Iterator<Item = &'static str>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
-    use super::*;
-
-    #[test]
-    fn a_preset_says_what_is_not_written() {
-        for (text, name, address, key) in [
-            (
-                "openrouter",
-                "openrouter",
-                "https://openrouter.ai/api/v1",
-                Some("OPENROUTER_API_KEY"),
-            ),
-            ("preset=ollama", "ollama", "http://127.0.0.1:11434/v1", None),
-            // The vendor's key does not go to another address.
-            (
-                "name=proxy; preset=anthropic; address=https://proxy.example/",
-                "proxy",
-                "https://proxy.example",
-                None,
-            ),
-            (
-                "name=rack; dialect=responses; address=http://rack:8000/v1; key=RACK_KEY",
-                "rack",
-                "http://rack:8000/v1",
-                Some("RACK_KEY"),
-            ),
-        ] {
-            let row: ProviderRow = text.parse().unwrap();
-            let told = (
-                row.name.as_str(),
-                row.address.as_str(),
-                row.key_variable.as_deref(),
-            );
-            assert_eq!(told, (name, address, key), "{text}");
-        }
-        let row: ProviderRow = "vllm; max_tokens=4000".parse().unwrap();
-        assert_eq!(
-            (row.dialect, row.max_tokens),
-            (Dialect::ChatCompletions, Some(4_000))
-        );
-    }
-
-    #[test]
-    fn what_is_no_provider_is_refused_with_what_it_must_be() {
-        for (text, words) in [
-            ("", "needs a name, a dialect and an address"),
-            ("name=x; dialect=messages", "needs a name"),
-            ("nobody", "one of anthropic, claude-subscription, openai"),
-            (
-                "vllm; dialect=grpc",
-                "one of messages, chat_completions, responses",
-            ),
-            ("vllm; address=ftp://x", "http or https"),
-            ("vllm; address=http://me:secret@x", "without a password"),
-            ("vllm; key=sk-ant-123", "the name of a variable"),
-            ("vllm; max_tokens=0", "1 to 1000000"),
-            ("vllm; name=a/b", "letters, digits"),
-            ("vllm; colour=red", "no `colour`"),
-        ] {
-            let error = text.parse::<ProviderRow>().unwrap_err().to_string();
-            assert!(error.contains(words), "{text}: {error}");
-            assert!(!error.contains("sk-ant"), "a pasted key is not repeated");
-        }
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use omoi_domain::secret_mask::SecretMask;
 use crate::conversation::ThinkingForm;
 use crate::pace::CallPace;
 use crate::pricing::ModelPrice;
-use crate::route::{AnswerMode, ModelRoute, ProviderKey};
+use crate::route::{AnswerMode, ModelRoute, ProviderKey, ServerSettings};
 use crate::upstream::{
     AnswerLimits, EventStream, ModelConnections, UpstreamCall, UpstreamError, collect_answer,
 };
@@ -85,6 +85,7 @@ impl GatewayClient {
             thinking: ThinkingForm::Untold,
             settings: RoleSettings::default(),
             only_program: None,
+            server: ServerSettings::default(),
             simulated: false,
         };
         Ok(Self {

@@ -16,7 +16,7 @@ use crate::failed_try::FailedTry;
 use crate::pace::CallPace;
 use crate::quota::QuotaBoard;
 use crate::retry::{self, RetryClass};
-use crate::route::{ModelRoute, ProviderKey, RouteTable};
+use crate::route::{ModelRoute, RouteTable};
 use crate::upstream::{
     AnswerItem, AnswerStream, EventStream, ModelConnections, UpstreamError, collect_answer,
 };
@@ -53,8 +53,9 @@ impl LlmClient {
     /// Returns [`UpstreamError::Unsendable`] when the platform offers no sockets.
     pub fn new(routes: RouteTable, pace: Arc<dyn CallPace>) -> Result<Self, UpstreamError> {
         // A provider that echoes its key is the first who could.
-        let keys = routes.all_routes().map(|(_, route)| &route.key);
-        let secrets = keys.filter_map(ProviderKey::secret_key);
+        let secrets = routes
+            .all_routes()
+            .flat_map(|(_, route)| route.call_secrets());
         let mask = SecretMask::new(secrets.map(ExposeSecret::expose_secret));
         let quota = QuotaBoard::default();
         Ok(Self {

@@ -209,10 +209,10 @@ pub fn credential_origin<'a>(
     let listed = listed.find(|one| {
         one.row.address == route.base_url
             && one.row.only_program == route.only_program
-            && one.key.is_some()
+            && (one.key.is_some() || !one.headers.is_empty())
     });
     if let Some(listed) = listed {
-        let variable = listed.row.key_variable.as_ref()?;
+        let variable = listed.row.secret_names().next()?;
         return Some(&config.named_secrets().get(variable)?.origin);
     }
     let entry = config.entry(credential_key(route, servers)?)?;
@@ -277,6 +277,9 @@ fn listed_providers(config: &Config) -> Vec<ListedProvider> {
         ListedProvider {
             key: row.key_variable.as_ref().and_then(key_of),
             more_keys: row.more_keys.iter().filter_map(key_of).collect(),
+            headers: (row.manner.headers.iter())
+                .filter_map(|header| Some((header.name.clone(), key_of(&header.variable)?)))
+                .collect(),
             row,
         }
     });

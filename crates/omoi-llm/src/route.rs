@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::model_route::RouteName;
-use omoi_domain::provider_row::ProviderRow;
+use omoi_domain::provider_row::{ProviderRow, ServerKinship, ServerQuirk};
 use omoi_domain::role_settings::{CacheChoice, RoleSettings, RoleSettingsRow};
 
 use crate::catalogue::provider_at;
@@ -95,6 +95,17 @@ impl ProviderKey {
     }
 }
 
+/// What a person says of a server.
+#[derive(Clone, Debug, Default)]
+pub struct ServerSettings {
+    /// Headers of each call, by name.
+    pub headers: BTreeMap<String, SecretString>,
+    /// Whose ways it has; none tells them from its address.
+    pub like: Option<ServerKinship>,
+    /// What it does otherwise.
+    pub quirks: Vec<ServerQuirk>,
+}
+
 /// Where questions of one kind go: server, model, key and price.
 #[derive(Clone, Debug)]
 pub struct ModelRoute {
@@ -124,11 +135,32 @@ pub struct ModelRoute {
     pub settings: RoleSettings,
     /// The program whose calls alone the key is for.
     pub only_program: Option<AgentProgram>,
+    /// What a person says of the server.
+    pub server: ServerSettings,
     /// The answers are scripted; everything that shows them must say so.
     pub simulated: bool,
 }
 
 impl ModelRoute {
+    /// Whether the server has the ways of the vendor of its dialect.
+    pub fn acts_like_vendor(&self) -> bool {
+        match (self.server.like, self.dialect) {
+            (Some(like), _) => like != ServerKinship::Compatible,
+            (None, Dialect::Messages) => self.base_url == ANTHROPIC_BASE_URL,
+            (None, Dialect::ChatCompletions | Dialect::Responses) => {
+                self.base_url == OPENAI_BASE_URL
+            }
+        }
+    }
+
+    /// The secrets that calls hold.
+    pub fn call_secrets(&self) -> impl Iterator<Item = &SecretString> {
+        self.key
+            .secret_key()
+            .into_iter()
+            .chain(self.server.headers.values())
+    }
+
     /// Names a model at its address, as a circuit does. One that is overloaded says nothing of
     /// the next of its list, which often stands at the same address.
     pub fn circuit_target(&self) -> String {
@@ -154,6 +186,10 @@ impl ModelRoute {
         let mut digest = Sha256::new_with_prefix(self.base_url.as_bytes());
         digest.update([0]);
         digest.update(key.unwrap_or_default());
+        for (name, value) in &self.server.headers {
+            digest.update(format!("\0{name}\0"));
+            digest.update(value.expose_secret());
+        }
         hex::encode(&digest.finalize()[..16])
     }
 
@@ -165,7 +201,7 @@ impl ModelRoute {
     /// Whether an answer takes its room from what the model reads: everywhere but at OpenAI's own, whose
     /// list names what it reads apart.
     pub(crate) fn has_shared_window(&self) -> bool {
-        self.base_url != OPENAI_BASE_URL
+        self.dialect == Dialect::Messages || !self.acts_like_vendor()
     }
 
     /// A name of whoever makes the answers, for what only it can read: a family of models, behind one
@@ -236,13 +272,18 @@ pub struct ListedProvider {
     pub key: Option<SecretString>,
     /// Those of its further keys that are here.
     pub more_keys: Vec<SecretString>,
+    /// Those of its headers whose values are here, by name.
+    pub headers: BTreeMap<String, SecretString>,
 }
 
 impl ListedProvider {
     /// The variable that has to be set before it can be asked.
     pub fn missing_key(&self) -> Option<&str> {
-        let variable = self.row.key_variable.as_deref();
-        variable.filter(|_| self.key.is_none())
+        let key = self.row.key_variable.as_deref();
+        let mut headers = self.row.manner.headers.iter();
+        let header = headers.find(|header| !self.headers.contains_key(&header.name));
+        key.filter(|_| self.key.is_none())
+            .or_else(|| Some(header?.variable.as_str()))
     }
 }
 

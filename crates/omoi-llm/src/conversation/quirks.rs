@@ -1,6 +1,8 @@
 //! What servers of one dialect do differently.
 
-use crate::route::{ANTHROPIC_BASE_URL, ModelRoute, OPENAI_BASE_URL};
+use omoi_domain::provider_row::ServerQuirk;
+
+use crate::route::ModelRoute;
 use crate::wire::dialect::Dialect;
 
 /// Which field carries the token limit: OpenAI reads the newer, most compatible servers the older.
@@ -72,15 +74,31 @@ pub struct DialectQuirks {
 impl DialectQuirks {
     /// What is known of the server that `route` leads to.
     pub fn of_route(route: &ModelRoute) -> Self {
-        let is_vendor = match route.dialect {
-            Dialect::Messages => route.base_url == ANTHROPIC_BASE_URL,
-            Dialect::ChatCompletions | Dialect::Responses => route.base_url == OPENAI_BASE_URL,
-        };
-        Self {
+        let told = Self {
             takes_sampling: route.takes_sampling,
             thinking: route.thinking,
-            ..Self::of_dialect(route.dialect, is_vendor)
+            ..Self::of_dialect(route.dialect, route.acts_like_vendor())
+        };
+        let quirks = route.server.quirks.iter();
+        quirks.fold(told, |quirks, quirk| quirks.with_quirk(*quirk))
+    }
+
+    /// These, with what a person says of one.
+    const fn with_quirk(mut self, quirk: ServerQuirk) -> Self {
+        match quirk {
+            ServerQuirk::MaxTokens => self.max_tokens_field = MaxTokensField::MaxTokens,
+            ServerQuirk::MaxCompletionTokens => {
+                self.max_tokens_field = MaxTokensField::MaxCompletionTokens;
+            }
+            ServerQuirk::SystemRole => self.instruction_role = InstructionRole::System,
+            ServerQuirk::DeveloperRole => self.instruction_role = InstructionRole::Developer,
+            ServerQuirk::NoParallelCalls => self.takes_parallel_calls = false,
+            ServerQuirk::Documents => self.takes_documents = true,
+            ServerQuirk::NoDocuments => self.takes_documents = false,
+            ServerQuirk::CacheKey => self.takes_cache_key = true,
+            ServerQuirk::NoCacheKey => self.takes_cache_key = false,
         }
+        self
     }
 
     /// What servers of `dialect` do: the vendor's own, or those that are compatible with it.

@@ -195,8 +195,11 @@ impl RouteChooser<'_> {
             model,
             key: key.clone(),
             only_program: server.only_program,
+            server: server.settings.clone(),
             max_tokens,
-            window_tokens: known.and_then(|entry| entry.window.input),
+            window_tokens: server
+                .window
+                .or_else(|| known.and_then(|entry| entry.window.input)),
             limits: AnswerLimits::of_address(&server.base_url).sized_for(max_tokens),
             takes_sampling: can(ModelFeature::Sampling),
             thinking: thinking_form(server, known),
@@ -211,7 +214,7 @@ fn thinking_form(server: &UpstreamServer, known: Option<&ModelEntry>) -> Thinkin
     let can = |feature| known.is_none_or(|entry| entry.features.contains(&feature));
     let is_openrouter = server.base_url == ProviderPreset::Openrouter.default_address();
     match (
-        ThinkingForm::of_server(server.dialect, server.is_vendor),
+        ThinkingForm::of_server(server.dialect, server.acts_like_vendor()),
         server.dialect,
     ) {
         (_, Dialect::ChatCompletions) if is_openrouter => ThinkingForm::Reasoning,

@@ -115,6 +115,7 @@ fn a_provider_with_several_keys_is_asked_with_each() {
             key: Some("1".into()),
             // The second is not here.
             more_keys: vec!["3".into()],
+            headers: BTreeMap::new(),
         }],
         choices: [(RouteName::Agent, vec!["rack/m".to_owned()])].into(),
         ..LlmSettings::default()

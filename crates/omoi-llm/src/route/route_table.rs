@@ -12,8 +12,8 @@ use super::chooser::RouteChooser;
 use super::role_setup::set_up_role;
 use super::server_list::ServerList;
 use super::{
-    LlmSettings, ModelRoute, ProviderKey, RouteError, ToldSettings, default_mode, trim_url,
-    vendor_name,
+    LlmSettings, ModelRoute, ProviderKey, RouteError, ServerSettings, ToldSettings, default_mode,
+    trim_url, vendor_name,
 };
 use crate::catalogue::{ModelCatalogue, provider_at};
 use crate::conversation::ThinkingForm;
@@ -112,6 +112,7 @@ impl RouteTable {
             thinking: ThinkingForm::of_server(dialect, false),
             settings: RoleSettings::default(),
             only_program: None,
+            server: ServerSettings::default(),
             simulated: true,
         };
         Self::from_full_table([(RouteName::Agent, vec![route])].into())

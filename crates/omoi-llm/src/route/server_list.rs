@@ -4,11 +4,11 @@ use secrecy::SecretString;
 
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::dialect::Dialect;
-use omoi_domain::provider_row::ProviderPreset;
+use omoi_domain::provider_row::{ProviderPreset, ServerKinship};
 
 use super::{
     ANTHROPIC_BASE_URL, LlmSettings, ModelServer, OPENAI_BASE_URL, ProviderKey, RouteError,
-    trim_url, variables,
+    ServerSettings, trim_url, variables,
 };
 use crate::catalogue::provider_at;
 
@@ -28,12 +28,23 @@ pub(super) struct UpstreamServer {
     /// Where to name one.
     pub(super) model_variable: &'static str,
     pub(super) max_tokens: u32,
+    /// The most tokens its models read, where a person says so.
+    pub(super) window: Option<u64>,
+    pub(super) settings: ServerSettings,
     /// Whether it takes every name, known or not: a server of the person's own choice, or a proxy.
     pub(super) takes_any_model: bool,
     /// Whether the vendor's own models may be assumed.
     pub(super) is_vendor: bool,
     /// Whether it stands in the person's list.
     pub(super) is_listed: bool,
+}
+
+impl UpstreamServer {
+    /// Whether the server has the ways of the vendor of its dialect.
+    pub(super) fn acts_like_vendor(&self) -> bool {
+        let like = self.settings.like;
+        like.map_or(self.is_vendor, |like| like != ServerKinship::Compatible)
+    }
 }
 
 /// The servers that can be asked, and those that lack a key.
@@ -178,6 +189,8 @@ impl UpstreamServer {
             model: server.model.clone(),
             model_variable: kind.model_variable,
             max_tokens: server.max_tokens,
+            window: None,
+            settings: ServerSettings::default(),
         })
     }
 
@@ -211,6 +224,12 @@ impl UpstreamServer {
             model: None,
             model_variable: variables::LLM_MODEL,
             max_tokens: row.max_tokens.unwrap_or(usual.max_tokens),
+            window: row.window,
+            settings: ServerSettings {
+                headers: listed.headers.clone(),
+                like: row.manner.like,
+                quirks: row.manner.quirks.clone(),
+            },
             takes_any_model: provider_at(&row.address).is_none(),
             is_vendor,
             is_listed: true,

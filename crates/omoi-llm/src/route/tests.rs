@@ -309,6 +309,7 @@ pub(super) fn listed(text: &str, key: Option<&str>) -> ListedProvider {
         row: text.parse().unwrap(),
         key: key.map(Into::into),
         more_keys: Vec::new(),
+        headers: BTreeMap::new(),
     }
 }
 

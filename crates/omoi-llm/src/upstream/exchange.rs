@@ -14,7 +14,7 @@ use super::plain_words::plain_words;
 use super::{AnswerLimits, CONNECT_MAX, UpstreamError};
 use crate::pace::CallPace;
 use crate::retry::retry_after;
-use crate::route::ProviderKey;
+use crate::route::{ModelRoute, ProviderKey};
 use crate::window_refusal::is_window_kind;
 use crate::wire::anthropic::{MessagesErrorBody, error_of_status};
 use crate::wire::openai::ChatErrorBody;
@@ -22,11 +22,15 @@ use crate::wire::openai::ChatErrorBody;
 /// Most bytes of an error answer that are read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
-pub(super) fn add_key(
-    builder: RequestBuilder,
-    key: &ProviderKey,
+/// Adds the key of `route`, and the headers that a person says of its server.
+pub(super) fn add_credentials(
+    mut builder: RequestBuilder,
+    route: &ModelRoute,
 ) -> Result<RequestBuilder, UpstreamError> {
-    Ok(match key {
+    for (name, value) in &route.server.headers {
+        builder = builder.header(name, secret_header("", value)?);
+    }
+    Ok(match &route.key {
         ProviderKey::None => builder,
         ProviderKey::Header(key) => builder.header("x-api-key", secret_header("", key)?),
         ProviderKey::Bearer(key) => builder.header(AUTHORIZATION, secret_header("Bearer ", key)?),

@@ -14,7 +14,7 @@ use omoi_domain::secret_mask::SecretMask;
 
 use super::body_watch::StreamWatch;
 use super::exchange::{
-    ErrorReadLimits, add_key, base_client, content_type, masked_line, plain_client,
+    ErrorReadLimits, add_credentials, base_client, content_type, masked_line, plain_client,
     read_error_body, read_refusal, send_error,
 };
 use super::own_request;
@@ -310,7 +310,7 @@ impl ModelConnections {
             Dialect::Messages => builder.header(VERSION_HEADER, VERSION),
             Dialect::ChatCompletions | Dialect::Responses => builder,
         };
-        add_key(builder, &route.key)
+        add_credentials(builder, route)
     }
 
     fn build_request(&self, call: UpstreamCall<'_>) -> Result<RequestBuilder, UpstreamError> {
@@ -332,7 +332,7 @@ impl ModelConnections {
             ))?
             .header(VERSION_HEADER, VERSION)
             .header(ACCEPT, EVENTS);
-        add_key(self.with_json(builder, &request), &route.key)
+        add_credentials(self.with_json(builder, &request), route)
     }
 
     fn build_translated(&self, call: TranslatedCall<'_>) -> Result<RequestBuilder, UpstreamError> {
@@ -350,7 +350,7 @@ impl ModelConnections {
             Dialect::Messages => builder.header(VERSION_HEADER, VERSION),
             Dialect::ChatCompletions | Dialect::Responses => builder,
         };
-        add_key(builder, &route.key)
+        add_credentials(builder, route)
     }
 
     /// `builder` with a body in JSON that holds no secret of this process.

@@ -18,6 +18,7 @@ mod gateway;
 mod model_probe;
 mod pricing;
 mod quota;
+mod servers;
 mod structured;
 mod stub;
 mod support;

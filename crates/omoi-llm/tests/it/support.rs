@@ -27,7 +27,7 @@ use omoi_llm::meter::{
 };
 use omoi_llm::pace::CallPace;
 use omoi_llm::pricing::ModelPrice;
-use omoi_llm::route::{AnswerMode, ModelRoute, ProviderKey, RouteTable};
+use omoi_llm::route::{AnswerMode, ModelRoute, ProviderKey, RouteTable, ServerSettings};
 use omoi_llm::upstream::AnswerLimits;
 use omoi_llm::wire::anthropic::{ConversationMessage, MessagesRequest};
 use omoi_llm::wire::dialect::Dialect;
@@ -121,6 +121,7 @@ pub(crate) fn route(dialect: Dialect, url: &str) -> ModelRoute {
         thinking: ThinkingForm::of_server(dialect, false),
         settings: RoleSettings::default(),
         only_program: None,
+        server: ServerSettings::default(),
         simulated: false,
     }
 }

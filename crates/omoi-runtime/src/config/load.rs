@@ -245,9 +245,9 @@ impl ConfigLoader {
             match (&spec.kind, &written.value) {
                 (ValueKind::List(ListItems::Providers), value) => {
                     let rows = Vec::<ProviderRow>::from_value(value).into_iter().flatten();
-                    names.extend(
-                        rows.flat_map(|row| row.key_variable.into_iter().chain(row.more_keys)),
-                    );
+                    for row in rows {
+                        names.extend(row.secret_names().cloned());
+                    }
                 }
                 (ValueKind::List(ListItems::Registries(_)), ConfigValue::List(rows)) => {
                     names.extend(rows.iter().filter_map(|row| credential_name(row)));

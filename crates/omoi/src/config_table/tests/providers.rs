@@ -112,7 +112,7 @@ fn shown_files(page: &'static str) -> Vec<&'static str> {
 #[test]
 fn the_page_of_models_shows_what_works() {
     let files = shown_files(include_str!("../../../../../docs/models.md"));
-    let [local, several] = files.as_slice() else {
+    let [local, several, _] = files.as_slice() else {
         panic!("{files:?}");
     };
     let now = omoi_domain::time::Timestamp::of_date("2026-11-28").unwrap();
@@ -152,6 +152,31 @@ fn the_page_of_models_shows_what_works() {
         models(RouteName::Planner),
         ["api.anthropic.com claude-opus-5-5"]
     );
+}
+
+#[test]
+fn the_page_of_models_shows_headers_of_a_proxy_that_work() {
+    let files = shown_files(include_str!("../../../../../docs/models.md"));
+    let secrets = [
+        ("AZURE_KEY", "one"),
+        ("PROXY_KEY", "two"),
+        ("PROXY_TEAM", "three"),
+    ];
+    let config = load_file(files[2], &secrets, &[]).unwrap();
+    let options = LlmOptions::from_config(&config);
+    let now = omoi_domain::time::Timestamp::of_date("2026-11-28").unwrap();
+    let list = omoi_llm::catalogue::ModelCatalogue::load_embedded().unwrap();
+    let routes = RouteTable::resolve_all(&options.servers, &list, now).unwrap();
+    let [azure, proxy] = routes.choices_of(RouteName::Agent) else {
+        panic!("{routes:?}");
+    };
+    assert!(azure.acts_like_vendor() && proxy.acts_like_vendor());
+    assert!(azure.key.is_none() && !proxy.key.is_none());
+    assert_eq!(azure.window_tokens, Some(272_000));
+    assert!(azure.server.headers.contains_key("api-key"));
+    assert!(proxy.server.headers.contains_key("x-team"));
+    let origin = credential_origin(azure, &options.servers, &config).unwrap();
+    assert!(origin.to_string().contains("AZURE_KEY"), "{origin}");
 }
 
 #[test]
