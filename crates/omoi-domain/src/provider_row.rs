@@ -84,6 +84,13 @@ impl ProviderPreset {
     }
 }
 
+/// Whether calls of `program` are calls of `only`, the program whose calls alone a key is for.
+pub fn are_calls_of(program: AgentProgram, only: AgentProgram) -> bool {
+    // The bridge runs Claude Code.
+    let bridge = (AgentProgram::AcpClaude, AgentProgram::ClaudeCode);
+    program == only || (program, only) == bridge
+}
+
 /// One provider of models: `openrouter`, or `name=rack; preset=vllm; address=http://rack:8000/v1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderRow {

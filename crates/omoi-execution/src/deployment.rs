@@ -1,12 +1,10 @@
 //! The parts of a process.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use omoi_domain::model_kind::WorkModel;
-use omoi_domain::model_route::RouteName;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::work_limits::WorkLimits;
 use omoi_git::process::Git;
@@ -17,6 +15,7 @@ use omoi_runtime::rng::Rng;
 use omoi_sandbox::{GuardedPlaces, Provider, SandboxLimits};
 use omoi_store::Tenant;
 
+use crate::agent_models::AgentModels;
 use crate::agent_programs::FindProgram;
 use crate::disk_room::DataDisk;
 use crate::metering::HeldCalls;
@@ -27,39 +26,6 @@ use crate::sandbox_egress::SandboxEgress;
 use crate::setup::{OpenRegistries, SetupBook, SetupOptions};
 use crate::spec_files::RenderSpecFiles;
 use crate::spec_selection::WorkScope;
-
-/// What is known of the models that agents work with.
-#[derive(Clone, Copy, Debug)]
-pub struct AgentModelFacts {
-    /// Tokens that all of them read, where that is known.
-    pub window_tokens: Option<u64>,
-    /// Whether all of them are known to see pictures.
-    pub takes_images: bool,
-    /// Most tokens of one answer.
-    pub answer_tokens: u32,
-}
-
-/// What is known of the models of agents, by what they work on.
-#[derive(Clone, Debug)]
-pub struct AgentModels {
-    usual: AgentModelFacts,
-    by_route: BTreeMap<RouteName, AgentModelFacts>,
-}
-
-impl AgentModels {
-    /// Of work that `by_route` does not name, `usual` is known.
-    pub const fn new(
-        usual: AgentModelFacts,
-        by_route: BTreeMap<RouteName, AgentModelFacts>,
-    ) -> Self {
-        Self { usual, by_route }
-    }
-
-    /// What is known of the models of `route`.
-    pub fn route_facts(&self, route: RouteName) -> AgentModelFacts {
-        self.by_route.get(&route).copied().unwrap_or(self.usual)
-    }
-}
 
 /// A value that is made of some parts of a deployment, and knows no others.
 pub trait FromParts {

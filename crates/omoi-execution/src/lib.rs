@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod agent_models;
 pub mod agent_programs;
 pub mod attempt;
 pub mod base_run;
@@ -40,4 +41,5 @@ mod start_failure;
 mod start_steps;
 pub mod tasks;
 
-pub use deployment::{AgentModelFacts, AgentModels, DeploymentParts, FromParts};
+pub use agent_models::{AgentModelFacts, AgentModels};
+pub use deployment::{DeploymentParts, FromParts};

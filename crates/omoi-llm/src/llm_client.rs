@@ -143,7 +143,7 @@ impl LlmClient {
     ) -> Result<AnswerStream<Q::Item>, AskError> {
         let route = self.routes.route_at(ask.route_choice());
         if let Some(program) = route.only_program
-            && ask.program() != Some(program)
+            && route.is_reserved_from(ask.program())
         {
             let provider = route.provider_name();
             return Err(AskError::Reserved { provider, program });

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::model_route::RouteName;
-use omoi_domain::provider_row::{ProviderRow, ServerKinship, ServerQuirk};
+use omoi_domain::provider_row::{ProviderRow, ServerKinship, ServerQuirk, are_calls_of};
 use omoi_domain::role_settings::{CacheChoice, RoleSettings, RoleSettingsRow};
 
 use crate::catalogue::provider_at;
@@ -151,6 +151,12 @@ impl ModelRoute {
                 self.base_url == OPENAI_BASE_URL
             }
         }
+    }
+
+    /// Whether the key is for calls of another program than `program`; none are calls of the platform.
+    pub fn is_reserved_from(&self, program: Option<AgentProgram>) -> bool {
+        let may_ask = |only| program.is_some_and(|program| are_calls_of(program, only));
+        self.only_program.is_some_and(|only| !may_ask(only))
     }
 
     /// The secrets that calls hold.

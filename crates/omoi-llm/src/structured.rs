@@ -131,7 +131,8 @@ pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
     question: &TypedQuestion,
 ) -> Result<TypedAnswer<T>, StructuredError> {
     let choices = llm.routes.choices_of(question.route);
-    let mut nth = 0;
+    let first = llm.routes.platform_choice(question.route);
+    let mut nth = first.map_or(0, |choice| choice.nth);
     loop {
         let route = RouteChoice {
             name: question.route,
@@ -139,7 +140,9 @@ pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
         };
         let asked = llm.routes.route_at(route);
         let mut later = choices.iter().enumerate().skip(nth + 1);
-        let next = later.find(|(_, later)| !question.authors.contains(&later.model));
+        let next = later.find(|(_, later)| {
+            !later.is_reserved_from(None) && !question.authors.contains(&later.model)
+        });
         let time = match next {
             Some(_) => llm.retry_time.min(FALLBACK_TIME),
             None => llm.retry_time,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::agent_programs::FindProgram;
 use omoi_execution::spec_selection::SpecSelection;
-use omoi_execution::{DeploymentParts, FromParts};
+use omoi_execution::{AgentModels, DeploymentParts, FromParts};
 
 /// What a spec is begun and shown under.
 #[derive(Clone)]
@@ -19,6 +19,8 @@ pub struct SpecPolicy {
     pub read_only: Vec<PathBuf>,
     /// Where the agent programs are.
     pub programs: Arc<dyn FindProgram>,
+    /// What is known of the agents' models.
+    pub models: AgentModels,
 }
 
 impl FromParts for SpecPolicy {
@@ -28,6 +30,7 @@ impl FromParts for SpecPolicy {
             limits: parts.limits,
             read_only: parts.read_only.clone(),
             programs: parts.programs.clone(),
+            models: parts.agent_models.clone(),
         }
     }
 }

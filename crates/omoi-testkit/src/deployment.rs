@@ -83,6 +83,7 @@ const AGENT_MODEL: AgentModelFacts = AgentModelFacts {
     window_tokens: None,
     takes_images: false,
     answer_tokens: 1_000,
+    only_program: None,
 };
 
 /// What a worker of our own loop first reports.

@@ -20,6 +20,8 @@ use tempfile::TempDir;
 mod agents;
 #[path = "cli/doctor.rs"]
 mod doctor;
+#[path = "cli/subscription.rs"]
+mod subscription;
 
 /// A home folder with nothing in it.
 struct Home(TempDir);

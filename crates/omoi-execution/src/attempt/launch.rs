@@ -35,9 +35,9 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::sandboxes::{self, Sandbox};
 use omoi_store::{Json, StoreError, Tx};
 
+use crate::agent_models::AgentModelFacts;
 use crate::agent_programs::{ProgramLaunch, ProgramUnusable, launch_of};
 use crate::attempt::{AttemptStarter, apply_to_attempt, settle};
-use crate::deployment::AgentModelFacts;
 use crate::egress::egress_mode;
 use crate::opened_workspace::OpenedWorkspace;
 use crate::running_attempts::HeldAttempt;

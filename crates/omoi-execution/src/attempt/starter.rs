@@ -7,8 +7,9 @@ use std::time::Duration;
 use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_store::Tenant;
 
+use crate::agent_models::AgentModels;
 use crate::agent_programs::FindProgram;
-use crate::deployment::{AgentModels, DeploymentParts, FromParts};
+use crate::deployment::{DeploymentParts, FromParts};
 use crate::failure_policy::FailurePolicy;
 use crate::repository_folders::RepositoryFolders;
 use crate::running_attempts::RunningAttempts;

@@ -88,105 +88,90 @@ fn budget_field(wanted: &ThinkingSettings, answer_max: u32) -> Value {
 mod tests {
     use super::*;
 
-    #[test]
-    fn each_maker_is_told_in_its_own_way() {
-        use Dialect::{ChatCompletions, Messages, Responses};
-        use ThinkingForm::{Budget, Effort, Reasoning, Untold};
-        let high = ThinkingSettings {
+    fn high() -> ThinkingSettings {
+        ThinkingSettings {
             effort: Some(EffortLevel::High),
             ..ThinkingSettings::default()
-        };
-        let off = ThinkingSettings {
-            enabled: Some(false),
-            ..high.clone()
-        };
-        let tokens = ThinkingSettings {
-            budget_tokens: Some(3_000),
-            enabled: Some(true),
-            ..ThinkingSettings::default()
-        };
-        let open = ThinkingSettings {
-            enabled: Some(true),
-            ..ThinkingSettings::default()
-        };
-        let adaptive = json!({"type": "adaptive"});
-        for (dialect, form, wanted, expected) in [
-            (
-                Messages,
-                Effort,
-                &high,
-                json!({"thinking": adaptive, "output_config": {"effort": "high"}}),
-            ),
-            (
-                Messages,
-                Effort,
-                &off,
-                json!({"thinking": {"type": "disabled"}}),
-            ),
-            (
-                Messages,
-                Effort,
-                &tokens,
-                json!({"thinking": adaptive, "output_config": {"effort": "low"}}),
-            ),
-            (Messages, Effort, &open, json!({"thinking": adaptive})),
-            (
-                Messages,
-                Budget,
-                &tokens,
-                json!({"thinking": {"type": "enabled", "budget_tokens": 3_000}}),
-            ),
-            // It must leave room for words.
-            (
-                Messages,
-                Budget,
-                &high,
-                json!({"thinking": {"type": "enabled", "budget_tokens": 10_000}}),
-            ),
-            (Messages, Untold, &high, json!({})),
-            (
-                ChatCompletions,
-                Effort,
-                &high,
-                json!({"reasoning_effort": "high"}),
-            ),
-            (
-                ChatCompletions,
-                Effort,
-                &off,
-                json!({"reasoning_effort": "none"}),
-            ),
-            (ChatCompletions, Effort, &open, json!({})),
-            (
-                ChatCompletions,
-                Reasoning,
-                &tokens,
-                json!({"reasoning": {"max_tokens": 3_000}}),
-            ),
-            (
-                ChatCompletions,
-                Reasoning,
-                &off,
-                json!({"reasoning": {"enabled": false}}),
-            ),
-            (
-                ChatCompletions,
-                Reasoning,
-                &high,
-                json!({"reasoning": {"effort": "high"}}),
-            ),
-            (
-                Responses,
-                Effort,
-                &high,
-                json!({"reasoning": {"effort": "high"}}),
-            ),
-            (Responses, Untold, &high, json!({})),
-        ] {
-            let fields = Value::Object(thinking_fields(form, dialect, wanted, 20_000));
-            assert_eq!(fields, expected, "{dialect} {form:?} {wanted:?}");
         }
-        let small = thinking_fields(Budget, Messages, &high, 2_000);
+    }
+
+    fn off() -> ThinkingSettings {
+        ThinkingSettings {
+            enabled: Some(false),
+            ..high()
+        }
+    }
+
+    fn tokens() -> ThinkingSettings {
+        ThinkingSettings {
+            budget_tokens: Some(3_000),
+            ..open()
+        }
+    }
+
+    fn open() -> ThinkingSettings {
+        ThinkingSettings {
+            enabled: Some(true),
+            ..ThinkingSettings::default()
+        }
+    }
+
+    fn assert_fields(dialect: Dialect, table: &[(ThinkingForm, ThinkingSettings, Value)]) {
+        for (form, wanted, expected) in table {
+            let fields = Value::Object(thinking_fields(*form, dialect, wanted, 20_000));
+            assert_eq!(&fields, expected, "{dialect} {form:?} {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn claude_is_told_by_effort_or_by_a_budget() {
+        use ThinkingForm::{Budget, Effort, Untold};
+        let adaptive = json!({"type": "adaptive"});
+        let told =
+            |effort: &str| json!({"thinking": adaptive, "output_config": {"effort": effort}});
+        let budget =
+            |tokens: u32| json!({"thinking": {"type": "enabled", "budget_tokens": tokens}});
+        assert_fields(
+            Dialect::Messages,
+            &[
+                (Effort, high(), told("high")),
+                (Effort, off(), json!({"thinking": {"type": "disabled"}})),
+                (Effort, tokens(), told("low")),
+                (Effort, open(), json!({"thinking": adaptive})),
+                (Budget, tokens(), budget(3_000)),
+                // It must leave room for words.
+                (Budget, high(), budget(10_000)),
+                (Untold, high(), json!({})),
+            ],
+        );
+        let small = thinking_fields(Budget, Dialect::Messages, &high(), 2_000);
         assert!(small.is_empty(), "{small:?}");
+    }
+
+    #[test]
+    fn openai_and_openrouter_are_told_in_their_own_ways() {
+        use ThinkingForm::{Effort, Reasoning, Untold};
+        assert_fields(
+            Dialect::ChatCompletions,
+            &[
+                (Effort, high(), json!({"reasoning_effort": "high"})),
+                (Effort, off(), json!({"reasoning_effort": "none"})),
+                (Effort, open(), json!({})),
+                (
+                    Reasoning,
+                    tokens(),
+                    json!({"reasoning": {"max_tokens": 3_000}}),
+                ),
+                (Reasoning, off(), json!({"reasoning": {"enabled": false}})),
+                (Reasoning, high(), json!({"reasoning": {"effort": "high"}})),
+            ],
+        );
+        assert_fields(
+            Dialect::Responses,
+            &[
+                (Effort, high(), json!({"reasoning": {"effort": "high"}})),
+                (Untold, high(), json!({})),
+            ],
+        );
     }
 }

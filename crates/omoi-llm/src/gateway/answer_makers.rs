@@ -136,7 +136,10 @@ async fn home_maker(
     let routes = &shared.llm.routes;
     let work = routes.work_route(caller);
     let mut choices = routes.choices_of(work).iter();
-    let first = choices.find(|choice| choice.dialect == dialect)?.maker_id();
+    let is_home = |choice: &&ModelRoute| {
+        choice.dialect == dialect && !choice.is_reserved_from(caller.program)
+    };
+    let first = choices.find(is_home)?.maker_id();
     let Some(attempt) = caller.principal.purpose.attempt() else {
         return Some(first);
     };

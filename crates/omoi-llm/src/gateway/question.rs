@@ -203,7 +203,8 @@ impl GatewayQuestion {
         let routes = &shared.llm.routes;
         let choices = routes.choices_of(self.route);
         let name = self.route;
-        let order = self.conversation.order_choices(choices).into_iter();
+        let order = self.conversation.order_choices(choices);
+        let order = routes.open_choices(name, order, caller.program).into_iter();
         let order: Vec<_> = order.map(|nth| RouteChoice { name, nth }).collect();
         let mut failed = Vec::new();
         let mut refusal = None;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::model_route::{AnswerTimes, RouteName};
 use omoi_domain::role_settings::RoleSettings;
 use omoi_domain::time::Timestamp;
@@ -149,6 +150,32 @@ impl RouteTable {
     /// The models of the route called `name`, in order of preference.
     pub fn choices_of(&self, name: RouteName) -> &[ModelRoute] {
         self.table.get(&name).unwrap_or(&self.fallback)
+    }
+
+    /// Those of the choices of `name`, as in `order`, whose keys are for calls of `program` too; all of them
+    /// where there is none, and then each refuses.
+    pub fn open_choices(
+        &self,
+        name: RouteName,
+        order: Vec<usize>,
+        program: Option<AgentProgram>,
+    ) -> Vec<usize> {
+        let is_open = |nth: &usize| {
+            let choice = RouteChoice { name, nth: *nth };
+            !self.route_at(choice).is_reserved_from(program)
+        };
+        let open: Vec<usize> = order.iter().copied().filter(is_open).collect();
+        match open.is_empty() {
+            true => order,
+            false => open,
+        }
+    }
+
+    /// The first choice of `name` that the platform itself may ask.
+    pub fn platform_choice(&self, name: RouteName) -> Option<RouteChoice> {
+        let mut choices = self.choices_of(name).iter();
+        let nth = choices.position(|route| !route.is_reserved_from(None))?;
+        Some(RouteChoice { name, nth })
     }
 
     /// The model at `choice`; the first of its list where that is shorter.

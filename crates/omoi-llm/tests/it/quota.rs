@@ -248,6 +248,8 @@ async fn a_subscription_is_used_for_calls_of_its_program_alone() {
     }
     let with_key = process(vec![subscribed, keyed(&stub.url, "a-key")], &book);
     assert_eq!(with_key.ask_as(Some(AgentProgram::Native)).await.0, 200);
+    let n_notes = with_key.meter.fallbacks.lock().unwrap().len();
+    assert_eq!(n_notes, 0, "that is by design");
     assert_eq!(with_key.ask_as(Some(AgentProgram::ClaudeCode)).await.0, 200);
     let seen = stub.seen();
     assert_eq!(seen[0].headers["x-api-key"], "a-key");

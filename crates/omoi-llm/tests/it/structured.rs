@@ -7,13 +7,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_llm::llm_client::{AskError, LlmClient};
 use omoi_llm::meter::{CallMeter, ModelCaller};
 use omoi_llm::retry::CALLS_MAX;
-use omoi_llm::route::{AnswerMode, ModelRoute};
+use omoi_llm::route::{AnswerMode, ModelRoute, ProviderKey};
 use omoi_llm::structured::{MeteredCaller, StructuredError, TypedQuestion, ask_structured};
 use omoi_llm::wire::dialect::Dialect;
 
@@ -47,6 +48,22 @@ async fn ask(llm: &LlmClient, meter: &Arc<TestMeter>) -> Result<Verdict, Structu
     let question = question();
     let asked = ask_structured(llm, MeteredCaller { caller, meter }, &question);
     asked.await.map(|answer| answer.value)
+}
+
+#[tokio::test]
+async fn a_key_of_an_agent_program_is_not_used_for_the_platform() {
+    let stub = Stub::always(stub::calls_tool("answer", GOOD)).await;
+    let keyed = route(Dialect::Messages, &stub.url);
+    let subscribed = ModelRoute {
+        key: ProviderKey::Bearer("of-a-subscription".into()),
+        only_program: Some(AgentProgram::ClaudeCode),
+        ..keyed.clone()
+    };
+    let (pace, meter) = (VirtualPace::new(), TestMeter::rich());
+    let llm = llm_of_list(vec![subscribed, keyed], &pace);
+    assert_eq!(ask(&llm, &meter).await.unwrap(), good());
+    assert_eq!(stub.seen()[0].headers["x-api-key"], "sk-hidden");
+    assert!(meter.fallbacks.lock().unwrap().is_empty());
 }
 
 fn good() -> Verdict {

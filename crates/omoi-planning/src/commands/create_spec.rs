@@ -123,6 +123,7 @@ pub async fn create_spec(
     trust::expect_trusted(tenant, &repository).await?;
     let project = &repository.project.name;
     let agents = assign_agents(policy.programs.as_ref(), project, request.agent).await?;
+    policy.models.expect_usable(&agents.assignment)?;
     let draft = reader.draft(&repository, request, agents).await?;
     loop {
         let taken = tenant.read(async |tx| specs::branches(tx).await).await?;

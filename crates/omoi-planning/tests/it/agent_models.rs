@@ -22,6 +22,7 @@ fn facts(window_tokens: u64, takes_images: bool, answer_tokens: u32) -> AgentMod
         window_tokens: Some(window_tokens),
         takes_images,
         answer_tokens,
+        only_program: None,
     }
 }
 

@@ -3,6 +3,7 @@
 mod agents;
 mod checks;
 mod model_age;
+mod model_checks;
 mod overlay;
 
 use std::process::ExitCode;

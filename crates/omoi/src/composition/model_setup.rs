@@ -123,6 +123,7 @@ pub(super) async fn start_models(
         window_tokens: None,
         takes_images: false,
         answer_tokens: options.servers.anthropic.max_tokens,
+        only_program: None,
     };
     let without = |model: WorkModel, why: String| ModelSetup {
         model,
@@ -183,10 +184,13 @@ fn agent_models(routes: &RouteTable, catalogue: &ModelCatalogue) -> AgentModels 
 fn list_facts(choices: &[ModelRoute], catalogue: &ModelCatalogue) -> AgentModelFacts {
     let windows = choices.iter().filter_map(|route| route.window_tokens);
     let answers = choices.iter().map(|route| route.max_tokens);
+    let first = choices.first().and_then(|route| route.only_program);
+    let are_all = |only| choices.iter().all(|route| route.only_program == Some(only));
     AgentModelFacts {
         window_tokens: windows.min(),
         takes_images: choices.iter().all(|route| sees_pictures(catalogue, route)),
         answer_tokens: answers.max().unwrap_or(0),
+        only_program: first.filter(|only| are_all(*only)),
     }
 }
 
@@ -264,6 +268,7 @@ async fn start_simulation(
 
 #[cfg(test)]
 mod tests {
+    use omoi_domain::agent_program::AgentProgram;
     use omoi_llm::route;
     use omoi_llm::upstream::AnswerLimits;
     use omoi_runtime::clock::SystemClock;
@@ -338,9 +343,13 @@ mod tests {
             ("HOME", "/nowhere"),
             ("ANTHROPIC_API_KEY", "a"),
             ("OPENAI_API_KEY", "o"),
-            ("LLM_PROVIDERS", "name=rack; preset=vllm"),
+            ("CLAUDE_CODE_OAUTH_TOKEN", "t"),
+            (
+                "LLM_PROVIDERS",
+                "claude-subscription, name=rack; preset=vllm",
+            ),
             ("MODELS_AGENT", "anthropic/claude-opus-4-5"),
-            ("MODELS_PLANNER", "anthropic/claude-opus-5-5"),
+            ("MODELS_PLANNER", "claude-subscription/claude-opus-5-5"),
             (
                 "MODELS_FIX_BUG",
                 "anthropic/claude-opus-5-5, openai/gpt-5.2",
@@ -363,6 +372,8 @@ mod tests {
             let facts = models.route_facts(route);
             let told = (facts.window_tokens, facts.answer_tokens, facts.takes_images);
             assert_eq!(told, (window, answer, images), "{route}");
+            let only = (route == RouteName::Planner).then_some(AgentProgram::ClaudeCode);
+            assert_eq!(facts.only_program, only, "{route}");
         }
     }
 

@@ -80,6 +80,7 @@ pub(crate) async fn try_model(
         false => {
             let routes =
                 composition::live_routes(&options, clock.now())?.map_err(|e| anyhow!(e))?;
+            expect_open(routes.route_named(RouteName::Agent))?;
             let llm = composition::build_llm(routes, &options, &clock, &Rng::from_os()?)?;
             let report = probe_model(&llm, RouteName::Agent).await;
             (llm.routes.route_named(RouteName::Agent).clone(), report)
@@ -97,6 +98,17 @@ pub(crate) async fn try_model(
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+/// Refuses a model whose key is for calls of an agent's program: ours are none.
+fn expect_open(route: &ModelRoute) -> anyhow::Result<()> {
+    let Some(only) = route.only_program else {
+        return Ok(());
+    };
+    let why = anyhow!("the key of `{}` is for calls of {only} alone", route.model);
+    Err(why.context(crate::ErrorHint(format!(
+        "`omoi run --agent {only}` asks it; `omoi models try` takes another key of the same model"
+    ))))
 }
 
 /// The same questions to a scripted model of this process.
