@@ -65,6 +65,8 @@ pub struct DialectQuirks {
     pub wants_cache_marks: bool,
     /// Whether `prompt_cache_key` and a name of the end user are read.
     pub takes_cache_key: bool,
+    /// Whether a word for the length of answers is read, in chat completions.
+    pub takes_verbosity: bool,
     /// Whether sampling settings are read.
     pub takes_sampling: bool,
     /// Whether reasoning that was shown goes back to its maker, in chat completions.
@@ -129,6 +131,7 @@ impl DialectQuirks {
                 Dialect::ChatCompletions => is_vendor,
                 Dialect::Responses => true,
             },
+            takes_verbosity: is_chat && is_vendor,
             takes_sampling: true,
             takes_reasoning_back: is_compatible_chat,
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, Method};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use omoi_domain::model_route::RouteName;
 use omoi_llm::catalogue::ModelCatalogue;
@@ -39,13 +39,17 @@ fn routes(stub: &Stub, said: &str, key: Option<&str>) -> Result<RouteTable, Rout
 }
 
 async fn ask(routes: RouteTable) -> (u16, String) {
-    let llm = LlmClient::new(routes, VirtualPace::new()).unwrap();
-    let gateway = ModelGateway::new(llm, TestMeter::rich() as Arc<_>);
     let body = json!({"model": "agent", "max_tokens": 500,
         "messages": [{"role": "user", "content": "a"}]});
+    ask_at("/v1/messages", &body, routes).await
+}
+
+async fn ask_at(path: &str, body: &Value, routes: RouteTable) -> (u16, String) {
+    let llm = LlmClient::new(routes, VirtualPace::new()).unwrap();
+    let gateway = ModelGateway::new(llm, TestMeter::rich() as Arc<_>);
     let request = GatewayRequest {
         method: Method::POST,
-        path: "/v1/messages".to_owned(),
+        path: path.to_owned(),
         headers: HeaderMap::new(),
         body: body.to_string().into(),
     };
@@ -72,6 +76,29 @@ async fn a_server_gets_the_headers_and_fields_that_a_person_says_of_it() {
         assert_eq!(seen.headers["api-key"], "the-hidden-value");
         assert!(!seen.headers.contains_key("authorization"));
         assert_eq!(seen.body[field], 500, "{said}: {}", seen.body);
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_a_cache_key_still_reads_how_long_answers_are_to_be() {
+    let stub = Stub::always(stub::chat(&["Hel", "lo"], "stop")).await;
+    let asked = json!({"model": "agent", "input": "a", "prompt_cache_key": "k",
+        "text": {"verbosity": "low"}});
+    for (said, has_key, verbosity) in [
+        ("; like=openai", true, json!("low")),
+        ("; like=openai; quirks=no_cache_key", false, json!("low")),
+        ("; quirks=cache_key", true, Value::Null),
+    ] {
+        let routes = routes(&stub, said, Some("a")).unwrap();
+        let (status, says) = ask_at("/v1/responses", &asked, routes).await;
+        assert_eq!(status, 200, "{said}: {says}");
+        let sent = stub.seen().pop().unwrap().body;
+        assert_eq!(
+            sent["prompt_cache_key"].is_string(),
+            has_key,
+            "{said}: {sent}"
+        );
+        assert_eq!(sent["verbosity"], verbosity, "{said}: {sent}");
     }
 }
 

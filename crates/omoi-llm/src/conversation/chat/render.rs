@@ -94,14 +94,16 @@ impl ChatRequestWriter<'_> {
         }
         extra.extend(fields);
         if self.target.quirks.takes_cache_key {
-            for (name, value) in [
-                ("prompt_cache_key", &self.conversation.cache_key),
-                ("verbosity", &self.conversation.verbosity),
-            ] {
-                if let Some(value) = value {
-                    extra.insert(name.to_owned(), value.as_str().into());
-                }
+            if let Some(key) = &self.conversation.cache_key {
+                extra.insert("prompt_cache_key".to_owned(), key.as_str().into());
             }
+        }
+        match &self.conversation.verbosity {
+            Some(word) if self.target.quirks.takes_verbosity => {
+                extra.insert("verbosity".to_owned(), word.as_str().into());
+            }
+            Some(_) => note_left_out("request", ["verbosity"]),
+            None => {}
         }
         extra
     }
