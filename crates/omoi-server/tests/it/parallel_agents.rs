@@ -21,7 +21,6 @@ use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
 use omoi_llm::pricing::ModelPrice;
 use omoi_llm::route::{AnswerMode, ModelRoute, ProviderKey, RouteTable};
-use omoi_llm::upstream::AnswerLimits;
 use omoi_llm::wire::dialect::Dialect;
 use omoi_server::worker::{WorkerSurface, router};
 use omoi_store::{costs, open_calls};
@@ -66,21 +65,17 @@ async fn serve_provider(provider: SlowProvider, tasks: &mut JoinSet<()>) -> Stri
     base
 }
 
-fn priced_route(base_url: String) -> ModelRoute {
+fn priced_route(base_url: &str) -> ModelRoute {
     let price: PriceRow = "m=15/15".parse().unwrap();
+    let simulated = RouteTable::all_simulated(Dialect::Messages, base_url);
     ModelRoute {
-        dialect: Dialect::Messages,
-        base_url,
         model: "m".to_owned(),
         key: ProviderKey::Header("key".into()),
         answer_mode: AnswerMode::ToolCall,
         max_tokens: 1_000,
         price: ModelPrice::from_row(&price),
-        window_tokens: None,
-        limits: AnswerLimits::default(),
-        takes_sampling: true,
-        only_program: None,
         simulated: false,
+        ..simulated.route_named(RouteName::Agent).clone()
     }
 }
 
@@ -101,7 +96,7 @@ async fn no_budget_is_exceeded(database: TestDatabase) {
     let asked = Arc::new(asked);
     let mut serving = JoinSet::new();
     let base = serve_provider(SlowProvider { asked, answers }, &mut serving).await;
-    let routes = RouteTable::from_table([(RouteName::Agent, priced_route(base))].into());
+    let routes = RouteTable::from_table([(RouteName::Agent, priced_route(&base))].into());
     let llm = LlmClient::new(routes.unwrap(), Arc::new(StandingPace)).unwrap();
     let router = router(WorkerSurface {
         egress: None,

@@ -93,10 +93,10 @@ impl ChatRequestWriter<'_> {
             note_left_out("request", wanted.effort_level().map(|_| "effort"));
         }
         extra.extend(fields);
-        if self.target.quirks.takes_cache_key {
-            if let Some(key) = &self.conversation.cache_key {
-                extra.insert("prompt_cache_key".to_owned(), key.as_str().into());
-            }
+        if self.target.quirks.takes_cache_key
+            && let Some(key) = &self.conversation.cache_key
+        {
+            extra.insert("prompt_cache_key".to_owned(), key.as_str().into());
         }
         match &self.conversation.verbosity {
             Some(word) if self.target.quirks.takes_verbosity => {
