@@ -13,6 +13,7 @@ use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::merge::MergeState;
+use omoi_domain::model_fallback::WorkModels;
 use omoi_execution::base_run::{BaseRun, BaseRunError, check_timeout};
 use omoi_execution::check_receipt::{CheckRun, receipt_of};
 use omoi_execution::command::{self, CheckoutCommand, CheckoutRunner, CommandError, CommandRun};
@@ -180,8 +181,8 @@ async fn run_check_for_receipt(
     let stored = runner.store.write(CrashPoint::ReceiptStored, async |tx| {
         let task = run.task.or(check.task_id);
         let models = match task {
-            Some(task) => costs::models_of_task(tx, task).await?,
-            None => Vec::new(),
+            Some(task) => costs::models_of_head(tx, task, run.commit.as_str()).await?,
+            None => WorkModels::default(),
         };
         let packages = package_list(tx, task, ran.packages_layer.as_deref()).await?;
         let receipt = Receipt {

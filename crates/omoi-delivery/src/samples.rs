@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::id::TaskId;
+use omoi_domain::model_fallback::WorkModels;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::time::Timestamp;
 use omoi_store::Json;
@@ -55,8 +56,8 @@ pub(crate) fn sample_receipt(check: &Check, passed: bool, output: &str) -> Recei
         exercised: Json(None),
         self_tested: false,
         tests: Json(None),
-        models: Json(Vec::new()),
         packages: Json(None),
+        models: Json(WorkModels::default()),
         started_at: Timestamp::from_micros(0),
         took_ms: 1,
     }

@@ -1,4 +1,28 @@
-//! Why a question goes on to the next model of its list.
+//! Why a question goes on to the next model of its list, and which models work is made of.
+
+use serde::{Deserialize, Serialize};
+
+/// Models whose answers the commits of a task are made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkModels {
+    /// Their names.
+    pub models: Vec<String>,
+    /// Those that were passed over for them.
+    pub fallbacks: Vec<PassedModels>,
+}
+
+/// How often turns went from one model to another for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedModels {
+    /// The model that was passed over.
+    pub from_model: String,
+    /// The one that was asked in its place.
+    pub to_model: String,
+    /// Why.
+    pub class: FallbackClass,
+    /// How often.
+    pub n: i64,
+}
 
 crate::closed_set! {
     /// Why a model is passed over while a question is asked.

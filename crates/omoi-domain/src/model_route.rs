@@ -38,6 +38,11 @@ impl RouteName {
         Self::ResolveConflict,
     ];
 
+    /// Whether turns of agents at work go by it: others are questions beside.
+    pub fn is_of_work(self) -> bool {
+        self == Self::Agent || Self::OF_WORK.contains(&self)
+    }
+
     /// The route of agents that work on a task of `task_type`.
     pub const fn of_task(task_type: TaskType) -> Self {
         match task_type {

@@ -2,6 +2,7 @@
 
 use omoi_domain::check::CheckStage;
 use omoi_domain::id::{AttemptId, CheckId, SpecId, TaskId};
+use omoi_domain::model_fallback::WorkModels;
 use omoi_git::object::ObjectId;
 use omoi_store::checks::{Receipt, RunConditions};
 use omoi_store::{Json, Tx};
@@ -54,8 +55,8 @@ pub fn receipt_of(tx: &Tx, run: CheckRun<'_>, ran: CommandRun) -> Receipt {
         }),
         self_tested: false,
         tests: Json(None),
-        models: Json(Vec::new()),
         packages: Json(None),
+        models: Json(WorkModels::default()),
         started_at: tx.now(),
         took_ms: i64::try_from(ran.took.as_millis()).unwrap_or(i64::MAX),
     }

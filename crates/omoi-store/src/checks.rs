@@ -9,6 +9,7 @@ use omoi_domain::event::{Event, ReceiptDone};
 use omoi_domain::id::{
     AttemptId, CheckId, CriterionId, OrgId, ProjectId, ReceiptId, SpecId, TaskId,
 };
+use omoi_domain::model_fallback::WorkModels;
 use omoi_domain::sandbox::{SandboxRung, StartStep};
 use omoi_domain::suite::report::SuiteReport;
 use omoi_domain::suite::verdict::SuiteRun;
@@ -122,7 +123,7 @@ row! {
         /// What the suite's runner said of its tests; none for other checks.
         tests: Json<Option<SuiteReport>>,
         /// Models whose answers the task's commits are made of; none for other checks.
-        models: Json<Vec<String>>,
+        models: Json<WorkModels>,
         /// Files of packages that came in for the task's agents and for the packages that the check was given.
         packages: Json<Option<PackageList>>,
         /// When it began.

@@ -3,6 +3,7 @@
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::event::{CostDone, Event};
 use omoi_domain::id::{AttemptId, CostId, OrgId, ProjectId, SpecId, TaskId};
+use omoi_domain::model_fallback::{FallbackClass, PassedModels, WorkModels};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
@@ -302,21 +303,66 @@ pub async fn newest_of_model(
     .await
 }
 
-/// The models that answered the attempts of agents at a task.
+/// SQL that holds for attempts `a` at the task `$2` whose work is part of the commit `$3`: the one that
+/// handed it in, those that did before, and those that were saved on the way. Of a commit that no attempt
+/// handed in, as a merge, all are.
+macro_rules! is_part_of_head {
+    () => {
+        "a.task_id = $2 and a.subject = 'task'
+         and (a.head_sha is not null or a.stop_reason = 'provider_wait')
+         and a.attempt_no <= coalesce((select max(h.attempt_no) from attempts h
+             where h.org_id = $1 and h.task_id = $2 and h.subject = 'task' and h.head_sha = $3), 2147483647)"
+    };
+}
+
+/// The models whose turns the commit `head` of a task is made of, and those that were passed over for them.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn models_of_task(tx: &mut Tx, task: TaskId) -> Result<Vec<String>, StoreError> {
-    let rows = tx
-        .rows(
-            "select distinct c.model as model from cost_entries c
-             join attempts a on a.id = c.attempt_id
-             where c.org_id = $1 and a.task_id = $2 and a.subject = 'task' and c.output_tokens > 0
-             order by 1",
-            args![task],
-        )
-        .await?;
-    rows.iter().map(|row| String::read(row, "model")).collect()
+pub async fn models_of_head(
+    tx: &mut Tx,
+    task: TaskId,
+    head: &str,
+) -> Result<WorkModels, StoreError> {
+    let sql = concat!(
+        "select distinct c.model as model, c.route as route from cost_entries c
+         join attempts a on a.id = c.attempt_id
+         where c.org_id = $1 and c.output_tokens > 0 and ",
+        is_part_of_head!(),
+        " order by 1"
+    );
+    let mut work = WorkModels::default();
+    for row in &tx.rows(sql, args![task, head.to_owned()]).await? {
+        let model = String::read(row, "model")?;
+        if RouteName::read(row, "route")?.is_of_work() && !work.models.contains(&model) {
+            work.models.push(model);
+        }
+    }
+    let sql = concat!(
+        "select f.route as route, f.from_model as from_model, f.to_model as to_model, f.class as class,
+         f.n as n from model_fallbacks f join attempts a on a.id = f.attempt_id
+         where f.org_id = $1 and ",
+        is_part_of_head!(),
+        " order by f.first_at, f.from_model, f.to_model, f.class"
+    );
+    for row in &tx.rows(sql, args![task, head.to_owned()]).await? {
+        let passed = PassedModels {
+            from_model: String::read(row, "from_model")?,
+            to_model: String::read(row, "to_model")?,
+            class: FallbackClass::read(row, "class")?,
+            n: i64::read(row, "n")?,
+        };
+        let is_same = |known: &&mut PassedModels| {
+            (&known.from_model, &known.to_model, known.class)
+                == (&passed.from_model, &passed.to_model, passed.class)
+        };
+        match work.fallbacks.iter_mut().find(is_same) {
+            _ if !RouteName::read(row, "route")?.is_of_work() => {}
+            Some(known) => known.n += passed.n,
+            None => work.fallbacks.push(passed),
+        }
+    }
+    Ok(work)
 }
 
 /// The models that answered the attempts of agents at a phase of a spec.

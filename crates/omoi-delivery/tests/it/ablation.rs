@@ -9,6 +9,7 @@ use omoi_domain::check::CheckStage;
 use omoi_domain::event::Event;
 use omoi_domain::id::MergeId;
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::model_fallback::WorkModels;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
@@ -241,8 +242,8 @@ async fn what_the_time_is_not_enough_for_is_said() {
             output_digest: String::new(),
             exercised: Json(None),
             tests: Json(None),
-            models: Json(Vec::new()),
             packages: Json(None),
+            models: Json(WorkModels::default()),
             self_tested: false,
             started_at: tx.now(),
             took_ms: 60_000,

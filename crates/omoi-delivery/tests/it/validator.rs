@@ -3,6 +3,7 @@
 use omoi_delivery::validator::Validator;
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::check::{CheckKind, CheckStage};
+use omoi_domain::model_fallback::WorkModels;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::task::TaskStatus;
@@ -374,8 +375,8 @@ async fn judged(
             exercised: Json(None),
             self_tested: false,
             tests: Json(Some(read_suite_report(printed))),
-            models: Json(Vec::new()),
             packages: Json(None),
+            models: Json(WorkModels::default()),
             started_at: tx.now(),
             took_ms: 1,
         };

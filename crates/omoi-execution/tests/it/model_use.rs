@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use omoi_domain::event::{Event, EventKind};
-use omoi_domain::model_fallback::FallbackClass;
+use omoi_domain::id::TaskId;
+use omoi_domain::model_fallback::{FallbackClass, PassedModels};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::outage::CallWait;
 use omoi_domain::phase::Phase;
+use omoi_domain::retry::ErrorClass;
+use omoi_execution::intake::complete_attempt;
 use omoi_execution::metering::{CallLedger, StoredQuota, model_caller};
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{
@@ -16,9 +19,9 @@ use omoi_llm::meter::{
 use omoi_llm::pricing::TokenCounts;
 use omoi_llm::quota::{ClosedCredential, QuotaBook as _, QuotaChange};
 use omoi_runtime::clock::Clock as _;
-use omoi_store::{closed_credentials, costs, events, model_fallbacks};
+use omoi_store::{attempts, closed_credentials, costs, events, model_fallbacks};
 use omoi_testkit::database::TestDatabase;
-use omoi_testkit::deployment::TestDeployment;
+use omoi_testkit::deployment::{TestDeployment, failed_report};
 
 fn note(to_model: &str, class: FallbackClass) -> FallbackNote {
     FallbackNote {
@@ -88,10 +91,19 @@ async fn a_fallback_is_counted_and_told_once_on_postgres() {
 
 /// Asks `model` and records that it read and wrote so much of the prompt cache.
 async fn answered(it: &TestDeployment, caller: &ModelCaller, used: (&str, [u64; 3])) {
+    answered_by_route(it, caller, RouteName::Agent, used).await;
+}
+
+async fn answered_by_route(
+    it: &TestDeployment,
+    caller: &ModelCaller,
+    route: RouteName,
+    used: (&str, [u64; 3]),
+) {
     let (model, [input, cache_read, cache_write]) = used;
     let ledger: CallLedger = it.build_part();
     let projection = CostProjection {
-        route: RouteName::Agent,
+        route,
         model: model.to_owned(),
         simulated: false,
         tokens: TokenCounts::default(),
@@ -99,7 +111,7 @@ async fn answered(it: &TestDeployment, caller: &ModelCaller, used: (&str, [u64; 
     };
     let call = ledger.reserve_call(caller, &projection).await.unwrap();
     let usage = CallUsage {
-        route: RouteName::Agent,
+        route,
         model: model.to_owned(),
         tokens: TokenCounts {
             input,
@@ -156,8 +168,6 @@ async fn the_share_and_the_misses_are_kept(database: TestDatabase) {
     let missed = [("expired".to_owned(), 1), ("prefix_changed".to_owned(), 1)];
     assert_eq!(spends[0].cache_misses, missed);
     assert_eq!(spends[1].cache_misses, []);
-    let models = costs::models_of_task(&mut tx, task.id).await.unwrap();
-    assert_eq!(models, ["first", "second"]);
 }
 
 #[tokio::test]
@@ -266,4 +276,74 @@ async fn closed_credentials_are_shared_on_sqlite() {
 #[tokio::test]
 async fn closed_credentials_are_shared_on_postgres() {
     closed_credentials_are_shared(omoi_testkit::postgres::database()).await;
+}
+
+/// Has the next attempt at the task ask `model`, and hand in `head` where it does.
+async fn next_attempt(it: &TestDeployment, task: TaskId, model: &str, head: Option<&str>) {
+    let attempt = it.run_task(task).await.attempt;
+    let caller = model_caller(&mut it.read_tx().await, &attempt).await;
+    let caller = caller.unwrap();
+    answered(it, &caller, (model, [1, 0, 0])).await;
+    answered_by_route(it, &caller, RouteName::Title, ("small", [1, 0, 0])).await;
+    let ledger: CallLedger = it.build_part();
+    let passed = FallbackNote {
+        from_model: format!("dear to {model}"),
+        ..note(model, FallbackClass::Limited)
+    };
+    let of_title = FallbackNote {
+        route: RouteName::Title,
+        ..passed.clone()
+    };
+    for note in [&passed, &passed, &of_title] {
+        ledger.report_fallback(&caller, note).await;
+    }
+    if let Some(head) = head {
+        let hand_in = it.commit(async |tx| {
+            let mut attempt = attempts::get(tx, attempt.id).await?;
+            attempt.head_sha = Some(head.to_owned());
+            attempts::save(tx, &mut attempt).await
+        });
+        hand_in.await.unwrap();
+    }
+    let lost = failed_report(ErrorClass::Network, "it broke");
+    let attempt = it.attempt_now(&attempt).await;
+    complete_attempt(&it.build_part(), &attempt, lost)
+        .await
+        .unwrap();
+    it.advance_clock(3_600);
+}
+
+async fn a_receipt_names_the_models_of_its_head(database: TestDatabase) {
+    let it = TestDeployment::on_database(database, |_| {}).await;
+    let task = it.add_task(1, &[]).await;
+    next_attempt(&it, task.id, "lost", None).await;
+    next_attempt(&it, task.id, "first", Some("one")).await;
+    next_attempt(&it, task.id, "second", Some("two")).await;
+    for (head, expected) in [
+        ("one", &["first"][..]),
+        ("two", &["first", "second"]),
+        // A merge.
+        ("other", &["first", "second"]),
+    ] {
+        let mut tx = it.read_tx().await;
+        let work = costs::models_of_head(&mut tx, task.id, head).await.unwrap();
+        assert_eq!(work.models, expected, "{head}");
+        let passed = expected.iter().map(|model| PassedModels {
+            from_model: format!("dear to {model}"),
+            to_model: (*model).to_owned(),
+            class: FallbackClass::Limited,
+            n: 2,
+        });
+        assert_eq!(work.fallbacks, passed.collect::<Vec<_>>(), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_names_the_models_of_its_head_on_sqlite() {
+    a_receipt_names_the_models_of_its_head(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn a_receipt_names_the_models_of_its_head_on_postgres() {
+    a_receipt_names_the_models_of_its_head(omoi_testkit::postgres::database()).await;
 }

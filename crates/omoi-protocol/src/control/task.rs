@@ -13,7 +13,7 @@ use omoi_domain::egress::EgressDecision;
 use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::message::MessageType;
-use omoi_domain::model_fallback::FallbackClass;
+use omoi_domain::model_fallback::{FallbackClass, PassedModels};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::sandbox::{SandboxRung, StartStep};
 use omoi_domain::suite::report::SuiteReport;
@@ -231,6 +231,9 @@ pub struct ReceiptView {
     /// Files of packages that came in for the task's agents and for the packages that the check was given.
     #[serde(default)]
     pub packages: Option<PackageListView>,
+    /// Those that were passed over for them, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<PassedModels>,
     /// Head and tail of its output.
     pub output: String,
     /// Wall time in milliseconds.

@@ -15,6 +15,7 @@ use omoi_domain::id::{
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
+use omoi_domain::model_fallback::WorkModels;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
@@ -319,8 +320,8 @@ pub(crate) fn receipt(tx: &Tx, check: &Check, attempt: &Attempt) -> Receipt {
         exercised: Json(Some(vec!["src/ü.py".to_owned()])),
         self_tested: true,
         tests: Json(Some(read_suite_report("Ran 3 tests in 0.1s\n\nOK\n"))),
-        models: Json(Vec::new()),
         packages: Json(None),
+        models: Json(WorkModels::default()),
         started_at: at(1),
         took_ms: 12,
     }

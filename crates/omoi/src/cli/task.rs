@@ -360,6 +360,13 @@ fn receipt_lines(receipt: &ReceiptView, output: bool, page: OutputPage) -> Vec<S
             clean_line(digest)
         ));
     }
+    for passed in &receipt.fallbacks {
+        let times = count_noun(u64::try_from(passed.n).unwrap_or(0), "turn");
+        let (from, to) = (&passed.from_model, &passed.to_model);
+        let why = passed.class.reason_words();
+        let told = clean_line(&format!("{times} of {to} in the place of {from}: {why}"));
+        lines.push(format!("    {told}"));
+    }
     if output {
         let printed = clean_lines(&receipt.output);
         lines.extend(
