@@ -149,7 +149,14 @@ pub fn outage_step(
             spread_out(saved_at, saved_at + saved_pause(n, false)),
             since + saved_wait(wait),
         ),
-        None => (now + doubled_pause(n, PAUSE_MIN, PAUSE_MAX), since + wait),
+        None => {
+            // A night of refusals holds other failures, too.
+            let lasts = match in_a_row().any(|attempt| attempt.is_saved) {
+                true => saved_wait(wait),
+                false => wait,
+            };
+            (now + doubled_pause(n, PAUSE_MIN, PAUSE_MAX), since + lasts)
+        }
     };
     match at >= until {
         true => OutageStep::Stop,
@@ -433,6 +440,27 @@ mod tests {
         ] {
             assert_eq!(saved_step(&saved, answered, 0.0), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_failure_among_saved_attempts_does_not_end_the_night() {
+        let saved = |began, ended| EndedAttempt {
+            is_saved: true,
+            ..ended_attempt(began, ended, true)
+        };
+        let attempts = [
+            saved(0, 600),
+            saved(720, 1_320),
+            ended_attempt(1_560, 1_600, true),
+        ];
+        let record = OutageRecord {
+            attempts: &attempts,
+            answered_at: None,
+            resumed_at: None,
+            spread: 0.0,
+        };
+        let step = outage_step(ErrorClass::Upstream5xx, record, at(1_600), WAIT);
+        assert!(matches!(step, OutageStep::TryAgain { .. }), "{step:?}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Where a process keeps repositories and work on this host.
 
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use omoi_domain::id::{AttemptId, ProjectId};
@@ -109,11 +110,11 @@ impl DataDir {
         let mut sockets = Vec::new();
         for entry in std::fs::read_dir(&self.0)? {
             let entry = entry?;
-            if entry
+            let is_named = entry
                 .file_name()
                 .to_string_lossy()
-                .starts_with(SETUP_SOCKET)
-            {
+                .starts_with(SETUP_SOCKET);
+            if is_named && entry.file_type()?.is_socket() {
                 sockets.push(entry.path());
             }
         }

@@ -45,6 +45,8 @@ pub(crate) struct PassedTarget {
     /// How it failed the question.
     pub(crate) reason: PassReason,
     n: u32,
+    /// Whether a question was let to it since.
+    is_tried: bool,
 }
 
 /// How a target failed a whole question.
@@ -104,10 +106,18 @@ impl CircuitBreakers {
         })
     }
 
-    /// Notes that `target` was away for a whole question that went on to another model.
+    /// Notes that `target` was away for a whole question that went on to another model. Of questions that were
+    /// under way together, each further one says nothing new.
     pub(crate) fn pass_over(&self, target: &str, now: Timestamp, reason: PassReason) {
         let mut states = self.lock_states();
         let state = states.entry(target.to_owned()).or_default();
+        if let Some(passed) = &mut state.passed
+            && now < passed.until
+            && !passed.is_tried
+        {
+            passed.reason = reason;
+            return;
+        }
         let n = state.passed.as_ref().map_or(0, |passed| passed.n);
         let pause = PASSED_MIN.saturating_mul(1 << n.min(8)).min(PASSED_MAX);
         let turned_away = reason.turned_away.as_ref();
@@ -117,6 +127,7 @@ impl CircuitBreakers {
             until: reset_at.map_or(until, |reset_at| reset_at.clamp(now, until)),
             reason,
             n: n + 1,
+            is_tried: false,
         });
     }
 
@@ -129,6 +140,7 @@ impl CircuitBreakers {
             return Some(passed.clone());
         }
         passed.until = now + PASSED_MIN;
+        passed.is_tried = true;
         None
     }
 
@@ -340,6 +352,7 @@ mod tests {
         let passes = |seconds| circuits.passed_target("a", at(seconds)).is_some();
         assert!(!passes(0));
         circuits.pass_over("a", at(0), away.clone());
+        circuits.pass_over("a", at(1), away.clone());
         assert!(passes(179));
         assert!(!passes(180), "one question tries it");
         assert!(passes(181) && passes(359), "the others wait for it");

@@ -18,8 +18,9 @@ mod reply;
 mod stream_reply;
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -28,6 +29,8 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
+
+use omoi_domain::id::AttemptId;
 
 use crate::llm_client::LlmClient;
 use crate::meter::{CallMeter, ModelCaller};
@@ -47,6 +50,8 @@ pub const REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const QUESTIONS_MAX: usize = 256;
 /// Most KiB of requests at once, those that still come included.
 const BODIES_KIB_MAX: usize = 512 * 1024;
+/// That of the bodies of one attempt: three of the largest.
+const ATTEMPT_BODIES_KIB_MAX: usize = 96 * 1024;
 
 /// A request as the transport took it in.
 #[derive(Clone, Debug)]
@@ -68,12 +73,13 @@ pub struct ModelGateway {
     tasks: Arc<Mutex<JoinSet<()>>>,
     question_slots: Arc<Semaphore>,
     bodies_kib: Arc<Semaphore>,
+    attempt_bodies: Arc<Mutex<HashMap<Option<AttemptId>, Weak<Semaphore>>>>,
 }
 
 /// Room for the body of one request, given back with this value.
 #[derive(Debug)]
 #[must_use = "the room is free again without it"]
-pub struct BodyRoom(#[expect(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
+pub struct BodyRoom(#[expect(dead_code, reason = "held for its end")] [OwnedSemaphorePermit; 2]);
 
 /// What every question needs.
 struct GatewayShared {
@@ -108,24 +114,47 @@ impl ModelGateway {
             tasks: Arc::default(),
             question_slots: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             bodies_kib: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
+            attempt_bodies: Arc::default(),
         }
     }
 
-    /// Takes room for a body of `n_bytes`: the transport before it reads one, so that nobody fills the
-    /// memory with questions that do not come to their end.
+    /// Takes room for a body of `n_bytes` of `attempt`, none for the platform's own questions: the transport before it reads one, so that nobody fills the
+    /// memory with questions that do not come to their end, or the share of others.
     ///
     /// # Errors
-    /// When the bodies of other requests leave none.
-    pub fn reserve_body(&self, n_bytes: usize) -> Result<BodyRoom, GatewayRefusal> {
+    /// When other bodies of the attempt, or those of all, leave none.
+    pub fn reserve_body(
+        &self,
+        attempt: Option<AttemptId>,
+        n_bytes: usize,
+    ) -> Result<BodyRoom, GatewayRefusal> {
         let n_kib = u32::try_from(n_bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.bodies_kib).try_acquire_many_owned(n_kib);
-        room.map(BodyRoom).map_err(|_| {
-            tracing::warn!(
-                n_bytes,
-                "Refused a request: others fill the room for bodies"
-            );
-            GatewayRefusal::no_room("the requests under way leave no room for this one")
-        })
+        let take = |room: Arc<Semaphore>| {
+            room.try_acquire_many_owned(n_kib).map_err(|_| {
+                tracing::warn!(
+                    n_bytes,
+                    "Refused a request: others fill the room for bodies"
+                );
+                GatewayRefusal::no_room("the requests under way leave no room for this one")
+            })
+        };
+        let own = take(self.attempt_share(attempt))?;
+        Ok(BodyRoom([own, take(Arc::clone(&self.bodies_kib))?]))
+    }
+
+    /// The room for bodies of one attempt, which is there while one of them is.
+    fn attempt_share(&self, attempt: Option<AttemptId>) -> Arc<Semaphore> {
+        let mut shares = self
+            .attempt_bodies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(share) = shares.get(&attempt).and_then(Weak::upgrade) {
+            return share;
+        }
+        shares.retain(|_, share| share.strong_count() > 0);
+        let share = Arc::new(Semaphore::new(ATTEMPT_BODIES_KIB_MAX));
+        shares.insert(attempt, Arc::downgrade(&share));
+        share
     }
 
     /// Answers one request of `caller`, whose token the transport has checked.
@@ -141,7 +170,7 @@ impl ModelGateway {
             ("POST", "/v1/messages" | "/v1/chat/completions" | "/v1/responses") => {
                 self.answer_question(caller, request, dialect).await
             }
-            ("POST", "/v1/messages/count_tokens") => self.count_tokens(request.body).await,
+            ("POST", "/v1/messages/count_tokens") => self.count_tokens(caller, request.body).await,
             ("GET", "/v1/models") => Ok(self.list_models(caller, dialect)),
             // Agent programs knock before they speak.
             ("HEAD" | "GET", "/" | "/v1" | "") => Ok(GatewayReply::without_body(StatusCode::OK)),

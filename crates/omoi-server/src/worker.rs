@@ -350,7 +350,7 @@ async fn ask_gateway(
         .upper()
         .and_then(|n| usize::try_from(n).ok());
     let n_bytes = told.map_or(REQUEST_BYTES_MAX, |n| n.min(REQUEST_BYTES_MAX));
-    let coming = gateway.reserve_body(n_bytes)?;
+    let coming = gateway.reserve_body(Some(attempt.id), n_bytes)?;
     let read = axum::body::to_bytes(body, REQUEST_BYTES_MAX);
     let Ok(body) = with_deadline(clock, REQUEST_TIME_MAX, read).await else {
         return Err(GatewayRefusal::slow_request(REQUEST_TIME_MAX));

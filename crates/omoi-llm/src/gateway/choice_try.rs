@@ -89,9 +89,11 @@ impl ChoiceTry<'_> {
         let route = self.shared.llm.routes.route_at(self.ask.route);
         let size = self.ask.request_size();
         let (window, tokens) = (route.window_tokens?, size.read_estimate);
-        // Where the caller names no bound, the provider fits the answer in.
+        // Where the caller names no bound, the provider fits the answer in. What is read is estimated, and callers
+        // ask for all the room that is left: of a bound only a part counts, the provider knows the rest.
         let asked = size.answer_cap.filter(|_| route.has_shared_window());
         let answered = asked.map_or(0, |cap| u64::from(cap.min(route.max_tokens)));
+        let answered = answered.min(window / 16);
         let words = match answered {
             0 => String::new(),
             _ => format!(" and may be answered with {answered}"),

@@ -42,7 +42,7 @@ impl ModelGateway {
         let slot = self.take_slot()?;
         let GatewayRequest { headers, body, .. } = request;
         check_bytes(&body)?;
-        let room = self.reserve_body(body.len())?;
+        let room = self.reserve_body(caller.principal.purpose.attempt(), body.len())?;
         let asked = read_question(dialect, &body).await?;
         let routes = &self.shared.llm.routes;
         let route = routes.route_for_caller(caller, &asked.model);
@@ -75,11 +75,15 @@ impl ModelGateway {
         Ok(reply.mark_simulated(simulated))
     }
 
-    /// Counts the tokens of the request in `body`.
-    pub(super) async fn count_tokens(&self, body: Bytes) -> Result<GatewayReply, GatewayRefusal> {
+    /// Counts the tokens of the request of `caller` in `body`.
+    pub(super) async fn count_tokens(
+        &self,
+        caller: &ModelCaller,
+        body: Bytes,
+    ) -> Result<GatewayReply, GatewayRefusal> {
         let _slot = self.take_slot()?;
         check_bytes(&body)?;
-        let _room = self.reserve_body(body.len())?;
+        let _room = self.reserve_body(caller.principal.purpose.attempt(), body.len())?;
         read_apart(body.len(), move || count_body(&body)).await
     }
 

@@ -3,9 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use omoi_domain::id::AttemptId;
 use omoi_domain::model_fallback::FallbackClass;
 use omoi_llm::gateway::REQUEST_BYTES_MAX;
 use omoi_llm::wire::dialect::Dialect;
+use uuid::Uuid;
 
 use crate::fallback::{house, pair, question, said};
 use crate::stub::{self, Stub};
@@ -120,11 +122,25 @@ async fn a_model_that_was_away_is_passed_over_for_some_minutes() {
 async fn bodies_that_fill_the_room_keep_others_out_until_they_are_gone() {
     let stub = Stub::always(stub::good()).await;
     let house = house(vec![route(Dialect::Messages, &stub.url)], TestMeter::rich());
-    let rooms = std::iter::from_fn(|| house.gateway.reserve_body(REQUEST_BYTES_MAX).ok());
-    let rooms: Vec<_> = rooms.collect();
+    let fill = |attempt| {
+        let attempt = AttemptId::from_uuid(Uuid::from_u128(attempt));
+        let room = || {
+            house
+                .gateway
+                .reserve_body(Some(attempt), REQUEST_BYTES_MAX)
+                .ok()
+        };
+        std::iter::from_fn(room).collect::<Vec<_>>()
+    };
+    // One attempt has a share, and leaves room for others.
+    let one = fill(100);
+    assert_eq!(one.len(), 3);
+    assert_eq!(house.ask(&question(false)).await.0, 200);
+    drop(one);
+    let rooms: Vec<_> = (100..110).flat_map(fill).collect();
     assert_eq!(rooms.len(), 16);
     let (status, says) = house.ask(&question(false)).await;
-    assert_eq!((status, stub.calls()), (503, 0), "{says}");
+    assert_eq!((status, stub.calls()), (503, 1), "{says}");
     drop(rooms);
     assert_eq!(house.ask(&question(false)).await.0, 200);
 }

@@ -174,23 +174,23 @@ async fn a_model_is_not_asked_what_it_cannot_read_or_nobody_can_pay() {
     );
     let mut small = pair(&first, &second);
     small[0].window_tokens = Some(3);
-    // It reads the question, but not with the answer that is wanted.
+    // It reads the question, but not with the beginning of an answer.
     let mut full = pair(&first, &second);
-    full[0].window_tokens = Some(1_000);
+    full[0].window_tokens = Some(2_060);
+    let mut long = question(true);
+    long["messages"][0]["content"] = "a ".repeat(4_000).into();
     let mut dear = pair(&first, &second);
     dear[1].price = ModelPrice::FREE;
-    for (list, meter, class) in [
-        (small, TestMeter::rich(), FallbackClass::WindowExceeded),
-        (full, TestMeter::rich(), FallbackClass::WindowExceeded),
-        (
-            dear,
-            TestMeter::with_cap(NanoUsd::from_nanos(5)),
-            FallbackClass::OverBudget,
-        ),
+    let exceeded = FallbackClass::WindowExceeded;
+    let poor = TestMeter::with_cap(NanoUsd::from_nanos(5));
+    for (list, meter, (class, asked)) in [
+        (small, TestMeter::rich(), (exceeded, question(true))),
+        (full, TestMeter::rich(), (exceeded, long)),
+        (dear, poor, (FallbackClass::OverBudget, question(true))),
     ] {
         let before = second.calls();
         let house = house(list, meter);
-        let (status, body) = house.ask(&question(true)).await;
+        let (status, body) = house.ask(&asked).await;
         assert_eq!(status, 200, "{body}");
         assert_eq!((first.calls(), second.calls()), (0, before + 1), "{class}");
         assert_eq!(house.passed_over()[0].2, class);
