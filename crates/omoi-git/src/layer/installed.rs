@@ -5,10 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -45,8 +48,8 @@ pub(crate) fn altered_packages(
     made: InstalledTree<'_>,
     unchanged: &BTreeSet<String>,
 ) -> io::Result<Vec<String>> {
-    let before = PackageFinder::new(base, unchanged).sum_packages()?;
-    let after = PackageFinder::new(made, unchanged).sum_packages()?;
+    let before = PackageFinder::new(base, unchanged)?.sum_packages()?;
+    let after = PackageFinder::new(made, unchanged)?.sum_packages()?;
     let is_altered = |name: &String, sums: &BTreeSet<FileDigest>| {
         let now = after.get(name);
         now.is_none_or(|now| !now.is_subset(sums))
@@ -58,6 +61,8 @@ pub(crate) fn altered_packages(
 /// Finds packages by their places.
 struct PackageFinder<'a> {
     tree: InstalledTree<'a>,
+    /// The folder of the tree.
+    root: OwnedFd,
     wanted: &'a BTreeSet<String>,
     /// Names of crates by that of their folder, in small letters.
     crates: BTreeMap<String, &'a str>,
@@ -67,7 +72,7 @@ struct PackageFinder<'a> {
 }
 
 impl<'a> PackageFinder<'a> {
-    fn new(tree: InstalledTree<'a>, wanted: &'a BTreeSet<String>) -> Self {
+    fn new(tree: InstalledTree<'a>, wanted: &'a BTreeSet<String>) -> io::Result<Self> {
         let mut crates = BTreeMap::new();
         let mut modules = BTreeMap::new();
         for name in wanted {
@@ -86,13 +91,18 @@ impl<'a> PackageFinder<'a> {
                 _ => {}
             }
         }
-        Self {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::openat(CWD, tree.files, flags, Mode::empty())?;
+        // A kernel that cannot open so at all would find every file the same.
+        open_beneath(&root, Path::new("."))?;
+        Ok(Self {
             tree,
+            root,
             wanted,
             crates,
             modules,
             sums: BTreeMap::new(),
-        }
+        })
     }
 
     /// Looks at every folder; links are not followed.
@@ -182,24 +192,32 @@ impl<'a> PackageFinder<'a> {
             return Ok(());
         }
         let record = read_text(&self.tree.files.join(path).join("RECORD"))?;
-        let mut listed: Vec<String> = record
+        let listed: BTreeSet<String> = record
             .iter()
             .flat_map(|text| text.lines())
             .filter_map(first_field)
             .filter(|file| is_own_file(file, path))
             .collect();
-        listed.sort();
         let mut sum = Sha256::new();
+        // A file has many names with `..` in them, and is read once.
+        let mut read = BTreeSet::new();
         for file in listed {
             sum.update(file.as_bytes());
             let Some(inside) = fold_path(&place.join(&file)) else {
                 continue;
             };
-            let file = self.tree.files.join(inside);
-            match std::fs::symlink_metadata(&file) {
-                Ok(meta) if meta.is_file() => self.add_script(&mut sum, &file)?,
-                Ok(_) => sum.update([2]),
-                Err(_) => sum.update([3]),
+            if !read.insert(inside.clone()) {
+                continue;
+            }
+            match open_beneath(&self.root, &inside) {
+                Ok(open) => {
+                    if self.add_script(&mut sum, open).is_err() {
+                        sum.update([2]);
+                    }
+                }
+                Err(Errno::NOENT) => sum.update([3]),
+                // Reached over a link, or nobody may read it: not what it was where it could be read.
+                Err(_) => sum.update([2]),
             }
         }
         self.note(name, sum);
@@ -207,10 +225,12 @@ impl<'a> PackageFinder<'a> {
     }
 
     /// Adds a file, in which the place of the workspace may stand behind `#!`.
-    fn add_script(&self, sum: &mut Sha256, file: &Path) -> io::Result<()> {
+    fn add_script(&self, sum: &mut Sha256, mut open: File) -> io::Result<()> {
+        if !open.metadata()?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let shebang = format!("#!{}/", self.tree.work);
         let mut head = Vec::new();
-        let mut open = File::open(file)?;
         (&mut open)
             .take(shebang.len() as u64)
             .read_to_end(&mut head)?;
@@ -319,6 +339,13 @@ fn fold_path(path: &Path) -> Option<PathBuf> {
         }
     }
     Some(folded)
+}
+
+/// Opens a file that lies beneath `root` and is reached without links; what else is there never holds up who reads.
+fn open_beneath(root: &OwnedFd, path: &Path) -> Result<File, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(root, path, flags, Mode::empty(), resolve).map(File::from)
 }
 
 fn read_text(path: &Path) -> io::Result<Option<String>> {

@@ -150,6 +150,50 @@ fn each_change_names_its_package() {
 }
 
 #[test]
+fn a_listed_file_behind_a_link_is_altered_and_not_read() {
+    // It holds the same bytes.
+    let outside = tempfile::tempdir().unwrap();
+    let script = "#!/data/work/setup-1/.venv/bin/python\nrun\n";
+    write(outside.path(), "words", script);
+    let linked = altered_by(|root| {
+        fs::remove_dir_all(root.join(".venv/bin")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), root.join(".venv/bin")).unwrap();
+    });
+    assert_eq!(linked, ["pypi:word-list@1.0"]);
+    // Who opens it for reading alone waits for a writer.
+    let piped = altered_by(|root| {
+        let pipe = root.join(SITE).join("words.py");
+        fs::remove_file(&pipe).unwrap();
+        rustix::fs::mkfifoat(CWD, &pipe, Mode::RUSR).unwrap();
+    });
+    assert_eq!(piped, ["pypi:word-list@1.0"]);
+}
+
+#[test]
+fn a_file_that_is_listed_often_is_read_once() {
+    let (tree, names) = (tempfile::tempdir().unwrap(), all());
+    install(tree.path(), "/work");
+    let record = |lines: &str| {
+        let path = format!("{SITE}/word_list-1.0.dist-info/RECORD");
+        write(tree.path(), &path, lines);
+        let tree = InstalledTree {
+            files: tree.path(),
+            work: "/work",
+        };
+        let finder = PackageFinder::new(tree, &names).unwrap();
+        finder.sum_packages().unwrap()["pypi:word-list@1.0"].clone()
+    };
+    assert_eq!(record("words.py,,\n"), record("words.py,,\nwords.py,,\n"));
+    let mut twice = Sha256::new();
+    twice.update("./words.py");
+    twice.update("words\n");
+    twice.update([0]);
+    twice.update("words.py");
+    let twice: FileDigest = twice.finalize().into();
+    assert!(record("words.py,,\n./words.py,,\n").contains(&twice));
+}
+
+#[test]
 fn a_list_that_leads_out_reads_nothing_there() {
     assert_eq!(fold_path(Path::new("a/../b/./c")), Some("b/c".into()));
     assert_eq!(fold_path(Path::new("a/../../etc/passwd")), None);
