@@ -9,7 +9,7 @@ use regex::Regex;
 
 use crate::secret_mask::{MASK, SecretMask};
 
-/// Findings of one scan that are told.
+/// Findings of one scan that are told: of known values, and as many of what only looks like one.
 const FINDINGS_MAX: usize = 100;
 /// Digits by which a finding names its commit.
 const COMMIT_CHARS: usize = 12;
@@ -122,7 +122,7 @@ impl<'a> SecretScan<'a> {
         }
     }
 
-    /// What was found; the first hundred.
+    /// What was found; the first hundred known values, and the first hundred of the others.
     pub fn into_findings(self) -> Vec<SecretFinding> {
         self.found
     }
@@ -191,7 +191,9 @@ impl<'a> SecretScan<'a> {
         let Some((kind, is_known)) = secret_kind(text, self.mask) else {
             return;
         };
-        if self.found.len() == FINDINGS_MAX {
+        // What only looks like a secret never hides one.
+        let alike = self.found.iter().filter(|one| one.is_known == is_known);
+        if alike.count() >= FINDINGS_MAX {
             return;
         }
         let place = place(self);

@@ -178,3 +178,18 @@ fn text_of_two_bytes_per_character_is_read() {
     let kind = found(&wide, &SecretMask::default()).map(|(kind, _)| kind);
     assert_eq!(kind, Some("a key of AWS"));
 }
+
+#[test]
+fn a_known_value_is_found_behind_any_number_of_lookalikes() {
+    let mask = SecretMask::new(["my-own-key-1"]);
+    let mut scan = SecretScan::new(&mask);
+    for n in 0..2 * FINDINGS_MAX {
+        scan.add_commit(&format!("{n:040}"), "AKIAIOSFODNN7EXAMPLE");
+    }
+    for n in 0..2 * FINDINGS_MAX {
+        scan.add_commit(&format!("{n:040}"), "my-own-key-1");
+    }
+    let found = scan.into_findings();
+    let n_known = found.iter().filter(|one| one.is_known).count();
+    assert_eq!((found.len(), n_known), (2 * FINDINGS_MAX, FINDINGS_MAX));
+}
