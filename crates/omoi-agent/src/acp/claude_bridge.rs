@@ -39,6 +39,7 @@ pub(super) fn plan_bridge(
         manners: AcpManners {
             stops_at_refusal: false,
             tells_contents: false,
+            reads_exit_from_text: true,
             result_mark: RESULT_MARK,
         },
     })

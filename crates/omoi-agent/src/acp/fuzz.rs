@@ -4,6 +4,7 @@ use agent_client_protocol::v1::schema::{SessionNotification, SessionUpdate};
 use omoi_testkit::fuzz::FuzzTarget;
 
 use super::round::AcpRound;
+use super::start::AcpManners;
 
 /// An answer has a result for each of its calls, in whatever order and state they are told.
 #[test]
@@ -20,7 +21,7 @@ fn acp_update() {
                 SessionUpdate::ToolCallUpdate(update) => {
                     if let Some(ended) = round.update_call(update) {
                         assert!(round.find_call(ended.call_id()).is_some());
-                        ended.tool_end(false);
+                        ended.tool_end(AcpManners::default());
                     }
                 }
                 _ => {}

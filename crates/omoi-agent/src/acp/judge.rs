@@ -62,7 +62,7 @@ impl AcpAgent<'_> {
             }
             return;
         }
-        let mut end = call.tool_end(self.manners.tells_contents);
+        let mut end = call.tool_end(self.manners);
         if let Some(Err(refusal)) = self.verdicts.get(call.call_id()) {
             end.text.clone_from(refusal);
         }

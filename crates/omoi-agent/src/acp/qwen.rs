@@ -94,6 +94,7 @@ pub(super) fn plan_qwen(
         manners: AcpManners {
             stops_at_refusal: true,
             tells_contents: true,
+            reads_exit_from_text: false,
             result_mark: "\"functionResponse\":{\"id\":\"",
         },
     })

@@ -7,6 +7,7 @@ use omoi_llm::wire::anthropic::{ContentBlock, ToolUseBlock};
 use serde_json::{Value, json};
 
 use super::effect::{is_own, platform_name, tool_name};
+use super::start::AcpManners;
 use crate::claude_code::tools::exit_code;
 use crate::program::tool_observer::ToolEnd;
 use crate::transcript::AgentReply;
@@ -51,12 +52,12 @@ impl RoundCall {
     }
 
     /// How it ended.
-    pub(super) fn tool_end(&self, tells_contents: bool) -> ToolEnd {
-        let text = output_text(&self.told, tells_contents);
+    pub(super) fn tool_end(&self, manners: AcpManners) -> ToolEnd {
+        let text = output_text(&self.told, manners.tells_contents);
         let has_failed = self.told.status != ToolCallStatus::Completed;
         let told = told_exit_code(self.told.raw_output.as_ref());
         let exit_code = told.or_else(|| match self.told.kind {
-            ToolKind::Execute => exit_code(has_failed, &text),
+            ToolKind::Execute if manners.reads_exit_from_text => exit_code(has_failed, &text),
             _ => None,
         });
         ToolEnd {
@@ -292,7 +293,10 @@ mod tests {
         add(&mut round, update("b", "failed", refusal));
         assert_eq!(add(&mut round, update("z", "completed", json!({}))), None);
         assert!(round.has_open_calls());
-        let end = round.find_call("a").unwrap().tool_end(false);
+        let end = round
+            .find_call("a")
+            .unwrap()
+            .tool_end(AcpManners::default());
         assert_eq!((end.is_error, end.exit_code), (true, Some(3)));
 
         let (reply, results) = round.take_answer(false);
@@ -356,38 +360,36 @@ mod tests {
     #[test]
     fn a_call_ends_as_its_program_tells_it() {
         let fenced = json!([{"type": "content", "content": {"type": "text", "text": "words"}}]);
-        for (status, output, tells_contents, want) in [
-            (
-                "failed",
-                json!("Exit code 3\nx"),
-                false,
-                ("Exit code 3\nx", true, Some(3)),
-            ),
-            ("completed", json!("x"), false, ("x", false, Some(0))),
-            (
-                "completed",
-                json!({"output": "x", "exitCode": 0}),
-                true,
-                ("words", false, Some(0)),
-            ),
-            (
-                "failed",
-                json!({"output": "x", "exitCode": 7}),
-                true,
-                ("words", true, Some(7)),
-            ),
-            (
-                "completed",
-                json!({"output": "x", "metadata": {"exit": 1}}),
-                false,
-                ("x", true, Some(1)),
-            ),
+        let told = AcpManners::default();
+        let bridge = AcpManners {
+            reads_exit_from_text: true,
+            ..told
+        };
+        let shown = AcpManners {
+            tells_contents: true,
+            ..told
+        };
+        let says = "Exit code 3\nx";
+        let failed = json!(says);
+        // One that ran out of time completes without a code.
+        let stopped = json!({"output": "x", "metadata": {"exit": null}});
+        let code = |exit: i32| json!({"output": "x", "metadata": {"exit": exit}});
+        let own = |exit: i32| json!({"output": "x", "exitCode": exit});
+        for (status, output, manners, want) in [
+            ("failed", failed.clone(), bridge, (says, true, Some(3))),
+            ("failed", failed, told, (says, true, None)),
+            ("completed", json!("x"), bridge, ("x", false, Some(0))),
+            ("completed", json!("x"), told, ("x", false, None)),
+            ("completed", stopped, told, ("x", false, None)),
+            ("completed", own(0), shown, ("words", false, Some(0))),
+            ("failed", own(7), shown, ("words", true, Some(7))),
+            ("completed", code(1), told, ("x", true, Some(1))),
         ] {
             let mut round = AcpRound::default();
             add(&mut round, call("a", "bash"));
             let more = json!({"rawOutput": output, "content": fenced});
             add(&mut round, update("a", status, more));
-            let end = round.find_call("a").unwrap().tool_end(tells_contents);
+            let end = round.find_call("a").unwrap().tool_end(manners);
             let found = (end.text.as_str(), end.is_error, end.exit_code);
             assert_eq!(found, want, "{output}");
         }

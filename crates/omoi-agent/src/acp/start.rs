@@ -73,6 +73,8 @@ pub(super) struct AcpManners {
     pub(super) stops_at_refusal: bool,
     /// What the model was told of a call stands in its contents; its output is for people.
     pub(super) tells_contents: bool,
+    /// A command that failed tells its exit code in words alone, and none ends well that did not exit with 0.
+    pub(super) reads_exit_from_text: bool,
     /// What comes before the id of a call in the line of its result.
     pub(super) result_mark: &'static str,
 }
