@@ -1,6 +1,7 @@
 //! Workspaces laid over a prepared folder.
 
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -170,7 +171,10 @@ async fn the_room_of_a_removed_overlay_is_free_while_a_neighbour_lives() {
         until("the neighbour is up", || living.join("up").exists()).await;
         fs::write(removed.join("large"), vec![1; 32 << 20]).unwrap();
         platform.provider.remove_workspace(&removed).unwrap();
-        until("the room is free", || before - disk.free_bytes() < 8 << 20).await;
+        until("the room is free", || {
+            before.saturating_sub(disk.free_bytes()) < 8 << 20
+        })
+        .await;
         // It still has its own.
         assert_eq!(read_all(&living), read_all(&disk.0.join("lower")), "{rung}");
         running.control().kill_tree();
@@ -216,24 +220,53 @@ async fn an_engine_that_does_not_see_our_mounts_gets_no_overlay_and_says_why() {
     }
 }
 
+/// A default of the host for overlays, which is as it was once this value goes.
+struct HostDefault {
+    path: PathBuf,
+    before: String,
+}
+
+impl HostDefault {
+    /// Switches it on.
+    fn switch_on(name: &str) -> io::Result<Self> {
+        let path = Path::new("/sys/module/overlay/parameters").join(name);
+        let before = fs::read_to_string(&path)?.trim().to_owned();
+        fs::write(&path, "Y")?;
+        Ok(Self { path, before })
+    }
+}
+
+impl Drop for HostDefault {
+    fn drop(&mut self) {
+        let _ = fs::write(&self.path, &self.before);
+    }
+}
+
 #[tokio::test]
 async fn no_default_of_the_host_decides_how_an_overlay_behaves() {
     if !rustix_is_root() {
         return;
     }
-    // Where the host has these on, an overlay whose options leave them out has them on as well.
-    let default = |name: &str, value: &str| {
-        let path = Path::new("/sys/module/overlay/parameters").join(name);
-        let before = fs::read_to_string(&path).unwrap();
-        fs::write(&path, value).unwrap();
-        (path, before.trim().to_owned())
-    };
     let platform = Platform::new().await;
-    let before = [default("index", "Y"), default("metacopy", "Y")];
-    let dir = laid(&platform, "one");
-    for (path, value) in &before {
-        fs::write(path, value).unwrap();
+    // Where the host has these on, an overlay whose options leave them out has them on as well.
+    let switched = ["index", "metacopy"].map(HostDefault::switch_on);
+    let is_fixed = |error: &io::Error| {
+        use ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
+        matches!(
+            error.kind(),
+            NotFound | PermissionDenied | ReadOnlyFilesystem
+        )
+    };
+    if switched
+        .iter()
+        .filter_map(|one| one.as_ref().err())
+        .any(is_fixed)
+    {
+        return;
     }
+    let switched = switched.map(Result::unwrap);
+    let dir = laid(&platform, "one");
+    drop(switched);
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     let mount = mounts
         .lines()
