@@ -1,5 +1,6 @@
 //! How far an attempt reaches outside, and what it got there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use omoi_domain::crash::CrashPoint;
@@ -78,34 +79,89 @@ pub async fn read_lock_files(
     mirror: &Mirror,
     commit: &ObjectId,
 ) -> Result<Vec<LockFile>, GitError> {
-    let entries = mirror.list_tree(commit).await?;
-    let chosen = choose_lock_files(&entries);
-    let ids: Vec<&ObjectId> = chosen.iter().map(|(_, entry)| &entry.id).collect();
-    let bytes_max = LOCK_BYTES_MAX as usize + ids.len() * 128;
-    let contents = mirror.read_blobs(&ids, bytes_max).await?;
-    let files = chosen.into_iter().zip(contents);
-    let file = |((path, _), content)| LockFile { path, content };
-    Ok(files.map(file).collect())
+    Ok(LockFileSet::read(mirror, commit, &[]).await?.files)
 }
 
-fn choose_lock_files(entries: &[FileEntry]) -> Vec<(String, &FileEntry)> {
-    let named = entries.iter().filter_map(|entry| {
-        let path = std::str::from_utf8(entry.path.as_bytes()).ok()?;
-        let is_own = !path.split('/').any(|part| part == "node_modules");
-        let is_chosen = is_own
-            && matches!(entry.kind, EntryKind::File | EntryKind::Executable)
-            && is_lock_file(path);
-        is_chosen.then(|| (path.to_owned(), entry))
-    });
-    let mut chosen: Vec<_> = named.collect();
-    chosen.sort_by_key(|(path, _)| path.split('/').count());
-    let mut total = 0;
-    chosen.retain(|(_, entry)| {
-        total += entry.bytes;
-        total <= LOCK_BYTES_MAX
-    });
-    chosen.truncate(LOCK_FILES_MAX);
-    chosen
+/// The lock files of one commit, as far as they are read.
+#[derive(Debug)]
+pub(crate) struct LockFileSet {
+    /// Those that are.
+    pub(crate) files: Vec<LockFile>,
+    /// Paths of those that are there too: beyond the bound, or links.
+    unread: BTreeSet<String>,
+}
+
+impl LockFileSet {
+    /// Reads those of `commit`: the paths of `first` before all others, then as [`read_lock_files`] does.
+    pub(crate) async fn read(
+        mirror: &Mirror,
+        commit: &ObjectId,
+        first: &[LockFile],
+    ) -> Result<Self, GitError> {
+        let entries = mirror.list_tree(commit).await?;
+        let ChosenFiles { read, unread } = ChosenFiles::among(&entries, first);
+        let ids: Vec<&ObjectId> = read.iter().map(|(_, entry)| &entry.id).collect();
+        let bytes_max = LOCK_BYTES_MAX as usize + ids.len() * 128;
+        let contents = mirror.read_blobs(&ids, bytes_max).await?;
+        let files = read.into_iter().zip(contents);
+        let file = |((path, _), content)| LockFile { path, content };
+        Ok(Self {
+            files: files.map(file).collect(),
+            unread,
+        })
+    }
+
+    /// Those of `before`, an earlier commit, of which this one does not show that it changed them: they are there and
+    /// not read, or may have gone to one that is not. A commit cannot hide what it has behind what is not read.
+    pub(crate) fn hidden_files<'a>(
+        &'a self,
+        before: &'a Self,
+    ) -> impl Iterator<Item = &'a LockFile> {
+        let hides_more = before.unread.is_empty() && !self.unread.is_empty();
+        before.files.iter().filter(move |file| {
+            let is_read = self.files.iter().any(|read| read.path == file.path);
+            !is_read && (hides_more || self.unread.contains(&file.path))
+        })
+    }
+}
+
+/// Lock files of a commit by their paths.
+struct ChosenFiles<'a> {
+    read: Vec<(String, &'a FileEntry)>,
+    unread: BTreeSet<String>,
+}
+
+impl<'a> ChosenFiles<'a> {
+    fn among(entries: &'a [FileEntry], first: &[LockFile]) -> Self {
+        let named = entries.iter().filter_map(|entry| {
+            let path = std::str::from_utf8(entry.path.as_bytes()).ok()?;
+            let is_own = !path.split('/').any(|part| part == "node_modules");
+            (is_own && is_lock_file(path)).then(|| (path.to_owned(), entry))
+        });
+        let mut named: Vec<_> = named.collect();
+        let first: BTreeSet<&str> = first.iter().map(|file| file.path.as_str()).collect();
+        named.sort_by_key(|(path, _)| {
+            let is_later = !first.contains(path.as_str());
+            (is_later, path.split('/').count())
+        });
+        let mut chosen = Self {
+            read: Vec::new(),
+            unread: BTreeSet::new(),
+        };
+        let mut total = 0;
+        for (path, entry) in named {
+            let is_read = matches!(entry.kind, EntryKind::File | EntryKind::Executable)
+                && chosen.read.len() < LOCK_FILES_MAX
+                && entry.bytes <= LOCK_BYTES_MAX - total;
+            if is_read {
+                total += entry.bytes;
+                chosen.read.push((path, entry));
+            } else {
+                chosen.unread.insert(path);
+            }
+        }
+        chosen
+    }
 }
 
 /// The lock files of the commit that the spec of `attempt` began from.
@@ -276,8 +332,8 @@ mod tests {
             entry("x/y/z/uv.lock", EntryKind::File, 1),
         ];
         let chosen = |entries: &[FileEntry]| -> Vec<String> {
-            let chosen = choose_lock_files(entries).into_iter();
-            chosen.map(|(path, _)| path).collect()
+            let read = ChosenFiles::among(entries, &[]).read.into_iter();
+            read.map(|(path, _)| path).collect()
         };
         let expected = [
             "go.sum",
@@ -289,5 +345,65 @@ mod tests {
         entries.clear();
         entries.extend((0..100).map(|n| entry(&format!("{n}/go.sum"), EntryKind::File, 1)));
         assert_eq!(chosen(&entries).len(), LOCK_FILES_MAX);
+    }
+
+    fn file_set(entries: &[FileEntry], first: &[LockFile]) -> LockFileSet {
+        let ChosenFiles { read, unread } = ChosenFiles::among(entries, first);
+        let file = |(path, _)| LockFile {
+            path,
+            content: Vec::new(),
+        };
+        LockFileSet {
+            files: read.into_iter().map(file).collect(),
+            unread,
+        }
+    }
+
+    #[test]
+    fn no_commit_hides_the_lock_files_of_its_base() {
+        let file = |path: &str| entry(path, EntryKind::File, 1);
+        let many = |rest: Vec<FileEntry>| -> Vec<FileEntry> {
+            let names = (0..LOCK_FILES_MAX).map(|n| format!("{n}-requirements.txt"));
+            names.map(|name| file(&name)).chain(rest).collect()
+        };
+        let large = entry("a-requirements.txt", EntryKind::File, LOCK_BYTES_MAX + 1);
+        let (js, go) = (file("web/package-lock.json"), file("go.sum"));
+        let js_as = |kind, bytes| entry("web/package-lock.json", kind, bytes);
+        let base = vec![js.clone(), go.clone()];
+        let large_base = many(base.clone());
+        for (base, commit, read, hidden) in [
+            // Others come first, by their number or size.
+            (&base, many(base.clone()), true, None),
+            (&base, vec![large, js, go.clone()], true, None),
+            // It is there, and is not read.
+            (
+                &base,
+                vec![js_as(EntryKind::File, LOCK_BYTES_MAX + 1), go.clone()],
+                false,
+                Some("web/package-lock.json"),
+            ),
+            (
+                &base,
+                vec![js_as(EntryKind::Symlink, 9), go.clone()],
+                false,
+                Some("web/package-lock.json"),
+            ),
+            // It is gone, to where nobody reads it or for good.
+            (
+                &base,
+                many(vec![go.clone(), file("x/y/package-lock.json")]),
+                false,
+                Some("web/package-lock.json"),
+            ),
+            (&base, vec![go.clone()], false, None),
+            (&large_base, many(vec![go.clone()]), false, None),
+        ] {
+            let before = file_set(base, &[]);
+            let after = file_set(&commit, &before.files);
+            let is_read = |file: &LockFile| file.path == "web/package-lock.json";
+            assert_eq!(after.files.iter().any(is_read), read, "{commit:?}");
+            let found: Vec<&str> = after.hidden_files(&before).map(|f| &*f.path).collect();
+            assert_eq!(found, Vec::from_iter(hidden), "{commit:?}");
+        }
     }
 }

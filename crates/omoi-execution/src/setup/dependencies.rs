@@ -7,7 +7,7 @@ use omoi_git::mirror::Mirror;
 use omoi_git::object::ObjectId;
 use omoi_git::process::GitError;
 
-use crate::egress::{LockFile, read_lock_files};
+use crate::egress::{LockFile, LockFileSet};
 
 /// What the lock files of one commit list and those of another do not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,24 +41,28 @@ pub async fn dependency_diff(
     before: &ObjectId,
     after: &ObjectId,
 ) -> Result<DependencyDiff, GitError> {
-    let before = locked_names(&read_lock_files(mirror, before).await?);
-    let after = locked_names(&read_lock_files(mirror, after).await?);
+    let before = LockFileSet::read(mirror, before, &[]).await?;
+    let after = LockFileSet::read(mirror, after, &before.files).await?;
+    let (before, after) = (locked_names(&before.files), locked_names(&after.files));
     Ok(DependencyDiff::between(&before, &after))
 }
 
-/// Versions that the lock files of both commits list.
+/// Versions that the lock files of both commits list, or of which `after` does not show that it took them away.
 pub(super) async fn common_dependencies(
     mirror: &Mirror,
     before: &ObjectId,
     after: &ObjectId,
 ) -> Result<BTreeSet<String>, GitError> {
-    let before = locked_names(&read_lock_files(mirror, before).await?);
-    let after = locked_names(&read_lock_files(mirror, after).await?);
+    let before = LockFileSet::read(mirror, before, &[]).await?;
+    let after = LockFileSet::read(mirror, after, &before.files).await?;
+    let listed = locked_names(&after.files);
+    let hidden = locked_names(after.hidden_files(&before));
+    let (before, after) = (locked_names(&before.files), &listed | &hidden);
     Ok(before.intersection(&after).cloned().collect())
 }
 
-fn locked_names(files: &[LockFile]) -> BTreeSet<String> {
-    let listed = files.iter().flat_map(|file| {
+fn locked_names<'a>(files: impl IntoIterator<Item = &'a LockFile>) -> BTreeSet<String> {
+    let listed = files.into_iter().flat_map(|file| {
         let versions = locked_versions(&file.path, &file.content);
         versions.into_iter().map(|version| version.to_string())
     });
