@@ -50,7 +50,8 @@ impl Mirror {
         Ok(objects.collect())
     }
 
-    /// The lines that each of those commits adds and takes away, oldest commit first, cut at `bytes_max`.
+    /// The lines that each of those commits adds, and those that it takes away from files that stay, oldest commit
+    /// first, cut at `bytes_max`.
     ///
     /// Every file counts as text, whatever its bytes are. A merge is compared with its first parent: what it
     /// has beside that came from another parent, which is here too, or was made in the merge.
@@ -63,6 +64,7 @@ impl Mirror {
         let call = self
             .call("log")
             .args(["--patch", "--text", "--unified=0", "--find-renames"])
+            .args(["--irreversible-delete"])
             .args(["--diff-merges=first-parent", "--format=commit %H"])
             .args(["--no-ext-diff", "--no-textconv", "--no-color", "--no-notes"]);
         let out = range(call, base, head)

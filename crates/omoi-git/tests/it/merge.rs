@@ -130,6 +130,14 @@ async fn conflicts_of_every_kind_name_their_paths() {
     );
     let patches = m.new_patches(&f.base, &one, 10_000).await.unwrap();
     assert!(patches.text.contains("+one") && !patches.truncated);
+    // A file that goes is named; its text does not leave.
+    let is_of_deleted = |line: &str| line.starts_with('-') && !line.starts_with("---");
+    let taken: Vec<&str> = patches
+        .text
+        .lines()
+        .filter(|line| is_of_deleted(line))
+        .collect();
+    assert_eq!(taken, ["-1"], "{}", patches.text);
     let patches = m.new_patches(&f.base, &one, 40).await.unwrap();
     assert!(patches.text.len() <= 40 && patches.truncated);
 }
