@@ -88,7 +88,7 @@ crate::closed_set! {
         Merge = "merge_stopped",
         /// A person's word on criteria that are proven without the work for them.
         WeakProof = "weak_proof",
-        /// A person's word on what looks like secrets in what is to be handed over.
+        /// A person's word on what looks like secrets in what is to be handed over, or is too long to be searched.
         SecretDetected = "secret_detected",
     }
 }

@@ -6,10 +6,10 @@ use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, HumanRef};
 use omoi_domain::lifecycle::spec::finish::{
-    HeadResult, HeadVerdict, SpecStop, StandingHead, ablation_note, judge_as_it_stands,
-    judge_found_secrets, judge_head, refuse_weak_proofs,
+    BranchSearch, HeadResult, HeadVerdict, SpecStop, StandingHead, ablation_note,
+    judge_as_it_stands, judge_found_secrets, judge_head, refuse_weak_proofs,
 };
-use omoi_domain::secret_scan::{SecretFinding, SecretScan};
+use omoi_domain::secret_scan::SecretScan;
 use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_execution::integration::ensure_for;
 use omoi_execution::platform_run::{RunEnding, end_run};
@@ -28,7 +28,7 @@ use crate::branch::BranchProver;
 use crate::receipts::{self, CheckBatch};
 use crate::suite::{CommitAt, fault_after_merge};
 
-/// Text of a branch and its history that is searched for secrets; more is no work of agents.
+/// Text of a branch and its history that is searched for secrets; of what has more a person decides.
 const PATCH_BYTES_MAX: usize = 256 << 20;
 
 /// A head under proof.
@@ -99,9 +99,9 @@ impl HeadProof<'_> {
 
     /// Hands the branch over unless it or its history adds secrets; `known` is what its reader should know.
     async fn scan_and_hand_over(self, known: Option<String>) -> Result<(), BoxError> {
-        let found = self.find_secrets().await?;
+        let search = self.find_secrets().await?;
         let spec = HumanRef::spec(self.spec.number).to_string();
-        match judge_found_secrets(&found, &spec, self.spec.options.0.as_it_stands) {
+        match judge_found_secrets(&search, &spec, self.spec.options.0.as_it_stands) {
             Ok(note) => {
                 let notes: Vec<String> = known.into_iter().chain(note).collect();
                 hand_over(self, (!notes.is_empty()).then(|| notes.join("; "))).await
@@ -111,26 +111,31 @@ impl HeadProof<'_> {
     }
 
     /// Searches every commit that leaves with the branch: what one adds leaves even if a later one takes it away.
-    async fn find_secrets(self) -> Result<Vec<SecretFinding>, BoxError> {
+    async fn find_secrets(self) -> Result<BranchSearch, BoxError> {
         let base = ObjectId::parse(&self.spec.base_sha)?;
         let mirror = self.mirror;
         let commits = mirror.new_commits(&base, self.head, PATCH_BYTES_MAX);
         let commits = commits.await?;
         let patches = mirror.new_patches(&base, self.head, PATCH_BYTES_MAX);
         let patches = patches.await?;
-        if patches.truncated {
-            let says = format!(
-                "the branch cannot be searched for secrets: its commits change more than {} MiB of text",
-                PATCH_BYTES_MAX >> 20
-            );
-            return Err(says.into());
-        }
-        let mut scan = SecretScan::new(&self.prover.runner.checkouts.mask);
-        for commit in &commits {
-            scan.add_commit(commit.id.as_str(), &commit.text);
-        }
-        scan.add_patches(&patches.text);
-        Ok(scan.into_findings())
+        let is_cut = patches.truncated;
+        let runner = &self.prover.runner;
+        let mask = runner.checkouts.mask.clone();
+        // Tens of seconds of work where a branch is long.
+        let search = runner
+            .lifecycle
+            .run_blocking("search for secrets", move || {
+                let mut scan = SecretScan::new(&mask);
+                for commit in &commits {
+                    scan.add_commit(commit.id.as_str(), &commit.text);
+                }
+                scan.add_patches(&patches.text);
+                scan.into_findings()
+            });
+        Ok(BranchSearch {
+            found: search.await?,
+            ended_at: is_cut.then(|| format!("{} MiB", PATCH_BYTES_MAX >> 20)),
+        })
     }
 
     /// Hands over what has landed, saying what of the plan it does not prove.

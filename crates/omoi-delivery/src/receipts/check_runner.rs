@@ -3,6 +3,7 @@
 use omoi_execution::command::CheckoutRunner;
 use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_execution::{DeploymentParts, FromParts};
+use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_store::Tenant;
 
 /// Runs checks and keeps their receipts.
@@ -14,6 +15,8 @@ pub struct CheckRunner {
     pub folders: RepositoryFolders,
     /// Runs the commands of checks.
     pub checkouts: CheckoutRunner,
+    /// Runs what would hold up an async thread.
+    pub lifecycle: LifecycleHandle,
 }
 
 impl FromParts for CheckRunner {
@@ -22,6 +25,7 @@ impl FromParts for CheckRunner {
             store: parts.store.clone(),
             folders: RepositoryFolders::from_parts(parts),
             checkouts: CheckoutRunner::from_parts(parts),
+            lifecycle: parts.lifecycle.clone(),
         }
     }
 }
