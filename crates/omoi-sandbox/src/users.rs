@@ -202,10 +202,12 @@ mod tests {
         let locks = tempfile::tempdir().unwrap();
         let users = WorkspaceUsers::new(locks.path());
         let mut seen = std::collections::BTreeSet::new();
-        for n in 0..COUNT {
-            let uid = users.choose_user(Path::new(&format!("/w/{n}"))).unwrap();
+        let choose = |n| users.choose_user(Path::new(&format!("/w/{n}")));
+        while let Ok(uid) = choose(seen.len()) {
             assert!(is_sandbox_user(Uid::from_raw(uid)) && seen.insert(uid));
         }
+        // Some may be those of sandboxes that other tests run at this moment.
+        assert!(seen.len() > COUNT as usize - 50, "{}", seen.len());
         let again = users.choose_user(Path::new("/w/7")).unwrap();
         assert!(users.choose_user(Path::new("/w/more")).is_err());
         users.free_user(Path::new("/w/7"));

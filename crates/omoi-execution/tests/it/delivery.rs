@@ -66,7 +66,8 @@ fn event(kind: EventKind) -> Event {
         let counts = "number round attempt fence seq took_ms lines_added lines_removed \
             source_number latency_ms tickets tasks requirements criteria checks tokens \
             cost_nanousd n_calls calls_max until wakes_at";
-        let lists = "blockers phases_completed conflicts without verdicts forecast doubts";
+        let lists =
+            "blockers phases_completed conflicts without verdicts forecast doubts added removed";
         let ids = "spec ticket task attempt subject sandbox message receipt check merge discovery \
             source_task hand_over";
         let mut fill = |names: &str, suffix: &str, value: Value| {

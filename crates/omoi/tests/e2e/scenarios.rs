@@ -268,7 +268,10 @@ fn an_idea_reaches_the_model_as_it_was_written() {
     drop(running);
     let mut texts = Vec::new();
     texts_in(&asked["messages"][0]["content"], &mut texts);
-    let with_idea = texts.iter().filter(|text| text.contains(&idea));
+    // It is quoted, so that no line of it is taken for one of ours.
+    let quoted: Vec<String> = idea.lines().map(|line| format!("> {line}")).collect();
+    let quoted = quoted.join("\n");
+    let with_idea = texts.iter().filter(|text| text.contains(&quoted));
     assert_eq!(with_idea.count(), 1, "{asked:#}");
     assert!(texts.concat().contains("# Phase explore"));
 }

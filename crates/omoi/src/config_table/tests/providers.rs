@@ -112,7 +112,7 @@ fn shown_files(page: &'static str) -> Vec<&'static str> {
 #[test]
 fn the_page_of_models_shows_what_works() {
     let files = shown_files(include_str!("../../../../../docs/models.md"));
-    let [local, several, _] = files.as_slice() else {
+    let [local, several, _, _] = files.as_slice() else {
         panic!("{files:?}");
     };
     let now = omoi_domain::time::Timestamp::of_date("2026-11-28").unwrap();
@@ -162,7 +162,7 @@ fn the_page_of_models_shows_headers_of_a_proxy_that_work() {
         ("PROXY_KEY", "two"),
         ("PROXY_TEAM", "three"),
     ];
-    let config = load_file(files[2], &secrets, &[]).unwrap();
+    let config = load_file(files[3], &secrets, &[]).unwrap();
     let options = LlmOptions::from_config(&config);
     let now = omoi_domain::time::Timestamp::of_date("2026-11-28").unwrap();
     let list = omoi_llm::catalogue::ModelCatalogue::load_embedded().unwrap();
