@@ -122,3 +122,22 @@ pub fn prompt_shape(prompt: &str, planted: &str) -> Vec<String> {
     let lines = prompt.lines().filter(|line| !line.starts_with('>'));
     lines.map(|line| line.replace(&shown, "…")).collect()
 }
+
+/// How many rows make another shape of what `shape` gives for a text at `place` than harmless words do; each is
+/// printed.
+pub fn count_added_lines(
+    rows: &[InjectionRow],
+    place: &str,
+    shape: impl Fn(&str) -> Vec<String>,
+) -> usize {
+    let expected = shape("plainly nothing");
+    let adds = |row: &&InjectionRow| {
+        let found = shape(&row.text);
+        let is_other = found != expected;
+        if is_other {
+            eprintln!("{} in {place}: {found:#?}", row.id);
+        }
+        is_other
+    };
+    rows.iter().filter(adds).count()
+}

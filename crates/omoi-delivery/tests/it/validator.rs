@@ -3,6 +3,7 @@
 use omoi_delivery::validator::Validator;
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::check::{CheckKind, CheckStage};
+use omoi_domain::id::TaskId;
 use omoi_domain::model_fallback::WorkModels;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::suite::report::read_suite_report;
@@ -84,8 +85,8 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     );
 }
 
-/// Has the checks of `head`, the work of a new task, run.
-async fn validate_head(it: &TestDeployment, number: i64, head: &ObjectId) -> Task {
+/// Adds a task whose work is `head` and whose one check has to run.
+async fn add_waiting_task(it: &TestDeployment, number: i64, head: &ObjectId) -> TaskId {
     let task = it.add_task(number, &[]).await;
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
@@ -97,10 +98,16 @@ async fn validate_head(it: &TestDeployment, number: i64, head: &ObjectId) -> Tas
     })
     .await
     .unwrap();
+    task.id
+}
+
+/// Has the checks of `head`, the work of a new task, run.
+async fn validate_head(it: &TestDeployment, number: i64, head: &ObjectId) -> Task {
+    let task = add_waiting_task(it, number, head).await;
     let mut validator = Validator::from_parts(&it.deployment);
     omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
     it.deployment.running.wait_drained().await;
-    it.task_now(task.id).await
+    it.task_now(task).await
 }
 
 #[tokio::test]
@@ -172,19 +179,8 @@ async fn checks_wait_for_a_slot_like_all_work() {
     let (it, _state) = with_slots(2).await;
     let mut ready = Vec::new();
     for number in 1..=4 {
-        let task = it.add_task(number, &[]).await;
         let head = it.commit_work("src/new.txt").await;
-        it.commit(async |tx| {
-            let mut task = tasks::get(tx, task.id).await?;
-            task.status = TaskStatus::PendingValidation;
-            task.head_sha = Some(head.as_str().to_owned());
-            tasks::save(tx, &mut task).await?;
-            let check = crate::finisher::check(tx, &task);
-            checks::insert(tx, &check, &[]).await
-        })
-        .await
-        .unwrap();
-        ready.push(task.id);
+        ready.push(add_waiting_task(&it, number, &head).await);
     }
     // One slot is an agent's.
     let busy = it.add_task(5, &[]).await;

@@ -14,6 +14,8 @@ use omoi_egress::package::AgeRule;
 use omoi_egress::registry::{RegistrySite, RequestShape, parse_request};
 use omoi_testkit::fuzz::FuzzTarget;
 
+use crate::hostile::LOCK_FILES;
+
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 
 fn with_rule<T>(check: impl FnOnce(&AgeRule<'_>) -> T) -> T {
@@ -121,22 +123,8 @@ fn go_documents() {
 /// Whatever a repository calls a lock file lists versions that have a name and a version, or none.
 #[test]
 fn lock_file() {
-    const NAMES: [&str; 12] = [
-        "package-lock.json",
-        "npm-shrinkwrap.json",
-        "yarn.lock",
-        "pnpm-lock.yaml",
-        "bun.lock",
-        "Cargo.lock",
-        "uv.lock",
-        "poetry.lock",
-        "pdm.lock",
-        "Pipfile.lock",
-        "requirements.lock",
-        "go.sum",
-    ];
     FuzzTarget::new(CRATE, "lock_file").run(|input| {
-        for name in NAMES {
+        for name in LOCK_FILES {
             for listed in locked_versions(name, input) {
                 let shown = listed.to_string();
                 let version = shown.rsplit_once('@').map(|(_, version)| version);

@@ -13,7 +13,7 @@ use omoi_egress::package::{ArtefactSum, PackageVersion};
 use omoi_egress::registry::{RegistrySite, RequestShape, parse_request};
 
 /// Lock files that are read.
-const LOCK_FILES: [&str; 11] = [
+pub(crate) const LOCK_FILES: [&str; 13] = [
     "package-lock.json",
     "npm-shrinkwrap.json",
     "yarn.lock",
@@ -22,8 +22,10 @@ const LOCK_FILES: [&str; 11] = [
     "Cargo.lock",
     "uv.lock",
     "poetry.lock",
+    "pdm.lock",
     "Pipfile.lock",
     "requirements.lock",
+    "requirements.txt",
     "go.sum",
 ];
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use minijinja::{Value, context};
-use omoi_testkit::injections::{injection_rows, prompt_shape};
+use omoi_testkit::injections::{count_added_lines, injection_rows, prompt_shape};
 use serde_json::json;
 
 use super::{PHASE, strict};
@@ -79,14 +79,7 @@ fn no_injection_adds_a_line_to_what_a_planner_is_told() {
             let prompt = strict().render_str(template, plant(text)).unwrap();
             without_json(prompt_shape(&prompt, text))
         };
-        let expected = shape("plainly nothing");
-        for row in &rows {
-            let found = shape(&row.text);
-            if found != expected {
-                eprintln!("{} in {place}: {found:#?}", row.id);
-                n_added += 1;
-            }
-        }
+        n_added += count_added_lines(&rows, place, shape);
     }
     println!(
         "injections: {}, places: {}, lines added to prompts: {n_added}",

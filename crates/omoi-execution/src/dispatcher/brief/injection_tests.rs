@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use minijinja::{Value, context};
-use omoi_testkit::injections::{injection_rows, prompt_shape};
+use omoi_testkit::injections::{count_added_lines, injection_rows, prompt_shape};
 
 use super::{PromptExtras, fit_prompt};
 use crate::guidance::quote_guidance;
@@ -123,14 +123,7 @@ fn no_injection_adds_a_line_to_the_orders_of_a_task() {
             let (values, extras) = plant(text);
             prompt_shape(&fit_prompt(&values, extras).unwrap(), text)
         };
-        let expected = shape("plainly nothing");
-        for row in &rows {
-            let found = shape(&row.text);
-            if found != expected {
-                eprintln!("{} in {place}: {found:#?}", row.id);
-                n_added += 1;
-            }
-        }
+        n_added += count_added_lines(&rows, place, shape);
     }
     println!(
         "injections: {}, places: {}, lines added to orders: {n_added}",
