@@ -1,13 +1,53 @@
 //! Agent programs that others make, from the idea to the proven merge: the real ones, in real sandboxes.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
 use omoi_testkit::agent_programs::{installed_program, programs_folder};
 
+use crate::binary::{omoi, start};
+use crate::elsewhere::as_somebody;
+use crate::scenarios::is_the_demo;
 use crate::story;
 use crate::world::World;
 
+/// The demo, in which `agent`, installed as `program`, plans and works, for whoever runs the tests or, if
+/// `by_somebody`, for a user who is not root. Its model speaks the wire format `dialect`.
+fn does_the_demo(agent: &str, program: &str, dialect: &str, by_somebody: bool) {
+    let folder = tempfile::Builder::new().prefix("omoi").tempdir().unwrap();
+    let home = folder.path().join("home");
+    fs::create_dir(&home).unwrap();
+    let is_root = fs::metadata(&home).unwrap().uid() == 0;
+    let mut demo = match by_somebody && is_root {
+        true => as_somebody(folder.path(), &home),
+        false => omoi(&home),
+    };
+    demo.env("OMOI_AGENTS_FOLDER", programs_folder().unwrap())
+        .env("LLM_SIMULATED_DIALECT", dialect);
+    let data = home.join("data");
+    demo.args(["demo", "--json", "--agent", agent, "--data-dir"]);
+    demo.arg(&data);
+    let said = start(demo, folder.path().join("demo")).wait().exited(0);
+    println!("{agent}: {:?}", said.took);
+    is_the_demo(&said.summary());
+    let database = format!("sqlite://{}?mode=ro", data.join("omoios.db").display());
+    worked_alone(&database, agent, program);
+}
+
+/// Nobody but `agent` took a turn, none was taken twice, and each stands with the session of its program.
+fn worked_alone(database: &str, agent: &str, program: &str) {
+    let version = installed_program(program).manifest.version;
+    let told = story::read(database);
+    assert_eq!((told.repeated(), &told.left), (vec![], &vec![]));
+    let others = format!(
+        "SELECT count(*) || '' FROM attempts WHERE id IN (SELECT attempt_id FROM turns) \
+         AND (agent <> '{agent}' OR agent_version <> '{version}' OR agent_session IS NULL)"
+    );
+    assert_eq!(story::one(database, &others).as_deref(), Some("0"));
+}
+
 /// A run of two tasks in which `agent`, installed as `program`, plans and works.
 fn does_a_run(agent: &str, program: &str) {
-    let version = installed_program(program).manifest.version;
     let world = World::two_tasks("scenario.yaml");
     let mut run = world.run(&["--yes", "--agent", agent]);
     run.env("OMOI_AGENTS_FOLDER", programs_folder().unwrap());
@@ -18,25 +58,17 @@ fn does_a_run(agent: &str, program: &str) {
     let criteria = &summary["criteria"];
     assert_eq!(criteria["proven"], criteria["total"], "{summary:#}");
     assert_eq!(summary["tasks"]["completed"], 2, "{summary:#}");
-    let database = world.database();
-    let told = story::read(&database);
-    assert_eq!((told.repeated(), &told.left), (vec![], &vec![]));
-    // Nobody else took a turn, and each turn stands with the session of its program.
-    let others = format!(
-        "SELECT count(*) || '' FROM attempts WHERE id IN (SELECT attempt_id FROM turns) \
-         AND (agent <> '{agent}' OR agent_version <> '{version}' OR agent_session IS NULL)"
-    );
-    assert_eq!(story::one(&database, &others).as_deref(), Some("0"));
+    worked_alone(&world.database(), agent, program);
 }
 
 #[test]
-fn claude_code_does_a_run() {
-    does_a_run("claude-code", "claude-code");
+fn claude_code_does_the_demo() {
+    does_the_demo("claude-code", "claude-code", "messages", true);
 }
 
 #[test]
-fn codex_does_a_run() {
-    does_a_run("codex", "codex");
+fn codex_does_the_demo() {
+    does_the_demo("codex", "codex", "chat_completions", false);
 }
 
 #[test]
@@ -44,17 +76,47 @@ fn opencode_does_a_run() {
     does_a_run("acp:opencode", "opencode");
 }
 
-/// Half a gigabyte more: run by `cargo xtask agents --all` alone, by the profile `agents` of nextest.
+/// Minutes, and half a gigabyte more: run by `cargo xtask agents --all` alone, by the profile `agents` of nextest.
 mod with_all {
-    use super::does_a_run;
+    use super::does_the_demo;
 
     #[test]
-    fn the_claude_code_bridge_does_a_run() {
-        does_a_run("acp:claude", "claude-agent-acp");
+    fn claude_code_does_the_demo_with_a_responses_model() {
+        does_the_demo("claude-code", "claude-code", "responses", false);
     }
 
     #[test]
-    fn qwen_code_does_a_run() {
-        does_a_run("acp:qwen", "qwen-code");
+    fn codex_does_the_demo_without_root() {
+        does_the_demo("codex", "codex", "responses", true);
+    }
+
+    #[test]
+    fn opencode_does_the_demo() {
+        does_the_demo("acp:opencode", "opencode", "messages", false);
+    }
+
+    #[test]
+    fn opencode_does_the_demo_without_root() {
+        does_the_demo("acp:opencode", "opencode", "messages", true);
+    }
+
+    #[test]
+    fn the_claude_code_bridge_does_the_demo() {
+        does_the_demo("acp:claude", "claude-agent-acp", "messages", false);
+    }
+
+    #[test]
+    fn the_claude_code_bridge_does_the_demo_without_root() {
+        does_the_demo("acp:claude", "claude-agent-acp", "messages", true);
+    }
+
+    #[test]
+    fn qwen_code_does_the_demo() {
+        does_the_demo("acp:qwen", "qwen-code", "messages", false);
+    }
+
+    #[test]
+    fn qwen_code_does_the_demo_without_root() {
+        does_the_demo("acp:qwen", "qwen-code", "messages", true);
     }
 }

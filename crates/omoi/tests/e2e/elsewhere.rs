@@ -76,7 +76,7 @@ fn the_demo_needs_no_root() {
 }
 
 /// The program as a user who may read nothing of whoever runs the tests.
-fn as_somebody(folder: &Path, home: &Path) -> Command {
+pub(crate) fn as_somebody(folder: &Path, home: &Path) -> Command {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     std::os::unix::fs::chown(home, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
     let mut demo = somebodys_program(folder);
