@@ -23,7 +23,6 @@ use std::time::Duration;
 
 use agent_client_protocol::Error as AcpError;
 use agent_client_protocol::v1::schema::{CancelNotification, SessionId};
-use omoi_domain::retry::ErrorClass;
 use omoi_domain::time::Timestamp;
 use omoi_llm::wire::anthropic::ContentBlock;
 use omoi_protocol::worker::AttemptContext;
@@ -37,6 +36,7 @@ use self::round::AcpRound;
 pub(crate) use self::start::AcpProgram;
 use self::start::{AcpManners, plan_start};
 use crate::process::{LineProgram, LineProgramError};
+use crate::program::driver_steps::{program_failed, stop_turn, wait_until_up};
 use crate::program::first_message::FirstMessage;
 use crate::program::held_calls::{ModelCallNews, WaitingModelCall};
 use crate::program::session_file::SessionFile;
@@ -48,8 +48,6 @@ use crate::transcript::text_of_blocks;
 
 /// Time in which it must say that it is up.
 const START_TIME: Duration = Duration::from_secs(90);
-/// Time in which it must have stopped its turn.
-const INTERRUPT_TIME: Duration = Duration::from_secs(1);
 /// How long a model call waits for calls that have not ended: one beside the work is not held up.
 const OPEN_CALLS_TIME: Duration = Duration::from_secs(1);
 /// How long a question waits for the arguments of its call.
@@ -82,8 +80,6 @@ pub(crate) struct AcpAgent<'a> {
     /// The call of ours that runs.
     own_call: Option<String>,
     steps: VecDeque<RuntimeEvent>,
-    /// What the round under way answers, for its digest.
-    asked: Vec<u8>,
     /// Words for the model that wait for the end of its turn.
     held: Vec<ContentBlock>,
     is_turn_running: bool,
@@ -125,7 +121,6 @@ impl<'a> AcpAgent<'a> {
             verdicts: BTreeMap::new(),
             own_call: None,
             steps: VecDeque::new(),
-            asked: Vec::new(),
             held: Vec::new(),
             is_turn_running: false,
             is_stopping: false,
@@ -139,10 +134,7 @@ impl<'a> AcpAgent<'a> {
 
     /// A failure of the program itself.
     fn failed(&self, why: &str) -> RuntimeError {
-        RuntimeError::Failed {
-            class: ErrorClass::AgentError,
-            message: format!("{}: {why}", self.name()),
-        }
+        program_failed(self.name(), why)
     }
 
     fn refused(&self, error: &AcpError) -> RuntimeError {
@@ -150,16 +142,10 @@ impl<'a> AcpAgent<'a> {
     }
 
     /// The program cannot be talked to any more.
-    fn gone(&self, error: Option<&LineProgramError>) -> RuntimeError {
-        let why = error.map_or_else(
-            || "it ended in the middle of its work".to_owned(),
-            |error| error_chain(error),
-        );
-        let words = self.program.as_ref().map(LineProgram::last_words);
-        match words.filter(|words| !words.is_empty()) {
-            Some(words) => self.failed(&format!("{why}; its last words: {words}")),
-            None => self.failed(&why),
-        }
+    async fn lost(&mut self, error: Option<&LineProgramError>) -> RuntimeError {
+        let name = self.name();
+        let program = self.program.as_mut();
+        self.host.program_lost(name, program, error).await
     }
 
     /// Waits for what comes next and deals with it.
@@ -203,8 +189,8 @@ impl<'a> AcpAgent<'a> {
                 }
                 Ok(())
             }
-            DriverStep::Line(Ok(None)) => Err(self.gone(None)),
-            DriverStep::Line(Err(error)) => Err(self.gone(Some(&error))),
+            DriverStep::Line(Ok(None)) => Err(self.lost(None).await),
+            DriverStep::Line(Err(error)) => Err(self.lost(Some(&error)).await),
             DriverStep::Connection(Some(ConnectionStep::Line(line))) => self.write(line).await,
             DriverStep::Connection(Some(ConnectionStep::News(news))) => self.take_news(*news).await,
             DriverStep::Connection(None) => Err(self.failed("it broke the protocol")),
@@ -232,7 +218,10 @@ impl<'a> AcpAgent<'a> {
             return Err(self.failed("a line for it is no JSON"));
         };
         let written = program.write_line(&line, self.host.clock.as_ref()).await;
-        written.map_err(|error| self.gone(Some(&error)))
+        match written {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.lost(Some(&error)).await),
+        }
     }
 
     async fn take_news(&mut self, news: AcpNews) -> Result<(), RuntimeError> {
@@ -275,7 +264,7 @@ impl AgentRuntime for AcpAgent<'_> {
         write_program_files(&start.files)
             .and_then(|()| start.link_files())
             .map_err(|error| self.failed(&format!("its folder cannot be filled: {error}")))?;
-        let clock = self.host.clock.clone();
+        let (name, clock) = (self.name(), self.host.clock.clone());
         let opened = async {
             if let Some(preparing) = &start.preparing {
                 self.prepare_session(preparing).await?;
@@ -285,13 +274,7 @@ impl AgentRuntime for AcpAgent<'_> {
             self.connection = AcpConnection::open(&mut self.host).await;
             self.open_session(&start.session).await
         };
-        match with_deadline(clock.as_ref(), START_TIME, opened).await {
-            Ok(opened) => opened?,
-            Err(_) => {
-                let seconds = START_TIME.as_secs();
-                return Err(self.failed(&format!("it was not up after {seconds} s")));
-            }
-        }
+        wait_until_up(name, clock.as_ref(), START_TIME, opened).await?;
         match start.first {
             FirstMessage::Text(text) => self.begin_turn(&text),
             // There is no turn without a message.
@@ -325,8 +308,8 @@ impl AgentRuntime for AcpAgent<'_> {
             return;
         };
         self.is_stopping = true;
-        let clock = self.host.clock.clone();
-        let stop = async {
+        let (name, clock) = (self.name(), self.host.clock.clone());
+        let stopped = async {
             self.cancel_questions();
             if let Some(connection) = &self.connection {
                 let cancel = CancelNotification::new(session);
@@ -336,15 +319,9 @@ impl AgentRuntime for AcpAgent<'_> {
             while self.is_turn_running {
                 self.advance().await?;
             }
-            Ok::<_, RuntimeError>(())
+            Ok(())
         };
-        match with_deadline(clock.as_ref(), INTERRUPT_TIME, stop).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::info!(error = %error_chain(&error), "The program was interrupted");
-            }
-            Err(_) => tracing::info!("The program did not stop its turn"),
-        }
+        stop_turn(name, clock.as_ref(), stopped).await;
     }
 
     async fn end(&mut self, ending: RuntimeEnding) {

@@ -43,6 +43,13 @@ pub(crate) enum LoopEnd {
         /// Reason for people to read.
         message: String,
     },
+    /// The process of the agent program is gone.
+    ProgramEnded {
+        /// How it ended, for people to read.
+        message: String,
+        /// Whether calls of the turn in flight may have done something.
+        has_acted: bool,
+    },
     /// Another attempt took over.
     Superseded,
 }
@@ -71,6 +78,8 @@ pub(crate) struct AgentLoop<'a> {
     pub(crate) work: Option<&'a mut AttemptWork>,
     /// Turns committed, those of a resumed attempt included.
     pub(crate) turns: &'a mut u32,
+    /// Turns that this pass committed, where a program may have to go on from them.
+    pub(crate) committed: Option<&'a mut Vec<TurnRecord>>,
 }
 
 impl AgentLoop<'_> {
@@ -95,6 +104,9 @@ impl AgentLoop<'_> {
             Err(TurnError::Runtime(RuntimeError::Failed { class, message })) => {
                 LoopEnd::Failed { class, message }
             }
+            Err(TurnError::Runtime(RuntimeError::ProgramEnded { message, has_acted })) => {
+                return LoopEnd::ProgramEnded { message, has_acted };
+            }
             Err(error @ TurnError::Call(CallError::Unreachable(_))) => LoopEnd::Failed {
                 class: ErrorClass::Network,
                 message: error_chain(&error),
@@ -105,10 +117,7 @@ impl AgentLoop<'_> {
             },
         };
         if let LoopEnd::Failed { class, message } = &end {
-            let data = json!({ "error_class": class, "error_message": shorten_text(message, TEXT_CHARS_MAX) });
-            self.reporter
-                .show_event(AgentEventKind::AgentFailed, data, message)
-                .await;
+            report_failure(&self.reporter, *class, message).await;
         }
         end
     }
@@ -327,7 +336,10 @@ impl AgentLoop<'_> {
         };
         let has_snapshot = body.snapshot.is_some();
         match self.platform.post_only("/turns", &body).await {
-            Ok(_) => return Ok(results),
+            Ok(_) => {
+                self.keep_turn(body.turn);
+                return Ok(results);
+            }
             Err(CallError::Refused { message, .. }) if has_snapshot => {
                 if let Some(work) = &mut self.work {
                     work.forget_saved();
@@ -339,7 +351,14 @@ impl AgentLoop<'_> {
         }
         body.snapshot = None;
         self.platform.post_only("/turns", &body).await?;
+        self.keep_turn(body.turn);
         Ok(results)
+    }
+
+    fn keep_turn(&mut self, turn: TurnRecord) {
+        if let Some(committed) = &mut self.committed {
+            committed.push(turn);
+        }
     }
 
     async fn report_reply(&self, turn: u32, reply: &AgentReply, stop_reason: Option<&StopReason>) {
@@ -353,6 +372,15 @@ impl AgentLoop<'_> {
             .report_event(AgentEventKind::AssistantMessage, data)
             .await;
     }
+}
+
+/// Reports that the attempt cannot go on.
+pub(crate) async fn report_failure(reporter: &EventReporter, class: ErrorClass, message: &str) {
+    let data =
+        json!({ "error_class": class, "error_message": shorten_text(message, TEXT_CHARS_MAX) });
+    reporter
+        .show_event(AgentEventKind::AgentFailed, data, message)
+        .await;
 }
 
 /// Appends to the tool results why the workspace could not be saved; gives the results as they are

@@ -15,11 +15,9 @@ pub(crate) mod tools;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use omoi_domain::retry::ErrorClass;
 use omoi_llm::upstream::UpstreamError;
 use omoi_llm::wire::anthropic::{ContentBlock, MessageContent, ToolUseBlock, error_of_status};
 use omoi_protocol::worker::AttemptContext;
-use omoi_runtime::clock::with_deadline;
 use omoi_runtime::telemetry::error_chain;
 
 use self::launch::plan_start;
@@ -32,6 +30,7 @@ use self::rounds::{RoundAssembler, RoundStep};
 use self::tools::{effect_of, exit_code, platform_name};
 use crate::model_call::refused_for_good;
 use crate::process::{LineProgram, LineProgramError};
+use crate::program::driver_steps::{program_failed, stop_turn, wait_until_up};
 use crate::program::first_message::FirstMessage;
 use crate::program::held_calls::RoundCalls;
 use crate::program::session_file::SessionFile;
@@ -48,8 +47,6 @@ use crate::transcript::text_of_blocks;
 const NAME: &str = "Claude Code";
 /// Time in which it must say that it is up.
 const START_TIME: Duration = Duration::from_secs(60);
-/// Time in which it must have stopped its turn.
-const INTERRUPT_TIME: Duration = Duration::from_secs(1);
 /// Id of the request that sets up the hook.
 const INITIALIZE_ID: &str = "initialize";
 const INTERRUPT_ID: &str = "interrupt";
@@ -66,8 +63,6 @@ pub(crate) struct ClaudeCode<'a> {
     rounds: RoundAssembler,
     /// Calls of our tools, which their server reports.
     own_calls: BTreeSet<String>,
-    /// What the round under way answers, for its digest.
-    asked: Vec<u8>,
     /// Words for the model that wait for the end of its turn.
     held: Vec<ContentBlock>,
     is_turn_running: bool,
@@ -85,7 +80,6 @@ impl<'a> ClaudeCode<'a> {
             session: None,
             rounds: RoundAssembler::default(),
             own_calls: BTreeSet::new(),
-            asked: Vec::new(),
             held: Vec::new(),
             is_turn_running: false,
             is_ready: false,
@@ -97,11 +91,14 @@ impl<'a> ClaudeCode<'a> {
             return Err(failed("it is not running".to_owned()));
         };
         let written = program.write_line(line, self.host.clock.as_ref()).await;
-        written.map_err(|error| self.gone(Some(&error)))
+        match written {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.lost(Some(&error)).await),
+        }
     }
 
     async fn begin_turn(&mut self, text: &str) -> Result<(), RuntimeError> {
-        self.asked = text.as_bytes().to_vec();
+        self.host.note_asked(text.as_bytes());
         self.is_turn_running = true;
         self.write(&InputLine::user_message(text)).await
     }
@@ -116,8 +113,8 @@ impl<'a> ClaudeCode<'a> {
                 .next_line(program, self.rounds.is_open(), self.host.clock.as_ref());
         let line = match next.await {
             Ok(Some(line)) => line,
-            Ok(None) => return Err(self.gone(None)),
-            Err(error) => return Err(self.gone(Some(&error))),
+            Ok(None) => return Err(self.lost(None).await),
+            Err(error) => return Err(self.lost(Some(&error)).await),
         };
         let line = match serde_json::from_slice(&line) {
             Ok(line) => line,
@@ -271,16 +268,9 @@ impl<'a> ClaudeCode<'a> {
     }
 
     /// The program cannot be talked to any more.
-    fn gone(&self, error: Option<&LineProgramError>) -> RuntimeError {
-        let why = error.map_or_else(
-            || "it ended in the middle of its work".to_owned(),
-            |error| error_chain(error),
-        );
-        let words = self.program.as_ref().map(LineProgram::last_words);
-        match words.filter(|words| !words.is_empty()) {
-            Some(words) => failed(format!("{why}; its last words: {words}")),
-            None => failed(why),
-        }
+    async fn lost(&mut self, error: Option<&LineProgramError>) -> RuntimeError {
+        let program = self.program.as_mut();
+        self.host.program_lost(NAME, program, error).await
     }
 }
 
@@ -308,15 +298,7 @@ impl AgentRuntime for ClaudeCode<'_> {
             }
             Ok::<_, RuntimeError>(())
         };
-        match with_deadline(clock.as_ref(), START_TIME, ready).await {
-            Ok(ready) => ready?,
-            Err(_) => {
-                return Err(failed(format!(
-                    "it was not up after {} s",
-                    START_TIME.as_secs()
-                )));
-            }
-        }
+        wait_until_up(NAME, clock.as_ref(), START_TIME, ready).await?;
         match plan.first {
             FirstMessage::Text(text) => self.begin_turn(&text).await,
             FirstMessage::GoesOn(held) => {
@@ -362,22 +344,19 @@ impl AgentRuntime for ClaudeCode<'_> {
             return;
         }
         let clock = self.host.clock.clone();
-        let stop = async {
+        let stopped = async {
             self.write(&InputLine::interrupt_request(INTERRUPT_ID))
                 .await?;
             while self.is_turn_running {
-                self.take_line().await?;
+                match self.take_line().await {
+                    // An interrupted turn is a failed one.
+                    Err(RuntimeError::Failed { .. }) => return Ok(()),
+                    taken => taken?,
+                }
             }
-            Ok::<_, RuntimeError>(())
+            Ok(())
         };
-        match with_deadline(clock.as_ref(), INTERRUPT_TIME, stop).await {
-            // An interrupted turn is a failed one.
-            Ok(Ok(()) | Err(RuntimeError::Failed { .. })) => {}
-            Ok(Err(error)) => {
-                tracing::info!(error = %error_chain(&error), "{NAME} was interrupted");
-            }
-            Err(_) => tracing::info!("{NAME} did not stop its turn"),
-        }
+        stop_turn(NAME, clock.as_ref(), stopped).await;
     }
 
     async fn end(&mut self, ending: RuntimeEnding) {
@@ -387,8 +366,5 @@ impl AgentRuntime for ClaudeCode<'_> {
 
 /// A failure of the program itself.
 fn failed(why: String) -> RuntimeError {
-    RuntimeError::Failed {
-        class: ErrorClass::AgentError,
-        message: format!("{NAME}: {why}"),
-    }
+    program_failed(NAME, &why)
 }

@@ -20,7 +20,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use omoi_domain::retry::ErrorClass;
 use omoi_domain::time::Timestamp;
 use omoi_llm::wire::anthropic::ContentBlock;
 use omoi_protocol::worker::{AttemptContext, SessionPart};
@@ -36,6 +35,7 @@ use self::protocol::{
 };
 use crate::model_call::refused_for_good;
 use crate::process::{LineProgram, LineProgramError};
+use crate::program::driver_steps::{program_failed, stop_turn, wait_until_up};
 use crate::program::first_message::FirstMessage;
 use crate::program::held_calls::RoundCalls;
 use crate::program::session_file::{SessionFile, SessionPosition};
@@ -50,8 +50,6 @@ use crate::transcript::text_of_blocks;
 const NAME: &str = "Codex";
 /// Time in which it must say that it is up.
 const START_TIME: Duration = Duration::from_secs(60);
-/// Time in which it must have stopped its turn.
-const INTERRUPT_TIME: Duration = Duration::from_secs(1);
 /// How long a call of ours waits for those before it: one that the program refuses by itself never ends.
 const ORDER_TIME: Duration = Duration::from_secs(12);
 const INITIALIZE_ID: u64 = 1;
@@ -86,8 +84,6 @@ pub(crate) struct Codex<'a> {
     /// What was added to the session for the round under way.
     part: Option<SessionPart>,
     steps: VecDeque<RuntimeEvent>,
-    /// What the round under way answers, for its digest.
-    asked: Vec<u8>,
     /// Words for the model that wait for the end of its turn.
     held: Vec<ContentBlock>,
 }
@@ -116,7 +112,6 @@ impl<'a> Codex<'a> {
             failed_calls: BTreeSet::new(),
             part: None,
             steps: VecDeque::new(),
-            asked: Vec::new(),
             held: Vec::new(),
         }
     }
@@ -126,7 +121,10 @@ impl<'a> Codex<'a> {
             return Err(failed("it is not running".to_owned()));
         };
         let written = program.write_line(line, self.host.clock.as_ref()).await;
-        written.map_err(|error| self.gone(Some(&error)))
+        match written {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.lost(Some(&error)).await),
+        }
     }
 
     async fn request(&mut self, method: &str, params: &Value) -> Result<u64, RuntimeError> {
@@ -139,7 +137,7 @@ impl<'a> Codex<'a> {
 
     /// Begins a turn with a message, or without one where the session ends within a turn.
     async fn begin_turn(&mut self, text: Option<&str>) -> Result<(), RuntimeError> {
-        self.asked = text.unwrap_or_default().as_bytes().to_vec();
+        self.host.note_asked(text.unwrap_or_default().as_bytes());
         self.is_turn_running = true;
         self.turn_id = None;
         let input: Vec<_> = text
@@ -171,8 +169,8 @@ impl<'a> Codex<'a> {
         };
         let line = match line {
             Ok(Some(line)) => line,
-            Ok(None) => return Err(self.gone(None)),
-            Err(error) => return Err(self.gone(Some(&error))),
+            Ok(None) => return Err(self.lost(None).await),
+            Err(error) => return Err(self.lost(Some(&error)).await),
         };
         match serde_json::from_slice::<AppServerLine>(&line) {
             Ok(line) => self.act_on(line.read()).await,
@@ -252,16 +250,9 @@ impl<'a> Codex<'a> {
     }
 
     /// The program cannot be talked to any more.
-    fn gone(&self, error: Option<&LineProgramError>) -> RuntimeError {
-        let why = error.map_or_else(
-            || "it ended in the middle of its work".to_owned(),
-            |error| error_chain(error),
-        );
-        let words = self.program.as_ref().map(LineProgram::last_words);
-        match words.filter(|words| !words.is_empty()) {
-            Some(words) => failed(format!("{why}; its last words: {words}")),
-            None => failed(why),
-        }
+    async fn lost(&mut self, error: Option<&LineProgramError>) -> RuntimeError {
+        let program = self.program.as_mut();
+        self.host.program_lost(NAME, program, error).await
     }
 
     /// Opens its thread.
@@ -305,13 +296,7 @@ impl AgentRuntime for Codex<'_> {
         let clock = self.host.clock.clone();
         let (method, params) = plan.thread;
         let opened = self.open_thread(method, &params);
-        match with_deadline(clock.as_ref(), START_TIME, opened).await {
-            Ok(opened) => opened?,
-            Err(_) => {
-                let seconds = START_TIME.as_secs();
-                return Err(failed(format!("it was not up after {seconds} s")));
-            }
-        }
+        wait_until_up(NAME, clock.as_ref(), START_TIME, opened).await?;
         match plan.first {
             FirstMessage::Text(text) => self.begin_turn(Some(&text)).await,
             FirstMessage::GoesOn(held) => {
@@ -347,20 +332,14 @@ impl AgentRuntime for Codex<'_> {
         self.is_stopping = true;
         let clock = self.host.clock.clone();
         let params = json!({"threadId": self.thread_id, "turnId": turn_id});
-        let stop = async {
+        let stopped = async {
             self.request("turn/interrupt", &params).await?;
             while self.is_turn_running {
                 self.take_line().await?;
             }
-            Ok::<_, RuntimeError>(())
+            Ok(())
         };
-        match with_deadline(clock.as_ref(), INTERRUPT_TIME, stop).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::info!(error = %error_chain(&error), "{NAME} was interrupted");
-            }
-            Err(_) => tracing::info!("{NAME} did not stop its turn"),
-        }
+        stop_turn(NAME, clock.as_ref(), stopped).await;
     }
 
     async fn end(&mut self, ending: RuntimeEnding) {
@@ -381,8 +360,5 @@ fn check_server(state: &ToolServerState) -> Result<(), RuntimeError> {
 
 /// A failure of the program itself.
 fn failed(why: String) -> RuntimeError {
-    RuntimeError::Failed {
-        class: ErrorClass::AgentError,
-        message: format!("{NAME}: {why}"),
-    }
+    program_failed(NAME, &why)
 }

@@ -1,6 +1,7 @@
 //! What every driver of an agent program has: its folder, the way to the model, our tools, and the end
 //! of everything that the program started.
 
+pub(crate) mod driver_steps;
 pub(crate) mod first_message;
 pub(crate) mod gateway_record;
 pub(crate) mod held_calls;
@@ -100,6 +101,8 @@ pub(crate) struct ProgramHost {
     pub(crate) observer: ToolObserver,
     /// Clock of the worker.
     pub(crate) clock: Clocked,
+    /// What the round under way answers, for its digest.
+    asked: Vec<u8>,
     worker: PathBuf,
     environment: Vec<(OsString, OsString)>,
     tasks: JoinSet<()>,
@@ -147,6 +150,7 @@ impl ProgramHost {
             observer: ToolObserver::new(parts.tools, &context.tools, parts.reporter, parts.clock)
                 .with_closed_folder(closed),
             clock: parts.clock.clone(),
+            asked: Vec::new(),
             worker: parts.worker.to_path_buf(),
             environment: parts.environment,
             folder,

@@ -108,6 +108,14 @@ pub(crate) enum RuntimeError {
         /// Reason for people to read.
         message: String,
     },
+    /// The process of the program is gone. Its session is as it was after the last turn.
+    #[error("{message}")]
+    ProgramEnded {
+        /// How it ended, for people to read.
+        message: String,
+        /// Whether calls of the turn in flight may have done something.
+        has_acted: bool,
+    },
     /// The gateway does not know this attempt any more.
     #[error("the attempt was superseded")]
     Superseded,

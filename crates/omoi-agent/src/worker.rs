@@ -1,5 +1,7 @@
 //! Runs one attempt: from the context file to the final report.
 
+mod program_run;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +13,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::time::Timestamp;
@@ -23,11 +24,9 @@ use omoi_runtime::clock::Clocked;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
 
-use crate::acp::{AcpAgent, AcpProgram};
+use self::program_run::ProgramRun;
 use crate::agent_loop::{AgentLoop, LoopEnd, TEXT_CHARS_MAX};
 use crate::attempt_work::{AttemptWork, SaveError};
-use crate::claude_code::ClaudeCode;
-use crate::codex::Codex;
 use crate::egress_forwarder::{EgressForwarder, EgressForwarderError};
 use crate::event_reporter::{EventReporter, deliver_events, event_queue};
 use crate::heartbeat::send_heartbeats;
@@ -35,7 +34,7 @@ use crate::inbox::{MessageInbox, acknowledge_messages, poll_inbox};
 use crate::model_call::WorkerPace;
 use crate::native::NativeRuntime;
 use crate::platform_client::{CallError, PlatformClient};
-use crate::program::{ProgramHost, ProgramParts, SetUpProgramError};
+use crate::program::SetUpProgramError;
 use crate::runtime::{AgentRuntime, RuntimeEnding};
 use crate::stop_signal::{AgentStopCause, StopSignal};
 use crate::tools::{AgentTools, ToolServices, shorten_text};
@@ -277,6 +276,15 @@ impl AttemptRun<'_> {
             let git = Git::find_on_path(&host.path).await?;
             *work = AttemptWork::new(&git, self.context, &host.clock)?;
         }
+        if !self.context.agent.program.is_native() {
+            let run = ProgramRun {
+                tools: &tools,
+                environment: &environment,
+                work,
+                turns,
+            };
+            return self.run_program(run).await;
+        }
         let pass = AgentLoop {
             context: self.context,
             platform: self.platform.clone(),
@@ -284,57 +292,13 @@ impl AttemptRun<'_> {
             inbox: self.inbox.clone(),
             work: work.as_mut(),
             turns,
+            committed: None,
         };
-        // Nothing of it is done for our own loop.
-        let host = self.program_host(&tools, environment);
-        match self.context.agent.program {
-            AgentProgram::Native => {
-                let endpoint = GatewayEndpoint::Unix(PathBuf::from(&self.context.socket));
-                let token = self.context.token.clone().into();
-                let client = GatewayClient::new(endpoint, token, self.model_pace())?;
-                let runtime =
-                    NativeRuntime::new(self.context, client, self.model_pace(), tools.as_ref());
-                Ok(self.drive(pass, runtime).await)
-            }
-            AgentProgram::ClaudeCode => {
-                let agent = ClaudeCode::new(self.context, host.await?);
-                Ok(self.drive(pass, agent).await)
-            }
-            AgentProgram::Codex => {
-                let agent = Codex::new(self.context, host.await?);
-                Ok(self.drive(pass, agent).await)
-            }
-            AgentProgram::AcpOpenCode => {
-                let agent = AcpAgent::new(AcpProgram::OpenCode, self.context, host.await?);
-                Ok(self.drive(pass, agent).await)
-            }
-            AgentProgram::AcpClaude => {
-                let agent = AcpAgent::new(AcpProgram::ClaudeBridge, self.context, host.await?);
-                Ok(self.drive(pass, agent).await)
-            }
-            AgentProgram::AcpQwen => {
-                let agent = AcpAgent::new(AcpProgram::Qwen, self.context, host.await?);
-                Ok(self.drive(pass, agent).await)
-            }
-        }
-    }
-
-    async fn program_host(
-        &self,
-        tools: &Arc<AgentTools>,
-        environment: Vec<(OsString, OsString)>,
-    ) -> Result<ProgramHost, SetUpProgramError> {
-        ProgramHost::set_up(ProgramParts {
-            context: self.context,
-            tools,
-            reporter: &self.reporter,
-            clock: &self.host.clock,
-            stop_signal: &self.stop_signal,
-            environment,
-            worker: &self.host.executable,
-            home: &self.host.home,
-        })
-        .await
+        let endpoint = GatewayEndpoint::Unix(PathBuf::from(&self.context.socket));
+        let token = self.context.token.clone().into();
+        let client = GatewayClient::new(endpoint, token, self.model_pace())?;
+        let runtime = NativeRuntime::new(self.context, client, self.model_pace(), tools.as_ref());
+        Ok(self.drive(pass, runtime).await)
     }
 
     fn model_pace(&self) -> Arc<WorkerPace> {
@@ -436,6 +400,11 @@ fn end_report(end: AttemptEnd, turns: u32) -> Option<ReportComplete> {
         }) => {
             complete.summary = summary;
             (AttemptOutcome::Succeeded, stop_reason)
+        }
+        AttemptEnd::By(LoopEnd::ProgramEnded { message, .. }) => {
+            complete.error_class = Some(ErrorClass::AgentError);
+            complete.error_message = Some(message);
+            (AttemptOutcome::Failed, AttemptStopReason::Error)
         }
         AttemptEnd::By(LoopEnd::Failed { class, message }) => {
             complete.error_class = Some(class);

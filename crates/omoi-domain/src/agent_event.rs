@@ -20,6 +20,8 @@ crate::closed_set! {
         MessageInjected = "agent.message_injected",
         /// Earlier turns were replaced by a summary of them.
         ContextCompacted = "agent.context_compacted",
+        /// The process of the agent program was gone and was started anew.
+        ProgramRestarted = "agent.program_restarted",
         /// A budget is spent.
         BudgetSpent = "agent.budget_spent",
         /// The attempt cannot go on.

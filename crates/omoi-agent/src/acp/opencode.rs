@@ -115,7 +115,7 @@ fn settings(context: &AttemptContext, host: &ProgramHost, can_search: bool) -> V
         "options": {
             "baseURL": format!("{}/v1", host.forwarder.base_url()), "apiKey": context.token, "timeout": false,
         },
-        "models": {model: {"name": model, "tool_call": true}},
+        "models": {model: model_settings(context)},
     });
     json!({
         "provider": {PROVIDER: provider},
@@ -135,6 +135,15 @@ fn settings(context: &AttemptContext, host: &ProgramHost, can_search: bool) -> V
         "lsp": false,
         "formatter": false,
     })
+}
+
+/// What it is to know of the model. Without a window it would never sum up its conversation.
+fn model_settings(context: &AttemptContext) -> Value {
+    let mut settings = json!({"name": context.model, "tool_call": true});
+    if let Some(window) = context.limits.window_tokens {
+        settings["limit"] = json!({"context": window, "output": context.max_tokens});
+    }
+    settings
 }
 
 /// Every call is asked for; what the attempt does not offer is not even shown to the model.

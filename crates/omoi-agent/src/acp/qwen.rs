@@ -57,7 +57,11 @@ pub(super) fn plan_qwen(
     let stored = StoredSession::of_turns(context, project.join("chats"))?;
     let mut files = stored.files;
     let settings = home.join(SETTINGS_FILE);
-    files.push((settings.clone(), settings_for(&context.tools).to_string()));
+    let mut told = settings_for(&context.tools);
+    if let Some(window) = context.limits.window_tokens {
+        told["model"]["generationConfig"]["contextWindowSize"] = json!(window);
+    }
+    files.push((settings.clone(), told.to_string()));
     let mut environment = host.program_environment();
     let mut set = |key: &str, value: OsString| environment.push((key.into(), value));
     set("QWEN_HOME", home.into_os_string());

@@ -5,19 +5,19 @@ use agent_client_protocol::v1::schema::{PromptRequest, PromptResponse, SessionUp
 use omoi_domain::time::Timestamp;
 use omoi_llm::wire::anthropic::ContentBlock;
 use omoi_protocol::worker::SessionPart;
-use sha2::{Digest as _, Sha256};
 
 use super::effect::may_change;
 use super::round::RoundCall;
 use super::{ARGUMENTS_TIME, AcpAgent, GO_ON, OPEN_CALLS_TIME, REFUSAL_TIME};
 use crate::model_call::refused_for_good;
+use crate::program::driver_steps::EndedRound;
 use crate::program::held_calls::WaitingModelCall;
 use crate::program::session_file::RoundMarks;
-use crate::runtime::{AgentTurn, RuntimeError, RuntimeEvent};
+use crate::runtime::{RuntimeError, RuntimeEvent};
 
 impl AcpAgent<'_> {
     pub(super) fn begin_turn(&mut self, text: &str) -> Result<(), RuntimeError> {
-        self.asked = text.as_bytes().to_vec();
+        self.host.note_asked(text.as_bytes());
         self.is_turn_running = true;
         let (Some(connection), Some(session)) = (&self.connection, &self.session) else {
             return Err(self.failed("it is not running"));
@@ -121,9 +121,6 @@ impl AcpAgent<'_> {
         let may_be_change = |call: &RoundCall| !call.is_own() && may_change(&call.told);
         let changes = self.round.all_calls().any(may_be_change);
         let (reply, results) = self.round.take_answer(self.manners.tells_contents);
-        let decisions = self.host.tool_server.take_decisions();
-        let request_digest = hex::encode(Sha256::digest(&self.asked));
-        self.asked = serde_json::to_vec(&results)?;
         self.verdicts.clear();
         self.own_call = None;
         let marks = RoundMarks::of_answer(&reply, &results, self.manners.result_mark, !is_waiting);
@@ -132,17 +129,14 @@ impl AcpAgent<'_> {
             reply: reply.clone(),
             stop_reason: None,
         });
-        self.steps.push_back(RuntimeEvent::TurnEnded(AgentTurn {
+        let turn = self.host.end_round(EndedRound {
             reply,
             results,
-            request_digest,
-            request_tokens: None,
-            is_accepted: decisions.is_accepted,
-            gives_up: decisions.gives_up,
             may_have_changed: changes,
             is_waiting,
             session,
-        }));
+        })?;
+        self.steps.push_back(RuntimeEvent::TurnEnded(turn));
         Ok(())
     }
 

@@ -134,6 +134,11 @@ pub(crate) fn program_variables(
         "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
         context.max_tokens.to_string().into(),
     );
+    if let Some(window) = context.limits.window_tokens {
+        // The first holds for models that it does not know, the second for those it does.
+        set("CLAUDE_CODE_MAX_CONTEXT_TOKENS", window.to_string().into());
+        set("CLAUDE_CODE_AUTO_COMPACT_WINDOW", window.to_string().into());
+    }
     // Else it hides the tools of servers behind a search, and our own are not offered.
     set("ENABLE_TOOL_SEARCH", "false".into());
     set("API_TIMEOUT_MS", CALL_MS.to_string().into());

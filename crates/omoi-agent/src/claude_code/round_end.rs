@@ -1,13 +1,13 @@
 //! The end of a round: what is committed as a turn of the attempt.
 
 use omoi_llm::wire::anthropic::ContentBlock;
-use sha2::{Digest as _, Sha256};
 
 use super::tools::effect_of;
 use super::{ClaudeCode, RESULT_MARK, failed};
+use crate::program::driver_steps::EndedRound;
 use crate::program::session_file::RoundMarks;
 use crate::program::tool_rules::ToolEffect;
-use crate::runtime::{AgentTurn, RuntimeError, RuntimeEvent};
+use crate::runtime::{RuntimeError, RuntimeEvent};
 use crate::transcript::AgentReply;
 
 impl ClaudeCode<'_> {
@@ -23,24 +23,18 @@ impl ClaudeCode<'_> {
             None => Ok(None),
         };
         let session = session.map_err(|error| failed(format!("its session file: {error}")))?;
-        let decisions = self.host.tool_server.take_decisions();
-        let request_digest = hex::encode(Sha256::digest(&self.asked));
-        self.asked = serde_json::to_vec(&results)?;
         let may_have_changed = reply.tool_calls().iter().any(|call| {
             let effect = effect_of(&call.name, &call.input);
             matches!(effect, ToolEffect::Write(_) | ToolEffect::Shell(_))
         });
-        Ok(RuntimeEvent::TurnEnded(AgentTurn {
+        let turn = self.host.end_round(EndedRound {
             reply,
             results,
-            request_digest,
-            request_tokens: None,
-            is_accepted: decisions.is_accepted,
-            gives_up: decisions.gives_up,
             may_have_changed,
             is_waiting: !marks.is_followed,
             session,
-        }))
+        })?;
+        Ok(RuntimeEvent::TurnEnded(turn))
     }
 }
 

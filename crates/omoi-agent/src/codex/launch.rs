@@ -23,6 +23,8 @@ const PROVIDER: &str = "omoi";
 const SILENCE_MS: u32 = 40 * 60 * 1000;
 /// Longest call of a tool of ours, the wait for those before it included.
 const TOOL_S: u32 = 3600;
+/// Share of the window from which on it sums up its conversation: as our own loop does.
+const SUMMARY_PERCENT: u64 = 80;
 /// What it has beyond its tools and would use by itself: other agents, packages and services.
 const FEATURES_OFF: [&str; 5] = ["apps", "goals", "hooks", "multi_agent", "plugins"];
 
@@ -69,7 +71,7 @@ pub(super) fn plan_start(
     environment.push(("CODEX_HOME".into(), home.into_os_string()));
     environment.push((KEY_VARIABLE.into(), context.token.clone().into()));
     Ok(CodexStart {
-        command: host.program_command(arguments(host), environment),
+        command: host.program_command(arguments(context, host), environment),
         thread: (method, thread),
         kept: kept.unwrap_or_default(),
         first,
@@ -77,12 +79,16 @@ pub(super) fn plan_start(
     })
 }
 
-fn arguments(host: &ProgramHost) -> Vec<OsString> {
+fn arguments(context: &AttemptContext, host: &ProgramHost) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["app-server".into()];
     for feature in FEATURES_OFF {
         arguments.extend(["--disable".into(), feature.into()]);
     }
-    for setting in settings(host) {
+    let window = context.limits.window_tokens.into_iter();
+    for setting in settings(host)
+        .into_iter()
+        .chain(window.flat_map(window_settings))
+    {
         arguments.extend(["-c".into(), setting.into()]);
     }
     arguments
@@ -116,6 +122,15 @@ fn settings(host: &ProgramHost) -> Vec<String> {
         "analytics.enabled=false".to_owned(),
         "check_for_update_on_startup=false".to_owned(),
         format!("shell_environment_policy.exclude=[\"{KEY_VARIABLE}\"]"),
+    ]
+}
+
+/// How much the model reads, and from where on the conversation is summed up.
+fn window_settings(window_tokens: u64) -> [String; 2] {
+    let summed_up_at = window_tokens / 100 * SUMMARY_PERCENT;
+    [
+        format!("model_context_window={window_tokens}"),
+        format!("model_auto_compact_token_limit={summed_up_at}"),
     ]
 }
 

@@ -1,13 +1,12 @@
 //! The ends of Codex's rounds and turns.
 
-use sha2::{Digest as _, Sha256};
-
 use super::judge::may_change;
 use super::protocol::ProgramTurn;
 use super::rollout::{ROUND_MARK, RolloutRound, TURN_MARK};
 use super::{Codex, failed};
+use crate::program::driver_steps::EndedRound;
 use crate::program::session_file::RoundMarks;
-use crate::runtime::{AgentTurn, RuntimeError, RuntimeEvent};
+use crate::runtime::{RuntimeError, RuntimeEvent};
 
 impl Codex<'_> {
     /// The model has answered, and its tools have run. An answer without a call ends with the turn.
@@ -58,9 +57,6 @@ impl Codex<'_> {
 
     fn push_round(&mut self, round: RolloutRound, is_waiting: bool) -> Result<(), RuntimeError> {
         let (reply, results) = round.into_parts();
-        let decisions = self.host.tool_server.take_decisions();
-        let request_digest = hex::encode(Sha256::digest(&self.asked));
-        self.asked = serde_json::to_vec(&results)?;
         self.calls.clear();
         self.held_since = None;
         self.failed_calls.clear();
@@ -68,17 +64,14 @@ impl Codex<'_> {
             reply: reply.clone(),
             stop_reason: None,
         });
-        self.steps.push_back(RuntimeEvent::TurnEnded(AgentTurn {
+        let turn = self.host.end_round(EndedRound {
             may_have_changed: reply.tool_calls().iter().any(|call| may_change(&call.name)),
             reply,
             results,
-            request_digest,
-            request_tokens: None,
-            is_accepted: decisions.is_accepted,
-            gives_up: decisions.gives_up,
             is_waiting,
             session: self.part.take(),
-        }));
+        })?;
+        self.steps.push_back(RuntimeEvent::TurnEnded(turn));
         Ok(())
     }
 }

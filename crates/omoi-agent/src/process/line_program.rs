@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +17,7 @@ use tokio::task::JoinSet;
 use omoi_runtime::clock::{Clock, Clocked, with_deadline};
 
 use super::process_tree::{adopt_orphans, end_descendants, reap_adopted};
-use super::{AgentProcessGroup, OutputBuffer};
+use super::{AgentProcessGroup, CommandEnd, OutputBuffer};
 
 /// Longest line that is read: a tool result with an image in it is one line.
 const LINE_BYTES_MAX: u64 = 64 << 20;
@@ -158,6 +159,18 @@ impl LineProgram {
             Some(ReadLine::TooLong) => Err(LineProgramError::LongLine),
             None => Ok(None),
         }
+    }
+
+    /// How it ended, once it has closed its output or its input; none where it runs on.
+    pub(crate) async fn wait_end(&mut self, clock: &dyn Clock) -> Option<CommandEnd> {
+        if !self.ends_within(LAST_WORDS_TIME, clock).await {
+            return None;
+        }
+        let status = self.child.try_wait().ok().flatten()?;
+        status
+            .code()
+            .map(CommandEnd::Exited)
+            .or_else(|| status.signal().map(CommandEnd::Signalled))
     }
 
     /// The end of what it wrote to standard error.

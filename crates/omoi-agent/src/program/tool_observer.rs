@@ -25,6 +25,7 @@ pub(crate) struct ToolObserver {
     /// Folder of the program's state.
     closed: PathBuf,
     open: BTreeMap<String, ObservedCall>,
+    has_acted: bool,
 }
 
 /// A call that was told of and has no result yet.
@@ -70,12 +71,23 @@ impl ToolObserver {
             clock: clock.clone(),
             closed: PathBuf::new(),
             open: BTreeMap::new(),
+            has_acted: false,
         }
     }
 
     /// It with the folder of the program's state, which no tool changes.
     pub(crate) fn with_closed_folder(self, closed: PathBuf) -> Self {
         Self { closed, ..self }
+    }
+
+    /// Whether a call of the round under way may have done something beyond reading.
+    pub(crate) const fn has_acted(&self) -> bool {
+        self.has_acted
+    }
+
+    /// The round has ended: what its calls did is committed with it.
+    pub(crate) const fn end_round(&mut self) {
+        self.has_acted = false;
     }
 
     /// Reports that a tool is about to run, unless it must not: then why, in words for the model.
@@ -124,6 +136,7 @@ impl ToolObserver {
             Ok(doing) => (doing, Ok(())),
             Err(refusal) => (CallWork::Other, Err(refusal)),
         };
+        self.has_acted |= verdict.is_ok() && !matches!(effect, ToolEffect::Read(_));
         let open = ObservedCall {
             name: call.name.clone(),
             began: self.clock.now(),

@@ -38,6 +38,8 @@ pub(crate) struct ToolDecisions {
     pub(crate) is_accepted: bool,
     /// Why the attempt ends now: the same refusal came too often.
     pub(crate) gives_up: Option<String>,
+    /// Whether any has run.
+    has_run: bool,
 }
 
 /// Where a server of our tools is, and what it tells.
@@ -126,6 +128,11 @@ impl ToolServer {
         std::mem::take(&mut *self.lock_decisions())
     }
 
+    /// Whether a call has run since then.
+    pub(crate) fn has_run_call(&self) -> bool {
+        self.lock_decisions().has_run
+    }
+
     fn lock_decisions(&self) -> std::sync::MutexGuard<'_, ToolDecisions> {
         self.decisions
             .lock()
@@ -172,6 +179,7 @@ impl ServerHandler for ToolServer {
             input: Value::Object(request.arguments.unwrap_or_default()),
             extra: Default::default(),
         };
+        self.lock_decisions().has_run = true;
         let outcome = self.tools.run_call(&call, None).await;
         {
             let mut decisions = self.lock_decisions();

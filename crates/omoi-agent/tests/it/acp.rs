@@ -7,7 +7,7 @@ use omoi_domain::attempt::{AttemptOutcome, AttemptSubject};
 use omoi_domain::message::MessageType;
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
-use omoi_protocol::worker::{AgentTool, TurnRecord};
+use omoi_protocol::worker::AgentTool;
 
 use crate::bench::{Bench, git};
 use crate::scripted_program::{VERSION, conversation, is_gone, scripted_bench};
@@ -94,55 +94,6 @@ async fn an_acp_agent_does_a_task_round_by_round() {
         assert_eq!(kinds, want, "{agent}");
         assert_eq!(seen.events[6].event_data["exit_code"], 0);
     }
-}
-
-#[tokio::test]
-async fn a_lost_acp_agent_goes_on_in_a_new_sandbox_and_does_nothing_twice() {
-    let first = bench(WRITE_AND_FINISH, "").await;
-    assert!(first.run().await);
-    let all: Vec<TurnRecord> = first.seen().turns.iter().map(|t| t.turn.clone()).collect();
-
-    let mut second = bench(WRITE_AND_FINISH, "").await;
-    second.context.resume = all[..1].to_vec();
-    std::fs::create_dir_all(second.work().join("src")).unwrap();
-    std::fs::write(second.work().join("src/a.txt"), "one\n").unwrap();
-    assert!(second.run().await);
-    let seen = second.seen();
-    let turns: Vec<u32> = seen.turns.iter().map(|t| t.turn.n).collect();
-    assert_eq!(turns, [1, 2], "{:?}", second.complete());
-    let head = second.take_in(second.complete().bundle.as_ref().unwrap());
-    let file = git(&second.mirror(), &["show", &format!("{head}:src/a.txt")]);
-    assert_eq!(file, "one\ntwo");
-    // The conversation is the same up to the loss.
-    let (before, after) = (conversation(&first), conversation(&second));
-    let words = |told: &str| -> Vec<serde_json::Value> { serde_json::from_str(told).unwrap() };
-    let (before, after) = (words(&before), words(&after));
-    let role = |message: &serde_json::Value| message["role"].clone();
-    assert_eq!(before[0], after[0]);
-    assert_eq!(before[1]["content"], after[1]["content"]);
-    assert_eq!(
-        before[1]["tool_calls"][0]["id"],
-        after[1]["tool_calls"][0]["id"]
-    );
-    assert_eq!(before[2], after[2]);
-    assert_eq!(role(&after[3]), "user", "{after:?}");
-    assert!(
-        after[3]["content"].to_string().contains("Go on"),
-        "{after:?}"
-    );
-
-    // One whose program never told a session begins anew in what the workspace holds.
-    let rules = WRITE_AND_FINISH
-        .replace("turn: 2", "turn: 0")
-        .replace("turn: 0}\n    reply:\n", "turn: 9}\n    reply:\n");
-    let mut third = bench(&rules, "").await;
-    third.context.resume = all[..1].to_vec();
-    third.context.resume[0].session = None;
-    assert!(third.run().await);
-    let complete = third.complete();
-    assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
-    let told = conversation(&third);
-    assert!(told.contains("its conversation is lost"), "{told}");
 }
 
 #[tokio::test]
@@ -375,4 +326,22 @@ async fn the_turns_of_an_acp_agent_are_limited_as_ours_are() {
         (complete.stop_reason.as_str(), complete.turns),
         ("max_turns_reached", 6)
     );
+}
+
+#[tokio::test]
+async fn a_program_whose_turn_ends_with_a_refusal_hears_of_it_and_goes_on() {
+    let rules = r#"
+  - when: {turn: 0}
+    reply: [{tool: {name: write, input: {path: .omoi_os/plan.md, content: "mine\n"}}}]
+  - when: {turn: 1}
+    reply: [{text: "Not that then.\n\nTASK_COMPLETE"}]
+"#;
+    let bench = scripted_bench(QWEN, rules, "").await;
+    assert!(bench.run().await);
+    let complete = bench.complete();
+    assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
+    assert_eq!(bench.seen().turns.len(), 2);
+    let told = conversation(&bench);
+    assert!(told.contains("A call was not allowed: "), "{told}");
+    assert!(told.contains("Go on with the task"), "{told}");
 }

@@ -8,7 +8,7 @@ use omoi_domain::attempt::{AttemptOutcome, AttemptSubject};
 use omoi_domain::message::MessageType;
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
-use omoi_protocol::worker::{AgentTool, TurnRecord};
+use omoi_protocol::worker::AgentTool;
 
 use crate::bench::{Bench, git};
 use crate::scripted_program::{VERSION, event_kinds, is_gone, scripted_bench};
@@ -76,59 +76,6 @@ async fn a_program_does_a_task_round_by_round() {
         (&json!("src/a.txt"), &json!(1))
     );
     assert_eq!(seen.events[7].event_data["exit_code"], 0);
-}
-
-#[tokio::test]
-async fn a_lost_program_is_resumed_within_its_turn_and_does_nothing_twice() {
-    let first = bench(WRITE_AND_FINISH, "").await;
-    assert!(first.run().await);
-    let all: Vec<TurnRecord> = first.seen().turns.iter().map(|t| t.turn.clone()).collect();
-    let parts: Vec<_> = all
-        .iter()
-        .filter_map(|turn| turn.session.as_ref())
-        .collect();
-    assert_eq!(parts.len(), 3);
-    assert_eq!(parts[1].offset, parts[0].added.len() as u64);
-
-    // As after a loss between the rounds 0 and 1, in a new sandbox.
-    let mut second = bench(WRITE_AND_FINISH, "").await;
-    second.context.resume = all[..1].to_vec();
-    std::fs::create_dir_all(second.work().join("src")).unwrap();
-    std::fs::write(second.work().join("src/a.txt"), "one\n").unwrap();
-    assert!(second.run().await);
-    let seen = second.seen();
-    let turns: Vec<u32> = seen.turns.iter().map(|t| t.turn.n).collect();
-    assert_eq!(turns, [1, 2], "{:?}", second.complete());
-    let part = seen.turns[0].turn.session.clone().unwrap();
-    assert_eq!(
-        (&part.session_id, part.offset),
-        (&parts[0].session_id, parts[1].offset)
-    );
-    let head = second.take_in(second.complete().bundle.as_ref().unwrap());
-    let file = git(&second.mirror(), &["show", &format!("{head}:src/a.txt")]);
-    assert_eq!(file, "one\ntwo");
-
-    // Without its session it begins anew in what the workspace holds.
-    let rules = WRITE_AND_FINISH
-        .replace("turn: 2", "turn: 0")
-        .replace("turn: 0}\n    reply:\n", "turn: 9}\n    reply:\n");
-    let mut third = bench(&rules, "").await;
-    third.context.resume = all[..1].to_vec();
-    third.context.resume[0].session = None;
-    assert!(third.run().await);
-    assert_eq!(
-        third.complete().outcome,
-        AttemptOutcome::Succeeded,
-        "{:?}",
-        third.complete()
-    );
-    let session = third.seen().turns[0].turn.session.clone().unwrap();
-    assert_eq!(session.offset, 0);
-    assert!(
-        session.added.contains("its conversation is lost"),
-        "{}",
-        session.added
-    );
 }
 
 #[tokio::test]

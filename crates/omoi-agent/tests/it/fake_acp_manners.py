@@ -3,7 +3,7 @@ import json
 import os
 import re
 
-from fake_program import add_line, post, post_messages, read_lines
+from fake_program import QUIRK, add_line, post, post_messages, read_lines
 
 HOME = os.environ["HOME"]
 SCHEMA = {"type": "object", "properties": {}}
@@ -28,6 +28,9 @@ class OpenCode:
         assert self.settings["permission"]["*"] == "ask" and self.settings["permission"]["task"] == "deny", self.settings
         assert self.settings["share"] == "disabled" and self.settings["enabled_providers"] == ["omoi"], self.settings
         self.provider = self.settings["provider"]["omoi"]["options"]
+        if QUIRK == "window":
+            model, = self.settings["provider"]["omoi"]["models"].values()
+            assert model["limit"] == {"context": 50_000, "output": 4_000}, model
         assert not any(self.provider["apiKey"] in value for value in os.environ.values())
 
     def new_session(self, params):
@@ -137,6 +140,7 @@ class Bridge(Messages):
         assert arguments == [], arguments
         self.FOLDER = os.environ["CLAUDE_CONFIG_DIR"] + "/projects/"
         self.model = os.environ["ANTHROPIC_MODEL"]
+        assert QUIRK != "window" or os.environ["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "50000"
         assert os.environ["DISABLE_AUTOUPDATER"] == "1" and os.environ["ENABLE_TOOL_SEARCH"] == "false"
 
     def opened(self, params):
@@ -185,6 +189,8 @@ class Qwen(Messages):
         self.model = options["--model"]
         self.settings = json.load(open(os.environ["QWEN_CODE_SYSTEM_SETTINGS_PATH"]))
         permissions = self.settings["permissions"]
+        told = self.settings["model"]["generationConfig"]
+        assert QUIRK != "window" or told["contextWindowSize"] == 50_000, told
         assert permissions["ask"] == self.settings["tools"]["core"] + ["mcp__omoi"], "a tool would run unasked"
         assert {"agent", "skill", "tool_search", "web_fetch"} <= set(permissions["deny"]), permissions
 

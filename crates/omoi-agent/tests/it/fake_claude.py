@@ -143,6 +143,9 @@ def main():
     if QUIRK == "log-in":
         print("Please run /login", file=sys.stderr)
         sys.exit(1)
+    if QUIRK == "window":
+        told = [os.environ[f"CLAUDE_CODE_{name}"] for name in ("MAX_CONTEXT_TOKENS", "AUTO_COMPACT_WINDOW")]
+        assert told == ["50000", "50000"], told
     threading.Thread(target=read_input, daemon=True).start()
     first = INCOMING.get()
     say({"type": "control_response", "response": {"subtype": "success", "request_id": first["request_id"], "response": {}}})

@@ -195,6 +195,9 @@ def main():
         print("Please run codex login", file=sys.stderr)
         sys.exit(1)
     check_settings()
+    if QUIRK == "window":
+        told = SETTINGS["model_context_window"], SETTINGS["model_auto_compact_token_limit"]
+        assert told == (50_000, 40_000), told
     threading.Thread(target=read_input, daemon=True).start()
     first = INCOMING.get()
     version = "9.9.9" if QUIRK == "other-version" else "1.2.3"

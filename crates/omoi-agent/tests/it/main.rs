@@ -8,11 +8,12 @@
 )]
 
 mod acp;
-mod acp_sessions;
 mod bench;
 mod claude_code;
 mod codex;
 mod compaction;
+mod lost_programs;
+mod program_starts;
 mod round_commit;
 mod scripted_program;
 

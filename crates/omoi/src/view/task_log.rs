@@ -104,6 +104,10 @@ fn log_entry(line: &LogLine) -> EntryText {
         }
         "agent.context_compacted" => EntryText::with_head("shortened its conversation:".to_owned())
             .with_details(data.str_field("summary")),
+        "agent.program_restarted" => EntryText::with_head(format!(
+            "started its program anew: {}",
+            data.str_field("reason")
+        )),
         "agent.error" => {
             let (class, message) = (
                 data.str_field("error_class"),
