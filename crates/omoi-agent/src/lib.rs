@@ -35,5 +35,5 @@ pub mod context_replay;
 
 pub use package_way::PackageProgram;
 pub use program::tool_server::copy_tool_streams;
-pub use tools::edit_text;
+pub use tools::{edit_text, patch_text};
 pub use worker::{WorkerHost, run_worker};

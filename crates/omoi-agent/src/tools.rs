@@ -13,7 +13,7 @@ mod grep;
 mod image;
 mod notes;
 mod patch;
-mod patch_text;
+pub mod patch_text;
 mod plan;
 mod read;
 mod report_discovery;

@@ -5,14 +5,14 @@
 //! the half of the packages that the rules of placing were not tried on.
 
 mod edit_case;
+mod edit_form;
 mod spoiler;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use omoi_agent::edit_text::{TextEdit, apply_edits};
-
 use edit_case::{EditCase, cases_between};
+use edit_form::EditForm;
 use spoiler::{Spoiling, is_recoverable, spoil_case};
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
@@ -40,39 +40,55 @@ fn main() -> Fallible<()> {
         .ok_or("which folder of releases?")?;
     let is_verbose = std::env::args().nth(2).is_some();
     let releases = list_releases(Path::new(&folder))?;
-    let mut halves = [EditTally::default(), EditTally::default()];
-    for (n, package) in releases.chunk_by(|a, b| a.0 == b.0).enumerate() {
+    let mut packages = Vec::new();
+    for package in releases.chunk_by(|a, b| a.0 == b.0) {
         let mut cases = Vec::new();
         for pair in package.windows(2) {
             let left = PACKAGE_EDITS_MAX.saturating_sub(cases.len());
             let found = cases_between(&pair[0].1, &pair[1].1, left.min(PAIR_EDITS_MAX))?;
             cases.extend(found);
         }
-        for (m, case) in cases.iter().enumerate() {
-            try_case(case, n + m, &mut halves[n % 2], is_verbose);
-        }
+        packages.push(cases);
     }
-    let [tuned, held_out] = &halves;
+    for form in EditForm::ALL {
+        let mut halves = [EditTally::default(), EditTally::default()];
+        for (n, cases) in packages.iter().enumerate() {
+            for (m, case) in cases.iter().enumerate() {
+                try_case(form, case, n + m, &mut halves[n % 2], is_verbose);
+            }
+        }
+        print_measures(form, &halves);
+    }
+    Ok(())
+}
+
+/// The measures of one form: of both halves for a person, of the held-out one for the table.
+fn print_measures(form: EditForm, [tuned, held_out]: &[EditTally; 2]) {
+    let name = form.measure_name();
     for (half, outcome) in [("tuned half", tuned), ("held-out half", held_out)] {
         eprintln!(
-            "{half}: {} edits, {} recoverable, {} of them applied, {} wrong",
+            "{name}, {half}: {} spoiled, {} recoverable, {} of them applied, {} wrong",
             outcome.edits, outcome.recoverable, outcome.applied, outcome.wrong
         );
         for (spoiling, (recoverable, applied)) in &outcome.by_spoiling {
             eprintln!("  {spoiling:?}: {applied} of {recoverable}");
         }
     }
-    let edits = tuned.edits + held_out.edits;
+    // A patch shows fewer of the ways to spoil an edit, so there are fewer of them.
+    if form == EditForm::Replacement {
+        let edits = tuned.edits + held_out.edits;
+        println!(
+            r#"{{"measure":"{name}: spoiled edits of releases","value":{edits},"target":{EDITS_WANTED}}}"#
+        );
+    }
     let share = held_out.applied as f64 / (held_out.recoverable as f64).max(1.0);
     let wrong = held_out.wrong;
     println!(
-        r#"{{"measure":"edits: spoiled edits of releases","value":{edits},"target":{EDITS_WANTED}}}"#
+        r#"{{"measure":"{name}: recoverable ones applied, held-out half","value":{share:.3},"target":0.95}}"#
     );
     println!(
-        r#"{{"measure":"edits: recoverable ones applied, held-out half","value":{share:.3},"target":0.95}}"#
+        r#"{{"measure":"{name}: applied wrongly, held-out half","value":{wrong},"target":0}}"#
     );
-    println!(r#"{{"measure":"edits: applied wrongly, held-out half","value":{wrong},"target":0}}"#);
-    Ok(())
 }
 
 /// Package and folder of each release.
@@ -88,44 +104,40 @@ fn list_releases(folder: &Path) -> Fallible<Vec<(String, PathBuf)>> {
     Ok(releases.collect())
 }
 
-fn try_case(case: &EditCase, seed: usize, outcome: &mut EditTally, is_verbose: bool) {
-    let Some(spoiled) = spoil_case(case, seed) else {
+fn try_case(
+    form: EditForm,
+    case: &EditCase,
+    seed: usize,
+    outcome: &mut EditTally,
+    is_verbose: bool,
+) {
+    let Some(spoiled) = spoil_case(case, seed).filter(|spoiled| form.shows(spoiled.spoiling))
+    else {
         return;
     };
     outcome.edits += 1;
-    let edit = TextEdit {
-        old: spoiled.old.clone(),
-        new: spoiled.new.clone(),
-        replace_all: false,
-    };
     let is_recoverable = is_recoverable(case, &spoiled);
     let (recoverable, placed) = outcome.by_spoiling.entry(spoiled.spoiling).or_default();
     outcome.recoverable += usize::from(is_recoverable);
     *recoverable += usize::from(is_recoverable);
-    match apply_edits(&case.text, &[edit]) {
-        Ok(edited) if is_same_text(&edited.text, &case.wanted) => {
+    let (old, new) = (&spoiled.old, &spoiled.new);
+    match form.apply(case, &spoiled) {
+        Ok(text) if is_same_text(&text, &case.wanted) => {
             outcome.applied += usize::from(is_recoverable);
             *placed += usize::from(is_recoverable);
         }
-        Ok(edited) => {
+        Ok(text) => {
             outcome.wrong += 1;
             if is_verbose {
-                let (old, new) = (&spoiled.old, &spoiled.new);
-                let got = differing_lines(&edited.text, &case.wanted);
-                eprintln!(
-                    "WRONG {} {:?}\n{old}---\n{new}---\n{got}",
-                    case.path, spoiled.spoiling
-                );
+                let got = differing_lines(&text, &case.wanted);
+                let (path, spoiling) = (&case.path, spoiled.spoiling);
+                eprintln!("WRONG {path} {spoiling:?}\n{old}---\n{new}---\n{got}");
             }
         }
-        Err(refused) => {
+        Err(why) => {
             if is_verbose && is_recoverable {
-                let (old, new) = (&spoiled.old, &spoiled.new);
-                let why = refused.refusal;
-                eprintln!(
-                    "REFUSED {} {:?} {why}\n{old}---\n{new}---",
-                    case.path, spoiled.spoiling
-                );
+                let (path, spoiling) = (&case.path, spoiled.spoiling);
+                eprintln!("REFUSED {path} {spoiling:?} {why}\n{old}---\n{new}---");
             }
         }
     }

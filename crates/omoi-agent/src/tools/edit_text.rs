@@ -138,11 +138,13 @@ fn apply_edit(text: &str, edit: &TextEdit) -> Result<EditedText, EditRefusal> {
         };
     }
     let numbered = without_line_numbers(old).filter(|numbered| numbered.stands_in(text));
-    let unnumbered_new = without_line_numbers(new);
-    let (old, new) = match (&numbered, &unnumbered_new) {
-        (Some(old), Some(new)) => (old.text.as_str(), new.text.as_str()),
-        (Some(old), None) => (old.text.as_str(), new),
-        (None, _) => (old, new),
+    let unnumbered_new;
+    let (old, new) = match &numbered {
+        Some(numbered) => {
+            unnumbered_new = strip_line_numbers(new);
+            (numbered.text.as_str(), unnumbered_new.as_str())
+        }
+        None => (old, new),
     };
     let edited = match replace_exact(text, TextPair { old, new }, edit.replace_all)? {
         Some(edited) => edited,
@@ -308,11 +310,7 @@ fn without_line_numbers(text: &str) -> Option<NumberedLines> {
     let mut expected = None;
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
-        let (number, rest) = line.split_once('\t')?;
-        if number.len() < NUMBER_WIDTH_MIN {
-            return None;
-        }
-        let number: usize = number.trim_start().parse().ok()?;
+        let (number, rest) = split_line_number(line)?;
         if expected.is_some_and(|expected: usize| expected != number) {
             return None;
         }
@@ -322,6 +320,21 @@ fn without_line_numbers(text: &str) -> Option<NumberedLines> {
     }
     let text = out;
     first.map(|first| NumberedLines { text, first })
+}
+
+/// The number that `read` puts before a line, and the line.
+fn split_line_number(line: &str) -> Option<(usize, &str)> {
+    let (number, rest) = line.split_once('\t')?;
+    let number = (number.len() >= NUMBER_WIDTH_MIN).then(|| number.trim_start().parse());
+    Some((number?.ok()?, rest))
+}
+
+/// New lines for lines that were given with their numbers: those of kept lines need not count up with those of added
+/// ones, which often have none.
+fn strip_line_numbers(new: &str) -> String {
+    new.split_inclusive('\n')
+        .map(|line| split_line_number(line).map_or(line, |(_, rest)| rest))
+        .collect()
 }
 
 /// `text` with the line ends of the place that it comes to.

@@ -13,7 +13,7 @@ const END_OF_FILE: &str = "*** End of File";
 
 /// What a patch does to one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum FilePatch {
+pub enum FilePatch {
     /// A new file with this text.
     Add { path: String, text: String },
     /// The file goes.
@@ -28,7 +28,7 @@ pub(super) enum FilePatch {
 
 /// One part of a file that changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct PatchHunk {
+pub struct PatchHunk {
     /// A line that stands before it, such as that of its function.
     pub(super) below: Option<String>,
     old: String,
@@ -37,7 +37,7 @@ pub(super) struct PatchHunk {
 
 /// Why a patch cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PatchFault {
+pub enum PatchFault {
     #[error("a patch begins with `{BEGIN}` and ends with `{END}`, each on a line of its own")]
     Envelope,
     #[error("line {line} of the patch is not understood: `{text}`")]
@@ -65,7 +65,10 @@ impl FilePatch {
 }
 
 /// The changes of a patch, file by file.
-pub(super) fn parse_patch(patch: &str) -> Result<Vec<FilePatch>, PatchFault> {
+///
+/// # Errors
+/// When it has no begin or end, a line that is not understood, or no change.
+pub fn parse_patch(patch: &str) -> Result<Vec<FilePatch>, PatchFault> {
     let lines: Vec<&str> = patch.trim().lines().collect();
     let [BEGIN, body @ .., END] = lines.as_slice() else {
         return Err(PatchFault::Envelope);
@@ -181,7 +184,10 @@ fn read_hunk_line(hunks: &mut Vec<PatchHunk>, line: &str) -> bool {
 }
 
 /// `text` with `hunks` applied, all or none.
-pub(super) fn apply_hunks(text: &str, hunks: &[PatchHunk]) -> Result<EditedText, RefusedEdit> {
+///
+/// # Errors
+/// When one of them has no place in the text, or more than one.
+pub fn apply_hunks(text: &str, hunks: &[PatchHunk]) -> Result<EditedText, RefusedEdit> {
     let mut patched = EditedText {
         text: text.to_owned(),
         n_places: 0,
@@ -301,6 +307,11 @@ mod tests {
     fn hunks_are_placed_by_their_lines_and_the_one_above() {
         let text = "def f():\n    run()\n\ndef g():\n    run()\n";
         let cases = [
+            // With the numbers of `read`: added lines count on, or have none.
+            (
+                "@@\n      1\tdef f():\n-     2\t    run()\n+     2\t    walk()\n+    stop()\n      3\t\n      4\tdef g():",
+                Some("def f():\n    walk()\n    stop()\n\ndef g():\n    run()\n"),
+            ),
             (
                 "@@ def g():\n-    run()\n+    walk()",
                 Some("def f():\n    run()\n\ndef g():\n    walk()\n"),
