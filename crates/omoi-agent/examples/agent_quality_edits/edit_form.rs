@@ -8,14 +8,14 @@ use crate::spoiler::{SpoiledEdit, Spoiling};
 
 /// How an edit is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EditForm {
+pub(crate) enum AskedForm {
     /// The old text and the new one.
     Replacement,
     /// A patch from `*** Begin Patch` to `*** End Patch`.
     Patch,
 }
 
-impl EditForm {
+impl AskedForm {
     pub(crate) const ALL: [Self; 2] = [Self::Replacement, Self::Patch];
 
     /// What its measures are called.
@@ -27,7 +27,7 @@ impl EditForm {
     }
 
     /// Whether a spoiling is seen in it: the lines of a patch have no ends of their own.
-    pub(crate) fn shows(self, spoiling: Spoiling) -> bool {
+    pub(crate) fn can_show(self, spoiling: Spoiling) -> bool {
         self == Self::Replacement
             || !matches!(spoiling, Spoiling::LineEnds | Spoiling::NoLastLineEnd)
     }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use edit_case::{EditCase, cases_between};
-use edit_form::EditForm;
+use edit_form::AskedForm;
 use spoiler::{Spoiling, is_recoverable, spoil_case};
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
@@ -50,7 +50,7 @@ fn main() -> Fallible<()> {
         }
         packages.push(cases);
     }
-    for form in EditForm::ALL {
+    for form in AskedForm::ALL {
         let mut halves = [EditTally::default(), EditTally::default()];
         for (n, cases) in packages.iter().enumerate() {
             for (m, case) in cases.iter().enumerate() {
@@ -63,7 +63,7 @@ fn main() -> Fallible<()> {
 }
 
 /// The measures of one form: of both halves for a person, of the held-out one for the table.
-fn print_measures(form: EditForm, [tuned, held_out]: &[EditTally; 2]) {
+fn print_measures(form: AskedForm, [tuned, held_out]: &[EditTally; 2]) {
     let name = form.measure_name();
     for (half, outcome) in [("tuned half", tuned), ("held-out half", held_out)] {
         eprintln!(
@@ -74,8 +74,8 @@ fn print_measures(form: EditForm, [tuned, held_out]: &[EditTally; 2]) {
             eprintln!("  {spoiling:?}: {applied} of {recoverable}");
         }
     }
-    // A patch shows fewer of the ways to spoil an edit, so there are fewer of them.
-    if form == EditForm::Replacement {
+    // A patch can_show fewer of the ways to spoil an edit, so there are fewer of them.
+    if form == AskedForm::Replacement {
         let edits = tuned.edits + held_out.edits;
         println!(
             r#"{{"measure":"{name}: spoiled edits of releases","value":{edits},"target":{EDITS_WANTED}}}"#
@@ -105,13 +105,13 @@ fn list_releases(folder: &Path) -> Fallible<Vec<(String, PathBuf)>> {
 }
 
 fn try_case(
-    form: EditForm,
+    form: AskedForm,
     case: &EditCase,
     seed: usize,
     outcome: &mut EditTally,
     is_verbose: bool,
 ) {
-    let Some(spoiled) = spoil_case(case, seed).filter(|spoiled| form.shows(spoiled.spoiling))
+    let Some(spoiled) = spoil_case(case, seed).filter(|spoiled| form.can_show(spoiled.spoiling))
     else {
         return;
     };
