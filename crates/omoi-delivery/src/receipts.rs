@@ -11,12 +11,14 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::egress::EgressMode;
 use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::merge::MergeState;
 use omoi_domain::model_fallback::WorkModels;
 use omoi_execution::base_run::{BaseRun, BaseRunError, check_timeout};
 use omoi_execution::check_receipt::{CheckRun, receipt_of};
 use omoi_execution::command::{self, CheckoutCommand, CheckoutRunner, CommandError, CommandRun};
+use omoi_execution::egress::work_setup_mode;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::tasks::resolved_by;
 use omoi_git::mirror::{Mirror, MirrorError};
@@ -165,15 +167,17 @@ async fn run_check_for_receipt(
 ) -> Result<(Check, Receipt), ReceiptError> {
     let read = runner.store.read(async |tx| {
         let known = checks::passing(tx, check.id, run.commit.as_str(), run.stage).await?;
-        Ok::<_, StoreError>((known, tx.now()))
+        let mode = work_setup_mode(tx, run.task).await?;
+        Ok::<_, StoreError>((known, mode, tx.now()))
     });
-    let (known, started_at) = read.await?;
+    let (known, setup_mode, started_at) = read.await?;
     if let Some(receipt) = known {
         return Ok((check.clone(), receipt));
     }
     let limit = RunLimit {
         commit: run.commit,
         timeout: check_timeout(check),
+        setup_mode,
     };
     let mut ran = run_check_command(&runner.checkouts, run.spec, check, limit).await?;
     let self_tested = self_tested(&runner.store, mirror, check, &ran).await?;
@@ -218,6 +222,7 @@ async fn package_list(
 struct RunLimit<'a> {
     commit: &'a ObjectId,
     timeout: Duration,
+    setup_mode: EgressMode,
 }
 
 async fn run_check_command(
@@ -234,6 +239,7 @@ async fn run_check_command(
         files: &check.files.0,
         timeout: limit.timeout,
         toolbox: &toolbox,
+        setup_mode: limit.setup_mode,
     };
     command::run_in_checkout(checkouts, command).await
 }
@@ -252,10 +258,15 @@ pub(crate) async fn run_within(
     let mirror = runner.folders.project_mirror(run.spec.project_id).await?;
     let tree = mirror.tree_of(run.commit).await?;
     let store = &runner.store;
-    let started_at = store.read(async |tx| Ok::<_, StoreError>(tx.now())).await?;
+    let read = store.read(async |tx| {
+        let mode = work_setup_mode(tx, run.task).await?;
+        Ok::<_, StoreError>((mode, tx.now()))
+    });
+    let (setup_mode, started_at) = read.await?;
     let run_limit = RunLimit {
         commit: run.commit,
         timeout: limit,
+        setup_mode,
     };
     let ran = run_check_command(&runner.checkouts, run.spec, check, run_limit).await?;
     if ran.exit_code.is_none() && ran.took >= limit && limit < check_timeout(check) {

@@ -82,6 +82,12 @@ impl EgressMode {
         EgressDecision::of_attempt(subject, files).mode
     }
 
+    /// The mode of a set-up in a checkout of somebody's work, for a task whose plan names `files`: that of the
+    /// task's own agent, since what runs there is its work. The set-up of a base commit reaches the registries.
+    pub fn of_work_setup(files: &[String]) -> Self {
+        Self::of_attempt(SubjectKind::Task, files)
+    }
+
     /// What an agent is told of its network, behind "your sandbox has".
     pub const fn network_words(self, lists_hosts: bool) -> &'static str {
         match (self, lists_hosts) {

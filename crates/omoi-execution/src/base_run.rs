@@ -15,6 +15,7 @@ use omoi_store::{Json, StoreError, Tenant, Tx};
 
 use crate::check_receipt::{CheckRun, receipt_of};
 use crate::command::{self, CheckoutCommand, CheckoutRunner, CommandError, CommandRun};
+use crate::egress::work_setup_mode;
 use crate::sandbox_toolchain::SandboxToolchain;
 
 /// A check that is run on the commit its work starts from.
@@ -73,7 +74,11 @@ impl BaseRun<'_> {
             .project_mirror(self.spec.project_id)
             .await?;
         let tree = mirror.tree_of(self.commit).await?;
-        let started_at = store.read(async |tx| Ok::<_, StoreError>(tx.now())).await?;
+        let read = store.read(async |tx| {
+            let mode = work_setup_mode(tx, self.task).await?;
+            Ok::<_, StoreError>((mode, tx.now()))
+        });
+        let (setup_mode, started_at) = read.await?;
         let command = CheckoutCommand {
             spec: self.spec,
             commit: self.commit,
@@ -81,6 +86,7 @@ impl BaseRun<'_> {
             files: &self.check.files.0,
             timeout: check_timeout(self.check),
             toolbox: &toolbox,
+            setup_mode,
         };
         Ok(FinishedBaseRun {
             command: command::run_in_checkout(checkouts, command).await?,

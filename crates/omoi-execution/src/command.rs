@@ -11,10 +11,11 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use tracing::{Instrument as _, debug, info_span, warn};
 
+use omoi_domain::egress::EgressMode;
 use omoi_domain::sandbox::{SandboxRung, StartStep, StartStepKind};
 use omoi_domain::secret_mask::SecretMask;
 use omoi_git::clone::{CloneError, clean_checkout};
-use omoi_git::mirror::{BaseStoreError, EntryKind, Mirror, MirrorError};
+use omoi_git::mirror::{BaseStore, BaseStoreError, EntryKind, Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_runtime::ids::uuid_v7;
@@ -55,6 +56,19 @@ pub struct CheckoutCommand<'a> {
     pub timeout: Duration,
     /// What it may read.
     pub toolbox: &'a SandboxToolchain,
+    /// How far a set-up of the commit reaches, where that is not the base; the command itself reaches nothing.
+    pub setup_mode: EgressMode,
+}
+
+impl<'a> CheckoutCommand<'a> {
+    fn setup_subject(&self, base: &'a BaseStore) -> SetupSubject<'a> {
+        SetupSubject {
+            base,
+            commit: self.commit,
+            toolbox: self.toolbox,
+            work_mode: self.setup_mode,
+        }
+    }
 }
 
 /// What came of it.
@@ -211,11 +225,7 @@ async fn in_checkout(
         .await?;
     let base = ObjectId::parse(&command.spec.base_sha)?;
     let base = mirror.base_store(&base).await?;
-    let subject = SetupSubject {
-        base: &base,
-        commit: command.commit,
-        toolbox: command.toolbox,
-    };
+    let subject = command.setup_subject(&base);
     let opened = OpenedWorkspace::open(&checkouts.setup, provider, subject, dir);
     let mut opened = opened.await?;
     if let Some(why) = opened.refusal_text() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::egress::{EgressMode, EgressOutcome, is_lock_file};
 use omoi_domain::event::{EgressDenied, Event};
-use omoi_domain::id::ProjectId;
+use omoi_domain::id::{ProjectId, TaskId};
 use omoi_git::mirror::{EntryKind, FileEntry, Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
@@ -208,6 +208,19 @@ pub async fn egress_mode(tx: &mut Tx, attempt: &Attempt) -> Result<EgressMode, S
         None => Vec::new(),
     };
     Ok(EgressMode::of_attempt(attempt.subject.kind(), &files))
+}
+
+/// How far a set-up in a checkout of work on `task` reaches; without a task it is the work of several, whose packages
+/// came in when each of them was checked.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn work_setup_mode(tx: &mut Tx, task: Option<TaskId>) -> Result<EgressMode, StoreError> {
+    let files = match task {
+        Some(task) => tasks::get(tx, task).await?.files.0,
+        None => Vec::new(),
+    };
+    Ok(EgressMode::of_work_setup(&files))
 }
 
 /// Keeps what a sandbox got or did not get, and tells people of refusals. A file that came in is kept once.

@@ -19,8 +19,7 @@ use omoi_sandbox::{Provider, SandboxLaunch, WorkspaceError};
 use crate::sandbox_host::WorkspaceChore;
 use crate::sandbox_toolchain::SandboxToolchain;
 use crate::setup::{
-    CommitPackages, PackageSetup, SetupCause, SetupError, SetupFailure, SetupSubject,
-    add_package_environment,
+    CommitPackages, PackageSetup, SetupError, SetupFailure, SetupSubject, add_package_environment,
 };
 use crate::start_steps::StartSteps;
 
@@ -29,6 +28,8 @@ pub(crate) struct OpenedWorkspace {
     layer: Option<CheckoutLayer>,
     packages: Option<PackageLayer>,
     missing: Option<SetupFailure>,
+    /// Whether nothing may be proven here for that.
+    is_refused: bool,
     origin: String,
     steps: StartSteps,
 }
@@ -44,10 +45,13 @@ impl OpenedWorkspace {
         let mut steps = StartSteps::begin();
         let packages = setup.commit_packages(provider, subject).await?;
         note_packages(&mut steps, &packages);
+        let is_refused = matches!(packages, CommitPackages::Refused(_));
         let (packages, missing) = match packages {
             CommitPackages::Unneeded => (None, None),
             CommitPackages::Installed(layer) => (Some(layer), None),
-            CommitPackages::Missing(failure) => (None, Some(failure)),
+            CommitPackages::Missing(failure) | CommitPackages::Refused(failure) => {
+                (None, Some(failure))
+            }
         };
         let remark = match (&packages, &missing) {
             (None, None) => String::new(),
@@ -66,7 +70,7 @@ impl OpenedWorkspace {
         };
         let mut opened = layout.lay_out(dir).await?;
         opened.origin.push_str(&remark);
-        opened.missing = missing;
+        (opened.missing, opened.is_refused) = (missing, is_refused);
         Ok(opened)
     }
 
@@ -142,11 +146,10 @@ impl OpenedWorkspace {
         self.missing.as_ref().map(SetupFailure::whole_text)
     }
 
-    /// Why nothing may run on the commit: who set it up made something else of other packages.
+    /// Why no check may run on the commit: the work there took its packages away, or made something else of others.
     pub(crate) fn refusal_text(&self) -> Option<String> {
-        let failure = self.missing.as_ref()?;
-        let is_refused = matches!(failure.cause, SetupCause::AlteredPackages(_));
-        is_refused.then(|| failure.to_string())
+        let refused = self.missing.as_ref().filter(|_| self.is_refused);
+        refused.map(SetupFailure::whole_text)
     }
 
     /// Notes that a step of the start ended.
@@ -171,7 +174,7 @@ fn note_packages(steps: &mut StartSteps, packages: &CommitPackages) {
         CommitPackages::Unneeded => return,
         CommitPackages::Installed(layer) if layer.is_new() => "installed",
         CommitPackages::Installed(_) => "found",
-        CommitPackages::Missing(_) => "missing",
+        CommitPackages::Missing(_) | CommitPackages::Refused(_) => "missing",
     };
     steps.end_step(StartStepKind::Packages, outcome);
 }
@@ -208,6 +211,7 @@ impl WorkspaceLayout<'_> {
             layer,
             packages: self.packages,
             missing: None,
+            is_refused: false,
             origin,
             steps: self.steps,
         })

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use omoi_domain::egress::EgressMode;
 use omoi_domain::repository_settings::NO_SETUP;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_git::layer::{LayerFolder, PackageLayer, UnchangedPackages};
@@ -100,8 +101,10 @@ pub enum CommitPackages {
     Unneeded,
     /// They are installed.
     Installed(PackageLayer),
-    /// They are not, and work goes on without: nobody wrote the commands down, or they worked on the base commit.
+    /// They are not, and work goes on without: nobody wrote the commands down, and the base commit has none either.
     Missing(SetupFailure),
+    /// They are not, for what work on the commit did: it has to go on, and nothing that is run there proves anything.
+    Refused(SetupFailure),
 }
 
 /// A commit, and what decides how it is set up.
@@ -113,6 +116,33 @@ pub struct SetupSubject<'a> {
     pub commit: &'a ObjectId,
     /// What the sandbox may read besides.
     pub toolbox: &'a SandboxToolchain,
+    /// How far a set-up in a checkout of `commit` reaches, where that is not the base commit.
+    pub work_mode: EgressMode,
+}
+
+impl<'a> SetupSubject<'a> {
+    /// The base commit itself.
+    pub fn at_base(base: &'a BaseStore, toolbox: &'a SandboxToolchain) -> Self {
+        Self {
+            base,
+            commit: base.tip(),
+            toolbox,
+            work_mode: EgressMode::Closed,
+        }
+    }
+
+    /// The base commit of this one.
+    fn base_subject(self) -> Self {
+        Self::at_base(self.base, self.toolbox)
+    }
+
+    /// How far the commands reach: what somebody wrote while working on a task reaches no further than its agent.
+    fn setup_mode(&self) -> EgressMode {
+        match self.commit == self.base.tip() {
+            true => EgressMode::Registries,
+            false => self.work_mode,
+        }
+    }
 }
 
 /// How packages are installed, and in a checkout of which commit.
@@ -159,10 +189,7 @@ impl PackageSetup {
         let Some(origin) = self.origin_of(subject).await? else {
             return Ok(CommitPackages::Unneeded);
         };
-        let at_base = SetupSubject {
-            commit: subject.base.tip(),
-            ..subject
-        };
+        let at_base = subject.base_subject();
         if origin.base_plan.is_some() {
             let digest = layer_digest(provider.as_ref(), origin.subject, &origin.plan);
             if let Some(found) = self.layer_folder().find_packages(&digest).await? {
@@ -176,7 +203,11 @@ impl PackageSetup {
                 match self.installed_packages(provider, of_base, None).await {
                     Ok(CommitPackages::Installed(layer)) => Some(layer),
                     // Nothing is there that could be changed.
-                    Ok(CommitPackages::Unneeded | CommitPackages::Missing(_))
+                    Ok(
+                        CommitPackages::Unneeded
+                        | CommitPackages::Missing(_)
+                        | CommitPackages::Refused(_),
+                    )
                     | Err(SetupError::Failed(_)) => None,
                     Err(error) => return Err(error),
                 }
@@ -210,8 +241,11 @@ impl PackageSetup {
             return Err(SetupError::Stopped);
         }
         // Later commits are somebody's work, which may break what installed packages before.
-        let is_needed = plan.is_written && subject.commit == subject.base.tip();
-        let failure = match self.book.recent_failure(&digest, self.clock.now(), RETRY) {
+        let is_work = subject.commit != subject.base.tip();
+        let (is_written, base_has_some) = (plan.is_written, base.is_some());
+        // Who reaches further may have what another could not.
+        let tried = format!("{digest} {}", subject.setup_mode());
+        let failure = match self.book.recent_failure(&tried, self.clock.now(), RETRY) {
             Some(failure) => failure,
             None => {
                 let order = SetupOrder {
@@ -223,15 +257,17 @@ impl PackageSetup {
                     Ok(layer) => return Ok(CommitPackages::Installed(layer)),
                     Err(failure) => {
                         self.book
-                            .note_failure(&digest, failure.clone(), self.clock.now());
+                            .note_failure(&tried, failure.clone(), self.clock.now());
                         failure
                     }
                 }
             }
         };
-        match is_needed {
-            true => Err(SetupError::Failed(failure)),
-            false => Ok(CommitPackages::Missing(failure)),
+        match (is_work, is_written) {
+            (false, true) => Err(SetupError::Failed(failure)),
+            (true, true) => Ok(CommitPackages::Refused(failure)),
+            (true, false) if base_has_some => Ok(CommitPackages::Refused(failure)),
+            (_, false) => Ok(CommitPackages::Missing(failure)),
         }
     }
 
@@ -280,10 +316,7 @@ impl PackageSetup {
         let Some(plan) = self.plan_of(subject).await? else {
             return Ok(None);
         };
-        let at_base = SetupSubject {
-            commit: subject.base.tip(),
-            ..subject
-        };
+        let at_base = subject.base_subject();
         let of_base = self.plan_of(at_base).await?;
         let origin = match of_base.as_ref() == Some(&plan) {
             true => SetupOrigin::at_base(at_base, plan),

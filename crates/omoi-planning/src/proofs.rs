@@ -16,6 +16,7 @@ use tracing::debug;
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::check::CheckKind;
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::egress::EgressMode;
 use omoi_domain::id::AttemptId;
 use omoi_domain::lifecycle::phase::{ProofFacts, ProofStep, proof_step};
 use omoi_domain::phase::Phase;
@@ -158,6 +159,8 @@ async fn run_proofs(
             files: &check.files,
             timeout: Duration::from_secs(check.timeout_s.unwrap_or(CHECK_TIMEOUT_S).into()),
             toolbox: &toolbox,
+            // It is the base.
+            setup_mode: EgressMode::Closed,
         };
         let ran = command::run_in_checkout(checkouts, command).await?;
         Ok::<_, RunError>((digest.clone(), ran.exit_code))

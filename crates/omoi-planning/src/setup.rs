@@ -29,11 +29,7 @@ pub async fn set_up_repository(
     let commit = &repository.info.head;
     let toolbox = toolbox_of(reader, &repository).await?;
     let base = repository.mirror.base_store(commit).await?;
-    let subject = SetupSubject {
-        base: &base,
-        commit,
-        toolbox: &toolbox,
-    };
+    let subject = SetupSubject::at_base(&base, &toolbox);
     let found = match request.rebuild {
         true => setup.reinstall_packages(&provider, subject).await,
         false => setup.retry_packages(&provider, subject).await,
@@ -50,7 +46,7 @@ pub async fn set_up_repository(
             view.took_ms = Some(record.took_ms);
             return Ok(view);
         }
-        Ok(CommitPackages::Missing(failure)) => failure,
+        Ok(CommitPackages::Missing(failure) | CommitPackages::Refused(failure)) => failure,
         Err(SetupError::Failed(failure)) => {
             view.is_written = true;
             failure

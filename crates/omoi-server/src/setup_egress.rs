@@ -11,8 +11,8 @@ use tokio::net::UnixListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
 
-use omoi_domain::egress::EgressMode;
 use omoi_domain::secret_mask::SecretMask;
+use omoi_egress::refusal::Refusal;
 use omoi_execution::egress::EgressOrigin;
 use omoi_execution::setup::{OpenRegistries, RegistriesInUse, SetupWay};
 use omoi_runtime::BoxError;
@@ -58,7 +58,7 @@ impl OpenRegistries for SetupProxy {
         // The folder is private; the sandbox that is shown the socket is of another user.
         std::fs::set_permissions(way.socket, Permissions::from_mode(0o666))?;
         let (_, lists, clock) = self.proxy.proxy_parts();
-        let mut policy = attempt_policy(EgressMode::Registries, lists);
+        let mut policy = attempt_policy(way.mode, lists);
         policy.listed_versions.extend(versions_of(way.lock_files));
         let entries = EntryKeeper {
             store: self.store.clone(),
@@ -135,8 +135,8 @@ impl RegistriesInUse for SetupSocket {
         names
     }
 
-    fn refusals(&self) -> Vec<String> {
+    fn refusals(&self) -> Vec<Refusal> {
         let refusals = self.recorded.proxy_session().list_refusals().into_iter();
-        refusals.map(|count| count.refusal.to_string()).collect()
+        refusals.map(|count| count.refusal).collect()
     }
 }

@@ -38,7 +38,7 @@ use omoi_store::{Json, StoreError, Tx};
 use crate::agent_models::AgentModelFacts;
 use crate::agent_programs::{ProgramLaunch, ProgramUnusable, launch_of};
 use crate::attempt::{AttemptStarter, apply_to_attempt, settle};
-use crate::egress::egress_mode;
+use crate::egress::{egress_mode, work_setup_mode};
 use crate::opened_workspace::OpenedWorkspace;
 use crate::running_attempts::HeldAttempt;
 use crate::sandbox_egress::SandboxEgress;
@@ -253,10 +253,15 @@ async fn prepare_workspace(
         identity,
     };
     let base = mirror.base_store(&job.work.base).await?;
+    let task = job.attempt.subject.task_id();
+    let mode = starter
+        .store
+        .read(async |tx| work_setup_mode(tx, task).await);
     let subject = SetupSubject {
         base: &base,
         commit: &job.work.commit,
         toolbox: &job.work.toolbox,
+        work_mode: mode.await?,
     };
     let preparing = starter.running.note_preparing(job.attempt.id);
     let mut opened = OpenedWorkspace::open(&starter.setup, provider, subject, dir).await?;

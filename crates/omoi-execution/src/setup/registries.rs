@@ -3,7 +3,9 @@
 use std::io;
 use std::path::Path;
 
+use omoi_domain::egress::EgressMode;
 use omoi_domain::id::ProjectId;
+use omoi_egress::refusal::Refusal;
 
 use crate::egress::LockFile;
 
@@ -12,6 +14,8 @@ use crate::egress::LockFile;
 pub struct SetupWay<'a> {
     /// Where its socket is to be.
     pub socket: &'a Path,
+    /// How far it leads.
+    pub mode: EgressMode,
     /// Files whose versions come in at any age.
     pub lock_files: &'a [LockFile],
     /// Whose set-up it is.
@@ -34,6 +38,6 @@ pub trait RegistriesInUse: Send + Sync {
     /// The packages that came in so far.
     fn packages_in(&self) -> Vec<String>;
 
-    /// What was refused so far, with the reason.
-    fn refusals(&self) -> Vec<String>;
+    /// What was refused so far.
+    fn refusals(&self) -> Vec<Refusal>;
 }

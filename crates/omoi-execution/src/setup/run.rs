@@ -10,6 +10,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
+use omoi_egress::refusal::{Refusal, RefusalReason};
 use omoi_git::clone::clean_checkout;
 use omoi_git::layer::{FinishedSetup, KeptPackages, PackageLayer, TrackedFiles, UnchangedPackages};
 use omoi_git::survey::SetupPlan;
@@ -29,6 +30,9 @@ use crate::sandbox_host::WorkspaceChore;
 
 /// Bytes kept of each output stream.
 const OUTPUT_BYTES: usize = 32 << 10;
+/// Why what the cache lacks did not come in.
+const CACHE_ONLY: &str =
+    "\n[packages come from the cache alone, for the plan of the task names no lock file]";
 /// Time between the request to stop and the kill.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -235,6 +239,7 @@ impl SetupRun<'_> {
         let project = project.ok_or_else(|| std::io::Error::from(ErrorKind::InvalidFilename))?;
         let way = registries.open_registries(SetupWay {
             socket: &socket,
+            mode: self.subject.setup_mode(),
             lock_files: &lock_files,
             project,
             packages_layer: self.digest,
@@ -283,6 +288,10 @@ impl SetupRun<'_> {
         for refusal in &end.refusals {
             printed.push_str(&format!("\n[refused: {refusal}]"));
         }
+        let is_uncached = |refusal: &Refusal| refusal.reason == RefusalReason::NotCached;
+        if end.refusals.iter().any(is_uncached) {
+            printed.push_str(CACHE_ONLY);
+        }
         self.setup.mask.mask_text(&printed).into_owned()
     }
 }
@@ -295,7 +304,7 @@ struct SetupEnd {
     /// Packages that came in.
     packages: Vec<String>,
     /// What they asked for in vain.
-    refusals: Vec<String>,
+    refusals: Vec<Refusal>,
 }
 
 fn project_name(mirror: &Path) -> String {

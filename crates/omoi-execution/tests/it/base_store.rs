@@ -10,6 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::egress::EgressMode;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::FromParts as _;
@@ -95,6 +96,7 @@ async fn a_check_reads_its_own_history_and_no_snapshot_of_an_attempt() {
             files: &BTreeMap::new(),
             timeout: Duration::from_mins(1),
             toolbox: &SandboxToolchain::default(),
+            setup_mode: EgressMode::Closed,
         },
     )
     .await

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use omoi_domain::egress::EgressMode;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_execution::command::{self, CheckoutCommand, CommandError, CommandRun};
 use omoi_execution::reaper::clear_away;
@@ -59,22 +60,21 @@ async fn run_at(
         files: &BTreeMap::new(),
         timeout: Duration::from_mins(1),
         toolbox: &toolbox,
+        setup_mode: EgressMode::Cached,
     };
     command::run_in_checkout(&it.build_part(), command).await
 }
 
 /// What a receipt says of a set-up by `commands` that fails.
 async fn told_of(it: &TestDeployment, commit: &ObjectId, commands: &[&str]) -> String {
-    let ran = run_at(it, commit, (commands, "false")).await.unwrap();
+    let ran = run_at(it, commit, (commands, "true")).await.unwrap();
     let told = ran.workspace;
-    let (_, failure) = told.split_once(", without packages: set-up `").unwrap();
+    let (_, failure) = told.split_once(", without packages: ").unwrap();
     let (named, cause) = failure.split_once("` failed: ").unwrap();
-    assert_eq!(named, commands.join("; "));
-    assert!(
-        ran.output.starts_with("[packages are missing: set-up `"),
-        "{}",
-        ran.output
-    );
+    assert_eq!(named, format!("set-up `{}", commands.join("; ")));
+    // Somebody wrote the commands down, so what runs without what they install proves nothing.
+    assert_eq!(ran.output, format!("[not run: {failure}]\n"));
+    assert_eq!((ran.exit_code, ran.packages_layer), (None, None));
     cause.to_owned()
 }
 
@@ -271,6 +271,36 @@ async fn each_way_a_setup_fails_has_its_name() {
         .unwrap()
         .count();
     assert_eq!(left, 0, "workspaces are left");
+}
+
+#[tokio::test]
+async fn work_that_takes_packages_away_proves_nothing() {
+    let (mut it, _state) = on_rung(SandboxRung::Process, |_| {}).await;
+    // Nobody wrote commands down. The first names what every environment has, so nobody is asked for it.
+    let asks = async |it: &TestDeployment, on: &ObjectId, package: &str| {
+        it.commit_on(on, "requirements.txt", Some(package)).await
+    };
+    let base = asks(&it, &it.base, "pip\n").await;
+    let broken = asks(&it, &base, "surely-no-such-package==1\n").await;
+    let run = async |it: &TestDeployment, commit: &ObjectId| {
+        run_at(it, commit, (&[], "echo ran")).await.unwrap()
+    };
+    // Where the base commit has packages, a commit that cannot have its own is not checked.
+    it.spec.base_sha = base.as_str().to_owned();
+    assert_eq!(run(&it, &base).await.exit_code, Some(0));
+    let ran = run(&it, &broken).await;
+    assert_eq!(ran.exit_code, None, "{}", ran.output);
+    assert!(
+        ran.output.starts_with("[not run: set-up `python3 -m venv"),
+        "{}",
+        ran.output
+    );
+    // Where it has none either, the guess may be wrong.
+    it.spec.base_sha = broken.as_str().to_owned();
+    let other = asks(&it, &broken, "surely-no-such-package==2\n").await;
+    for commit in [&broken, &other] {
+        assert_eq!(run(&it, commit).await.output.trim(), "ran");
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ mod model_use;
 mod provider_wait;
 mod reaper;
 mod repository_map;
+mod setup_reach;
 mod spans;
 mod statements;
 mod stops;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use omoi_domain::attempt::{AgentRole, AttemptOutcome, AttemptStopReason, AttemptSubject};
+use omoi_domain::egress::EgressMode;
 use omoi_domain::phase::Phase;
 use omoi_egress::authority::EgressAuthority;
 use omoi_egress::cache::RegistryCache;
@@ -289,6 +290,7 @@ fn setup_socket(
     };
     let way = SetupWay {
         socket,
+        mode: EgressMode::Registries,
         lock_files: &[],
         project: test.spec.project_id,
         packages_layer: "layer",

@@ -1,0 +1,187 @@
+//! How far a set-up reaches: the base commit's to the registries, a task's no further than its agent.
+
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::egress::EgressMode::{self, Cached, Registries};
+use omoi_domain::sandbox::SandboxRung;
+use omoi_egress::refusal::{Refusal, RefusalReason};
+use omoi_execution::command::{self, CheckoutCommand, CommandRun};
+use omoi_execution::egress::work_setup_mode;
+use omoi_execution::sandbox_egress::SandboxEgress;
+use omoi_execution::sandbox_toolchain::SandboxToolchain;
+use omoi_execution::setup::{OpenRegistries, RegistriesInUse, SetupWay};
+use omoi_git::object::ObjectId;
+use omoi_runtime::rng::Rng;
+use omoi_sandbox::{ProbeConfig, SandboxFloor, probe_host};
+use omoi_store::Json;
+use omoi_testkit::deployment::TestDeployment;
+
+/// Stands for the worker: it runs the commands without carrying connections for them.
+const WORKER: &str = "while [ \"$1\" != -- ]; do shift; done; shift; exec \"$@\"";
+
+/// Registries that nobody reaches; they remember who asked for a way, and tell what it is refused.
+#[derive(Clone, Default)]
+struct AskedRegistries {
+    modes: Arc<Mutex<Vec<EgressMode>>>,
+    refused: Arc<Mutex<Vec<Refusal>>>,
+}
+
+struct AskedWay {
+    _listener: UnixListener,
+    refused: Vec<Refusal>,
+}
+
+impl OpenRegistries for AskedRegistries {
+    fn open_registries(&self, way: SetupWay<'_>) -> io::Result<Box<dyn RegistriesInUse>> {
+        self.modes.lock().unwrap().push(way.mode);
+        let listener = UnixListener::bind(way.socket)?;
+        std::fs::set_permissions(way.socket, Permissions::from_mode(0o666))?;
+        Ok(Box::new(AskedWay {
+            _listener: listener,
+            refused: self.refused.lock().unwrap().clone(),
+        }))
+    }
+}
+
+impl RegistriesInUse for AskedWay {
+    fn packages_in(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn refusals(&self) -> Vec<Refusal> {
+        self.refused.clone()
+    }
+}
+
+/// A deployment whose set-ups ask `registries`, with what it lies in.
+async fn with_registries(registries: &AskedRegistries) -> (TestDeployment, tempfile::TempDir) {
+    let state = tempfile::tempdir().unwrap();
+    let worker = state.path().join("worker");
+    let mut options = std::fs::OpenOptions::new();
+    let options = options.write(true).create_new(true).mode(0o755);
+    let mut file = options.open(&worker).unwrap();
+    write!(file, "#!/bin/sh\n{WORKER}\n").unwrap();
+    drop(file);
+    let config = ProbeConfig::new(state.path().join("run"));
+    let found = probe_host(&config).await.unwrap();
+    let floor = SandboxFloor(std::collections::BTreeSet::new());
+    let provider = found.select_provider(&floor, Some(SandboxRung::Bubblewrap));
+    let provider = provider.unwrap();
+    let it = TestDeployment::with_parts(|parts| {
+        parts.sandbox = Some(provider);
+        parts.worker = worker;
+        parts.registries = Some(Arc::new(registries.clone()));
+        parts.egress = Some(SandboxEgress {
+            certificates: "".into(),
+            go_proxies: Vec::new(),
+            private_modules: Vec::new(),
+            lists_hosts: false,
+        });
+        // The host's control groups are named by it.
+        parts.rng = Rng::seeded(u64::from(std::process::id()));
+    })
+    .await;
+    std::fs::create_dir_all(it.deployment.data.work_folder()).unwrap();
+    (it, state)
+}
+
+/// Has `it` run a check at `commit`, for a task whose set-up reaches as far as `setup_mode`.
+async fn check_at(it: &TestDeployment, commit: &ObjectId, setup_mode: EgressMode) -> CommandRun {
+    let toolbox = SandboxToolchain {
+        setup: vec!["sh install.sh".to_owned()],
+        ..SandboxToolchain::default()
+    };
+    let command = CheckoutCommand {
+        spec: &it.spec,
+        commit,
+        command: "cat deps/a",
+        files: &BTreeMap::new(),
+        timeout: Duration::from_mins(1),
+        toolbox: &toolbox,
+        setup_mode,
+    };
+    let ran = command::run_in_checkout(&it.build_part(), command).await;
+    ran.unwrap()
+}
+
+#[tokio::test]
+async fn only_the_base_and_a_plan_that_names_a_lock_file_open_the_registries() {
+    let registries = AskedRegistries::default();
+    let (mut it, _state) = with_registries(&registries).await;
+    let installs = Some("mkdir -p deps && echo x >deps/a\n");
+    let base = it.commit_on(&it.base, "install.sh", installs).await;
+    it.spec.base_sha = base.as_str().to_owned();
+    let own = it.commit_on(&base, "requirements.txt", Some("a==1\n"));
+    let own = own.await;
+    let other = it.commit_on(&own, "requirements.txt", Some("a==2\n"));
+    let other = other.await;
+    let code = it.commit_on(&base, "code.py", Some("x = 1\n")).await;
+    for (commit, mode, opened) in [
+        // Work that changes no lock file is given what the base commit is given.
+        (&code, Cached, &[Registries][..]),
+        (&own, Cached, &[Cached]),
+        (&other, Registries, &[Registries]),
+        // They are installed.
+        (&own, Registries, &[]),
+        (&base, Registries, &[]),
+    ] {
+        let ran = check_at(&it, commit, mode).await;
+        assert_eq!(ran.output, "x\n", "{commit}");
+        let asked = std::mem::take(&mut *registries.modes.lock().unwrap());
+        assert_eq!(asked, opened, "{commit} {mode}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_cache_lacked_is_told_and_tried_again_by_who_reaches_further() {
+    let registries = AskedRegistries::default();
+    let (mut it, _state) = with_registries(&registries).await;
+    it.spec.base_sha = it.base.as_str().to_owned();
+    let installs = Some("test -e ok && mkdir -p deps && echo x >deps/a\n");
+    let commit = it.commit_on(&it.base, "install.sh", installs).await;
+    let commit = it.commit_on(&commit, "requirements.txt", Some("a==1\n"));
+    let commit = commit.await;
+    let refusal = Refusal::new(RefusalReason::NotCached, "pypi:a@1");
+    registries.refused.lock().unwrap().push(refusal);
+    let asked = || registries.modes.lock().unwrap().clone();
+    let ran = check_at(&it, &commit, Cached).await;
+    let told = "[not run: set-up `sh install.sh` failed: it ended with code 1 ([packages come from the cache alone, \
+        for the plan of the task names no lock file])]\n";
+    assert_eq!(ran.output, told);
+    let n_asked = asked().len();
+    // It stands for a while, for who reaches as far.
+    check_at(&it, &commit, Cached).await;
+    assert_eq!(asked().len(), n_asked);
+    check_at(&it, &commit, Registries).await;
+    assert_eq!(asked()[n_asked..], [Registries]);
+}
+
+#[tokio::test]
+async fn the_plan_of_the_task_decides_how_far_its_set_up_reaches() {
+    let it = TestDeployment::new().await;
+    let (plain, locked) = (it.add_task(1, &[]).await, it.add_task(2, &[]).await);
+    let write = it
+        .deployment
+        .store
+        .write(CrashPoint::TaskMoved, async |tx| {
+            let mut task = omoi_store::tasks::get(tx, locked.id).await?;
+            task.files = Json(vec!["web/package-lock.json".to_owned()]);
+            omoi_store::tasks::save(tx, &mut task).await
+        });
+    write.await.unwrap();
+    let mut tx = it.read_tx().await;
+    for (task, expected) in [
+        (None, Cached),
+        (Some(plain.id), Cached),
+        (Some(locked.id), Registries),
+    ] {
+        assert_eq!(work_setup_mode(&mut tx, task).await.unwrap(), expected);
+    }
+}
