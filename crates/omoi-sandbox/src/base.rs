@@ -20,6 +20,7 @@ use crate::policy::{SandboxLaunch, SandboxLimits};
 use crate::process::JobThread;
 use crate::provider::LaunchError;
 use crate::remains::{LiveNames, SandboxRemains};
+use crate::start_mark;
 use crate::users::{USER_LOCKS, WorkspaceUsers};
 use crate::workspace::{self, TreeOwner, WorkspaceError};
 
@@ -37,7 +38,7 @@ pub(crate) struct RungBase {
 }
 
 impl RungBase {
-    /// Opens the private folder `state_dir`, making it where missing.
+    /// Opens the private folder `state_dir`, making it where missing, and ends what platforms that are gone left.
     pub(crate) fn open(state_dir: &Path, hidden: &[PathBuf]) -> io::Result<Self> {
         fs::DirBuilder::new()
             .recursive(true)
@@ -48,11 +49,14 @@ impl RungBase {
         let state_dir = fs::canonicalize(state_dir)?;
         let mut hidden: Vec<PathBuf> = hidden.iter().map(canonical).collect();
         hidden.push(state_dir.clone());
+        let users = WorkspaceUsers::new(Path::new(USER_LOCKS));
+        start_mark::end_orphans();
+        users.end_unclaimed();
         Ok(Self {
             state_dir,
             hidden: Arc::new(hidden),
             cgroups: Arc::new(HostCgroups::discover_parents()),
-            users: Arc::new(WorkspaceUsers::new(Path::new(USER_LOCKS))),
+            users: Arc::new(users),
             overlays: Arc::default(),
             spawner: JobThread::start_thread("sandbox-spawn")?,
             reaper: JobThread::start_thread("sandbox-reap")?,

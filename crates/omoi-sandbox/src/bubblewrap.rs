@@ -34,6 +34,7 @@ use crate::provider::{BoxFuture, LaunchError, Provider};
 use crate::remains::SandboxRemains;
 use crate::running::{RunBounds, RunningSandbox};
 use crate::second_wall::SecondWall;
+use crate::start_mark;
 use crate::workspace::WorkspaceError;
 
 pub(crate) use verify::find_bubblewrap;
@@ -257,6 +258,7 @@ impl BubblewrapInner {
         let mounts = self.base.leave_others_out(&mut stage, &launch.workspace)?;
         let started = start_program(StartRequest {
             program: self.program.clone(),
+            shown_as: Some(start_mark::own_mark(&launch.name)),
             args,
             // What bubblewrap itself is started with shows inside as the environment of process 1.
             env: Vec::new(),

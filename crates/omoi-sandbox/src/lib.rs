@@ -28,6 +28,7 @@ mod running;
 mod seccomp;
 mod second_wall;
 mod session_rung;
+mod start_mark;
 mod users;
 mod watch;
 mod workspace;

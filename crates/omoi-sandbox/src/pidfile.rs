@@ -12,6 +12,7 @@ use omoi_domain::crash::{CrashPoint, CrashSide, pass_point};
 
 use crate::cgroup::LimitGroup;
 use crate::container::remove_container;
+use crate::start_mark;
 use crate::users::{self, WorkspaceUsers};
 
 const SUFFIX: &str = ".sandbox";
@@ -28,6 +29,20 @@ impl ProcessIdentity {
     pub(crate) fn of_live(pid: Pid) -> Option<Self> {
         let started = read_stat(pid)?.started;
         Some(Self { pid, started })
+    }
+
+    /// Its number and its start, as [`Self::parse`] reads them.
+    pub(crate) fn to_text(self) -> String {
+        format!("{} {}", self.pid.as_raw_nonzero(), self.started)
+    }
+
+    /// Reads `<number> <start>`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (pid, started) = text.split_once(' ')?;
+        Some(Self {
+            pid: Pid::from_raw(pid.parse().ok()?)?,
+            started: started.parse().ok()?,
+        })
     }
 
     /// Whether it still runs.
@@ -54,10 +69,9 @@ pub(crate) struct SandboxPidfile {
 impl SandboxPidfile {
     fn to_text(&self) -> String {
         let processes = [("leader", self.leader), ("init", self.init)];
-        let processes = processes.into_iter().filter_map(|(key, process)| {
-            let ProcessIdentity { pid, started } = process?;
-            Some(format!("{key} {} {started}\n", pid.as_raw_nonzero()))
-        });
+        let processes = processes
+            .into_iter()
+            .filter_map(|(key, process)| Some(format!("{key} {}\n", process?.to_text())));
         let groups = self.groups.iter();
         let user = self.user.map(|uid| format!("user {}\n", uid.as_raw()));
         let engine = self.engine.iter();
@@ -70,13 +84,7 @@ impl SandboxPidfile {
     }
 
     fn parse(text: &str) -> Self {
-        let process = |rest: &str| {
-            let (pid, started) = rest.split_once(' ')?;
-            Some(ProcessIdentity {
-                pid: Pid::from_raw(pid.parse().ok()?)?,
-                started: started.parse().ok()?,
-            })
-        };
+        let process = ProcessIdentity::parse;
         let mut pidfile = Self::default();
         for line in text.lines() {
             match line.split_once(' ') {
@@ -168,6 +176,8 @@ pub(crate) fn destroy_leftovers(
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         let mut left = live_leftovers(&pidfile);
+        // What was started and not recorded yet.
+        left.extend(start_mark::pids_of(name));
         if let Some(uid) = pidfile.user {
             // Looked for before the others are asked: a sandbox is recorded before it runs.
             let of_user = users::live_pids(uid);

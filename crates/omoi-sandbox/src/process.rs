@@ -66,6 +66,8 @@ impl JobThread {
 /// A program to start.
 pub(crate) struct StartRequest {
     pub(crate) program: PathBuf,
+    /// The name the process table shows for it; none for the program's own.
+    pub(crate) shown_as: Option<String>,
     pub(crate) args: Vec<OsString>,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) streams: LaunchStreams,
@@ -117,6 +119,9 @@ pub(crate) fn start_program(order: StartRequest) -> Result<StartedProgram, Start
         .env_clear()
         .envs(order.env)
         .kill_on_drop(true);
+    if let Some(name) = &order.shown_as {
+        command.arg0(name);
+    }
     match order.streams {
         LaunchStreams::Captured => command
             .stdin(Stdio::null())

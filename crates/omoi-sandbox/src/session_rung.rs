@@ -222,6 +222,7 @@ fn plan_start(
     };
     let request = StartRequest {
         program: argv[0].clone().into(),
+        shown_as: None,
         args: argv[1..].to_vec(),
         env,
         streams: launch.streams,

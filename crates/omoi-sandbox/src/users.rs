@@ -2,7 +2,7 @@
 //! any database. A lock file per user keeps the platforms of one machine from sharing one, because the
 //! end of a workspace kills every process of its user.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, Uid};
-use tracing::{trace, warn};
+use tracing::{info, trace, warn};
 
 use crate::pidfile;
 use crate::workspace::WorkspaceError;
@@ -103,6 +103,31 @@ impl WorkspaceUsers {
         is_own || matches!(claim_user(&self.locks, uid), Ok(Some(_)))
     }
 
+    /// Kills what runs as a user that a platform of this machine claimed once and none claims now: that platform is
+    /// gone, and nobody else will end its processes. Does nothing unless root, who alone gives users.
+    pub(crate) fn end_unclaimed(&self) {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let users: BTreeSet<u32> = pidfile::all_pids()
+            .into_iter()
+            .flat_map(live_users)
+            .collect();
+        let set_aside = |uid: &u32| is_sandbox_user(Uid::from_raw(*uid));
+        for uid in users.into_iter().filter(set_aside) {
+            // A user without a lock file was given by somebody else.
+            if !self.locks.join(uid.to_string()).exists() {
+                continue;
+            }
+            if let Ok(Some(claimed)) = claim_user(&self.locks, uid) {
+                info!(uid, "Ending processes of a platform that is gone");
+                if !kill_user(Uid::from_raw(claimed.uid)) {
+                    warn!(uid, "Processes of a platform that is gone do not die");
+                }
+            }
+        }
+    }
+
     /// The user of the workspace at `dir`, one that no other workspace has.
     pub(crate) fn choose_user(&self, dir: &Path) -> Result<u32, WorkspaceError> {
         let mut claimed = self.lock_claimed();
@@ -156,16 +181,20 @@ fn claim_user(locks: &Path, uid: u32) -> io::Result<Option<ClaimedUser>> {
 
 /// Processes that are not dead and have `uid` as any of their users.
 pub(crate) fn live_pids(uid: Uid) -> Vec<Pid> {
-    let own = uid.as_raw().to_string();
-    let is_live = |pid: &Pid| {
-        let path = format!("/proc/{}/status", pid.as_raw_nonzero());
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let field = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
-        let is_dead = field("State:").is_none_or(|state| state.trim().starts_with(['Z', 'X']));
-        let users = field("Uid:").unwrap_or_default();
-        !is_dead && users.split_whitespace().any(|word| word == own)
-    };
-    pidfile::all_pids().into_iter().filter(is_live).collect()
+    let is_own = |pid: &Pid| live_users(*pid).contains(&uid.as_raw());
+    pidfile::all_pids().into_iter().filter(is_own).collect()
+}
+
+/// The users of process `pid`: real, effective, saved and of files; none once it is dead.
+fn live_users(pid: Pid) -> Vec<u32> {
+    let path = format!("/proc/{}/status", pid.as_raw_nonzero());
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let field = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
+    if field("State:").is_none_or(|state| state.trim().starts_with(['Z', 'X'])) {
+        return Vec::new();
+    }
+    let users = field("Uid:").unwrap_or_default().split_whitespace();
+    users.filter_map(|word| word.parse().ok()).collect()
 }
 
 /// Kills everything that runs as `uid`, one of those set aside; true when nothing is left.
@@ -230,5 +259,33 @@ mod tests {
         assert!(!other.adopt_user(Path::new("/w/kept"), first));
         drop(one);
         assert!(other.may_end(first) && other.adopt_user(Path::new("/w/kept"), first));
+    }
+
+    #[test]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a program of the user, started by the test alone"
+    )]
+    fn what_a_platform_that_is_gone_left_is_ended() {
+        use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let locks = tempfile::tempdir().unwrap();
+        // Other tests start platforms too, which must not end the program.
+        let held = WorkspaceUsers::new(Path::new(USER_LOCKS));
+        let uid = held.choose_user(locks.path()).unwrap();
+        let mut left = std::process::Command::new("/bin/sleep");
+        let mut left = left.arg("60").uid(uid).gid(uid).spawn().unwrap();
+        let start = || WorkspaceUsers::new(locks.path()).end_unclaimed();
+        start();
+        assert!(left.try_wait().unwrap().is_none(), "nobody here claimed it");
+        let claimed = claim_user(locks.path(), uid).unwrap().unwrap();
+        start();
+        assert!(left.try_wait().unwrap().is_none(), "its platform lives");
+        drop(claimed);
+        start();
+        let end = left.wait().unwrap();
+        assert_eq!(end.signal(), Some(Signal::KILL.as_raw()));
     }
 }

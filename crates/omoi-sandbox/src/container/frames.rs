@@ -103,3 +103,32 @@ mod tests {
         }
     }
 }
+
+/// Fuzz target: output of containers.
+#[cfg(test)]
+mod fuzz {
+    use omoi_testkit::fuzz::FuzzTarget;
+
+    use super::*;
+
+    fn parts_of<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> [Vec<u8>; 2] {
+        let mut splitter = FrameSplitter::default();
+        let mut streams = [Vec::new(), Vec::new()];
+        for chunk in chunks {
+            for part in splitter.split_chunk(chunk) {
+                streams[usize::from(part.is_stderr)].extend_from_slice(part.bytes);
+            }
+        }
+        streams
+    }
+
+    /// The two streams are the same however they were cut, and no longer than what came.
+    #[test]
+    fn engine_frames() {
+        FuzzTarget::new(env!("CARGO_MANIFEST_DIR"), "engine_frames").run(|input| {
+            let whole = parts_of(std::iter::once(input));
+            assert!(whole[0].len() + whole[1].len() <= input.len());
+            assert_eq!(parts_of(input.chunks(1 + input.len() % 13)), whole);
+        });
+    }
+}

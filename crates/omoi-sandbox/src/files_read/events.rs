@@ -225,6 +225,66 @@ mod tests {
         assert_eq!(answers, [expected.clone(), expected]);
     }
 
+    /// Folders that the test below has, and that its user may watch.
+    const FOLDERS: usize = 40;
+    const WATCHES_MAX: usize = 20;
+    /// Name of the file by which that test's process is told from others.
+    const FEW_WATCHES: &str = "few-watches";
+
+    /// Not a test of its own: run by the one below as a user who may watch few folders.
+    #[test]
+    fn in_a_large_repository() {
+        let told = fs::read_link("/proc/self/fd/0").unwrap_or_default();
+        if !told.ends_with(FEW_WATCHES) {
+            return;
+        }
+        let dir = told.parent().unwrap();
+        let paths: Vec<PathBuf> = (0..FOLDERS).map(|n| format!("{n}/file").into()).collect();
+        let mut watch = ReadWatch::start(dir, &paths, None).unwrap();
+        watch.events = Some(EventWatch::start(dir, &paths));
+        let FilesRead::Unknown(why) = watch.finish() else {
+            panic!("more folders are watched than may be");
+        };
+        assert!(
+            why.contains("could not follow which files are read"),
+            "{why}"
+        );
+        // Those that can be followed are.
+        let few = &paths[..WATCHES_MAX / 2];
+        let mut watch = ReadWatch::start(dir, few, None).unwrap();
+        watch.events = Some(EventWatch::start(dir, few));
+        fs::read(dir.join(&few[1])).unwrap();
+        assert_eq!(watch.finish(), FilesRead::Known(vec![few[1].clone()]));
+    }
+
+    /// A repository may have more folders than the kernel watches: then every file counts as read.
+    #[test]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the test runs itself once more, under a lower limit"
+    )]
+    fn more_folders_than_watches_make_everything_unknown() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FEW_WATCHES), "").unwrap();
+        for n in 0..FOLDERS {
+            fs::create_dir(dir.path().join(n.to_string())).unwrap();
+            fs::write(dir.path().join(format!("{n}/file")), "text").unwrap();
+        }
+        // The limit is of a user space, so nobody else's is lowered.
+        let script = format!(
+            "echo {WATCHES_MAX} >/proc/sys/user/max_inotify_watches && exec \"$0\" --exact \
+             files_read::events::tests::in_a_large_repository --nocapture"
+        );
+        let ran = std::process::Command::new("unshare")
+            .args(["--user", "--map-root-user", "sh", "-c", &script])
+            .arg(std::env::current_exe().unwrap())
+            .stdin(fs::File::open(dir.path().join(FEW_WATCHES)).unwrap())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout) + String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+    }
+
     #[test]
     fn lost_events_make_everything_unknown() {
         let mut seen = SeenFiles::default();
