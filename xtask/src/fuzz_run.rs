@@ -9,11 +9,13 @@ use xtask::process::{self, command};
 use crate::{Outcome, root};
 
 /// Crates with targets: tests of modules named `fuzz`, whose inputs lie in `tests/inputs` of the crate.
-const CRATES: [&str; 4] = [
+const CRATES: [&str; 6] = [
     "omoi-agent",
     "omoi-egress",
     "omoi-llm",
+    "omoi-programs",
     "omoi-repository-map",
+    "omoi-sandbox",
 ];
 const MINUTES: u64 = 1;
 
@@ -67,7 +69,8 @@ pub(crate) fn run(options: &FuzzOptions) -> Result<Outcome> {
         cargo.args(["--package", name]);
     }
     cargo
-        .args(["--lib", "--tests", "--", "--nocapture"])
+        // One at a time: what an input takes of memory is measured of the process.
+        .args(["--lib", "--tests", "--", "--nocapture", "--test-threads=1"])
         .arg(filter)
         .env(SECONDS_VARIABLE, (minutes * 60).to_string())
         .env(SEED_VARIABLE, seed.to_string())

@@ -102,3 +102,27 @@ mod tests {
         }
     }
 }
+
+/// Fuzz target: archives of modules.
+#[cfg(test)]
+mod fuzz {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+    use omoi_testkit::fuzz::FuzzTarget;
+
+    use super::*;
+
+    /// An archive has one sum, or is none.
+    #[test]
+    fn go_archive() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("module.zip");
+        FuzzTarget::new(env!("CARGO_MANIFEST_DIR"), "go_archive").run(|input| {
+            std::fs::write(&path, input).unwrap();
+            if let Ok(sum) = sum_archive(&path) {
+                assert_eq!(sum.len(), 32);
+                assert_eq!(sum_archive(&path).unwrap(), sum);
+            }
+        });
+    }
+}

@@ -12,3 +12,6 @@ pub mod pin;
 pub mod pinned_list;
 mod process;
 pub mod registry;
+
+#[cfg(test)]
+mod fuzz;

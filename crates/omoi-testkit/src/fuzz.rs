@@ -1,7 +1,8 @@
 //! Parsers held against inputs that nobody meant: the committed ones of a target, and seeded changes of them.
 //!
 //! Under `cargo xtask test` a target replays what is committed and a few hundred changes, the same every
-//! time. `cargo xtask fuzz` lets it go on for minutes from another seed, and keeps what made it fail.
+//! time. `cargo xtask fuzz` lets it go on for minutes from another seed, and keeps what made it fail: what panicked, and
+//! what took more time or memory than a parser may take of any input (`fuzz/input_limits.rs`).
 
 #![expect(
     clippy::expect_used,
@@ -17,10 +18,18 @@ use std::time::{Duration, Instant};
 use xtask::fuzz::{SECONDS_VARIABLE, SEED_VARIABLE};
 use xtask::host::variable;
 
+use self::input_limits::{HangWatch, InputLimits, ResourceMeter};
+
+mod input_limits;
+
 /// Changes tried of each committed input where no time is named.
 const CHANGES_REPLAYED: usize = 200;
 /// Longest input that changes lead to.
 const INPUT_BYTES_MAX: usize = 64 << 10;
+/// Of as many changes of a long run one is of a large input, which finds what grows faster than its input.
+const LARGE_EVERY: usize = 50;
+/// What such an input has.
+const LARGE_INPUT_BYTES: usize = 1 << 20;
 /// What parsers stumble over.
 const STUMBLES: [&[u8]; 24] = [
     b"\0",
@@ -64,12 +73,14 @@ impl FuzzTarget {
     /// Holds `check` against every committed input and changes of them; it panics where it finds a fault.
     pub fn run(&self, check: impl Fn(&[u8])) {
         let inputs = self.committed_inputs();
-        for (name, input) in &inputs {
-            self.try_input(input, name, &check);
-        }
         let number = |name| variable(name).map(|text| text.parse::<u64>().expect("a number"));
         let seed = number(SEED_VARIABLE).unwrap_or(0);
         let until = number(SECONDS_VARIABLE).map(|s| Instant::now() + Duration::from_secs(s));
+        // Other tests run in this process beside a replay, and take time and memory too.
+        let mut meter = until.map(|_| self.start_meter());
+        for (name, input) in &inputs {
+            self.try_input(input, name, &check, meter.as_mut());
+        }
         let mut changer = InputChanger(seed.wrapping_add(1));
         let mut n = 0;
         let goes_on = |n: usize| match until {
@@ -79,14 +90,25 @@ impl FuzzTarget {
         while goes_on(n) {
             let (name, input) = &inputs[n % inputs.len()];
             let (_, other) = &inputs[changer.below(inputs.len())];
-            let changed = changer.change_input(input, other);
+            let mut changed = changer.change_input(input, other);
+            if until.is_some() && n % LARGE_EVERY == LARGE_EVERY - 1 {
+                changer.grow_input(&mut changed);
+            }
             let what = format!("change {n} of {name}, seed {seed}");
-            self.try_input(&changed, &what, &check);
+            self.try_input(&changed, &what, &check, meter.as_mut());
             n += 1;
         }
-        if until.is_some() {
-            println!("{}: {n} changed inputs", self.inputs.display());
+        if let Some(meter) = meter {
+            let (folder, most) = (self.inputs.display(), meter.most_used());
+            println!("{folder}: {n} changed inputs, {most} at most");
         }
+    }
+
+    /// Measures inputs, and keeps one that never ends.
+    fn start_meter(&self) -> ResourceMeter {
+        let folder = self.inputs.clone();
+        let watch = HangWatch::start(move |input| keep_in(&folder, input));
+        ResourceMeter::new(InputLimits::default(), watch)
     }
 
     fn committed_inputs(&self) -> Vec<(String, Vec<u8>)> {
@@ -105,28 +127,44 @@ impl FuzzTarget {
         inputs
     }
 
-    fn try_input(&self, input: &[u8], what: &str, check: &impl Fn(&[u8])) {
-        let outcome = catch_unwind(AssertUnwindSafe(|| check(input)));
+    fn try_input(
+        &self,
+        input: &[u8],
+        what: &str,
+        check: &impl Fn(&[u8]),
+        meter: Option<&mut ResourceMeter>,
+    ) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| match meter {
+            None => check(input),
+            Some(meter) => {
+                if let Err(excess) = meter.measure_input(input, check) {
+                    panic!("{excess}");
+                }
+            }
+        }));
         let Err(panic) = outcome else { return };
         let says = panic_text(panic.as_ref());
-        let kept = self.keep_input(input);
+        let kept = keep_in(&self.kept_folder(), input);
         panic!("{what}: {says}\nthe input is kept as {}", kept.display());
     }
 
-    /// Keeps an input where the next run replays it when it came of a long one, else among temporary files.
-    #[expect(clippy::disallowed_methods, reason = "evidence of a test")]
-    fn keep_input(&self, input: &[u8]) -> PathBuf {
-        let mut hasher = DefaultHasher::new();
-        input.hash(&mut hasher);
-        let name = format!("found-{:016x}", hasher.finish());
-        let folder = match variable(SECONDS_VARIABLE) {
+    /// Where the next run replays an input when it came of a long one, else among temporary files.
+    fn kept_folder(&self) -> PathBuf {
+        match variable(SECONDS_VARIABLE) {
             Some(_) => self.inputs.clone(),
             None => std::env::temp_dir(),
-        };
-        let file = folder.join(name);
-        std::fs::write(&file, input).expect("the input can be kept");
-        file
+        }
     }
+}
+
+/// Writes an input into `folder`, named by its contents.
+#[expect(clippy::disallowed_methods, reason = "evidence of a test")]
+fn keep_in(folder: &Path, input: &[u8]) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    input.hash(&mut hasher);
+    let file = folder.join(format!("found-{:016x}", hasher.finish()));
+    std::fs::write(&file, input).expect("the input can be kept");
+    file
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
@@ -159,6 +197,15 @@ impl InputChanger {
             changed.truncate(INPUT_BYTES_MAX);
         }
         changed
+    }
+
+    /// Repeats a piece of `bytes`, or all of it, until it is large.
+    fn grow_input(&mut self, bytes: &mut Vec<u8>) {
+        let at = self.below(bytes.len());
+        let end = (at + 1 + self.below(bytes.len())).min(bytes.len());
+        let piece = bytes[at..end].to_vec();
+        let times = LARGE_INPUT_BYTES.saturating_sub(bytes.len()) / piece.len().max(1);
+        bytes.splice(at..at, piece.repeat(times));
     }
 
     fn change_once(&mut self, bytes: &mut Vec<u8>, other: &[u8]) {

@@ -8,7 +8,7 @@ use omoi_egress::document::crates_index::CrateVersions;
 use omoi_egress::document::go_module::{GoVersion, find_sum};
 use omoi_egress::document::packument::Packument;
 use omoi_egress::document::simple_index::ProjectFiles;
-use omoi_egress::host::EgressTarget;
+use omoi_egress::host::{EgressTarget, HostDecision, HostRules};
 use omoi_egress::lock_file::locked_versions;
 use omoi_egress::package::AgeRule;
 use omoi_egress::registry::{RegistrySite, RequestShape, parse_request};
@@ -133,6 +133,26 @@ fn lock_file() {
                     "{name}: {shown:?}"
                 );
             }
+        }
+    });
+}
+
+/// A list of hosts, one a line, the first of which is asked for: what is denied is never allowed.
+#[test]
+fn host_list() {
+    FuzzTarget::new(CRATE, "host_list").run(|input| {
+        let text = String::from_utf8_lossy(input);
+        let mut lines = text.lines();
+        let target = EgressTarget::parse(lines.next().unwrap_or_default(), 443);
+        let entries: Vec<&str> = lines.collect();
+        let (Ok(target), Ok(allowing)) = (target, HostRules::parse(&entries, &[])) else {
+            return;
+        };
+        let decided = allowing.decide(&target);
+        assert_ne!(decided, HostDecision::Denied, "{entries:?}");
+        let both = HostRules::parse(&entries, &entries).unwrap();
+        if decided == HostDecision::Allowed {
+            assert_eq!(both.decide(&target), HostDecision::Denied, "{entries:?}");
         }
     });
 }

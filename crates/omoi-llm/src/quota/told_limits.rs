@@ -227,3 +227,43 @@ mod tests {
         }
     }
 }
+
+/// Fuzz target: headers of answers, as `name: value` lines.
+#[cfg(test)]
+mod fuzz {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+    use http::{HeaderName, HeaderValue};
+    use omoi_testkit::fuzz::FuzzTarget;
+
+    use super::*;
+
+    /// Whatever a server says, what is closed opens later, and never before a pause that is asked for.
+    #[test]
+    fn limit_headers() {
+        FuzzTarget::new(env!("CARGO_MANIFEST_DIR"), "limit_headers").run(|input| {
+            let mut headers = HeaderMap::new();
+            for line in input.split(|byte| *byte == b'\n') {
+                let colon = line.iter().position(|byte| *byte == b':');
+                let Some((name, value)) = colon.map(|at| (&line[..at], &line[at + 1..])) else {
+                    continue;
+                };
+                let name = HeaderName::from_bytes(name);
+                if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
+                    headers.append(name, value);
+                }
+            }
+            let now = Timestamp::of_date("2026-11-28").unwrap();
+            let told = ToldLimits::from_headers(&headers, now);
+            assert!(
+                told.open_at().is_none_or(|open_at| open_at > now),
+                "{told:?}"
+            );
+            let asked = told.asking_pause(Some(Duration::from_secs(9)), now);
+            assert!(
+                asked.open_at() >= Some(now + Duration::from_secs(9)),
+                "{asked:?}"
+            );
+        });
+    }
+}

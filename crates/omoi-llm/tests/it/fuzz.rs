@@ -1,6 +1,7 @@
 //! Fuzz targets: requests and answers of each dialect. Their committed inputs are those of [`crate::conversation`].
 
 use omoi_llm::conversation::{AnswerEvent, AnswerParser, parse_request, render_request};
+use omoi_llm::wire::answer_signs::read_whole;
 use omoi_llm::wire::dialect::Dialect;
 use omoi_llm::wire::sse::{SseDecoder, encode_frame};
 use omoi_testkit::fuzz::FuzzTarget;
@@ -103,6 +104,20 @@ fn sse() {
             let written = encode_frame(event, &frame.data);
             let again = SseDecoder::default().push(written.as_bytes());
             assert_eq!(again.ok(), Some(vec![frame.clone()]), "{written:?}");
+        }
+    });
+}
+
+/// A whole answer or a refusal is the same whatever its kind is called, and says no more than came.
+#[test]
+fn whole_answer() {
+    FuzzTarget::new(CRATE, "whole_answer").run(|input| {
+        for (dialect, _) in FOLDERS {
+            if let Ok(Ok(signs)) = read_whole(dialect, input) {
+                // Numbers and texts are written anew, at most six bytes for one.
+                let most = 6 * input.len() as u64 + 64;
+                assert!(signs.answered_bytes <= most, "{dialect}: {signs:?}");
+            }
         }
     });
 }
