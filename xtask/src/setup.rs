@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use xtask::host::{find_program, is_root, tools_folder};
+use xtask::package_clients;
 use xtask::process::{self, command};
 use xtask::python_clients;
 use xtask::servers::{postgres, redis};
@@ -111,6 +112,7 @@ pub(crate) fn servers(needed: NeededServers) -> Result<()> {
     if needed.agents {
         agent_programs::install_for_tests()?;
         python_clients()?;
+        package_clients()?;
     }
     Ok(())
 }
@@ -214,15 +216,48 @@ fn postgres() -> Result<()> {
 /// Makes sure that the vendors' Python clients can be imported.
 fn python_clients() -> Result<()> {
     let folder = python_clients::folder()?;
+    install_folder(&folder, "the vendors' Python clients", |scratch| {
+        install_wheels(scratch, python_clients::PACKAGES)
+    })
+}
+
+/// Makes sure that the package managers can be run that are clients of the proxy.
+fn package_clients() -> Result<()> {
+    let folder = package_clients::folder()?;
+    let what = "yarn, pnpm, uv and poetry, which tests run";
+    install_folder(&folder, what, |scratch| {
+        install_wheels(&scratch.join("python"), package_clients::PYTHON)?;
+        let mut install = command("npm");
+        let quietly = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
+        install.arg("install").args(quietly).arg("--prefix");
+        install.arg(scratch).args(package_clients::NODE);
+        process::run(&mut install)
+            .context("could not install yarn and pnpm: `npm` must work (package npm)")
+    })
+}
+
+/// Has `install` fill a folder that becomes `folder` when it is whole, so that no other process sees half of it.
+fn install_folder(
+    folder: &Path,
+    what: &str,
+    install: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
     if folder.exists() {
         return Ok(());
     }
-    eprintln!(
-        "installing the vendors' Python clients into {}",
-        folder.display()
-    );
-    // Renamed into place when it is whole, so that no other process sees half of it.
+    eprintln!("installing {what} into {}", folder.display());
     let scratch = tools_folder()?.join(format!("installing-{}", std::process::id()));
+    let installed = install(&scratch).and_then(|()| match fs::rename(&scratch, folder) {
+        // Another process was quicker: its copy is as good as this one.
+        Err(_) if folder.exists() => Ok(()),
+        renamed => renamed.with_context(|| format!("could not create {}", folder.display())),
+    });
+    let _ = fs::remove_dir_all(&scratch);
+    installed
+}
+
+/// Installs `packages` of PyPI, and nothing else, into `folder`.
+fn install_wheels(folder: &Path, packages: &[&str]) -> Result<()> {
     let mut install = command("python3");
     install
         .args([
@@ -239,17 +274,10 @@ fn python_clients() -> Result<()> {
             "--only-binary=:all:",
             "--target",
         ])
-        .arg(&scratch)
-        .args(python_clients::PACKAGES);
-    let installed = process::run(&mut install)
+        .arg(folder)
+        .args(packages);
+    process::run(&mut install)
         .context("could not install them: `python3 -m pip` must work (package python3-pip)")
-        .and_then(|()| match fs::rename(&scratch, &folder) {
-            // Another process was quicker: its copy is as good as this one.
-            Err(_) if folder.exists() => Ok(()),
-            renamed => renamed.with_context(|| format!("could not create {}", folder.display())),
-        });
-    let _ = fs::remove_dir_all(&scratch);
-    installed
 }
 
 fn download_and_unpack(scratch: &Path, unpacked: &Path) -> Result<()> {

@@ -139,8 +139,11 @@ pub fn client_variables(proxy: &str, launch: &EgressLaunch) -> Vec<(&'static str
         "npm_config_cafile",
         "PIP_CERT",
         "CARGO_HTTP_CAINFO",
-        // Go has no variable of its own.
+        // Go has no variable of its own, nor has uv.
         "SSL_CERT_FILE",
+        // Poetry and whatever else is made of Python's `requests` or of curl.
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
     ];
     let local = ["NO_PROXY", "no_proxy"];
     let go_proxies = launch.go_proxies.iter().map(String::as_str);

@@ -21,7 +21,7 @@ config_keys! {
     /// Keys of the way out.
     EGRESS_KEYS of EGRESS = "egress", "EGRESS_";
 
-    /// Hosts that agents at tasks may reach beside the cache of packages: `host`, `*.host`, `**.host`, with `:port` where it is not 443; `!` before one denies it.
+    /// Hosts that agents at tasks and set-ups may reach beside packages: `host`, `*.host`, `**.host`, with `:port` where it is not 443; `!` before one denies it.
     EGRESS_HOSTS: Vec<String> =
         ConfigKey::new(&EGRESS, "hosts", ValueKind::List(ListItems::Entries("hosts")), "")
             .closed_to_repository();
@@ -326,6 +326,7 @@ mod tests {
             ("registry.npmjs.org", true),
             ("REGISTRY.npmjs.org.:443", true),
             ("proxy.golang.org", true),
+            ("registry.yarnpkg.com", true),
             ("npm.example", true),
             ("**.npmjs.org", false),
             ("example.com", false),

@@ -50,12 +50,32 @@ impl RegistrySite {
         }
     }
 
+    /// Other names of the public site, under which clients ask for the same. What is asked for there is fetched from the
+    /// site itself.
+    pub const fn other_hosts(self) -> &'static [&'static str] {
+        match self {
+            // Yarn 1 writes it into each `yarn.lock`.
+            Self::Npm => &["registry.yarnpkg.com"],
+            Self::CratesIndex
+            | Self::CratesFiles
+            | Self::CratesApi
+            | Self::PypiIndex
+            | Self::PypiFiles
+            | Self::GoModules
+            | Self::GoSums => &[],
+        }
+    }
+
+    /// Every name of the public site.
+    pub fn public_hosts(self) -> impl Iterator<Item = &'static str> {
+        let others = self.other_hosts().iter().copied();
+        std::iter::once(self.public_host()).chain(others)
+    }
+
     /// The public site at `host`.
     pub fn at_host(host: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|site| site.public_host() == host)
+        let mut sites = Self::ALL.iter().copied();
+        sites.find(|site| site.public_hosts().any(|name| name == host))
     }
 
     /// Whose site it is.
@@ -109,6 +129,13 @@ pub enum RegistryItem {
     PypiProject {
         /// The project, normalised.
         name: String,
+    },
+    /// The files of one version of a Python project.
+    PypiRelease {
+        /// The project, normalised.
+        name: String,
+        /// The version.
+        version: String,
     },
     /// A file of a Python project, or the metadata beside it.
     PypiFile {
@@ -166,9 +193,9 @@ impl RegistryItem {
                 let name = name.to_ascii_lowercase();
                 Some(PackageName::new(PackageRegistry::Crates, name))
             }
-            Self::PypiProject { name } | Self::PypiFile { name, .. } => {
-                Some(PackageName::new(PackageRegistry::Pypi, name))
-            }
+            Self::PypiProject { name }
+            | Self::PypiRelease { name, .. }
+            | Self::PypiFile { name, .. } => Some(PackageName::new(PackageRegistry::Pypi, name)),
         }
     }
 }

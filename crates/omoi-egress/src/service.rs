@@ -4,6 +4,7 @@ mod document;
 mod download;
 mod fill;
 mod go;
+mod release;
 mod source;
 
 use std::sync::Arc;
@@ -162,6 +163,9 @@ impl RegistryService {
             }
             RegistryItem::CrateVersions { name } => self.answer_crate(call, name).await,
             RegistryItem::PypiProject { name } => self.answer_project(call, name).await,
+            RegistryItem::PypiRelease { name, version } => {
+                self.answer_release(call, name, version).await
+            }
             RegistryItem::GoDocument { module, version } => {
                 self.answer_go_document(call, module, version).await
             }

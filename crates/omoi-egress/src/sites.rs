@@ -117,7 +117,8 @@ impl RegistrySites {
     pub fn registry_hosts(&self, organisation: &str) -> Vec<String> {
         let public = RegistrySite::ALL
             .iter()
-            .map(|site| site.public_host().to_owned());
+            .flat_map(|site| site.public_hosts())
+            .map(str::to_owned);
         let private = self.visible(Some(organisation));
         let mut hosts: Vec<String> = public
             .chain(private.map(|registry| registry.host.clone()))
@@ -247,6 +248,8 @@ mod tests {
         let public = sites.find("registry.npmjs.org", Some("ours")).unwrap();
         assert_eq!(public.partition, CachePartition::Public);
         assert!(public.credential.is_none());
+        let yarn = sites.find("registry.yarnpkg.com", None).unwrap();
+        assert_eq!(yarn.host, public.host);
         let is_signed = |organisation| {
             let hosts = sites.registry_hosts(organisation);
             hosts.iter().any(|host| host == "npm.example.com")

@@ -20,6 +20,7 @@ pub mod fuzz;
 pub mod injections;
 #[cfg(feature = "deployment")]
 pub mod kept_log;
+pub mod package_clients;
 #[cfg(feature = "planning-corpus")]
 pub mod planning_corpus;
 #[cfg(feature = "plans")]

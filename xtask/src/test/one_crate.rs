@@ -72,7 +72,7 @@ fn needed_servers(folder: &Path) -> Result<NeededServers> {
         };
         needed.postgres |= tests.contains("postgres");
         needed.redis |= tests.contains("redis");
-        needed.agents |= tests.contains("agent_programs");
+        needed.agents |= tests.contains("agent_programs") || tests.contains("package_clients");
     }
     Ok(needed)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use omoi_domain::time::Timestamp;
 
@@ -134,6 +134,59 @@ impl ProjectFiles {
     }
 }
 
+impl ProjectFiles {
+    /// What the older index tells of `version`, as far as this one knows it; none for a version without files. What the
+    /// version needs is null: clients read that in the metadata of a file.
+    pub fn render_release(&self, version: &str) -> Option<String> {
+        let is_asked = |file: &&Value| {
+            let found = self.version(file);
+            found.is_some_and(|found| plain_version(&found.version) == plain_version(version))
+        };
+        let files: Vec<&Value> = self.files().filter(is_asked).collect();
+        let python = files.first()?.get("requires-python");
+        let urls: Vec<Value> = files.iter().map(|file| release_file(file)).collect();
+        let release = json!({
+            "info": {
+                "name": self.package.name,
+                "version": version,
+                "summary": "",
+                "requires_dist": null,
+                "requires_python": python,
+                "yanked": urls.iter().all(|file| file["yanked"] == true),
+                "yanked_reason": urls.first().map(|file| &file["yanked_reason"]),
+            },
+            "urls": urls,
+        });
+        Some(release.to_string())
+    }
+}
+
+/// A version as it is compared: case and the separator of its parts say nothing.
+fn plain_version(version: &str) -> String {
+    version.to_ascii_lowercase().replace(['-', '_'], ".")
+}
+
+/// A file as the older index writes it.
+fn release_file(file: &Value) -> Value {
+    let name = file["filename"].as_str().unwrap_or_default();
+    let kind = match name.strip_suffix(".whl") {
+        Some(_) => "bdist_wheel",
+        None => "sdist",
+    };
+    let yanked = &file["yanked"];
+    json!({
+        "filename": name,
+        "packagetype": kind,
+        "url": file["url"],
+        "digests": { "sha256": file.pointer("/hashes/sha256") },
+        "size": file["size"],
+        "upload_time_iso_8601": file["upload-time"],
+        "requires_python": file["requires-python"],
+        "yanked": yanked.is_string() || yanked == true,
+        "yanked_reason": yanked.as_str(),
+    })
+}
+
 /// The path of a file's address, whichever host it names.
 fn address_path(file: &Value) -> Option<&str> {
     let (_, rest) = file.get("url")?.as_str()?.split_once("://")?;
@@ -153,8 +206,6 @@ fn escape(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use std::collections::BTreeSet;
-
-    use serde_json::json;
 
     use super::*;
 
@@ -207,6 +258,37 @@ mod tests {
         );
         assert!(page.contains(&link), "{page}");
         assert!(!page.contains("2.0"), "{page}");
+    }
+
+    #[test]
+    fn a_release_lists_its_own_files_and_leaves_what_it_needs_to_their_metadata() {
+        let release = |version: &str| -> Option<Value> {
+            let text = shown(&[]).render_release(version)?;
+            Some(serde_json::from_str(&text).unwrap())
+        };
+        let found = release("1.0").unwrap();
+        let info = &found["info"];
+        assert_eq!(
+            (&info["name"], &info["version"]),
+            (&json!("flask-login"), &json!("1.0"))
+        );
+        assert_eq!(info["requires_dist"], Value::Null);
+        assert_eq!(
+            (&info["requires_python"], &info["yanked"]),
+            (&json!(">=3.8"), &json!(false))
+        );
+        let urls = found["urls"].as_array().unwrap().iter();
+        let told: Vec<_> = urls
+            .map(|file| {
+                (
+                    file["packagetype"].as_str().unwrap(),
+                    &file["digests"]["sha256"],
+                )
+            })
+            .collect();
+        assert_eq!(told, [("bdist_wheel", &json!(SUM)), ("sdist", &json!(SUM))]);
+        // Too young, and never published.
+        assert_eq!((release("2.0"), release("3.0")), (None, None));
     }
 
     #[test]

@@ -5,13 +5,30 @@ use super::{RegistryItem, is_made_of, is_path_part};
 /// Longest name of a project that is asked for.
 const NAME_BYTES_MAX: usize = 128;
 
-/// Reads the path of a project in the simple index. The list of all projects is not served.
+/// Reads the path of a project in the simple index, or of one version in the older one, which Poetry asks. The list of
+/// all projects is not served.
 pub(super) fn parse_index_path(path: &str) -> Option<RegistryItem> {
+    if let Some(rest) = path.strip_prefix("/pypi/") {
+        return parse_release_path(rest);
+    }
     let name = path.strip_prefix("/simple/")?;
     let name = name.strip_suffix('/').unwrap_or(name);
     is_name(name).then(|| RegistryItem::PypiProject {
         name: normalise_name(name),
     })
+}
+
+fn parse_release_path(rest: &str) -> Option<RegistryItem> {
+    let (name, version) = rest.strip_suffix("/json")?.split_once('/')?;
+    let is_shaped = is_name(name) && is_version(version);
+    is_shaped.then(|| RegistryItem::PypiRelease {
+        name: normalise_name(name),
+        version: version.to_owned(),
+    })
+}
+
+fn is_version(version: &str) -> bool {
+    is_made_of(version, "-_.+!") && version.len() <= NAME_BYTES_MAX
 }
 
 /// Reads the path of a file, or of the metadata that stands beside it.
@@ -58,7 +75,7 @@ pub(crate) fn split_file_name(file: &str) -> Option<(String, String)> {
             .find_map(|ending| file.strip_suffix(ending))?;
         stem.rsplit_once('-')?
     };
-    let is_whole = is_name(name) && is_made_of(version, "-_.+!");
+    let is_whole = is_name(name) && is_version(version);
     is_whole.then(|| (normalise_name(name), version.to_owned()))
 }
 

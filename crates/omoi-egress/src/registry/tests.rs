@@ -260,6 +260,9 @@ fn everything_else_is_refused_by_name() {
         (PypiIndex, get, "/search/?q=secret", SearchRefused),
         (PypiIndex, post, "/legacy/", PublishRefused),
         (PypiIndex, get, "/pypi/flask/json", PathNotAllowed),
+        (PypiIndex, get, "/pypi/flask/1.0", PathNotAllowed),
+        (PypiIndex, get, "/pypi/flask/a b/json", PathNotAllowed),
+        (PypiIndex, get, "/pypi/flask/1/2/json", PathNotAllowed),
         (PypiIndex, get, "/simple/-a/", PathNotAllowed),
         (PypiIndex, get, "/simple/a/b/", PathNotAllowed),
         (PypiFiles, get, "/packages/a/../b-1.whl", PathNotAllowed),
@@ -310,7 +313,9 @@ fn everything_else_is_refused_by_name() {
 #[test]
 fn each_site_has_its_host() {
     for site in RegistrySite::ALL {
-        assert_eq!(RegistrySite::at_host(site.public_host()), Some(*site));
+        for host in site.public_hosts() {
+            assert_eq!(RegistrySite::at_host(host), Some(*site));
+        }
     }
     assert_eq!(RegistrySite::at_host("example.com"), None);
 }

@@ -3,6 +3,7 @@
 use tokio::fs::File;
 use tracing::{debug, warn};
 
+use super::release::FoundManifest;
 use super::source::{DocumentKind, DocumentSource};
 use super::{
     Bytes, CachedDocument, CrateVersions, DOCUMENT_FRESH, Freshness, HTML_TYPE, JSON_TYPE,
@@ -85,11 +86,8 @@ impl RegistryService {
                 FoundManifest::Shown(manifest.get().to_owned())
             }))
         };
-        match self.read_document(document, &source, find).await? {
-            FoundManifest::Missing => Ok(reply("application/json", None)),
-            FoundManifest::TooYoung => Err(Refusal::new(RefusalReason::VersionTooYoung, asked)),
-            FoundManifest::Shown(manifest) => Ok(reply("application/json", Some(manifest.into()))),
-        }
+        let found = self.read_document(document, &source, find).await?;
+        found.into_reply(&asked)
     }
 
     pub(super) async fn answer_crate(
@@ -372,13 +370,6 @@ impl RegistryService {
 struct KnownCopy<'a> {
     /// What the registry calls it.
     etag: Option<&'a str>,
-}
-
-/// What was found about one version of a package.
-enum FoundManifest {
-    Missing,
-    TooYoung,
-    Shown(String),
 }
 
 fn count_unknown(ticket: Option<NameTicket>) {

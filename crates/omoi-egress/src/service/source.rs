@@ -110,6 +110,7 @@ impl DocumentKind {
             | RegistryItem::CratesConfig
             | RegistryItem::CrateVersions { .. }
             | RegistryItem::PypiProject { .. }
+            | RegistryItem::PypiRelease { .. }
             | RegistryItem::GoDocument { .. }
             | RegistryItem::GoFile { .. }
             | RegistryItem::GoLookup { .. }
@@ -199,6 +200,7 @@ pub(super) fn facts_of(
         | RegistryItem::CratesConfig
         | RegistryItem::CrateVersions { .. }
         | RegistryItem::PypiProject { .. }
+        | RegistryItem::PypiRelease { .. }
         | RegistryItem::GoDocument { .. }
         | RegistryItem::GoFile { .. }
         | RegistryItem::GoLookup { .. }

@@ -11,14 +11,14 @@ use crate::fixture::{Fixture, ProxiedAttempt};
 use crate::samples::{DAY, publish_crates, publish_greeter, publish_wheel};
 
 /// A client with nothing of this machine's settings, whose only way out is the proxy.
-struct ProxiedClient {
+pub(crate) struct ProxiedClient {
     proxy: String,
     certificate: String,
     folder: PathBuf,
 }
 
 impl ProxiedClient {
-    fn new(attempt: &ProxiedAttempt, folder: &Path) -> Self {
+    pub(crate) fn new(attempt: &ProxiedAttempt, folder: &Path) -> Self {
         std::fs::create_dir_all(folder).unwrap();
         Self {
             proxy: attempt.proxy_url(),
@@ -28,7 +28,7 @@ impl ProxiedClient {
     }
 
     /// Runs a program without blocking the proxy, which lives on the runtime of the test.
-    async fn run(&self, program: &str, args: &[&str]) -> Output {
+    pub(crate) async fn run(&self, program: &str, args: &[&str]) -> Output {
         let mut command = Command::new(program);
         command.args(args).current_dir(&self.folder).env_clear();
         let kept = |name: &str| std::env::var(name).unwrap_or_default();
@@ -56,25 +56,25 @@ impl ProxiedClient {
         output.unwrap_or_else(|error| panic!("could not run {program}: {error}"))
     }
 
-    async fn succeed(&self, program: &str, args: &[&str]) -> String {
+    pub(crate) async fn succeed(&self, program: &str, args: &[&str]) -> String {
         let output = self.run(program, args).await;
         let text = text(&output);
         assert!(output.status.success(), "{program} {args:?}: {text}");
         text
     }
 
-    fn read(&self, file: &str) -> String {
+    pub(crate) fn read(&self, file: &str) -> String {
         std::fs::read_to_string(self.folder.join(file)).unwrap()
     }
 
-    fn write(&self, file: &str, text: &str) {
+    pub(crate) fn write(&self, file: &str, text: &str) {
         let path = self.folder.join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     let (out, err) = (&output.stdout, &output.stderr);
     format!(
         "{}{}",
@@ -83,7 +83,7 @@ fn text(output: &Output) -> String {
     )
 }
 
-const NODE_PROJECT: &str =
+pub(crate) const NODE_PROJECT: &str =
     "{\"name\":\"p\",\"version\":\"1.0.0\",\"dependencies\":{\"greeter\":\"^1.0.0\"}}\n";
 
 #[tokio::test(flavor = "multi_thread")]

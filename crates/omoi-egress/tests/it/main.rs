@@ -20,5 +20,6 @@ mod packages;
 mod plain;
 mod registries;
 mod samples;
+mod table_clients;
 mod tunnels;
 mod upstream;

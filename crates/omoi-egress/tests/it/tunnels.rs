@@ -493,8 +493,8 @@ async fn a_host_that_is_silent_does_not_hold_a_tunnel_for_ever() {
 
 #[test]
 fn every_public_site_is_known() {
-    assert_eq!(
-        RegistrySites::default().registry_hosts("any").len(),
-        RegistrySite::ALL.len()
-    );
+    let sites = RegistrySite::ALL.iter();
+    let mut hosts: Vec<_> = sites.flat_map(|site| site.public_hosts()).collect();
+    hosts.sort_unstable();
+    assert_eq!(RegistrySites::default().registry_hosts("any"), hosts);
 }

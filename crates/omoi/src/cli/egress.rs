@@ -25,7 +25,7 @@ Examples:
 
 const ALLOW_EXAMPLES: &str = "\
 Examples:
-  omoi egress allow docs.example.com         a host, for agents at tasks
+  omoi egress allow docs.example.com         a host, for agents at tasks and set-ups
   omoi egress allow docs.example.com:8443
   omoi egress allow npm:left-pad@1.3.0       a version that is younger than three days
 
