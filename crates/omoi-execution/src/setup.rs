@@ -5,18 +5,20 @@ mod dependencies;
 mod environment;
 mod failure;
 mod registries;
+mod registry_wait;
 mod run;
+mod subject;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use omoi_domain::egress::EgressMode;
+use tracing::warn;
+
 use omoi_domain::repository_settings::NO_SETUP;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_git::layer::{LayerFolder, PackageLayer, UnchangedPackages};
-use omoi_git::mirror::BaseStore;
 use omoi_git::object::ObjectId;
 use omoi_git::survey::{SetupPlan, setup_of_commit};
 use omoi_runtime::clock::Clocked;
@@ -27,7 +29,6 @@ use omoi_sandbox::Provider;
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::repository_folders::RepositoryFolders;
 use crate::sandbox_host::SandboxHost;
-use crate::sandbox_toolchain::SandboxToolchain;
 
 pub use book::SetupBook;
 use book::{CommitKey, KnownPlan};
@@ -36,10 +37,9 @@ pub use dependencies::{DependencyDiff, dependency_diff};
 pub(crate) use environment::add_package_environment;
 pub use failure::{SetupCause, SetupError, SetupFailure};
 pub use registries::{OpenRegistries, RegistriesInUse, SetupWay};
+use registry_wait::{NEEDED_WAIT, REGISTRY_PAUSE};
 use run::{SetupOrder, layer_digest};
-
-/// Time after which a set-up that failed is tried again.
-const RETRY: Duration = Duration::from_mins(15);
+pub use subject::SetupSubject;
 
 /// What a deployment sets of set-ups and prepared checkouts.
 #[derive(Clone, Debug)]
@@ -107,44 +107,6 @@ pub enum CommitPackages {
     Refused(SetupFailure),
 }
 
-/// A commit, and what decides how it is set up.
-#[derive(Clone, Copy)]
-pub struct SetupSubject<'a> {
-    /// The history that the sandbox may read.
-    pub base: &'a BaseStore,
-    /// What is checked out.
-    pub commit: &'a ObjectId,
-    /// What the sandbox may read besides.
-    pub toolbox: &'a SandboxToolchain,
-    /// How far a set-up in a checkout of `commit` reaches, where that is not the base commit.
-    pub work_mode: EgressMode,
-}
-
-impl<'a> SetupSubject<'a> {
-    /// The base commit itself.
-    pub fn at_base(base: &'a BaseStore, toolbox: &'a SandboxToolchain) -> Self {
-        Self {
-            base,
-            commit: base.tip(),
-            toolbox,
-            work_mode: EgressMode::Closed,
-        }
-    }
-
-    /// The base commit of this one.
-    fn base_subject(self) -> Self {
-        Self::at_base(self.base, self.toolbox)
-    }
-
-    /// How far the commands reach: what somebody wrote while working on a task reaches no further than its agent.
-    fn setup_mode(&self) -> EgressMode {
-        match self.commit == self.base.tip() {
-            true => EgressMode::Registries,
-            false => self.work_mode,
-        }
-    }
-}
-
 /// How packages are installed, and in a checkout of which commit.
 struct SetupOrigin<'a> {
     plan: SetupPlan,
@@ -177,11 +139,37 @@ async fn unchanged_packages(
 }
 
 impl PackageSetup {
-    /// The packages of a commit, installed now where they are not yet.
+    /// The packages of a commit, installed now where they are not yet. A registry that does not answer is waited for.
     ///
     /// # Errors
-    /// [`SetupError`] when written commands fail on the base commit, or nothing can be said.
+    /// [`SetupError`] when written commands fail on the base commit, a registry did not answer for ten minutes, or
+    /// nothing can be said.
     pub async fn commit_packages(
+        &self,
+        provider: &Arc<dyn Provider>,
+        subject: SetupSubject<'_>,
+    ) -> Result<CommitPackages, SetupError> {
+        let (began_at, soft) = (self.clock.now(), self.lifecycle.soft_token());
+        loop {
+            let tried = self.try_packages(provider, subject).await;
+            let Err(SetupError::RegistryAway(failure)) = &tried else {
+                return tried;
+            };
+            if self.clock.now().since(began_at) >= NEEDED_WAIT {
+                return tried;
+            }
+            let pause_s = REGISTRY_PAUSE.as_secs();
+            warn!(%failure, pause_s, "A set-up waits for a registry");
+            // Both are cancel-safe: a token and a timer.
+            tokio::select! {
+                () = soft.cancelled() => return Err(SetupError::Stopped),
+                () = self.clock.sleep(REGISTRY_PAUSE) => {}
+            }
+        }
+    }
+
+    /// As [`commit_packages`](Self::commit_packages), without waiting for anybody.
+    async fn try_packages(
         &self,
         provider: &Arc<dyn Provider>,
         subject: SetupSubject<'_>,
@@ -245,8 +233,11 @@ impl PackageSetup {
         let (is_written, base_has_some) = (plan.is_written, base.is_some());
         // Who reaches further may have what another could not.
         let tried = format!("{digest} {}", subject.setup_mode());
-        let failure = match self.book.recent_failure(&tried, self.clock.now(), RETRY) {
-            Some(failure) => failure,
+        let is_needed = is_written || (is_work && base_has_some);
+        let known = self.book.known_failure(&tried);
+        let known = known.filter(|known| known.still_stands(self.clock.now(), is_needed));
+        let known = match known {
+            Some(known) => known,
             None => {
                 let order = SetupOrder {
                     plan,
@@ -255,19 +246,19 @@ impl PackageSetup {
                 };
                 match self.run_setup(provider, subject, order).await? {
                     Ok(layer) => return Ok(CommitPackages::Installed(layer)),
-                    Err(failure) => {
-                        self.book
-                            .note_failure(&tried, failure.clone(), self.clock.now());
-                        failure
-                    }
+                    Err(failure) => self.book.note_failure(&tried, failure, self.clock.now()),
                 }
             }
         };
-        match (is_work, is_written) {
-            (false, true) => Err(SetupError::Failed(failure)),
+        let awaits_registry = known.awaits_registry(is_needed);
+        let failure = known.failure;
+        if awaits_registry {
+            return Err(SetupError::RegistryAway(failure));
+        }
+        match (is_needed, is_work) {
+            (true, false) => Err(SetupError::Failed(failure)),
             (true, true) => Ok(CommitPackages::Refused(failure)),
-            (true, false) if base_has_some => Ok(CommitPackages::Refused(failure)),
-            (_, false) => Ok(CommitPackages::Missing(failure)),
+            (false, _) => Ok(CommitPackages::Missing(failure)),
         }
     }
 
@@ -281,7 +272,7 @@ impl PackageSetup {
         subject: SetupSubject<'_>,
     ) -> Result<CommitPackages, SetupError> {
         self.book.forget_failures();
-        self.commit_packages(provider, subject).await
+        self.try_packages(provider, subject).await
     }
 
     /// As [`retry_packages`](Self::retry_packages), though they are there.

@@ -13,6 +13,7 @@ use omoi_store::{StoreError, Tenant, specs};
 
 use crate::repository_folders::RepositoryFolders;
 use crate::sandbox_toolchain::UnreadableToolbox;
+use crate::setup::SetupError;
 
 /// The class of what kept work on a spec from starting, where the error says `class`. Git says in
 /// words alone that a commit is not there, so the mirror is asked for the one that every start needs.
@@ -70,6 +71,9 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<ErrorClass> {
     }
     if cause.is::<GuardRefusal>() {
         return Some(ErrorClass::PolicyViolation);
+    }
+    if let Some(SetupError::RegistryAway(_)) = cause.downcast_ref::<SetupError>() {
+        return Some(ErrorClass::Network);
     }
     if let Some(GitError::Deadline { .. }) = cause.downcast_ref::<GitError>() {
         return Some(ErrorClass::Timeout);

@@ -51,6 +51,7 @@ pub async fn set_up_repository(
             view.is_written = true;
             failure
         }
+        Err(SetupError::RegistryAway(failure)) => failure,
         Err(other) => return Err(CreateError::Setup(other)),
     };
     view.commands.clone_from(&failure.commands);

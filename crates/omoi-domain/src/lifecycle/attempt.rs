@@ -12,7 +12,7 @@ mod submission;
 mod worker_started;
 
 pub use begin::begin_attempt;
-pub use exit::{SandboxExit, StoppingLimit, sandbox_exited, start_failed};
+pub use exit::{SandboxExit, StoppingLimit, sandbox_exited, start_failed, start_postponed};
 pub use follow_up::{ReportedEnd, TaskFollowUp, after_loss, after_report};
 pub use lost::end_lost;
 pub use platform_end::{RunEnding, end_platform_run};

@@ -12,6 +12,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SandboxId;
 use omoi_domain::lifecycle::attempt::{
     AttemptLoss, SandboxExit, StoppingLimit, begin_attempt, sandbox_exited, start_failed,
+    start_postponed,
 };
 use omoi_domain::model_route::RouteName;
 use omoi_domain::sandbox::{SandboxState, StartStepKind};
@@ -222,9 +223,17 @@ async fn follow_attempt(starter: &AttemptStarter, job: AttemptJob, dir: &Path) -
             let class =
                 class_of_start(&starter.store, &starter.folders, job.attempt.spec_id, class).await;
             warn!(%class, error = message, "The sandbox of attempt `{}` did not start", job.attempt.id);
-            start_failed(class, message)
+            match is_postponed(&error) {
+                true => start_postponed(class, message),
+                false => start_failed(class, message),
+            }
         }
     }
+}
+
+/// Whether a start failed of something outside that was waited for.
+const fn is_postponed(error: &JobError) -> bool {
+    matches!(error, JobError::Setup(SetupError::RegistryAway(_)))
 }
 
 /// Makes the repository and hands it to the sandbox's user; returns the history to show it, and what it lies over.

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use omoi_domain::time::Timestamp;
 use omoi_git::object::ObjectId;
 use omoi_git::survey::SetupPlan;
 
-use super::SetupFailure;
+use super::{SetupCause, SetupFailure};
 
 /// Plans that are remembered; more than that and all are forgotten.
 const PLANS_MAX: usize = 500;
@@ -34,7 +33,17 @@ pub struct SetupBook(Arc<Mutex<BookPages>>);
 struct BookPages {
     gates: BTreeMap<String, Arc<tokio::sync::Mutex<()>>>,
     plans: BTreeMap<CommitKey, KnownPlan>,
-    failures: BTreeMap<String, (SetupFailure, Timestamp)>,
+    failures: BTreeMap<String, KnownFailure>,
+}
+
+/// A set-up that failed.
+#[derive(Clone, Debug)]
+pub(super) struct KnownFailure {
+    pub(super) failure: SetupFailure,
+    /// When it was last tried.
+    pub(super) at: Timestamp,
+    /// Since when each try found a registry that does not answer.
+    pub(super) away_since: Option<Timestamp>,
 }
 
 impl SetupBook {
@@ -59,22 +68,27 @@ impl SetupBook {
         pages.plans.insert(key, plan);
     }
 
-    /// How the set-up called `digest` failed, if that was less than `window` ago.
-    pub(super) fn recent_failure(
-        &self,
-        digest: &str,
-        now: Timestamp,
-        window: Duration,
-    ) -> Option<SetupFailure> {
-        let pages = self.lock_pages();
-        let (failure, at) = pages.failures.get(digest)?;
-        (now.since(*at) < window).then(|| failure.clone())
+    /// How the set-up called `name` last failed.
+    pub(super) fn known_failure(&self, name: &str) -> Option<KnownFailure> {
+        self.lock_pages().failures.get(name).cloned()
     }
 
-    pub(super) fn note_failure(&self, digest: &str, failure: SetupFailure, now: Timestamp) {
-        self.lock_pages()
-            .failures
-            .insert(digest.to_owned(), (failure, now));
+    pub(super) fn note_failure(
+        &self,
+        name: &str,
+        failure: SetupFailure,
+        at: Timestamp,
+    ) -> KnownFailure {
+        let mut pages = self.lock_pages();
+        let before = pages.failures.get(name).and_then(|known| known.away_since);
+        let is_away = matches!(failure.cause, SetupCause::RegistryAway(_));
+        let known = KnownFailure {
+            failure,
+            at,
+            away_since: is_away.then(|| before.unwrap_or(at)),
+        };
+        pages.failures.insert(name.to_owned(), known.clone());
+        known
     }
 
     /// Has every set-up that failed tried again.

@@ -35,6 +35,8 @@ pub enum SetupCause {
         /// The limit, in words.
         limit: String,
     },
+    /// A registry did not answer while it ran: what was refused for that.
+    RegistryAway(String),
     /// It changed files of the commit.
     ChangedFiles(Vec<String>),
     /// It made something else of packages whose entries in the lock files stayed as they are.
@@ -53,6 +55,7 @@ impl fmt::Display for SetupCause {
                 )
             }
             Self::Exhausted { limit } => f.write_str(limit),
+            Self::RegistryAway(refusal) => f.write_str(refusal),
             Self::AlteredPackages(names) => write!(
                 f,
                 "it changed packages whose entries in the lock files stayed as they are: {}",
@@ -98,6 +101,9 @@ pub enum SetupError {
     /// The commands of the repository's own file failed.
     #[error("{}", .0.whole_text())]
     Failed(SetupFailure),
+    /// A registry does not answer: it is waited for, and nobody's work is at fault.
+    #[error("{}", .0.whole_text())]
+    RegistryAway(SetupFailure),
     /// Something runs with the packages that are to be installed again.
     #[error("something runs with these packages: try again when it has ended")]
     InUse,

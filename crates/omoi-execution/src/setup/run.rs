@@ -152,7 +152,7 @@ impl SetupRun<'_> {
             cause,
             output,
         };
-        if let Some(cause) = self.cause_of(&end.sandbox) {
+        if let Some(cause) = self.cause_of(&end) {
             return Ok(Err(failed(cause, self.printed(&end))));
         }
         let finished = FinishedSetup {
@@ -263,7 +263,9 @@ impl SetupRun<'_> {
         Ok(Some(way))
     }
 
-    fn cause_of(&self, end: &SandboxEnd) -> Option<SetupCause> {
+    fn cause_of(&self, end: &SetupEnd) -> Option<SetupCause> {
+        let away = end.registry_away();
+        let end = &end.sandbox;
         if let Some(limit) = &end.exhausted {
             return Some(SetupCause::Exhausted {
                 limit: limit.to_string(),
@@ -276,8 +278,8 @@ impl SetupRun<'_> {
         }
         match end.ended {
             ProgramEnd::Code(0) => None,
-            ProgramEnd::Code(code) => Some(SetupCause::Exited(Some(code))),
-            ProgramEnd::Signal(_) => Some(SetupCause::Exited(None)),
+            ProgramEnd::Code(code) => Some(away.unwrap_or(SetupCause::Exited(Some(code)))),
+            ProgramEnd::Signal(_) => Some(away.unwrap_or(SetupCause::Exited(None))),
         }
     }
 
@@ -305,6 +307,17 @@ struct SetupEnd {
     packages: Vec<String>,
     /// What they asked for in vain.
     refusals: Vec<Refusal>,
+}
+
+impl SetupEnd {
+    /// The registry that did not answer, if one did not.
+    fn registry_away(&self) -> Option<SetupCause> {
+        use RefusalReason::{NameNotResolved, RegistryUnreachable};
+        let is_away =
+            |refusal: &&Refusal| matches!(refusal.reason, NameNotResolved | RegistryUnreachable);
+        let refusal = self.refusals.iter().find(is_away)?;
+        Some(SetupCause::RegistryAway(refusal.to_string()))
+    }
 }
 
 fn project_name(mirror: &Path) -> String {

@@ -16,7 +16,9 @@ use omoi_execution::command::{self, CheckoutCommand, CommandRun};
 use omoi_execution::egress::work_setup_mode;
 use omoi_execution::sandbox_egress::SandboxEgress;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
-use omoi_execution::setup::{OpenRegistries, RegistriesInUse, SetupWay};
+use omoi_execution::setup::{
+    OpenRegistries, PackageSetup, RegistriesInUse, SetupError, SetupSubject, SetupWay,
+};
 use omoi_git::object::ObjectId;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{ProbeConfig, SandboxFloor, probe_host};
@@ -161,6 +163,54 @@ async fn what_the_cache_lacked_is_told_and_tried_again_by_who_reaches_further() 
     assert_eq!(asked().len(), n_asked);
     check_at(&it, &commit, Registries).await;
     assert_eq!(asked()[n_asked..], [Registries]);
+}
+
+#[tokio::test]
+async fn a_registry_that_is_away_is_waited_for() {
+    let registries = AskedRegistries::default();
+    let (mut it, state) = with_registries(&registries).await;
+    let installs = Some("mkdir -p deps && echo x >deps/a\n");
+    let base = it.commit_on(&it.base, "install.sh", installs).await;
+    it.spec.base_sha = base.as_str().to_owned();
+    let away = Refusal::new(RefusalReason::RegistryUnreachable, "pypi.org");
+    registries.refused.lock().unwrap().push(away);
+    let worker = state.path().join("worker");
+    let answers = std::fs::read(&worker).unwrap();
+    std::fs::write(&worker, "#!/bin/sh\nexit 1\n").unwrap();
+    let n_asked = || registries.modes.lock().unwrap().len();
+    // Whoever asks for a set-up is told at once.
+    let mirror = it.project_mirror().await;
+    let store = mirror.base_store(&base).await.unwrap();
+    let toolbox = SandboxToolchain {
+        setup: vec!["sh install.sh".to_owned()],
+        ..SandboxToolchain::default()
+    };
+    let setup: PackageSetup = it.build_part();
+    let provider = it.deployment.sandbox.clone().unwrap();
+    let subject = SetupSubject::at_base(&store, &toolbox);
+    match setup.retry_packages(&provider, subject).await {
+        Err(SetupError::RegistryAway(failure)) => {
+            let told = failure.cause.to_string();
+            assert_eq!(told, "`pypi.org`: the registry does not answer");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(n_asked(), 1);
+    // Work waits, and is not tried while the failure stands.
+    let waits = async {
+        for minute in 0..2 {
+            it.clock.wait_for_sleepers(1).await;
+            assert_eq!(n_asked(), 1 + minute);
+            if minute == 1 {
+                std::fs::write(&worker, &answers).unwrap();
+                registries.refused.lock().unwrap().clear();
+            }
+            it.clock.advance(Duration::from_secs(30));
+        }
+    };
+    let (ran, ()) = tokio::join!(check_at(&it, &base, Cached), waits);
+    assert_eq!(ran.output, "x\n");
+    assert_eq!(n_asked(), 3);
 }
 
 #[tokio::test]

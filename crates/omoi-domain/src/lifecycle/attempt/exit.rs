@@ -88,6 +88,16 @@ pub fn start_failed(class: ErrorClass, message: String) -> AttemptLoss {
     }
 }
 
+/// How an attempt ends that could not start since something outside, which it needs, did not answer for as long as it is
+/// waited for: that is none of its task's retries.
+pub fn start_postponed(class: ErrorClass, message: String) -> AttemptLoss {
+    AttemptLoss {
+        state: AttemptState::Interrupted,
+        counts: false,
+        ..start_failed(class, message)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,5 +194,9 @@ mod tests {
         assert_eq!(loss.class, ErrorClass::PolicyViolation);
         assert_eq!(loss.stop_reason, AttemptStopReason::ProvisionFailed);
         assert!(loss.counts);
+        let postponed = start_postponed(ErrorClass::Network, "nobody answers".to_owned());
+        assert_eq!(postponed.class, ErrorClass::Network);
+        assert_eq!(postponed.state, AttemptState::Interrupted);
+        assert!(!postponed.counts);
     }
 }

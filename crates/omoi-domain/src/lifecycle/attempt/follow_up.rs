@@ -126,8 +126,12 @@ pub fn after_loss(status: TaskStatus, loss: &AttemptLoss) -> Option<TaskFollowUp
             message: loss.message.clone(),
         }
     } else {
+        let reason = loss.stop_reason;
         TaskFollowUp::Requeue {
-            reason: loss.stop_reason.to_string(),
+            reason: match reason {
+                AttemptStopReason::ProvisionFailed => format!("{reason}: {}", loss.message),
+                _ => reason.to_string(),
+            },
         }
     })
 }
@@ -253,6 +257,10 @@ mod tests {
         };
         let silent = loss(AttemptStopReason::HeartbeatTimeout, true);
         let restarted = loss(AttemptStopReason::PlatformRestarted, false);
+        let postponed = loss(AttemptStopReason::ProvisionFailed, false);
+        let put_back = TaskFollowUp::Requeue {
+            reason: "provision_failed: silent".to_owned(),
+        };
         let disk_low = loss(AttemptStopReason::DiskLow, false);
         let saved = loss(AttemptStopReason::ProviderWait, false);
         let waits = TaskFollowUp::WaitForProvider {
@@ -262,6 +270,7 @@ mod tests {
         for (status, loss, expected) in [
             (Running, &silent, Some(fail)),
             (Claiming, &restarted, Some(requeue)),
+            (Claiming, &postponed, Some(put_back)),
             (Running, &disk_low, Some(full_disk)),
             (Running, &saved, Some(waits)),
             // It was cancelled, or is back in the queue.
