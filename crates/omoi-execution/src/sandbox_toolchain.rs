@@ -1,10 +1,12 @@
 //! What a project's sandboxes may read beyond the system folders, and their environment.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use omoi_domain::repository_settings::RepositorySandboxLimits;
+use omoi_git::toolchain::HostToolchain;
 use omoi_sandbox::{ReadOnlyMount, SandboxLimits};
 use omoi_store::specs::Spec;
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,9 @@ pub struct SandboxToolchain {
     pub path: Vec<PathBuf>,
     /// Further variables.
     pub env: Vec<(String, String)>,
+    /// The versions that its programs report, by name. Packages belong to them; survey rows of earlier builds have none.
+    #[serde(default)]
+    pub versions: BTreeMap<String, String>,
 }
 
 /// Without its toolchain a sandbox would fail with errors that name everything but the cause.
@@ -35,6 +40,20 @@ pub struct SandboxToolchain {
 pub struct UnreadableToolbox(#[source] serde_json::Error);
 
 impl SandboxToolchain {
+    /// The part of the host's `toolchain` that sandboxes are made with.
+    pub fn of_host(toolchain: HostToolchain) -> Self {
+        let programs = toolchain.programs.into_iter();
+        Self {
+            roots: toolchain.roots,
+            path: toolchain.path_entries,
+            env: toolchain.env,
+            versions: programs
+                .filter_map(|program| Some((program.name, program.version?)))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
     /// The toolbox stored with a spec's survey, empty when none was, and the folders of its
     /// repository's file that a person allowed.
     ///

@@ -68,12 +68,10 @@ async fn toolbox_of(
     let survey = survey_commit(&repository.mirror, &repository.info.head).await?;
     let toolchain = resolve_toolchain(&survey, reader.host).await;
     Ok(SandboxToolchain {
-        roots: toolchain.roots,
         allowed: repository.settings.read_only.clone(),
         setup: repository.settings.setup.clone(),
         limits: repository.settings.sandbox,
-        path: toolchain.path_entries,
-        env: toolchain.env,
+        ..SandboxToolchain::of_host(toolchain)
     })
 }
 

@@ -53,6 +53,8 @@ pub(super) fn layer_digest(
         "roots": toolbox.roots,
         "path": toolbox.path,
         "env": toolbox.env,
+        "rung_version": provider.rung_version(),
+        "versions": toolbox.versions,
     });
     hex::encode(Sha256::digest(key.to_string()))
 }

@@ -1,6 +1,8 @@
 //! What a set-up installs, and how it fails.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -12,6 +14,7 @@ use omoi_execution::reaper::clear_away;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::setup::{SetupCause, SetupError};
 use omoi_git::object::ObjectId;
+use omoi_git::toolchain::{HostProgram, HostToolchain};
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{ProbeConfig, SandboxFloor, probe_host};
 use omoi_testkit::deployment::TestDeployment;
@@ -223,6 +226,49 @@ async fn other_dependencies_leave_unchanged_packages_as_they_are_or_nothing_runs
             }
             None => assert_eq!(ran.output, "honest\nevil\n"),
         }
+    }
+}
+
+#[tokio::test]
+async fn packages_belong_to_the_versions_that_installed_them() {
+    let (mut it, _state) = on_rung(SandboxRung::Process, |_| {}).await;
+    let tools = tempfile::tempdir().unwrap();
+    let install = "mkdir -p deps && omoi-python --version >deps/made-by";
+    let base = it.commit_on(&it.base, "a.txt", Some("a\n")).await;
+    it.spec.base_sha = base.as_str().to_owned();
+    let made_by = async |version: &str| {
+        let program = tools.path().join("omoi-python");
+        let script = format!("#!/bin/sh\necho {version}\n");
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let toolbox = SandboxToolchain::of_host(HostToolchain {
+            programs: vec![HostProgram {
+                name: "omoi-python".to_owned(),
+                path: program,
+                version: Some(version.to_owned()),
+            }],
+            path_entries: vec![tools.path().to_path_buf()],
+            ..HostToolchain::default()
+        });
+        let toolbox = SandboxToolchain {
+            setup: vec![install.to_owned()],
+            ..toolbox
+        };
+        let command = CheckoutCommand {
+            spec: &it.spec,
+            commit: &base,
+            command: "cat deps/made-by",
+            files: &BTreeMap::new(),
+            timeout: Duration::from_mins(1),
+            toolbox: &toolbox,
+            setup_mode: EgressMode::Cached,
+        };
+        let ran = command::run_in_checkout(&it.build_part(), command).await;
+        ran.unwrap().output
+    };
+    // The same place holds another version after an upgrade, and what the first made is there still.
+    for version in ["3.11.2", "3.11.9", "3.11.2"] {
+        assert_eq!(made_by(version).await.trim(), version);
     }
 }
 

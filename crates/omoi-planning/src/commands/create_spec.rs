@@ -188,12 +188,7 @@ impl RepositoryReader<'_> {
         notes.extend(uncommitted);
         notes.extend(agents.notes);
         let suite = suite::chosen_suite(named, &survey);
-        let toolbox = SandboxToolchain {
-            roots: toolchain.roots,
-            path: toolchain.path_entries,
-            env: toolchain.env,
-            ..SandboxToolchain::default()
-        };
+        let toolbox = SandboxToolchain::of_host(toolchain);
         let title = title(&request.idea);
         Ok(SpecDraft {
             project: repository.project.id,

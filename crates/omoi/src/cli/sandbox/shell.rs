@@ -278,11 +278,6 @@ impl ShellSite<'_> {
         };
         let host = composition::host_toolchain(&self.settings.sources);
         let found = resolve_toolchain(&survey, &host).await;
-        SandboxToolchain {
-            roots: found.roots,
-            path: found.path_entries,
-            env: found.env,
-            ..SandboxToolchain::default()
-        }
+        SandboxToolchain::of_host(found)
     }
 }
