@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use omoi_domain::check::CheckKind;
-use omoi_domain::suite::fault::{is_environment_fault, missing_part};
+use omoi_domain::suite::fault::{is_environment_fault, missing_packages_reason, missing_part};
 use omoi_domain::suite::report::{SuiteReport, read_suite_report};
 use omoi_domain::suite::verdict::{SuiteRun, judge_suite};
 use omoi_execution::command::{self, CommandRun};
@@ -123,7 +123,7 @@ pub(crate) async fn environment_fault(
 ) -> Result<Option<String>, GitError> {
     let failed = receipts.iter().filter(|(_, receipt)| !receipt.passed);
     let missing: Option<Vec<_>> = failed
-        .map(|(_, receipt)| missing_part(&receipt.output))
+        .map(|(_, receipt)| Some((missing_part(&receipt.output)?, receipt)))
         .collect();
     let Some(missing) = missing.filter(|missing| !missing.is_empty()) else {
         return Ok(None);
@@ -154,10 +154,10 @@ pub(crate) async fn environment_fault(
     let tracked: Vec<String> = entries.iter().map(|entry| entry.path.to_string()).collect();
     let is_fault = missing
         .iter()
-        .all(|part| is_environment_fault(part, &tracked, &manifests));
-    Ok(missing.first().filter(|_| is_fault).map(|part| {
-        let (what, remedy) = (part.describe(), part.remedy());
-        format!("the sandbox lacks {what}: {remedy}")
+        .all(|(part, _)| is_environment_fault(part, &tracked, &manifests));
+    Ok(missing.first().filter(|_| is_fault).map(|(part, receipt)| {
+        let remedy = part.remedy(missing_packages_reason(&receipt.output));
+        format!("the sandbox lacks {}: {remedy}", part.describe())
     }))
 }
 

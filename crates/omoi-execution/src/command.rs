@@ -14,6 +14,7 @@ use tracing::{Instrument as _, debug, info_span, warn};
 use omoi_domain::egress::EgressMode;
 use omoi_domain::sandbox::{SandboxRung, StartStep, StartStepKind};
 use omoi_domain::secret_mask::SecretMask;
+use omoi_domain::suite::fault::missing_packages_line;
 use omoi_git::clone::{CloneError, clean_checkout};
 use omoi_git::mirror::{BaseStore, BaseStoreError, EntryKind, Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
@@ -263,7 +264,7 @@ async fn in_checkout(
     log_check_end(command.command, &exit);
     let mut output = told(exit, &checkouts.mask);
     if let (Some(why), false) = (opened.missing_packages(), exit_code == Some(0)) {
-        output.insert_str(0, &format!("[packages are missing: {why}]\n"));
+        output.insert_str(0, &missing_packages_line(&why));
     }
     Ok(CommandRun {
         exit_code,

@@ -36,11 +36,14 @@ impl MissingPart {
         }
     }
 
-    /// How to give it to the sandbox.
-    pub fn remedy(&self) -> String {
+    /// How to give it to the sandbox, where `setup_failure` says why packages were not installed, if that was tried.
+    pub fn remedy(&self, setup_failure: Option<&str>) -> String {
         let show = "name its folder in `sandbox.read_only` of your own configuration";
-        match self {
-            Self::Program(name) => format!("install `{name}` and {show}"),
+        if let (Self::Package { .. }, Some(failure)) = (self, setup_failure) {
+            return format!("{failure}; mend that; `omoi setup` tries it again");
+        }
+        let elsewhere = match self {
+            Self::Program(name) => return format!("install `{name}` and {show}"),
             Self::Package { language, name } => match *language {
                 "python" => format!(
                     "install `{name}` into a folder, {show}, and start the suite with it: \
@@ -55,7 +58,11 @@ impl MissingPart {
                      with it: --suite 'cargo --config <folder>/config.toml …'"
                 ),
             },
-        }
+        };
+        format!(
+            "name the commands that install it in `setup:` of `.omoi.yaml`, or lock it where a set-up finds it; or \
+             {elsewhere}"
+        )
     }
 }
 
@@ -74,6 +81,20 @@ static MESSAGES: &[(&str, &LazyLock<Regex>)] = &[
     ("rust", &RUST),
     ("", &SHELL),
 ];
+
+/// Begins the output of a command that ran without its packages.
+const PACKAGES_MISSING: &str = "[packages are missing: ";
+
+/// The first line of the output of a command that ran without its packages, since their set-up failed for `why`.
+pub fn missing_packages_line(why: &str) -> String {
+    format!("{PACKAGES_MISSING}{}]\n", why.replace(['\n', '\r'], " "))
+}
+
+/// Why the packages of a command were missing that printed `output`, if they were.
+pub fn missing_packages_reason(output: &str) -> Option<&str> {
+    let (first, _) = output.split_once('\n')?;
+    first.strip_prefix(PACKAGES_MISSING)?.strip_suffix(']')
+}
 
 /// Names what a failed command says is missing; none when it failed for another reason.
 pub fn missing_part(output: &str) -> Option<MissingPart> {
@@ -128,7 +149,7 @@ pub fn base_refusal(command: &str, ending: &str, output: &str, acceptable: bool)
         refusal.push_str(&format!(
             "; it lacks {}: {}",
             missing.describe(),
-            missing.remedy()
+            missing.remedy(missing_packages_reason(output))
         ));
     }
     let accept = if acceptable {

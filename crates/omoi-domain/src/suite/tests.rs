@@ -6,7 +6,10 @@
 use std::collections::BTreeSet;
 
 use super::control::{SuiteControl, root_modules, shadowed_module, suite_control, suite_part};
-use super::fault::{MissingPart, base_refusal, is_environment_fault, missing_part};
+use super::fault::{
+    MissingPart, base_refusal, is_environment_fault, missing_packages_line,
+    missing_packages_reason, missing_part,
+};
 use super::report::{SuiteReport, TestCounts, read_suite_report};
 use super::verdict::{BaseVerdict, SuiteRun, SuiteVerdict, judge_base, judge_suite};
 
@@ -350,12 +353,28 @@ fn a_refusal_of_the_base_says_what_to_do() {
         "python3 -m pytest",
         "exit 1",
         "`pytest`",
+        "`setup:` of `.omoi.yaml`",
         "sandbox.read_only",
         "--suite",
         "--accept-red cannot",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
+    // A set-up that was tried is the cause, and the way to mend it.
+    let why =
+        "set-up `pip install -r requirements.txt` failed: it ended with code 1 (no such version)";
+    let output = missing_packages_line(why) + "/usr/bin/python3: No module named pytest\n";
+    assert_eq!(missing_packages_reason(&output), Some(why));
+    let told = base_refusal("python3 -m pytest", "exit 1", &output, false);
+    assert!(
+        told.contains(why) && told.contains("`omoi setup`"),
+        "{told}"
+    );
+    assert!(!told.contains("sandbox.read_only"), "{told}");
+    // Programs are the machine's to have.
+    let output = missing_packages_line(why) + "sh: 1: make: not found\n";
+    let told = base_refusal("make test", "exit 127", &output, false);
+    assert!(told.contains("install `make`"), "{told}");
     assert!(base_refusal("x", "exit 1", "", true).contains("--accept-red goes on"));
 }
 

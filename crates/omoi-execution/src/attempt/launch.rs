@@ -407,7 +407,7 @@ fn sandbox_launch(
         model: RouteName::Agent.as_str().to_owned(),
         max_tokens: models.answer_tokens,
         system: job.brief.system.clone(),
-        prompt: job.brief.prompt.clone(),
+        prompt: job.brief.prompt.clone() + &parts.opened.missing_note().unwrap_or_default(),
         tools: offered_tools(models, job),
         item_schema: job.brief.item_schema.clone(),
         limits: AttemptLimits {

@@ -182,3 +182,32 @@ fn a_base_store_is_removed_off_the_threads_that_serve_others() {
         assert!(thread.is_released(), "the reaper removed it itself");
     });
 }
+
+#[tokio::test]
+async fn an_agent_is_told_that_its_packages_are_missing() {
+    // What the worker is given ends on its standard error, and so in the message of the attempt.
+    let (it, _state) = with_worker("cat \"$3\" >&2").await;
+    let task = it.add_task(1, &[]).await;
+    let asks = Some(
+        "surely-no-such-package==1
+",
+    );
+    let own = it.commit_on(&it.base, "requirements.txt", asks).await;
+    let mirror = it.project_mirror().await;
+    let branch = RefName::from_branch(&task.branch).unwrap();
+    let made = mirror.create_ref(&branch, &own, CrashPoint::RefMoved);
+    made.await.unwrap();
+    let mut dispatcher = Dispatcher::from_parts(&it.deployment);
+    tick_once(&mut dispatcher, it.clock.now()).await;
+    it.deployment.running.wait_drained().await;
+    let mut tx = it.read_tx().await;
+    let tried = attempts::of_task(&mut tx, task.id).await.unwrap();
+    let told = tried[0].error_message.clone().unwrap();
+    for part in [
+        "## Packages are missing",
+        "> set-up `python3 -m venv",
+        "The checks run without",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}

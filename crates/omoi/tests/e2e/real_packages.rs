@@ -31,7 +31,13 @@ fn told_then_delivered(world: &World, missing: &str, (packages, suite): (&Path, 
     let said = world.start(run).wait().exited(3);
     let summary = said.summary();
     let reason = summary["reason"].as_str().unwrap();
-    for part in ["suite_red", missing, "sandbox.read_only", "--suite"] {
+    for part in [
+        "suite_red",
+        missing,
+        "`setup:` of `.omoi.yaml`",
+        "sandbox.read_only",
+        "--suite",
+    ] {
         assert!(reason.contains(part), "{part}: {summary:#}");
     }
     assert_eq!(summary["tokens"], 0, "{summary:#}");
