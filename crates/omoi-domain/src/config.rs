@@ -18,8 +18,9 @@ pub use self::key::{
 };
 pub use self::origin::{ConfigLayer, ValueOrigin, ValuePlace};
 pub use self::url_secrets::mask_url;
+pub(crate) use self::url_secrets::url_secrets;
 pub use self::value::{ConfigValue, ListItems, ValueKind};
-use crate::secret_mask::SecretMask;
+use crate::secret_mask::{LearnedSecrets, SecretMask};
 
 /// The kind of deployment, which picks `config/<name>.yaml`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub struct Config {
     warnings: Vec<String>,
     /// Secrets that values name, by the name of their variable or file.
     named_secrets: BTreeMap<String, NamedSecret>,
+    /// Secrets that are read while the process runs, known to every mask of it.
+    learned: LearnedSecrets,
 }
 
 /// A secret that the value of a key names, as a provider names its key.
@@ -85,7 +88,7 @@ impl ConfigEntry {
     fn entry_secrets(&self) -> Vec<String> {
         match (&self.value, self.spec.kind) {
             (ConfigValue::Secret(secret), _) => vec![secret.expose_secret().to_owned()],
-            (ConfigValue::Text(url), ValueKind::Url(_)) => url_secrets::url_secrets(url),
+            (ConfigValue::Text(url), ValueKind::Url(_)) => url_secrets(url),
             _ => Vec::new(),
         }
     }
@@ -102,6 +105,7 @@ impl Config {
             entries,
             warnings: Vec::new(),
             named_secrets: BTreeMap::new(),
+            learned: LearnedSecrets::default(),
         }
     }
 
@@ -146,7 +150,12 @@ impl Config {
         let secrets = self.entries.iter().flat_map(ConfigEntry::entry_secrets);
         let named = self.named_secrets.values();
         let named = named.map(|secret| secret.value.expose_secret().to_owned());
-        SecretMask::new(secrets.chain(named))
+        SecretMask::new(secrets.chain(named)).with_learned(&self.learned)
+    }
+
+    /// Where secrets are added that are read while the process runs.
+    pub const fn learned_secrets(&self) -> &LearnedSecrets {
+        &self.learned
     }
 
     /// Every key, in the table's order.

@@ -37,6 +37,8 @@ crate::closed_set! {
         Workspace = "workspace",
         /// Git writes the files that differ, and packages are put beside them.
         Files = "files",
+        /// Files of the person's checkout are copied beside them.
+        Copies = "copies",
         /// The folder is handed to the sandbox's user.
         Owner = "owner",
         /// The sandbox starts.

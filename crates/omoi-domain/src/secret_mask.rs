@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
@@ -21,7 +21,43 @@ const MIXED_CHARS_MIN: usize = 8;
 /// A short or plain password, such as `postgres`, is a word that honest text holds too: it is masked
 /// only where it stands in an address, between `:` and `@`.
 #[derive(Clone, Default)]
-pub struct SecretMask(Arc<[String]>);
+pub struct SecretMask {
+    patterns: Arc<[String]>,
+    /// What was learned after masks of it were handed out.
+    learned: Vec<LearnedSecrets>,
+}
+
+/// Secrets that become known while a process runs. Every mask that was made with it, and every copy of those, hides
+/// them from then on.
+#[derive(Clone, Default)]
+pub struct LearnedSecrets(Arc<RwLock<Arc<[String]>>>);
+
+impl LearnedSecrets {
+    /// Adds `secrets`.
+    pub fn learn_secrets<S: AsRef<str>>(&self, secrets: impl IntoIterator<Item = S>) {
+        let mut patterns = Vec::new();
+        for secret in secrets {
+            add_patterns(&mut patterns, secret.as_ref());
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        patterns.extend(known.iter().cloned());
+        *known = in_order(patterns).into();
+    }
+
+    fn known_patterns(&self) -> Arc<[String]> {
+        // It is replaced whole.
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for LearnedSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n_patterns = self.known_patterns().len();
+        f.debug_struct("LearnedSecrets")
+            .field("n_patterns", &n_patterns)
+            .finish()
+    }
+}
 
 impl SecretMask {
     /// A mask over `secrets`; empty ones are left out.
@@ -36,28 +72,58 @@ impl SecretMask {
     /// This mask over one more secret.
     #[must_use]
     pub fn with_secret(&self, secret: &str) -> Self {
-        let mut patterns = self.0.to_vec();
+        let mut patterns = self.patterns.to_vec();
         add_patterns(&mut patterns, secret);
-        Self::from_patterns(patterns)
+        Self {
+            patterns: in_order(patterns).into(),
+            learned: self.learned.clone(),
+        }
+    }
+
+    /// This mask over what `learned` knows and will know.
+    #[must_use]
+    pub fn with_learned(mut self, learned: &LearnedSecrets) -> Self {
+        self.learned.push(learned.clone());
+        self
     }
 
     /// This mask over the secrets of `other` too.
     #[must_use]
     pub fn joined_with(&self, other: &Self) -> Self {
-        Self::from_patterns(self.0.iter().chain(other.0.iter()).cloned().collect())
+        let patterns = self.patterns.iter().chain(other.patterns.iter());
+        let mut learned = self.learned.clone();
+        learned.extend(other.learned.iter().cloned());
+        Self {
+            patterns: in_order(patterns.cloned().collect()).into(),
+            learned,
+        }
     }
 
-    fn from_patterns(mut patterns: Vec<String>) -> Self {
-        // A secret within another one must not leave the rest of the longer one behind.
-        patterns.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        patterns.dedup();
-        Self(patterns.into())
+    fn from_patterns(patterns: Vec<String>) -> Self {
+        Self {
+            patterns: in_order(patterns).into(),
+            learned: Vec::new(),
+        }
+    }
+
+    /// All that is hidden now, in the order in which it is searched for.
+    fn all_patterns(&self) -> Arc<[String]> {
+        let learned: Vec<_> = self
+            .learned
+            .iter()
+            .map(LearnedSecrets::known_patterns)
+            .collect();
+        if learned.iter().all(|patterns| patterns.is_empty()) {
+            return Arc::clone(&self.patterns);
+        }
+        let learned = learned.iter().flat_map(|patterns| patterns.iter());
+        in_order(self.patterns.iter().chain(learned).cloned().collect()).into()
     }
 
     /// `text` with [`MASK`] in place of every known secret.
     pub fn mask_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut masked = Cow::Borrowed(text);
-        for pattern in self.0.iter() {
+        for pattern in self.all_patterns().iter() {
             if masked.contains(pattern.as_str()) {
                 let instead = match pattern.starts_with(':') && pattern.ends_with('@') {
                     true => format!(":{MASK}@"),
@@ -71,12 +137,14 @@ impl SecretMask {
 
     /// Whether `text` holds a known secret.
     pub fn holds_secret(&self, text: &str) -> bool {
-        self.0.iter().any(|pattern| text.contains(pattern.as_str()))
+        self.all_patterns()
+            .iter()
+            .any(|pattern| text.contains(pattern.as_str()))
     }
 
     /// Masks every text in `value`, names of fields included.
     pub fn mask_json(&self, value: &mut Value) {
-        if self.0.is_empty() {
+        if self.all_patterns().is_empty() {
             return;
         }
         match value {
@@ -100,9 +168,16 @@ impl SecretMask {
 impl fmt::Debug for SecretMask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecretMask")
-            .field("n_patterns", &self.0.len())
+            .field("n_patterns", &self.all_patterns().len())
             .finish()
     }
+}
+
+/// A secret within another one must not leave the rest of the longer one behind.
+fn in_order(mut patterns: Vec<String>) -> Vec<String> {
+    patterns.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    patterns.dedup();
+    patterns
 }
 
 /// The ways in which `secret` may be written: as it is, within JSON, within an address, as base64.
@@ -212,5 +287,27 @@ mod tests {
             both.mask_text(&format!("{KEY} other-secret-1")),
             "**** ****"
         );
+    }
+    #[test]
+    fn what_is_learned_later_is_hidden_by_every_copy() {
+        let learned = LearnedSecrets::default();
+        let mask = SecretMask::new([KEY]).with_learned(&learned);
+        let copies = [
+            mask.clone(),
+            mask.with_secret("own-token-1"),
+            SecretMask::default().joined_with(&mask),
+        ];
+        let text = "late-secret-1 and late-secret-1-longer";
+        assert!(
+            copies
+                .iter()
+                .all(|copy| copy.mask_text(text) == text && !copy.holds_secret(text))
+        );
+        learned.learn_secrets(["late-secret-1", "late-secret-1-longer"]);
+        for copy in copies {
+            assert_eq!(copy.mask_text(text), "**** and ****");
+            assert!(copy.holds_secret(text));
+        }
+        assert!(!format!("{learned:?}").contains("late-secret"));
     }
 }

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::{Instrument as _, debug, info_span, warn};
 
 use omoi_domain::egress::EgressMode;
+use omoi_domain::copied_file::CopyAudience;
 use omoi_domain::sandbox::{SandboxRung, StartStep, StartStepKind};
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::suite::fault::missing_packages_line;
@@ -27,6 +28,7 @@ use omoi_sandbox::{
 };
 use omoi_store::specs::Spec;
 
+use crate::copied_files::{CopyError, lay_copies};
 use crate::opened_workspace::OpenedWorkspace;
 use crate::sandbox_host::WorkspaceChore;
 use crate::sandbox_toolchain::{SandboxToolchain, UnreadableToolbox};
@@ -151,6 +153,9 @@ pub enum CommandError {
     /// The workspace could not be handed over.
     #[error("could not hand over the workspace")]
     Workspace(#[from] WorkspaceError),
+    /// A file of the person's checkout could not be copied.
+    #[error(transparent)]
+    Copies(#[from] CopyError),
     /// Packages could not be installed.
     #[error("could not install packages")]
     Setup(#[from] SetupError),
@@ -239,6 +244,11 @@ async fn in_checkout(
         lay_over(dir, path, text)?;
     }
     opened.end_step(StartStepKind::Files, "written");
+    let copies = &checkouts.copies;
+    let copies = copies.read_copies(command.spec.project_id, CopyAudience::Check);
+    if let Some(told) = lay_copies(&copies.await?, dir)? {
+        opened.end_step(StartStepKind::Copies, &told);
+    }
     let tracked = tracked(&mirror, command).await?;
     let owner = WorkspaceChore::HandOver.run(&checkouts.setup.lifecycle, provider, dir);
     owner.await?;

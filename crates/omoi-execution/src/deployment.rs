@@ -17,6 +17,7 @@ use omoi_store::Tenant;
 
 use crate::agent_models::AgentModels;
 use crate::agent_programs::FindProgram;
+use crate::copied_files::CopyRules;
 use crate::disk_room::DataDisk;
 use crate::metering::HeldCalls;
 use crate::options::{MonitoringOptions, QueueOptions};
@@ -84,6 +85,8 @@ pub struct DeploymentParts {
     pub guarded: GuardedPlaces,
     /// The way out of sandboxes; none where there is no proxy.
     pub egress: Option<SandboxEgress>,
+    /// Files of people's checkouts that sandboxes get.
+    pub copies: CopyRules,
     /// Where the agent programs are.
     pub programs: Arc<dyn FindProgram>,
     /// What is set of set-ups and prepared checkouts.

@@ -8,6 +8,7 @@ pub mod check_receipt;
 pub mod command;
 pub mod commands;
 pub mod consume;
+pub mod copied_files;
 pub mod deployment;
 pub mod discovery;
 pub mod disk_room;

@@ -35,6 +35,7 @@ use manifest::{LayerContent, LayerManifest, boot_id, disk_bytes, mark_used};
 
 pub use installed::PACKAGES_FOLDER;
 pub use package_tree::TrackedFiles;
+pub(crate) use package_tree::ignore_lines;
 pub use packages::{FinishedSetup, KeptPackages, PackageLayer, PackageRecord, UnchangedPackages};
 
 const MANIFEST: &str = "manifest";

@@ -10,6 +10,7 @@ pub mod mirror;
 
 pub mod clone;
 pub mod layer;
+pub mod plain_file;
 pub mod work;
 
 pub mod import;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::agent_programs::FindProgram;
+use omoi_execution::copied_files::CopiedFiles;
 use omoi_execution::spec_selection::SpecSelection;
 use omoi_execution::{AgentModels, DeploymentParts, FromParts};
 
@@ -17,6 +18,8 @@ pub struct SpecPolicy {
     pub limits: WorkLimits,
     /// Paths every sandbox of this deployment may read.
     pub read_only: Vec<PathBuf>,
+    /// Files of people's checkouts that workspaces are given.
+    pub copies: CopiedFiles,
     /// Where the agent programs are.
     pub programs: Arc<dyn FindProgram>,
     /// What is known of the agents' models.
@@ -29,6 +32,7 @@ impl FromParts for SpecPolicy {
             selection: SpecSelection::from_parts(parts),
             limits: parts.limits,
             read_only: parts.read_only.clone(),
+            copies: CopiedFiles::from_parts(parts),
             programs: parts.programs.clone(),
             models: parts.agent_models.clone(),
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use omoi_domain::config::{Config, ConfigKey, ListItems, ValueKind};
+use omoi_domain::copied_file::CopyRow;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::{choice, config_keys};
 
@@ -68,6 +69,11 @@ config_keys! {
     /// stand by themselves, as `setup: [make deps]`.
     SANDBOX_SETUP: Vec<String> =
         ConfigKey::new(&SANDBOX, "setup", ValueKind::List(ListItems::Entries("commands")), "");
+    /// Files of a project's checkout that are not committed and that its sandboxes get all the same: `path` in every
+    /// workspace, `secret` for agents at planned tasks alone, masked wherever text is kept.
+    SANDBOX_COPY: Vec<CopyRow> =
+        ConfigKey::new(&SANDBOX, "copy", ValueKind::List(ListItems::CopyRows), "")
+            .closed_to_repository();
     /// How long installing packages may take.
     SANDBOX_SETUP_TIME: Duration =
         ConfigKey::new(&SANDBOX, "setup_seconds", ValueKind::TIME, "900").lowered_by_repository();
@@ -113,6 +119,8 @@ pub struct SandboxOptions {
     pub setup: Vec<String>,
     /// How long installing packages may take.
     pub setup_time: Duration,
+    /// Files that are copied into sandboxes.
+    pub copy: Vec<CopyRow>,
 }
 
 impl SandboxOptions {
@@ -144,6 +152,7 @@ impl SandboxOptions {
             layers_bytes: config.get(&SANDBOX_LAYERS),
             setup: config.get(&SANDBOX_SETUP),
             setup_time: config.get(&SANDBOX_SETUP_TIME),
+            copy: config.get(&SANDBOX_COPY),
         }
     }
 }

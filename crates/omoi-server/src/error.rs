@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use omoi_delivery::trace::TraceError;
 use omoi_execution::commands::TaskCommandError;
+use omoi_execution::copied_files::CopyError;
 use omoi_execution::intake::IntakeError;
 use omoi_execution::integration::IntegrationError;
 use omoi_execution::spec_files::SpecFilesError;
@@ -232,6 +233,13 @@ impl From<CreateError> for ApiError {
             CreateError::TrustOutdated => {
                 Self::new(StatusCode::CONFLICT, "trust_outdated", source.to_string())
                     .hint("look again: omoi trust")
+            }
+            CreateError::Copies(CopyError::Store(store)) => store.into(),
+            CreateError::Copies(CopyError::Git(git)) => Self::internal(&git),
+            CreateError::Copies(CopyError::Panicked(panicked)) => Self::internal(&panicked),
+            CreateError::Copies(refused) => {
+                Self::new(StatusCode::CONFLICT, "copy_refused", error_chain(&refused))
+                    .hint("put the file there, or correct `sandbox.copy` of your configuration")
             }
             CreateError::Agent(unusable) => {
                 Self::new(StatusCode::CONFLICT, "agent_unusable", unusable.to_string())

@@ -39,6 +39,7 @@ use omoi_domain::time::Timestamp;
 use omoi_execution::agent_programs::{FindProgram, ProgramLaunch, ProgramUnusable};
 use omoi_execution::attempt::{CreatedAttempt, NewAttempt, insert_attempt};
 use omoi_execution::consume::EventConsumer;
+use omoi_execution::copied_files::CopyRules;
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::metering::HeldCalls;
 use omoi_execution::repository_folders::{DataDir, RepositoryFolders};
@@ -192,6 +193,7 @@ impl TestDeployment {
             disk: DataDisk::default(),
             guarded: GuardedPlaces::default(),
             egress: None,
+            copies: CopyRules::default(),
             programs: Arc::new(NoPrograms),
             setup: test_options::setup_options(),
             registries: None,

@@ -19,6 +19,7 @@ use omoi_domain::config::{Config, ConfigLayer};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::OrgId;
 use omoi_execution::consume::{self, ConsumerRuntime, EventConsumer};
+use omoi_execution::copied_files::CopyRules;
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::metering::HeldCalls;
@@ -175,6 +176,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         disk: DataDisk::default(),
         guarded: guarded_places(&start.sources, &folder),
         egress: egress.as_ref().map(OpenedEgress::sandbox_egress),
+        copies: copy_rules(&start.config, &sandboxes),
         programs: InstalledPrograms::open(&start)?,
         setup: setup_options(&sandboxes),
         registries: None,
@@ -226,6 +228,14 @@ fn setup_options(sandboxes: &SandboxOptions) -> SetupOptions {
         layers_bytes: sandboxes.layers_bytes,
         timeout: sandboxes.setup_time,
         commands: sandboxes.setup.clone(),
+    }
+}
+
+/// Files that sandboxes get; what is secret in them is known to every mask of this process.
+fn copy_rules(config: &Config, sandboxes: &SandboxOptions) -> CopyRules {
+    CopyRules {
+        rows: sandboxes.copy.clone().into(),
+        secrets: config.learned_secrets().clone(),
     }
 }
 

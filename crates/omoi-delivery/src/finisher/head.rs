@@ -120,6 +120,9 @@ impl HeadProof<'_> {
         let patches = patches.await?;
         let is_cut = patches.truncated;
         let runner = &self.prover.runner;
+        // This process may have given no agent a secret yet, and an earlier one has.
+        let copies = &runner.checkouts.copies;
+        copies.learn_secrets(self.spec.project_id).await?;
         let mask = runner.checkouts.mask.clone();
         // Tens of seconds of work where a branch is long.
         let search = runner

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::value::{ConfigValue, ListItems, ValueKind};
 use crate::agent_rule::AgentRule;
+use crate::copied_file::CopyRow;
 use crate::model_price::PriceRow;
 use crate::model_route::AnswerTimes;
 use crate::money::NanoUsd;
@@ -243,6 +244,8 @@ pub enum SettingShape {
     Paths,
     /// Takes [`ValueKind::List`] keys of rules for agents.
     AgentRules,
+    /// Takes [`ValueKind::List`] keys of files to copy.
+    CopyRows,
     /// Takes [`ValueKind::List`] keys of prices.
     Prices,
     /// Takes [`ValueKind::List`] keys of how long answers may take.
@@ -280,6 +283,7 @@ const fn kind_fits<T: SettingValue>(kind: &ValueKind) -> bool {
         )
         | (ValueKind::List(ListItems::Paths), SettingShape::Paths)
         | (ValueKind::List(ListItems::AgentRules), SettingShape::AgentRules)
+        | (ValueKind::List(ListItems::CopyRows), SettingShape::CopyRows)
         | (ValueKind::List(ListItems::Prices), SettingShape::Prices)
         | (ValueKind::List(ListItems::AnswerTimes), SettingShape::AnswerTimes)
         | (ValueKind::List(ListItems::RoleSettings), SettingShape::RoleSettings)
@@ -333,6 +337,8 @@ setting! {
     Vec<String>, Words, ConfigValue::List(values) => Some(values.clone());
     Vec<PathBuf>, Paths, ConfigValue::List(values) => Some(values.iter().map(PathBuf::from).collect());
     Vec<AgentRule>, AgentRules, ConfigValue::List(values) =>
+        values.iter().map(|value| value.parse().ok()).collect();
+    Vec<CopyRow>, CopyRows, ConfigValue::List(values) =>
         values.iter().map(|value| value.parse().ok()).collect();
     Vec<PriceRow>, Prices, ConfigValue::List(values) =>
         values.iter().map(|value| value.parse().ok()).collect();

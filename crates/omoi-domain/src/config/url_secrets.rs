@@ -55,7 +55,7 @@ fn is_secret_option(name: &str) -> bool {
 
 /// The passwords within an address, in front of the host or among its options: as they are written,
 /// and as a server that is shown them decoded repeats them.
-pub(super) fn url_secrets(text: &str) -> Vec<String> {
+pub(crate) fn url_secrets(text: &str) -> Vec<String> {
     let Some((scheme, rest)) = text.split_once("://") else {
         return Vec::new();
     };

@@ -74,6 +74,8 @@ pub enum ListItems {
     Providers,
     /// Which agents do what, as [`AgentRule`](crate::agent_rule::AgentRule) reads it.
     AgentRules,
+    /// Files that are copied into sandboxes, as [`CopyRow`](crate::copied_file::CopyRow) reads them.
+    CopyRows,
     /// Prices of models, as [`PriceRow`](crate::model_price::PriceRow) reads them.
     Prices,
     /// Texts whose reader is elsewhere, in words for the reference page.

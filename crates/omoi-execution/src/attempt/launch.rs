@@ -8,6 +8,7 @@ use serde_json::Value;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 
 use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::copied_file::CopyAudience;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SandboxId;
 use omoi_domain::lifecycle::attempt::{
@@ -34,12 +35,13 @@ use omoi_sandbox::{
 };
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::sandboxes::{self, Sandbox};
-use omoi_store::{Json, StoreError, Tx};
+use omoi_store::{Json, StoreError, Tx, tasks};
 
 use crate::agent_models::AgentModelFacts;
 use crate::agent_programs::{ProgramLaunch, ProgramUnusable, launch_of};
 use crate::attempt::{AttemptStarter, apply_to_attempt, settle};
 use crate::egress::{egress_mode, work_setup_mode};
+use crate::copied_files::{CopyError, lay_copies};
 use crate::opened_workspace::OpenedWorkspace;
 use crate::running_attempts::HeldAttempt;
 use crate::sandbox_egress::SandboxEgress;
@@ -144,6 +146,8 @@ enum JobError {
     Workspace(#[from] WorkspaceError),
     #[error("could not write the context")]
     Context(#[from] serde_json::Error),
+    #[error(transparent)]
+    Copies(#[from] CopyError),
     #[error("could not install packages")]
     Setup(#[from] SetupError),
     #[error("a folder on the list cannot be shown")]
@@ -285,6 +289,7 @@ async fn prepare_workspace(
         work.restore_snapshot(snapshot).await?;
     }
     opened.end_step(StartStepKind::Files, "written");
+    copy_files(starter, &job.attempt, (&mut opened, dir)).await?;
     let owner = WorkspaceChore::HandOver.run(&starter.lifecycle, provider, dir);
     owner.await?;
     opened.end_step(StartStepKind::Owner, "handed over");
@@ -292,6 +297,26 @@ async fn prepare_workspace(
     let (commit, n_turns, origin) = (&job.work.commit, job.turns.len(), opened.origin_text());
     debug!(%commit, ?snapshot, ?merge, n_turns, origin, "Prepared a workspace");
     Ok((base, opened))
+}
+
+/// Adds the files of the person's checkout that are for this attempt.
+async fn copy_files(
+    starter: &AttemptStarter,
+    attempt: &Attempt,
+    (opened, dir): (&mut OpenedWorkspace, &Path),
+) -> Result<(), JobError> {
+    let audience = match attempt.subject.task_id() {
+        Some(task) => {
+            let task = starter.store.read(async |tx| tasks::get(tx, task).await).await?;
+            CopyAudience::of_task(task.parent_task_id.is_none())
+        }
+        None => CopyAudience::OtherAgent,
+    };
+    let copies = starter.copies.read_copies(attempt.project_id, audience).await?;
+    if let Some(told) = lay_copies(&copies, dir)? {
+        opened.end_step(StartStepKind::Copies, &told);
+    }
+    Ok(())
 }
 
 /// Writes the sandbox's row and moves attempt and task before anything is asked of the provider.

@@ -9,6 +9,7 @@ use omoi_store::Tenant;
 
 use crate::agent_models::AgentModels;
 use crate::agent_programs::FindProgram;
+use crate::copied_files::CopiedFiles;
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::failure_policy::FailurePolicy;
 use crate::repository_folders::RepositoryFolders;
@@ -27,6 +28,8 @@ pub struct AttemptStarter {
     pub host: SandboxHost,
     /// What installs the packages that a commit needs.
     pub setup: PackageSetup,
+    /// Files of people's checkouts that workspaces are given.
+    pub copies: CopiedFiles,
     /// Where the agent programs are.
     pub programs: Arc<dyn FindProgram>,
     /// The `omoi` binary, shown to sandboxes as the worker.
@@ -50,6 +53,7 @@ impl FromParts for AttemptStarter {
             folders: RepositoryFolders::from_parts(parts),
             host: SandboxHost::from_parts(parts),
             setup: PackageSetup::from_parts(parts),
+            copies: CopiedFiles::from_parts(parts),
             programs: parts.programs.clone(),
             worker: parts.worker.clone(),
             agent_models: parts.agent_models.clone(),

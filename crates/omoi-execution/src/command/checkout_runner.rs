@@ -4,6 +4,7 @@ use omoi_domain::secret_mask::SecretMask;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::rng::Rng;
 
+use crate::copied_files::CopiedFiles;
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::disk_room::DiskRoom;
 use crate::repository_folders::RepositoryFolders;
@@ -19,6 +20,8 @@ pub struct CheckoutRunner {
     pub host: SandboxHost,
     /// What installs the packages that a commit needs.
     pub setup: PackageSetup,
+    /// Files of people's checkouts that workspaces are given.
+    pub copies: CopiedFiles,
     /// Whether a run may begin, and whether a full disk failed it.
     pub disk: DiskRoom,
     /// Time, for the names of checkouts.
@@ -35,6 +38,7 @@ impl FromParts for CheckoutRunner {
             folders: RepositoryFolders::from_parts(parts),
             host: SandboxHost::from_parts(parts),
             setup: PackageSetup::from_parts(parts),
+            copies: CopiedFiles::from_parts(parts),
             disk: DiskRoom::from_parts(parts),
             clock: parts.clock.clone(),
             rng: parts.rng.clone(),

@@ -2,6 +2,7 @@
 
 use omoi_store::Tenant;
 
+use crate::copied_files::CopiedFiles;
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::failure_policy::FailurePolicy;
 use crate::repository_folders::RepositoryFolders;
@@ -14,6 +15,8 @@ pub struct AttemptIntake {
     pub store: Tenant,
     /// Where the mirrors are that commits are imported into.
     pub folders: RepositoryFolders,
+    /// Files of people's checkouts that no commit may hold.
+    pub copies: CopiedFiles,
     /// The attempts that this process works on.
     pub running: RunningAttempts,
     /// What a failed attempt means for its work.
@@ -25,6 +28,7 @@ impl FromParts for AttemptIntake {
         Self {
             store: parts.store.clone(),
             folders: RepositoryFolders::from_parts(parts),
+            copies: CopiedFiles::from_parts(parts),
             running: parts.running.clone(),
             failures: FailurePolicy::from_parts(parts),
         }

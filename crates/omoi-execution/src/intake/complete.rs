@@ -146,7 +146,7 @@ async fn take_submission(
     body: &ReportComplete,
 ) -> Result<TaskResult, IntakeError> {
     let mirror = intake.folders.project_mirror(attempt.project_id).await?;
-    let sides = TaskSides::read_sides(&intake.store, attempt).await?;
+    let sides = TaskSides::read_sides(intake, attempt).await?;
     let brought = bring_work(&mirror, &sides, attempt, body).await?;
     let (head, work) = match &brought {
         BroughtWork::Refused(why) => (None, SubmittedWork::Refused(why.clone())),
@@ -218,11 +218,14 @@ struct TaskSides {
     spec: Spec,
     /// For a resolution: the side that comes in.
     incoming: Option<ObjectId>,
+    /// Where files lie that were copied from a person's checkout.
+    copied: Vec<String>,
 }
 
 impl TaskSides {
-    async fn read_sides(store: &Tenant, attempt: &Attempt) -> Result<Self, IntakeError> {
-        let read = store.read(async |tx| {
+    async fn read_sides(intake: &AttemptIntake, attempt: &Attempt) -> Result<Self, IntakeError> {
+        let copied = intake.copies.copied_paths(attempt.project_id).await?;
+        let read = intake.store.read(async |tx| {
             let Some(task) = of_attempt(tx, attempt).await? else {
                 return Err(IntakeError::Superseded);
             };
@@ -235,6 +238,7 @@ impl TaskSides {
                 task,
                 spec,
                 incoming,
+                copied: copied.clone(),
             })
         });
         read.await
@@ -247,6 +251,7 @@ impl TaskSides {
             spec: &self.spec,
             head,
             incoming: self.incoming.as_ref(),
+            copied: &self.copied,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What can be said of an agent's commits without running anything.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use omoi_domain::conflict_marker::unresolved_files;
 use omoi_domain::lifecycle::attempt::SubmissionFault;
@@ -26,6 +27,8 @@ pub(super) struct TaskWork<'a> {
     pub(super) head: &'a ObjectId,
     /// For a resolution: the side that comes in.
     pub(super) incoming: Option<&'a ObjectId>,
+    /// Where files lie that were copied from a person's checkout.
+    pub(super) copied: &'a [String],
 }
 
 /// The first rule the commits break, if any.
@@ -44,6 +47,14 @@ pub(super) async fn find_fault(
             path: change.path.to_string(),
             protected: protected::PATHS.iter().map(ToString::to_string).collect(),
         }));
+    }
+    let is_copied = |path: &str| {
+        let mut copied = work.copied.iter();
+        copied.any(|copy| Path::new(path).starts_with(copy) || Path::new(copy).starts_with(path))
+    };
+    let mut paths = changes.iter().map(|change| change.path.to_string());
+    if let Some(path) = paths.find(|path| is_copied(path)) {
+        return Ok(Some(SubmissionFault::CopiedPath { path }));
     }
     if let Some(incoming) = work.incoming
         && !work.mirror.is_ancestor(incoming, work.head).await?

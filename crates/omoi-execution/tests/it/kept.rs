@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
 use omoi_domain::merge::MergeState;
 use omoi_domain::task::{TaskStatus, TaskType};
+use omoi_execution::copied_files::CopyRules;
 use omoi_execution::intake::complete_attempt;
 use omoi_git::object::ObjectId;
 use omoi_protocol::worker::{GitBundle, ReportComplete};
@@ -33,9 +34,21 @@ fn unmet(task: &Task) -> Option<&str> {
     revision.0.feedback.split(':').next()
 }
 
+/// A file that may not be committed, and one of another project that may.
+fn copies() -> CopyRules {
+    let rows = [
+        "project=repo; secret=config/.env",
+        "project=other; path=src",
+    ];
+    CopyRules {
+        rows: rows.map(|row| row.parse().unwrap()).into(),
+        ..CopyRules::default()
+    }
+}
+
 #[tokio::test]
 async fn work_that_is_sent_back_stays_on_the_branch() {
-    let it = TestDeployment::new().await;
+    let it = TestDeployment::with_parts(|parts| parts.copies = copies()).await;
     let with_test = it.commit_on(&it.base, "tests/test_a.py", Some("a")).await;
     let good = it.commit_on(&with_test, "src/a.py", Some("a")).await;
     let weakened = it.commit_on(&with_test, "tests/test_a.py", None).await;
@@ -51,6 +64,8 @@ async fn work_that_is_sent_back_stays_on_the_branch() {
     let huge = it.commit_on(&with_test, "src/a.py", Some(&huge)).await;
     let protected = it.commit_on(&with_test, ".omoi_os/a.md", Some("a")).await;
     let settings = it.commit_on(&with_test, ".mcp.json", Some("{}")).await;
+    let copied = it.commit_on(&with_test, "config/.env", Some("A=b")).await;
+    let in_place = it.commit_on(&with_test, "config", Some("A=b")).await;
     let outside = ReportComplete {
         refused_paths: vec!["../etc".to_owned()],
         ..brings(&good, AttemptOutcome::Succeeded)
@@ -81,6 +96,8 @@ async fn work_that_is_sent_back_stays_on_the_branch() {
         // Nobody could take these back.
         (done(&protected), "protected_path", None),
         (done(&settings), "protected_path", None),
+        (done(&copied), "protected_path", None),
+        (done(&in_place), "protected_path", None),
         (done(&it.base), "history_rewritten", None),
     ];
     for (number, (body, code, stands)) in (1..).zip(cases) {

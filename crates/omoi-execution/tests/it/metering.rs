@@ -193,6 +193,7 @@ pub(crate) fn successor(it: &TestDeployment) -> DeploymentParts {
         mask: mask.clone(),
         guarded: GuardedPlaces::default(),
         egress: None,
+        copies: it.deployment.copies.clone(),
         programs: it.deployment.programs.clone(),
         setup: setup.clone(),
         registries: None,

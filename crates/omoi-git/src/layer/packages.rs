@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,9 +17,10 @@ use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
 use super::installed::{InstalledTree, altered_packages};
 use super::manifest::{LayerContent, LayerManifest, disk_bytes};
-use super::package_tree::{AddedFiles, TrackedFiles, copy_packages, ignore_lines, text_of};
+use super::package_tree::{AddedFiles, TrackedFiles, copy_packages, text_of};
 use super::{FILES, LayerError, LayerFolder, MANIFEST};
 use crate::mirror::off_thread;
+use crate::plain_file::exclude_paths;
 use crate::process::write_private;
 use crate::survey::SetupPlan;
 
@@ -122,13 +123,7 @@ impl PackageLayer {
     /// # Errors
     /// When the disk refuses.
     pub fn hide_from_git(&self, dest: &Path) -> io::Result<()> {
-        let info = dest.join(".git/info");
-        std::fs::create_dir_all(&info)?;
-        let list = File::options()
-            .create(true)
-            .append(true)
-            .open(info.join("exclude"));
-        list?.write_all(ignore_lines(&self.record.roots).as_bytes())
+        exclude_paths(dest, &self.record.roots)
     }
 }
 

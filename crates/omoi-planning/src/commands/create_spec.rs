@@ -12,6 +12,7 @@ use omoi_domain::phase::Phase;
 use omoi_domain::plain_title::plain_title;
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::agent_programs::{AgentPlan, ProgramUnusable, assign_agents};
+use omoi_execution::copied_files::CopyError;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::setup::SetupError;
 use omoi_execution::spec_selection::SpecSelection;
@@ -98,6 +99,9 @@ pub enum CreateError {
     /// The history that a sandbox may read could not be set apart.
     #[error("could not set the base commit's history apart")]
     BaseStore(#[from] BaseStoreError),
+    /// A file of the checkout cannot be copied.
+    #[error(transparent)]
+    Copies(#[from] CopyError),
     /// The agent cannot be used.
     #[error(transparent)]
     Agent(#[from] ProgramUnusable),
@@ -121,6 +125,11 @@ pub async fn create_spec(
     expect_writable(&info)?;
     let repository = reader.open(tenant, info).await?;
     trust::expect_trusted(tenant, &repository).await?;
+    let OpenedRepository { info, mirror, .. } = &repository;
+    let readable = policy
+        .copies
+        .expect_readable(&repository.project, mirror, &info.head);
+    readable.await?;
     let project = &repository.project.name;
     let agents = assign_agents(policy.programs.as_ref(), project, request.agent).await?;
     policy.models.expect_usable(&agents.assignment)?;

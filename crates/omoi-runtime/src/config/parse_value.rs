@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use omoi_domain::agent_rule::{AgentRule, BadAgentRule};
 use omoi_domain::config::{ConfigValue, ListItems, ValueKind, mask_url};
+use omoi_domain::copied_file::{BadCopyRow, CopyRow};
 use omoi_domain::model_price::PriceRow;
 use omoi_domain::model_route::AnswerTimes;
 use omoi_domain::money::NanoUsd;
@@ -49,6 +50,9 @@ pub enum BadValue {
     /// A rule for agents that cannot be.
     #[error(transparent)]
     Rule(#[from] BadAgentRule),
+    /// A file to copy that cannot be.
+    #[error(transparent)]
+    Copy(#[from] BadCopyRow),
     /// `~/` without a known home.
     #[error("`~` stands for the home folder, but HOME is not set")]
     NoHome,
@@ -169,6 +173,10 @@ fn parse_list(
         ListItems::AgentRules => match text.parse::<AgentRule>() {
             Ok(_) => Ok(text),
             Err(source) => Err(BadValue::Rule(source)),
+        },
+        ListItems::CopyRows => match text.parse::<CopyRow>() {
+            Ok(_) => Ok(text),
+            Err(source) => Err(BadValue::Copy(source)),
         },
         ListItems::Prices => match text.parse::<PriceRow>() {
             Ok(_) => Ok(text),

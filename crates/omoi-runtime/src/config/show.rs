@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use omoi_domain::agent_rule::AgentRule;
 use omoi_domain::config::{DefaultValue, ListItems, RepositoryRule, ValueKind};
+use omoi_domain::copied_file::CopyRow;
 use omoi_domain::model_price::PriceRow;
 use omoi_domain::model_route::AnswerTimes;
 use omoi_domain::provider_row::ProviderRow;
@@ -71,6 +72,7 @@ fn kind_text(kind: &ValueKind) -> String {
             format!("list of {shape}")
         }
         ValueKind::List(ListItems::AgentRules) => format!("list of rules: {}", AgentRule::SHAPE),
+        ValueKind::List(ListItems::CopyRows) => format!("list of {}", CopyRow::SHAPE),
         ValueKind::List(ListItems::Prices) => format!("list of {}", PriceRow::SHAPE),
         ValueKind::List(ListItems::AnswerTimes) => format!("list of {}", AnswerTimes::SHAPE),
         ValueKind::List(ListItems::RoleSettings) => format!("list of {}", RoleSettingsRow::SHAPE),

@@ -16,6 +16,7 @@ mod binary;
 mod canary;
 mod checkout;
 mod commands;
+mod copies;
 mod egress;
 mod elsewhere;
 mod full_disk;

@@ -28,6 +28,11 @@ pub enum SubmissionFault {
         /// Every such path.
         protected: Vec<String>,
     },
+    /// It holds a file that was copied from a person's checkout and is not to be committed.
+    CopiedPath {
+        /// Where the file lies, or what took its place.
+        path: String,
+    },
     /// A resolution without the side that comes in.
     SideDropped {
         /// That side's commit.
@@ -56,7 +61,10 @@ impl SubmissionFault {
     fn keeps_work(&self) -> bool {
         !matches!(
             self,
-            Self::BundleRefused(_) | Self::HistoryRewritten { .. } | Self::ProtectedPath { .. }
+            Self::BundleRefused(_)
+                | Self::HistoryRewritten { .. }
+                | Self::ProtectedPath { .. }
+                | Self::CopiedPath { .. }
         )
     }
 
@@ -78,6 +86,12 @@ impl SubmissionFault {
                 UnmetCode::ProtectedPath,
                 format!("`{path}` is not for agents to change"),
                 format!("Leave {} as they are.", protected.join(", ")),
+            ),
+            Self::CopiedPath { path } => (
+                UnmetCode::ProtectedPath,
+                format!("`{path}` was copied into the workspace and is not to be committed"),
+                "Leave it out of every commit; put what the work needs into other files."
+                    .to_owned(),
             ),
             Self::SideDropped { incoming } => (
                 UnmetCode::SideDropped,
