@@ -70,8 +70,10 @@ omoi_domain::closed_set! {
         RedirectRefused = "redirect_refused",
         /// An artefact or a document beyond the limit of one.
         TooLarge = "too_large",
-        /// The registry did not answer in time, or not at all.
+        /// The registry did not answer at all.
         RegistryUnreachable = "registry_unreachable",
+        /// The registry begins too late, falls silent, or is not done in time.
+        RegistrySlow = "registry_slow",
         /// The registry answered with an error or with something that is not its format.
         RegistryAnswer = "registry_answer",
         /// The cache could not be written.
@@ -127,6 +129,7 @@ impl Refusal {
             RefusalReason::RegistryUnreachable | RefusalReason::HostUnreachable => {
                 StatusCode::BAD_GATEWAY
             }
+            RefusalReason::RegistrySlow => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::FORBIDDEN,
         }
     }
@@ -200,6 +203,7 @@ impl RefusalReason {
             Self::RedirectRefused => "the registry redirects elsewhere",
             Self::TooLarge => "larger than the limit",
             Self::RegistryUnreachable => "the registry does not answer",
+            Self::RegistrySlow => "the registry is too slow",
             Self::RegistryAnswer => "the registry answers with an error or in another format",
             Self::CacheFailed => "the cache of packages could not be written",
             Self::UploadCap => "this attempt has sent as much as it may",
@@ -249,6 +253,7 @@ mod tests {
             let expected = match reason {
                 RefusalReason::RequestRate => 429,
                 RefusalReason::RegistryUnreachable | RefusalReason::HostUnreachable => 502,
+                RefusalReason::RegistrySlow => 504,
                 _ => 403,
             };
             assert_eq!(

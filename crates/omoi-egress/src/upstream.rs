@@ -1,6 +1,7 @@
 //! Asking registries: requests made here from what is needed, never passed on from a client.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use http::header::{
 };
 use http::{HeaderMap, StatusCode};
 use omoi_domain::time::Timestamp;
-use omoi_runtime::clock::{Clocked, with_deadline};
+use omoi_runtime::clock::{Clocked, DeadlinePassed, with_deadline};
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing::{Instrument as _, debug, info_span};
 
@@ -24,14 +25,33 @@ use crate::upstream_client::{client_of, resolver_refusal};
 
 /// Bytes of one document, unpacked.
 pub const DOCUMENT_BYTES_MAX: u64 = 128 << 20;
-/// Bytes of one file of a package.
-pub const ARTEFACT_BYTES_MAX: u64 = 2 << 30;
-/// How long a registry may take to begin its answer.
-const ANSWER_MAX: Duration = Duration::from_secs(60);
-/// How long a registry may be silent in the middle of one.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// How long the whole of a document may take.
-const DOCUMENT_MAX: Duration = Duration::from_secs(120);
+
+/// How much patience registries find, and how much may come from them at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchLimits {
+    /// How long a registry may take to begin its answer.
+    pub first_byte: Duration,
+    /// How long it may be silent in the middle of one.
+    pub silence: Duration,
+    /// How long the whole of a document may take.
+    pub document: Duration,
+    /// How long the whole of a file may take.
+    pub artefact: Duration,
+    /// Bytes of one file of a package.
+    pub artefact_bytes: u64,
+}
+
+impl Default for FetchLimits {
+    fn default() -> Self {
+        Self {
+            first_byte: Duration::from_secs(60),
+            silence: Duration::from_secs(30),
+            document: Duration::from_secs(120),
+            artefact: Duration::from_secs(30 * 60),
+            artefact_bytes: 2 << 30,
+        }
+    }
+}
 
 /// A registry could not be prepared to be asked.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +65,8 @@ pub struct UpstreamSettings {
     pub all: HostTrust,
     /// What holds for a host alone, in place of that.
     pub hosts: HashMap<String, HostTrust>,
+    /// How long they may take and how much may come.
+    pub limits: FetchLimits,
 }
 
 /// Whom a registry may be.
@@ -62,6 +84,7 @@ pub struct UpstreamRegistries {
     client: reqwest::Client,
     /// Clients of hosts with a trust of their own.
     host_clients: Arc<HashMap<String, reqwest::Client>>,
+    limits: FetchLimits,
     clock: Clocked,
 }
 
@@ -104,6 +127,7 @@ pub struct UpstreamArtefact {
     response: reqwest::Response,
     clock: Clocked,
     host: String,
+    silence: Duration,
     /// When the registry says the file was made.
     pub modified_at: Option<Timestamp>,
     /// The size that was declared.
@@ -128,8 +152,14 @@ impl UpstreamRegistries {
         Ok(Self {
             client,
             host_clients: Arc::new(host_clients),
+            limits: settings.limits,
             clock,
         })
+    }
+
+    /// How long registries may take, and how much may come.
+    pub const fn fetch_limits(&self) -> &FetchLimits {
+        &self.limits
     }
 
     /// Asks for a document.
@@ -167,8 +197,8 @@ impl UpstreamRegistries {
         artefact.check_declared(DOCUMENT_BYTES_MAX)?;
         let modified_at = artefact.modified_at;
         let reading = read_document(&mut artefact, memory);
-        let read = with_deadline(self.clock.as_ref(), DOCUMENT_MAX, reading).await;
-        let late = |passed| unreachable(request.host).with_detail(passed);
+        let read = with_deadline(self.clock.as_ref(), self.limits.document, reading).await;
+        let late = |passed: DeadlinePassed| whole_too_slow(request.host, passed);
         let (mut body, mut turn) = read.map_err(late)??;
         if is_packed {
             let packed = std::mem::take(&mut body);
@@ -218,7 +248,7 @@ impl UpstreamRegistries {
         }
         check_status(request.host, &response)?;
         let artefact = self.artefact(request.host, response);
-        artefact.check_declared(ARTEFACT_BYTES_MAX)?;
+        artefact.check_declared(self.limits.artefact_bytes)?;
         Ok(Some(artefact))
     }
 
@@ -229,6 +259,7 @@ impl UpstreamRegistries {
             response,
             clock: self.clock.clone(),
             host: host.to_owned(),
+            silence: self.limits.silence,
         }
     }
 
@@ -252,7 +283,7 @@ impl UpstreamRegistries {
             if let Some(credential) = request.credential {
                 call = call.header(http::header::AUTHORIZATION, credential.expose_secret());
             }
-            let sent = with_deadline(self.clock.as_ref(), ANSWER_MAX, call.send());
+            let sent = with_deadline(self.clock.as_ref(), self.limits.first_byte, call.send());
             match sent.instrument(span.clone()).await {
                 Ok(Ok(response)) if response.status().is_server_error() => {
                     let says = format!("status {}", response.status().as_u16());
@@ -263,7 +294,12 @@ impl UpstreamRegistries {
                     Some(refusal) => return Err(refusal),
                     None => last = Some(unreachable(request.host).with_detail(root_cause(&error))),
                 },
-                Err(passed) => return Err(unreachable(request.host).with_detail(passed)),
+                Err(DeadlinePassed(limit)) => {
+                    return Err(too_slow(
+                        request.host,
+                        format_args!("no answer within {limit:?}"),
+                    ));
+                }
             }
             debug!(url, "A registry did not answer: {last:?}");
         }
@@ -277,10 +313,12 @@ impl UpstreamArtefact {
     /// # Errors
     /// When the registry falls silent or the connection breaks.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, Refusal> {
-        match with_deadline(self.clock.as_ref(), SILENCE_MAX, self.response.chunk()).await {
+        match with_deadline(self.clock.as_ref(), self.silence, self.response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
             Ok(Err(error)) => Err(unreachable(&self.host).with_detail(root_cause(&error))),
-            Err(passed) => Err(unreachable(&self.host).with_detail(passed)),
+            Err(DeadlinePassed(limit)) => {
+                Err(too_slow(&self.host, format_args!("silent for {limit:?}")))
+            }
         }
     }
 
@@ -340,7 +378,19 @@ fn unreachable(host: &str) -> Refusal {
     Refusal::new(RefusalReason::RegistryUnreachable, host)
 }
 
-fn too_large(subject: &str, max: u64) -> Refusal {
+fn too_slow(subject: impl fmt::Display, how: impl fmt::Display) -> Refusal {
+    Refusal::new(RefusalReason::RegistrySlow, subject).with_detail(how)
+}
+
+/// The whole of something did not come in time, however steadily it came.
+pub(crate) fn whole_too_slow(
+    subject: impl fmt::Display,
+    DeadlinePassed(limit): DeadlinePassed,
+) -> Refusal {
+    too_slow(subject, format_args!("not whole within {limit:?}"))
+}
+
+pub(crate) fn too_large(subject: impl fmt::Display, max: u64) -> Refusal {
     Refusal::new(RefusalReason::TooLarge, subject)
         .with_detail(format_args!("at most {} MiB", max >> 20))
 }

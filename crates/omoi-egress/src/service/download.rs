@@ -16,7 +16,7 @@ use crate::cache::{ArtefactWriter, RegistryCache};
 use crate::document::ArtefactFacts;
 use crate::package::ArtefactSum;
 use crate::refusal::{Refusal, RefusalReason};
-use crate::upstream::{ARTEFACT_BYTES_MAX, UpstreamArtefact, UpstreamRequest};
+use crate::upstream::{UpstreamArtefact, UpstreamRequest, too_large};
 
 /// Up to this size a client hears nothing before the sum is checked, so that a refusal is an answer. Beyond
 /// it bytes go out as they come, or clients would take the silence for a dead registry.
@@ -34,6 +34,7 @@ pub(super) struct ArtefactDownload {
     cache: RegistryCache,
     upstream: UpstreamArtefact,
     writer: ArtefactWriter,
+    bytes_max: u64,
     file: ExpectedFile,
     /// Held back until the sum is checked, so that a client never has the whole of a wrong file.
     last_chunk: Bytes,
@@ -136,7 +137,8 @@ impl RegistryService {
             return Ok(ArtefactOrigin::Missing);
         };
         let version = download.expected_version().clone();
-        let started = parts.fills.start(download, parts.clock.clone());
+        let time_max = parts.upstream.fetch_limits().artefact;
+        let started = parts.fills.start(download, time_max, parts.clock.clone());
         let fill = started.map_err(|error| cache_failed(&version, &error))?;
         Ok(ArtefactOrigin::Arriving { fill, is_own: true })
     }
@@ -206,6 +208,7 @@ impl RegistryService {
             cache: self.parts.cache.clone(),
             upstream,
             writer: writer.with_sum(sum.algorithm),
+            bytes_max: self.parts.upstream.fetch_limits().artefact_bytes,
             file: ExpectedFile {
                 key,
                 version,
@@ -262,9 +265,8 @@ impl ArtefactDownload {
             self.session
                 .count_download(&version.to_string(), chunk.len() as u64)?;
         }
-        if self.writer.written_bytes() + chunk.len() as u64 > ARTEFACT_BYTES_MAX {
-            return Err(Refusal::new(RefusalReason::TooLarge, version)
-                .with_detail(format_args!("at most {} MiB", ARTEFACT_BYTES_MAX >> 20)));
+        if self.writer.written_bytes() + chunk.len() as u64 > self.bytes_max {
+            return Err(too_large(version, self.bytes_max));
         }
         let failed = |error: io::Error| cache_failed(version, &error);
         self.writer.append(&chunk).await.map_err(failed)?;

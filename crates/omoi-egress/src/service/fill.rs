@@ -18,9 +18,8 @@ use super::download::{ArtefactDownload, broken_stream, cache_failed, package_arr
 use super::{
     CacheKey, CachedArtefact, EgressSession, PackageVersion, Refusal, RefusalReason, Timestamp,
 };
+use crate::upstream::whole_too_slow;
 
-/// How long the whole of a file may take.
-const FILL_MAX: Duration = Duration::from_secs(30 * 60);
 /// Bytes that a reader is given at once.
 const CHUNK_BYTES: u64 = 64 << 10;
 
@@ -70,6 +69,7 @@ impl ArtefactFills {
     pub(super) fn start(
         &self,
         download: ArtefactDownload,
+        time_max: Duration,
         clock: Clocked,
     ) -> io::Result<Arc<ArtefactFill>> {
         let (sender, state) = watch::channel(FillState::Running(0));
@@ -93,10 +93,8 @@ impl ArtefactFills {
             let fetching = download.fetch_whole(|readable| {
                 sender.send_replace(FillState::Running(readable));
             });
-            let fetched = with_deadline(clock.as_ref(), FILL_MAX, fetching).await;
-            let late = |passed| {
-                Refusal::new(RefusalReason::RegistryUnreachable, &version).with_detail(passed)
-            };
+            let fetched = with_deadline(clock.as_ref(), time_max, fetching).await;
+            let late = |passed| whole_too_slow(&version, passed);
             match fetched.map_err(late).and_then(|fetched| fetched) {
                 Ok(artefact) => {
                     filled.keep_arrivals(&artefact).await;

@@ -17,7 +17,7 @@ use omoi_egress::resolve::{CheckedResolver, NameLookup};
 use omoi_egress::service::RegistryService;
 use omoi_egress::session::{EgressSession, KeepArrivals};
 use omoi_egress::sites::{PrivateRegistry, RegistrySites};
-use omoi_egress::upstream::{HostTrust, UpstreamRegistries, UpstreamSettings};
+use omoi_egress::upstream::{FetchLimits, HostTrust, UpstreamRegistries, UpstreamSettings};
 use omoi_runtime::clock::{Clock as _, Clocked, ManualClock, SystemClock};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -81,8 +81,21 @@ impl Fixture {
         Self::with_trust(private, None).await
     }
 
+    /// With other bounds of time and size.
+    pub(crate) async fn with_limits(limits: FetchLimits) -> Self {
+        Self::with_settings(Vec::new(), None, limits).await
+    }
+
     /// Registries of which only `trusted` may be what the test serves; all of them where none is named.
     pub(crate) async fn with_trust(private: Vec<PrivateRegistry>, trusted: Option<&str>) -> Self {
+        Self::with_settings(private, trusted, FetchLimits::default()).await
+    }
+
+    async fn with_settings(
+        private: Vec<PrivateRegistry>,
+        trusted: Option<&str>,
+        limits: FetchLimits,
+    ) -> Self {
         let mut hosts: Vec<String> = private.iter().map(|of| of.host.clone()).collect();
         let sites = RegistrySites::new(private).unwrap();
         let signed = sites.registry_hosts("ours");
@@ -107,6 +120,7 @@ impl Fixture {
             None => UpstreamSettings {
                 all: trust,
                 hosts: HashMap::new(),
+                limits,
             },
             Some(host) => UpstreamSettings {
                 all: HostTrust {
@@ -114,6 +128,7 @@ impl Fixture {
                     ..HostTrust::default()
                 },
                 hosts: HashMap::from([(host.to_owned(), trust)]),
+                limits,
             },
         };
         let registries =

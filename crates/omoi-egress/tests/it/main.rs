@@ -21,5 +21,6 @@ mod plain;
 mod registries;
 mod samples;
 mod table_clients;
+mod slow;
 mod tunnels;
 mod upstream;

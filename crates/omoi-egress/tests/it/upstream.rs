@@ -33,6 +33,10 @@ pub(crate) struct StubAnswer {
     pub(crate) declared_bytes: Option<u64>,
     /// The body waits for this before its last half.
     pub(crate) gate: Option<Arc<Notify>>,
+    /// The answer does not begin before this.
+    pub(crate) head_gate: Option<Arc<Notify>>,
+    /// No length is declared.
+    pub(crate) is_streamed: bool,
 }
 
 impl StubAnswer {
@@ -44,6 +48,8 @@ impl StubAnswer {
             body: body.into(),
             declared_bytes: None,
             gate: None,
+            head_gate: None,
+            is_streamed: false,
         }
     }
 
@@ -151,12 +157,25 @@ impl Upstream {
                 };
                 let service = service_fn(|request| {
                     let answer = upstream.answer(&request);
-                    async move { Ok::<_, Infallible>(answer) }
+                    let head_gate = upstream.head_gate(&request);
+                    async move {
+                        if let Some(gate) = head_gate {
+                            gate.notified().await;
+                        }
+                        Ok::<_, Infallible>(answer)
+                    }
                 });
                 let http = hyper::server::conn::http1::Builder::new();
                 let _ = http.serve_connection(TokioIo::new(stream), service).await;
             });
         }
+    }
+
+    fn head_gate(&self, request: &Request<Incoming>) -> Option<Arc<Notify>> {
+        let host = request.headers()["host"].to_str().unwrap().to_owned();
+        let path = request.uri().path_and_query().unwrap().as_str().to_owned();
+        let state = self.state.lock().unwrap();
+        state.answers.get(&(host, path))?.head_gate.clone()
     }
 
     fn answer(&self, request: &Request<Incoming>) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
@@ -183,7 +202,9 @@ impl Upstream {
             headers.insert(*name, value.parse().unwrap());
         }
         let declared = answer.declared_bytes.unwrap_or(answer.body.len() as u64);
-        headers.insert("content-length", declared.into());
+        if !answer.is_streamed {
+            headers.insert("content-length", declared.into());
+        }
         *response.body_mut() = body_of(answer);
         response
     }
