@@ -7,6 +7,7 @@ pub mod lock_file;
 pub mod options;
 pub mod package;
 pub mod policy;
+pub mod project_hosts;
 pub mod refusal;
 
 pub mod document;

@@ -10,8 +10,9 @@ use std::str::FromStr;
 use omoi_domain::config::{Config, ConfigKey, ListItems, ValueKind};
 use omoi_domain::config_keys;
 
-use crate::host::{EgressHost, EgressTarget, HostPattern, HostRules, InvalidPattern};
+use crate::host::{EgressHost, EgressTarget, HostPattern};
 use crate::package::{InvalidVersion, PackageVersion};
+use crate::project_hosts::{BadHostListing, ProjectHosts};
 use crate::registry::RegistrySite;
 use crate::sites::PrivateRegistry;
 
@@ -21,7 +22,7 @@ config_keys! {
     /// Keys of the way out.
     EGRESS_KEYS of EGRESS = "egress", "EGRESS_";
 
-    /// Hosts that agents at tasks and set-ups may reach beside packages: `host`, `*.host`, `**.host`, with `:port` where it is not 443; `!` before one denies it.
+    /// Hosts that agents at tasks and set-ups may reach beside packages: `host`, `*.host`, `**.host`, with `:port` where it is not 443; `!` before one denies it. `project=NAME; host=HOST` counts for one project, a host by itself for all.
     EGRESS_HOSTS: Vec<String> =
         ConfigKey::new(&EGRESS, "hosts", ValueKind::List(ListItems::Entries("hosts")), "")
             .closed_to_repository();
@@ -61,7 +62,7 @@ pub struct RegistryRow {
 pub enum BadEgressOption {
     /// Of `egress.hosts`.
     #[error("`egress.hosts`: {0}")]
-    Host(#[from] InvalidPattern),
+    Host(#[from] BadHostListing),
     /// Of `egress.versions`.
     #[error("`egress.versions`: {0}")]
     Version(#[from] InvalidVersion),
@@ -94,7 +95,7 @@ pub enum BadEgressOption {
 #[derive(Clone, Debug)]
 pub struct EgressOptions {
     /// Hosts that a person lists.
-    pub hosts: HostRules,
+    pub hosts: ProjectHosts,
     /// Versions that come in at any age.
     pub versions: BTreeSet<PackageVersion>,
     /// Registries of the person's own.
@@ -116,7 +117,7 @@ impl EgressOptions {
         let registries = config.get(&EGRESS_REGISTRIES);
         let registries = registries.iter().map(|row| row.parse::<RegistryRow>());
         Ok(Self {
-            hosts: parse_hosts(&hosts)?,
+            hosts: ProjectHosts::parse(&hosts)?,
             versions: versions.collect::<Result<_, _>>()?,
             registries: registries.collect::<Result<_, _>>()?,
             cache_bytes: config.get(&EGRESS_CACHE),
@@ -143,21 +144,6 @@ impl EgressOptions {
         let name = target.host.as_name();
         name.is_some_and(|host| RegistrySite::at_host(host).is_some() || own(host))
     }
-}
-
-/// Reads hosts to allow, and behind `!` hosts to deny.
-///
-/// # Errors
-/// For an entry that is no pattern of hosts.
-pub fn parse_hosts(entries: &[String]) -> Result<HostRules, InvalidPattern> {
-    let (mut allow, mut deny) = (Vec::new(), Vec::new());
-    for entry in entries {
-        match entry.strip_prefix('!') {
-            Some(denied) => deny.push(denied.trim()),
-            None => allow.push(entry.as_str()),
-        }
-    }
-    HostRules::parse(&allow, &deny)
 }
 
 impl RegistryRow {
@@ -317,7 +303,7 @@ mod tests {
     #[test]
     fn a_registry_needs_no_entry() {
         let options = EgressOptions {
-            hosts: HostRules::default(),
+            hosts: ProjectHosts::default(),
             versions: BTreeSet::new(),
             registries: vec!["host=npm.example; site=npm".parse().unwrap()],
             cache_bytes: 0,
@@ -343,13 +329,5 @@ mod tests {
         for site in sites.split('|') {
             assert!(RegistrySite::parse(site).is_some(), "{site}");
         }
-    }
-
-    #[test]
-    fn a_mark_denies_a_host() {
-        let entries = ["**.example.com", "!secret.example.com"].map(str::to_owned);
-        let rules = parse_hosts(&entries).unwrap();
-        assert_eq!((rules.allow.len(), rules.deny.len()), (1, 1));
-        parse_hosts(&["a b".to_owned()]).unwrap_err();
     }
 }

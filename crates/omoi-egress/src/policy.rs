@@ -54,6 +54,8 @@ pub struct EgressPolicy {
     pub hosts: HostRules,
     /// Versions that come in at any age: those a person lists, and those of the base's lock file.
     pub listed_versions: BTreeSet<PackageVersion>,
+    /// The project that a person would list a host for; a refusal names the line.
+    pub project: Option<String>,
     /// Whose private packages it sees.
     pub organisation: Option<String>,
     /// How much it may use.
@@ -116,7 +118,10 @@ impl EgressPolicy {
         match self.hosts.decide(target) {
             HostDecision::Allowed => Ok(()),
             HostDecision::Denied => Err(Refusal::new(RefusalReason::HostDenied, target)),
-            HostDecision::PortNotListed => Err(Refusal::new(RefusalReason::PortNotListed, target)),
+            HostDecision::PortNotListed => {
+                let refusal = Refusal::new(RefusalReason::PortNotListed, target);
+                Err(refusal.in_project(self.project.as_deref()))
+            }
             HostDecision::NotListed => Err(self.refuse_unlisted(target)),
         }
     }
@@ -126,7 +131,7 @@ impl EgressPolicy {
             true => RefusalReason::EgressOff,
             false => RefusalReason::HostNotListed,
         };
-        Refusal::new(reason, target)
+        Refusal::new(reason, target).in_project(self.project.as_deref())
     }
 
     /// Whether `name` is listed, so that it is no secret of the attempt's: a package by one of its versions,

@@ -4,6 +4,8 @@ use std::fmt;
 
 use http::StatusCode;
 
+use crate::project_hosts::host_line;
+
 /// The header of an answer that carries the reason.
 pub const REASON_HEADER: &str = "omoi-egress-reason";
 /// The key of the configuration that lists hosts.
@@ -103,6 +105,8 @@ pub struct Refusal {
     pub subject: String,
     /// What a person needs beside reason and subject; may be empty.
     pub detail: String,
+    /// The project whose list would let it through.
+    pub project: Option<String>,
 }
 
 impl Refusal {
@@ -112,7 +116,15 @@ impl Refusal {
             reason,
             subject: subject.to_string(),
             detail: String::new(),
+            project: None,
         }
+    }
+
+    /// Says which project's list would let it through.
+    #[must_use]
+    pub fn in_project(mut self, project: Option<&str>) -> Self {
+        self.project = project.map(str::to_owned);
+        self
     }
 
     /// Adds what a person needs to know beside reason and subject.
@@ -144,7 +156,11 @@ impl Refusal {
             _ => return None,
         };
         let entry = self.subject.strip_suffix(":443").unwrap_or(&self.subject);
-        Some(format!("{key}: [\"{entry}\"]"))
+        let line = match key == HOSTS_KEY {
+            true => host_line(self.project.as_deref(), entry),
+            false => entry.to_owned(),
+        };
+        Some(format!("{key}: [\"{line}\"]"))
     }
 
     /// The whole answer as text: what, why, next step.
@@ -228,6 +244,11 @@ mod tests {
             refusal.full_text(),
             "omoi refused this request: `api.example.com:443`: the host is not on the list of this attempt\n\
              hint: to allow it, add this to the configuration of the deployment: egress.hosts: [\"api.example.com\"]\n"
+        );
+        let in_project = refusal.in_project(Some("todo"));
+        assert_eq!(
+            in_project.remedy_line().as_deref(),
+            Some("egress.hosts: [\"project=todo; host=api.example.com\"]")
         );
         let young = Refusal::new(RefusalReason::VersionTooYoung, "npm:left-pad@1.3.0")
             .with_detail("published 2026-11-29, allowed from 2026-12-02");

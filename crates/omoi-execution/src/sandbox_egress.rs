@@ -3,21 +3,32 @@
 use std::sync::Arc;
 
 use omoi_domain::egress::EgressLaunch;
+use omoi_egress::project_hosts::ProjectHosts;
 
 /// The way out of this deployment's sandboxes.
 #[derive(Clone, Debug)]
 pub struct SandboxEgress {
-    /// Certificates that clients trust, as PEM.
+    /// Certificates that clients trust where registries are all they reach, as PEM.
     pub certificates: Arc<str>,
+    /// Those, and what the machine trusts.
+    pub host_certificates: Arc<str>,
     /// Hosts of private proxies of Go modules.
     pub go_proxies: Vec<String>,
     /// Paths of Go modules whose names no public site may hear.
     pub private_modules: Vec<String>,
-    /// Whether a person listed hosts beside the registries.
-    pub lists_hosts: bool,
+    /// Hosts that a person listed beside the registries.
+    pub hosts: ProjectHosts,
 }
 
 impl SandboxEgress {
+    /// What clients trust: for hosts beside the registries they need what the machine trusts, too.
+    pub fn trusted_certificates(&self, lists_hosts: bool) -> &str {
+        match lists_hosts {
+            true => &self.host_certificates,
+            false => &self.certificates,
+        }
+    }
+
     /// What clients are told, with the file of certificates as they see it.
     pub fn client_launch(&self, certificate: String) -> EgressLaunch {
         EgressLaunch {

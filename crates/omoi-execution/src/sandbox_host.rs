@@ -54,12 +54,12 @@ impl SandboxHost {
         }
     }
 
-    /// What an agent is told of the network of an attempt of `mode`.
-    pub fn network_words(&self, mode: EgressMode) -> &'static str {
+    /// What an agent is told of the network of an attempt of `mode` in `project`.
+    pub fn network_words(&self, mode: EgressMode, project: &str) -> &'static str {
         let lists_hosts = self
             .egress
             .as_ref()
-            .is_some_and(|egress| egress.lists_hosts);
+            .is_some_and(|egress| egress.hosts.lists_for(project));
         self.reached_mode(mode).network_words(lists_hosts)
     }
 

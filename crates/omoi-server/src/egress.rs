@@ -18,10 +18,10 @@ use tracing::{debug, warn};
 
 use omoi_domain::egress::EgressMode;
 use omoi_domain::id::AttemptId;
-use omoi_egress::host::HostRules;
 use omoi_egress::lock_file::locked_versions;
 use omoi_egress::package::PackageVersion;
 use omoi_egress::policy::EgressPolicy;
+use omoi_egress::project_hosts::ProjectHosts;
 use omoi_egress::proxy::{EgressProxy, take_upgrade};
 use omoi_execution::egress::{EgressOrigin, LockFile, base_lock_files, egress_mode};
 use omoi_protocol::worker::EGRESS_PROTOCOL;
@@ -30,6 +30,7 @@ use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::SpawnKind;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::attempts::{self, Attempt};
+use omoi_store::{StoreError, Tx, projects};
 
 pub(crate) use self::recorded_session::{EntryKeeper, RecordedSession};
 use crate::error::ApiError;
@@ -42,7 +43,7 @@ const LOOK: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, Default)]
 pub struct EgressLists {
     /// Hosts beside the registries.
-    pub hosts: HostRules,
+    pub hosts: ProjectHosts,
     /// Versions that come in at any age.
     pub versions: BTreeSet<PackageVersion>,
     /// Whose private registries are seen.
@@ -169,10 +170,11 @@ async fn find_egress(
         return Ok(egress);
     }
     let intake = &s.parts.intake;
-    let mode = intake
-        .store
-        .read(async |tx| egress_mode(tx, attempt).await)
-        .await?;
+    let read = async |tx: &mut Tx| -> Result<_, StoreError> {
+        let project = projects::get(tx, attempt.project_id).await?;
+        Ok((egress_mode(tx, attempt).await?, project.name))
+    };
+    let (mode, project) = intake.store.read(read).await?;
     if !mode.is_open() {
         let says = "this attempt has no way out";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "no_egress", says));
@@ -183,7 +185,7 @@ async fn find_egress(
         warn!(error, "The lock files of the base commit list no versions");
         Vec::new()
     });
-    let mut policy = attempt_policy(mode, &proxy.parts.lists);
+    let mut policy = attempt_policy(mode, &proxy.parts.lists, &project);
     policy.listed_versions.extend(versions_of(&files));
     let (egress, is_new) = proxy.begin_egress(&s.parts, attempt, policy);
     if is_new {
@@ -201,15 +203,16 @@ pub(crate) fn versions_of(files: &[LockFile]) -> impl Iterator<Item = PackageVer
     versions.flat_map(|file| locked_versions(&file.path, &file.content))
 }
 
-/// What an attempt of `mode` may reach.
-pub(crate) fn attempt_policy(mode: EgressMode, lists: &EgressLists) -> EgressPolicy {
+/// What an attempt of `mode` in `project` may reach.
+pub(crate) fn attempt_policy(mode: EgressMode, lists: &EgressLists, project: &str) -> EgressPolicy {
     let policy = match mode {
         EgressMode::Closed => return EgressPolicy::default(),
         EgressMode::Cached => EgressPolicy::cache_only(),
         EgressMode::Registries => EgressPolicy::all_registries(),
     };
     EgressPolicy {
-        hosts: lists.hosts.clone(),
+        hosts: lists.hosts.rules_for(project),
+        project: Some(project.to_owned()),
         listed_versions: lists.versions.clone(),
         organisation: Some(lists.organisation.clone()),
         ..policy
@@ -271,7 +274,7 @@ mod tests {
     #[test]
     fn a_list_counts_only_where_there_is_a_way_out() {
         let lists = EgressLists {
-            hosts: HostRules::parse(&["example.com"], &[]).unwrap(),
+            hosts: ProjectHosts::parse(&["project=todo; host=example.com"]).unwrap(),
             organisation: "ours".to_owned(),
             ..EgressLists::default()
         };
@@ -280,7 +283,9 @@ mod tests {
             (EgressMode::Cached, RegistryAccess::CacheOnly, 1),
             (EgressMode::Registries, RegistryAccess::Fetch, 1),
         ] {
-            let policy = attempt_policy(mode, &lists);
+            let other = attempt_policy(mode, &lists, "other");
+            assert!(other.hosts.allow.is_empty(), "{mode}");
+            let policy = attempt_policy(mode, &lists, "todo");
             assert_eq!(policy.registries, access, "{mode}");
             assert_eq!(policy.hosts.allow.len(), n_hosts, "{mode}");
             assert_eq!(policy.organisation.is_some(), mode.is_open(), "{mode}");

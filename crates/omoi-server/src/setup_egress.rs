@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::net::UnixListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
@@ -17,7 +18,7 @@ use omoi_execution::egress::EgressOrigin;
 use omoi_execution::setup::{OpenRegistries, RegistriesInUse, SetupWay};
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
-use omoi_store::Tenant;
+use omoi_store::{Tenant, projects};
 
 use crate::egress::{AttemptProxy, EntryKeeper, RecordedSession, attempt_policy, versions_of};
 
@@ -41,6 +42,7 @@ pub struct SetupProxy {
 struct SetupSocket {
     path: PathBuf,
     recorded: Arc<RecordedSession>,
+    lists_hosts: bool,
     _closing: DropGuard,
 }
 
@@ -53,13 +55,30 @@ impl Drop for SetupSocket {
 }
 
 impl OpenRegistries for SetupProxy {
-    fn open_registries(&self, way: SetupWay<'_>) -> io::Result<Box<dyn RegistriesInUse>> {
+    fn open_registries<'a>(
+        &'a self,
+        way: SetupWay<'a>,
+    ) -> BoxFuture<'a, io::Result<Box<dyn RegistriesInUse>>> {
+        Box::pin(async move {
+            let project = way.project;
+            let named = self.store.read(async |tx| projects::get(tx, project).await);
+            let project = named.await.map_err(io::Error::other)?.name;
+            let socket = self.clone().serve_socket(&way, &project)?;
+            Ok(Box::new(socket) as Box<dyn RegistriesInUse>)
+        })
+    }
+}
+
+impl SetupProxy {
+    /// Serves what set-ups of `project` may reach on a new socket.
+    fn serve_socket(self, way: &SetupWay<'_>, project: &str) -> io::Result<SetupSocket> {
         let listener = UnixListener::bind(way.socket)?;
         // The folder is private; the sandbox that is shown the socket is of another user.
         std::fs::set_permissions(way.socket, Permissions::from_mode(0o666))?;
         let (_, lists, clock) = self.proxy.proxy_parts();
-        let mut policy = attempt_policy(way.mode, lists);
+        let mut policy = attempt_policy(way.mode, lists, project);
         policy.listed_versions.extend(versions_of(way.lock_files));
+        let lists_hosts = !policy.hosts.allow.is_empty();
         let entries = EntryKeeper {
             store: self.store.clone(),
             origin: EgressOrigin::Setup {
@@ -70,20 +89,17 @@ impl OpenRegistries for SetupProxy {
         let recorded = RecordedSession::start(policy, clock.clone(), entries, self.mask.clone());
         let recorded = Arc::new(recorded);
         let closing = CancellationToken::new();
-        let serving = self
-            .clone()
-            .accept_connections(listener, recorded.clone(), closing.clone());
-        let name = "socket of a set-up";
-        self.lifecycle.spawn(name, SpawnKind::Work, serving);
-        Ok(Box::new(SetupSocket {
+        let lifecycle = self.lifecycle.clone();
+        let serving = self.accept_connections(listener, recorded.clone(), closing.clone());
+        lifecycle.spawn("socket of a set-up", SpawnKind::Work, serving);
+        Ok(SetupSocket {
             path: way.socket.to_path_buf(),
             recorded,
+            lists_hosts,
             _closing: closing.drop_guard(),
-        }))
+        })
     }
-}
 
-impl SetupProxy {
     /// Serves connections until `closing` ends.
     async fn accept_connections(
         self,
@@ -133,6 +149,10 @@ impl RegistriesInUse for SetupSocket {
         names.sort();
         names.dedup();
         names
+    }
+
+    fn lists_hosts(&self) -> bool {
+        self.lists_hosts
     }
 
     fn refusals(&self) -> Vec<Refusal> {

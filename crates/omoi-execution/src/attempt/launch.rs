@@ -35,7 +35,7 @@ use omoi_sandbox::{
 };
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::sandboxes::{self, Sandbox};
-use omoi_store::{Json, StoreError, Tx, tasks};
+use omoi_store::{Json, StoreError, Tx, projects, tasks};
 
 use crate::agent_models::AgentModelFacts;
 use crate::agent_programs::{ProgramLaunch, ProgramUnusable, launch_of};
@@ -289,7 +289,7 @@ async fn prepare_workspace(
         work.restore_snapshot(snapshot).await?;
     }
     opened.end_step(StartStepKind::Files, "written");
-    copy_files(starter, &job.attempt, (&mut opened, dir)).await?;
+    copy_files(starter, &job.attempt, &mut opened, dir).await?;
     let owner = WorkspaceChore::HandOver.run(&starter.lifecycle, provider, dir);
     owner.await?;
     opened.end_step(StartStepKind::Owner, "handed over");
@@ -303,16 +303,23 @@ async fn prepare_workspace(
 async fn copy_files(
     starter: &AttemptStarter,
     attempt: &Attempt,
-    (opened, dir): (&mut OpenedWorkspace, &Path),
+    opened: &mut OpenedWorkspace,
+    dir: &Path,
 ) -> Result<(), JobError> {
     let audience = match attempt.subject.task_id() {
         Some(task) => {
-            let task = starter.store.read(async |tx| tasks::get(tx, task).await).await?;
+            let task = starter
+                .store
+                .read(async |tx| tasks::get(tx, task).await)
+                .await?;
             CopyAudience::of_task(task.parent_task_id.is_none())
         }
         None => CopyAudience::OtherAgent,
     };
-    let copies = starter.copies.read_copies(attempt.project_id, audience).await?;
+    let copies = starter
+        .copies
+        .read_copies(attempt.project_id, audience)
+        .await?;
     if let Some(told) = lay_copies(&copies, dir)? {
         opened.end_step(StartStepKind::Copies, &told);
     }
@@ -365,19 +372,35 @@ struct LaunchParts<'a> {
     opened: &'a OpenedWorkspace,
     program: Option<ProgramLaunch>,
     /// Its way out, if it has one.
-    egress: Option<SandboxEgress>,
+    egress: Option<AttemptWay>,
+}
+
+/// The way out of an attempt.
+struct AttemptWay {
+    egress: SandboxEgress,
+    /// Whether its project reaches hosts beside the registries.
+    lists_hosts: bool,
 }
 
 /// The way out of an attempt, if it has one: that is a port of its own loopback.
 async fn attempt_egress(
     starter: &AttemptStarter,
     attempt: &Attempt,
-) -> Result<Option<SandboxEgress>, StoreError> {
-    let mode = starter
-        .store
-        .read(async |tx| egress_mode(tx, attempt).await);
-    let is_open = starter.host.reached_mode(mode.await?).is_open();
-    Ok(starter.host.egress.clone().filter(|_| is_open))
+) -> Result<Option<AttemptWay>, StoreError> {
+    let Some(egress) = &starter.host.egress else {
+        return Ok(None);
+    };
+    let read = async |tx: &mut Tx| -> Result<_, StoreError> {
+        let project = projects::get(tx, attempt.project_id).await?;
+        Ok((egress_mode(tx, attempt).await?, project.name))
+    };
+    let (mode, project) = starter.store.read(read).await?;
+    let way = AttemptWay {
+        egress: egress.clone(),
+        lists_hosts: egress.hosts.lists_for(&project),
+    };
+    let is_open = starter.host.reached_mode(mode).is_open();
+    Ok(Some(way).filter(|_| is_open))
 }
 
 /// What the sandbox is asked to be.
@@ -460,10 +483,13 @@ fn sandbox_launch(
 /// Puts what clients of `egress` trust into the sandbox; returns where it is.
 fn show_egress<'a>(
     launch: &mut SandboxLaunch,
-    egress: Option<&'a SandboxEgress>,
+    way: Option<&'a AttemptWay>,
 ) -> Option<(&'a SandboxEgress, PathBuf)> {
-    let egress = egress?;
-    let path = show_certificates(launch, &egress.certificates);
+    let AttemptWay {
+        egress,
+        lists_hosts,
+    } = way?;
+    let path = show_certificates(launch, egress.trusted_certificates(*lists_hosts));
     Some((egress, path))
 }
 

@@ -19,7 +19,7 @@ use omoi_runtime::BoxError;
 use omoi_sandbox::policy::inside;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, attempts, checks, merges, requirements, tickets};
+use omoi_store::{StoreError, Tx, attempts, checks, merges, projects, requirements, tickets};
 
 use super::Dispatcher;
 use crate::attempt::{AttemptBrief, BriefLimits, CreatedAttempt};
@@ -90,7 +90,14 @@ pub(super) async fn of_task(
         false => String::new(),
     };
     let mode = EgressMode::of_attempt(created.attempt.subject.kind(), &task.files.0);
-    let network = dispatcher.starter.host.network_words(mode);
+    let project = spec.project_id;
+    let project = dispatcher
+        .store
+        .read(async |tx| projects::get(tx, project).await);
+    let network = dispatcher
+        .starter
+        .host
+        .network_words(mode, &project.await?.name);
     let system = system_prompt(network, &map)?;
     Ok(AttemptBrief {
         subject_ref: task_ref.clone(),

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use omoi_domain::egress::EgressMode;
+use futures::future::BoxFuture;
 use omoi_domain::id::ProjectId;
 use omoi_egress::refusal::Refusal;
 
@@ -30,13 +31,19 @@ pub trait OpenRegistries: Send + Sync {
     ///
     /// # Errors
     /// When there can be no such socket.
-    fn open_registries(&self, way: SetupWay<'_>) -> io::Result<Box<dyn RegistriesInUse>>;
+    fn open_registries<'a>(
+        &'a self,
+        way: SetupWay<'a>,
+    ) -> BoxFuture<'a, io::Result<Box<dyn RegistriesInUse>>>;
 }
 
 /// A way to registries that is open; it is closed when this is dropped.
 pub trait RegistriesInUse: Send + Sync {
     /// The packages that came in so far.
     fn packages_in(&self) -> Vec<String>;
+
+    /// Whether hosts beside the registries are reached.
+    fn lists_hosts(&self) -> bool;
 
     /// What was refused so far.
     fn refusals(&self) -> Vec<Refusal>;

@@ -239,16 +239,17 @@ impl SetupRun<'_> {
         let lock_files = read_lock_files(base.mirror(), base.tip()).await?;
         let project = DataDir::mirrored_project(base.mirror().dir());
         let project = project.ok_or_else(|| std::io::Error::from(ErrorKind::InvalidFilename))?;
-        let way = registries.open_registries(SetupWay {
+        let way = SetupWay {
             socket: &socket,
             mode: self.subject.setup_mode(),
             lock_files: &lock_files,
             project,
             packages_layer: self.digest,
-        })?;
+        };
+        let way = registries.open_registries(way).await?;
         launch.socket = Some(socket);
         launch.worker = Some(setup.worker.clone());
-        let certificate = show_certificates(launch, &egress.certificates);
+        let certificate = show_certificates(launch, egress.trusted_certificates(way.lists_hosts()));
         let shown = |path: &Path| self.provider.path_inside(launch, path).into_os_string();
         let (socket, certificate) = (shown(Path::new(inside::SOCKET)), shown(&certificate));
         let mut argv: Vec<OsString> = [inside::WORKER, "agent", "packages"]

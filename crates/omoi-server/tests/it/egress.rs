@@ -15,7 +15,7 @@ use omoi_domain::event::EventKind;
 use omoi_domain::id::AttemptId;
 use omoi_egress::authority::EgressAuthority;
 use omoi_egress::cache::RegistryCache;
-use omoi_egress::host::HostRules;
+use omoi_egress::project_hosts::ProjectHosts;
 use omoi_egress::proxy::{EgressProxy, ProxyParts};
 use omoi_egress::resolve::{CheckedResolver, FixedAddresses};
 use omoi_egress::service::RegistryService;
@@ -67,9 +67,8 @@ fn attempt_proxy(test: &TestDeployment, folder: &Path, host: &ListedHost) -> Att
         clock: clock.clone(),
     });
     let listed = [host.name(), at.to_string()];
-    let listed = listed.each_ref().map(String::as_str);
     let lists = EgressLists {
-        hosts: HostRules::parse(&listed, &[]).unwrap(),
+        hosts: ProjectHosts::parse(&listed).unwrap(),
         ..EgressLists::default()
     };
     AttemptProxy::new(proxy, lists, clock)

@@ -1,15 +1,21 @@
 //! `omoi egress`: what sandboxes got from outside and what they were refused, and how to allow it.
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+use omoi_domain::config::ConfigKey;
 use omoi_domain::egress::EgressOutcome;
 use omoi_egress::options::{EgressOptions, entry_list};
+use omoi_egress::project_hosts::{ProjectHosts, host_line};
+use omoi_egress::refusal::HOSTS_KEY;
 use omoi_protocol::control::EgressEntryView;
 use serde_json::json;
 
 use super::command_context::{CommandContext, ConfigOverrides};
 use super::error_report::UsageError;
 use super::models::write_user_list;
+use super::named_repository::NamedRepository;
 use super::owner_access::{AccessPurpose, reach_owner};
 use super::terminal::print_done;
 use crate::ErrorHint;
@@ -25,9 +31,10 @@ Examples:
 
 const ALLOW_EXAMPLES: &str = "\
 Examples:
-  omoi egress allow docs.example.com         a host, for agents at tasks and set-ups
-  omoi egress allow docs.example.com:8443
-  omoi egress allow npm:left-pad@1.3.0       a version that is younger than three days
+  omoi egress allow docs.example.com         a host, for agents at tasks of the project here
+  omoi egress allow docs.example.com:8443 --project todo
+  omoi egress allow docs.example.com --all-projects
+  omoi egress allow npm:left-pad@1.3.0       a version that is younger than three days, for all projects
 
 Registries need no entry: tasks whose plan names a lock file fetch from them, others have what was fetched before. Writes `egress.hosts` or `egress.versions` of your configuration file; it holds from the next start on.";
 
@@ -62,6 +69,12 @@ pub(crate) struct AllowArgs {
     /// A host such as docs.example.com, or a version such as npm:left-pad@1.3.0
     #[arg(value_name = "ENTRY")]
     entry: String,
+    /// The project whose agents may reach the host, in place of that of the repository here
+    #[arg(long, value_name = "NAME", conflicts_with = "all_projects")]
+    project: Option<String>,
+    /// Let the agents of every project reach the host
+    #[arg(long)]
+    all_projects: bool,
 }
 
 /// Runs one `omoi egress` command.
@@ -71,7 +84,7 @@ pub(crate) async fn run_egress_command(
 ) -> anyhow::Result<ExitCode> {
     match command {
         EgressCommand::Log(arguments) => show_log(context, arguments).await,
-        EgressCommand::Allow(arguments) => allow_entry(context, &arguments.entry),
+        EgressCommand::Allow(arguments) => allow_entry(context, &arguments).await,
     }
 }
 
@@ -91,7 +104,9 @@ async fn show_log(context: &CommandContext, arguments: LogEgressArgs) -> anyhow:
         print_done("Nothing came in and nothing was refused");
     }
     let width = context.stdout_page().width;
-    let lines = entries.iter().map(entry_line);
+    // What is asked from elsewhere is allowed from there.
+    let project = arguments.spec.split_once('/').map(|(project, _)| project);
+    let lines = entries.iter().map(|entry| entry_line(entry, project));
     let lines: Vec<String> = lines.flat_map(|line| wrap_text(&line, width)).collect();
     context.print_lines(&lines)?;
     if has_older {
@@ -118,7 +133,7 @@ async fn read_entries(
 }
 
 /// `TSK-003  came in  npm:left-pad@1.3.0  left-pad-1.3.0.tgz  sha256:…`
-fn entry_line(entry: &EgressEntryView) -> String {
+fn entry_line(entry: &EgressEntryView, project: Option<&str>) -> String {
     let task = match (&entry.task_ref, &entry.packages_layer) {
         (Some(task), _) => task,
         (None, Some(_)) => "setup",
@@ -133,7 +148,13 @@ fn entry_line(entry: &EgressEntryView) -> String {
         ),
         EgressOutcome::Refused => {
             let allow = match &entry.remedy {
-                Some(_) => format!("; allow it: omoi egress allow {}", allowed_name(&subject)),
+                Some(line) => {
+                    let named = project.filter(|_| line.starts_with(HOSTS_KEY));
+                    let named = named.map(|project| format!(" --project {project}"));
+                    let name = allowed_name(&subject);
+                    let named = named.unwrap_or_default();
+                    format!("; allow it: omoi egress allow {name}{named}")
+                }
                 None => String::new(),
             };
             format!("{task}  refused  {}{allow}", clean_line(&entry.detail))
@@ -146,7 +167,46 @@ fn allowed_name(subject: &str) -> &str {
     subject.strip_suffix(":443").unwrap_or(subject)
 }
 
-fn allow_entry(context: &CommandContext, entry: &str) -> anyhow::Result<ExitCode> {
+/// The line to write for `entry`, a host or a version.
+async fn allowed_line(
+    context: &CommandContext,
+    arguments: &AllowArgs,
+    key: &ConfigKey<Vec<String>>,
+) -> anyhow::Result<String> {
+    let AllowArgs {
+        entry,
+        project,
+        all_projects,
+    } = arguments;
+    if key.spec.dotted_path() != HOSTS_KEY {
+        if project.is_some() {
+            let says = "a version of a package comes in for all projects; leave --project out";
+            return Err(UsageError(says.to_owned()).into());
+        }
+        return Ok(entry.clone());
+    }
+    let project = match (project, all_projects) {
+        (Some(project), _) => Some(project.clone()),
+        (None, true) => None,
+        (None, false) => Some(project_here(context).await?),
+    };
+    let line = host_line(project.as_deref(), entry);
+    ProjectHosts::parse(&[&line]).map_err(|error| UsageError(error.to_string()))?;
+    Ok(line)
+}
+
+/// The project of the repository that the command is typed in.
+async fn project_here(context: &CommandContext) -> anyhow::Result<String> {
+    let here = NamedRepository::inspect_given(context, Path::new(".")).await;
+    let here = here.context(ErrorHint(
+        "name the project with --project NAME, or add --all-projects".to_owned(),
+    ))?;
+    let name = here.info.toplevel.file_name().unwrap_or_default();
+    Ok(name.to_string_lossy().into_owned())
+}
+
+async fn allow_entry(context: &CommandContext, arguments: &AllowArgs) -> anyhow::Result<ExitCode> {
+    let entry = arguments.entry.as_str();
     let key = entry_list(entry).ok_or_else(|| {
         let error = UsageError(format!(
             "`{entry}` is neither a host nor a version of a package"
@@ -170,9 +230,10 @@ fn allow_entry(context: &CommandContext, entry: &str) -> anyhow::Result<ExitCode
         )));
     }
     let mut items = settings.config.get(key);
-    let is_new = !items.iter().any(|item| item == entry);
+    let line = allowed_line(context, arguments, key).await?;
+    let is_new = !items.contains(&line);
     if is_new {
-        items.push(entry.to_owned());
+        items.push(line.clone());
         write_user_list(context, &key.spec, &items)?;
     }
     let name = key.spec.dotted_path();
@@ -180,7 +241,7 @@ fn allow_entry(context: &CommandContext, entry: &str) -> anyhow::Result<ExitCode
         context.print_json(&json!({ "key": name, "entries": items, "changed": is_new }))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let shown = clean_line(entry);
+    let shown = clean_line(&line);
     print_done(&match is_new {
         true => format!("Wrote {shown} to {name}; it holds from the next start on"),
         false => format!("{shown} is in {name} already"),

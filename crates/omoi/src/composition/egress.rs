@@ -37,10 +37,7 @@ const MACHINE_AUTHORITIES: [&str; 3] = [
 /// The way out: what serves it, and the certificates that a sandbox trusts.
 pub(super) struct OpenedEgress {
     pub(super) attempts: AttemptProxy,
-    certificates: Arc<str>,
-    go_proxies: Vec<String>,
-    private_modules: Vec<String>,
-    lists_hosts: bool,
+    sandboxes: SandboxEgress,
 }
 
 impl OpenedEgress {
@@ -98,14 +95,22 @@ pub(super) fn open_egress(
     let upstream = UpstreamRegistries::new(resolver.clone(), settings, clock.clone())?;
     let cache = RegistryCache::open(folder.join("cache"), options.cache_bytes, clock.clone())
         .context("could not open the cache of packages")?;
-    let certificates = sandbox_certificates(authority.certificate_path(), &options)?;
+    let certificates = authority.certificate_path();
+    let read = std::fs::read_to_string(certificates);
+    let certificates = read.context("could not read the certificate of the registry proxy")?;
+    let sandboxes = SandboxEgress {
+        host_certificates: host_certificates(&certificates, &options)?,
+        certificates: certificates.into(),
+        go_proxies,
+        private_modules,
+        hosts: options.hosts.clone(),
+    };
     let proxy = EgressProxy::new(ProxyParts {
         service: RegistryService::new(cache, upstream, sites, clock.clone()),
         authority,
         resolver,
         clock: clock.clone(),
     });
-    let lists_hosts = !options.hosts.allow.is_empty();
     let lists = EgressLists {
         hosts: options.hosts,
         versions: options.versions,
@@ -113,36 +118,26 @@ pub(super) fn open_egress(
     };
     Ok(Some(OpenedEgress {
         attempts: AttemptProxy::new(proxy, lists, clock.clone()),
-        certificates,
-        go_proxies,
-        private_modules,
-        lists_hosts,
+        sandboxes,
     }))
 }
 
 impl OpenedEgress {
     /// What sandboxes are given of it.
     pub(super) fn sandbox_egress(&self) -> SandboxEgress {
-        SandboxEgress {
-            certificates: self.certificates.clone(),
-            go_proxies: self.go_proxies.clone(),
-            private_modules: self.private_modules.clone(),
-            lists_hosts: self.lists_hosts,
-        }
+        self.sandboxes.clone()
     }
 }
 
 /// The authority of registries, and those of the machine where other hosts are listed: a client that is
 /// told of one file trusts no other.
-fn sandbox_certificates(authority: &Path, options: &EgressOptions) -> anyhow::Result<Arc<str>> {
-    let read = |path: &Path| std::fs::read_to_string(path);
-    let mut text =
-        read(authority).context("could not read the certificate of the registry proxy")?;
-    if !options.hosts.allow.is_empty() {
+fn host_certificates(authority: &str, options: &EgressOptions) -> anyhow::Result<Arc<str>> {
+    let mut text = authority.to_owned();
+    if options.hosts.lists_any() {
         let mut machine = MACHINE_AUTHORITIES.iter().map(Path::new);
-        let machine = machine.find(|path| path.exists()).map(read);
-        if let Some(machine) = machine {
-            text.push_str(&machine.context("could not read the authorities of this machine")?);
+        if let Some(machine) = machine.find(|path| path.exists()) {
+            let read = std::fs::read_to_string(machine);
+            text.push_str(&read.context("could not read the authorities of this machine")?);
         }
     }
     Ok(text.into())

@@ -172,7 +172,8 @@ fn a_package_comes_in_where_a_lock_file_is_planned_and_a_stranger_does_not() {
     let mut refused = log.as_array().unwrap().iter();
     let refused = refused.find(|entry| entry["subject"] == "elsewhere.example:443");
     let refused = refused.unwrap();
-    let remedy = "egress.hosts: [\"elsewhere.example\"]";
+    let line = format!("project={}; host=elsewhere.example", world.repo_name());
+    let remedy = format!("egress.hosts: [\"{line}\"]");
     assert_eq!(refused["remedy"], remedy, "{log:#}");
 
     let trace = world.command(&["trace", "SPEC-1", "--json"]);
@@ -193,6 +194,6 @@ fn a_package_comes_in_where_a_lock_file_is_planned_and_a_stranger_does_not() {
     allow.arg("--config").arg(&config);
     world.start(allow).wait().exited(0);
     let written = fs::read_to_string(&config).unwrap();
-    assert!(written.contains("elsewhere.example"), "{written}");
+    assert!(written.contains(&line), "{written}");
     assert!(written.contains(&row), "{written}");
 }

@@ -11,7 +11,7 @@ use omoi_domain::egress::EgressMode;
 use omoi_domain::phase::Phase;
 use omoi_egress::authority::EgressAuthority;
 use omoi_egress::cache::RegistryCache;
-use omoi_egress::host::HostRules;
+use omoi_egress::project_hosts::ProjectHosts;
 use omoi_egress::proxy::{EgressProxy, ProxyParts};
 use omoi_egress::resolve::CheckedResolver;
 use omoi_egress::service::RegistryService;
@@ -146,7 +146,7 @@ impl WayOut {
         let mut serving = JoinSet::new();
         let mut setup = None;
         match missing {
-            MissingWall::Token => setup = Some(setup_socket(&test, proxy, &socket)),
+            MissingWall::Token => setup = Some(setup_socket(&test, proxy, &socket).await),
             MissingWall::Proxy => {
                 let listener = UnixListener::bind(&socket).unwrap();
                 serving.spawn(splice_all(listener, outside.listed));
@@ -268,16 +268,15 @@ fn attempt_proxy(
         MissingWall::Addresses => allow.push(format!("localhost:{inside}")),
         _ => {}
     }
-    let allow: Vec<&str> = allow.iter().map(String::as_str).collect();
     let lists = EgressLists {
-        hosts: HostRules::parse(&allow, &[]).unwrap(),
+        hosts: ProjectHosts::parse(&allow).unwrap(),
         ..EgressLists::default()
     };
     (AttemptProxy::new(proxy, lists, clock), certificate)
 }
 
 /// The socket of a set-up, which asks for no token.
-fn setup_socket(
+async fn setup_socket(
     test: &TestDeployment,
     proxy: AttemptProxy,
     socket: &Path,
@@ -295,7 +294,7 @@ fn setup_socket(
         project: test.spec.project_id,
         packages_layer: "layer",
     };
-    setup.open_registries(way).unwrap()
+    setup.open_registries(way).await.unwrap()
 }
 
 /// Leads every connection to `host`, whatever it asks for.

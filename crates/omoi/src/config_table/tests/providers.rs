@@ -268,7 +268,7 @@ fn a_repository_lists_no_providers_and_chooses_no_models() {
 #[test]
 fn the_page_of_packages_shows_what_works() {
     let files = shown_files(include_str!("../../../../../docs/packages.md"));
-    let [versions, registries] = files.as_slice() else {
+    let [versions, registries, copies, listed] = files.as_slice() else {
         panic!("{files:?}");
     };
     let options_of = |text: &str| {
@@ -283,4 +283,9 @@ fn the_page_of_packages_shows_what_works() {
     let hosts = options_of(registries).registries;
     let hosts: Vec<_> = hosts.iter().map(RegistryRow::host_name).collect();
     assert_eq!(hosts, ["npm.example.org", "go.example.org"]);
+    let copies = SandboxOptions::from_config(&load_file(copies, &[], &[]).unwrap()).copy;
+    let secrets: Vec<_> = copies.iter().map(|row| row.is_secret).collect();
+    assert_eq!(secrets, [false, true]);
+    let listed = options_of(listed).hosts;
+    assert!(listed.lists_for("todo") && !listed.lists_for("other"));
 }
