@@ -164,6 +164,39 @@ async fn npm_is_told_why_what_is_not_cached_does_not_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lock_file_that_names_another_host_is_refused_by_name() {
+    let mut fixture = Fixture::start().await;
+    publish_greeter(&fixture.upstream, fixture.now());
+    let attempt = fixture.attempt(EgressPolicy::all_registries()).await;
+    let client = ProxiedClient::new(&attempt, &fixture.folder.path().join("one"));
+    client.write("package.json", NODE_PROJECT);
+    let lock_only = ["install", "--package-lock-only", "--no-fund"];
+    client.succeed("npm", &lock_only).await;
+    let lock = client.read("package-lock.json");
+    let (ours, theirs) = (
+        "https://registry.npmjs.org/greeter/",
+        "https://elsewhere.example/greeter/",
+    );
+    assert!(lock.contains(ours), "{lock}");
+    client.write("package-lock.json", &lock.replace(ours, theirs));
+    let ci = ["ci", "--no-fund", "--fetch-retries=0"];
+    let output = client.run("npm", &ci).await;
+    assert!(!output.status.success(), "{}", text(&output));
+    let refusals = attempt.session.list_refusals();
+    let told: Vec<_> = refusals
+        .iter()
+        .map(|count| (count.refusal.reason, count.refusal.subject.as_str()))
+        .collect();
+    let expected = (RefusalReason::HostNotListed, "elsewhere.example:443");
+    assert_eq!(told, [expected]);
+    let line = refusals[0].refusal.remedy_line();
+    assert_eq!(
+        line.as_deref(),
+        Some("egress.hosts: [\"elsewhere.example\"]")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pip_installs_cold_and_again_with_the_registry_gone() {
     let mut fixture = Fixture::start().await;
     let (old, young) = (fixture.now() - DAY * 30, fixture.now() - DAY);
