@@ -6,6 +6,7 @@
 
 mod claude_bridge;
 mod connection;
+mod declared;
 mod effect;
 #[cfg(test)]
 mod fuzz;
@@ -128,7 +129,7 @@ impl<'a> AcpAgent<'a> {
     }
 
     /// What people call it.
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &'a str {
         self.context.agent.program.as_str()
     }
 

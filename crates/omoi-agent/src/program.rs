@@ -49,10 +49,12 @@ pub(crate) enum SetUpProgramError {
     #[error("the attempt names no installed program")]
     NotNamed,
     /// It is not where it should be.
-    #[error("there is no program at `{}`; install it again: omoi agents install", path.display())]
+    #[error("there is no program at `{}`; {next}", path.display())]
     Missing {
         /// Path of the executable.
         path: PathBuf,
+        /// What to do about it.
+        next: &'static str,
     },
     /// Its folder cannot be made.
     #[error("the folder of the program cannot be made")]
@@ -120,7 +122,13 @@ impl ProgramHost {
             .ok_or(SetUpProgramError::NotNamed)?;
         if !is_executable(Path::new(program)) {
             let path = PathBuf::from(program);
-            return Err(SetUpProgramError::Missing { path });
+            let next = match installed.declared {
+                None => "install it again: omoi agents install",
+                Some(_) => {
+                    "let every user read and execute it, as sandboxes have a user of their own"
+                }
+            };
+            return Err(SetUpProgramError::Missing { path, next });
         }
         let folder = parts.home.join(PROGRAM_FOLDER);
         make_fresh_folder(&folder).map_err(SetUpProgramError::Folder)?;

@@ -183,7 +183,7 @@ impl fmt::Display for AgentRule {
                 write!(f, "{name}={value}; ")?;
             }
         }
-        let agents: Vec<&str> = self.agents.iter().map(|agent| agent.as_str()).collect();
+        let agents: Vec<&str> = self.agents.iter().map(AgentProgram::as_str).collect();
         write!(f, "use={}", agents.join(" "))
     }
 }
@@ -296,7 +296,7 @@ mod tests {
         let check = |texts: &[&str], purpose: AgentPurpose<'_>, expected: &str| {
             let rules = rules(texts);
             let chosen = choose_agents(&rules, purpose).iter();
-            let names: Vec<&str> = chosen.map(|agent| agent.as_str()).collect();
+            let names: Vec<&str> = chosen.map(AgentProgram::as_str).collect();
             assert_eq!(names.join(" "), expected, "{texts:?}");
         };
         check(&[], BUG, "native");
@@ -339,7 +339,7 @@ mod tests {
         let only = |usable: &'static [AgentProgram]| {
             AgentAssignment::of_rules(&rules, "todo", |agent| usable.contains(&agent))
         };
-        let all = only(AgentProgram::ALL).unwrap();
+        let all = only(AgentProgram::BUILT_IN).unwrap();
         assert_eq!(all.phase_agent(Phase::Prd), AgentProgram::ClaudeCode);
         assert_eq!(all.task_agent(TaskType::WriteTests), AgentProgram::Codex);
         assert_eq!(

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use futures::future::BoxFuture;
+use omoi_domain::acp_agent_row::AcpAgentRow;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::agent_rule::{AgentAssignment, AgentRule, named_agents};
+use omoi_protocol::worker::DeclaredProgram;
 use omoi_sandbox::ReadOnlyMount;
 
 /// How a worker starts an agent program.
@@ -17,6 +19,35 @@ pub struct ProgramLaunch {
     pub version: String,
     /// What the sandbox must be shown.
     pub mounts: Vec<ReadOnlyMount>,
+    /// What a person has declared of it, where it is none that is built in.
+    pub declared: Option<DeclaredLaunch>,
+}
+
+/// A declared agent and where its sandboxes see its folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredLaunch {
+    /// The declaration.
+    pub row: AcpAgentRow,
+    /// The folder, as a path inside.
+    pub folder: PathBuf,
+}
+
+/// Where an agent sees its folder, in the arguments and variables of its declaration.
+const FOLDER_MARK: &str = "{folder}";
+
+impl DeclaredLaunch {
+    /// What its worker is told, which sees its folder at `folder`.
+    pub fn for_worker(self, folder: &str) -> DeclaredProgram {
+        let filled = |text: &String| text.replace(FOLDER_MARK, folder);
+        let variables = self.row.variables.iter();
+        DeclaredProgram {
+            arguments: self.row.arguments.iter().map(filled).collect(),
+            variables: variables
+                .map(|(name, value)| (name.clone(), filled(value)))
+                .collect(),
+            dialect: self.row.dialect,
+        }
+    }
 }
 
 /// An agent program that cannot be started.
@@ -137,6 +168,7 @@ mod tests {
                     command: Vec::new(),
                     version: "1".to_owned(),
                     mounts: Vec::new(),
+                    declared: None,
                 }),
                 agent => Err(ProgramUnusable {
                     agent,
@@ -166,6 +198,20 @@ mod tests {
         );
         let refused = assign(&[], Some(AgentProgram::AcpQwen)).await.unwrap_err();
         assert_eq!(refused.agent, AgentProgram::AcpQwen);
+    }
+
+    #[test]
+    fn a_declared_agent_is_told_where_it_sees_its_folder() {
+        let row = "name=tool; folder=/opt/tool; command=node {folder}/a.js {model}; version=1; dialect=messages; \
+                   env=TOOL_HOME={folder}";
+        let launch = DeclaredLaunch {
+            row: row.parse().unwrap(),
+            folder: PathBuf::new(),
+        };
+        let told = launch.for_worker("/opt/agents/acp-tool");
+        assert_eq!(told.arguments, ["/opt/agents/acp-tool/a.js", "{model}"]);
+        let home = ("TOOL_HOME".to_owned(), "/opt/agents/acp-tool".to_owned());
+        assert_eq!(told.variables.last(), Some(&home));
     }
 
     #[tokio::test]

@@ -3,14 +3,17 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use omoi_domain::acp_agent_row::AcpAgentRow;
+
 use crate::agent_folder::{AgentFolder, InstalledProgram};
+use crate::declared_agents::{DeclaredAgents, needs_node, prepare_declared};
 use crate::error::AgentProgramError;
 use crate::node::{FoundNode, NODE_NAME, find_node};
 use crate::options::ProgramOptions;
 use crate::pinned_list::{ChosenBuild, MachinePlatform, PinnedList, ProgramRuntime};
 
 /// Where sandboxes find programs.
-const INSIDE: &str = "/opt/agents";
+pub(crate) const INSIDE: &str = "/opt/agents";
 /// Folders that every sandbox has.
 const SYSTEM: &str = "/usr";
 
@@ -21,6 +24,8 @@ pub struct ProgramCatalogue {
     pub list: PinnedList,
     /// What is installed.
     pub folder: AgentFolder,
+    /// What a person declares.
+    pub declared: DeclaredAgents,
 }
 
 /// A folder of the machine that a sandbox is shown.
@@ -64,6 +69,7 @@ impl ProgramCatalogue {
         Ok(Self {
             list,
             folder: AgentFolder::new(&options.folder),
+            declared: DeclaredAgents::new(&options.declared)?,
         })
     }
 
@@ -104,6 +110,22 @@ impl ProgramCatalogue {
     pub async fn find_node(&self, search_path: &OsStr) -> Result<FoundNode, AgentProgramError> {
         let search = find_node(&self.list.node, &self.folder, search_path).await?;
         search.require_node()
+    }
+
+    /// How a sandbox starts a declared agent, with what it has to be shown.
+    ///
+    /// # Errors
+    /// [`AgentProgramError`] where its program, or the Node it needs, cannot be used.
+    pub async fn prepare_declared(
+        &self,
+        row: &AcpAgentRow,
+        search_path: &OsStr,
+    ) -> Result<PreparedProgram, AgentProgramError> {
+        let node = match needs_node(row) {
+            false => None,
+            true => Some(self.find_node(search_path).await?),
+        };
+        prepare_declared(row, node.as_ref())
     }
 
     /// How a sandbox starts `name`, with what it has to be shown.
@@ -147,7 +169,7 @@ impl PreparedProgram {
     }
 
     /// A Node of the system is where sandboxes have it already; any other comes with its program alone.
-    fn add_node(&mut self, node: &FoundNode) {
+    pub(crate) fn add_node(&mut self, node: &FoundNode) {
         if node.program.starts_with(SYSTEM) {
             self.command.push(node.program.clone());
             return;

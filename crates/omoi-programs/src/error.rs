@@ -113,6 +113,28 @@ pub enum AgentProgramError {
         /// The pinned version.
         version: String,
     },
+    /// No agent of that name is declared.
+    #[error("no agent `{name}` is declared")]
+    Undeclared {
+        /// What it was asked for by.
+        name: String,
+        /// Those that are.
+        declared: Vec<String>,
+    },
+    /// Two declared agents have one name.
+    #[error("the agent `{name}` is declared twice")]
+    DeclaredTwice {
+        /// Its name.
+        name: String,
+    },
+    /// The file that a declared agent is started by is not there.
+    #[error("the agent `{name}` has no program at `{}`", path.display())]
+    NoProgram {
+        /// What it is chosen by.
+        name: String,
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// Files of an installed program are gone or changed their size.
     #[error("the agent program `{name}` is damaged: {damage}")]
     Damaged {
@@ -199,6 +221,17 @@ impl AgentProgramError {
             Self::Missing { name, .. } | Self::Damaged { name, .. } => {
                 format!("omoi agents install {name}")
             }
+            Self::Undeclared { declared, .. } => match declared.as_slice() {
+                [] => "declare it in agents.acp".to_owned(),
+                declared => format!(
+                    "declare it in agents.acp, which has {}",
+                    declared.join(", ")
+                ),
+            },
+            Self::DeclaredTwice { .. } => "take one of them out of agents.acp".to_owned(),
+            Self::NoProgram { .. } => {
+                "put an executable file there, or mend folder and command in agents.acp".to_owned()
+            }
             Self::NoNode { .. } => "omoi agents install node".to_owned(),
             Self::NoWheel { .. } => {
                 "PIP_INDEX_URL names another index; one that mirrors PyPI may lag behind".to_owned()
@@ -220,6 +253,9 @@ impl AgentProgramError {
                 | Self::NoGlibc { .. }
                 | Self::NotInstalled { .. }
                 | Self::Missing { .. }
+                | Self::Undeclared { .. }
+                | Self::DeclaredTwice { .. }
+                | Self::NoProgram { .. }
                 | Self::Damaged { .. }
                 | Self::NoNode { .. }
                 | Self::List(_)

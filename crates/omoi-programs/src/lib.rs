@@ -3,6 +3,7 @@
 pub mod agent_folder;
 mod archive;
 pub mod catalogue;
+pub mod declared_agents;
 pub mod error;
 pub mod install;
 pub mod integrity;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use omoi_domain::acp_agent_row::AcpAgentRow;
 use omoi_domain::agent_rule::AgentRule;
 use omoi_domain::config::{Config, ConfigKey, DefaultContext, ListItems, ValueKind};
 use omoi_domain::config_keys;
@@ -18,6 +19,10 @@ config_keys! {
     /// List of agent programs and their digests in place of the built-in one, as `cargo xtask agents --pin` makes it.
     AGENTS_LIST: Option<PathBuf> = ConfigKey::new(&AGENTS, "list", ValueKind::Path, "")
         .closed_to_repository();
+    /// Agents of the Agent Client Protocol beyond those that are built in, each chosen as `acp:NAME`.
+    AGENTS_ACP: Vec<AcpAgentRow> =
+        ConfigKey::new(&AGENTS, "acp", ValueKind::List(ListItems::AcpAgents), "")
+            .closed_to_repository();
     /// Which agents work, in order of preference: of the rules that hold, the one with the most conditions wins, of several such the last.
     AGENTS_RULES: Vec<AgentRule> =
         ConfigKey::new(&AGENTS, "rules", ValueKind::List(ListItems::AgentRules), "")
@@ -36,6 +41,8 @@ pub struct ProgramOptions {
     pub folder: PathBuf,
     /// List in place of the built-in one.
     pub list: Option<PathBuf>,
+    /// Agents that a person declares.
+    pub declared: Vec<AcpAgentRow>,
 }
 
 impl ProgramOptions {
@@ -44,6 +51,7 @@ impl ProgramOptions {
         Self {
             folder: config.get(&AGENTS_FOLDER),
             list: config.get(&AGENTS_LIST),
+            declared: config.get(&AGENTS_ACP),
         }
     }
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason, AttemptSubject, TurnKind};
+use omoi_domain::dialect::Dialect;
 use omoi_domain::discovery::DiscoveryType;
 use omoi_domain::egress::EgressLaunch;
 use omoi_domain::id::{AttemptId, DiscoveryId, EventId, MessageId, SandboxId};
@@ -157,6 +158,19 @@ pub struct WorkerProgram {
     pub command: Vec<String>,
     /// The version that was installed; a program that says it is another one is not used.
     pub version: String,
+    /// How it is told of its model, where a person has declared it.
+    pub declared: Option<DeclaredProgram>,
+}
+
+/// What a person has declared of an agent program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredProgram {
+    /// Its arguments. They and the variables may hold `{address}`, `{token}` and `{model}`.
+    pub arguments: Vec<String>,
+    /// Variables beyond those of every program.
+    pub variables: Vec<(String, String)>,
+    /// The wire format of its model calls.
+    pub dialect: Dialect,
 }
 
 /// What one attempt may use.

@@ -130,11 +130,12 @@ pub(crate) struct AgentChoice {
 
 fn parse_agent(text: &str) -> Result<AgentProgram, String> {
     AgentProgram::parse(text).ok_or_else(|| {
-        let names: Vec<_> = AgentProgram::ALL
-            .iter()
-            .map(|agent| agent.as_str())
-            .collect();
-        format!("the agents are {}", names.join(", "))
+        let names = AgentProgram::BUILT_IN.iter().map(AgentProgram::as_str);
+        let names: Vec<_> = names.collect();
+        format!(
+            "the agents are {}, and acp:NAME of agents.acp",
+            names.join(", ")
+        )
     })
 }
 

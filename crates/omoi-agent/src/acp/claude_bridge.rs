@@ -40,6 +40,7 @@ pub(super) fn plan_bridge(
             stops_at_refusal: false,
             tells_contents: false,
             reads_exit_from_text: true,
+            acts_unasked: false,
             result_mark: RESULT_MARK,
         },
     })

@@ -37,12 +37,11 @@ pub(super) fn is_own(name: &str) -> bool {
 }
 
 fn own_name(name: &str) -> Option<&str> {
-    // `omoi_submit_done` here, `mcp__omoi__submit_done` there.
-    let (rest, between) = match name.strip_prefix("mcp__") {
-        Some(rest) => (rest, "__"),
-        None => (name, "_"),
-    };
-    rest.strip_prefix(SERVER_NAME)?.strip_prefix(between)
+    // `omoi_submit_done` here, `mcp__omoi__submit_done` or `omoi.submit_done` there.
+    let rest = name.strip_prefix("mcp__").unwrap_or(name);
+    let rest = rest.strip_prefix(SERVER_NAME)?;
+    let own = rest.trim_start_matches(['_', '-', '.', ':', '/', ' ']);
+    (own.len() < rest.len() && !own.is_empty()).then_some(own)
 }
 
 /// What a call of the tool `name` does, file by file.
@@ -243,7 +242,9 @@ mod tests {
         }
         assert_eq!(platform_name("omoi_submit_done"), "submit_done");
         assert_eq!(platform_name("mcp__omoi__submit_done"), "submit_done");
+        assert_eq!(platform_name("omoi: submit_done"), "submit_done");
         assert_eq!(platform_name("bash"), "bash");
+        assert_eq!(platform_name("omoisubmit"), "omoisubmit");
         let named = call(
             "edit",
             json!({"title": "WriteFile", "_meta": {"toolName": "write_file"}}),

@@ -62,6 +62,14 @@ impl AcpAgent<'_> {
             }
             return;
         }
+        if self.manners.acts_unasked && !self.verdicts.contains_key(call.call_id()) {
+            // It has run. What it must not have done is told, and put back at the end.
+            let verdict = self.judge(call).await;
+            self.verdicts.insert(call.call_id().to_owned(), Ok(()));
+            if let Err(refusal) = verdict {
+                tracing::info!("A call that nobody was asked about: {refusal}");
+            }
+        }
         let mut end = call.tool_end(self.manners);
         if let Some(Err(refusal)) = self.verdicts.get(call.call_id()) {
             end.text.clone_from(refusal);

@@ -99,6 +99,7 @@ pub(super) fn plan_qwen(
             stops_at_refusal: true,
             tells_contents: true,
             reads_exit_from_text: false,
+            acts_unasked: false,
             result_mark: "\"functionResponse\":{\"id\":\"",
         },
     })

@@ -8,6 +8,7 @@ use agent_client_protocol::v1::schema::Meta;
 use omoi_protocol::worker::AttemptContext;
 
 use super::claude_bridge::plan_bridge;
+use super::declared::plan_declared;
 use super::opencode::plan_opencode;
 use super::qwen::plan_qwen;
 use crate::process::ProgramCommand;
@@ -25,6 +26,8 @@ pub(crate) enum AcpProgram {
     ClaudeBridge,
     /// Qwen Code.
     Qwen,
+    /// One that a person has declared.
+    Declared,
 }
 
 /// Everything that a start needs.
@@ -75,6 +78,8 @@ pub(super) struct AcpManners {
     pub(super) tells_contents: bool,
     /// A command that failed tells its exit code in words alone, and none ends well that did not exit with 0.
     pub(super) reads_exit_from_text: bool,
+    /// It may run calls without asking, which are judged once they are told of.
+    pub(super) acts_unasked: bool,
     /// What comes before the id of a call in the line of its result.
     pub(super) result_mark: &'static str,
 }
@@ -144,6 +149,7 @@ pub(super) fn plan_start(
         AcpProgram::OpenCode => plan_opencode(context, host),
         AcpProgram::ClaudeBridge => plan_bridge(context, host),
         AcpProgram::Qwen => plan_qwen(context, host),
+        AcpProgram::Declared => plan_declared(context, host),
     }
 }
 

@@ -31,6 +31,9 @@ impl AcpAgent<'_> {
         match update {
             SessionUpdate::AgentMessageChunk(chunk) => self.round.add_words(&chunk.content),
             SessionUpdate::ToolCall(call) => {
+                if self.manners.acts_unasked && may_change(&call) {
+                    self.host.observer.note_act();
+                }
                 self.round.add_call(call);
                 self.answer_questions(false).await;
             }

@@ -85,6 +85,11 @@ impl ToolObserver {
         self.has_acted
     }
 
+    /// A call may act of which nobody was asked.
+    pub(crate) const fn note_act(&mut self) {
+        self.has_acted = true;
+    }
+
     /// The round has ended: what its calls did is committed with it.
     pub(crate) const fn end_round(&mut self) {
         self.has_acted = false;

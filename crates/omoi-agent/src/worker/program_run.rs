@@ -90,6 +90,7 @@ impl AttemptRun<'_> {
             AgentProgram::AcpOpenCode => self.drive(pass, acp(AcpProgram::OpenCode, host)).await,
             AgentProgram::AcpClaude => self.drive(pass, acp(AcpProgram::ClaudeBridge, host)).await,
             AgentProgram::AcpQwen => self.drive(pass, acp(AcpProgram::Qwen, host)).await,
+            AgentProgram::AcpDeclared(_) => self.drive(pass, acp(AcpProgram::Declared, host)).await,
         }
     }
 

@@ -108,7 +108,7 @@ class Program:
             threading.Timer(0.1, tell_arguments).start()
         else:
             tell_arguments()
-        if not self.is_allowed(call_id, name, arguments):
+        if getattr(self.manner, "ASKS", True) and not self.is_allowed(call_id, name, arguments):
             text = "The user rejected permission to use this specific tool call."
             tell(self.id, sessionUpdate="tool_call_update", toolCallId=call_id, status="failed", **self.manner.end(text, True, None))
             return text, True, True
@@ -202,7 +202,7 @@ def main():
         say({"id": opens["id"], "error": {"code": -32000, "message": "Authentication required"}})
     program = Program(manner, opens)
     say({"id": opens["id"], "result": {"sessionId": program.id}})
-    if isinstance(manner, fake_acp_manners.Bridge):
+    if type(manner) is fake_acp_manners.Bridge:
         mode = PROMPTS.get()
         assert mode["method"] == "session/set_mode" and mode["params"]["modeId"] == "default", mode
         say({"id": mode["id"], "result": {}})

@@ -237,8 +237,36 @@ class Qwen(Messages):
         return [*words.splitlines(keepends=True), ""]
 
 
+class Declared(Bridge):
+    """One that a person has declared: told of the model as its dialect has it, its sessions where nobody knows."""
+
+    ARGUMENTS = {"run_shell_command": ["command"], "write_file": ["file_path", "content"], "read_file": ["file_path"]}
+
+    def __init__(self, arguments):
+        assert arguments[1:] == ["--model", os.environ["ANTHROPIC_MODEL"]], arguments
+        assert os.environ["TOOL_TOKEN"] == os.environ["ANTHROPIC_API_KEY"], "its own variable"
+        self.ASKS = arguments[0] != "unasked"
+        self.FOLDER = HOME + "/sessions/"
+        self.model = arguments[2]
+
+    def opened(self, params):
+        assert params.get("_meta") is None, params
+        return list(self.ARGUMENTS)
+
+    def call(self, name):
+        return {"title": name, "rawInput": {}}
+
+    def arguments(self, arguments):
+        return {"status": "in_progress", "rawInput": arguments}
+
+    def end(self, text, is_error, code):
+        return {"rawOutput": {"output": text, "exit_code": code}}
+
+
 def manner_of(arguments):
-    """The program that this one is, by its environment."""
+    """The program that this one is, by its arguments and its environment."""
+    if arguments[:1] in (["declared"], ["unasked"]):
+        return Declared(arguments)
     if "QWEN_HOME" in os.environ:
         return Qwen(arguments)
     if "CLAUDE_CONFIG_DIR" in os.environ:

@@ -39,6 +39,7 @@ pub(crate) async fn scripted_bench(agent: AgentProgram, rules: &str, quirk: &str
                 .map(str::to_owned)
                 .to_vec(),
             version: VERSION.to_owned(),
+            declared: None,
         }),
     };
     bench

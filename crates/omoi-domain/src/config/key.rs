@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::value::{ConfigValue, ListItems, ValueKind};
+use crate::acp_agent_row::AcpAgentRow;
 use crate::agent_rule::AgentRule;
 use crate::copied_file::CopyRow;
 use crate::model_price::PriceRow;
@@ -242,6 +243,8 @@ pub enum SettingShape {
     Words,
     /// Takes [`ValueKind::List`] keys of paths.
     Paths,
+    /// Takes [`ValueKind::List`] keys of agents that are declared.
+    AcpAgents,
     /// Takes [`ValueKind::List`] keys of rules for agents.
     AgentRules,
     /// Takes [`ValueKind::List`] keys of files to copy.
@@ -282,6 +285,7 @@ const fn kind_fits<T: SettingValue>(kind: &ValueKind) -> bool {
             SettingShape::Words,
         )
         | (ValueKind::List(ListItems::Paths), SettingShape::Paths)
+        | (ValueKind::List(ListItems::AcpAgents), SettingShape::AcpAgents)
         | (ValueKind::List(ListItems::AgentRules), SettingShape::AgentRules)
         | (ValueKind::List(ListItems::CopyRows), SettingShape::CopyRows)
         | (ValueKind::List(ListItems::Prices), SettingShape::Prices)
@@ -336,6 +340,8 @@ setting! {
         Some(Some(PathBuf::from(value)).filter(|value| !value.as_os_str().is_empty()));
     Vec<String>, Words, ConfigValue::List(values) => Some(values.clone());
     Vec<PathBuf>, Paths, ConfigValue::List(values) => Some(values.iter().map(PathBuf::from).collect());
+    Vec<AcpAgentRow>, AcpAgents, ConfigValue::List(values) =>
+        values.iter().map(|value| value.parse().ok()).collect();
     Vec<AgentRule>, AgentRules, ConfigValue::List(values) =>
         values.iter().map(|value| value.parse().ok()).collect();
     Vec<CopyRow>, CopyRows, ConfigValue::List(values) =>

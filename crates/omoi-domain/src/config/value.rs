@@ -72,6 +72,9 @@ pub enum ListItems {
     /// Providers of models, as [`ProviderRow`](crate::provider_row::ProviderRow) reads them; in YAML also as
     /// mappings.
     Providers,
+    /// Agents that a person declares, as [`AcpAgentRow`](crate::acp_agent_row::AcpAgentRow) reads them; in YAML also as
+    /// mappings.
+    AcpAgents,
     /// Which agents do what, as [`AgentRule`](crate::agent_rule::AgentRule) reads it.
     AgentRules,
     /// Files that are copied into sandboxes, as [`CopyRow`](crate::copied_file::CopyRow) reads them.

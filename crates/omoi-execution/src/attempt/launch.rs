@@ -525,6 +525,10 @@ fn agent_launch(
         installed: program.map(|program| WorkerProgram {
             command: program.command.iter().map(|path| shown(path)).collect(),
             version: program.version,
+            declared: program.declared.map(|declared| {
+                let folder = shown(&declared.folder);
+                declared.for_worker(&folder)
+            }),
         }),
     }
 }

@@ -40,7 +40,9 @@ fn everything_on_the_list_is_pinned_and_stays_in_its_folder() {
     }
     // Every agent that is no part of the worker can be installed.
     let agents: BTreeSet<&str> = list.programs.iter().map(|p| p.agent.as_str()).collect();
-    let driven = AgentProgram::ALL.iter().filter(|agent| !agent.is_native());
+    let driven = AgentProgram::BUILT_IN
+        .iter()
+        .filter(|agent| !agent.is_native());
     assert_eq!(agents, driven.map(|agent| agent.as_str()).collect());
 }
 

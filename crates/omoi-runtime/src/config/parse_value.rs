@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use omoi_domain::acp_agent_row::{AcpAgentRow, BadAcpAgent};
 use omoi_domain::agent_rule::{AgentRule, BadAgentRule};
 use omoi_domain::config::{ConfigValue, ListItems, ValueKind, mask_url};
 use omoi_domain::copied_file::{BadCopyRow, CopyRow};
@@ -47,6 +48,9 @@ pub enum BadValue {
     /// A provider of models that cannot be.
     #[error(transparent)]
     Provider(#[from] BadProviderRow),
+    /// An agent that cannot be declared so.
+    #[error(transparent)]
+    Agent(#[from] BadAcpAgent),
     /// A rule for agents that cannot be.
     #[error(transparent)]
     Rule(#[from] BadAgentRule),
@@ -170,6 +174,13 @@ fn parse_list(
             Ok(_) => Ok(text),
             Err(source) => Err(BadValue::Provider(source)),
         },
+        ListItems::AcpAgents => {
+            let text = expand_folder(&text, home)?;
+            match text.parse::<AcpAgentRow>() {
+                Ok(_) => Ok(text),
+                Err(source) => Err(BadValue::Agent(source)),
+            }
+        }
         ListItems::AgentRules => match text.parse::<AgentRule>() {
             Ok(_) => Ok(text),
             Err(source) => Err(BadValue::Rule(source)),
@@ -192,6 +203,20 @@ fn parse_list(
         },
     };
     texts.into_iter().map(check).collect()
+}
+
+/// The row of an agent with its folder's `~` expanded.
+fn expand_folder(row: &str, home: Option<&str>) -> Result<String, BadValue> {
+    let parts = row
+        .split(';')
+        .map(|part| match part.trim().split_once('=') {
+            Some((name, folder)) if name.trim() == "folder" => {
+                let folder = expand_home(folder.trim(), home)?;
+                Ok(format!("folder={folder}"))
+            }
+            _ => Ok(part.trim().to_owned()),
+        });
+    Ok(parts.collect::<Result<Vec<_>, BadValue>>()?.join("; "))
 }
 
 fn one_of(text: &str, allowed: &'static [&'static str]) -> Result<String, BadValue> {

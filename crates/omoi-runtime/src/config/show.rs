@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use omoi_domain::acp_agent_row::AcpAgentRow;
 use omoi_domain::agent_rule::AgentRule;
 use omoi_domain::config::{DefaultValue, ListItems, RepositoryRule, ValueKind};
 use omoi_domain::copied_file::CopyRow;
@@ -71,6 +72,7 @@ fn kind_text(kind: &ValueKind) -> String {
         ValueKind::List(ListItems::Entries(shape) | ListItems::Registries(shape)) => {
             format!("list of {shape}")
         }
+        ValueKind::List(ListItems::AcpAgents) => format!("list of {}", AcpAgentRow::SHAPE),
         ValueKind::List(ListItems::AgentRules) => format!("list of rules: {}", AgentRule::SHAPE),
         ValueKind::List(ListItems::CopyRows) => format!("list of {}", CopyRow::SHAPE),
         ValueKind::List(ListItems::Prices) => format!("list of {}", PriceRow::SHAPE),

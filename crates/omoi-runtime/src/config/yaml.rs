@@ -177,7 +177,7 @@ fn next_raw_value<'de, A: MapAccess<'de>>(
 ) -> Result<Option<RawValue>, A::Error> {
     // Asking for strings keeps `1.20` or `no` as written; the key's kind reads them.
     Ok(match spec.kind {
-        ValueKind::List(ListItems::Providers) => {
+        ValueKind::List(ListItems::Providers | ListItems::AcpAgents) => {
             let rows = map.next_value::<Option<Vec<RowText>>>()?;
             rows.map(|rows| RawValue::List(rows.into_iter().map(|row| row.0).collect()))
         }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use omoi_domain::acp_agent_row::AcpAgentRow;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_programs::agent_folder::InstalledProgram;
 use omoi_programs::catalogue::ProgramCatalogue;
@@ -49,15 +50,17 @@ pub(crate) struct RemoveArgs {
     name: String,
 }
 
-/// An installed program, for people and scripts.
+/// An installed program or a declared agent, for people and scripts.
 #[derive(Debug, Serialize)]
 struct InstalledLine {
     name: String,
     agent: String,
     version: String,
-    digest: String,
+    /// Of the content of an installed program.
+    digest: Option<String>,
     folder: String,
-    bytes: u64,
+    /// Of the files of an installed program.
+    bytes: Option<u64>,
     usable: bool,
     /// Why it cannot be used.
     problem: Option<String>,
@@ -201,6 +204,9 @@ async fn print_installed(
     for program in catalogue.folder.list().map_err(with_hint)? {
         lines.push(installed_line(context, catalogue, program).await);
     }
+    for row in catalogue.declared.declared_rows() {
+        lines.push(declared_line(context, catalogue, row).await);
+    }
     if context.is_json() {
         let folder = catalogue.folder.folder_path();
         context.print_json(&serde_json::json!({ "folder": folder, "agents": lines }))?;
@@ -232,8 +238,28 @@ async fn installed_line(
         name: program.manifest.name,
         agent: program.manifest.agent,
         version: program.manifest.version,
-        digest: program.digest,
-        bytes: program.manifest.bytes,
+        digest: Some(program.digest),
+        bytes: Some(program.manifest.bytes),
+    }
+}
+
+async fn declared_line(
+    context: &CommandContext,
+    catalogue: &ProgramCatalogue,
+    row: &AcpAgentRow,
+) -> InstalledLine {
+    let path = context.environment_variable("PATH").unwrap_or_default();
+    let error = catalogue.prepare_declared(row, &path).await.err();
+    InstalledLine {
+        usable: error.is_none(),
+        next: error.as_ref().and_then(AgentProgramError::next_step),
+        problem: error.map(|error| error.to_string()),
+        folder: row.folder.display().to_string(),
+        name: row.agent_program().to_string(),
+        agent: row.agent_program().to_string(),
+        version: row.version.clone(),
+        digest: None,
+        bytes: None,
     }
 }
 
@@ -281,11 +307,11 @@ fn render_installed(line: &InstalledLine, page: OutputPage) -> Vec<String> {
         align_left(&clean_line(&line.name), 18),
         align_left(&clean_line(&line.version), 10)
     )];
-    let mut rest = vec![format!(
-        "{}, {} MB",
-        clean_line(&line.folder),
-        in_megabytes(line.bytes)
-    )];
+    let folder = clean_line(&line.folder);
+    let mut rest = vec![match line.bytes {
+        Some(bytes) => format!("{folder}, {} MB", in_megabytes(bytes)),
+        None => format!("{folder}, declared in agents.acp"),
+    }];
     rest.extend(line.problem.as_deref().map(clean_line));
     rest.extend(
         line.next

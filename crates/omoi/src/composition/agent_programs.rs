@@ -7,8 +7,9 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::agent_rule::AgentRule;
-use omoi_execution::agent_programs::{FindProgram, ProgramLaunch, ProgramUnusable};
+use omoi_execution::agent_programs::{DeclaredLaunch, FindProgram, ProgramLaunch, ProgramUnusable};
 use omoi_programs::catalogue::ProgramCatalogue;
+use omoi_programs::declared_agents::folder_inside;
 use omoi_programs::error::AgentProgramError;
 use omoi_programs::options::{ProgramOptions, agent_rules};
 use omoi_runtime::telemetry::error_chain;
@@ -47,13 +48,23 @@ impl FindProgram for InstalledPrograms {
         agent: AgentProgram,
     ) -> BoxFuture<'_, Result<ProgramLaunch, ProgramUnusable>> {
         let found = async move {
-            let prepared = self
-                .catalogue
-                .prepare_program(agent.as_str(), &self.search_path);
-            let launch = prepared.await.map_err(|error| ProgramUnusable {
+            let unusable = |error: AgentProgramError| ProgramUnusable {
                 agent,
                 reason: reason_of(&error),
-            })?;
+            };
+            let row = match agent {
+                AgentProgram::AcpDeclared(name) => {
+                    let row = self.catalogue.declared.find_agent(name);
+                    Some(row.map_err(unusable)?)
+                }
+                _ => None,
+            };
+            let path = &self.search_path;
+            let prepared = match row {
+                Some(row) => self.catalogue.prepare_declared(row, path).await,
+                None => self.catalogue.prepare_program(agent.as_str(), path).await,
+            };
+            let launch = prepared.map_err(unusable)?;
             let mounts = launch.mounts.into_iter().map(|mount| ReadOnlyMount {
                 host: mount.host,
                 inside: mount.inside,
@@ -62,6 +73,10 @@ impl FindProgram for InstalledPrograms {
                 command: launch.command,
                 version: launch.version,
                 mounts: mounts.collect(),
+                declared: row.map(|row| DeclaredLaunch {
+                    row: row.clone(),
+                    folder: folder_inside(row),
+                }),
             })
         };
         found.boxed()

@@ -23,6 +23,7 @@ use omoi_store::{DatabaseOptions, ServerOptions};
 
 use super::CONFIG_TABLE;
 
+mod agents;
 mod providers;
 mod typed;
 

@@ -1,9 +1,13 @@
 //! Agent programs that others make, from the idea to the proven merge: the real ones, in real sandboxes.
 
+mod bad_days;
+mod declared;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use omoi_testkit::agent_programs::{installed_program, programs_folder};
+use serde_json::Value;
 
 use crate::binary::{omoi, start};
 use crate::elsewhere::as_somebody;
@@ -31,12 +35,21 @@ fn does_the_demo(agent: &str, program: &str, dialect: &str, by_somebody: bool) {
     println!("{agent}: {:?}", said.took);
     is_the_demo(&said.summary());
     let database = format!("sqlite://{}?mode=ro", data.join("omoios.db").display());
-    worked_alone(&database, agent, program);
+    let version = installed_program(program).manifest.version;
+    worked_alone(&database, agent, &version);
+}
+
+/// Every task of a run in `world` is done and proven, by `agent` alone.
+fn is_delivered(world: &World, summary: &Value, agent: &str, version: &str) {
+    assert_eq!(summary["outcome"], "succeeded", "{summary:#}");
+    let criteria = &summary["criteria"];
+    assert_eq!(criteria["proven"], criteria["total"], "{summary:#}");
+    assert_eq!(summary["tasks"]["completed"], 2, "{summary:#}");
+    worked_alone(&world.database(), agent, version);
 }
 
 /// Nobody but `agent` took a turn, none was taken twice, and each stands with the session of its program.
-fn worked_alone(database: &str, agent: &str, program: &str) {
-    let version = installed_program(program).manifest.version;
+fn worked_alone(database: &str, agent: &str, version: &str) {
     let told = story::read(database);
     assert_eq!((told.repeated(), &told.left), (vec![], &vec![]));
     let others = format!(
@@ -44,21 +57,6 @@ fn worked_alone(database: &str, agent: &str, program: &str) {
          AND (agent <> '{agent}' OR agent_version <> '{version}' OR agent_session IS NULL)"
     );
     assert_eq!(story::one(database, &others).as_deref(), Some("0"));
-}
-
-/// A run of two tasks in which `agent`, installed as `program`, plans and works.
-fn does_a_run(agent: &str, program: &str) {
-    let world = World::two_tasks("scenario.yaml");
-    let mut run = world.run(&["--yes", "--agent", agent]);
-    run.env("OMOI_AGENTS_FOLDER", programs_folder().unwrap());
-    let said = world.start(run).wait().exited(0);
-    println!("{agent}: {:?}", said.took);
-    let summary = said.summary();
-    assert_eq!(summary["outcome"], "succeeded", "{summary:#}");
-    let criteria = &summary["criteria"];
-    assert_eq!(criteria["proven"], criteria["total"], "{summary:#}");
-    assert_eq!(summary["tasks"]["completed"], 2, "{summary:#}");
-    worked_alone(&world.database(), agent, program);
 }
 
 #[test]
@@ -69,6 +67,17 @@ fn claude_code_does_the_demo() {
 #[test]
 fn codex_does_the_demo() {
     does_the_demo("codex", "codex", "chat_completions", false);
+}
+
+/// A run of two tasks in which `agent`, installed as `program`, plans and works.
+fn does_a_run(agent: &str, program: &str) {
+    let world = World::two_tasks("scenario.yaml");
+    let mut run = world.run(&["--yes", "--agent", agent]);
+    run.env("OMOI_AGENTS_FOLDER", programs_folder().unwrap());
+    let said = world.start(run).wait().exited(0);
+    println!("{agent}: {:?}", said.took);
+    let version = installed_program(program).manifest.version;
+    is_delivered(&world, &said.summary(), agent, &version);
 }
 
 #[test]

@@ -126,6 +126,34 @@ impl Running {
         self.send_signal("INT");
     }
 
+    /// Kills the process below it that was started by a file below `folder`, as its sandbox sees it.
+    pub(crate) fn kill_started_from(&self, folder: &str) {
+        let field = |pid: &str, file: &str| fs::read(format!("/proc/{pid}/{file}")).ok();
+        let parent = |pid: &str| -> Option<String> {
+            let stat = String::from_utf8_lossy(&field(pid, "stat")?).into_owned();
+            let (_, rest) = stat.rsplit_once(") ")?;
+            rest.split(' ').nth(1).map(str::to_owned)
+        };
+        let own = self.child.id().to_string();
+        let is_below = |pid: &str| {
+            let mut above = std::iter::successors(parent(pid), |pid| parent(pid));
+            above.any(|pid| pid == own)
+        };
+        let is_started_so = |pid: &str| {
+            let words = field(pid, "cmdline").unwrap_or_default();
+            let mut words = words.split(|byte| *byte == 0).take(2);
+            words.any(|word| word.starts_with(folder.as_bytes()))
+        };
+        let entries = fs::read_dir("/proc").unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let found: Vec<_> = names
+            .filter(|pid| is_started_so(pid) && is_below(pid))
+            .collect();
+        assert!(!found.is_empty(), "nothing runs from {folder}");
+        let killed = Command::new("kill").arg("-KILL").args(&found).status();
+        assert!(killed.unwrap().success(), "{found:?}");
+    }
+
     /// Sends it a signal by name.
     pub(crate) fn send_signal(&self, name: &str) {
         let pid = self.child.id().to_string();

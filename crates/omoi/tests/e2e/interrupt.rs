@@ -11,11 +11,16 @@ const SLOW: Duration = Duration::from_secs(6);
 
 /// The first task's second answer comes late.
 pub(crate) fn slow(scenario: String) -> String {
+    slowed(&scenario, SLOW)
+}
+
+/// The first task's second answer comes after `delay`.
+pub(crate) fn slowed(scenario: &str, delay: Duration) -> String {
     let rule = "  - when: {role: implementer, turn: 1..}\n";
     let late = format!(
         "  - when: {{role: implementer, task: TSK-001, turn: 1}}\n    reply:\n      - delay_ms: {}\n      \
          - text: \"Done.\\n\\nTASK_COMPLETE\"\n",
-        SLOW.as_millis()
+        delay.as_millis()
     );
     assert!(scenario.contains(rule));
     scenario.replace(rule, &format!("{late}{rule}"))

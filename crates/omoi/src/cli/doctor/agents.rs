@@ -59,6 +59,21 @@ pub(super) async fn check_agents(
             Err(error) => problem_finding(&program.agent, &error),
         });
     }
+    for row in catalogue.declared.declared_rows() {
+        let prepared = catalogue.prepare_declared(row, &path).await;
+        findings.push(match prepared {
+            Ok(_) => finding(
+                FindingMark::Ok,
+                format!(
+                    "{}: declared as {}, in {}",
+                    row.agent_program(),
+                    row.version,
+                    row.folder.display()
+                ),
+            ),
+            Err(error) => problem_finding(row.agent_program().as_str(), &error),
+        });
+    }
     findings.push(check_node(&catalogue, &path, needs_node).await);
     findings
 }

@@ -130,9 +130,8 @@ fn answer_wait(options: &LlmOptions) -> AnswerTimes {
 
 /// A model that is not asked, since its key is for calls of an agent's program.
 fn reserved_model(route: &ModelRoute) -> DoctorFinding {
-    let only = route
-        .only_program
-        .map_or("another program", AgentProgram::as_str);
+    let only = route.only_program.as_ref();
+    let only = only.map_or("another program", AgentProgram::as_str);
     let text = format!(
         "not tried: the key of {} is for calls of {only} alone",
         clean_line(&route.model)

@@ -28,7 +28,7 @@ models:
 ";
 
 /// What a process makes of this file of a person, these secret files and variables.
-fn load_file(
+pub(super) fn load_file(
     text: &str,
     secrets: &[(&str, &str)],
     variables: &[(&str, &str)],
@@ -102,7 +102,7 @@ fn keys_of_listed_providers_come_from_secret_files_or_the_environment_and_are_ma
 }
 
 /// The configurations that a page shows.
-fn shown_files(page: &'static str) -> Vec<&'static str> {
+pub(super) fn shown_files(page: &'static str) -> Vec<&'static str> {
     let blocks = page.split("```yaml\n").skip(1);
     blocks
         .filter_map(|rest| Some(rest.split_once("```")?.0))
