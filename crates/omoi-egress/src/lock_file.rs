@@ -2,12 +2,16 @@
 //!
 //! Read line by line, as their writers lay them out. What is not understood lists nothing.
 
+mod places;
+
 use std::collections::BTreeSet;
 
 use omoi_domain::lock_file::LockFileKind;
 use serde_json::Value;
 
 use crate::package::{PackageName, PackageRegistry, PackageVersion};
+
+pub use places::{LockedPlace, locked_places};
 
 /// Versions that lock files of one project may list.
 const VERSIONS_MAX: usize = 50_000;

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 use omoi_domain::quotation::quote_lines;
 use omoi_domain::sandbox::{StartStep, StartStepKind};
 use omoi_git::clone::CloneSite;
-use omoi_git::layer::{CheckoutLayer, LayerFolder, PackageLayer};
+use omoi_git::layer::{CheckoutLayer, LayerComparison, LayerFolder, PackageLayer};
 use omoi_git::mirror::BaseStore;
 use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::policy::inside;
@@ -58,7 +58,13 @@ impl OpenedWorkspace {
             (None, None) => String::new(),
             (Some(layer), _) => {
                 let commands = layer.record().plan.commands_line();
-                format!(", with the packages of `{commands}`")
+                let compared = match layer.record().comparison {
+                    LayerComparison::IsBase | LayerComparison::WithBase => "",
+                    LayerComparison::Uncompared => {
+                        ", compared with nothing: the base commit could not be set up"
+                    }
+                };
+                format!(", with the packages of `{commands}`{compared}")
             }
             (None, Some(failure)) => format!(", without packages: {}", failure.whole_text()),
         };

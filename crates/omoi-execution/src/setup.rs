@@ -18,7 +18,7 @@ use tracing::warn;
 
 use omoi_domain::repository_settings::NO_SETUP;
 use omoi_domain::secret_mask::SecretMask;
-use omoi_git::layer::{LayerFolder, PackageLayer, UnchangedPackages};
+use omoi_git::layer::{LayerFolder, PackageLayer, SetupReference};
 use omoi_git::object::ObjectId;
 use omoi_git::survey::{SetupPlan, setup_of_commit};
 use omoi_runtime::clock::Clocked;
@@ -32,13 +32,13 @@ use crate::sandbox_host::SandboxHost;
 
 pub use book::SetupBook;
 use book::{CommitKey, KnownPlan};
-use dependencies::common_dependencies;
+use dependencies::dependency_facts;
 pub use dependencies::{DependencyDiff, dependency_diff};
 pub(crate) use environment::add_package_environment;
 pub use failure::{SetupCause, SetupError, SetupFailure};
 pub use registries::{OpenRegistries, RegistriesInUse, SetupWay};
 use registry_wait::{NEEDED_WAIT, REGISTRY_PAUSE};
-use run::{SetupOrder, layer_digest};
+use run::{SetupOrder, layer_digest, uncompared_digest};
 pub use subject::SetupSubject;
 
 /// What a deployment sets of set-ups and prepared checkouts.
@@ -117,25 +117,27 @@ struct SetupOrigin<'a> {
 
 impl<'a> SetupOrigin<'a> {
     fn at_base(subject: SetupSubject<'a>, plan: SetupPlan) -> Self {
+        let subject = subject.base_subject();
         Self {
             plan,
             subject,
             base_plan: None,
         }
     }
-}
 
-/// What a set-up of `subject` has to leave as `base` has it.
-async fn unchanged_packages(
-    subject: SetupSubject<'_>,
-    base: Option<PackageLayer>,
-) -> Result<Option<UnchangedPackages>, SetupError> {
-    let Some(base) = base else {
-        return Ok(None);
-    };
-    let (mirror, tip) = (subject.base.mirror(), subject.base.tip());
-    let names = common_dependencies(mirror, tip, subject.commit).await?;
-    Ok(Some(UnchangedPackages { base, names }))
+    /// Whether it is somebody's work that is set up, and not what it is measured by.
+    fn is_work(&self) -> bool {
+        self.subject.commit != self.subject.base.tip()
+    }
+
+    /// What the layer is called that `reference` measured.
+    fn layer_digest(&self, provider: &dyn Provider, reference: &SetupReference) -> String {
+        let digest = layer_digest(provider, self.subject, &self.plan);
+        match reference {
+            SetupReference::Missing => uncompared_digest(&digest),
+            SetupReference::IsBase | SetupReference::Base { .. } => digest,
+        }
+    }
 }
 
 impl PackageSetup {
@@ -177,44 +179,57 @@ impl PackageSetup {
         let Some(origin) = self.origin_of(subject).await? else {
             return Ok(CommitPackages::Unneeded);
         };
-        let at_base = subject.base_subject();
-        if origin.base_plan.is_some() {
-            let digest = layer_digest(provider.as_ref(), origin.subject, &origin.plan);
-            if let Some(found) = self.layer_folder().find_packages(&digest).await? {
-                return Ok(CommitPackages::Installed(found));
-            }
+        if !origin.is_work() {
+            let measured = SetupReference::IsBase;
+            return self.installed_packages(provider, origin, measured).await;
         }
-        let base = match &origin.base_plan {
-            // What is installed there already has to stay as it is.
-            Some(plan) => {
-                let of_base = SetupOrigin::at_base(at_base, plan.clone());
-                match self.installed_packages(provider, of_base, None).await {
-                    Ok(CommitPackages::Installed(layer)) => Some(layer),
-                    // Nothing is there that could be changed.
-                    Ok(
-                        CommitPackages::Unneeded
-                        | CommitPackages::Missing(_)
-                        | CommitPackages::Refused(_),
-                    )
-                    | Err(SetupError::Failed(_)) => None,
-                    Err(error) => return Err(error),
-                }
-            }
-            None => None,
-        };
-        self.installed_packages(provider, origin, base).await
+        let digest = layer_digest(provider.as_ref(), origin.subject, &origin.plan);
+        if let Some(found) = self.layer_folder().find_packages(&digest).await? {
+            return Ok(CommitPackages::Installed(found));
+        }
+        let reference = self.reference_of(provider, &origin).await?;
+        self.installed_packages(provider, origin, reference).await
     }
 
-    /// The packages of `origin`, installed now where they are not yet, beside those of `base` that nobody asked to
-    /// change.
+    /// What a set-up of somebody's work is measured by: what is installed for the base commit, and the environments
+    /// that the base has none of, made by nobody's work.
+    async fn reference_of(
+        &self,
+        provider: &Arc<dyn Provider>,
+        origin: &SetupOrigin<'_>,
+    ) -> Result<SetupReference, SetupError> {
+        let (subject, base_plan) = (origin.subject, origin.base_plan.as_ref());
+        let frame = origin.plan.frame_plan(base_plan);
+        let mut layers = Vec::new();
+        for plan in base_plan.into_iter().chain(&frame) {
+            let of_base = SetupOrigin::at_base(subject, plan.clone());
+            let installed = self.installed_packages(provider, of_base, SetupReference::IsBase);
+            match installed.await {
+                Ok(CommitPackages::Installed(layer)) => layers.push(layer),
+                Ok(CommitPackages::Unneeded) => {}
+                // What is made without it is measured as soon as the base can be set up.
+                Ok(CommitPackages::Missing(_) | CommitPackages::Refused(_))
+                | Err(SetupError::Failed(_)) => return Ok(SetupReference::Missing),
+                Err(error) => return Err(error),
+            }
+        }
+        let mirror = subject.base.mirror();
+        let facts = dependency_facts(mirror, subject.base.tip(), subject.commit).await?;
+        let facts = Box::new(facts);
+        Ok(SetupReference::Base { layers, facts })
+    }
+
+    /// The packages of `origin`, installed now where they are not yet, and measured by `reference`.
     async fn installed_packages(
         &self,
         provider: &Arc<dyn Provider>,
         origin: SetupOrigin<'_>,
-        base: Option<PackageLayer>,
+        reference: SetupReference,
     ) -> Result<CommitPackages, SetupError> {
+        let digest = origin.layer_digest(provider.as_ref(), &reference);
+        let is_work = origin.is_work();
+        let has_base_plan = origin.base_plan.is_some();
         let SetupOrigin { plan, subject, .. } = origin;
-        let digest = layer_digest(provider.as_ref(), subject, &plan);
         let layers = self.layer_folder();
         if let Some(found) = layers.find_packages(&digest).await? {
             return Ok(CommitPackages::Installed(found));
@@ -229,11 +244,11 @@ impl PackageSetup {
             return Err(SetupError::Stopped);
         }
         // Later commits are somebody's work, which may break what installed packages before.
-        let is_work = subject.commit != subject.base.tip();
-        let (is_written, base_has_some) = (plan.is_written, base.is_some());
+        let base_has_some =
+            has_base_plan && matches!(reference, SetupReference::Base { .. });
         // Who reaches further may have what another could not.
         let tried = format!("{digest} {}", subject.setup_mode());
-        let is_needed = is_written || (is_work && base_has_some);
+        let is_needed = plan.is_written || (is_work && base_has_some);
         let known = self.book.known_failure(&tried);
         let known = known.filter(|known| known.still_stands(self.clock.now(), is_needed));
         let known = match known {
@@ -241,7 +256,7 @@ impl PackageSetup {
             None => {
                 let order = SetupOrder {
                     plan,
-                    unchanged: unchanged_packages(subject, base).await?,
+                    reference,
                     digest: digest.clone(),
                 };
                 match self.run_setup(provider, subject, order).await? {
@@ -255,7 +270,8 @@ impl PackageSetup {
         if awaits_registry {
             return Err(SetupError::RegistryAway(failure));
         }
-        match (is_needed, is_work) {
+        let is_unexplained = matches!(failure.cause, SetupCause::UnexplainedPaths(_));
+        match (is_needed || is_unexplained, is_work) {
             (true, false) => Err(SetupError::Failed(failure)),
             (true, true) => Ok(CommitPackages::Refused(failure)),
             (false, _) => Ok(CommitPackages::Missing(failure)),
@@ -307,10 +323,9 @@ impl PackageSetup {
         let Some(plan) = self.plan_of(subject).await? else {
             return Ok(None);
         };
-        let at_base = subject.base_subject();
-        let of_base = self.plan_of(at_base).await?;
+        let of_base = self.plan_of(subject.base_subject()).await?;
         let origin = match of_base.as_ref() == Some(&plan) {
-            true => SetupOrigin::at_base(at_base, plan),
+            true => SetupOrigin::at_base(subject, plan),
             false => SetupOrigin {
                 plan,
                 subject,

@@ -10,7 +10,7 @@
 //! after a power cut some might be empty; it is made anew then.
 
 mod cleanup;
-mod installed;
+mod comparison;
 mod manifest;
 mod package_tree;
 mod packages;
@@ -33,10 +33,12 @@ use crate::object::ObjectId;
 use crate::process::write_private;
 use manifest::{LayerContent, LayerManifest, boot_id, disk_bytes, mark_used};
 
-pub use installed::PACKAGES_FOLDER;
+pub use comparison::{DependencyFacts, NodePlace, NodePlaces, PACKAGES_FOLDER};
 pub use package_tree::TrackedFiles;
 pub(crate) use package_tree::ignore_lines;
-pub use packages::{FinishedSetup, KeptPackages, PackageLayer, PackageRecord, UnchangedPackages};
+pub use packages::{
+    FinishedSetup, KeptPackages, LayerComparison, PackageLayer, PackageRecord, SetupReference,
+};
 
 const MANIFEST: &str = "manifest";
 const FILES: &str = "files";

@@ -13,6 +13,7 @@ mod native;
 mod node;
 mod notable_files;
 mod other;
+mod own_packages;
 mod python;
 mod ruby;
 mod rust;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use own_packages::own_python_packages;
 pub use setup::{SetupPlan, setup_of_commit};
 pub use test_paths::is_test_path;
 pub use texts::{RepositoryTexts, texts_of_commit, texts_of_dir};

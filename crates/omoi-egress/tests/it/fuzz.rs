@@ -9,7 +9,7 @@ use omoi_egress::document::go_module::{GoVersion, find_sum};
 use omoi_egress::document::packument::Packument;
 use omoi_egress::document::simple_index::ProjectFiles;
 use omoi_egress::host::{EgressTarget, HostDecision, HostRules};
-use omoi_egress::lock_file::locked_versions;
+use omoi_egress::lock_file::{locked_places, locked_versions};
 use omoi_egress::package::AgeRule;
 use omoi_egress::registry::{RegistrySite, RequestShape, parse_request};
 use omoi_testkit::fuzz::FuzzTarget;
@@ -132,6 +132,9 @@ fn lock_file() {
                     version.is_some_and(|version| !version.is_empty()) && !shown.contains('\n'),
                     "{name}: {shown:?}"
                 );
+            }
+            for place in locked_places(name, input).unwrap_or_default() {
+                assert!(place.folder.contains("node_modules/"), "{name}: {place:?}");
             }
         }
     });

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use omoi_egress::lock_file::locked_versions;
+use omoi_domain::lock_file::LockFileKind;
+use omoi_egress::lock_file::{locked_places, locked_versions};
+use omoi_git::layer::{DependencyFacts, NodePlace, NodePlaces};
 use omoi_git::mirror::Mirror;
 use omoi_git::object::ObjectId;
 use omoi_git::process::GitError;
+use omoi_git::survey::own_python_packages;
+
+use super::SetupError;
 
 use crate::egress::{LockFile, LockFileSet};
 
@@ -47,18 +52,60 @@ pub async fn dependency_diff(
     Ok(DependencyDiff::between(&before, &after))
 }
 
-/// Versions that the lock files of both commits list, or of which `after` does not show that it took them away.
-pub(super) async fn common_dependencies(
+/// What says which installed packages of `after` may differ from those of `before`. What `after` does not show that it
+/// took away stays.
+pub(super) async fn dependency_facts(
     mirror: &Mirror,
     before: &ObjectId,
     after: &ObjectId,
-) -> Result<BTreeSet<String>, GitError> {
+) -> Result<DependencyFacts, SetupError> {
+    let (own_before, own_after) = (
+        own_python_packages(mirror, before).await?,
+        own_python_packages(mirror, after).await?,
+    );
     let before = LockFileSet::read(mirror, before, &[]).await?;
     let after = LockFileSet::read(mirror, after, &before.files).await?;
-    let listed = locked_names(&after.files);
-    let hidden = locked_names(after.hidden_files(&before));
-    let (before, after) = (locked_names(&before.files), &listed | &hidden);
-    Ok(before.intersection(&after).cloned().collect())
+    let stays: Vec<&LockFile> = after
+        .files
+        .iter()
+        .chain(after.hidden_files(&before))
+        .collect();
+    Ok(DependencyFacts {
+        listed_before: locked_names(&before.files),
+        listed_after: locked_names(stays.iter().copied()),
+        places_before: node_places(&before.files),
+        places_after: node_places(stays),
+        arrived: BTreeSet::new(),
+        own_before,
+        own_after,
+    })
+}
+
+/// Where npm puts packages by these lock files. Of two in one folder it takes the one that is published.
+fn node_places<'a>(files: impl IntoIterator<Item = &'a LockFile>) -> NodePlaces {
+    let is_published =
+        |file: &LockFile| LockFileKind::of_path(&file.path) == Some(LockFileKind::NpmShrinkwrap);
+    let mut files: Vec<&LockFile> = files.into_iter().collect();
+    files.sort_by_key(|file| !is_published(file));
+    let (mut places, mut known) = (NodePlaces::default(), BTreeSet::new());
+    for file in files {
+        let root = file.path.rsplit_once('/').map_or("", |(root, _)| root);
+        let Some(found) = locked_places(&file.path, &file.content) else {
+            continue;
+        };
+        if known.insert(root) {
+            let named = found.into_iter().map(|place| {
+                let there = NodePlace {
+                    package: place.package,
+                    link: place.link,
+                    is_optional: place.is_optional,
+                };
+                (place.folder, there)
+            });
+            places.add_lock_file(root, named);
+        }
+    }
+    places
 }
 
 fn locked_names<'a>(files: impl IntoIterator<Item = &'a LockFile>) -> BTreeSet<String> {

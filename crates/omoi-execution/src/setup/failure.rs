@@ -9,6 +9,10 @@ use omoi_git::process::GitError;
 use omoi_git::survey::SurveyError;
 use omoi_sandbox::{GuardRefusal, LaunchError, WaitError, WorkspaceError};
 
+
+/// Paths that are told of those that nothing explains.
+const NAMES_MAX: usize = 20;
+
 /// A set-up that ran and did not do what it must.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetupFailure {
@@ -39,8 +43,8 @@ pub enum SetupCause {
     RegistryAway(String),
     /// It changed files of the commit.
     ChangedFiles(Vec<String>),
-    /// It made something else of packages whose entries in the lock files stayed as they are.
-    AlteredPackages(Vec<String>),
+    /// It added, changed or left out files of packages though no lock file says so: these paths.
+    UnexplainedPaths(Vec<String>),
 }
 
 impl fmt::Display for SetupCause {
@@ -56,16 +60,26 @@ impl fmt::Display for SetupCause {
             }
             Self::Exhausted { limit } => f.write_str(limit),
             Self::RegistryAway(refusal) => f.write_str(refusal),
-            Self::AlteredPackages(names) => write!(
+            Self::UnexplainedPaths(paths) => write!(
                 f,
-                "it changed packages whose entries in the lock files stayed as they are: {}",
-                names.join(", ")
+                "what it installed differs from the base commit's packages where no lock file says so: {}",
+                list_names(paths)
             ),
             Self::ChangedFiles(names) => {
                 write!(f, "it changed files of the commit: {}", names.join(", "))
             }
         }
     }
+}
+
+/// The first of `names`, and how many there are besides.
+fn list_names(names: &[String]) -> String {
+    let shown = names.iter().take(NAMES_MAX);
+    let mut text = shown.cloned().collect::<Vec<_>>().join(", ");
+    if let Some(more) = names.len().checked_sub(NAMES_MAX).filter(|more| *more > 0) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
 }
 
 impl fmt::Display for SetupFailure {

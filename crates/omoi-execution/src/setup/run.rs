@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use omoi_egress::refusal::{Refusal, RefusalReason};
 use omoi_git::clone::clean_checkout;
-use omoi_git::layer::{FinishedSetup, KeptPackages, PackageLayer, TrackedFiles, UnchangedPackages};
+use omoi_git::layer::{FinishedSetup, KeptPackages, PackageLayer, SetupReference, TrackedFiles};
 use omoi_git::survey::SetupPlan;
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::telemetry::error_chain;
@@ -57,6 +57,12 @@ pub(super) fn layer_digest(
         "versions": toolbox.versions,
     });
     hex::encode(Sha256::digest(key.to_string()))
+}
+
+/// A name for the packages `digest` while nothing is there to compare them with: once the base commit can be set up,
+/// nobody looks for it any more, and they are made anew and compared.
+pub(super) fn uncompared_digest(digest: &str) -> String {
+    hex::encode(Sha256::digest(format!("{digest}\nuncompared\n")))
 }
 
 impl PackageSetup {
@@ -105,8 +111,8 @@ pub(super) struct SetupOrder {
     pub(super) plan: SetupPlan,
     /// What the layer is called.
     pub(super) digest: String,
-    /// What has to be as it was.
-    pub(super) unchanged: Option<UnchangedPackages>,
+    /// What it is measured by.
+    pub(super) reference: SetupReference,
 }
 
 /// One run.
@@ -128,7 +134,7 @@ impl SetupRun<'_> {
         let SetupOrder {
             plan,
             digest,
-            unchanged,
+            reference,
         } = order;
         let Self {
             setup,
@@ -164,7 +170,7 @@ impl SetupRun<'_> {
             packages: end.packages.clone(),
             work: end.work.clone(),
             took: end.sandbox.took,
-            unchanged,
+            reference,
         };
         let project = project_name(base.mirror().dir());
         let layers = setup.layer_folder();
@@ -172,7 +178,7 @@ impl SetupRun<'_> {
         let cause = match kept {
             KeptPackages::Kept(layer) => return Ok(Ok(layer)),
             KeptPackages::Changed(names) => SetupCause::ChangedFiles(names),
-            KeptPackages::Altered(names) => SetupCause::AlteredPackages(names),
+            KeptPackages::Unexplained(paths) => SetupCause::UnexplainedPaths(paths),
         };
         Ok(Err(failed(cause, self.printed(&end))))
     }

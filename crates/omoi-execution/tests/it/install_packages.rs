@@ -27,7 +27,7 @@ const LOOK: &str = "cat node_modules/a/index.js; export HOME=/tmp; git status --
 const INSTALL: &str = "mkdir -p node_modules/a/__pycache__ node_modules/.bin && echo installed >node_modules/a/index.js && \
     echo x >node_modules/a/__pycache__/x.pyc && printf '#!/bin/sh\\n' >node_modules/.bin/tool && chmod +x node_modules/.bin/tool";
 
-async fn on_rung(
+pub(crate) async fn on_rung(
     rung: SandboxRung,
     change: impl FnOnce(&mut omoi_execution::DeploymentParts),
 ) -> (TestDeployment, TempDir) {
@@ -162,10 +162,12 @@ async fn what_an_agent_makes_of_the_installer_reaches_no_other_commit() {
     let text = Some("a==1\n");
     let locked = it.commit_on(&spoiled, "requirements.txt", text).await;
     let later = it.commit_on(&locked, "install.sh", Some(&honest)).await;
-    // The first finds nothing installed yet; the second asks for other packages, and gets those of its own commit.
+    // The first finds nothing installed yet; the second asks for other packages, and its own commit makes them.
+    let refused = "[not run: set-up `sh install.sh` failed: what it installed differs from the base commit's packages \
+        where no lock file says so: deps/a]";
     for (commit, expected) in [
         (&spoiled, "honest"),
-        (&locked, "forged"),
+        (&locked, refused),
         (&later, "honest"),
         (&base, "honest"),
     ] {
@@ -173,6 +175,58 @@ async fn what_an_agent_makes_of_the_installer_reaches_no_other_commit() {
         let ran = run_at(&it, commit, asked).await.unwrap();
         assert_eq!(ran.output.trim(), expected, "{commit}");
     }
+}
+
+#[tokio::test]
+async fn packages_that_were_compared_with_nothing_serve_until_the_base_is_set_up() {
+    let (mut it, _state) = on_rung(SandboxRung::Bubblewrap, |_| {}).await;
+    let flag = tempfile::tempdir().unwrap();
+    // The base cannot be set up while a folder of the machine is not there, such as a registry.
+    let fails = format!(
+        "test -e {}/up || test -e requirements.txt",
+        flag.path().display()
+    );
+    let setup = [&*fails, "mkdir -p deps && cp source deps/a"];
+    let base = it.commit_on(&it.base, "source", Some("honest\n")).await;
+    it.spec.base_sha = base.as_str().to_owned();
+    let changed = it
+        .commit_on(&base, "requirements.txt", Some("a==1\n"))
+        .await;
+    let forged = it.commit_on(&changed, "source", Some("forged\n")).await;
+    let toolbox = SandboxToolchain {
+        setup: setup.map(str::to_owned).to_vec(),
+        allowed: vec![flag.path().to_path_buf()],
+        ..SandboxToolchain::default()
+    };
+    let run = async |commit: &ObjectId| {
+        let command = CheckoutCommand {
+            spec: &it.spec,
+            commit,
+            command: "cat deps/a",
+            files: &BTreeMap::new(),
+            timeout: Duration::from_mins(1),
+            toolbox: &toolbox,
+        };
+        command::run_in_checkout(&it.build_part(), command)
+            .await
+            .unwrap()
+    };
+    let uncompared = ", compared with nothing: the base commit could not be set up";
+    let ran = run(&forged).await;
+    assert_eq!(ran.output, "forged\n");
+    assert!(ran.workspace.ends_with(uncompared), "{}", ran.workspace);
+    // As soon as it can be, they are made anew and compared.
+    std::fs::write(flag.path().join("up"), "").unwrap();
+    it.deployment.setups.forget_failures();
+    let ran = run(&forged).await;
+    assert!(
+        ran.output.contains("where no lock file says so: deps/a]"),
+        "{}",
+        ran.output
+    );
+    let ran = run(&changed).await;
+    assert_eq!(ran.output, "honest\n");
+    assert!(!ran.workspace.contains(uncompared), "{}", ran.workspace);
 }
 
 /// A lock file of npm with the packages `names`, all of one version.
@@ -210,14 +264,23 @@ async fn other_dependencies_leave_unchanged_packages_as_they_are_or_nothing_runs
     // Only what the lock file of the base lists has to stay.
     for (more, expected) in [
         ("echo evil >node_modules/b/index.js", None),
-        ("echo evil >node_modules/a/index.js", Some("npm:a@1.0.0")),
-        ("rm -r node_modules/a", Some("npm:a@1.0.0")),
+        (
+            "echo evil >node_modules/a/index.js",
+            Some("node_modules/a/index.js"),
+        ),
+        ("rm -r node_modules/a", Some("node_modules/a")),
+        // What would run instead of the program that a check names.
+        (
+            "mkdir node_modules/.bin; ln -s /bin/true node_modules/.bin/cat",
+            Some("node_modules/.bin/cat"),
+        ),
+        ("echo evil >conftest.py", Some("conftest.py")),
     ] {
         let installer = node_installer(more);
         let commit = it.commit_on(&changed, "install.sh", Some(&installer)).await;
         let ran = run_at(&it, &commit, asked).await.unwrap();
-        let told = "[not run: set-up `sh install.sh` failed: it changed packages whose entries in the lock files stayed \
-            as they are: ";
+        let told = "[not run: set-up `sh install.sh` failed: what it installed differs from the base commit's packages \
+            where no lock file says so: ";
         match expected {
             Some(name) => {
                 assert_eq!(ran.exit_code, None, "{more}");

@@ -21,6 +21,7 @@ mod locks;
 mod metering;
 mod model_use;
 mod provider_wait;
+mod real_managers;
 mod reaper;
 mod repository_map;
 mod setup_reach;

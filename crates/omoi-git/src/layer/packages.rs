@@ -3,7 +3,6 @@
 //!
 //! Unlike a checkout they cannot be made again from what is on the disk, so they are forced onto it.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use tracing::debug;
 
 use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
-use super::installed::{InstalledTree, altered_packages};
+use super::comparison::{DependencyFacts, LayerListing, unexplained_paths};
 use super::manifest::{LayerContent, LayerManifest, disk_bytes};
 use super::package_tree::{AddedFiles, TrackedFiles, copy_packages, text_of};
 use super::{FILES, LayerError, LayerFolder, MANIFEST};
@@ -46,15 +45,46 @@ pub struct PackageRecord {
     pub work: String,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
+    /// What it was compared with before it was kept.
+    pub comparison: LayerComparison,
 }
 
-/// What a set-up must leave as it is in other packages.
+/// What packages were compared with before they were kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayerComparison {
+    /// With nothing: they are those of a base commit, by which others are measured.
+    IsBase,
+    /// With those of the base commit.
+    WithBase,
+    /// With nothing, for the base commit could not be set up.
+    Uncompared,
+}
+
+/// What a set-up is measured by.
 #[derive(Debug)]
-pub struct UnchangedPackages {
-    /// Packages that are as they must be.
-    pub base: PackageLayer,
-    /// Names of those that nobody asked to change, as `npm:left-pad@1.3.0`.
-    pub names: BTreeSet<String>,
+pub enum SetupReference {
+    /// By nothing: it runs on the base commit.
+    IsBase,
+    /// By what is installed for the base commit, and by what says which of that may change.
+    Base {
+        /// Packages of the base; of a path that several have, the first says what it is.
+        layers: Vec<PackageLayer>,
+        /// What says what may differ.
+        facts: Box<DependencyFacts>,
+    },
+    /// By nothing: the base commit could not be set up.
+    Missing,
+}
+
+impl SetupReference {
+    fn comparison(&self) -> LayerComparison {
+        match self {
+            Self::IsBase => LayerComparison::IsBase,
+            Self::Base { .. } => LayerComparison::WithBase,
+            Self::Missing => LayerComparison::Uncompared,
+        }
+    }
 }
 
 /// A set-up that ran to its end.
@@ -72,8 +102,8 @@ pub struct FinishedSetup<'a> {
     pub work: String,
     /// How long it took.
     pub took: Duration,
-    /// What has to be as it was; none for a set-up that begins anew.
-    pub unchanged: Option<UnchangedPackages>,
+    /// What it is measured by.
+    pub reference: SetupReference,
 }
 
 /// What became of what a set-up made.
@@ -83,8 +113,8 @@ pub enum KeptPackages {
     Kept(PackageLayer),
     /// It changed files of the commit, these and perhaps more.
     Changed(Vec<String>),
-    /// It made something else of packages that nobody asked to change: these.
-    Altered(Vec<String>),
+    /// It added, changed or left out files of packages though no lock file says so: these paths.
+    Unexplained(Vec<String>),
 }
 
 impl PackageLayer {
@@ -168,7 +198,7 @@ impl LayerFolder {
             packages,
             work,
             took,
-            unchanged,
+            reference,
         } = finished;
         let made = made.to_path_buf();
         let compared = off_thread({
@@ -185,6 +215,7 @@ impl LayerFolder {
             roots: roots.iter().filter_map(|root| text_of(root)).collect(),
             work,
             took_ms: took.as_millis() as u64,
+            comparison: reference.comparison(),
         };
         let manifest = LayerManifest {
             project: project.to_owned(),
@@ -195,18 +226,15 @@ impl LayerFolder {
         let (folder, place) = (self.clone(), dir.clone());
         let stored = off_thread(move || {
             let fresh = folder.copy_packages(&made, manifest)?;
-            let altered = match unchanged {
-                Some(unchanged) => fresh.altered_packages(&unchanged)?,
-                None => Vec::new(),
-            };
-            if altered.is_empty() {
+            let unexplained = fresh.unexplained_paths(reference)?;
+            if unexplained.is_empty() {
                 folder.store_packages(fresh, &place)?;
             }
-            Ok(altered)
+            Ok(unexplained)
         });
-        let altered = stored.await.map_err(LayerError::io(&dir))?;
-        if !altered.is_empty() {
-            return Ok(KeptPackages::Altered(altered));
+        let unexplained = stored.await.map_err(LayerError::io(&dir))?;
+        if !unexplained.is_empty() {
+            return Ok(KeptPackages::Unexplained(unexplained));
         }
         let found = self.find_packages(digest).await?;
         let mut layer = found.ok_or(LayerError::Unstable { dir })?;
@@ -259,21 +287,20 @@ struct FreshPackages {
 }
 
 impl FreshPackages {
-    /// Those of the unchanged packages that are not what they were.
-    fn altered_packages(&self, unchanged: &UnchangedPackages) -> io::Result<Vec<String>> {
+    /// Paths that are not as `reference` has them, though nothing says that they change.
+    fn unexplained_paths(&self, reference: SetupReference) -> io::Result<Vec<String>> {
+        let SetupReference::Base { layers, mut facts } = reference else {
+            return Ok(Vec::new());
+        };
         let record = self.manifest.content.package_record()?;
-        let (before, now) = (
-            unchanged.base.files_dir(),
-            self.scratch.path().join("layer").join(FILES),
-        );
-        let base = InstalledTree {
-            files: &before,
-            work: &unchanged.base.record.work,
-        };
-        let made = InstalledTree {
-            files: &now,
-            work: &record.work,
-        };
-        altered_packages(base, made, &unchanged.names)
+        let mut base = LayerListing::default();
+        for layer in &layers {
+            base.add_missing(LayerListing::read(&layer.files_dir(), &layer.record.work)?);
+        }
+        let files = self.scratch.path().join("layer").join(FILES);
+        let made = LayerListing::read(&files, &record.work)?;
+        facts.arrived.extend(record.packages.iter().cloned());
+        let found = unexplained_paths(&base, &made, &facts);
+        Ok(found.into_iter().collect())
     }
 }

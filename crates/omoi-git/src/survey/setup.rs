@@ -27,9 +27,24 @@ pub struct SetupPlan {
     pub inputs: BTreeMap<String, ObjectId>,
     /// Whether a person wrote the commands into the repository.
     pub is_written: bool,
+    /// Commands that make what packages are installed into, and install none.
+    pub frames: Vec<String>,
 }
 
 impl SetupPlan {
+    /// How what packages are installed into is made, as far as `other` does not make it too; none for nothing.
+    pub fn frame_plan(&self, other: Option<&Self>) -> Option<Self> {
+        let known = |frame: &&String| other.is_some_and(|other| other.frames.contains(frame));
+        let frames = self.frames.iter().filter(|frame| !known(frame));
+        let commands: Vec<String> = frames.cloned().collect();
+        (!commands.is_empty()).then(|| Self {
+            frames: commands.clone(),
+            commands,
+            inputs: BTreeMap::new(),
+            is_written: false,
+        })
+    }
+
     /// A name for what the plan installs: equal for commits that differ in other files only.
     pub fn plan_digest(&self) -> String {
         let mut hasher = Sha256::new();
@@ -186,6 +201,27 @@ fn asks_for_node_packages(text: &str) -> bool {
         .any(has)
 }
 
+/// Commands for packages of one kind, at the root of a checkout.
+struct KindCommands {
+    install: String,
+    /// Makes what the first installs into, where something is known to.
+    frame: Option<String>,
+}
+
+impl KindCommands {
+    fn new(folder: &str, command: &str) -> Self {
+        let quoted = folder.replace('\'', r"'\''");
+        let at_root = |command: &str| match folder {
+            "" => command.to_owned(),
+            _ => format!("(cd '{quoted}' && {command})"),
+        };
+        Self {
+            install: at_root(command),
+            frame: command.starts_with(VENV).then(|| at_root(VENV)),
+        }
+    }
+}
+
 /// The command of a `pyproject.toml` without a lock beside it.
 fn pyproject_command(text: &str) -> String {
     if has_section(text, "tool.uv") {
@@ -227,8 +263,8 @@ impl SetupFiles {
         })
     }
 
-    /// The command for packages of `kind`, as a line to run at the root.
-    fn command_of(&self, kind: PackageKind) -> Option<String> {
+    /// The commands for packages of `kind`.
+    fn commands_of(&self, kind: PackageKind) -> Option<KindCommands> {
         let folder = self.folder_of(kind)?;
         let rules = RULES.iter().filter(|rule| rule.kind == kind);
         let found = rules.map(|rule| (rule, join_path(folder, rule.file)));
@@ -244,11 +280,7 @@ impl SetupFiles {
             "" => pyproject_command(text.map_or("", String::as_str)),
             command => command.to_owned(),
         };
-        if folder.is_empty() {
-            return Some(command);
-        }
-        let quoted = folder.replace('\'', r"'\''");
-        Some(format!("(cd '{quoted}' && {command})"))
+        Some(KindCommands::new(folder, &command))
     }
 
     /// The files that decide: a manifest beside a lock of its kind decides nothing.
@@ -277,17 +309,23 @@ impl SetupFiles {
             PackageKind::Rust,
             PackageKind::Go,
         ];
+        let mut frames = Vec::new();
         let commands = match written {
             Some(commands) => commands.to_vec(),
-            None => kinds
-                .into_iter()
-                .filter_map(|kind| self.command_of(kind))
-                .collect(),
+            None => {
+                let found = kinds.into_iter().filter_map(|kind| self.commands_of(kind));
+                let found = found.map(|commands| {
+                    frames.extend(commands.frame);
+                    commands.install
+                });
+                found.collect()
+            }
         };
         (!commands.is_empty()).then(|| SetupPlan {
             commands,
             inputs: self.into_inputs(),
             is_written: written.is_some(),
+            frames,
         })
     }
 }

@@ -2,7 +2,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use omoi_git::clone::{CloneSite, clean_checkout};
-use omoi_git::layer::{FinishedSetup, KeptPackages, LayerFolder, TrackedFiles};
+use omoi_git::layer::{FinishedSetup, KeptPackages, LayerFolder, SetupReference, TrackedFiles};
 use omoi_git::survey::SetupPlan;
 
 use crate::fixture::{Fixture, git};
@@ -161,6 +161,7 @@ async fn packages_are_what_a_setup_added_and_nothing_else() {
         commands: vec!["make deps".to_owned()],
         inputs: std::collections::BTreeMap::new(),
         is_written: true,
+        frames: Vec::new(),
     };
     let finished = || FinishedSetup {
         dir: &dir,
@@ -168,7 +169,7 @@ async fn packages_are_what_a_setup_added_and_nothing_else() {
         plan: plan.clone(),
         packages: Vec::new(),
         work: "/work".to_owned(),
-        unchanged: None,
+        reference: SetupReference::IsBase,
         took: std::time::Duration::from_millis(7),
     };
     let first = finished();

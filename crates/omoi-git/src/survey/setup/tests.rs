@@ -149,3 +149,20 @@ fn what_pins_versions_is_a_lock_file_everywhere() {
         assert_eq!(is_lock, !manifests.contains(&rule.file), "{}", rule.file);
     }
 }
+
+#[test]
+fn an_environment_is_made_apart_where_only_the_later_plan_has_one() {
+    let npm = "{\"packages\": {\"node_modules/a\": {\"resolved\": \"x\"}}}";
+    let plan = |all: &[(&str, &str)]| files(all).into_plan(None).unwrap();
+    let node = plan(&[("package-lock.json", npm)]);
+    let both = plan(&[
+        ("package-lock.json", npm),
+        ("api/requirements.txt", "a==1\n"),
+    ]);
+    let frame = both.frame_plan(Some(&node)).unwrap();
+    let expected = "(cd 'api' && python3 -m venv --system-site-packages .venv)";
+    assert_eq!(frame.commands, [expected]);
+    assert_eq!(both.frame_plan(None), Some(frame));
+    assert_eq!(both.frame_plan(Some(&both)), None);
+    assert_eq!(node.frame_plan(None), None);
+}

@@ -1,0 +1,219 @@
+//! npm, pip and cargo as they are: what they make of another lock file is explained by it.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+use omoi_domain::sandbox::SandboxRung;
+use omoi_execution::command::{self, CheckoutCommand, CommandRun};
+use omoi_execution::sandbox_toolchain::SandboxToolchain;
+use omoi_git::object::ObjectId;
+use omoi_testkit::deployment::TestDeployment;
+
+use crate::install_packages::on_rung;
+
+/// Registries that run beside a command.
+const REGISTRY: &str = include_str!("../assets/registry.py");
+
+/// A commit on `parent` with `files`.
+async fn commit_files(
+    it: &TestDeployment,
+    parent: &ObjectId,
+    files: &[(&str, String)],
+) -> ObjectId {
+    let mut commit = parent.clone();
+    for (path, text) in files {
+        commit = it.commit_on(&commit, path, Some(text)).await;
+    }
+    commit
+}
+
+async fn run(
+    it: &TestDeployment,
+    commit: &ObjectId,
+    (toolbox, command): (&SandboxToolchain, &str),
+) -> CommandRun {
+    let command = CheckoutCommand {
+        spec: &it.spec,
+        commit,
+        command,
+        files: &BTreeMap::new(),
+        timeout: Duration::from_mins(2),
+        toolbox,
+    };
+    command::run_in_checkout(&it.build_part(), command)
+        .await
+        .unwrap()
+}
+
+/// Runs `command` with the packages of a base commit with `before`, then with those of one that has `after` on top.
+/// What the second set-up made is plain only if the lock files explain it.
+async fn changed_lock_file(
+    toolbox: SandboxToolchain,
+    (before, after): (&[(&str, String)], &[(&str, String)]),
+    (command, expected): (&str, [&str; 2]),
+) {
+    let (mut it, _state) = on_rung(SandboxRung::Bubblewrap, |parts| {
+        parts.setup.timeout = Duration::from_mins(2);
+    })
+    .await;
+    let registry = [("registry.py", REGISTRY.to_owned())];
+    let base = commit_files(&it, &it.base, &registry).await;
+    let base = commit_files(&it, &base, before).await;
+    it.spec.base_sha = base.as_str().to_owned();
+    let changed = commit_files(&it, &base, after).await;
+    for (commit, expected) in [(&base, expected[0]), (&changed, expected[1])] {
+        let ran = run(&it, commit, (&toolbox, command)).await;
+        assert_eq!(ran.output.trim(), expected, "{}", ran.workspace);
+    }
+}
+
+fn set_up_by(commands: &[&str]) -> SandboxToolchain {
+    SandboxToolchain {
+        setup: commands.iter().map(|one| (*one).to_owned()).collect(),
+        ..SandboxToolchain::default()
+    }
+}
+
+/// `folder version needs` of each package, as npm writes them.
+fn node_lock(asked: &str, places: &[(&str, &str, &str)]) -> [(&'static str, String); 2] {
+    let entries = places.iter().map(|(folder, version, needs)| {
+        let (_, name) = folder.rsplit_once("node_modules/").unwrap();
+        let url = format!("https://registry.npmjs.org/{name}/-/{name}-{version}.tgz");
+        format!(
+            r#""{folder}": {{"version": "{version}", "resolved": "{url}", "bin": {{"{name}": "cli.js"}},
+            "dependencies": {{{needs}}}}}"#
+        )
+    });
+    let entries = entries.collect::<Vec<_>>().join(",");
+    let own = format!(r#""name": "p", "version": "1.0.0", "dependencies": {{{asked}}}"#);
+    let lock = format!(
+        r#"{{"name": "p", "version": "1.0.0", "lockfileVersion": 3, "requires": true,
+        "packages": {{"": {{{own}}}, {entries}}}}}"#
+    );
+    [
+        ("package.json", format!("{{{own}}}")),
+        ("package-lock.json", lock),
+    ]
+}
+
+#[tokio::test]
+async fn npm_moves_replaces_and_adds_packages() {
+    let needs = r#""a": "2.0.0""#;
+    let before = node_lock(
+        r#""a": "1.0.0", "b": "1.0.0", "e": "1.0.0""#,
+        &[
+            ("node_modules/a", "1.0.0", ""),
+            ("node_modules/b", "1.0.0", needs),
+            ("node_modules/b/node_modules/a", "2.0.0", ""),
+            ("node_modules/e", "1.0.0", ""),
+        ],
+    );
+    let after = node_lock(
+        r#""b": "1.0.0", "d": "1.0.0", "e": "2.0.0""#,
+        &[
+            ("node_modules/a", "2.0.0", ""),
+            ("node_modules/b", "1.0.0", needs),
+            ("node_modules/d", "1.0.0", ""),
+            ("node_modules/e", "2.0.0", ""),
+        ],
+    );
+    let toolbox =
+        set_up_by(&["python3 registry.py npm ci --no-audit --registry=http://127.0.0.1:8123/"]);
+    let command = "for name in a b d e; do ! command -v $name >/dev/null || $name; done";
+    let expected = [
+        "a 1.0.0\nb 1.0.0\ne 1.0.0",
+        "a 2.0.0\nb 1.0.0\nd 1.0.0\ne 2.0.0",
+    ];
+    changed_lock_file(toolbox, (&before, &after), (command, expected)).await;
+}
+
+#[tokio::test]
+async fn pip_replaces_and_adds_packages() {
+    let lock = |text: &str| [("requirements.txt", text.to_owned())];
+    let before = lock("words==1.0.0\nkept==1.0.0\n");
+    let after = lock("words==2.0.0\nkept==1.0.0\nextra==1.0.0\n");
+    let toolbox = set_up_by(&[
+        "python3 -m venv .venv",
+        "python3 registry.py .venv/bin/python -m pip install --index-url http://127.0.0.1:8123/simple \
+         -r requirements.txt",
+    ]);
+    let command = "for name in words kept extra; do ! command -v $name >/dev/null || $name; done";
+    let expected = ["1.0.0\n1.0.0", "2.0.0\n1.0.0\n1.0.0"];
+    changed_lock_file(toolbox, (&before, &after), (command, expected)).await;
+}
+
+#[tokio::test]
+async fn a_first_python_package_brings_an_environment() {
+    // It is there already, so that no registry is needed.
+    let after = [("requirements.txt", "pip>=1\n".to_owned())];
+    let command = "readlink .venv/bin/python || echo none";
+    let expected = ["none", "python3"];
+    changed_lock_file(
+        SandboxToolchain::default(),
+        (&[], &after),
+        (command, expected),
+    )
+    .await;
+}
+
+/// The lock file of cargo for crates in versions, and the manifest that asks for them.
+fn cargo_lock(crates: &[(&str, &str)]) -> [(&'static str, String); 3] {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("registry.py");
+    std::fs::write(&script, REGISTRY).unwrap();
+    let sum_of = |name: &str, version: &str| {
+        let mut python = Command::new("python3");
+        let said = python.arg(&script).args(["--sum", name, version]).output();
+        String::from_utf8(said.unwrap().stdout).unwrap()
+    };
+    let entries = crates.iter().map(|(name, version)| {
+        let source = "registry+https://github.com/rust-lang/crates.io-index";
+        let sum = sum_of(name, version);
+        format!(
+            "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"{source}\"\nchecksum = \"{sum}\"\n\n"
+        )
+    });
+    let asked = crates
+        .iter()
+        .map(|(name, version)| format!("{name} = \"{version}\"\n"));
+    let names = crates.iter().map(|(name, _)| format!(" \"{name}\",\n"));
+    let own = format!(
+        "[[package]]\nname = \"x\"\nversion = \"0.1.0\"\ndependencies = [\n{}]\n",
+        names.collect::<String>()
+    );
+    let lock = format!("version = 4\n\n{}{own}", entries.collect::<String>());
+    let manifest =
+        "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\n";
+    [
+        (
+            "Cargo.toml",
+            format!("{manifest}{}", asked.collect::<String>()),
+        ),
+        ("Cargo.lock", lock),
+        ("src/lib.rs", String::new()),
+    ]
+}
+
+#[tokio::test]
+async fn cargo_replaces_and_adds_crates() {
+    let before = cargo_lock(&[("kept", "1.0.0"), ("num", "1.0.0")]);
+    let after = cargo_lock(&[("kept", "1.0.0"), ("more", "1.0.0"), ("num", "2.0.0")]);
+    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output();
+    let sysroot = String::from_utf8(sysroot.unwrap().stdout).unwrap();
+    let sysroot = std::path::PathBuf::from(sysroot.trim());
+    let toolbox = SandboxToolchain {
+        path: vec![sysroot.join("bin")],
+        roots: vec![sysroot],
+        ..set_up_by(&[
+            "python3 registry.py cargo fetch --locked --config 'source.crates-io.replace-with=\"local\"' \
+             --config 'source.local.registry=\"sparse+http://127.0.0.1:8123/index/\"'",
+        ])
+    };
+    let command = "cd .omoi-packages/cargo/registry/cache/* && ls";
+    let expected = [
+        "kept-1.0.0.crate\nnum-1.0.0.crate",
+        "kept-1.0.0.crate\nmore-1.0.0.crate\nnum-2.0.0.crate",
+    ];
+    changed_lock_file(toolbox, (&before, &after), (command, expected)).await;
+}
