@@ -5,6 +5,7 @@ use std::fmt;
 use http::StatusCode;
 
 use crate::project_hosts::host_line;
+use crate::registry::RegistrySite;
 
 /// The header of an answer that carries the reason.
 pub const REASON_HEADER: &str = "omoi-egress-reason";
@@ -78,6 +79,8 @@ omoi_domain::closed_set! {
         RegistrySlow = "registry_slow",
         /// The registry answered with an error or with something that is not its format.
         RegistryAnswer = "registry_answer",
+        /// The registry gives this to nobody without a credential, or not to the one it was sent.
+        CredentialNeeded = "credential_needed",
         /// The cache could not be written.
         CacheFailed = "cache_failed",
         /// More was sent than an attempt may send.
@@ -95,6 +98,25 @@ omoi_domain::closed_set! {
     }
 }
 
+/// A registry that wants a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedRegistry {
+    /// Its host.
+    pub host: String,
+    /// What it serves.
+    pub site: RegistrySite,
+    /// Whether it was sent a credential, and did not take it.
+    pub refused_one: bool,
+}
+
+impl ClosedRegistry {
+    /// The line of the configuration that gives it a credential.
+    pub fn credential_line(&self) -> String {
+        let (host, site) = (&self.host, self.site);
+        format!("egress.registries: [\"host={host}; site={site}; credential=NAME\"]")
+    }
+}
+
 /// One refused request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.sentence())]
@@ -107,6 +129,8 @@ pub struct Refusal {
     pub detail: String,
     /// The project whose list would let it through.
     pub project: Option<String>,
+    /// The registry that wants a credential, where that is the reason.
+    pub closed: Option<ClosedRegistry>,
 }
 
 impl Refusal {
@@ -117,6 +141,15 @@ impl Refusal {
             subject: subject.to_string(),
             detail: String::new(),
             project: None,
+            closed: None,
+        }
+    }
+
+    /// Refuses `subject`, which `registry` gave to nobody.
+    pub fn of_closed_registry(registry: ClosedRegistry, subject: impl fmt::Display) -> Self {
+        Self {
+            closed: Some(registry),
+            ..Self::new(RefusalReason::CredentialNeeded, subject)
         }
     }
 
@@ -153,6 +186,9 @@ impl Refusal {
             | RefusalReason::PortNotListed
             | RefusalReason::EgressOff => HOSTS_KEY,
             RefusalReason::VersionTooYoung | RefusalReason::AgeUnknown => VERSIONS_KEY,
+            RefusalReason::CredentialNeeded => {
+                return self.closed.as_ref().map(ClosedRegistry::credential_line);
+            }
             _ => return None,
         };
         let entry = self.subject.strip_suffix(":443").unwrap_or(&self.subject);
@@ -221,6 +257,7 @@ impl RefusalReason {
             Self::RegistryUnreachable => "the registry does not answer",
             Self::RegistrySlow => "the registry is too slow",
             Self::RegistryAnswer => "the registry answers with an error or in another format",
+            Self::CredentialNeeded => "the registry wants a credential",
             Self::CacheFailed => "the cache of packages could not be written",
             Self::UploadCap => "this attempt has sent as much as it may",
             Self::DownloadCap => "this attempt has received as much as it may",
@@ -265,6 +302,17 @@ mod tests {
         assert_eq!(
             Refusal::new(RefusalReason::SumDiffers, "x").remedy_line(),
             None
+        );
+        let closed = ClosedRegistry {
+            host: "npm.example.org".to_owned(),
+            site: RegistrySite::Npm,
+            refused_one: false,
+        };
+        assert_eq!(
+            Refusal::of_closed_registry(closed, "npm:own@1.0.0")
+                .remedy_line()
+                .as_deref(),
+            Some("egress.registries: [\"host=npm.example.org; site=npm; credential=NAME\"]")
         );
     }
 

@@ -19,7 +19,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tracing::{Instrument as _, debug, info_span};
 
 use crate::document_memory::{DocumentMemory, LARGE_BYTES, LargeTurn};
-use crate::refusal::{Refusal, RefusalReason};
+use crate::refusal::{ClosedRegistry, Refusal, RefusalReason};
+use crate::registry::RegistrySite;
 use crate::resolve::CheckedResolver;
 use crate::upstream_client::{client_of, resolver_refusal};
 
@@ -93,6 +94,8 @@ pub struct UpstreamRegistries {
 pub struct UpstreamRequest<'a> {
     /// The host of the registry.
     pub host: &'a str,
+    /// What the registry serves.
+    pub site: RegistrySite,
     /// The path, made from what was asked for.
     pub path: &'a str,
     /// The media type wanted.
@@ -181,7 +184,7 @@ impl UpstreamRegistries {
             | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => {
                 return Ok(UpstreamDocument::Missing);
             }
-            _ => check_status(request.host, &response)?,
+            _ => check_status(request, &response)?,
         }
         let etag = header_text(response.headers(), ETAG.as_str()).map(str::to_owned);
         let encoding = header_text(response.headers(), CONTENT_ENCODING.as_str());
@@ -246,7 +249,7 @@ impl UpstreamRegistries {
         if [StatusCode::NOT_FOUND, StatusCode::GONE].contains(&response.status()) {
             return Ok(None);
         }
-        check_status(request.host, &response)?;
+        check_status(request, &response)?;
         let artefact = self.artefact(request.host, response);
         artefact.check_declared(self.limits.artefact_bytes)?;
         Ok(Some(artefact))
@@ -356,8 +359,20 @@ fn root_cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-fn check_status(host: &str, response: &reqwest::Response) -> Result<(), Refusal> {
-    let status = response.status();
+fn check_status(request: UpstreamRequest<'_>, response: &reqwest::Response) -> Result<(), Refusal> {
+    let (host, status) = (request.host, response.status());
+    // A public registry says of files that it does not have that they are forbidden.
+    let is_closed = status == StatusCode::UNAUTHORIZED
+        || (status == StatusCode::FORBIDDEN && RegistrySite::at_host(host).is_none());
+    if is_closed {
+        let registry = ClosedRegistry {
+            host: host.to_owned(),
+            site: request.site,
+            refused_one: request.credential.is_some(),
+        };
+        let refusal = Refusal::of_closed_registry(registry, host);
+        return Err(refusal.with_detail(format_args!("status {}", status.as_u16())));
+    }
     if status.is_redirection() {
         let to = header_text(response.headers(), LOCATION.as_str()).unwrap_or("nowhere");
         return Err(

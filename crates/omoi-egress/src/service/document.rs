@@ -324,6 +324,7 @@ impl RegistryService {
         let path = source.kind.source_path();
         let request = UpstreamRequest {
             host: &source.address.host,
+            site: source.address.site,
             path: &path,
             accept: source.kind.media_type(),
             etag: known.and_then(|known| known.etag),

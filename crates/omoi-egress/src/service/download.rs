@@ -186,6 +186,7 @@ impl RegistryService {
         };
         let request = UpstreamRequest {
             host,
+            site: call.address.site,
             path: &key.path,
             accept: "*/*",
             etag: None,
@@ -343,7 +344,11 @@ pub(super) fn check_age(
 /// Says which file a refusal of its registry is about.
 fn about(refusal: Refusal, version: &PackageVersion) -> Refusal {
     let host = format!("{}: {}", refusal.subject, refusal.detail);
-    Refusal::new(refusal.reason, version).with_detail(host.trim_end_matches([':', ' ']))
+    let about = Refusal {
+        subject: version.to_string(),
+        ..refusal
+    };
+    about.with_detail(host.trim_end_matches([':', ' ']))
 }
 
 fn artefact_subject(call: &RegistryCall, path: &str) -> String {

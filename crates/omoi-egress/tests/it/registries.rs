@@ -345,6 +345,33 @@ async fn a_page_that_is_no_document_does_not_replace_one() {
 }
 
 #[tokio::test]
+async fn a_registry_that_wants_a_credential_is_told_from_one_that_fails() {
+    let mut fixture = with_greeter().await;
+    let attempt = fixture.attempt(EgressPolicy::all_registries()).await;
+    let refused = |status| StubAnswer {
+        status,
+        ..StubAnswer::text(b"log in".to_vec())
+    };
+    fixture.upstream.put(NPM, "/closed", refused(401));
+    // A public registry says so of what it does not have.
+    fixture.upstream.put(NPM, "/forbidden", refused(403));
+    let closed = attempt.get(&format!("https://{NPM}/closed")).await;
+    assert_eq!(closed.reason, Some(RefusalReason::CredentialNeeded));
+    let line = format!("egress.registries: [\"host={NPM}; site=npm; credential=NAME\"]");
+    assert!(
+        String::from_utf8_lossy(&closed.body).contains(&line),
+        "{:?}",
+        closed.body
+    );
+    let forbidden = attempt.get(&format!("https://{NPM}/forbidden")).await;
+    assert_eq!(forbidden.reason, Some(RefusalReason::RegistryAnswer));
+    let told = attempt.session.list_refusals().into_iter();
+    let told: Vec<_> = told.filter_map(|count| count.refusal.closed).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((&*told[0].host, told[0].refused_one), (NPM, false));
+}
+
+#[tokio::test]
 async fn fifty_unknown_names_are_the_last() {
     let mut fixture = with_greeter().await;
     let attempt = fixture.attempt(listing(&["npm:@acme/words@2.0.0"])).await;

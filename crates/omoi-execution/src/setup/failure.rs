@@ -3,12 +3,14 @@
 use std::fmt;
 use std::io;
 
+use omoi_egress::refusal::ClosedRegistry;
 use omoi_git::clone::CloneError;
 use omoi_git::layer::LayerError;
 use omoi_git::process::GitError;
 use omoi_git::survey::SurveyError;
 use omoi_sandbox::{GuardRefusal, LaunchError, WaitError, WorkspaceError};
 
+use super::needed_secret::NeededSecret;
 
 /// Paths that are told of those that nothing explains.
 const NAMES_MAX: usize = 20;
@@ -41,10 +43,25 @@ pub enum SetupCause {
     },
     /// A registry did not answer while it ran: what was refused for that.
     RegistryAway(String),
+    /// A registry or another host wanted a credential.
+    SecretNeeded(NeededSecret),
     /// It changed files of the commit.
     ChangedFiles(Vec<String>),
     /// It added, changed or left out files of packages though no lock file says so: these paths.
     UnexplainedPaths(Vec<String>),
+}
+
+impl SetupCause {
+    /// That a secret is needed, where a command failed and one of `closed`, or what was `printed`, says so.
+    pub(super) fn or_secret_needed(self, closed: &[ClosedRegistry], printed: &str) -> Self {
+        if !matches!(self, Self::Exited(_)) {
+            return self;
+        }
+        match NeededSecret::find(closed, printed) {
+            Some(secret) => Self::SecretNeeded(secret),
+            None => self,
+        }
+    }
 }
 
 impl fmt::Display for SetupCause {
@@ -60,6 +77,7 @@ impl fmt::Display for SetupCause {
             }
             Self::Exhausted { limit } => f.write_str(limit),
             Self::RegistryAway(refusal) => f.write_str(refusal),
+            Self::SecretNeeded(secret) => secret.fmt(f),
             Self::UnexplainedPaths(paths) => write!(
                 f,
                 "what it installed differs from the base commit's packages where no lock file says so: {}",

@@ -10,7 +10,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
-use omoi_egress::refusal::{Refusal, RefusalReason};
+use omoi_egress::refusal::{ClosedRegistry, Refusal, RefusalReason};
 use omoi_git::clone::clean_checkout;
 use omoi_git::layer::{FinishedSetup, KeptPackages, PackageLayer, SetupReference, TrackedFiles};
 use omoi_git::survey::SetupPlan;
@@ -161,7 +161,9 @@ impl SetupRun<'_> {
             output,
         };
         if let Some(cause) = self.cause_of(&end) {
-            return Ok(Err(failed(cause, self.printed(&end))));
+            let printed = self.printed(&end);
+            let cause = cause.or_secret_needed(&end.closed_registries(), &printed);
+            return Ok(Err(failed(cause, printed)));
         }
         let finished = FinishedSetup {
             dir,
@@ -326,6 +328,12 @@ impl SetupEnd {
             |refusal: &&Refusal| matches!(refusal.reason, NameNotResolved | RegistryUnreachable);
         let refusal = self.refusals.iter().find(is_away)?;
         Some(SetupCause::RegistryAway(refusal.to_string()))
+    }
+
+    /// The registries that wanted a credential.
+    fn closed_registries(&self) -> Vec<ClosedRegistry> {
+        let closed = self.refusals.iter().map(|refusal| refusal.closed.clone());
+        closed.flatten().collect()
     }
 }
 
