@@ -35,7 +35,7 @@ pub use book::SetupBook;
 use book::{CommitKey, KnownPlan};
 use dependencies::dependency_facts;
 pub use dependencies::{DependencyDiff, dependency_diff};
-pub(crate) use environment::add_package_environment;
+pub use environment::add_package_environment;
 pub use failure::{SetupCause, SetupError, SetupFailure};
 pub use needed_secret::NeededSecret;
 pub use registries::{OpenRegistries, RegistriesInUse, SetupWay};
@@ -107,6 +107,17 @@ pub enum CommitPackages {
     Missing(SetupFailure),
     /// They are not, for what work on the commit did: it has to go on, and nothing that is run there proves anything.
     Refused(SetupFailure),
+}
+
+/// The packages of a commit as far as they are there.
+#[derive(Debug)]
+pub enum FoundPackages {
+    /// It needs none.
+    Unneeded,
+    /// They are installed.
+    Installed(PackageLayer),
+    /// They are not; this would install them.
+    NotInstalled(SetupPlan),
 }
 
 /// How packages are installed, and in a checkout of which commit.
@@ -278,6 +289,26 @@ impl PackageSetup {
             (true, true) => Ok(CommitPackages::Refused(failure)),
             (false, _) => Ok(CommitPackages::Missing(failure)),
         }
+    }
+
+    /// The packages of a commit as far as they are there; nothing is installed.
+    ///
+    /// # Errors
+    /// [`SetupError`] when nothing can be said.
+    pub async fn find_packages(
+        &self,
+        provider: &Arc<dyn Provider>,
+        subject: SetupSubject<'_>,
+    ) -> Result<FoundPackages, SetupError> {
+        let Some(SetupOrigin { plan, subject, .. }) = self.origin_of(subject).await? else {
+            return Ok(FoundPackages::Unneeded);
+        };
+        let digest = layer_digest(provider.as_ref(), subject, &plan);
+        let found = self.layer_folder().find_packages(&digest).await?;
+        Ok(match found {
+            Some(layer) => FoundPackages::Installed(layer),
+            None => FoundPackages::NotInstalled(plan),
+        })
     }
 
     /// As [`commit_packages`](Self::commit_packages), though they failed a moment ago.

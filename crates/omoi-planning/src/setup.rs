@@ -1,7 +1,10 @@
 //! `omoi setup`: the packages of a repository's HEAD, installed before anybody works there.
 
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
-use omoi_execution::setup::{CommitPackages, PackageSetup, SetupError, SetupSubject};
+use omoi_execution::setup::{
+    CommitPackages, FoundPackages, PackageSetup, SetupError, SetupSubject,
+};
+use omoi_git::layer::PackageLayer;
 use omoi_git::survey::survey_commit;
 use omoi_git::toolchain::resolve_toolchain;
 use omoi_protocol::control::{SetUpRepository, SetupView};
@@ -30,6 +33,10 @@ pub async fn set_up_repository(
     let toolbox = toolbox_of(reader, &repository).await?;
     let base = repository.mirror.base_store(commit).await?;
     let subject = SetupSubject::at_base(&base, &toolbox);
+    if request.only_find {
+        let found = setup.find_packages(&provider, subject).await;
+        return Ok(found_view(&repository, found.map_err(CreateError::Setup)?));
+    }
     let found = match request.rebuild {
         true => setup.reinstall_packages(&provider, subject).await,
         false => setup.retry_packages(&provider, subject).await,
@@ -37,15 +44,7 @@ pub async fn set_up_repository(
     let mut view = empty_view(&repository);
     let failure = match found {
         Ok(CommitPackages::Unneeded) => return Ok(view),
-        Ok(CommitPackages::Installed(layer)) => {
-            let record = layer.record();
-            view.commands.clone_from(&record.plan.commands);
-            view.is_written = record.plan.is_written;
-            view.packages.clone_from(&record.packages);
-            view.installed.clone_from(&record.roots);
-            view.took_ms = Some(record.took_ms);
-            return Ok(view);
-        }
+        Ok(CommitPackages::Installed(layer)) => return Ok(installed_view(&repository, &layer)),
         Ok(CommitPackages::Missing(failure) | CommitPackages::Refused(failure)) => failure,
         Err(SetupError::Failed(failure)) => {
             view.is_written = true;
@@ -75,6 +74,31 @@ async fn toolbox_of(
     })
 }
 
+fn found_view(repository: &OpenedRepository, found: FoundPackages) -> SetupView {
+    match found {
+        FoundPackages::Unneeded => empty_view(repository),
+        FoundPackages::Installed(layer) => installed_view(repository, &layer),
+        FoundPackages::NotInstalled(plan) => SetupView {
+            commands: plan.commands,
+            is_written: plan.is_written,
+            ..empty_view(repository)
+        },
+    }
+}
+
+fn installed_view(repository: &OpenedRepository, layer: &PackageLayer) -> SetupView {
+    let record = layer.record();
+    SetupView {
+        commands: record.plan.commands.clone(),
+        is_written: record.plan.is_written,
+        packages: record.packages.clone(),
+        installed: record.roots.clone(),
+        packages_layer: Some(layer.layer_digest().to_owned()),
+        took_ms: Some(record.took_ms),
+        ..empty_view(repository)
+    }
+}
+
 fn empty_view(repository: &OpenedRepository) -> SetupView {
     SetupView {
         repo: repository.project.repo_path.clone(),
@@ -83,6 +107,7 @@ fn empty_view(repository: &OpenedRepository) -> SetupView {
         is_written: false,
         packages: Vec::new(),
         installed: Vec::new(),
+        packages_layer: None,
         took_ms: None,
         failure: None,
         output: None,

@@ -34,11 +34,7 @@ pub(super) fn add_setup_environment(env: &mut Vec<(OsString, OsString)>, work: &
 }
 
 /// Adds what programs in the workspace `work`, as seen inside, need to find the packages below `roots`.
-pub(crate) fn add_package_environment(
-    env: &mut Vec<(OsString, OsString)>,
-    work: &Path,
-    roots: &[String],
-) {
+pub fn add_package_environment(env: &mut Vec<(OsString, OsString)>, work: &Path, roots: &[String]) {
     let mut path = Vec::new();
     for root in roots.iter().map(Path::new) {
         let name = root.file_name().unwrap_or_default();

@@ -69,6 +69,9 @@ pub struct SetUpRepository {
     /// Install them again, though they are there.
     #[serde(default)]
     pub rebuild: bool,
+    /// Install nothing: tell what is there.
+    #[serde(default)]
+    pub only_find: bool,
 }
 
 /// What is installed for HEAD of a repository. Answer of `POST /setup`.
@@ -86,6 +89,9 @@ pub struct SetupView {
     pub packages: Vec<String>,
     /// The outermost folders and files that were installed.
     pub installed: Vec<String>,
+    /// The digest that the installed packages are kept by; none while they are not there.
+    #[serde(default)]
+    pub packages_layer: Option<String>,
     /// How long it took when it ran, in milliseconds.
     pub took_ms: Option<u64>,
     /// What went wrong.

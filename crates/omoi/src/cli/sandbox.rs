@@ -1,6 +1,7 @@
 //! `omoi sandbox`: what each kind of sandbox holds on this machine, and a shell in the one that checks get.
 
 mod shell;
+mod shell_packages;
 
 use std::process::ExitCode;
 

@@ -52,6 +52,7 @@ pub(crate) async fn run_setup(
     let asked = SetUpRepository {
         repo: path,
         rebuild: arguments.rebuild,
+        only_find: false,
     };
     let answer = access.client.set_up_repository(&asked).await;
     access.close(futures::stream::pending()).await?;
@@ -103,6 +104,7 @@ mod tests {
             is_written: false,
             packages: Vec::new(),
             installed: vec!["node_modules".to_owned()],
+            packages_layer: None,
             took_ms: Some(1_500),
             failure: None,
             output: None,

@@ -64,6 +64,19 @@ fn installed(world: &World) -> Value {
     json!([view["failure"], view["packages"], view["installed"]])
 }
 
+/// Whether a shell over HEAD shows `root`; one that does not has said how to get it.
+fn shell_lists(world: &World, root: &str) -> bool {
+    let mut shell = world.command(&["sandbox", "shell", "--repo"]);
+    shell.arg(world.repo.path());
+    prepare(world, &mut shell);
+    shell.args(["--", "/bin/sh", "-c", "ls -A; git status --porcelain"]);
+    let said = world.start(shell).wait().exited(0);
+    let is_told = said.stderr.contains("`omoi setup` installs them");
+    let is_there = said.stdout.lines().any(|line| line == root);
+    assert!(is_there != is_told, "{said:?}");
+    is_there
+}
+
 /// How many of the starts that `table` keeps name each of `outcomes`, of all.
 fn starts_with(world: &World, (table, column): (&str, &str), outcomes: &[&str]) {
     let like = outcomes.iter().map(|outcome| {
@@ -99,10 +112,12 @@ fn built_with_and_without_registries(kind: &str, (package, root): (&str, &str)) 
     let text = config_of(&registry, &folder.path().join("root.pem"));
     fs::write(world.beside("config.yaml"), text).unwrap();
 
+    assert!(!shell_lists(&world, root), "{root}");
     let built = run_whole(&world);
     let expected = json!([null, [package], [root]]);
     assert_eq!(installed(&world), expected);
     // What the set-up fetched is told with the spec whose checks were given it, and stands on their receipts.
+    assert!(shell_lists(&world, root), "{root}");
     let log = json_of(&world, &["egress", "log", "SPEC-1"]);
     let entries = log.as_array().unwrap().iter();
     let of_setup = entries.filter(|entry| entry["packages_layer"].is_string());
@@ -151,4 +166,26 @@ fn a_rust_project_is_built_with_its_package_with_and_without_a_registry() {
 #[test]
 fn a_python_project_is_built_with_its_package_with_and_without_a_registry() {
     built_with_and_without_registries("python", ("pypi:wordlist@1.0.0", ".venv"));
+}
+
+#[test]
+fn a_set_up_that_a_registry_turns_away_says_which_credential_it_wants() {
+    let world = World::with_packages("node");
+    let folder = tempfile::tempdir().unwrap();
+    let script = fs::read_to_string(asset("tests/assets/packages/registries.py")).unwrap();
+    let answers = "self.send_response(404 if body is None else 200)";
+    assert!(script.contains(answers));
+    let script = script.replace(answers, "self.send_response(401)");
+    let registry = Registry::start_script(folder.path(), &HOSTS.map(|(host, _)| host), &script);
+    let text = config_of(&registry, &folder.path().join("root.pem"));
+    fs::write(world.beside("config.yaml"), text).unwrap();
+    let mut setup = world.command(&["setup", "--json", "--repo"]);
+    setup.arg(world.repo.path());
+    prepare(&world, &mut setup);
+    let said = world.start(setup).wait().exited(1);
+    let view: Value = serde_json::from_str(&said.stdout).unwrap();
+    let expected = "`registry.npmjs.org` wants a credential; add `egress.registries: [\"host=registry.npmjs.org; \
+        site=npm; credential=NAME\"]`, and write the value of `authorization` into the secret file NAME \
+        (docs/packages.md)";
+    assert_eq!(view["failure"], expected, "{view:#}");
 }

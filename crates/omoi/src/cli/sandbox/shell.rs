@@ -11,7 +11,9 @@ use anyhow::Context as _;
 
 use omoi_execution::sandbox_host::SandboxHost;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
+use omoi_execution::setup::add_package_environment;
 use omoi_git::clone::{CloneSite, clean_checkout};
+use omoi_git::layer::PackageLayer;
 use omoi_git::mirror::{BaseStore, FetchRef, Mirror};
 use omoi_git::process::Git;
 use omoi_git::refname::RefName;
@@ -23,11 +25,12 @@ use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::options::DataOptions;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::options::SandboxOptions;
-use omoi_sandbox::policy::LaunchStreams;
+use omoi_sandbox::policy::{LaunchStreams, inside};
 use omoi_sandbox::{ProgramEnd, Provider, ReadOnlyMount, SandboxLaunch, probe_host};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::command_context::{CommandContext, CommandSettings, ConfigOverrides};
+use super::shell_packages;
 use crate::composition;
 use crate::data_folder::OpenedFolder;
 
@@ -37,7 +40,8 @@ Examples:
   omoi sandbox shell -- npm test           run one command there
   omoi sandbox shell --repo ~/src/x
 
-It sees a clean checkout of HEAD; what is not committed is not there, and nothing it does comes back.
+It sees a clean checkout of HEAD and the packages that `omoi setup` installed for it; what is not committed is not
+there, and nothing it does comes back.
 Ctrl-C ends it, with everything in it; so does the end of the terminal.";
 
 /// Folder of all shells below the data folder.
@@ -70,6 +74,7 @@ pub(super) async fn open_shell(
     let repo = std::path::absolute(&arguments.repo).context("could not name the repository")?;
     let repository = inspect_repository(&git, &repo).await?;
     let id = uuid_v7(&SystemClock, &Rng::from_os()?).to_string();
+    let packages = shell_packages::find_packages(context, &repository, &folder).await?;
     let place = ShellPlace::make(&folder, &id)?;
     let provider = place.find_provider(&settings, &folder).await?;
     let dir = place.checkout();
@@ -79,6 +84,7 @@ pub(super) async fn open_shell(
         folder: &folder,
         git: &git,
         repository: &repository,
+        packages,
     };
     let ended = site
         .run_inside(provider.as_ref(), &dir, arguments.command)
@@ -201,6 +207,7 @@ struct ShellSite<'a> {
     folder: &'a OpenedFolder,
     git: &'a Git,
     repository: &'a RepoInfo,
+    packages: Option<PackageLayer>,
 }
 
 impl ShellSite<'_> {
@@ -212,6 +219,11 @@ impl ShellSite<'_> {
     ) -> anyhow::Result<ExitCode> {
         let base = self.base_store().await?;
         clean_checkout(CloneSite::new(&base, dir), &self.repository.head).await?;
+        if let Some(packages) = &self.packages {
+            let copied = packages.copy_into(dir).await;
+            copied.context("could not copy the packages")?;
+            packages.hide_from_git(dir)?;
+        }
         provider.prepare_workspace(dir)?;
         let name = &self.id;
         let argv = match command.is_empty() {
@@ -230,6 +242,10 @@ impl ShellSite<'_> {
             egress: None,
         };
         launch.env = toolchain.toolchain_environment();
+        if let Some(packages) = &self.packages {
+            let work = provider.path_inside(&launch, Path::new(inside::WORK));
+            add_package_environment(&mut launch.env, &work, &packages.record().roots);
+        }
         launch.read_only = host.sandbox_mounts(&toolchain)?;
         launch
             .read_only
