@@ -138,7 +138,7 @@ impl AgentLoop<'_> {
         runtime.start().await?;
         while count.next_turn < self.context.limits.turns_max {
             if count.nudges > NUDGES_MAX {
-                return Ok(LoopEnd::Limit(AttemptStopReason::NoCompletionSignal));
+                return Ok(unsignalled_end(&count));
             }
             match runtime.events().await? {
                 RuntimeEvent::Answered { reply, stop_reason } => {
@@ -268,6 +268,14 @@ impl AgentLoop<'_> {
 
     /// The user message that follows an answer without a tool call.
     fn nudge_text(&self, reply: &AgentReply) -> String {
+        if let Some(tool) = reply.worded_call()
+            && !self.is_finished(reply)
+        {
+            return format!(
+                "The call of `{tool}` stands in the words of the answer, so it was not run. Call the tool itself, \
+                 by the tool calls of this API."
+            );
+        }
         match self.context.subject.kind() {
             SubjectKind::SpecPhase => {
                 "No tool was called. Hand in what is missing with `submit_item`, then call \
@@ -381,6 +389,21 @@ pub(crate) async fn report_failure(reporter: &EventReporter, class: ErrorClass, 
     reporter
         .show_event(AgentEventKind::AgentFailed, data, message)
         .await;
+}
+
+/// The end of an attempt whose agent went on without calling tools or declaring its work done.
+fn unsignalled_end(count: &TurnCount) -> LoopEnd {
+    match count.worded {
+        0 => LoopEnd::Limit(AttemptStopReason::NoCompletionSignal),
+        n => LoopEnd::Failed {
+            class: ErrorClass::ToolsInWords,
+            message: format!(
+                "the model wrote calls of tools into the words of its last {n} answers, where nobody runs them; \
+                 `omoi models try NAME` says whether a model calls tools, `omoi models set agent NAME` names \
+                 another"
+            ),
+        },
+    }
 }
 
 /// Appends to the tool results why the workspace could not be saved; gives the results as they are

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::time::Timestamp;
-use omoi_llm::gateway::SUPERSEDED_KIND;
+use omoi_llm::gateway::{MODEL_DECLINED_KIND, SUPERSEDED_KIND};
 use omoi_llm::gateway_client::GatewayClient;
 use omoi_llm::pace::CallPace;
 use omoi_llm::upstream::{UpstreamError, collect_answer};
@@ -133,6 +133,7 @@ fn after_refusal(error: &UpstreamError) -> FailureStep {
     let class = match status {
         401 => return FailureStep::Give(NoAnswer::Superseded),
         403 if kind == SUPERSEDED_KIND => return FailureStep::Give(NoAnswer::Superseded),
+        _ if kind == MODEL_DECLINED_KIND => ErrorClass::ModelDeclined,
         402 => ErrorClass::QuotaExceeded,
         // The platform has no key, or one the provider refuses: the same tomorrow.
         403 => ErrorClass::AuthFailed,
@@ -199,6 +200,9 @@ fn after_cut(error: &UpstreamError) -> FailureStep {
         })
     };
     match error {
+        UpstreamError::Status { kind, .. } if kind == MODEL_DECLINED_KIND => {
+            final_as(ErrorClass::ModelDeclined)
+        }
         UpstreamError::Status { status: 402, .. } => final_as(ErrorClass::QuotaExceeded),
         UpstreamError::Status { status: 403, .. } => final_as(ErrorClass::AuthFailed),
         UpstreamError::Status { status: 429, .. } => FailureStep::Again(ErrorClass::RateLimited),
@@ -211,6 +215,7 @@ fn after_cut(error: &UpstreamError) -> FailureStep {
         UpstreamError::Malformed(_) => FailureStep::Again(ErrorClass::AgentError),
         UpstreamError::TooLong { .. } => final_as(ErrorClass::Network),
         UpstreamError::Status { .. }
+        | UpstreamError::Declined { .. }
         | UpstreamError::TooLarge { .. }
         | UpstreamError::WrongType { .. }
         | UpstreamError::Convert(_)
@@ -222,6 +227,22 @@ fn after_cut(error: &UpstreamError) -> FailureStep {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_model_that_declines_is_told_as_such_wherever_it_does() {
+        let error = UpstreamError::Status {
+            status: 400,
+            kind: MODEL_DECLINED_KIND.to_owned(),
+            message: "`m` declined".to_owned(),
+            retry_after: None,
+        };
+        for step in [after_refusal(&error), after_cut(&error)] {
+            let FailureStep::Give(NoAnswer::Final { class, .. }) = step else {
+                panic!("it is final");
+            };
+            assert_eq!(class, ErrorClass::ModelDeclined);
+        }
+    }
 
     /// Class and words of a failure that lasts.
     fn told(error: &UpstreamError) -> (ErrorClass, String) {

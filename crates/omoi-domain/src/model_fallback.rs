@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct WorkModels {
     /// Their names.
     pub models: Vec<String>,
+    /// Those whose provider did not tell all tokens, so that some are an estimate.
+    pub estimated: Vec<String>,
     /// Those that were passed over for them.
     pub fallbacks: Vec<PassedModels>,
 }
@@ -33,8 +35,12 @@ crate::closed_set! {
         Limited = "limited",
         /// The question is larger than what it reads.
         WindowExceeded = "window_exceeded",
-        /// It refuses the question or the key, or is served no more.
+        /// Its provider refuses the question or the key, or serves it no more.
         Refused = "refused",
+        /// It declines what it is asked to do.
+        Declined = "declined",
+        /// It writes calls of tools into its words, where nobody runs them.
+        ToolsInWords = "tools_in_words",
         /// Its answers are not what was asked for.
         Unusable = "unusable",
         /// A budget has no room for what it may cost.
@@ -50,6 +56,8 @@ impl FallbackClass {
             Self::Limited => "it is limited",
             Self::WindowExceeded => "its window is exceeded",
             Self::Refused => "it refuses",
+            Self::Declined => "it declines the work",
+            Self::ToolsInWords => "it calls tools in words",
             Self::Unusable => "its answers cannot be used",
             Self::OverBudget => "it is over budget",
         }

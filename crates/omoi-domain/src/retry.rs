@@ -46,6 +46,10 @@ crate::closed_set! {
         RateLimited = "rate_limited",
         /// The model provider refuses the request itself, as it would again.
         UpstreamRefused = "upstream_refused",
+        /// The model declines what it is asked to do.
+        ModelDeclined = "model_declined",
+        /// The model writes calls of tools into its words, where nobody runs them.
+        ToolsInWords = "tools_in_words",
         /// A credential was refused.
         AuthFailed = "auth_failed",
         /// A right is missing.
@@ -79,6 +83,8 @@ impl ErrorClass {
             | Self::RateLimited
             | Self::Unknown => true,
             Self::UpstreamRefused
+            | Self::ModelDeclined
+            | Self::ToolsInWords
             | Self::AuthFailed
             | Self::PermissionDenied
             | Self::InvalidTask
@@ -167,6 +173,8 @@ impl PhaseFailure {
             ErrorClass::Upstream5xx
             | ErrorClass::RateLimited
             | ErrorClass::UpstreamRefused
+            | ErrorClass::ModelDeclined
+            | ErrorClass::ToolsInWords
             | ErrorClass::AuthFailed => Self::ProviderUnavailable,
             ErrorClass::SandboxLost
             | ErrorClass::ProvisionFailed
@@ -223,6 +231,8 @@ mod tests {
             final_classes,
             [
                 "upstream_refused",
+                "model_declined",
+                "tools_in_words",
                 "auth_failed",
                 "permission_denied",
                 "invalid_task",

@@ -174,6 +174,7 @@ fn is_resumable(attempt: &Attempt) -> bool {
                     | ErrorClass::Heartbeat
                     | ErrorClass::Upstream5xx
                     | ErrorClass::RateLimited
+                    | ErrorClass::ModelDeclined
                     | ErrorClass::AuthFailed
             )
         ),

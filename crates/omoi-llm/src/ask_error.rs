@@ -126,6 +126,7 @@ pub(crate) fn fallback_class(error: &UpstreamError) -> Option<FallbackClass> {
         | UpstreamError::Convert(_)
         | UpstreamError::BadKey
         | UpstreamError::Unsendable(_) => Some(FallbackClass::Refused),
+        UpstreamError::Declined { .. } => Some(FallbackClass::Declined),
         UpstreamError::Status {
             status: 408 | 500..,
             ..

@@ -8,7 +8,9 @@
 //! connection cannot drop the record.
 
 mod answer_makers;
+mod asked_body;
 mod caller_ask;
+mod choice_failure;
 mod choice_try;
 mod failed_choices;
 mod model_list;
@@ -41,7 +43,7 @@ use crate::wire::raw_request::BadRequest;
 
 use self::answer_makers::AnswerMakers;
 pub(crate) use self::caller_ask::outgoing_headers;
-pub use self::refusal::{GatewayRefusal, SUPERSEDED_KIND};
+pub use self::refusal::{GatewayRefusal, MODEL_DECLINED_KIND, SUPERSEDED_KIND};
 pub use self::reply::{GatewayReply, ReplyBody};
 
 /// Most bytes of a request.

@@ -19,6 +19,7 @@ pub mod upstream;
 pub mod window_refusal;
 
 mod ask_error;
+mod choice_walk;
 mod error_chain;
 pub mod failed_try;
 pub mod llm_client;

@@ -21,7 +21,7 @@ use crate::upstream::{
     AnswerItem, AnswerStream, EventStream, ModelConnections, UpstreamError, collect_answer,
 };
 use crate::wire::answer::ModelAnswer;
-use crate::wire::answer_signs::AnswerStage;
+use crate::wire::answer_signs::{AnswerStage, DeclinedWords};
 
 pub use crate::ask_error::AskError;
 pub use crate::question_tally::QuestionTally;
@@ -78,6 +78,11 @@ impl LlmClient {
             mask: self.mask.joined_with(mask),
             ..self
         }
+    }
+
+    /// `words` of a provider without secrets.
+    pub(crate) fn mask_words(&self, words: &str) -> String {
+        self.mask.mask_text(words).into_owned()
     }
 
     /// Warns once for each address that it reports more tokens than the request allowed.
@@ -268,6 +273,9 @@ impl LlmClient {
         // The same limit, noticed further below.
         let begun = begun.map_err(|error| match error {
             UpstreamError::Silent { limit_s } => UpstreamError::NoContent { limit_s },
+            UpstreamError::Declined { words } => UpstreamError::Declined {
+                words: self.mask_words(&words),
+            },
             other => other,
         });
         match begun {
@@ -334,7 +342,8 @@ impl LlmClient {
 }
 
 /// The pieces up to the first that shows content, and the rest. Opening pieces prove little: vendors
-/// send them before they find out that they are overloaded.
+/// send them before they find out that they are overloaded. An answer that declines, and shows nothing before it
+/// does, is none.
 async fn first_content<Q: UpstreamQuestion>(
     ask: Q,
     sender: CallSender<'_>,
@@ -343,14 +352,21 @@ async fn first_content<Q: UpstreamQuestion>(
 ) -> Result<(Vec<Q::Item>, AnswerStream<Q::Item>), UpstreamError> {
     let mut items = ask.send_once(sender).await?;
     let mut first = Vec::new();
+    let mut declined = DeclinedWords::default();
     while let Some(item) = items.next().await {
         let item = item?;
         permit.note_alive();
         let signs = item.read_signs();
         tally.count_signs(&signs);
+        declined.add_signs(&signs);
         first.push(item);
-        if signs.stage != AnswerStage::Opening {
-            break;
+        match (declined.said(), signs.stage) {
+            (Some(words), AnswerStage::Whole) => {
+                let words = words.to_owned();
+                return Err(UpstreamError::Declined { words });
+            }
+            (Some(_), _) | (None, AnswerStage::Opening) => {}
+            (None, _) => break,
         }
     }
     Ok((first, items))
@@ -384,7 +400,12 @@ fn settle_permit(error: &UpstreamError, permit: CallPermit, pace: &dyn CallPace)
     match error.retry_class() {
         RetryClass::Retry { .. } => permit.record_failure(pace.now()),
         // Whoever refuses a request is there.
-        RetryClass::Final if matches!(error, UpstreamError::Status { .. }) => {
+        RetryClass::Final
+            if matches!(
+                error,
+                UpstreamError::Status { .. } | UpstreamError::Declined { .. }
+            ) =>
+        {
             permit.record_success();
         }
         RetryClass::Final => drop(permit),

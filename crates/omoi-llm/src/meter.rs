@@ -61,6 +61,8 @@ pub struct CallUsage {
     pub model: String,
     /// Tokens of all tries, failed ones included; estimated where the model did not say.
     pub tokens: TokenCounts,
+    /// Whether some of those tokens are an estimate, because the provider did not tell them.
+    pub is_estimated: bool,
     /// Price of those tokens in nano-dollars.
     pub cost: NanoUsd,
     /// From the question to the end of the answer.
@@ -80,6 +82,8 @@ pub struct CallUsage {
 pub enum CallOutcome {
     /// With a whole answer.
     Complete,
+    /// With an answer by which the model declines, after it had begun another.
+    Declined,
     /// With part of an answer: the model's stream was cut.
     Cut,
     /// With part of an answer or none: the caller went away.

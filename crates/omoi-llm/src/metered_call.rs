@@ -50,11 +50,24 @@ impl<'a> FailureWriter<'a> {
         }
     }
 
-    /// Queues `failed` for the meter unless the last one was like it.
-    pub(crate) fn note_failure(&mut self, failed: FailedTry) {
+    /// As [`FailureWriter::note_failure`] where `failed` is tried again. Why there is no answer at all, who asks
+    /// tells.
+    pub(crate) fn note_passing(&mut self, failed: FailedTry) {
+        match failed.next_at {
+            Some(_) => self.note_failure(failed),
+            None => self.keep_turned_away(&failed),
+        }
+    }
+
+    fn keep_turned_away(&mut self, failed: &FailedTry) {
         if failed.wait == CallWait::Saved {
             self.turned_away = Some(failed.clone());
         }
+    }
+
+    /// Queues `failed` for the meter unless the last one was like it.
+    pub(crate) fn note_failure(&mut self, failed: FailedTry) {
+        self.keep_turned_away(&failed);
         if self
             .last_noted
             .as_ref()
@@ -231,6 +244,7 @@ impl<'a> MeteredCall<'a> {
             route: self.route.name,
             model: route.model.clone(),
             tokens,
+            is_estimated: tally.is_estimated(),
             cost: tally.total_cost(&route.price),
             latency_ms: self.llm.pace.now().since(self.asked_at).as_millis() as u64,
             calls: tally.calls,

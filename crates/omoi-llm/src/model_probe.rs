@@ -40,6 +40,8 @@ pub struct ProbeReport {
     pub tokens: TokenCounts,
     /// What they cost.
     pub cost: NanoUsd,
+    /// Whether some of the tokens are an estimate, because the provider did not tell them.
+    pub is_estimated: bool,
     /// How long they took together.
     pub took_ms: u64,
 }
@@ -60,6 +62,7 @@ pub async fn probe_model(llm: &LlmClient, route: RouteName) -> ProbeReport {
         route,
         tokens: TokenCounts::default(),
         cost: NanoUsd::ZERO,
+        is_estimated: false,
     };
     let text = session.ask_question("probe: text", &text_request()).await;
     let seen = match text {
@@ -83,6 +86,7 @@ pub async fn probe_model(llm: &LlmClient, route: RouteName) -> ProbeReport {
         findings: judge_answers(&seen),
         tokens: session.tokens,
         cost: session.cost,
+        is_estimated: session.is_estimated,
         took_ms: llm.pace.now().since(start).as_millis() as u64,
     }
 }
@@ -125,6 +129,7 @@ struct ProbeSession<'a> {
     route: RouteName,
     tokens: TokenCounts,
     cost: NanoUsd,
+    is_estimated: bool,
 }
 
 impl ProbeSession<'_> {
@@ -144,6 +149,7 @@ impl ProbeSession<'_> {
         self.tokens += tally.total_tokens();
         let cost = tally.total_cost(&target.price);
         self.cost = self.cost.saturating_add(cost);
+        self.is_estimated |= tally.is_estimated();
         seen
     }
 

@@ -33,6 +33,7 @@ pub struct QuestionTally {
     finished_tries: Vec<BilledUsage>,
     current: Option<TokenGauge>,
     is_overstated: bool,
+    is_estimated: bool,
     /// Since when the provider has turned the question away, without anything else in between.
     turned_away_since: Option<Timestamp>,
     last_failed: Option<FailedTry>,
@@ -52,6 +53,7 @@ impl QuestionTally {
             finished_tries: Vec::new(),
             current: None,
             is_overstated: false,
+            is_estimated: false,
             turned_away_since: None,
             last_failed: None,
             reservation: None,
@@ -125,6 +127,11 @@ impl QuestionTally {
         self.is_overstated || self.current.as_ref().is_some_and(TokenGauge::is_overstated)
     }
 
+    /// Whether some of its tokens are an estimate, because the provider did not tell them.
+    pub fn is_estimated(&self) -> bool {
+        self.is_estimated || self.current.as_ref().is_some_and(TokenGauge::is_estimated)
+    }
+
     fn usage_by_try(&self) -> impl Iterator<Item = BilledUsage> {
         let current = self.current.as_ref().map(TokenGauge::billed_usage);
         self.finished_tries.iter().copied().chain(current)
@@ -132,6 +139,7 @@ impl QuestionTally {
 
     pub(crate) fn begin_call(&mut self, route: &ModelRoute, size: RequestSize) {
         self.is_overstated = self.is_overstated();
+        self.is_estimated = self.is_estimated();
         self.finished_tries
             .extend(self.current.as_ref().map(TokenGauge::billed_usage));
         let mut gauge = TokenGauge::new(TokenCeiling::of_size(route, size));

@@ -3,25 +3,28 @@
 mod question_form;
 
 use std::pin::pin;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use thiserror::Error;
 
 use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_route::RouteName;
 
 use self::question_form::{answer_value, first_request, return_answer};
+use crate::choice_walk::{ChoiceWalk, WalkedChoice, tell_fallback};
 use crate::error_chain::ErrorChain;
+use crate::failed_try::FailedTry;
 use crate::gateway::outgoing_headers;
 use crate::llm_client::{AskError, LlmClient, QuestionTally, RoutedRequest};
 use crate::meter::{CallMeter, CallOutcome, FallbackNote, ModelCaller, RecordError, ReserveError};
 use crate::metered_call::{CallRequest, FailureWriter, MeteredCall};
-use crate::retry::{CallAllowance, FALLBACK_TIME};
+use crate::retry::CallAllowance;
 use crate::route::RouteChoice;
 use crate::schema::{self, SchemaViolation};
 use crate::token_count::RequestSize;
+use crate::upstream::UpstreamError;
 use crate::wire::answer::ModelAnswer;
 use crate::wire::anthropic::{MessagesRequest, StopReason};
 use crate::wire::headers;
@@ -97,7 +100,7 @@ impl StructuredError {
         match self {
             Self::Reserve(ReserveError::Refused { .. }) => Some(FallbackClass::OverBudget),
             Self::Ask(error) => error.fallback_class(),
-            Self::Declined => Some(FallbackClass::Refused),
+            Self::Declined => Some(FallbackClass::Declined),
             Self::Malformed { .. } => Some(FallbackClass::Unusable),
             Self::Reserve(_) | Self::Record(_) => None,
         }
@@ -130,82 +133,110 @@ pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
     caller: MeteredCaller<'_>,
     question: &TypedQuestion,
 ) -> Result<TypedAnswer<T>, StructuredError> {
-    let choices = llm.routes.choices_of(question.route);
-    let first = llm.routes.platform_choice(question.route);
-    let mut nth = first.map_or(0, |choice| choice.nth);
+    let schema = schema::schema_for::<T>();
+    let mut walk = ChoiceWalk::new(llm, platform_choices(llm, question));
     loop {
-        let route = RouteChoice {
-            name: question.route,
-            nth,
+        #[expect(
+            clippy::expect_used,
+            reason = "no list of models is empty, and the last one ends the question"
+        )]
+        let walked = walk.next_choice().expect("a model that is left");
+        let request = first_request(question, &schema, walked.target.answer_mode);
+        let unasked = unasked_note(&walked, &request);
+        let asked = SchemaQuestion {
+            request,
+            schema: &schema,
         };
-        let asked = llm.routes.route_at(route);
-        let mut later = choices.iter().enumerate().skip(nth + 1);
-        let next = later.find(|(_, later)| {
-            !later.is_reserved_from(None) && !question.authors.contains(&later.model)
-        });
-        let time = match next {
-            Some(_) => llm.retry_time.min(FALLBACK_TIME),
-            None => llm.retry_time,
+        let (note, is_known) = match unasked {
+            Some(note) => note,
+            None => match ask_choice::<T>(llm, caller, &walked, asked).await {
+                Ok(value) => {
+                    let model = walked.target.model.clone();
+                    return Ok(TypedAnswer { value, model });
+                }
+                Err(ChoiceFault { error, turned_away }) => {
+                    let class = error.fallback_class();
+                    walked.note_failure(class, turned_away);
+                    let Some(note) = walked.fallback_note(class, error.cause_words()) else {
+                        return Err(error);
+                    };
+                    tracing::debug!(route = %question.route, error = %ErrorChain(&error), "A model gave no typed answer");
+                    (note, false)
+                }
+            },
         };
-        let error = match ask_choice(llm, caller, question, ChoiceTime { route, time }).await {
-            Ok(value) => {
-                let model = asked.model.clone();
-                return Ok(TypedAnswer { value, model });
-            }
-            Err(error) => error,
-        };
-        let Some(((nth_next, next), class)) = next.zip(error.fallback_class()) else {
-            return Err(error);
-        };
-        let note = FallbackNote {
-            route: question.route,
-            from_model: asked.model.clone(),
-            to_model: next.model.clone(),
-            class,
-            words: error.cause_words(),
-        };
-        tracing::warn!(
-            route = %question.route, from = note.from_model, to = note.to_model, %class,
-            error = %ErrorChain(&error), "A question goes on to the next model"
-        );
-        caller.meter.report_fallback(caller.caller, &note).await;
-        nth = nth_next;
+        tell_fallback(caller.meter, caller.caller, &note, is_known).await;
     }
 }
 
-/// A model, and how long it is tried.
-#[derive(Clone, Copy)]
-struct ChoiceTime {
-    route: RouteChoice,
-    time: Duration,
+/// The models that the platform may ask: those of the list whose keys are not for agents alone. An author of
+/// what is asked about is asked only where it stands first.
+fn platform_choices(llm: &LlmClient, question: &TypedQuestion) -> Vec<RouteChoice> {
+    let (routes, name) = (&llm.routes, question.route);
+    let order = (0..routes.choices_of(name).len()).collect();
+    let order = routes.open_choices(name, order, None).into_iter();
+    let choices = order.map(|nth| RouteChoice { name, nth });
+    let may_judge = |(place, choice): &(usize, RouteChoice)| {
+        *place == 0 || !question.authors.contains(&routes.route_at(*choice).model)
+    };
+    let choices = choices.enumerate().filter(may_judge);
+    choices.map(|(_, choice)| choice).collect()
 }
 
-/// Asks one model until its answer fits.
-async fn ask_choice<T: JsonSchema + DeserializeOwned>(
+/// Why a model is not asked `request` while another one is left, and whether an earlier question found that
+/// out.
+fn unasked_note(
+    walked: &WalkedChoice<'_>,
+    request: &MessagesRequest,
+) -> Option<(FallbackNote, bool)> {
+    if let Some(passed) = walked.passed_target() {
+        let words = walked.passed_words(&passed);
+        let note = walked.fallback_note(Some(passed.reason.class), words);
+        return note.map(|note| (note, true));
+    }
+    let words = walked.window_excess(RequestSize::of_message(request))?;
+    let note = walked.fallback_note(Some(FallbackClass::WindowExceeded), words);
+    note.map(|note| (note, false))
+}
+
+/// Why a model gave no typed answer.
+struct ChoiceFault {
+    error: StructuredError,
+    /// Its last failure, where its provider turned the question away.
+    turned_away: Option<FailedTry>,
+}
+
+impl From<StructuredError> for ChoiceFault {
+    fn from(error: StructuredError) -> Self {
+        Self {
+            error,
+            turned_away: None,
+        }
+    }
+}
+
+/// Asks one model until its answer fits `schema`.
+async fn ask_choice<T: DeserializeOwned>(
     llm: &LlmClient,
     caller: MeteredCaller<'_>,
-    question: &TypedQuestion,
-    choice: ChoiceTime,
-) -> Result<T, StructuredError> {
-    let schema = schema::schema_for::<T>();
-    let mode = llm.routes.route_at(choice.route).answer_mode;
-    let mut request = first_request(question, &schema, mode);
-    let mut allowance = CallAllowance::within_time(llm.pace.now(), choice.time);
+    walked: &WalkedChoice<'_>,
+    mut question: SchemaQuestion<'_>,
+) -> Result<T, ChoiceFault> {
+    let (route, time) = (walked.choice, walked.retry_time());
+    let SchemaQuestion { request, schema } = &mut question;
+    let mut allowance = CallAllowance::within_time(llm.pace.now(), time);
     let mut answers = 0;
     loop {
-        let asked = RoutedQuestion {
-            route: choice.route,
-            request: &request,
-        };
+        let asked = RoutedQuestion { route, request };
         let answer = ask_metered(llm, caller, asked, &mut allowance).await?;
-        allowance = allowance.renew_time(llm.pace.now(), choice.time);
+        allowance = allowance.renew_time(llm.pace.now(), time);
         answers += 1;
+        // After it had begun to answer; before, it gives none.
         if answer.response.stop_reason == Some(StopReason::Refusal) {
-            tracing::info!(route = %question.route, answers, "The model declined to answer");
-            return Err(StructuredError::Declined);
+            return Err(StructuredError::Declined.into());
         }
         let mut violations = match answer_value(&answer) {
-            Ok(value) => match schema::read_typed(&schema, &value) {
+            Ok(value) => match schema::read_typed(schema, &value) {
                 Ok(typed) => return Ok(typed),
                 Err(violations) => violations,
             },
@@ -213,14 +244,20 @@ async fn ask_choice<T: JsonSchema + DeserializeOwned>(
         };
         if answers > REPAIRS_MAX {
             let last = violations.swap_remove(0);
-            return Err(StructuredError::Malformed { answers, last });
+            return Err(StructuredError::Malformed { answers, last }.into());
         }
         tracing::debug!(
-            route = %question.route, answers, first = violations.first().map(tracing::field::display),
+            route = %route.name, answers, first = violations.first().map(tracing::field::display),
             "An answer does not fit its schema and goes back"
         );
-        return_answer(&mut request, answer, &violations);
+        return_answer(request, answer, &violations);
     }
+}
+
+/// A request, and the schema that its answer has to fit.
+struct SchemaQuestion<'a> {
+    request: MessagesRequest,
+    schema: &'a Value,
 }
 
 /// A request, and the route that it is asked by.
@@ -236,7 +273,7 @@ async fn ask_metered(
     caller: MeteredCaller<'_>,
     asked: RoutedQuestion<'_>,
     allowance: &mut CallAllowance,
-) -> Result<ModelAnswer, StructuredError> {
+) -> Result<ModelAnswer, ChoiceFault> {
     let RoutedQuestion { route, request } = asked;
     let call = CallRequest {
         route,
@@ -260,14 +297,14 @@ async fn ask_metered(
         loop {
             tokio::select! {
                 answer = &mut answer => break answer,
-                // Why there is no answer at all, who asks tells.
-                Some(failed) = failures.recv() => if failed.next_at.is_some() {
-                    failure_writer.note_failure(failed);
-                },
+                Some(failed) = failures.recv() => failure_writer.note_passing(failed),
                 () = failure_writer.write_next_failure() => {}
             }
         }
     };
+    while let Ok(failed) = failures.try_recv() {
+        failure_writer.note_passing(failed);
+    }
     failure_writer.write_noted_failures().await;
     *allowance = tally.allowance;
     let outcome = match &answer {
@@ -276,5 +313,11 @@ async fn ask_metered(
     };
     let recorded = metered.record_outcome(&tally, outcome).await;
     recorded.map_err(StructuredError::Record)?;
-    answer.map_err(StructuredError::Ask)
+    answer.map_err(|error| ChoiceFault {
+        error: match error.upstream_error() {
+            Some(UpstreamError::Declined { .. }) => StructuredError::Declined,
+            _ => StructuredError::Ask(error),
+        },
+        turned_away: failure_writer.take_turned_away(),
+    })
 }

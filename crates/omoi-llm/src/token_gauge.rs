@@ -109,6 +109,16 @@ impl TokenGauge {
         BilledUsage::with_tokens(&self.usage, self.token_counts())
     }
 
+    /// Whether some of the tokens are an estimate, because the provider did not tell them.
+    pub(crate) fn is_estimated(&self) -> bool {
+        if !self.started {
+            return self.is_sent;
+        }
+        let told = TokenCounts::of_usage(&self.usage);
+        let is_answer_told = self.summed_up && (told.output > 0 || self.answered_bytes == 0);
+        told.read_tokens() == 0 || !is_answer_told
+    }
+
     /// Whether the provider reports what cannot be, or more than the asker allowed.
     pub(crate) fn is_overstated(&self) -> bool {
         let told = self.reported_tokens();
@@ -235,6 +245,8 @@ mod tests {
                 "{name}"
             );
             assert_eq!(gauge.is_overstated(), name == "more than can be", "{name}");
+            let is_told = ["nothing came", "told", "all cached", "more than can be"];
+            assert_eq!(gauge.is_estimated(), !is_told.contains(&name), "{name}");
         }
     }
 

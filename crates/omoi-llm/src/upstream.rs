@@ -109,6 +109,12 @@ pub enum UpstreamError {
     /// The answer is not in the format of its provider.
     #[error("the model's answer cannot be read")]
     Malformed(#[source] MalformedAnswer),
+    /// The model declines what it is asked to do, before it shows anything else.
+    #[error("the model declined to answer{}", said_words(.words))]
+    Declined {
+        /// What it says of it, without secrets; empty where it says nothing.
+        words: String,
+    },
     /// The request has no form in the model's dialect.
     #[error("the request does not fit this model")]
     Convert(#[source] ConversationError),
@@ -137,6 +143,14 @@ pub enum MalformedAnswer {
     Call(BrokenCall),
 }
 
+/// `words` behind a colon, where there are any.
+pub(crate) fn said_words(words: &str) -> String {
+    match words.trim() {
+        "" => String::new(),
+        words => format!(": {words}"),
+    }
+}
+
 impl UpstreamError {
     /// Whether the provider may have read the request despite the failure, and so may bill it.
     pub(crate) const fn may_be_billed(&self) -> bool {
@@ -149,6 +163,7 @@ impl UpstreamError {
             | Self::TooLarge { .. }
             // Its status says that the request was answered.
             | Self::WrongType { .. }
+            | Self::Declined { .. }
             | Self::Malformed(_) => true,
             Self::Status { .. }
             | Self::Connect(_)
@@ -188,6 +203,7 @@ impl UpstreamError {
             Self::Malformed(MalformedAnswer::Call(_))
             | Self::TooLong { .. }
             | Self::TooLarge { .. }
+            | Self::Declined { .. }
             | Self::Convert(_)
             | Self::BadKey
             | Self::Unsendable(_) => RetryClass::Final,

@@ -113,8 +113,10 @@ pub mod headers;
 pub mod openai;
 pub mod raw_request;
 pub mod responses;
+pub mod round_entry;
 pub mod sse;
 pub mod web_tool;
+pub mod worded_calls;
 
 /// Fields that a type does not name, in the order they came.
 pub type Extra = serde_json::Map<String, serde_json::Value>;

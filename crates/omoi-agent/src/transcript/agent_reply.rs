@@ -1,6 +1,7 @@
 //! One answer of the model, in the shape that is stored and sent back.
 
 use omoi_llm::wire::anthropic::{ContentBlock, MessageContent, ToolUseBlock};
+use omoi_llm::wire::worded_calls::find_worded_call;
 use omoi_protocol::worker::COMPLETION_SIGNAL;
 
 /// One answer of the model, in the shape that is stored and sent back.
@@ -28,6 +29,15 @@ impl AgentReply {
             _ => None,
         });
         calls.collect()
+    }
+
+    /// The tool that a reply without a call calls in words, where nobody runs it.
+    pub(crate) fn worded_call(&self) -> Option<String> {
+        if !self.tool_calls().is_empty() {
+            return None;
+        }
+        let text = MessageContent::Blocks(self.0.clone()).joined_text();
+        find_worded_call(&text, |_| true)
     }
 
     /// Whether the last non-empty line is the completion signal and nothing else.

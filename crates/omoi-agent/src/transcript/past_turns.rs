@@ -25,6 +25,8 @@ pub(crate) struct TurnCount {
     pub(crate) next_turn: u32,
     /// How many answers in a row came without a tool call.
     pub(crate) nudges: u32,
+    /// How many answers in a row called tools in words alone.
+    pub(crate) worded: u32,
 }
 
 impl TurnCount {
@@ -44,6 +46,8 @@ impl TurnCount {
     pub(crate) fn add_turn(&mut self, reply: &AgentReply) {
         let called = !reply.tool_calls().is_empty();
         self.nudges = if called { 0 } else { self.nudges + 1 };
+        let is_worded = reply.worded_call().is_some();
+        self.worded = if is_worded { self.worded + 1 } else { 0 };
         self.next_turn += 1;
     }
 }

@@ -147,12 +147,20 @@ async fn ends_are_named() {
         )
     };
     // The rules, and outcome, stop reason, error class, turns.
-    let cases: [(String, AttemptOutcome, &str, Option<&str>, usize); 10] = [
+    let cases: [(String, AttemptOutcome, &str, Option<&str>, usize); 11] = [
         (
             chatter.to_owned(),
             AttemptOutcome::Incomplete,
             "no_completion_signal",
             None,
+            4,
+        ),
+        (
+            "\n  - when: {turn: 0..}\n    reply: [{tool: {name: shell, in_words: true, input: {command: echo x}}}]\n"
+                .to_owned(),
+            AttemptOutcome::Failed,
+            "error",
+            Some("tools_in_words"),
             4,
         ),
         (
@@ -257,6 +265,7 @@ async fn a_spent_budget_a_useless_key_a_superseded_attempt_and_an_abort() {
         ("timeout_error", "upstream_5xx"),
         ("permission_error", "auth_failed"),
         ("invalid_request_error", "upstream_refused"),
+        ("model_declined", "model_declined"),
     ] {
         let bench = Bench::new(WRITE_AND_FINISH).await;
         bench.set(|s| s.late_error = Some(late));

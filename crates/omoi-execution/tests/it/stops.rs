@@ -110,6 +110,8 @@ async fn every_stop_reason_leads_to_its_state() {
         error(ErrorClass::PolicyViolation, Failed, 0),
         error(ErrorClass::AuthFailed, Blocked, 0),
         error(ErrorClass::UpstreamRefused, Blocked, 0),
+        error(ErrorClass::ModelDeclined, Blocked, 0),
+        error(ErrorClass::ToolsInWords, Blocked, 0),
     ];
     let cases = cases.map(|(body, expected)| (None, body, expected));
     // An interrupt of a person calls the task off, one of the platform does not.

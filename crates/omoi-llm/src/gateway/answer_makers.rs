@@ -1,21 +1,28 @@
 //! Who made the answers of a conversation: decides who gets its reasoning back, and who is asked next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use omoi_domain::id::AttemptId;
+use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_route::RouteName;
 
 use super::GatewayShared;
 use super::caller_ask::AskWay;
+use crate::conversation::{DialectQuirks, ThinkingForm};
 use crate::meter::ModelCaller;
 use crate::route::ModelRoute;
-use crate::wire::carried_reasoning::{AnswerAuthor, CarriedReasoning};
+use crate::wire::carried_reasoning::{AnswerAuthor, CarriedReasoning, ToolRound};
 use crate::wire::dialect::Dialect;
 use crate::wire::raw_request::RawRequest;
+use crate::wire::round_entry::{RoundEntry, RoundReader, enter_round};
 
 /// Most conversations that are remembered; those of the oldest attempts are forgotten first.
 const CONVERSATIONS_MAX: usize = 4_096;
+
+/// Answers in a row that call tools in words, from which on another model is asked. After the first one it was told
+/// to use them.
+const WORDED_ANSWERS_MAX: usize = 2;
 
 /// What a process remembers of the conversations of attempts.
 #[derive(Debug, Default)]
@@ -29,6 +36,12 @@ struct KnownMakers {
     home: Option<String>,
     /// Who answered last.
     last: Option<String>,
+    /// Who could do nothing with a question since somebody last said something.
+    unfit: BTreeSet<String>,
+    /// How often somebody had said something then.
+    n_said: usize,
+    /// Who calls tools in words, though told to use them.
+    wordy: BTreeSet<String>,
 }
 
 impl AnswerMakers {
@@ -60,6 +73,12 @@ pub(super) struct AskedConversation {
     home: Option<String>,
     /// Who answered the attempt last by this route.
     last: Option<String>,
+    /// Who could do nothing with an earlier question since somebody last said something.
+    unfit: BTreeSet<String>,
+    /// Who calls tools in words, though told to use them.
+    wordy: BTreeSet<String>,
+    /// Who of them has just been found out.
+    newly_wordy: Option<String>,
 }
 
 impl AskedConversation {
@@ -71,7 +90,24 @@ impl AskedConversation {
         asked: &RawRequest,
     ) -> Self {
         let attempt = caller.principal.purpose.attempt();
+        if let Some(attempt) = attempt {
+            let n_said = asked.carried.n_said;
+            shared.makers.note_makers((attempt, route), |known| {
+                if std::mem::replace(&mut known.n_said, n_said) != n_said {
+                    known.unfit.clear();
+                }
+            });
+        }
         let makers = attempt.map(|attempt| shared.makers.find_makers(attempt, route));
+        let mut makers = makers.unwrap_or_default();
+        let is_wordy = asked.n_worded >= WORDED_ANSWERS_MAX;
+        let newly_wordy = makers.last.clone().filter(|_| is_wordy);
+        let newly_wordy = newly_wordy.filter(|last| makers.wordy.insert(last.clone()));
+        if let (Some(attempt), Some(_)) = (attempt, &newly_wordy) {
+            let wordy = makers.wordy.clone();
+            let key = (attempt, route);
+            shared.makers.note_makers(key, |known| known.wordy = wordy);
+        }
         Self {
             dialect: asked.dialect,
             route,
@@ -80,7 +116,10 @@ impl AskedConversation {
             has_tools: asked.has_tools,
             carried: asked.carried.clone(),
             home: home_maker(shared, caller, asked.dialect).await,
-            last: makers.and_then(|makers| makers.last),
+            last: makers.last,
+            unfit: makers.unfit,
+            wordy: makers.wordy,
+            newly_wordy,
         }
     }
 
@@ -98,23 +137,83 @@ impl AskedConversation {
         }
     }
 
-    /// The order in which `choices` are asked, by their places: as they stand, but in the midst of a tool
-    /// round first the model that gave its last answer, whose reasoning and prompt cache are at hand.
+    /// The order in which `choices` are asked, by their places: as they stand, but last those that could do
+    /// nothing with what was said last or call tools in words, and those that may not enter the tool round under
+    /// way. So a round that
+    /// went on to another model comes back to the first one as soon as that may be asked.
     pub(super) fn order_choices(&self, choices: &[ModelRoute]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..choices.len()).collect();
+        order.sort_by_key(|nth| choices.get(*nth).is_some_and(|one| self.is_put_off(one)));
+        order
+    }
+
+    /// Whether `target` has just been found to call tools in words.
+    pub(super) fn is_newly_wordy(&self, target: &ModelRoute) -> bool {
+        self.newly_wordy.as_ref() == Some(&target.maker_id())
+    }
+
+    fn is_put_off(&self, target: &ModelRoute) -> bool {
+        let is_barred = |round| {
+            let reader = self.round_reader(target, round);
+            self.enters_round(target) && enter_round(round, reader) == RoundEntry::Barred
+        };
+        let maker = target.maker_id();
+        self.unfit.contains(&maker)
+            || self.wordy.contains(&maker)
+            || self.carried.round.as_ref().is_some_and(is_barred)
+    }
+
+    /// Whether `target` would go on with a tool round in which another model answered last.
+    pub(super) fn enters_round(&self, target: &ModelRoute) -> bool {
         let round = self.carried.round.as_ref();
         let author = round.and_then(|round| match &round.answered_by {
             AnswerAuthor::Signed(maker) => Some(maker),
             AnswerAuthor::Unsigned => self.home.as_ref(),
             AnswerAuthor::Silent => self.last.as_ref(),
         });
-        let mut order: Vec<usize> = (0..choices.len()).collect();
-        if let Some(author) = author {
-            order.sort_by_key(|nth| {
-                let maker = choices.get(*nth).map(ModelRoute::maker_id);
-                maker.as_ref() != Some(author)
+        author.is_some_and(|author| *author != target.maker_id())
+    }
+
+    fn round_reader(&self, target: &ModelRoute, round: &ToolRound) -> RoundReader {
+        match target.dialect {
+            Dialect::Messages => RoundReader::Messages {
+                thinks_by_budget: target.thinking == ThinkingForm::Budget,
+            },
+            Dialect::ChatCompletions => {
+                let maker = target.maker_id();
+                let is_home = self.home.as_ref() == Some(&maker);
+                let takes_back = DialectQuirks::of_route(target).takes_reasoning_back;
+                RoundReader::ChatCompletions {
+                    wants_reasoning: takes_back && round.holds_reasoning_of(&maker, is_home),
+                }
+            }
+            Dialect::Responses => RoundReader::Responses,
+        }
+    }
+
+    /// Remembers that `target` failed a question for `class`. One that could do nothing with it is asked after
+    /// all others until somebody says something else.
+    pub(super) fn note_failure(
+        &self,
+        makers: &AnswerMakers,
+        target: &ModelRoute,
+        class: FallbackClass,
+    ) {
+        let is_unfit = match class {
+            FallbackClass::WindowExceeded
+            | FallbackClass::Refused
+            | FallbackClass::Declined
+            | FallbackClass::ToolsInWords
+            | FallbackClass::Unusable => true,
+            // They pass by themselves, and are known before anything is sent.
+            FallbackClass::Away | FallbackClass::Limited | FallbackClass::OverBudget => false,
+        };
+        if let Some(attempt) = self.attempt.filter(|_| is_unfit) {
+            let maker = target.maker_id();
+            makers.note_makers((attempt, self.route), |known| {
+                known.unfit.insert(maker);
             });
         }
-        order
     }
 
     /// Remembers that `target` gave the next answer.

@@ -37,7 +37,7 @@ const OPENAI_HEADERS: [HeaderName; 1] = [HeaderName::from_static("openai-beta")]
 #[derive(Debug)]
 pub(super) enum CallerAsk {
     /// In the caller's own words.
-    Passed(RawRequest),
+    Passed(Box<RawRequest>),
     /// To be put into the words of another dialect.
     Translated(Box<TranslatedAsk>),
 }
@@ -76,7 +76,7 @@ impl CallerAsk {
         let dialect = asked.dialect;
         if way == AskWay::Passed {
             asked.rewrite_conversation(SEAL_PREFIX, drop_sealed_reasoning);
-            return Ok(Self::Passed(asked));
+            return Ok(Self::Passed(Box::new(asked)));
         }
         let mut conversation = parse_request(dialect, body)
             .map_err(|error| GatewayRefusal::invalid_request(error.to_string()))?;

@@ -11,59 +11,25 @@ use omoi_domain::model_fallback::FallbackClass;
 
 use super::GatewayShared;
 use super::caller_ask::RoutedAsk;
+use super::choice_failure::ChoiceFailure;
 use super::refusal::GatewayRefusal;
 use super::reply::GatewayReply;
 use super::stream_reply::{EventSender, PING_EVERY, StreamReply};
-use crate::circuit::PassedTarget;
 use crate::error_chain::ErrorChain;
 use crate::failed_try::FailedTry;
 use crate::llm_client::{AskError, QuestionTally, UpstreamQuestion as _};
 use crate::meter::{CallOutcome, ModelCaller, ReserveError};
 use crate::metered_call::{CallRequest, FailureWriter, MeteredCall};
 use crate::retry::CallAllowance;
-use crate::route::ModelRoute;
+use crate::route::RouteChoice;
 use crate::upstream::{AnswerStream, PassedPiece, UpstreamError};
-use crate::wire::answer_signs::AnswerStage;
+use crate::wire::answer_signs::{AnswerStage, DeclinedWords};
 use crate::wire::dialect::Dialect;
 
 /// When a caller hears the first ping though no try has failed, and so the head of its answer.
 const FIRST_PING_AFTER: Duration = Duration::from_secs(10);
 /// How long an answer under way may be quiet before its caller hears a ping.
 const QUIET_PING_AFTER: Duration = Duration::from_secs(30);
-
-/// Why a model gave no answer, before the caller saw a word of it.
-pub(super) struct ChoiceFailure {
-    /// Why the next model is asked; none where it would fare no better.
-    pub(super) class: Option<FallbackClass>,
-    /// Whether an earlier question found it out.
-    pub(super) is_known: bool,
-    /// What the caller is told where no other model is left.
-    pub(super) refusal: GatewayRefusal,
-}
-
-impl ChoiceFailure {
-    /// The model at `target` is away, as an earlier question found out.
-    pub(super) fn of_passed(target: &ModelRoute, passed: &PassedTarget) -> Self {
-        let until = passed.until.time_of_day();
-        Self {
-            class: Some(passed.reason.class),
-            is_known: true,
-            refusal: GatewayRefusal::unavailable_now(format!(
-                "`{}` did not answer an earlier question and is not asked until {until}",
-                target.model
-            )),
-        }
-    }
-
-    /// The question cannot be put into the words of the model.
-    pub(super) const fn unsaid_question(refusal: GatewayRefusal) -> Self {
-        Self {
-            class: Some(FallbackClass::Refused),
-            is_known: false,
-            refusal,
-        }
-    }
-}
 
 /// One model that is asked.
 pub(super) struct ChoiceTry<'a> {
@@ -76,6 +42,24 @@ pub(super) struct ChoiceTry<'a> {
     pub(super) ask: RoutedAsk<'a>,
 }
 
+/// How an answer ended whose beginning its caller saw.
+struct AnswerEnd {
+    outcome: CallOutcome,
+    /// The pieces that say so.
+    last: Vec<Bytes>,
+    declined: DeclinedWords,
+}
+
+impl AnswerEnd {
+    fn without_words(outcome: CallOutcome) -> Self {
+        Self {
+            outcome,
+            last: Vec::new(),
+            declined: DeclinedWords::default(),
+        }
+    }
+}
+
 /// The tries of one model.
 struct ChoiceTries<'a, 'w> {
     tally: QuestionTally,
@@ -84,30 +68,6 @@ struct ChoiceTries<'a, 'w> {
 }
 
 impl ChoiceTry<'_> {
-    /// The failure of a model that cannot read as much, by what is known of it.
-    pub(super) fn exceeds_window(&self) -> Option<ChoiceFailure> {
-        let route = self.shared.llm.routes.route_at(self.ask.route);
-        let size = self.ask.request_size();
-        let (window, tokens) = (route.window_tokens?, size.read_estimate);
-        // Where the caller names no bound, the provider fits the answer in. What is read is estimated, and callers
-        // ask for all the room that is left: of a bound only a part counts, the provider knows the rest.
-        let asked = size.answer_cap.filter(|_| route.has_shared_window());
-        let answered = asked.map_or(0, |cap| u64::from(cap.min(route.max_tokens)));
-        let answered = answered.min(window / 16);
-        let words = match answered {
-            0 => String::new(),
-            _ => format!(" and may be answered with {answered}"),
-        };
-        (tokens.saturating_add(answered) > window).then(|| ChoiceFailure {
-            class: Some(FallbackClass::WindowExceeded),
-            is_known: false,
-            refusal: GatewayRefusal::invalid_request(format!(
-                "the request has about {tokens} tokens{words}, and `{}` reads {window}",
-                route.model
-            )),
-        })
-    }
-
     /// Reserves the cost and asks; none when the caller has its answer or is gone.
     pub(super) async fn ask_model(
         &self,
@@ -127,6 +87,7 @@ impl ChoiceTry<'_> {
                 return Some(ChoiceFailure {
                     class: is_refused.then_some(FallbackClass::OverBudget),
                     is_known: false,
+                    is_shown: false,
                     refusal: GatewayRefusal::of_budget(&error),
                 });
             }
@@ -232,10 +193,21 @@ impl ChoiceTry<'_> {
         let events = reply.begin_events();
         // The answer does not wait for what failed before it to be written down.
         let forwarded = self.forward_pieces(pieces, &events, tally);
-        let ((outcome, last), ()) = futures::join!(forwarded, writer.write_remaining(failed));
+        let (end, ()) = futures::join!(forwarded, writer.write_remaining(failed));
+        let AnswerEnd {
+            outcome,
+            last,
+            declined,
+        } = end;
         let last = match (metered.record_outcome(tally, outcome).await, outcome) {
-            (Err(_), CallOutcome::Complete) => {
+            (Err(_), CallOutcome::Complete | CallOutcome::Declined) => {
                 vec![GatewayRefusal::withheld_answer().into_event(self.dialect)]
+            }
+            (Ok(()), CallOutcome::Declined) => {
+                return Some(ChoiceFailure {
+                    is_shown: true,
+                    ..self.declined_choice(&self.masked_words(&declined))
+                });
             }
             _ => last,
         };
@@ -287,9 +259,10 @@ impl ChoiceTry<'_> {
         mut pieces: AnswerStream<PassedPiece>,
         events: &EventSender,
         tally: &mut QuestionTally,
-    ) -> (CallOutcome, Vec<Bytes>) {
+    ) -> AnswerEnd {
         let pace = &self.shared.llm.pace;
         let mut last: Vec<Bytes> = Vec::new();
+        let mut declined = DeclinedWords::default();
         let mut heard_at = pace.now();
         let mut next_ping = pace.expire(QUIET_PING_AFTER);
         loop {
@@ -298,13 +271,13 @@ impl ChoiceTry<'_> {
                 piece = pieces.next() => piece,
                 () = events.caller_gone() => {
                     tracing::debug!(route = %self.ask.route.name, "The agent went away in the middle of its answer");
-                    return (CallOutcome::Abandoned, Vec::new());
+                    return AnswerEnd::without_words(CallOutcome::Abandoned);
                 }
                 () = &mut next_ping => {
                     let quiet = pace.now().since(heard_at);
                     next_ping = pace.expire(QUIET_PING_AFTER.saturating_sub(quiet).max(PING_EVERY));
                     if quiet >= QUIET_PING_AFTER && !events.send_ping(pace).await {
-                        return (CallOutcome::Abandoned, Vec::new());
+                        return AnswerEnd::without_words(CallOutcome::Abandoned);
                     }
                     continue;
                 }
@@ -313,14 +286,23 @@ impl ChoiceTry<'_> {
             match piece {
                 Some(Ok(piece)) => {
                     tally.count_item(&piece);
+                    declined.add_signs(&piece.signs);
                     let stage = piece.signs.stage;
                     if stage >= AnswerStage::Ending || !last.is_empty() {
                         last.push(piece.bytes);
                     } else if !events.send_bytes(piece.bytes, pace).await {
-                        return (CallOutcome::Abandoned, Vec::new());
+                        return AnswerEnd::without_words(CallOutcome::Abandoned);
                     }
                     if stage == AnswerStage::Whole {
-                        return (CallOutcome::Complete, last);
+                        let outcome = match declined.said() {
+                            Some(_) => CallOutcome::Declined,
+                            None => CallOutcome::Complete,
+                        };
+                        return AnswerEnd {
+                            outcome,
+                            last,
+                            declined,
+                        };
                     }
                 }
                 Some(Err(error)) => return self.cut_answer(&error, tally),
@@ -329,21 +311,41 @@ impl ChoiceTry<'_> {
         }
     }
 
-    fn cut_answer(
-        &self,
-        error: &UpstreamError,
-        tally: &QuestionTally,
-    ) -> (CallOutcome, Vec<Bytes>) {
+    fn cut_answer(&self, error: &UpstreamError, tally: &QuestionTally) -> AnswerEnd {
         self.warn_failure(error, tally);
         let refusal = GatewayRefusal::of_upstream(error);
-        (CallOutcome::Cut, vec![refusal.into_event(self.dialect)])
+        AnswerEnd {
+            last: vec![refusal.into_event(self.dialect)],
+            ..AnswerEnd::without_words(CallOutcome::Cut)
+        }
+    }
+
+    fn masked_words(&self, declined: &DeclinedWords) -> String {
+        let words = declined.said().unwrap_or_default();
+        self.shared.llm.mask_words(words)
+    }
+
+    /// The model declines with `words`.
+    fn declined_choice(&self, words: &str) -> ChoiceFailure {
+        let RouteChoice { name, .. } = self.ask.route;
+        let model = &self.shared.llm.routes.route_at(self.ask.route).model;
+        ChoiceFailure {
+            class: Some(FallbackClass::Declined),
+            is_known: false,
+            is_shown: false,
+            refusal: GatewayRefusal::model_declined(model, name, words),
+        }
     }
 
     fn failed_choice(&self, failure: &AskError, tally: &QuestionTally) -> ChoiceFailure {
         self.warn_failure(failure, tally);
+        if let Some(UpstreamError::Declined { words }) = failure.upstream_error() {
+            return self.declined_choice(words);
+        }
         ChoiceFailure {
             class: failure.fallback_class(),
             is_known: false,
+            is_shown: false,
             refusal: GatewayRefusal::of_failure(failure),
         }
     }

@@ -44,7 +44,7 @@ pub(super) fn awaited_choice(choices: &[FailedChoice]) -> Option<AwaitedChoice> 
     // It can do nothing with this question, while an earlier one said when it can.
     let is_unfit = matches!(
         last.class,
-        Some(FallbackClass::Refused | FallbackClass::WindowExceeded)
+        Some(FallbackClass::Refused | FallbackClass::WindowExceeded | FallbackClass::Declined)
     );
     let named = turned_away.filter(|(_, failed)| is_unfit && failed.reset_at.is_some());
     let (nth, failed) = named.min_by_key(|(_, failed)| failed.reset_at)?;
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_work_waits_only_where_the_last_model_says_nothing_else() {
-        use FallbackClass::{Away, OverBudget, Refused, WindowExceeded};
+        use FallbackClass::{Away, Declined, OverBudget, Refused, WindowExceeded};
         let (known, unknown) = (|| turned_away(Some(9)), || turned_away(None));
         for (choices, expected) in [
             (vec![known()], Some((0, Some(9)))),
@@ -103,6 +103,7 @@ mod tests {
                 vec![known(), other(Some(WindowExceeded))],
                 Some((0, Some(9))),
             ),
+            (vec![known(), other(Some(Declined))], Some((0, Some(9)))),
             // A wrong key, a budget that is spent, a question that makes no sense.
             (vec![unknown(), other(Some(Refused))], None),
             (vec![known(), other(Some(OverBudget))], None),

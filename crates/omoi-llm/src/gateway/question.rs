@@ -6,26 +6,26 @@ use bytes::Bytes;
 use http::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_route::RouteName;
 
 use super::answer_makers::AskedConversation;
-use super::caller_ask::{AskWay, CallerAsk, RoutedAsk, name_route, outgoing_headers};
-use super::choice_try::{ChoiceFailure, ChoiceTry};
+use super::asked_body::{AskedBody, read_apart, read_question};
+use super::caller_ask::{RoutedAsk, name_route, outgoing_headers};
+use super::choice_failure::ChoiceFailure;
+use super::choice_try::ChoiceTry;
 use super::failed_choices::{FailedChoice, awaited_choice};
 use super::refusal::GatewayRefusal;
 use super::reply::GatewayReply;
 use super::stream_reply::StreamReply;
-use super::{
-    BodyRoom, GatewayRequest, GatewayShared, ModelGateway, bad_request, check_bytes, count_body,
-};
-use crate::circuit::PassReason;
+use super::{BodyRoom, GatewayRequest, GatewayShared, ModelGateway, check_bytes, count_body};
+use crate::choice_walk::{ChoiceWalk, WalkedChoice, tell_fallback};
+use crate::llm_client::UpstreamQuestion as _;
 use crate::meter::{FallbackNote, ModelCaller};
 use crate::metered_call::FailureWriter;
-use crate::retry::FALLBACK_TIME;
-use crate::route::{ModelRoute, RouteChoice};
+use crate::route::RouteChoice;
 use crate::wire::dialect::Dialect;
-use crate::wire::raw_request::RawRequest;
 
 impl ModelGateway {
     /// Answers the question in `request`, which is in `dialect`.
@@ -100,85 +100,11 @@ impl ModelGateway {
     }
 }
 
-/// Bodies from this size on are parsed apart from the threads that answer.
-const APART_BYTES: usize = 256 * 1024;
-
-/// Does `work` on a body of `n_bytes`.
-async fn read_apart<T: Send + 'static>(
-    n_bytes: usize,
-    work: impl FnOnce() -> Result<T, GatewayRefusal> + Send + 'static,
-) -> Result<T, GatewayRefusal> {
-    if n_bytes < APART_BYTES {
-        return work();
-    }
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| {
-        let says = "the request could not be read";
-        Err(GatewayRefusal::internal_failure(says))
-    })
-}
-
-async fn read_question(dialect: Dialect, body: &Bytes) -> Result<RawRequest, GatewayRefusal> {
-    let text = body.clone();
-    let asked = read_apart(body.len(), move || {
-        RawRequest::parse(dialect, &text).map_err(|bad| bad_request(&bad))
-    });
-    let asked = asked.await?;
-    match &asked.refused_part {
-        None => Ok(asked),
-        Some(part) => {
-            let says = format!("`{}` is refused: {}", part.name, part.why);
-            Err(GatewayRefusal::invalid_request(says))
-        }
-    }
-}
-
 /// What stands for the user of `caller` at a provider.
 fn user_of(caller: &ModelCaller) -> String {
     let principal = caller.principal;
     let attempt = principal.purpose.attempt().map(|id| id.to_string());
     attempt.unwrap_or_else(|| principal.spec.to_string())
-}
-
-/// One of the models of a question.
-#[derive(Clone, Copy)]
-struct AskedChoice {
-    choice: RouteChoice,
-    way: AskWay,
-    /// Whether no other one is left.
-    is_last: bool,
-}
-
-/// The question as it came.
-struct AskedBody {
-    /// It is parsed once for the first model, and again for each further one.
-    parsed: Option<RawRequest>,
-    /// Empty once no model can need it any more.
-    body: Bytes,
-}
-
-impl AskedBody {
-    /// The question as it goes by `way`; its text is dropped where `is_last`.
-    async fn take_ask(
-        &mut self,
-        dialect: Dialect,
-        way: AskWay,
-        is_last: bool,
-    ) -> Result<CallerAsk, GatewayRefusal> {
-        let parsed = self.parsed.take();
-        let body = match is_last {
-            true => std::mem::take(&mut self.body),
-            false => self.body.clone(),
-        };
-        let ask = read_apart(body.len(), move || {
-            let asked = match parsed {
-                Some(asked) => asked,
-                None => RawRequest::parse(dialect, &body).map_err(|bad| bad_request(&bad))?,
-            };
-            CallerAsk::for_upstream(asked, way, &body)
-        });
-        ask.await
-    }
 }
 
 struct GatewayQuestion {
@@ -202,36 +128,34 @@ impl GatewayQuestion {
     async fn run_question(mut self, answer: oneshot::Sender<GatewayReply>) {
         let shared = Arc::clone(&self.shared);
         let caller = self.caller.clone();
-        let mut failures = FailureWriter::new(&caller, shared.meter.as_ref());
+        let meter = shared.meter.as_ref();
+        let mut failures = FailureWriter::new(&caller, meter);
         let mut reply = StreamReply::new(self.dialect, answer);
-        let routes = &shared.llm.routes;
-        let choices = routes.choices_of(self.route);
-        let name = self.route;
-        let order = self.conversation.order_choices(choices);
-        let order = routes.open_choices(name, order, caller.program).into_iter();
-        let order: Vec<_> = order.map(|nth| RouteChoice { name, nth }).collect();
+        let order = self.ordered_choices();
+        self.tell_wordy(&order).await;
+        let mut walk = ChoiceWalk::new(&shared.llm, order);
         let mut failed = Vec::new();
         let mut refusal = None;
-        for (place, choice) in order.iter().enumerate() {
-            let target = routes.route_at(*choice);
-            let next = order.get(place + 1).map(|next| routes.route_at(*next));
-            let asked = AskedChoice {
-                choice: *choice,
-                way: self.conversation.way_to(target),
-                is_last: next.is_none(),
-            };
-            let tried = self.try_target(asked, &mut reply, &mut failures);
+        while let Some(walked) = walk.next_choice() {
+            let tried = self.try_target(walked, &mut reply, &mut failures);
             let Some((failure, choice)) = tried.await else {
-                self.conversation.note_answer(&shared.makers, target);
+                self.conversation.note_answer(&shared.makers, walked.target);
                 return;
             };
-            let note = next.zip(failure.class);
-            if let Some((next, class)) = note {
-                self.tell_fallback(target, next, class, &failure).await;
+            if let Some(class) = failure.class {
+                self.conversation
+                    .note_failure(&shared.makers, walked.target, class);
             }
+            let words = failure.refusal.plain_message().to_owned();
+            let note = walked.fallback_note(failure.class, words);
+            if let Some(note) = &note {
+                tell_fallback(meter, &caller, note, failure.is_known).await;
+            }
+            let goes_on = note.is_some() && !failure.is_shown;
+            let failure = self.told_failure(failure, note);
             failed.push(choice);
             refusal = Some(failure);
-            if note.is_none() {
+            if !goes_on {
                 break;
             }
         }
@@ -242,6 +166,55 @@ impl GatewayQuestion {
             (false, None) => GatewayRefusal::internal_failure("no model is there"),
         };
         reply.refuse_answer(refusal, &shared.llm.pace).await;
+    }
+
+    /// `failure` as the caller is told of it, where `note` is left to be asked. Of an answer that it saw the
+    /// beginning of, our own agent asks again by itself; a program takes no other in its place.
+    fn told_failure(&self, failure: ChoiceFailure, note: Option<FallbackNote>) -> ChoiceFailure {
+        let asks_again = self.caller.program.is_none_or(AgentProgram::is_native);
+        match note.filter(|_| failure.is_shown && asks_again) {
+            None => failure,
+            Some(FallbackNote {
+                from_model,
+                to_model,
+                ..
+            }) => ChoiceFailure {
+                refusal: GatewayRefusal::declined_midway(&from_model, &to_model),
+                ..failure
+            },
+        }
+    }
+
+    /// The models that may be asked, in their order.
+    fn ordered_choices(&self) -> Vec<RouteChoice> {
+        let (routes, name) = (&self.shared.llm.routes, self.route);
+        let order = self.conversation.order_choices(routes.choices_of(name));
+        let order = routes.open_choices(name, order, self.caller.program);
+        let order = order.into_iter();
+        order.map(|nth| RouteChoice { name, nth }).collect()
+    }
+
+    /// Tells of a model that has just been found to call tools in words, where another one is asked in its place.
+    async fn tell_wordy(&self, order: &[RouteChoice]) {
+        let routes = &self.shared.llm.routes;
+        let targets = || order.iter().map(|choice| routes.route_at(*choice));
+        let wordy = targets().find(|target| self.conversation.is_newly_wordy(target));
+        let Some((wordy, next)) = wordy.zip(targets().next()) else {
+            return;
+        };
+        if wordy.maker_id() != next.maker_id() {
+            let note = FallbackNote {
+                route: self.route,
+                from_model: wordy.model.clone(),
+                to_model: next.model.clone(),
+                class: FallbackClass::ToolsInWords,
+                words:
+                    "it wrote calls of tools into its answers again, after it was told to use them"
+                        .to_owned(),
+            };
+            let meter = self.shared.meter.as_ref();
+            tell_fallback(meter, &self.caller, &note, false).await;
+        }
     }
 
     /// Has the attempt saved where its work waits for one of the models that `failed`; whether it is.
@@ -263,8 +236,15 @@ impl GatewayQuestion {
         if let (Some(unfit), Some(failure)) = (unfit, last)
             && let (Some(class), Some(to)) = (unfit.class, failed.get(awaited.nth))
         {
-            let [from, to] = [unfit, to].map(|failed| routes.route_at(failed.choice));
-            self.tell_fallback(from, to, class, failure).await;
+            let note = FallbackNote {
+                route: self.route,
+                from_model: routes.route_at(unfit.choice).model.clone(),
+                to_model: routes.route_at(to.choice).model.clone(),
+                class,
+                words: failure.refusal.plain_message().to_owned(),
+            };
+            let meter = self.shared.meter.as_ref();
+            tell_fallback(meter, &self.caller, &note, failure.is_known).await;
         }
         failures.save_attempt(&awaited.failed).await
     }
@@ -273,40 +253,26 @@ impl GatewayQuestion {
     /// answer or is gone.
     async fn try_target(
         &mut self,
-        asked: AskedChoice,
+        walked: WalkedChoice<'_>,
         reply: &mut StreamReply,
         failures: &mut FailureWriter<'_>,
     ) -> Option<(ChoiceFailure, FailedChoice)> {
-        let shared = Arc::clone(&self.shared);
-        let AskedChoice {
-            choice, is_last, ..
-        } = asked;
-        let target = shared.llm.routes.route_at(choice);
-        let (circuits, key) = (&shared.llm.circuits, target.circuit_key());
-        let known = match is_last {
-            true => None,
-            false => circuits.passed_target(&key, shared.llm.pace.now()),
-        };
-        if let Some(passed) = known {
+        let choice = walked.choice;
+        if let Some(passed) = walked.passed_target() {
             let failed = FailedChoice {
                 choice,
                 class: Some(passed.reason.class),
                 turned_away: passed.reason.turned_away.clone(),
             };
-            return Some((ChoiceFailure::of_passed(target, &passed), failed));
+            return Some((ChoiceFailure::of_passed(&walked, &passed), failed));
         }
-        let failure = self.try_choice(asked, reply, failures).await?;
+        let mut failure = self.try_choice(walked, reply, failures).await?;
+        if failure.refusal.is_bad_request() && self.conversation.enters_round(walked.target) {
+            // What it takes amiss may be the round, which whoever answered last can go on with.
+            failure.class = failure.class.or(Some(FallbackClass::Refused));
+        }
         let turned_away = failures.take_turned_away();
-        if let Some(class @ (FallbackClass::Away | FallbackClass::Limited)) = failure.class
-            && !is_last
-        {
-            let now = shared.llm.pace.now();
-            let reason = PassReason {
-                class,
-                turned_away: turned_away.clone(),
-            };
-            circuits.pass_over(&key, now, reason);
-        }
+        walked.note_failure(failure.class, turned_away.clone());
         let failed = FailedChoice {
             choice,
             class: failure.class,
@@ -318,18 +284,15 @@ impl GatewayQuestion {
     /// Asks one model; none when the caller has its answer or is gone.
     async fn try_choice(
         &mut self,
-        asked: AskedChoice,
+        walked: WalkedChoice<'_>,
         reply: &mut StreamReply,
         failures: &mut FailureWriter<'_>,
     ) -> Option<ChoiceFailure> {
         let shared = Arc::clone(&self.shared);
-        let AskedChoice {
-            choice,
-            way,
-            is_last,
-        } = asked;
-        let target = shared.llm.routes.route_at(choice);
-        let ask = match self.asked.take_ask(self.dialect, way, is_last).await {
+        let target = walked.target;
+        let way = self.conversation.way_to(target);
+        let ask = self.asked.take_ask(self.dialect, way, walked.is_last());
+        let ask = match ask.await {
             Ok(ask) => ask,
             Err(refusal) => return Some(ChoiceFailure::unsaid_question(refusal)),
         };
@@ -337,51 +300,24 @@ impl GatewayQuestion {
         if target.simulated {
             name_route(&mut headers, self.route);
         }
+        let ask = RoutedAsk {
+            ask: &ask,
+            route: walked.choice,
+            headers: &headers,
+            user: &self.user,
+            program: self.caller.program,
+        };
+        if let Some(words) = walked.window_excess(ask.request_size()) {
+            return Some(ChoiceFailure::over_window(words));
+        }
         let one = ChoiceTry {
             shared: &shared,
             caller: &self.caller,
             dialect: self.dialect,
             streams: self.streams,
-            time: match is_last {
-                true => shared.llm.retry_time,
-                false => shared.llm.retry_time.min(FALLBACK_TIME),
-            },
-            ask: RoutedAsk {
-                ask: &ask,
-                route: choice,
-                headers: &headers,
-                user: &self.user,
-                program: self.caller.program,
-            },
+            time: walked.retry_time(),
+            ask,
         };
-        if !is_last && let Some(failure) = one.exceeds_window() {
-            return Some(failure);
-        }
         one.ask_model(reply, failures).await
-    }
-
-    async fn tell_fallback(
-        &self,
-        target: &ModelRoute,
-        next: &ModelRoute,
-        class: FallbackClass,
-        failure: &ChoiceFailure,
-    ) {
-        let note = FallbackNote {
-            route: self.route,
-            from_model: target.model.clone(),
-            to_model: next.model.clone(),
-            class,
-            words: failure.refusal.plain_message().to_owned(),
-        };
-        let words = &note.words;
-        let (route, from, to) = (self.route, &note.from_model, &note.to_model);
-        match failure.is_known {
-            true => tracing::debug!(%route, from, to, %class, "A model is passed over: {words}"),
-            false => {
-                tracing::warn!(%route, from, to, %class, "A question goes on to the next model: {words}");
-            }
-        }
-        self.shared.meter.report_fallback(&self.caller, &note).await;
     }
 }

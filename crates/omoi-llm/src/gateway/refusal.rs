@@ -7,13 +7,15 @@ use http::StatusCode;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use serde_json::{Value, json};
 
+use omoi_domain::model_route::RouteName;
+
 use super::REQUEST_BYTES_MAX;
 use super::caller_ask::event_bytes;
 use super::reply::GatewayReply;
 use crate::error_chain::ErrorChain;
 use crate::llm_client::AskError;
 use crate::meter::ReserveError;
-use crate::upstream::UpstreamError;
+use crate::upstream::{UpstreamError, said_words};
 use crate::wire::anthropic::{
     MessagesErrorBody, StreamError, StreamEvent, error_of_status, status_of_error,
 };
@@ -24,6 +26,9 @@ use crate::wire::sse;
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// What a person can do about a key that does not work.
 const CHECK_KEY: &str = "set a valid key and start again; `omoi doctor` tries it";
+/// What a person can do about a model that is not served any more.
+const OTHER_MODEL: &str =
+    "`omoi models list` shows which models are served, `omoi models set` names another";
 /// When to ask again after a failure of ours that mostly passes.
 const SHORT_WAIT: Duration = Duration::from_secs(2);
 
@@ -199,7 +204,14 @@ impl GatewayRefusal {
                     "the provider refused the platform's key with status {status}: {message}; {CHECK_KEY}"
                 ),
             ),
+            UpstreamError::Status {
+                status: status @ (404 | 410),
+                kind,
+                message,
+                ..
+            } => (*status, kind.as_str(), format!("{message}; {OTHER_MODEL}")),
             UpstreamError::BadKey => (403, "permission_error", format!("{error}; {CHECK_KEY}")),
+            UpstreamError::Declined { .. } => (400, MODEL_DECLINED_KIND, error.to_string()),
             UpstreamError::Status {
                 status,
                 kind,
@@ -234,6 +246,36 @@ impl GatewayRefusal {
             },
             ..Self::new(status, kind, message)
         }
+    }
+
+    /// `model`, which is asked by `route`, declines what it is asked, with `words`; no other one is left.
+    pub(super) fn model_declined(model: &str, route: RouteName, words: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            MODEL_DECLINED_KIND,
+            format!(
+                "`{model}` declined to answer{}; word the task otherwise, or name another model after it: \
+                 omoi models set {route} {model} OTHER",
+                said_words(words)
+            ),
+        )
+    }
+
+    /// `model` declines after the caller saw the beginning of its answer; `next` is asked when the question comes
+    /// again.
+    pub(super) fn declined_midway(model: &str, next: &str) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "api_error",
+            format!(
+                "`{model}` declined after it had begun to answer; asked again, `{next}` answers"
+            ),
+        )
+    }
+
+    /// Whether something in the request itself was refused.
+    pub(super) fn is_bad_request(&self) -> bool {
+        matches!(self.status.as_u16(), 400 | 422)
     }
 
     /// What is refused and why, in words.
@@ -328,5 +370,7 @@ impl GatewayRefusal {
 
 /// Kind of the refusal of an attempt that is over.
 pub const SUPERSEDED_KIND: &str = "superseded_attempt";
+/// Kind of the refusal of a question that its model declines.
+pub const MODEL_DECLINED_KIND: &str = "model_declined";
 /// Kind of a refusal for want of room, ours or a provider's.
 const OVERLOADED_KIND: &str = "overloaded_error";

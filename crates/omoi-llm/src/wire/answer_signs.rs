@@ -2,13 +2,19 @@
 //!
 //! The readers are tolerant: a field or kind that is new to them changes nothing.
 
+mod declined;
+mod told_usage;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Extra;
+pub(crate) use self::declined::DeclinedWords;
+use self::declined::{chat_refusal, filtered_response, message_refusal, response_refusal};
+pub(crate) use self::told_usage::{CACHE_MISS, openai_usage};
+use self::told_usage::{anthropic_usage, message_usage};
 use super::anthropic::{
-    BlockDelta, CacheCreation, StreamEvent, TokenUsage, error_of_status, status_of_error,
+    BlockDelta, StopReason, StreamEvent, TokenUsage, error_of_status, status_of_error,
 };
 use super::dialect::Dialect;
 use super::openai::DONE;
@@ -41,6 +47,8 @@ pub struct AnswerSigns {
     pub is_summary: bool,
     /// Whether it holds token counts alone.
     pub is_usage_only: bool,
+    /// Words by which the model declines what it is asked, empty where it says none. None where it does not.
+    pub declined: Option<String>,
 }
 
 /// A failure that is reported in the place of an answer.
@@ -83,6 +91,7 @@ impl AnswerSigns {
                 stage: AnswerStage::Ending,
                 usage: Some(delta.usage.clone()),
                 is_summary: true,
+                declined: (delta.delta.stop_reason == Some(StopReason::Refusal)).then(String::new),
                 ..signs
             },
             StreamEvent::MessageStop(_) => Self {
@@ -171,6 +180,11 @@ pub fn read_whole(dialect: Dialect, body: &[u8]) -> Result<SignsOrFailure, serde
         },
         is_summary: true,
         is_usage_only: false,
+        declined: match dialect {
+            Dialect::Messages => message_refusal(&body),
+            Dialect::ChatCompletions => chat_refusal(&body, "message"),
+            Dialect::Responses => response_refusal(&body),
+        },
     }))
 }
 
@@ -197,6 +211,7 @@ fn message_signs(data: &Value) -> SignsOrFailure {
             stage: AnswerStage::Ending,
             usage: anthropic_usage(&data["usage"]),
             is_summary: true,
+            declined: message_refusal(&data["delta"]),
             ..signs
         },
         "message_stop" => AnswerSigns {
@@ -242,6 +257,7 @@ fn chat_signs(data: &Value) -> SignsOrFailure {
         is_summary: usage.is_some(),
         usage,
         is_usage_only,
+        declined: chat_refusal(data, "delta"),
     })
 }
 
@@ -253,6 +269,16 @@ fn response_signs(data: &Value) -> SignsOrFailure {
             stage: AnswerStage::Whole,
             usage: openai_usage(Dialect::Responses, &data["response"]),
             is_summary: true,
+            declined: filtered_response(&data["response"]),
+            ..AnswerSigns::default()
+        },
+        // A message that begins, before anybody knows whether it answers or declines.
+        "response.output_item.added" if data["item"]["type"] == "message" => AnswerSigns::default(),
+        "response.content_part.added" => AnswerSigns::default(),
+        "response.refusal.delta" | "response.refusal.done" => AnswerSigns {
+            stage: AnswerStage::Content,
+            answered_bytes: text_bytes(&data["delta"]),
+            declined: Some(data["refusal"].as_str().unwrap_or_default().to_owned()),
             ..AnswerSigns::default()
         },
         "response.failed" => return Err(read_failure(&data["response"]["error"])),
@@ -271,61 +297,6 @@ fn response_signs(data: &Value) -> SignsOrFailure {
 
 fn text_bytes(value: &Value) -> u64 {
     value.as_str().map_or(0, str::len) as u64
-}
-
-/// Where the usage of an answer keeps why the prompt cache was missed.
-pub(crate) const CACHE_MISS: &str = "cache_miss_reason";
-
-/// The token counts of a message, with why it missed the prompt cache where it says so: a word, or an
-/// object with its kind.
-fn message_usage(message: &Value) -> Option<TokenUsage> {
-    let mut usage = anthropic_usage(&message["usage"])?;
-    let told = &message["diagnostics"][CACHE_MISS];
-    if let Some(reason) = told.as_str().or_else(|| told["type"].as_str()) {
-        usage.extra.insert(CACHE_MISS.to_owned(), reason.into());
-    }
-    Some(usage)
-}
-
-/// The token counts of Anthropic's.
-fn anthropic_usage(usage: &Value) -> Option<TokenUsage> {
-    serde_json::from_value(usage.clone()).ok()
-}
-
-/// The token counts of OpenAI's in Anthropic's terms: there, tokens read from and written to the cache
-/// are no part of the input. `holder` is what the counts stand in, with the level of service beside them.
-pub(crate) fn openai_usage(dialect: Dialect, holder: &Value) -> Option<TokenUsage> {
-    let (input, output) = match dialect {
-        Dialect::Messages => return None,
-        Dialect::ChatCompletions => ("prompt_tokens", "completion_tokens"),
-        Dialect::Responses => ("input_tokens", "output_tokens"),
-    };
-    let usage = &holder["usage"];
-    if !usage.is_object() {
-        return None;
-    }
-    let details = &usage[format!("{input}_details").as_str()];
-    let cached = details["cached_tokens"].as_u64().unwrap_or(0);
-    let written = details["cache_write_tokens"].as_u64().unwrap_or(0);
-    let long = details["cache_write_tokens_details"]["ttl_12h_tokens"].as_u64();
-    let special = cached.saturating_add(written);
-    let level = holder.get("service_tier").filter(|level| !level.is_null());
-    // What a call costs depends on it.
-    let extra = level.map(|level| ("service_tier".to_owned(), level.clone()));
-    Some(TokenUsage {
-        input_tokens: usage[input]
-            .as_u64()
-            .map(|read| read.saturating_sub(special)),
-        cache_creation: long.map(|long| CacheCreation {
-            ephemeral_5m_input_tokens: Some(written.saturating_sub(long)),
-            ephemeral_1h_input_tokens: Some(long),
-            extra: Extra::new(),
-        }),
-        cache_creation_input_tokens: (written > 0).then_some(written),
-        cache_read_input_tokens: (cached > 0).then_some(cached),
-        output_tokens: usage[output].as_u64(),
-        extra: extra.into_iter().collect(),
-    })
 }
 
 /// What an error object says. A status stands in `code` or behind the kind's word; without one it is
@@ -366,215 +337,4 @@ fn status_of_code(code: &str) -> Option<u16> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
-    use serde_json::json;
-
-    use super::*;
-
-    fn signs(dialect: Dialect, data: &Value) -> SignsOrFailure {
-        let data = data
-            .as_str()
-            .map_or_else(|| data.to_string(), str::to_owned);
-        let frame = SseFrame { event: None, data };
-        FrameReader::new(dialect).read_frame(&frame).unwrap()
-    }
-
-    #[test]
-    fn a_chat_answer_ends_when_every_choice_said_why() {
-        use AnswerStage::{Content, Ending, Opening};
-        let mut reader = FrameReader::new(Dialect::ChatCompletions);
-        for (index, text, reason, stage) in [
-            (0, "", json!(""), Opening),
-            (0, "a", json!(""), Content),
-            (1, "b", json!(null), Content),
-            (0, "", json!("stop"), Opening),
-            (1, "c", json!(""), Content),
-            (1, "", json!("length"), Ending),
-            (1, "", json!(null), Ending),
-        ] {
-            let choice =
-                json!({"index": index, "delta": {"content": text}, "finish_reason": reason});
-            let data = json!({"choices": [choice]}).to_string();
-            let frame = SseFrame { event: None, data };
-            let signs = reader.read_frame(&frame).unwrap().unwrap();
-            assert_eq!(signs.stage, stage, "{choice}");
-        }
-    }
-
-    #[test]
-    #[allow(clippy::too_many_lines, reason = "a table of cases")]
-    fn frames_say_how_far_the_answer_is() {
-        use AnswerStage::{Content, Ending, Opening, Whole};
-        use Dialect::{ChatCompletions, Messages, Responses};
-        let delta = |delta: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
-        for (dialect, data, stage, bytes) in [
-            (
-                Messages,
-                json!({"type": "message_start", "message": {"usage": {}}}),
-                Opening,
-                0,
-            ),
-            (Messages, json!({"type": "ping", "new": 1}), Opening, 0),
-            (Messages, json!({"type": "content_block_start"}), Content, 0),
-            (
-                Messages,
-                json!({"type": "content_block_delta", "delta": {"type": "x", "text": "abc"}}),
-                Content,
-                3,
-            ),
-            (Messages, json!({"type": "never_heard_of"}), Content, 0),
-            (
-                Messages,
-                json!({"type": "message_delta", "usage": {"output_tokens": "many"}}),
-                Ending,
-                0,
-            ),
-            (Messages, json!({"type": "message_stop"}), Whole, 0),
-            (
-                ChatCompletions,
-                delta(json!({"role": "assistant", "content": ""})),
-                Opening,
-                0,
-            ),
-            (
-                ChatCompletions,
-                delta(json!({"reasoning": "ab"})),
-                Content,
-                2,
-            ),
-            (
-                ChatCompletions,
-                delta(json!({"tool_calls": [{"function": {"name": "x"}}]})),
-                Content,
-                0,
-            ),
-            (
-                ChatCompletions,
-                json!({"choices": [{"finish_reason": "stop"}]}),
-                Ending,
-                0,
-            ),
-            (
-                ChatCompletions,
-                json!({"choices": [], "usage": {"prompt_tokens": 1}}),
-                Ending,
-                0,
-            ),
-            (ChatCompletions, json!("[DONE]"), Whole, 0),
-            (Responses, json!({"type": "response.created"}), Opening, 0),
-            (
-                Responses,
-                json!({"type": "response.output_item.added"}),
-                Content,
-                0,
-            ),
-            (
-                Responses,
-                json!({"type": "response.function_call_arguments.delta", "delta": "{}"}),
-                Content,
-                2,
-            ),
-            (
-                Responses,
-                json!({"type": "response.completed", "response": {}}),
-                Whole,
-                0,
-            ),
-            (
-                Responses,
-                json!({"type": "response.incomplete", "response": {}}),
-                Whole,
-                0,
-            ),
-        ] {
-            let signs = signs(dialect, &data).unwrap();
-            assert_eq!(
-                (signs.stage, signs.answered_bytes),
-                (stage, bytes),
-                "{data}"
-            );
-        }
-    }
-
-    #[test]
-    fn token_counts_are_told_in_one_form() {
-        let chat = json!({"choices": [], "usage": {"prompt_tokens": 50, "completion_tokens": 7,
-            "prompt_tokens_details": {"cached_tokens": 10}, "cost": 0.1}});
-        let response = json!({"type": "response.completed", "response": {"usage": {"input_tokens": 50,
-            "input_tokens_details": {"cached_tokens": 10}, "output_tokens": 7,
-            "output_tokens_details": {"reasoning_tokens": 3}}}});
-        for (dialect, data) in [
-            (Dialect::ChatCompletions, chat),
-            (Dialect::Responses, response),
-        ] {
-            let signs = signs(dialect, &data).unwrap();
-            let usage = signs.usage.unwrap();
-            assert!(signs.is_summary);
-            assert_eq!(
-                (
-                    usage.input_tokens,
-                    usage.cache_read_input_tokens,
-                    usage.output_tokens
-                ),
-                (Some(40), Some(10), Some(7))
-            );
-        }
-    }
-
-    #[test]
-    fn failures_inside_an_answer_have_a_status() {
-        use Dialect::{ChatCompletions, Messages, Responses};
-        for (dialect, data, status, kind) in [
-            (
-                Messages,
-                json!({"type": "error", "error": {"type": "overloaded_error", "message": "m"}}),
-                529,
-                "overloaded_error",
-            ),
-            (
-                ChatCompletions,
-                json!({"error": {"message": "m", "code": 429}}),
-                429,
-                "rate_limit_error",
-            ),
-            (
-                ChatCompletions,
-                json!({"error": {"message": "m", "type": "strange"}}),
-                500,
-                "strange",
-            ),
-            (
-                Responses,
-                json!({"type": "response.failed", "response": {"error": {"code": "rate_limit_exceeded", "message": "m"}}}),
-                429,
-                "rate_limit_exceeded",
-            ),
-            (
-                Responses,
-                json!({"type": "error", "code": "context_length_exceeded", "message": "m"}),
-                400,
-                "context_length_exceeded",
-            ),
-        ] {
-            let failure = signs(dialect, &data).unwrap_err();
-            let message = "m".to_owned();
-            let kind = kind.to_owned();
-            assert_eq!(
-                failure,
-                ReportedFailure {
-                    status,
-                    kind,
-                    message
-                },
-                "{data}"
-            );
-        }
-        assert!(
-            read_whole(Messages, b"{\"error\": {\"message\": \"m\"}}")
-                .unwrap()
-                .is_err()
-        );
-        assert!(read_whole(Messages, b"<html>").is_err());
-    }
-}
+mod tests;

@@ -19,15 +19,50 @@ pub struct CarriedReasoning {
     pub is_unsigned: bool,
     /// The tool round that the request goes on with; none between rounds.
     pub round: Option<ToolRound>,
+    /// How often somebody said something: a tool round has one number from its beginning to its end.
+    pub n_said: usize,
 }
 
-/// Answers of a model that called tools, with their results, since a person last said something.
+/// Answers of models that called tools, with their results, since a person last said something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolRound {
+    /// Who gave the answers before the last one, oldest first.
+    pub earlier: Vec<AnswerAuthor>,
     /// Who gave the last answer.
     pub answered_by: AnswerAuthor,
+}
+
+impl ToolRound {
+    /// The round of answers that `authors` gave, oldest first; none without an answer.
+    fn of_authors(mut authors: Vec<AnswerAuthor>) -> Option<Self> {
+        let answered_by = authors.pop()?;
+        Some(Self {
+            earlier: authors,
+            answered_by,
+        })
+    }
+
+    /// Who gave its answers, oldest first.
+    pub fn authors(&self) -> impl Iterator<Item = &AnswerAuthor> {
+        self.earlier.iter().chain([&self.answered_by])
+    }
+
     /// Whether it begins with reasoning of whoever reads it as it stands, and holds nobody else's.
-    pub is_thought_whole: bool,
+    pub fn is_thought_whole(&self) -> bool {
+        self.authors().next() == Some(&AnswerAuthor::Unsigned)
+            && !self
+                .authors()
+                .any(|one| matches!(one, AnswerAuthor::Signed(_)))
+    }
+
+    /// Whether reasoning of `maker` stands in it; `is_home` says whether that of nobody's name is its own.
+    pub fn holds_reasoning_of(&self, maker: &str, is_home: bool) -> bool {
+        self.authors().any(|author| match author {
+            AnswerAuthor::Silent => false,
+            AnswerAuthor::Unsigned => is_home,
+            AnswerAuthor::Signed(own) => own == maker,
+        })
+    }
 }
 
 /// Who gave an answer, as far as its reasoning tells.
@@ -73,6 +108,7 @@ impl CarriedReasoning {
             match read {
                 Entry::Other => {}
                 Entry::Said => {
+                    carried.n_said += 1;
                     answers.clear();
                     is_open = false;
                 }
@@ -88,13 +124,9 @@ impl CarriedReasoning {
                 }
             }
         }
-        carried.round = answers.last().filter(|_| is_open).map(|last| ToolRound {
-            answered_by: last.clone(),
-            is_thought_whole: answers.first() == Some(&AnswerAuthor::Unsigned)
-                && !answers
-                    .iter()
-                    .any(|one| matches!(one, AnswerAuthor::Signed(_))),
-        });
+        if is_open {
+            carried.round = ToolRound::of_authors(answers);
+        }
         carried
     }
 }
@@ -194,7 +226,10 @@ mod tests {
     }
 
     fn found(dialect: Dialect, list: Value) -> Option<(AnswerAuthor, bool)> {
-        round(dialect, list).map(|round| (round.answered_by, round.is_thought_whole))
+        round(dialect, list).map(|round| {
+            let is_whole = round.is_thought_whole();
+            (round.answered_by, is_whole)
+        })
     }
 
     #[test]

@@ -13,7 +13,9 @@ use self::json_fields::{OutgoingFields, TopFields};
 use super::cache_marks::{MARK, MARKED_FIELDS, MarkedLives, keep_for_hour};
 use super::carried_reasoning::CarriedReasoning;
 use super::dialect::Dialect;
+use super::round_entry::{RoundEntry, RoundReader, enter_round};
 use super::web_tool::{RefusedPart, find_refused_part};
+use super::worded_calls::count_worded_answers;
 use crate::token_count::{RequestSize, cap_fields, uncountable_field};
 
 /// Fields by which a caller names its user, or itself, to the vendor.
@@ -42,6 +44,8 @@ pub struct RawRequest {
     pub carried: CarriedReasoning,
     /// Whether it offers tools.
     pub has_tools: bool,
+    /// How many of the last answers in its conversation called those in words alone.
+    pub n_worded: usize,
     /// Whether it wants a number of tokens of thought, as older models of one vendor do.
     thinks_by_budget: bool,
     /// Whether it wants the token counts of a stream.
@@ -115,6 +119,7 @@ impl RawRequest {
             has_tools: whole["tools"]
                 .as_array()
                 .is_some_and(|tools| !tools.is_empty()),
+            n_worded: count_worded_answers(dialect, &whole),
             thinks_by_budget: dialect == Dialect::Messages
                 && whole["thinking"]["type"] == "enabled",
             wants_usage: whole["stream_options"]["include_usage"] == true,
@@ -147,8 +152,14 @@ impl RawRequest {
     /// Whether the vendor would refuse the thinking that it wants: a tool round that began without
     /// reasoning, or has lost some on the way, goes on without.
     fn must_not_think(&self) -> bool {
+        self.refuses_thinking(self.thinks_by_budget)
+    }
+
+    /// Whether the tool round under way goes on without thinking, where that is told by a budget or not.
+    fn refuses_thinking(&self, thinks_by_budget: bool) -> bool {
+        let reader = RoundReader::Messages { thinks_by_budget };
         let round = self.carried.round.as_ref();
-        self.thinks_by_budget && round.is_some_and(|round| !round.is_thought_whole)
+        round.is_some_and(|round| enter_round(round, reader) == RoundEntry::WithoutThinking)
     }
 
     /// Whether it says nothing of how much to think.
@@ -180,9 +191,7 @@ impl RawRequest {
             && SAMPLING_FIELDS
                 .iter()
                 .any(|name| self.fields.find_field(name).is_some());
-        let round = self.carried.round.as_ref();
-        let by_budget = thinking["type"] == "enabled";
-        let lost = by_budget && round.is_some_and(|round| !round.is_thought_whole);
+        let lost = self.refuses_thinking(thinking["type"] == "enabled");
         if forced || lost || (sampled && thinking["type"] != "disabled") {
             fields.shift_remove("thinking");
         }

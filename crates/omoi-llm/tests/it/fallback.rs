@@ -1,6 +1,7 @@
 //! Lists of models: who is asked next, why, and what is kept of it.
 
 mod reasoning;
+mod round_return;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

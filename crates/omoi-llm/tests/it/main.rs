@@ -8,6 +8,7 @@
 mod agent_programs;
 mod ask;
 mod away;
+mod bad_days;
 mod billed_retries;
 mod client;
 mod conversation;

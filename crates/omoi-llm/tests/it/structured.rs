@@ -354,3 +354,45 @@ async fn a_declined_question_is_not_repeated() {
     assert!(matches!(error, StructuredError::Declined), "{error:?}");
     assert_eq!(stub.calls(), 1);
 }
+
+#[tokio::test]
+async fn what_is_known_of_a_model_holds_for_the_platforms_questions_too() {
+    let limited = Stub::always(stub::status_after(429, 18_000)).await;
+    let good = Stub::always(stub::calls_tool("answer", GOOD)).await;
+    let named = |model: &str, stub: &Stub| ModelRoute {
+        model: model.to_owned(),
+        ..route(Dialect::Messages, &stub.url)
+    };
+    let small = ModelRoute {
+        window_tokens: Some(3),
+        ..named("small", &good)
+    };
+    let list = vec![named("limited", &limited), small, named("third", &good)];
+    let (pace, meter) = (VirtualPace::new(), TestMeter::rich());
+    let (caller, llm, question) = (caller(), llm_of_list(list, &pace), question());
+    for _ in 0..2 {
+        let asker = MeteredCaller {
+            caller: &caller,
+            meter: meter.as_ref(),
+        };
+        let answered = ask_structured::<Verdict>(&llm, asker, &question).await;
+        assert_eq!(answered.unwrap().model, "third");
+    }
+    // The second question knows what the first one found out, and nobody asks a model that cannot read it.
+    assert_eq!((limited.calls(), good.calls()), (1, 2));
+    let notes = meter.fallbacks.lock().unwrap();
+    let told: Vec<_> = notes
+        .iter()
+        .map(|note| (note.from_model.as_str(), note.class))
+        .collect();
+    let once = [
+        ("limited", FallbackClass::Limited),
+        ("small", FallbackClass::WindowExceeded),
+    ];
+    assert_eq!(told, [once, once].concat());
+    assert!(
+        notes[2]
+            .words
+            .contains("did not answer an earlier question")
+    );
+}

@@ -245,6 +245,20 @@ fn a_provider_that_refuses_ends_the_run_at_once() {
 }
 
 #[test]
+fn a_model_that_declines_ends_the_run_with_what_to_do() {
+    let world = World::two_tasks_with(|scenario| {
+        let rule = "  - when: {role: planner, phase: explore}\n";
+        assert!(scenario.contains(rule));
+        scenario.replacen(rule, &format!("{rule}    stop: refusal\n"), 1)
+    });
+    let said = world.start(world.run(&["--yes"])).wait().exited(3);
+    let reason = said.summary()["reason"].to_string();
+    for words in ["provider_unavailable (model_declined)", "omoi models set agent"] {
+        assert!(reason.contains(words), "{reason}");
+    }
+}
+
+#[test]
 fn a_key_that_the_provider_echoes_is_neither_printed_nor_kept() {
     const KEY: &str = "sk-ant-e2e-0123456789abcdef";
     let world = World::two_tasks("scenario.yaml");

@@ -16,6 +16,7 @@ use crate::wire::anthropic::{
 };
 use crate::wire::carried_reasoning::CarriedReasoning;
 use crate::wire::dialect::Dialect;
+use crate::wire::round_entry::{RoundEntry, RoundReader, enter_round};
 
 /// Writes `conversation` for `target`.
 ///
@@ -304,7 +305,7 @@ fn add_thinking(
     );
     let thinking = fields.shift_remove("thinking").unwrap_or_default();
     let by_budget = thinking["type"] == "enabled";
-    let is_refused = forced || (by_budget && began_without_thoughts(request));
+    let is_refused = forced || goes_on_without_thinking(request, by_budget);
     if !is_refused {
         if thinking["type"] != "disabled" {
             (request.temperature, request.top_p, request.top_k) = (None, None, None);
@@ -319,10 +320,11 @@ fn add_thinking(
     }
 }
 
-fn began_without_thoughts(request: &MessagesRequest) -> bool {
+fn goes_on_without_thinking(request: &MessagesRequest, thinks_by_budget: bool) -> bool {
     let body = json!({"messages": request.messages});
     let round = CarriedReasoning::of_body(Dialect::Messages, &body).round;
-    round.is_some_and(|round| !round.is_thought_whole)
+    let reader = RoundReader::Messages { thinks_by_budget };
+    round.is_some_and(|round| enter_round(&round, reader) == RoundEntry::WithoutThinking)
 }
 
 /// Whoever asks in a dialect that caches by itself sets no marks, and this one caches nothing without.

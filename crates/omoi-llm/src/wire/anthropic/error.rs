@@ -71,8 +71,10 @@ pub fn error_of_status(status: u16) -> &'static str {
     }
 }
 
-const ERRORS: [(u16, &str); 11] = [
+const ERRORS: [(u16, &str); 12] = [
     (400, "invalid_request_error"),
+    // Ours, for a model that declines what it is asked.
+    (400, "model_declined"),
     (401, "authentication_error"),
     (402, "billing_error"),
     (403, "permission_error"),

@@ -214,7 +214,9 @@ async fn reasoning_stays_with_the_server_that_made_it() {
         {"role": "assistant", "content": [
             {"type": "thinking", "thinking": "hm", "signature": signature},
             {"type": "text", "text": "b"}]},
-        {"role": "user", "content": "c"}]});
+        {"role": "user", "content": "c"},
+        {"role": "assistant", "content": "d"},
+        {"role": "user", "content": "e"}]});
     let (status, answer) = house.ask(&again).await;
     assert_eq!(status, 200);
     let sent = first.seen()[1].body.to_string();
