@@ -68,6 +68,7 @@ pub fn receipt_view(check: &Check, receipt: &Receipt, tasks: &[Task]) -> Receipt
         tests: receipt.tests.0.clone(),
         exercised: receipt.exercised.0.clone(),
         models: receipt.models.0.models.clone(),
+        estimated_models: receipt.models.0.estimated.clone(),
         fallbacks: receipt.models.0.fallbacks.clone(),
         packages: receipt.packages.0.clone().map(|list| PackageListView {
             n_files: list.n_files,

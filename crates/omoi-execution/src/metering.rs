@@ -3,7 +3,9 @@
 //! The ledger is rows, so that every process and every purpose counts against the same budgets: a call
 //! is a row of `open_calls` while it is under way and one of `cost_entries` afterwards.
 
+mod attempt_caller;
 mod cache_use;
+mod call_budgets;
 mod call_failure;
 mod call_fallback;
 mod call_ledger;
@@ -14,10 +16,9 @@ mod settle;
 mod stored_quota;
 
 use futures::future::BoxFuture;
-use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::money::NanoUsd;
-use omoi_domain::principal::{CallPurpose, Principal};
+use omoi_domain::principal::Principal;
 use omoi_domain::work_limits::WorkLimits;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{
@@ -26,47 +27,18 @@ use omoi_llm::meter::{
 };
 use omoi_llm::pricing::TokenCounts;
 use omoi_runtime::telemetry::error_chain;
-use omoi_store::attempts::{self, Attempt};
 use omoi_store::costs::{self, CostEntry};
 use omoi_store::open_calls::{self, OpenCall};
-use omoi_store::{StoreError, Tenant, Tx, phases, specs, tasks};
+use omoi_store::{StoreError, Tenant, Tx};
 use tracing::{debug, warn};
 
+pub use self::attempt_caller::model_caller;
+use self::call_budgets::expect_room;
 pub use self::call_ledger::CallLedger;
 use self::held_calls::HeldCall;
 pub use self::held_calls::HeldCalls;
 pub(crate) use self::settle::settle_left_call;
 pub use self::stored_quota::StoredQuota;
-
-/// A budget, and what went from it.
-struct CallBudget {
-    what: &'static str,
-    spent: NanoUsd,
-    open: NanoUsd,
-    cap: NanoUsd,
-}
-
-impl CallBudget {
-    /// Why a call that may cost `next` is refused, if it is.
-    fn refusal_reason(&self, next: NanoUsd) -> Option<String> {
-        let Self {
-            what,
-            spent,
-            open,
-            cap,
-        } = *self;
-        if spent.saturating_add(open).saturating_add(next) <= cap {
-            return None;
-        }
-        let under_way = match open {
-            NanoUsd::ZERO => String::new(),
-            _ => format!("calls under way may cost {open:.4}, "),
-        };
-        Some(format!(
-            "the {what} has spent {spent:.4} of its {cap:.2}; {under_way}the next call may cost {next:.4}"
-        ))
-    }
-}
 
 /// What a call did cost, or may have.
 struct CallCost {
@@ -77,6 +49,7 @@ struct CallCost {
     latency_ms: u64,
     calls: u32,
     estimated: bool,
+    unrecorded: bool,
     cache_miss: Option<String>,
 }
 
@@ -101,6 +74,7 @@ impl CallCost {
             latency_ms: to_signed(self.latency_ms),
             calls: i64::from(self.calls),
             estimated: self.estimated,
+            unrecorded: self.unrecorded,
             cache_miss: self.cache_miss.clone(),
             created_at: tx.now(),
         }
@@ -297,75 +271,6 @@ async fn raise_call(call: &LedgerCall, cost: NanoUsd) -> Result<(), GrantError> 
     call.store.write(CrashPoint::CallOpened, raise).await
 }
 
-/// Refuses `next` where a budget has no room for it, or whoever asks is over. The caller has the lock of the
-/// budgets.
-async fn expect_room(
-    tx: &mut Tx,
-    limits: &WorkLimits,
-    principal: Principal,
-    next: NanoUsd,
-) -> Result<(), GrantError> {
-    let asking = match principal.purpose.attempt() {
-        Some(id) => Some(attempts::get(tx, id).await?),
-        None => None,
-    };
-    // It may have ended since its token was looked at: a large question takes long to come.
-    if asking
-        .as_ref()
-        .is_some_and(|attempt| !attempt.state.is_live())
-    {
-        return Err(GrantError::Superseded);
-    }
-    let subject = asking.map(|attempt| attempt.subject);
-    let budgets = call_budgets(tx, limits, principal, subject).await?;
-    let refusal = budgets
-        .iter()
-        .find_map(|budget| budget.refusal_reason(next));
-    refusal.map_or(Ok(()), |reason| Err(GrantError::OverBudget(reason)))
-}
-
-/// The budgets that a call is paid from: the spec's, and that of what it is for, which for an attempt is
-/// its `subject`.
-async fn call_budgets(
-    tx: &mut Tx,
-    limits: &WorkLimits,
-    principal: Principal,
-    subject: Option<AttemptSubject>,
-) -> Result<[CallBudget; 2], StoreError> {
-    let spec = principal.spec;
-    let limits = specs::get(tx, spec).await?.work_limits(*limits);
-    let whole = CallBudget {
-        what: "spec",
-        spent: costs::of_spec(tx, spec).await?.cost_nanousd,
-        open: open_calls::of_spec(tx, spec).await?,
-        cap: limits.spec_budget,
-    };
-    let part = match subject {
-        Some(subject) => {
-            let (what, cap) = match subject.phase() {
-                Some(_) => ("phase", limits.phase.budget),
-                None => ("task", limits.task.budget),
-            };
-            CallBudget {
-                what,
-                spent: costs::of_subject(tx, spec, subject).await?.cost_nanousd,
-                open: open_calls::of_subject(tx, spec, subject).await?,
-                cap,
-            }
-        }
-        None => {
-            let kind = principal.purpose.kind();
-            CallBudget {
-                what: "second opinion",
-                spent: costs::of_purpose(tx, spec, kind).await?.cost_nanousd,
-                open: open_calls::of_purpose(tx, spec, kind).await?,
-                cap: limits.task.budget,
-            }
-        }
-    };
-    Ok([whole, part])
-}
-
 /// Puts the real cost in the place of the projected one. Recorded twice, as after a commit whose answer
 /// was lost, it is recorded once.
 async fn record(store: &Tenant, call: &OpenCall, usage: &CallUsage) -> Result<(), StoreError> {
@@ -373,7 +278,7 @@ async fn record(store: &Tenant, call: &OpenCall, usage: &CallUsage) -> Result<()
         .write(CrashPoint::CostRecorded, async |tx| {
             if !open_calls::close(tx, call.id).await? {
                 let entry = costs::get(tx, call.id).await?;
-                return match entry.estimated {
+                return match entry.unrecorded {
                     false => Ok(()),
                     true => Err(StoreError::TakenOver),
                 };
@@ -386,53 +291,12 @@ async fn record(store: &Tenant, call: &OpenCall, usage: &CallUsage) -> Result<()
                 cost: usage.cost,
                 latency_ms: usage.latency_ms,
                 calls: usage.calls,
-                estimated: false,
+                estimated: usage.is_estimated,
+                unrecorded: false,
             };
             let entry = cost.ledger_entry(tx, call);
             costs::insert(tx, call.project_id, &entry).await?;
             Ok(())
         })
         .await
-}
-
-/// Who calls a model in an attempt, as the gateway wants to know it.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn model_caller(tx: &mut Tx, attempt: &Attempt) -> Result<ModelCaller, StoreError> {
-    let mut caller = ModelCaller {
-        principal: Principal {
-            org: attempt.org_id,
-            project: attempt.project_id,
-            spec: attempt.spec_id,
-            purpose: CallPurpose::Attempt(attempt.id),
-        },
-        role: attempt.role,
-        program: attempt.agent,
-        phase: "work".to_owned(),
-        task: None,
-        task_type: None,
-        title: None,
-        round: attempt.round + 1,
-    };
-    match attempt.subject {
-        AttemptSubject::SpecPhase { phase } => {
-            phase.as_str().clone_into(&mut caller.phase);
-            let run = phases::find(tx, attempt.spec_id, phase).await?;
-            caller.round = run.map_or(1, |run| run.attempts.max(1));
-        }
-        AttemptSubject::Task { task_id } => {
-            let task = tasks::get(tx, task_id).await?;
-            caller.task = Some(task.local_id);
-            caller.title = Some(task.title);
-            caller.task_type = Some(task.task_type);
-        }
-        AttemptSubject::TaskChecks { .. }
-        | AttemptSubject::BaseSuite
-        | AttemptSubject::PlanProofs
-        | AttemptSubject::PlanOpinion
-        | AttemptSubject::HeadChecks
-        | AttemptSubject::Merge { .. } => {}
-    }
-    Ok(caller)
 }

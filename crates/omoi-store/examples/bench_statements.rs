@@ -179,6 +179,7 @@ impl Rows {
             latency_ms: 700,
             calls: 1,
             estimated: false,
+            unrecorded: false,
             cache_miss: None,
             created_at: tx.now(),
         }
@@ -194,6 +195,7 @@ impl Rows {
             cost_nanousd: NanoUsd::from_nanos(1_000_000),
             latency_ms: 700,
             estimated: false,
+            unrecorded: false,
         })
     }
 }

@@ -357,7 +357,7 @@ create table model_fallbacks (
     from_model text not null,
     to_model text not null,
     class text not null check (class in ('away', 'limited', 'window_exceeded', 'refused',
-        'unusable', 'over_budget')),
+        'declined', 'tools_in_words', 'unusable', 'over_budget')),
     message text not null,
     n bigint not null,
     first_at @time not null,
@@ -561,9 +561,11 @@ create table cost_entries (
     latency_ms bigint not null,
     calls bigint not null,
     estimated @bool not null check (estimated in (false, true)),
+    unrecorded @bool not null check (unrecorded in (false, true)),
     cache_miss text,
     created_at @time not null,
-    check ((purpose = 'attempt') = (attempt_id is not null))
+    check ((purpose = 'attempt') = (attempt_id is not null)),
+    check (estimated or not unrecorded)
 );
 create index cost_entries_spec on cost_entries (spec_id, purpose);
 create index cost_entries_attempt on cost_entries (attempt_id);

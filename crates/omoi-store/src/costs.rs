@@ -55,8 +55,10 @@ row! {
         latency_ms: i64,
         /// Calls made, retries included.
         calls: i64,
-        /// Nobody recorded the call, and this is what it may have cost.
+        /// Some of its tokens are an estimate, because the provider did not tell them.
         estimated: bool,
+        /// Nobody recorded the call, and this is what it may have cost.
+        unrecorded: bool,
         /// Why it read less from the prompt cache than it could have, where it did.
         cache_miss: Option<String>,
         /// When it ended.
@@ -105,6 +107,8 @@ pub struct ModelSpend {
     pub cache_write_tokens: i64,
     /// Price in billionths of a dollar.
     pub cost_nanousd: NanoUsd,
+    /// Calls whose tokens are an estimate.
+    pub estimated_calls: i64,
     /// Why calls missed the prompt cache, and how often.
     pub cache_misses: Vec<(String, i64)>,
 }
@@ -138,6 +142,7 @@ pub async fn insert(tx: &mut Tx, project: ProjectId, entry: &CostEntry) -> Resul
         cost_nanousd: entry.cost_nanousd,
         latency_ms: entry.latency_ms,
         estimated: entry.estimated,
+        unrecorded: entry.unrecorded,
     });
     tx.emit(Some(project), Some(entry.spec_id), event);
     Ok(())
@@ -248,7 +253,9 @@ pub async fn by_model(tx: &mut Tx, attempt: AttemptId) -> Result<Vec<ModelSpend>
                  cast(sum(output_tokens) as bigint) as output,
                  cast(sum(cache_read_tokens) as bigint) as read,
                  cast(sum(cache_write_tokens + cache_write_1h_tokens) as bigint) as written,
-                 cast(sum(cost_nanousd) as bigint) as cost
+                 cast(sum(cost_nanousd) as bigint) as cost,
+                 cast(sum(case when estimated then calls else 0 end) as bigint)
+                     as estimated_calls
              from cost_entries where org_id = $1 and attempt_id = $2
              group by model order by model",
             args![attempt],
@@ -272,6 +279,7 @@ pub async fn by_model(tx: &mut Tx, attempt: AttemptId) -> Result<Vec<ModelSpend>
             cache_read_tokens: i64::read(row, "read")?,
             cache_write_tokens: i64::read(row, "written")?,
             cost_nanousd: NanoUsd::read(row, "cost")?,
+            estimated_calls: i64::read(row, "estimated_calls")?,
             cache_misses: Vec::new(),
         });
     }
@@ -325,16 +333,23 @@ pub async fn models_of_head(
     head: &str,
 ) -> Result<WorkModels, StoreError> {
     let sql = concat!(
-        "select distinct c.model as model, c.route as route from cost_entries c
-         join attempts a on a.id = c.attempt_id
+        "select c.model as model, c.route as route,
+             cast(sum(case when c.estimated then 1 else 0 end) as bigint) as estimated
+         from cost_entries c join attempts a on a.id = c.attempt_id
          where c.org_id = $1 and c.output_tokens > 0 and ",
         is_part_of_head!(),
-        " order by 1"
+        " group by c.model, c.route order by 1"
     );
     let mut work = WorkModels::default();
     for row in &tx.rows(sql, args![task, head.to_owned()]).await? {
         let model = String::read(row, "model")?;
-        if RouteName::read(row, "route")?.is_of_work() && !work.models.contains(&model) {
+        if !RouteName::read(row, "route")?.is_of_work() {
+            continue;
+        }
+        if i64::read(row, "estimated")? > 0 && !work.estimated.contains(&model) {
+            work.estimated.push(model.clone());
+        }
+        if !work.models.contains(&model) {
             work.models.push(model);
         }
     }

@@ -543,6 +543,8 @@ pub struct CostDone {
     pub cost_nanousd: NanoUsd,
     /// Milliseconds the model took.
     pub latency_ms: i64,
-    /// Nobody knows the price: the process that asked did not record it, and this is what it may be.
+    /// Some of the tokens are an estimate, because the provider did not tell them.
     pub estimated: bool,
+    /// The process that asked did not record the call, and this is what it may have cost.
+    pub unrecorded: bool,
 }

@@ -32,6 +32,7 @@ pub(crate) async fn settle_left_call(
         latency_ms: 0,
         calls: 1,
         estimated: true,
+        unrecorded: true,
         cache_miss: None,
     };
     let charge = async |tx: &mut Tx| -> Result<bool, StoreError> {

@@ -7,12 +7,10 @@ use omoi_domain::id::TaskId;
 use omoi_domain::model_fallback::{FallbackClass, PassedModels};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
-use omoi_domain::outage::CallWait;
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
 use omoi_execution::intake::complete_attempt;
 use omoi_execution::metering::{CallLedger, StoredQuota, model_caller};
-use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{
     CallMeter as _, CallOutcome, CallUsage, CostProjection, FallbackNote, ModelCaller,
 };
@@ -22,6 +20,8 @@ use omoi_runtime::clock::Clock as _;
 use omoi_store::{attempts, closed_credentials, costs, events, model_fallbacks};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::{TestDeployment, failed_report};
+
+use crate::provider_wait::{save, turned_away};
 
 fn note(to_model: &str, class: FallbackClass) -> FallbackNote {
     FallbackNote {
@@ -120,6 +120,7 @@ async fn answered_by_route(
             cache_write,
             cache_write_1h: 0,
         },
+        is_estimated: false,
         cost: NanoUsd::ZERO,
         latency_ms: 1,
         calls: 1,
@@ -202,19 +203,8 @@ async fn the_maker_of_the_reasoning_stays(database: TestDatabase) {
     // The phase that was worked on is known by the models that answered.
     let phase = costs::models_of_phase(&mut it.read_tx().await, it.spec.id, Phase::Tasks).await;
     assert_eq!(phase.unwrap(), [] as [String; 0]);
-    let failed = FailedTry {
-        provider: "api.example".to_owned(),
-        model: "first".to_owned(),
-        status: Some(429),
-        words: "the window is used up".to_owned(),
-        n_calls: 1,
-        calls_max: 24,
-        until: it.clock.now(),
-        reset_at: Some(it.clock.now() + Duration::from_secs(60)),
-        next_at: None,
-        wait: CallWait::Saved,
-    };
-    assert!(ledger.save_attempt(&caller, &failed).await);
+    let failed = turned_away(&it, Some(it.clock.now() + Duration::from_secs(60)));
+    assert!(save(&it, &attempt, &failed).await);
     it.advance_clock(3_600);
     let next = it.run_task(task.id).await.attempt;
     assert_ne!(next.id, attempt.id);

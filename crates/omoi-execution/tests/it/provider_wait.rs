@@ -31,7 +31,7 @@ use crate::metering::successor;
 const FIVE_HOURS: Duration = Duration::from_hours(5);
 
 /// The last failure of a question that a provider turns away until `reset_at`.
-fn turned_away(it: &TestDeployment, reset_at: Option<Timestamp>) -> FailedTry {
+pub(crate) fn turned_away(it: &TestDeployment, reset_at: Option<Timestamp>) -> FailedTry {
     FailedTry {
         provider: "api.example".to_owned(),
         model: "m".to_owned(),
@@ -52,7 +52,7 @@ fn is_soon_after(wakes_at: Timestamp, named: Timestamp) -> bool {
 }
 
 /// Has `attempt` saved, as the gateway does.
-async fn save(it: &TestDeployment, attempt: &Attempt, failed: &FailedTry) -> bool {
+pub(crate) async fn save(it: &TestDeployment, attempt: &Attempt, failed: &FailedTry) -> bool {
     let mut tx = it.read_tx().await;
     let caller = model_caller(&mut tx, attempt).await.unwrap();
     drop(tx);

@@ -169,6 +169,14 @@ pub struct ModelUsageView {
     pub cache_misses: BTreeMap<String, i64>,
     /// Price in billionths of a dollar.
     pub cost_nanousd: NanoUsd,
+    /// Calls whose tokens are an estimate, because the provider did not tell them.
+    #[serde(default, skip_serializing_if = "is_none_estimated")]
+    pub estimated_calls: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_none_estimated(calls: &i64) -> bool {
+    *calls == 0
 }
 
 /// How often an attempt's questions went from one model to another for one reason.
@@ -228,6 +236,9 @@ pub struct ReceiptView {
     /// Models whose answers the task's commits are made of.
     #[serde(default)]
     pub models: Vec<String>,
+    /// Those whose provider did not tell all tokens, so that some are an estimate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub estimated_models: Vec<String>,
     /// Files of packages that came in for the task's agents and for the packages that the check was given.
     #[serde(default)]
     pub packages: Option<PackageListView>,

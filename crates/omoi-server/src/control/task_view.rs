@@ -107,6 +107,7 @@ async fn model_usage(tx: &mut Tx, attempt: &Attempt) -> Result<Vec<ModelUsageVie
             },
             cache_misses: spend.cache_misses.into_iter().collect(),
             cost_nanousd: spend.cost_nanousd,
+            estimated_calls: spend.estimated_calls,
         }
     };
     Ok(spends.into_iter().map(view).collect())

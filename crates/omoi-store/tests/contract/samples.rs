@@ -494,6 +494,7 @@ pub(crate) fn cost(tx: &Tx, attempt: &Attempt, nanousd: i64) -> CostEntry {
         latency_ms: 7,
         calls: 2,
         estimated: false,
+        unrecorded: false,
         cache_miss: None,
         created_at: tx.now(),
     }

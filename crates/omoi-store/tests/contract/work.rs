@@ -383,6 +383,7 @@ async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
         purpose: judge,
         attempt_id: None,
         estimated: true,
+        unrecorded: true,
         ..samples::cost(&tx, &phase, 100)
     };
     costs::insert(&mut tx, world.project.id, &asked).await?;

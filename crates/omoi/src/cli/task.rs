@@ -275,8 +275,18 @@ fn usage_line(usage: &ModelUsageView) -> String {
         [] => String::new(),
         misses => format!(", missed: {}", misses.join(", ")),
     };
+    let (about, untold) = match usage.estimated_calls {
+        0 => ("", String::new()),
+        n => {
+            let untold = count_noun(u64::try_from(n).unwrap_or(0), "call");
+            (
+                "~",
+                format!("; the provider did not tell the tokens of {untold}"),
+            )
+        }
+    };
     clean_line(&format!(
-        "{}: {calls}, {} tokens in ({:.0} % from the cache{missed}), {} out",
+        "{}: {calls}, {about}{} tokens in ({:.0} % from the cache{missed}), {about}{} out{untold}",
         usage.model,
         usage.tokens_read,
         usage.cache_share * 100.0,
@@ -349,9 +359,13 @@ fn receipt_lines(receipt: &ReceiptView, output: bool, page: OutputPage) -> Vec<S
         ),
     ];
     lines.extend(start_lines(&receipt.start_steps, page));
-    if receipt.models.len() > 1 {
-        let models = clean_line(&receipt.models.join(", "));
-        lines.push(format!("    answers of {models}"));
+    if receipt.models.len() > 1 || !receipt.estimated_models.is_empty() {
+        let name = |model: &String| match receipt.estimated_models.contains(model) {
+            true => format!("{model} (~ tokens)"),
+            false => model.clone(),
+        };
+        let models: Vec<String> = receipt.models.iter().map(name).collect();
+        lines.push(format!("    answers of {}", clean_line(&models.join(", "))));
     }
     if let Some(PackageListView { n_files, digest }) = &receipt.packages {
         let files = count_noun(*n_files, "file");

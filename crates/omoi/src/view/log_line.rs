@@ -74,7 +74,7 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
         Event::AgentCompleted(ended) => planning_ended(ended),
         Event::TicketCreated(ticket) => ticket_text(ticket),
         Event::MessageQueued(message) => message_text(view, message)?,
-        Event::CostRecorded(cost) if cost.estimated => newest_note(view, UNRECORDED)?,
+        Event::CostRecorded(cost) if cost.unrecorded => newest_note(view, UNRECORDED)?,
         Event::CostRecorded(_) => return None,
         Event::SpecCreated(_)
         | Event::SpecExecutionStarted(_)

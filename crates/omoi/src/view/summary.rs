@@ -131,7 +131,7 @@ fn ablation_text(criteria: CriterionCounts) -> String {
     counts.join(", ")
 }
 
-/// `$0.42 ($0.02 for the second opinion, $0.10 estimated)`.
+/// `~$0.42 ($0.02 for the second opinion, $0.10 estimated)`.
 fn cost_text(summary: &RunSummary) -> String {
     let mut parts = Vec::new();
     let mut estimated = NanoUsd::ZERO;
@@ -146,10 +146,11 @@ fn cost_text(summary: &RunSummary) -> String {
             parts.push(format!("{} {purpose_text}", format_usd(cost.cost_nanousd)));
         }
     }
+    let mut all = format_usd(summary.cost_nanousd);
     if estimated > NanoUsd::ZERO {
         parts.push(format!("{} estimated", format_usd(estimated)));
+        all.insert(0, '~');
     }
-    let all = format_usd(summary.cost_nanousd);
     match parts.as_slice() {
         [] => all,
         parts => format!("{all} ({})", parts.join(", ")),

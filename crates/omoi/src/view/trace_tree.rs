@@ -205,7 +205,11 @@ impl BranchPrefix {
             None if tests.runners.is_empty() => "  runner without a count".to_owned(),
             None => format!("  {} without a count", tests.runners.join(", ")),
         });
-        let facts = facts + counted.as_deref().unwrap_or_default();
+        let untold = match receipt.estimated_models.as_slice() {
+            [] => String::new(),
+            models => format!("  ~ tokens of {}", clean_line(&models.join(", "))),
+        };
+        let facts = facts + counted.as_deref().unwrap_or_default() + &untold;
         let command = format!("$ {}", clean_line(&receipt.command));
         let room = page.width - 8;
         let mut lines = vec![format!("{}    {}", self.below, fit_columns(&command, room))];

@@ -46,6 +46,8 @@ struct TriedModel {
     tokens_read: u64,
     tokens_answered: u64,
     cost_nanousd: NanoUsd,
+    /// Some of the tokens are an estimate, because the provider did not tell them.
+    estimated: bool,
     /// Nobody knows the price: it is taken to be the provider's dearest.
     price_assumed: bool,
     took_ms: u64,
@@ -172,6 +174,7 @@ fn tried_model(route: &ModelRoute, report: ProbeReport, note: Option<String>) ->
         tokens_read: report.tokens.read_tokens(),
         tokens_answered: report.tokens.output,
         cost_nanousd: report.cost,
+        estimated: report.is_estimated,
         price_assumed: route.price.is_assumed,
         took_ms: report.took_ms,
         note,
@@ -207,8 +210,12 @@ fn render_tried(tried: &TriedModel, page: OutputPage) -> Vec<String> {
         false => "",
     };
     let cost = tried.cost_nanousd;
+    let about = match tried.estimated {
+        true => "~",
+        false => "",
+    };
     lines.push(format!(
-        "  {} tokens read, {} answered, {cost:.6}{assumed}, {}",
+        "  {about}{} tokens read, {about}{} answered, {about}{cost:.6}{assumed}, {}",
         tried.tokens_read,
         tried.tokens_answered,
         format_duration(i64::try_from(tried.took_ms).unwrap_or(i64::MAX))

@@ -92,11 +92,11 @@ impl RunView {
         self.add_note(None, text);
     }
 
-    /// Adds the cost of a model call; of an estimated one people are told.
+    /// Adds the cost of a model call; of one that nobody recorded people are told.
     pub(super) fn apply_cost(&mut self, cost: &CostDone) {
         self.cost_nanousd = self.cost_nanousd.saturating_add(cost.cost_nanousd);
         self.tokens = self.tokens.saturating_add(cost.tokens);
-        if cost.estimated && cost.cost_nanousd > NanoUsd::ZERO {
+        if cost.unrecorded && cost.cost_nanousd > NanoUsd::ZERO {
             let may_cost = format_usd(cost.cost_nanousd);
             self.add_note(
                 None,

@@ -25,7 +25,7 @@ fn the_cost_of_a_run_says_what_it_was_for() {
         (
             cost(2, 1),
             cost(5, 3),
-            "$7.00 ($2.00 for the second opinion, $4.00 estimated)
+            "~$7.00 ($2.00 for the second opinion, $4.00 estimated)
 ",
         ),
     ] {
@@ -45,14 +45,14 @@ fn the_cost_of_a_run_says_what_it_was_for() {
 
 #[test]
 fn a_call_that_nobody_recorded_is_told() {
-    for (estimated, notes) in [(false, 0), (true, 1)] {
+    for (unrecorded, notes) in [(false, 0), (true, 1)] {
         let mut log = Log::default();
         log.push(
             1,
             "cost.recorded",
             json!({ "purpose": "judge", "attempt_id": null,
             "role": "judge", "model": "m", "tokens": 9, "cost_nanousd": 1_500_000_000_i64,
-            "latency_ms": 0, "estimated": estimated }),
+            "latency_ms": 0, "estimated": unrecorded, "unrecorded": unrecorded }),
         );
         let view = view(&log);
         assert_eq!(view.notes.len(), notes);

@@ -266,7 +266,7 @@ fn work(log: &mut Log) {
         .works(6300, 3, 0)
         .push(7000, "cost.recorded", json!({ "purpose": "attempt", "attempt_id": ATTEMPT,
             "role": "implementer", "model": "simulated", "tokens": 84_321, "cost_nanousd": 0,
-            "latency_ms": 40, "estimated": false }))
+            "latency_ms": 40, "estimated": false, "unrecorded": false }))
         .edits(8000, 1, "editing todo/export.py")
         .task(8500, "task.created", 4, json!({}))
         .push(8500, "discovery.recorded", json!({ "discovery_id": SPEC, "discovery_type": "bug",
