@@ -71,6 +71,18 @@ impl ProviderPreset {
         }
     }
 
+    /// Whether it is a server that a person runs, which may have to load a model first.
+    pub const fn is_own_server(self) -> bool {
+        match self {
+            Self::Ollama | Self::Vllm | Self::LlamaCpp => true,
+            Self::Anthropic
+            | Self::ClaudeSubscription
+            | Self::Openai
+            | Self::Openrouter
+            | Self::Fireworks => false,
+        }
+    }
+
     /// The variable or secret file that holds its key; none where it wants none.
     pub const fn key_variable(self) -> Option<&'static str> {
         match self {
@@ -106,6 +118,8 @@ pub struct ProviderRow {
     pub more_keys: Vec<String>,
     /// The program whose calls alone its keys are for.
     pub only_program: Option<AgentProgram>,
+    /// Whether a person runs it, wherever it is: one of the presets of such servers.
+    pub is_own_server: bool,
     /// The most tokens of one answer there; none leaves it to the kind of server.
     pub max_tokens: Option<u32>,
     /// The most tokens its models read; none leaves it to the list of models.
@@ -255,6 +269,7 @@ impl WrittenRow {
                 key_variable: first_key.or_else(|| usual_key.map(ToOwned::to_owned)),
                 more_keys: keys.collect(),
                 only_program: preset.and_then(ProviderPreset::only_program),
+                is_own_server: preset.is_some_and(ProviderPreset::is_own_server),
                 max_tokens: self.max_tokens,
                 window: self.window,
                 manner: self.manner,

@@ -50,7 +50,7 @@ config_keys! {
     /// The key for `llm.base_url`; it goes nowhere else.
     LLM_API_KEY: Option<SecretString> = ConfigKey::new(&LLM, "api_key", ValueKind::Secret, "")
         .closed_to_repository();
-    /// How long answers of a route may take: until the first content, between two pieces from then on, and from the first content to the last. A route without a row has 300, 300 and 1800 s, and 900 s until the first content where its address is of this machine or of a private network.
+    /// How long answers of a route may take: until the first content, between two pieces from then on, and from the first content to the last. A route without a row has 300, 300 and 1800 s, and 900 s until the first content from a server of your own: with the preset ollama, vllm or llama.cpp, or at an address of this machine or of a private network.
     LLM_ANSWER_TIMES: Vec<AnswerTimes> =
         ConfigKey::new(&LLM, "answer_times", ValueKind::List(ListItems::AnswerTimes), "")
             .closed_to_repository();

@@ -200,7 +200,8 @@ impl RouteChooser<'_> {
             window_tokens: server
                 .window
                 .or_else(|| known.and_then(|entry| entry.window.input)),
-            limits: AnswerLimits::of_address(&server.base_url).sized_for(max_tokens),
+            limits: AnswerLimits::of_server(&server.base_url, server.is_own_server)
+                .sized_for(max_tokens),
             takes_sampling: can(ModelFeature::Sampling),
             thinking: thinking_form(server, known),
             settings: RoleSettings::default(),

@@ -23,6 +23,8 @@ pub(super) struct UpstreamServer {
     pub(super) keys: Vec<ProviderKey>,
     /// The program whose calls alone they are for.
     pub(super) only_program: Option<AgentProgram>,
+    /// Whether a person runs it, by what stands in the list.
+    pub(super) is_own_server: bool,
     /// The model of every question that names none.
     pub(super) model: Option<String>,
     /// Where to name one.
@@ -186,6 +188,7 @@ impl UpstreamServer {
             base_url,
             keys: vec![server.key.clone()],
             only_program: None,
+            is_own_server: false,
             model: server.model.clone(),
             model_variable: kind.model_variable,
             max_tokens: server.max_tokens,
@@ -221,6 +224,7 @@ impl UpstreamServer {
             base_url: trim_url(&row.address),
             keys,
             only_program: row.only_program,
+            is_own_server: row.is_own_server,
             model: None,
             model_variable: variables::LLM_MODEL,
             max_tokens: row.max_tokens.unwrap_or(usual.max_tokens),

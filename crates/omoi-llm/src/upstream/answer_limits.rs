@@ -38,9 +38,10 @@ impl Default for AnswerLimits {
 }
 
 impl AnswerLimits {
-    /// The limits of a model at `base_url` that nobody configured.
-    pub fn of_address(base_url: &str) -> Self {
-        let first_content = if is_local(base_url) {
+    /// The limits of a model at `base_url` that nobody configured; `is_own_server` where a person is known to run
+    /// the server.
+    pub fn of_server(base_url: &str, is_own_server: bool) -> Self {
+        let first_content = if is_own_server || is_local(base_url) {
             FIRST_CONTENT_LOCAL
         } else {
             FIRST_CONTENT
@@ -70,7 +71,7 @@ impl AnswerLimits {
     }
 }
 
-/// Whether the address is of this machine or of a private network.
+/// Whether the address is of this machine or of a private network; a name without a dot is one of such a network.
 fn is_local(base_url: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(base_url) else {
         return false;
@@ -84,7 +85,8 @@ fn is_local(base_url: &str) -> bool {
         }
         Err(_) => {
             let is_name = |suffix: &str| host == suffix || host.ends_with(&format!(".{suffix}"));
-            is_name("localhost") || is_name("local") || is_name("internal")
+            let is_bare = !host.is_empty() && !host.trim_end_matches('.').contains('.');
+            is_bare || is_name("localhost") || is_name("local") || is_name("internal")
         }
     }
 }
@@ -122,13 +124,20 @@ mod tests {
             ("http://[fd00::7]/v1", 15),
             ("http://gpu.local/v1", 15),
             ("http://host.docker.internal:1234", 15),
+            ("http://rack:8000/v1", 15),
+            ("http://ollama:11434/v1", 15),
+            ("http://rack.:8000/v1", 15),
+            ("https://example.com.", 5),
+            ("mailto:rack", 5),
         ] {
-            let limits = AnswerLimits::of_address(address);
+            let limits = AnswerLimits::of_server(address, false);
             assert_eq!(
                 limits.first_content,
                 Duration::from_mins(minutes),
                 "{address}"
             );
         }
+        let listed = AnswerLimits::of_server("https://llm.example.com/v1", true);
+        assert_eq!(listed.first_content, Duration::from_mins(15));
     }
 }
