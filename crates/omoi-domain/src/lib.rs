@@ -5,6 +5,7 @@ pub mod acp_agent_row;
 pub mod agent_event;
 pub mod agent_program;
 pub mod agent_rule;
+pub mod agent_settings;
 pub mod attempt;
 pub mod block;
 pub mod cache_miss;

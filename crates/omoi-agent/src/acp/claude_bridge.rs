@@ -2,6 +2,7 @@
 //! without a bridge.
 
 use agent_client_protocol::v1::schema::Meta;
+use omoi_domain::agent_program::AgentProgram;
 use omoi_protocol::worker::AttemptContext;
 use serde_json::{Value, json};
 
@@ -35,7 +36,7 @@ pub(super) fn plan_bridge(
         first: stored.first,
         files: stored.files,
         links: Vec::new(),
-        settings: &[],
+        settings: AgentProgram::AcpClaude.followed_settings(),
         manners: AcpManners {
             stops_at_refusal: false,
             tells_contents: false,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_protocol::worker::{AgentTool, AttemptContext};
 use serde_json::{Value, json};
 
@@ -44,8 +45,6 @@ const SWITCHES: [&str; 9] = [
     "OPENCODE_DISABLE_SHARE",
     "OPENCODE_EXPERIMENTAL_DISABLE_FILEWATCHER",
 ];
-/// Files of a repository whose plugins and servers it starts although it is told not to.
-const SETTINGS: [&str; 3] = [".opencode", "opencode.json", "opencode.jsonc"];
 
 /// Plans the start for `context`.
 pub(super) fn plan_opencode(
@@ -88,7 +87,7 @@ pub(super) fn plan_opencode(
         first,
         files,
         links: link.into_iter().collect(),
-        settings: &SETTINGS,
+        settings: AgentProgram::AcpOpenCode.followed_settings(),
         manners: AcpManners::default(),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_protocol::worker::{AgentTool, AttemptContext};
 use serde_json::{Value, json};
 
@@ -43,9 +44,6 @@ const TOOLS_OFF: [&str; 23] = [
     "web_fetch",
     "workflow",
 ];
-/// Settings of a repository that it would follow: it trusts the folder, as in one that it does not trust it
-/// starts no server, and so offers none of our tools.
-const SETTINGS: [&str; 1] = [".qwen"];
 
 /// Plans the start for `context`.
 pub(super) fn plan_qwen(
@@ -94,7 +92,7 @@ pub(super) fn plan_qwen(
         first: stored.first,
         files,
         links: Vec::new(),
-        settings: &SETTINGS,
+        settings: AgentProgram::AcpQwen.followed_settings(),
         manners: AcpManners {
             stops_at_refusal: true,
             tells_contents: true,

@@ -175,7 +175,9 @@ fn commit_plan(task: &Task, spec: &Spec, created: &CreatedAttempt, task_ref: &st
         trailers,
         author_name: agent.name().to_owned(),
         author_email: agent.email().to_owned(),
-        protected: protected::PATHS.map(ToOwned::to_owned).to_vec(),
+        protected: protected::protected_paths()
+            .map(ToOwned::to_owned)
+            .collect(),
         bundle_bytes_max: BUNDLE_BYTES_MAX,
     }
 }

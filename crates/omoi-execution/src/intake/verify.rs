@@ -45,7 +45,9 @@ pub(super) async fn find_fault(
     if let Some(change) = changes.iter().find(forbidden) {
         return Ok(Some(SubmissionFault::ProtectedPath {
             path: change.path.to_string(),
-            protected: protected::PATHS.iter().map(ToString::to_string).collect(),
+            protected: protected::protected_paths()
+                .map(ToOwned::to_owned)
+                .collect(),
         }));
     }
     let is_copied = |path: &str| {
