@@ -38,6 +38,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use omoi_domain::agent_program::AgentProgram;
 
 pub(crate) use self::command_context::CommandContext;
+use crate::closed_memory;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -215,20 +216,18 @@ pub(crate) fn main() -> ExitCode {
             return error_report::report_usage(&error, as_json);
         }
     };
+    // A worker is watched from outside, by the same user, and holds nothing that its own tools may not have.
+    if !matches!(cli.command, CliCommand::Agent(_))
+        && let Err(error) = closed_memory::close_memory()
+    {
+        return report_no_start(&cli.global, error);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => {
-            let error = anyhow::Error::new(error).context("could not start");
-            let style = error_report::ReportStyle {
-                as_json: cli.global.json,
-                colour: false,
-                data_flags: "",
-            };
-            return error_report::report_error(&error, style);
-        }
+        Err(error) => return report_no_start(&cli.global, error),
     };
     let context = CommandContext::new(cli.global);
     let done = runtime.block_on(run_command(&context, cli.command));
@@ -242,6 +241,16 @@ pub(crate) fn main() -> ExitCode {
         };
         error_report::report_error(&error, style)
     })
+}
+
+fn report_no_start(global: &GlobalArgs, error: std::io::Error) -> ExitCode {
+    let error = anyhow::Error::new(error).context("could not start");
+    let style = error_report::ReportStyle {
+        as_json: global.json,
+        colour: false,
+        data_flags: "",
+    };
+    error_report::report_error(&error, style)
 }
 
 async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::Result<ExitCode> {

@@ -1,6 +1,7 @@
 //! The `omoi` binary: from a feature idea to proven, merged code.
 
 mod cli;
+mod closed_memory;
 mod composition;
 mod config_table;
 mod control_client;

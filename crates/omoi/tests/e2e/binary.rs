@@ -115,6 +115,11 @@ impl Running {
         }
     }
 
+    /// The number of its process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Types `text` at its terminal.
     pub(crate) fn types(&mut self, text: &str) {
         let keys = self.child.stdin.as_mut().unwrap();

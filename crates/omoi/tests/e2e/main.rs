@@ -15,6 +15,7 @@ mod agent_programs;
 mod binary;
 mod canary;
 mod checkout;
+mod closed_memory;
 mod commands;
 mod copies;
 mod egress;
