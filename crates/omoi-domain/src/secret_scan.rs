@@ -1,4 +1,5 @@
-//! Looks for secrets in what is to leave: values that this process knows, and shapes of tokens.
+//! Looks for secrets in what is to leave: values that this process knows, shapes of tokens, and places where people
+//! keep secrets.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -8,6 +9,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::secret_mask::{MASK, SecretMask};
+
+mod keeping;
 
 /// Findings of one scan that are told: of known values, and as many of what only looks like one.
 const FINDINGS_MAX: usize = 100;
@@ -130,7 +133,9 @@ impl<'a> SecretScan<'a> {
     /// Searches a commit itself: `object` is its text as it is stored.
     pub fn add_commit(&mut self, commit: &str, object: &str) {
         for line in object.lines() {
-            self.search(commit, line, |_| SecretPlace::CommitText);
+            self.search(commit, line, keeping::kept_on_line("", line), |_| {
+                SecretPlace::CommitText
+            });
         }
     }
 
@@ -151,14 +156,9 @@ impl<'a> SecretScan<'a> {
                     ..PatchPlace::default()
                 };
             } else if text.starts_with("new file mode ") {
-                let name = second_name(at.names);
-                self.search(at.commit, name, |scan| {
-                    SecretPlace::FileName(scan.hide(name))
-                });
+                self.search_name(at.commit, second_name(at.names));
             } else if let Some(name) = text.strip_prefix("rename to ") {
-                self.search(at.commit, name, |scan| {
-                    SecretPlace::FileName(scan.hide(name))
-                });
+                self.search_name(at.commit, name);
             } else if !at.is_in_hunk
                 && let Some(named) = text.strip_prefix("+++ ")
             {
@@ -175,20 +175,35 @@ impl<'a> SecretScan<'a> {
         }
     }
 
+    fn search_name(&mut self, commit: &str, name: &str) {
+        self.search(commit, name, keeping::kept_in(name), |scan| {
+            SecretPlace::FileName(scan.hide(name))
+        });
+    }
+
     fn search_line(&mut self, at: &PatchPlace<'_>, added: &str) {
         // Of text in two bytes per character, every other one of which is zero.
         let text = match added.contains('\0') {
             true => Cow::Owned(added.replace('\0', "")),
             false => Cow::Borrowed(added),
         };
-        self.search(at.commit, &text, |scan| SecretPlace::FileLine {
+        let kept = keeping::kept_on_line(at.path, &text);
+        self.search(at.commit, &text, kept, |scan| SecretPlace::FileLine {
             path: scan.hide(at.path),
             line: at.line,
         });
     }
 
-    fn search(&mut self, commit: &str, text: &str, place: impl FnOnce(&Self) -> SecretPlace) {
-        let Some((kind, is_known)) = secret_kind(text, self.mask) else {
+    /// Notes what `text` holds; `kept` is what such a place keeps, where nothing in it has a shape of its own.
+    fn search(
+        &mut self,
+        commit: &str,
+        text: &str,
+        kept: Option<&'static str>,
+        place: impl FnOnce(&Self) -> SecretPlace,
+    ) {
+        let shaped = secret_kind(text, self.mask);
+        let Some((kind, is_known)) = shaped.or(kept.map(|kind| (kind, false))) else {
             return;
         };
         // What only looks like a secret never hides one.

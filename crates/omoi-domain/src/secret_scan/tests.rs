@@ -193,3 +193,28 @@ fn a_known_value_is_found_behind_any_number_of_lookalikes() {
     let n_known = found.iter().filter(|one| one.is_known).count();
     assert_eq!((found.len(), n_known), (2 * FINDINGS_MAX, FINDINGS_MAX));
 }
+
+#[test]
+fn what_is_kept_in_files_for_secrets_is_found_without_any_shape() {
+    let patches = "commit aaaa\n\ndiff --git a/web/.env b/web/.env\nnew file mode 100644\n--- /dev/null\n\
+         +++ b/web/.env\n@@ -0,0 +1,2 @@\n+PORT=80\n+DB_PASSWORD=hunter2\n\
+         diff --git a/x b/id_rsa\nsimilarity index 100%\nrename from x\nrename to id_rsa\n";
+    let mask = SecretMask::default();
+    let mut scan = SecretScan::new(&mask);
+    scan.add_patches(patches);
+    scan.add_commit(
+        "bbbb",
+        "tree 00\n\nUse postgres://app:tr0ub4dor@db.corp.net\n",
+    );
+    let found = scan.into_findings();
+    assert_eq!(
+        places(&found),
+        [
+            "the file name `web/.env` of commit aaaa (a file of settings that are secret)",
+            "`web/.env:2` of commit aaaa (a setting that is secret)",
+            "the file name `id_rsa` of commit aaaa (a private key)",
+            "the text of commit bbbb (a password in an address)",
+        ]
+    );
+    assert!(!format!("{found:?}").contains("hunter2"));
+}
