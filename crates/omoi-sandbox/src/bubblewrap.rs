@@ -263,6 +263,7 @@ impl BubblewrapInner {
             // What bubblewrap itself is started with shows inside as the environment of process 1.
             env: Vec::new(),
             streams: launch.streams,
+            is_follower: false,
             entry: EntryPlan {
                 groups,
                 stage,

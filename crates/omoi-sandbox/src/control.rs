@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use rustix::process::{Pid, PidfdFlags, Signal, Uid};
 use tracing::debug;
 
-use crate::pidfile::{self, ProcessIdentity};
+use crate::follower::END_TREE;
+use crate::pidfile::ProcessIdentity;
+use crate::process_table;
 use crate::watch::ExhaustedLimit;
 
 /// A cheap handle that stops a sandbox from elsewhere. It keeps nothing alive.
@@ -37,6 +39,8 @@ pub(crate) enum ProcessTree {
     Session {
         leader: OwnedFd,
         leader_process: ProcessIdentity,
+        /// Whether the leader is a follower of the program, which ends everything when it is asked.
+        is_followed: bool,
         /// Tells its processes apart from others where no limit group does.
         user: Option<Uid>,
     },
@@ -129,6 +133,13 @@ impl SandboxControl {
             }
             ProcessTree::Session {
                 leader,
+                is_followed: true,
+                ..
+            } => {
+                let _ = rustix::process::pidfd_send_signal(leader, END_TREE);
+            }
+            ProcessTree::Session {
+                leader,
                 leader_process,
                 ..
             } => {
@@ -141,9 +152,19 @@ impl SandboxControl {
     }
 }
 
+impl SandboxControl {
+    /// Kills what the tree was started by, which did not end when it was to end everything; the next step, or the next
+    /// start, finds what is left by its session and its user.
+    pub(crate) fn kill_leader(&self) {
+        if let ProcessTree::Session { leader, .. } = &*self.tree {
+            let _ = rustix::process::pidfd_send_signal(leader, Signal::KILL);
+        }
+    }
+}
+
 /// The oldest child of `parent`: the program, for the first process of a sandbox.
 fn first_child(parent: ProcessIdentity) -> Option<OwnedFd> {
-    let child = pidfile::child_pids(parent.pid).into_iter().next()?;
+    let child = process_table::child_pids(parent.pid).into_iter().next()?;
     let fd = rustix::process::pidfd_open(child, PidfdFlags::empty()).ok()?;
     // Were the parent gone, its number and so the child found could be a stranger's.
     parent.is_live().then_some(fd)

@@ -16,11 +16,14 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 
 use crate::child;
+use crate::follower;
 use crate::landlock::{self, LandlockRules};
 use crate::seccomp::{self, FilterScope};
 
 /// More than orders ever take.
 const ORDERS_BYTES_MAX: u64 = 1 << 20;
+/// Comes first where the program is to be followed by a process of its own.
+const FOLLOW: &str = "follow";
 /// As of a shell whose program could not be run.
 pub(crate) const NOT_RUN: u8 = 126;
 
@@ -59,22 +62,44 @@ impl EntryProgram {
         words.extend(argv.iter().cloned());
         words
     }
+
+    /// The same with a process of its own between the platform and the program, which follows that to its end.
+    pub(crate) fn followed_words(
+        &self,
+        shown: OsString,
+        orders: RawFd,
+        report: RawFd,
+        argv: &[OsString],
+    ) -> Vec<OsString> {
+        let mut words = self.entry_words(shown, orders, report, argv);
+        words.insert(1 + self.args.len(), FOLLOW.into());
+        words
+    }
 }
 
 /// Does what the orders say and becomes the program: `words` are where the orders are and where the report
-/// goes, each the number of a descriptor or the path of a file, the program, and its arguments.
+/// goes, each the number of a descriptor or the path of a file, the program, and its arguments. After one word more it
+/// follows the program instead of becoming it.
 ///
 /// Returns only when that failed; the platform has been told why.
 pub fn run_entry(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let mut words = words.into_iter();
-    let (Some(orders), Some(report)) = (words.next(), words.next()) else {
+    let mut words: Vec<OsString> = words.into_iter().collect();
+    let is_followed = words.first().is_some_and(|word| word == FOLLOW);
+    if is_followed {
+        words.remove(0);
+    }
+    let mut given = words.iter().cloned();
+    let (Some(orders), Some(report)) = (given.next(), given.next()) else {
         eprintln!("error: this is called by the platform, inside a sandbox");
         return ExitCode::from(NOT_RUN);
     };
     let reading = File::options().read(true).clone();
     let writing = File::options().append(true).clone();
     let failed = match (open_place(&orders, &reading), open_place(&report, &writing)) {
-        (Ok(orders), Ok(report)) => (become_program(orders, words), Some(report)),
+        (Ok(orders), Ok(report)) if is_followed => {
+            return follower::follow_program(&words, orders, report);
+        }
+        (Ok(orders), Ok(report)) => (become_program(orders, given), Some(report)),
         (Err(error), _) | (_, Err(error)) => (format!("no descriptor: {error}"), None),
     };
     if let (message, Some(report)) = failed {

@@ -33,6 +33,8 @@ pub(crate) struct ProcessLeader {
     pub(crate) status: Option<StatusPipe>,
     /// Where the entry step says why it could not run the program.
     pub(crate) report: Option<StatusPipe>,
+    /// Whether it tells how the program ended by a code, as a shell does.
+    pub(crate) is_followed: bool,
 }
 
 impl Leader {
@@ -74,7 +76,10 @@ impl Leader {
                 }
                 match &mut process.status {
                     Some(pipe) => ended_inside(pipe.exit_code().await, status, stderr),
-                    None => Ok(ended_plainly(status)),
+                    None => Ok(match ended_plainly(status) {
+                        ProgramEnd::Code(code) if process.is_followed => shell_end(code),
+                        ended => ended,
+                    }),
                 }
             }
             Self::Container(container) => {
@@ -102,6 +107,7 @@ impl ProcessLeader {
             watch: child::watch_exit(pidfd)?,
             status: None,
             report: None,
+            is_followed: false,
         })
     }
 }

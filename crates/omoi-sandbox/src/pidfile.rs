@@ -13,6 +13,7 @@ use omoi_domain::crash::{CrashPoint, CrashSide, pass_point};
 use crate::cgroup::LimitGroup;
 use crate::container::remove_container;
 use crate::start_mark;
+use crate::process_table::{all_pids, live_descendants, read_stat};
 use crate::users::{self, WorkspaceUsers};
 
 const SUFFIX: &str = ".sandbox";
@@ -226,6 +227,13 @@ fn live_leftovers(pidfile: &SandboxPidfile) -> Vec<Pid> {
     let Some(leader) = pidfile.leader else {
         return left;
     };
+    if pidfile.init.is_none() && leader.is_live() {
+        // What is below a leader is known by it alone, so it goes last.
+        let below = live_descendants(leader.pid);
+        if !below.is_empty() {
+            return below;
+        }
+    }
     // A session outlives its leader and keeps its number taken. A live process with that number but
     // another start time means the session ended and the number went to somebody else.
     if read_stat(leader.pid).is_some_and(|s| s.started != leader.started) {
@@ -238,52 +246,6 @@ fn live_leftovers(pidfile: &SandboxPidfile) -> Vec<Pid> {
         }
     }
     left
-}
-
-pub(crate) fn all_pids() -> Vec<Pid> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(|e| Pid::from_raw(e.ok()?.file_name().to_str()?.parse().ok()?))
-        .collect()
-}
-
-/// The children of `pid`, oldest first.
-pub(crate) fn child_pids(pid: Pid) -> Vec<Pid> {
-    let parent = pid.as_raw_nonzero().get();
-    let mut found: Vec<(u64, Pid)> = all_pids()
-        .into_iter()
-        .filter_map(|pid| {
-            let stat = read_stat(pid)?;
-            (stat.parent == parent).then_some((stat.started, pid))
-        })
-        .collect();
-    found.sort_by_key(|(started, pid)| (*started, pid.as_raw_nonzero()));
-    found.into_iter().map(|(_, pid)| pid).collect()
-}
-
-struct PidStat {
-    parent: i32,
-    session: i32,
-    started: u64,
-    dead: bool,
-}
-
-fn read_stat(pid: Pid) -> Option<PidStat> {
-    let text = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    // The name in brackets may hold anything, brackets too; fields are counted after its end.
-    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    let parent = fields.next()?.parse().ok()?;
-    let session = fields.nth(1)?.parse().ok()?;
-    let started = fields.nth(15)?.parse().ok()?;
-    Some(PidStat {
-        parent,
-        session,
-        started,
-        dead: matches!(state, "Z" | "X"),
-    })
 }
 
 fn pidfile_path(dir: &Path, name: &str) -> PathBuf {

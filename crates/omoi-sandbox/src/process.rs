@@ -11,11 +11,12 @@ use std::process::Stdio;
 use std::sync::{Arc, mpsc};
 
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, PidfdFlags};
+use rustix::process::{Pid, PidfdFlags, Signal};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
 use crate::child::{self, EntryStep, EntrySteps};
+use crate::follower::END_TREE;
 use crate::policy::LaunchStreams;
 
 type ThreadJob = Box<dyn FnOnce() + Send>;
@@ -71,6 +72,9 @@ pub(crate) struct StartRequest {
     pub(crate) args: Vec<OsString>,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) streams: LaunchStreams,
+    /// Whether what is started ends by itself with all that is below it once it is asked to, and so must not be killed
+    /// when its handle is dropped.
+    pub(crate) is_follower: bool,
     pub(crate) entry: EntryPlan,
 }
 
@@ -90,6 +94,14 @@ pub(crate) struct StartedProgram {
     pub(crate) child: Child,
     pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
+}
+
+/// What ends a program with all that is below it, as far as that can be done at once.
+pub(crate) fn end_signal(is_follower: bool) -> Signal {
+    match is_follower {
+        true => END_TREE,
+        false => Signal::KILL,
+    }
 }
 
 /// A program could not be started.
@@ -118,7 +130,7 @@ pub(crate) fn start_program(order: StartRequest) -> Result<StartedProgram, Start
         .args(&order.args)
         .env_clear()
         .envs(order.env)
-        .kill_on_drop(true);
+        .kill_on_drop(!order.is_follower);
     if let Some(name) = &order.shown_as {
         command.arg0(name);
     }
@@ -161,8 +173,29 @@ pub(crate) fn start_program(order: StartRequest) -> Result<StartedProgram, Start
         .id()
         .and_then(|id| Pid::from_raw(id as i32))
         .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from)?;
+    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| {
+        // Nobody could end it later.
+        let _ = rustix::process::kill_process(pid, end_signal(order.is_follower));
+        io::Error::from(errno)
+    })?;
     Ok(StartedProgram { child, pid, pidfd })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the crate's one place that starts programs"
+)]
+/// Starts this process's own file again, with `words` in place of as many of its last arguments, this one's
+/// environment, streams and inherited descriptors.
+pub(crate) fn start_own_program(words: &[OsString]) -> io::Result<Pid> {
+    let own: Vec<OsString> = std::env::args_os().skip(1).collect();
+    // Its own words are those and the one that brought it here.
+    let before = own.len().saturating_sub(words.len() + 1);
+    let child = std::process::Command::new("/proc/self/exe")
+        .args(&own[..before])
+        .args(words)
+        .spawn()?;
+    Pid::from_raw(child.id() as i32).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
 }
 
 #[expect(

@@ -21,6 +21,8 @@ use crate::watch::{
 
 /// How long output may trickle in after the program is gone.
 const DRAIN: Duration = Duration::from_secs(2);
+/// How long killing a tree may take whoever has to find its processes first.
+const KILL_TIME: Duration = Duration::from_secs(10);
 
 /// A started sandbox. Dropping it kills everything in it.
 #[derive(Debug)]
@@ -227,6 +229,12 @@ impl RunningSandbox {
             control.interrupt_program();
             let _ = timeout(self.bounds.grace, self.leader.leader_ended()).await;
             control.kill_tree();
+            if timeout(KILL_TIME, self.leader.leader_ended())
+                .await
+                .is_err()
+            {
+                control.kill_leader();
+            }
             self.leader.leader_ended().await?;
         }
         // What the program left behind goes with it.

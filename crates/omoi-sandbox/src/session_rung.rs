@@ -27,7 +27,7 @@ use crate::leader::{Leader, ProcessLeader};
 use crate::overlay::OverlayRefusal;
 use crate::pidfile::{self, ProcessIdentity, SandboxPidfile};
 use crate::policy::{SandboxLaunch, inside};
-use crate::process::{EntryPlan, StartError, StartRequest, start_program};
+use crate::process::{EntryPlan, StartError, StartRequest, end_signal, start_program};
 use crate::property::{Property, PropertyStatus};
 use crate::provider::{BoxFuture, LaunchError, Provider};
 use crate::remains::SandboxRemains;
@@ -164,21 +164,28 @@ fn begin_session(
     let (mut request, report) = plan_start(rung, launch, &remains, uid)?;
     let mounts = base.leave_others_out(&mut request.entry.stage, &launch.workspace)?;
     let program = request.program.clone();
+    let is_followed = request.is_follower;
     let started = start_program(request).map_err(|error| start_error(error, program))?;
     drop(mounts);
-    let leader_process = ProcessIdentity::of_live(started.pid)
-        .ok_or_else(|| record(io::Error::from(io::ErrorKind::NotFound)))?;
-    pidfile.leader = Some(leader_process);
-    pidfile::write_pidfile(&base.state_dir, &name, &pidfile).map_err(record)?;
-    let watched = started.pidfd.try_clone().map_err(record)?;
-    let mut leader = ProcessLeader::follow_process(started.child, watched).map_err(record)?;
+    let watched = started.pidfd.try_clone();
+    let Some(leader_process) = ProcessIdentity::of_live(started.pid) else {
+        let _ = rustix::process::pidfd_send_signal(&started.pidfd, end_signal(is_followed));
+        return Err(record(io::Error::from(io::ErrorKind::NotFound)));
+    };
     let control = SandboxControl::new(ProcessTree::Session {
         leader: started.pidfd,
         leader_process,
+        is_followed,
         // Sandboxes over one workspace share its user, so that a limit group counts better.
         user: uid.filter(|_| !base.cgroups.has_controller(CgroupController::Memory)),
     });
+    // From now on whatever goes wrong ends it.
     remains.control = Some(control.clone());
+    pidfile.leader = Some(leader_process);
+    pidfile::write_pidfile(&base.state_dir, &name, &pidfile).map_err(record)?;
+    let watched = watched.map_err(record)?;
+    let mut leader = ProcessLeader::follow_process(started.child, watched).map_err(record)?;
+    leader.is_followed = is_followed;
     let bounds = RunBounds::for_launch(launch).with_scratch(scratch);
     bounds.log_start(&name, rung.rung(), at);
     leader.report = report.map(StatusPipe::new).transpose().map_err(record)?;
@@ -226,6 +233,7 @@ fn plan_start(
         args: argv[1..].to_vec(),
         env,
         streams: launch.streams,
+        is_follower: rung.wall.is_some(),
         entry: EntryPlan {
             groups: remains.group.join_files().map_err(LaunchError::Limits)?,
             stage,

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, Uid};
 use tracing::{info, trace, warn};
 
-use crate::pidfile;
+use crate::process_table;
 use crate::workspace::WorkspaceError;
 
 /// Below 65,536, so that they exist inside a container's user map too; unused by distributions.
@@ -109,7 +109,7 @@ impl WorkspaceUsers {
         if !rustix::process::geteuid().is_root() {
             return;
         }
-        let users: BTreeSet<u32> = pidfile::all_pids()
+        let users: BTreeSet<u32> = process_table::all_pids()
             .into_iter()
             .flat_map(live_users)
             .collect();
@@ -182,7 +182,7 @@ fn claim_user(locks: &Path, uid: u32) -> io::Result<Option<ClaimedUser>> {
 /// Processes that are not dead and have `uid` as any of their users.
 pub(crate) fn live_pids(uid: Uid) -> Vec<Pid> {
     let is_own = |pid: &Pid| live_users(*pid).contains(&uid.as_raw());
-    pidfile::all_pids().into_iter().filter(is_own).collect()
+    process_table::all_pids().into_iter().filter(is_own).collect()
 }
 
 /// The users of process `pid`: real, effective, saved and of files; none once it is dead.

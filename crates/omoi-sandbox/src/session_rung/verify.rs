@@ -139,25 +139,28 @@ fn verify_property(
         Property::Memory => {
             let of_group = base.cgroups.property_status(property);
             let of_group = of_group.unwrap_or_else(|| PropertyStatus::not_held("no limit group"));
-            watched_amount(of_group, is_root)
+            watched_amount(of_group, is_root, abi)
         }
         Property::Cpu => base
             .cgroups
             .property_status(property)
             .unwrap_or_else(|| PropertyStatus::not_held("no limit group")),
-        Property::ProcessCount => watched_amount(facts.process_count(base), is_root),
+        Property::ProcessCount => watched_amount(facts.process_count(base), is_root, abi),
         Property::FileSize => facts.file_size(),
         Property::TempSize | Property::WorkspaceSize => PropertyStatus::ByWatcher,
     }
 }
 
-/// A program can leave its session and its parents, and then only a user of its own tells it apart from
-/// others; root's platform gives it one.
-fn watched_amount(of_group: PropertyStatus, is_root: bool) -> PropertyStatus {
+/// Everything that a program starts is below its follower, unless that can be ended from inside: Landlock keeps signals
+/// in since its scopes. Before, only a user of its own tells a program apart from others; root's platform gives it one.
+fn watched_amount(of_group: PropertyStatus, is_root: bool, abi: i32) -> PropertyStatus {
     match of_group {
-        PropertyStatus::No(reason) if !is_root => PropertyStatus::not_held(format!(
-            "{reason}; the watcher does not see what leaves its session"
-        )),
+        PropertyStatus::No(reason) if !is_root && abi < ABI_SCOPES => {
+            PropertyStatus::not_held(format!(
+                "{reason}; the watcher does not see what ends its follower, from whose signals Landlock ABI \
+                 {abi} keeps nobody; {ABI_SCOPES} does (Linux 6.12)"
+            ))
+        }
         of_group => of_group.or_watched(),
     }
 }
@@ -282,10 +285,16 @@ mod tests {
     #[test]
     fn amounts_are_watched_only_where_nothing_leaves_the_watcher() {
         let no_group = || PropertyStatus::not_held("no limit group");
-        assert_eq!(watched_amount(no_group(), true), PropertyStatus::ByWatcher);
-        assert!(!watched_amount(no_group(), false).is_yes());
+        for (is_root, abi, is_watched) in [
+            (true, ABI_TCP, true),
+            (false, ABI_SCOPES, true),
+            (false, ABI_SCOPES - 1, false),
+        ] {
+            let found = watched_amount(no_group(), is_root, abi);
+            assert_eq!(found == PropertyStatus::ByWatcher, is_watched, "{found:?}");
+        }
         assert_eq!(
-            watched_amount(PropertyStatus::Yes, false),
+            watched_amount(PropertyStatus::Yes, false, ABI_TCP),
             PropertyStatus::Yes
         );
     }

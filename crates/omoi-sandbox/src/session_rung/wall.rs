@@ -132,7 +132,7 @@ impl HostWall {
         let (orders_fd, report_fd) = (fd_number(&orders), fd_number(&report));
         let words = self
             .entry
-            .entry_words(shown.into(), orders_fd, report_fd, &argv);
+            .followed_words(shown.into(), orders_fd, report_fd, &argv);
         Ok(WalledStart {
             argv: words,
             keep: vec![orders, report],

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::process::{Pid, Uid};
 
 use super::{DiskSample, TreeSample};
-use crate::pidfile::all_pids;
+use crate::process_table::all_pids;
 use crate::users;
 
 /// The unit of `st_blocks`.

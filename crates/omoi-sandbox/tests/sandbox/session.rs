@@ -73,22 +73,62 @@ async fn landlocked_programs_end_and_leave_nothing() {
     .await;
 }
 
-/// As root its user tells it apart; for an ordinary user a daemon is a stranger where no limit group has it.
+/// Leaves its session and its parents, after it tried to end whoever follows it from outside.
+const DAEMON: &str = "kill -KILL $PPID; kill -STOP $PPID; prlimit --pid $PPID --cpu=1:1; \
+    setsid -f sh -c 'setsid -f sh -c \"echo \\$\\$ >pid; exec sleep 600\"'; \
+    while ! [ -s pid ]; do sleep 0.01; done";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_does_not_outlive_its_sandbox() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
     let platform = landlock().await;
-    let script =
-        "setsid -f sh -c 'echo $$ >pid; exec sleep 600'; while ! [ -s pid ]; do sleep 0.01; done";
-    let launch = platform.shell(script);
-    let workspace = launch.workspace.clone();
-    assert!(platform.run(launch).await.has_succeeded());
-    let pid = fs::read_to_string(workspace.join("pid")).unwrap();
-    let process = std::path::Path::new("/proc").join(pid.trim());
+    for (then, has_succeeded) in [("exit 0", true), ("exec sleep 600", false)] {
+        let launch = platform.shell(&format!("{DAEMON}; {then}"));
+        let launch = SandboxLaunch {
+            wall_timeout: std::time::Duration::from_secs(3),
+            ..launch
+        };
+        let workspace = launch.workspace.clone();
+        let exit = platform.run(launch).await;
+        assert_eq!(exit.has_succeeded(), has_succeeded, "{exit:?}");
+        let pid = fs::read_to_string(workspace.join("pid")).unwrap();
+        let process = std::path::Path::new("/proc").join(pid.trim());
+        assert!(!process.exists(), "the daemon lives after {then}: {exit:?}");
+        platform.provider.remove_workspace(&workspace).unwrap();
+    }
+}
+
+/// A sandbox that nobody waits for any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_does_not_outlive_the_handle_of_its_sandbox() {
+    let platform = landlock().await;
+    let launch = platform.shell(&format!("{DAEMON}; exec sleep 600"));
+    let pidfile = launch.workspace.join("pid");
+    let running = platform.provider.launch(launch).await.unwrap();
+    let read = || fs::read_to_string(&pidfile).unwrap_or_default();
+    crate::support::until("the daemon runs", || read().ends_with('\n')).await;
+    let process = std::path::Path::new("/proc").join(read().trim());
+    assert!(process.exists());
+    drop(running);
     crate::support::until("the daemon is gone", || !process.exists()).await;
-    platform.provider.remove_workspace(&workspace).unwrap();
+}
+
+/// What left its session and its parents counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_watcher_counts_what_left_the_session() {
+    let platform = landlock().await;
+    // Each for itself is below the limit.
+    let launch = platform.shell(
+        "for n in 1 2 3; do setsid -f python3 -c 'import time; kept = b\"x\" * (80 << 20); time.sleep(60)'; done; \
+         exec sleep 60",
+    );
+    let limits = SandboxLimits {
+        memory_bytes: 150 * MIB,
+        ..SandboxLimits::default()
+    };
+    let exit = platform.run(SandboxLaunch { limits, ..launch }).await;
+    // Where the host has limit groups the kernel is faster.
+    let watched = matches!(exit.exhausted, Some(ExhaustedLimit::Memory { .. }));
+    assert!(watched || exit.out_of_memory, "{exit:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -82,8 +82,8 @@ impl HostFeatures {
             Property::Devices => given(own_spaces || landlock),
             Property::ProtectedPaths | Property::Processes => given(own_spaces),
             Property::Landlock => given(landlock),
-            // What leaves its session is found by a user of its own.
-            Property::Memory | Property::ProcessCount if own_spaces || self.is_root => {
+            // What leaves its session is found by a user of its own, or below a follower that nothing inside can signal.
+            Property::Memory | Property::ProcessCount if own_spaces || self.is_root || landlock => {
                 grouped(Watched)
             }
             Property::Memory | Property::ProcessCount => grouped(Missing),
