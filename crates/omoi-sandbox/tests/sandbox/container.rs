@@ -1,5 +1,8 @@
 //! The rung `container`, with Debian's Podman and `runc` on a private socket.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use omoi_domain::sandbox::SandboxRung;
@@ -45,6 +48,61 @@ async fn without_an_engine_the_reason_and_the_remedy_are_told() {
         unavailable.reason.contains("does not answer"),
         "{unavailable:?}"
     );
+}
+
+/// An engine that answers as Podman of an ordinary user does, until `dir` goes.
+fn mapping_engine(dir: &Path) -> PathBuf {
+    let socket = dir.join("rootless.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut line = String::new();
+            let mut path = String::new();
+            while stream.read_line(&mut line).unwrap() > 2 {
+                if path.is_empty() {
+                    line.split(' ')
+                        .nth(1)
+                        .unwrap_or_default()
+                        .clone_into(&mut path);
+                }
+                line.clear();
+            }
+            let body = match path.ends_with("version") {
+                true => r#"{"Components": [{"Name": "Podman Engine", "Version": "4.3.1"}]}"#,
+                false => {
+                    r#"{"SecurityOptions": ["name=seccomp,profile=default", "name=rootless"]}"#
+                }
+            };
+            let length = body.len();
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
+            let answer = format!("{head}\r\nContent-Length: {length}\r\n\r\n{body}");
+            stream.get_mut().write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    socket
+}
+
+/// Why the rung `container` is refused with an engine of an ordinary user, and what to do.
+pub(crate) async fn refusal_of_mapped_users() -> (String, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = probe_config(&dir.path().join("state"));
+    config.container_sockets = vec![mapping_engine(dir.path())];
+    let probe = probe_host(&config).await.unwrap();
+    let mut tried = probe.tried.iter();
+    let tried = tried.find(|tried| tried.rung == SandboxRung::Container);
+    let refused = tried.unwrap().outcome.as_ref().unwrap_err();
+    (refused.reason.clone(), refused.remedy.clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_maps_users_is_refused_by_name() {
+    let (reason, remedy) = refusal_of_mapped_users().await;
+    assert!(
+        reason.contains("Podman Engine 4.3.1 maps users"),
+        "{reason}"
+    );
+    assert!(remedy.contains("the engine of root"), "{remedy}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,12 +6,14 @@ mod layer;
 mod table;
 
 use omoi_domain::sandbox::SandboxRung;
-use omoi_sandbox::{PropertyStatus, SandboxFloor};
+use omoi_sandbox::{PropertyStatus, SandboxFloor, SandboxLimits};
 
 pub(crate) use self::bait::{bait_platform, probes_launch};
 use self::expected::HostFeatures;
 use self::table::{ProbeRow, check_page};
+use crate::container::refusal_of_mapped_users;
 use crate::support::{Platform, UserCopy};
+use crate::walls::rows::{UNLIMITED, UNWALLED, UNWALLED_AS_ROOT, UNWALLED_LAST};
 
 fn started_as() -> &'static str {
     match rustix::process::geteuid().is_root() {
@@ -88,6 +90,17 @@ fn is_held(platform: &Platform, property: &str) -> bool {
     matches!(held, PropertyStatus::Yes | PropertyStatus::YesBy(_))
 }
 
+/// The tries of `rows` on a rung that is refused.
+fn refused_rows(rows: &[ProbeRow], rung: &str) -> Vec<ProbeRow> {
+    let of_first = rows.iter().filter(|row| row.rung == rows[0].rung);
+    let refused = |row: &ProbeRow| ProbeRow {
+        rung: rung.to_owned(),
+        verdict: "refused".to_owned(),
+        ..row.clone()
+    };
+    of_first.map(refused).collect()
+}
+
 /// Every try on every rung, started as root and as an ordinary user; the table is kept for readers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn escape_table() {
@@ -99,6 +112,11 @@ async fn escape_table() {
     }
     for rung in rungs {
         rows.extend(run_probes(rung).await);
+    }
+    if !rustix::process::geteuid().is_root() {
+        let (reason, _) = refusal_of_mapped_users().await;
+        assert!(reason.contains("maps users"), "{reason}");
+        rows.extend(refused_rows(&rows, "container, a user"));
     }
     for row in &rows {
         println!("{}", row.to_line());
@@ -125,42 +143,24 @@ async fn escape_table() {
 /// The same tries must succeed where nothing holds them back, or the table proves nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_table_can_turn_red() {
-    // Only such as look and touch nothing.
-    let mut harmless = vec![
-        "see the platform user's home",
-        "see platform data",
-        "see another workspace",
-        "see processes of the host",
-        "signal processes of the host",
-        "share a namespace with the host",
-        "connect to the host's loopback",
-        "connect to an abstract socket of the host",
-        "share memory, semaphores or queues with the host by number",
-        "call personality",
-        "leave the workspace by way of ..",
-        "plant a whiteout, which hides a file of the layer below",
-    ];
+    let mut unwalled = UNWALLED.to_vec();
     if rustix::process::geteuid().is_root() {
-        // Here it is root who tries.
-        harmless.extend([
-            "mark a folder opaque for an overlay of root's",
-            "forge what an overlay keeps in attributes",
-            "make a device",
-            "change the layer below by way of the workspace",
-        ]);
+        unwalled.extend(UNWALLED_AS_ROOT);
     }
     let platform = Platform::with_rung(SandboxRung::Process, &SandboxFloor::none()).await;
     let bait = bait_platform(&platform);
-    let exit = platform
-        .run(probes_launch(&platform, &bait, &harmless))
-        .await;
-    let table = bait.layer.judge_table(&exit.stdout.to_text());
-    for name in &harmless {
-        let row = format!("\tESCAPED\t{name}\t");
-        assert!(
-            table.contains(&row),
-            "expected `{name}` to escape in\n{table}"
-        );
+    for names in [&unwalled[..], UNWALLED_LAST, UNLIMITED] {
+        let mut launch = probes_launch(&platform, &bait, names);
+        if names == UNLIMITED {
+            // What the program was told stays as it is.
+            launch.limits = SandboxLimits::default();
+        }
+        let exit = platform.run(launch).await;
+        let table = bait.layer.judge_table(&exit.stdout.to_text());
+        let red = |name: &&&str| table.contains(&format!("\tESCAPED\t{name}\t"));
+        let held: Vec<_> = names.iter().filter(|name| !red(name)).collect();
+        assert!(held.is_empty(), "expected {held:#?} to escape in\n{table}");
+        assert_eq!(table.lines().count(), names.len(), "{table}");
+        assert!(!table.contains("itself failed"), "{table}");
     }
-    assert_eq!(table.lines().count(), harmless.len());
 }

@@ -215,7 +215,12 @@ def _(): return os.path.exists(WORK + "/masked") and open(WORK + "/masked").read
 def _(): return first(os.listdir(WORK + "/masked-dir"))
 
 @probe("change the target of a replaced link through it", "protected_paths")
-def _(): return None if open(WORK + "/target/kept").read() == "kept" else "changed"
+def _():
+    try:
+        open(WORK + "/.claude/kept", "a").write("changed")
+    except OSError:
+        pass
+    return None if open(WORK + "/target/kept").read() == "kept" else "changed"
 
 # Kernel files -----------------------------------------------------------------------------------
 @probe("open kernel settings for writing (all of /proc/sys)", ["files", "landlock"])
@@ -478,13 +483,8 @@ def _():
 
 @probe("push input into a terminal (TIOCSTI)", "kernel")
 def _():
-    import fcntl
-    try:
-        _, terminal = pty.openpty()
-        fcntl.ioctl(terminal, 0x5412, b"x")
-        return "pushed"
-    except OSError:
-        return None
+    # What the filter refuses is the request, whatever it is made of.
+    return call(16, -1, 0x5412, 0) if os.uname().machine == "x86_64" else call(29, -1, 0x5412, 0)
 
 @probe("have a controlling terminal", "devices")
 def _(): return opened("/dev/tty", os.O_RDWR)

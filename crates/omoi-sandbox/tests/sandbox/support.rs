@@ -164,14 +164,18 @@ pub(crate) fn held_status(platform: &Platform, property: Property) -> &PropertyS
 /// A probe that finds everything this crate has.
 pub(crate) fn probe_config(state: &Path) -> ProbeConfig {
     let mut config = ProbeConfig::new(state);
-    // Beside a copy of the tests lies a copy of it, where an ordinary user can go.
-    let copy = std::env::current_exe().unwrap().with_file_name(ENTRY_COPY);
-    let built = PathBuf::from(env!("CARGO_BIN_EXE_omoi-sandbox-entry"));
     config.entry = Some(EntryProgram {
-        program: if copy.exists() { copy } else { built },
+        program: entry_program(),
         args: Vec::new(),
     });
     config
+}
+
+/// The entry program; beside a copy of the tests lies a copy of it, where an ordinary user can go.
+pub(crate) fn entry_program() -> PathBuf {
+    let copy = std::env::current_exe().unwrap().with_file_name(ENTRY_COPY);
+    let built = PathBuf::from(env!("CARGO_BIN_EXE_omoi-sandbox-entry"));
+    if copy.exists() { copy } else { built }
 }
 
 /// Waits for `done`, a state that must come, checked often and not for ever.

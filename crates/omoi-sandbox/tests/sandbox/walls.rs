@@ -3,152 +3,19 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use omoi_domain::sandbox::SandboxRung;
-use omoi_sandbox::{Property, ReadOnlyMount, SandboxFloor};
+use omoi_sandbox::entry::EntryProgram;
+use omoi_sandbox::{ReadOnlyMount, SandboxFloor};
 
+use self::rows::{
+    CHANGED, CONTAINER_WALLS, LANDLOCK_WALLS, OTHERS, PARTS, TakenWall, WALLS, named_rows,
+};
 use crate::escape::{bait_platform, probes_launch};
-use crate::support::{Platform, held_status};
+use crate::support::{Platform, entry_program, held_status};
 
-/// One wall, what takes it away, and who must notice.
-struct TakenWall {
-    name: &'static str,
-    /// For `wall_breaker.py`; `DIR` is the platform's folder.
-    edits: &'static str,
-    /// Reported as missing.
-    missed: Option<Property>,
-    /// Rows that turn red.
-    red: &'static [&'static str],
-    /// Rows that another wall still holds.
-    held: &'static [&'static str],
-}
-
-const WALLS: &[TakenWall] = &[
-    TakenWall {
-        name: "own network",
-        edits: r#"{"drop": {"--unshare-net": 0}}"#,
-        missed: Some(Property::Network),
-        red: &["use a network interface", "connect to the host's loopback"],
-        held: &["connect to an abstract socket of the host"],
-    },
-    TakenWall {
-        name: "own network, Landlock",
-        edits: r#"{"drop": {"--unshare-net": 0}, "without_landlock": true}"#,
-        missed: Some(Property::Landlock),
-        red: &["connect to an abstract socket of the host"],
-        held: &[],
-    },
-    TakenWall {
-        name: "own processes",
-        edits: r#"{"drop": {"--unshare-pid": 0}, "replace": {"--proc /proc": ["--ro-bind", "/proc", "/proc"]}}"#,
-        missed: Some(Property::Processes),
-        red: &["see processes of the host"],
-        held: &["signal processes of the host"],
-    },
-    TakenWall {
-        name: "own names",
-        edits: r#"{"drop": {"--unshare-uts": 0, "--unshare-ipc": 0, "--hostname": 1}}"#,
-        missed: None,
-        red: &["share a namespace with the host"],
-        held: &[],
-    },
-    TakenWall {
-        name: "system-call filter",
-        edits: r#"{"drop": {"--seccomp": 1}}"#,
-        missed: Some(Property::Kernel),
-        red: &[
-            "call personality",
-            "call keyctl",
-            "open a socket of family NETLINK",
-        ],
-        // The second wall.
-        held: &["plant a whiteout, which hides a file of the layer below"],
-    },
-    TakenWall {
-        name: "system-call filter, Landlock",
-        edits: r#"{"drop": {"--seccomp": 1}, "without_landlock": true}"#,
-        missed: Some(Property::Kernel),
-        red: &["plant a whiteout, which hides a file of the layer below"],
-        held: &["make a device"],
-    },
-    TakenWall {
-        name: "mounts",
-        edits: r#"{"first": ["--ro-bind", "/", "/mount-too-many"]}"#,
-        missed: None,
-        red: &[],
-        // The second wall.
-        held: &["read the host through a mount nobody asked for"],
-    },
-    TakenWall {
-        name: "mounts, Landlock",
-        edits: r#"{"first": ["--ro-bind", "/", "/mount-too-many"], "add": ["--ro-bind", "DIR", "DIR"],
-            "without_landlock": true}"#,
-        missed: Some(Property::Files),
-        red: &[
-            "read the host through a mount nobody asked for",
-            "see platform data",
-            "see another workspace",
-            "read what changed in another workspace",
-            "follow a link in the workspace to the host",
-            "find sockets of the host",
-            "inherit a descriptor",
-        ],
-        held: &[],
-    },
-    TakenWall {
-        name: "read-only root, Landlock",
-        edits: r#"{"drop": {"--remount-ro": 1}, "without_landlock": true}"#,
-        missed: Some(Property::Files),
-        red: &["write outside workspace and scratch space"],
-        held: &[],
-    },
-    TakenWall {
-        name: "protected paths",
-        edits: r#"{"targets": ["/sandbox/"]}"#,
-        missed: Some(Property::ProtectedPaths),
-        red: &[
-            "tamper with a protected folder",
-            "tamper with a protected file",
-        ],
-        held: &[],
-    },
-    TakenWall {
-        name: "devices",
-        edits: r#"{"replace": {"--dev /dev": ["--dev-bind", "/dev", "/dev"]}, "drop": {"--remount-ro": 1}}"#,
-        missed: Some(Property::Devices),
-        red: &["find a dangerous device"],
-        held: &[],
-    },
-    TakenWall {
-        name: "identity",
-        edits: r#"{"replace": {"--uid 1000": ["--uid", "0"], "--gid 1000": ["--gid", "0"]}}"#,
-        missed: Some(Property::Identity),
-        red: &["be root in any way"],
-        held: &[],
-    },
-    TakenWall {
-        name: "nested user spaces",
-        edits: r#"{"drop": {"--disable-userns": 0, "--seccomp": 1}, "without_landlock": true}"#,
-        missed: Some(Property::Kernel),
-        red: &["unshare -U (the program)"],
-        held: &[],
-    },
-    TakenWall {
-        name: "environment",
-        edits: r#"{"add": ["--setenv", "LEAKED", "x"]}"#,
-        missed: None,
-        red: &["inherit an environment"],
-        held: &[],
-    },
-    TakenWall {
-        name: "size of scratch space",
-        edits: r#"{"sizes": true}"#,
-        missed: Some(Property::TempSize),
-        red: &["fill scratch space beyond the limit"],
-        held: &[],
-    },
-];
+pub(crate) mod rows;
 
 /// A mount that goes with this value.
 struct OwnMount(PathBuf);
@@ -178,9 +45,6 @@ impl Drop for OwnMount {
 /// Walls of workspaces that are laid over a layer, which takes root.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_wall_of_an_overlay_taken_away_turns_its_rows_red() {
-    const CHANGED: &str = "change the layer below by way of the workspace";
-    const PARTS: &str = "open the folders that an overlay is made of";
-    const OTHERS: &str = "read what changed in another workspace";
     if !rustix::process::geteuid().is_root() {
         return;
     }
@@ -219,6 +83,59 @@ async fn each_wall_of_an_overlay_taken_away_turns_its_rows_red() {
     assert_eq!(table.matches("\tESCAPED\t").count(), 1, "{table}");
 }
 
+/// A program that stands in for another one and takes walls away.
+struct StandIn {
+    dir: tempfile::TempDir,
+    program: PathBuf,
+}
+
+impl StandIn {
+    fn new(text: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("stand-in");
+        let source = dir.path().join("source");
+        fs::write(&source, text).unwrap();
+        fs::set_permissions(&source, fs::Permissions::from_mode(0o755)).unwrap();
+        // By another process: a descriptor of ours, inherited by a program that another test starts at this
+        // moment, would keep the copy from being run.
+        let copied = Command::new("cp").arg(&source).arg(&program).status();
+        assert!(copied.unwrap().success());
+        Self { dir, program }
+    }
+
+    fn write_edits(&self, edits: &str) {
+        fs::write(self.dir.path().join("edits.json"), edits).unwrap();
+    }
+}
+
+/// Holds what `platform`, which lacks `wall`, lets happen against what is known of the wall.
+async fn check_taken_wall(platform: &Platform, wall: &TakenWall) {
+    let bait = bait_platform(platform);
+    let (red, held) = (named_rows(wall.red), named_rows(wall.held));
+    let names = [red.clone(), held.clone()].concat();
+    let exit = platform.run(probes_launch(platform, &bait, &names)).await;
+    let table = exit.stdout.to_text();
+    let check = |name: &str, verdict: &str| {
+        let said = exit.stderr.to_text();
+        let row = table
+            .lines()
+            .find(|line| line.contains(&format!("\t{name}\t")));
+        let row = row.unwrap_or_else(|| panic!("{}: no `{name}` in\n{table}{said}", wall.name));
+        let is_so = row.contains(&format!("\t{verdict}\t")) && !row.contains("itself failed");
+        assert!(is_so, "{}: not {verdict}: {row}", wall.name);
+    };
+    for name in red {
+        check(name, "ESCAPED");
+    }
+    for name in held {
+        check(name, "held");
+    }
+    if let Some(property) = wall.missed {
+        let status = held_status(platform, property);
+        assert!(!status.is_yes(), "{}: {property} is {status:?}", wall.name);
+    }
+}
+
 /// As an ordinary user only: root's mounts would hide the stand-in from the user it becomes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_wall_taken_away_turns_its_rows_red() {
@@ -226,64 +143,87 @@ async fn each_wall_taken_away_turns_its_rows_red() {
         return;
     }
     for wall in WALLS {
-        let stand_in = tempfile::tempdir().unwrap();
-        let program: PathBuf = stand_in.path().join("bwrap");
-        let source = stand_in.path().join("source");
-        fs::write(&source, include_str!("wall_breaker.py")).unwrap();
-        fs::set_permissions(&source, fs::Permissions::from_mode(0o755)).unwrap();
-        // By another process: a descriptor of ours, inherited by a program that another test starts at this
-        // moment, would keep the copy from being run.
-        let copied = Command::new("cp").arg(&source).arg(&program).status();
-        assert!(copied.unwrap().success());
-        let edits = stand_in.path().join("edits.json");
-        let platform =
-            Platform::with_config(SandboxRung::Bubblewrap, &SandboxFloor::none(), |config| {
-                let dir = config.state_dir.parent().unwrap().display().to_string();
-                fs::write(&edits, wall.edits.replace("DIR", &dir)).unwrap();
-                config.bubblewrap = program;
-            })
-            .await;
-        let bait = bait_platform(&platform);
-        let names = [wall.red, wall.held].concat();
-        let exit = platform.run(probes_launch(&platform, &bait, &names)).await;
-        let table = exit.stdout.to_text();
-        let row = |name: &str| {
-            let line = table
-                .lines()
-                .find(|line| line.contains(&format!("\t{name}\t")));
-            line.unwrap_or_else(|| {
-                panic!(
-                    "{}: no `{name}` in\n{table}{}",
-                    wall.name,
-                    exit.stderr.to_text()
-                )
-            })
-        };
-        for name in wall.red {
-            assert!(
-                row(name).contains("\tESCAPED\t"),
-                "{}: {}",
-                wall.name,
-                row(name)
-            );
-            assert!(
-                !row(name).contains("itself failed"),
-                "{}: {}",
-                wall.name,
-                row(name)
-            );
-        }
-        for name in wall.held {
-            assert!(
-                row(name).contains("\theld\t"),
-                "{}: {}",
-                wall.name,
-                row(name)
-            );
-        }
-        if let Some(property) = wall.missed {
-            let status = held_status(&platform, property);
-            assert!(!status.is_yes(), "{}: {property} is {status:?}", wall.name);
-        }
+        let stand_in = StandIn::new(include_str!("wall_breaker.py"));
+        let floor = SandboxFloor::none();
+        let platform = Platform::with_config(SandboxRung::Bubblewrap, &floor, |config| {
+            let dir = config.state_dir.parent().unwrap().display().to_string();
+            stand_in.write_edits(&wall.edits.replace("DIR", &dir));
+            config.bubblewrap.clone_from(&stand_in.program);
+        })
+        .await;
+        check_taken_wall(&platform, wall).await;
+    }
+}
+
+/// The same of the rung `landlock`, as a user for the same reason.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_wall_of_landlock_taken_away_turns_its_rows_red() {
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    for wall in LANDLOCK_WALLS {
+        let stand_in = StandIn::new(include_str!("entry_breaker.py"));
+        let real = entry_program();
+        let entry = real.display();
+        stand_in.write_edits(&format!(
+            r#"{{"entry": "{entry}", "orders": {}}}"#,
+            wall.edits
+        ));
+        let floor = SandboxFloor::none();
+        let platform = Platform::with_config(SandboxRung::Landlock, &floor, |config| {
+            config.entry = Some(EntryProgram {
+                program: stand_in.program.clone(),
+                args: Vec::new(),
+            });
+        })
+        .await;
+        check_taken_wall(&platform, wall).await;
+    }
+}
+
+/// A container engine that takes walls away; ended with this value.
+struct EngineBreaker(Child);
+
+impl EngineBreaker {
+    fn start(engine: &Path, listen: &Path, edits: &str) -> Self {
+        let mut breaker = Command::new("/usr/bin/python3")
+            .args(["-I", "-c", include_str!("engine_breaker.py")])
+            .args([engine, listen])
+            .arg(edits)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = [0; 5];
+        let mut said = breaker.stdout.take().unwrap();
+        std::io::Read::read_exact(&mut said, &mut ready).unwrap();
+        Self(breaker)
+    }
+}
+
+impl Drop for EngineBreaker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The same of the rung `container`; only root can start an engine here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_wall_of_a_container_taken_away_turns_its_rows_red() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    for wall in CONTAINER_WALLS {
+        let sockets = tempfile::tempdir().unwrap();
+        let mut breaker = None;
+        let floor = SandboxFloor::none();
+        let platform = Platform::with_config(SandboxRung::Container, &floor, |config| {
+            let listen = sockets.path().join("engine.sock");
+            let engine = &config.container_sockets[0];
+            breaker = Some(EngineBreaker::start(engine, &listen, wall.edits));
+            config.container_sockets = vec![listen];
+        })
+        .await;
+        check_taken_wall(&platform, wall).await;
     }
 }
