@@ -38,6 +38,7 @@ pub mod outage;
 pub mod pattern;
 pub mod phase;
 pub mod plain_title;
+pub mod planted_bug;
 pub mod principal;
 pub mod provider_row;
 pub mod quotation;

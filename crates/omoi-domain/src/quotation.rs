@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use crate::planted_bug::{PlantedBug, is_planted};
+
 /// `text` with every character that shows nothing, or changes how others are shown, written as `\u{…}`. Line ends
 /// of every kind become line feeds; tabs stay, and so do the joiners that scripts and emoji need.
 fn visible_text(text: &str) -> String {
@@ -29,6 +31,9 @@ fn visible_text(text: &str) -> String {
 
 /// `text` as a quotation: visible, and each of its lines behind `>`. It ends without a line feed.
 pub fn quote_lines(text: &str) -> String {
+    if is_planted(PlantedBug::Quotation) {
+        return text.to_owned();
+    }
     let visible = visible_text(text);
     let lines = visible
         .trim_end()

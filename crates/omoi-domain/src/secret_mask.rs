@@ -9,6 +9,8 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 use serde_json::Value;
 
+use crate::planted_bug::{PlantedBug, is_planted};
+
 /// Text shown instead of a secret.
 pub const MASK: &str = "****";
 /// Least length of a secret of letters only that is searched for by itself.
@@ -122,6 +124,9 @@ impl SecretMask {
 
     /// `text` with [`MASK`] in place of every known secret.
     pub fn mask_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if is_planted(PlantedBug::SecretMask) {
+            return Cow::Borrowed(text);
+        }
         let mut masked = Cow::Borrowed(text);
         for pattern in self.all_patterns().iter() {
             if masked.contains(pattern.as_str()) {

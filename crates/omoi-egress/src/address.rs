@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use omoi_domain::planted_bug::{PlantedBug, is_planted};
+
 /// A block of IPv4 addresses: its first address and the length of its prefix.
 struct V4Block(Ipv4Addr, u32);
 /// The same of IPv6.
@@ -46,6 +48,9 @@ const NOT_PUBLIC_V6: &[V6Block] = &[
 ///
 /// Forms that carry an IPv4 address in an IPv6 one are not, whichever address they carry.
 pub fn is_public(address: IpAddr) -> bool {
+    if is_planted(PlantedBug::PublicAddress) {
+        return true;
+    }
     match address {
         IpAddr::V4(address) => !NOT_PUBLIC_V4.iter().any(|block| block.contains(address)),
         IpAddr::V6(address) => {

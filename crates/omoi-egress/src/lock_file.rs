@@ -7,6 +7,7 @@ mod places;
 use std::collections::BTreeSet;
 
 use omoi_domain::lock_file::LockFileKind;
+use omoi_domain::planted_bug::{PlantedBug, is_planted};
 use serde_json::Value;
 
 use crate::package::{PackageName, PackageRegistry, PackageVersion};
@@ -40,7 +41,11 @@ pub fn locked_versions(path: &str, content: &[u8]) -> BTreeSet<PackageVersion> {
         LockFileKind::RequirementsLock | LockFileKind::Requirements => requirement_versions(text),
         LockFileKind::GoSum => go_versions(text),
     };
-    found.into_iter().take(VERSIONS_MAX).collect()
+    let most = match is_planted(PlantedBug::ParserLimit) {
+        true => found.len(),
+        false => VERSIONS_MAX,
+    };
+    found.into_iter().take(most).collect()
 }
 
 fn version_of(registry: PackageRegistry, name: &str, version: &str) -> Option<PackageVersion> {

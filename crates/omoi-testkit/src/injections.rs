@@ -107,20 +107,21 @@ pub fn injection_rows() -> Vec<InjectionRow> {
 }
 
 /// How a rendered prompt is built, whatever is quoted in it: its lines that are not quoted, with `planted` taken out
-/// of them. Equal for two texts if neither could add a line, or a heading, to the template.
-///
-/// # Panics
-/// When it holds a character that nobody sees.
+/// of them, and a character that nobody sees. Equal for two texts if neither could add a line, a heading or such a
+/// character to the template.
 pub fn prompt_shape(prompt: &str, planted: &str) -> Vec<String> {
     let unseen = prompt.chars().find(|character| {
         let is_format = matches!(*character, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{202a}'..='\u{202e}'
             | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
         is_format || (character.is_control() && !matches!(character, '\n' | '\t'))
     });
-    assert_eq!(unseen, None, "of {planted:?}");
+    let unseen = unseen.map(|character| format!("unseen: {}", character.escape_unicode()));
     let shown = omoi_domain::quotation::single_line(planted);
     let lines = prompt.lines().filter(|line| !line.starts_with('>'));
-    lines.map(|line| line.replace(&shown, "…")).collect()
+    lines
+        .map(|line| line.replace(&shown, "…"))
+        .chain(unseen)
+        .collect()
 }
 
 /// How many rows make another shape of what `shape` gives for a text at `place` than harmless words do; each is

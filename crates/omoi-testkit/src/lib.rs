@@ -18,6 +18,7 @@ pub mod database;
 pub mod deployment;
 pub mod fuzz;
 pub mod injections;
+pub mod invariant;
 #[cfg(feature = "deployment")]
 pub mod kept_log;
 pub mod package_clients;

@@ -35,5 +35,25 @@ fn main() -> ExitCode {
         eprintln!("error: {error}");
         return ExitCode::from(2);
     }
+    #[cfg(feature = "planted-bugs")]
+    if let Err(code) = plant_bug() {
+        return code;
+    }
     cli::main()
+}
+
+/// Tests only: switches off the mechanism that the environment names.
+#[cfg(feature = "planted-bugs")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test-only switch, kept out of the configuration"
+)]
+fn plant_bug() -> Result<(), ExitCode> {
+    match std::env::var("OMOI_PLANTED_BUG") {
+        Ok(name) if !omoi_domain::planted_bug::plant_named(&name) => {
+            eprintln!("error: there is no bug called `{name}`");
+            Err(ExitCode::from(2))
+        }
+        _ => Ok(()),
+    }
 }

@@ -1,7 +1,10 @@
 //! What registries, lock files and clients may send to break a parser: each parser ends on each of it, and none of
 //! it becomes a document, a version or a request that was not there.
 
+use std::fmt::Write as _;
+
 use http::Method;
+use omoi_domain::planted_bug::PlantedBug;
 use omoi_egress::document::crates_index::CrateVersions;
 use omoi_egress::document::go_module::{GoVersion, find_sum};
 use omoi_egress::document::packument::Packument;
@@ -11,6 +14,7 @@ use omoi_egress::lock_file::locked_versions;
 use omoi_egress::options::RegistryRow;
 use omoi_egress::package::{ArtefactSum, PackageVersion};
 use omoi_egress::registry::{RegistrySite, RequestShape, parse_request};
+use omoi_testkit::invariant::InvariantProof;
 
 /// Lock files that are read.
 pub(crate) const LOCK_FILES: [&str; 13] = [
@@ -134,6 +138,26 @@ fn parse_everywhere(what: &str, bytes: &[u8]) -> usize {
         n_parsers += 1;
     }
     n_parsers
+}
+
+#[tokio::test]
+async fn s9_no_lock_file_fills_the_memory_with_versions() {
+    const LINES: usize = 60_000;
+    let mut text = String::new();
+    for n in 0..LINES {
+        let _ = writeln!(text, "package-{n}==1.0");
+    }
+    let proof = InvariantProof {
+        id: "S9",
+        counted: "versions kept beyond 50,000",
+        n_cases: LINES,
+        bug: PlantedBug::ParserLimit,
+    };
+    let count_beyond = async || {
+        let kept = locked_versions("requirements.txt", text.as_bytes());
+        kept.len().saturating_sub(50_000)
+    };
+    proof.check(count_beyond).await;
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use omoi_domain::planted_bug::{PlantedBug, is_planted};
 use tokio::process::Command;
 use tracing::{Instrument as _, debug, debug_span, trace};
 
@@ -203,7 +204,11 @@ impl<'a> GitCall<'a> {
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_OPTIONAL_LOCKS", "0");
-        let all = CONFIG.iter().copied().chain(self.config.iter().copied());
+        let own = match is_planted(PlantedBug::GitSettings) {
+            true => &[],
+            false => CONFIG,
+        };
+        let all = own.iter().copied().chain(self.config.iter().copied());
         let mut n = 0_usize;
         for (key, value) in all {
             program.env(format!("GIT_CONFIG_KEY_{n}"), key);

@@ -1,6 +1,8 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 
+use omoi_domain::planted_bug::PlantedBug;
 use omoi_git::push::{PushError, PushedBranch, RenameReason, push_branch};
+use omoi_testkit::invariant::InvariantProof;
 
 use crate::fixture::{Fixture, chown, commit, fingerprint, git, is_root, write};
 
@@ -71,18 +73,31 @@ async fn the_branch_arrives_under_a_free_name() {
 
 /// A dirty checkout, its index and its hooks are as they were; only objects and one ref are new.
 #[tokio::test]
-async fn nothing_else_is_touched() {
+async fn g5_nothing_else_is_touched_and_nothing_of_a_repository_runs() {
+    let proof = InvariantProof {
+        id: "G5",
+        counted: "programs run that a repository names",
+        n_cases: PLANTED_HOOKS.len() + 2,
+        bug: PlantedBug::GitSettings,
+    };
+    proof.check(count_planted_programs).await;
+}
+
+const PLANTED_HOOKS: [&str; 6] = [
+    "reference-transaction",
+    "pre-receive",
+    "update",
+    "post-receive",
+    "post-update",
+    "post-index-change",
+];
+
+/// Whether a push runs any of the programs that a repository names; it changes nothing else.
+async fn count_planted_programs() -> usize {
     let f = Fixture::new(&[("a", "1\n"), (".gitattributes", "* filter=evil\n")]).await;
     let canary = f.path("canary");
     let run = format!("touch {}", canary.display());
-    for hook in [
-        "reference-transaction",
-        "pre-receive",
-        "update",
-        "post-receive",
-        "post-update",
-        "post-index-change",
-    ] {
+    for hook in PLANTED_HOOKS {
         let path = f.user.join(".git/hooks").join(hook);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, format!("#!/bin/sh\n{run}\n")).unwrap();
@@ -103,10 +118,10 @@ async fn nothing_else_is_touched() {
     push_branch(&f.mirror, &f.user, &done, "omoi/tags")
         .await
         .unwrap();
-    assert!(!canary.exists());
     let after: Vec<_> = fingerprint(&f.user).into_iter().filter(ours).collect();
     assert_eq!(before, after);
     assert_eq!(git(&f.user, &["rev-parse", "omoi/tags"]), done.as_str());
+    usize::from(canary.exists())
 }
 
 /// The user's history moved on meanwhile, and part of the pack is known there already.

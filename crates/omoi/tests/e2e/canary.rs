@@ -25,13 +25,13 @@ struct Canary {
 }
 
 /// Everything that was planted.
-struct Planted {
+pub(crate) struct Planted {
     canaries: Vec<Canary>,
     variables: Vec<(&'static str, String)>,
 }
 
 impl Planted {
-    fn plant(world: &World) -> Self {
+    pub(crate) fn plant(world: &World) -> Self {
         let mut planted = Self {
             canaries: Vec::new(),
             variables: Vec::new(),
@@ -119,7 +119,7 @@ impl Planted {
     }
 
     /// How often any of them stands in `bytes`, as it is or encoded.
-    fn count_in(&self, what: &str, bytes: &[u8]) -> usize {
+    pub(crate) fn count_in(&self, what: &str, bytes: &[u8]) -> usize {
         let holds = |needle: &str| {
             let needle = needle.as_bytes();
             bytes.windows(needle.len()).any(|window| window == needle)
@@ -138,7 +138,7 @@ impl Planted {
     }
 }
 
-fn write_private(path: &Path, text: &str) {
+pub(crate) fn write_private(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();

@@ -37,7 +37,7 @@ impl Listener {
                     };
                     match name.to_lowercase().as_str() {
                         "content-length" => length = value.trim().parse().unwrap(),
-                        "x-api-key" => value.trim().clone_into(&mut key),
+                        "x-api-key" | "authorization" => value.trim().clone_into(&mut key),
                         _ => {}
                     }
                 }

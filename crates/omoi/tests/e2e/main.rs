@@ -14,6 +14,7 @@ mod adversity;
 mod agent_programs;
 mod binary;
 mod canary;
+mod canary_in_use;
 mod checkout;
 mod closed_memory;
 mod commands;

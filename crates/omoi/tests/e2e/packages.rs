@@ -32,7 +32,7 @@ fn config_of(registry: &Registry, root: &std::path::Path) -> String {
 }
 
 /// Has `command` install packages, with the toolchain of this machine.
-fn prepare(world: &World, command: &mut Command) {
+pub(crate) fn prepare(world: &World, command: &mut Command) {
     command.env_remove("SANDBOX_SETUP");
     command.env("PATH", path_with(&toolchain().join("bin")));
     command.arg("--config").arg(world.beside("config.yaml"));

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use minijinja::{Value, context};
+use omoi_domain::planted_bug::PlantedBug;
 use omoi_testkit::injections::{count_added_lines, injection_rows, prompt_shape};
+use omoi_testkit::invariant::InvariantProof;
 
 use super::{PromptExtras, fit_prompt};
 use crate::guidance::quote_guidance;
@@ -114,21 +116,25 @@ const PLACES: &[PlantedPlace] = &[
     }),
 ];
 
-#[test]
-fn no_injection_adds_a_line_to_the_orders_of_a_task() {
+#[tokio::test]
+async fn s5_no_injection_adds_a_line_to_the_orders_of_a_task() {
     let rows = injection_rows();
-    let mut n_added = 0;
-    for (place, plant) in PLACES {
-        let shape = |text: &str| {
-            let (values, extras) = plant(text);
-            prompt_shape(&fit_prompt(&values, extras).unwrap(), text)
-        };
-        n_added += count_added_lines(&rows, place, shape);
-    }
-    println!(
-        "injections: {}, places: {}, lines added to orders: {n_added}",
-        rows.len(),
-        PLACES.len()
-    );
-    assert_eq!(n_added, 0);
+    let proof = InvariantProof {
+        id: "S5",
+        counted: "lines added to orders",
+        n_cases: rows.len() * PLACES.len(),
+        bug: PlantedBug::Quotation,
+    };
+    let count_added = async || {
+        let mut n_added = 0;
+        for (place, plant) in PLACES {
+            let shape = |text: &str| {
+                let (values, extras) = plant(text);
+                prompt_shape(&fit_prompt(&values, extras).unwrap(), text)
+            };
+            n_added += count_added_lines(&rows, place, shape);
+        }
+        n_added
+    };
+    proof.check(count_added).await;
 }
