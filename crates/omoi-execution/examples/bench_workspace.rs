@@ -1,7 +1,7 @@
 //! What a workspace over a prepared checkout costs over git's own shared clone, and its removal over `rm -rf`.
 //!
 //! Takes a repository and a number of rounds, and prints one line of `key=value`; `cargo xtask bench` makes the
-//! repository, runs this and sets the figures beside their targets.
+//! repository, runs this and sets the figures beside their targets. A user without overlays gets a checkout of its own.
 
 #[expect(dead_code, reason = "the survey times in turns, this does not")]
 #[path = "../../omoi-git/examples/bench/mod.rs"]
@@ -43,11 +43,13 @@ async fn main() -> Fallible<()> {
     let provider = probe
         .select_provider(&SandboxFloor::none(), None)
         .map_err(|error| error.next_step())?;
-    provider.overlay_support()?;
+    let is_laid = provider.overlay_support().is_ok();
     let layers = LayerFolder::new(folder.path().join("layers"));
     let base = it.mirror.base_store(&it.head).await?;
     let began = Instant::now();
-    layers.prepared_checkout(&base).await?;
+    if is_laid {
+        layers.prepared_checkout(&base).await?;
+    }
     let first = began.elapsed();
     let (plain, ours) = (folder.path().join("plain"), folder.path().join("ours"));
     let [mut clones, mut removals, mut opened, mut removed] = [const { Vec::new() }; 4];
@@ -59,11 +61,16 @@ async fn main() -> Fallible<()> {
         removals.push(remove_plainly(&plain)?);
         let began = Instant::now();
         let base = it.mirror.base_store(&it.head).await?;
-        let layer = layers.prepared_checkout(&base).await?;
+        let layer = match is_laid {
+            true => Some(layers.prepared_checkout(&base).await?),
+            false => None,
+        };
         std::fs::create_dir(&ours)?;
-        provider.lay_workspace(&ours, &[&layer.files_dir()])?;
+        if let Some(layer) = &layer {
+            provider.lay_workspace(&ours, &[&layer.files_dir()])?;
+        }
         let site = CloneSite {
-            layer: Some(&layer),
+            layer: layer.as_ref(),
             ..CloneSite::new(&base, &ours)
         };
         clean_checkout(site, &it.head).await?;

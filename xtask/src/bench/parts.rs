@@ -1,8 +1,10 @@
 //! The parts that an example program of their crate measures, because it takes the crate's own functions.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use xtask::host;
 use xtask::process::{self, command};
 
 use super::row::{Amount, Limit, Row, Target, Unit, ratio};
@@ -10,6 +12,8 @@ use super::{Bench, repository};
 
 /// Files of a repository, and how often it is opened and removed.
 const WORKSPACES: [(usize, usize); 2] = [(2_000, 9), (50_000, 3)];
+/// Any user but root, and none of those that sandboxes get.
+const USER: &str = "63321";
 const SURVEY_FILES: usize = 50_000;
 const MAP_FILES: usize = 50_000;
 const MAP_CHANGED: usize = 10;
@@ -118,7 +122,57 @@ pub(super) fn workspace(bench: &Bench, example: &Path) -> Result<Vec<Row>> {
             "the mount and what changed below it".to_owned(),
         )?);
     }
+    if host::is_root() {
+        rows.extend(workspace_of_user(example)?);
+    }
     Ok(rows)
+}
+
+/// The smaller of them for an ordinary user, who gets no overlay: the target is not reached there.
+fn workspace_of_user(example: &Path) -> Result<Vec<Row>> {
+    let (files, rounds) = WORKSPACES[0];
+    // The build folder and what root makes may be closed to others.
+    let folder = host::temporary_folder().join(format!("omoios-bench-user-{}", std::process::id()));
+    fs::create_dir(&folder)?;
+    let measured = (|| {
+        let program = folder.join("example");
+        fs::copy(example, &program)?;
+        let repository = repository::generate(&folder.join("work.git"), files)?;
+        let owner = format!("{USER}:{USER}");
+        process::run(command("chown").args(["-R", &owner]).arg(&folder))?;
+        let mut as_user = command("setpriv");
+        as_user
+            .args(["--reuid", USER, "--regid", USER, "--clear-groups", "--"])
+            .arg(&program)
+            .arg(&repository)
+            .arg(rounds.to_string())
+            .env("HOME", &folder)
+            .env("TMPDIR", &folder)
+            .current_dir(&folder);
+        let output = process::output(&mut as_user)?;
+        anyhow::Ok(Figures(
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+        ))
+    })();
+    fs::remove_dir_all(&folder)?;
+    let figures = measured?;
+    let clone = "`git clone --quiet --shared` of the same repository";
+    Ok(vec![
+        tenth_row(
+            &figures,
+            ["ours_ms", "baseline_ms"],
+            format!("workspace of {files} files, a user"),
+            clone,
+            "a checkout of its own, handed over: an ordinary user has no overlay".to_owned(),
+        )?,
+        tenth_row(
+            &figures,
+            ["removal_ms", "removal_baseline_ms"],
+            format!("removal of a workspace of {files} files, a user"),
+            "`rm -rf` of that clone",
+            "all of the checkout".to_owned(),
+        )?,
+    ])
 }
 
 /// A row whose figure should be a tenth of its baseline.
