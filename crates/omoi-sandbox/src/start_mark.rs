@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 use tracing::{info, warn};
 
-use crate::pidfile::{self, ProcessIdentity};
+use crate::pidfile::ProcessIdentity;
+use crate::process_table;
 
 const PREFIX: &str = "omoi-sandbox";
 /// How long killed processes are waited for.
@@ -75,7 +76,7 @@ fn marked_pids(wanted: impl Fn(&StartMark) -> bool) -> Vec<Pid> {
         // What is dead shows an empty command line.
         mark.is_some_and(|mark| wanted(&mark))
     };
-    pidfile::all_pids().into_iter().filter(is_wanted).collect()
+    process_table::all_pids().into_iter().filter(is_wanted).collect()
 }
 
 /// Processes of bubblewrap that were started for `sandbox` by this platform or one that is gone.
