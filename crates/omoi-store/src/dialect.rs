@@ -1,6 +1,7 @@
 //! The only place where the two backends differ.
 
 mod connections;
+mod log_sync;
 mod migrations;
 mod values;
 

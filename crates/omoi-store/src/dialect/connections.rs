@@ -20,6 +20,7 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
+use super::log_sync::LogSync;
 use super::values::{ColumnValue, DatabaseRow, postgres_arguments, sqlite_arguments};
 use super::{Backend, migrations, place};
 use crate::error::StoreError;
@@ -37,7 +38,12 @@ const STATEMENTS_KEPT: usize = 400;
 /// The pools of one database.
 pub(crate) enum DatabasePools {
     /// SQLite lets in one writer at a time, so that readers have a pool of their own.
-    Sqlite { read: SqlitePool, write: SqlitePool },
+    Sqlite {
+        read: SqlitePool,
+        write: SqlitePool,
+        /// Syncs what is committed, where commits do not do so themselves.
+        log: Option<LogSync>,
+    },
     /// A server.
     Postgres(PgPool),
 }
@@ -94,7 +100,7 @@ impl DatabasePools {
 
     pub(crate) async fn begin_read(&self) -> Result<DatabaseTransaction, sqlx::Error> {
         Ok(match self {
-            Self::Sqlite { read, .. } => DatabaseTransaction::Sqlite(read.begin().await?),
+            Self::Sqlite { read, .. } => DatabaseTransaction::Sqlite(read.begin().await?, None),
             Self::Postgres(pool) => DatabaseTransaction::Postgres(pool.begin().await?),
         })
     }
@@ -102,8 +108,9 @@ impl DatabasePools {
     pub(crate) async fn begin_write(&self) -> Result<DatabaseTransaction, sqlx::Error> {
         Ok(match self {
             // One that began as a reader could not wait for another writer any more.
-            Self::Sqlite { write, .. } => {
-                DatabaseTransaction::Sqlite(write.begin_with("begin immediate").await?)
+            Self::Sqlite { write, log, .. } => {
+                let tx = write.begin_with("begin immediate").await?;
+                DatabaseTransaction::Sqlite(tx, log.clone())
             }
             Self::Postgres(pool) => DatabaseTransaction::Postgres(pool.begin().await?),
         })
@@ -111,7 +118,7 @@ impl DatabasePools {
 
     pub(crate) async fn close(&self) {
         match self {
-            Self::Sqlite { read, write } => {
+            Self::Sqlite { read, write, .. } => {
                 read.close().await;
                 write.close().await;
             }
@@ -122,7 +129,7 @@ impl DatabasePools {
 
 /// A transaction on a connection of its own.
 pub(crate) enum DatabaseTransaction {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Transaction<'static, Sqlite>, Option<LogSync>),
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -133,7 +140,7 @@ impl DatabaseTransaction {
         values: Vec<ColumnValue>,
     ) -> Result<Vec<DatabaseRow>, sqlx::Error> {
         match self {
-            Self::Sqlite(tx) => {
+            Self::Sqlite(tx, _) => {
                 let query = sqlx::query_with(sql, sqlite_arguments(values)?);
                 let rows = query.fetch_all(&mut **tx).await?;
                 Ok(rows.into_iter().map(DatabaseRow::Sqlite).collect())
@@ -158,7 +165,7 @@ impl DatabaseTransaction {
     ) -> Result<Vec<T>, StoreError> {
         let mut found = Vec::new();
         match self {
-            Self::Sqlite(tx) => {
+            Self::Sqlite(tx, _) => {
                 let query = sqlx::query_with(sql, sqlite_arguments(values)?);
                 let mut rows = query.fetch(&mut **tx);
                 while let Some(row) = rows.try_next().await? {
@@ -183,7 +190,7 @@ impl DatabaseTransaction {
         values: Vec<ColumnValue>,
     ) -> Result<u64, sqlx::Error> {
         match self {
-            Self::Sqlite(tx) => {
+            Self::Sqlite(tx, _) => {
                 let query = sqlx::query_with(sql, sqlite_arguments(values)?);
                 Ok(query.execute(&mut **tx).await?.rows_affected())
             }
@@ -196,14 +203,20 @@ impl DatabaseTransaction {
 
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(tx) => tx.commit().await,
+            Self::Sqlite(tx, log) => {
+                tx.commit().await?;
+                match log {
+                    Some(log) => Ok(log.wait_synced().await?),
+                    None => Ok(()),
+                }
+            }
             Self::Postgres(tx) => tx.commit().await,
         }
     }
 
     pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(tx) => tx.rollback().await,
+            Self::Sqlite(tx, _) => tx.rollback().await,
             Self::Postgres(tx) => tx.rollback().await,
         }
     }
@@ -227,16 +240,7 @@ async fn open_file(address: &str, server: ServerOptions) -> Result<DatabasePools
     };
     let options: SqliteConnectOptions = address.parse().map_err(unreachable)?;
     make_private(address, &options).map_err(|error| unreachable(sqlx::Error::Io(error)))?;
-    let looked = first_look(&options).await;
-    looked.map_err(|error| match StoreError::from(error) {
-        StoreError::Damaged { source, .. } => StoreError::Damaged {
-            at: format!("the file `{}`", place(address)),
-            source,
-        },
-        StoreError::Database(source) => unreachable(source),
-        other => other,
-    })?;
-    // WAL with full sync survives a power cut; the busy time-out covers a reader's checkpoint.
+    // A log with full sync survives a power cut; the busy time-out covers a reader's checkpoint.
     let options = options
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
@@ -244,6 +248,24 @@ async fn open_file(address: &str, server: ServerOptions) -> Result<DatabasePools
         .foreign_keys(true)
         .pragma("temp_store", "memory")
         .pragma("cache_size", "-8000");
+    let looked = first_look(&options).await;
+    let has_log = looked.map_err(|error| match StoreError::from(error) {
+        StoreError::Damaged { source, .. } => StoreError::Damaged {
+            at: format!("the file `{}`", place(address)),
+            source,
+        },
+        StoreError::Database(source) => unreachable(source),
+        other => other,
+    })?;
+    // Where there is a log, one sync is for all that wait for it.
+    let log = has_log.then(|| LogSync::of_database(options.get_filename()));
+    let log = log
+        .transpose()
+        .map_err(|error| unreachable(sqlx::Error::Io(error)))?;
+    let options = match log {
+        Some(_) => options.synchronous(SqliteSynchronous::Normal),
+        None => options,
+    };
     let pool = |connections| {
         without_open_transactions(SqlitePoolOptions::new())
             .max_connections(connections)
@@ -252,6 +274,7 @@ async fn open_file(address: &str, server: ServerOptions) -> Result<DatabasePools
     Ok(DatabasePools::Sqlite {
         write: pool(1).connect_with(options.clone()).await?,
         read: pool(SQLITE_READERS).connect_lazy_with(options),
+        log,
     })
 }
 
@@ -306,14 +329,19 @@ fn without_open_transactions<DB: Database>(options: PoolOptions<DB>) -> PoolOpti
     })
 }
 
-/// Reads the schema once: a pool would try a damaged file again until its patience ends.
-async fn first_look(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+/// Reads the schema once: a pool would try a damaged file again until its patience ends. Gives whether the file
+/// has a write-ahead log: some file systems allow none, and a database in memory needs none.
+async fn first_look(options: &SqliteConnectOptions) -> Result<bool, sqlx::Error> {
     let mut conn = SqliteConnection::connect_with(options).await?;
     let looked = sqlx::query("select count(*) from sqlite_master")
         .execute(&mut conn)
         .await;
+    let journal = sqlx::query_scalar::<_, String>("pragma journal_mode")
+        .fetch_one(&mut conn)
+        .await;
     conn.close().await?;
-    looked.map(drop)
+    looked?;
+    Ok(journal?.eq_ignore_ascii_case("wal"))
 }
 
 /// Makes the database's file with mode 0600 where there is none. SQLite gives its side files the same.
