@@ -1,12 +1,11 @@
 //! The way out of sandboxes: connections that a worker hands over are served by the proxy, as far as its
 //! attempt may reach, and what came of them is kept.
 
+mod attempt_follower;
 mod recorded_session;
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -14,10 +13,10 @@ use axum::http::header::{CONNECTION, UPGRADE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use omoi_domain::egress::EgressMode;
-use omoi_domain::id::AttemptId;
+use omoi_egress::host::HostRules;
 use omoi_egress::lock_file::locked_versions;
 use omoi_egress::package::PackageVersion;
 use omoi_egress::policy::EgressPolicy;
@@ -25,19 +24,16 @@ use omoi_egress::project_hosts::ProjectHosts;
 use omoi_egress::proxy::{EgressProxy, take_upgrade};
 use omoi_execution::egress::{EgressOrigin, LockFile, base_lock_files, egress_mode};
 use omoi_protocol::worker::EGRESS_PROTOCOL;
-use omoi_runtime::BoxError;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::SpawnKind;
 use omoi_runtime::telemetry::error_chain;
-use omoi_store::attempts::{self, Attempt};
-use omoi_store::{StoreError, Tx, projects};
+use omoi_store::attempts::Attempt;
+use omoi_store::projects;
 
+use self::attempt_follower::FollowedAttempts;
 pub(crate) use self::recorded_session::{EntryKeeper, RecordedSession};
 use crate::error::ApiError;
 use crate::worker::{Caller, Surface, WorkerParts, WorkerSurface};
-
-/// How often the row of an attempt with a way out is looked at where no commit of this process gives reason to.
-const LOOK: Duration = Duration::from_secs(3);
 
 /// What a person lists for all attempts that have a way out.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +56,7 @@ struct AttemptProxyParts {
     proxy: EgressProxy,
     lists: EgressLists,
     clock: Clocked,
-    attempts: Mutex<HashMap<AttemptId, Arc<AttemptEgress>>>,
+    attempts: FollowedAttempts,
 }
 
 /// One attempt's use of the way out.
@@ -77,8 +73,8 @@ impl AttemptProxy {
             parts: Arc::new(AttemptProxyParts {
                 proxy,
                 lists,
+                attempts: FollowedAttempts::new(clock.clone()),
                 clock,
-                attempts: Mutex::default(),
             }),
         }
     }
@@ -94,68 +90,24 @@ impl AttemptProxy {
         (proxy, lists, clock)
     }
 
-    fn attempts(&self) -> MutexGuard<'_, HashMap<AttemptId, Arc<AttemptEgress>>> {
-        let attempts = self.parts.attempts.lock();
-        attempts.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What `attempt` uses, begun as `policy` says where it has used nothing yet; and whether it was.
+    /// What `attempt` uses, begun as `policy` says where it has used nothing yet.
     fn begin_egress(
         &self,
         parts: &WorkerParts,
         attempt: &Arc<Attempt>,
         policy: EgressPolicy,
-    ) -> (Arc<AttemptEgress>, bool) {
-        match self.attempts().entry(attempt.id) {
-            Entry::Occupied(known) => (known.get().clone(), false),
-            Entry::Vacant(entry) => {
-                let entries = EntryKeeper {
-                    store: parts.intake.store.clone(),
-                    origin: EgressOrigin::Attempt(attempt.clone()),
-                };
-                let (clock, mask) = (self.parts.clock.clone(), parts.mask.clone());
-                let egress = Arc::new(AttemptEgress {
-                    recorded: RecordedSession::start(policy, clock, entries, mask),
-                    ended: CancellationToken::new(),
-                });
-                (entry.insert(egress).clone(), true)
+    ) -> Arc<AttemptEgress> {
+        self.parts.attempts.find_or_begin(parts, attempt.id, || {
+            let entries = EntryKeeper {
+                store: parts.intake.store.clone(),
+                origin: EgressOrigin::Attempt(attempt.clone()),
+            };
+            let (clock, mask) = (self.parts.clock.clone(), parts.mask.clone());
+            AttemptEgress {
+                recorded: RecordedSession::start(policy, clock, entries, mask),
+                ended: CancellationToken::new(),
             }
-        }
-    }
-
-    /// Ends the connections of an attempt when it is over, whoever ended it.
-    async fn follow_attempt(
-        self,
-        parts: WorkerParts,
-        id: AttemptId,
-        egress: Arc<AttemptEgress>,
-    ) -> Result<(), BoxError> {
-        let store = &parts.intake.store;
-        let mut commits = store.store().commits();
-        loop {
-            // Seen before the look, so that none in between is missed.
-            commits.borrow_and_update();
-            match store.read(async |tx| attempts::get(tx, id).await).await {
-                Ok(attempt) if attempt.state.is_live() => {}
-                Ok(attempt) => {
-                    debug!(attempt.id = %id, state = %attempt.state, "The way out of `{id}` ends with it");
-                    break;
-                }
-                Err(error) => {
-                    warn!(attempt.id = %id, error = %error_chain(&error), "Whether `{id}` is live is not known");
-                }
-            }
-            // All are cancel-safe: a watch, a timer, and a wait that changes nothing.
-            tokio::select! {
-                changed = commits.changed() => if changed.is_err() { break },
-                () = self.parts.clock.sleep(LOOK) => {}
-                () = parts.running.work_ended(&parts.lifecycle) => break,
-            }
-        }
-        egress.ended.cancel();
-        egress.recorded.record_refusals().await;
-        self.attempts().remove(&id);
-        Ok(())
+        })
     }
 }
 
@@ -165,8 +117,7 @@ async fn find_egress(
     proxy: &AttemptProxy,
     attempt: &Arc<Attempt>,
 ) -> Result<Arc<AttemptEgress>, ApiError> {
-    let known = proxy.attempts().get(&attempt.id).cloned();
-    if let Some(egress) = known {
+    if let Some(egress) = proxy.parts.attempts.find(attempt.id) {
         return Ok(egress);
     }
     let intake = &s.parts.intake;
@@ -187,15 +138,7 @@ async fn find_egress(
     });
     let mut policy = attempt_policy(mode, &proxy.parts.lists, &project);
     policy.listed_versions.extend(versions_of(&files));
-    let (egress, is_new) = proxy.begin_egress(&s.parts, attempt, policy);
-    if is_new {
-        let following = proxy
-            .clone()
-            .follow_attempt(s.parts.clone(), attempt.id, egress.clone());
-        let name = format!("egress end {}", attempt.id.short());
-        s.parts.lifecycle.spawn(name, SpawnKind::Work, following);
-    }
-    Ok(egress)
+    Ok(proxy.begin_egress(&s.parts, attempt, policy))
 }
 
 pub(crate) fn versions_of(files: &[LockFile]) -> impl Iterator<Item = PackageVersion> {

@@ -21,7 +21,8 @@ use crate::row::{Row as _, row, versioned};
 use crate::tx::Tx;
 
 pub use turns::{
-    AgentEvent, Turn, answered_at, append_event, append_turn, copy_turns, drop_turns, events, turns,
+    AgentEvent, Turn, answered_at, append_event, append_turn, copy_turns, drop_turns, events,
+    n_turns, turns,
 };
 
 row! {
@@ -254,6 +255,17 @@ pub async fn all_live(tx: &mut Tx) -> Result<Vec<Attempt>, StoreError> {
         args![],
     )
     .await
+}
+
+/// The ids of all live attempts, in no order.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn live_ids(tx: &mut Tx) -> Result<Vec<AttemptId>, StoreError> {
+    const SQL: &str = "select id as value from attempts
+         where org_id = $1 and state in ('pending', 'starting', 'running')";
+    let org = tx.org();
+    tx.scalars(SQL, args![org]).await
 }
 
 /// Attempts of a spec, oldest first.

@@ -73,16 +73,7 @@ pub async fn append_turn(
     attempt: &mut Attempt,
     turn: &Turn,
 ) -> Result<bool, StoreError> {
-    let last = tx
-        .rows(
-            "select n from turns where org_id = $1 and attempt_id = $2 order by n desc limit 1",
-            args![attempt.id],
-        )
-        .await?;
-    let known = match last.first() {
-        Some(row) => i64::read(row, "n")? as u32 + 1,
-        None => 0,
-    };
+    let known = n_turns(tx, attempt.id).await?;
     if turn.n < known {
         return Ok(false);
     }
@@ -100,6 +91,23 @@ pub async fn append_turn(
     attempt.last_work_at = Some(tx.now());
     tx.update(attempt).await?;
     Ok(true)
+}
+
+/// How many turns of an attempt are committed.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn n_turns(tx: &mut Tx, attempt: AttemptId) -> Result<u32, StoreError> {
+    let last = tx
+        .rows(
+            "select n from turns where org_id = $1 and attempt_id = $2 order by n desc limit 1",
+            args![attempt],
+        )
+        .await?;
+    match last.first() {
+        Some(row) => Ok(i64::read(row, "n")? as u32 + 1),
+        None => Ok(0),
+    }
 }
 
 /// Gives `to` the turns of `from`, so that it goes on where that one ended.

@@ -87,6 +87,7 @@ async fn a_subject_has_one_live_attempt(bench: Bench) -> Result<(), StoreError> 
         all.iter().map(|a| a.id).collect::<Vec<_>>(),
         [attempt.id, next.id]
     );
+    assert_eq!(attempts::live_ids(&mut tx).await?, [next.id]);
     assert_eq!(attempts::all_live(&mut tx).await?, [next]);
     tx.commit(POINT).await
 }
