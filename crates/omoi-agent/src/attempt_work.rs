@@ -8,7 +8,7 @@ use omoi_git::mirror::{CommitMeta, Identity};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::Git;
 use omoi_git::trailers::Trailer;
-use omoi_git::work::{WorkDir, WorkError, WorkSnapshot};
+use omoi_git::work::{SavedState, WorkDir, WorkError};
 use omoi_protocol::worker::{AttemptContext, CommitPlan, GitBundle};
 use omoi_runtime::clock::Clocked;
 
@@ -39,17 +39,8 @@ pub(crate) struct AttemptWork {
     base: ObjectId,
     plan: CommitPlan,
     clock: Clocked,
+    /// What the platform holds of it.
     saved: SavedState,
-}
-
-/// State of the work tree that the platform holds.
-enum SavedState {
-    /// Nothing beyond the checkout that the attempt began with.
-    Nothing,
-    /// A snapshot of an earlier worker, of unknown content.
-    Unknown,
-    /// This tree on top of this commit.
-    State(ObjectId, Option<ObjectId>),
 }
 
 /// What the attempt delivers at its end.
@@ -88,30 +79,16 @@ impl AttemptWork {
         }))
     }
 
-    /// A snapshot, when the work tree is not what the platform has of it.
+    /// A snapshot, when the work tree is not what the platform has of it: also when the work was undone, as the
+    /// platform must not go on from what was there before.
     pub(crate) async fn take_snapshot(&mut self) -> Result<Option<GitBundle>, SaveError> {
         let now = self.clock.now();
-        let snapshot = match (&self.saved, self.dir.take_snapshot(&self.base, now).await?) {
-            (_, Some(snapshot)) => snapshot,
-            (SavedState::Nothing, None) => return Ok(None),
-            // The work was undone; the platform must not go on from what was there before.
-            (_, None) => self.dir.snapshot_always(&self.base, now).await?,
-        };
-        let head = self.dir.head_commit().await?;
-        let WorkSnapshot {
-            commit,
-            tree,
-            bundle,
-            ..
-        } = snapshot;
-        if let SavedState::State(saved_tree, saved_head) = &self.saved
-            && *saved_tree == tree
-            && *saved_head == head
-        {
+        let taken = self.dir.take_snapshot(&self.base, &self.saved, now).await?;
+        let Some(snapshot) = taken else {
             return Ok(None);
-        }
-        self.saved = SavedState::State(tree, head);
-        Ok(Some(pack_bundle(&commit, &bundle)))
+        };
+        self.saved = SavedState::State(snapshot.state);
+        Ok(Some(pack_bundle(&snapshot.commit, &snapshot.bundle)))
     }
 
     /// Forgets the saved state, because the platform refused the last snapshot.

@@ -2,13 +2,12 @@
 
 mod attempt_intake;
 mod complete;
+mod sent_bundle;
 mod suite_control;
 mod verify;
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use tracing::{debug, info, trace};
 
 use omoi_domain::attempt::{AttemptSubject, SubjectKind};
@@ -17,26 +16,24 @@ use omoi_domain::event::AgentActivity;
 use omoi_domain::id::AttemptId;
 use omoi_domain::lifecycle::attempt::worker_started;
 use omoi_domain::lifecycle::task::run_task;
-use omoi_git::import::{ImportError, ImportLimits, ImportRequest, forget_import, import_bundle};
-use omoi_git::mirror::{Mirror, MirrorError, UpdateRefError};
-use omoi_git::object::{BadObjectId, ObjectId};
+use omoi_git::import::ImportError;
+use omoi_git::mirror::{MirrorError, UpdateRefError};
+use omoi_git::object::BadObjectId;
 use omoi_git::process::GitError;
 use omoi_git::refname::BadRefName;
 use omoi_protocol::worker::{
-    AckMessages, CommitTurn, EventsAck, GitBundle, HeartbeatAck, InboxMessage, ReportEvents,
-    ReportStarted,
+    AckMessages, CommitTurn, EventsAck, HeartbeatAck, InboxMessage, ReportEvents, ReportStarted,
 };
 use omoi_runtime::clock::Clocked;
 use omoi_store::attempts::{self, AgentEvent, Attempt, Turn};
 use omoi_store::{Json, StoreError, Tenant, Tx, messages};
-use sha2::{Digest as _, Sha256};
 
 use crate::attempt::{apply_to_attempt, token_hash};
-use crate::integration::wip_ref;
 use crate::tasks::{apply_to_task, of_attempt};
 
 pub use attempt_intake::AttemptIntake;
 pub use complete::complete_attempt;
+use sent_bundle::keep_snapshot;
 
 /// How often an open long poll looks again.
 const POLL: Duration = Duration::from_millis(250);
@@ -303,18 +300,9 @@ pub async fn commit_turn(
     let mut wip_sha = None;
     if let Some(bundle) = &body.snapshot {
         let mirror = intake.folders.project_mirror(attempt.project_id).await?;
-        let taken = import_commit(&mirror, attempt, bundle).await?;
-        let sha = &taken.commit;
-        let name = wip_ref(attempt.id)?;
-        let before = mirror.read_ref(&name).await?;
-        if before.as_ref() != Some(sha) {
-            mirror
-                .update_ref_cas(&name, sha, before.as_ref(), CrashPoint::RefMoved)
-                .await?;
-        }
+        let sha = keep_snapshot(&mirror, attempt, bundle).await?;
         debug!(attempt.id = %attempt.id, commit = %sha, turn = body.turn.n, "Kept a snapshot");
         wip_sha = Some(sha.as_str().to_owned());
-        taken.forget(&mirror).await?;
     }
     intake
         .store
@@ -344,67 +332,6 @@ pub async fn commit_turn(
             Ok(())
         })
         .await
-}
-
-/// A commit that is in the mirror, and the import that keeps it there until a ref does.
-struct ImportedCommit {
-    commit: ObjectId,
-    import: Option<String>,
-}
-
-impl ImportedCommit {
-    /// Drops the import's own refs: another ref holds the commit now, or nobody wants it.
-    async fn forget(self, mirror: &Mirror) -> Result<(), IntakeError> {
-        match self.import {
-            Some(id) => Ok(forget_import(mirror, &id).await?),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Imports a bundle of an attempt's commits and returns the commit it was said to bring.
-async fn import_commit(
-    mirror: &Mirror,
-    attempt: &Attempt,
-    bundle: &GitBundle,
-) -> Result<ImportedCommit, IntakeError> {
-    let refused = |what: &str| IntakeError::Refused(what.to_owned());
-    let bytes = STANDARD
-        .decode(&bundle.data_b64)
-        .map_err(|_| refused("the bundle is not base64"))?;
-    let base = attempt
-        .base_sha
-        .as_deref()
-        .ok_or_else(|| refused("this attempt has no base"))?;
-    let said = ObjectId::parse(&bundle.sha)?;
-    if bytes.is_empty() && mirror.has_commit(&said).await? {
-        // Nothing new: the commit is one we gave out.
-        return Ok(ImportedCommit {
-            commit: said,
-            import: None,
-        });
-    }
-    let digest = hex::encode(Sha256::digest(&bytes));
-    let id = format!("{}-{}", attempt.id, &digest[..12]);
-    let base = ObjectId::parse(base)?;
-    let limits = ImportLimits::default();
-    let request = ImportRequest {
-        id: &id,
-        bundle: &bytes,
-        base: &base,
-        limits: &limits,
-    };
-    let imported = import_bundle(mirror, request).await?;
-    let brought = imported.tips.into_iter().any(|tip| tip.commit == said);
-    debug!(attempt.id = %attempt.id, commit = %said, brought, bytes = bytes.len(), "Imported a bundle");
-    if brought {
-        Ok(ImportedCommit {
-            commit: said,
-            import: Some(id),
-        })
-    } else {
-        Err(refused("the bundle does not bring the commit it names"))
-    }
 }
 
 /// Messages for the attempt's agent; waits up to `wait` for one.

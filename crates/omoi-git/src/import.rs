@@ -9,14 +9,14 @@ mod trees;
 
 use std::io;
 
-use quarantine::{Quarantine, batch_check};
+use quarantine::Quarantine;
 use tracing::{debug, trace};
 
 use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
 use crate::mirror::{Mirror, UpdateRefError};
 use crate::object::{ObjectId, RepoPath};
-use crate::process::GitError;
+use crate::process::{GitError, ObjectReader};
 use crate::refname::RefName;
 use crate::work::BUNDLE_BYTES_MAX;
 
@@ -65,14 +65,29 @@ impl Default for ImportLimits {
 /// One bundle to import.
 #[derive(Clone, Copy, Debug)]
 pub struct ImportRequest<'a> {
-    /// Names the import; the same id again replaces it.
-    pub id: &'a str,
+    /// Refs of the mirror that hold what it brings.
+    pub hold: ImportHold<'a>,
     /// Bytes of a git bundle, version 2.
     pub bundle: &'a [u8],
     /// The commit the agent started from; what it holds is not the agent's doing.
     pub base: &'a ObjectId,
     /// Sizes and counts above which the bundle is refused.
     pub limits: &'a ImportLimits,
+}
+
+/// What keeps imported commits in the mirror.
+#[derive(Clone, Copy, Debug)]
+pub enum ImportHold<'a> {
+    /// Every tip is held by a ref of the import's own, under this id, until [`forget_import`]. The same id again
+    /// replaces it.
+    Import(&'a str),
+    /// One tip is held by a ref that nobody but the caller moves. The others are not kept.
+    Ref {
+        /// Ref that is moved.
+        name: &'a RefName,
+        /// Commit that the bundle has to bring.
+        commit: &'a ObjectId,
+    },
 }
 
 /// Result of an import.
@@ -89,7 +104,7 @@ pub struct ImportedTip {
     pub sent_as: RefName,
     /// Commit that the tip names, now in the mirror.
     pub commit: ObjectId,
-    /// The mirror's ref that holds it until the caller has moved a branch.
+    /// The mirror's ref that holds it.
     pub held_by: RefName,
 }
 
@@ -145,6 +160,9 @@ pub enum ImportRefusal {
     /// It builds on a commit the mirror does not have.
     #[error("it needs commit {0}, which is not known here")]
     MissingPrerequisite(ObjectId),
+    /// It was to bring a commit that is none of its tips.
+    #[error("it does not bring commit {0}")]
+    NotBrought(ObjectId),
     /// A tip is not a commit.
     #[error("`{0}` is not a commit")]
     NotACommit(ObjectId),
@@ -170,19 +188,20 @@ impl ImportRefusal {
     }
 }
 
-/// Takes `request.bundle` into `mirror` and holds its tips under `refs/omoios/import/<id>/`.
+/// Takes `request.bundle` into `mirror` and holds its tips as `request.hold` says.
 pub async fn import_bundle(
     mirror: &Mirror,
     request: ImportRequest<'_>,
 ) -> Result<ImportedBundle, ImportError> {
     let limits = request.limits;
     let header = bundle::parse_header(request.bundle, limits)?;
-    let tips = name_tips(request.id, &header)?;
-    check_prerequisites(mirror, &header.prerequisites).await?;
+    let tips = name_tips(request.hold, &header)?;
+    let mut known = ObjectReader::start(mirror.call("cat-file"))?;
+    check_prerequisites(&mut known, &header.prerequisites).await?;
     let pack = &request.bundle[header.pack_at..];
     let keep = header.objects >= LOOSE_OBJECTS_MAX;
-    let quarantine = Quarantine::unpack_pack(mirror, pack, keep, limits).await?;
-    trees::check_objects(&quarantine, &request, &tips).await?;
+    let mut quarantine = Quarantine::unpack_pack(mirror, known, pack, keep, limits).await?;
+    trees::check_objects(&mut quarantine, &request, &tips).await?;
     for tip in &tips {
         if !quarantine.is_commit(&tip.commit).await? {
             return Err(ImportRefusal::NotACommit(tip.commit.clone()).into());
@@ -201,7 +220,7 @@ pub async fn import_bundle(
     crash::pass_point(CrashPoint::BundleImported, CrashSide::After);
     let (n_tips, bytes) = (tips.len(), request.bundle.len());
     debug!(
-        import = request.id,
+        hold = ?request.hold,
         n_tips,
         bytes,
         n_objects = header.objects,
@@ -233,22 +252,37 @@ fn import_ref(id: &str, n: Option<usize>) -> Result<RefName, ImportError> {
     RefName::parse(&format!("refs/omoios/import/{id}{suffix}")).map_err(|_| bad())
 }
 
-fn name_tips(id: &str, header: &bundle::BundleHeader) -> Result<Vec<ImportedTip>, ImportError> {
-    let tips = header.tips.iter().enumerate();
-    tips.map(|(n, (commit, sent_as))| {
-        Ok(ImportedTip {
-            sent_as: sent_as.clone(),
-            commit: commit.clone(),
-            held_by: import_ref(id, Some(n))?,
-        })
-    })
-    .collect()
+fn name_tips(
+    hold: ImportHold<'_>,
+    header: &bundle::BundleHeader,
+) -> Result<Vec<ImportedTip>, ImportError> {
+    let held_as = |(commit, sent_as): &(ObjectId, RefName), held_by| ImportedTip {
+        sent_as: sent_as.clone(),
+        commit: commit.clone(),
+        held_by,
+    };
+    match hold {
+        ImportHold::Import(id) => {
+            let tips = header.tips.iter().enumerate();
+            tips.map(|(n, tip)| Ok(held_as(tip, import_ref(id, Some(n))?)))
+                .collect()
+        }
+        ImportHold::Ref { name, commit } => {
+            let tip = header.tips.iter().find(|(brought, _)| brought == commit);
+            let tip = tip.ok_or_else(|| ImportRefusal::NotBrought(commit.clone()))?;
+            Ok(vec![held_as(tip, name.clone())])
+        }
+    }
 }
 
-async fn check_prerequisites(mirror: &Mirror, needed: &[ObjectId]) -> Result<(), ImportError> {
-    for line in batch_check(mirror.call("cat-file"), needed).await? {
-        if line.kind != "commit" {
-            return Err(ImportRefusal::MissingPrerequisite(line.id).into());
+async fn check_prerequisites(
+    known: &mut ObjectReader,
+    needed: &[ObjectId],
+) -> Result<(), ImportError> {
+    let names = needed.iter().map(ObjectId::as_str);
+    for object in known.describe(names).await? {
+        if object.kind != "commit" {
+            return Err(ImportRefusal::MissingPrerequisite(object.id).into());
         }
     }
     Ok(())

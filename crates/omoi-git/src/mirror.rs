@@ -24,8 +24,8 @@ pub(crate) use base_store::off_thread;
 pub use base_store::{BaseStore, BaseStoreError, base_stores};
 pub use merge::{ConflictedPath, MergeTree, SCORE_ERROR, conflict_score};
 pub use new_commits::{CommitObject, PatchText};
+pub(crate) use read::LIST_BYTES_MAX;
 pub use read::{ChangeKind, EntryKind, FileEntry, LogEntry, PathChange};
-pub(crate) use read::{LIST_BYTES_MAX, take_object};
 pub use refs::UpdateRefError;
 pub use write::{CommitMeta, FileChange, Identity};
 

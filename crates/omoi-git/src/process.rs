@@ -5,6 +5,7 @@
 //! network transport can start, whatever a repository's own configuration says.
 
 mod call;
+mod object_reader;
 mod run;
 
 use std::ffi::{OsStr, OsString};
@@ -17,6 +18,7 @@ use tokio::process::Command;
 use tracing::debug;
 
 pub(crate) use call::{GitCall, GitOutput};
+pub(crate) use object_reader::{ObjectInfo, ObjectReader};
 pub(crate) use run::probe_program;
 
 /// The oldest git that has `merge-tree --write-tree` and NUL-separated object lookups.

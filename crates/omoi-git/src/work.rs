@@ -5,12 +5,13 @@
 //! are [`WorkDir::begin_merge`] and [`WorkDir::restore_snapshot`] on a clone no agent has seen yet.
 
 mod bundle;
+mod head;
 mod snapshot;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use snapshot::WorkSnapshot;
+pub use snapshot::{SavedState, WorkSnapshot, WorkState};
 
 use crate::mirror::CommitMeta;
 use crate::object::{ObjectId, RepoPath};
@@ -115,11 +116,6 @@ impl WorkDir {
         Ok(())
     }
 
-    /// The commit that is checked out; none on a branch without commits.
-    pub async fn head_commit(&self) -> Result<Option<ObjectId>, WorkError> {
-        Ok(self.commit_named("HEAD").await?)
-    }
-
     /// Makes everything below `paths` what it is in `base` again, in index and files; returns what
     /// differed. Ignored files are left alone.
     pub async fn restore_paths(
@@ -171,7 +167,7 @@ impl WorkDir {
     pub async fn commit_all(&self, meta: &CommitMeta) -> Result<CommitOutcome, WorkError> {
         let _ = std::fs::remove_file(self.dir.join(".git/index.lock"));
         let added = self.add_all(None).await?;
-        let merging = self.commit_named("MERGE_HEAD").await?;
+        let merging = self.merge_head().await?;
         let staged = self
             .call("diff")
             .args(["--cached", "--quiet", "--no-ext-diff", "--no-textconv"])
@@ -227,7 +223,7 @@ impl WorkDir {
             .deadline_seconds(ADD_SECONDS_MAX)
             .run()
             .await?;
-        if self.commit_named("MERGE_HEAD").await?.is_none() {
+        if self.merge_head().await?.is_none() {
             return Err(WorkError::NothingToMerge {
                 theirs: theirs.clone(),
             });

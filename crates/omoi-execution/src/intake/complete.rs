@@ -22,8 +22,9 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tenant, Tx, merges, messages, sandboxes};
 
+use super::sent_bundle::{ImportedCommit, import_commit};
 use super::verify::{self, TaskWork};
-use super::{AttemptIntake, ImportedCommit, IntakeError, current_attempt, import_commit};
+use super::{AttemptIntake, IntakeError, current_attempt};
 use crate::attempt::apply_to_attempt;
 use crate::failure_policy::FailurePolicy;
 use crate::tasks::{follow_up, of_attempt};

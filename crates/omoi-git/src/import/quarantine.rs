@@ -9,33 +9,32 @@ use tracing::debug;
 use super::{IMPORT_SECONDS_MAX, ImportError, ImportLimits, ImportRefusal, ImportedTip};
 use crate::mirror::{LIST_BYTES_MAX, Mirror};
 use crate::object::{ObjectId, RepoPath};
-use crate::process::{GitCall, GitError};
+use crate::process::{GitCall, GitError, GitOutput, ObjectInfo, ObjectReader};
 
 /// New objects beside the mirror's: they see its objects, it does not see them.
 pub(super) struct Quarantine<'a> {
     pub(super) mirror: &'a Mirror,
     folder: TempDir,
     pack: String,
+    /// Reads the mirror alone.
+    known: ObjectReader,
+    /// Reads the mirror and the new objects.
+    all: ObjectReader,
 }
 
 impl<'a> Quarantine<'a> {
-    /// Unpacks and checks `pack`; one that will not be kept need not reach the disk.
+    /// Unpacks and checks `pack`; one that will not be kept need not reach the disk. `known` reads `mirror`.
     pub(super) async fn unpack_pack(
         mirror: &'a Mirror,
+        known: ObjectReader,
         pack: &[u8],
         keep: bool,
         limits: &ImportLimits,
     ) -> Result<Self, ImportError> {
         let folder = mirror.scratch_folder()?;
         std::fs::create_dir(folder.path().join("pack"))?;
-        let mut quarantine = Self {
-            mirror,
-            folder,
-            pack: String::new(),
-        };
         let max_input = format!("--max-input-size={}", limits.bundle_bytes_max);
-        let indexed = quarantine
-            .call("index-pack")
+        let indexed = call_beside(mirror, folder.path(), "index-pack")
             .args(["--stdin", "--fix-thin", "--strict", &max_input])
             .config("core.fsync", if keep { "committed" } else { "none" })
             .stdin_bytes(pack)
@@ -53,25 +52,19 @@ impl<'a> Quarantine<'a> {
             }
             other => other?,
         };
-        let text = out.stdout_text();
-        let name = text
-            .strip_prefix("pack\t")
-            .filter(|n| ObjectId::parse(n).is_ok());
-        quarantine.pack = name
-            .ok_or_else(|| out.unexpected_output("no pack name"))?
-            .to_owned();
-        Ok(quarantine)
+        let all = ObjectReader::start(call_beside(mirror, folder.path(), "cat-file"))?;
+        Ok(Self {
+            mirror,
+            pack: pack_name(&out)?,
+            folder,
+            known,
+            all,
+        })
     }
 
     /// A call that reads and writes the quarantine and also reads the mirror.
-    pub(super) fn call(&self, command: &'static str) -> GitCall<'a> {
-        self.mirror
-            .call(command)
-            .env("GIT_OBJECT_DIRECTORY", self.folder.path())
-            .env(
-                "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-                self.mirror.objects_as_alternate(),
-            )
+    fn call(&self, command: &'static str) -> GitCall<'a> {
+        call_beside(self.mirror, self.folder.path(), command)
     }
 
     /// Where the object `id` is in one of `tips`; its own name when none of them has it any more.
@@ -99,25 +92,55 @@ impl<'a> Quarantine<'a> {
         Ok(RepoPath::from_git(id.as_str().as_bytes()))
     }
 
-    pub(super) async fn is_commit(&self, id: &ObjectId) -> Result<bool, GitError> {
-        let lines = batch_check(self.call("cat-file"), std::slice::from_ref(id)).await?;
-        Ok(lines.iter().all(|line| line.kind == "commit"))
+    pub(super) async fn is_commit(&mut self, id: &ObjectId) -> Result<bool, GitError> {
+        let found = self.all.describe([id.as_str()]).await?;
+        Ok(found.iter().all(|object| object.kind == "commit"))
+    }
+
+    /// The tree of a commit that the mirror has.
+    pub(super) async fn known_tree(&mut self, commit: &ObjectId) -> Result<ObjectId, ImportError> {
+        let name = format!("{commit}^{{tree}}");
+        let found = self.known.describe([name.as_str()]).await?;
+        let tree = found.into_iter().find(|object| object.kind == "tree");
+        Ok(tree
+            .ok_or(GitError::Unexpected {
+                command: "cat-file",
+                what: "a commit without tree",
+            })?
+            .id)
     }
 
     /// The objects the mirror does not have yet.
-    pub(super) async fn new_objects(&self) -> Result<Vec<ObjectInfo>, ImportError> {
-        let index = std::fs::File::open(self.pack_file("idx"))?;
-        let out = self.call("show-index").stdin_file(index).run().await?;
-        let text = out.stdout_text();
-        let ids: Option<Vec<ObjectId>> = text
-            .lines()
-            .map(|line| ObjectId::parse(line.split(' ').nth(1)?).ok())
-            .collect();
-        let ids = ids.ok_or_else(|| out.unexpected_output("a malformed index line"))?;
-        let mut known = batch_check(self.mirror.call("cat-file"), &ids).await?;
-        known.retain(|line| line.kind == "missing");
-        let new: Vec<ObjectId> = known.into_iter().map(|line| line.id).collect();
-        Ok(batch_check(self.call("cat-file"), &new).await?)
+    pub(super) async fn new_objects(&mut self) -> Result<Vec<ObjectInfo>, ImportError> {
+        let index = std::fs::read(self.pack_file("idx"))?;
+        let ids = indexed_ids(&index).ok_or(GitError::Unexpected {
+            command: "index-pack",
+            what: "an index of another form",
+        })?;
+        let names = ids.iter().map(ObjectId::as_str);
+        let mut new = self.known.describe(names).await?;
+        new.retain(|object| object.kind == "missing");
+        let names = new.iter().map(|object| object.id.as_str());
+        Ok(self.all.describe(names).await?)
+    }
+
+    /// The contents of objects of one kind.
+    pub(super) async fn read_all(
+        &mut self,
+        ids: &[ObjectId],
+        kind: &str,
+        limits: &ImportLimits,
+    ) -> Result<Vec<Vec<u8>>, ImportError> {
+        let max = limits.structure_bytes_max;
+        match self.all.read_objects(ids, kind, max).await {
+            Err(GitError::OutputTooLarge { .. }) => Err(ImportRefusal::TooMuch {
+                what: "bytes of folders",
+                value: max as u64 + 1,
+                limit: max as u64,
+            }
+            .into()),
+            other => Ok(other?),
+        }
     }
 
     /// Moves the pack into the mirror, its index last: git sees a pack by its index.
@@ -140,36 +163,38 @@ impl<'a> Quarantine<'a> {
     }
 }
 
-/// What `cat-file --batch-check` says of one object; kind `missing` when it is not there.
-pub(super) struct ObjectInfo {
-    pub(super) id: ObjectId,
-    pub(super) kind: String,
-    pub(super) bytes: u64,
+/// A call that reads and writes the objects in `folder` and also reads those of `mirror`.
+fn call_beside<'a>(mirror: &'a Mirror, folder: &Path, command: &'static str) -> GitCall<'a> {
+    mirror
+        .call(command)
+        .env("GIT_OBJECT_DIRECTORY", folder)
+        .env(
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+            mirror.objects_as_alternate(),
+        )
 }
 
-pub(super) async fn batch_check(
-    call: GitCall<'_>,
-    ids: &[ObjectId],
-) -> Result<Vec<ObjectInfo>, GitError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let request: String = ids.iter().flat_map(|id| [id.as_str(), "\n"]).collect();
-    let out = call
-        .arg("--batch-check=%(objectname) %(objecttype) %(objectsize)")
-        .stdin_bytes(request.as_bytes())
-        .run()
-        .await?;
+/// The name that `index-pack` gave to its pack.
+fn pack_name(out: &GitOutput) -> Result<String, GitError> {
     let text = out.stdout_text();
-    let parse = |line: &str| {
-        let mut fields = line.split(' ');
-        Some(ObjectInfo {
-            id: ObjectId::parse(fields.next()?).ok()?,
-            kind: fields.next()?.to_owned(),
-            bytes: fields.next().and_then(|f| f.parse().ok()).unwrap_or(0),
-        })
-    };
-    let lines: Option<Vec<ObjectInfo>> = text.lines().map(parse).collect();
-    let lines = lines.filter(|lines| lines.len() == ids.len());
-    lines.ok_or_else(|| out.unexpected_output("a malformed object line"))
+    let name = text
+        .strip_prefix("pack\t")
+        .filter(|n| ObjectId::parse(n).is_ok());
+    Ok(name
+        .ok_or_else(|| out.unexpected_output("no pack name"))?
+        .to_owned())
+}
+
+/// The names in an index of a pack, version 2: signature, counts by first byte, names.
+fn indexed_ids(index: &[u8]) -> Option<Vec<ObjectId>> {
+    const COUNTS_BYTES: usize = 256 * 4;
+    const NAME_BYTES: usize = 20;
+    let rest = index.strip_prefix(b"\xfftOc\0\0\0\x02")?;
+    let (counts, names) = rest.split_at_checked(COUNTS_BYTES)?;
+    let count = u32::from_be_bytes(counts[COUNTS_BYTES - 4..].try_into().ok()?) as usize;
+    let names = names.get(..count.checked_mul(NAME_BYTES)?)?;
+    names
+        .chunks_exact(NAME_BYTES)
+        .map(ObjectId::from_raw)
+        .collect()
 }

@@ -3,13 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{ImportError, ImportLimits, ImportRefusal, ImportRequest, ImportedTip, Quarantine};
-use crate::mirror::take_object;
 use crate::object::{ObjectId, RepoPath};
-use crate::process::GitError;
 
 /// Checks every new object of `quarantine` against the request's limits.
 pub(super) async fn check_objects(
-    quarantine: &Quarantine<'_>,
+    quarantine: &mut Quarantine<'_>,
     request: &ImportRequest<'_>,
     tips: &[ImportedTip],
 ) -> Result<(), ImportError> {
@@ -52,7 +50,7 @@ pub(super) async fn check_objects(
     forest.load_trees(quarantine, &trees, limits).await?;
     check_names(quarantine, &forest, request.base).await?;
     let roots = root_trees(quarantine, &commits, limits).await?;
-    let base_root = quarantine.mirror.tree_of(request.base).await?;
+    let base_root = quarantine.known_tree(request.base).await?;
     forest
         .load_below(quarantine, &roots, &base_root, limits)
         .await?;
@@ -93,11 +91,11 @@ struct LoadedTrees {
 impl LoadedTrees {
     async fn load_trees(
         &mut self,
-        quarantine: &Quarantine<'_>,
+        quarantine: &mut Quarantine<'_>,
         ids: &[ObjectId],
         limits: &ImportLimits,
     ) -> Result<(), ImportError> {
-        let contents = read_all(quarantine, ids, "tree", limits).await?;
+        let contents = quarantine.read_all(ids, "tree", limits).await?;
         for (id, content) in ids.iter().zip(contents) {
             let entries =
                 parse_tree(&content).ok_or(ImportRefusal::Malformed("a broken folder"))?;
@@ -109,7 +107,7 @@ impl LoadedTrees {
     /// Loads what `roots` and `base` reach and is not loaded, one layer at a time.
     async fn load_below(
         &mut self,
-        quarantine: &Quarantine<'_>,
+        quarantine: &mut Quarantine<'_>,
         roots: &BTreeSet<ObjectId>,
         base: &ObjectId,
         limits: &ImportLimits,
@@ -248,54 +246,14 @@ fn parse_tree(mut bytes: &[u8]) -> Option<Vec<TreeEntry>> {
 }
 
 async fn root_trees(
-    quarantine: &Quarantine<'_>,
+    quarantine: &mut Quarantine<'_>,
     commits: &[ObjectId],
     limits: &ImportLimits,
 ) -> Result<BTreeSet<ObjectId>, ImportError> {
-    let contents = read_all(quarantine, commits, "commit", limits).await?;
+    let contents = quarantine.read_all(commits, "commit", limits).await?;
     let roots: Option<BTreeSet<ObjectId>> = contents
         .iter()
         .map(|content| ObjectId::from_bytes(content.strip_prefix(b"tree ")?.get(..40)?))
         .collect();
     Ok(roots.ok_or(ImportRefusal::Malformed("a broken commit"))?)
-}
-
-/// The contents of objects of one kind.
-async fn read_all(
-    quarantine: &Quarantine<'_>,
-    ids: &[ObjectId],
-    kind: &'static str,
-    limits: &ImportLimits,
-) -> Result<Vec<Vec<u8>>, ImportError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let request: String = ids.iter().flat_map(|id| [id.as_str(), "\n"]).collect();
-    let max = limits.structure_bytes_max;
-    let out = quarantine
-        .call("cat-file")
-        .arg("--batch")
-        .stdin_bytes(request.as_bytes())
-        .stdout_max(max)
-        .run()
-        .await;
-    let out = match out {
-        Err(GitError::OutputTooLarge { .. }) => {
-            ImportRefusal::check_limit("bytes of folders", max as u64 + 1, max as u64)?;
-            return Ok(Vec::new());
-        }
-        other => other?,
-    };
-    let mut rest = out.stdout.as_slice();
-    let mut contents = Vec::with_capacity(ids.len());
-    for _ in ids {
-        match take_object(rest) {
-            Some((found, content, after)) if found == kind.as_bytes() => {
-                contents.push(content.to_vec());
-                rest = after;
-            }
-            _ => return Err(out.unexpected_output("an object of another kind").into()),
-        }
-    }
-    Ok(contents)
 }

@@ -339,7 +339,7 @@ fn parse_entry(record: &[u8]) -> Option<FileEntry> {
 }
 
 /// The first object of a `cat-file --batch` answer: type, content, what follows.
-pub(crate) fn take_object(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+fn take_object(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let end = bytes.iter().position(|b| *b == b'\n')?;
     let mut fields = bytes[..end].split(|b| *b == b' ');
     ObjectId::from_bytes(fields.next()?)?;

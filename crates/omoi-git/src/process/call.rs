@@ -142,17 +142,28 @@ impl<'a> GitCall<'a> {
         done
     }
 
-    async fn run_to_end(mut self) -> Result<GitOutput, GitError> {
-        let command = self.command;
+    /// How long the call may take.
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// The program with arguments, environment and account, its streams not yet set.
+    pub(super) fn program(&self) -> Command {
         let mut program = start_program(&self.git.program);
         program
             .args(self.place.location_args())
-            .arg(command)
+            .arg(self.command)
             .args(&self.args);
         self.set_environment(&mut program);
         if let Some(owner) = self.owner {
             program.uid(owner.uid).gid(owner.gid);
         }
+        program
+    }
+
+    async fn run_to_end(mut self) -> Result<GitOutput, GitError> {
+        let command = self.command;
+        let mut program = self.program();
         if let Some(file) = self.stdout_file.take() {
             program.stdout(file);
         } else {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tracing::debug;
 
 use super::call::CallInput;
@@ -89,13 +89,45 @@ impl Drop for ProcessGroup {
     }
 }
 
-/// Runs `program` in a group of its own, from the root folder: no call inherits a place.
+/// A program that was started; dropping it ends it with its whole group.
+pub(super) struct RunningProgram {
+    /// Before the child, whose id is its own until it is waited for.
+    group: ProcessGroup,
+    child: Child,
+}
+
+/// Starts `program` in a group of its own, from the root folder: no call inherits a place.
+fn start_apart(mut program: Command) -> io::Result<RunningProgram> {
+    program.current_dir("/").process_group(0).kill_on_drop(true);
+    let child = program.spawn()?;
+    // The command holds our copies of handed-in files; keep none open.
+    drop(program);
+    let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    Ok(RunningProgram {
+        group: ProcessGroup(pid),
+        child,
+    })
+}
+
+/// Starts `program` for a conversation; what it says on standard error is not kept.
+pub(super) fn start_piped(
+    mut program: Command,
+) -> io::Result<(RunningProgram, ChildStdin, ChildStdout)> {
+    program.stdin(Stdio::piped()).stdout(Stdio::piped());
+    program.stderr(Stdio::null());
+    let mut running = start_apart(program)?;
+    match (running.child.stdin.take(), running.child.stdout.take()) {
+        (Some(stdin), Some(stdout)) => Ok((running, stdin, stdout)),
+        _ => Err(io::Error::other("no pipes to the program")),
+    }
+}
+
+/// Runs `program` to its end.
 pub(super) async fn run_limited(
     mut program: Command,
     input: CallInput<'_>,
     limits: RunLimits,
 ) -> Result<RunOutput, RunFailure> {
-    program.current_dir("/").process_group(0).kill_on_drop(true);
     program.stderr(Stdio::piped());
     let bytes = match input {
         CallInput::Nothing => {
@@ -111,11 +143,10 @@ pub(super) async fn run_limited(
             None
         }
     };
-    let mut child = program.spawn().map_err(RunFailure::Start)?;
-    // The command holds our copies of handed-in files; keep none open.
-    drop(program);
-    let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-    let mut group = ProcessGroup(pid);
+    let RunningProgram {
+        mut child,
+        mut group,
+    } = start_apart(program).map_err(RunFailure::Start)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let work = async {
         let feed = async {

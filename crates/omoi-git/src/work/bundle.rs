@@ -9,37 +9,49 @@ const LARGEST_FILES_NAMED: usize = 5;
 /// The ref under which a bundle carries its tip.
 const OUT_REF: &str = "refs/omoios/out/tip";
 
+/// The lines before the pack: what the receiver must have, and what it gets.
+fn bundle_header(tip: &ObjectId, needed: &[ObjectId]) -> Vec<u8> {
+    let needed: String = needed.iter().map(|id| format!("-{id}\n")).collect();
+    format!("# v2 git bundle\n{needed}{tip} {OUT_REF}\n\n").into_bytes()
+}
+
+/// How many objects a pack says it has.
+fn n_objects(pack: &[u8]) -> Option<u32> {
+    let count = pack.strip_prefix(b"PACK")?.get(4..8)?;
+    Some(u32::from_be_bytes(count.try_into().ok()?))
+}
+
 impl WorkDir {
     /// Everything `tip` has and `exclude` has not, as one file; none when that is nothing.
+    ///
+    /// The receiver needs every commit of `exclude`.
     pub async fn make_bundle(
         &self,
         tip: &ObjectId,
         exclude: &[ObjectId],
     ) -> Result<Option<Vec<u8>>, WorkError> {
-        let not = exclude.iter().map(|id| format!("^{id}"));
-        let count = self
-            .call("rev-list")
-            .args(["--count", "--max-count=1", "--end-of-options", tip.as_str()])
-            .args(not.clone())
-            .run()
-            .await?;
-        if count.stdout_text() == "0" {
+        if exclude.contains(tip) {
             return Ok(None);
         }
-        self.call("update-ref")
-            .args(["--no-deref", "--", OUT_REF, tip.as_str()])
-            .run()
-            .await?;
+        let mut bundle = bundle_header(tip, exclude);
+        let revisions: String = std::iter::once(format!("{tip}\n"))
+            .chain(exclude.iter().map(|id| format!("^{id}\n")))
+            .collect();
         let out = self
-            .call("bundle")
-            .args(["create", "--quiet", "--version=2", "-", OUT_REF])
-            .args(not)
-            .stdout_max(self.bundle_bytes_max)
+            .call("pack-objects")
+            .args(["--quiet", "--revs", "--stdout"])
+            .args(["--thin", "--delta-base-offset"])
+            .stdin_bytes(revisions.as_bytes())
+            .stdout_max(self.bundle_bytes_max.saturating_sub(bundle.len()))
             .deadline_seconds(ADD_SECONDS_MAX)
             .run()
             .await;
         match out {
-            Ok(out) => Ok(Some(out.stdout)),
+            Ok(out) if n_objects(&out.stdout) == Some(0) => Ok(None),
+            Ok(out) => {
+                bundle.extend_from_slice(&out.stdout);
+                Ok(Some(bundle))
+            }
             Err(GitError::OutputTooLarge { .. }) => Err(WorkError::TooLarge {
                 bytes_max: self.bundle_bytes_max,
                 files: self.largest_files(tip, exclude).await?,

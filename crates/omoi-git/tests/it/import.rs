@@ -6,12 +6,13 @@ use std::path::Path;
 use omoi_domain::crash::CrashPoint::RefMoved;
 use omoi_git::clone::{CloneSite, clean_checkout};
 use omoi_git::import::{
-    ImportError, ImportLimits, ImportRefusal, ImportRequest, ImportedBundle, forget_import,
-    import_bundle,
+    ImportError, ImportHold, ImportLimits, ImportRefusal, ImportRequest, ImportedBundle,
+    forget_import, import_bundle,
 };
 use omoi_git::object::ObjectId;
 use omoi_git::push::push_branch;
 use omoi_git::refname::RefName;
+use omoi_git::work::SavedState;
 
 use crate::fixture::{self, Fixture, NOW, commit, git, git_stdin, id, init, meta, write};
 
@@ -21,7 +22,7 @@ async fn import(
     limits: &ImportLimits,
 ) -> Result<ImportedBundle, ImportError> {
     let request = ImportRequest {
-        id: "a1",
+        hold: ImportHold::Import("a1"),
         bundle,
         base: &f.base,
         limits,
@@ -123,7 +124,7 @@ async fn good_work_is_held_until_it_is_forgotten() {
         import_bundle(
             &f.mirror,
             ImportRequest {
-                id: "../x",
+                hold: ImportHold::Import("../x"),
                 bundle: &file,
                 base: &f.base,
                 limits: &limits
@@ -132,6 +133,37 @@ async fn good_work_is_held_until_it_is_forgotten() {
         .await,
         Err(ImportError::BadId { .. })
     ));
+}
+
+/// A ref of the caller's holds the one commit that it asked for, and no ref of the import does.
+#[tokio::test]
+async fn a_ref_of_the_caller_holds_one_commit() {
+    let f = Fixture::new(&[("a", "1\n")]).await;
+    f.clone_at("agent", &f.base).await;
+    let dir = f.path("agent");
+    let limits = ImportLimits::default();
+    let wip = RefName::parse("refs/omoios/wip/t").unwrap();
+    for text in ["2\n", "3\n"] {
+        write(&dir, &[("a", text)]);
+        let head = id(&commit(&dir, "Work"));
+        let file = bundle(&dir, &["refs/heads/task/agent"], &f.base);
+        let import = |commit| ImportRequest {
+            hold: ImportHold::Ref { name: &wip, commit },
+            bundle: &file,
+            base: &f.base,
+            limits: &limits,
+        };
+        let other = import_bundle(&f.mirror, import(&f.base)).await;
+        assert!(matches!(
+            other,
+            Err(ImportError::Refused(ImportRefusal::NotBrought(commit))) if commit == f.base
+        ));
+        let imported = import_bundle(&f.mirror, import(&head)).await.unwrap();
+        assert_eq!(imported.tips[0].held_by, wip);
+        assert_eq!(f.mirror.read_ref(&wip).await.unwrap(), Some(head));
+    }
+    let own = RefName::parse("refs/omoios/import").unwrap();
+    assert_eq!(f.mirror.list_refs(&own).await.unwrap(), []);
 }
 
 /// More objects than are stored one by one: the pack itself moves over.
@@ -318,7 +350,11 @@ async fn nothing_an_agent_plants_is_started() {
             ),
         ],
     );
-    let snapshot = work.take_snapshot(&f.base, NOW).await.unwrap().unwrap();
+    let snapshot = work
+        .take_snapshot(&f.base, &SavedState::Nothing, NOW)
+        .await
+        .unwrap()
+        .unwrap();
     let done = work.commit_all(&meta("Work")).await.unwrap();
     let file = work
         .make_bundle(&done.head, std::slice::from_ref(&f.base))

@@ -1,10 +1,10 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use omoi_git::import::{ImportLimits, ImportRequest, import_bundle};
+use omoi_git::import::{ImportHold, ImportLimits, ImportRequest, import_bundle};
 use omoi_git::mirror::{CommitMeta, Mirror};
 use omoi_git::object::ObjectId;
 use omoi_git::trailers::{self, Trailer};
-use omoi_git::work::WorkError;
+use omoi_git::work::{SavedState, WorkError};
 
 use crate::fixture::{Fixture, NOW, git, meta, write};
 
@@ -12,7 +12,7 @@ use crate::fixture::{Fixture, NOW, git, meta, write};
 async fn take(mirror: &Mirror, base: &ObjectId, bundle: &[u8]) -> ObjectId {
     let limits = ImportLimits::default();
     let request = ImportRequest {
-        id: "t",
+        hold: ImportHold::Import("t"),
         bundle,
         base,
         limits: &limits,
@@ -26,7 +26,12 @@ async fn unfinished_work_moves_to_a_fresh_clone() {
     let f = Fixture::new(&[("a", "1\n"), ("b", "1\n"), (".gitignore", "*.log\n")]).await;
     let work = f.clone_at("one", &f.base).await;
     let dir = f.path("one");
-    assert!(work.take_snapshot(&f.base, NOW).await.unwrap().is_none());
+    assert!(
+        work.take_snapshot(&f.base, &SavedState::Nothing, NOW)
+            .await
+            .unwrap()
+            .is_none()
+    );
 
     write(&dir, &[("a", "committed\n")]);
     git(&dir, &["commit", "-qam", "by hand"]);
@@ -45,7 +50,11 @@ async fn unfinished_work_moves_to_a_fresh_clone() {
     git(&dir, &["add", "a"]);
     let before = git(&dir, &["status", "--porcelain"]);
 
-    let snapshot = work.take_snapshot(&f.base, NOW).await.unwrap().unwrap();
+    let snapshot = work
+        .take_snapshot(&f.base, &SavedState::Nothing, NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(snapshot.left_out, "");
     assert_eq!(
         git(&dir, &["status", "--porcelain"]),
@@ -53,11 +62,18 @@ async fn unfinished_work_moves_to_a_fresh_clone() {
         "branch and index stay as they were"
     );
     assert_eq!(git(&dir, &["rev-parse", "HEAD"]), own);
-    let again = work.take_snapshot(&f.base, NOW).await.unwrap().unwrap();
+    let again = work
+        .take_snapshot(&f.base, &SavedState::Nothing, NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(
         again.commit, snapshot.commit,
         "equal work gives an equal snapshot"
     );
+    let saved = SavedState::State(again.state);
+    let none = work.take_snapshot(&f.base, &saved, NOW).await.unwrap();
+    assert!(none.is_none(), "saved already");
 
     assert_eq!(
         take(&f.mirror, &f.base, &snapshot.bundle).await,
@@ -79,8 +95,12 @@ async fn unfinished_work_moves_to_a_fresh_clone() {
         .permissions()
         .mode();
     assert_eq!(mode & 0o111, 0o111);
-    let resumed = fresh.take_snapshot(&f.base, NOW).await.unwrap().unwrap();
-    assert_eq!(resumed.tree, snapshot.tree);
+    let resumed = fresh
+        .take_snapshot(&f.base, &SavedState::Nothing, NOW)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(resumed.state, snapshot.state);
 }
 
 #[tokio::test]
@@ -162,7 +182,11 @@ async fn a_begun_merge_survives_snapshots_and_ends_with_two_parents() {
         assert!(text.contains(part), "{text}");
     }
 
-    let snapshot = work.take_snapshot(&ours, NOW).await.unwrap().unwrap();
+    let snapshot = work
+        .take_snapshot(&ours, &SavedState::Nothing, NOW)
+        .await
+        .unwrap()
+        .unwrap();
     take(&f.mirror, &ours, &snapshot.bundle).await;
     let fresh = f.clone_with("two", &ours, &[&snapshot.commit]).await;
     fresh.restore_snapshot(&snapshot.commit).await.unwrap();
@@ -188,7 +212,11 @@ async fn repositories_inside_the_work_tree_are_named() {
     let dir = f.path("one");
     crate::fixture::init(&dir.join("unborn"));
     write(&dir, &[("b", "2\n"), ("unborn/x", "x")]);
-    let snapshot = work.take_snapshot(&f.base, NOW).await.unwrap().unwrap();
+    let snapshot = work
+        .take_snapshot(&f.base, &SavedState::Nothing, NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(
         snapshot.left_out.contains("unborn"),
         "{}",
@@ -201,6 +229,10 @@ async fn repositories_inside_the_work_tree_are_named() {
     assert_eq!(git(&dir, &["show", "HEAD:b"]), "2");
     std::fs::remove_dir_all(dir.join("unborn")).unwrap();
     git(&dir, &["rm", "-q", "--cached", "inner"]);
-    let snapshot = work.take_snapshot(&f.base, NOW).await.unwrap().unwrap();
+    let snapshot = work
+        .take_snapshot(&f.base, &SavedState::Nothing, NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(snapshot.left_out.contains("inner"), "{}", snapshot.left_out);
 }
