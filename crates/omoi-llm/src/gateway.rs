@@ -14,6 +14,7 @@ mod choice_failure;
 mod choice_try;
 mod failed_choices;
 mod model_list;
+mod piece_batch;
 mod question;
 mod refusal;
 mod reply;

@@ -28,7 +28,7 @@ use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::SpawnKind;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::attempts::Attempt;
-use omoi_store::projects;
+use omoi_store::{StoreError, Tx, projects};
 
 use self::attempt_follower::FollowedAttempts;
 pub(crate) use self::recorded_session::{EntryKeeper, RecordedSession};

@@ -12,6 +12,7 @@ use omoi_domain::model_fallback::FallbackClass;
 use super::GatewayShared;
 use super::caller_ask::RoutedAsk;
 use super::choice_failure::ChoiceFailure;
+use super::piece_batch::PieceBatch;
 use super::refusal::GatewayRefusal;
 use super::reply::GatewayReply;
 use super::stream_reply::{EventSender, PING_EVERY, StreamReply};
@@ -263,51 +264,63 @@ impl ChoiceTry<'_> {
         let pace = &self.shared.llm.pace;
         let mut last: Vec<Bytes> = Vec::new();
         let mut declined = DeclinedWords::default();
+        let mut batch = PieceBatch::default();
         let mut heard_at = pace.now();
         let mut next_ping = pace.expire(QUIET_PING_AFTER);
-        loop {
-            // Cancel-safe: a piece that was not taken stays in the stream, which is dropped with us.
-            let piece = tokio::select! {
-                piece = pieces.next() => piece,
-                () = events.caller_gone() => {
-                    tracing::debug!(route = %self.ask.route.name, "The agent went away in the middle of its answer");
-                    return AnswerEnd::without_words(CallOutcome::Abandoned);
-                }
-                () = &mut next_ping => {
-                    let quiet = pace.now().since(heard_at);
-                    next_ping = pace.expire(QUIET_PING_AFTER.saturating_sub(quiet).max(PING_EVERY));
-                    if quiet >= QUIET_PING_AFTER && !events.send_ping(pace).await {
+        let ended = loop {
+            let joining = batch.next_joining(&mut pieces).await;
+            if joining.is_none() && !events.send_bytes(batch.take(), pace).await {
+                return AnswerEnd::without_words(CallOutcome::Abandoned);
+            }
+            let piece = match joining {
+                Some(piece) => piece,
+                // Cancel-safe: a piece that was not taken stays in the stream, which is dropped with us.
+                None => tokio::select! {
+                    piece = pieces.next() => piece,
+                    () = events.caller_gone() => {
+                        tracing::debug!(route = %self.ask.route.name, "The agent went away in the middle of its answer");
                         return AnswerEnd::without_words(CallOutcome::Abandoned);
                     }
-                    continue;
-                }
+                    () = &mut next_ping => {
+                        let quiet = pace.now().since(heard_at);
+                        next_ping = pace.expire(QUIET_PING_AFTER.saturating_sub(quiet).max(PING_EVERY));
+                        if quiet >= QUIET_PING_AFTER && !events.send_ping(pace).await {
+                            return AnswerEnd::without_words(CallOutcome::Abandoned);
+                        }
+                        continue;
+                    }
+                },
             };
             heard_at = pace.now();
             match piece {
                 Some(Ok(piece)) => {
-                    tally.count_item(&piece);
+                    tally.count_signs(&piece.signs);
                     declined.add_signs(&piece.signs);
                     let stage = piece.signs.stage;
                     if stage >= AnswerStage::Ending || !last.is_empty() {
                         last.push(piece.bytes);
-                    } else if !events.send_bytes(piece.bytes, pace).await {
-                        return AnswerEnd::without_words(CallOutcome::Abandoned);
+                    } else {
+                        batch.push(piece.bytes);
                     }
                     if stage == AnswerStage::Whole {
                         let outcome = match declined.said() {
                             Some(_) => CallOutcome::Declined,
                             None => CallOutcome::Complete,
                         };
-                        return AnswerEnd {
+                        break AnswerEnd {
                             outcome,
                             last,
                             declined,
                         };
                     }
                 }
-                Some(Err(error)) => return self.cut_answer(&error, tally),
-                None => return self.cut_answer(&UpstreamError::Cut, tally),
+                Some(Err(error)) => break self.cut_answer(&error, tally),
+                None => break self.cut_answer(&UpstreamError::Cut, tally),
             }
+        };
+        match events.send_bytes(batch.take(), pace).await {
+            true => ended,
+            false => AnswerEnd::without_words(CallOutcome::Abandoned),
         }
     }
 

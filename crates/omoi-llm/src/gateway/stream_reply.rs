@@ -16,8 +16,8 @@ use crate::pace::CallPace;
 use crate::wire::anthropic::{BareEvent, StreamEvent};
 use crate::wire::dialect::Dialect;
 
-/// Events that may wait for a slow caller.
-const WAITING_EVENTS_MAX: usize = 64;
+/// Batches of events that may wait for a slow caller.
+const WAITING_BATCHES_MAX: usize = 16;
 /// Time between two pings to a caller that waits for its answer to begin.
 pub(super) const PING_EVERY: Duration = Duration::from_secs(10);
 /// How long a caller may take in nothing before it counts as gone.
@@ -33,7 +33,7 @@ pub(super) struct StreamReply {
 
 impl StreamReply {
     pub(super) fn new(dialect: Dialect, head: oneshot::Sender<GatewayReply>) -> Self {
-        let (lines, waiting) = mpsc::channel(WAITING_EVENTS_MAX);
+        let (lines, waiting) = mpsc::channel(WAITING_BATCHES_MAX);
         Self {
             dialect,
             head: Some(head),

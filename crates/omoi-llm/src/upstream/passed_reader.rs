@@ -105,7 +105,7 @@ impl PassedReader {
         }
     }
 
-    fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), UpstreamError> {
+    fn push_bytes(&mut self, bytes: &Bytes) -> Result<(), UpstreamError> {
         match self.form {
             PassedForm::Whole => {
                 self.whole_body.extend_from_slice(bytes);

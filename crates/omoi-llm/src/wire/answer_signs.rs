@@ -5,8 +5,10 @@
 mod declined;
 mod told_usage;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 pub(crate) use self::declined::DeclinedWords;
@@ -131,6 +133,11 @@ impl FrameReader {
                 ..AnswerSigns::default()
             }));
         }
+        if self.dialect == Dialect::Messages
+            && let Some(signs) = plain_delta(frame)
+        {
+            return Ok(Ok(signs));
+        }
         let data: Value = serde_json::from_str(&frame.data)?;
         Ok(match self.dialect {
             Dialect::Messages => message_signs(&data),
@@ -220,6 +227,40 @@ fn message_signs(data: &Value) -> SignsOrFailure {
         },
         "error" => return Err(read_failure(&data["error"])),
         _ => signs,
+    })
+}
+
+/// A piece of content, read for no more than its length.
+#[derive(Deserialize)]
+struct PlainDelta<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    delta: DeltaTexts<'a>,
+}
+
+#[derive(Deserialize)]
+struct DeltaTexts<'a> {
+    #[serde(borrow, default)]
+    text: Cow<'a, str>,
+    #[serde(borrow, default)]
+    partial_json: Cow<'a, str>,
+    #[serde(borrow, default)]
+    thinking: Cow<'a, str>,
+}
+
+/// What a frame of content says, which nearly all are. One of another form is read by [`message_signs`].
+fn plain_delta(frame: &SseFrame) -> Option<AnswerSigns> {
+    const CONTENT: &str = "content_block_delta";
+    if frame.event.as_deref() != Some(CONTENT) {
+        return None;
+    }
+    let PlainDelta { kind, delta } = serde_json::from_str(&frame.data).ok()?;
+    let texts = [delta.text, delta.partial_json, delta.thinking];
+    (kind == CONTENT).then(|| AnswerSigns {
+        stage: AnswerStage::Content,
+        answered_bytes: texts.iter().map(|text| text.len() as u64).sum(),
+        ..AnswerSigns::default()
     })
 }
 

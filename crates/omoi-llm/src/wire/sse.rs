@@ -117,8 +117,11 @@ impl SseDecoder {
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<SseFrame>, SseError> {
         self.count_bytes(bytes)?;
         let mut frames = Vec::new();
-        for &byte in bytes {
-            if let LineEnd::Boundary(Some(frame)) = self.push_byte(byte)? {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (n_taken, end) = self.take_line(rest)?;
+            rest = &rest[n_taken..];
+            if let LineEnd::Boundary(Some(frame)) = end {
                 frames.push(frame);
             }
         }
@@ -129,15 +132,22 @@ impl SseDecoder {
     ///
     /// # Errors
     /// As [`SseDecoder::push`].
-    pub fn push_raw(&mut self, bytes: &[u8]) -> Result<Vec<RawFrame>, SseError> {
+    pub fn push_raw(&mut self, bytes: &Bytes) -> Result<Vec<RawFrame>, SseError> {
         self.count_bytes(bytes)?;
         let mut frames = Vec::new();
-        let mut begin = 0;
-        for (at, &byte) in bytes.iter().enumerate() {
-            if let LineEnd::Boundary(frame) = self.push_byte(byte)? {
-                self.open_bytes.extend_from_slice(&bytes[begin..=at]);
-                begin = at + 1;
-                let bytes = std::mem::take(&mut self.open_bytes).into();
+        let (mut begin, mut at) = (0, 0);
+        while at < bytes.len() {
+            let (n_taken, end) = self.take_line(&bytes[at..])?;
+            at += n_taken;
+            if let LineEnd::Boundary(frame) = end {
+                // Mostly an event comes whole: it is a part of the bytes that came.
+                let bytes = if self.open_bytes.is_empty() {
+                    bytes.slice(begin..at)
+                } else {
+                    self.open_bytes.extend_from_slice(&bytes[begin..at]);
+                    std::mem::take(&mut self.open_bytes).into()
+                };
+                begin = at;
                 frames.push(RawFrame { bytes, frame });
             }
         }
@@ -159,23 +169,36 @@ impl SseDecoder {
         Ok(())
     }
 
-    fn push_byte(&mut self, byte: u8) -> Result<LineEnd, SseError> {
+    /// Takes bytes, of which there are some, up to the first end of a line; gives how many.
+    fn take_line(&mut self, bytes: &[u8]) -> Result<(usize, LineEnd), SseError> {
         // `\r\n` is one line end, even when the two come in different pieces.
-        let lf_of_crlf = std::mem::replace(&mut self.after_cr, byte == b'\r') && byte == b'\n';
-        match byte {
-            b'\n' if lf_of_crlf => Ok(LineEnd::Inside),
-            b'\n' | b'\r' => self.end_line(),
-            _ => {
-                self.line.push(byte);
-                if self.line.len() + self.data.as_ref().map_or(0, String::len)
-                    > self.frame_bytes_max
-                {
-                    let limit = self.frame_bytes_max;
-                    return Err(SseError::FrameTooLarge { limit });
-                }
-                Ok(LineEnd::Inside)
-            }
+        let is_lf_of_crlf = std::mem::take(&mut self.after_cr) && bytes[0] == b'\n';
+        let n_skipped = usize::from(is_lf_of_crlf);
+        let rest = &bytes[n_skipped..];
+        let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+            self.line.extend_from_slice(rest);
+            self.check_frame(self.line.len())?;
+            return Ok((bytes.len(), LineEnd::Inside));
+        };
+        self.after_cr = rest[end] == b'\r';
+        let mut begun = std::mem::take(&mut self.line);
+        let line = if begun.is_empty() {
+            &rest[..end]
+        } else {
+            begun.extend_from_slice(&rest[..end]);
+            begun.as_slice()
+        };
+        self.check_frame(line.len())?;
+        Ok((n_skipped + end + 1, self.end_line(line)?))
+    }
+
+    fn check_frame(&self, line_bytes: usize) -> Result<(), SseError> {
+        let limit = self.frame_bytes_max;
+        let data_bytes = self.data.as_ref().map_or(0, String::len);
+        if line_bytes > 0 && line_bytes + data_bytes > limit {
+            return Err(SseError::FrameTooLarge { limit });
         }
+        Ok(())
     }
 
     /// Whether the stream may end here: no event was begun and left open.
@@ -183,9 +206,8 @@ impl SseDecoder {
         self.line.is_empty() && self.event.is_none() && self.data.is_none()
     }
 
-    fn end_line(&mut self) -> Result<LineEnd, SseError> {
-        let bytes = std::mem::take(&mut self.line);
-        let mut line = std::str::from_utf8(&bytes).map_err(|_| SseError::NotUtf8)?;
+    fn end_line(&mut self, line: &[u8]) -> Result<LineEnd, SseError> {
+        let mut line = std::str::from_utf8(line).map_err(|_| SseError::NotUtf8)?;
         if std::mem::take(&mut self.first_line) {
             line = line.strip_prefix('\u{feff}').unwrap_or(line);
         }
@@ -257,11 +279,11 @@ mod tests {
     #[test]
     fn raw_pieces_hold_every_byte_wherever_they_are_cut() {
         let text = ": hello\n\nevent: a\ndata: {}\r\n\r\ndata: é\n\n\n: only\n\ndata: [DONE]";
-        let bytes = text.as_bytes();
+        let bytes = Bytes::from_static(text.as_bytes());
         for cut in 0..=bytes.len() {
             let mut decoder = SseDecoder::default();
-            let mut pieces = decoder.push_raw(&bytes[..cut]).unwrap();
-            pieces.extend(decoder.push_raw(&bytes[cut..]).unwrap());
+            let mut pieces = decoder.push_raw(&bytes.slice(..cut)).unwrap();
+            pieces.extend(decoder.push_raw(&bytes.slice(cut..)).unwrap());
             let frames: Vec<_> = pieces.iter().filter_map(|p| p.frame.clone()).collect();
             assert_eq!(frames, [frame(Some("a"), "{}"), frame(None, "é")]);
             let mut whole: Vec<u8> = pieces.iter().flat_map(|p| p.bytes.to_vec()).collect();

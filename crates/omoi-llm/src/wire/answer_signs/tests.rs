@@ -293,3 +293,28 @@ fn a_whole_answer_says_that_its_model_declines() {
     let signs = read_whole(ChatCompletions, body.to_string().as_bytes());
     assert_eq!(signs.unwrap().unwrap().declined, None);
 }
+
+#[test]
+fn content_is_measured_the_same_however_it_is_read() {
+    for data in [
+        r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"a \u00e9\n"}}"#,
+        r#"{"type":"content_block_delta","delta":{"partial_json":"{\"a\":","new":[1]}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"thinking":"abc","text":null}}"#,
+        r#"{"type":"content_block_delta","delta":{"text":7}}"#,
+        r#"{"type":"content_block_delta","delta":{"text":"a","text":"bc"}}"#,
+        r#"{"type":"content_block_delta"}"#,
+        r#"{"type":"message_stop","delta":{"text":"abc"}}"#,
+        r#"{"type":"error","error":{"type":"overloaded_error","message":"m"},"delta":{}}"#,
+        r#"{"type":"content_block_delta","delta":{}"#,
+    ] {
+        let frame = |event: Option<&str>| SseFrame {
+            event: event.map(str::to_owned),
+            data: data.to_owned(),
+        };
+        let read = |event| {
+            let read = FrameReader::new(Dialect::Messages).read_frame(&frame(event));
+            read.map_err(|error| error.to_string())
+        };
+        assert_eq!(read(Some("content_block_delta")), read(None), "{data}");
+    }
+}
