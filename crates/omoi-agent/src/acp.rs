@@ -255,6 +255,7 @@ impl AgentRuntime for AcpAgent<'_> {
     fn capabilities(&self) -> RuntimeCapabilities {
         RuntimeCapabilities {
             is_steered_between_calls: false,
+            asks_before_tools: false,
         }
     }
 

@@ -1,4 +1,7 @@
 //! The agent loop: take a turn of the runtime, snapshot, commit, answer; until it is done.
+//!
+//! A runtime that asks the model before it runs tools is answered first: it asks while the turn is saved and
+//! committed, and goes on once both are done.
 
 use serde_json::{Value, json};
 
@@ -69,6 +72,22 @@ enum TurnError {
     Runtime(#[from] RuntimeError),
 }
 
+/// What follows a turn.
+enum TurnEnd {
+    /// It was the last.
+    Last(LoopEnd),
+    /// The next turn, with its first event where the runtime asked while the turn was committed.
+    Next(Option<Box<RuntimeEvent>>),
+}
+
+/// A turn that is not committed yet.
+struct OpenTurn {
+    body: CommitTurn,
+    /// Whether anything answers it: to a last turn nothing can be told.
+    has_results: bool,
+    may_have_changed: bool,
+}
+
 /// The agent loop of one attempt, with everything that it uses.
 pub(crate) struct AgentLoop<'a> {
     pub(crate) context: &'a AttemptContext,
@@ -136,18 +155,24 @@ impl AgentLoop<'_> {
             return Ok(self.done_end(&reply));
         }
         runtime.start().await?;
-        while count.next_turn < self.context.limits.turns_max {
-            if count.nudges > NUDGES_MAX {
-                return Ok(unsignalled_end(&count));
+        let mut next: Option<Box<RuntimeEvent>> = None;
+        loop {
+            if let Some(end) = limit_reached(self.context, &count) {
+                return Ok(end);
             }
-            match runtime.events().await? {
+            let event = match next.take() {
+                Some(event) => *event,
+                None => runtime.events().await?,
+            };
+            match event {
                 RuntimeEvent::Answered { reply, stop_reason } => {
                     self.report_reply(count.next_turn, &reply, stop_reason.as_ref())
                         .await;
                 }
                 RuntimeEvent::TurnEnded(turn) => {
-                    if let Some(end) = self.end_turn(runtime, turn, &mut count).await? {
-                        return Ok(end);
+                    match self.end_turn(runtime, turn, &mut count).await? {
+                        TurnEnd::Last(end) => return Ok(end),
+                        TurnEnd::Next(event) => next = event,
                     }
                 }
                 RuntimeEvent::Compacted(turn) => {
@@ -155,7 +180,6 @@ impl AgentLoop<'_> {
                 }
             }
         }
-        Ok(LoopEnd::Limit(AttemptStopReason::MaxTurnsReached))
     }
 
     /// Commits a turn; answers it unless it was the last.
@@ -164,7 +188,7 @@ impl AgentLoop<'_> {
         runtime: &mut impl AgentRuntime,
         turn: AgentTurn,
         count: &mut TurnCount,
-    ) -> Result<Option<LoopEnd>, TurnError> {
+    ) -> Result<TurnEnd, TurnError> {
         let AgentTurn {
             reply, mut results, ..
         } = turn;
@@ -193,21 +217,64 @@ impl AgentLoop<'_> {
             snapshot: None,
             messages: injected.iter().map(|message| message.id).collect(),
         };
-        let results = self
-            .commit_turn(body, results, turn.may_have_changed)
-            .await?;
-        self.show_messages(injected).await;
         count.add_turn(&reply);
-        *self.turns = count.next_turn;
+        let goes_on = !is_last && turn.gives_up.is_none();
+        let asks_ahead = goes_on
+            && runtime.capabilities().asks_before_tools
+            && limit_reached(self.context, count).is_none();
+        let open = OpenTurn {
+            body,
+            has_results: !results.is_empty(),
+            may_have_changed: turn.may_have_changed,
+        };
+        let next = if asks_ahead {
+            runtime.send(results).await?;
+            Some(Box::new(self.commit_and_ask(runtime, open).await?))
+        } else {
+            results.extend(self.commit_turn(open).await?);
+            if goes_on {
+                runtime.send(results).await?;
+            }
+            None
+        };
+        self.show_messages(injected).await;
         if is_last {
-            return Ok(Some(self.done_end(&reply)));
+            return Ok(TurnEnd::Last(self.done_end(&reply)));
         }
         if let Some(message) = turn.gives_up {
             let class = ErrorClass::AgentError;
-            return Ok(Some(LoopEnd::Failed { class, message }));
+            return Ok(TurnEnd::Last(LoopEnd::Failed { class, message }));
         }
-        runtime.send(results).await?;
-        Ok(None)
+        Ok(TurnEnd::Next(next))
+    }
+
+    /// Commits a turn that is answered already, while the runtime asks for the next answer. No tool runs
+    /// before both are there, so the files are those of the turn until it is saved.
+    async fn commit_and_ask(
+        &mut self,
+        runtime: &mut impl AgentRuntime,
+        open: OpenTurn,
+    ) -> Result<RuntimeEvent, TurnError> {
+        let told = {
+            let commit = self.commit_turn(open);
+            let asking = runtime.events();
+            tokio::pin!(commit, asking);
+            // Neither is dropped half done, unless the turn was not taken as it is.
+            let (told, event) = tokio::select! {
+                biased;
+                told = &mut commit => (told?, None),
+                event = &mut asking => (commit.await?, Some(event)),
+            };
+            if told.is_empty() {
+                return Ok(match event {
+                    Some(event) => event?,
+                    None => asking.await?,
+                });
+            }
+            told
+        };
+        runtime.amend_answer(told);
+        Ok(runtime.events().await?)
     }
 
     /// Commits a summary and lets the runtime go on from it. Messages wait for the answer behind it.
@@ -323,47 +390,53 @@ impl AgentLoop<'_> {
         }
     }
 
-    /// Commits the turn; returns the tool results as they were committed.
-    async fn commit_turn(
-        &mut self,
-        mut body: CommitTurn,
-        mut results: Vec<ContentBlock>,
-        touched: bool,
-    ) -> Result<Vec<ContentBlock>, TurnError> {
+    /// Commits the turn; gives what its tool results were amended by: why the files could not be saved.
+    async fn commit_turn(&mut self, open: OpenTurn) -> Result<Vec<ContentBlock>, TurnError> {
+        let mut body = open.body;
+        let mut told = Vec::new();
         body.snapshot = match &mut self.work {
-            Some(work) if touched => match work.take_snapshot().await {
+            Some(work) if open.may_have_changed => match work.take_snapshot().await {
                 Err(error) if error.is_mendable() => {
                     work.forget_saved();
-                    let why = shorten_text(&error_chain(&error), TEXT_CHARS_MAX);
-                    body.turn.tool_results = tell_unsaved(&mut results, &why)?;
+                    told.push(unsaved_text(&shorten_text(
+                        &error_chain(&error),
+                        TEXT_CHARS_MAX,
+                    )));
                     None
                 }
                 snapshot => snapshot?,
             },
             _ => None,
         };
-        let has_snapshot = body.snapshot.is_some();
-        match self.platform.post_only("/turns", &body).await {
-            Ok(_) => {
-                self.keep_turn(body.turn);
-                return Ok(results);
-            }
-            Err(CallError::Refused { message, .. }) if has_snapshot => {
-                if let Some(work) = &mut self.work {
-                    work.forget_saved();
+        if body.snapshot.is_some() {
+            match self.platform.post_only("/turns", &body).await {
+                Ok(_) => {
+                    self.keep_turn(body.turn);
+                    return Ok(told);
                 }
-                // The agent can mend it: a file too large, a name that is not allowed.
-                body.turn.tool_results = tell_unsaved(&mut results, &message)?;
+                Err(CallError::Refused { message, .. }) => {
+                    if let Some(work) = &mut self.work {
+                        work.forget_saved();
+                    }
+                    // The agent can mend it: a file too large, a name that is not allowed.
+                    told.push(unsaved_text(&message));
+                }
+                Err(other) => return Err(other.into()),
             }
-            Err(other) => return Err(other.into()),
+            body.snapshot = None;
         }
-        body.snapshot = None;
+        if !open.has_results {
+            told.clear();
+        }
+        amend_results(&mut body.turn, &told)?;
         self.platform.post_only("/turns", &body).await?;
         self.keep_turn(body.turn);
-        Ok(results)
+        Ok(told)
     }
 
+    /// Counts a turn that is committed, and keeps it where it may be needed again.
     fn keep_turn(&mut self, turn: TurnRecord) {
+        *self.turns = turn.n + 1;
         if let Some(committed) = &mut self.committed {
             committed.push(turn);
         }
@@ -406,14 +479,31 @@ fn unsignalled_end(count: &TurnCount) -> LoopEnd {
     }
 }
 
-/// Appends to the tool results why the workspace could not be saved; gives the results as they are
-/// stored.
-fn tell_unsaved(results: &mut Vec<ContentBlock>, why: &str) -> Result<Value, serde_json::Error> {
-    if !results.is_empty() {
-        results.push(ContentBlock::text(format!(
-            "The state of the workspace could not be saved: {why}\nMend it, or the work cannot be \
-             taken over."
-        )));
+/// The end of an attempt that may take no other turn, if it may not.
+fn limit_reached(context: &AttemptContext, count: &TurnCount) -> Option<LoopEnd> {
+    if count.next_turn >= context.limits.turns_max {
+        Some(LoopEnd::Limit(AttemptStopReason::MaxTurnsReached))
+    } else if count.nudges > NUDGES_MAX {
+        Some(unsignalled_end(count))
+    } else {
+        None
     }
-    serde_json::to_value(results)
+}
+
+/// What the agent is told where the state of its workspace could not be saved.
+fn unsaved_text(why: &str) -> ContentBlock {
+    ContentBlock::text(format!(
+        "The state of the workspace could not be saved: {why}\nMend it, or the work cannot be \
+         taken over."
+    ))
+}
+
+/// Appends `told` to the tool results of `turn`.
+fn amend_results(turn: &mut TurnRecord, told: &[ContentBlock]) -> Result<(), serde_json::Error> {
+    if let Value::Array(results) = &mut turn.tool_results {
+        for block in told {
+            results.push(serde_json::to_value(block)?);
+        }
+    }
+    Ok(())
 }

@@ -278,6 +278,7 @@ impl AgentRuntime for ClaudeCode<'_> {
     fn capabilities(&self) -> RuntimeCapabilities {
         RuntimeCapabilities {
             is_steered_between_calls: false,
+            asks_before_tools: false,
         }
     }
 

@@ -282,6 +282,7 @@ impl AgentRuntime for Codex<'_> {
     fn capabilities(&self) -> RuntimeCapabilities {
         RuntimeCapabilities {
             is_steered_between_calls: false,
+            asks_before_tools: false,
         }
     }
 

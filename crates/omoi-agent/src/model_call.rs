@@ -71,16 +71,18 @@ impl CallPace for WorkerPace {
     }
 }
 
-/// Asks for the answer to `request`. The caller's wall limit ends the waiting.
+/// Asks for the answer to `request`, which goes on from `n_turns` turns. The caller's wall limit ends the
+/// waiting.
 pub(crate) async fn ask_model(
     client: &GatewayClient,
     pace: &Arc<WorkerPace>,
     request: &MessagesRequest,
+    n_turns: u32,
 ) -> Result<ModelAnswer, NoAnswer> {
     let mut again = 0;
     let mut pause = PAUSE_MIN;
     loop {
-        let next = match client.stream_message(request).await {
+        let next = match client.stream_message(request, n_turns).await {
             Ok(events) => {
                 let mut is_begun = false;
                 let seen = |event: &StreamEvent| is_begun |= !matches!(event, StreamEvent::Ping(_));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use omoi_domain::retry::ErrorClass;
 use omoi_llm::gateway_client::GatewayClient;
-use omoi_llm::wire::answer::BrokenCall;
+use omoi_llm::wire::answer::{BrokenCall, ModelAnswer};
 use omoi_llm::wire::anthropic::{ContentBlock, MessageContent};
 use omoi_protocol::worker::AttemptContext;
 
@@ -25,6 +25,8 @@ pub(crate) struct NativeRuntime<'a> {
     tools: &'a AgentTools,
     transcript: Transcript,
     turn: NativeTurn,
+    /// Turns before the one in flight, those of a resumed attempt included.
+    n_turns: u32,
 }
 
 /// How far the turn in flight is.
@@ -65,6 +67,7 @@ impl<'a> NativeRuntime<'a> {
             tools,
             transcript: Transcript::default(),
             turn: NativeTurn::Open,
+            n_turns: context.resume.len() as u32,
         }
     }
 
@@ -76,7 +79,7 @@ impl<'a> NativeRuntime<'a> {
             NextStep::SumUpAlone => return Ok(self.sum_up_alone(None)),
             NextStep::OverWindow => return Err(self.over_window()),
         };
-        let answer = match ask_model(&self.client, &self.pace, &asked.request).await {
+        let answer = match self.ask_model(&asked).await {
             // The window was taken for larger than it is.
             Err(NoAnswer::OverWindow { .. }) if self.transcript.can_shrink() => {
                 return Ok(self.sum_up_refused());
@@ -99,9 +102,13 @@ impl<'a> NativeRuntime<'a> {
         })
     }
 
+    async fn ask_model(&self, question: &DigestedRequest) -> Result<ModelAnswer, NoAnswer> {
+        ask_model(&self.client, &self.pace, &question.request, self.n_turns).await
+    }
+
     /// Lets the model sum up the turns before the last ones.
     async fn sum_up(&mut self, question: DigestedRequest) -> Result<RuntimeEvent, RuntimeError> {
-        let answer = match ask_model(&self.client, &self.pace, &question.request).await {
+        let answer = match self.ask_model(&question).await {
             Err(NoAnswer::OverWindow { .. }) => return Ok(self.sum_up_refused()),
             answer => answer?,
         };
@@ -206,6 +213,7 @@ impl AgentRuntime for NativeRuntime<'_> {
     fn capabilities(&self) -> RuntimeCapabilities {
         RuntimeCapabilities {
             is_steered_between_calls: true,
+            asks_before_tools: true,
         }
     }
 
@@ -235,9 +243,15 @@ impl AgentRuntime for NativeRuntime<'_> {
                 summary,
                 record: answer,
             }),
-            NativeTurn::Open | NativeTurn::Answered { .. } => {}
+            NativeTurn::Open | NativeTurn::Answered { .. } => return Ok(()),
         }
+        self.n_turns += 1;
         Ok(())
+    }
+
+    fn amend_answer(&mut self, more: Vec<ContentBlock>) {
+        self.turn = NativeTurn::Open;
+        self.transcript.amend_turn(more);
     }
 
     /// Dropping the turn in flight has stopped it: the call is abandoned, the command killed.

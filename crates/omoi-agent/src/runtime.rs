@@ -20,8 +20,13 @@ pub(crate) trait AgentRuntime {
     /// happen.
     async fn events(&mut self) -> Result<RuntimeEvent, RuntimeError>;
 
-    /// Goes on after a turn that ended and is committed, with the user message that answers it.
+    /// Goes on after a turn that ended, with the user message that answers it. The turn is committed, or is
+    /// before a tool runs where [`RuntimeCapabilities::asks_before_tools`].
     async fn send(&mut self, answer: Vec<ContentBlock>) -> Result<(), RuntimeError>;
+
+    /// Adds `more` to the last answer; what came of it so far did not happen. Asked only of a runtime that
+    /// [asks before tools run](RuntimeCapabilities::asks_before_tools).
+    fn amend_answer(&mut self, _more: Vec<ContentBlock>) {}
 
     /// Stops the turn in flight, within a second.
     async fn interrupt(&mut self);
@@ -35,6 +40,9 @@ pub(crate) trait AgentRuntime {
 pub(crate) struct RuntimeCapabilities {
     /// Whether words reach the model between two of its calls, not only when it waits for them.
     pub(crate) is_steered_between_calls: bool,
+    /// Whether the event after an answer comes before anything changes the workspace, so that the turn may be
+    /// committed while the model is asked.
+    pub(crate) asks_before_tools: bool,
 }
 
 /// How a runtime is ended.

@@ -120,7 +120,7 @@ impl Transcript {
         Ok(transcript)
     }
 
-    /// Adds a turn that is committed. `request_tokens` is what the model said it read for it.
+    /// Adds a turn that ended. `request_tokens` is what the model said it read for it.
     pub(crate) fn push_turn(
         &mut self,
         reply: AgentReply,
@@ -134,6 +134,17 @@ impl Transcript {
         self.turns.push(PastTurn::new(reply.0, results));
         self.n_since_summary += 1;
         self.stub_old_results();
+    }
+
+    /// Adds to what answers the last turn.
+    pub(crate) fn amend_turn(&mut self, more: Vec<ContentBlock>) {
+        if let Some(PastTurn {
+            reply, mut results, ..
+        }) = self.turns.pop()
+        {
+            results.extend(more);
+            self.turns.push(PastTurn::new(reply, results));
+        }
     }
 
     /// Puts a summary that is committed in the place of all turns but the last ones.

@@ -152,7 +152,7 @@ impl CallMeter for CallLedger {
             let Some(id) = caller.principal.purpose.attempt() else {
                 return false;
             };
-            let saved = saved_attempt::save_attempt(self, id, failed).await;
+            let saved = saved_attempt::save_attempt(self, id, caller.n_turns, failed).await;
             // It then fails as its worker tells, and is tried again from there.
             if let Err(error) = &saved {
                 warn!(attempt.id = %id, error = %error_chain(error), "Could not save an attempt that its provider turns away");

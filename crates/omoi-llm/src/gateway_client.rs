@@ -95,17 +95,20 @@ impl GatewayClient {
         })
     }
 
-    /// Asks and gives the answer as it comes. `model` is a route's name, for example `agent`.
+    /// Asks and gives the answer as it comes. `model` is a route's name, for example `agent`; `n_turns` says how
+    /// many turns of the attempt the question goes on from.
     ///
     /// # Errors
     /// Returns [`UpstreamError`]; status 402 means that the budget is spent.
     pub async fn stream_message(
         &self,
         request: &MessagesRequest,
+        n_turns: u32,
     ) -> Result<EventStream, UpstreamError> {
         let mut route = self.route.clone();
         route.model.clone_from(&request.model);
-        let headers = headers::own_headers();
+        let mut headers = headers::own_headers();
+        headers.insert(headers::TURNS, n_turns.into());
         let call = UpstreamCall {
             route: &route,
             request,
@@ -115,7 +118,7 @@ impl GatewayClient {
         self.connections.send_call(call, limits, &self.pace).await
     }
 
-    /// Asks and gives the whole answer, showing every event to `seen`.
+    /// Asks a question of no turn and gives the whole answer, showing every event to `seen`.
     ///
     /// # Errors
     /// Returns [`UpstreamError`] when there is none or it was cut.
@@ -124,6 +127,6 @@ impl GatewayClient {
         request: &MessagesRequest,
         seen: impl FnMut(&StreamEvent),
     ) -> Result<ModelAnswer, UpstreamError> {
-        collect_answer(self.stream_message(request).await?, seen).await
+        collect_answer(self.stream_message(request, 0).await?, seen).await
     }
 }

@@ -35,6 +35,9 @@ pub struct ModelCaller {
     pub title: Option<String>,
     /// Round of the subject, counted from 1.
     pub round: u32,
+    /// Turns of the attempt that the question goes on from, the last of which may still be on its way to being
+    /// kept; none where the caller does not say.
+    pub n_turns: Option<u32>,
 }
 
 /// The highest cost of a call, estimated before it is made.

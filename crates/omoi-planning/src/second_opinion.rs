@@ -251,6 +251,7 @@ async fn ask(
         task_type: None,
         title: None,
         round: run.attempts.max(1),
+        n_turns: None,
     };
     let asked = TypedQuestion {
         route: RouteName::Judge,

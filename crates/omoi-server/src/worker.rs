@@ -26,6 +26,7 @@ use omoi_llm::gateway::{
     GatewayRefusal, GatewayReply, GatewayRequest, ModelGateway, REQUEST_BYTES_MAX,
     ReplyBody as GatewayBody, caller_dialect,
 };
+use omoi_llm::wire::headers::told_turns;
 use omoi_planning::items;
 use omoi_planning::plan_gate::PlanGate;
 use omoi_protocol::worker::{
@@ -360,7 +361,8 @@ async fn ask_gateway(
     let caller = store
         .read(async |tx| model_caller(tx, &attempt).await)
         .await;
-    let caller = caller.map_err(|error| refuse_intake(&error.into()))?;
+    let mut caller = caller.map_err(|error| refuse_intake(&error.into()))?;
+    caller.n_turns = told_turns(&parts.headers);
     let request = GatewayRequest {
         method: parts.method,
         path: parts.uri.path().to_owned(),

@@ -53,6 +53,10 @@ pub(crate) struct Seen {
     /// The model refuses as too long for it what follows so many of its answers in one conversation.
     pub(crate) over_window_after: Option<usize>,
     pub(crate) turns_superseded: bool,
+    /// The first turn is taken only after the model was asked for the next one; what its tool makes.
+    pub(crate) first_turn_waits: Option<PathBuf>,
+    /// Whether that was there already when the first turn was taken.
+    pub(crate) is_made_early: Option<bool>,
     pub(crate) abort: bool,
     pub(crate) failures_left: u32,
     pub(crate) items_wanted: usize,
@@ -410,7 +414,22 @@ async fn ack(State(seen): State<Shared>, Json(body): Json<AckMessages>) -> Statu
     StatusCode::NO_CONTENT
 }
 
+/// Waits until the model was asked twice, and has had time to answer.
+async fn wait_asked_ahead(seen: &Shared) {
+    let (mut n_looks, mut n_asked_twice) = (0, 0);
+    while n_looks < 250 && n_asked_twice < 5 {
+        SystemClock.sleep(Duration::from_millis(20)).await;
+        n_looks += 1;
+        n_asked_twice += u32::from(seen.lock().unwrap().asked >= 2);
+    }
+}
+
 async fn turns(State(seen): State<Shared>, body: Bytes) -> Response {
+    let made = seen.lock().unwrap().first_turn_waits.take();
+    if let Some(made) = made {
+        wait_asked_ahead(&seen).await;
+        seen.lock().unwrap().is_made_early = Some(made.exists());
+    }
     let mut seen = seen.lock().unwrap();
     if seen.turns_superseded {
         let body = json!({"error": "superseded_attempt", "message": "too late"});

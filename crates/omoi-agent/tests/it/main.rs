@@ -528,6 +528,31 @@ async fn a_begun_merge_gets_both_parents() {
     assert_eq!(parents, format!("{} {theirs}", bench.base()));
 }
 
+/// The model is asked while the turn before is committed; its tools wait for that.
+#[tokio::test]
+async fn the_next_question_does_not_wait_for_the_commit_and_its_tools_do() {
+    let rules = r#"
+  - when: {turn: 0}
+    reply: [{tool: {name: write, input: {path: one, content: "1"}}}]
+  - when: {turn: 1}
+    reply: [{tool: {name: write, input: {path: two, content: "2"}}}]
+  - when: {turn: 2}
+    reply: [{text: TASK_COMPLETE}]
+"#;
+    let bench = Bench::new(rules).await;
+    bench.set(|seen| seen.first_turn_waits = Some(bench.work().join("two")));
+    assert!(bench.run().await);
+    let seen = bench.seen();
+    assert_eq!(seen.is_made_early, Some(false));
+    assert_eq!(seen.asked, 3, "no question is asked twice");
+    let turns: Vec<_> = seen.turns.iter().map(|t| t.turn.n).collect();
+    assert_eq!(turns, [0, 1, 2]);
+    let saved = seen.turns[0].snapshot.as_ref();
+    let saved = bench.take_in(saved.unwrap());
+    let changed = ["diff", "--name-only", bench.base(), &saved];
+    assert_eq!(git(&bench.mirror(), &changed), "one");
+}
+
 #[tokio::test]
 async fn work_that_cannot_be_saved_is_told_to_the_model_and_reported() {
     // A command, and what the model and the platform are told.

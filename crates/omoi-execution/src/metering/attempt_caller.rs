@@ -25,6 +25,7 @@ pub async fn model_caller(tx: &mut Tx, attempt: &Attempt) -> Result<ModelCaller,
         task_type: None,
         title: None,
         round: attempt.round + 1,
+        n_turns: None,
     };
     match attempt.subject {
         AttemptSubject::SpecPhase { phase } => {

@@ -1,6 +1,7 @@
 //! The ledger of model calls.
 
 use omoi_domain::work_limits::WorkLimits;
+use omoi_runtime::clock::Clocked;
 use omoi_store::Tenant;
 
 use super::HeldCalls;
@@ -20,6 +21,8 @@ pub struct CallLedger {
     pub limits: WorkLimits,
     /// When work goes on whose attempt the provider failed.
     pub failures: FailurePolicy,
+    /// Waits for turns that are on their way.
+    pub clock: Clocked,
 }
 
 impl FromParts for CallLedger {
@@ -30,6 +33,7 @@ impl FromParts for CallLedger {
             calls: parts.calls.clone(),
             limits: parts.limits,
             failures: FailurePolicy::from_parts(parts),
+            clock: parts.clock.clone(),
         }
     }
 }

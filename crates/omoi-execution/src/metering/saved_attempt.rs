@@ -1,5 +1,7 @@
 //! Attempts that are saved, because their model provider turned them away for too long.
 
+use std::time::Duration;
+
 use omoi_domain::attempt::{AttemptState, AttemptStopReason};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{Event, SavedAttempt};
@@ -10,20 +12,30 @@ use omoi_domain::retry::ErrorClass;
 use omoi_llm::failed_try::FailedTry;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tx, specs};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::CallLedger;
 use crate::attempt::lose_attempt;
 use crate::outage::{FailedWork, next_outage_step};
 
+/// How long a turn under way may take to be kept: its snapshot may be large.
+const TURN_MAX: Duration = Duration::from_mins(3);
+/// Between two looks for it.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Ends an attempt whose call was turned away with `failed`, so that its work goes on later from its last
-/// turn and snapshot. Each turn was committed before the call that follows it, which the drivers of agent
-/// programs hold back until then, so nothing is left to be saved. Its worker is told with the answer to its call that it is over.
+/// turn and snapshot. Drivers of agent programs hold a call back until the turn before it is committed; our own loop
+/// says how many turns its call goes on from, the last of which may still be on its way, and is waited for. Then
+/// nothing is left to be saved. Its worker is told with the answer to its call that it is over.
 pub(super) async fn save_attempt(
     ledger: &CallLedger,
     id: AttemptId,
+    n_turns: Option<u32>,
     failed: &FailedTry,
 ) -> Result<(), StoreError> {
+    if let Some(n_turns) = n_turns {
+        wait_for_turns(ledger, id, n_turns).await?;
+    }
     let save = async |tx: &mut Tx| -> Result<Option<(SavedAttempt, HumanRef)>, StoreError> {
         let mut attempt = attempts::get(tx, id).await?;
         if !attempt.state.is_live() {
@@ -64,6 +76,29 @@ pub(super) async fn save_attempt(
         info!(attempt.id = %id, "Attempt `{id}` is saved: {told}; now: omoi spec resume {spec}");
     }
     Ok(())
+}
+
+/// Waits until `n_turns` turns of a live attempt are committed, for as long as saving one may take.
+async fn wait_for_turns(
+    ledger: &CallLedger,
+    id: AttemptId,
+    n_turns: u32,
+) -> Result<(), StoreError> {
+    let until = ledger.clock.now() + TURN_MAX;
+    loop {
+        let is_open = async |tx: &mut Tx| -> Result<bool, StoreError> {
+            let is_live = attempts::get(tx, id).await?.state.is_live();
+            Ok(is_live && attempts::n_turns(tx, id).await? < n_turns)
+        };
+        if !ledger.store.read(is_open).await? {
+            return Ok(());
+        }
+        if ledger.clock.now() >= until {
+            warn!(attempt.id = %id, n_turns, "The last turn of `{id}` was not kept in time; its agent takes it again");
+            return Ok(());
+        }
+        ledger.clock.sleep(LOOK).await;
+    }
 }
 
 fn failure_message(failed: &FailedTry) -> String {

@@ -18,7 +18,7 @@ use omoi_execution::metering::{CallLedger, model_caller};
 use omoi_execution::outage::step_of;
 use omoi_execution::reaper::Reaper;
 use omoi_llm::failed_try::FailedTry;
-use omoi_llm::meter::CallMeter as _;
+use omoi_llm::meter::{CallMeter as _, ModelCaller};
 use omoi_protocol::worker::{CommitTurn, SessionPart, TurnRecord};
 use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
@@ -93,6 +93,36 @@ fn first_turn() -> CommitTurn {
         snapshot: None,
         messages: Vec::new(),
     }
+}
+
+/// A question may be turned away before the turn that it goes on from is kept.
+#[tokio::test]
+async fn an_attempt_is_saved_with_the_turn_that_is_on_its_way() {
+    let it = TestDeployment::new().await;
+    it.leaves_open_attempts();
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
+    let caller = ModelCaller {
+        n_turns: Some(1),
+        ..model_caller(&mut it.read_tx().await, &attempt)
+            .await
+            .unwrap()
+    };
+    let ledger: CallLedger = it.build_part();
+    let failed = turned_away(&it, None);
+    let keeping = async {
+        it.clock.wait_for_sleepers(1).await;
+        assert!(it.attempt_now(&attempt).await.state.is_live());
+        let kept = commit_turn(&it.build_part(), &attempt, first_turn()).await;
+        kept.expect("the turn is taken while its attempt is to be saved");
+        it.advance_clock(1);
+    };
+    let (is_saved, ()) = tokio::join!(ledger.save_attempt(&caller, &failed), keeping);
+    assert!(is_saved);
+    let saved = it.attempt_now(&attempt).await;
+    assert_eq!(saved.state, AttemptState::Interrupted);
+    let turns = attempts::n_turns(&mut it.read_tx().await, attempt.id).await;
+    assert_eq!(turns.unwrap(), 1);
 }
 
 async fn a_saved_attempt_goes_on_at_its_time(database: TestDatabase) {

@@ -95,6 +95,7 @@ fn planners_and_kinds_of_tasks_may_have_models_of_their_own() {
             task_type,
             title: None,
             round: 1,
+            n_turns: None,
         };
         let route = routes.route_for_caller(&caller, asks);
         let model = &routes.route_named(route).model;

@@ -21,10 +21,19 @@ pub const ROUTE: &str = "x-omoi-route";
 /// Assistant messages in the request: which answer of the conversation this will be, from 0.
 pub const TURN: &str = "x-omoi-turn";
 
+/// Turns of the attempt that a question of our own client goes on from. For the gateway alone: it takes no
+/// attempt away whose last turn is still to be kept.
+pub const TURNS: &str = "x-omoi-turns";
+
 /// The headers of every request of a client of our own.
 pub fn own_headers() -> HeaderMap {
     let name = HeaderName::from_static(CLIENT);
     HeaderMap::from_iter([(name, HeaderValue::from_static("omoi"))])
+}
+
+/// The turns that a question with `headers` goes on from, where it says so.
+pub fn told_turns(headers: &HeaderMap) -> Option<u32> {
+    headers.get(TURNS)?.to_str().ok()?.parse().ok()
 }
 
 /// Writes `text` with the letters that a header may hold: everything but ASCII letters, digits and

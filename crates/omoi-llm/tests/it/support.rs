@@ -164,6 +164,7 @@ pub(crate) fn caller() -> ModelCaller {
         task_type: None,
         title: Some("Add CSV – export".to_owned()),
         round: 2,
+        n_turns: None,
     }
 }
 
