@@ -109,7 +109,7 @@ pub(crate) fn parts(arguments: &[String]) -> Result<Vec<&'static Part>, String> 
 /// Measures every part, also after one failed, and prints one table.
 pub(crate) fn run(parts: &[&Part]) -> Result<Outcome> {
     setup::program()?;
-    build(parts)?;
+    build()?;
     let bench = Bench::new()?;
     let before = machine();
     let (mut rows, mut failures) = (Vec::new(), Vec::new());
@@ -189,12 +189,12 @@ impl Drop for Bench {
     }
 }
 
-/// Builds what the parts measure. All at once: apart, their crates are built again for every other set
-/// of features.
-fn build(parts: &[&Part]) -> Result<()> {
+/// Builds what all parts measure, whichever are asked for: which features their crates have depends on what else
+/// is built, and another set of parts would build nearly everything again.
+fn build() -> Result<()> {
     let mut cargo = command("cargo");
     cargo.args(["build", "--locked", "--release"]);
-    for part in parts {
+    for part in PARTS {
         let [package, kind, name] = part.program;
         cargo.args(["--package", package, kind, name]);
     }
