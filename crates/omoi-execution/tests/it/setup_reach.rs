@@ -8,9 +8,11 @@ use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::egress::EgressMode::{self, Cached, Registries};
 use omoi_domain::sandbox::SandboxRung;
+use omoi_egress::project_hosts::ProjectHosts;
 use omoi_egress::refusal::{Refusal, RefusalReason};
 use omoi_execution::command::{self, CheckoutCommand, CommandRun};
 use omoi_execution::egress::work_setup_mode;
@@ -41,20 +43,30 @@ struct AskedWay {
 }
 
 impl OpenRegistries for AskedRegistries {
-    fn open_registries(&self, way: SetupWay<'_>) -> io::Result<Box<dyn RegistriesInUse>> {
-        self.modes.lock().unwrap().push(way.mode);
-        let listener = UnixListener::bind(way.socket)?;
-        std::fs::set_permissions(way.socket, Permissions::from_mode(0o666))?;
-        Ok(Box::new(AskedWay {
-            _listener: listener,
-            refused: self.refused.lock().unwrap().clone(),
-        }))
+    fn open_registries<'a>(
+        &'a self,
+        way: SetupWay<'a>,
+    ) -> BoxFuture<'a, io::Result<Box<dyn RegistriesInUse>>> {
+        Box::pin(async move {
+            self.modes.lock().unwrap().push(way.mode);
+            let listener = UnixListener::bind(way.socket)?;
+            std::fs::set_permissions(way.socket, Permissions::from_mode(0o666))?;
+            let way = AskedWay {
+                _listener: listener,
+                refused: self.refused.lock().unwrap().clone(),
+            };
+            Ok(Box::new(way) as Box<dyn RegistriesInUse>)
+        })
     }
 }
 
 impl RegistriesInUse for AskedWay {
     fn packages_in(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    fn lists_hosts(&self) -> bool {
+        false
     }
 
     fn refusals(&self) -> Vec<Refusal> {
@@ -82,9 +94,10 @@ async fn with_registries(registries: &AskedRegistries) -> (TestDeployment, tempf
         parts.registries = Some(Arc::new(registries.clone()));
         parts.egress = Some(SandboxEgress {
             certificates: "".into(),
+            host_certificates: "".into(),
             go_proxies: Vec::new(),
             private_modules: Vec::new(),
-            lists_hosts: false,
+            hosts: ProjectHosts::default(),
         });
         // The host's control groups are named by it.
         parts.rng = Rng::seeded(u64::from(std::process::id()));
