@@ -30,7 +30,12 @@ impl AgentProgram {
             // It trusts the folder, as in one that it does not trust it starts no server, and so offers none of our
             // tools.
             Self::AcpQwen => &[".qwen"],
-            Self::Native | Self::ClaudeCode | Self::Codex | Self::AcpClaude => &[],
+            // What a declared agent follows is known to the person who declares it.
+            Self::Native
+            | Self::ClaudeCode
+            | Self::Codex
+            | Self::AcpClaude
+            | Self::AcpDeclared(_) => &[],
         }
     }
 }
@@ -63,7 +68,7 @@ mod tests {
 
     #[test]
     fn what_a_program_follows_is_protected() {
-        for program in AgentProgram::ALL {
+        for program in AgentProgram::BUILT_IN {
             for path in program.followed_settings() {
                 assert!(AGENT_SETTINGS.contains(path), "{program}: {path}");
             }
