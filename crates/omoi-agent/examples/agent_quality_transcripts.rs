@@ -192,7 +192,7 @@ fn context(window: u64, prompt: String) -> AttemptContext {
         token: String::new(),
         socket: String::new(),
         workspace: "/work".to_owned(),
-        agent: AgentLaunch::native_loop(),
+        agent: AgentLaunch::native_loop("open-1".to_owned()),
         model: "agent".to_owned(),
         max_tokens: 8_192,
         system: "You are a software engineer working alone on one task. ".repeat(30),

@@ -55,6 +55,14 @@ use crate::transcript::{BadTurn, read_turn};
 /// Characters of a tool's input or result that an event carries.
 pub(crate) const SHOWN_CHARS_MAX: usize = 5_000;
 
+/// Tools that may leave the work tree changed.
+const CHANGING_TOOLS: [AgentTool; 4] = [
+    AgentTool::Write,
+    AgentTool::Edit,
+    AgentTool::ApplyPatch,
+    AgentTool::Shell,
+];
+
 /// Equal refusals of a phase's output that end an attempt: its model does not mend what it is told.
 const EQUAL_REFUSALS_MAX: u32 = 3;
 
@@ -119,9 +127,7 @@ pub(crate) struct ToolServices {
 
 /// Whether a call of tool `name` may leave the work tree changed.
 pub(crate) fn may_change_files(name: &str) -> bool {
-    [AgentTool::Write, AgentTool::Edit, AgentTool::Shell]
-        .iter()
-        .any(|tool| tool.as_str() == name)
+    CHANGING_TOOLS.iter().any(|tool| tool.as_str() == name)
 }
 
 /// Whether tool `name` hands in a phase's output.
@@ -320,8 +326,11 @@ impl AgentTools {
     /// Why a tool cannot be called. One that writes exists elsewhere, and is withheld here.
     fn not_offered(&self, name: String) -> ToolError {
         let offered = self.offered.iter().map(|tool| tool.as_str()).collect();
-        let writes = [AgentTool::Write, AgentTool::Edit, AgentTool::Shell];
-        if writes.iter().any(|tool| tool.as_str() == name) {
+        let is_read_only = !self
+            .offered
+            .iter()
+            .any(|tool| CHANGING_TOOLS.contains(tool));
+        if is_read_only && may_change_files(&name) {
             return ToolError::ReadOnly { name, offered };
         }
         ToolError::Unknown { name, offered }
@@ -340,6 +349,7 @@ impl AgentTools {
             AgentTool::FindSymbol => find_symbol::run(self, parse_input(tool, input)?).await,
             AgentTool::Write => write::run(self, parse_input(tool, input)?).await,
             AgentTool::Edit => edit::run(self, parse_input(tool, input)?).await,
+            AgentTool::ApplyPatch => patch::run(self, parse_input(tool, input)?).await,
             AgentTool::Shell => shell::run(self, parse_input(tool, input)?).await,
             AgentTool::Notes => notes::run(self, parse_input(tool, input)?),
             AgentTool::Plan => plan::run(self, parse_input(tool, input)?),
@@ -358,8 +368,10 @@ impl AgentTools {
 
     /// Reports a call that went against the rules of the workspace.
     async fn report_violation(&self, call: &ToolUseBlock, error: &ToolError) {
-        if let (ToolError::Path(error), Some(AgentTool::Write | AgentTool::Edit)) =
-            (error, self.find_tool(&call.name))
+        let writes = [AgentTool::Write, AgentTool::Edit, AgentTool::ApplyPatch];
+        let is_writing = |tool: AgentTool| writes.contains(&tool);
+        if let ToolError::Path(error) = error
+            && self.find_tool(&call.name).is_some_and(is_writing)
         {
             self.report_path(call, error).await;
         }

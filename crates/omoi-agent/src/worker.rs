@@ -195,12 +195,18 @@ async fn run_attempt(host: &WorkerHost, context_path: &Path) -> Result<(), Worke
 fn first_report(context: &AttemptContext) -> ReportStarted {
     ReportStarted {
         agent: context.agent.program,
-        version: context.agent.installed.as_ref().map_or_else(
-            || env!("CARGO_PKG_VERSION").to_owned(),
-            |installed| installed.version.clone(),
-        ),
+        version: match &context.agent.installed {
+            Some(installed) => installed.version.clone(),
+            None => own_version(context.agent.prompts.as_deref()),
+        },
         is_resuming: !context.resume.is_empty(),
     }
+}
+
+/// The version of our own loop: that of its program, and after a plus that of its prompts.
+fn own_version(prompts: Option<&str>) -> String {
+    let prompts = prompts.map_or_else(String::new, |prompts| format!("+{prompts}"));
+    format!("{}{prompts}", env!("CARGO_PKG_VERSION"))
 }
 
 fn load_context(path: &Path) -> Result<AttemptContext, WorkerError> {

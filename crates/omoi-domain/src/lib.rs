@@ -40,6 +40,7 @@ pub mod phase;
 pub mod plain_title;
 pub mod planted_bug;
 pub mod principal;
+pub mod prompt_family;
 pub mod provider_row;
 pub mod quotation;
 pub mod reference;

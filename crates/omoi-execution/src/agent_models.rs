@@ -6,6 +6,7 @@ use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::agent_rule::AgentAssignment;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::phase::Phase;
+use omoi_domain::prompt_family::PromptFamily;
 use omoi_domain::provider_row::are_calls_of;
 use omoi_domain::task::TaskType;
 
@@ -20,6 +21,8 @@ pub struct AgentModelFacts {
     pub takes_images: bool,
     /// Most tokens of one answer.
     pub answer_tokens: u32,
+    /// Which prompts of our own loop fit all of them.
+    pub prompts: PromptFamily,
     /// The program whose calls alone all of them are for.
     pub only_program: Option<AgentProgram>,
 }
@@ -78,6 +81,7 @@ mod tests {
             window_tokens: None,
             takes_images: false,
             answer_tokens: 1,
+            prompts: PromptFamily::Open,
             only_program,
         };
         let (all, subscribed) = (facts(None), facts(Some(AgentProgram::ClaudeCode)));

@@ -21,6 +21,7 @@ pub mod integration;
 pub mod lease_renewal;
 pub mod merges;
 pub mod metering;
+mod native_prompt;
 mod opened_workspace;
 pub mod options;
 pub mod outage;

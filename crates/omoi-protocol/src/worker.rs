@@ -48,6 +48,8 @@ pub enum AgentTool {
     Write,
     /// Replace text in a file.
     Edit,
+    /// Change files by a patch; offered in place of `edit` to models that were trained on it.
+    ApplyPatch,
     /// Run a command in the sandbox.
     Shell,
     /// Look at a picture of the workspace.
@@ -74,6 +76,7 @@ impl AgentTool {
             Self::FindSymbol => "find_symbol",
             Self::Write => "write",
             Self::Edit => "edit",
+            Self::ApplyPatch => "apply_patch",
             Self::Shell => "shell",
             Self::Image => "image",
             Self::Notes => "notes",
@@ -138,14 +141,17 @@ pub struct AgentLaunch {
     pub program: AgentProgram,
     /// Where the program is installed; none for our own loop.
     pub installed: Option<WorkerProgram>,
+    /// Version of the prompts of our own loop, such as `claude-1`; none for programs, which have their own.
+    pub prompts: Option<String>,
 }
 
 impl AgentLaunch {
-    /// Our own loop.
-    pub const fn native_loop() -> Self {
+    /// Our own loop, told the `prompts` of that version.
+    pub const fn native_loop(prompts: String) -> Self {
         Self {
             program: AgentProgram::Native,
             installed: None,
+            prompts: Some(prompts),
         }
     }
 }

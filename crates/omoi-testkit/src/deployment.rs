@@ -30,6 +30,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, TaskId};
 use omoi_domain::model_kind::WorkModel;
 use omoi_domain::phase::Phase;
+use omoi_domain::prompt_family::PromptFamily;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::secret_mask::SecretMask;
@@ -84,6 +85,7 @@ const AGENT_MODEL: AgentModelFacts = AgentModelFacts {
     window_tokens: None,
     takes_images: false,
     answer_tokens: 1_000,
+    prompts: PromptFamily::Open,
     only_program: None,
 };
 

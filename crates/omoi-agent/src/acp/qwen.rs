@@ -149,6 +149,7 @@ fn tools_of(offered: &[AgentTool]) -> Vec<&'static str> {
         AgentTool::Shell => &["run_shell_command"],
         AgentTool::Image | AgentTool::Notes | AgentTool::Plan => &[],
         AgentTool::FindSymbol
+        | AgentTool::ApplyPatch
         | AgentTool::ReportDiscovery
         | AgentTool::SubmitItem
         | AgentTool::SubmitDone => &[],

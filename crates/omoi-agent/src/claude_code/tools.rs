@@ -61,6 +61,7 @@ pub(crate) fn built_in_tools(offered: &[AgentTool]) -> Vec<&'static str> {
         // The program has notes, a plan and pictures of its own.
         AgentTool::Image | AgentTool::Notes | AgentTool::Plan => None,
         AgentTool::FindSymbol
+        | AgentTool::ApplyPatch
         | AgentTool::ReportDiscovery
         | AgentTool::SubmitItem
         | AgentTool::SubmitDone => None,

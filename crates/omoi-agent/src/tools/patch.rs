@@ -1,13 +1,38 @@
-//! Carries out the patch form of `edit`: every file is looked at before any is written.
+//! `apply_patch`, and the patch form of `edit`: every file is looked at before any is written.
 
 use std::fmt::Write as _;
 use std::fs;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::allowed_paths::ToolPath;
 use super::file_change::LineCounts;
 use super::patch_text::{FilePatch, PatchFault, PatchHunk, apply_hunks, parse_patch};
 use super::read::read_text_file;
-use super::{AgentTools, ToolError, file_change};
+use super::{AgentTools, ToolError, file_change, object_schema};
+
+pub(super) const DESCRIPTION: &str = "Changes text files of the workspace by a patch, all of it or nothing: \
+    `*** Begin Patch`, then per file `*** Add File: PATH` with lines that begin with `+`, `*** Delete File: PATH`, or \
+    `*** Update File: PATH`, which `*** Move to: PATH` may follow, with its hunks; then `*** End Patch`. A hunk begins \
+    with `@@`, alone or with a line that stands above it; its lines begin with a space, `-` or `+`. Give three lines \
+    around each change. Drifted indentation and line ends are bridged where one place alone fits.";
+
+/// Input of the tool `apply_patch`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PatchInput {
+    input: String,
+}
+
+pub(super) fn input_schema() -> Value {
+    let properties = json!({"input": {"type": "string", "description": "The whole patch."}});
+    object_schema(properties, &["input"])
+}
+
+pub(super) async fn run(tools: &AgentTools, input: PatchInput) -> Result<String, ToolError> {
+    run_patch(tools, &input.input).await
+}
 
 /// What is to become of one path.
 struct PlannedChange {

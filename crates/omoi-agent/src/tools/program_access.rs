@@ -77,12 +77,13 @@ fn refuse_below(closed: &Path, target: &ToolPath) -> Result<(), String> {
 
 /// The paths that a call writes, of our tools or of an agent program's.
 pub(crate) fn written_paths(call: &ToolUseBlock) -> Vec<String> {
-    const WRITERS: [&str; 4] = ["write", "edit", "multiedit", "notebookedit"];
+    const WRITERS: [&str; 5] = ["write", "edit", "apply_patch", "multiedit", "notebookedit"];
     let name = call.name.to_ascii_lowercase();
     if !WRITERS.contains(&name.as_str()) {
         return Vec::new();
     }
-    if let Some(patch) = call.input.get("patch").and_then(Value::as_str) {
+    let mut patches = ["patch", "input"].iter();
+    if let Some(patch) = patches.find_map(|key| call.input.get(key)?.as_str()) {
         let files = parse_patch(patch).unwrap_or_default();
         let paths = files.iter().flat_map(FilePatch::patched_paths);
         return paths.map(str::to_owned).collect();

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
-    SHOWN_CHARS_MAX, ToolError, edit, find_symbol, glob, grep, image, notes, plan, read,
+    SHOWN_CHARS_MAX, ToolError, edit, find_symbol, glob, grep, image, notes, patch, plan, read,
     report_discovery, shell, shorten_text, submit_done, submit_item, write,
 };
 use crate::agent_notes::NotedPlan;
@@ -53,6 +53,7 @@ pub(super) fn describe_tool(tool: AgentTool) -> &'static str {
         AgentTool::FindSymbol => find_symbol::DESCRIPTION,
         AgentTool::Write => write::DESCRIPTION,
         AgentTool::Edit => edit::DESCRIPTION,
+        AgentTool::ApplyPatch => patch::DESCRIPTION,
         AgentTool::Shell => shell::DESCRIPTION,
         AgentTool::Image => image::DESCRIPTION,
         AgentTool::Notes => notes::DESCRIPTION,
@@ -71,6 +72,7 @@ pub(super) fn tool_schema(tool: AgentTool, item_schema: Option<&Value>) -> Value
         AgentTool::FindSymbol => find_symbol::input_schema(),
         AgentTool::Write => write::input_schema(),
         AgentTool::Edit => edit::input_schema(),
+        AgentTool::ApplyPatch => patch::input_schema(),
         AgentTool::Shell => shell::input_schema(),
         AgentTool::Image => image::input_schema(),
         AgentTool::Notes => notes::input_schema(),

@@ -26,7 +26,7 @@ fn context(window_tokens: Option<u64>, max_tokens: u32) -> AttemptContext {
         token: "t".to_owned(),
         socket: "/nowhere".to_owned(),
         workspace: "/work".to_owned(),
-        agent: AgentLaunch::native_loop(),
+        agent: AgentLaunch::native_loop("open-1".to_owned()),
         model: "agent".to_owned(),
         max_tokens,
         system: "You are an agent.".to_owned(),

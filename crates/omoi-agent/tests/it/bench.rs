@@ -144,7 +144,7 @@ impl Bench {
     pub(crate) async fn run(&self) -> bool {
         let path = self.dir.path().join("context.json");
         std::fs::write(&path, serde_json::to_vec(&self.context).unwrap()).unwrap();
-        let limit = Duration::from_secs(30);
+        let limit = Duration::from_secs(self.context.limits.wall_s.max(30));
         let code =
             tokio::time::timeout(limit, omoi_agent::run_worker(self.host.clone(), &path)).await;
         let code = code.expect("the worker ends");
@@ -245,7 +245,7 @@ fn context(dir: &Path, host: &WorkerHost, base: &str) -> AttemptContext {
         token: TOKEN.to_owned(),
         socket: String::new(),
         workspace: dir.join("work").display().to_string(),
-        agent: AgentLaunch::native_loop(),
+        agent: AgentLaunch::native_loop("open-1".to_owned()),
         model: "simulated".to_owned(),
         max_tokens: 4_000,
         system: "You are an agent.".to_owned(),

@@ -34,6 +34,7 @@ pub(crate) async fn scripted_bench(agent: AgentProgram, rules: &str, quirk: &str
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     bench.context.agent = AgentLaunch {
         program: agent,
+        prompts: None,
         installed: Some(WorkerProgram {
             command: [&program.display().to_string(), "--quirk", quirk]
                 .map(str::to_owned)

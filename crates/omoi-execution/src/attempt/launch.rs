@@ -42,6 +42,7 @@ use crate::agent_programs::{ProgramLaunch, ProgramUnusable, launch_of};
 use crate::attempt::{AttemptStarter, apply_to_attempt, settle};
 use crate::egress::{egress_mode, work_setup_mode};
 use crate::copied_files::{CopyError, lay_copies};
+use crate::native_prompt::FamilyPrompt;
 use crate::opened_workspace::OpenedWorkspace;
 use crate::running_attempts::HeldAttempt;
 use crate::sandbox_egress::SandboxEgress;
@@ -441,6 +442,7 @@ fn sandbox_launch(
             .into_owned()
     };
     let models = starter.agent_models.route_facts(job.route);
+    let prompts = FamilyPrompt::of_family(models.prompts);
     let context = AttemptContext {
         attempt_id: job.attempt.id,
         sandbox_id: SandboxId::from_uuid(job.attempt.id.as_uuid()),
@@ -451,21 +453,16 @@ fn sandbox_launch(
         token: job.token.clone(),
         socket: shown(&launch, Path::new(inside::SOCKET)),
         workspace: shown(&launch, Path::new(inside::WORK)),
-        agent: agent_launch(&job.attempt, parts.program, &|path| shown(&launch, path)),
+        agent: agent_launch(&job.attempt, parts.program, prompts, &|path| {
+            shown(&launch, path)
+        }),
         model: RouteName::Agent.as_str().to_owned(),
         max_tokens: models.answer_tokens,
-        system: job.brief.system.clone(),
+        system: told_system(prompts, job),
         prompt: job.brief.prompt.clone() + &parts.opened.missing_note().unwrap_or_default(),
         tools: offered_tools(models, job),
         item_schema: job.brief.item_schema.clone(),
-        limits: AttemptLimits {
-            turns_max: job.brief.limits.turns_max,
-            wall_s: job.brief.limits.wall_s,
-            command_s: job.brief.limits.command_s,
-            result_bytes: RESULT_BYTES,
-            heartbeat_s: starter.heartbeat.as_secs().max(1),
-            window_tokens: models.window_tokens,
-        },
+        limits: attempt_limits(starter, job, models),
         commit: job.brief.commit.clone(),
         egress: egress.map(|(egress, path)| egress.client_launch(shown(&launch, &path))),
         resume: job.turns.clone(),
@@ -478,6 +475,35 @@ fn sandbox_launch(
         mode: 0o600,
     });
     Ok(launch)
+}
+
+/// The system prompt of the brief; our own loop's models are told how those of their family work best.
+fn told_system(prompts: FamilyPrompt, job: &AttemptJob) -> String {
+    match job
+        .attempt
+        .agent
+        .unwrap_or(AgentProgram::Native)
+        .is_native()
+    {
+        true => prompts.end_system(&job.brief.system, &job.brief.tools),
+        false => job.brief.system.clone(),
+    }
+}
+
+/// What the attempt may use.
+fn attempt_limits(
+    starter: &AttemptStarter,
+    job: &AttemptJob,
+    models: AgentModelFacts,
+) -> AttemptLimits {
+    AttemptLimits {
+        turns_max: job.brief.limits.turns_max,
+        wall_s: job.brief.limits.wall_s,
+        command_s: job.brief.limits.command_s,
+        result_bytes: RESULT_BYTES,
+        heartbeat_s: starter.heartbeat.as_secs().max(1),
+        window_tokens: models.window_tokens,
+    }
 }
 
 /// Puts what clients of `egress` trust into the sandbox; returns where it is.
@@ -504,11 +530,19 @@ pub(crate) fn show_certificates(launch: &mut SandboxLaunch, certificates: &str) 
     path
 }
 
-/// The tools of the brief; for our own loop and models that see, pictures too.
+/// The tools of the brief; for our own loop those that fit its models, and pictures where they see.
 fn offered_tools(models: AgentModelFacts, job: &AttemptJob) -> Vec<AgentTool> {
-    let is_native = job.attempt.agent.unwrap_or(AgentProgram::Native) == AgentProgram::Native;
     let mut tools = job.brief.tools.clone();
-    if is_native && models.takes_images && tools.contains(&AgentTool::Read) {
+    if !job
+        .attempt
+        .agent
+        .unwrap_or(AgentProgram::Native)
+        .is_native()
+    {
+        return tools;
+    }
+    tools = FamilyPrompt::of_family(models.prompts).fit_tools(tools);
+    if models.takes_images && tools.contains(&AgentTool::Read) {
         tools.push(AgentTool::Image);
     }
     tools
@@ -518,10 +552,13 @@ fn offered_tools(models: AgentModelFacts, job: &AttemptJob) -> Vec<AgentTool> {
 fn agent_launch(
     attempt: &Attempt,
     program: Option<ProgramLaunch>,
+    prompts: FamilyPrompt,
     shown: &dyn Fn(&Path) -> String,
 ) -> AgentLaunch {
+    let agent = attempt.agent.unwrap_or(AgentProgram::Native);
     AgentLaunch {
-        program: attempt.agent.unwrap_or(AgentProgram::Native),
+        program: agent,
+        prompts: agent.is_native().then(|| prompts.version_id()),
         installed: program.map(|program| WorkerProgram {
             command: program.command.iter().map(|path| shown(path)).collect(),
             version: program.version,

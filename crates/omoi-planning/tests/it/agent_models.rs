@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use omoi_domain::model_route::RouteName;
 use omoi_domain::phase::Phase;
+use omoi_domain::prompt_family::PromptFamily;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskType;
 use omoi_execution::dispatcher::Dispatcher;
@@ -22,6 +23,7 @@ fn facts(window_tokens: u64, takes_images: bool, answer_tokens: u32) -> AgentMod
         window_tokens: Some(window_tokens),
         takes_images,
         answer_tokens,
+        prompts: PromptFamily::Open,
         only_program: None,
     }
 }

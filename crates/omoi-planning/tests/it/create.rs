@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::prompt_family::PromptFamily;
 use omoi_execution::{AgentModelFacts, AgentModels};
 use omoi_git::toolchain::HostEnvironment;
 use omoi_planning::commands::{CreateError, create_spec};
@@ -59,6 +60,7 @@ async fn a_spec_whose_agent_may_ask_no_model_is_refused() {
             window_tokens: None,
             takes_images: false,
             answer_tokens: 1_000,
+            prompts: PromptFamily::Open,
             only_program: Some(AgentProgram::ClaudeCode),
         };
         parts.agent_models = AgentModels::new(subscribed, BTreeMap::new());

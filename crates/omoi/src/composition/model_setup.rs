@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::model_kind::WorkModel;
 use omoi_domain::model_route::RouteName;
+use omoi_domain::prompt_family::PromptFamily;
 use omoi_domain::time::Timestamp;
 use omoi_execution::metering::{CallLedger, StoredQuota};
 use omoi_execution::{AgentModelFacts, AgentModels, DeploymentParts, FromParts as _};
@@ -123,6 +124,7 @@ pub(super) async fn start_models(
         window_tokens: None,
         takes_images: false,
         answer_tokens: options.servers.anthropic.max_tokens,
+        prompts: PromptFamily::Open,
         only_program: None,
     };
     let without = |model: WorkModel, why: String| ModelSetup {
@@ -190,6 +192,7 @@ fn list_facts(choices: &[ModelRoute], catalogue: &ModelCatalogue) -> AgentModelF
         window_tokens: windows.min(),
         takes_images: choices.iter().all(|route| sees_pictures(catalogue, route)),
         answer_tokens: answers.max().unwrap_or(0),
+        prompts: PromptFamily::of_models(choices.iter().map(|route| route.model.as_str())),
         only_program: first.filter(|only| are_all(*only)),
     }
 }
@@ -362,16 +365,25 @@ mod tests {
         let now = Timestamp::of_date("2026-11-28").unwrap();
         let routes = live_routes(&options, now).unwrap().unwrap();
         let models = agent_models(&routes, &model_catalogue(&options).unwrap());
-        for (route, window, answer, images) in [
-            (RouteName::Agent, Some(200_000), 64_000, true),
-            (RouteName::ImplementFeature, Some(200_000), 64_000, true),
-            (RouteName::Planner, Some(1_000_000), 64_000, true),
-            (RouteName::FixBug, Some(272_000), 64_000, true),
-            (RouteName::WriteTests, None, 32_768, false),
+        let (claude, open) = (PromptFamily::Claude, PromptFamily::Open);
+        for (route, window, answer, images, prompts) in [
+            (RouteName::Agent, Some(200_000), 64_000, true, claude),
+            (
+                RouteName::ImplementFeature,
+                Some(200_000),
+                64_000,
+                true,
+                claude,
+            ),
+            (RouteName::Planner, Some(1_000_000), 64_000, true, claude),
+            // Makers are mixed.
+            (RouteName::FixBug, Some(272_000), 64_000, true, open),
+            (RouteName::WriteTests, None, 32_768, false, open),
         ] {
             let facts = models.route_facts(route);
             let told = (facts.window_tokens, facts.answer_tokens, facts.takes_images);
             assert_eq!(told, (window, answer, images), "{route}");
+            assert_eq!(facts.prompts, prompts, "{route}");
             let only = (route == RouteName::Planner).then_some(AgentProgram::ClaudeCode);
             assert_eq!(facts.only_program, only, "{route}");
         }
