@@ -5,6 +5,7 @@
 
 mod measure;
 mod releases;
+mod tasks;
 
 use std::path::Path;
 
@@ -14,6 +15,8 @@ use xtask::process::{self, command};
 use crate::test_servers::{NeededServers, TestServers};
 use crate::{Outcome, root, setup};
 use measure::Measure;
+
+pub(crate) use tasks::TaskOptions;
 
 /// Programs that measure: package, example, whether it is given the folder of releases.
 const EXAMPLES: [(&str, &str, bool); 3] = [
@@ -27,8 +30,35 @@ const TOOL_CASES_WANTED: usize = 300;
 /// Tests by clients and programs that others made: one per dialect at least.
 const DIALECT_TESTS: [&str; 2] = ["vendor_clients::", "agent_programs::"];
 
+/// What `cargo xtask agent-quality` measures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum QualityMode {
+    /// The tools, without a model.
+    Tools,
+    /// What agents solve with a model.
+    Tasks(TaskOptions),
+}
+
+impl QualityMode {
+    /// Reads the arguments after `agent-quality`.
+    pub(crate) fn parse(arguments: &[String]) -> Result<Self, String> {
+        match arguments {
+            [] => Ok(Self::Tools),
+            _ => TaskOptions::parse(arguments).map(Self::Tasks),
+        }
+    }
+}
+
+/// Measures what `mode` says.
+pub(crate) fn run(mode: &QualityMode) -> Result<Outcome> {
+    match mode {
+        QualityMode::Tools => measure_tools(),
+        QualityMode::Tasks(options) => tasks::run(options),
+    }
+}
+
 /// Measures all, also after something failed, and prints one table.
-pub(crate) fn run() -> Result<Outcome> {
+fn measure_tools() -> Result<Outcome> {
     let folder = releases::fetch_all()?;
     let mut measures = Vec::new();
     let mut failures = Vec::new();

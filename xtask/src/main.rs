@@ -36,12 +36,16 @@ usage: cargo xtask <command>
                             or with `--corpus FOLDER`; fails when one misses its target
                             phase     explore, prd, requirements, design, tasks; all when none is named
   fuzz [--minutes N] [--seed N] [TARGET]
-                            the parsers held against changed inputs, a minute each; `cargo xtask test` replays
-                            what is committed in `tests/inputs` of their crates
+                            the parsers held against changed inputs, a minute each; more than 1 s or 256 MiB for
+                            one input fails too. `cargo xtask test` replays what is committed in `tests/inputs`
   models                    make crates/omoi-llm/models.json anew: models, ends and prices
   service-map               make docs/service-map.md anew: which role runs which loop
   agent-quality             how good the native agent's tools are: edits, map, tools, transcripts and dialects held
                             against their targets; fetches releases of packages once, outside the clone
+       --model NAME [--agent AGENT …]
+                            30 small tasks with hidden checks, solved with that model by the native agent and by
+                            Claude Code: solved, turns, tokens, cost. Needs the model's key and spends money;
+                            `simulated` answers two tasks from a script
   agents [--all | --pin]    install the agent programs that tests run, outside the clone
                             --all     the two that need Node too, another half gigabyte, and a whole run by each
                             --pin     make crates/omoi-programs/agents.json anew for the versions in it
@@ -85,7 +89,10 @@ fn main() -> ExitCode {
         },
         "gates" => gates::run(rest),
         "models" => models::run(),
-        "agent-quality" => agent_quality::run(),
+        "agent-quality" => match agent_quality::QualityMode::parse(rest) {
+            Ok(mode) => agent_quality::run(&mode),
+            Err(problem) => return misused(&problem),
+        },
         "agents" => match agent_programs::AgentsMode::parse(rest) {
             Ok(mode) => agent_programs::run(mode),
             Err(problem) => return misused(&problem),

@@ -11,6 +11,7 @@
 
 #[cfg(feature = "agent-programs")]
 pub mod agent_programs;
+pub mod agent_tasks;
 pub mod blocking;
 pub mod crash_points;
 pub mod database;

@@ -12,6 +12,7 @@
 
 mod adversity;
 mod agent_programs;
+mod agent_tasks;
 mod binary;
 mod canary;
 mod canary_in_use;
@@ -29,6 +30,7 @@ mod interrupt;
 mod kill;
 mod listener;
 mod logs;
+mod many_files;
 mod mutants;
 mod packages;
 mod process_log;
