@@ -106,7 +106,11 @@ mod tests {
 /// Fuzz target: archives of modules.
 #[cfg(test)]
 mod fuzz {
-    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::disallowed_methods,
+        reason = "a test fails where it stands, and its files are thrown away"
+    )]
 
     use omoi_testkit::fuzz::FuzzTarget;
 

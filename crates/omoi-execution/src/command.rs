@@ -11,8 +11,8 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use tracing::{Instrument as _, debug, info_span, warn};
 
-use omoi_domain::egress::EgressMode;
 use omoi_domain::copied_file::CopyAudience;
+use omoi_domain::egress::EgressMode;
 use omoi_domain::sandbox::{SandboxRung, StartStep, StartStepKind};
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::suite::fault::missing_packages_line;
@@ -254,16 +254,11 @@ async fn in_checkout(
     owner.await?;
     let watch = watch_reads(provider.as_ref(), dir, &tracked)?;
     opened.end_step(StartStepKind::Owner, "handed over");
-    let mut launch = SandboxLaunch::new(name, dir, ["/bin/sh", "-c", command.command]);
-    launch.access = WorkspaceAccess::ReadWrite;
+    let mut launch = check_launch(checkouts, command, dir, name)?;
     launch.env = opened.launch_environment(command.toolbox, provider.as_ref(), &launch);
-    launch.read_only = checkouts.host.sandbox_mounts(command.toolbox)?;
     launch
         .read_only
         .push(ReadOnlyMount::at_same_path(base.objects_dir()));
-    launch.limits = command.toolbox.sandbox_limits(checkouts.host.limits);
-    launch.wall_timeout = command.timeout;
-    launch.output_bytes_max = OUTPUT_BYTES;
     let mounts = shown(&launch.read_only);
     debug!(command = command.command, "Running a check");
     let running = provider.launch(launch).await?;
@@ -289,6 +284,22 @@ async fn in_checkout(
         packages_layer: opened.packages_layer().map(str::to_owned),
         took,
     })
+}
+
+/// What of the sandbox of a check follows from its command alone.
+fn check_launch(
+    checkouts: &CheckoutRunner,
+    command: &CheckoutCommand<'_>,
+    dir: &Path,
+    name: String,
+) -> Result<SandboxLaunch, CommandError> {
+    let mut launch = SandboxLaunch::new(name, dir, ["/bin/sh", "-c", command.command]);
+    launch.access = WorkspaceAccess::ReadWrite;
+    launch.read_only = checkouts.host.sandbox_mounts(command.toolbox)?;
+    launch.limits = command.toolbox.sandbox_limits(checkouts.host.limits);
+    launch.wall_timeout = command.timeout;
+    launch.output_bytes_max = OUTPUT_BYTES;
+    Ok(launch)
 }
 
 /// The record of a command that may not run on its commit.

@@ -113,7 +113,7 @@ pub enum CopyFault {
     #[error("it is committed, and comes with its commit")]
     Committed,
     /// It would change what the platform keeps there.
-    #[error("it lies where only the platform and its agents' settings are: {}", protected::PATHS.join(", "))]
+    #[error("it lies where only the platform and its agents' settings are: {}", protected::protected_paths().collect::<Vec<_>>().join(", "))]
     Protected,
 }
 
@@ -301,7 +301,11 @@ pub(crate) fn lay_copies(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::disallowed_methods,
+        reason = "a test fails where it stands"
+    )]
     use std::fs;
 
     use omoi_domain::copied_file::SECRET_COPY_BYTES_MAX;

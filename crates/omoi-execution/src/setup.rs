@@ -20,7 +20,6 @@ use tracing::warn;
 use omoi_domain::repository_settings::NO_SETUP;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_git::layer::{LayerFolder, PackageLayer, SetupReference};
-use omoi_git::object::ObjectId;
 use omoi_git::survey::{SetupPlan, setup_of_commit};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::LifecycleHandle;
@@ -257,8 +256,7 @@ impl PackageSetup {
             return Err(SetupError::Stopped);
         }
         // Later commits are somebody's work, which may break what installed packages before.
-        let base_has_some =
-            has_base_plan && matches!(reference, SetupReference::Base { .. });
+        let base_has_some = has_base_plan && matches!(reference, SetupReference::Base { .. });
         // Who reaches further may have what another could not.
         let tried = format!("{digest} {}", subject.setup_mode());
         let is_needed = plan.is_written || (is_work && base_has_some);

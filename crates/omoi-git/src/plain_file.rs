@@ -151,7 +151,11 @@ fn open_folder(path: &Path) -> Result<OwnedFd, Errno> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::disallowed_methods,
+        reason = "a test fails where it stands"
+    )]
     use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 

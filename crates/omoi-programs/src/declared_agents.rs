@@ -101,7 +101,11 @@ pub(crate) fn prepare_declared(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::disallowed_methods,
+        reason = "a test fails where it stands"
+    )]
     use super::*;
 
     fn row(folder: &Path, command: &str) -> AcpAgentRow {

@@ -12,8 +12,8 @@ use omoi_domain::crash::{CrashPoint, CrashSide, pass_point};
 
 use crate::cgroup::LimitGroup;
 use crate::container::remove_container;
-use crate::start_mark;
 use crate::process_table::{all_pids, live_descendants, read_stat};
+use crate::start_mark;
 use crate::users::{self, WorkspaceUsers};
 
 const SUFFIX: &str = ".sandbox";

@@ -76,7 +76,10 @@ fn marked_pids(wanted: impl Fn(&StartMark) -> bool) -> Vec<Pid> {
         // What is dead shows an empty command line.
         mark.is_some_and(|mark| wanted(&mark))
     };
-    process_table::all_pids().into_iter().filter(is_wanted).collect()
+    process_table::all_pids()
+        .into_iter()
+        .filter(is_wanted)
+        .collect()
 }
 
 /// Processes of bubblewrap that were started for `sandbox` by this platform or one that is gone.
@@ -158,6 +161,7 @@ mod tests {
             args: words.split(' ').map(Into::into).collect(),
             env: Vec::new(),
             streams: LaunchStreams::Inherited,
+            is_follower: false,
             entry: EntryPlan {
                 groups: Vec::new(),
                 stage: None,

@@ -182,7 +182,10 @@ fn claim_user(locks: &Path, uid: u32) -> io::Result<Option<ClaimedUser>> {
 /// Processes that are not dead and have `uid` as any of their users.
 pub(crate) fn live_pids(uid: Uid) -> Vec<Pid> {
     let is_own = |pid: &Pid| live_users(*pid).contains(&uid.as_raw());
-    process_table::all_pids().into_iter().filter(is_own).collect()
+    process_table::all_pids()
+        .into_iter()
+        .filter(is_own)
+        .collect()
 }
 
 /// The users of process `pid`: real, effective, saved and of files; none once it is dead.

@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use omoi_domain::egress::EgressMode;
-use omoi_egress::host::HostRules;
 use omoi_egress::lock_file::locked_versions;
 use omoi_egress::package::PackageVersion;
 use omoi_egress::policy::EgressPolicy;

@@ -189,10 +189,8 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let reconcilers = start_loops(start.roles, &parts, workers, &bus)?;
     consume::publish_commits(&parts.store, &parts.lifecycle, &bus);
     let status = process_status(&start, backend, sandbox.as_deref(), &models);
-    let surface = ControlSurface {
-        reconcilers,
-        ..control_surface(&start, &parts, &token, &status)
-    };
+    let mut surface = control_surface(&start, &parts, &token, &status);
+    surface.reconcilers = reconcilers;
     let router = process_router(start.roles, surface);
     let (endpoint, address) = open_listeners(&start, &folder, &handle, router).await?;
     Ok(RunningProcess {

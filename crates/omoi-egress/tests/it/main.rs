@@ -20,7 +20,7 @@ mod packages;
 mod plain;
 mod registries;
 mod samples;
-mod table_clients;
 mod slow;
+mod table_clients;
 mod tunnels;
 mod upstream;

@@ -39,7 +39,7 @@ async fn installs_cold_and_again(manager: NodeManager) {
     }
     assert!(attempt.reasons().is_empty(), "{:?}", attempt.reasons());
     let arrivals = attempt.session.list_arrivals();
-    let names: Vec<_> = arrivals.iter().map(|file| file.version.to_string());
+    let names = arrivals.iter().map(|file| file.version.to_string());
     assert_eq!(
         names.collect::<Vec<_>>(),
         ["npm:@acme/words@2.0.0", "npm:greeter@1.0.0"]

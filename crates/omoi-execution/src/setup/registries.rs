@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use omoi_domain::egress::EgressMode;
 use futures::future::BoxFuture;
+use omoi_domain::egress::EgressMode;
 use omoi_domain::id::ProjectId;
 use omoi_egress::refusal::Refusal;
 

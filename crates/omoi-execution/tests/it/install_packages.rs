@@ -206,6 +206,7 @@ async fn packages_that_were_compared_with_nothing_serve_until_the_base_is_set_up
             files: &BTreeMap::new(),
             timeout: Duration::from_mins(1),
             toolbox: &toolbox,
+            setup_mode: EgressMode::Cached,
         };
         command::run_in_checkout(&it.build_part(), command)
             .await

@@ -47,6 +47,7 @@ fn copies() -> CopyRules {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn work_that_is_sent_back_stays_on_the_branch() {
     let it = TestDeployment::with_parts(|parts| parts.copies = copies()).await;
     let with_test = it.commit_on(&it.base, "tests/test_a.py", Some("a")).await;

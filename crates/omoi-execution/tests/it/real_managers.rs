@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
+use omoi_domain::egress::EgressMode;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_execution::command::{self, CheckoutCommand, CommandRun};
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
@@ -40,17 +41,22 @@ async fn run(
         files: &BTreeMap::new(),
         timeout: Duration::from_mins(2),
         toolbox,
+        // As for a task whose plan names the lock file.
+        setup_mode: EgressMode::Registries,
     };
     command::run_in_checkout(&it.build_part(), command)
         .await
         .unwrap()
 }
 
+/// Files of a commit, by path.
+type CommitFiles<'a> = &'a [(&'a str, String)];
+
 /// Runs `command` with the packages of a base commit with `before`, then with those of one that has `after` on top.
 /// What the second set-up made is plain only if the lock files explain it.
 async fn changed_lock_file(
     toolbox: SandboxToolchain,
-    (before, after): (&[(&str, String)], &[(&str, String)]),
+    (before, after): (CommitFiles<'_>, CommitFiles<'_>),
     (command, expected): (&str, [&str; 2]),
 ) {
     let (mut it, _state) = on_rung(SandboxRung::Bubblewrap, |parts| {

@@ -22,6 +22,10 @@ async fn take(mirror: &Mirror, base: &ObjectId, bundle: &[u8]) -> ObjectId {
 }
 
 #[tokio::test]
+#[allow(
+    clippy::too_many_lines,
+    reason = "one workspace from its begin to the next clone"
+)]
 async fn unfinished_work_moves_to_a_fresh_clone() {
     let f = Fixture::new(&[("a", "1\n"), ("b", "1\n"), (".gitignore", "*.log\n")]).await;
     let work = f.clone_at("one", &f.base).await;

@@ -43,7 +43,7 @@ fn everything_on_the_list_is_pinned_and_stays_in_its_folder() {
     let driven = AgentProgram::BUILT_IN
         .iter()
         .filter(|agent| !agent.is_native());
-    assert_eq!(agents, driven.map(|agent| agent.as_str()).collect());
+    assert_eq!(agents, driven.map(AgentProgram::as_str).collect());
 }
 
 #[test]

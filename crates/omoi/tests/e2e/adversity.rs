@@ -253,7 +253,10 @@ fn a_model_that_declines_ends_the_run_with_what_to_do() {
     });
     let said = world.start(world.run(&["--yes"])).wait().exited(3);
     let reason = said.summary()["reason"].to_string();
-    for words in ["provider_unavailable (model_declined)", "omoi models set agent"] {
+    for words in [
+        "provider_unavailable (model_declined)",
+        "omoi models set agent",
+    ] {
         assert!(reason.contains(words), "{reason}");
     }
 }

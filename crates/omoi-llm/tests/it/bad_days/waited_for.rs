@@ -32,7 +32,7 @@ async fn a_model_that_thinks_for_nine_minutes_is_waited_for_where_its_route_allo
     let stub = Stub::start(vec![slow], stub::good()).await;
     // A server of one's own has a quarter of an hour.
     let local = ModelRoute {
-        limits: AnswerLimits::of_address(&stub.url),
+        limits: AnswerLimits::of_server(&stub.url, false),
         ..route(Dialect::Messages, &stub.url)
     };
     let house = house(vec![local], TestMeter::rich());

@@ -207,7 +207,7 @@ fn cargo_and_go_keep_versions_apart() {
     made.remove(&format!("{registry}/src/i/num-1.0.0"));
     made.remove(&format!("{registry}/cache/i/num-1.0.0.crate"));
     made.crate_of("num", "2.0.0");
-    let lines = "1.0.0\0{\"vers\":\"1.0.0\",\"yanked\":true}\02.0.0\0{\"vers\":\"2.0.0\"}\0";
+    let lines = "1.0.0\0{\"vers\":\"1.0.0\",\"yanked\":true}\x002.0.0\0{\"vers\":\"2.0.0\"}\0";
     made.write(&format!("{registry}/index/i/.cache/num"), lines);
     made.write(&format!("{CARGO}/.global-cache"), "used\n");
     made.module("example.com/!big", "v2.0.0");

@@ -164,7 +164,8 @@ fn a_copy_at_the_place_of_another_is_found() {
 
 #[test]
 fn modes_links_and_folders_count_as_bytes_do() {
-    let changes: [(&str, fn(&LayerTree) -> &LayerTree); 10] = [
+    type TreeChange = fn(&LayerTree) -> &LayerTree;
+    let changes: [(&str, TreeChange); 10] = [
         ("node_modules/a/cli.js", |made| {
             made.make_runnable("node_modules/a/cli.js")
         }),
