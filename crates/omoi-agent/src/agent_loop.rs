@@ -73,7 +73,7 @@ enum TurnError {
 }
 
 /// What follows a turn.
-enum TurnEnd {
+enum TurnFollowUp {
     /// It was the last.
     Last(LoopEnd),
     /// The next turn, with its first event where the runtime asked while the turn was committed.
@@ -171,8 +171,8 @@ impl AgentLoop<'_> {
                 }
                 RuntimeEvent::TurnEnded(turn) => {
                     match self.end_turn(runtime, turn, &mut count).await? {
-                        TurnEnd::Last(end) => return Ok(end),
-                        TurnEnd::Next(event) => next = event,
+                        TurnFollowUp::Last(end) => return Ok(end),
+                        TurnFollowUp::Next(event) => next = event,
                     }
                 }
                 RuntimeEvent::Compacted(turn) => {
@@ -188,7 +188,7 @@ impl AgentLoop<'_> {
         runtime: &mut impl AgentRuntime,
         turn: AgentTurn,
         count: &mut TurnCount,
-    ) -> Result<TurnEnd, TurnError> {
+    ) -> Result<TurnFollowUp, TurnError> {
         let AgentTurn {
             reply, mut results, ..
         } = turn;
@@ -239,13 +239,13 @@ impl AgentLoop<'_> {
         };
         self.show_messages(injected).await;
         if is_last {
-            return Ok(TurnEnd::Last(self.done_end(&reply)));
+            return Ok(TurnFollowUp::Last(self.done_end(&reply)));
         }
         if let Some(message) = turn.gives_up {
             let class = ErrorClass::AgentError;
-            return Ok(TurnEnd::Last(LoopEnd::Failed { class, message }));
+            return Ok(TurnFollowUp::Last(LoopEnd::Failed { class, message }));
         }
-        Ok(TurnEnd::Next(next))
+        Ok(TurnFollowUp::Next(next))
     }
 
     /// Commits a turn that is answered already, while the runtime asks for the next answer. No tool runs

@@ -280,7 +280,7 @@ async fn check_prerequisites(
     needed: &[ObjectId],
 ) -> Result<(), ImportError> {
     let names = needed.iter().map(ObjectId::as_str);
-    for object in known.describe(names).await? {
+    for object in known.describe_objects(names).await? {
         if object.kind != "commit" {
             return Err(ImportRefusal::MissingPrerequisite(object.id).into());
         }

@@ -360,7 +360,7 @@ async fn first_content<Q: UpstreamQuestion>(
         tally.count_signs(&signs);
         declined.add_signs(&signs);
         first.push(item);
-        match (declined.said(), signs.stage) {
+        match (declined.declined_text(), signs.stage) {
             (Some(words), AnswerStage::Whole) => {
                 let words = words.to_owned();
                 return Err(UpstreamError::Declined { words });

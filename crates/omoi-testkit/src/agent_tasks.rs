@@ -37,7 +37,7 @@ pub struct TaskAgent<'a> {
 
 /// What came of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TaskResult {
+pub struct AgentTaskResult {
     /// The task's name.
     pub task: String,
     /// What worked on it.
@@ -65,9 +65,9 @@ impl TaskAgent<'_> {
     ///
     /// # Errors
     /// When the run did not begin, with what `omoi` said: no key, no such agent.
-    pub fn attempt_task(&self, task: &AgentTask) -> Result<TaskResult> {
+    pub fn attempt_task(&self, task: &AgentTask) -> Result<AgentTaskResult> {
         let folder = tempfile::tempdir().context("could not make a folder")?;
-        let (data, repo) = (folder.path().join("data"), task.repository());
+        let (data, repo) = (folder.path().join("data"), task.make_repository());
         let mut omoi = (self.omoi)();
         omoi.arg("--data-dir").arg(&data);
         omoi.args([
@@ -98,7 +98,7 @@ impl TaskAgent<'_> {
         if is_delivered {
             check_out(repo.path(), &text("branch"), &checkout)?;
         }
-        Ok(TaskResult {
+        Ok(AgentTaskResult {
             task: task.name.clone(),
             agent: self.agent.clone(),
             model: self.model.clone(),
@@ -143,7 +143,7 @@ fn count_turns(data: &Path) -> Result<u64> {
 }
 
 /// The results of each agent under each other, its sums last.
-pub fn render_results(results: &[TaskResult]) -> String {
+pub fn render_results(results: &[AgentTaskResult]) -> String {
     let mut agents: Vec<&str> = results.iter().map(|result| result.agent.as_str()).collect();
     agents.dedup();
     let row = |name: &str, fields: [String; 5]| {
@@ -167,7 +167,7 @@ pub fn render_results(results: &[TaskResult]) -> String {
                 figures(solved, &[result]),
             );
         }
-        let all: Vec<&TaskResult> = own().collect();
+        let all: Vec<&AgentTaskResult> = own().collect();
         let n_solved = own().filter(|result| result.is_solved).count();
         let solved = format!("{n_solved}/{}", all.len());
         table += &row(&format!("{agent} in all"), figures(&solved, &all));
@@ -178,8 +178,9 @@ pub fn render_results(results: &[TaskResult]) -> String {
     table
 }
 
-fn figures(solved: &str, results: &[&TaskResult]) -> [String; 5] {
-    let sum = |of: fn(&TaskResult) -> u64| results.iter().map(|result| of(result)).sum::<u64>();
+fn figures(solved: &str, results: &[&AgentTaskResult]) -> [String; 5] {
+    let sum =
+        |of: fn(&AgentTaskResult) -> u64| results.iter().map(|result| of(result)).sum::<u64>();
     [
         solved.to_owned(),
         sum(|result| result.turns).to_string(),
@@ -195,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_table_sums_up_each_agent() {
-        let result = |agent: &str, is_solved| TaskResult {
+        let result = |agent: &str, is_solved| AgentTaskResult {
             task: "slug".to_owned(),
             agent: agent.to_owned(),
             model: "m".to_owned(),

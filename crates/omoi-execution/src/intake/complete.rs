@@ -171,7 +171,7 @@ async fn take_submission(
         keep_on_branch(&intake.store, attempt, (&mirror, &sides.task), head).await?;
     }
     if let BroughtWork::Imported(imported) = brought {
-        imported.forget(&mirror).await?;
+        imported.forget_import(&mirror).await?;
     }
     Ok(TaskResult {
         head,

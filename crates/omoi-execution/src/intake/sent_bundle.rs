@@ -27,7 +27,7 @@ pub(super) struct ImportedCommit {
 
 impl ImportedCommit {
     /// Drops the import's own refs: another ref holds the commit now, or nobody wants it.
-    pub(super) async fn forget(self, mirror: &Mirror) -> Result<(), IntakeError> {
+    pub(super) async fn forget_import(self, mirror: &Mirror) -> Result<(), IntakeError> {
         match self.import {
             Some(id) => Ok(forget_import(mirror, &id).await?),
             None => Ok(()),

@@ -93,14 +93,14 @@ impl<'a> Quarantine<'a> {
     }
 
     pub(super) async fn is_commit(&mut self, id: &ObjectId) -> Result<bool, GitError> {
-        let found = self.all.describe([id.as_str()]).await?;
+        let found = self.all.describe_objects([id.as_str()]).await?;
         Ok(found.iter().all(|object| object.kind == "commit"))
     }
 
     /// The tree of a commit that the mirror has.
     pub(super) async fn known_tree(&mut self, commit: &ObjectId) -> Result<ObjectId, ImportError> {
         let name = format!("{commit}^{{tree}}");
-        let found = self.known.describe([name.as_str()]).await?;
+        let found = self.known.describe_objects([name.as_str()]).await?;
         let tree = found.into_iter().find(|object| object.kind == "tree");
         Ok(tree
             .ok_or(GitError::Unexpected {
@@ -118,10 +118,10 @@ impl<'a> Quarantine<'a> {
             what: "an index of another form",
         })?;
         let names = ids.iter().map(ObjectId::as_str);
-        let mut new = self.known.describe(names).await?;
+        let mut new = self.known.describe_objects(names).await?;
         new.retain(|object| object.kind == "missing");
         let names = new.iter().map(|object| object.id.as_str());
-        Ok(self.all.describe(names).await?)
+        Ok(self.all.describe_objects(names).await?)
     }
 
     /// The contents of objects of one kind.

@@ -67,8 +67,8 @@ pub(super) fn unexplained_paths(
     for (path, before, after) in layers.differing_entries() {
         let is_explained = match PathRealm::of_path(path) {
             PathRealm::Node => continue,
-            PathRealm::Store => stores.explains(path, before, after),
-            PathRealm::Other => python.explains(path, before, after),
+            PathRealm::Store => stores.explains_path(path, before, after),
+            PathRealm::Other => python.explains_path(path, before, after),
         };
         if !is_explained {
             found.insert(path.to_owned());

@@ -143,12 +143,12 @@ impl<'a> GitCall<'a> {
     }
 
     /// How long the call may take.
-    pub(super) fn deadline(&self) -> Duration {
+    pub(super) fn run_deadline(&self) -> Duration {
         self.deadline
     }
 
     /// The program with arguments, environment and account, its streams not yet set.
-    pub(super) fn program(&self) -> Command {
+    pub(super) fn git_program(&self) -> Command {
         let mut program = start_program(&self.git.program);
         program
             .args(self.place.location_args())
@@ -163,7 +163,7 @@ impl<'a> GitCall<'a> {
 
     async fn run_to_end(mut self) -> Result<GitOutput, GitError> {
         let command = self.command;
-        let mut program = self.program();
+        let mut program = self.git_program();
         if let Some(file) = self.stdout_file.take() {
             program.stdout(file);
         } else {

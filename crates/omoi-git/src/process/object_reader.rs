@@ -51,8 +51,8 @@ impl ObjectReader {
     /// Starts `call`, a `cat-file` without arguments. Its deadline is that of each question.
     pub(crate) fn start(call: GitCall<'_>) -> Result<Self, GitError> {
         let call = call.args([FORMAT]);
-        let deadline = call.deadline();
-        let started = start_piped(call.program()).map_err(|source| GitError::Start {
+        let deadline = call.run_deadline();
+        let started = start_piped(call.git_program()).map_err(|source| GitError::Start {
             command: COMMAND,
             source,
         })?;
@@ -66,7 +66,7 @@ impl ObjectReader {
     }
 
     /// What each of `names` is, in order.
-    pub(crate) async fn describe(
+    pub(crate) async fn describe_objects(
         &mut self,
         names: impl IntoIterator<Item = &str>,
     ) -> Result<Vec<ObjectInfo>, GitError> {

@@ -269,7 +269,7 @@ impl ChoiceTry<'_> {
         let mut next_ping = pace.expire(QUIET_PING_AFTER);
         let ended = loop {
             let joining = batch.next_joining(&mut pieces).await;
-            if joining.is_none() && !events.send_bytes(batch.take(), pace).await {
+            if joining.is_none() && !events.send_bytes(batch.take_bytes(), pace).await {
                 return AnswerEnd::without_words(CallOutcome::Abandoned);
             }
             let piece = match joining {
@@ -303,7 +303,7 @@ impl ChoiceTry<'_> {
                         batch.push(piece.bytes);
                     }
                     if stage == AnswerStage::Whole {
-                        let outcome = match declined.said() {
+                        let outcome = match declined.declined_text() {
                             Some(_) => CallOutcome::Declined,
                             None => CallOutcome::Complete,
                         };
@@ -318,7 +318,7 @@ impl ChoiceTry<'_> {
                 None => break self.cut_answer(&UpstreamError::Cut, tally),
             }
         };
-        match events.send_bytes(batch.take(), pace).await {
+        match events.send_bytes(batch.take_bytes(), pace).await {
             true => ended,
             false => AnswerEnd::without_words(CallOutcome::Abandoned),
         }
@@ -334,7 +334,7 @@ impl ChoiceTry<'_> {
     }
 
     fn masked_words(&self, declined: &DeclinedWords) -> String {
-        let words = declined.said().unwrap_or_default();
+        let words = declined.declined_text().unwrap_or_default();
         self.shared.llm.mask_words(words)
     }
 

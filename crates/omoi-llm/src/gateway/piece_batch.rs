@@ -38,7 +38,7 @@ impl PieceBatch {
     }
 
     /// Takes all of it out.
-    pub(super) fn take(&mut self) -> Bytes {
+    pub(super) fn take_bytes(&mut self) -> Bytes {
         match self.joined.is_empty() {
             true => std::mem::take(&mut self.first),
             false => self.joined.split().freeze(),
@@ -89,7 +89,7 @@ mod tests {
         while let Some(Some(Ok(piece))) = batch.next_joining(pieces).await {
             batch.push(piece.bytes);
         }
-        batch.take()
+        batch.take_bytes()
     }
 
     #[tokio::test]

@@ -43,21 +43,21 @@ impl ToolRound {
     }
 
     /// Who gave its answers, oldest first.
-    pub fn authors(&self) -> impl Iterator<Item = &AnswerAuthor> {
+    pub fn round_authors(&self) -> impl Iterator<Item = &AnswerAuthor> {
         self.earlier.iter().chain([&self.answered_by])
     }
 
     /// Whether it begins with reasoning of whoever reads it as it stands, and holds nobody else's.
     pub fn is_thought_whole(&self) -> bool {
-        self.authors().next() == Some(&AnswerAuthor::Unsigned)
+        self.round_authors().next() == Some(&AnswerAuthor::Unsigned)
             && !self
-                .authors()
+                .round_authors()
                 .any(|one| matches!(one, AnswerAuthor::Signed(_)))
     }
 
     /// Whether reasoning of `maker` stands in it; `is_home` says whether that of nobody's name is its own.
     pub fn holds_reasoning_of(&self, maker: &str, is_home: bool) -> bool {
-        self.authors().any(|author| match author {
+        self.round_authors().any(|author| match author {
             AnswerAuthor::Silent => false,
             AnswerAuthor::Unsigned => is_home,
             AnswerAuthor::Signed(own) => own == maker,

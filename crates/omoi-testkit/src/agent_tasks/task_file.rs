@@ -94,7 +94,7 @@ impl AgentTask {
     }
 
     /// A repository with the files that the request is about.
-    pub fn repository(&self) -> TestRepo {
+    pub fn make_repository(&self) -> TestRepo {
         let files = self.repository.iter();
         let files: Vec<_> = files
             .map(|(path, text)| (path.as_str(), text.as_str()))
@@ -174,7 +174,7 @@ mod tests {
         let tasks = agent_tasks(Path::new(TASKS)).unwrap();
         assert_eq!(tasks.len(), 30);
         let is_right = |task: &AgentTask| {
-            let [before, after] = [task.repository(), task.repository()];
+            let [before, after] = [task.make_repository(), task.make_repository()];
             task.write_solution(after.path()).unwrap();
             !task.passes_check(before.path()).unwrap() && task.passes_check(after.path()).unwrap()
         };

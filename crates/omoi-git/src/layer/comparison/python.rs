@@ -150,7 +150,7 @@ impl<'a> PythonComparison<'a> {
     }
 
     /// Whether `path`, which differs, may do so.
-    pub(super) fn explains(
+    pub(super) fn explains_path(
         &self,
         path: &str,
         before: Option<&EntryState>,

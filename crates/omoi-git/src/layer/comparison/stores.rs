@@ -163,7 +163,7 @@ impl<'a> StoreComparison<'a> {
     }
 
     /// Whether `path`, which differs, may do so.
-    pub(super) fn explains(
+    pub(super) fn explains_path(
         &self,
         path: &str,
         before: Option<&EntryState>,

@@ -22,7 +22,7 @@ impl DeclinedWords {
     }
 
     /// The words so far; none where the model does not decline.
-    pub(crate) fn said(&self) -> Option<&str> {
+    pub(crate) fn declined_text(&self) -> Option<&str> {
         self.0.as_deref()
     }
 }
