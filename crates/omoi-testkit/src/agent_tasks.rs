@@ -88,8 +88,13 @@ impl TaskAgent<'_> {
         let last = said.lines().next_back().unwrap_or_default();
         let summary: Value = serde_json::from_str(last).unwrap_or_default();
         if summary["type"] != "summary" {
+            // With `--json` a refusal is the last line of the answer.
             let why = String::from_utf8_lossy(&output.stderr);
-            bail!("the run of `{}` did not begin:\n{}", task.name, why.trim());
+            bail!(
+                "the run of `{}` did not begin:\n{}\n{last}",
+                task.name,
+                why.trim()
+            );
         }
         let number = |key: &str| summary[key].as_u64().unwrap_or(0);
         let text = |key: &str| summary[key].as_str().unwrap_or_default().to_owned();
