@@ -86,6 +86,8 @@ struct OpenTurn {
     /// Whether anything answers it: to a last turn nothing can be told.
     has_results: bool,
     may_have_changed: bool,
+    /// Messages that it passes to the model.
+    injected: Vec<InboxMessage>,
 }
 
 /// The agent loop of one attempt, with everything that it uses.
@@ -226,6 +228,7 @@ impl AgentLoop<'_> {
             body,
             has_results: !results.is_empty(),
             may_have_changed: turn.may_have_changed,
+            injected,
         };
         let next = if asks_ahead {
             runtime.send(results).await?;
@@ -237,7 +240,6 @@ impl AgentLoop<'_> {
             }
             None
         };
-        self.show_messages(injected).await;
         if is_last {
             return Ok(TurnFollowUp::Last(self.done_end(&reply)));
         }
@@ -390,9 +392,12 @@ impl AgentLoop<'_> {
         }
     }
 
-    /// Commits the turn; gives what its tool results were amended by: why the files could not be saved.
+    /// Commits the turn and reports the messages in it; gives what its tool results were amended by: why the files
+    /// could not be saved.
     async fn commit_turn(&mut self, open: OpenTurn) -> Result<Vec<ContentBlock>, TurnError> {
-        let mut body = open.body;
+        let OpenTurn {
+            mut body, injected, ..
+        } = open;
         let mut told = Vec::new();
         body.snapshot = match &mut self.work {
             Some(work) if open.may_have_changed => match work.take_snapshot().await {
@@ -412,6 +417,7 @@ impl AgentLoop<'_> {
             match self.platform.post_only("/turns", &body).await {
                 Ok(_) => {
                     self.keep_turn(body.turn);
+                    self.show_messages(injected).await;
                     return Ok(told);
                 }
                 Err(CallError::Refused { message, .. }) => {
@@ -431,6 +437,7 @@ impl AgentLoop<'_> {
         amend_results(&mut body.turn, &told)?;
         self.platform.post_only("/turns", &body).await?;
         self.keep_turn(body.turn);
+        self.show_messages(injected).await;
         Ok(told)
     }
 

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use tokio::net::UnixListener;
 use tracing::{debug, error, info, warn};
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_execution::intake::{AttemptIntake, IntakeError};
 use omoi_execution::metering::model_caller;
@@ -362,7 +363,9 @@ async fn ask_gateway(
         .read(async |tx| model_caller(tx, &attempt).await)
         .await;
     let mut caller = caller.map_err(|error| refuse_intake(&error.into()))?;
-    caller.n_turns = told_turns(&parts.headers);
+    // Our own loop alone asks ahead of its turns.
+    let is_own_loop = caller.program.is_none_or(AgentProgram::is_native);
+    caller.n_turns = told_turns(&parts.headers).filter(|_| is_own_loop);
     let request = GatewayRequest {
         method: parts.method,
         path: parts.uri.path().to_owned(),

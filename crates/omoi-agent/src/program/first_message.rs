@@ -1,10 +1,12 @@
 //! What begins the work of an agent program.
 
+use omoi_domain::attempt::TurnKind;
 use omoi_llm::wire::anthropic::ContentBlock;
 use omoi_protocol::worker::AttemptContext;
 
 use crate::runtime::RuntimeError;
 use crate::transcript::{read_turn, text_of_blocks};
+use crate::work_record::MESSAGE_MARK;
 
 /// What begins the program's work.
 #[derive(Debug)]
@@ -24,11 +26,16 @@ pub(crate) fn first_message(
         return Ok(FirstMessage::Text(context.prompt.clone()));
     };
     if !has_session {
-        return Ok(FirstMessage::Text(format!(
+        let mut text = format!(
             "{}\n\nAn earlier agent worked on this and its conversation is lost. The workspace stands as \
              it left it: look at what is done before you go on.",
             context.prompt
-        )));
+        );
+        for message in told_messages(context)? {
+            text.push_str("\n\n");
+            text.push_str(&message);
+        }
+        return Ok(FirstMessage::Text(text));
     }
     let (reply, results) = read_turn(last)?;
     let words = results
@@ -39,4 +46,17 @@ pub(crate) fn first_message(
         true => FirstMessage::Text(text_of_blocks(&words)),
         false => FirstMessage::GoesOn(words),
     })
+}
+
+/// The messages that people and others sent while the turns so far were taken.
+fn told_messages(context: &AttemptContext) -> Result<Vec<String>, RuntimeError> {
+    let mut messages = Vec::new();
+    let turns = context.resume.iter();
+    for turn in turns.filter(|turn| turn.kind == TurnKind::Answer) {
+        let (_, results) = read_turn(turn)?;
+        let texts = results.iter().filter_map(ContentBlock::as_text);
+        let told = texts.filter(|text| text.starts_with(MESSAGE_MARK));
+        messages.extend(told.map(str::to_owned));
+    }
+    Ok(messages)
 }

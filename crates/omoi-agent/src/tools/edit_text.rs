@@ -141,7 +141,7 @@ fn apply_edit(text: &str, edit: &TextEdit) -> Result<EditedText, EditRefusal> {
     let unnumbered_new;
     let (old, new) = match &numbered {
         Some(numbered) => {
-            unnumbered_new = strip_line_numbers(new);
+            unnumbered_new = strip_line_numbers(new, numbered.first);
             (numbered.text.as_str(), unnumbered_new.as_str())
         }
         None => (old, new),
@@ -329,12 +329,15 @@ fn split_line_number(line: &str) -> Option<(usize, &str)> {
     Some((number?.ok()?, rest))
 }
 
-/// New lines for lines that were given with their numbers: those of kept lines need not count up with those of added
-/// ones, which often have none.
-fn strip_line_numbers(new: &str) -> String {
-    new.split_inclusive('\n')
-        .map(|line| split_line_number(line).map_or(line, |(_, rest)| rest))
-        .collect()
+/// New lines for lines that were given with their numbers from `first` on: those of kept lines need not count up with
+/// those of added ones, which often have none. A number that no line there has is part of its line.
+fn strip_line_numbers(new: &str, first: usize) -> String {
+    let last = first.saturating_add(new.lines().count() + NUMBER_SHIFT_MAX);
+    let strip = |line| match split_line_number(line) {
+        Some((number, rest)) if (first..=last).contains(&number) => rest,
+        _ => line,
+    };
+    new.split_inclusive('\n').map(strip).collect()
 }
 
 /// `text` with the line ends of the place that it comes to.

@@ -2,7 +2,7 @@
 
 use omoi_llm::wire::anthropic::{ContentBlock, MessageContent, ToolUseBlock};
 use omoi_llm::wire::worded_calls::find_worded_call;
-use omoi_protocol::worker::COMPLETION_SIGNAL;
+use omoi_protocol::worker::{AgentTool, COMPLETION_SIGNAL};
 
 /// One answer of the model, in the shape that is stored and sent back.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ impl AgentReply {
             return None;
         }
         let text = MessageContent::Blocks(self.0.clone()).joined_text();
-        find_worded_call(&text, |_| true)
+        find_worded_call(&text, |name| AgentTool::parse(name).is_some())
     }
 
     /// Whether the last non-empty line is the completion signal and nothing else.

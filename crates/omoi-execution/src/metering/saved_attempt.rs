@@ -19,7 +19,7 @@ use crate::attempt::lose_attempt;
 use crate::outage::{FailedWork, next_outage_step};
 
 /// How long a turn under way may take to be kept: its snapshot may be large.
-const TURN_MAX: Duration = Duration::from_mins(3);
+const TURN_MAX: Duration = Duration::from_mins(2);
 /// Between two looks for it.
 const LOOK: Duration = Duration::from_millis(100);
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::WorkDir;
 use crate::object::ObjectId;
+use crate::plain_file::read_plain_file;
 use crate::process::GitError;
 
 /// Longest file that can name a commit or a branch.
@@ -32,7 +33,7 @@ impl WorkDir {
 /// Where `HEAD` of `git_dir` points, if that takes no more than two short files of the usual form. Whether it is
 /// a commit is for git to find out when it is used.
 fn plain_head(git_dir: &Path) -> Option<ObjectId> {
-    let head = short_text(&git_dir.join("HEAD"))?;
+    let head = short_text(git_dir, Path::new("HEAD"))?;
     let Some(branch) = head.strip_prefix("ref: refs/heads/") else {
         return ObjectId::parse(&head).ok();
     };
@@ -40,16 +41,14 @@ fn plain_head(git_dir: &Path) -> Option<ObjectId> {
     if !branch.split('/').all(is_plain) {
         return None;
     }
-    ObjectId::parse(&short_text(&git_dir.join("refs/heads").join(branch))?).ok()
+    let branch = Path::new("refs/heads").join(branch);
+    ObjectId::parse(&short_text(git_dir, &branch)?).ok()
 }
 
-/// The one line of a short regular file.
-fn short_text(file: &Path) -> Option<String> {
-    let meta = std::fs::symlink_metadata(file).ok()?;
-    if !meta.is_file() || meta.len() > NAME_BYTES_MAX {
-        return None;
-    }
-    let text = std::fs::read_to_string(file).ok()?;
+/// The one line of a short plain file below `git_dir`, which programs may change meanwhile.
+fn short_text(git_dir: &Path, path: &Path) -> Option<String> {
+    let file = read_plain_file(git_dir, path, NAME_BYTES_MAX).ok()?;
+    let text = String::from_utf8(file.content).ok()?;
     Some(text.strip_suffix('\n')?.to_owned())
 }
 

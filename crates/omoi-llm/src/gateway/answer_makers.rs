@@ -36,10 +36,8 @@ struct KnownMakers {
     home: Option<String>,
     /// Who answered last.
     last: Option<String>,
-    /// Who could do nothing with a question since somebody last said something.
-    unfit: BTreeSet<String>,
-    /// How often somebody had said something then.
-    n_said: usize,
+    /// Who could do nothing with a question, and how often somebody had said something in it.
+    unfit: BTreeMap<String, usize>,
     /// Who calls tools in words, though told to use them.
     wordy: BTreeSet<String>,
 }
@@ -73,8 +71,8 @@ pub(super) struct AskedConversation {
     home: Option<String>,
     /// Who answered the attempt last by this route.
     last: Option<String>,
-    /// Who could do nothing with an earlier question since somebody last said something.
-    unfit: BTreeSet<String>,
+    /// Who could do nothing with a question, and how often somebody had said something in it.
+    unfit: BTreeMap<String, usize>,
     /// Who calls tools in words, though told to use them.
     wordy: BTreeSet<String>,
     /// Who of them has just been found out.
@@ -90,14 +88,6 @@ impl AskedConversation {
         asked: &RawRequest,
     ) -> Self {
         let attempt = caller.principal.purpose.attempt();
-        if let Some(attempt) = attempt {
-            let n_said = asked.carried.n_said;
-            shared.makers.note_makers((attempt, route), |known| {
-                if std::mem::replace(&mut known.n_said, n_said) != n_said {
-                    known.unfit.clear();
-                }
-            });
-        }
         let makers = attempt.map(|attempt| shared.makers.find_makers(attempt, route));
         let mut makers = makers.unwrap_or_default();
         let is_wordy = asked.n_worded >= WORDED_ANSWERS_MAX;
@@ -158,7 +148,7 @@ impl AskedConversation {
             self.enters_round(target) && enter_round(round, reader) == RoundEntry::Barred
         };
         let maker = target.maker_id();
-        self.unfit.contains(&maker)
+        self.unfit.get(&maker) == Some(&self.carried.n_said)
             || self.wordy.contains(&maker)
             || self.carried.round.as_ref().is_some_and(is_barred)
     }
@@ -211,7 +201,7 @@ impl AskedConversation {
         if let Some(attempt) = self.attempt.filter(|_| is_unfit) {
             let maker = target.maker_id();
             makers.note_makers((attempt, self.route), |known| {
-                known.unfit.insert(maker);
+                known.unfit.insert(maker, self.carried.n_said);
             });
         }
     }

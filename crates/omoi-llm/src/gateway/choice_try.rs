@@ -68,13 +68,23 @@ struct ChoiceTries<'a, 'w> {
     writer: &'a mut FailureWriter<'w>,
 }
 
+/// What became of a question to one model.
+pub(super) enum TriedChoice {
+    /// The caller has its answer.
+    Answered,
+    /// The caller is gone, or its answer ended in the middle or is withheld.
+    Ended,
+    /// There is no answer, and another model may be asked.
+    Failed(ChoiceFailure),
+}
+
 impl ChoiceTry<'_> {
-    /// Reserves the cost and asks; none when the caller has its answer or is gone.
+    /// Reserves the cost and asks.
     pub(super) async fn ask_model(
         &self,
         reply: &mut StreamReply,
         writer: &mut FailureWriter<'_>,
-    ) -> Option<ChoiceFailure> {
+    ) -> TriedChoice {
         let GatewayShared { llm, meter, .. } = self.shared;
         let asked = CallRequest {
             route: self.ask.route,
@@ -85,7 +95,7 @@ impl ChoiceTry<'_> {
             Ok(metered) => metered,
             Err(error) => {
                 let is_refused = matches!(error, ReserveError::Refused { .. });
-                return Some(ChoiceFailure {
+                return TriedChoice::Failed(ChoiceFailure {
                     class: is_refused.then_some(FallbackClass::OverBudget),
                     is_known: false,
                     is_shown: false,
@@ -112,7 +122,7 @@ impl ChoiceTry<'_> {
         reply: &mut StreamReply,
         metered: MeteredCall<'_>,
         tries: &mut ChoiceTries<'_, '_>,
-    ) -> Option<ChoiceFailure> {
+    ) -> TriedChoice {
         let ChoiceTries {
             tally,
             failed,
@@ -135,20 +145,26 @@ impl ChoiceTry<'_> {
             None => {
                 tracing::debug!(route = %self.ask.route.name, "The agent went away before its answer");
                 let _ = metered.record_outcome(tally, CallOutcome::Abandoned).await;
-                return None;
+                return TriedChoice::Ended;
             }
             Some(Err(failure)) => {
                 let _ = metered.record_outcome(tally, CallOutcome::Failed).await;
-                return Some(self.failed_choice(&failure, tally));
+                return TriedChoice::Failed(self.failed_choice(&failure, tally));
             }
             Some(Ok(body)) => body,
         };
         let recorded = metered.record_outcome(tally, CallOutcome::Complete).await;
-        reply.send_whole(match recorded {
-            Ok(()) => GatewayReply::whole_answer(body),
-            Err(_) => GatewayRefusal::withheld_answer().into_reply(self.dialect),
-        });
-        None
+        match recorded {
+            Ok(()) => {
+                reply.send_whole(GatewayReply::whole_answer(body));
+                TriedChoice::Answered
+            }
+            Err(_) => {
+                let withheld = GatewayRefusal::withheld_answer();
+                reply.send_whole(withheld.into_reply(self.dialect));
+                TriedChoice::Ended
+            }
+        }
     }
 
     /// The answer as one body. It begins only when it is whole, so that a cut one is asked for again.
@@ -170,7 +186,7 @@ impl ChoiceTry<'_> {
         reply: &mut StreamReply,
         metered: MeteredCall<'_>,
         tries: &mut ChoiceTries<'_, '_>,
-    ) -> Option<ChoiceFailure> {
+    ) -> TriedChoice {
         let begun = self.await_begin(reply, tries).await;
         let ChoiceTries {
             tally,
@@ -182,13 +198,13 @@ impl ChoiceTry<'_> {
             Some(Err(failure)) => {
                 writer.write_remaining(failed).await;
                 let _ = metered.record_outcome(tally, CallOutcome::Failed).await;
-                return Some(self.failed_choice(&failure, tally));
+                return TriedChoice::Failed(self.failed_choice(&failure, tally));
             }
             None => {
                 tracing::debug!(route = %self.ask.route.name, "The agent went away before its answer began");
                 writer.write_remaining(failed).await;
                 let _ = metered.record_outcome(tally, CallOutcome::Abandoned).await;
-                return None;
+                return TriedChoice::Ended;
             }
         };
         let events = reply.begin_events();
@@ -200,12 +216,17 @@ impl ChoiceTry<'_> {
             last,
             declined,
         } = end;
-        let last = match (metered.record_outcome(tally, outcome).await, outcome) {
+        let recorded = metered.record_outcome(tally, outcome).await;
+        let tried = match (&recorded, outcome) {
+            (Ok(()), CallOutcome::Complete) => TriedChoice::Answered,
+            _ => TriedChoice::Ended,
+        };
+        let last = match (recorded, outcome) {
             (Err(_), CallOutcome::Complete | CallOutcome::Declined) => {
                 vec![GatewayRefusal::withheld_answer().into_event(self.dialect)]
             }
             (Ok(()), CallOutcome::Declined) => {
-                return Some(ChoiceFailure {
+                return TriedChoice::Failed(ChoiceFailure {
                     is_shown: true,
                     ..self.declined_choice(&self.masked_words(&declined))
                 });
@@ -217,7 +238,7 @@ impl ChoiceTry<'_> {
                 break;
             }
         }
-        None
+        tried
     }
 
     /// Waits for the answer to begin; none when the caller goes away. From the first failed try on, or

@@ -14,7 +14,7 @@ use super::answer_makers::AskedConversation;
 use super::asked_body::{AskedBody, read_apart, read_question};
 use super::caller_ask::{RoutedAsk, name_route, outgoing_headers};
 use super::choice_failure::ChoiceFailure;
-use super::choice_try::ChoiceTry;
+use super::choice_try::{ChoiceTry, TriedChoice};
 use super::failed_choices::{FailedChoice, awaited_choice};
 use super::refusal::GatewayRefusal;
 use super::reply::GatewayReply;
@@ -123,6 +123,16 @@ struct GatewayQuestion {
     _room: BodyRoom,
 }
 
+/// What became of a model that was to be asked.
+enum TriedTarget {
+    /// The caller has its answer.
+    Answered,
+    /// The caller is gone, or its answer ended in the middle or is withheld.
+    Ended,
+    /// It gave none.
+    Failed(ChoiceFailure, FailedChoice),
+}
+
 impl GatewayQuestion {
     /// Asks one model after the other until one answers, or none is left that may.
     async fn run_question(mut self, answer: oneshot::Sender<GatewayReply>) {
@@ -138,9 +148,13 @@ impl GatewayQuestion {
         let mut refusal = None;
         while let Some(walked) = walk.next_choice() {
             let tried = self.try_target(walked, &mut reply, &mut failures);
-            let Some((failure, choice)) = tried.await else {
-                self.conversation.note_answer(&shared.makers, walked.target);
-                return;
+            let (failure, choice) = match tried.await {
+                TriedTarget::Failed(failure, choice) => (failure, choice),
+                TriedTarget::Answered => {
+                    self.conversation.note_answer(&shared.makers, walked.target);
+                    return;
+                }
+                TriedTarget::Ended => return,
             };
             if let Some(class) = failure.class {
                 self.conversation
@@ -148,7 +162,9 @@ impl GatewayQuestion {
             }
             let words = failure.refusal.plain_message().to_owned();
             let note = walked.fallback_note(failure.class, words);
-            if let Some(note) = &note {
+            // A program that saw the beginning of an answer takes no other in its place.
+            let is_asked = !failure.is_shown || self.asks_again();
+            if let Some(note) = note.as_ref().filter(|_| is_asked) {
                 tell_fallback(meter, &caller, note, failure.is_known).await;
             }
             let goes_on = note.is_some() && !failure.is_shown;
@@ -168,11 +184,15 @@ impl GatewayQuestion {
         reply.refuse_answer(refusal, &shared.llm.pace).await;
     }
 
+    /// Whether who asks is our own agent, which asks again by itself when an answer ends in its middle.
+    fn asks_again(&self) -> bool {
+        self.caller.program.is_none_or(AgentProgram::is_native)
+    }
+
     /// `failure` as the caller is told of it, where `note` is left to be asked. Of an answer that it saw the
     /// beginning of, our own agent asks again by itself; a program takes no other in its place.
     fn told_failure(&self, failure: ChoiceFailure, note: Option<FallbackNote>) -> ChoiceFailure {
-        let asks_again = self.caller.program.is_none_or(AgentProgram::is_native);
-        match note.filter(|_| failure.is_shown && asks_again) {
+        match note.filter(|_| failure.is_shown && self.asks_again()) {
             None => failure,
             Some(FallbackNote {
                 from_model,
@@ -249,14 +269,13 @@ impl GatewayQuestion {
         failures.save_attempt(&awaited.failed).await
     }
 
-    /// Asks a model, unless it is known to be away and another one is left. None when the caller has its
-    /// answer or is gone.
+    /// Asks a model, unless it is known to be away and another one is left.
     async fn try_target(
         &mut self,
         walked: WalkedChoice<'_>,
         reply: &mut StreamReply,
         failures: &mut FailureWriter<'_>,
-    ) -> Option<(ChoiceFailure, FailedChoice)> {
+    ) -> TriedTarget {
         let choice = walked.choice;
         if let Some(passed) = walked.passed_target() {
             let failed = FailedChoice {
@@ -264,9 +283,13 @@ impl GatewayQuestion {
                 class: Some(passed.reason.class),
                 turned_away: passed.reason.turned_away.clone(),
             };
-            return Some((ChoiceFailure::of_passed(&walked, &passed), failed));
+            return TriedTarget::Failed(ChoiceFailure::of_passed(&walked, &passed), failed);
         }
-        let mut failure = self.try_choice(walked, reply, failures).await?;
+        let mut failure = match self.try_choice(walked, reply, failures).await {
+            TriedChoice::Failed(failure) => failure,
+            TriedChoice::Answered => return TriedTarget::Answered,
+            TriedChoice::Ended => return TriedTarget::Ended,
+        };
         if failure.refusal.is_bad_request() && self.conversation.enters_round(walked.target) {
             // What it takes amiss may be the round, which whoever answered last can go on with.
             failure.class = failure.class.or(Some(FallbackClass::Refused));
@@ -278,23 +301,23 @@ impl GatewayQuestion {
             class: failure.class,
             turned_away,
         };
-        Some((failure, failed))
+        TriedTarget::Failed(failure, failed)
     }
 
-    /// Asks one model; none when the caller has its answer or is gone.
+    /// Asks one model.
     async fn try_choice(
         &mut self,
         walked: WalkedChoice<'_>,
         reply: &mut StreamReply,
         failures: &mut FailureWriter<'_>,
-    ) -> Option<ChoiceFailure> {
+    ) -> TriedChoice {
         let shared = Arc::clone(&self.shared);
         let target = walked.target;
         let way = self.conversation.way_to(target);
         let ask = self.asked.take_ask(self.dialect, way, walked.is_last());
         let ask = match ask.await {
             Ok(ask) => ask,
-            Err(refusal) => return Some(ChoiceFailure::unsaid_question(refusal)),
+            Err(refusal) => return TriedChoice::Failed(ChoiceFailure::unsaid_question(refusal)),
         };
         let mut headers = outgoing_headers(&self.caller, self.turn, target, &self.headers);
         if target.simulated {
@@ -308,7 +331,7 @@ impl GatewayQuestion {
             program: self.caller.program,
         };
         if let Some(words) = walked.window_excess(ask.request_size()) {
-            return Some(ChoiceFailure::over_window(words));
+            return TriedChoice::Failed(ChoiceFailure::over_window(words));
         }
         let one = ChoiceTry {
             shared: &shared,

@@ -27,8 +27,8 @@ pub fn find_worded_call(text: &str, is_tool: impl Fn(&str) -> bool) -> Option<St
     let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
     let framed = NAME_FRAMES.iter().filter_map(|(before, after)| {
         let (_, rest) = text.split_once(before)?;
-        let name = rest.split(after).next()?.trim();
-        Some(name.to_owned())
+        let (name, _) = rest.split_once(after)?;
+        Some(name.trim().to_owned())
     });
     let mut named = framed.chain(object_names(text));
     named.find(|name| is_tool(name))

@@ -24,7 +24,8 @@ pub(crate) struct LogSync(mpsc::Sender<WaitingCommit>);
 impl LogSync {
     /// The log of the database in `file`.
     pub(crate) fn of_database(file: &Path) -> io::Result<Self> {
-        let mut log = file.as_os_str().to_owned();
+        // SQLite names its log after the file that a link leads to.
+        let mut log = std::fs::canonicalize(file)?.into_os_string();
         log.push("-wal");
         let log = PathBuf::from(log);
         Self::start(move || sync_log(&log))
@@ -46,18 +47,25 @@ impl LogSync {
     }
 }
 
-/// Syncs once for all that wait by then, until nobody is left who could.
+/// Syncs once for all that wait by then, until nobody is left who could. After a sync that failed nothing is told to
+/// be on the disk any more: the kernel tells of lost pages once, and what is written behind them is never read again.
 fn serve_commits(
     waiting: &mpsc::Receiver<WaitingCommit>,
     mut sync: impl FnMut() -> io::Result<()>,
 ) {
+    let mut lost: Option<io::Error> = None;
     while let Ok(first) = waiting.recv() {
         let commits: Vec<_> = std::iter::once(first).chain(waiting.try_iter()).collect();
-        let synced = sync();
+        if lost.is_none() {
+            lost = sync().err();
+        }
         for commit in commits {
-            let told = match &synced {
-                Ok(()) => Ok(()),
-                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+            let told = match &lost {
+                None => Ok(()),
+                Some(error) => Err(io::Error::new(
+                    error.kind(),
+                    format!("the log of the database could not be forced onto the disk, start again: {error}"),
+                )),
             };
             // One that does not listen any more is on the disk all the same.
             let _ = commit.send(told);
@@ -106,10 +114,17 @@ mod tests {
     #[tokio::test]
     async fn a_log_that_cannot_be_synced_is_told() {
         let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().join("real.db");
+        File::create(&real).unwrap();
         let file = folder.path().join("a.db");
+        std::os::unix::fs::symlink("real.db", &file).unwrap();
         let log = LogSync::of_database(&file).unwrap();
         log.wait_synced().await.unwrap();
-        std::os::unix::fs::symlink("a.db-wal", folder.path().join("a.db-wal")).unwrap();
+        let wal = folder.path().join("real.db-wal");
+        std::os::unix::fs::symlink("real.db-wal", &wal).unwrap();
+        log.wait_synced().await.unwrap_err();
+        // What was lost is not found again by the next one.
+        std::fs::remove_file(&wal).unwrap();
         log.wait_synced().await.unwrap_err();
     }
 }
