@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
+use tracing::warn;
 
 use omoi_domain::copied_file::{COPIES_BYTES_MAX, COPIES_MAX, CopyAudience, CopyRow};
 use omoi_domain::id::ProjectId;
@@ -17,9 +18,10 @@ use omoi_git::plain_file::{
 };
 use omoi_git::process::GitError;
 use omoi_runtime::lifecycle::{BlockingPanicked, LifecycleHandle};
+use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::WorkspaceError;
 use omoi_store::projects::{self, Project};
-use omoi_store::{StoreError, Tenant};
+use omoi_store::{StoreError, Tenant, Tx};
 
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::protected;
@@ -134,11 +136,9 @@ impl CopiedFiles {
         mirror: &Mirror,
         commit: &ObjectId,
     ) -> Result<(), CopyError> {
-        let name = &project.name;
-        let rows: Vec<_> = self.rules.of_project(name).cloned().collect();
-        if rows.is_empty() {
+        let Some((_, rows)) = self.project_rows(project.id).await? else {
             return Ok(());
-        }
+        };
         let entries = mirror.list_tree(commit).await?;
         for row in &rows {
             let is_taken = |path: &Path| {
@@ -153,31 +153,53 @@ impl CopiedFiles {
             };
             return Err(fault_of(row, fault));
         }
-        self.read_rows(name.clone(), project.repo_path.clone(), rows)
+        self.read_rows(project.name.clone(), project.repo_path.clone(), rows)
             .await
             .map(|_| ())
     }
 
     /// Where the files of `project` lie in a workspace, whoever is given them: no commit may have anything there.
     pub(crate) async fn copied_paths(&self, project: ProjectId) -> Result<Vec<String>, StoreError> {
-        if self.rules.rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let project = self
-            .store
-            .read(async |tx| projects::get(tx, project).await)
-            .await?;
-        let rows = self.rules.of_project(&project.name);
-        Ok(rows.map(|row| row.path.clone()).collect())
+        let found = self.project_rows(project).await?;
+        let rows = found.map(|(_, rows)| rows).unwrap_or_default();
+        Ok(rows.into_iter().map(|row| row.path).collect())
     }
 
-    /// Has what is secret in the files of `project` hidden from now on, whoever was given them.
+    /// The rows of a project, by the name that means no other one; none where there are none.
+    async fn project_rows(
+        &self,
+        project: ProjectId,
+    ) -> Result<Option<(Project, Vec<CopyRow>)>, StoreError> {
+        if self.rules.rows.is_empty() {
+            return Ok(None);
+        }
+        let read = async |tx: &mut Tx| -> Result<_, StoreError> {
+            let name = projects::unique_name(tx, project).await?;
+            Ok((projects::get(tx, project).await?, name))
+        };
+        let (project, name) = self.store.read(read).await?;
+        let rows: Vec<_> = self.rules.of_project(&name).cloned().collect();
+        Ok((!rows.is_empty()).then_some((project, rows)))
+    }
+
+    /// Has what is secret in the files of `project` hidden from now on, whoever was given them. A file that is gone
+    /// meanwhile holds up no finished work: this process hides what it read of it before.
     ///
     /// # Errors
-    /// [`CopyError`] names the first that cannot be read.
+    /// When the database cannot be read.
     pub async fn learn_secrets(&self, project: ProjectId) -> Result<(), CopyError> {
-        let all = self.read_copies(project, CopyAudience::PlannedTask).await;
-        all.map(|_| ())
+        let Some((project, rows)) = self.project_rows(project).await? else {
+            return Ok(());
+        };
+        for row in rows.into_iter().filter(|row| row.is_secret) {
+            let path = row.path.clone();
+            let read = self.read_rows(project.name.clone(), project.repo_path.clone(), vec![row]);
+            if let Err(error) = read.await {
+                let error = error_chain(&error);
+                warn!(path, error, "A secret file cannot be read; what it held is not searched for");
+            }
+        }
+        Ok(())
     }
 
     /// The files of `project` for a workspace of `audience`, as they are now.
@@ -186,15 +208,10 @@ impl CopiedFiles {
         project: ProjectId,
         audience: CopyAudience,
     ) -> Result<Vec<CopiedFile>, CopyError> {
-        if self.rules.rows.is_empty() {
+        let Some((project, mut rows)) = self.project_rows(project).await? else {
             return Ok(Vec::new());
-        }
-        let project = self
-            .store
-            .read(async |tx| projects::get(tx, project).await)
-            .await?;
-        let rows = self.rules.of_project(&project.name);
-        let rows = rows.filter(|row| audience.is_given(row)).cloned().collect();
+        };
+        rows.retain(|row| audience.is_given(row));
         self.read_rows(project.name.clone(), project.repo_path.clone(), rows)
             .await
     }

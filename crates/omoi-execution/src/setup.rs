@@ -213,12 +213,21 @@ impl PackageSetup {
         let (subject, base_plan) = (origin.subject, origin.base_plan.as_ref());
         let frame = origin.plan.frame_plan(base_plan);
         let mut layers = Vec::new();
-        for plan in base_plan.into_iter().chain(&frame) {
+        let plans = base_plan.map(|plan| (plan, false)).into_iter();
+        for (plan, is_frame) in plans.chain(frame.as_ref().map(|frame| (frame, true))) {
             let of_base = SetupOrigin::at_base(subject, plan.clone());
             let installed = self.installed_packages(provider, of_base, SetupReference::IsBase);
             match installed.await {
                 Ok(CommitPackages::Installed(layer)) => layers.push(layer),
                 Ok(CommitPackages::Unneeded) => {}
+                // Somebody's work has to explain all that it makes of an environment then.
+                Ok(CommitPackages::Missing(_) | CommitPackages::Refused(_)) if is_frame => {}
+                // What there is to be measured by comes once the registry answers.
+                Ok(CommitPackages::Missing(failure))
+                    if matches!(failure.cause, SetupCause::RegistryAway(_)) =>
+                {
+                    return Err(SetupError::RegistryAway(failure));
+                }
                 // What is made without it is measured as soon as the base can be set up.
                 Ok(CommitPackages::Missing(_) | CommitPackages::Refused(_))
                 | Err(SetupError::Failed(_)) => return Ok(SetupReference::Missing),
@@ -271,7 +280,10 @@ impl PackageSetup {
                     digest: digest.clone(),
                 };
                 match self.run_setup(provider, subject, order).await? {
-                    Ok(layer) => return Ok(CommitPackages::Installed(layer)),
+                    Ok(layer) => {
+                        self.book.forget_failure(&tried);
+                        return Ok(CommitPackages::Installed(layer));
+                    }
                     Err(failure) => self.book.note_failure(&tried, failure, self.clock.now()),
                 }
             }
@@ -335,9 +347,10 @@ impl PackageSetup {
             let digest = layer_digest(provider.as_ref(), subject, &plan);
             let layers = self.layer_folder();
             let is_there = layers.find_packages(&digest).await?.is_some();
-            let removed = self
-                .lifecycle
-                .run_blocking("remove packages", move || layers.remove_packages(&digest));
+            let removed = self.lifecycle.run_blocking("remove packages", move || {
+                layers.remove_packages(&uncompared_digest(&digest))?;
+                layers.remove_packages(&digest)
+            });
             if is_there && !removed.await.map_err(io::Error::other)?? {
                 return Err(SetupError::InUse);
             }

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{
     DumpableBehavior, Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper,
@@ -25,8 +25,9 @@ use crate::process_table::live_descendants;
 pub(crate) const END_TREE: Signal = Signal::USR1;
 /// What the kernel sends it when the platform is gone.
 const PLATFORM_GONE: Signal = Signal::HUP;
-/// Passes over the process table at the end, where a program may fork while it is killed: 5 s in all.
-const PASSES_MAX: u32 = 2_500;
+/// How long the process table is read again at the end, where a program may fork while it is killed: less than the
+/// time after which the follower itself is killed.
+const END_WITHIN: Duration = Duration::from_secs(8);
 const PASS_PAUSE: Duration = Duration::from_millis(2);
 /// What a shell adds to the number of a signal.
 const SIGNAL_BASE: i32 = 128;
@@ -111,10 +112,14 @@ impl FollowedProgram {
         reason = "the kernel does not announce that a process has nothing below it, so the table is read again"
     )]
     async fn end_descendants(&mut self) {
-        for _ in 0..PASSES_MAX {
+        let until = Instant::now() + END_WITHIN;
+        while Instant::now() < until {
             let left = live_descendants(getpid());
-            for pid in &left {
-                let _ = kill_process(*pid, Signal::KILL);
+            // What stands still starts nothing between the look and its end.
+            for signal in [Signal::STOP, Signal::KILL] {
+                for pid in &left {
+                    let _ = kill_process(*pid, signal);
+                }
             }
             self.reap_children();
             if left.is_empty() {

@@ -121,8 +121,8 @@ async fn find_egress(
     }
     let intake = &s.parts.intake;
     let read = async |tx: &mut Tx| -> Result<_, StoreError> {
-        let project = projects::get(tx, attempt.project_id).await?;
-        Ok((egress_mode(tx, attempt).await?, project.name))
+        let project = projects::unique_name(tx, attempt.project_id).await?;
+        Ok((egress_mode(tx, attempt).await?, project))
     };
     let (mode, project) = intake.store.read(read).await?;
     if !mode.is_open() {

@@ -61,8 +61,10 @@ impl OpenRegistries for SetupProxy {
     ) -> BoxFuture<'a, io::Result<Box<dyn RegistriesInUse>>> {
         Box::pin(async move {
             let project = way.project;
-            let named = self.store.read(async |tx| projects::get(tx, project).await);
-            let project = named.await.map_err(io::Error::other)?.name;
+            let named = self
+                .store
+                .read(async |tx| projects::unique_name(tx, project).await);
+            let project = named.await.map_err(io::Error::other)?;
             let socket = self.clone().serve_socket(&way, &project)?;
             Ok(Box::new(socket) as Box<dyn RegistriesInUse>)
         })

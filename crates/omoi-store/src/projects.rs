@@ -117,18 +117,27 @@ impl ProjectNames {
         found.map_or("", |found| found.repo_path.as_str())
     }
 
+    /// What a project is called where it must be mistaken for no other: the shortest end of its path.
+    pub fn unique_name(&self, project: ProjectId) -> &str {
+        let paths = self.0.iter().map(|known| known.repo_path.as_str());
+        project_name(self.repo(project), &paths.collect::<Vec<_>>())
+    }
+
     /// `item` with its project, as every command takes it from anywhere.
     pub fn reference(&self, project: ProjectId, item: HumanRef) -> String {
-        let all: Vec<&str> = self
-            .0
-            .iter()
-            .map(|known| known.repo_path.as_str())
-            .collect();
-        match project_name(self.repo(project), &all) {
+        match self.unique_name(project) {
             "" => item.to_string(),
             name => format!("{name}/{item}"),
         }
     }
+}
+
+/// What a project is called where it must be mistaken for no other, as configuration names it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn unique_name(tx: &mut Tx, project: ProjectId) -> Result<String, StoreError> {
+    Ok(names(tx).await?.unique_name(project).to_owned())
 }
 
 /// What people call one row of a project, wherever they are.

@@ -392,8 +392,8 @@ async fn attempt_egress(
         return Ok(None);
     };
     let read = async |tx: &mut Tx| -> Result<_, StoreError> {
-        let project = projects::get(tx, attempt.project_id).await?;
-        Ok((egress_mode(tx, attempt).await?, project.name))
+        let project = projects::unique_name(tx, attempt.project_id).await?;
+        Ok((egress_mode(tx, attempt).await?, project))
     };
     let (mode, project) = starter.store.read(read).await?;
     let way = AttemptWay {

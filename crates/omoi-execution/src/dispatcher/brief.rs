@@ -93,11 +93,11 @@ pub(super) async fn of_task(
     let project = spec.project_id;
     let project = dispatcher
         .store
-        .read(async |tx| projects::get(tx, project).await);
+        .read(async |tx| projects::unique_name(tx, project).await);
     let network = dispatcher
         .starter
         .host
-        .network_words(mode, &project.await?.name);
+        .network_words(mode, &project.await?);
     let system = system_prompt(network, &map)?;
     Ok(AttemptBrief {
         subject_ref: task_ref.clone(),

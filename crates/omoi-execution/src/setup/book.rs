@@ -91,6 +91,11 @@ impl SetupBook {
         known
     }
 
+    /// The set-up called `name` did not fail this time.
+    pub(super) fn forget_failure(&self, name: &str) {
+        self.lock_pages().failures.remove(name);
+    }
+
     /// Has every set-up that failed tried again.
     pub fn forget_failures(&self) {
         self.lock_pages().failures.clear();

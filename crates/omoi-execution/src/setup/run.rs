@@ -47,6 +47,7 @@ pub(super) fn layer_digest(
     let is_base = subject.commit == subject.base.tip();
     let key = json!({
         "commit": (!is_base).then_some(subject.commit),
+        "base": (!is_base).then_some(subject.base.tip()),
         "project": project.file_name().unwrap_or_default().to_string_lossy(),
         "plan": plan.plan_digest(),
         "rung": provider.rung(),
@@ -162,7 +163,10 @@ impl SetupRun<'_> {
         };
         if let Some(cause) = self.cause_of(&end) {
             let printed = self.printed(&end);
-            let cause = cause.or_secret_needed(&end.closed_registries(), &printed);
+            // What the commands of somebody's work print is their word alone.
+            let is_work = self.subject.commit != self.subject.base.tip();
+            let told = if is_work { "" } else { &printed };
+            let cause = cause.or_secret_needed(&end.closed_registries(), told);
             return Ok(Err(failed(cause, printed)));
         }
         let finished = FinishedSetup {
@@ -275,7 +279,8 @@ impl SetupRun<'_> {
     }
 
     fn cause_of(&self, end: &SetupEnd) -> Option<SetupCause> {
-        let away = end.registry_away();
+        let wants_secret = !end.closed_registries().is_empty();
+        let away = end.registry_away().filter(|_| !wants_secret);
         let end = &end.sandbox;
         if let Some(limit) = &end.exhausted {
             return Some(SetupCause::Exhausted {
@@ -323,9 +328,9 @@ struct SetupEnd {
 impl SetupEnd {
     /// The registry that did not answer, if one did not.
     fn registry_away(&self) -> Option<SetupCause> {
-        use RefusalReason::{NameNotResolved, RegistryUnreachable};
+        use RefusalReason::{RegistrySlow, RegistryUnreachable};
         let is_away =
-            |refusal: &&Refusal| matches!(refusal.reason, NameNotResolved | RegistryUnreachable);
+            |refusal: &&Refusal| matches!(refusal.reason, RegistrySlow | RegistryUnreachable);
         let refusal = self.refusals.iter().find(is_away)?;
         Some(SetupCause::RegistryAway(refusal.to_string()))
     }

@@ -217,7 +217,11 @@ impl KindCommands {
         };
         Self {
             install: at_root(command),
-            frame: command.starts_with(VENV).then(|| at_root(VENV)),
+            // The base may not have the folder yet.
+            frame: command.starts_with(VENV).then(|| match folder {
+                "" => VENV.to_owned(),
+                _ => format!("(mkdir -p '{quoted}' && cd '{quoted}' && {VENV})"),
+            }),
         }
     }
 }
@@ -268,14 +272,15 @@ impl SetupFiles {
         let folder = self.folder_of(kind)?;
         let rules = RULES.iter().filter(|rule| rule.kind == kind);
         let found = rules.map(|rule| (rule, join_path(folder, rule.file)));
+        // A file that names nothing hides none of those below it; what is too long to be looked at names something.
+        let names_some = |rule: &SetupRule, path: &str| {
+            let text = self.texts.get(path);
+            self.blobs.contains_key(path) && text.is_none_or(|text| (rule.names_packages)(text))
+        };
         let (rule, path) = found
             .into_iter()
-            .find(|(_, path)| self.blobs.contains_key(path))?;
-        // What is too long to be looked at names something.
+            .find(|(rule, path)| names_some(rule, path))?;
         let text = self.texts.get(&path);
-        if text.is_some_and(|text| !(rule.names_packages)(text)) {
-            return None;
-        }
         let command = match rule.command {
             "" => pyproject_command(text.map_or("", String::as_str)),
             command => command.to_owned(),

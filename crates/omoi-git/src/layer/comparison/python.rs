@@ -8,8 +8,8 @@ use super::listing::EntryState;
 use super::notes::is_python_note;
 use super::{ComparedLayers, LayerListing};
 
-/// Modules that Python imports at every start, whoever they belong to.
-const AT_EVERY_START: [&str; 2] = ["sitecustomize.py", "usercustomize.py"];
+/// Modules that Python imports at every start, whoever they belong to: as a file, a folder or compiled.
+const AT_EVERY_START: [&str; 2] = ["sitecustomize", "usercustomize"];
 /// Files that setuptools writes beside the source of an editable package.
 const OF_EGG_INFO: [&str; 8] = [
     "PKG-INFO",
@@ -165,8 +165,11 @@ impl<'a> PythonComparison<'a> {
         let (owners, earlier) = (self.made.of_path(path), self.base.of_path(path));
         let may_go = || !earlier.is_empty() && earlier.iter().all(|one| self.is_gone(one));
         let may_come = || {
-            let leaf = path.rsplit_once('/').map_or(path, |(_, leaf)| leaf);
-            !AT_EVERY_START.contains(&leaf)
+            let is_at_start = path.split('/').any(|part| {
+                let module = part.split('.').next().unwrap_or(part);
+                AT_EVERY_START.contains(&module)
+            });
+            !is_at_start
                 && !owners.is_empty()
                 && owners
                     .iter()

@@ -160,7 +160,7 @@ fn an_environment_is_made_apart_where_only_the_later_plan_has_one() {
         ("api/requirements.txt", "a==1\n"),
     ]);
     let frame = both.frame_plan(Some(&node)).unwrap();
-    let expected = "(cd 'api' && python3 -m venv --system-site-packages .venv)";
+    let expected = "(mkdir -p 'api' && cd 'api' && python3 -m venv --system-site-packages .venv)";
     assert_eq!(frame.commands, [expected]);
     assert_eq!(both.frame_plan(None), Some(frame));
     assert_eq!(both.frame_plan(Some(&both)), None);
