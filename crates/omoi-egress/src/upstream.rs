@@ -295,7 +295,9 @@ impl UpstreamRegistries {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(error)) => match resolver_refusal(&error) {
                     Some(refusal) if refusal.reason == RefusalReason::NameNotResolved => {
-                        return Err(unreachable(request.host).with_detail("its name has no address"));
+                        return Err(
+                            unreachable(request.host).with_detail("its name has no address")
+                        );
                     }
                     Some(refusal) => return Err(refusal),
                     None => last = Some(unreachable(request.host).with_detail(root_cause(&error))),

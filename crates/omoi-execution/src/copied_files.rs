@@ -196,7 +196,10 @@ impl CopiedFiles {
             let read = self.read_rows(project.name.clone(), project.repo_path.clone(), vec![row]);
             if let Err(error) = read.await {
                 let error = error_chain(&error);
-                warn!(path, error, "A secret file cannot be read; what it held is not searched for");
+                warn!(
+                    path,
+                    error, "A secret file cannot be read; what it held is not searched for"
+                );
             }
         }
         Ok(())

@@ -123,8 +123,7 @@ impl AcpAgent<'_> {
     pub(super) async fn push_round(&mut self, is_waiting: bool) -> Result<(), RuntimeError> {
         let may_be_change = |call: &RoundCall| !call.is_own() && may_change(&call.told);
         // What an agent says of its calls is not believed where it makes them without asking.
-        let changes =
-            self.manners.acts_unasked || self.round.all_calls().any(may_be_change);
+        let changes = self.manners.acts_unasked || self.round.all_calls().any(may_be_change);
         let (reply, results) = self.round.take_answer(self.manners.tells_contents);
         self.verdicts.clear();
         self.own_call = None;

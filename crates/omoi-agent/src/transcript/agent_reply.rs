@@ -37,7 +37,9 @@ impl AgentReply {
             return None;
         }
         let text = MessageContent::Blocks(self.0.clone()).joined_text();
-        find_worded_call(&text, |name| AgentTool::parse(name).is_some())
+        find_worded_call(&text, |name| {
+            serde_json::from_value::<AgentTool>(name.into()).is_ok()
+        })
     }
 
     /// Whether the last non-empty line is the completion signal and nothing else.

@@ -151,6 +151,10 @@ fn listing(versions: &[&str], policy: EgressPolicy) -> EgressPolicy {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(
+    clippy::too_many_lines,
+    reason = "one registry from its start to its end"
+)]
 async fn npm_installs_from_verdaccio_cold_and_warm_and_with_a_credential() {
     let private = |credential: &str| PrivateRegistry {
         host: PRIVATE.to_owned(),

@@ -94,10 +94,7 @@ pub(super) async fn of_task(
     let project = dispatcher
         .store
         .read(async |tx| projects::unique_name(tx, project).await);
-    let network = dispatcher
-        .starter
-        .host
-        .network_words(mode, &project.await?);
+    let network = dispatcher.starter.host.network_words(mode, &project.await?);
     let system = system_prompt(network, &map)?;
     Ok(AttemptBrief {
         subject_ref: task_ref.clone(),

@@ -130,7 +130,7 @@ enum TriedTarget {
     /// The caller is gone, or its answer ended in the middle or is withheld.
     Ended,
     /// It gave none.
-    Failed(ChoiceFailure, FailedChoice),
+    Failed(Box<(ChoiceFailure, FailedChoice)>),
 }
 
 impl GatewayQuestion {
@@ -149,7 +149,7 @@ impl GatewayQuestion {
         while let Some(walked) = walk.next_choice() {
             let tried = self.try_target(walked, &mut reply, &mut failures);
             let (failure, choice) = match tried.await {
-                TriedTarget::Failed(failure, choice) => (failure, choice),
+                TriedTarget::Failed(failed) => *failed,
                 TriedTarget::Answered => {
                     self.conversation.note_answer(&shared.makers, walked.target);
                     return;
@@ -283,7 +283,8 @@ impl GatewayQuestion {
                 class: Some(passed.reason.class),
                 turned_away: passed.reason.turned_away.clone(),
             };
-            return TriedTarget::Failed(ChoiceFailure::of_passed(&walked, &passed), failed);
+            let failure = ChoiceFailure::of_passed(&walked, &passed);
+            return TriedTarget::Failed(Box::new((failure, failed)));
         }
         let mut failure = match self.try_choice(walked, reply, failures).await {
             TriedChoice::Failed(failure) => failure,
@@ -301,7 +302,7 @@ impl GatewayQuestion {
             class: failure.class,
             turned_away,
         };
-        TriedTarget::Failed(failure, failed)
+        TriedTarget::Failed(Box::new((failure, failed)))
     }
 
     /// Asks one model.

@@ -64,7 +64,9 @@ fn serve_commits(
                 None => Ok(()),
                 Some(error) => Err(io::Error::new(
                     error.kind(),
-                    format!("the log of the database could not be forced onto the disk, start again: {error}"),
+                    format!(
+                        "the log of the database could not be forced onto the disk, start again: {error}"
+                    ),
                 )),
             };
             // One that does not listen any more is on the disk all the same.

@@ -85,7 +85,11 @@ fn canonical_version(version: &str) -> String {
         "" => "0".to_owned(),
         digits => digits.to_owned(),
     };
-    let mut parts: Vec<String> = release.trim_end_matches('.').split('.').map(plain).collect();
+    let mut parts: Vec<String> = release
+        .trim_end_matches('.')
+        .split('.')
+        .map(plain)
+        .collect();
     while parts.len() > 1 && parts.last().is_some_and(|last| last == "0") {
         parts.pop();
     }
@@ -120,7 +124,11 @@ mod tests {
             ("npm:a@1.0", "npm:a@1.0.0", false),
         ] {
             let listed: BTreeSet<String> = listed(&[written]);
-            assert_eq!(holds_version(&listed, version), is_held, "{written} {version}");
+            assert_eq!(
+                holds_version(&listed, version),
+                is_held,
+                "{written} {version}"
+            );
         }
     }
 }

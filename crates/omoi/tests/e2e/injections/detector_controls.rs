@@ -146,7 +146,9 @@ fn change_rows(world: &World, statements: &str) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut db = RawConnection::open(&world.database().replace("mode=ro", "mode=rw")).await.unwrap();
+        let mut db = RawConnection::open(&world.database().replace("mode=ro", "mode=rw"))
+            .await
+            .unwrap();
         db.execute(statements).await.unwrap();
         db.close().await.unwrap();
     });
