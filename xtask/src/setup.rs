@@ -1,7 +1,5 @@
 //! Installing what a new machine lacks: outside the clone, once, with pinned versions.
 
-mod registries;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -115,7 +113,6 @@ pub(crate) fn servers(needed: NeededServers) -> Result<()> {
         agent_programs::install_for_tests()?;
         python_clients()?;
         package_clients()?;
-        registries::install_registry_tools()?;
     }
     Ok(())
 }

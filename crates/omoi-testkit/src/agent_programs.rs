@@ -10,9 +10,9 @@ use xtask::host::variable;
 use xtask::python_clients;
 
 /// Programs that `cargo xtask setup` installs; the others take `cargo xtask agents --all`.
-const OF_SETUP: [&str; 4] = ["claude-code", "codex", "opencode", "node"];
+const OF_SETUP: [&str; 3] = ["claude-code", "codex", "opencode"];
 
-/// The pinned version of `name`: `claude-code`, `codex`, `opencode` or `node`; after `cargo xtask agents --all` also
+/// The pinned version of `name`: `claude-code`, `codex` or `opencode`; after `cargo xtask agents --all` also
 /// `claude-agent-acp` and `qwen-code`.
 ///
 /// # Panics

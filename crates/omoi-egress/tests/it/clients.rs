@@ -15,7 +15,6 @@ pub(crate) struct ProxiedClient {
     proxy: String,
     certificate: String,
     folder: PathBuf,
-    own_variables: Vec<(&'static str, String)>,
 }
 
 impl ProxiedClient {
@@ -25,14 +24,7 @@ impl ProxiedClient {
             proxy: attempt.proxy_url(),
             certificate: attempt.certificate().to_owned(),
             folder: folder.to_owned(),
-            own_variables: Vec::new(),
         }
-    }
-
-    /// What the person of this client set.
-    pub(crate) fn with_variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.own_variables.push((name, value.into()));
-        self
     }
 
     /// Runs a program without blocking the proxy, which lives on the runtime of the test.
@@ -57,12 +49,7 @@ impl ProxiedClient {
             .env("RUSTUP_TOOLCHAIN", kept("RUSTUP_TOOLCHAIN"))
             .env("HOME", &home)
             .env("CARGO_HOME", home.join("cargo"))
-            .envs(client_variables(&self.proxy, &launch))
-            .envs(
-                self.own_variables
-                    .iter()
-                    .map(|(name, value)| (*name, value)),
-            );
+            .envs(client_variables(&self.proxy, &launch));
         let output = tokio::task::spawn_blocking(move || command.output())
             .await
             .unwrap();

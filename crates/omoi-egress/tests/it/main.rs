@@ -18,7 +18,6 @@ mod go;
 mod hostile;
 mod packages;
 mod plain;
-mod real_registries;
 mod registries;
 mod samples;
 mod slow;
