@@ -63,6 +63,8 @@ pub fn take_upgrade<B>(request: &mut Request<B>) -> OnUpgrade {
 /// A tunnel that may be opened: the client is answered with 200, and what it says is run through it.
 enum OpenTunnel {
     Registry {
+        /// The name by which the client knows it.
+        name: String,
         address: SiteAddress,
         access: RegistryAccess,
     },
@@ -187,9 +189,17 @@ impl EgressProxy {
             .map_err(|error| Refusal::new(RefusalReason::BadTarget, &error.0))?;
         let policy = session.egress_policy();
         let site = target.host.as_name();
-        if let Some(address) = site.and_then(|name| self.parts.service.find_site(name, session)) {
+        let found = site.and_then(|name| {
+            let address = self.parts.service.find_site(name, session)?;
+            Some((name.to_owned(), address))
+        });
+        if let Some((name, address)) = found {
             let access = policy.registry_access(&target)?;
-            return Ok(OpenTunnel::Registry { address, access });
+            return Ok(OpenTunnel::Registry {
+                name,
+                address,
+                access,
+            });
         }
         policy.check_host(&target)?;
         session.count_request(&target.to_string())?;
@@ -212,8 +222,13 @@ impl EgressProxy {
             OpenTunnel::Host(tunnel) => {
                 tunnel.run(client, session, self.parts.clock.as_ref()).await;
             }
-            OpenTunnel::Registry { address, access } => {
-                if let Err(refusal) = self.serve_registry(client, &address, access, session).await {
+            OpenTunnel::Registry {
+                name,
+                address,
+                access,
+            } => {
+                let site = (name.as_str(), &address);
+                if let Err(refusal) = self.serve_registry(client, site, access, session).await {
                     session.note_refusal(&refusal);
                 }
             }
@@ -224,14 +239,13 @@ impl EgressProxy {
     async fn serve_registry<S>(
         &self,
         client: S,
-        address: &SiteAddress,
+        (host, address): (&str, &SiteAddress),
         access: RegistryAccess,
         session: &Arc<EgressSession>,
     ) -> Result<(), Refusal>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let host = address.host.as_str();
         let config = self
             .parts
             .authority

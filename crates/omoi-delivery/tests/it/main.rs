@@ -14,6 +14,7 @@ mod validator;
 
 use tempfile::TempDir;
 
+use omoi_domain::repository_settings::NO_SETUP;
 use omoi_execution::DeploymentParts;
 use omoi_testkit::deployment::TestDeployment;
 
@@ -29,7 +30,12 @@ async fn with_slots(slots: i64) -> (TestDeployment, TempDir) {
 
 /// As [`with_sandbox`], with something changed.
 async fn with_parts(change: impl FnOnce(&mut DeploymentParts)) -> (TestDeployment, TempDir) {
-    TestDeployment::with_processes(change).await
+    TestDeployment::with_processes(|parts| {
+        // No test of these fetches packages: plain processes reach whatever the machine does.
+        parts.setup.commands = vec![NO_SETUP.to_owned()];
+        change(parts);
+    })
+    .await
 }
 
 /// Runs what a pass began to its end.

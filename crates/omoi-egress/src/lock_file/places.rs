@@ -105,8 +105,8 @@ mod tests {
             "node_modules/a npm:a@1.0.0 ",
             "node_modules/a/node_modules/@s/b npm:@s/b@2.0.0 ?",
             "node_modules/alias npm:real@3.0.0 ",
-            "node_modules/g npm:g@4.0.0 git+ssh://git@example.com/g.git#abc ",
             "node_modules/own npm:own@ tools/own tools/own",
+            "node_modules/g npm:g@4.0.0 git+ssh://git@example.com/g.git#abc ",
         ];
         assert_eq!(told("web/package-lock.json", text).unwrap(), expected);
         let old = r#"{"lockfileVersion": 1, "dependencies": {"a": {"version": "1.0.0", "dependencies":

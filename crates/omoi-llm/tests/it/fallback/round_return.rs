@@ -17,7 +17,6 @@ rules:
   reply: [{tool: {name: read, input: {path: first}}}]
 - when: {role: implementer, turn: 1}
   fault: {status: 529, times: always}
-  reply: [{text: Never.}]
 - when: {role: implementer}
   reasoning: It is back.
   reply: [{tool: {name: read, input: {path: again}}}]
@@ -31,7 +30,6 @@ rules:
   reply: [{tool: {name: read, input: {path: first}}}]
 - when: {role: implementer, turn: 1}
   fault: {status: 529, times: always}
-  reply: [{text: Never.}]
 - when: {role: implementer}
   reply: [{tool: {name: read, input: {path: again}}}]
 ";
