@@ -171,7 +171,10 @@ async fn a_task_whose_set_up_alters_an_unchanged_package_goes_back_with_its_name
     let task = validate_head(&it, 1, &head).await;
     assert_eq!(task.status, TaskStatus::Pending);
     let told = task.revision.unwrap().0.feedback;
-    assert!(told.contains("where no lock file says so: node_modules/a/index.js"), "{told}");
+    assert!(
+        told.contains("where no lock file says so: node_modules/a/index.js"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

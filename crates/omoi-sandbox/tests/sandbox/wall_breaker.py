@@ -69,5 +69,5 @@ if EDITS.get("terminal"):
     ours, theirs = pty.openpty()
     os.set_inheritable(ours, True)
     os.close(os.open(os.ttyname(theirs), os.O_RDWR))
-told = kept[:-1] if EDITS.get("in_words") else ["--args", str(options)]
+told = [*kept[:-1], *filter(None, kept[-1:])] if EDITS.get("in_words") else ["--args", str(options)]
 os.execve(BWRAP, [BWRAP, *told, "--", *command], {**os.environ, **EDITS.get("environment", {})})

@@ -165,7 +165,10 @@ async fn a_refusal_reaches_the_client_the_rows_and_people() {
                 assert_eq!(entry.target, "example.com:443");
                 assert_eq!(entry.reason.as_deref(), Some("host_not_listed"));
                 let remedy = entry.remedy.as_deref();
-                assert_eq!(remedy, Some("egress.hosts: [\"example.com\"]"));
+                assert_eq!(
+                    remedy,
+                    Some("egress.hosts: [\"project=repo; host=example.com\"]")
+                );
                 assert_eq!(entry.attempt_id, Some(id));
                 assert_eq!(*number, Some(1));
                 break;

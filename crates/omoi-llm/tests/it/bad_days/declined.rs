@@ -189,7 +189,11 @@ async fn a_model_that_declines_and_has_no_successor_says_what_to_do() {
             );
             // Whole messages of that dialect are read without the explanation.
             let is_explained = stream || dialect != Dialect::Messages;
-            assert_eq!(message.contains(WORDS), is_explained, "{dialect}: {message}");
+            assert_eq!(
+                message.contains(WORDS),
+                is_explained,
+                "{dialect}: {message}"
+            );
         }
         // Whoever reads OpenAI's shape finds it in the code.
         let house = house(vec![first_in(dialect, &stub)], TestMeter::rich());
