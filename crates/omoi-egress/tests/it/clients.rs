@@ -49,6 +49,8 @@ impl ProxiedClient {
             .env("RUSTUP_TOOLCHAIN", kept("RUSTUP_TOOLCHAIN"))
             .env("HOME", &home)
             .env("CARGO_HOME", home.join("cargo"))
+            // For root, yarn has its cache outside every home, and what lies there is not fetched.
+            .env("YARN_CACHE_FOLDER", home.join("yarn"))
             .envs(client_variables(&self.proxy, &launch));
         let output = tokio::task::spawn_blocking(move || command.output())
             .await

@@ -200,8 +200,10 @@ mod tests {
         assert_eq!(patient.measure_input(&[0; 64], use_memory), Ok(()));
         assert!(patient.most_used().memory_bytes > 16 * MIB);
         // The kernel counts when it looks at a thread, so work goes on until it did.
-        let began = thread_time();
-        let busy = |_: &[u8]| while thread_time() == began {};
+        let busy = |_: &[u8]| {
+            let began = thread_time();
+            while thread_time() == began {}
+        };
         let hurried = meter(Duration::ZERO, u64::MAX).measure_input(b"x", busy);
         assert!(hurried.is_err());
     }
