@@ -23,6 +23,7 @@ use omoi_agent::WorkerHost;
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::id::{AttemptId, MessageId, SandboxId, TaskId};
 use omoi_domain::message::{MessageSender, MessageType};
+use omoi_domain::phase::Phase;
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::SimulatedModel;
 use omoi_protocol::worker::{
@@ -154,6 +155,20 @@ impl Bench {
     /// What it was told up to now.
     pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// Has the attempt explore for a plan, whose phase is complete with `n_items`.
+    pub(crate) fn plan_phase(&mut self, n_items: usize) {
+        self.context.subject = AttemptSubject::SpecPhase {
+            phase: Phase::Explore,
+        };
+        self.context.commit = None;
+        self.context.tools = vec![
+            AgentTool::Read,
+            AgentTool::SubmitItem,
+            AgentTool::SubmitDone,
+        ];
+        self.set(|seen| seen.items_wanted = n_items);
     }
 
     pub(crate) fn set(&self, set: impl FnOnce(&mut Seen)) {

@@ -4,11 +4,9 @@ use serde_json::json;
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::agent_program::AgentProgram;
-use omoi_domain::attempt::{AttemptOutcome, AttemptSubject};
+use omoi_domain::attempt::AttemptOutcome;
 use omoi_domain::message::MessageType;
-use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
-use omoi_protocol::worker::AgentTool;
 
 use crate::bench::{Bench, git};
 use crate::scripted_program::{VERSION, event_kinds, is_gone, scripted_bench};
@@ -97,16 +95,7 @@ async fn a_planner_hands_in_items_before_it_is_done_and_changes_nothing() {
       - tool: {name: submit_done, input: {}}
 "#;
     let mut bench = bench(rules, "").await;
-    bench.context.subject = AttemptSubject::SpecPhase {
-        phase: Phase::Explore,
-    };
-    bench.context.commit = None;
-    bench.context.tools = vec![
-        AgentTool::Read,
-        AgentTool::SubmitItem,
-        AgentTool::SubmitDone,
-    ];
-    bench.set(|s| s.items_wanted = 2);
+    bench.plan_phase(2);
     assert!(bench.run().await);
     let seen = bench.seen();
     let complete = bench.complete();

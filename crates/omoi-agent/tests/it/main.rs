@@ -21,11 +21,10 @@ mod scripted_program;
 use serde_json::{Value, json};
 
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason, AttemptSubject};
+use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
 use omoi_domain::message::MessageType;
-use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
-use omoi_protocol::worker::{AgentTool, TurnRecord};
+use omoi_protocol::worker::TurnRecord;
 
 use crate::bench::{Bench, git};
 
@@ -398,16 +397,7 @@ async fn a_phase_ends_when_its_output_is_accepted() {
       - done: true
 "#;
     let mut bench = Bench::new(rules).await;
-    bench.context.subject = AttemptSubject::SpecPhase {
-        phase: Phase::Explore,
-    };
-    bench.context.commit = None;
-    bench.context.tools = vec![
-        AgentTool::Read,
-        AgentTool::SubmitItem,
-        AgentTool::SubmitDone,
-    ];
-    bench.set(|s| s.items_wanted = 2);
+    bench.plan_phase(2);
     assert!(bench.run().await);
     let seen = bench.seen();
     assert_eq!(seen.items.len(), 2);
@@ -429,16 +419,7 @@ async fn the_same_refusal_three_times_ends_the_attempt() {
     let rules = "\n  - when: {turn: 0..}\n    reply: [{done: true}]\n";
     let bench = async || {
         let mut bench = Bench::new(rules).await;
-        bench.context.subject = AttemptSubject::SpecPhase {
-            phase: Phase::Explore,
-        };
-        bench.context.commit = None;
-        bench.context.tools = vec![
-            AgentTool::Read,
-            AgentTool::SubmitItem,
-            AgentTool::SubmitDone,
-        ];
-        bench.set(|s| s.items_wanted = 2);
+        bench.plan_phase(2);
         bench
     };
     let first = bench().await;

@@ -1,10 +1,9 @@
 //! What every program is told at its start.
 
 use omoi_domain::agent_program::AgentProgram;
-use omoi_domain::attempt::{AttemptOutcome, AttemptSubject};
+use omoi_domain::attempt::AttemptOutcome;
 use omoi_domain::dialect::Dialect;
-use omoi_domain::phase::Phase;
-use omoi_protocol::worker::{AgentTool, DeclaredProgram};
+use omoi_protocol::worker::DeclaredProgram;
 
 use crate::bench::{Bench, git};
 use crate::scripted_program::{conversation, event_kinds, scripted_bench};
@@ -86,16 +85,7 @@ async fn a_declared_agent_of_an_attempt_that_only_reads_is_refused_what_it_asks_
     reply: [{tool: {name: submit_item, input: {section: goals, key: G1, value: {text: fast}}}}, {tool: {name: submit_done, input: {}}}]
 "#;
     let mut bench = declared_bench(rules, "declared").await;
-    bench.context.subject = AttemptSubject::SpecPhase {
-        phase: Phase::Explore,
-    };
-    bench.context.commit = None;
-    bench.context.tools = vec![
-        AgentTool::Read,
-        AgentTool::SubmitItem,
-        AgentTool::SubmitDone,
-    ];
-    bench.set(|s| s.items_wanted = 1);
+    bench.plan_phase(1);
     assert!(bench.run().await);
     let complete = bench.complete();
     assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");

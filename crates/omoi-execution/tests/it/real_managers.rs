@@ -71,6 +71,8 @@ async fn changed_lock_file(
     for (commit, expected) in [(&base, expected[0]), (&changed, expected[1])] {
         let ran = run(&it, commit, (&toolbox, command)).await;
         assert_eq!(ran.output.trim(), expected, "{}", ran.workspace);
+        let is_uncompared = ran.workspace.contains("compared with nothing");
+        assert!(!is_uncompared, "{}", ran.workspace);
     }
 }
 
@@ -151,16 +153,16 @@ async fn pip_replaces_and_adds_packages() {
 
 #[tokio::test]
 async fn a_first_python_package_brings_an_environment() {
-    // It is there already, so that no registry is needed.
-    let after = [("requirements.txt", "pip>=1\n".to_owned())];
-    let command = "readlink .venv/bin/python || echo none";
-    let expected = ["none", "python3"];
-    changed_lock_file(
-        SandboxToolchain::default(),
-        (&[], &after),
-        (command, expected),
-    )
-    .await;
+    // At the root, and in a folder that the base does not have.
+    for folder in ["", "api/"] {
+        // It is there already, so that no registry is needed.
+        let list = format!("{folder}requirements.txt");
+        let after = [(list.as_str(), "pip>=1\n".to_owned())];
+        let command = format!("readlink {folder}.venv/bin/python || echo none");
+        let expected = ["none", "python3"];
+        let toolbox = SandboxToolchain::default();
+        changed_lock_file(toolbox, (&[], &after), (&command, expected)).await;
+    }
 }
 
 /// The lock file of cargo for crates in versions, and the manifest that asks for them.

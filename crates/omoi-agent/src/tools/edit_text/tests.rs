@@ -80,6 +80,14 @@ fn drifted_text_finds_its_one_place() {
             "     1\tx\n     2\tb\n",
             "x\nb\n",
         ),
+        // A row of a table, beside one that was read with its number.
+        (
+            Exact,
+            "a\n123456\tAlice\n",
+            "     2\t123456\tAlice\n",
+            "     2\t123456\tAlice\n123457\tBob\n",
+            "a\n123456\tAlice\n123457\tBob\n",
+        ),
     ];
     for (drift, text, old, new, want) in cases {
         let edited = apply(text, old, new).unwrap_or_else(|refusal| panic!("{text:?}: {refusal}"));
