@@ -19,9 +19,9 @@ use crate::{Outcome, root, setup};
 const LIST: &str = "crates/omoi-programs/agents.json";
 
 /// Programs that `cargo xtask test` runs.
-const IN_TESTS: [&str; 3] = ["claude-code", "codex", "opencode"];
-/// Programs of half a gigabyte more, and the Node that they need.
-const MORE: [&str; 3] = ["node", "claude-agent-acp", "qwen-code"];
+const IN_TESTS: [&str; 4] = ["claude-code", "codex", "opencode", "node"];
+/// Programs of half a gigabyte more.
+const MORE: [&str; 2] = ["claude-agent-acp", "qwen-code"];
 /// The profile of nextest that runs all of them.
 const PROFILE: &str = "agents";
 /// What their runs need.

@@ -13,4 +13,5 @@ pub mod host;
 pub mod package_clients;
 pub mod process;
 pub mod python_clients;
+pub mod registry_tools;
 pub mod servers;

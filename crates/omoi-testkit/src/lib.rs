@@ -31,6 +31,8 @@ pub mod podman;
 pub mod postgres;
 pub mod raw_connection;
 pub mod redis;
+#[cfg(feature = "agent-programs")]
+pub mod registry_tools;
 pub mod repo;
 pub mod sample_rows;
 mod server;

@@ -15,6 +15,7 @@ pub(crate) struct ProxiedClient {
     proxy: String,
     certificate: String,
     folder: PathBuf,
+    own_variables: Vec<(&'static str, String)>,
 }
 
 impl ProxiedClient {
@@ -24,7 +25,14 @@ impl ProxiedClient {
             proxy: attempt.proxy_url(),
             certificate: attempt.certificate().to_owned(),
             folder: folder.to_owned(),
+            own_variables: Vec::new(),
         }
+    }
+
+    /// What the person of this client set.
+    pub(crate) fn with_variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.own_variables.push((name, value.into()));
+        self
     }
 
     /// Runs a program without blocking the proxy, which lives on the runtime of the test.
@@ -51,7 +59,12 @@ impl ProxiedClient {
             .env("CARGO_HOME", home.join("cargo"))
             // For root, yarn has its cache outside every home, and what lies there is not fetched.
             .env("YARN_CACHE_FOLDER", home.join("yarn"))
-            .envs(client_variables(&self.proxy, &launch));
+            .envs(client_variables(&self.proxy, &launch))
+            .envs(
+                self.own_variables
+                    .iter()
+                    .map(|(name, value)| (*name, value)),
+            );
         let output = tokio::task::spawn_blocking(move || command.output())
             .await
             .unwrap();

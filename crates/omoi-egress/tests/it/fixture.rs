@@ -91,8 +91,22 @@ impl Fixture {
         Self::with_settings(private, trusted, FetchLimits::default()).await
     }
 
+    /// Before registries that are somewhere else; `upstream` has their certificates.
+    pub(crate) async fn with_upstream(private: Vec<PrivateRegistry>, upstream: Upstream) -> Self {
+        Self::assemble(private, Some(upstream), None, FetchLimits::default()).await
+    }
+
     async fn with_settings(
         private: Vec<PrivateRegistry>,
+        trusted: Option<&str>,
+        limits: FetchLimits,
+    ) -> Self {
+        Self::assemble(private, None, trusted, limits).await
+    }
+
+    async fn assemble(
+        private: Vec<PrivateRegistry>,
+        upstream: Option<Upstream>,
         trusted: Option<&str>,
         limits: FetchLimits,
     ) -> Self {
@@ -103,7 +117,10 @@ impl Fixture {
         hosts.sort();
         hosts.dedup();
         let mut tasks = JoinSet::new();
-        let upstream = Upstream::start(&hosts, &mut tasks).await;
+        let upstream = match upstream {
+            Some(upstream) => upstream,
+            None => Upstream::start(&hosts, &mut tasks).await,
+        };
         let names = StubNames::default();
         for host in &hosts {
             names.put(host, upstream.address);

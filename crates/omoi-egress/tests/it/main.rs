@@ -18,6 +18,7 @@ mod go;
 mod hostile;
 mod packages;
 mod plain;
+mod real_registries;
 mod registries;
 mod samples;
 mod slow;

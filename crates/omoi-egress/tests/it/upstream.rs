@@ -83,6 +83,8 @@ pub(crate) struct Upstream {
     pub(crate) root: Vec<u8>,
     /// The same as PEM.
     pub(crate) root_pem: Vec<u8>,
+    /// Certificate and key of all registries, as PEM.
+    pub(crate) leaf_pem: [String; 2],
     state: Arc<Mutex<UpstreamState>>,
 }
 
@@ -97,11 +99,12 @@ impl Upstream {
     /// Starts serving on tasks of `tasks`.
     pub(crate) async fn start(hosts: &[String], tasks: &mut JoinSet<()>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (config, certificate) = tls_config(hosts);
+        let (config, certificate, leaf_pem) = tls_config(hosts);
         let upstream = Self {
             address: listener.local_addr().unwrap(),
             root: certificate.der().to_vec(),
             root_pem: certificate.pem().into_bytes(),
+            leaf_pem,
             state: Arc::default(),
         };
         let serving = upstream.clone();
@@ -224,7 +227,7 @@ fn body_of(answer: StubAnswer) -> UnsyncBoxBody<Bytes, Infallible> {
     StreamBody::new(first.chain(second)).boxed_unsync()
 }
 
-fn tls_config(hosts: &[String]) -> (Arc<ServerConfig>, Certificate) {
+fn tls_config(hosts: &[String]) -> (Arc<ServerConfig>, Certificate, [String; 2]) {
     let root_key = KeyPair::generate().unwrap();
     let mut root = CertificateParams::new(Vec::<String>::new()).unwrap();
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -245,5 +248,6 @@ fn tls_config(hosts: &[String]) -> (Arc<ServerConfig>, Certificate) {
             PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
         )
         .unwrap();
-    (Arc::new(config), certificate)
+    let pem = [leaf.pem(), key.serialize_pem()];
+    (Arc::new(config), certificate, pem)
 }
