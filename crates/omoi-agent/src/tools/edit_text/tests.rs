@@ -18,6 +18,7 @@ fn apply(text: &str, old: &str, new: &str) -> Result<EditedText, EditRefusal> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn drifted_text_finds_its_one_place() {
     use TextDrift::{Exact, Indentation, LineEnds, StaleContext, TrailingBlanks};
     let stale =
