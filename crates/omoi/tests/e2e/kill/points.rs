@@ -1,4 +1,7 @@
 //! Every registered crash point, before and after its write.
+//!
+//! A point is passed many times in a run. By default each side is died at once, half of them at the first pass and
+//! half at the last: every death costs three starts of the program, and both passes of all sides take ten minutes.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -12,6 +15,8 @@ use super::bench::{Backend, Bench, Death, Half, Outcome, Passes, Survived};
 const ONLY: &str = "OMOI_KILL_ONLY";
 /// How often each asked death is died, for one that goes wrong seldom; once without it.
 const TIMES: &str = "OMOI_KILL_TIMES";
+/// Set to `all`, every side of every point is died at its first pass and at its last; at one of them without it.
+const PASSES: &str = "OMOI_KILL_PASSES";
 /// Set to `all`, every death is died on PostgreSQL too; a few of each half of a run without it.
 const ON_POSTGRES: &str = "OMOI_KILL_POSTGRES";
 /// Those few: a commit of every kind of row that the two dialects could write differently.
@@ -30,11 +35,21 @@ const FEW: [(Half, CrashPoint, &str); 12] = [
     (Half::Work, CrashPoint::HandOverConfirmed, "before"),
 ];
 
-/// Both sides of every point passed, at its first pass and its last.
+/// Whether the variable of this name asks for everything.
+fn asks_for_all(variable: &str) -> bool {
+    std::env::var(variable).is_ok_and(|asked| asked == "all")
+}
+
+/// Both sides of every point passed: one at its first pass and the other at its last, by turns, or each at both.
 fn deaths(passes: &Passes) -> impl Iterator<Item = Death> {
-    passes.iter().flat_map(|((point, side), times)| {
-        let (point, side) = (*point, *side);
-        BTreeSet::from([1, *times])
+    let at_both = asks_for_all(PASSES);
+    let by_place = passes.iter().enumerate();
+    by_place.flat_map(move |(place, ((point, side), last))| {
+        let (point, side, first_or_last) = (*point, *side, [1, *last]);
+        // The sides of a point stand beside each other.
+        let chosen = first_or_last[(place / 2 + place) % 2];
+        let tried = if at_both { first_or_last } else { [chosen; 2] };
+        BTreeSet::from(tried)
             .into_iter()
             .map(move |nth| Death { point, side, nth })
     })
@@ -237,7 +252,7 @@ fn every_durable_write_survives_a_kill() {
 
 #[test]
 fn durable_writes_survive_a_kill_on_postgres() {
-    if std::env::var(ON_POSTGRES).is_ok_and(|asked| asked == "all") {
+    if asks_for_all(ON_POSTGRES) {
         return every_point_on(Backend::Postgres);
     }
     let (bench, _) = Bench::planned(Backend::Postgres, "scenario.yaml", false);
