@@ -4,6 +4,9 @@ use std::fmt;
 use std::path::{Component, Path};
 use std::str::FromStr;
 
+use crate::egress::EgressMode;
+use crate::task::TaskType;
+
 /// Bytes of one file that is copied.
 pub const COPY_BYTES_MAX: u64 = 16 << 20;
 /// Bytes of one secret file: all of it is searched for in other texts.
@@ -16,7 +19,7 @@ pub const COPIES_MAX: usize = 100;
 /// A line of `sandbox.copy`: one file, of one project.
 ///
 /// `project=todo; path=fixtures/sample.bin` is copied into every workspace, `project=todo; secret=.env` is granted to
-/// planned tasks alone.
+/// planned tasks alone, and `project=todo; secret=.env; tasks=write_tests` to those whose work is tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyRow {
     /// The project's short name.
@@ -25,6 +28,11 @@ pub struct CopyRow {
     pub path: String,
     /// Whether its content must not be seen outside of the sandboxes that it is granted to.
     pub is_secret: bool,
+    /// The kinds of tasks that a secret is granted to; none named is all.
+    pub tasks: Vec<TaskType>,
+    /// Whether a secret is granted to a task that reaches registries, too: what a package runs there may ask for
+    /// names that tell it.
+    pub with_registries: bool,
 }
 
 /// The text is no such line.
@@ -36,7 +44,12 @@ pub struct BadCopyRow(String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyAudience {
     /// The agent of a task that the plan has.
-    PlannedTask,
+    PlannedTask {
+        /// The kind of the task.
+        task_type: TaskType,
+        /// How far it reaches.
+        egress: EgressMode,
+    },
     /// Any other agent: one that plans, or one at a task that an agent proposed, whose text is not to be trusted.
     OtherAgent,
     /// A command of the platform.
@@ -44,18 +57,15 @@ pub enum CopyAudience {
 }
 
 impl CopyAudience {
-    /// The agent at a task, which the plan has or an agent proposed.
-    pub const fn of_task(is_planned: bool) -> Self {
-        match is_planned {
-            true => Self::PlannedTask,
-            false => Self::OtherAgent,
-        }
-    }
-
-    /// Whether it is given the file of `row`. Secrets are for those whose orders people agreed to.
-    pub const fn is_given(self, row: &CopyRow) -> bool {
+    /// Whether it is given the file of `row`. Secrets are for those whose orders people agreed to, as far as the row
+    /// grants them.
+    pub fn is_given(self, row: &CopyRow) -> bool {
         match self {
-            Self::PlannedTask => true,
+            Self::PlannedTask { task_type, egress } => {
+                let is_kind = row.tasks.is_empty() || row.tasks.contains(&task_type);
+                let is_near = egress != EgressMode::Registries || row.with_registries;
+                !row.is_secret || (is_kind && is_near)
+            }
             Self::OtherAgent | Self::Check => !row.is_secret,
         }
     }
@@ -63,8 +73,9 @@ impl CopyAudience {
 
 impl CopyRow {
     /// How a line is written.
-    pub const SHAPE: &str =
-        "project=NAME; path=PATH, or secret=PATH in place of it for a file with secrets";
+    pub const SHAPE: &str = "project=NAME; path=PATH, or secret=PATH in place of it for a file with secrets, \
+                             granted to planned tasks: tasks=KIND KIND names their kinds, registries=yes \
+                             grants it to those that reach registries, too";
 
     /// Bytes that the file may have.
     pub const fn bytes_max(&self) -> u64 {
@@ -80,7 +91,7 @@ impl FromStr for CopyRow {
 
     fn from_str(text: &str) -> Result<Self, BadCopyRow> {
         let bad = |says: String| BadCopyRow(says);
-        let (mut project, mut file) = (None, None);
+        let (mut project, mut file, mut tasks, mut with_registries) = (None, None, None, None);
         let parts = text.split(';').map(str::trim);
         for part in parts.filter(|part| !part.is_empty()) {
             let named = part.split_once('=');
@@ -93,6 +104,9 @@ impl FromStr for CopyRow {
                     check_path(value)?;
                     file.replace((value.to_owned(), name == "secret")).is_none()
                 }
+                "tasks" => tasks.replace(parse_kinds(value)?).is_none(),
+                "registries" if value == "yes" => with_registries.replace(()).is_none(),
+                "registries" => return Err(bad(format!("`registries={value}` is not `yes`"))),
                 name => return Err(bad(format!("there is no field `{name}`"))),
             };
             if !is_new {
@@ -100,10 +114,16 @@ impl FromStr for CopyRow {
             }
         }
         let (path, is_secret) = file.ok_or_else(|| bad("no file is named".to_owned()))?;
+        if !is_secret && (tasks.is_some() || with_registries.is_some()) {
+            let says = "`tasks` and `registries` are for secrets; a plain file is for all";
+            return Err(bad(says.to_owned()));
+        }
         Ok(Self {
             project: project.ok_or_else(|| bad("no project is named".to_owned()))?,
             path,
             is_secret,
+            tasks: tasks.unwrap_or_default(),
+            with_registries: with_registries.is_some(),
         })
     }
 }
@@ -111,7 +131,33 @@ impl FromStr for CopyRow {
 impl fmt::Display for CopyRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let field = if self.is_secret { "secret" } else { "path" };
-        write!(f, "project={}; {field}={}", self.project, self.path)
+        write!(f, "project={}; {field}={}", self.project, self.path)?;
+        if !self.tasks.is_empty() {
+            let kinds: Vec<_> = self.tasks.iter().map(|kind| kind.as_str()).collect();
+            write!(f, "; tasks={}", kinds.join(" "))?;
+        }
+        if self.with_registries {
+            f.write_str("; registries=yes")?;
+        }
+        Ok(())
+    }
+}
+
+/// The kinds of tasks that `text` names, one at least.
+fn parse_kinds(text: &str) -> Result<Vec<TaskType>, BadCopyRow> {
+    let parsed = text.split_whitespace().map(|word| {
+        TaskType::parse(word).ok_or_else(|| {
+            let known: Vec<_> = TaskType::ALL.iter().map(|kind| kind.as_str()).collect();
+            BadCopyRow(format!(
+                "`{word}` is no kind of task ({})",
+                known.join(", ")
+            ))
+        })
+    });
+    let kinds = parsed.collect::<Result<Vec<_>, _>>()?;
+    match kinds.is_empty() {
+        true => Err(BadCopyRow("`tasks` names no kind".to_owned())),
+        false => Ok(kinds),
     }
 }
 
@@ -141,6 +187,7 @@ mod tests {
         for text in [
             "project=todo; path=fixtures/a b.bin",
             "project=todo; secret=.env",
+            "project=todo; secret=.env; tasks=write_tests fix_bug; registries=yes",
         ] {
             let row: CopyRow = text.parse().unwrap();
             assert_eq!(row.to_string(), text);
@@ -160,6 +207,19 @@ mod tests {
             ),
             ("project=todo; file=a", "there is no field `file`"),
             (".env", "`.env` has no `=`"),
+            (
+                "project=todo; secret=a; tasks=sing",
+                "`sing` is no kind of task (implement_feature, write_tests",
+            ),
+            ("project=todo; secret=a; tasks=", "`tasks` names no kind"),
+            (
+                "project=todo; path=a; tasks=fix_bug",
+                "`tasks` and `registries` are for secrets",
+            ),
+            (
+                "project=todo; secret=a; registries=no",
+                "`registries=no` is not `yes`",
+            ),
         ] {
             let error = text.parse::<CopyRow>().unwrap_err().to_string();
             assert!(error.starts_with(says), "{text}: {error}");
@@ -185,16 +245,33 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_for_planned_tasks() {
+    fn secrets_are_for_planned_tasks_as_far_as_they_are_granted() {
         let row = |text: &str| text.parse::<CopyRow>().unwrap();
-        let (plain, secret) = (row("project=a; path=b"), row("project=a; secret=b"));
+        let rows = [
+            row("project=a; path=b"),
+            row("project=a; secret=b"),
+            row("project=a; secret=b; tasks=write_tests"),
+            row("project=a; secret=b; registries=yes"),
+        ];
+        let task = |task_type, egress| CopyAudience::PlannedTask { task_type, egress };
         for (audience, expected) in [
-            (CopyAudience::of_task(true), true),
-            (CopyAudience::of_task(false), false),
-            (CopyAudience::Check, false),
+            (
+                task(TaskType::WriteTests, EgressMode::Cached),
+                [true, true, true, true],
+            ),
+            (
+                task(TaskType::FixBug, EgressMode::Cached),
+                [true, true, false, true],
+            ),
+            (
+                task(TaskType::WriteTests, EgressMode::Registries),
+                [true, false, false, true],
+            ),
+            (CopyAudience::OtherAgent, [true, false, false, false]),
+            (CopyAudience::Check, [true, false, false, false]),
         ] {
-            assert!(audience.is_given(&plain), "{audience:?}");
-            assert_eq!(audience.is_given(&secret), expected, "{audience:?}");
+            let given: Vec<_> = rows.iter().map(|row| audience.is_given(row)).collect();
+            assert_eq!(given, expected, "{audience:?}");
         }
     }
 }

@@ -28,7 +28,7 @@ use omoi_sandbox::{
 };
 use omoi_store::specs::Spec;
 
-use crate::copied_files::{CopyError, lay_copies};
+use crate::copied_files::{CopyError, lay_copies, withheld_line};
 use crate::opened_workspace::OpenedWorkspace;
 use crate::sandbox_host::WorkspaceChore;
 use crate::sandbox_toolchain::{SandboxToolchain, UnreadableToolbox};
@@ -214,6 +214,14 @@ pub async fn run_in_checkout(
     Err(CommandError::Stopped)
 }
 
+/// What stands before the output of a check that is red: what it may lack.
+fn lacking_lines(opened: &OpenedWorkspace, withheld: &[String]) -> String {
+    let missing = opened.missing_packages();
+    let missing = missing.map(|why| missing_packages_line(&why));
+    let lines = [missing, withheld_line(withheld)];
+    lines.into_iter().flatten().collect()
+}
+
 async fn in_checkout(
     checkouts: &CheckoutRunner,
     command: &CheckoutCommand<'_>,
@@ -268,8 +276,10 @@ async fn in_checkout(
     let (exit_code, took) = (exit_code(&exit), exit.took);
     log_check_end(command.command, &exit);
     let mut output = told(exit, &checkouts.mask);
-    if let (Some(why), false) = (opened.missing_packages(), exit_code == Some(0)) {
-        output.insert_str(0, &missing_packages_line(&why));
+    if exit_code != Some(0) {
+        let copies = &checkouts.copies;
+        let withheld = copies.withheld_secrets(command.spec.project_id, CopyAudience::Check);
+        output.insert_str(0, &lacking_lines(&opened, &withheld.await?));
     }
     Ok(CommandRun {
         exit_code,

@@ -219,6 +219,18 @@ impl CopiedFiles {
             .await
     }
 
+    /// Paths of the secret files of `project` that a workspace of `audience` is not given.
+    pub(crate) async fn withheld_secrets(
+        &self,
+        project: ProjectId,
+        audience: CopyAudience,
+    ) -> Result<Vec<String>, CopyError> {
+        let found = self.project_rows(project).await?;
+        let mut rows = found.map(|(_, rows)| rows).unwrap_or_default();
+        rows.retain(|row| row.is_secret && !audience.is_given(row));
+        Ok(rows.into_iter().map(|row| row.path).collect())
+    }
+
     async fn read_rows(
         &self,
         project: String,
@@ -272,6 +284,19 @@ fn fault_of(row: &CopyRow, fault: CopyFault) -> CopyError {
         path: row.path.clone(),
         fault,
     }
+}
+
+/// What stands before the output of a check that is red where secret files, at `paths`, were not given to it; none
+/// where there are none.
+pub(crate) fn withheld_line(paths: &[String]) -> Option<String> {
+    if paths.is_empty() {
+        return None;
+    }
+    let named: Vec<_> = paths.iter().map(|path| format!("`{path}`")).collect();
+    let named = named.join(", ");
+    Some(format!(
+        "[{named} of `sandbox.copy` is secret and given to no check: what a check runs must do without]\n"
+    ))
 }
 
 /// Puts `copies` into the work tree `dest`, which git has filled and nobody else has touched; returns what the record
@@ -341,6 +366,17 @@ mod tests {
     fn read(repository: &Path, texts: &[&str]) -> Result<Vec<CopiedFile>, String> {
         let read = read_rows("todo", repository, rows(texts), &LearnedSecrets::default());
         read.map_err(|error| error_chain(&error))
+    }
+
+    #[test]
+    fn a_red_check_is_told_of_the_secrets_that_it_was_not_given() {
+        let paths: Vec<_> = [".env", "b/key.pem"].map(str::to_owned).into();
+        assert_eq!(withheld_line(&[]), None);
+        assert_eq!(
+            withheld_line(&paths).unwrap(),
+            "[`.env`, `b/key.pem` of `sandbox.copy` is secret and given to no check: what a check runs must do \
+             without]\n"
+        );
     }
 
     #[test]

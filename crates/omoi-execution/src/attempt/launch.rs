@@ -10,6 +10,7 @@ use tracing::{Instrument as _, debug, info, info_span, warn};
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::copied_file::CopyAudience;
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::egress::EgressMode;
 use omoi_domain::id::SandboxId;
 use omoi_domain::lifecycle::attempt::{
     AttemptLoss, SandboxExit, StoppingLimit, begin_attempt, sandbox_exited, start_failed,
@@ -313,7 +314,13 @@ async fn copy_files(
                 .store
                 .read(async |tx| tasks::get(tx, task).await)
                 .await?;
-            CopyAudience::of_task(task.parent_task_id.is_none())
+            match task.parent_task_id {
+                None => CopyAudience::PlannedTask {
+                    task_type: task.task_type,
+                    egress: EgressMode::of_attempt(attempt.subject.kind(), &task.files.0),
+                },
+                Some(_) => CopyAudience::OtherAgent,
+            }
         }
         None => CopyAudience::OtherAgent,
     };

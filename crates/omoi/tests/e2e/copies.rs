@@ -9,6 +9,8 @@ use crate::story;
 use crate::world::{World, files_below};
 
 const SECRET: &str = "canary-99/4f1d8a6c2b7e";
+/// Of a file that no task of the plan is granted.
+const OTHER_SECRET: &str = "canary-98/0b5e7d91c3aa";
 
 /// The scenario whose first agent shows both files, and whose checks need the fixture and must not see the secret.
 fn reading(scenario: String) -> String {
@@ -62,12 +64,18 @@ fn a_fixture_comes_in_and_a_secret_stays_with_the_agents_of_tasks() {
         format!("# of the tests\nAPI_TOKEN=\"{SECRET}\"\n"),
     )
     .unwrap();
+    fs::write(
+        repo.join(".env.tests"),
+        format!("OTHER_TOKEN=\"{OTHER_SECRET}\"\n"),
+    )
+    .unwrap();
     let name = world.repo_name();
     list_copies(
         &world,
         &[
             format!("project={name}; path=fixtures/sample.txt"),
             format!("project={name}; secret=.env"),
+            format!("project={name}; secret=.env.tests; tasks=fix_bug"),
             // What is said of other projects counts for them.
             "project=another; path=not-there".to_owned(),
         ],
@@ -93,6 +101,15 @@ fn a_fixture_comes_in_and_a_secret_stays_with_the_agents_of_tasks() {
         where (s.start_steps like '%`.env` (secret)%') <> (a.subject = 'task')
         or s.start_steps not like '%`fixtures/sample.txt` (9 bytes, sha256:%'";
     assert_eq!(story::one(&world.database(), granted).as_deref(), Some("0"));
+    let others = "select count(*) from sandboxes where start_steps like '%.env.tests%'";
+    assert_eq!(story::one(&world.database(), others).as_deref(), Some("0"));
+    // A check that is red says what it was not given.
+    let red = "select count(*) from receipts
+        where output like '[`.env`, `.env.tests` of `sandbox.copy` is secret and given to no check%'";
+    let told = story::one(&world.database(), &format!("{red} and exit_code <> 0"));
+    assert!(told.as_deref().is_some_and(|n| n != "0"), "{told:?}");
+    let told = story::one(&world.database(), &format!("{red} and exit_code = 0"));
+    assert_eq!(told.as_deref(), Some("0"));
     let checked = "select count(*) from receipts where conditions like '%.env%'
         or conditions not like '%`fixtures/sample.txt` (9 bytes, sha256:%'";
     assert_eq!(story::one(&world.database(), checked).as_deref(), Some("0"));
@@ -111,7 +128,10 @@ fn a_fixture_comes_in_and_a_secret_stays_with_the_agents_of_tasks() {
     }
     for file in files_below(&world.data()) {
         let bytes = fs::read(&file).unwrap_or_default();
-        assert!(!holds(&bytes, SECRET), "{}", file.display());
+        let is_told = [SECRET, OTHER_SECRET]
+            .iter()
+            .any(|secret| holds(&bytes, secret));
+        assert!(!is_told, "{}", file.display());
     }
     for mirror in fs::read_dir(world.data().join("mirrors")).unwrap() {
         assert!(!holds(&git_objects(&mirror.unwrap().path()), SECRET));
