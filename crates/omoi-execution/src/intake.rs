@@ -1,9 +1,11 @@
 //! What a worker's reports change. The server's worker routes call these and nothing else.
 
 mod attempt_intake;
+mod commit_turn;
 mod complete;
 mod sent_bundle;
 mod suite_control;
+mod turn_limits;
 mod verify;
 
 use std::time::Duration;
@@ -22,18 +24,18 @@ use omoi_git::object::BadObjectId;
 use omoi_git::process::GitError;
 use omoi_git::refname::BadRefName;
 use omoi_protocol::worker::{
-    AckMessages, CommitTurn, EventsAck, HeartbeatAck, InboxMessage, ReportEvents, ReportStarted,
+    AckMessages, EventsAck, HeartbeatAck, InboxMessage, ReportEvents, ReportStarted,
 };
 use omoi_runtime::clock::Clocked;
-use omoi_store::attempts::{self, AgentEvent, Attempt, Turn};
+use omoi_store::attempts::{self, AgentEvent, Attempt};
 use omoi_store::{Json, StoreError, Tenant, Tx, messages};
 
 use crate::attempt::{apply_to_attempt, token_hash};
 use crate::tasks::{apply_to_task, of_attempt};
 
 pub use attempt_intake::AttemptIntake;
+pub use commit_turn::commit_turn;
 pub use complete::complete_attempt;
-use sent_bundle::keep_snapshot;
 
 /// How often an open long poll looks again.
 const POLL: Duration = Duration::from_millis(250);
@@ -286,52 +288,6 @@ fn one_line(text: &str) -> String {
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(200)
         .collect()
-}
-
-/// Commits a turn, after its snapshot is in the mirror.
-///
-/// # Errors
-/// [`IntakeError::Superseded`]; [`IntakeError::Import`] when the snapshot is refused.
-pub async fn commit_turn(
-    intake: &AttemptIntake,
-    attempt: &Attempt,
-    body: CommitTurn,
-) -> Result<(), IntakeError> {
-    let mut wip_sha = None;
-    if let Some(bundle) = &body.snapshot {
-        let mirror = intake.folders.project_mirror(attempt.project_id).await?;
-        let sha = keep_snapshot(&mirror, attempt, bundle).await?;
-        debug!(attempt.id = %attempt.id, commit = %sha, turn = body.turn.n, "Kept a snapshot");
-        wip_sha = Some(sha.as_str().to_owned());
-    }
-    intake
-        .store
-        .write(CrashPoint::TurnCommitted, async |tx| {
-            let mut now = current_attempt(tx, attempt.id).await?;
-            let session = body.turn.session;
-            if let Some(part) = &session {
-                now.agent_session = Some(part.session_id.clone());
-            }
-            let turn = Turn {
-                attempt_id: now.id,
-                org_id: tx.org(),
-                n: body.turn.n,
-                kind: body.turn.kind,
-                request_digest: body.turn.request_digest,
-                request_tokens: body.turn.request_tokens.and_then(|n| i64::try_from(n).ok()),
-                response: Json(body.turn.response),
-                tool_results: Json(body.turn.tool_results),
-                session: session.map(|part| Json(serde_json::json!(part))),
-                wip_sha,
-                created_at: tx.now(),
-            };
-            attempts::append_turn(tx, &mut now, &turn).await?;
-            for message in body.messages {
-                messages::ack(tx, message, now.id).await?;
-            }
-            Ok(())
-        })
-        .await
 }
 
 /// Messages for the attempt's agent; waits up to `wait` for one.

@@ -31,6 +31,15 @@ pub const COMPLETION_SIGNAL: &str = "TASK_COMPLETE";
 pub const EVENT_BYTES_MAX: usize = 100 * 1024;
 /// Most events in one report.
 pub const EVENTS_MAX: usize = 100;
+/// Bytes that a turn's answer and its tool results may have together, as JSON: as many as a model call may have, so
+/// that nothing could go on from more.
+pub const TURN_BYTES_MAX: u64 = 32 << 20;
+/// Bytes that the answers and tool results of all turns of an attempt may have, those that it was given included.
+pub const TURNS_BYTES_MAX: u64 = 128 << 20;
+/// Bytes that one turn may add to the session of an agent program.
+pub const SESSION_PART_BYTES_MAX: u64 = 32 << 20;
+/// Bytes that the session of an agent program may have. Who goes on from a longer one begins a new one.
+pub const SESSION_BYTES_MAX: u64 = 50_000_000;
 
 /// A tool an attempt may offer its model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

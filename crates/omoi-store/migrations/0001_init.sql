@@ -388,6 +388,8 @@ create table turns (
     kind text not null check (kind in ('answer', 'compaction')),
     request_digest text not null,
     request_tokens bigint,
+    told_bytes bigint not null,
+    session_bytes bigint not null,
     response @document not null,
     tool_results @document not null,
     session @document,

@@ -21,8 +21,8 @@ use crate::row::{Row as _, row, versioned};
 use crate::tx::Tx;
 
 pub use turns::{
-    AgentEvent, Turn, answered_at, append_event, append_turn, copy_turns, drop_turns, events,
-    n_turns, turns,
+    AgentEvent, StoredTurns, Turn, answered_at, append_event, append_turn, copy_turns, drop_turns,
+    events, n_turns, stored_turns, turns,
 };
 
 row! {

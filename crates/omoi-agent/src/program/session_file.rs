@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use omoi_llm::wire::anthropic::ContentBlock;
-use omoi_protocol::worker::{SessionPart, TurnRecord};
+use omoi_protocol::worker::{SESSION_BYTES_MAX, SESSION_PART_BYTES_MAX, SessionPart, TurnRecord};
 use omoi_runtime::clock::Clock;
 
 use crate::transcript::AgentReply;
 
-/// Bytes that one turn may add; a longer session is not kept, and who goes on begins a new one.
-const PART_BYTES_MAX: u64 = 32 << 20;
 /// How often the file is looked at until it holds what the program has told already.
 const LOOKS_MAX: u32 = 100;
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -86,11 +84,7 @@ impl SessionFile {
         for look in 0..LOOKS_MAX {
             match read_lines_after(&self.path, self.kept.file)? {
                 Some(text) => added = text,
-                None => {
-                    self.is_whole = false;
-                    tracing::warn!(session = self.id, "The session is too long to be kept");
-                    return Ok(Some(self.missing_part()));
-                }
+                None => return Ok(Some(self.give_up())),
             }
             if let Some(end) = round.find_end(&added) {
                 added.truncate(end);
@@ -106,6 +100,9 @@ impl SessionFile {
         }
         let offset = self.kept.told;
         let length = added.len() as u64;
+        if offset + length > SESSION_BYTES_MAX {
+            return Ok(Some(self.give_up()));
+        }
         self.kept.file += length;
         self.kept.told += length;
         Ok(Some(SessionPart {
@@ -116,8 +113,11 @@ impl SessionFile {
         }))
     }
 
-    /// A part that begins behind a gap: the session cannot be put together any more.
-    fn missing_part(&self) -> SessionPart {
+    /// Keeps no more of a session that is too long, and gives a part that begins behind a gap: it cannot be put
+    /// together any more.
+    fn give_up(&mut self) -> SessionPart {
+        self.is_whole = false;
+        tracing::warn!(session = self.id, "The session is too long to be kept");
         let behind = self.kept.told + 1;
         SessionPart {
             session_id: self.id.clone(),
@@ -191,8 +191,9 @@ fn read_lines_after(path: &Path, offset: u64) -> io::Result<Option<String>> {
     };
     file.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::new();
-    file.take(PART_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > PART_BYTES_MAX {
+    file.take(SESSION_PART_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SESSION_PART_BYTES_MAX {
         return Ok(None);
     }
     let end = bytes.iter().rposition(|byte| *byte == b'\n');
@@ -292,7 +293,7 @@ mod tests {
         turns[0].session = session.take_added(&round, &SystemClock).await.unwrap();
         assert!(session_of_turns(&turns).is_some());
         let file = File::options().append(true).open(&path).unwrap();
-        file.set_len(PART_BYTES_MAX + 10).unwrap();
+        file.set_len(SESSION_PART_BYTES_MAX + 10).unwrap();
         turns.push(turn(1, None));
         turns[1].session = session.take_added(&round, &SystemClock).await.unwrap();
         turns.push(turn(2, None));

@@ -1,5 +1,6 @@
 //! What it takes to apply the reports of workers.
 
+use omoi_domain::work_limits::WorkLimits;
 use omoi_store::Tenant;
 
 use crate::copied_files::CopiedFiles;
@@ -21,6 +22,8 @@ pub struct AttemptIntake {
     pub running: RunningAttempts,
     /// What a failed attempt means for its work.
     pub failures: FailurePolicy,
+    /// What work may take, where its repository sets no lower limit.
+    pub limits: WorkLimits,
 }
 
 impl FromParts for AttemptIntake {
@@ -31,6 +34,7 @@ impl FromParts for AttemptIntake {
             copies: CopiedFiles::from_parts(parts),
             running: parts.running.clone(),
             failures: FailurePolicy::from_parts(parts),
+            limits: parts.limits,
         }
     }
 }

@@ -30,6 +30,10 @@ row! {
         request_digest: String,
         /// Tokens that the model said it read for it.
         request_tokens: Option<i64>,
+        /// Bytes of the answers and tool results up to this one.
+        told_bytes: i64,
+        /// Bytes of the session up to what it added.
+        session_bytes: i64,
         /// The model's message.
         response: Json<Value>,
         /// What the tools answered.
@@ -93,21 +97,46 @@ pub async fn append_turn(
     Ok(true)
 }
 
+/// How much is stored of the turns of an attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredTurns {
+    /// Turns.
+    pub n: u32,
+    /// Bytes of their answers and tool results.
+    pub told_bytes: u64,
+    /// Bytes of the session of the agent program.
+    pub session_bytes: u64,
+}
+
 /// How many turns of an attempt are committed.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn n_turns(tx: &mut Tx, attempt: AttemptId) -> Result<u32, StoreError> {
+    Ok(stored_turns(tx, attempt).await?.n)
+}
+
+/// How much is stored of the turns of an attempt: its last one tells.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn stored_turns(tx: &mut Tx, attempt: AttemptId) -> Result<StoredTurns, StoreError> {
     let last = tx
         .rows(
-            "select n from turns where org_id = $1 and attempt_id = $2 order by n desc limit 1",
+            "select n, told_bytes, session_bytes from turns
+             where org_id = $1 and attempt_id = $2 order by n desc limit 1",
             args![attempt],
         )
         .await?;
-    match last.first() {
-        Some(row) => Ok(i64::read(row, "n")? as u32 + 1),
-        None => Ok(0),
-    }
+    let Some(row) = last.first() else {
+        return Ok(StoredTurns::default());
+    };
+    let bytes = |column| i64::read(row, column).map(|n| u64::try_from(n).unwrap_or(0));
+    Ok(StoredTurns {
+        n: i64::read(row, "n")? as u32 + 1,
+        told_bytes: bytes("told_bytes")?,
+        session_bytes: bytes("session_bytes")?,
+    })
 }
 
 /// Gives `to` the turns of `from`, so that it goes on where that one ended.
@@ -116,8 +145,10 @@ pub async fn n_turns(tx: &mut Tx, attempt: AttemptId) -> Result<u32, StoreError>
 /// When the database cannot be written.
 pub async fn copy_turns(tx: &mut Tx, from: AttemptId, to: AttemptId) -> Result<u64, StoreError> {
     tx.execute(
-        "insert into turns (attempt_id, org_id, n, kind, request_digest, request_tokens, response, tool_results, session, wip_sha, created_at)
-         select $3, org_id, n, kind, request_digest, request_tokens, response, tool_results, session, wip_sha, created_at
+        "insert into turns (attempt_id, org_id, n, kind, request_digest, request_tokens, told_bytes, session_bytes, response,
+             tool_results, session, wip_sha, created_at)
+         select $3, org_id, n, kind, request_digest, request_tokens, told_bytes, session_bytes, response,
+             tool_results, session, wip_sha, created_at
          from turns where org_id = $1 and attempt_id = $2",
         args![from, to],
     )

@@ -214,6 +214,8 @@ pub(crate) fn turn(attempt: &Attempt, n: u32) -> Turn {
         kind: TurnKind::Answer,
         request_digest: format!("digest {n}"),
         request_tokens: (n == 1).then_some(1_000),
+        told_bytes: 100 * i64::from(n + 1),
+        session_bytes: 10 * i64::from(n),
         response: Json(json!({"content": [{"type": "text", "text": ODD}], "n": n})),
         tool_results: Json(json!([])),
         session: (n == 1).then(|| Json(json!({"session_id": ODD, "offset": 0, "added": ODD}))),

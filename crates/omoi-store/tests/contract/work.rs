@@ -12,7 +12,9 @@ use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
-use omoi_store::attempts::{self, Attempt, append_event, append_turn, copy_turns, turns};
+use omoi_store::attempts::{
+    self, Attempt, StoredTurns, append_event, append_turn, copy_turns, turns,
+};
 use omoi_store::checks::RunConditions;
 use omoi_store::costs::{CostEntry, PurposeSpend};
 use omoi_store::egress_entries::{EgressEntry, EgressFilter, PAGE_MAX};
@@ -122,6 +124,13 @@ async fn turns_come_in_order(bench: Bench) -> Result<(), StoreError> {
     let mut next = samples::attempt(&tx, &world.task, 2);
     attempts::insert(&mut tx, &next).await?;
     assert_eq!(copy_turns(&mut tx, attempt.id, next.id).await?, 3);
+    let stored = attempts::stored_turns(&mut tx, next.id).await?;
+    let expected = StoredTurns {
+        n: 3,
+        told_bytes: 300,
+        session_bytes: 20,
+    };
+    assert_eq!(stored, expected, "the last one tells");
     let copied = turns(&mut tx, next.id).await?;
     assert_eq!(copied.iter().map(|t| t.n).collect::<Vec<_>>(), [0, 1, 2]);
     assert!(copied.iter().all(|t| t.attempt_id == next.id));
