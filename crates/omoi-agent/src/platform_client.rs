@@ -18,6 +18,8 @@ use omoi_runtime::rng::Rng;
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// A turn may carry a large snapshot that the platform checks before it answers.
 const REQUEST_MAX: Duration = Duration::from_mins(3);
+/// How long a connection is kept for the next call: shorter than the platform keeps one that is silent.
+pub(crate) const IDLE_MAX: Duration = Duration::from_secs(20);
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -82,6 +84,7 @@ impl PlatformClient {
         let http = Client::builder()
             .unix_socket(Path::new(&context.socket))
             .connect_timeout(CONNECT_MAX)
+            .pool_idle_timeout(IDLE_MAX)
             .build()?;
         Ok(Self {
             http,
@@ -179,7 +182,12 @@ impl PlatformClient {
         if status.is_success() {
             return TryResult::Done(answer);
         }
-        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+        // It may be crowded or slow for now; what it did not take comes again.
+        let passes = matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+        );
+        if passes || status.is_server_error() {
             return TryResult::Again(
                 TransportError::Status(status.as_u16()),
                 after.map(Duration::from_secs),

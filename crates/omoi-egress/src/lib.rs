@@ -2,7 +2,7 @@
 
 pub mod address;
 pub mod host;
-mod listener;
+pub mod listener;
 pub mod lock_file;
 pub mod options;
 pub mod package;

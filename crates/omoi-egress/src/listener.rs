@@ -18,7 +18,7 @@ const HEADERS_MAX: usize = 100;
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// Serves connections within these bounds.
-pub(crate) fn server_builder(clock: &Clocked) -> http1::Builder {
+pub fn server_builder(clock: &Clocked) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         // Without a timer the bound of time is not kept.

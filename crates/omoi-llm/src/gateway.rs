@@ -21,20 +21,20 @@ mod reply;
 mod stream_reply;
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use omoi_domain::id::AttemptId;
 
+use crate::body_room::{BodyLimits, BodyRoom, BodyRooms};
 use crate::llm_client::LlmClient;
 use crate::meter::{CallMeter, ModelCaller};
 use crate::token_count;
@@ -51,10 +51,11 @@ pub use self::reply::{GatewayReply, ReplyBody};
 pub const REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Most questions at once.
 pub const QUESTIONS_MAX: usize = 256;
-/// Most KiB of requests at once, those that still come included.
-const BODIES_KIB_MAX: usize = 512 * 1024;
-/// That of the bodies of one attempt: three of the largest.
-const ATTEMPT_BODIES_KIB_MAX: usize = 96 * 1024;
+/// What the bodies of requests may fill: those of one attempt are three of the largest.
+const BODY_LIMITS: BodyLimits = BodyLimits {
+    attempt_kib: 96 * 1024,
+    all_kib: 512 * 1024,
+};
 
 /// A request as the transport took it in.
 #[derive(Clone, Debug)]
@@ -75,14 +76,8 @@ pub struct ModelGateway {
     shared: Arc<GatewayShared>,
     tasks: Arc<Mutex<JoinSet<()>>>,
     question_slots: Arc<Semaphore>,
-    bodies_kib: Arc<Semaphore>,
-    attempt_bodies: Arc<Mutex<HashMap<Option<AttemptId>, Weak<Semaphore>>>>,
+    bodies: BodyRooms,
 }
-
-/// Room for the body of one request, given back with this value.
-#[derive(Debug)]
-#[must_use = "the room is free again without it"]
-pub struct BodyRoom(#[expect(dead_code, reason = "held for its end")] [OwnedSemaphorePermit; 2]);
 
 /// What every question needs.
 struct GatewayShared {
@@ -116,13 +111,12 @@ impl ModelGateway {
             }),
             tasks: Arc::default(),
             question_slots: Arc::new(Semaphore::new(QUESTIONS_MAX)),
-            bodies_kib: Arc::new(Semaphore::new(BODIES_KIB_MAX)),
-            attempt_bodies: Arc::default(),
+            bodies: BodyRooms::new(BODY_LIMITS),
         }
     }
 
-    /// Takes room for a body of `n_bytes` of `attempt`, none for the platform's own questions: the transport before it reads one, so that nobody fills the
-    /// memory with questions that do not come to their end, or the share of others.
+    /// Takes room for a body of `n_bytes` of `attempt`, none for the platform's own questions: the transport
+    /// before it reads one.
     ///
     /// # Errors
     /// When other bodies of the attempt, or those of all, leave none.
@@ -131,33 +125,8 @@ impl ModelGateway {
         attempt: Option<AttemptId>,
         n_bytes: usize,
     ) -> Result<BodyRoom, GatewayRefusal> {
-        let n_kib = u32::try_from(n_bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        let take = |room: Arc<Semaphore>| {
-            room.try_acquire_many_owned(n_kib).map_err(|_| {
-                tracing::warn!(
-                    n_bytes,
-                    "Refused a request: others fill the room for bodies"
-                );
-                GatewayRefusal::no_room("the requests under way leave no room for this one")
-            })
-        };
-        let own = take(self.attempt_share(attempt))?;
-        Ok(BodyRoom([own, take(Arc::clone(&self.bodies_kib))?]))
-    }
-
-    /// The room for bodies of one attempt, which is there while one of them is.
-    fn attempt_share(&self, attempt: Option<AttemptId>) -> Arc<Semaphore> {
-        let mut shares = self
-            .attempt_bodies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(share) = shares.get(&attempt).and_then(Weak::upgrade) {
-            return share;
-        }
-        shares.retain(|_, share| share.strong_count() > 0);
-        let share = Arc::new(Semaphore::new(ATTEMPT_BODIES_KIB_MAX));
-        shares.insert(attempt, Arc::downgrade(&share));
-        share
+        let room = self.bodies.reserve_room(attempt, n_bytes);
+        room.map_err(|taken| GatewayRefusal::no_room(taken.to_string()))
     }
 
     /// Answers one request of `caller`, whose token the transport has checked.

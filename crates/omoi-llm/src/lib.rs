@@ -30,6 +30,7 @@ mod question_tally;
 mod token_gauge;
 mod upstream_question;
 
+pub mod body_room;
 pub mod gateway;
 pub mod gateway_client;
 pub mod structured;

@@ -33,7 +33,8 @@ use omoi_llm::pace::CallPace;
 use omoi_llm::pricing::ModelPrice;
 use omoi_llm::route::{ModelRoute, RouteTable};
 use omoi_llm::wire::dialect::Dialect;
-use omoi_server::worker::{WorkerSurface, serve_workers};
+use omoi_server::worker::WorkerSurface;
+use omoi_server::worker_socket::serve_workers;
 use omoi_testkit::deployment::TestDeployment;
 
 /// Streamed pieces of one answer, a token each.
@@ -94,11 +95,7 @@ impl BenchedPlatform {
         let folder = tempfile::tempdir()?;
         let socket = folder.path().join("worker.sock");
         let listener = UnixListener::bind(&socket)?;
-        servers.spawn(async move {
-            if let Err(error) = serve_workers(listener, surface, std::future::pending()).await {
-                eprintln!("the worker surface ended: {error}");
-            }
-        });
+        servers.spawn(serve_workers(listener, surface, std::future::pending()));
         Ok(Self {
             socket,
             tokens,

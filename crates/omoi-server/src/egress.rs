@@ -31,6 +31,7 @@ use omoi_store::{StoreError, Tx, projects};
 
 use self::attempt_follower::FollowedAttempts;
 pub(crate) use self::recorded_session::{EntryKeeper, RecordedSession};
+use crate::connection_seats::ConnectionSeat;
 use crate::error::ApiError;
 use crate::worker::{Caller, Surface, WorkerParts, WorkerSurface};
 
@@ -186,8 +187,11 @@ pub(crate) async fn open_egress(
         ));
     }
     let upgrade = take_upgrade(&mut request);
+    // The connection keeps its place as long as the proxy serves it.
+    let seat = request.extensions_mut().remove::<Arc<ConnectionSeat>>();
     let name = format!("egress {}", attempt.id.short());
     let served = async move {
+        let _seat = seat;
         let session = egress.recorded.proxy_session().clone();
         // Nothing is left half done when a connection is dropped.
         tokio::select! {

@@ -1,6 +1,7 @@
 //! The one shape of every refusal, and which status each failure has.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{FromRequest, Request};
@@ -15,12 +16,14 @@ use omoi_execution::copied_files::CopyError;
 use omoi_execution::intake::IntakeError;
 use omoi_execution::integration::IntegrationError;
 use omoi_execution::spec_files::SpecFilesError;
+use omoi_llm::body_room::BodyRoomTaken;
 use omoi_planning::commands::{CreateError, SpecCommandError};
 use omoi_protocol::error::ErrorBody;
 use omoi_runtime::lifecycle::BlockingPanicked;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::StoreError;
 
+use crate::connection_seats::{CROWDED_WAIT, CrowdedAttempt};
 use crate::sandbox_limits::TooMuchTraffic;
 
 /// A refusal on its way out.
@@ -92,6 +95,20 @@ impl ApiError {
         self
     }
 
+    /// Tells the caller when to come back.
+    fn retry_after(self, pause: Duration) -> Self {
+        let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
+        Self {
+            retry_after_s: u32::try_from(seconds).ok().and_then(NonZeroU32::new),
+            ..self
+        }
+    }
+
+    /// Others fill the room for a body: the caller is to come back after `pause`.
+    pub(crate) fn no_room(taken: BodyRoomTaken, pause: Duration) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", taken.to_string()).retry_after(pause)
+    }
+
     fn with_next_step(self, next: Option<String>) -> Self {
         match next {
             Some(next) => self.hint(next),
@@ -142,12 +159,14 @@ impl From<TooMuchTraffic> for ApiError {
             "too_many_requests",
             source.to_string(),
         );
-        let pause = source.retry_after;
-        let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
-        Self {
-            retry_after_s: u32::try_from(seconds).ok().and_then(NonZeroU32::new),
-            ..refused
-        }
+        refused.retry_after(source.retry_after)
+    }
+}
+
+impl From<CrowdedAttempt> for ApiError {
+    fn from(source: CrowdedAttempt) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self::new(status, "too_many_connections", source.to_string()).retry_after(CROWDED_WAIT)
     }
 }
 

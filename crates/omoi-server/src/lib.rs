@@ -1,15 +1,20 @@
 #![doc = include_str!("../README.md")]
 
 mod access_log;
+mod connection_seats;
 pub mod control;
 pub mod egress;
 mod error;
+mod json_shape;
 pub mod options;
 pub mod probes;
+mod report_body;
 mod reported;
 mod request_token;
 mod sandbox_limits;
 pub mod setup_egress;
 pub mod worker;
+pub mod worker_socket;
 
 pub use access_log::RequestIds;
+pub use report_body::ReportRooms;

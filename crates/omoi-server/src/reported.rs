@@ -11,6 +11,7 @@ use tracing::debug;
 use omoi_domain::secret_mask::SecretMask;
 
 use crate::error::{ApiError, JsonBody};
+use crate::json_shape::check_json_shape;
 use crate::request_token::request_token;
 use crate::worker::WorkerSurface;
 
@@ -33,8 +34,13 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
         };
         // A report can be large enough to hold up all others of its thread.
         let lifecycle = &state.parts.lifecycle;
-        let masked = lifecycle.run_blocking("mask a report", move || masked(bytes, &mask));
-        let body = Body::from(masked.await?);
+        let masked = lifecycle.run_blocking("mask a report", move || {
+            let masked = masked(bytes, &mask);
+            check_json_shape(&masked).map(|()| masked)
+        });
+        let masked = masked.await?;
+        let body =
+            Body::from(masked.map_err(|refused| ApiError::bad_request(refused.to_string()))?);
         let JsonBody(report) =
             JsonBody::from_request(Request::from_parts(parts, body), state).await?;
         Ok(Self(report))

@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::net::UnixListener;
@@ -21,9 +20,7 @@ use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_store::{Tenant, projects};
 
 use crate::egress::{AttemptProxy, EntryKeeper, RecordedSession, attempt_policy, versions_of};
-
-/// Time between two attempts to take a connection, where the first failed.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+use crate::worker_socket::accept_stream;
 
 /// Serves set-ups by the proxy that serves attempts.
 #[derive(Clone)]
@@ -111,19 +108,10 @@ impl SetupProxy {
     ) -> Result<(), BoxError> {
         loop {
             // Both are cancel-safe: a token and a listener.
-            let accepted = tokio::select! {
-                () = closing.cancelled() => return Ok(()),
-                accepted = listener.accept() => accepted,
-            };
             let (proxy, _, clock) = self.proxy.proxy_parts();
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
-                // Such as too many open files: it passes, and the set-up would wait for a registry in vain.
-                Err(error) => {
-                    warn!(%error, "Could not accept a connection of a set-up; trying again");
-                    clock.sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
+            let stream = tokio::select! {
+                () = closing.cancelled() => return Ok(()),
+                stream = accept_stream(&listener, clock) => stream,
             };
             let (proxy, recorded, closing) = (proxy.clone(), recorded.clone(), closing.clone());
             let serving = async move {

@@ -1,21 +1,19 @@
 //! What a sandbox reaches: worker endpoints and the model gateway, bound to one attempt's token.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{DefaultBodyLimit, Query, RawPathParams, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Extension, Json, Router};
 use futures::StreamExt as _;
 use serde::Deserialize;
-use tokio::net::UnixListener;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::secret_mask::SecretMask;
@@ -41,20 +39,16 @@ use omoi_runtime::telemetry::error_chain;
 use omoi_store::attempts::Attempt;
 
 use crate::access_log::{RequestIds, RequestSurface, note_attempt, with_access_log};
+use crate::connection_seats::{CROWDED_WAIT, ConnectionSeat, CrowdedAttempt};
 use crate::egress::{AttemptProxy, open_egress};
 use crate::error::ApiError;
+use crate::report_body::{BUNDLE_BYTES_MAX, BodyBounds, REPORT_BYTES_MAX, ReportRooms, take_body};
 use crate::reported::Reported;
 use crate::request_token::request_token;
 use crate::sandbox_limits::{SandboxTraffic, TrafficLimits};
 
-/// Bytes of a report with a bundle: one of the largest size, as base64 in JSON.
-const BUNDLE_BYTES_MAX: usize = 360 << 20;
-/// How long model calls may take to be recorded once the last sandbox has gone.
-pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How long the body of a model request may take to come.
 const REQUEST_TIME_MAX: Duration = Duration::from_mins(1);
-/// Bytes of any other report: a batch of events of the largest size with its frame.
-const REPORT_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 
 /// What reports of workers are applied to.
 #[derive(Clone)]
@@ -73,6 +67,8 @@ pub struct WorkerParts {
     pub request_ids: RequestIds,
     /// Counts what each sandbox sends.
     pub limits: TrafficLimits,
+    /// The room for what sandboxes send.
+    pub rooms: ReportRooms,
     /// The attempts that this process works on.
     pub running: RunningAttempts,
 }
@@ -87,6 +83,7 @@ impl FromParts for WorkerParts {
             lifecycle: parts.lifecycle.clone(),
             request_ids: RequestIds::from_parts(parts),
             limits: TrafficLimits::from_parts(parts),
+            rooms: ReportRooms::default(),
             running: parts.running.clone(),
         }
     }
@@ -103,44 +100,22 @@ pub struct WorkerSurface {
     pub egress: Option<AttemptProxy>,
 }
 
-/// Answers sandboxes on `listener` until `stop`, then until the cost of every model call is recorded:
-/// who went away in the middle of one does not wait for that.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve_workers(
-    listener: UnixListener,
-    surface: WorkerSurface,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let router = router(surface.clone());
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop);
-    let served = served.await;
-    debug!("No sandbox reports any more");
-    if let Ok(gateway) = &surface.gateway {
-        let clock = surface.parts.clock.as_ref();
-        if with_deadline(clock, DRAIN_MAX, gateway.drain_questions())
-            .await
-            .is_err()
-        {
-            warn!(
-                "Model calls are not recorded after {} s; the next start settles them",
-                DRAIN_MAX.as_secs()
-            );
-        }
-    }
-    served
-}
-
 /// The routes of the worker surface.
 ///
 /// A token is looked at before a body is read: what a stranger sends costs nothing to hold.
 pub fn router(surface: WorkerSurface) -> Router {
+    let bounded = |routes: Router<WorkerSurface>, bytes_max| {
+        let bounds = BodyBounds {
+            rooms: surface.parts.rooms.clone(),
+            clock: surface.parts.clock.clone(),
+            bytes_max,
+        };
+        routes.layer(middleware::from_fn_with_state(bounds, take_body))
+    };
     let large = Router::new()
         .route("/turns", post(commit_turn))
-        .route("/complete", post(complete_attempt))
-        .layer(DefaultBodyLimit::max(BUNDLE_BYTES_MAX));
-    let reports = Router::new()
+        .route("/complete", post(complete_attempt));
+    let small = Router::new()
         .route("/started", post(report_started))
         .route("/events", post(report_events))
         .route("/heartbeat", post(report_heartbeat))
@@ -149,9 +124,11 @@ pub fn router(surface: WorkerSurface) -> Router {
         .route("/items", post(submit_item))
         .route("/done", post(finish_phase))
         .route("/discoveries", post(report_discovery))
-        .route("/egress", get(open_egress))
-        .layer(DefaultBodyLimit::max(REPORT_BYTES_MAX))
-        .merge(large)
+        .route("/egress", get(open_egress));
+    let reports = bounded(small, REPORT_BYTES_MAX)
+        .merge(bounded(large, BUNDLE_BYTES_MAX))
+        // Bodies are bounded before they are read.
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(
             surface.clone(),
             check_worker_token,
@@ -178,6 +155,7 @@ async fn check_worker_token(
     next: Next,
 ) -> Result<Response, ApiError> {
     let attempt = authenticate(&s, request.headers()).await?;
+    claim_seat(request.extensions(), &attempt)?;
     let id = attempt.id.to_string();
     if !params.iter().any(|named| named == ("sandbox", id.as_str())) {
         warn!("A worker used the address of another sandbox");
@@ -201,6 +179,12 @@ async fn authenticate(s: &WorkerSurface, headers: &HeaderMap) -> Result<Attempt,
     let attempt = intake::authenticate_worker(&s.parts.intake.store, token).await?;
     note_attempt(&attempt.id.to_string());
     Ok(attempt)
+}
+
+/// Counts the connection of a request as one of `attempt`; requests in tests come without one.
+fn claim_seat(extensions: &Extensions, attempt: &Attempt) -> Result<(), CrowdedAttempt> {
+    let seat = extensions.get::<Arc<ConnectionSeat>>();
+    seat.map_or(Ok(()), |seat| seat.claim_for(attempt.id))
 }
 
 pub(crate) type Surface = State<WorkerSurface>;
@@ -335,6 +319,8 @@ async fn ask_gateway(
     let attempt = intake::authenticate_worker(store, token).await;
     let attempt = attempt.map_err(|error| refuse_intake(&error))?;
     note_attempt(&attempt.id.to_string());
+    let seated = claim_seat(&parts.extensions, &attempt);
+    seated.map_err(|much| GatewayRefusal::too_many(much.to_string(), CROWDED_WAIT))?;
     let counted = s
         .parts
         .limits

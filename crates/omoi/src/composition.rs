@@ -59,6 +59,7 @@ use self::machine::{choose_sandbox, environment_variable};
 use self::model_setup::ModelSetup;
 use crate::control_client::{ClientEndpoint, ControlClient};
 use crate::data_folder::{FolderOwnership, OpenedFolder};
+use crate::open_files;
 
 pub(crate) use self::machine::{guarded_places, host_toolchain, probe_config, select_sandbox};
 pub(crate) use self::model_setup::{build_llm, live_routes, model_catalogue};
@@ -135,6 +136,9 @@ pub(crate) struct RunningProcess {
 /// Builds and starts a process.
 pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<RunningProcess> {
     let folder = OpenedFolder::open(&DataOptions::from_config(&start.config).folder)?;
+    if start.roles.orchestrator {
+        open_files::raise_limit();
+    }
     let database = database_options(&start.config, &folder);
     let backend = Backend::of(&database.url)?;
     let ownership = claim_folder(&mut start, &folder, backend)?;
@@ -367,8 +371,11 @@ fn start_loops(
     // Agents submit what they have when the process is to stop.
     let (running, lifecycle) = (parts.running.clone(), parts.lifecycle.clone());
     let work_ended = async move { running.work_ended(&lifecycle).await };
-    let served = omoi_server::worker::serve_workers(listener, surface, work_ended);
-    let served = async move { Ok(served.await?) };
+    let served = omoi_server::worker_socket::serve_workers(listener, surface, work_ended);
+    let served = async move {
+        served.await;
+        Ok(())
+    };
     parts
         .lifecycle
         .spawn("worker socket", SpawnKind::Critical, served);

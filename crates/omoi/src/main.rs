@@ -6,6 +6,7 @@ mod composition;
 mod config_table;
 mod control_client;
 mod data_folder;
+mod open_files;
 mod process;
 mod view;
 

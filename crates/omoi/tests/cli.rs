@@ -412,7 +412,9 @@ fn the_doctor_looks_at_everything_and_asks_nobody_offline() {
     let said = home.omoi(&["doctor", "--offline", "--json"]);
     let json: Value = serde_json::from_str(&said.out).unwrap();
     let findings = json["findings"].as_array().unwrap();
-    for area in ["model", "agents", "sandbox", "database", "git", "disk"] {
+    for area in [
+        "model", "agents", "sandbox", "database", "git", "disk", "files",
+    ] {
         assert!(
             findings.iter().any(|found| found["area"] == area),
             "{area}: {json:#}"

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::StreamExt;
 use http::HeaderMap;
@@ -31,6 +32,9 @@ use crate::route::ModelRoute;
 use crate::wire::anthropic::{MessagesRequest, VERSION};
 use crate::wire::dialect::Dialect;
 
+/// How long a connection to a Unix socket is kept for the next call: the platform closes one that is silent for
+/// a little longer.
+const SOCKET_IDLE_MAX: Duration = Duration::from_secs(20);
 /// Names the version of Anthropic's API.
 const VERSION_HEADER: &str = "anthropic-version";
 /// Type of a streamed answer.
@@ -86,7 +90,8 @@ impl ModelConnections {
     /// # Errors
     /// Returns [`UpstreamError::Unsendable`] when the platform offers no sockets.
     pub fn over_unix(path: &Path, mask: SecretMask) -> Result<Self, UpstreamError> {
-        Self::with_builder(plain_client().unix_socket(path), mask)
+        let client = plain_client().unix_socket(path);
+        Self::with_builder(client.pool_idle_timeout(SOCKET_IDLE_MAX), mask)
     }
 
     fn with_builder(plain: ClientBuilder, mask: SecretMask) -> Result<Self, UpstreamError> {

@@ -14,3 +14,4 @@ mod probes;
 mod repository_file;
 mod shutdown;
 mod worker;
+mod worker_socket;

@@ -23,7 +23,8 @@ use omoi_llm::meter::{
 use omoi_llm::pace::CallPace;
 use omoi_llm::route::RouteTable;
 use omoi_llm::wire::dialect::Dialect;
-use omoi_server::worker::{DRAIN_MAX, WorkerSurface, serve_workers};
+use omoi_server::worker::WorkerSurface;
+use omoi_server::worker_socket::{DRAIN_MAX, serve_workers};
 use omoi_store::costs::{self, PurposeSpend};
 use omoi_store::open_calls;
 
@@ -84,9 +85,8 @@ impl Bench {
             gateway: Ok(ModelGateway::new(self.llm.clone(), meter)),
         };
         let serving = async {
-            let served = serve_workers(listener, surface, async { stopped.await.unwrap() }).await;
+            serve_workers(listener, surface, async { stopped.await.unwrap() }).await;
             self.ended.lock().unwrap().push("the surface");
-            served
         };
         let asking = async {
             let mut agent = UnixStream::connect(&path).await.unwrap();
@@ -96,8 +96,7 @@ impl Bench {
             after_stop.await;
             upstream
         };
-        let (served, _upstream) = tokio::join!(serving, asking);
-        served.unwrap();
+        let ((), _upstream) = tokio::join!(serving, asking);
     }
 
     /// Asks, and returns once the provider has the question.

@@ -36,7 +36,7 @@ pub(crate) struct DoctorArgs {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct DoctorFinding {
-    /// `model`, `agents`, `sandbox`, `database`, `git`, `disk`, `loops`.
+    /// `model`, `agents`, `sandbox`, `database`, `git`, `disk`, `files`, `loops`.
     pub(crate) area: &'static str,
     /// Whether a run could start.
     pub(crate) mark: FindingMark,

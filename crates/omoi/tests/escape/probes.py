@@ -298,6 +298,32 @@ def _():
         time.sleep(0.05)
     return f"{open_ones} at once" if open_ones > 64 else None
 
+@probe("open connections to the platform without end", "caps")
+def _():
+    held = []
+    for _ in range(300):
+        stream = socket.socket(socket.AF_UNIX)
+        stream.connect(HOST["socket"])
+        stream.setblocking(False)
+        held.append(stream)
+    # Who has a token is let in all the same.
+    assert way()[0], "others are kept out"
+
+    def is_open(stream):
+        try:
+            return stream.recv(1) != b""
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+
+    until = time.monotonic() + HOST["patience"]
+    while (open_ones := sum(map(is_open, held))) > 128 and time.monotonic() < until:
+        time.sleep(0.02)
+    for stream in held:
+        stream.close()
+    return f"{open_ones} at once" if open_ones > 128 else None
+
 @probe("send more than the cap", "caps")
 def _():
     stream, sent, chunk = tunnel(LISTED), 0, b"x" * (1 << 20)

@@ -57,6 +57,7 @@ const WALLS: [(MissingWall, &[&str]); 4] = [
             "fetch a package that the cache does not have",
             "ask a registry without TLS",
             "hold more connections than the cap",
+            "open connections to the platform without end",
             "send more than the cap",
             "ask more often than the cap of a minute",
         ],

@@ -24,7 +24,8 @@ use omoi_runtime::clock::{Clock as _, Clocked, ManualClock, SystemClock};
 use omoi_sandbox::SandboxEnd;
 use omoi_server::egress::{AttemptProxy, EgressLists};
 use omoi_server::setup_egress::SetupProxy;
-use omoi_server::worker::{WorkerSurface, serve_workers};
+use omoi_server::worker::WorkerSurface;
+use omoi_server::worker_socket::serve_workers;
 use omoi_store::attempts::Attempt;
 use omoi_testkit::deployment::{TestDeployment, ended_report};
 use serde_json::{Value, json};
@@ -158,10 +159,7 @@ impl WayOut {
                     egress: Some(proxy),
                 };
                 let listener = UnixListener::bind(&socket).unwrap();
-                serving.spawn(async {
-                    let served = serve_workers(listener, surface, std::future::pending());
-                    served.await.unwrap();
-                });
+                serving.spawn(serve_workers(listener, surface, std::future::pending()));
             }
         }
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();

@@ -18,6 +18,7 @@ use crate::cli::command_context::{CommandContext, CommandSettings};
 use crate::cli::{db, owner_access};
 use crate::composition;
 use crate::data_folder::OpenedFolder;
+use crate::open_files::{self, OPEN_FILES_ENOUGH, OPEN_FILES_LOW};
 use crate::view::text_layout::{clean_line, count_noun, format_duration};
 
 /// Below this a run will soon stop.
@@ -37,6 +38,7 @@ pub(super) async fn check_all(
     findings.push(check_database(config).await);
     findings.push(check_git(context).await);
     findings.push(check_disk(&DataOptions::from_config(config).folder));
+    findings.push(check_open_files(open_files::highest_limit()));
     findings.extend(check_loops(context, config).await);
     findings
 }
@@ -271,6 +273,21 @@ async fn check_git(context: &CommandContext) -> DoctorFinding {
     }
 }
 
+/// Whether a process may have enough files open to serve its sandboxes.
+fn check_open_files(limit: u64) -> DoctorFinding {
+    let text = match limit {
+        u64::MAX => "any number of open files".to_owned(),
+        limit => format!("{limit} open files at most"),
+    };
+    if limit >= OPEN_FILES_LOW {
+        return DoctorFinding::new("files", FindingMark::Ok, text);
+    }
+    let text = format!("{text}: many sandboxes at once will have connections refused");
+    DoctorFinding::new("files", FindingMark::Note, text).with_next_step(format!(
+        "raise the hard limit: `LimitNOFILE={OPEN_FILES_ENOUGH}` in its unit, or a line in /etc/security/limits.conf"
+    ))
+}
+
 fn check_disk(data: &Path) -> DoctorFinding {
     let Ok(found) = rustix::fs::statvfs(data) else {
         return DoctorFinding::new(
@@ -290,5 +307,28 @@ fn check_disk(data: &Path) -> DoctorFinding {
             .with_next_step("free at least 1 GiB, or use another --data-dir")
     } else {
         DoctorFinding::new("disk", FindingMark::Ok, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_low_limit_of_open_files_is_told_with_what_raises_it() {
+        for (limit, mark, text) in [
+            (1_024, FindingMark::Note, "1024 open files at most: many"),
+            (4_095, FindingMark::Note, "4095 open files at most: many"),
+            (4_096, FindingMark::Ok, "4096 open files at most"),
+            (u64::MAX, FindingMark::Ok, "any number of open files"),
+        ] {
+            let found = check_open_files(limit);
+            assert_eq!(found.mark, mark, "{limit}");
+            assert!(found.text.starts_with(text), "{}", found.text);
+            let raises = found
+                .next
+                .is_some_and(|next| next.contains("LimitNOFILE=65536"));
+            assert_eq!(raises, mark == FindingMark::Note, "{limit}");
+        }
     }
 }
