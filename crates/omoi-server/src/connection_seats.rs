@@ -181,7 +181,7 @@ impl ConnectionSeat {
     }
 
     /// Ends when the connection is to be closed in favour of others.
-    pub(crate) async fn evicted(&self) {
+    pub(crate) async fn wait_evicted(&self) {
         self.evicted.cancelled().await;
     }
 

@@ -165,8 +165,9 @@ impl From<TooMuchTraffic> for ApiError {
 
 impl From<CrowdedAttempt> for ApiError {
     fn from(source: CrowdedAttempt) -> Self {
-        let status = StatusCode::TOO_MANY_REQUESTS;
-        Self::new(status, "too_many_connections", source.to_string()).retry_after(CROWDED_WAIT)
+        let says = source.to_string();
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", says)
+            .retry_after(CROWDED_WAIT)
     }
 }
 

@@ -133,7 +133,7 @@ impl ServedConnections {
                     }
                     return Ok(());
                 }
-                () = seat.evicted() => return Ok(()),
+                () = seat.wait_evicted() => return Ok(()),
                 () = self.stopping.cancelled(), if !is_stopping => {
                     // Nobody knows whether it would ever ask.
                     if seat.is_stranger() {

@@ -11,6 +11,7 @@ mod control;
 mod egress;
 mod parallel_agents;
 mod probes;
+mod report_bounds;
 mod repository_file;
 mod shutdown;
 mod worker;
