@@ -262,7 +262,7 @@ impl AgentRuntime for AcpAgent<'_> {
     async fn start(&mut self) -> Result<(), RuntimeError> {
         let start = plan_start(self.kind, self.context, &self.host)?;
         self.manners = start.manners;
-        self.refuse_settings(&start)?;
+        self.refuse_settings()?;
         write_program_files(&start.files)
             .and_then(|()| start.link_files())
             .map_err(|error| self.failed(&format!("its folder cannot be filled: {error}")))?;

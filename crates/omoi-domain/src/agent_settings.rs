@@ -38,6 +38,28 @@ impl AgentProgram {
             | Self::AcpDeclared(_) => &[],
         }
     }
+
+    /// Why the program is not started in a repository with the files and folders `present` at its root, with the next
+    /// step; none where it follows none of them.
+    pub fn settings_refusal<'a>(
+        self,
+        present: impl IntoIterator<Item = &'a str>,
+    ) -> Option<String> {
+        let followed = self.followed_settings();
+        let mut found = present.into_iter();
+        let path = found.find(|path| followed.contains(path))?;
+        Some(format!(
+            "it would run what `{path}` of this repository says; choose another agent, or take the file out of the \
+             repository"
+        ))
+    }
+}
+
+/// Every path that some program follows.
+pub fn all_followed_settings() -> Vec<&'static str> {
+    let programs = AgentProgram::BUILT_IN.iter();
+    let followed = programs.flat_map(|program| program.followed_settings());
+    followed.copied().collect()
 }
 
 /// Whether `path` is `folder` or below it. File systems of people may take other names for the same: in other case, with
@@ -71,8 +93,28 @@ mod tests {
         for program in AgentProgram::BUILT_IN {
             for path in program.followed_settings() {
                 assert!(AGENT_SETTINGS.contains(path), "{program}: {path}");
+                assert!(all_followed_settings().contains(path));
             }
         }
+    }
+
+    #[test]
+    fn a_program_is_refused_for_settings_that_it_follows_alone() {
+        let planted = [".claude", ".opencode", ".qwen"];
+        for (program, path) in [
+            (AgentProgram::AcpOpenCode, Some("`.opencode`")),
+            (AgentProgram::AcpQwen, Some("`.qwen`")),
+            (AgentProgram::ClaudeCode, None),
+        ] {
+            let refused = program.settings_refusal(planted);
+            assert_eq!(refused.is_some(), path.is_some(), "{program}");
+            assert!(
+                refused
+                    .unwrap_or_default()
+                    .contains(path.unwrap_or_default())
+            );
+        }
+        assert_eq!(AgentProgram::AcpOpenCode.settings_refusal([".qwen"]), None);
     }
 
     #[test]

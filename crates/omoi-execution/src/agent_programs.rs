@@ -95,18 +95,42 @@ pub struct AgentPlan {
     pub notes: Vec<String>,
 }
 
-/// Decides who does what in a new spec of `project`: the agent that was asked for, else what the rules say,
-/// with the next one in place of one that cannot be used.
+/// Refuses an agent that cannot be started, or not in a repository with the `settings` of agents.
+async fn expect_usable(
+    programs: &dyn FindProgram,
+    agent: AgentProgram,
+    settings: &[String],
+) -> Result<(), ProgramUnusable> {
+    let present = settings.iter().map(String::as_str);
+    if let Some(reason) = agent.settings_refusal(present) {
+        return Err(ProgramUnusable { agent, reason });
+    }
+    launch_of(programs, agent).await?;
+    Ok(())
+}
+
+/// What the agents of a new spec are chosen for.
+#[derive(Clone, Copy, Debug)]
+pub struct AgentPlace<'a> {
+    /// The project's short name.
+    pub project: &'a str,
+    /// Settings of agents at the root of its repository.
+    pub settings: &'a [String],
+}
+
+/// Decides who does what in a new spec: the agent that was asked for, else what the rules say, with the next one in
+/// place of one that cannot be used.
 ///
 /// # Errors
 /// [`ProgramUnusable`] where nothing is left for some of the work.
 pub async fn assign_agents(
     programs: &dyn FindProgram,
-    project: &str,
+    place: AgentPlace<'_>,
     asked: Option<AgentProgram>,
 ) -> Result<AgentPlan, ProgramUnusable> {
+    let AgentPlace { project, settings } = place;
     if let Some(agent) = asked {
-        launch_of(programs, agent).await?;
+        expect_usable(programs, agent, settings).await?;
         return Ok(AgentPlan {
             assignment: AgentAssignment::of_one(agent),
             notes: Vec::new(),
@@ -115,7 +139,7 @@ pub async fn assign_agents(
     let rules = programs.agent_rules();
     let mut unusable = BTreeMap::new();
     for agent in named_agents(rules) {
-        if let Err(refused) = launch_of(programs, agent).await {
+        if let Err(refused) = expect_usable(programs, agent, settings).await {
             unusable.insert(agent, refused);
         }
     }
@@ -184,7 +208,14 @@ mod tests {
         asked: Option<AgentProgram>,
     ) -> Result<AgentPlan, ProgramUnusable> {
         let rules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
-        assign_agents(&OneProgram(rules), "todo", asked).await
+        assign_agents(&OneProgram(rules), place(&[]), asked).await
+    }
+
+    const fn place(settings: &[String]) -> AgentPlace<'_> {
+        AgentPlace {
+            project: "todo",
+            settings,
+        }
     }
 
     #[tokio::test]
@@ -198,6 +229,26 @@ mod tests {
         );
         let refused = assign(&[], Some(AgentProgram::AcpQwen)).await.unwrap_err();
         assert_eq!(refused.agent, AgentProgram::AcpQwen);
+    }
+
+    /// What a program would run of a repository is known before anything starts.
+    #[tokio::test]
+    async fn a_program_is_not_assigned_where_it_would_follow_settings_of_the_repository() {
+        let settings = [".opencode".to_owned()];
+        let programs = OneProgram(vec!["use=acp:opencode claude-code".parse().unwrap()]);
+        let asked = Some(AgentProgram::AcpOpenCode);
+        let refused = assign_agents(&programs, place(&settings), asked).await;
+        let says = refused.unwrap_err().to_string();
+        assert!(
+            says.contains("what `.opencode` of this repository says"),
+            "{says}"
+        );
+        let plan = assign_agents(&programs, place(&settings), None)
+            .await
+            .unwrap();
+        let worker = plan.assignment.task_agent(TaskType::FixBug);
+        assert_eq!(worker, AgentProgram::ClaudeCode);
+        assert!(plan.notes[0].contains("`.opencode`"), "{:?}", plan.notes);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! without a bridge.
 
 use agent_client_protocol::v1::schema::Meta;
-use omoi_domain::agent_program::AgentProgram;
 use omoi_protocol::worker::AttemptContext;
 use serde_json::{Value, json};
 
@@ -36,7 +35,6 @@ pub(super) fn plan_bridge(
         first: stored.first,
         files: stored.files,
         links: Vec::new(),
-        settings: AgentProgram::AcpClaude.followed_settings(),
         manners: AcpManners {
             stops_at_refusal: false,
             tells_contents: false,

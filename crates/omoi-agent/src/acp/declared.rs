@@ -44,7 +44,6 @@ pub(super) fn plan_declared(
         first,
         files: Vec::new(),
         links: Vec::new(),
-        settings: &[],
         manners: AcpManners {
             acts_unasked: true,
             ..AcpManners::default()

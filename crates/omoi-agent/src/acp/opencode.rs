@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use omoi_domain::agent_program::AgentProgram;
 use omoi_protocol::worker::{AgentTool, AttemptContext};
 use serde_json::{Value, json};
 
@@ -87,7 +86,6 @@ pub(super) fn plan_opencode(
         first,
         files,
         links: link.into_iter().collect(),
-        settings: AgentProgram::AcpOpenCode.followed_settings(),
         manners: AcpManners::default(),
     })
 }

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 
-use omoi_domain::agent_program::AgentProgram;
 use omoi_protocol::worker::{AgentTool, AttemptContext};
 use serde_json::{Value, json};
 
@@ -92,7 +91,6 @@ pub(super) fn plan_qwen(
         first: stored.first,
         files,
         links: Vec::new(),
-        settings: AgentProgram::AcpQwen.followed_settings(),
         manners: AcpManners {
             stops_at_refusal: true,
             tells_contents: true,

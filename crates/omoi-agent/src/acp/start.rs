@@ -40,8 +40,6 @@ pub(super) struct AcpStart {
     pub(super) files: Vec<(PathBuf, String)>,
     /// Links to what is installed: where, and to what.
     pub(super) links: Vec<(PathBuf, PathBuf)>,
-    /// Files of the repository with which it is not started.
-    pub(super) settings: &'static [&'static str],
     pub(super) manners: AcpManners,
 }
 

@@ -10,7 +10,7 @@ use agent_client_protocol::v1::schema::{
 use omoi_runtime::telemetry::error_chain;
 
 use super::connection::initialize_request;
-use super::start::{AcpStart, PreparingCommand, SessionStart};
+use super::start::{PreparingCommand, SessionStart};
 use super::{AcpAgent, next_step};
 use crate::process::LineProgram;
 use crate::program::END_TIME;
@@ -98,8 +98,8 @@ impl AcpAgent<'_> {
         }
     }
 
-    /// Settings of the repository that the program would follow, whatever it is told.
-    pub(super) fn refuse_settings(&self, start: &AcpStart) -> Result<(), RuntimeError> {
+    /// Refuses a repository whose settings the program would follow, whatever it is told.
+    pub(super) fn refuse_settings(&self) -> Result<(), RuntimeError> {
         let is_there = |path: &&&str| {
             let path = self.host.workspace.join(path);
             // A folder that is only a mount for protection is empty.
@@ -108,11 +108,10 @@ impl AcpAgent<'_> {
                 |mut entries| entries.next().is_some(),
             )
         };
-        match start.settings.iter().find(is_there) {
-            Some(path) => Err(self.failed(&format!(
-                "it would run what `{path}` of this repository says; choose another agent, or take \
-                 the file out of the repository"
-            ))),
+        let program = self.context.agent.program;
+        let present = program.followed_settings().iter().filter(is_there);
+        match program.settings_refusal(present.copied()) {
+            Some(why) => Err(self.failed(&why)),
             None => Ok(()),
         }
     }

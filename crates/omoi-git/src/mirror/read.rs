@@ -149,6 +149,23 @@ impl Mirror {
         entries.ok_or_else(|| out.unexpected_output("a malformed entry"))
     }
 
+    /// Those of `paths` that `commit` has, as files or folders.
+    pub async fn present_paths(
+        &self,
+        commit: &ObjectId,
+        paths: &[&str],
+    ) -> Result<Vec<String>, GitError> {
+        let out = self
+            .call("ls-tree")
+            .args(["-z", "--name-only", "--full-tree", commit.as_str(), "--"])
+            .args(paths)
+            .stdout_max(LIST_BYTES_MAX)
+            .run()
+            .await?;
+        let names = out.nul_records().map(String::from_utf8_lossy);
+        Ok(names.map(std::borrow::Cow::into_owned).collect())
+    }
+
     /// The content of `path` at `commit`; none when there is no such file.
     ///
     /// A file longer than `bytes_max` is an error, not a part of it.

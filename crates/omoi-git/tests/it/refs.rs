@@ -96,3 +96,16 @@ async fn locks_of_the_dead_are_removed() {
     );
     assert!(!lock.exists());
 }
+
+#[tokio::test]
+async fn paths_of_a_commit_are_found_as_files_and_as_folders() {
+    let files = [
+        ("opencode.json", "{}"),
+        (".qwen/settings.json", "{}"),
+        ("src/.opencode/a", ""),
+    ];
+    let f = Fixture::new(&files).await;
+    let asked = ["opencode.json", ".opencode", ".qwen", "*"];
+    let found = f.mirror.present_paths(&f.base, &asked).await.unwrap();
+    assert_eq!(found, [".qwen", "opencode.json"]);
+}

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tracing::info;
 
+use omoi_domain::agent_settings::all_followed_settings;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::ProjectId;
 use omoi_domain::lifecycle::spec::begin_spec;
 use omoi_domain::phase::Phase;
 use omoi_domain::plain_title::plain_title;
 use omoi_domain::spec::SpecStatus;
-use omoi_execution::agent_programs::{AgentPlan, ProgramUnusable, assign_agents};
+use omoi_execution::agent_programs::{AgentPlace, AgentPlan, ProgramUnusable, assign_agents};
 use omoi_execution::copied_files::CopyError;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::setup::SetupError;
@@ -130,8 +131,12 @@ pub async fn create_spec(
         .copies
         .expect_readable(&repository.project, mirror, &info.head);
     readable.await?;
-    let project = &repository.project.name;
-    let agents = assign_agents(policy.programs.as_ref(), project, request.agent).await?;
+    let followed = all_followed_settings();
+    let place = AgentPlace {
+        project: &repository.project.name,
+        settings: &mirror.present_paths(&info.head, &followed).await?,
+    };
+    let agents = assign_agents(policy.programs.as_ref(), place, request.agent).await?;
     policy.models.expect_usable(&agents.assignment)?;
     let draft = reader.draft(&repository, request, agents).await?;
     loop {
