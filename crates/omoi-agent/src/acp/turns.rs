@@ -31,7 +31,8 @@ impl AcpAgent<'_> {
         match update {
             SessionUpdate::AgentMessageChunk(chunk) => self.round.add_words(&chunk.content),
             SessionUpdate::ToolCall(call) => {
-                if self.manners.acts_unasked && may_change(&call) {
+                // What it says that the call is may be wrong.
+                if self.manners.acts_unasked {
                     self.host.observer.note_act();
                 }
                 self.round.add_call(call);

@@ -16,7 +16,7 @@ use crate::runtime::{AgentTurn, RuntimeError};
 use crate::transcript::AgentReply;
 
 /// Time in which a program must have stopped its turn.
-const INTERRUPT_TIME: Duration = Duration::from_secs(1);
+const INTERRUPT_TIME: Duration = Duration::from_millis(500);
 
 /// A failure of the program `name` itself.
 pub(crate) fn program_failed(name: &str, why: &str) -> RuntimeError {
