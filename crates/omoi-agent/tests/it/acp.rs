@@ -8,7 +8,7 @@ use omoi_domain::message::MessageType;
 use omoi_domain::retry::ErrorClass;
 
 use crate::bench::{Bench, git};
-use crate::scripted_program::{VERSION, conversation, is_gone, scripted_bench};
+use crate::scripted_program::{VERSION, conversation, interrupt_once, is_gone, scripted_bench};
 
 /// The programs of the protocol.
 const PROGRAMS: [AgentProgram; 3] = [OPENCODE, BRIDGE, QWEN];
@@ -184,18 +184,9 @@ async fn an_interrupt_stops_an_acp_agent_and_leaves_nothing_running() {
         (QWEN, command, "", "pid"),
     ] {
         let bench = scripted_bench(agent, rules, quirk).await;
-        let interrupt = async {
-            bench
-                .until(|s| s.asked > 0 && bench.work().join(file).exists())
-                .await;
-            bench.post_message(MessageType::Interrupt, "stop");
-            bench.until(|s| !s.completes.is_empty()).await;
-        };
-        let (clean, ()) = tokio::join!(bench.run(), interrupt);
-        assert!(clean);
-        assert_eq!(bench.complete().outcome, AttemptOutcome::Interrupted);
-        assert!(bench.seen().turns.is_empty(), "the cut turn did not happen");
-        assert!(is_gone(&bench.work().join(file)), "{rules}");
+        let file = bench.work().join(file);
+        interrupt_once(&bench, |s| s.asked > 0 && file.exists()).await;
+        assert!(is_gone(&file), "{rules}");
         for name in [".aws", ".agents"] {
             assert!(!bench.work().join(name).exists(), "`{name}` is swept");
         }

@@ -9,7 +9,7 @@ use omoi_domain::message::MessageType;
 use omoi_domain::retry::ErrorClass;
 
 use crate::bench::{Bench, git};
-use crate::scripted_program::{VERSION, event_kinds, is_gone, scripted_bench};
+use crate::scripted_program::{VERSION, event_kinds, interrupt_once, is_gone, scripted_bench};
 
 /// A bench whose agent is the scripted program, with a quirk.
 pub(crate) async fn bench(rules: &str, quirk: &str) -> Bench {
@@ -169,18 +169,9 @@ async fn an_interrupt_stops_words_and_commands_and_leaves_nothing_running() {
         (command, "deaf", "pid"),
     ] {
         let bench = bench(rules, quirk).await;
-        let interrupt = async {
-            bench
-                .until(|s| s.asked > 0 && bench.work().join(file).exists())
-                .await;
-            bench.post_message(MessageType::Interrupt, "stop");
-            bench.until(|s| !s.completes.is_empty()).await;
-        };
-        let (clean, ()) = tokio::join!(bench.run(), interrupt);
-        assert!(clean);
-        assert_eq!(bench.complete().outcome, AttemptOutcome::Interrupted);
-        assert!(bench.seen().turns.is_empty(), "the cut turn did not happen");
-        assert!(is_gone(&bench.work().join(file)), "{rules}");
+        let file = bench.work().join(file);
+        interrupt_once(&bench, |s| s.asked > 0 && file.exists()).await;
+        assert!(is_gone(&file), "{rules}");
         for name in [".codex", ".aws", ".agents"] {
             assert!(!bench.work().join(name).exists(), "`{name}` is swept");
         }

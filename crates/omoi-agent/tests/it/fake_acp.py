@@ -12,7 +12,8 @@ import time
 
 import fake_acp_manners
 from fake_acp_manners import session_path
-from fake_program import ToolServer, be_deaf, kill_command, leave_things, read_file, run_command, sleep_for_ever, write_file
+from fake_program import (ToolServer, be_deaf, fork_on, kill_command, leave_things, read_file, run_command, sleep_for_ever,
+                          update_itself, write_file)
 
 QUIRK, ARGUMENTS = sys.argv[2], sys.argv[3:]
 OUTPUT, CHANGED, INTERRUPTED = threading.Lock(), threading.Condition(), threading.Event()
@@ -97,7 +98,8 @@ class Program:
     def run_call(self, call):
         """Words, whether it failed, whether it was refused."""
         call_id, name, arguments = call
-        tell(self.id, sessionUpdate="tool_call", toolCallId=call_id, kind=KINDS.get(name, "other"), status="pending", **self.manner.call(name))
+        kind = getattr(self.manner, "KIND", None) or KINDS.get(name, "other")
+        tell(self.id, sessionUpdate="tool_call", toolCallId=call_id, kind=kind, status="pending", **self.manner.call(name))
 
         def tell_arguments():
             told = self.manner.arguments(arguments)
@@ -186,6 +188,8 @@ def import_session():
 def main():
     if ARGUMENTS[:1] == ["import"]:
         return import_session()
+    if QUIRK == "updates-itself":
+        update_itself()
     manner = fake_acp_manners.manner_of(ARGUMENTS)
     if QUIRK == "deaf":
         be_deaf()
@@ -214,6 +218,8 @@ def main():
         with open(session_path("told"), "w") as file:
             json.dump(program.messages, file)
         say({"id": line["id"], **answer})
+    if QUIRK == "forks":
+        fork_on()
     if QUIRK == "deaf":
         sleep_for_ever()
 

@@ -245,7 +245,8 @@ class Declared(Bridge):
     def __init__(self, arguments):
         assert arguments[1:] == ["--model", os.environ["ANTHROPIC_MODEL"]], arguments
         assert os.environ["TOOL_TOKEN"] == os.environ["ANTHROPIC_API_KEY"], "its own variable"
-        self.ASKS = arguments[0] != "unasked"
+        self.ASKS = arguments[0] == "declared"
+        self.KIND = "read" if arguments[0] == "misnamed" else None
         self.FOLDER = HOME + "/sessions/"
         self.model = arguments[2]
 
@@ -265,7 +266,7 @@ class Declared(Bridge):
 
 def manner_of(arguments):
     """The program that this one is, by its arguments and its environment."""
-    if arguments[:1] in (["declared"], ["unasked"]):
+    if arguments[:1] in (["declared"], ["unasked"], ["misnamed"]):
         return Declared(arguments)
     if "QWEN_HOME" in os.environ:
         return Qwen(arguments)

@@ -13,7 +13,8 @@ import threading
 import urllib.error
 import urllib.request
 
-from fake_program import ToolServer, add_line, be_deaf, leave_things, post_messages, read_file, read_lines, run_command, sleep_for_ever, write_file
+from fake_program import (ToolServer, add_line, be_deaf, fork_on, leave_things, post_messages, read_file, read_lines, run_command,
+                          sleep_for_ever, update_itself, write_file)
 
 ARGS = dict(zip(sys.argv[1:], sys.argv[2:]))
 QUIRK = ARGS["--quirk"]
@@ -140,6 +141,8 @@ def take_turn(session, server):
 def main():
     if QUIRK == "deaf":
         be_deaf()
+    if QUIRK == "updates-itself":
+        update_itself()
     if QUIRK == "log-in":
         print("Please run /login", file=sys.stderr)
         sys.exit(1)
@@ -173,6 +176,8 @@ def main():
     while (line := INCOMING.get()) is not None:
         session.add({"role": "user", "content": line["message"]["content"]})
         take_turn(session, server)
+    if QUIRK == "forks":
+        fork_on()
     if QUIRK == "deaf":
         sleep_for_ever()
 

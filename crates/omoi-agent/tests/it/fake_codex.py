@@ -14,7 +14,8 @@ import threading
 import time
 import tomllib
 
-from fake_program import ToolServer, add_line, be_deaf, leave_things, post, read_lines, run_command, sleep_for_ever
+from fake_program import (ToolServer, add_line, be_deaf, fork_on, leave_things, post, read_lines, run_command, sleep_for_ever,
+                          update_itself)
 
 QUIRK = sys.argv[2]
 assert sys.argv[3] == "app-server", sys.argv
@@ -191,6 +192,8 @@ def main():
     global MODEL
     if QUIRK == "deaf":
         be_deaf()
+    if QUIRK == "updates-itself":
+        update_itself()
     if QUIRK == "log-in":
         print("Please run codex login", file=sys.stderr)
         sys.exit(1)
@@ -222,6 +225,8 @@ def main():
         for part in line["params"]["input"]:
             session.add({"type": "message", "role": "user", "content": [{"type": "input_text", "text": part["text"]}]})
         tell("turn/completed", turn={"id": turn, **take_turn(session, server, turn)})
+    if QUIRK == "forks":
+        fork_on()
     if QUIRK == "deaf":
         sleep_for_ever()
 

@@ -14,7 +14,24 @@ import urllib.request
 
 QUIRK = sys.argv[sys.argv.index("--quirk") + 1]
 DIED = os.path.dirname(os.path.abspath(__file__)) + "/died"
-ASKED = iter(range(1000))
+ASKED, RUN = iter(range(1000)), iter(range(1000))
+# The answer after which it is gone, or the command.
+DIES_ASKING = {"dies-asking": 1, "dies-told": 2}.get(QUIRK)
+DIES_ACTING = {"dies-acting": 0, "dies-acting-later": 1}.get(QUIRK)
+
+
+def update_itself():
+    """Looks for a newer version of itself at its start, writes that in its own place and goes on as that."""
+    path = os.path.abspath(sys.argv[0])
+    newer = read_file(path).replace('"1.2.3"', '"9.9.9"')
+    if newer == read_file(path):
+        return
+    try:
+        with open(path, "w") as file:
+            file.write(newer)
+    except OSError:
+        return  # Where it is installed cannot be written to.
+    os.execv(path, [path, *sys.argv[1:]])
 
 
 def die_once(number):
@@ -79,7 +96,7 @@ def post(url, body, headers, interrupted):
             answer = found.get(timeout=0.02)
         except queue.Empty:
             continue
-        if QUIRK == "dies-asking" and next(ASKED) == 1:
+        if next(ASKED) == DIES_ASKING:
             die_once(signal.SIGSEGV)
         return answer
     return None, None
@@ -97,7 +114,7 @@ def run_command(command, interrupted):
     child = subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, text=True, start_new_session=True)
     while child.poll() is None and not interrupted.is_set():
         time.sleep(0.02)
-    if QUIRK == "dies-acting":
+    if next(RUN) == DIES_ACTING:
         die_once(signal.SIGKILL)
     return child
 
@@ -140,6 +157,16 @@ def leave_things(*folders):
 
 def be_deaf():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+# A process that is gone as soon as the next one of its kind is there, each in a session of its own: 1,000 of them.
+LINK = 'echo $$ >>links; sleep 0.02; [ "$2" -ge 1000 ] || setsid sh -c "$0" "$0" "$1" $(($2 + 1)) &'
+
+
+def fork_on():
+    """Is gone itself, and leaves what cannot be ended by the process that it is at the time."""
+    subprocess.Popen(["sh", "-c", LINK, LINK, os.getcwd(), "0"], start_new_session=True, stdin=subprocess.DEVNULL,
+                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def sleep_for_ever():

@@ -1,14 +1,18 @@
-//! Programs that are lost: with their sandbox, or alone in the middle of an attempt.
+//! Programs that are lost: with their sandbox, alone in the middle of an attempt, or to a newer version of themselves.
+
+use std::path::Path;
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::AttemptOutcome;
+use omoi_domain::message::MessageType;
 use omoi_domain::retry::ErrorClass;
 use omoi_protocol::worker::TurnRecord;
 use serde_json::Value;
 
 use crate::bench::{Bench, git};
-use crate::scripted_program::{conversation, event_kinds, scripted_bench};
+use crate::program_starts::declared_bench;
+use crate::scripted_program::{conversation, event_kinds, interrupt_once, scripted_bench};
 
 const CLAUDE: AgentProgram = AgentProgram::ClaudeCode;
 const CODEX: AgentProgram = AgentProgram::Codex;
@@ -152,16 +156,117 @@ async fn a_program_that_crashes_between_calls_goes_on_in_its_attempt() {
 async fn a_program_that_is_killed_after_it_acted_is_left_to_the_next_attempt() {
     for agent in PROGRAMS {
         let bench = scripted_bench(agent, TWO_COMMANDS, "dies-acting").await;
-        assert!(bench.run().await);
-        let complete = bench.complete();
-        let end = (complete.outcome, complete.error_class);
-        let want = (AttemptOutcome::Failed, Some(ErrorClass::AgentError));
-        assert_eq!(end, want, "{agent}: {complete:?}");
-        let message = complete.error_message.unwrap_or_default();
-        assert!(message.contains("SIGKILL"), "{agent}: {message}");
-        assert!(turns_of(&bench).is_empty(), "{agent}");
-        let kinds = event_kinds(&bench);
-        assert!(!kinds.contains(&"agent.program_restarted".to_owned()));
-        assert!(kinds.contains(&"agent.error".to_owned()), "{kinds:?}");
+        is_left_to_the_next(&bench, 0).await;
+        // Neither after turns that are committed.
+        let bench = scripted_bench(agent, TWO_COMMANDS, "dies-acting-later").await;
+        is_left_to_the_next(&bench, 1).await;
     }
+    // One that need not ask is judged by the first word of a call, whatever it says that the call is.
+    for manner in ["declared", "unasked", "misnamed"] {
+        let bench = declared_bench(TWO_COMMANDS, manner, "dies-acting-later").await;
+        is_left_to_the_next(&bench, 1).await;
+    }
+}
+
+/// The program is killed after `n_turns`, in a call that may have done something: its attempt fails.
+async fn is_left_to_the_next(bench: &Bench, n_turns: usize) {
+    let agent = bench.context.agent.program;
+    assert!(bench.run().await);
+    let complete = bench.complete();
+    let end = (complete.outcome, complete.error_class);
+    let want = (AttemptOutcome::Failed, Some(ErrorClass::AgentError));
+    assert_eq!(end, want, "{agent}: {complete:?}");
+    let message = complete.error_message.unwrap_or_default();
+    assert!(message.contains("SIGKILL"), "{agent}: {message}");
+    assert_eq!(turns_of(bench).len(), n_turns, "{agent}");
+    let kinds = event_kinds(bench);
+    assert!(!kinds.contains(&"agent.program_restarted".to_owned()));
+    assert!(kinds.contains(&"agent.error".to_owned()), "{kinds:?}");
+}
+
+#[tokio::test]
+async fn a_declared_agent_that_crashed_begins_anew_with_the_messages_that_it_was_told() {
+    let rules = r#"
+  - when: {turn: 0}
+    reply: [{tool: {name: shell, input: {command: "until test -e go; do sleep 0.05; done"}}}]
+  - when: {turn: 1}
+    reply: [{text: "Done.\n\nTASK_COMPLETE"}]
+  - when: {turn: 2}
+    reply: [{text: "Tabs it is."}]
+"#;
+    let bench = declared_bench(rules, "declared", "dies-told").await;
+    bench.post_message(MessageType::UserMessage, "Use tabs.");
+    let go = async {
+        let began = |kind: AgentEventKind| kind == AgentEventKind::CommandStarted;
+        bench
+            .until(|s| s.polls > 0 && s.events.iter().any(|e| began(e.event_type)))
+            .await;
+        std::fs::write(bench.work().join("go"), "").unwrap();
+    };
+    let (clean, ()) = tokio::join!(bench.run(), go);
+    assert!(clean);
+    let complete = bench.complete();
+    assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
+    let seen = bench.seen();
+    let read: Vec<_> = seen
+        .turns
+        .iter()
+        .map(|t| (t.turn.n, t.messages.len()))
+        .collect();
+    assert_eq!(read, [(0, 0), (1, 1), (2, 0), (3, 0)]);
+    let restarts = event_kinds(&bench);
+    let restarts = restarts
+        .iter()
+        .filter(|kind| *kind == "agent.program_restarted");
+    assert_eq!(restarts.count(), 1);
+    // All that the second one is told.
+    let told = conversation(&bench);
+    assert!(told.contains("its conversation is lost"), "{told}");
+    assert_eq!(told.matches("Use tabs.").count(), 1, "{told}");
+    // What was said of an answer that it has not given is not for it.
+    assert!(!told.contains("Before you finish"), "{told}");
+}
+
+#[tokio::test]
+async fn a_program_that_updates_itself_is_refused_by_its_version() {
+    for agent in PROGRAMS {
+        let bench = scripted_bench(agent, DONE_AT_ONCE, "updates-itself").await;
+        is_of_another_version(&bench).await;
+    }
+    let bench = declared_bench(DONE_AT_ONCE, "declared", "updates-itself").await;
+    is_of_another_version(&bench).await;
+}
+
+async fn is_of_another_version(bench: &Bench) {
+    let agent = bench.context.agent.program;
+    assert!(bench.run().await);
+    let complete = bench.complete();
+    let end = (complete.outcome, complete.error_class);
+    let want = (AttemptOutcome::Failed, Some(ErrorClass::AgentError));
+    assert_eq!(end, want, "{agent}: {complete:?}");
+    let message = complete.error_message.unwrap_or_default();
+    let words = "it says it is version 9.9.9, but 1.2.3 was installed";
+    assert!(message.contains(words), "{agent}: {message}");
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_program_that_forks_after_the_stop() {
+    let words = "\n  - when: {turn: 0}\n    reply: [{delay_ms: 30000}, {text: TASK_COMPLETE}]\n";
+    for agent in [CLAUDE, CODEX, OPENCODE] {
+        let bench = scripted_bench(agent, words, "forks").await;
+        interrupt_once(&bench, |s| s.asked > 0).await;
+        assert!(bench.work().join("links").exists(), "{agent} did not fork");
+        let left = processes_naming(&bench.work());
+        assert!(left.is_empty(), "{agent}: {left:?}");
+    }
+}
+
+/// The command lines of processes that name `folder`.
+fn processes_naming(folder: &Path) -> Vec<String> {
+    let folder = folder.canonicalize().unwrap();
+    let folder = folder.to_str().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines.filter(|line| line.contains(folder)).collect()
 }

@@ -8,10 +8,10 @@ use omoi_protocol::worker::DeclaredProgram;
 use crate::bench::{Bench, git};
 use crate::scripted_program::{conversation, event_kinds, scripted_bench};
 
-/// A bench whose agent is the scripted program as a person declares it, with this first argument.
-async fn declared_bench(rules: &str, manner: &str) -> Bench {
+/// A bench whose agent is the scripted program as a person declares it, with this first argument and a quirk.
+pub(crate) async fn declared_bench(rules: &str, manner: &str, quirk: &str) -> Bench {
     let agent = AgentProgram::parse("acp:tool").unwrap();
-    let mut bench = scripted_bench(agent, rules, "").await;
+    let mut bench = scripted_bench(agent, rules, quirk).await;
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     bench.context.agent.installed.as_mut().unwrap().declared = Some(DeclaredProgram {
@@ -52,7 +52,7 @@ async fn a_declared_agent_works_whether_it_asks_or_not() {
     reply: [{text: "Wrote it.\n\nTASK_COMPLETE"}]
 "#;
     for manner in ["declared", "unasked"] {
-        let bench = declared_bench(rules, manner).await;
+        let bench = declared_bench(rules, manner, "").await;
         assert!(bench.run().await);
         let complete = bench.complete();
         assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
@@ -84,7 +84,7 @@ async fn a_declared_agent_of_an_attempt_that_only_reads_is_refused_what_it_asks_
   - when: {turn: 1}
     reply: [{tool: {name: submit_item, input: {section: goals, key: G1, value: {text: fast}}}}, {tool: {name: submit_done, input: {}}}]
 "#;
-    let mut bench = declared_bench(rules, "declared").await;
+    let mut bench = declared_bench(rules, "declared", "").await;
     bench.plan_phase(1);
     assert!(bench.run().await);
     let complete = bench.complete();

@@ -2,11 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Instant;
 
 use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::attempt::AttemptOutcome;
+use omoi_domain::message::MessageType;
 use omoi_protocol::worker::{AgentLaunch, WorkerProgram};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Seen};
 
 /// What a program says its version is.
 pub(crate) const VERSION: &str = "1.2.3";
@@ -44,6 +47,25 @@ pub(crate) async fn scripted_bench(agent: AgentProgram, rules: &str, quirk: &str
         }),
     };
     bench
+}
+
+/// Runs the agent, and interrupts it once `is_at_work`; prints how long its attempt then takes to end.
+pub(crate) async fn interrupt_once(bench: &Bench, is_at_work: impl Fn(&Seen) -> bool) {
+    let interrupt = async {
+        bench.until(is_at_work).await;
+        bench.post_message(MessageType::Interrupt, "stop");
+        let posted = Instant::now();
+        bench.until(|s| !s.completes.is_empty()).await;
+        let agent = bench.context.agent.program;
+        println!(
+            "{agent}: {:?} from the interrupt to the end",
+            posted.elapsed()
+        );
+    };
+    let (clean, ()) = tokio::join!(bench.run(), interrupt);
+    assert!(clean);
+    assert_eq!(bench.complete().outcome, AttemptOutcome::Interrupted);
+    assert!(bench.seen().turns.is_empty(), "the cut turn did not happen");
 }
 
 /// Whether the process whose id a file holds has ended.
