@@ -2,9 +2,13 @@
 
 mod bad_days;
 mod declared;
+mod paid_provider;
+mod parallel;
+mod refusals;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
 
 use omoi_testkit::agent_programs::{installed_program, programs_folder};
 use serde_json::Value;
@@ -39,13 +43,41 @@ fn does_the_demo(agent: &str, program: &str, dialect: &str, by_somebody: bool) {
     worked_alone(&database, agent, &version);
 }
 
-/// Every task of a run in `world` is done and proven, by `agent` alone.
-fn is_delivered(world: &World, summary: &Value, agent: &str, version: &str) {
+/// `run` with the programs of the tests, of which `agent` works on tasks and plans no more than the phases `planned`:
+/// a slow one takes seconds of a core to start.
+pub(crate) fn with_worker(mut run: Command, agent: &str, planned: &[&str]) -> Command {
+    let phases = planned
+        .iter()
+        .map(|phase| format!(",phase={phase}; use={agent}"));
+    let rules = format!(
+        "role=implementer; use={agent}{}",
+        phases.collect::<String>()
+    );
+    run.env("AGENTS_RULES", rules);
+    with_programs(run)
+}
+
+/// `run` with the programs of the tests.
+fn with_programs(mut run: Command) -> Command {
+    run.env("OMOI_AGENTS_FOLDER", programs_folder().unwrap());
+    run
+}
+
+/// Every task of a run is done and proven.
+fn is_proven(summary: &Value) {
     assert_eq!(summary["outcome"], "succeeded", "{summary:#}");
     let criteria = &summary["criteria"];
     assert_eq!(criteria["proven"], criteria["total"], "{summary:#}");
     assert_eq!(summary["tasks"]["completed"], 2, "{summary:#}");
-    worked_alone(&world.database(), agent, version);
+}
+
+/// Nobody but `agent` took a turn of what `of_attempts` selects, and somebody did.
+pub(crate) fn worked_on(database: &str, of_attempts: &str, agent: &str) {
+    let workers = format!(
+        "SELECT group_concat(DISTINCT agent) FROM attempts \
+         WHERE {of_attempts} AND id IN (SELECT attempt_id FROM turns)"
+    );
+    assert_eq!(story::one(database, &workers).as_deref(), Some(agent));
 }
 
 /// Nobody but `agent` took a turn, none was taken twice, and each stands with the session of its program.
@@ -69,20 +101,24 @@ fn codex_does_the_demo() {
     does_the_demo("codex", "codex", "chat_completions", false);
 }
 
-/// A run of two tasks in which `agent`, installed as `program`, plans and works.
-fn does_a_run(agent: &str, program: &str) {
+/// A run of two tasks in which `agent` plans the last phase of the plan and works.
+fn does_a_run(agent: &str) {
     let world = World::two_tasks("scenario.yaml");
-    let mut run = world.run(&["--yes", "--agent", agent]);
-    run.env("OMOI_AGENTS_FOLDER", programs_folder().unwrap());
+    let run = with_worker(world.run(&["--yes"]), agent, &["tasks"]);
     let said = world.start(run).wait().exited(0);
     println!("{agent}: {:?}", said.took);
-    let version = installed_program(program).manifest.version;
-    is_delivered(&world, &said.summary(), agent, &version);
+    is_proven(&said.summary());
+    let database = world.database();
+    let told = story::read(&database);
+    assert_eq!((told.repeated(), &told.left), (vec![], &vec![]));
+    for of_attempts in ["phase = 'tasks'", "subject = 'task'"] {
+        worked_on(&database, of_attempts, agent);
+    }
 }
 
 #[test]
 fn opencode_does_a_run() {
-    does_a_run("acp:opencode", "opencode");
+    does_a_run("acp:opencode");
 }
 
 /// Minutes, and half a gigabyte more: run by `cargo xtask agents --all` alone, by the profile `agents` of nextest.

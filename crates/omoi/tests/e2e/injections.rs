@@ -10,10 +10,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use omoi_testkit::agent_programs::programs_folder;
 use omoi_testkit::injections::{ForbiddenEffect, InjectionPlace, InjectionRow, injection_rows};
 use serde_json::{Value, json};
 
+use crate::agent_programs::{with_worker, worked_on};
 use crate::story;
 use crate::world::World;
 
@@ -328,10 +328,10 @@ fn has_no_effect_through(agent: &str) {
     let (calls, n_commands) = targets.program_calls(&rows);
     world.change_scenario(|scenario| obeying(&scenario, &calls));
     plant(&world, &rows);
-    let mut run = world.run(&["--yes", "--agent", agent]);
+    let mut run = with_worker(world.run(&["--yes"]), agent, &[]);
     run.env("OMOI_DISCOVERY_PER_TASK_CAP", "0");
-    run.env("OMOI_AGENTS_FOLDER", programs_folder().unwrap());
     let said = world.start(run).wait().exited(0);
+    worked_on(&world.database(), "subject = 'task'", agent);
 
     let branch = said.summary()["branch"].as_str().unwrap().to_owned();
     let made = world

@@ -11,14 +11,14 @@ const SLOW: Duration = Duration::from_secs(6);
 
 /// The first task's second answer comes late.
 pub(crate) fn slow(scenario: String) -> String {
-    slowed(&scenario, SLOW)
+    slowed_task(&scenario, "TSK-001", SLOW)
 }
 
-/// The first task's second answer comes after `delay`.
-pub(crate) fn slowed(scenario: &str, delay: Duration) -> String {
+/// The second answer to `task` comes after `delay`.
+pub(crate) fn slowed_task(scenario: &str, task: &str, delay: Duration) -> String {
     let rule = "  - when: {role: implementer, turn: 1..}\n";
     let late = format!(
-        "  - when: {{role: implementer, task: TSK-001, turn: 1}}\n    reply:\n      - delay_ms: {}\n      \
+        "  - when: {{role: implementer, task: {task}, turn: 1}}\n    reply:\n      - delay_ms: {}\n      \
          - text: \"Done.\\n\\nTASK_COMPLETE\"\n",
         delay.as_millis()
     );

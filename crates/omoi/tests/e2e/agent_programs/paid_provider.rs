@@ -1,0 +1,57 @@
+//! A provider that is paid, and answers from a scenario as the simulated model does.
+
+use std::path::Path;
+use std::thread;
+
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use omoi_domain::phase::Phase;
+use omoi_llm::scenario::Scenario;
+use omoi_llm::simulated::SimulatedModel;
+use omoi_llm::wire::headers;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+
+/// Bytes of a request.
+const REQUEST_BYTES_MAX: usize = 32 << 20;
+
+/// Serves the scenario of the file at `path` until the process ends; gives its address.
+pub(super) fn serve_paid(path: &Path) -> String {
+    let scenario = Scenario::load_file(path).unwrap_or_else(|errors| panic!("{errors}"));
+    let model = SimulatedModel::new(scenario, None);
+    let app = model.build_router().layer(from_fn(tell_caller));
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || runtime.block_on(async { axum::serve(listener, app).await.unwrap() }));
+    address
+}
+
+/// Adds the headers that rules are chosen by: the gateway tells a provider nothing of who asks.
+async fn tell_caller(request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let body = to_bytes(body, REQUEST_BYTES_MAX).await.unwrap();
+    for (name, value) in caller_headers(&String::from_utf8_lossy(&body)) {
+        let value = HeaderValue::from_str(&value).unwrap();
+        parts.headers.insert(HeaderName::from_static(name), value);
+    }
+    next.run(Request::from_parts(parts, body.into())).await
+}
+
+/// Who asks, by the headline of the prompt.
+fn caller_headers(request: &str) -> Vec<(&'static str, String)> {
+    let is_asked = |phase: &&Phase| request.contains(&format!("# Phase {phase} of"));
+    if let Some(phase) = Phase::ALL.iter().find(is_asked) {
+        let role = (headers::ROLE, "planner".to_owned());
+        return vec![role, (headers::PHASE, phase.to_string())];
+    }
+    let Some((_, rest)) = request.split_once("# TSK-") else {
+        return Vec::new();
+    };
+    let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    let role = (headers::ROLE, "implementer".to_owned());
+    vec![role, (headers::TASK, format!("TSK-{number}"))]
+}
