@@ -17,6 +17,7 @@ pub mod sites;
 pub mod authority;
 pub mod cache;
 pub mod document_memory;
+mod document_spool;
 mod flight;
 mod go_sum;
 pub mod resolve;

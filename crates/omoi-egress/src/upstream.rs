@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use flate2::read::GzDecoder;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
@@ -18,7 +18,9 @@ use omoi_runtime::clock::{Clocked, DeadlinePassed, with_deadline};
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing::{Instrument as _, debug, info_span};
 
+use crate::cache::RegistryCache;
 use crate::document_memory::{DocumentMemory, LARGE_BYTES, LargeTurn};
+use crate::document_spool::DocumentSpool;
 use crate::refusal::{ClosedRegistry, Refusal, RefusalReason};
 use crate::registry::RegistrySite;
 use crate::resolve::CheckedResolver;
@@ -106,6 +108,15 @@ pub struct UpstreamRequest<'a> {
     pub credential: Option<&'a SecretString>,
 }
 
+/// Where a document that comes has room.
+#[derive(Clone, Copy)]
+pub struct DocumentRoom<'a> {
+    /// Large ones take turns in memory, once they are whole.
+    pub memory: &'a DocumentMemory,
+    /// Until then they lie in a file of its folder.
+    pub cache: &'a RegistryCache,
+}
+
 /// The answer to a request for a document.
 pub enum UpstreamDocument {
     /// A new copy with its name.
@@ -172,8 +183,9 @@ impl UpstreamRegistries {
     pub async fn fetch_document(
         &self,
         request: UpstreamRequest<'_>,
-        memory: &DocumentMemory,
+        room: DocumentRoom<'_>,
     ) -> Result<UpstreamDocument, Refusal> {
+        let DocumentRoom { memory, cache } = room;
         let response = self.send(request, true).await?;
         match response.status() {
             StatusCode::NOT_MODIFIED if request.etag.is_some() => {
@@ -199,10 +211,13 @@ impl UpstreamRegistries {
         let mut artefact = self.artefact(request.host, response);
         artefact.check_declared(DOCUMENT_BYTES_MAX)?;
         let modified_at = artefact.modified_at;
-        let reading = read_document(&mut artefact, memory);
+        let mut spool = DocumentSpool::new(cache);
+        let reading = read_document(&mut artefact, &mut spool);
         let read = with_deadline(self.clock.as_ref(), self.limits.document, reading).await;
         let late = |passed: DeadlinePassed| whole_too_slow(request.host, passed);
-        let (mut body, mut turn) = read.map_err(late)??;
+        read.map_err(late)??;
+        let loaded = spool.load(memory).await;
+        let (mut body, mut turn) = loaded.map_err(|error| unkept(request.host, error))?;
         if is_packed {
             let packed = std::mem::take(&mut body);
             body = match unpack(request.host, &packed, LARGE_BYTES)? {
@@ -338,22 +353,23 @@ impl UpstreamArtefact {
     }
 }
 
-/// Reads a document into memory, with the right to hold it where it is large.
+/// Reads a document to its end.
 async fn read_document(
     artefact: &mut UpstreamArtefact,
-    memory: &DocumentMemory,
-) -> Result<(Bytes, LargeTurn), Refusal> {
-    let (mut body, mut turn) = (BytesMut::new(), None);
+    spool: &mut DocumentSpool<'_>,
+) -> Result<(), Refusal> {
     while let Some(chunk) = artefact.next_chunk().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() as u64 > DOCUMENT_BYTES_MAX {
+        if spool.n_bytes() + chunk.len() as u64 > DOCUMENT_BYTES_MAX {
             return Err(too_large(&artefact.host, DOCUMENT_BYTES_MAX));
         }
-        if turn.is_none() {
-            turn = memory.take_turn(body.len() as u64).await;
-        }
+        let kept = spool.push(&chunk).await;
+        kept.map_err(|error| unkept(&artefact.host, error))?;
     }
-    Ok((body.freeze(), turn))
+    Ok(())
+}
+
+fn unkept(host: &str, error: std::io::Error) -> Refusal {
+    Refusal::new(RefusalReason::CacheFailed, host).with_detail(error)
 }
 
 fn root_cause(error: &reqwest::Error) -> String {

@@ -14,6 +14,7 @@ use super::{
 use crate::cache::CacheKey;
 use crate::document_memory::{LARGE_BYTES, LargeTurn};
 use crate::session::NameTicket;
+use crate::upstream::DocumentRoom;
 
 /// A document with the right to hold it, where it is large. Who holds one loads no other.
 pub(super) struct HeldDocument {
@@ -331,10 +332,11 @@ impl RegistryService {
             credential: source.address.credential.as_ref(),
         };
         let parts = &self.parts;
-        let document = parts
-            .upstream
-            .fetch_document(request, &parts.memory)
-            .await?;
+        let room = DocumentRoom {
+            memory: &parts.memory,
+            cache: &parts.cache,
+        };
+        let document = parts.upstream.fetch_document(request, room).await?;
         match &document {
             UpstreamDocument::Missing => {
                 debug!("The registry does not have `{subject}`");

@@ -6,10 +6,12 @@ use std::time::Duration;
 use omoi_egress::policy::EgressPolicy;
 use omoi_egress::refusal::RefusalReason;
 use omoi_egress::upstream::FetchLimits;
+use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::fixture::{Fixture, SeenAnswer};
 use crate::samples::publish_greeter;
+use crate::upstream::StubAnswer;
 
 const NPM: &str = "registry.npmjs.org";
 const TARBALL_PATH: &str = "/greeter/-/greeter-1.0.0.tgz";
@@ -104,6 +106,53 @@ async fn a_registry_that_is_never_done_is_given_up_and_asked_again() {
         .change(NPM, TARBALL_PATH, |answer| answer.gate = None);
     let again = fixture.attempt(EgressPolicy::all_registries()).await;
     assert_eq!(again.get(TARBALL).await.status, 200);
+}
+
+#[tokio::test]
+async fn large_documents_that_trickle_hold_up_no_other_large_one() {
+    let mut fixture = Fixture::start().await;
+    let large = |name: &str| {
+        let tarball = format!("https://{NPM}/{name}/-/{name}-1.0.0.tgz");
+        let readme = "x".repeat(12 << 20);
+        StubAnswer::json(&json!({"name": name, "readme": readme,
+            "versions": {"1.0.0": {"dist": {"tarball": tarball}}},
+            "time": {"1.0.0": "2020-01-01T00:00:00.000Z"}}))
+    };
+    let gate = Arc::new(Notify::new());
+    for name in ["one", "two", "three"] {
+        fixture.upstream.put(NPM, &format!("/{name}"), large(name));
+    }
+    let mut half_sent = Vec::new();
+    for slow in ["/one", "/two"] {
+        fixture.upstream.change(NPM, slow, |answer| {
+            answer.gate = Some(Arc::clone(&gate));
+            half_sent.push(Arc::clone(&answer.half_sent));
+        });
+    }
+    let attempt = fixture.attempt(EgressPolicy::all_registries()).await;
+    let other = fixture.attempt(EgressPolicy::all_registries()).await;
+    let urls = ["one", "two", "three"].map(|name| format!("https://{NPM}/{name}"));
+    let slow = futures::future::join(attempt.get(&urls[0]), attempt.get(&urls[1]));
+    let mut slow = std::pin::pin!(slow);
+    // Half of each is more than a small one has, and is here.
+    let partial = fixture.folder.path().join("cache/partial");
+    let third = async {
+        for half_sent in &half_sent {
+            half_sent.notified().await;
+        }
+        other.get(&urls[2]).await
+    };
+    let third = tokio::select! {
+        biased;
+        early = &mut slow => panic!("{early:?}"),
+        third = third => third,
+    };
+    assert_eq!(third.status, 200, "{}", third.text());
+    gate.notify_one();
+    gate.notify_one();
+    let (one, two) = slow.await;
+    assert_eq!((one.status, two.status), (200, 200));
+    assert_eq!(std::fs::read_dir(partial).unwrap().count(), 0);
 }
 
 #[tokio::test]

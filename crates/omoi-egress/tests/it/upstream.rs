@@ -33,6 +33,8 @@ pub(crate) struct StubAnswer {
     pub(crate) declared_bytes: Option<u64>,
     /// The body waits for this before its last half.
     pub(crate) gate: Option<Arc<Notify>>,
+    /// Told when the first half has gone out.
+    pub(crate) half_sent: Arc<Notify>,
     /// The answer does not begin before this.
     pub(crate) head_gate: Option<Arc<Notify>>,
     /// No length is declared.
@@ -48,6 +50,7 @@ impl StubAnswer {
             body: body.into(),
             declared_bytes: None,
             gate: None,
+            half_sent: Arc::default(),
             head_gate: None,
             is_streamed: false,
         }
@@ -219,6 +222,7 @@ fn body_of(answer: StubAnswer) -> UnsyncBoxBody<Bytes, Infallible> {
     let (first, second) = (body.slice(..half), body.slice(half..));
     let first = futures::stream::iter([Ok(Frame::data(first))]);
     let second = futures::stream::once(async move {
+        answer.half_sent.notify_one();
         if let Some(gate) = answer.gate {
             gate.notified().await;
         }
