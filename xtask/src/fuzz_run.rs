@@ -9,9 +9,10 @@ use xtask::process::{self, command};
 use crate::{Outcome, root};
 
 /// Crates with targets: tests of modules named `fuzz`, whose inputs lie in `tests/inputs` of the crate.
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "omoi-agent",
     "omoi-egress",
+    "omoi-git",
     "omoi-llm",
     "omoi-programs",
     "omoi-repository-map",

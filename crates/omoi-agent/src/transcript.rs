@@ -3,7 +3,7 @@
 mod agent_reply;
 mod past_turns;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeSet;
 use std::mem::take;

@@ -4,6 +4,8 @@
 //! counts, depths and names are checked there; only then the objects move over and get a ref.
 
 mod bundle;
+#[cfg(test)]
+mod fuzz;
 mod quarantine;
 mod trees;
 

@@ -1,8 +1,11 @@
-//! Fuzz target: a line of the program.
+//! Fuzz targets: a line of the program, and its session file.
+
+use std::collections::BTreeSet;
 
 use omoi_testkit::fuzz::FuzzTarget;
 
 use super::protocol::{AppServerLine, ProgramLine, ThreadItem, version_of_agent};
+use super::rollout::RolloutRound;
 
 /// Any bytes are a line or none; what is read of a line never fails.
 #[test]
@@ -31,5 +34,21 @@ fn codex_line() {
                 _ => {}
             }
         }
+    });
+}
+
+/// A session file that the program or its agent wrote: each line gives at most one block or one result, and calls keep
+/// their order.
+#[test]
+fn codex_rollout() {
+    FuzzTarget::new(env!("CARGO_MANIFEST_DIR"), "codex_rollout").run(|input| {
+        let text = String::from_utf8_lossy(input);
+        let failed = BTreeSet::from(["b".to_owned()]);
+        let round = RolloutRound::read(&text, &failed);
+        let calls: Vec<_> = round.answer_calls().cloned().collect();
+        let (reply, results) = round.into_parts();
+        assert!(reply.0.len() + results.len() <= text.lines().count().max(1));
+        let kept: Vec<_> = reply.tool_calls().into_iter().cloned().collect();
+        assert_eq!(kept, calls);
     });
 }

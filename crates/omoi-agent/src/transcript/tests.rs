@@ -12,7 +12,8 @@ use omoi_protocol::worker::{AgentLaunch, AgentTool, AttemptLimits, TurnRecord};
 
 use super::*;
 
-fn context(window_tokens: Option<u64>, max_tokens: u32) -> AttemptContext {
+/// An attempt at a task, without turns.
+pub(crate) fn context(window_tokens: Option<u64>, max_tokens: u32) -> AttemptContext {
     let id: AttemptId = "01930000-0000-7000-8000-000000000001".parse().unwrap();
     AttemptContext {
         attempt_id: id,

@@ -186,7 +186,7 @@ fn pack_name(out: &GitOutput) -> Result<String, GitError> {
 }
 
 /// The names in an index of a pack, version 2: signature, counts by first byte, names.
-fn indexed_ids(index: &[u8]) -> Option<Vec<ObjectId>> {
+pub(super) fn indexed_ids(index: &[u8]) -> Option<Vec<ObjectId>> {
     const COUNTS_BYTES: usize = 256 * 4;
     const NAME_BYTES: usize = 20;
     let rest = index.strip_prefix(b"\xfftOc\0\0\0\x02")?;

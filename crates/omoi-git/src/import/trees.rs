@@ -64,8 +64,8 @@ pub(super) async fn check_objects(
 }
 
 /// One line of a tree object.
-struct TreeEntry {
-    name: Vec<u8>,
+pub(super) struct TreeEntry {
+    pub(super) name: Vec<u8>,
     kind: TreeEntryKind,
 }
 
@@ -227,7 +227,7 @@ fn has_control(name: &[u8]) -> bool {
 }
 
 /// `<mode> <name> NUL <20 bytes>`, repeated.
-fn parse_tree(mut bytes: &[u8]) -> Option<Vec<TreeEntry>> {
+pub(super) fn parse_tree(mut bytes: &[u8]) -> Option<Vec<TreeEntry>> {
     let mut entries = Vec::new();
     while !bytes.is_empty() {
         let space = bytes.iter().position(|b| *b == b' ')?;

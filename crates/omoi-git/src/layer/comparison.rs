@@ -5,6 +5,8 @@
 //! only if its package went. The decision is pure; [`LayerListing`] is read at the edge.
 
 mod facts;
+#[cfg(test)]
+mod fuzz;
 mod listing;
 mod node;
 mod node_places;

@@ -51,6 +51,12 @@ impl PythonPackage {
         })
     }
 
+    /// The files that it lists.
+    #[cfg(test)]
+    pub(super) fn listed_files(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(String::as_str)
+    }
+
     fn name(&self) -> &str {
         package_of(&self.version).trim_start_matches("pypi:")
     }
