@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use omoi_llm::catalogue::ModelCatalogue;
 use omoi_llm::conversation::{AnswerParser, MessagesEvents, ToolNames};
 use omoi_llm::pricing::BilledUsage;
+use omoi_llm::wire::answer_signs::read_whole;
 use omoi_llm::wire::anthropic::{StreamEvent, TokenUsage};
 use omoi_llm::wire::dialect::Dialect;
 
@@ -39,33 +40,55 @@ struct RecordedUsage {
 
 impl RecordedUsage {
     fn billed_usage(&self) -> BilledUsage {
-        let usage: TokenUsage = match self.dialect {
-            Dialect::Messages => serde_json::from_value(self.usage.clone()).unwrap(),
-            Dialect::ChatCompletions => {
-                let answer = json!({"id": "c", "model": self.model, "usage": self.usage, "service_tier": self.service_tier,
-                    "choices": [{"message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}]});
-                let answer = serde_json::to_vec(&answer).unwrap();
-                let events = AnswerParser::read_whole(self.dialect, "maker", &answer);
-                let mut writer = MessagesEvents::new(ToolNames::default());
-                let events = events.unwrap().unwrap().into_iter();
-                let mut events = events.flat_map(|event| writer.push_event(event));
-                let told = events.find_map(|event| match event {
-                    StreamEvent::MessageDelta(delta) => Some(delta.usage),
-                    _ => None,
-                });
-                told.unwrap()
-            }
-            Dialect::Responses => panic!("no usage is recorded in it"),
-        };
-        BilledUsage::of_usage(&usage)
+        if self.dialect == Dialect::Messages {
+            let usage: TokenUsage = serde_json::from_value(self.usage.clone()).unwrap();
+            return BilledUsage::of_usage(&usage);
+        }
+        let answer = serde_json::to_vec(&self.whole_answer()).unwrap();
+        let passed = read_whole(self.dialect, &answer).unwrap().unwrap();
+        let billed = BilledUsage::of_usage(&passed.usage.unwrap());
+        let translated = translated_usage(self.dialect, &answer);
+        assert_eq!(BilledUsage::of_usage(&translated), billed, "{}", self.usage);
+        billed
     }
+
+    /// An answer of an OpenAI API that tells the usage.
+    fn whole_answer(&self) -> Value {
+        let (model, usage, service_tier) = (&self.model, &self.usage, &self.service_tier);
+        match self.dialect {
+            Dialect::Responses => json!({
+                "id": "r", "object": "response", "created_at": 1, "status": "completed", "model": model,
+                "usage": usage, "service_tier": service_tier,
+                "output": [{"type": "message", "id": "m", "role": "assistant", "status": "completed",
+                    "content": [{"type": "output_text", "text": "x", "annotations": []}]}],
+            }),
+            Dialect::Messages | Dialect::ChatCompletions => json!({
+                "id": "c", "model": model, "usage": usage, "service_tier": service_tier,
+                "choices": [{"message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}],
+            }),
+        }
+    }
+}
+
+/// What is told of the usage where the answer is put into the words of Messages.
+fn translated_usage(dialect: Dialect, answer: &[u8]) -> TokenUsage {
+    let events = AnswerParser::read_whole(dialect, "maker", answer);
+    let mut writer = MessagesEvents::new(ToolNames::default());
+    let events = events.unwrap().unwrap().into_iter();
+    let mut events = events.flat_map(|event| writer.push_event(event));
+    let told = events.find_map(|event| match event {
+        StreamEvent::MessageDelta(delta) => Some(delta.usage),
+        _ => None,
+    });
+    told.unwrap()
 }
 
 #[test]
 fn two_hundred_usages_cost_what_the_table_says_to_the_nano_dollar() {
     let list = ModelCatalogue::load_embedded().unwrap();
     let usages: Vec<RecordedUsage> = serde_json::from_str(USAGES).unwrap();
-    assert_eq!(usages.len(), 200);
+    let in_dialect = |dialect| usages.iter().filter(|one| one.dialect == dialect).count();
+    assert_eq!(Dialect::ALL.map(in_dialect), [90, 70, 40]);
     let mut wrong = Vec::new();
     for (n, recorded) in usages.iter().enumerate() {
         let price = list.price_of(
