@@ -24,7 +24,7 @@ use crate::retry::CallAllowance;
 use crate::route::RouteChoice;
 use crate::schema::{self, SchemaViolation};
 use crate::token_count::RequestSize;
-use crate::upstream::UpstreamError;
+use crate::upstream::{UpstreamError, said_words};
 use crate::wire::answer::ModelAnswer;
 use crate::wire::anthropic::{MessagesRequest, StopReason};
 use crate::wire::headers;
@@ -73,8 +73,11 @@ pub enum StructuredError {
     #[error("the model gave no answer")]
     Ask(#[source] AskError),
     /// The model declined to answer the question.
-    #[error("the model declined to answer")]
-    Declined,
+    #[error("the model declined to answer{}", said_words(.words))]
+    Declined {
+        /// What it says of it, without secrets; empty where it says nothing.
+        words: String,
+    },
     /// The answer stayed wrong.
     #[error("{answers} answers did not fit the schema; the last: {last}")]
     Malformed {
@@ -100,7 +103,7 @@ impl StructuredError {
         match self {
             Self::Reserve(ReserveError::Refused { .. }) => Some(FallbackClass::OverBudget),
             Self::Ask(error) => error.fallback_class(),
-            Self::Declined => Some(FallbackClass::Declined),
+            Self::Declined { .. } => Some(FallbackClass::Declined),
             Self::Malformed { .. } => Some(FallbackClass::Unusable),
             Self::Reserve(_) | Self::Record(_) => None,
         }
@@ -233,7 +236,10 @@ async fn ask_choice<T: DeserializeOwned>(
         answers += 1;
         // After it had begun to answer; before, it gives none.
         if answer.response.stop_reason == Some(StopReason::Refusal) {
-            return Err(StructuredError::Declined.into());
+            let details = answer.response.stop_details;
+            let words = details.and_then(|details| details.explanation);
+            let words = llm.mask_words(&words.unwrap_or_default());
+            return Err(StructuredError::Declined { words }.into());
         }
         let mut violations = match answer_value(&answer) {
             Ok(value) => match schema::read_typed(schema, &value) {
@@ -311,11 +317,15 @@ async fn ask_metered(
         Ok(_) => CallOutcome::Complete,
         Err(_) => CallOutcome::Failed,
     };
+    let kept = metered.wait_kept().await;
     let recorded = metered.record_outcome(&tally, outcome).await;
+    kept.map_err(StructuredError::Reserve)?;
     recorded.map_err(StructuredError::Record)?;
     answer.map_err(|error| ChoiceFault {
         error: match error.upstream_error() {
-            Some(UpstreamError::Declined { .. }) => StructuredError::Declined,
+            Some(UpstreamError::Declined { words }) => StructuredError::Declined {
+                words: words.clone(),
+            },
             _ => StructuredError::Ask(error),
         },
         turned_away: failure_writer.take_turned_away(),

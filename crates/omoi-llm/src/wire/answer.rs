@@ -128,10 +128,12 @@ impl AnswerAccumulator {
                 let MessageDeltaBody {
                     stop_reason,
                     stop_sequence,
+                    stop_details,
                     ..
                 } = &delta.delta;
                 message.stop_reason = stop_reason.clone().or(message.stop_reason.take());
                 message.stop_sequence = stop_sequence.clone().or(message.stop_sequence.take());
+                message.stop_details = stop_details.clone().or(message.stop_details.take());
             }
             StreamEvent::MessageStop(_) => self.stopped = true,
             StreamEvent::Ping(_) | StreamEvent::Error(_) | StreamEvent::Other(_) => {}

@@ -12,12 +12,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub(crate) use self::declined::DeclinedWords;
-use self::declined::{chat_refusal, filtered_response, message_refusal, response_refusal};
+use self::declined::{
+    chat_refusal, ended_refusal, filtered_response, message_refusal, response_refusal,
+};
 pub(crate) use self::told_usage::{CACHE_MISS, openai_usage};
 use self::told_usage::{anthropic_usage, message_usage};
-use super::anthropic::{
-    BlockDelta, StopReason, StreamEvent, TokenUsage, error_of_status, status_of_error,
-};
+use super::anthropic::{BlockDelta, StreamEvent, TokenUsage, error_of_status, status_of_error};
 use super::dialect::Dialect;
 use super::openai::DONE;
 use super::sse::SseFrame;
@@ -68,6 +68,23 @@ pub struct ReportedFailure {
 pub type SignsOrFailure = Result<AnswerSigns, ReportedFailure>;
 
 impl AnswerSigns {
+    /// Whether it shows content and says nothing else.
+    pub(crate) fn is_plain_content(&self) -> bool {
+        let Self {
+            stage,
+            answered_bytes: _,
+            usage,
+            is_summary,
+            is_usage_only,
+            declined,
+        } = self;
+        *stage == AnswerStage::Content
+            && usage.is_none()
+            && declined.is_none()
+            && !is_summary
+            && !is_usage_only
+    }
+
     /// What `event` says.
     pub fn of_event(event: &StreamEvent) -> Self {
         let signs = Self {
@@ -93,7 +110,7 @@ impl AnswerSigns {
                 stage: AnswerStage::Ending,
                 usage: Some(delta.usage.clone()),
                 is_summary: true,
-                declined: (delta.delta.stop_reason == Some(StopReason::Refusal)).then(String::new),
+                declined: ended_refusal(&delta.delta),
                 ..signs
             },
             StreamEvent::MessageStop(_) => Self {

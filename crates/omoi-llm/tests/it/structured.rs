@@ -351,7 +351,10 @@ async fn a_declined_question_is_not_repeated() {
     let error = ask(&llm(&stub.url, &VirtualPace::new()), &TestMeter::rich())
         .await
         .unwrap_err();
-    assert!(matches!(error, StructuredError::Declined), "{error:?}");
+    assert!(
+        matches!(error, StructuredError::Declined { .. }),
+        "{error:?}"
+    );
     assert_eq!(stub.calls(), 1);
 }
 

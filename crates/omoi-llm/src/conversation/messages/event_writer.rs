@@ -144,6 +144,7 @@ impl MessagesWriter {
             delta: MessageDeltaBody {
                 stop_reason: stop.map(|stop| stop_reason(stop.cause, self.called)),
                 stop_sequence,
+                stop_details: None,
                 extra: Extra::new(),
             },
             usage: token_usage(&self.usage),
@@ -224,6 +225,7 @@ fn message_start(start: AnswerStart) -> StreamEvent {
             content: Vec::new(),
             stop_reason: None,
             stop_sequence: None,
+            stop_details: None,
             // Readers expect both figures; the real ones come at the end.
             usage: TokenUsage {
                 input_tokens: Some(0),

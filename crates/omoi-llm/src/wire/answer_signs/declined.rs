@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::AnswerSigns;
+use crate::wire::anthropic::{MessageDeltaBody, StopReason};
 
 /// What the pieces of an answer say by which its model declines.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,13 @@ impl DeclinedWords {
 pub(super) fn message_refusal(ended: &Value) -> Option<String> {
     let words = &ended["stop_details"]["explanation"];
     (ended["stop_reason"] == "refusal").then(|| words.as_str().unwrap_or_default().to_owned())
+}
+
+/// The same of the end of a message in its own type.
+pub(super) fn ended_refusal(ended: &MessageDeltaBody) -> Option<String> {
+    let details = ended.stop_details.as_ref();
+    let words = details.and_then(|details| details.explanation.clone());
+    (ended.stop_reason == Some(StopReason::Refusal)).then(|| words.unwrap_or_default())
 }
 
 /// The words of a chat answer by which the model, or its vendor's filter, declines; `part` names what its choices

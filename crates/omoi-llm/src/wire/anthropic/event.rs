@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContentBlock, ErrorDetail, MessagesResponse, StopReason, TokenUsage};
+use super::{ContentBlock, ErrorDetail, MessagesResponse, StopDetails, StopReason, TokenUsage};
 use crate::wire::Extra;
 
 open_enum! {
@@ -143,6 +143,9 @@ pub struct MessageDeltaBody {
     /// The text that ended it.
     #[serde(default)]
     pub stop_sequence: Option<String>,
+    /// More about the reason, where the model declined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_details: Option<StopDetails>,
     /// Everything else, passed through.
     #[serde(flatten)]
     pub extra: Extra,

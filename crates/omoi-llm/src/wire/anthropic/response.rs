@@ -23,8 +23,22 @@ pub struct MessagesResponse {
     pub stop_reason: Option<StopReason>,
     /// The text that ended it.
     pub stop_sequence: Option<String>,
+    /// More about the reason, where the model declined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_details: Option<StopDetails>,
     /// What it cost in tokens.
     pub usage: TokenUsage,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// More about the reason for the end of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StopDetails {
+    /// Why the model declined, in its vendor's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<String>,
     /// Everything else, passed through.
     #[serde(flatten)]
     pub extra: Extra,
