@@ -17,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, co
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinSet;
 
+use crate::platform_client::socket_client;
+
 /// How long the platform may take to take a connection over.
 const OPEN_MAX: Duration = Duration::from_secs(30);
 /// How long a client that is refused may take to hear it.
@@ -73,9 +75,7 @@ impl EgressForwarder {
             return Ok(None);
         };
         let target = RouteTarget::Attempt {
-            http: Client::builder()
-                .unix_socket(Path::new(&context.socket))
-                .build()?,
+            http: socket_client(Path::new(&context.socket)).build()?,
             // The host is never looked up.
             url: format!(
                 "http://platform/api/v1/sandboxes/{}/egress",
@@ -300,7 +300,7 @@ mod tests {
     /// A way that leads to `socket` as an attempt's.
     async fn attempt_way(socket: &Path, clock: Clocked) -> EgressForwarder {
         let target = RouteTarget::Attempt {
-            http: Client::builder().unix_socket(socket).build().unwrap(),
+            http: socket_client(socket).build().unwrap(),
             url: "http://platform/egress".to_owned(),
             token: "token".to_owned(),
         };

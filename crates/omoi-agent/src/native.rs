@@ -173,9 +173,9 @@ impl<'a> NativeRuntime<'a> {
         let mut results = Vec::new();
         let mut is_accepted = false;
         let mut gives_up = None;
-        for call in reply.tool_calls() {
-            let broken = broken.iter().find(|b| b.id == call.id);
-            let outcome = self.tools.run_call(call, broken).await;
+        let calls = reply.tool_calls();
+        let outcomes = self.tools.run_calls(&calls, broken).await;
+        for (call, outcome) in calls.into_iter().zip(outcomes) {
             is_accepted |= outcome.ends_phase;
             gives_up = gives_up.or(outcome.gives_up);
             let content = match outcome.picture {

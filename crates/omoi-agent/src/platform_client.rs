@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, ClientBuilder, Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -67,6 +67,15 @@ pub(crate) struct PlatformClient {
     deadline: Timestamp,
 }
 
+/// A client of what listens on `socket`. Nothing is encrypted there: the root certificates of the machine, which take
+/// milliseconds to read, stay unread, and so do variables that name a proxy.
+pub(crate) fn socket_client(socket: &Path) -> ClientBuilder {
+    Client::builder()
+        .unix_socket(socket)
+        .no_proxy()
+        .tls_certs_only([])
+}
+
 enum TryResult {
     Done(Vec<u8>),
     Final(CallError),
@@ -81,8 +90,7 @@ impl PlatformClient {
         rng: &Rng,
         deadline: Timestamp,
     ) -> Result<Self, reqwest::Error> {
-        let http = Client::builder()
-            .unix_socket(Path::new(&context.socket))
+        let http = socket_client(Path::new(&context.socket))
             .connect_timeout(CONNECT_MAX)
             .pool_idle_timeout(IDLE_MAX)
             .build()?;

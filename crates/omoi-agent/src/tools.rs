@@ -11,6 +11,7 @@ pub mod edit_text;
 mod glob;
 mod grep;
 mod image;
+mod item_calls;
 mod notes;
 mod patch;
 pub mod patch_text;
@@ -244,6 +245,16 @@ impl AgentTools {
         call: &ToolUseBlock,
         broken: Option<&BrokenCall>,
     ) -> ToolOutcome {
+        self.conclude_call(call, broken, None).await
+    }
+
+    /// Runs one call, unless what became of it is `known`, and reports it.
+    async fn conclude_call(
+        &self,
+        call: &ToolUseBlock,
+        broken: Option<&BrokenCall>,
+        known: Option<Result<String, ToolError>>,
+    ) -> ToolOutcome {
         let input = shown_input(&call.input);
         let data = json!({ "tool": call.name, "tool_use_id": call.id, "input": input });
         match call_summary(call) {
@@ -258,10 +269,11 @@ impl AgentTools {
                     .await;
             }
         }
-        let result = match (broken, self.find_tool(&call.name)) {
-            (Some(broken), _) => Err(ToolError::Broken(broken.clone())),
-            (None, Some(tool)) => self.dispatch_call(tool, &call.input).await,
-            (None, None) => Err(self.not_offered(call.name.clone())),
+        let result = match (broken, known, self.find_tool(&call.name)) {
+            (Some(broken), ..) => Err(ToolError::Broken(broken.clone())),
+            (None, Some(known), _) => known.map(ToolOutput::from),
+            (None, None, Some(tool)) => self.dispatch_call(tool, &call.input).await,
+            (None, None, None) => Err(self.not_offered(call.name.clone())),
         };
         let is_error = result.is_err();
         let ends_phase = !is_error && call.name == AgentTool::SubmitDone.as_str();
@@ -356,7 +368,7 @@ impl AgentTools {
             AgentTool::ReportDiscovery => {
                 report_discovery::run(self, parse_input(tool, input)?).await
             }
-            AgentTool::SubmitItem => submit_item::run(self, parse_input(tool, input)?).await,
+            AgentTool::SubmitItem => return self.hand_in_item(input).await,
             AgentTool::SubmitDone => submit_done::run(self, parse_input(tool, input)?).await,
         };
         Ok(text?.into())

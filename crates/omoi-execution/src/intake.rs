@@ -1,4 +1,7 @@
 //! What a worker's reports change. The server's worker routes call these and nothing else.
+//!
+//! A turn and the end of an attempt are on the disk before their worker hears that they are taken. What it tells on the
+//! way outlives the end of this process; a loss of power takes it only with the worker and the turn that it belongs to.
 
 mod attempt_intake;
 mod commit_turn;
@@ -23,6 +26,7 @@ use omoi_git::mirror::{MirrorError, UpdateRefError};
 use omoi_git::object::BadObjectId;
 use omoi_git::process::GitError;
 use omoi_git::refname::BadRefName;
+use omoi_llm::meter::ModelCaller;
 use omoi_protocol::worker::{
     AckMessages, EventsAck, HeartbeatAck, InboxMessage, ReportEvents, ReportStarted,
 };
@@ -31,6 +35,7 @@ use omoi_store::attempts::{self, AgentEvent, Attempt};
 use omoi_store::{Json, StoreError, Tenant, Tx, messages};
 
 use crate::attempt::{apply_to_attempt, token_hash};
+use crate::metering::model_caller;
 use crate::tasks::{apply_to_task, of_attempt};
 
 pub use attempt_intake::AttemptIntake;
@@ -88,6 +93,23 @@ pub async fn authenticate_worker(store: &Tenant, token: &str) -> Result<Attempt,
             found.ok_or(IntakeError::Unauthorized)
         })
         .await
+}
+
+/// As [`authenticate_worker`], with whom the attempt is to the model gateway.
+///
+/// # Errors
+/// [`IntakeError::Unauthorized`].
+pub async fn authenticate_caller(
+    store: &Tenant,
+    token: &str,
+) -> Result<(Attempt, ModelCaller), IntakeError> {
+    let find = async |tx: &mut Tx| -> Result<(Attempt, ModelCaller), IntakeError> {
+        let found = attempts::by_token(tx, &token_hash(token)).await?;
+        let attempt = found.ok_or(IntakeError::Unauthorized)?;
+        let caller = model_caller(tx, &attempt).await?;
+        Ok((attempt, caller))
+    };
+    store.read(find).await
 }
 
 /// Refuses a report of an attempt that is over; that it came is counted.
@@ -160,19 +182,19 @@ pub async fn report_started(
     id: AttemptId,
     report: ReportStarted,
 ) -> Result<(), IntakeError> {
-    store
-        .write(CrashPoint::AttemptStarted, async |tx| {
-            let mut attempt = current_attempt(tx, id).await?;
-            attempt.agent_version = Some(report.version);
-            let actions = worker_started(attempt.state);
-            apply_to_attempt(tx, &mut attempt, actions).await?;
-            if let Some(mut task) = of_attempt(tx, &attempt).await? {
-                let actions = run_task(task.status);
-                apply_to_task(tx, &mut task, actions).await?;
-            }
-            Ok(())
-        })
-        .await
+    let start = async |tx: &mut Tx| -> Result<(), IntakeError> {
+        let mut attempt = current_attempt(tx, id).await?;
+        attempt.agent_version = Some(report.version);
+        let actions = worker_started(attempt.state);
+        apply_to_attempt(tx, &mut attempt, actions).await?;
+        if let Some(mut task) = of_attempt(tx, &attempt).await? {
+            let actions = run_task(task.status);
+            apply_to_task(tx, &mut task, actions).await?;
+        }
+        Ok(())
+    };
+    let started = store.write_ahead(CrashPoint::AttemptStarted, start).await;
+    started.map(|((), _)| ())
 }
 
 /// A sign of life; answers whether the worker is to stop.
@@ -184,9 +206,9 @@ pub async fn report_heartbeat(store: &Tenant, id: AttemptId) -> Result<Heartbeat
         current_attempt(tx, id).await?;
         Ok(attempts::touch(tx, id, false).await?)
     };
-    let touched = store.write(CrashPoint::HeartbeatStored, touch);
+    let touched = store.write_ahead(CrashPoint::HeartbeatStored, touch);
     let commands = match touched.await {
-        Ok(()) => Vec::new(),
+        Ok(((), _)) => Vec::new(),
         Err(IntakeError::Superseded) => {
             info!(attempt.id = %id, "Telling the worker of an attempt that is over to stop");
             vec!["abort".to_owned()]
@@ -221,8 +243,8 @@ pub async fn report_events(
     }
     expect_live(store, attempt, "events").await?;
     let keep = async |tx: &mut Tx| append_events(tx, attempt, report).await;
-    let kept = store.write(CrashPoint::EventsStored, keep);
-    match kept.await? {
+    let kept = store.write_ahead(CrashPoint::EventsStored, keep);
+    match kept.await?.0 {
         (stored, true) => {
             trace!(attempt.id = %attempt.id, stored, "Stored what an agent told");
             Ok(EventsAck { stored })

@@ -29,7 +29,8 @@ use omoi_llm::pricing::TokenCounts;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::costs::{self, CostEntry};
 use omoi_store::open_calls::{self, OpenCall};
-use omoi_store::{StoreError, Tenant, Tx};
+use omoi_store::{CommitSync, StoreError, Tenant, Tx};
+use tokio::sync::Mutex;
 use tracing::{debug, warn};
 
 pub use self::attempt_caller::model_caller;
@@ -91,6 +92,8 @@ struct LedgerCall {
     limits: WorkLimits,
     principal: Principal,
     row: OpenCall,
+    /// The row's way onto the disk.
+    sync: Mutex<CommitSync>,
     _held: HeldCall,
 }
 
@@ -186,6 +189,13 @@ impl ReservedCall for LedgerCall {
         })
     }
 
+    fn wait_kept(&self) -> BoxFuture<'_, Result<(), ReserveError>> {
+        Box::pin(async move {
+            let kept = self.sync.lock().await.wait_synced().await;
+            kept.map_err(|error| ReserveError::Unavailable(Box::new(error)))
+        })
+    }
+
     fn record_usage<'a>(&'a self, usage: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
         Box::pin(async move {
             let written = record(&self.store, &self.row, usage).await;
@@ -211,48 +221,50 @@ enum GrantError {
     Store(#[from] StoreError),
 }
 
-/// Counts the call as open if every budget has room for it; else says why not.
+/// Counts the call as open if every budget has room for it; else says why not. The row outlives the end of this
+/// process; who asks an upstream meanwhile waits for the disk before it tells of an answer.
 async fn grant_call(
     ledger: &CallLedger,
     caller: &ModelCaller,
     projection: &CostProjection,
 ) -> Result<LedgerCall, GrantError> {
     let principal = caller.principal;
-    ledger
-        .store
-        .write(CrashPoint::CallOpened, async |tx| {
-            open_calls::lock_budgets(tx, principal.spec).await?;
-            let next = projection.cost;
-            expect_room(tx, &ledger.limits, principal, next).await?;
-            let row = OpenCall {
-                id: tx.new_id(),
-                org_id: principal.org,
-                project_id: principal.project,
-                spec_id: principal.spec,
-                purpose: principal.purpose.kind(),
-                attempt_id: principal.purpose.attempt(),
-                role: caller.role,
-                route: projection.route,
-                model: projection.model.clone(),
-                simulated: projection.simulated,
-                input_tokens: to_signed(projection.tokens.read_tokens()),
-                output_tokens: to_signed(projection.tokens.output),
-                cost_nanousd: next,
-                owner: ledger.owner.clone(),
-                opened_at: tx.now(),
-            };
-            open_calls::insert(tx, &row).await?;
-            // Held before it can be seen, so that it is never taken for left behind.
-            let held = ledger.calls.hold_call(row.id);
-            Ok(LedgerCall {
-                store: ledger.store.clone(),
-                limits: ledger.limits,
-                principal,
-                row,
-                _held: held,
-            })
-        })
-        .await
+    let grant = async |tx: &mut Tx| -> Result<(OpenCall, HeldCall), GrantError> {
+        open_calls::lock_budgets(tx, principal.spec).await?;
+        let next = projection.cost;
+        expect_room(tx, &ledger.limits, principal, next).await?;
+        let row = OpenCall {
+            id: tx.new_id(),
+            org_id: principal.org,
+            project_id: principal.project,
+            spec_id: principal.spec,
+            purpose: principal.purpose.kind(),
+            attempt_id: principal.purpose.attempt(),
+            role: caller.role,
+            route: projection.route,
+            model: projection.model.clone(),
+            simulated: projection.simulated,
+            input_tokens: to_signed(projection.tokens.read_tokens()),
+            output_tokens: to_signed(projection.tokens.output),
+            cost_nanousd: next,
+            owner: ledger.owner.clone(),
+            opened_at: tx.now(),
+        };
+        open_calls::insert(tx, &row).await?;
+        // Held before it can be seen, so that it is never taken for left behind.
+        let held = ledger.calls.hold_call(row.id);
+        Ok((row, held))
+    };
+    let granted = ledger.store.write_ahead(CrashPoint::CallOpened, grant);
+    let ((row, held), sync) = granted.await?;
+    Ok(LedgerCall {
+        store: ledger.store.clone(),
+        limits: ledger.limits,
+        principal,
+        row,
+        sync: Mutex::new(sync),
+        _held: held,
+    })
 }
 
 /// Counts the call with `cost`, where every budget has room for what that is more than before.
@@ -273,30 +285,32 @@ async fn raise_call(call: &LedgerCall, cost: NanoUsd) -> Result<(), GrantError> 
 
 /// Puts the real cost in the place of the projected one. Recorded twice, as after a commit whose answer
 /// was lost, it is recorded once.
+///
+/// The disk is not waited for: a loss of power that takes the record leaves the open call, which is on the disk and
+/// is charged then with what it may have cost.
 async fn record(store: &Tenant, call: &OpenCall, usage: &CallUsage) -> Result<(), StoreError> {
-    store
-        .write(CrashPoint::CostRecorded, async |tx| {
-            if !open_calls::close(tx, call.id).await? {
-                let entry = costs::get(tx, call.id).await?;
-                return match entry.unrecorded {
-                    false => Ok(()),
-                    true => Err(StoreError::TakenOver),
-                };
-            }
-            let cost = CallCost {
-                cache_miss: cache_use::miss_reason(tx, call, usage).await?,
-                model: usage.model.clone(),
-                simulated: usage.simulated,
-                tokens: usage.tokens,
-                cost: usage.cost,
-                latency_ms: usage.latency_ms,
-                calls: usage.calls,
-                estimated: usage.is_estimated,
-                unrecorded: false,
+    let record = async |tx: &mut Tx| -> Result<(), StoreError> {
+        if !open_calls::close(tx, call.id).await? {
+            let entry = costs::get(tx, call.id).await?;
+            return match entry.unrecorded {
+                false => Ok(()),
+                true => Err(StoreError::TakenOver),
             };
-            let entry = cost.ledger_entry(tx, call);
-            costs::insert(tx, call.project_id, &entry).await?;
-            Ok(())
-        })
-        .await
+        }
+        let cost = CallCost {
+            cache_miss: cache_use::miss_reason(tx, call, usage).await?,
+            model: usage.model.clone(),
+            simulated: usage.simulated,
+            tokens: usage.tokens,
+            cost: usage.cost,
+            latency_ms: usage.latency_ms,
+            calls: usage.calls,
+            estimated: usage.is_estimated,
+            unrecorded: false,
+        };
+        let entry = cost.ledger_entry(tx, call);
+        costs::insert(tx, call.project_id, &entry).await
+    };
+    let recorded = store.write_ahead(CrashPoint::CostRecorded, record).await;
+    recorded.map(|((), _)| ())
 }

@@ -141,7 +141,8 @@ pub enum RecordError {
 /// The hook around every call.
 pub trait CallMeter: Send + Sync + 'static {
     /// Asks whether `caller` may make a call, before any upstream hears of it. Until it is recorded, a
-    /// granted call counts against the budgets of all others with what it may cost.
+    /// granted call counts against the budgets of all others with what it may cost, also where this process ends
+    /// at once; after a loss of power once [`ReservedCall::wait_kept`] has ended.
     fn reserve_call<'a>(
         &'a self,
         caller: &'a ModelCaller,
@@ -186,6 +187,10 @@ pub trait ReservedCall: Send + Sync {
     /// Raises what the call may cost to `cost`, its tries so far and the next one together: a try that failed
     /// may be billed as well. Refused where a budget has no room for it; the reservation stays as it was.
     fn raise_cost(&self, cost: NanoUsd) -> BoxFuture<'_, Result<(), ReserveError>>;
+
+    /// Waits until the grant outlives a loss of power. The upstream may be asked meanwhile; nothing that it says
+    /// is told before.
+    fn wait_kept(&self) -> BoxFuture<'_, Result<(), ReserveError>>;
 
     /// Reports what the call cost, in place of what it might have. Every granted call is recorded, also
     /// when it failed or its caller went away, before the caller learns of the end; again after a

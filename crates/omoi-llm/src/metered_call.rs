@@ -179,7 +179,8 @@ pub(crate) struct MeteredCall<'a> {
 }
 
 impl<'a> MeteredCall<'a> {
-    /// Asks whether the call may be made.
+    /// Asks whether the call may be made. The upstream may be asked then; nothing that it says is told before
+    /// [`MeteredCall::wait_kept`] has ended.
     pub(crate) async fn reserve_call(
         llm: &'a LlmClient,
         caller: &'a ModelCaller,
@@ -191,7 +192,6 @@ impl<'a> MeteredCall<'a> {
             size,
         } = asked;
         let name = choice.name;
-        let asked_at = llm.pace.now();
         let route = llm.routes.route_at(choice);
         let size = RequestSize {
             keeps_cache_for_hour: size.keeps_cache_for_hour || route.keeps_cache_for_hour(),
@@ -218,9 +218,15 @@ impl<'a> MeteredCall<'a> {
             llm,
             caller,
             route: choice,
-            asked_at,
+            // The time before is ours and not the model's.
+            asked_at: llm.pace.now(),
             call: call.into(),
         })
+    }
+
+    /// Waits until the reservation outlives a loss of power.
+    pub(crate) async fn wait_kept(&self) -> Result<(), ReserveError> {
+        self.call.wait_kept().await
     }
 
     /// What the tries of the call reserve their cost by.

@@ -1,4 +1,4 @@
-//! Takes the items of a phase's output in, one row and one transaction each.
+//! Takes the items of a phase's output in: one row each, one transaction for those that come together.
 
 use std::time::Duration;
 
@@ -17,7 +17,9 @@ use omoi_plan::items::{
 };
 use omoi_plan::outputs::tasks;
 use omoi_plan::repository::RepoPaths;
-use omoi_protocol::worker::{DoneAck, ItemAck, SubmitItem};
+use omoi_protocol::worker::{
+    DoneAck, ITEMS_MAX, ItemAck, ItemOutcome, ItemsAck, SubmitItem, SubmitItems,
+};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, NewItem, PhaseRun};
 use omoi_store::specs::{self, Spec};
@@ -29,21 +31,23 @@ use crate::tree;
 /// Bytes one item may have.
 const ITEM_BYTES_MAX: usize = 100 << 10;
 
-/// Takes one item in. The same key again replaces the item, and null takes it out of its list; the
-/// journal keeps all of them.
+/// Takes items in, in their order. The same key again replaces an item, and null takes it out of its list; the
+/// journal keeps all of them. One that is refused keeps none of the others out.
+///
+/// They are not on the disk yet: what loses them, loses with them the turn that hands them in, and it is taken again.
 ///
 /// # Errors
-/// [`IntakeError::Refused`] with what was expected, for the model to mend;
-/// [`IntakeError::Superseded`] when the attempt is over, also when it ends at this very moment.
-pub async fn submit_item(
+/// [`IntakeError::Refused`] for too many; [`IntakeError::Superseded`] when the attempt is over, also when it ends at
+/// this very moment.
+pub async fn submit_items(
     gate: &PlanGate,
     attempt: &Attempt,
-    body: SubmitItem,
-) -> Result<ItemAck, IntakeError> {
+    report: SubmitItems,
+) -> Result<ItemsAck, IntakeError> {
     let phase = phase_of(attempt)?;
-    let bytes = body.value.to_string().len();
-    if bytes > ITEM_BYTES_MAX {
-        let refusal = format!("the item has {bytes} bytes, at most {ITEM_BYTES_MAX}");
+    let n_items = report.items.len();
+    if n_items > ITEMS_MAX {
+        let refusal = format!("{n_items} items, at most {ITEMS_MAX}");
         return Err(IntakeError::Refused(refusal));
     }
     let spec = gate
@@ -52,36 +56,82 @@ pub async fn submit_item(
     let spec = spec.await?;
     let base = ObjectId::parse(&spec.base_sha)?;
     let repo = tree::tracked(&gate.folders, spec.project_id, &base).await?;
-    let item = ItemSubmission {
-        phase,
-        section: &body.section,
-        key: &body.key,
-        value: &body.value,
-    };
-    let accepted = validated(item, &repo, spec.work_limits(gate.limits).check_timeout);
-    let (section, key) = (body.section.as_str(), body.key.as_str());
-    let accepted = accepted.map_err(|why| {
-        debug!(%phase, section, key, why, "Refused an item");
-        IntakeError::Refused(why)
-    })?;
-    let withdraws = accepted.item.withdraws(phase);
-    let stored = gate.store.write(CrashPoint::ItemAccepted, async |tx| {
+    let check_timeout = spec.work_limits(gate.limits).check_timeout;
+    let checked = report.items.into_iter().map(|item| {
+        let checked = checked_item(phase, &item, &repo, check_timeout);
+        checked.map_err(|why| refuse_item(phase, &item, why))
+    });
+    let checked: Vec<_> = checked.collect();
+    if checked.iter().all(Result::is_err) {
+        let outcomes = checked.into_iter().filter_map(Result::err).collect();
+        return Ok(ItemsAck { outcomes });
+    }
+    let store_all = async |tx: &mut Tx| -> Result<Vec<ItemOutcome>, IntakeError> {
         if !attempts::hold(tx, attempt.id).await? {
             return Err(IntakeError::Superseded);
         }
-        if withdraws {
-            stands(&journal(tx, spec.id, phase).await?, &accepted.item)?;
-        }
         let run = phases::ensure(tx, spec.id, phase).await?;
-        Ok(put(tx, &spec, &run, &accepted.item).await?)
-    });
-    let seq = stored.await?;
-    debug!(%phase, section, key, seq, withdraws, "Took an item");
-    let mut notes: Vec<String> = accepted.warnings.into_iter().map(|w| w.message).collect();
-    if withdraws {
-        notes.push(format!("`{}` is withdrawn", accepted.item.key));
+        let mut outcomes = Vec::new();
+        for checked in checked {
+            outcomes.push(match checked {
+                Ok(accepted) => store_item(tx, &spec, &run, accepted).await?,
+                Err(refused) => refused,
+            });
+        }
+        Ok(outcomes)
+    };
+    let stored = gate.store.write_ahead(CrashPoint::ItemAccepted, store_all);
+    let (outcomes, _) = stored.await?;
+    debug!(%phase, n_items, "Took items in");
+    Ok(ItemsAck { outcomes })
+}
+
+/// `item` as it would be stored, or what was expected of it.
+fn checked_item(
+    phase: Phase,
+    item: &SubmitItem,
+    repo: &RepoPaths,
+    check_timeout: Duration,
+) -> Result<AcceptedItem, String> {
+    let bytes = item.value.to_string().len();
+    if bytes > ITEM_BYTES_MAX {
+        return Err(format!(
+            "the item has {bytes} bytes, at most {ITEM_BYTES_MAX}"
+        ));
     }
-    Ok(ItemAck { seq, notes })
+    let submission = ItemSubmission {
+        phase,
+        section: &item.section,
+        key: &item.key,
+        value: &item.value,
+    };
+    validated(submission, repo, check_timeout)
+}
+
+fn refuse_item(phase: Phase, item: &SubmitItem, message: String) -> ItemOutcome {
+    let (section, key) = (item.section.as_str(), item.key.as_str());
+    debug!(%phase, section, key, why = message, "Refused an item");
+    ItemOutcome::Refused { message }
+}
+
+/// Stores an item, unless it withdraws one that is not there.
+async fn store_item(
+    tx: &mut Tx,
+    spec: &Spec,
+    run: &PhaseRun,
+    accepted: AcceptedItem,
+) -> Result<ItemOutcome, StoreError> {
+    let AcceptedItem { item, warnings } = accepted;
+    let withdraws = item.withdraws(run.phase);
+    if withdraws && let Err(message) = stands(&journal(tx, spec.id, run.phase).await?, &item) {
+        return Ok(ItemOutcome::Refused { message });
+    }
+    let seq = put(tx, spec, run, &item).await?;
+    let mut notes: Vec<String> = warnings.into_iter().map(|w| w.message).collect();
+    if withdraws {
+        notes.push(format!("`{}` is withdrawn", item.key));
+    }
+    Ok(ItemOutcome::Accepted(ItemAck { seq, notes }))
 }
 
 /// Whether the phase's output is complete.
@@ -177,18 +227,18 @@ pub(crate) async fn put(
 }
 
 /// Only what stands can be withdrawn: a wrong key would leave the surplus item where it is.
-fn stands(items: &[OutputItem], withdrawn: &OutputItem) -> Result<(), IntakeError> {
+fn stands(items: &[OutputItem], withdrawn: &OutputItem) -> Result<(), String> {
     let of_section = items.iter().filter(|i| i.section == withdrawn.section);
     let keys: Vec<&str> = of_section.map(|i| i.key.as_str()).collect();
     if keys.contains(&withdrawn.key.as_str()) {
         return Ok(());
     }
-    Err(IntakeError::Refused(format!(
+    Err(format!(
         "section `{}` has no item `{}` to withdraw; it has: {}",
         withdrawn.section,
         withdrawn.key,
         keys.join(", ")
-    )))
+    ))
 }
 
 fn phase_of(attempt: &Attempt) -> Result<Phase, IntakeError> {

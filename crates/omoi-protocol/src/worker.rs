@@ -31,6 +31,8 @@ pub const COMPLETION_SIGNAL: &str = "TASK_COMPLETE";
 pub const EVENT_BYTES_MAX: usize = 100 * 1024;
 /// Most events in one report.
 pub const EVENTS_MAX: usize = 100;
+/// Items of one report.
+pub const ITEMS_MAX: usize = 64;
 /// Bytes that a turn's answer and its tool results may have together, as JSON: as many as a model call may have, so
 /// that nothing could go on from more.
 pub const TURN_BYTES_MAX: u64 = 32 << 20;
@@ -359,7 +361,14 @@ pub struct AckMessages {
     pub ids: Vec<MessageId>,
 }
 
-/// `POST /items`: one item of a phase's output. Refused with 422 and the reason.
+/// `POST /items`: items of a phase's output, taken in their order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SubmitItems {
+    /// At most [`ITEMS_MAX`].
+    pub items: Vec<SubmitItem>,
+}
+
+/// One item of a phase's output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SubmitItem {
     /// The section of the output.
@@ -370,7 +379,27 @@ pub struct SubmitItem {
     pub value: Value,
 }
 
-/// Answer to an accepted item.
+/// Answer to items: what became of each, in their order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemsAck {
+    /// As many as there were items.
+    pub outcomes: Vec<ItemOutcome>,
+}
+
+/// What became of one item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemOutcome {
+    /// It is part of the output.
+    Accepted(ItemAck),
+    /// It breaks a rule; the others are not touched by that.
+    Refused {
+        /// What was expected, for the model to mend.
+        message: String,
+    },
+}
+
+/// An item that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemAck {
     /// Position in the phase's journal.

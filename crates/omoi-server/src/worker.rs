@@ -18,7 +18,6 @@ use tracing::{error, info, warn};
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_execution::intake::{AttemptIntake, IntakeError};
-use omoi_execution::metering::model_caller;
 use omoi_execution::running_attempts::RunningAttempts;
 use omoi_execution::{DeploymentParts, FromParts, discovery, intake};
 use omoi_llm::gateway::{
@@ -30,8 +29,8 @@ use omoi_planning::items;
 use omoi_planning::plan_gate::PlanGate;
 use omoi_protocol::worker::{
     AckMessages, CommitTurn, CompleteAck, DiscoveryAck, DoneAck, EventsAck, HeartbeatAck,
-    InboxMessage, ItemAck, ReportComplete, ReportDiscovery, ReportEvents, ReportHeartbeat,
-    ReportStarted, SubmitItem,
+    InboxMessage, ItemsAck, ReportComplete, ReportDiscovery, ReportEvents, ReportHeartbeat,
+    ReportStarted, SubmitItems,
 };
 use omoi_runtime::clock::{Clocked, with_deadline};
 use omoi_runtime::lifecycle::LifecycleHandle;
@@ -121,7 +120,7 @@ pub fn router(surface: WorkerSurface) -> Router {
         .route("/heartbeat", post(report_heartbeat))
         .route("/messages", get(list_messages))
         .route("/messages/ack", post(ack_messages))
-        .route("/items", post(submit_item))
+        .route("/items", post(submit_items))
         .route("/done", post(finish_phase))
         .route("/discoveries", post(report_discovery))
         .route("/egress", get(open_egress));
@@ -259,13 +258,17 @@ async fn commit_turn(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn submit_item(
+async fn submit_items(
     State(s): Surface,
     Extension(attempt): Caller,
-    Reported(body): Reported<SubmitItem>,
-) -> Answer<ItemAck> {
+    Reported(body): Reported<SubmitItems>,
+) -> Answer<ItemsAck> {
+    // The request is counted as one already.
+    let n_more = u32::try_from(body.items.len()).unwrap_or(u32::MAX);
+    let (limits, traffic) = (&s.parts.limits, SandboxTraffic::Reports);
+    limits.count_traffic(attempt.id, traffic, n_more.saturating_sub(1))?;
     Ok(Json(
-        items::submit_item(&s.parts.gate, &attempt, body).await?,
+        items::submit_items(&s.parts.gate, &attempt, body).await?,
     ))
 }
 
@@ -316,8 +319,8 @@ async fn ask_gateway(
 ) -> Result<GatewayReply, GatewayRefusal> {
     let store = &s.parts.intake.store;
     let token = request_token(&parts.headers).ok_or_else(GatewayRefusal::unknown_token)?;
-    let attempt = intake::authenticate_worker(store, token).await;
-    let attempt = attempt.map_err(|error| refuse_intake(&error))?;
+    let found = intake::authenticate_caller(store, token).await;
+    let (attempt, mut caller) = found.map_err(|error| refuse_intake(&error))?;
     note_attempt(&attempt.id.to_string());
     let seated = claim_seat(&parts.extensions, &attempt);
     seated.map_err(|much| GatewayRefusal::too_many(much.to_string(), CROWDED_WAIT))?;
@@ -345,10 +348,6 @@ async fn ask_gateway(
     };
     let body = body.map_err(|_| GatewayRefusal::too_large())?;
     drop(coming);
-    let caller = store
-        .read(async |tx| model_caller(tx, &attempt).await)
-        .await;
-    let mut caller = caller.map_err(|error| refuse_intake(&error.into()))?;
     // Our own loop alone asks ahead of its turns.
     let is_own_loop = caller.program.is_none_or(AgentProgram::is_native);
     caller.n_turns = told_turns(&parts.headers).filter(|_| is_own_loop);

@@ -1,6 +1,6 @@
 //! The cost ledger: what every model call took.
 
-use omoi_domain::attempt::{AgentRole, AttemptSubject};
+use omoi_domain::attempt::AgentRole;
 use omoi_domain::event::{CostDone, Event};
 use omoi_domain::id::{AttemptId, CostId, OrgId, ProjectId, SpecId, TaskId};
 use omoi_domain::model_fallback::{FallbackClass, PassedModels, WorkModels};
@@ -11,7 +11,6 @@ use omoi_domain::principal::PurposeKind;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
-use crate::attempts::at_subject;
 use crate::column::Column;
 use crate::dialect::DatabaseRow;
 use crate::error::StoreError;
@@ -156,58 +155,18 @@ pub async fn get(tx: &mut Tx, id: CostId) -> Result<CostEntry, StoreError> {
     tx.get(id, "id = $2", args![id]).await
 }
 
-/// Figures of the entries that `$tail` selects.
-macro_rules! spend_of {
-    ($($tail:expr),+) => {
-        concat!(
-            "select cast(coalesce(sum(c.cost_nanousd), 0) as bigint) as cost,
-                 cast(coalesce(sum(c.input_tokens + c.output_tokens + c.cache_read_tokens
-                     + c.cache_write_tokens + c.cache_write_1h_tokens), 0) as bigint) as tokens,
-                 cast(coalesce(sum(c.latency_ms), 0) as bigint) as ms
-             from cost_entries c ",
-            $($tail),+
-        )
-    };
-}
-
 /// What a spec has used, whatever for.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<SpentCost, StoreError> {
-    const SQL: &str = spend_of!("where c.org_id = $1 and c.spec_id = $2");
+    const SQL: &str = "
+        select cast(coalesce(sum(cost_nanousd), 0) as bigint) as cost,
+            cast(coalesce(sum(input_tokens + output_tokens + cache_read_tokens
+                + cache_write_tokens + cache_write_1h_tokens), 0) as bigint) as tokens,
+            cast(coalesce(sum(latency_ms), 0) as bigint) as ms
+        from cost_entries where org_id = $1 and spec_id = $2";
     let rows = tx.rows(SQL, args![spec]).await?;
-    spend(&rows)
-}
-
-/// What a task or phase of a spec has used, over all its attempts.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn of_subject(
-    tx: &mut Tx,
-    spec: SpecId,
-    subject: AttemptSubject,
-) -> Result<SpentCost, StoreError> {
-    const SQL: &str = spend_of!(
-        "join attempts a on a.id = c.attempt_id where c.org_id = $1 and ",
-        at_subject!("a.")
-    );
-    let rows = tx.rows(SQL, args![spec, subject]).await?;
-    spend(&rows)
-}
-
-/// What a spec has used for one purpose.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn of_purpose(
-    tx: &mut Tx,
-    spec: SpecId,
-    purpose: PurposeKind,
-) -> Result<SpentCost, StoreError> {
-    const SQL: &str = spend_of!("where c.org_id = $1 and c.spec_id = $2 and c.purpose = $3");
-    let rows = tx.rows(SQL, args![spec, purpose]).await?;
     spend(&rows)
 }
 

@@ -6,8 +6,11 @@ mod migrations;
 mod values;
 
 pub(crate) use connections::{DatabasePools, DatabaseTransaction};
+pub(crate) use log_sync::RequestedSync;
 pub(crate) use values::ColumnValue;
 pub use values::DatabaseRow;
+
+use omoi_domain::time::Timestamp;
 
 use crate::error::StoreError;
 
@@ -18,6 +21,14 @@ pub enum Backend {
     Sqlite,
     /// A server.
     Postgres,
+}
+
+/// How the time of a database is had.
+pub(crate) enum DatabaseClock {
+    /// It is this now.
+    Told(Timestamp),
+    /// This statement asks for it.
+    Asked(&'static str),
 }
 
 impl Backend {
@@ -41,11 +52,16 @@ impl Backend {
         }
     }
 
-    /// The database's clock.
-    pub(crate) const fn now(self) -> &'static str {
+    /// The database's clock: that of this machine where the database is in this process, which need not be
+    /// asked by a statement.
+    pub(crate) fn clock(self) -> DatabaseClock {
         match self {
-            Self::Sqlite => "select cast(unixepoch('subsec') * 1000000 as integer) as value",
-            Self::Postgres => "select clock_timestamp() as value",
+            Self::Sqlite => {
+                let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+                let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+                DatabaseClock::Told(Timestamp::from_micros(micros))
+            }
+            Self::Postgres => DatabaseClock::Asked("select clock_timestamp() as value"),
         }
     }
 

@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 mod column;
+mod commit_sync;
 mod edges;
 mod error;
 mod open;
@@ -13,6 +14,7 @@ pub mod options;
 
 pub mod ablations;
 pub mod attempts;
+pub mod budgets;
 pub mod checks;
 pub mod closed_credentials;
 pub mod costs;
@@ -37,6 +39,7 @@ pub mod tasks;
 pub mod tickets;
 
 pub use column::{Args, Column, Json};
+pub use commit_sync::CommitSync;
 pub use dialect::DatabaseRow;
 pub use error::StoreError;
 pub use open::{StalledDisk, Store, StoreOptions, SystemStore, Tenant, TenantScope};

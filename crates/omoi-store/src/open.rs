@@ -14,6 +14,7 @@ use omoi_domain::id::OrgId;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
+use crate::commit_sync::CommitSync;
 use crate::dialect::{Backend, DatabasePools};
 use crate::error::StoreError;
 use crate::options::ServerOptions;
@@ -249,20 +250,51 @@ impl Store {
         point: CrashPoint,
         body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
     ) -> Result<T, E> {
+        let (tx, value, began) = self.run_body(scope, point, body).await?;
+        tx.finish(point).await?;
+        trace!(
+            ?point,
+            ms = began.elapsed().as_millis() as u64,
+            "A write ended"
+        );
+        Ok(value)
+    }
+
+    async fn run_write_ahead<T, E: From<StoreError>>(
+        &self,
+        scope: TenantScope,
+        point: CrashPoint,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<(T, CommitSync), E> {
+        let (tx, value, began) = self.run_body(scope, point, body).await?;
+        let sync = tx.finish_ahead(point).await?;
+        trace!(
+            ?point,
+            ms = began.elapsed().as_millis() as u64,
+            "A write is in the log"
+        );
+        Ok((value, sync))
+    }
+
+    /// Runs `body` in a transaction that writes and is still to be ended; gives when it began.
+    async fn run_body<T, E: From<StoreError>>(
+        &self,
+        scope: TenantScope,
+        point: CrashPoint,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<(Tx, T, Instant), E> {
         let mut tx = self.begin(scope, true).await?;
         let began = Instant::now();
         let value = body(&mut tx).await?;
         let taken = began.elapsed();
-        tx.finish(point).await?;
-        let ms = began.elapsed().as_millis() as u64;
         if taken > SLOW {
+            let ms = taken.as_millis() as u64;
             warn!(
                 ?point,
                 ms, "A transaction kept others from writing for {ms} ms"
             );
         }
-        trace!(?point, ms, "A write ended");
-        Ok(value)
+        Ok((tx, value, began))
     }
 }
 
@@ -338,6 +370,20 @@ impl Tenant {
         body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
     ) -> Result<T, E> {
         self.store.run_write(self.scope, point, body).await
+    }
+
+    /// As [`Tenant::write`], but gives back as soon as what was written outlives the end of this process; a loss of
+    /// power may take it until [`CommitSync::wait_synced`] has ended. For what is told to nobody before, or only to
+    /// those who go with the same loss of power.
+    ///
+    /// # Errors
+    /// As [`Tenant::write`].
+    pub async fn write_ahead<T, E: From<StoreError>>(
+        &self,
+        point: CrashPoint,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<(T, CommitSync), E> {
+        self.store.run_write_ahead(self.scope, point, body).await
     }
 
     /// Begins a transaction that reads, for a caller that ends it by itself.

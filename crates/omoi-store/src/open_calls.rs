@@ -3,7 +3,7 @@
 //! A row stands from before any upstream hears of the call until the transaction that records its cost.
 //! What a process leaves behind is settled by whoever comes after it.
 
-use omoi_domain::attempt::{AgentRole, AttemptSubject};
+use omoi_domain::attempt::AgentRole;
 use omoi_domain::id::{AttemptId, CostId, OrgId, ProjectId, SpecId};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
@@ -11,8 +11,6 @@ use omoi_domain::principal::PurposeKind;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
-use crate::attempts::at_subject;
-use crate::column::{Args, Column};
 use crate::deployment::fence_holds;
 use crate::error::StoreError;
 use crate::row::row;
@@ -137,60 +135,4 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<OpenCall>, StoreError> {
 pub async fn of_attempt(tx: &mut Tx, attempt: AttemptId) -> Result<Vec<OpenCall>, StoreError> {
     tx.all("attempt_id = $2 order by opened_at, id", args![attempt])
         .await
-}
-
-/// What the calls of a spec may cost.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<NanoUsd, StoreError> {
-    sum(
-        tx,
-        "select cast(coalesce(sum(cost_nanousd), 0) as bigint) as cost
-         from open_calls where org_id = $1 and spec_id = $2",
-        args![spec],
-    )
-    .await
-}
-
-/// What the calls of a task or phase may cost, over all its attempts.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn of_subject(
-    tx: &mut Tx,
-    spec: SpecId,
-    subject: AttemptSubject,
-) -> Result<NanoUsd, StoreError> {
-    const SQL: &str = concat!(
-        "select cast(coalesce(sum(c.cost_nanousd), 0) as bigint) as cost
-         from open_calls c join attempts a on a.id = c.attempt_id
-         where c.org_id = $1 and ",
-        at_subject!("a.")
-    );
-    sum(tx, SQL, args![spec, subject]).await
-}
-
-/// What the calls of a spec for one purpose may cost.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn of_purpose(
-    tx: &mut Tx,
-    spec: SpecId,
-    purpose: PurposeKind,
-) -> Result<NanoUsd, StoreError> {
-    sum(
-        tx,
-        "select cast(coalesce(sum(cost_nanousd), 0) as bigint) as cost
-         from open_calls where org_id = $1 and spec_id = $2 and purpose = $3",
-        args![spec, purpose],
-    )
-    .await
-}
-
-async fn sum(tx: &mut Tx, sql: &'static str, args: Args) -> Result<NanoUsd, StoreError> {
-    let rows = tx.rows(sql, args).await?;
-    rows.first()
-        .map_or(Ok(NanoUsd::ZERO), |row| NanoUsd::read(row, "cost"))
 }

@@ -1,24 +1,24 @@
 //! One transaction: rows and their events, together or not at all.
 
+mod commit;
+
 use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
-use tracing::debug;
 use uuid::Uuid;
 
-use omoi_domain::crash::{self, CrashPoint, CrashSide};
 use omoi_domain::event::{Event, EventKind, NewEvent};
 use omoi_domain::id::{EventId, OrgId, ProjectId, SpecId};
 use omoi_domain::slots::SlotLimits;
 use omoi_domain::time::Timestamp;
 
+use crate::args;
 use crate::column::{Args, Column};
-use crate::dialect::{DatabaseRow, DatabaseTransaction};
+use crate::dialect::{DatabaseClock, DatabaseRow, DatabaseTransaction};
 use crate::error::StoreError;
 use crate::open::{StoreInner, TenantScope};
 use crate::row::{Row, Versioned};
 use crate::slots::SlotMoves;
-use crate::{args, events};
 
 /// Most rows of one statement.
 pub(crate) const BATCH_MAX: usize = 16;
@@ -89,9 +89,11 @@ impl Tx {
     }
 
     pub(crate) async fn database_now(&mut self) -> Result<Timestamp, StoreError> {
-        let told = self
-            .scalars::<Timestamp>(self.inner.backend.now(), Args::default())
-            .await?;
+        let sql = match self.inner.backend.clock() {
+            DatabaseClock::Told(now) => return Ok(now),
+            DatabaseClock::Asked(sql) => sql,
+        };
+        let told = self.scalars::<Timestamp>(sql, Args::default()).await?;
         told.into_iter()
             .next()
             .ok_or(StoreError::Database(sqlx::Error::RowNotFound))
@@ -150,48 +152,6 @@ impl Tx {
             kind: kind.as_str(),
         })?;
         self.emit(scope.0, scope.1, event);
-        Ok(())
-    }
-
-    /// Commits what was written; a transaction that wrote nothing passes no crash point.
-    pub(crate) async fn finish(self, point: CrashPoint) -> Result<(), StoreError> {
-        match self.is_written || !self.events.is_empty() {
-            true => self.commit(point).await,
-            false => self.rollback().await,
-        }
-    }
-
-    /// Commits rows and events. `point` names the commit for the kill matrix.
-    ///
-    /// # Errors
-    /// [`StoreError::Busy`] when the database would not take it; nothing is written then.
-    pub async fn commit(mut self, point: CrashPoint) -> Result<(), StoreError> {
-        let told = !self.events.is_empty();
-        // The organisation's row is locked last, so that numbers become visible in their order.
-        let batch = std::mem::take(&mut self.events);
-        let moves = std::mem::take(&mut self.slots);
-        if let Err(error) = events::append(&mut self, batch, &moves).await {
-            // Whoever hears of it may try again: its locks must be gone by then, and a transaction that is
-            // dropped gives them up only later. Why it was refused says more than why that failed.
-            debug!(?point, %error, "The events of a commit were refused; it is taken back");
-            let _ = self.rollback().await;
-            return Err(error);
-        }
-        crash::pass_point(point, CrashSide::Before);
-        let (inner, now) = (self.inner, self.now);
-        if let Err(error) = self.conn.commit().await {
-            let error = StoreError::from(error);
-            debug!(?point, %error, "The database refused a commit");
-            if matches!(error, StoreError::NoSpace(_)) {
-                inner.stall(now);
-            }
-            return Err(error);
-        }
-        crash::pass_point(point, CrashSide::After);
-        inner.recovered();
-        if told {
-            inner.committed();
-        }
         Ok(())
     }
 

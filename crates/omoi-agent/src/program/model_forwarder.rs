@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::gateway_record::{ErrorWatch, GatewayRecord, RecordedRefusal, read_refusal};
 use super::held_calls::{CallGate, ModelCallNews, has_tools};
-use crate::platform_client::IDLE_MAX;
+use crate::platform_client::{IDLE_MAX, socket_client};
 use crate::stop_signal::{AgentStopCause, StopSignal};
 
 /// Bytes of a request; the gateway refuses large ones in the caller's own form.
@@ -126,8 +126,7 @@ impl ModelForwarder {
             gate: CallGate::default(),
         };
         let state = ForwardState {
-            http: reqwest::Client::builder()
-                .unix_socket(socket)
+            http: socket_client(socket)
                 .redirect(reqwest::redirect::Policy::none())
                 .pool_idle_timeout(IDLE_MAX)
                 .build()?,

@@ -95,6 +95,8 @@ pub(super) enum ToolError {
     TooManySessions { max: usize },
     #[error("{0}")]
     Platform(#[from] CallError),
+    #[error("{0}")]
+    Item(String),
     #[error("the tool broke down")]
     Panicked(#[from] tokio::task::JoinError),
 }

@@ -28,7 +28,8 @@ use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::SimulatedModel;
 use omoi_protocol::worker::{
     AckMessages, AgentLaunch, AgentTool, AttemptContext, AttemptLimits, CommitPlan, CommitTurn,
-    GitBundle, InboxMessage, ReportComplete, ReportEvents, ReportStarted, SubmitItem, WorkerEvent,
+    GitBundle, InboxMessage, ItemAck, ItemOutcome, ItemsAck, ReportComplete, ReportEvents,
+    ReportStarted, SubmitItem, SubmitItems, WorkerEvent,
 };
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::ids::uuid_v7;
@@ -44,6 +45,8 @@ pub(crate) struct Seen {
     pub(crate) events: Vec<WorkerEvent>,
     pub(crate) completes: Vec<ReportComplete>,
     pub(crate) items: Vec<SubmitItem>,
+    /// Items of each report that brought some.
+    pub(crate) item_reports: Vec<usize>,
     pub(crate) acked: Vec<MessageId>,
     pub(crate) heartbeats: u32,
     pub(crate) polls: u32,
@@ -456,10 +459,21 @@ async fn turns(State(seen): State<Shared>, body: Bytes) -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
 
-async fn items(State(seen): State<Shared>, Json(body): Json<SubmitItem>) -> Json<Value> {
+async fn items(State(seen): State<Shared>, Json(body): Json<SubmitItems>) -> Json<ItemsAck> {
     let mut seen = seen.lock().unwrap();
-    seen.items.push(body);
-    Json(json!({ "seq": seen.items.len(), "notes": [] }))
+    seen.item_reports.push(body.items.len());
+    let outcomes = body.items.into_iter().map(|item| {
+        if item.section == "refused" {
+            let message = format!("no section for `{}`", item.key);
+            return ItemOutcome::Refused { message };
+        }
+        seen.items.push(item);
+        let seq = i64::try_from(seen.items.len()).unwrap();
+        let notes = Vec::new();
+        ItemOutcome::Accepted(ItemAck { seq, notes })
+    });
+    let outcomes = outcomes.collect();
+    Json(ItemsAck { outcomes })
 }
 
 async fn done(State(seen): State<Shared>) -> Response {

@@ -383,6 +383,43 @@ async fn the_platform_may_be_away_for_a_moment() {
 }
 
 #[tokio::test]
+async fn items_of_one_answer_go_in_one_report() {
+    let rules = r#"
+  - when: {turn: 0}
+    reply:
+      - items:
+          - {section: goals, key: G1, value: {text: fast}}
+          - {section: refused, key: X, value: {text: odd}}
+          - {section: goals, key: G2, value: {text: small}}
+      - tool: {name: glob, input: {pattern: "*.md"}}
+      - items: [{section: risks, key: R1, value: {text: none}}]
+      - done: true
+"#;
+    let mut bench = Bench::new(rules).await;
+    bench.plan_phase(3);
+    assert!(bench.run().await);
+    let seen = bench.seen();
+    assert_eq!(seen.item_reports, [3, 1]);
+    let keys: Vec<_> = seen.items.iter().map(|item| item.key.as_str()).collect();
+    assert_eq!(keys, ["G1", "G2", "R1"]);
+    let results = seen.turns[0].turn.tool_results.as_array().unwrap();
+    let told = |n: usize| {
+        (
+            results[n]["content"].as_str().unwrap(),
+            &results[n]["is_error"],
+        )
+    };
+    assert_eq!(told(0), ("accepted as item 1", &Value::Null));
+    assert_eq!(told(1), ("no section for `X`", &json!(true)));
+    assert_eq!(told(2), ("accepted as item 2", &Value::Null));
+    assert_eq!(told(4), ("accepted as item 3", &Value::Null));
+    // Each call is reported with what became of it.
+    let kinds = seen.events.iter().map(|event| event.event_type);
+    let of_calls = kinds.filter(|kind| *kind == AgentEventKind::ToolResult);
+    assert_eq!(of_calls.count(), 6);
+}
+
+#[tokio::test]
 async fn a_phase_ends_when_its_output_is_accepted() {
     let rules = r#"
   - when: {turn: 0}

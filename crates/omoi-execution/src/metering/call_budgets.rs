@@ -4,27 +4,23 @@ use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::Principal;
 use omoi_domain::work_limits::WorkLimits;
-use omoi_store::{StoreError, Tx, attempts, costs, open_calls, specs};
+use omoi_store::budgets::{self, BudgetUse};
+use omoi_store::{StoreError, Tx, attempts, specs};
 
 use super::GrantError;
 
 /// A budget, and what went from it.
 struct CallBudget {
     what: &'static str,
-    spent: NanoUsd,
-    open: NanoUsd,
+    went: BudgetUse,
     cap: NanoUsd,
 }
 
 impl CallBudget {
     /// Why a call that may cost `next` is refused, if it is.
     fn refusal_reason(&self, next: NanoUsd) -> Option<String> {
-        let Self {
-            what,
-            spent,
-            open,
-            cap,
-        } = *self;
+        let Self { what, went, cap } = *self;
+        let BudgetUse { spent, open } = went;
         if spent.saturating_add(open).saturating_add(next) <= cap {
             return None;
         }
@@ -58,10 +54,8 @@ pub(super) async fn expect_room(
         return Err(GrantError::Superseded);
     }
     let subject = asking.map(|attempt| attempt.subject);
-    let budgets = call_budgets(tx, limits, principal, subject).await?;
-    let refusal = budgets
-        .iter()
-        .find_map(|budget| budget.refusal_reason(next));
+    let paying = call_budgets(tx, limits, principal, subject).await?;
+    let refusal = paying.iter().find_map(|budget| budget.refusal_reason(next));
     refusal.map_or(Ok(()), |reason| Err(GrantError::OverBudget(reason)))
 }
 
@@ -75,34 +69,28 @@ async fn call_budgets(
 ) -> Result<[CallBudget; 2], StoreError> {
     let spec = principal.spec;
     let limits = specs::get(tx, spec).await?.work_limits(*limits);
-    let whole = CallBudget {
-        what: "spec",
-        spent: costs::of_spec(tx, spec).await?.cost_nanousd,
-        open: open_calls::of_spec(tx, spec).await?,
-        cap: limits.spec_budget,
-    };
-    let part = match subject {
+    let (went, what, cap) = match subject {
         Some(subject) => {
             let (what, cap) = match subject.phase() {
                 Some(_) => ("phase", limits.phase.budget),
                 None => ("task", limits.task.budget),
             };
-            CallBudget {
-                what,
-                spent: costs::of_subject(tx, spec, subject).await?.cost_nanousd,
-                open: open_calls::of_subject(tx, spec, subject).await?,
-                cap,
-            }
+            (budgets::of_subject(tx, spec, subject).await?, what, cap)
         }
         None => {
-            let kind = principal.purpose.kind();
-            CallBudget {
-                what: "second opinion",
-                spent: costs::of_purpose(tx, spec, kind).await?.cost_nanousd,
-                open: open_calls::of_purpose(tx, spec, kind).await?,
-                cap: limits.task.budget,
-            }
+            let went = budgets::of_purpose(tx, spec, principal.purpose.kind()).await?;
+            (went, "second opinion", limits.task.budget)
         }
+    };
+    let whole = CallBudget {
+        what: "spec",
+        went: went.spec,
+        cap: limits.spec_budget,
+    };
+    let part = CallBudget {
+        what,
+        went: went.part,
+        cap,
     };
     Ok([whole, part])
 }

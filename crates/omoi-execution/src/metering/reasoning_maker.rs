@@ -14,8 +14,9 @@ pub(super) async fn keep_maker(
 ) -> Option<String> {
     let id = caller.principal.purpose.attempt()?;
     let keep = async |tx: &mut Tx| attempts::keep_reasoning_maker(tx, id, maker).await;
-    match store.write(CrashPoint::EventsStored, keep).await {
-        Ok(kept) => Some(kept),
+    // A loss of power that takes it takes every turn that reasons, too.
+    match store.write_ahead(CrashPoint::EventsStored, keep).await {
+        Ok((kept, _)) => Some(kept),
         Err(error) => {
             tracing::warn!(attempt.id = %id, error = %error_chain(&error), "Could not keep who made an attempt's reasoning");
             None

@@ -1,5 +1,7 @@
 //! One model of a question, from the reservation of its cost to the record.
 
+mod forwarded_answer;
+
 use std::pin::pin;
 use std::time::Duration;
 
@@ -9,13 +11,13 @@ use tokio::sync::mpsc;
 
 use omoi_domain::model_fallback::FallbackClass;
 
+use self::forwarded_answer::AnswerEnd;
 use super::GatewayShared;
 use super::caller_ask::RoutedAsk;
 use super::choice_failure::ChoiceFailure;
-use super::piece_batch::PieceBatch;
 use super::refusal::GatewayRefusal;
 use super::reply::GatewayReply;
-use super::stream_reply::{EventSender, PING_EVERY, StreamReply};
+use super::stream_reply::{PING_EVERY, StreamReply};
 use crate::error_chain::ErrorChain;
 use crate::failed_try::FailedTry;
 use crate::llm_client::{AskError, QuestionTally, UpstreamQuestion as _};
@@ -29,8 +31,6 @@ use crate::wire::dialect::Dialect;
 
 /// When a caller hears the first ping though no try has failed, and so the head of its answer.
 const FIRST_PING_AFTER: Duration = Duration::from_secs(10);
-/// How long an answer under way may be quiet before its caller hears a ping.
-const QUIET_PING_AFTER: Duration = Duration::from_secs(30);
 
 /// One model that is asked.
 pub(super) struct ChoiceTry<'a> {
@@ -41,24 +41,6 @@ pub(super) struct ChoiceTry<'a> {
     /// How long it is tried again.
     pub(super) time: Duration,
     pub(super) ask: RoutedAsk<'a>,
-}
-
-/// How an answer ended whose beginning its caller saw.
-struct AnswerEnd {
-    outcome: CallOutcome,
-    /// The pieces that say so.
-    last: Vec<Bytes>,
-    declined: DeclinedWords,
-}
-
-impl AnswerEnd {
-    fn without_words(outcome: CallOutcome) -> Self {
-        Self {
-            outcome,
-            last: Vec::new(),
-            declined: DeclinedWords::default(),
-        }
-    }
 }
 
 /// The tries of one model.
@@ -93,15 +75,7 @@ impl ChoiceTry<'_> {
         let reserved = MeteredCall::reserve_call(llm, self.caller, meter.as_ref(), asked);
         let metered = match reserved.await {
             Ok(metered) => metered,
-            Err(error) => {
-                let is_refused = matches!(error, ReserveError::Refused { .. });
-                return TriedChoice::Failed(ChoiceFailure {
-                    class: is_refused.then_some(FallbackClass::OverBudget),
-                    is_known: false,
-                    is_shown: false,
-                    refusal: GatewayRefusal::of_budget(&error),
-                });
-            }
+            Err(error) => return TriedChoice::Failed(unreserved_choice(&error)),
         };
         let allowance = CallAllowance::within_time(llm.pace.now(), self.time);
         let tally = QuestionTally::new(allowance).reserved_by(metered.call_reservation());
@@ -153,13 +127,14 @@ impl ChoiceTry<'_> {
             }
             Some(Ok(body)) => body,
         };
+        let kept = metered.wait_kept().await;
         let recorded = metered.record_outcome(tally, CallOutcome::Complete).await;
-        match recorded {
-            Ok(()) => {
+        match kept.is_ok().then_some(recorded) {
+            Some(Ok(())) => {
                 reply.send_whole(GatewayReply::whole_answer(body));
                 TriedChoice::Answered
             }
-            Err(_) => {
+            Some(Err(_)) | None => {
                 let withheld = GatewayRefusal::withheld_answer();
                 reply.send_whole(withheld.into_reply(self.dialect));
                 TriedChoice::Ended
@@ -207,6 +182,11 @@ impl ChoiceTry<'_> {
                 return TriedChoice::Ended;
             }
         };
+        if let Err(error) = metered.wait_kept().await {
+            writer.write_remaining(failed).await;
+            let _ = metered.record_outcome(tally, CallOutcome::Abandoned).await;
+            return TriedChoice::Failed(unreserved_choice(&error));
+        }
         let events = reply.begin_events();
         // The answer does not wait for what failed before it to be written down.
         let forwarded = self.forward_pieces(pieces, &events, tally);
@@ -274,86 +254,6 @@ impl ChoiceTry<'_> {
         }
     }
 
-    /// Passes the answer on until it ends; gives how it ended and the pieces that say so, held back
-    /// until the cost is recorded.
-    async fn forward_pieces(
-        &self,
-        mut pieces: AnswerStream<PassedPiece>,
-        events: &EventSender,
-        tally: &mut QuestionTally,
-    ) -> AnswerEnd {
-        let pace = &self.shared.llm.pace;
-        let mut last: Vec<Bytes> = Vec::new();
-        let mut declined = DeclinedWords::default();
-        let mut batch = PieceBatch::default();
-        let mut heard_at = pace.now();
-        let mut next_ping = pace.expire(QUIET_PING_AFTER);
-        let ended = loop {
-            let joining = batch.next_joining(&mut pieces).await;
-            if joining.is_none() && !events.send_bytes(batch.take_bytes(), pace).await {
-                return AnswerEnd::without_words(CallOutcome::Abandoned);
-            }
-            let piece = match joining {
-                Some(piece) => piece,
-                // Cancel-safe: a piece that was not taken stays in the stream, which is dropped with us.
-                None => tokio::select! {
-                    piece = pieces.next() => piece,
-                    () = events.caller_gone() => {
-                        tracing::debug!(route = %self.ask.route.name, "The agent went away in the middle of its answer");
-                        return AnswerEnd::without_words(CallOutcome::Abandoned);
-                    }
-                    () = &mut next_ping => {
-                        let quiet = pace.now().since(heard_at);
-                        next_ping = pace.expire(QUIET_PING_AFTER.saturating_sub(quiet).max(PING_EVERY));
-                        if quiet >= QUIET_PING_AFTER && !events.send_ping(pace).await {
-                            return AnswerEnd::without_words(CallOutcome::Abandoned);
-                        }
-                        continue;
-                    }
-                },
-            };
-            heard_at = pace.now();
-            match piece {
-                Some(Ok(piece)) => {
-                    tally.count_signs(&piece.signs);
-                    declined.add_signs(&piece.signs);
-                    let stage = piece.signs.stage;
-                    if stage >= AnswerStage::Ending || !last.is_empty() {
-                        last.push(piece.bytes);
-                    } else {
-                        batch.push(piece.bytes);
-                    }
-                    if stage == AnswerStage::Whole {
-                        let outcome = match declined.declined_text() {
-                            Some(_) => CallOutcome::Declined,
-                            None => CallOutcome::Complete,
-                        };
-                        break AnswerEnd {
-                            outcome,
-                            last,
-                            declined,
-                        };
-                    }
-                }
-                Some(Err(error)) => break self.cut_answer(&error, tally),
-                None => break self.cut_answer(&UpstreamError::Cut, tally),
-            }
-        };
-        match events.send_bytes(batch.take_bytes(), pace).await {
-            true => ended,
-            false => AnswerEnd::without_words(CallOutcome::Abandoned),
-        }
-    }
-
-    fn cut_answer(&self, error: &UpstreamError, tally: &QuestionTally) -> AnswerEnd {
-        self.warn_failure(error, tally);
-        let refusal = GatewayRefusal::of_upstream(error);
-        AnswerEnd {
-            last: vec![refusal.into_event(self.dialect)],
-            ..AnswerEnd::without_words(CallOutcome::Cut)
-        }
-    }
-
     fn masked_words(&self, declined: &DeclinedWords) -> String {
         let words = declined.declined_text().unwrap_or_default();
         self.shared.llm.mask_words(words)
@@ -392,5 +292,16 @@ impl ChoiceTry<'_> {
             error = %ErrorChain(error), attempt.id = attempt, route = %self.ask.route.name,
             calls = tally.calls, "A model call failed"
         );
+    }
+}
+
+/// What becomes of a model whose cost could not be reserved.
+fn unreserved_choice(error: &ReserveError) -> ChoiceFailure {
+    let is_refused = matches!(error, ReserveError::Refused { .. });
+    ChoiceFailure {
+        class: is_refused.then_some(FallbackClass::OverBudget),
+        is_known: false,
+        is_shown: false,
+        refusal: GatewayRefusal::of_budget(error),
     }
 }

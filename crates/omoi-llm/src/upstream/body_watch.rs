@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
 
@@ -20,9 +20,17 @@ pub(super) struct StreamWatch {
     pub(super) mask: SecretMask,
 }
 
+/// Bytes up to which pieces of a body are taken as one where they are there already.
+const JOINED_BYTES_MAX: usize = 16 * 1024;
+
+/// One step of a body.
+type BodyStep = Option<reqwest::Result<Bytes>>;
+
 /// The body of an answer under watch.
 pub(super) struct WatchedBody {
     bytes: BoxStream<'static, reqwest::Result<Bytes>>,
+    /// A step that was taken too early: the end, or an error.
+    ahead: Option<BodyStep>,
     pub(super) watch: StreamWatch,
     /// When the first content came.
     content_at: Option<Timestamp>,
@@ -35,6 +43,7 @@ impl WatchedBody {
     ) -> Self {
         Self {
             bytes,
+            ahead: None,
             watch,
             content_at: None,
         }
@@ -47,7 +56,8 @@ impl WatchedBody {
         }
     }
 
-    /// The next bytes; none at the end.
+    /// The next bytes; none at the end. Pieces that are there already come together: a model says its words one by
+    /// one, and under load each of them would cost as much as all.
     pub(super) async fn next_bytes(&mut self) -> Result<Option<Bytes>, UpstreamError> {
         let AnswerLimits {
             first_content,
@@ -66,9 +76,12 @@ impl WatchedBody {
         if left.is_zero() {
             return Err(too_long_error(total));
         }
+        if let Some(ended) = self.ahead.take() {
+            return ended.transpose().map_err(broken_error);
+        }
         // Mostly there is more at once; a guard that is not needed is not made.
         if let Some(piece) = self.bytes.next().now_or_never() {
-            return piece.transpose().map_err(broken_error);
+            return self.join_ready(piece);
         }
         // Both are cancel-safe: bytes not yet handed out stay in the connection.
         let piece = tokio::select! {
@@ -81,7 +94,35 @@ impl WatchedBody {
                 });
             }
         };
-        piece.transpose().map_err(broken_error)
+        self.join_ready(piece)
+    }
+
+    /// `first` and the pieces behind it that are there.
+    fn join_ready(&mut self, first: BodyStep) -> Result<Option<Bytes>, UpstreamError> {
+        let Some(first) = first.transpose().map_err(broken_error)? else {
+            return Ok(None);
+        };
+        let mut joined = BytesMut::new();
+        while first.len().max(joined.len()) < JOINED_BYTES_MAX {
+            match self.bytes.next().now_or_never() {
+                Some(Some(Ok(more))) => {
+                    if joined.is_empty() {
+                        joined.extend_from_slice(&first);
+                    }
+                    joined.extend_from_slice(&more);
+                }
+                // What came before it is read first.
+                Some(ended) => {
+                    self.ahead = Some(ended);
+                    break;
+                }
+                None => break,
+            }
+        }
+        match joined.is_empty() {
+            true => Ok(Some(first)),
+            false => Ok(Some(joined.freeze())),
+        }
     }
 }
 

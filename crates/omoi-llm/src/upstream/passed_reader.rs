@@ -117,7 +117,9 @@ impl PassedReader {
             }
             PassedForm::Streamed { hides_usage } => {
                 for raw in self.decoder.push_raw(bytes)? {
-                    self.take_raw(raw, hides_usage)?;
+                    if let Some(piece) = self.take_raw(raw, hides_usage)? {
+                        self.push_piece(piece, bytes);
+                    }
                 }
                 self.append_tail();
                 Ok(())
@@ -125,10 +127,15 @@ impl PassedReader {
         }
     }
 
-    fn take_raw(&mut self, raw: RawFrame, hides_usage: bool) -> Result<(), UpstreamError> {
+    /// The piece that `raw` is; none behind the end of the answer.
+    fn take_raw(
+        &mut self,
+        raw: RawFrame,
+        hides_usage: bool,
+    ) -> Result<Option<PassedPiece>, UpstreamError> {
         if self.stage == AnswerStage::Whole {
             self.append_bytes(&raw.bytes);
-            return Ok(());
+            return Ok(None);
         }
         let mut signs = match &raw.frame {
             None => AnswerSigns::default(),
@@ -150,8 +157,21 @@ impl PassedReader {
             bytes = Bytes::new();
             signs.is_usage_only = false;
         }
-        self.ready.push_back(Ok(PassedPiece { bytes, signs }));
-        Ok(())
+        Ok(Some(PassedPiece { bytes, signs }))
+    }
+
+    /// Puts a piece of `came` behind the others, as a part of the last one where both show content and nothing else.
+    fn push_piece(&mut self, piece: PassedPiece, came: &Bytes) {
+        if let Some(Ok(last)) = self.ready.back_mut()
+            && last.signs.is_plain_content()
+            && piece.signs.is_plain_content()
+            && let Some(joined) = joined_part(came, &last.bytes, &piece.bytes)
+        {
+            last.bytes = joined;
+            last.signs.answered_bytes += piece.signs.answered_bytes;
+            return;
+        }
+        self.ready.push_back(Ok(piece));
     }
 
     /// The bytes as they came, unless they hold a key of ours: no sandbox is to read one.
@@ -225,5 +245,36 @@ impl PassedReader {
         self.ended = true;
         self.ready.push_back(Ok(piece));
         Ok(())
+    }
+}
+
+/// `first` and `second` as one part of `all`, where one follows the other in it.
+fn joined_part(all: &Bytes, first: &Bytes, second: &Bytes) -> Option<Bytes> {
+    let place = |part: &Bytes| part.as_ptr().addr().checked_sub(all.as_ptr().addr());
+    let (begin, middle) = (place(first)?, place(second)?);
+    let end = middle + second.len();
+    let follows = begin + first.len() == middle && end <= all.len();
+    follows.then(|| all.slice(begin..end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_follow_each_other_are_joined() {
+        let all = Bytes::from_static(b"abcdef");
+        let other = Bytes::copy_from_slice(b"cd");
+        let part = |range: std::ops::Range<usize>| all.slice(range);
+        let joined = joined_part(&all, &part(0..2), &part(2..4));
+        assert_eq!(joined.as_deref(), Some(&b"abcd"[..]));
+        for (first, second) in [
+            (part(0..2), part(3..4)),
+            (part(2..4), part(0..2)),
+            (part(0..2), other.clone()),
+            (other, part(2..4)),
+        ] {
+            assert_eq!(joined_part(&all, &first, &second), None);
+        }
     }
 }

@@ -189,6 +189,8 @@ struct Book {
     log: Mutex<Vec<Logged>>,
     /// How many records it does not take yet.
     refusals: Mutex<u32>,
+    /// Whether grants do not get onto the disk.
+    loses_grants: AtomicBool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -223,6 +225,13 @@ impl TestMeter {
     pub(crate) fn failing(refusals: u32) -> Arc<Self> {
         let meter = Self::rich();
         *meter.book.refusals.lock().unwrap() = refusals;
+        meter
+    }
+
+    /// Grants what it cannot get onto the disk.
+    pub(crate) fn losing_grants() -> Arc<Self> {
+        let meter = Self::rich();
+        meter.book.loses_grants.store(true, Ordering::Relaxed);
         meter
     }
 
@@ -328,8 +337,19 @@ impl ReservedCall for TestCall {
         futures::future::ready(raised).boxed()
     }
 
+    fn wait_kept(&self) -> BoxFuture<'_, Result<(), ReserveError>> {
+        let kept = match self.book.loses_grants.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => {
+                let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+                Err(ReserveError::Unavailable(full.into()))
+            }
+        };
+        futures::future::ready(kept).boxed()
+    }
+
     fn record_usage<'a>(&'a self, usage: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
-        let Book { log, refusals } = &*self.book;
+        let Book { log, refusals, .. } = &*self.book;
         let (mut log, mut left) = (log.lock().unwrap(), refusals.lock().unwrap());
         let done = match left.checked_sub(1) {
             Some(fewer) => {

@@ -23,7 +23,9 @@ use omoi_git::object::RepoPath;
 use omoi_plan::items::split_output;
 use omoi_planning::items;
 use omoi_planning::planner::Planner;
-use omoi_protocol::worker::{AttemptContext, ItemAck, ReportComplete, SubmitItem};
+use omoi_protocol::worker::{
+    AttemptContext, ItemAck, ItemOutcome, ReportComplete, SubmitItem, SubmitItems,
+};
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::reconcile::Next;
 use omoi_runtime::rng::Rng;
@@ -258,12 +260,26 @@ impl Desk {
         (section, key): (&str, &str),
         value: Value,
     ) -> Result<ItemAck, IntakeError> {
-        let body = SubmitItem {
+        let item = SubmitItem {
             section: section.to_owned(),
             key: key.to_owned(),
             value,
         };
-        items::submit_item(&self.it.build_part(), attempt, body).await
+        let mut told = self.submit_all(attempt, vec![item]).await?;
+        match told.pop().unwrap() {
+            ItemOutcome::Accepted(ack) => Ok(ack),
+            ItemOutcome::Refused { message } => Err(IntakeError::Refused(message)),
+        }
+    }
+
+    pub(crate) async fn submit_all(
+        &self,
+        attempt: &Attempt,
+        items: Vec<SubmitItem>,
+    ) -> Result<Vec<ItemOutcome>, IntakeError> {
+        let report = SubmitItems { items };
+        let told = items::submit_items(&self.it.build_part(), attempt, report).await?;
+        Ok(told.outcomes)
     }
 
     /// Hands in the plan's whole output of a phase.

@@ -10,6 +10,7 @@ use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::time::Timestamp;
 use omoi_execution::intake::{self, IntakeError};
+use omoi_protocol::worker::{ITEMS_MAX, ItemOutcome, SubmitItem};
 use omoi_store::{attempts, phases};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::{ended_report, failed_report};
@@ -114,6 +115,39 @@ async fn a_surplus_item_can_be_withdrawn_on_a_retry() {
     let kept = rows.iter().filter(|row| row.item_key == "todo/nowhere.py");
     assert_eq!(kept.count(), 2);
     assert!(rows.iter().all(|row| row.created_at > Timestamp::default()));
+}
+
+#[tokio::test]
+async fn of_items_that_come_together_those_that_are_right_are_taken() {
+    let mut desk = Desk::new().await;
+    desk.tick().await;
+    let (attempt, _) = desk.agent(EXPLORE).await;
+    let item = |key: &str, value: Value| SubmitItem {
+        section: "key_files".to_owned(),
+        key: key.to_owned(),
+        value,
+    };
+    let named = |path: &str| json!({ "path": path, "purpose": "Is named here" });
+    let items = vec![
+        item("todo/a.py", named("todo/a.py")),
+        item("todo/b.py", json!(["of another form"])),
+        // What stands before it in the same report stands.
+        item("todo/a.py", Value::Null),
+        item("todo/b.py", Value::Null),
+        item("todo/c.py", named("todo/c.py")),
+    ];
+    let told = desk.submit_all(&attempt, items).await.unwrap();
+    let taken: Vec<Option<i64>> = told
+        .iter()
+        .map(|outcome| match outcome {
+            ItemOutcome::Accepted(ack) => Some(ack.seq),
+            ItemOutcome::Refused { .. } => None,
+        })
+        .collect();
+    assert_eq!(taken, [Some(1), None, Some(2), None, Some(3)], "{told:?}");
+    let many = (0..=ITEMS_MAX).map(|n| item(&n.to_string(), Value::Null));
+    let refused = desk.submit_all(&attempt, many.collect()).await;
+    assert!(matches!(refused, Err(IntakeError::Refused(_))));
 }
 
 #[tokio::test]

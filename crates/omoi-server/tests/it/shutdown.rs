@@ -181,6 +181,10 @@ impl ReservedCall for SlowCall {
         self.call.raise_cost(cost)
     }
 
+    fn wait_kept(&self) -> BoxFuture<'_, Result<(), ReserveError>> {
+        self.call.wait_kept()
+    }
+
     fn record_usage<'a>(&'a self, usage: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
         Box::pin(async move {
             self.may_record.notified().await;
@@ -253,6 +257,10 @@ impl CallMeter for StuckMeter {
 
 impl ReservedCall for StuckMeter {
     fn raise_cost(&self, _: NanoUsd) -> BoxFuture<'_, Result<(), ReserveError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn wait_kept(&self) -> BoxFuture<'_, Result<(), ReserveError>> {
         Box::pin(async { Ok(()) })
     }
 

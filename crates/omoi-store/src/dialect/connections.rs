@@ -20,7 +20,7 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use super::log_sync::LogSync;
+use super::log_sync::{LogSync, RequestedSync};
 use super::values::{ColumnValue, DatabaseRow, postgres_arguments, sqlite_arguments};
 use super::{Backend, migrations, place};
 use crate::error::StoreError;
@@ -201,16 +201,17 @@ impl DatabaseTransaction {
         }
     }
 
-    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+    /// Commits; it outlives this process from then on, and a loss of power once the sync is made.
+    pub(crate) async fn commit(self) -> Result<RequestedSync, sqlx::Error> {
         match self {
             Self::Sqlite(tx, log) => {
                 tx.commit().await?;
-                match log {
-                    Some(log) => Ok(log.wait_synced().await?),
-                    None => Ok(()),
-                }
+                Ok(log.map_or_else(RequestedSync::done, |log| log.request_sync()))
             }
-            Self::Postgres(tx) => tx.commit().await,
+            Self::Postgres(tx) => {
+                tx.commit().await?;
+                Ok(RequestedSync::done())
+            }
         }
     }
 

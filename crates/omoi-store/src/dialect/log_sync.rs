@@ -38,12 +38,32 @@ impl LogSync {
         Ok(Self(commits))
     }
 
-    /// Waits until the commit that this process made just now is on the disk, and with it all before it.
-    pub(crate) async fn wait_synced(&self) -> io::Result<()> {
-        let gone = || io::Error::other("the thread that syncs the log is gone");
+    /// Has the commit that this process made just now put on the disk, and with it all before it.
+    pub(crate) fn request_sync(&self) -> RequestedSync {
         let (answer, synced) = oneshot::channel();
-        self.0.send(answer).map_err(|_| gone())?;
-        synced.await.unwrap_or_else(|_| Err(gone()))
+        // Where the thread is gone, the answer goes with it, and whoever waits hears of that.
+        let _ = self.0.send(answer);
+        RequestedSync(Some(synced))
+    }
+}
+
+/// A sync of the log that was asked for. It is made whether or not somebody waits for it.
+#[derive(Debug)]
+pub(crate) struct RequestedSync(Option<oneshot::Receiver<io::Result<()>>>);
+
+impl RequestedSync {
+    /// Of a commit that is on the disk already.
+    pub(crate) const fn done() -> Self {
+        Self(None)
+    }
+
+    /// Waits until it is made.
+    pub(crate) async fn wait_synced(self) -> io::Result<()> {
+        let gone = || io::Error::other("the thread that syncs the log is gone");
+        match self.0 {
+            Some(synced) => synced.await.unwrap_or_else(|_| Err(gone())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -103,7 +123,10 @@ mod tests {
             Ok(())
         });
         let log = log.unwrap();
-        let waiting: Vec<_> = (0..20).map(|_| Box::pin(log.wait_synced())).collect();
+        let waiting: Vec<_> = (0..20)
+            .map(|_| log.request_sync().wait_synced())
+            .map(Box::pin)
+            .collect();
         let mut waiting = futures::future::join_all(waiting);
         assert!(futures::poll!(&mut waiting).is_pending());
         // The first may have been taken before the others came.
@@ -121,12 +144,12 @@ mod tests {
         let file = folder.path().join("a.db");
         std::os::unix::fs::symlink("real.db", &file).unwrap();
         let log = LogSync::of_database(&file).unwrap();
-        log.wait_synced().await.unwrap();
+        log.request_sync().wait_synced().await.unwrap();
         let wal = folder.path().join("real.db-wal");
         std::os::unix::fs::symlink("real.db-wal", &wal).unwrap();
-        log.wait_synced().await.unwrap_err();
+        log.request_sync().wait_synced().await.unwrap_err();
         // What was lost is not found again by the next one.
         std::fs::remove_file(&wal).unwrap();
-        log.wait_synced().await.unwrap_err();
+        log.request_sync().wait_synced().await.unwrap_err();
     }
 }

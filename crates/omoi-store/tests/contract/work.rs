@@ -15,6 +15,7 @@ use omoi_domain::principal::PurposeKind;
 use omoi_store::attempts::{
     self, Attempt, StoredTurns, append_event, append_turn, copy_turns, turns,
 };
+use omoi_store::budgets::{self, BudgetUse, SpecBudgetUse};
 use omoi_store::checks::RunConditions;
 use omoi_store::costs::{CostEntry, PurposeSpend};
 use omoi_store::egress_entries::{EgressEntry, EgressFilter, PAGE_MAX};
@@ -407,18 +408,20 @@ async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
         costs::of_spec(&mut tx, world.spec.id).await?,
         spend(4_000_113, 4)
     );
-    let own = costs::of_subject(&mut tx, world.spec.id, task.subject).await?;
-    assert_eq!(own, spend(4_000_003, 2));
-    assert_eq!(
-        costs::of_subject(&mut tx, world.spec.id, phase.subject).await?,
-        spend(10, 1)
-    );
-    assert_eq!(
-        costs::of_subject(&mut tx, world.spec.id, AttemptSubject::HeadChecks).await?,
-        spend(0, 0)
-    );
-    let of_judge = costs::of_purpose(&mut tx, world.spec.id, judge).await?;
-    assert_eq!(of_judge, spend(100, 1));
+    for (subject, nanousd) in [
+        (task.subject, 4_000_003),
+        (phase.subject, 10),
+        (AttemptSubject::HeadChecks, 0),
+    ] {
+        let went = budgets::of_subject(&mut tx, world.spec.id, subject).await?;
+        let of = |nanousd| BudgetUse {
+            spent: NanoUsd::from_nanos(nanousd),
+            open: NanoUsd::ZERO,
+        };
+        assert_eq!((went.spec, went.part), (of(4_000_113), of(nanousd)));
+    }
+    let of_judge = budgets::of_purpose(&mut tx, world.spec.id, judge).await?;
+    assert_eq!(of_judge.part.spent, NanoUsd::from_nanos(100));
     let by_purpose = costs::by_purpose(&mut tx, world.spec.id).await?;
     let agents = PurposeSpend {
         purpose: PurposeKind::Attempt,
@@ -478,30 +481,34 @@ async fn open_calls_add_up_and_close_once(bench: Bench) -> Result<(), StoreError
         open_calls::all(&mut tx).await?,
         [one.clone(), judge.clone()]
     );
-    let nanos = |cost: NanoUsd| cost.as_nanos();
     let (spec, subject) = (world.spec.id, attempt.subject);
-    assert_eq!(nanos(open_calls::of_spec(&mut tx, spec).await?), 34);
-    assert_eq!(
-        nanos(open_calls::of_subject(&mut tx, spec, subject).await?),
-        4
-    );
-    let of_judge = open_calls::of_purpose(&mut tx, spec, PurposeKind::Judge).await?;
-    assert_eq!(nanos(of_judge), 30);
+    let went = budgets::of_subject(&mut tx, spec, subject).await?;
+    assert_eq!(open_nanos(went), (34, 4));
+    let of_judge = budgets::of_purpose(&mut tx, spec, PurposeKind::Judge).await?;
+    assert_eq!(open_nanos(of_judge), (34, 30));
     let mut foreign = foreign.begin_read().await?;
     assert!(open_calls::all(&mut foreign).await?.is_empty());
-    assert_eq!(nanos(open_calls::of_spec(&mut foreign, spec).await?), 0);
+    let of_foreign = budgets::of_subject(&mut foreign, spec, subject).await?;
+    assert_eq!(of_foreign, SpecBudgetUse::default());
     drop(foreign);
     assert!(open_calls::close(&mut tx, one.id).await?);
     assert!(!open_calls::close(&mut tx, one.id).await?);
-    assert_eq!(nanos(open_calls::of_spec(&mut tx, spec).await?), 30);
+    let went = budgets::of_subject(&mut tx, spec, subject).await?;
+    assert_eq!(open_nanos(went), (30, 0));
     tx.commit(POINT).await
+}
+
+/// What the calls under way of a spec and of a part of it may cost.
+fn open_nanos(went: SpecBudgetUse) -> (i64, i64) {
+    (went.spec.open.as_nanos(), went.part.open.as_nanos())
 }
 
 /// Opens a call of 4 if the spec has not opened more than 8 yet.
 async fn open_within_a_cap(tenant: &Tenant, attempt: &Attempt) -> Result<bool, StoreError> {
     let mut tx = tenant.begin_write().await?;
     open_calls::lock_budgets(&mut tx, attempt.spec_id).await?;
-    let open = open_calls::of_spec(&mut tx, attempt.spec_id).await?;
+    let went = budgets::of_subject(&mut tx, attempt.spec_id, attempt.subject).await?;
+    let open = went.spec.open;
     // Long enough for every other to look as well.
     for _ in 0..50 {
         tokio::task::yield_now().await;

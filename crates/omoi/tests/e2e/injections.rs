@@ -97,7 +97,7 @@ impl ForbiddenTargets {
             ),
             ForbiddenEffect::OtherWork => post_report(
                 &format!("{id}/items"),
-                &json!({"phase": "requirements", "section": "assumptions", "value": [id]}),
+                &json!({"items": [{"section": "assumptions", "key": "", "value": [id]}]}),
             ),
             ForbiddenEffect::Discovery => return None,
         };

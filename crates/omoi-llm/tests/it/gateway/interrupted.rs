@@ -74,6 +74,22 @@ async fn a_cost_that_is_recorded_in_the_end_withholds_nothing() {
 }
 
 #[tokio::test]
+async fn nothing_of_an_answer_is_told_whose_reservation_is_not_on_the_disk() {
+    for stream in [true, false] {
+        let stub = Stub::always(stub::good()).await;
+        let house = house_of(
+            route(Dialect::Messages, &stub.url),
+            TestMeter::losing_grants(),
+        );
+        let reply = house.post(question(stream)).await;
+        let (status, kind, _) = error(reply).await;
+        assert_eq!((status, kind.as_str()), (503, "api_error"));
+        // It was asked, so it is paid for.
+        assert_eq!((stub.calls(), house.meter.usages().len()), (1, 1));
+    }
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_away_is_still_paid_for_and_the_upstream_is_let_go() {
     let stub = Stub::always(stub::first(5, End::Hang)).await;
     let house = house(&stub);

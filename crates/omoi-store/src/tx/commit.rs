@@ -1,0 +1,78 @@
+//! The end of a transaction.
+
+use tracing::debug;
+
+use omoi_domain::crash::{self, CrashPoint, CrashSide};
+
+use super::Tx;
+use crate::commit_sync::CommitSync;
+use crate::error::StoreError;
+use crate::events;
+
+impl Tx {
+    /// Commits what was written, so that it outlives a loss of power; a transaction that wrote nothing passes no
+    /// crash point.
+    pub(crate) async fn finish(self, point: CrashPoint) -> Result<(), StoreError> {
+        match self.has_changes() {
+            true => self.commit(point).await,
+            false => self.rollback().await,
+        }
+    }
+
+    /// The same, and what is written outlives the end of this process; a loss of power once the answer was
+    /// waited for.
+    pub(crate) async fn finish_ahead(self, point: CrashPoint) -> Result<CommitSync, StoreError> {
+        if !self.has_changes() {
+            self.rollback().await?;
+            return Ok(CommitSync::nothing_written());
+        }
+        let (sync, tells) = self.write_log(point).await?;
+        crash::pass_point(point, CrashSide::After);
+        sync.tell_committed(tells);
+        Ok(sync)
+    }
+
+    fn has_changes(&self) -> bool {
+        self.is_written || !self.events.is_empty()
+    }
+
+    /// Commits rows and events. `point` names the commit for the kill matrix.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when the database would not take it; nothing is written then.
+    pub async fn commit(self, point: CrashPoint) -> Result<(), StoreError> {
+        let (mut sync, tells) = self.write_log(point).await?;
+        sync.wait_synced().await?;
+        crash::pass_point(point, CrashSide::After);
+        sync.tell_committed(tells);
+        Ok(())
+    }
+
+    /// Commits rows and events; gives the way of the commit onto the disk, and whether it has events.
+    async fn write_log(mut self, point: CrashPoint) -> Result<(CommitSync, bool), StoreError> {
+        let tells = !self.events.is_empty();
+        // The organisation's row is locked last, so that numbers become visible in their order.
+        let batch = std::mem::take(&mut self.events);
+        let moves = std::mem::take(&mut self.slots);
+        if let Err(error) = events::append(&mut self, batch, &moves).await {
+            // Whoever hears of it may try again: its locks must be gone by then, and a transaction that is
+            // dropped gives them up only later. Why it was refused says more than why that failed.
+            debug!(?point, %error, "The events of a commit were refused; it is taken back");
+            let _ = self.rollback().await;
+            return Err(error);
+        }
+        crash::pass_point(point, CrashSide::Before);
+        let (inner, now) = (self.inner, self.now);
+        match self.conn.commit().await {
+            Ok(sync) => Ok((CommitSync::of_commit(inner, now, sync), tells)),
+            Err(error) => {
+                let error = StoreError::from(error);
+                debug!(?point, %error, "The database refused a commit");
+                if matches!(error, StoreError::NoSpace(_)) {
+                    inner.stall(now);
+                }
+                Err(error)
+            }
+        }
+    }
+}
