@@ -105,42 +105,69 @@ pub(super) fn read(lines: &str) -> Result<(Span, Spans)> {
 /// What one attempt of an agent cost beside its model calls and its commands, in milliseconds.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct AttemptOverhead {
-    /// From its start to its first model call, and from its last to its end.
+    /// From its claim to its first model call, and from its last to its end.
     pub(super) around_ms: f64,
     /// From the end of each model call to the beginning of the next.
     pub(super) turns_ms: Vec<f64>,
 }
 
+/// A command that an agent ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct AgentCommand {
+    /// Whose agent it was.
+    pub(super) attempt: String,
+    /// When it ran.
+    pub(super) span: Span,
+}
+
 /// The overheads of the attempts that asked a model and ended, from the lines of `omoi run --json`.
-pub(super) fn attempts(lines: &str, commands: &[Span]) -> Result<Vec<AttemptOverhead>> {
+///
+/// An attempt's own commands are taken off, and not those that agents of others ran at the same time.
+pub(super) fn attempts(lines: &str, commands: &[AgentCommand]) -> Result<Vec<AttemptOverhead>> {
     let mut attempts = Vec::new();
     for line in lines
         .lines()
         .filter(|line| is(line, "event_type", "attempt.starting"))
     {
         let attempt = text(line, "attempt_id").with_context(|| format!("no attempt in {line}"))?;
-        let began = number(line, "occurred_at").with_context(|| format!("no time in {line}"))?;
+        let began = number(beginning(lines, line), "occurred_at");
+        let began = began.with_context(|| format!("no time in {line}"))?;
         let own = lines.lines().filter(|line| is(line, "attempt_id", attempt));
+        let of_attempt = commands.iter().filter(|command| command.attempt == attempt);
+        let spans: Vec<Span> = of_attempt.map(|command| command.span).collect();
         let (mut last, mut overhead, mut calls) = (began, AttemptOverhead::default(), 0);
         for line in own {
             let at = number(line, "occurred_at").with_context(|| format!("no time in {line}"))?;
             if is(line, "event_type", "cost.recorded") {
                 let took =
                     number(line, "latency_ms").with_context(|| format!("no latency in {line}"))?;
-                let waited = uncovered((last, at - took * 1_000), commands);
+                let waited = uncovered((last, at - took * 1_000), &spans);
                 match calls {
                     0 => overhead.around_ms += waited,
                     _ => overhead.turns_ms.push(waited),
                 }
                 (last, calls) = (at, calls + 1);
             } else if is(line, "event_type", "attempt.ended") && calls > 0 {
-                overhead.around_ms += uncovered((last, at), commands);
+                overhead.around_ms += uncovered((last, at), &spans);
                 attempts.push(overhead);
                 break;
             }
         }
     }
     Ok(attempts)
+}
+
+/// The line by which the work of an attempt begins whose sandbox `starting` tells of: its task was claimed, or its
+/// phase begun. Its workspace is prepared in between.
+fn beginning<'a>(lines: &'a str, starting: &'a str) -> &'a str {
+    let of_task = || Some(("task.claimed", "task_id", text(starting, "task_id")?));
+    let of_phase = || Some(("spec.phase_started", "phase", text(starting, "phase")?));
+    let Some((kind, key, subject)) = of_task().or_else(of_phase) else {
+        return starting;
+    };
+    let before = lines.lines().take_while(|line| *line != starting);
+    let begun = before.filter(|line| is(line, "event_type", kind) && is(line, key, subject));
+    begun.last().unwrap_or(starting)
 }
 
 /// Milliseconds of `gap` in which none of `spans` is open.
@@ -198,17 +225,29 @@ mod tests {
     #[test]
     fn an_attempt_pays_for_what_is_neither_model_nor_command() {
         let lines = r#"
-{"occurred_at":1000000,"event_type":"attempt.starting","payload":{"attempt_id":"a"}}
+{"occurred_at":800000,"event_type":"task.claimed","payload":{"task_id":"t"}}
+{"occurred_at":970000,"event_type":"task.claimed","payload":{"task_id":"t"}}
+{"occurred_at":980000,"event_type":"task.claimed","payload":{"task_id":"other"}}
+{"occurred_at":1000000,"event_type":"attempt.starting","payload":{"attempt_id":"a","task_id":"t"}}
 {"occurred_at":1000000,"event_type":"attempt.starting","payload":{"attempt_id":"check"}}
 {"occurred_at":1150000,"event_type":"cost.recorded","payload":{"attempt_id":"a","latency_ms":100}}
 {"occurred_at":1300000,"event_type":"cost.recorded","payload":{"attempt_id":"a","latency_ms":20}}
 {"occurred_at":1300000,"event_type":"attempt.ended","payload":{"attempt_id":"check"}}
 {"occurred_at":1310000,"event_type":"attempt.ended","payload":{"attempt_id":"a"}}
 "#;
-        let overheads = attempts(lines, &[(1_160_000, 1_280_000)]).unwrap();
+        let command = |attempt: &str, from, to| AgentCommand {
+            attempt: attempt.to_owned(),
+            span: (from, to),
+        };
+        let commands = [
+            command("a", 1_160_000, 1_270_000),
+            // Of another attempt at the same time.
+            command("b", 1_265_000, 1_310_000),
+        ];
+        let overheads = attempts(lines, &commands).unwrap();
         let expected = AttemptOverhead {
-            around_ms: 60.0,
-            turns_ms: vec![10.0],
+            around_ms: 90.0,
+            turns_ms: vec![20.0],
         };
         assert_eq!(overheads, [expected]);
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use xtask::process::{self, command};
 
-use super::account::{self, Account, AttemptOverhead, Span};
+use super::account::{self, Account, AgentCommand, AttemptOverhead};
 use super::row::{Amount, Limit, Row, Target, Unit};
 use super::simulated_run::{self, ASSETS, SimulatedRun};
 use super::{Bench, median};
@@ -14,14 +14,14 @@ use super::{Bench, median};
 const RUNS: usize = 5;
 const WARM_UP: usize = 2;
 
-/// Prints milliseconds of end and duration of every command that agents ran, for the table that keeps
+/// Prints attempt, milliseconds of end and duration of every command that agents ran, for the table that keeps
 /// what workers report. Its ids are of the kind that begins with the milliseconds of their making.
 const COMMANDS: &str = "
 import json, sqlite3, sys
 rows = sqlite3.connect(sys.argv[1]).execute(
-    \"select event_id, data from agent_events where event_type = 'command.completed'\")
-for event_id, data in rows:
-    print(int(event_id.replace('-', '')[:12], 16), json.loads(data)['took_ms'])
+    \"select attempt_id, event_id, data from agent_events where event_type = 'command.completed'\")
+for attempt, event_id, data in rows:
+    print(attempt, int(event_id.replace('-', '')[:12], 16), json.loads(data)['took_ms'])
 ";
 
 /// One run, taken apart.
@@ -84,13 +84,15 @@ fn attempt_rows(runs: &[Measured]) -> Result<Vec<Row>> {
             "our share of an attempt",
             around,
             60.0,
-            "attempts of agents, from `attempt.starting` to the first model call and from the last to `attempt.ended`",
+            "attempts of agents, from `task.claimed` or `spec.phase_started` to the first model call, the workspace\n              \
+             prepared in between, and from the last to `attempt.ended`",
         ),
         row(
             "our share of a turn",
             turns,
             5.0,
-            "from the end of a model call to the beginning of the next of the attempt, commands taken off",
+            "from the end of a model call to the beginning of the next of the attempt, its commands taken off: a model\n              \
+             that answers at once hides nothing of what is done while one thinks",
         ),
     ])
 }
@@ -143,11 +145,12 @@ fn run(bench: &Bench, program: &Path, round: usize) -> Result<Measured> {
     simulated_run::make_repository(&run.repository, |_| Ok(()))?;
     let ended = run.finish(bench)?;
     let (whole, mut spans) = account::read(&ended.lines)?;
-    spans.commands = commands(&run.data)?;
+    let commands = commands(&run.data)?;
+    spans.commands = commands.iter().map(|command| command.span).collect();
     let summary = ended.lines.lines().last().unwrap_or_default();
     Ok(Measured {
         account: Account::of(whole, &spans),
-        attempts: account::attempts(&ended.lines, &spans.commands)?,
+        attempts: account::attempts(&ended.lines, &commands)?,
         model_calls: spans.model.len(),
         model_ms: account::number(summary, "model_ms").context("the summary has no model_ms")?,
         checks: spans.checks.len(),
@@ -157,20 +160,24 @@ fn run(bench: &Bench, program: &Path, round: usize) -> Result<Measured> {
 }
 
 /// When agents' commands ran, from the run's database: the run has ended, nobody else has it open.
-fn commands(data: &Path) -> Result<Vec<Span>> {
+fn commands(data: &Path) -> Result<Vec<AgentCommand>> {
     let database = fs::read_dir(data)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|ending| ending == "db"))
         .with_context(|| format!("no database in {}", data.display()))?;
     let output = process::output(command("python3").args(["-c", COMMANDS]).arg(&database))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let span = |line: &str| {
-        let (ended, took) = line.split_once(' ')?;
+    let command = |line: &str| {
+        let (attempt, times) = line.split_once(' ')?;
+        let (ended, took) = times.split_once(' ')?;
         let (ended, took): (i64, i64) = (ended.parse().ok()?, took.parse().ok()?);
-        Some(((ended - took) * 1_000, ended * 1_000))
+        Some(AgentCommand {
+            attempt: attempt.to_owned(),
+            span: ((ended - took) * 1_000, ended * 1_000),
+        })
     };
-    let spans = text
+    let commands = text
         .lines()
-        .map(|line| span(line).with_context(|| format!("odd line `{line}`")));
-    spans.collect()
+        .map(|line| command(line).with_context(|| format!("odd line `{line}`")));
+    commands.collect()
 }
