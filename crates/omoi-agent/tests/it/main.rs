@@ -391,7 +391,7 @@ async fn items_of_one_answer_go_in_one_report() {
           - {section: goals, key: G1, value: {text: fast}}
           - {section: refused, key: X, value: {text: odd}}
           - {section: goals, key: G2, value: {text: small}}
-      - tool: {name: glob, input: {pattern: "*.md"}}
+      - tool: {name: glob, unoffered: true, input: {pattern: "*.md"}}
       - items: [{section: risks, key: R1, value: {text: none}}]
       - done: true
 "#;
