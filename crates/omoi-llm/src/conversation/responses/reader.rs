@@ -273,8 +273,10 @@ fn shown_text(item: &ReasoningItem) -> String {
 fn usage_of(usage: &ResponsesUsage) -> AnswerUsage {
     let read = &usage.input_tokens_details;
     let written = read.cache_write_tokens.unwrap_or(0);
+    let by_age = read.extra.get("cache_write_tokens_details");
     let thought = usage.output_tokens_details.reasoning_tokens;
     AnswerUsage {
+        cache_write_hour: by_age.and_then(|ages| ages.get("ttl_12h_tokens")?.as_u64()),
         output: Some(usage.output_tokens),
         reasoning: (thought > 0).then_some(thought),
         ..AnswerUsage::from_input_total(usage.input_tokens, read.cached_tokens, written)
