@@ -31,6 +31,9 @@ mod stop_signal;
 
 mod process;
 
+#[cfg(test)]
+mod test_context;
+
 pub mod context_replay;
 
 pub use package_way::PackageProgram;

@@ -3,7 +3,7 @@
 mod agent_reply;
 mod past_turns;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 use std::collections::BTreeSet;
 use std::mem::take;

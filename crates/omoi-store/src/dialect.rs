@@ -54,7 +54,7 @@ impl Backend {
 
     /// The database's clock: that of this machine where the database is in this process, which need not be
     /// asked by a statement.
-    pub(crate) fn clock(self) -> DatabaseClock {
+    pub(crate) fn read_clock(self) -> DatabaseClock {
         match self {
             Self::Sqlite => {
                 let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();

@@ -89,7 +89,7 @@ impl Tx {
     }
 
     pub(crate) async fn database_now(&mut self) -> Result<Timestamp, StoreError> {
-        let sql = match self.inner.backend.clock() {
+        let sql = match self.inner.backend.read_clock() {
             DatabaseClock::Told(now) => return Ok(now),
             DatabaseClock::Asked(sql) => sql,
         };

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::opencode_session::{SessionSource, render_session};
 use super::round::AcpRound;
 use super::start::AcpManners;
-use crate::transcript::tests::context;
+use crate::test_context::task_context;
 
 /// An answer has a result for each of its calls, in whatever order and state they are told.
 #[test]
@@ -46,7 +46,7 @@ fn acp_update() {
 #[test]
 fn opencode_session() {
     FuzzTarget::new(env!("CARGO_MANIFEST_DIR"), "opencode_session").run(|input| {
-        let mut context = context(None, 1_000);
+        let mut context = task_context(None, 1_000);
         let mut values = input
             .split(|byte| *byte == b'\n')
             .filter_map(|line| serde_json::from_slice::<Value>(line).ok());

@@ -6,47 +6,10 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use omoi_domain::attempt::AttemptSubject;
-use omoi_domain::id::{AttemptId, SandboxId, TaskId};
-use omoi_protocol::worker::{AgentLaunch, AgentTool, AttemptLimits, TurnRecord};
+use omoi_protocol::worker::TurnRecord;
 
 use super::*;
-
-/// An attempt at a task, without turns.
-pub(crate) fn context(window_tokens: Option<u64>, max_tokens: u32) -> AttemptContext {
-    let id: AttemptId = "01930000-0000-7000-8000-000000000001".parse().unwrap();
-    AttemptContext {
-        attempt_id: id,
-        sandbox_id: SandboxId::from_uuid(id.as_uuid()),
-        fence: 1,
-        subject: AttemptSubject::Task {
-            task_id: TaskId::from_uuid(id.as_uuid()),
-        },
-        subject_ref: "TSK-001".to_owned(),
-        round: 0,
-        token: "t".to_owned(),
-        socket: "/nowhere".to_owned(),
-        workspace: "/work".to_owned(),
-        agent: AgentLaunch::native_loop("open-1".to_owned()),
-        model: "agent".to_owned(),
-        max_tokens,
-        system: "You are an agent.".to_owned(),
-        prompt: "Do the task.".to_owned(),
-        tools: vec![AgentTool::Read, AgentTool::Shell],
-        egress: None,
-        item_schema: None,
-        limits: AttemptLimits {
-            turns_max: 500,
-            wall_s: 10,
-            command_s: 5,
-            result_bytes: 64 << 10,
-            heartbeat_s: 1,
-            window_tokens,
-        },
-        commit: None,
-        resume: Vec::new(),
-    }
-}
+use crate::test_context::task_context;
 
 /// An attempt whose model reads files and whose turns are recorded, as the worker's loop does it.
 struct Replay {
@@ -154,7 +117,7 @@ fn mark_places(request: &MessagesRequest) -> Vec<usize> {
 
 #[test]
 fn a_request_begins_with_the_one_before_and_is_marked_where_it_may_be_cut() {
-    let mut replay = Replay::new(context(Some(200_000), 8_000));
+    let mut replay = Replay::new(task_context(Some(200_000), 8_000));
     for n in 0..10 {
         assert!(replay.take_turn(&format!("{n} short")));
     }
@@ -183,7 +146,7 @@ fn a_request_begins_with_the_one_before_and_is_marked_where_it_may_be_cut() {
 
 #[test]
 fn results_become_stubs_at_60_percent_and_turns_a_summary_at_80() {
-    let mut replay = Replay::new(context(Some(100_000), 8_000));
+    let mut replay = Replay::new(task_context(Some(100_000), 8_000));
     let text = "word ".repeat(4_000);
     let mut filled = Vec::new();
     while replay.n_summaries < 2 {
@@ -229,7 +192,7 @@ fn results_become_stubs_at_60_percent_and_turns_a_summary_at_80() {
 
 #[test]
 fn a_resumed_attempt_sends_the_same_bytes_at_every_turn() {
-    let mut replay = Replay::new(context(Some(16_000), 2_000));
+    let mut replay = Replay::new(task_context(Some(16_000), 2_000));
     let mut digests = Vec::new();
     while replay.n_summaries < 3 {
         let n = replay.records.len();
@@ -270,7 +233,7 @@ fn a_resumed_attempt_sends_the_same_bytes_at_every_turn() {
 
 #[test]
 fn a_refusal_is_learnt_from_and_recalled() {
-    let mut replay = Replay::new(context(None, 1_000));
+    let mut replay = Replay::new(task_context(None, 1_000));
     for _ in 0..6 {
         assert!(replay.take_turn(&"word ".repeat(1_500)));
     }
@@ -307,7 +270,7 @@ proptest! {
         answer in 500_u32..64_000,
         sizes in prop::collection::vec((0_usize..40_000, 0_usize..3), 1..24),
     ) {
-        let mut replay = Replay::new(context(Some(window), answer));
+        let mut replay = Replay::new(task_context(Some(window), answer));
         for (size, shape) in sizes {
             let pattern = ["word and word ", "a1f9e0c4b7", "漢字"][shape];
             let text: String = pattern.chars().cycle().take(size).collect();

@@ -206,11 +206,11 @@ impl DatabaseTransaction {
         match self {
             Self::Sqlite(tx, log) => {
                 tx.commit().await?;
-                Ok(log.map_or_else(RequestedSync::done, |log| log.request_sync()))
+                Ok(log.map_or_else(RequestedSync::already_made, |log| log.request_sync()))
             }
             Self::Postgres(tx) => {
                 tx.commit().await?;
-                Ok(RequestedSync::done())
+                Ok(RequestedSync::already_made())
             }
         }
     }

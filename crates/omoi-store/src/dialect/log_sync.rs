@@ -53,7 +53,7 @@ pub(crate) struct RequestedSync(Option<oneshot::Receiver<io::Result<()>>>);
 
 impl RequestedSync {
     /// Of a commit that is on the disk already.
-    pub(crate) const fn done() -> Self {
+    pub(crate) const fn already_made() -> Self {
         Self(None)
     }
 
