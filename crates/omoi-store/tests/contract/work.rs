@@ -15,7 +15,7 @@ use omoi_domain::principal::PurposeKind;
 use omoi_store::attempts::{
     self, Attempt, StoredTurns, append_event, append_turn, copy_turns, turns,
 };
-use omoi_store::budgets::{self, BudgetUse, SpecBudgetUse};
+use omoi_store::budgets::{self, SpecBudgetUse};
 use omoi_store::checks::RunConditions;
 use omoi_store::costs::{CostEntry, PurposeSpend};
 use omoi_store::egress_entries::{EgressEntry, EgressFilter, PAGE_MAX};
@@ -408,17 +408,11 @@ async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
         costs::of_spec(&mut tx, world.spec.id).await?,
         spend(4_000_113, 4)
     );
-    for (subject, nanousd) in [
-        (task.subject, 4_000_003),
-        (phase.subject, 10),
-        (AttemptSubject::HeadChecks, 0),
-    ] {
+    let nobody = AttemptSubject::HeadChecks;
+    for (subject, own) in [(task.subject, 4_000_003), (phase.subject, 10), (nobody, 0)] {
         let went = budgets::of_subject(&mut tx, world.spec.id, subject).await?;
-        let of = |nanousd| BudgetUse {
-            spent: NanoUsd::from_nanos(nanousd),
-            open: NanoUsd::ZERO,
-        };
-        assert_eq!((went.spec, went.part), (of(4_000_113), of(nanousd)));
+        let spent = [went.spec.spent, went.part.spent];
+        assert_eq!(spent.map(NanoUsd::as_nanos), [4_000_113, own]);
     }
     let of_judge = budgets::of_purpose(&mut tx, world.spec.id, judge).await?;
     assert_eq!(of_judge.part.spent, NanoUsd::from_nanos(100));
