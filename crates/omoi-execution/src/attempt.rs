@@ -5,6 +5,7 @@ mod issuer;
 mod launch;
 mod settle;
 mod starter;
+mod work_plan;
 
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
@@ -22,10 +23,11 @@ pub(crate) use apply::apply_to_attempt;
 
 pub use issuer::AttemptIssuer;
 pub(crate) use launch::show_certificates;
-pub use launch::{AttemptBrief, AttemptJob, BriefLimits, WorkPlan, launch_attempt};
+pub use launch::{AttemptBrief, AttemptJob, BriefLimits, launch_attempt};
 pub(crate) use settle::end_sandbox;
 pub use settle::lose_attempt;
 pub use starter::AttemptStarter;
+pub use work_plan::WorkPlan;
 
 /// What a new attempt is about.
 pub struct NewAttempt {

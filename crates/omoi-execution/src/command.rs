@@ -16,7 +16,6 @@ use omoi_domain::egress::EgressMode;
 use omoi_domain::sandbox::{SandboxRung, StartStep, StartStepKind};
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::suite::fault::missing_packages_line;
-use omoi_git::clone::{CloneError, clean_checkout};
 use omoi_git::mirror::{BaseStore, BaseStoreError, EntryKind, Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
@@ -28,14 +27,16 @@ use omoi_sandbox::{
 };
 use omoi_store::specs::Spec;
 
-use crate::copied_files::{CopyError, lay_copies, withheld_line};
-use crate::opened_workspace::OpenedWorkspace;
-use crate::sandbox_host::WorkspaceChore;
+pub use crate::commit_content::ContentError;
+use crate::commit_content::{CommitContent, CommitTree};
+use crate::commit_workspace::CommitWorkspace;
+use crate::copied_files::{CopyError, withheld_line};
+use crate::sandbox_host::remove_workspace;
 use crate::sandbox_toolchain::{SandboxToolchain, UnreadableToolbox};
 use crate::setup::{SetupError, SetupSubject};
 
-use check_files::lay_over;
-pub(crate) use check_files::stays_inside;
+pub use check_files::CheckFileError;
+pub(crate) use check_files::{lay_over, stays_inside};
 pub use checkout_runner::CheckoutRunner;
 
 /// Bytes of output kept with a receipt, half from its head, half from its tail.
@@ -120,22 +121,16 @@ pub enum CommandError {
     /// This process runs no sandboxes.
     #[error("this process runs no sandboxes")]
     NoProvider,
-    /// A file to lay over the checkout has a path that leaves it.
-    #[error("check file `{path}` does not stay inside the checkout")]
-    Escapes {
-        /// The path as given.
-        path: String,
-    },
-    /// The file system refused.
-    #[error("could not prepare `{path}`")]
+    /// The file system would not say what is read.
+    #[error("could not watch `{path}`")]
     Io {
         /// Where.
         path: PathBuf,
-        /// What the system said.
+        /// Error that the system returned.
         #[source]
         source: io::Error,
     },
-    /// The mirror could not be opened.
+    /// The mirror could not be workspace.
     #[error("could not open the mirror")]
     Mirror(#[from] MirrorError),
     /// The spec's row names no commit.
@@ -146,12 +141,12 @@ pub enum CommandError {
     BaseStore(#[from] BaseStoreError),
     /// The checkout failed.
     #[error("could not check the commit out")]
-    Clone(#[from] CloneError),
+    Content(#[from] ContentError),
     /// Git refused.
     #[error("git refused")]
     Git(#[from] GitError),
-    /// The workspace could not be handed over.
-    #[error("could not hand over the workspace")]
+    /// The workspace could not be removed.
+    #[error("could not remove the workspace")]
     Workspace(#[from] WorkspaceError),
     /// A file of the person's checkout could not be copied.
     #[error(transparent)]
@@ -196,10 +191,7 @@ pub async fn run_in_checkout(
         let ran = run.instrument(span).await;
         // Asked before the workspace gives its space back.
         let was_low = checkouts.disk.disk_shortage().is_some();
-        let lifecycle = &checkouts.setup.lifecycle;
-        WorkspaceChore::Remove
-            .run(lifecycle, provider, &dir)
-            .await?;
+        remove_workspace(&checkouts.setup.lifecycle, provider, &dir).await?;
         n_runs += 1;
         // On a disk that filled up meanwhile anything fails; that says nothing of the command, unless it
         // fills the disk itself.
@@ -215,8 +207,8 @@ pub async fn run_in_checkout(
 }
 
 /// What stands before the output of a check that is red: what it may lack.
-fn lacking_lines(opened: &OpenedWorkspace, withheld: &[String]) -> String {
-    let missing = opened.missing_packages();
+fn lacking_lines(workspace: &CommitWorkspace, withheld: &[String]) -> String {
+    let missing = workspace.missing_packages();
     let missing = missing.map(|why| missing_packages_line(&why));
     let lines = [missing, withheld_line(withheld)];
     lines.into_iter().flatten().collect()
@@ -240,37 +232,37 @@ async fn in_checkout(
     let base = ObjectId::parse(&command.spec.base_sha)?;
     let base = mirror.base_store(&base).await?;
     let subject = command.setup_subject(&base);
-    let opened = OpenedWorkspace::open(&checkouts.setup, provider, subject, dir);
-    let mut opened = opened.await?;
-    if let Some(why) = opened.refusal_text() {
+    let workspace = CommitWorkspace::with_packages(&checkouts.setup, provider, subject);
+    let mut workspace = workspace.await?;
+    if let Some(why) = workspace.refusal_text() {
         warn!(why, "A check is not run");
-        return Ok(refused_run(provider.as_ref(), &opened, &why));
-    }
-    clean_checkout(opened.clone_site(&base, dir), command.commit).await?;
-    opened.add_packages(dir).await?;
-    for (path, text) in command.files {
-        lay_over(dir, path, text)?;
-    }
-    opened.end_step(StartStepKind::Files, "written");
-    let copies = &checkouts.copies;
-    let copies = copies.read_copies(command.spec.project_id, CopyAudience::Check);
-    if let Some(told) = lay_copies(&copies.await?, dir)? {
-        opened.end_step(StartStepKind::Copies, &told);
+        return Ok(refused_run(provider.as_ref(), &workspace, &why));
     }
     let tracked = tracked(&mirror, command).await?;
-    let owner = WorkspaceChore::HandOver.run(&checkouts.setup.lifecycle, provider, dir);
-    owner.await?;
+    let copies = &checkouts.copies;
+    let copies = copies.read_copies(command.spec.project_id, CopyAudience::Check);
+    let mut content = CommitContent {
+        setup: &checkouts.setup,
+        base: &base,
+        tree: CommitTree::Detached {
+            commit: command.commit,
+            files: command.files,
+        },
+        copies: copies.await?,
+        workspace: &mut workspace,
+    };
+    provider.make_workspace(dir, &mut content).await?;
     let watch = watch_reads(provider.as_ref(), dir, &tracked)?;
-    opened.end_step(StartStepKind::Owner, "handed over");
+    workspace.end_step(StartStepKind::Owner, "handed over");
     let mut launch = check_launch(checkouts, command, dir, name)?;
-    launch.env = opened.launch_environment(command.toolbox, provider.as_ref(), &launch);
+    launch.env = workspace.launch_environment(command.toolbox, provider.as_ref(), &launch);
     launch
         .read_only
         .push(ReadOnlyMount::at_same_path(base.objects_dir()));
     let mounts = shown(&launch.read_only);
     debug!(command = command.command, "Running a check");
     let running = provider.launch(launch).await?;
-    opened.end_step(StartStepKind::Sandbox, "started");
+    workspace.end_step(StartStepKind::Sandbox, "started");
     let exit = running.wait().await?;
     let exercised = exercised_files(watch);
     let (exit_code, took) = (exit_code(&exit), exit.took);
@@ -279,7 +271,7 @@ async fn in_checkout(
     if exit_code != Some(0) {
         let copies = &checkouts.copies;
         let withheld = copies.withheld_secrets(command.spec.project_id, CopyAudience::Check);
-        output.insert_str(0, &lacking_lines(&opened, &withheld.await?));
+        output.insert_str(0, &lacking_lines(&workspace, &withheld.await?));
     }
     Ok(CommandRun {
         exit_code,
@@ -289,9 +281,9 @@ async fn in_checkout(
         rung: provider.rung(),
         held: held(provider.as_ref()),
         mounts,
-        workspace: opened.origin_text().to_owned(),
-        start_steps: opened.start_steps(),
-        packages_layer: opened.packages_layer().map(str::to_owned),
+        workspace: workspace.origin_text(),
+        start_steps: workspace.start_steps(),
+        packages_layer: workspace.packages_layer().map(str::to_owned),
         took,
     })
 }
@@ -313,7 +305,7 @@ fn check_launch(
 }
 
 /// The record of a command that may not run on its commit.
-fn refused_run(provider: &dyn Provider, opened: &OpenedWorkspace, why: &str) -> CommandRun {
+fn refused_run(provider: &dyn Provider, workspace: &CommitWorkspace, why: &str) -> CommandRun {
     let output = format!("[not run: {why}]\n");
     CommandRun {
         exit_code: None,
@@ -323,9 +315,9 @@ fn refused_run(provider: &dyn Provider, opened: &OpenedWorkspace, why: &str) -> 
         rung: provider.rung(),
         held: held(provider),
         mounts: Vec::new(),
-        workspace: opened.origin_text().to_owned(),
-        packages_layer: opened.packages_layer().map(str::to_owned),
-        start_steps: opened.start_steps(),
+        workspace: workspace.origin_text(),
+        packages_layer: workspace.packages_layer().map(str::to_owned),
+        start_steps: workspace.start_steps(),
         took: Duration::ZERO,
     }
 }

@@ -25,11 +25,11 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tenant, Tx, open_calls, sandboxes, specs, tasks};
 
 use crate::attempt::{end_sandbox, lose_attempt};
+use crate::commit_workspace::clear_layers;
 use crate::consume::EventConsumer;
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::failure_policy::FailurePolicy;
 use crate::metering::{CallLedger, settle_left_call};
-use crate::opened_workspace::clear_layers;
 use crate::repository_folders::{DataDir, RepositoryFolders};
 use crate::running_attempts::RunningAttempts;
 

@@ -82,41 +82,20 @@ impl SandboxHost {
     }
 }
 
-/// What is done with a whole workspace, which may take long.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum WorkspaceChore {
-    /// It is handed to the user of its sandbox.
-    HandOver,
-    /// It is removed.
-    Remove,
-}
-
-impl WorkspaceChore {
-    const fn action(self) -> &'static str {
-        match self {
-            Self::HandOver => "hand over",
-            Self::Remove => "remove",
-        }
-    }
-
-    /// Does it in the workspace `dir`, on a thread that may wait for the disk.
-    pub(crate) async fn run(
-        self,
-        lifecycle: &LifecycleHandle,
-        provider: &Arc<dyn Provider>,
-        dir: &Path,
-    ) -> Result<(), WorkspaceError> {
-        let (held, place) = (Arc::clone(provider), dir.to_path_buf());
-        let done = lifecycle.run_blocking(self.action(), move || match self {
-            Self::HandOver => held.prepare_workspace(&place),
-            Self::Remove => held.remove_workspace(&place),
-        });
-        done.await.unwrap_or_else(|panicked| {
-            Err(WorkspaceError::Path {
-                action: self.action(),
-                path: dir.to_path_buf(),
-                source: io::Error::other(panicked),
-            })
+/// Removes the workspace `dir`, which may take long, on a thread that may wait for the disk.
+pub(crate) async fn remove_workspace(
+    lifecycle: &LifecycleHandle,
+    provider: &Arc<dyn Provider>,
+    dir: &Path,
+) -> Result<(), WorkspaceError> {
+    let (held, place) = (Arc::clone(provider), dir.to_path_buf());
+    let removed =
+        lifecycle.run_blocking("remove a workspace", move || held.remove_workspace(&place));
+    removed.await.unwrap_or_else(|panicked| {
+        Err(WorkspaceError::Path {
+            action: "remove",
+            path: dir.to_path_buf(),
+            source: io::Error::other(panicked),
         })
-    }
+    })
 }

@@ -34,6 +34,7 @@ mod start_mark;
 mod users;
 mod watch;
 mod workspace;
+mod workspace_content;
 
 pub use bubblewrap::protect::ProtectError;
 pub use capture::CapturedOutput;
@@ -55,3 +56,4 @@ pub use provider::{BoxFuture, LaunchError, Provider};
 pub use running::{ProgramEnd, RunningSandbox, SandboxEnd, WaitError};
 pub use watch::{ExhaustedLimit, LowDisk, low_disk};
 pub use workspace::WorkspaceError;
+pub use workspace_content::{WorkspaceContent, WorkspaceOrigin};

@@ -36,7 +36,7 @@ pub struct SandboxLaunch {
     pub env: Vec<(OsString, OsString)>,
     /// Working directory of the program, as a path inside.
     pub cwd: PathBuf,
-    /// Host directory shown at [`inside::WORK`]; [`crate::Provider::prepare_workspace`] comes first.
+    /// The workspace shown at [`inside::WORK`], by the place that its provider made it at.
     pub workspace: PathBuf,
     /// Whether the workspace can be written.
     pub access: WorkspaceAccess,

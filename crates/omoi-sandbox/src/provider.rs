@@ -23,7 +23,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A way to run programs apart from the platform, as found by [`crate::probe_host`].
 ///
-/// Everything but [`Provider::launch`] blocks briefly on the file system.
+/// Everything but [`Provider::launch`] blocks briefly on the file system. Workspaces are made by `make_workspace` of
+/// this type (`workspace_content.rs`), which takes the steps for one in their order.
 pub trait Provider: Send + Sync + fmt::Debug {
     /// Which rung this is.
     fn rung(&self) -> SandboxRung;

@@ -1,28 +1,22 @@
 //! From an attempt's row to a worker in a sandbox.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 
 use omoi_domain::agent_program::AgentProgram;
-use omoi_domain::copied_file::CopyAudience;
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::egress::EgressMode;
 use omoi_domain::id::SandboxId;
 use omoi_domain::lifecycle::attempt::{
     AttemptLoss, SandboxExit, StoppingLimit, begin_attempt, sandbox_exited, start_failed,
     start_postponed,
 };
 use omoi_domain::model_route::RouteName;
-use omoi_domain::sandbox::{SandboxState, StartStepKind};
-use omoi_git::clone::{CloneError, CloneSpec, shared_clone};
-use omoi_git::mirror::{BaseStore, BaseStoreError, Identity, MirrorError};
-use omoi_git::object::ObjectId;
-use omoi_git::refname::{BadRefName, RefName};
-use omoi_git::work::{WorkDir, WorkError};
+use omoi_domain::sandbox::SandboxState;
+use omoi_git::mirror::{BaseStore, BaseStoreError, MirrorError};
+use omoi_git::refname::BadRefName;
 use omoi_protocol::worker::{
     AgentLaunch, AgentTool, AttemptContext, AttemptLimits, CONTEXT_FILE, CommitPlan, TurnRecord,
     WorkerProgram,
@@ -32,24 +26,25 @@ use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::policy::inside;
 use omoi_sandbox::{
     GeneratedFile, GuardRefusal, LaunchError, Provider, ReadOnlyMount, RunningSandbox,
-    SandboxLaunch, WaitError, WorkspaceAccess, WorkspaceError,
+    SandboxLaunch, WaitError,
 };
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::sandboxes::{self, Sandbox};
-use omoi_store::{Json, StoreError, Tx, projects, tasks};
+use omoi_store::{Json, StoreError, Tx, projects};
 
 use crate::agent_models::AgentModelFacts;
 use crate::agent_programs::{ProgramLaunch, ProgramUnusable, launch_of};
+use crate::attempt::work_plan::{WorkPlan, make_workspace};
 use crate::attempt::{AttemptStarter, apply_to_attempt, settle};
-use crate::copied_files::{CopyError, lay_copies};
-use crate::egress::{egress_mode, work_setup_mode};
+use crate::commit_content::ContentError;
+use crate::commit_workspace::CommitWorkspace;
+use crate::copied_files::CopyError;
+use crate::egress::egress_mode;
 use crate::native_prompt::FamilyPrompt;
-use crate::opened_workspace::OpenedWorkspace;
 use crate::running_attempts::HeldAttempt;
 use crate::sandbox_egress::SandboxEgress;
-use crate::sandbox_host::WorkspaceChore;
-use crate::sandbox_toolchain::SandboxToolchain;
-use crate::setup::{SetupError, SetupSubject};
+use crate::sandbox_host::remove_workspace;
+use crate::setup::SetupError;
 use crate::start_failure::{class_of, class_of_start};
 use crate::{command, protected};
 
@@ -61,25 +56,6 @@ const GRACE: Duration = Duration::from_secs(10);
 const RESULT_BYTES: usize = 64 << 10;
 /// Bytes kept of what a worker prints, for the log of a failed start.
 const OUTPUT_BYTES: usize = 64 << 10;
-
-/// What stands in the workspace when the worker starts.
-#[derive(Clone, Debug)]
-pub struct WorkPlan {
-    /// The spec's base commit, whose history every sandbox of the spec may read.
-    pub base: ObjectId,
-    /// The commit checked out.
-    pub commit: ObjectId,
-    /// The branch it is on, made in the clone only.
-    pub branch: String,
-    /// A snapshot laid over it.
-    pub snapshot: Option<ObjectId>,
-    /// A merge begun with this commit.
-    pub merge: Option<ObjectId>,
-    /// Whether the workspace can be written.
-    pub access: WorkspaceAccess,
-    /// What else the sandbox may read.
-    pub toolbox: SandboxToolchain,
-}
 
 /// What an agent may use.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +105,7 @@ pub struct AttemptJob {
 
 /// Why a worker did not run to its end.
 #[derive(Debug, thiserror::Error)]
-enum JobError {
+pub(super) enum JobError {
     #[error("this process runs no sandboxes")]
     NoProvider,
     #[error("the database refused")]
@@ -140,12 +116,8 @@ enum JobError {
     Branch(#[from] BadRefName),
     #[error("could not set the base commit's history apart")]
     BaseStore(#[from] BaseStoreError),
-    #[error("could not make the clone")]
-    Clone(#[from] CloneError),
-    #[error("could not prepare the work tree")]
-    Work(#[from] WorkError),
-    #[error("could not hand over the workspace")]
-    Workspace(#[from] WorkspaceError),
+    #[error(transparent)]
+    Content(#[from] ContentError),
     #[error("could not write the context")]
     Context(#[from] serde_json::Error),
     #[error(transparent)]
@@ -179,16 +151,14 @@ pub fn launch_attempt(starter: &AttemptStarter, held: HeldAttempt, job: AttemptJ
     let work = async move {
         let attempt = job.attempt.clone();
         let dir = starter_.folders.data.workspace_path(id);
-        let loss = follow_attempt(&starter_, job, &dir).await;
+        let loss = follow_attempt(&starter_, job).await;
         if let Err(error) = settle::after_exit(&starter_, &attempt, loss).await {
             // The reaper finds the attempt by its lease.
             warn!(error = %error_chain(&error), "Could not settle attempt `{id}`");
         }
         drop(held);
         if let Some(provider) = &starter_.host.provider
-            && let Err(error) = WorkspaceChore::Remove
-                .run(&starter_.lifecycle, provider, &dir)
-                .await
+            && let Err(error) = remove_workspace(&starter_.lifecycle, provider, &dir).await
         {
             warn!(error = %error_chain(&error), "Could not remove the workspace of `{id}`");
         }
@@ -201,17 +171,22 @@ pub fn launch_attempt(starter: &AttemptStarter, held: HeldAttempt, job: AttemptJ
 }
 
 /// Prepares, launches and waits; returns how the attempt ends if its worker did not tell.
-async fn follow_attempt(starter: &AttemptStarter, job: AttemptJob, dir: &Path) -> AttemptLoss {
+async fn follow_attempt(starter: &AttemptStarter, job: AttemptJob) -> AttemptLoss {
     let run = async {
         let provider = starter.host.provider.as_ref().ok_or(JobError::NoProvider)?;
         // Kept until the sandbox has ended.
-        let (base, opened) = prepare_workspace(starter, &job, dir, provider).await?;
-        bind_sandbox(starter, &job, (provider.as_ref(), &opened)).await?;
+        let base = starter
+            .folders
+            .project_mirror(job.attempt.project_id)
+            .await?;
+        let base = base.base_store(&job.work.base).await?;
+        let workspace = make_workspace(starter, &job, &base, provider).await?;
+        bind_sandbox(starter, &job, (provider.as_ref(), &workspace)).await?;
         let agent = job.attempt.agent.unwrap_or(AgentProgram::Native);
         let program = launch_of(starter.programs.as_ref(), agent).await?;
         let parts = LaunchParts {
             base: &base,
-            opened: &opened,
+            workspace: &workspace,
             program,
             egress: attempt_egress(starter, &job.attempt).await?,
         };
@@ -242,103 +217,11 @@ const fn is_postponed(error: &JobError) -> bool {
     matches!(error, JobError::Setup(SetupError::RegistryAway(_)))
 }
 
-/// Makes the repository and hands it to the sandbox's user; returns the history to show it, and what it lies over.
-async fn prepare_workspace(
-    starter: &AttemptStarter,
-    job: &AttemptJob,
-    dir: &Path,
-    provider: &Arc<dyn Provider>,
-) -> Result<(BaseStore, OpenedWorkspace), JobError> {
-    let folders = &starter.folders;
-    let mirror = folders.project_mirror(job.attempt.project_id).await?;
-    let identity = match &job.brief.commit {
-        Some(plan) => Identity::new(&plan.author_name, &plan.author_email),
-        None => Identity::platform(),
-    };
-    let spec = CloneSpec {
-        branch: RefName::from_branch(&job.work.branch)?,
-        commit: job.work.commit.clone(),
-        readable: job
-            .work
-            .snapshot
-            .iter()
-            .chain(&job.work.merge)
-            .cloned()
-            .collect(),
-        identity,
-    };
-    let base = mirror.base_store(&job.work.base).await?;
-    let task = job.attempt.subject.task_id();
-    let mode = starter
-        .store
-        .read(async |tx| work_setup_mode(tx, task).await);
-    let subject = SetupSubject {
-        base: &base,
-        commit: &job.work.commit,
-        toolbox: &job.work.toolbox,
-        work_mode: mode.await?,
-    };
-    let preparing = starter.running.note_preparing(job.attempt.id);
-    let mut opened = OpenedWorkspace::open(&starter.setup, provider, subject, dir).await?;
-    drop(preparing);
-    shared_clone(opened.clone_site(&base, dir), &spec).await?;
-    opened.add_packages(dir).await?;
-    let work = WorkDir::new(&folders.git, dir);
-    if let Some(theirs) = &job.work.merge {
-        work.begin_merge(theirs).await?;
-    }
-    if let Some(snapshot) = &job.work.snapshot {
-        work.restore_snapshot(snapshot).await?;
-    }
-    opened.end_step(StartStepKind::Files, "written");
-    copy_files(starter, &job.attempt, &mut opened, dir).await?;
-    let owner = WorkspaceChore::HandOver.run(&starter.lifecycle, provider, dir);
-    owner.await?;
-    opened.end_step(StartStepKind::Owner, "handed over");
-    let (snapshot, merge) = (&job.work.snapshot, &job.work.merge);
-    let (commit, n_turns, origin) = (&job.work.commit, job.turns.len(), opened.origin_text());
-    debug!(%commit, ?snapshot, ?merge, n_turns, origin, "Prepared a workspace");
-    Ok((base, opened))
-}
-
-/// Adds the files of the person's checkout that are for this attempt.
-async fn copy_files(
-    starter: &AttemptStarter,
-    attempt: &Attempt,
-    opened: &mut OpenedWorkspace,
-    dir: &Path,
-) -> Result<(), JobError> {
-    let audience = match attempt.subject.task_id() {
-        Some(task) => {
-            let task = starter
-                .store
-                .read(async |tx| tasks::get(tx, task).await)
-                .await?;
-            match task.parent_task_id {
-                None => CopyAudience::PlannedTask {
-                    task_type: task.task_type,
-                    egress: EgressMode::of_attempt(attempt.subject.kind(), &task.files.0),
-                },
-                Some(_) => CopyAudience::OtherAgent,
-            }
-        }
-        None => CopyAudience::OtherAgent,
-    };
-    let copies = starter
-        .copies
-        .read_copies(attempt.project_id, audience)
-        .await?;
-    if let Some(told) = lay_copies(&copies, dir)? {
-        opened.end_step(StartStepKind::Copies, &told);
-    }
-    Ok(())
-}
-
 /// Writes the sandbox's row and moves attempt and task before anything is asked of the provider.
 async fn bind_sandbox(
     starter: &AttemptStarter,
     job: &AttemptJob,
-    (provider, opened): (&dyn Provider, &OpenedWorkspace),
+    (provider, workspace): (&dyn Provider, &CommitWorkspace),
 ) -> Result<(), JobError> {
     let (id, rung) = (job.attempt.id, provider.rung());
     let mounts = job.work.toolbox.toolchain_mounts(&starter.host.read_only);
@@ -352,7 +235,7 @@ async fn bind_sandbox(
             state: SandboxState::Pending,
             held: Json(command::held(provider)),
             mounts: Json(command::shown(&mounts)),
-            start_steps: Json(opened.start_steps()),
+            start_steps: Json(workspace.start_steps()),
             reason: None,
             created_at: tx.now(),
             state_version: 0,
@@ -377,7 +260,7 @@ pub(super) fn sandbox_name(attempt: &Attempt) -> String {
 /// What a sandbox shows beside the workspace.
 struct LaunchParts<'a> {
     base: &'a BaseStore,
-    opened: &'a OpenedWorkspace,
+    workspace: &'a CommitWorkspace,
     program: Option<ProgramLaunch>,
     /// Its way out, if it has one.
     egress: Option<AttemptWay>,
@@ -427,7 +310,9 @@ fn sandbox_launch(
     );
     launch.access = job.work.access;
     let toolbox = &job.work.toolbox;
-    launch.env = parts.opened.launch_environment(toolbox, provider, &launch);
+    launch.env = parts
+        .workspace
+        .launch_environment(toolbox, provider, &launch);
     launch.read_only = starter.host.sandbox_mounts(toolbox)?;
     let objects = ReadOnlyMount::at_same_path(parts.base.objects_dir());
     launch.read_only.push(objects);
@@ -466,7 +351,7 @@ fn sandbox_launch(
         model: RouteName::Agent.as_str().to_owned(),
         max_tokens: models.answer_tokens,
         system: told_system(prompts, job),
-        prompt: job.brief.prompt.clone() + &parts.opened.missing_note().unwrap_or_default(),
+        prompt: job.brief.prompt.clone() + &parts.workspace.missing_note().unwrap_or_default(),
         tools: offered_tools(models, job),
         item_schema: job.brief.item_schema.clone(),
         limits: attempt_limits(starter, job, models),

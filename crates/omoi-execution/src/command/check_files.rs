@@ -1,9 +1,27 @@
 //! Files of a check, laid over a checkout.
 
 use std::io;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
-use super::CommandError;
+/// A file of a check could not be laid over a checkout.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckFileError {
+    /// Its path leaves the checkout.
+    #[error("check file `{path}` does not stay inside the checkout")]
+    Escapes {
+        /// The path as given.
+        path: String,
+    },
+    /// The file system refused.
+    #[error("could not prepare `{path}`")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Error that the system returned.
+        #[source]
+        source: io::Error,
+    },
+}
 
 /// Whether a path from a checkout's root names something in it that is not git's own.
 pub(crate) fn stays_inside(path: &str) -> bool {
@@ -12,16 +30,16 @@ pub(crate) fn stays_inside(path: &str) -> bool {
 }
 
 /// Writes a check's own file into the checkout. The tree is an agent's work: no link is followed.
-pub(super) fn lay_over(dir: &Path, path: &str, text: &str) -> Result<(), CommandError> {
+pub(crate) fn lay_over(dir: &Path, path: &str, text: &str) -> Result<(), CheckFileError> {
     let relative = Path::new(path);
     if !stays_inside(path) {
-        return Err(CommandError::Escapes {
+        return Err(CheckFileError::Escapes {
             path: path.to_owned(),
         });
     }
     let io = |path: &Path| {
         let path = path.to_path_buf();
-        move |source| CommandError::Io { path, source }
+        move |source| CheckFileError::Io { path, source }
     };
     let mut at = dir.to_path_buf();
     let parents = relative
@@ -79,7 +97,7 @@ mod tests {
         for bad in ["", "../x", "/etc/x", "a/../../x", ".git/config", "./x/../y"] {
             let refused = lay_over(dir.path(), bad, "x");
             assert!(
-                matches!(refused, Err(CommandError::Escapes { .. })),
+                matches!(refused, Err(CheckFileError::Escapes { .. })),
                 "{bad}"
             );
         }

@@ -4,11 +4,12 @@ use std::fmt;
 use std::io;
 
 use omoi_egress::refusal::ClosedRegistry;
-use omoi_git::clone::CloneError;
 use omoi_git::layer::LayerError;
 use omoi_git::process::GitError;
 use omoi_git::survey::SurveyError;
-use omoi_sandbox::{GuardRefusal, LaunchError, WaitError, WorkspaceError};
+use omoi_sandbox::{GuardRefusal, LaunchError, WaitError};
+
+use crate::commit_content::ContentError;
 
 use super::needed_secret::NeededSecret;
 
@@ -150,16 +151,13 @@ pub enum SetupError {
     Git(#[from] GitError),
     /// The checkout failed.
     #[error("could not check out the commit to set up")]
-    Clone(#[from] CloneError),
+    Content(#[from] ContentError),
     /// Packages could not be kept.
     #[error("could not keep the packages")]
     Layer(#[from] LayerError),
     /// Files could not be read or made.
     #[error("could not read the checkout that was set up")]
     Io(#[from] io::Error),
-    /// The workspace could not be handed over.
-    #[error("could not hand over the workspace of a set-up")]
-    Workspace(#[from] WorkspaceError),
     /// A folder on the list cannot be shown.
     #[error("a folder on the list cannot be shown")]
     Guarded(#[from] GuardRefusal),

@@ -1,5 +1,6 @@
 //! One run of a set-up, in a sandbox over a clean checkout.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -11,7 +12,6 @@ use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
 use omoi_egress::refusal::{ClosedRegistry, Refusal, RefusalReason};
-use omoi_git::clone::clean_checkout;
 use omoi_git::layer::{FinishedSetup, KeptPackages, PackageLayer, SetupReference, TrackedFiles};
 use omoi_git::survey::SetupPlan;
 use omoi_runtime::ids::uuid_v7;
@@ -23,10 +23,11 @@ use super::environment::add_setup_environment;
 use super::failure::SetupCause;
 use super::{PackageSetup, RegistriesInUse, SetupError, SetupFailure, SetupSubject, SetupWay};
 use crate::attempt::show_certificates;
+use crate::commit_content::{CommitContent, CommitTree};
+use crate::commit_workspace::CommitWorkspace;
 use crate::egress::read_lock_files;
-use crate::opened_workspace::OpenedWorkspace;
 use crate::repository_folders::DataDir;
-use crate::sandbox_host::WorkspaceChore;
+use crate::sandbox_host::remove_workspace;
 
 /// Bytes kept of each output stream.
 const OUTPUT_BYTES: usize = 32 << 10;
@@ -87,8 +88,7 @@ impl PackageSetup {
         };
         info!(commit = %subject.commit, commands = order.plan.commands_line(), "Installing packages");
         let ran = run.install(order).await;
-        let removed = WorkspaceChore::Remove.run(&self.lifecycle, provider, &dir);
-        if let Err(error) = removed.await {
+        if let Err(error) = remove_workspace(&self.lifecycle, provider, &dir).await {
             warn!(error = %error_chain(&error), "Could not remove the workspace of a set-up");
         }
         match &ran {
@@ -145,16 +145,25 @@ impl SetupRun<'_> {
             ..
         } = &self;
         let base = subject.base;
-        let opened = OpenedWorkspace::open_checkout(setup, provider, base, dir).await?;
-        clean_checkout(opened.clone_site(base, dir), subject.commit).await?;
+        // Kept until the sandbox has ended.
+        let mut workspace = CommitWorkspace::without_packages();
+        let mut content = CommitContent {
+            setup,
+            base,
+            tree: CommitTree::Detached {
+                commit: subject.commit,
+                files: &BTreeMap::new(),
+            },
+            copies: Vec::new(),
+            workspace: &mut workspace,
+        };
+        provider.make_workspace(dir, &mut content).await?;
         let entries = base.mirror().list_tree(subject.commit).await?;
         let place = dir.to_path_buf();
         let noted = setup.lifecycle.run_blocking("note tracked files", move || {
             TrackedFiles::note_files(&place, &entries)
         });
         let tracked = noted.await.map_err(std::io::Error::other)??;
-        let owner = WorkspaceChore::HandOver.run(&setup.lifecycle, provider, dir);
-        owner.await?;
         let end = self.run_commands(&plan).await?;
         let failed = |cause, output| SetupFailure {
             commands: plan.commands.clone(),

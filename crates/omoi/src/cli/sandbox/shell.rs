@@ -15,6 +15,7 @@ use omoi_execution::setup::add_package_environment;
 use omoi_git::clone::{CloneSite, clean_checkout};
 use omoi_git::layer::PackageLayer;
 use omoi_git::mirror::{BaseStore, FetchRef, Mirror};
+use omoi_git::object::ObjectId;
 use omoi_git::process::Git;
 use omoi_git::refname::RefName;
 use omoi_git::repo::{RepoInfo, inspect_repository};
@@ -26,7 +27,10 @@ use omoi_runtime::options::DataOptions;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::options::SandboxOptions;
 use omoi_sandbox::policy::{LaunchStreams, inside};
-use omoi_sandbox::{ProgramEnd, Provider, ReadOnlyMount, SandboxLaunch, probe_host};
+use omoi_sandbox::{
+    ProgramEnd, Provider, ReadOnlyMount, SandboxLaunch, WorkspaceContent, WorkspaceOrigin,
+    probe_host,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::command_context::{CommandContext, CommandSettings, ConfigOverrides};
@@ -86,9 +90,7 @@ pub(super) async fn open_shell(
         repository: &repository,
         packages,
     };
-    let ended = site
-        .run_inside(provider.as_ref(), &dir, arguments.command)
-        .await;
+    let ended = site.run_inside(&provider, &dir, arguments.command).await;
     provider
         .remove_workspace(&dir)
         .context("could not remove the checkout")?;
@@ -210,21 +212,46 @@ struct ShellSite<'a> {
     packages: Option<PackageLayer>,
 }
 
-impl ShellSite<'_> {
-    async fn run_inside(
-        &self,
-        provider: &dyn Provider,
-        dir: &Path,
-        command: Vec<OsString>,
-    ) -> anyhow::Result<ExitCode> {
-        let base = self.base_store().await?;
-        clean_checkout(CloneSite::new(&base, dir), &self.repository.head).await?;
-        if let Some(packages) = &self.packages {
+/// What a shell looks at.
+struct ShellCheckout<'a> {
+    base: &'a BaseStore,
+    head: &'a ObjectId,
+    packages: Option<&'a PackageLayer>,
+}
+
+impl WorkspaceContent for ShellCheckout<'_> {
+    type Error = anyhow::Error;
+
+    /// Prepared checkouts are the owner's of the data folder, who may remove them.
+    async fn find_layers(&mut self) -> Result<Vec<PathBuf>, String> {
+        Err("a shell has a clone of its own".to_owned())
+    }
+
+    async fn write_files(&mut self, dir: &Path, _: WorkspaceOrigin) -> anyhow::Result<()> {
+        clean_checkout(CloneSite::new(self.base, dir), self.head).await?;
+        if let Some(packages) = self.packages {
             let copied = packages.copy_into(dir).await;
             copied.context("could not copy the packages")?;
             packages.hide_from_git(dir)?;
         }
-        provider.prepare_workspace(dir)?;
+        Ok(())
+    }
+}
+
+impl ShellSite<'_> {
+    async fn run_inside(
+        &self,
+        provider: &Arc<dyn Provider>,
+        dir: &Path,
+        command: Vec<OsString>,
+    ) -> anyhow::Result<ExitCode> {
+        let base = self.base_store().await?;
+        let mut checkout = ShellCheckout {
+            base: &base,
+            head: &self.repository.head,
+            packages: self.packages.as_ref(),
+        };
+        provider.make_workspace(dir, &mut checkout).await?;
         let name = &self.id;
         let argv = match command.is_empty() {
             true => vec!["/bin/sh".into(), "-i".into()],

@@ -1,0 +1,124 @@
+//! What the workspace of an attempt begins with, and how it is made.
+
+use std::sync::Arc;
+
+use tracing::debug;
+
+use omoi_domain::copied_file::CopyAudience;
+use omoi_domain::egress::EgressMode;
+use omoi_domain::sandbox::StartStepKind;
+use omoi_git::clone::CloneSpec;
+use omoi_git::mirror::{BaseStore, Identity};
+use omoi_git::object::ObjectId;
+use omoi_git::refname::RefName;
+use omoi_sandbox::{Provider, WorkspaceAccess};
+use omoi_store::attempts::Attempt;
+use omoi_store::tasks;
+
+use super::AttemptStarter;
+use super::launch::{AttemptJob, JobError};
+use crate::commit_content::{CommitContent, CommitTree};
+use crate::commit_workspace::CommitWorkspace;
+use crate::copied_files::CopiedFile;
+use crate::egress::work_setup_mode;
+use crate::sandbox_toolchain::SandboxToolchain;
+use crate::setup::SetupSubject;
+
+/// Initial contents of the workspace of an attempt.
+#[derive(Clone, Debug)]
+pub struct WorkPlan {
+    /// The spec's base commit, whose history every sandbox of the spec may read.
+    pub base: ObjectId,
+    /// The commit checked out.
+    pub commit: ObjectId,
+    /// The branch it is on, made in the clone only.
+    pub branch: String,
+    /// A snapshot laid over it.
+    pub snapshot: Option<ObjectId>,
+    /// A merge begun with this commit.
+    pub merge: Option<ObjectId>,
+    /// Whether the workspace can be written.
+    pub access: WorkspaceAccess,
+    /// What else the sandbox may read.
+    pub toolbox: SandboxToolchain,
+}
+
+/// Makes the workspace of `job` over the history `base`, with the packages of its commit.
+pub(super) async fn make_workspace(
+    starter: &AttemptStarter,
+    job: &AttemptJob,
+    base: &BaseStore,
+    provider: &Arc<dyn Provider>,
+) -> Result<CommitWorkspace, JobError> {
+    let tree = CommitTree::Branch {
+        spec: clone_spec(job)?,
+        git: &starter.folders.git,
+        merge: job.work.merge.as_ref(),
+        snapshot: job.work.snapshot.as_ref(),
+    };
+    let task = job.attempt.subject.task_id();
+    let mode = starter
+        .store
+        .read(async |tx| work_setup_mode(tx, task).await);
+    let subject = SetupSubject {
+        base,
+        commit: &job.work.commit,
+        toolbox: &job.work.toolbox,
+        work_mode: mode.await?,
+    };
+    let preparing = starter.running.note_preparing(job.attempt.id);
+    let workspace = CommitWorkspace::with_packages(&starter.setup, provider, subject);
+    let mut workspace = workspace.await?;
+    let mut content = CommitContent {
+        setup: &starter.setup,
+        base,
+        tree,
+        copies: attempt_copies(starter, &job.attempt).await?,
+        workspace: &mut workspace,
+    };
+    let dir = starter.folders.data.workspace_path(job.attempt.id);
+    provider.make_workspace(&dir, &mut content).await?;
+    drop(preparing);
+    workspace.end_step(StartStepKind::Owner, "handed over");
+    let (snapshot, merge) = (&job.work.snapshot, &job.work.merge);
+    let (commit, n_turns, origin) = (&job.work.commit, job.turns.len(), workspace.origin_text());
+    debug!(%commit, ?snapshot, ?merge, n_turns, origin, "Made a workspace");
+    Ok(workspace)
+}
+
+/// The clone of `job`: its branch, and what it may read beside the history of its commit.
+fn clone_spec(job: &AttemptJob) -> Result<CloneSpec, JobError> {
+    let readable = job.work.snapshot.iter().chain(&job.work.merge);
+    Ok(CloneSpec {
+        branch: RefName::from_branch(&job.work.branch)?,
+        commit: job.work.commit.clone(),
+        readable: readable.cloned().collect(),
+        identity: match &job.brief.commit {
+            Some(plan) => Identity::new(&plan.author_name, &plan.author_email),
+            None => Identity::platform(),
+        },
+    })
+}
+
+/// The files of the person's checkout that are for this attempt.
+async fn attempt_copies(
+    starter: &AttemptStarter,
+    attempt: &Attempt,
+) -> Result<Vec<CopiedFile>, JobError> {
+    let audience = match attempt.subject.task_id() {
+        Some(task) => {
+            let task = starter.store.read(async |tx| tasks::get(tx, task).await);
+            let task = task.await?;
+            match task.parent_task_id {
+                None => CopyAudience::PlannedTask {
+                    task_type: task.task_type,
+                    egress: EgressMode::of_attempt(attempt.subject.kind(), &task.files.0),
+                },
+                Some(_) => CopyAudience::OtherAgent,
+            }
+        }
+        None => CopyAudience::OtherAgent,
+    };
+    let copies = starter.copies.read_copies(attempt.project_id, audience);
+    Ok(copies.await?)
+}
