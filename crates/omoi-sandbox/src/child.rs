@@ -291,6 +291,10 @@ fn become_user(uid: Uid) -> Result<(), Errno> {
     rustix::thread::set_thread_res_gid(gid, gid, gid)?;
     rustix::thread::set_thread_res_uid(uid, uid, uid)?;
     // Leaving uid 0 empties the permitted, effective and ambient sets, not the inheritable one.
+    drop_capabilities()
+}
+
+fn drop_capabilities() -> Result<(), Errno> {
     let none = CapabilitySet::empty();
     rustix::thread::set_capabilities(
         None,
@@ -300,6 +304,31 @@ fn become_user(uid: Uid) -> Result<(), Errno> {
             inheritable: none,
         },
     )
+}
+
+/// Makes this process, which has one thread, the user `id` of a user space of its own, where nobody else is and it can
+/// nothing. Outside it stays who it is; to name root of there takes the capability `SETFCAP`.
+pub(crate) fn enter_own_user(id: u32) -> io::Result<()> {
+    let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
+    // SAFETY: the call reads no memory of this process, and the descriptor table stays as it is.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER)? };
+    for (file, text) in [
+        (c"/proc/self/setgroups", "deny".to_owned()),
+        (c"/proc/self/uid_map", format!("{id} {} 1", user.as_raw())),
+        (c"/proc/self/gid_map", format!("{id} {} 1", group.as_raw())),
+    ] {
+        // The kernel takes each in one write.
+        let file = rustix::fs::openat(CWD, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        rustix::io::write(&file, text.as_bytes())?;
+    }
+    for capability in CapabilitySet::all() {
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            // An older kernel does not have every one of them.
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(drop_capabilities()?)
 }
 
 /// Marks every descriptor from 3 up to be closed by the exec, whoever opened it.

@@ -24,7 +24,7 @@ use omoi_domain::sandbox::SandboxRung;
 
 use self::engine::{ContainerEngine, remove_blocking};
 use self::frames::{OutputWriters, pass_frames};
-use self::spec::{ContainerPlan, ContainerSite, plan_container, report_path};
+use self::spec::{ContainerPlan, ContainerSite, EngineUsers, plan_container, report_path};
 use crate::base::{self, RungBase};
 use crate::bubblewrap::protect;
 use crate::control::{ProcessTree, SandboxControl};
@@ -63,6 +63,7 @@ struct ContainerInner {
     engine: ContainerEngine,
     image: String,
     entry: EntryProgram,
+    users: EngineUsers,
     /// Landlock's version inside, where it can be used.
     abi: Option<i32>,
 }
@@ -150,6 +151,7 @@ impl ContainerInner {
             entry: &self.entry,
             abi: self.abi,
             uid: uid.unwrap_or_else(rustix::process::geteuid).as_raw(),
+            users: self.users,
             scratch: &scratch,
         };
         let ContainerPlan { spec, files } = plan_container(launch, &shields, &site)?;

@@ -13,6 +13,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use rustix::process::{Resource, Rlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::child;
@@ -45,6 +46,42 @@ pub(crate) struct EntryOrders {
     pub(crate) filter: Option<FilterScope>,
     /// The whole environment, where something else may have added to it.
     pub(crate) env: Option<Vec<(String, String)>>,
+    /// What to be in a user space of its own; none where the process is an ordinary user within its limits already.
+    pub(crate) own_user: Option<OwnUser>,
+}
+
+/// An ordinary user, and the limits of each of its processes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OwnUser {
+    pub(crate) id: u32,
+    pub(crate) file_bytes_max: u64,
+    pub(crate) open_files_max: u64,
+    pub(crate) processes_max: u64,
+    pub(crate) data_bytes_max: u64,
+}
+
+impl OwnUser {
+    /// Becomes this user for good.
+    fn become_user(&self) -> io::Result<()> {
+        child::enter_own_user(self.id)?;
+        for (resource, wanted) in [
+            // As everywhere: nothing fits in one byte, and zero has a crash handler started.
+            (Resource::Core, 1),
+            (Resource::Fsize, self.file_bytes_max),
+            (Resource::Nofile, self.open_files_max),
+            (Resource::Nproc, self.processes_max),
+            (Resource::Data, self.data_bytes_max),
+        ] {
+            let hard = rustix::process::getrlimit(resource).maximum;
+            let limit = Some(wanted.min(hard.unwrap_or(u64::MAX)));
+            let limit = Rlimit {
+                current: limit,
+                maximum: limit,
+            };
+            rustix::process::setrlimit(resource, limit)?;
+        }
+        Ok(())
+    }
 }
 
 impl EntryProgram {
@@ -148,6 +185,10 @@ fn put_walls_up(orders: OwnedFd) -> Result<Option<Vec<(String, String)>>, String
     let orders: EntryOrders =
         serde_json::from_str(&text).map_err(|error| format!("the orders are broken: {error}"))?;
     child::close_from_three().map_err(|error| format!("could not close descriptors: {error}"))?;
+    if let Some(user) = &orders.own_user {
+        user.become_user()
+            .map_err(|error| format!("could not become an ordinary user: {error}"))?;
+    }
     if let Some(rules) = &orders.landlock {
         landlock::restrict_self(rules)?;
     }

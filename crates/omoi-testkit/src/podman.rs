@@ -16,6 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two looks for its socket.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// Home and runtime folder of the service.
+const HOME: &str = "home";
+/// Where Podman writes the process that holds its user space.
+const HOLDER: &str = "libpod/tmp/pause.pid";
+
 /// What a machine without systemd and with both generations of limit groups can do.
 const SETTINGS: &str = r#"
 [containers]
@@ -34,7 +39,8 @@ pub struct PodmanService {
 }
 
 impl PodmanService {
-    /// Starts one, only as root, and waits until it listens.
+    /// Starts one and waits until it listens. One of an ordinary user has no user but that one, who is root inside: ranges
+    /// of further ones are a setting of the machine.
     ///
     /// # Panics
     /// Where Podman or its runtime is missing, with the packages to install.
@@ -53,6 +59,7 @@ impl PodmanService {
     fn start_below(starter: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("containers.conf"), SETTINGS).unwrap();
+        fs::create_dir(dir.path().join(HOME)).unwrap();
         let socket = dir.path().join("api.sock");
         let service = podman_below(starter, dir.path())
             .args(["system", "service", "--time", "0"])
@@ -102,7 +109,11 @@ fn podman_below(starter: &[&str], dir: &Path) -> Command {
         .arg("--runroot")
         .arg(dir.join("run"))
         .args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"])
+        // With one user alone, files of an image cannot be given to others.
+        .args(["--storage-opt", "vfs.ignore_chown_errors=true"])
         .env("CONTAINERS_CONF", dir.join("containers.conf"))
+        .env("HOME", dir.join(HOME))
+        .env("XDG_RUNTIME_DIR", dir.join(HOME))
         // The runtime leaves a file called `oom` where it was started.
         .current_dir(dir);
     command
@@ -112,5 +123,10 @@ impl Drop for PodmanService {
     fn drop(&mut self) {
         let _ = self.service.kill();
         let _ = self.service.wait();
+        // What holds the user space of an ordinary user's engine outlives it.
+        let holder = fs::read_to_string(self.dir.path().join(HOME).join(HOLDER));
+        if let Ok(pid) = holder {
+            let _ = Command::new("kill").arg("-KILL").arg(pid.trim()).status();
+        }
     }
 }

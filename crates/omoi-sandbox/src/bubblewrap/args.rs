@@ -284,6 +284,7 @@ impl OptionsBuilder {
             landlock: Some(second_wall::rules_for(wall.abi, launch)),
             filter: None,
             env: None,
+            own_user: None,
         };
         let what = Path::new("the orders of the entry step");
         let orders = orders_file(&orders).map_err(|source| LaunchError::Source {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::base::RungBase;
 use crate::bubblewrap::args::{ETC, SYSTEM_LINKS};
 use crate::bubblewrap::protect::{PathShield, PathShields};
-use crate::entry::{EntryOrders, EntryProgram};
+use crate::entry::{EntryOrders, EntryProgram, OwnUser};
 use crate::mount_check;
 use crate::policy::{SandboxLaunch, WorkspaceAccess, inside};
 use crate::provider::LaunchError;
@@ -23,6 +23,18 @@ const RUN_BYTES: u64 = 64 << 10;
 const ORDERS: &str = "/run/omoi-entry.d/orders";
 const REPORT: &str = "/run/omoi-entry.d/report";
 
+/// Who the program is where root inside is the platform's user: an ordinary user in a user space of its own.
+const SANDBOX_USER: u32 = 1_000;
+
+/// How users inside a container are those outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EngineUsers {
+    /// They have the same numbers.
+    Shared,
+    /// Root inside is the platform's user, whose own engine it is.
+    OwnIsRoot,
+}
+
 /// What a launch is made with.
 pub(super) struct ContainerSite<'a> {
     pub(super) base: &'a RungBase,
@@ -30,8 +42,10 @@ pub(super) struct ContainerSite<'a> {
     pub(super) entry: &'a EntryProgram,
     /// Landlock's version, where it can be used.
     pub(super) abi: Option<i32>,
-    /// User and group inside and outside.
+    /// User and group outside.
     pub(super) uid: u32,
+    /// How users inside are those outside.
+    pub(super) users: EngineUsers,
     /// Files of this launch on the host.
     pub(super) scratch: &'a Path,
 }
@@ -79,7 +93,11 @@ pub(super) fn plan_container(
         .iter()
         .map(|word| utf8(word))
         .collect::<Result<_, _>>()?;
-    let user = format!("{0}:{0}", site.uid);
+    let user = match site.users {
+        EngineUsers::Shared => site.uid,
+        EngineUsers::OwnIsRoot => 0,
+    };
+    let user = format!("{user}:{user}");
     let spec = json!({
         "Image": site.image,
         "Entrypoint": [],
@@ -93,7 +111,7 @@ pub(super) fn plan_container(
         "Tty": false,
         "NetworkDisabled": true,
         "Labels": { "omoi.sandbox": launch.name },
-        "HostConfig": host_config(launch, builder.binds),
+        "HostConfig": host_config(launch, site.users, builder.binds),
     });
     Ok(ContainerPlan {
         spec,
@@ -101,8 +119,13 @@ pub(super) fn plan_container(
     })
 }
 
-fn host_config(launch: &SandboxLaunch, binds: Vec<Value>) -> Value {
+fn host_config(launch: &SandboxLaunch, users: EngineUsers, binds: Vec<Value>) -> Value {
     let limits = &launch.limits;
+    // For the entry step alone, which gives it up with everything else.
+    let capabilities: &[&str] = match users {
+        EngineUsers::Shared => &[],
+        EngineUsers::OwnIsRoot => &["SETFCAP"],
+    };
     let tmpfs = format!("rw,exec,nosuid,nodev,size={},mode=1777", limits.temp_bytes);
     let ulimit = |name: &str, value: u64| json!({ "Name": name, "Soft": value, "Hard": value });
     json!({
@@ -112,6 +135,7 @@ fn host_config(launch: &SandboxLaunch, binds: Vec<Value>) -> Value {
         "ReadonlyRootfs": true,
         "Privileged": false,
         "CapDrop": ["ALL"],
+        "CapAdd": capabilities,
         "SecurityOpt": ["no-new-privileges"],
         "Mounts": binds,
         // Every one that an engine would mount by itself, without a limit, where the root is read-only.
@@ -271,6 +295,17 @@ impl SpecBuilder {
             landlock: site.abi.map(|abi| second_wall::rules_for(abi, launch)),
             filter: Some(FilterScope::OwnSpaces),
             env: Some(env?),
+            own_user: match site.users {
+                EngineUsers::Shared => None,
+                // Podman of an ordinary user takes no limits of processes.
+                EngineUsers::OwnIsRoot => Some(OwnUser {
+                    id: SANDBOX_USER,
+                    file_bytes_max: launch.limits.file_bytes_max,
+                    open_files_max: launch.limits.open_files_max,
+                    processes_max: crate::base::user_processes_max(&launch.limits, false),
+                    data_bytes_max: launch.limits.memory_bytes,
+                }),
+            },
         };
         let text = serde_json::to_vec(&orders).map_err(|source| LaunchError::Record {
             name: launch.name.clone(),

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rustix::process::Uid;
 use serde_json::Value;
 
 use super::engine::ContainerEngine;
 use super::image::ensure_image;
+use super::spec::EngineUsers;
 use super::{ContainerInner, ContainerRung};
 use crate::base::{self, RungBase, kernel_release};
 use crate::landlock;
@@ -17,9 +19,11 @@ use crate::probe::{ProbeConfig, RungUnavailable};
 use crate::probe_facts::{error_chain, run_probe, rung_unavailable};
 use crate::property::{Property, PropertyStatus};
 use crate::provider::Provider as _;
+use crate::workspace;
 
 const INSTALL: &str =
-    "install one, `apt install podman crun`, and start it: `systemctl enable --now podman.socket`";
+    "install one, `apt install podman crun`, and start it: `systemctl enable --now podman.socket`, or yours as an ordinary \
+     user: `systemctl --user enable --now podman.socket`";
 const REASON: &str = "remove the cause named in the reason";
 
 /// Finds an engine at one of the configured sockets and verifies each property.
@@ -54,12 +58,13 @@ async fn try_engine(
     let engine = ContainerEngine::at_socket(socket).map_err(asked)?;
     let version = engine_version(&engine.version_parts().await.map_err(asked)?);
     let info = engine.engine_info().await.map_err(asked)?;
-    if let Some(reason) = user_mapping(&info, &version) {
-        return Err(rung_unavailable(
-            reason,
-            "use the engine of root, or bubblewrap",
-        ));
-    }
+    let owner = workspace::path_owner(socket);
+    let (owner, _) = owner.map_err(|error| rung_unavailable(error_chain(&error), REASON))?;
+    let users = engine_users(&info, [owner, rustix::process::geteuid()]);
+    let users = users.map_err(|why| {
+        let remedy = "use an engine of the user that runs omoi, or bubblewrap";
+        rung_unavailable(format!("{version} {why}"), remedy)
+    })?;
     let image = ensure_image(&engine).await.map_err(asked)?;
     let landlock = landlock::usable_abi()
         .map_err(|reason| format!("{reason}; a program can pass for one that was never started"));
@@ -69,9 +74,10 @@ async fn try_engine(
             engine,
             image,
             entry,
+            users,
             abi: landlock.clone().ok(),
         }),
-        version: format!("{version}, Linux {}", kernel_release()),
+        version: format!("{version}{}, Linux {}", users.remark(), kernel_release()),
         properties: Vec::new(),
         unseen: None,
     };
@@ -79,7 +85,7 @@ async fn try_engine(
     let facts = run_probe(&rung, base, &script).await?;
     rung.properties = own_spaces::verify_properties(&facts.under_landlock(landlock), base);
     for (property, status) in &mut rung.properties {
-        if let Some(of_engine) = engine_limit(*property, &info) {
+        if let Some(of_engine) = engine_limit(*property, users, &info) {
             *status = of_engine;
         }
     }
@@ -154,25 +160,49 @@ fn engine_version(version: &Value) -> String {
     }
 }
 
-/// Why a user inside would be another one outside, who could not write the workspace.
-fn user_mapping(info: &Value, version: &str) -> Option<String> {
-    let options = info.get("SecurityOptions").and_then(Value::as_array)?;
-    let is_mapped = options
-        .iter()
-        .filter_map(Value::as_str)
-        .any(|option| option.contains("name=rootless") || option.contains("name=userns"));
-    is_mapped.then(|| format!("{version} maps users, so that a workspace could not be written"))
+impl EngineUsers {
+    /// What the version of the rung says of them.
+    const fn remark(self) -> &'static str {
+        match self {
+            Self::Shared => "",
+            Self::OwnIsRoot => ", of an ordinary user",
+        }
+    }
 }
 
-/// What the engine limits, as it says itself.
-fn engine_limit(property: Property, info: &Value) -> Option<PropertyStatus> {
+/// How users inside are those outside, or why the workspace could not be written by any. The socket and this process
+/// belong to `owner` and `own`.
+fn engine_users(info: &Value, [owner, own]: [Uid; 2]) -> Result<EngineUsers, String> {
+    let options = info.get("SecurityOptions").and_then(Value::as_array);
+    let has_option = |word: &str| {
+        let mut options = options.into_iter().flatten().filter_map(Value::as_str);
+        options.any(|option| option.contains(word))
+    };
+    if has_option("name=userns") {
+        return Err("maps users, so that a workspace could not be written".to_owned());
+    }
+    // Podman says it in a field of its own.
+    let is_rootless = has_option("name=rootless") || info.get("Rootless") == Some(&Value::Bool(true));
+    match is_rootless {
+        false => Ok(EngineUsers::Shared),
+        true if owner == own && !own.is_root() => Ok(EngineUsers::OwnIsRoot),
+        true => Err(format!(
+            "is one of the ordinary user {}, and omoi runs as {}: a workspace could not be written",
+            owner.as_raw(),
+            own.as_raw()
+        )),
+    }
+}
+
+/// What the engine limits, as it says itself: one of an ordinary user tells what root's could limit.
+fn engine_limit(property: Property, users: EngineUsers, info: &Value) -> Option<PropertyStatus> {
     let key = match property {
         Property::Memory => "MemoryLimit",
         Property::ProcessCount => "PidsLimit",
         Property::Cpu => "CpuCfsQuota",
         _ => return None,
     };
-    let is_held = info.get(key).and_then(Value::as_bool) == Some(true);
+    let is_held = users == EngineUsers::Shared && info.get(key) == Some(&Value::Bool(true));
     Some(match (is_held, property) {
         (true, _) => PropertyStatus::YesBy("the container engine's limit groups".to_owned()),
         (false, Property::Cpu) => {
@@ -204,19 +234,31 @@ mod tests {
     }
 
     #[test]
-    fn engines_that_map_users_are_refused_and_limits_are_theirs() {
-        let rootless = json!({ "SecurityOptions": ["name=seccomp", "name=rootless"] });
-        assert!(
-            user_mapping(&rootless, "Docker")
-                .unwrap()
-                .contains("maps users")
-        );
+    fn engines_whose_users_are_not_ours_are_refused_and_limits_are_theirs() {
         let plain = json!({ "SecurityOptions": ["name=seccomp"], "MemoryLimit": true });
-        assert_eq!(user_mapping(&plain, "Docker"), None);
-        let held = |property| engine_limit(property, &plain).map(|status| status.is_yes());
-        assert_eq!(held(Property::Memory), Some(true));
-        assert_eq!(held(Property::ProcessCount), Some(true), "by the watcher");
-        assert_eq!(held(Property::Cpu), Some(false));
-        assert_eq!(held(Property::Files), None);
+        let mapped = json!({ "SecurityOptions": ["name=seccomp", "name=userns"] });
+        let docker = json!({ "SecurityOptions": ["name=seccomp", "name=rootless"] });
+        let podman = json!({ "SecurityOptions": ["name=seccomp"], "Rootless": true });
+        let found = |info: &Value, owner: u32, own: u32| {
+            engine_users(info, [Uid::from_raw(owner), Uid::from_raw(own)])
+        };
+        for own in [0, 63_321] {
+            assert_eq!(found(&plain, 0, own), Ok(EngineUsers::Shared));
+            assert!(found(&mapped, 0, own).unwrap_err().contains("maps users"));
+        }
+        for rootless in [&docker, &podman] {
+            assert_eq!(found(rootless, 63_321, 63_321), Ok(EngineUsers::OwnIsRoot));
+            for own in [0, 63_322] {
+                let refused = found(rootless, 63_321, own).unwrap_err();
+                assert!(refused.contains("the ordinary user 63321"), "{refused}");
+            }
+        }
+        let held = |property, users| {
+            engine_limit(property, users, &plain).map(|status| matches!(status, PropertyStatus::YesBy(_)))
+        };
+        assert_eq!(held(Property::Memory, EngineUsers::Shared), Some(true));
+        assert_eq!(held(Property::Memory, EngineUsers::OwnIsRoot), Some(false));
+        assert_eq!(held(Property::Cpu, EngineUsers::Shared), Some(false));
+        assert_eq!(held(Property::Files, EngineUsers::Shared), None);
     }
 }

@@ -107,6 +107,7 @@ impl HostWall {
             landlock: Some(self.rules_for(launch, places, &mounts)),
             filter: Some(FilterScope::HostSpaces),
             env: None,
+            own_user: None,
         };
         let record = |source: io::Error| LaunchError::Record {
             name: launch.name.clone(),

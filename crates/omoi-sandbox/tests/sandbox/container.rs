@@ -1,18 +1,18 @@
 //! The rung `container`, with Debian's Podman and `runc` on a private socket.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use omoi_domain::sandbox::SandboxRung;
 use omoi_sandbox::{
     ProgramEnd, Property, PropertyStatus, SandboxFloor, SandboxLaunch, WaitError, probe_host,
 };
 
-use crate::support::{Platform, held_status, probe_config};
+use crate::support::{Platform, held_status, probe_config, until};
 
-/// An engine of root's is needed, and only root can start one of its own here.
+/// Whether the engine is root's, which alone can limit.
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
@@ -50,9 +50,9 @@ async fn without_an_engine_the_reason_and_the_remedy_are_told() {
     );
 }
 
-/// An engine that answers as Podman of an ordinary user does, until `dir` goes.
+/// An engine that answers as Docker with mapped users does, until `dir` goes.
 fn mapping_engine(dir: &Path) -> PathBuf {
-    let socket = dir.join("rootless.sock");
+    let socket = dir.join("mapping.sock");
     let listener = UnixListener::bind(&socket).unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -69,10 +69,8 @@ fn mapping_engine(dir: &Path) -> PathBuf {
                 line.clear();
             }
             let body = match path.ends_with("version") {
-                true => r#"{"Components": [{"Name": "Podman Engine", "Version": "4.3.1"}]}"#,
-                false => {
-                    r#"{"SecurityOptions": ["name=seccomp,profile=default", "name=rootless"]}"#
-                }
+                true => r#"{"Components": [{"Name": "Engine", "Version": "20.10.24"}]}"#,
+                false => r#"{"SecurityOptions": ["name=seccomp,profile=default", "name=userns"]}"#,
             };
             let length = body.len();
             let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
@@ -83,39 +81,30 @@ fn mapping_engine(dir: &Path) -> PathBuf {
     socket
 }
 
-/// Why the rung `container` is refused with an engine of an ordinary user, and what to do.
-pub(crate) async fn refusal_of_mapped_users() -> (String, String) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_maps_users_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = probe_config(&dir.path().join("state"));
     config.container_sockets = vec![mapping_engine(dir.path())];
+    config.wanted = Some(SandboxRung::Container);
     let probe = probe_host(&config).await.unwrap();
     let mut tried = probe.tried.iter();
     let tried = tried.find(|tried| tried.rung == SandboxRung::Container);
     let refused = tried.unwrap().outcome.as_ref().unwrap_err();
-    (refused.reason.clone(), refused.remedy.clone())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_engine_that_maps_users_is_refused_by_name() {
-    let (reason, remedy) = refusal_of_mapped_users().await;
-    assert!(
-        reason.contains("Podman Engine 4.3.1 maps users"),
-        "{reason}"
-    );
-    assert!(remedy.contains("the engine of root"), "{remedy}");
+    let told = (refused.reason.as_str(), refused.remedy.as_str());
+    assert!(told.0.contains("Engine 20.10.24 maps users"), "{told:?}");
+    assert!(told.1.contains("an engine of the user"), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn containers_meet_the_default_floor_and_end_like_other_sandboxes() {
-    if !is_root() {
-        return;
-    }
     let floor = SandboxFloor::default();
     let platform = Platform::with_rung(SandboxRung::Container, &floor).await;
-    assert!(matches!(
+    let is_limited = matches!(
         held_status(&platform, Property::Memory),
         PropertyStatus::YesBy(_)
-    ));
+    );
+    assert_eq!(is_limited, is_root());
     let exit = platform
         .run(platform.shell("echo out; echo err >&2; echo kept >file; (sleep 60 &) ; exit 3"))
         .await;
@@ -124,6 +113,12 @@ async fn containers_meet_the_default_floor_and_end_like_other_sandboxes() {
         (exit.stdout.to_text(), exit.stderr.to_text()),
         ("out\n".into(), "err\n".into())
     );
+    let launch = platform.shell("id -u; echo kept >file");
+    let (workspace, user) = (launch.workspace.clone(), rustix::process::geteuid());
+    let exit = platform.run(launch).await;
+    assert_ne!(exit.stdout.to_text(), "0\n", "nobody is root inside");
+    let owner = std::fs::metadata(workspace.join("file")).unwrap().uid();
+    assert_eq!(owner == user.as_raw(), !is_root(), "{owner}");
 
     let missing = platform.launch(["/usr/bin/no-such-program"]);
     let running = platform.provider.launch(missing).await.unwrap();
@@ -132,14 +127,16 @@ async fn containers_meet_the_default_floor_and_end_like_other_sandboxes() {
     };
     assert!(message.contains("no-such-program"), "{message}");
 
-    let saving = platform.shell("trap 'echo saved; exit 7' TERM; while :; do sleep 0.01; done");
-    let launch = SandboxLaunch {
-        wall_timeout: Duration::from_millis(600),
-        grace: Duration::from_secs(5),
-        ..saving
-    };
-    let exit = platform.run(launch).await;
-    assert!(exit.timed_out);
+    let saving =
+        platform.shell("trap 'echo saved; exit 7' TERM; echo >ready; while :; do sleep 0.01; done");
+    let ready = saving.workspace.join("ready");
+    let running = platform.provider.launch(saving).await.unwrap();
+    let control = running.control();
+    let (exit, ()) = tokio::join!(running.wait(), async {
+        until("it can be interrupted", || ready.exists()).await;
+        control.interrupt_program();
+    });
+    let exit = exit.unwrap();
     assert_eq!(
         (exit.ended, exit.stdout.to_text().as_str()),
         (ProgramEnd::Code(7), "saved\n")
@@ -151,20 +148,20 @@ async fn containers_meet_the_default_floor_and_end_like_other_sandboxes() {
     let (exit, ()) = tokio::join!(running.wait(), async { control.kill_tree() });
     assert_eq!(exit.unwrap().ended, ProgramEnd::Signal(libc::SIGKILL));
 
-    let hungry = platform.python("x = bytearray(200 << 20)");
+    let hungry = platform.python("import time; x = b'x' * (200 << 20); time.sleep(60)");
     let mut limits = hungry.limits;
     limits.memory_bytes = 64 << 20;
     let exit = platform.run(SandboxLaunch { limits, ..hungry }).await;
-    assert_eq!(exit.ended, ProgramEnd::Signal(libc::SIGKILL));
+    match is_root() {
+        true => assert_eq!(exit.ended, ProgramEnd::Signal(libc::SIGKILL)),
+        false => assert!(exit.exhausted.is_some(), "{exit:?}"),
+    }
     assert!(platform.provider.list_orphans().unwrap().is_empty());
     assert_eq!(platform.containers(), "");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn containers_of_an_earlier_life_are_found_and_destroyed() {
-    if !is_root() {
-        return;
-    }
     let platform = Platform::with_rung(SandboxRung::Container, &SandboxFloor::none()).await;
     let launch = platform.shell("sleep 60");
     let name = launch.name.clone();

@@ -60,12 +60,12 @@ async fn try_rung(rung: SandboxRung) -> Vec<WayRow> {
 /// Every try on every rung, as root and as an ordinary user; the table is kept for readers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_gets_out_by_the_way() {
-    let mut rungs = vec![SandboxRung::Bubblewrap, SandboxRung::Landlock];
-    if is_root() {
-        rungs.insert(1, SandboxRung::Container);
-    }
     let mut rows = Vec::new();
-    for rung in rungs {
+    for rung in [
+        SandboxRung::Bubblewrap,
+        SandboxRung::Container,
+        SandboxRung::Landlock,
+    ] {
         rows.extend(try_rung(rung).await);
     }
     for row in &rows {

@@ -69,7 +69,9 @@ impl HostFeatures {
         // Files since the first, connections since 4, signals and abstract sockets since 6.
         let landlock = self.landlock_abi >= 6;
         let given = |is_held: bool| if is_held { Held } else { Missing };
-        let grouped = |or: Expected| match self.limit_groups || rung == SandboxRung::Container {
+        // An engine of root's has limit groups; one of an ordinary user has none that are believed.
+        let by_engine = rung == SandboxRung::Container && self.is_root;
+        let grouped = |or: Expected| match self.limit_groups || by_engine {
             true => Held,
             false => or,
         };

@@ -98,8 +98,6 @@ What a hostile program tries inside a sandbox, by rung and by who started the pl
 - *held*: the rung holds the property, and the try got nowhere.
 - *watched*: the watcher holds it, which ends a sandbox that goes beyond; tried in the tests of limits.
 - *not promised*: the rung says that it does not hold the property here, and why: `omoi sandbox probe`.
-- *refused*: no such sandbox is made. An engine of an ordinary user maps users, so its containers could not write the
-  workspace, and is refused by name.
 
 Lines that begin with CONTROL must work. What each rung is to hold follows from a host's features
 (`tests/sandbox/escape/expected.rs`). Taken on HOST.
