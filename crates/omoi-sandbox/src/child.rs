@@ -306,6 +306,10 @@ fn drop_capabilities() -> Result<(), Errno> {
     )
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "these are files of the kernel, which takes each in one write"
+)]
 /// Makes this process, which has one thread, the user `id` of a user space of its own, where nobody else is and it can
 /// nothing. Outside it stays who it is; to name root of there takes the capability `SETFCAP`.
 pub(crate) fn enter_own_user(id: u32) -> io::Result<()> {
@@ -329,6 +333,13 @@ pub(crate) fn enter_own_user(id: u32) -> io::Result<()> {
         }
     }
     Ok(drop_capabilities()?)
+}
+
+/// Kills every other process that this one may send a signal to, at one instant, so that none gets away by starting
+/// another one meanwhile.
+pub(crate) fn kill_reachable() {
+    // SAFETY: takes two integers and touches no memory of this process.
+    unsafe { libc::kill(-1, libc::SIGKILL) };
 }
 
 /// Marks every descriptor from 3 up to be closed by the exec, whoever opened it.

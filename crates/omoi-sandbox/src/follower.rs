@@ -2,22 +2,28 @@
 //!
 //! What loses its parent below this process becomes a child of it, in whatever session, so nothing that the program
 //! starts gets away. This process stands outside the walls: from Landlock's scopes on nothing inside can send it a
-//! signal, and the system-call filter keeps its limits.
+//! signal, and the system-call filter keeps its limits. It has an outer scope of its own, in which it and everything
+//! below it are alone, so that one signal to all it can reach ends them at one instant: a process that starts the next
+//! one and ends is in no list of processes long enough to be killed by its number. Without scopes the list is all there
+//! is.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{
-    DumpableBehavior, Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper,
-    set_dumpable_behavior, set_parent_process_death_signal, wait,
+    DumpableBehavior, Pid, Signal, WaitOptions, getpid, getppid, kill_process, set_child_subreaper,
+    set_dumpable_behavior, set_parent_process_death_signal, test_kill_process, wait,
 };
 use tokio::signal::unix::{self, SignalKind, signal};
 
+use crate::child;
 use crate::entry::NOT_RUN;
+use crate::landlock;
 use crate::process::start_own_program;
 use crate::process_table::live_descendants;
 
@@ -25,9 +31,6 @@ use crate::process_table::live_descendants;
 pub(crate) const END_TREE: Signal = Signal::USR1;
 /// What the kernel sends it when the platform is gone.
 const PLATFORM_GONE: Signal = Signal::HUP;
-/// How long the process table is read again at the end, where a program may fork while it is killed: less than the
-/// time after which the follower itself is killed.
-const END_WITHIN: Duration = Duration::from_secs(8);
 const PASS_PAUSE: Duration = Duration::from_millis(2);
 /// What a shell adds to the number of a signal.
 const SIGNAL_BASE: i32 = 128;
@@ -61,6 +64,8 @@ pub(crate) fn follow_program(words: &[OsString], orders: OwnedFd, report: OwnedF
 /// The program, and what is heard of it.
 struct FollowedProgram {
     program: Pid,
+    /// Whether it can send a signal to nothing but what is below it.
+    is_enclosed: bool,
     child_ended: unix::Signal,
     interrupt: unix::Signal,
     end_tree: unix::Signal,
@@ -80,8 +85,14 @@ impl FollowedProgram {
         set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
         // Until now it would have been killed, and nothing would have been left.
         set_parent_process_death_signal(Some(PLATFORM_GONE))?;
+        let is_enclosed = match landlock::enclose_signals() {
+            // Believed when seen: the platform is out of its reach now.
+            Ok(()) => getppid().map(test_kill_process) == Some(Err(Errno::PERM)),
+            Err(_) => false,
+        };
         Ok(Self {
             program: start_own_program(words)?,
+            is_enclosed,
             child_ended,
             interrupt,
             end_tree,
@@ -94,7 +105,9 @@ impl FollowedProgram {
         while self.code.is_none() {
             // Cancel-safe: a signal that was not received yet stays pending in its stream.
             tokio::select! {
-                _ = self.child_ended.recv() => self.reap_children(),
+                _ = self.child_ended.recv() => {
+                    self.reap_children();
+                }
                 _ = self.interrupt.recv() => {
                     let _ = kill_process(self.program, Signal::TERM);
                 }
@@ -106,35 +119,47 @@ impl FollowedProgram {
         self.code.unwrap_or(SIGNAL_BASE + Signal::KILL.as_raw())
     }
 
-    /// Kills everything below this process, as often as something new is found.
+    /// Kills everything below this process, until the kernel says that it has no child any more, and so nothing below it.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the kernel does not announce that a process has nothing below it, so the table is read again"
+        reason = "what is below a child that ends becomes a child without a word, so it is looked for again"
     )]
     async fn end_descendants(&mut self) {
-        let until = Instant::now() + END_WITHIN;
-        while Instant::now() < until {
-            let left = live_descendants(getpid());
-            // What stands still starts nothing between the look and its end.
-            for signal in [Signal::STOP, Signal::KILL] {
-                for pid in &left {
-                    let _ = kill_process(*pid, signal);
-                }
+        loop {
+            match self.is_enclosed {
+                true => child::kill_reachable(),
+                false => kill_listed(),
             }
-            self.reap_children();
-            if left.is_empty() {
+            if !self.reap_children() {
                 return;
             }
             tokio::time::sleep(PASS_PAUSE).await;
         }
     }
 
-    fn reap_children(&mut self) {
-        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            if pid == self.program {
-                let by_signal = status.terminating_signal().map(|n| SIGNAL_BASE + n);
-                self.code = status.exit_status().or(by_signal);
+    /// Reaps the children that ended; whether there are more.
+    fn reap_children(&mut self) -> bool {
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) if pid == self.program => {
+                    let by_signal = status.terminating_signal().map(|n| SIGNAL_BASE + n);
+                    self.code = status.exit_status().or(by_signal);
+                }
+                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(None) => return true,
+                Err(_) => return false,
             }
+        }
+    }
+}
+
+/// Kills what the table of processes has below this one.
+fn kill_listed() {
+    let left = live_descendants(getpid());
+    // What stands still starts nothing between the look and its end.
+    for signal in [Signal::STOP, Signal::KILL] {
+        for pid in &left {
+            let _ = kill_process(*pid, signal);
         }
     }
 }

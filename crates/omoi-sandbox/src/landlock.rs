@@ -95,11 +95,34 @@ pub(crate) fn usable_abi() -> Result<i32, String> {
 
 /// Applies `rules` to this process and all it will start. Fails rather than applying a part of them.
 pub(crate) fn restrict_self(rules: &LandlockRules) -> Result<(), String> {
-    let status = apply_rules(rules).map_err(|error| format!("Landlock refused: {error}"))?;
-    match status {
-        RulesetStatus::FullyEnforced => Ok(()),
-        partly => Err(format!("Landlock is not in force as asked: {partly:?}")),
+    status_of(apply_rules(rules))
+}
+
+fn status_of(applied: Result<RulesetStatus, RulesetError>) -> Result<(), String> {
+    match applied {
+        Ok(RulesetStatus::FullyEnforced) => Ok(()),
+        Ok(partly) => Err(format!("Landlock is not in force as asked: {partly:?}")),
+        Err(error) => Err(format!("Landlock refused: {error}")),
     }
+}
+
+/// Keeps signals of this process and of all it will start among them; what they start may keep its own from this one.
+pub(crate) fn enclose_signals() -> Result<(), String> {
+    let abi = usable_abi()?;
+    if abi < ABI_SCOPES {
+        return Err(format!("Landlock ABI {abi} leaves signals alone"));
+    }
+    let apply = || -> Result<RulesetStatus, RulesetError> {
+        let ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::HardRequirement)
+            // Any rules take away moving files between folders, which is left to what is started.
+            .handle_access(AccessFs::Refer)?
+            .scope(Scope::Signal)?;
+        let everywhere = path_beneath_rules(["/"], AccessFs::Refer);
+        let created = ruleset.create()?.add_rules(everywhere)?;
+        Ok(created.restrict_self()?.ruleset)
+    };
+    status_of(apply())
 }
 
 fn apply_rules(rules: &LandlockRules) -> Result<RulesetStatus, RulesetError> {

@@ -97,6 +97,39 @@ async fn a_daemon_does_not_outlive_its_sandbox() {
     }
 }
 
+/// Each generation starts the next one in a session of its own and ends, so that no list of processes has it for long.
+/// All of them hold the lock.
+const HOPPERS: &str = r#"
+import fcntl, os, time
+lock = open("lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+for n in range(8):
+    if os.fork() == 0:
+        for generation in range(20000):
+            if os.fork():
+                os._exit(0)
+            os.setsid()
+        os._exit(0)
+time.sleep(0.2)
+if os.path.exists("stay"):
+    time.sleep(600)
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_starts_another_and_ends_does_not_outlive_its_sandbox() {
+    let platform = landlock().await;
+    for name in ["go", "stay"] {
+        let mut launch = platform.python(HOPPERS);
+        fs::write(launch.workspace.join(name), "").unwrap();
+        launch.wall_timeout = std::time::Duration::from_secs(3);
+        let lock = launch.workspace.join("lock");
+        let exit = platform.run(launch).await;
+        assert_eq!(exit.has_succeeded(), name == "go", "{exit:?}");
+        let lock = fs::File::open(lock).unwrap();
+        assert!(lock.try_lock().is_ok(), "one lives after {name}");
+    }
+}
+
 /// A sandbox that nobody waits for any more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_does_not_outlive_the_handle_of_its_sandbox() {

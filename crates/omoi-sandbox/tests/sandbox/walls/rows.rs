@@ -216,10 +216,13 @@ pub(super) const LANDLOCK_WALLS: &[TakenWall] = &[
             "reach platform data through /proc/1/root and friends",
             "follow a link in the workspace to the host",
             "link a listed file into the workspace",
-            "signal processes of the host",
             "connect to an abstract socket of the host",
         ],
-        held: &["connect to the host's loopback"],
+        // The scope of the follower stands outside of it.
+        held: &[
+            "connect to the host's loopback",
+            "signal processes of the host",
+        ],
     },
     TakenWall {
         name: "system-call filter",
