@@ -1,11 +1,9 @@
 //! Which commits a sandbox can read.
 
-use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -14,7 +12,6 @@ use omoi_domain::egress::EgressMode;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::FromParts as _;
-use omoi_execution::command::{self, CheckoutCommand};
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::reaper::Reaper;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
@@ -27,6 +24,8 @@ use omoi_sandbox::{ProbeConfig, SandboxFloor, probe_host};
 use omoi_store::{attempts, specs};
 use omoi_testkit::blocking::without_blocking_thread;
 use omoi_testkit::deployment::{TestDeployment, tick_once};
+
+use crate::checkout_check::CheckAt;
 
 /// A platform whose sandboxes are real, and whose worker runs `script` in its workspace.
 async fn with_worker(script: &str) -> (TestDeployment, TempDir) {
@@ -87,20 +86,13 @@ async fn a_check_reads_its_own_history_and_no_snapshot_of_an_attempt() {
     let (it, _state) = with_worker("").await;
     let other = snapshot_of_another(&it).await;
     let own = it.commit_on(&it.base, "own.txt", Some("own\n")).await;
-    let ran = command::run_in_checkout(
-        &it.build_part(),
-        CheckoutCommand {
-            spec: &it.spec,
-            commit: &own,
-            command: &look(&own, &other),
-            files: &BTreeMap::new(),
-            timeout: Duration::from_mins(1),
-            toolbox: &SandboxToolchain::default(),
-            setup_mode: EgressMode::Closed,
-        },
-    )
-    .await
-    .unwrap();
+    let check = CheckAt {
+        commit: &own,
+        command: &look(&own, &other),
+        toolbox: &SandboxToolchain::default(),
+        setup_mode: EgressMode::Closed,
+    };
+    let ran = check.run(&it).await;
     assert_eq!(ran.output.trim(), "own yes other no log 2");
 }
 

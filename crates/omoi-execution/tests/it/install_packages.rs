@@ -1,6 +1,5 @@
 //! What a set-up installs, and how it fails.
 
-use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use tempfile::TempDir;
 
 use omoi_domain::egress::EgressMode;
 use omoi_domain::sandbox::SandboxRung;
-use omoi_execution::command::{self, CheckoutCommand, CommandError, CommandRun};
+use omoi_execution::command::{CommandError, CommandRun};
 use omoi_execution::reaper::clear_away;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::setup::{SetupCause, SetupError};
@@ -18,6 +17,8 @@ use omoi_git::toolchain::{HostProgram, HostToolchain};
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{ProbeConfig, SandboxFloor, probe_host};
 use omoi_testkit::deployment::TestDeployment;
+
+use crate::checkout_check::CheckAt;
 
 /// What a command prints of the state that a set-up leaves.
 const LOOK: &str = "cat node_modules/a/index.js; export HOME=/tmp; git status --porcelain; cat tracked.txt; \
@@ -56,16 +57,13 @@ async fn run_at(
         setup: setup.iter().map(|c| (*c).to_owned()).collect(),
         ..SandboxToolchain::default()
     };
-    let command = CheckoutCommand {
-        spec: &it.spec,
+    let check = CheckAt {
         commit,
         command,
-        files: &BTreeMap::new(),
-        timeout: Duration::from_mins(1),
         toolbox: &toolbox,
         setup_mode: EgressMode::Cached,
     };
-    command::run_in_checkout(&it.build_part(), command).await
+    check.try_run(it).await
 }
 
 /// What a receipt says of a set-up by `commands` that fails.
@@ -199,18 +197,13 @@ async fn packages_that_were_compared_with_nothing_serve_until_the_base_is_set_up
         ..SandboxToolchain::default()
     };
     let run = async |commit: &ObjectId| {
-        let command = CheckoutCommand {
-            spec: &it.spec,
+        let check = CheckAt {
             commit,
             command: "cat deps/a",
-            files: &BTreeMap::new(),
-            timeout: Duration::from_mins(1),
             toolbox: &toolbox,
             setup_mode: EgressMode::Cached,
         };
-        command::run_in_checkout(&it.build_part(), command)
-            .await
-            .unwrap()
+        check.run(&it).await
     };
     let uncompared = ", compared with nothing: the base commit could not be set up";
     let ran = run(&forged).await;
@@ -318,17 +311,13 @@ async fn packages_belong_to_the_versions_that_installed_them() {
             setup: vec![install.to_owned()],
             ..toolbox
         };
-        let command = CheckoutCommand {
-            spec: &it.spec,
+        let check = CheckAt {
             commit: &base,
             command: "cat deps/made-by",
-            files: &BTreeMap::new(),
-            timeout: Duration::from_mins(1),
             toolbox: &toolbox,
             setup_mode: EgressMode::Cached,
         };
-        let ran = command::run_in_checkout(&it.build_part(), command).await;
-        ran.unwrap().output
+        check.run(&it).await.output
     };
     // The same place holds another version after an upgrade, and what the first made is there still.
     for version in ["3.11.2", "3.11.9", "3.11.2"] {

@@ -7,6 +7,7 @@
 )]
 
 mod base_store;
+mod checkout_check;
 mod claims;
 mod delivery;
 mod discovery;

@@ -1,16 +1,16 @@
 //! npm, pip and cargo as they are: what they make of another lock file is explained by it.
 
-use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
 use omoi_domain::egress::EgressMode;
 use omoi_domain::sandbox::SandboxRung;
-use omoi_execution::command::{self, CheckoutCommand, CommandRun};
+use omoi_execution::command::CommandRun;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_git::object::ObjectId;
 use omoi_testkit::deployment::TestDeployment;
 
+use crate::checkout_check::CheckAt;
 use crate::install_packages::on_rung;
 
 /// Registries that run beside a command.
@@ -34,19 +34,14 @@ async fn run(
     commit: &ObjectId,
     (toolbox, command): (&SandboxToolchain, &str),
 ) -> CommandRun {
-    let command = CheckoutCommand {
-        spec: &it.spec,
+    let check = CheckAt {
         commit,
         command,
-        files: &BTreeMap::new(),
-        timeout: Duration::from_mins(2),
         toolbox,
         // As for a task whose plan names the lock file.
         setup_mode: EgressMode::Registries,
     };
-    command::run_in_checkout(&it.build_part(), command)
-        .await
-        .unwrap()
+    check.run(it).await
 }
 
 /// Files of a commit, by path.

@@ -1,6 +1,5 @@
 //! How far a set-up reaches: the base commit's to the registries, a task's no further than its agent.
 
-use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -14,7 +13,7 @@ use omoi_domain::egress::EgressMode::{self, Cached, Registries};
 use omoi_domain::sandbox::SandboxRung;
 use omoi_egress::project_hosts::ProjectHosts;
 use omoi_egress::refusal::{Refusal, RefusalReason};
-use omoi_execution::command::{self, CheckoutCommand, CommandRun};
+use omoi_execution::command::CommandRun;
 use omoi_execution::egress::work_setup_mode;
 use omoi_execution::sandbox_egress::SandboxEgress;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
@@ -26,6 +25,8 @@ use omoi_runtime::rng::Rng;
 use omoi_sandbox::{ProbeConfig, SandboxFloor, probe_host};
 use omoi_store::Json;
 use omoi_testkit::deployment::TestDeployment;
+
+use crate::checkout_check::CheckAt;
 
 /// Stands for the worker: it runs the commands without carrying connections for them.
 const WORKER: &str = "while [ \"$1\" != -- ]; do shift; done; shift; exec \"$@\"";
@@ -113,17 +114,13 @@ async fn check_at(it: &TestDeployment, commit: &ObjectId, setup_mode: EgressMode
         setup: vec!["sh install.sh".to_owned()],
         ..SandboxToolchain::default()
     };
-    let command = CheckoutCommand {
-        spec: &it.spec,
+    let check = CheckAt {
         commit,
         command: "cat deps/a",
-        files: &BTreeMap::new(),
-        timeout: Duration::from_mins(1),
         toolbox: &toolbox,
         setup_mode,
     };
-    let ran = command::run_in_checkout(&it.build_part(), command).await;
-    ran.unwrap()
+    check.run(it).await
 }
 
 #[tokio::test]
