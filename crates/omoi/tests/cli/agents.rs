@@ -1,6 +1,7 @@
 //! `omoi agents` against a registry on loopback.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -139,7 +140,6 @@ fn scripts_read_how_an_installation_goes_on() {
 
     // Its executable is gone: listed, not usable, and installed anew.
     let program = std::path::Path::new(last["folder"].as_str().unwrap()).join("bin/tool");
-    use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(program.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::remove_file(&program).unwrap();
     let listed = scene.json(&["list"]).remove(0);
@@ -233,6 +233,60 @@ fn a_program_of_another_list_that_nobody_drives_is_called_so_everywhere() {
     let found = agent_findings(&said);
     let mut texts = found.iter().map(|found| found["text"].as_str().unwrap());
     assert!(texts.any(|text| text == format!("acp:tool: {undriven}")));
+}
+
+/// Agents of `agents.acp`, of which one has its program and one has not.
+#[test]
+fn declared_agents_are_listed_and_looked_at() {
+    let scene = Scene::new();
+    let folder = scene.home.path().join("goose");
+    fs::create_dir_all(folder.join("bin")).unwrap();
+    fs::write(folder.join("bin/goose"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(folder.join("bin/goose"), fs::Permissions::from_mode(0o755)).unwrap();
+    let shown = folder.display();
+    let row = |name: &str| {
+        format!(
+            "name={name}; folder={shown}; command=bin/{name} acp; version=1.9.0; dialect=messages"
+        )
+    };
+    let rows = [row("goose"), row("moose")].join(",");
+    let list = scene.home.path().join("agents.json");
+    let variables = [
+        ("AGENTS_LIST", list.to_str().unwrap()),
+        ("AGENTS_ACP", rows.as_str()),
+    ];
+    let ask = |arguments: &[&str]| scene.home.omoi_with(&variables, arguments);
+    let said = ask(&["agents", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&said.out).unwrap();
+    let listed: Vec<_> = listed["agents"].as_array().unwrap().iter().collect();
+    assert_eq!(listed.len(), 2, "{}", said.all());
+    for (line, name) in listed.iter().zip(["acp:goose", "acp:moose"]) {
+        assert_eq!(
+            (&line["agent"], &line["version"]),
+            (&json!(name), &json!("1.9.0"))
+        );
+        assert_eq!(line["folder"], folder.to_str().unwrap());
+        assert_eq!(line["usable"], name == "acp:goose", "{line}");
+    }
+    let missing = format!("the agent `moose` has no program at `{shown}/bin/moose`");
+    assert_eq!(listed[1]["problem"], missing);
+    let said = ask(&["agents", "list"]).out;
+    assert!(said.contains("declared in agents.acp"), "{said}");
+    let found = agent_findings(&ask(&["doctor", "--offline", "--json"]));
+    let texts: Vec<_> = found
+        .iter()
+        .map(|found| found["text"].as_str().unwrap())
+        .collect();
+    let usable = format!("acp:goose: declared as 1.9.0, in {shown}");
+    assert!(texts.contains(&usable.as_str()), "{texts:?}");
+    let refused = found
+        .iter()
+        .find(|found| found["text"] == format!("acp:moose: {missing}"));
+    let next = refused.unwrap_or_else(|| panic!("{texts:?}"))["next"].as_str();
+    assert!(
+        next.is_some_and(|next| next.contains("agents.acp")),
+        "{next:?}"
+    );
 }
 
 /// What the doctor says about agents.
