@@ -3,6 +3,7 @@
 mod engine;
 mod frames;
 mod image;
+mod own_image;
 mod spec;
 mod verify;
 
@@ -40,6 +41,7 @@ use crate::running::{RunBounds, RunningSandbox};
 use crate::workspace::{self, WorkspaceError};
 
 pub use self::engine::EngineError;
+pub use self::own_image::ImageSource;
 pub(crate) use self::verify::find_container;
 
 /// More than the entry step ever reports.
@@ -62,6 +64,8 @@ struct ContainerInner {
     base: RungBase,
     engine: ContainerEngine,
     image: String,
+    /// Whether the image is a person's own, and the host's programs stay outside.
+    is_own_image: bool,
     entry: EntryProgram,
     users: EngineUsers,
     /// Landlock's version inside, where it can be used.
@@ -148,6 +152,7 @@ impl ContainerInner {
         let site = ContainerSite {
             base: &self.base,
             image: &self.image,
+            is_own_image: self.is_own_image,
             entry: &self.entry,
             abi: self.abi,
             uid: uid.unwrap_or_else(rustix::process::geteuid).as_raw(),

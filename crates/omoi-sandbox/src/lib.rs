@@ -40,7 +40,7 @@ pub use bubblewrap::protect::ProtectError;
 pub use capture::CapturedOutput;
 pub use cgroup::GroupError;
 pub use child::EntryStep;
-pub use container::EngineError;
+pub use container::{EngineError, ImageSource};
 pub use control::SandboxControl;
 pub use guard::{GuardRefusal, GuardedPlaces, MountSource};
 pub use overlay::OverlayRefusal;

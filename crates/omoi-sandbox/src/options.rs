@@ -8,6 +8,7 @@ use omoi_domain::copied_file::CopyRow;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::{choice, config_keys};
 
+use crate::container::ImageSource;
 use crate::policy::SandboxLimits;
 use crate::property::{Property, SandboxFloor};
 
@@ -25,6 +26,11 @@ config_keys! {
     SANDBOX_CONTAINER_SOCKETS: Vec<PathBuf> =
         ConfigKey::new(&SANDBOX, "container_sockets", ValueKind::List(ListItems::Paths), "")
             .closed_to_repository();
+    /// What containers are made of in place of this machine's own programs: an image that the engine has, by name, or the
+    /// absolute path of an archive (tar) of a whole file system. Nothing is downloaded. Other kinds of sandboxes are not
+    /// used then.
+    SANDBOX_IMAGE: Option<String> = ConfigKey::new(&SANDBOX, "image", ValueKind::Text, "")
+        .closed_to_repository();
     /// What a sandbox must hold, or work in it is refused.
     SANDBOX_FLOOR: Vec<String> =
         ConfigKey::new(&SANDBOX, "floor", ValueKind::List(ListItems::Words(Property::NAMES)), "files,identity,processes,network")
@@ -107,6 +113,8 @@ pub struct SandboxOptions {
     pub wanted: Option<SandboxRung>,
     /// Where container engines listen; the usual places where none is named.
     pub container_sockets: Vec<PathBuf>,
+    /// What containers are made of; this host's files where none is named.
+    pub image: Option<ImageSource>,
     /// What a sandbox must hold, or work in it is refused.
     pub floor: SandboxFloor,
     /// Amounts of one sandbox.
@@ -138,6 +146,10 @@ impl SandboxOptions {
                 SandboxProvider::Process => Some(SandboxRung::Process),
             },
             container_sockets: config.get(&SANDBOX_CONTAINER_SOCKETS),
+            image: config
+                .get(&SANDBOX_IMAGE)
+                .as_deref()
+                .map(ImageSource::from_text),
             floor: SandboxFloor(floor.collect()),
             limits: SandboxLimits {
                 memory_bytes: config.get(&SANDBOX_MEMORY),

@@ -8,7 +8,7 @@ use omoi_domain::sandbox::SandboxRung;
 
 use crate::base::RungBase;
 use crate::bubblewrap;
-use crate::container::find_container;
+use crate::container::{ImageSource, find_container};
 use crate::entry::EntryProgram;
 use crate::property::{Property, PropertyStatus, SandboxFloor};
 use crate::provider::Provider;
@@ -26,6 +26,8 @@ pub struct ProbeConfig {
     pub bubblewrap: PathBuf,
     /// Sockets where a container engine may listen, in the order they are tried.
     pub container_sockets: Vec<PathBuf>,
+    /// What containers are made of in place of this host's files; no other rung can be made of it.
+    pub image: Option<ImageSource>,
     /// The one rung to try, for a choice that is made already.
     pub wanted: Option<SandboxRung>,
     /// A floor that is enough: the first rung that meets it is the last that is tried.
@@ -42,6 +44,7 @@ impl ProbeConfig {
             hidden: Vec::new(),
             bubblewrap: "/usr/bin/bwrap".into(),
             container_sockets: usual_sockets(),
+            image: None,
             wanted: None,
             enough: None,
             entry: None,
@@ -100,23 +103,41 @@ pub async fn probe_host(config: &ProbeConfig) -> io::Result<SandboxProbe> {
     let base = opened.map_err(io::Error::other)??;
     let mut ladder = Ladder::default();
     if ladder.is_needed(SandboxRung::Bubblewrap, config) {
-        let found = bubblewrap::find_bubblewrap(&base, config).await;
+        let found = match on_this_host(config) {
+            Ok(()) => bubblewrap::find_bubblewrap(&base, config).await,
+            Err(refused) => Err(refused),
+        };
         ladder.add_rung(SandboxRung::Bubblewrap, found);
     }
     if ladder.is_needed(SandboxRung::Container, config) {
         ladder.add_rung(SandboxRung::Container, find_container(&base, config).await);
     }
     if ladder.is_needed(SandboxRung::Landlock, config) {
-        ladder.add_rung(SandboxRung::Landlock, find_landlock(&base, config).await);
+        let found = match on_this_host(config) {
+            Ok(()) => find_landlock(&base, config).await,
+            Err(refused) => Err(refused),
+        };
+        ladder.add_rung(SandboxRung::Landlock, found);
     }
     let active = ladder.providers.first().map(|provider| provider.rung());
-    let plain = Ok(SessionRung::without_wall(&base));
+    let plain = on_this_host(config).map(|()| SessionRung::without_wall(&base));
     ladder.add_rung(SandboxRung::Process, plain);
     Ok(SandboxProbe {
         active,
         tried: ladder.tried,
         providers: ladder.providers,
     })
+}
+
+/// Refuses rungs that run this host's programs where an image is asked for.
+fn on_this_host(config: &ProbeConfig) -> Result<(), RungUnavailable> {
+    match config.image {
+        None => Ok(()),
+        Some(_) => Err(RungUnavailable {
+            reason: "`sandbox.image` names an image, of which containers alone are made".to_owned(),
+            remedy: "set `sandbox.provider` to container, or leave `sandbox.image` out".to_owned(),
+        }),
+    }
 }
 
 /// Rungs as they are tried.

@@ -29,6 +29,9 @@ const PLACES: &[(&str, PathAccess)] = &[
     (inside::SOCKET, PathAccess::Connect),
 ];
 
+/// Where an image may have programs and files beside those places. Nothing of the host is there.
+const IMAGE_PLACES: [&str; 4] = ["/opt", "/srv", "/root", "/var"];
+
 /// Landlock inside bubblewrap.
 #[derive(Clone, Debug)]
 pub(crate) struct SecondWall {
@@ -55,4 +58,12 @@ pub(crate) fn rules_for(abi: i32, launch: &SandboxLaunch) -> LandlockRules {
         grants,
         without_tcp: false,
     }
+}
+
+/// The rules for `launch` in a container of a person's own image.
+pub(crate) fn rules_in_image(abi: i32, launch: &SandboxLaunch) -> LandlockRules {
+    let mut rules = rules_for(abi, launch);
+    let places = IMAGE_PLACES.map(|path| PathGrant::new(path, PathAccess::Execute));
+    rules.grants.extend(places);
+    rules
 }

@@ -61,7 +61,7 @@ impl EngineError {
 enum RequestBody {
     Nothing,
     Json(Value),
-    Tar(Vec<u8>),
+    Tar(reqwest::Body),
 }
 
 /// One request.
@@ -141,11 +141,14 @@ impl ContainerEngine {
         &self,
         repo: &str,
         tag: &str,
-        tar: Vec<u8>,
+        tar: reqwest::Body,
     ) -> Result<(), EngineError> {
         let action = "make an image";
         let path = "images/create?fromSrc=-".to_owned();
-        let call = EngineCall::post(action, path, RequestBody::Tar(tar));
+        let call = EngineCall {
+            is_bounded: false,
+            ..EngineCall::post(action, path, RequestBody::Tar(tar))
+        };
         let told = self.send(call).await?.text().await;
         let told = told.map_err(|_| EngineError::Answer { action })?;
         let line = told.trim().lines().last().unwrap_or_default();
@@ -222,6 +225,25 @@ impl ContainerEngine {
             .get("State")
             .cloned()
             .ok_or(EngineError::Answer { action })
+    }
+
+    /// The file at `path` of a container, in an archive of its own; none where nothing is there.
+    pub(crate) async fn container_file(
+        &self,
+        name: &str,
+        path: &Path,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        let action = "read a file of an image";
+        let path = format!("containers/{name}/archive?path={}", path.display());
+        match self.send(EngineCall::get(action, path)).await {
+            Ok(response) => {
+                let bytes = response.bytes().await;
+                let bytes = bytes.map_err(|_| EngineError::Answer { action })?;
+                Ok(Some(bytes.into()))
+            }
+            Err(error) if error.refusal_status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Kills and removes a container; true when it was there.

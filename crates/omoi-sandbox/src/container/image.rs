@@ -1,4 +1,4 @@
-//! The image of all containers: folders to mount on, and nothing that could be out of date. It is made of
+//! The image of containers that a person named none for: folders to mount on, and nothing that could be out of date. It is made of
 //! this host's own layout, so no registry is asked and no C library but the host's is ever inside.
 
 use std::fs;
@@ -24,7 +24,7 @@ pub(super) async fn ensure_image(engine: &ContainerEngine) -> Result<String, Eng
     let tag = format!("{:016x}", hasher.finish());
     let name = format!("{REPO}:{tag}");
     if !engine.has_image(&name).await? {
-        engine.import_image(REPO, &tag, tar).await?;
+        engine.import_image(REPO, &tag, tar.into()).await?;
     }
     Ok(name)
 }

@@ -39,6 +39,8 @@ pub(super) enum EngineUsers {
 pub(super) struct ContainerSite<'a> {
     pub(super) base: &'a RungBase,
     pub(super) image: &'a str,
+    /// Whether programs and libraries are the image's.
+    pub(super) is_own_image: bool,
     pub(super) entry: &'a EntryProgram,
     /// Landlock's version, where it can be used.
     pub(super) abi: Option<i32>,
@@ -80,7 +82,9 @@ pub(super) fn plan_container(
         scratch: site.scratch.to_path_buf(),
         host_mounts: mount_check::host_mounts(),
     };
-    builder.add_system()?;
+    if !site.is_own_image {
+        builder.add_system()?;
+    }
     builder.add_mounts(launch, site)?;
     builder.add_workspace(launch, shields)?;
     builder.add_handed_in(launch)?;
@@ -291,8 +295,12 @@ impl SpecBuilder {
             .iter()
             .map(|(key, value)| Ok((utf8(key)?.to_owned(), utf8(value)?.to_owned())))
             .collect();
+        let rules = |abi| match site.is_own_image {
+            true => second_wall::rules_in_image(abi, launch),
+            false => second_wall::rules_for(abi, launch),
+        };
         let orders = EntryOrders {
-            landlock: site.abi.map(|abi| second_wall::rules_for(abi, launch)),
+            landlock: site.abi.map(rules),
             filter: Some(FilterScope::OwnSpaces),
             env: Some(env?),
             own_user: match site.users {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::engine::ContainerEngine;
 use super::image::ensure_image;
+use super::own_image::ensure_own_image;
 use super::spec::EngineUsers;
 use super::{ContainerInner, ContainerRung};
 use crate::base::{self, RungBase, kernel_release};
@@ -21,8 +22,7 @@ use crate::property::{Property, PropertyStatus};
 use crate::provider::Provider as _;
 use crate::workspace;
 
-const INSTALL: &str =
-    "install one, `apt install podman crun`, and start it: `systemctl enable --now podman.socket`, or yours as an ordinary \
+const INSTALL: &str = "install one, `apt install podman crun`, and start it: `systemctl enable --now podman.socket`, or yours as an ordinary \
      user: `systemctl --user enable --now podman.socket`";
 const REASON: &str = "remove the cause named in the reason";
 
@@ -65,19 +65,33 @@ async fn try_engine(
         let remedy = "use an engine of the user that runs omoi, or bubblewrap";
         rung_unavailable(format!("{version} {why}"), remedy)
     })?;
-    let image = ensure_image(&engine).await.map_err(asked)?;
+    let image = match &config.image {
+        None => ensure_image(&engine).await.map_err(asked)?,
+        Some(source) => {
+            let own = ensure_own_image(&engine, source).await;
+            own.map_err(|refused| rung_unavailable(error_chain(&refused), refused.image_remedy()))?
+        }
+    };
     let landlock = landlock::usable_abi()
         .map_err(|reason| format!("{reason}; a program can pass for one that was never started"));
+    let own_image = config.image.as_ref();
+    let own_image = own_image.map(|_| format!(", image `{image}`"));
     let mut rung = ContainerRung {
         inner: Arc::new(ContainerInner {
             base: base.clone(),
             engine,
             image,
+            is_own_image: config.image.is_some(),
             entry,
             users,
             abi: landlock.clone().ok(),
         }),
-        version: format!("{version}{}, Linux {}", users.remark(), kernel_release()),
+        version: format!(
+            "{version}{}{}, Linux {}",
+            users.remark(),
+            own_image.unwrap_or_default(),
+            kernel_release()
+        ),
         properties: Vec::new(),
         unseen: None,
     };
@@ -182,7 +196,8 @@ fn engine_users(info: &Value, [owner, own]: [Uid; 2]) -> Result<EngineUsers, Str
         return Err("maps users, so that a workspace could not be written".to_owned());
     }
     // Podman says it in a field of its own.
-    let is_rootless = has_option("name=rootless") || info.get("Rootless") == Some(&Value::Bool(true));
+    let is_rootless =
+        has_option("name=rootless") || info.get("Rootless") == Some(&Value::Bool(true));
     match is_rootless {
         false => Ok(EngineUsers::Shared),
         true if owner == own && !own.is_root() => Ok(EngineUsers::OwnIsRoot),
@@ -254,7 +269,8 @@ mod tests {
             }
         }
         let held = |property, users| {
-            engine_limit(property, users, &plain).map(|status| matches!(status, PropertyStatus::YesBy(_)))
+            engine_limit(property, users, &plain)
+                .map(|status| matches!(status, PropertyStatus::YesBy(_)))
         };
         assert_eq!(held(Property::Memory, EngineUsers::Shared), Some(true));
         assert_eq!(held(Property::Memory, EngineUsers::OwnIsRoot), Some(false));

@@ -11,6 +11,7 @@ mod escape;
 mod life;
 mod limits;
 mod overlay;
+mod own_image;
 mod second_wall;
 mod session;
 mod start_up;

@@ -42,10 +42,11 @@ pub(crate) fn probe_config(
     state: &str,
 ) -> anyhow::Result<ProbeConfig> {
     let mut ask = ProbeConfig::new(folder.folder_path().join(state));
-    let sockets = SandboxOptions::from_config(config).container_sockets;
-    if !sockets.is_empty() {
-        ask.container_sockets = sockets;
+    let options = SandboxOptions::from_config(config);
+    if !options.container_sockets.is_empty() {
+        ask.container_sockets = options.container_sockets;
     }
+    ask.image = options.image;
     ask.hidden = vec![folder.folder_path().to_path_buf()];
     ask.entry = Some(EntryProgram {
         program: std::env::current_exe().context("could not find this program's own file")?,

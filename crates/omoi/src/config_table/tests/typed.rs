@@ -12,7 +12,7 @@ use omoi_domain::work_limits::{PhaseLimits, TaskLimits, WorkLimits};
 use omoi_execution::options::MonitoringOptions;
 use omoi_planning::options::work_limits;
 use omoi_runtime::options::DataOptions;
-use omoi_sandbox::Property;
+use omoi_sandbox::{ImageSource, Property};
 use omoi_server::options::ListenOptions;
 
 use super::*;
@@ -131,6 +131,7 @@ fn sandboxes_have_their_keys() {
     let config = load_flags(
         "sandbox.provider=process
         sandbox.container_sockets=/run/a.sock,/run/b.sock
+        sandbox.image=localhost/tools:1
         sandbox.floor=network,files
         sandbox.read_only=/opt/a,/opt/b
         sandbox.memory_bytes=64 MiB
@@ -145,6 +146,8 @@ fn sandboxes_have_their_keys() {
     assert_eq!(options.wanted, Some(SandboxRung::Process));
     let sockets = ["/run/a.sock", "/run/b.sock"].map(PathBuf::from);
     assert_eq!(options.container_sockets, sockets);
+    let image = ImageSource::Name("localhost/tools:1".to_owned());
+    assert_eq!(options.image, Some(image));
     assert_eq!(options.floor.0, [Property::Files, Property::Network].into());
     assert_eq!(options.read_only, ["/opt/a", "/opt/b"].map(PathBuf::from));
     let limits = SandboxLimits {
