@@ -30,6 +30,19 @@ pub const VERDACCIO_MANIFEST: &str = include_str!("../registries/verdaccio/packa
 /// Its lock file.
 pub const VERDACCIO_LOCK: &str = include_str!("../registries/verdaccio/package-lock.json");
 
+/// A registry of Python packages.
+pub const DEVPI_VERSION: &str = "6.20.3";
+/// What it is made of, with the digest of every wheel.
+pub const DEVPI_PACKAGES: &str = include_str!("../registries/devpi/requirements.txt");
+
+/// The folder that devpi-server and its modules are in, for `PYTHONPATH`.
+///
+/// # Errors
+/// Fails when the machine has no cache folder.
+pub fn devpi_folder() -> Result<PathBuf> {
+    Ok(host::tools_folder()?.join(format!("devpi-server-{DEVPI_VERSION}")))
+}
+
 /// The folder of the toolchain of Go.
 ///
 /// # Errors
@@ -49,6 +62,17 @@ pub fn verdaccio_folder() -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_list_of_wheels_has_the_version_and_a_digest_for_every_package() {
+        let wanted = format!("devpi-server=={DEVPI_VERSION} \\");
+        assert!(DEVPI_PACKAGES.lines().any(|line| line == wanted));
+        let lines = DEVPI_PACKAGES.lines().filter(|line| !line.starts_with('#'));
+        for (package, digest) in lines.clone().zip(lines.skip(1)) {
+            let is_pinned = digest.starts_with("    --hash=sha256:");
+            assert!(package.starts_with(' ') || is_pinned, "{package}");
+        }
+    }
 
     #[test]
     fn the_lock_file_has_the_version_and_a_digest_for_every_module() {

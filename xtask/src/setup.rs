@@ -259,7 +259,7 @@ fn install_folder(
     installed
 }
 
-/// Installs `packages` of PyPI, and nothing else, into `folder`.
+/// Installs `packages` of PyPI, or those of a list that they name, and nothing else, into `folder`.
 fn install_wheels(folder: &Path, packages: &[&str]) -> Result<()> {
     let mut install = command("python3");
     install

@@ -14,6 +14,7 @@ use crate::host::{EgressHost, EgressTarget, HostPattern};
 use crate::package::{InvalidVersion, PackageVersion};
 use crate::project_hosts::{BadHostListing, ProjectHosts};
 use crate::registry::RegistrySite;
+use crate::registry::pypi::is_simple_path;
 use crate::sites::PrivateRegistry;
 
 const GIB: u64 = 1 << 30;
@@ -55,6 +56,8 @@ pub struct RegistryRow {
     index: Option<String>,
     /// Paths of Go modules that are its own.
     modules: Vec<String>,
+    /// The path that projects of its simple index lie below.
+    simple_path: Option<String>,
 }
 
 /// An entry of `egress.*` that is not what it should be.
@@ -149,7 +152,7 @@ impl EgressOptions {
 impl RegistryRow {
     /// How a row is written.
     pub const SHAPE: &str = "host=NAME; site=npm|crates-index|crates-files|pypi-index|pypi-files|go-modules; and where they are needed \
-         address=IP:PORT, certificate=FILE, credential=NAME, index=HOST, modules=PATH,PATH";
+         address=IP:PORT, certificate=FILE, credential=NAME, index=HOST, modules=PATH,PATH, path=/PATH/ of a pypi-index";
 
     /// The registry with its secret of `config`, as `organisation` sees it.
     ///
@@ -178,6 +181,7 @@ impl RegistryRow {
             credential,
             index: self.index.clone(),
             modules: self.modules.clone(),
+            simple_path: self.simple_path.clone(),
         })
     }
 
@@ -219,7 +223,7 @@ impl FromStr for RegistryRow {
         let bad = |says: String| BadEgressOption::Registry(says);
         let (mut host, mut site) = (None, None);
         let (mut address, mut certificate, mut credential) = (None, None, None);
-        let (mut index, mut modules) = (None, Vec::new());
+        let (mut index, mut modules, mut simple_path) = (None, Vec::new(), None);
         let host_name = |value: &str| {
             let named: EgressHost = value.parse().ok()?;
             named.as_name().map(str::to_owned)
@@ -238,17 +242,24 @@ impl FromStr for RegistryRow {
                 "address" => address = Some(value.parse().map_err(|_| wrong())?),
                 "certificate" => certificate = Some(PathBuf::from(value)),
                 "credential" => credential = Some(value.to_owned()),
+                "path" if is_simple_path(value) => simple_path = Some(value.to_owned()),
+                "path" => return Err(wrong()),
                 other => return Err(bad(format!("there is no field `{other}`"))),
             }
         }
+        let site = site.ok_or_else(|| bad("`site` is missing".to_owned()))?;
+        if simple_path.is_some() && site != RegistrySite::PypiIndex {
+            return Err(bad(format!("`path` is nothing that a site `{site}` has")));
+        }
         Ok(Self {
             host: host.ok_or_else(|| bad("`host` is missing".to_owned()))?,
-            site: site.ok_or_else(|| bad("`site` is missing".to_owned()))?,
+            site,
             address,
             certificate,
             credential,
             index,
             modules,
+            simple_path,
         })
     }
 }
@@ -265,6 +276,9 @@ mod tests {
         let address = "10.0.0.5:8443".parse().unwrap();
         assert_eq!(row.fixed_address(), Some(("npm.example.com", address)));
         assert_eq!(row.credential.as_deref(), Some("NPM_KEY"));
+        let row = "host=a.example; site=pypi-index; path=/ann/dev/+simple/";
+        let row: RegistryRow = row.parse().unwrap();
+        assert_eq!(row.simple_path.as_deref(), Some("/ann/dev/+simple/"));
         for (text, says) in [
             ("site=npm", "`host` is missing"),
             ("host=a.example", "`site` is missing"),
@@ -276,6 +290,15 @@ mod tests {
                 "`1.2.3.4` is no index",
             ),
             ("host=a.example; site=npm; key=x", "there is no field `key`"),
+            ("host=a.example; site=npm; path=/a/", "`path` is nothing"),
+            (
+                "host=a.example; site=pypi-index; path=/a",
+                "`/a` is no path",
+            ),
+            (
+                "host=a.example; site=pypi-index; path=/a?b/",
+                "`/a?b/` is no path",
+            ),
             ("a.example", "`a.example` is not NAME=VALUE"),
         ] {
             let error = text.parse::<RegistryRow>().unwrap_err().to_string();

@@ -23,7 +23,7 @@ use crate::listener::server_builder;
 use crate::plain::{check_reading, forward_request};
 use crate::policy::RegistryAccess;
 use crate::refusal::{Refusal, RefusalReason};
-use crate::registry::{RequestShape, parse_request};
+use crate::registry::RequestShape;
 use crate::registry_request::{check_names, handshake_refusal, takes_json};
 use crate::reply::{ProxyBody, refusal_response, registry_response, whole_body};
 use crate::resolve::CheckedResolver;
@@ -300,7 +300,7 @@ impl EgressProxy {
             path,
             has_body: !request.body().is_end_stream(),
         };
-        let item = parse_request(address.site, shape).map_err(|reason| {
+        let item = address.parse_request(shape).map_err(|reason| {
             let path: String = path.chars().take(100).collect();
             Refusal::new(reason, &address.host)
                 .with_detail(format_args!("{} {path}", request.method()))

@@ -219,15 +219,7 @@ pub fn parse_request(
     site: RegistrySite,
     request: RequestShape<'_>,
 ) -> Result<RegistryItem, RefusalReason> {
-    if let Some(reason) = known_refusal(site, request) {
-        return Err(reason);
-    }
-    if !(request.method == Method::GET || request.method == Method::HEAD) {
-        return Err(RefusalReason::MethodNotAllowed);
-    }
-    if request.has_body {
-        return Err(RefusalReason::BodyNotAllowed);
-    }
+    check_manner(site, request)?;
     let path = request.path;
     let item = match site {
         RegistrySite::Npm => npm::parse_path(path),
@@ -240,6 +232,44 @@ pub fn parse_request(
         RegistrySite::GoSums => go::parse_sum_path(path),
     };
     item.ok_or(RefusalReason::PathNotAllowed)
+}
+
+/// Reads what is asked of a registry of one organisation, whose projects of Python lie below `simple_path`; only they have
+/// other paths than those of the public site.
+///
+/// # Errors
+/// Returns why the request is none that installing a package makes.
+pub fn parse_private_request(
+    site: RegistrySite,
+    simple_path: &str,
+    request: RequestShape<'_>,
+) -> Result<RegistryItem, RefusalReason> {
+    let item = match site {
+        RegistrySite::PypiIndex => pypi::parse_own_path(request.path, simple_path),
+        RegistrySite::PypiFiles => pypi::parse_own_file_path(request.path),
+        RegistrySite::Npm
+        | RegistrySite::CratesIndex
+        | RegistrySite::CratesFiles
+        | RegistrySite::CratesApi
+        | RegistrySite::GoModules
+        | RegistrySite::GoSums => return parse_request(site, request),
+    };
+    check_manner(site, request)?;
+    item.ok_or(RefusalReason::PathNotAllowed)
+}
+
+/// Refuses what is known to be something else than reading, and every body.
+fn check_manner(site: RegistrySite, request: RequestShape<'_>) -> Result<(), RefusalReason> {
+    if let Some(reason) = known_refusal(site, request) {
+        return Err(reason);
+    }
+    if !(request.method == Method::GET || request.method == Method::HEAD) {
+        return Err(RefusalReason::MethodNotAllowed);
+    }
+    match request.has_body {
+        true => Err(RefusalReason::BodyNotAllowed),
+        false => Ok(()),
+    }
 }
 
 /// What people know a request by, so that the refusal says it: search, audit, publishing.

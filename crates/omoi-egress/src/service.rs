@@ -240,8 +240,9 @@ impl RegistryService {
             let Some(document) = self.load_document(call, &source, freshness).await? else {
                 return Ok(None);
             };
-            let item = call.item.clone();
-            let facts = self.read_document(document, &source, move |body| facts_of(&item, body));
+            let (item, page) = (call.item.clone(), source.page_address());
+            let find = move |body: &[u8]| facts_of(&item, &page, body);
+            let facts = self.read_document(document, &source, find);
             let facts = facts.await?;
             if facts.is_some() {
                 return Ok(facts);

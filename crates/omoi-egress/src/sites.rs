@@ -5,8 +5,12 @@ use std::fmt;
 use secrecy::SecretString;
 
 use crate::cache::CachePartition;
-use crate::registry::RegistrySite;
+use crate::refusal::RefusalReason;
 use crate::registry::go::matches_pattern;
+use crate::registry::pypi::SIMPLE_PATH;
+use crate::registry::{
+    RegistryItem, RegistrySite, RequestShape, parse_private_request, parse_request,
+};
 
 /// A registry of one organisation.
 #[derive(Clone)]
@@ -23,6 +27,8 @@ pub struct PrivateRegistry {
     pub index: Option<String>,
     /// Paths of Go modules whose names stay here, as in `GOPRIVATE`.
     pub modules: Vec<String>,
+    /// The path that projects of a simple index lie below; `/simple/` where none is named.
+    pub simple_path: Option<String>,
 }
 
 /// Registries that do not tell what their files are checked against.
@@ -65,6 +71,23 @@ pub struct SiteAddress {
     pub partition: CachePartition,
     /// The value of `authorization`.
     pub credential: Option<SecretString>,
+    /// The path that projects of a simple index lie below.
+    pub simple_path: String,
+}
+
+impl SiteAddress {
+    /// Reads what is asked of it.
+    ///
+    /// # Errors
+    /// Returns why the request is none that installing a package makes.
+    pub fn parse_request(&self, request: RequestShape<'_>) -> Result<RegistryItem, RefusalReason> {
+        match self.partition {
+            CachePartition::Public => parse_request(self.site, request),
+            CachePartition::Private(_) => {
+                parse_private_request(self.site, &self.simple_path, request)
+            }
+        }
+    }
 }
 
 impl fmt::Debug for SiteAddress {
@@ -208,6 +231,7 @@ fn public_address(site: RegistrySite) -> SiteAddress {
         site,
         partition: CachePartition::Public,
         credential: None,
+        simple_path: SIMPLE_PATH.to_owned(),
     }
 }
 
@@ -217,6 +241,10 @@ fn private_address(registry: &PrivateRegistry) -> SiteAddress {
         site: registry.site,
         partition: CachePartition::Private(registry.organisation.clone()),
         credential: registry.credential.clone(),
+        simple_path: registry
+            .simple_path
+            .clone()
+            .unwrap_or_else(|| SIMPLE_PATH.to_owned()),
     }
 }
 
@@ -233,6 +261,7 @@ mod tests {
             credential: Some(SecretString::from("Bearer x")),
             index: None,
             modules: Vec::new(),
+            simple_path: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use xtask::registry_tools::{go_folder, verdaccio_folder};
+use xtask::registry_tools::{devpi_folder, go_folder, verdaccio_folder};
 
 /// The `go` of a pinned toolchain.
 ///
@@ -30,6 +30,20 @@ pub fn verdaccio_script() -> PathBuf {
     let script =
         verdaccio_folder().map(|folder| folder.join("node_modules/verdaccio/bin/verdaccio"));
     expect_file("verdaccio", script).unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+/// The folder of the modules that make up devpi-server, for `PYTHONPATH`.
+///
+/// # Panics
+/// When it is not installed, with the command that does it.
+#[expect(
+    clippy::panic,
+    reason = "a test that needs the registry fails without it"
+)]
+pub fn devpi_modules() -> PathBuf {
+    let main = devpi_folder().map(|folder| folder.join("devpi_server/main.py"));
+    let main = expect_file("devpi-server", main).unwrap_or_else(|error| panic!("{error:#}"));
+    main.ancestors().skip(2).take(1).collect()
 }
 
 fn expect_file(name: &str, path: Result<PathBuf>) -> Result<PathBuf> {

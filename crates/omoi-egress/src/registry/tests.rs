@@ -23,6 +23,16 @@ fn ask(site: RegistrySite, method: &Method, path: &str) -> Result<RegistryItem, 
     )
 }
 
+/// Of an index of one organisation.
+fn ask_own(site: RegistrySite, method: &Method, path: &str) -> Result<RegistryItem, RefusalReason> {
+    let shape = RequestShape {
+        method,
+        path,
+        has_body: false,
+    };
+    parse_private_request(site, "/ann/dev/+simple/", shape)
+}
+
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn what_installing_asks_for_is_read() {
@@ -311,6 +321,54 @@ fn everything_else_is_refused_by_name() {
 }
 
 #[test]
+fn an_own_index_has_projects_and_files_at_paths_of_its_own() {
+    let get = |path: &str| ask_own(PypiIndex, &Method::GET, path);
+    let project = RegistryItem::PypiProject {
+        name: "flask-login".into(),
+    };
+    for path in [
+        "/ann/dev/+simple/flask-login/",
+        "/ann/dev/+simple/Flask_Login",
+    ] {
+        assert_eq!(get(path), Ok(project.clone()), "{path}");
+    }
+    let wheel = "/ann/dev/+f/de0/23717979cb600/words-1.0-py3-none-any.whl";
+    for (path, is_metadata) in [
+        (wheel.to_owned(), false),
+        // As pip writes it.
+        (wheel.replace('+', "%2B"), false),
+        (format!("{wheel}.metadata"), true),
+    ] {
+        let file = RegistryItem::PypiFile {
+            name: "words".into(),
+            path: wheel.into(),
+            is_metadata,
+        };
+        assert_eq!(get(&path), Ok(file.clone()), "{path}");
+        assert_eq!(ask_own(PypiFiles, &Method::GET, &path), Ok(file), "{path}");
+    }
+    for path in [
+        "/simple/flask/",
+        "/ann/dev/+simple/",
+        "/ann/other/+simple/flask/",
+        "/ann/dev/+f/../words-1.0.tar.gz",
+        "/ann/dev/+f/words-1.0.tar.gz?x",
+        "/ann/dev/+f/words.exe",
+        "/ann/dev/%2E%2E/words-1.0.tar.gz",
+        "/ann%2Fdev/words-1.0.tar.gz",
+        "/+login",
+    ] {
+        assert_eq!(get(path), Err(RefusalReason::PathNotAllowed), "{path}");
+    }
+    for (method, expected) in [
+        (Method::POST, RefusalReason::MethodNotAllowed),
+        (Method::PUT, RefusalReason::PublishRefused),
+    ] {
+        assert_eq!(ask_own(PypiIndex, &method, wheel), Err(expected));
+    }
+}
+
+#[test]
 fn each_site_has_its_host() {
     for site in RegistrySite::ALL {
         for host in site.public_hosts() {
@@ -333,7 +391,7 @@ proptest! {
             prop_assert_eq!(get(CratesFiles, &made), Ok(RegistryItem::CrateFile { name, version }));
         }
         if let Ok(RegistryItem::PypiProject { name }) = get(PypiIndex, &path) {
-            let made = pypi::project_path(&name);
+            let made = pypi::project_path(pypi::SIMPLE_PATH, &name);
             prop_assert_eq!(get(PypiIndex, &made), Ok(RegistryItem::PypiProject { name }));
         }
     }

@@ -125,8 +125,9 @@ impl RegistryService {
             return Ok(reply(content_type, None));
         };
         let (name, session) = (name.to_owned(), call.session.clone());
+        let page = source.page_address();
         let render = move |body: &[u8]| {
-            let mut files = ProjectFiles::parse(&name, body)?;
+            let mut files = ProjectFiles::parse(&name, &page, body)?;
             files.hide_young(&session.age_rule());
             Ok(match takes_json {
                 true => files.render(),
@@ -322,7 +323,7 @@ impl RegistryService {
             count_unknown(ticket.take());
         }
         call.session.count_request(&subject)?;
-        let path = source.kind.source_path();
+        let path = source.source_path();
         let request = UpstreamRequest {
             host: &source.address.host,
             site: source.address.site,
@@ -345,8 +346,8 @@ impl RegistryService {
             UpstreamDocument::Fresh { body, .. } => {
                 call.session.count_download(&subject, body.len() as u64)?;
                 let (kind, body) = (source.kind.clone(), body.clone());
-                let n_bytes = body.len();
-                let validate = move || kind.validate(&body);
+                let (page, n_bytes) = (source.page_address(), body.len());
+                let validate = move || kind.validate(&page, &body);
                 let valid = parts.memory.read_aside(n_bytes, validate).await;
                 source.read(valid.unwrap_or(Err(MalformedDocument("could not be read"))))?;
             }

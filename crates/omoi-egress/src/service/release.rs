@@ -37,8 +37,9 @@ impl RegistryService {
         };
         let asked = PackageName::new(PackageRegistry::Pypi, name).at_version(version);
         let (wanted, session) = (asked.clone(), call.session.clone());
+        let page = source.page_address();
         let find = move |body: &[u8]| {
-            let mut files = ProjectFiles::parse(&wanted.package.name, body)?;
+            let mut files = ProjectFiles::parse(&wanted.package.name, &page, body)?;
             if files.render_release(&wanted.version).is_none() {
                 return Ok(FoundManifest::Missing);
             }

@@ -45,8 +45,24 @@ impl DocumentSource {
         CacheKey {
             partition: self.address.partition.clone(),
             host: self.address.host.clone(),
-            path: self.kind.source_path(),
+            path: self.source_path(),
         }
+    }
+
+    /// Its path at the registry.
+    pub(super) fn source_path(&self) -> String {
+        match &self.kind {
+            DocumentKind::Packument(name) => npm::packument_path(name),
+            DocumentKind::CratesConfig => "/config.json".to_owned(),
+            DocumentKind::Crate(name) => crates_io::index_path(name),
+            DocumentKind::Project(name) => pypi::project_path(&self.address.simple_path, name),
+            DocumentKind::Go { path, .. } => path.clone(),
+        }
+    }
+
+    /// Its whole address, which relative links in it start from.
+    pub(super) fn page_address(&self) -> String {
+        format!("https://{}{}", self.address.host, self.source_path())
     }
 
     pub(super) fn subject_name(&self) -> String {
@@ -119,16 +135,6 @@ impl DocumentKind {
         }
     }
 
-    pub(super) fn source_path(&self) -> String {
-        match self {
-            Self::Packument(name) => npm::packument_path(name),
-            Self::CratesConfig => "/config.json".to_owned(),
-            Self::Crate(name) => crates_io::index_path(name),
-            Self::Project(name) => pypi::project_path(name),
-            Self::Go { path, .. } => path.clone(),
-        }
-    }
-
     /// npm's short form of a packument does not say when a version was published.
     pub(super) const fn media_type(&self) -> &'static str {
         match self {
@@ -151,7 +157,7 @@ impl DocumentKind {
     }
 
     /// Whether a body is what it should be, before it takes the place of a good one.
-    pub(super) fn validate(&self, body: &[u8]) -> Result<(), MalformedDocument> {
+    pub(super) fn validate(&self, page: &str, body: &[u8]) -> Result<(), MalformedDocument> {
         match self {
             Self::Packument(name) => Packument::parse(name, body).map(|_| ()),
             Self::CratesConfig => match serde_json::from_slice::<serde_json::Value>(body) {
@@ -159,7 +165,7 @@ impl DocumentKind {
                 _ => Err(MalformedDocument("no settings of an index")),
             },
             Self::Crate(name) => CrateVersions::parse(name, body).map(|_| ()),
-            Self::Project(name) => ProjectFiles::parse(name, body).map(|_| ()),
+            Self::Project(name) => ProjectFiles::parse(name, page, body).map(|_| ()),
             Self::Go { form, .. } => match form {
                 GoForm::Facts => GoVersion::parse(body).map(|_| ()),
                 GoForm::List if std::str::from_utf8(body).is_err() => {
@@ -178,9 +184,10 @@ fn version_name(module: &str, version: &str) -> PackageName {
     PackageName::new(PackageRegistry::Go, format!("{module}@{version}"))
 }
 
-/// The facts about a file in the document of its package.
+/// The facts about a file in the document of its package, which stands at `page`.
 pub(super) fn facts_of(
     item: &RegistryItem,
+    page: &str,
     body: &[u8],
 ) -> Result<Option<ArtefactFacts>, MalformedDocument> {
     match item {
@@ -194,7 +201,7 @@ pub(super) fn facts_of(
             name,
             path,
             is_metadata,
-        } => Ok(ProjectFiles::parse(name, body)?.find_file(path, *is_metadata)),
+        } => Ok(ProjectFiles::parse(name, page, body)?.find_file(path, *is_metadata)),
         RegistryItem::NpmPackument { .. }
         | RegistryItem::NpmManifest { .. }
         | RegistryItem::CratesConfig

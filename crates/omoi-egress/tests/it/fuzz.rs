@@ -11,7 +11,7 @@ use omoi_egress::document::simple_index::ProjectFiles;
 use omoi_egress::host::{EgressTarget, HostDecision, HostRules};
 use omoi_egress::lock_file::{locked_places, locked_versions};
 use omoi_egress::package::AgeRule;
-use omoi_egress::registry::{RegistrySite, RequestShape, parse_request};
+use omoi_egress::registry::{RegistrySite, RequestShape, parse_private_request, parse_request};
 use omoi_testkit::fuzz::FuzzTarget;
 
 use crate::hostile::LOCK_FILES;
@@ -39,17 +39,18 @@ fn registry_path() {
             };
             assert!(parse_request(site, shape(&Method::GET, true)).is_err());
             assert!(parse_request(site, shape(&Method::POST, false)).is_err());
-            let Ok(item) = parse_request(site, shape(&Method::GET, false)) else {
-                continue;
-            };
-            let shown = format!("{item:?}");
-            assert!(!shown.contains("..") || path.contains(".."), "{shown}");
-            if let Some(package) = item.package_name() {
-                let name = package.to_string();
-                assert!(
-                    !name.contains(['\0', '\n', '?', '#']) && !name.contains("/../"),
-                    "{name:?}"
-                );
+            let own = parse_private_request(site, "/ann/+simple/", shape(&Method::GET, false));
+            let public = parse_request(site, shape(&Method::GET, false));
+            for item in [public, own].into_iter().flatten() {
+                let shown = format!("{item:?}");
+                assert!(!shown.contains("..") || path.contains(".."), "{shown}");
+                if let Some(package) = item.package_name() {
+                    let name = package.to_string();
+                    assert!(
+                        !name.contains(['\0', '\n', '?', '#']) && !name.contains("/../"),
+                        "{name:?}"
+                    );
+                }
             }
         }
     });
@@ -85,16 +86,19 @@ fn packument() {
     });
 }
 
+/// Where a document of the simple index stands.
+const PAGE: &str = "https://pypi.corp.example/ann/+simple/left-pad/";
+
 #[test]
 fn simple_index() {
     FuzzTarget::new(CRATE, "simple_index").run(|input| {
-        let Ok(mut read) = ProjectFiles::parse("left-pad", input) else {
+        let Ok(mut read) = ProjectFiles::parse("left-pad", PAGE, input) else {
             return;
         };
         read.find_file("/packages/aa/bb/left_pad-1.0.0.tar.gz", false);
         with_rule(|rule| read.hide_young(rule));
         read.render_page();
-        assert!(ProjectFiles::parse("left-pad", &read.render()).is_ok());
+        assert!(ProjectFiles::parse("left-pad", PAGE, &read.render()).is_ok());
     });
 }
 

@@ -236,6 +236,7 @@ async fn public_sites_do_not_hear_the_names_of_private_modules() {
         credential: None,
         index: None,
         modules: vec!["corp.example".to_owned()],
+        simple_path: None,
     }])
     .await;
     let attempt = fixture

@@ -100,7 +100,7 @@ fn parse_everywhere(what: &str, bytes: &[u8]) -> usize {
             packument.find_manifest("latest");
             packument.render();
         }
-        if let Ok(files) = ProjectFiles::parse(name, bytes) {
+        if let Ok(files) = ProjectFiles::parse(name, "https://pypi.org/simple/a/", bytes) {
             files.find_file("", false);
             files.find_file("", true);
             files.render_page();

@@ -12,6 +12,7 @@
 mod archives;
 mod authority;
 mod clients;
+mod devpi;
 mod fixture;
 mod fuzz;
 mod go;

@@ -33,6 +33,7 @@ async fn a_private_registry_is_reached_by_its_organisation_with_a_key_that_stays
         credential: Some(SecretString::from("Bearer key")),
         index: None,
         modules: Vec::new(),
+        simple_path: None,
     }])
     .await;
     publish_greeter(&fixture.upstream, fixture.now());
@@ -213,6 +214,7 @@ async fn what_is_trusted_of_a_private_registry_says_nothing_of_others() {
         credential: None,
         index: None,
         modules: Vec::new(),
+        simple_path: None,
     };
     let mut fixture = Fixture::with_trust(vec![private], Some(HOST)).await;
     publish_greeter(&fixture.upstream, fixture.now());

@@ -163,11 +163,12 @@ fn private_npm(credential: &str) -> PrivateRegistry {
         credential: Some(SecretString::from(credential)),
         index: None,
         modules: Vec::new(),
+        simple_path: None,
     }
 }
 
 /// Lets versions in that were published a moment ago.
-fn listing(versions: &[&str], policy: EgressPolicy) -> EgressPolicy {
+pub(crate) fn listing(versions: &[&str], policy: EgressPolicy) -> EgressPolicy {
     EgressPolicy {
         listed_versions: versions
             .iter()

@@ -163,6 +163,38 @@ pub(crate) fn wheel_path(name: &str, version: &str) -> String {
     )
 }
 
+/// What a wheel says of its package.
+fn wheel_metadata(name: &str, version: &str, needs: &str) -> String {
+    format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
+}
+
+/// A wheel of one module, which has the version.
+pub(crate) fn wheel_bytes(name: &str, version: &str, needs: &str) -> Vec<u8> {
+    let info = format!("{name}-{version}.dist-info");
+    let metadata = wheel_metadata(name, version, needs);
+    let module = format!("VERSION = '{version}'\n");
+    let record = format!("{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n");
+    zip_stored(&[
+        ArchiveFile {
+            path: &format!("{name}.py"),
+            content: module.as_bytes(),
+        },
+        ArchiveFile {
+            path: &format!("{info}/METADATA"),
+            content: metadata.as_bytes(),
+        },
+        ArchiveFile {
+            path: &format!("{info}/WHEEL"),
+            content:
+                b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        },
+        ArchiveFile {
+            path: &format!("{info}/RECORD"),
+            content: record.as_bytes(),
+        },
+    ])
+}
+
 /// A project with wheels of one module each.
 pub(crate) fn publish_wheel(
     upstream: &Upstream,
@@ -172,28 +204,8 @@ pub(crate) fn publish_wheel(
 ) {
     let mut files = Vec::new();
     for (version, published_at) in versions {
-        let info = format!("{name}-{version}.dist-info");
-        let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}");
-        let module = format!("VERSION = '{version}'\n");
-        let record = format!("{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n");
-        let archive = zip_stored(&[
-            ArchiveFile {
-                path: &format!("{name}.py"),
-                content: module.as_bytes(),
-            },
-            ArchiveFile {
-                path: &format!("{info}/METADATA"),
-                content: metadata.as_bytes(),
-            },
-            ArchiveFile {
-                path: &format!("{info}/WHEEL"),
-                content: b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-            },
-            ArchiveFile {
-                path: &format!("{info}/RECORD"),
-                content: record.as_bytes(),
-            },
-        ]);
+        let metadata = wheel_metadata(name, version, needs);
+        let archive = wheel_bytes(name, version, needs);
         let path = wheel_path(name, version);
         files.push(json!({"filename": path.rsplit('/').next(), "hashes": {"sha256": hex_sum(&archive)},
             "url": format!("https://files.pythonhosted.org{path}"), "upload-time": published_at.to_string(),

@@ -106,6 +106,7 @@ async fn a_listed_host_is_reached_with_its_own_certificate() {
         credential: None,
         index: None,
         modules: Vec::new(),
+        simple_path: None,
     }])
     .await;
     let address = fixture.upstream.address;

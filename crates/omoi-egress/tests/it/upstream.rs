@@ -86,6 +86,8 @@ pub(crate) struct Upstream {
     pub(crate) root: Vec<u8>,
     /// The same as PEM.
     pub(crate) root_pem: Vec<u8>,
+    /// What it serves with.
+    pub(crate) tls: Arc<ServerConfig>,
     /// Certificate and key of all registries, as PEM.
     pub(crate) leaf_pem: [String; 2],
     state: Arc<Mutex<UpstreamState>>,
@@ -107,6 +109,7 @@ impl Upstream {
             address: listener.local_addr().unwrap(),
             root: certificate.der().to_vec(),
             root_pem: certificate.pem().into_bytes(),
+            tls: config.clone(),
             leaf_pem,
             state: Arc::default(),
         };

@@ -282,7 +282,8 @@ fn the_page_of_packages_shows_what_works() {
     assert_eq!(options_of(versions).versions.len(), 1);
     let hosts = options_of(registries).registries;
     let hosts: Vec<_> = hosts.iter().map(RegistryRow::host_name).collect();
-    assert_eq!(hosts, ["npm.example.org", "go.example.org"]);
+    let expected = ["npm.example.org", "go.example.org", "pypi.example.org"];
+    assert_eq!(hosts, expected);
     let copies = SandboxOptions::from_config(&load_file(copies, &[], &[]).unwrap()).copy;
     let secrets: Vec<_> = copies.iter().map(|row| row.is_secret).collect();
     assert_eq!(secrets, [false, true]);
