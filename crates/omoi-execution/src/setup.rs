@@ -189,7 +189,7 @@ impl PackageSetup {
         subject: SetupSubject<'_>,
     ) -> Result<CommitPackages, SetupError> {
         let Some(origin) = self.origin_of(subject).await? else {
-            return Ok(CommitPackages::Unneeded);
+            return self.unasked_packages(provider, subject).await;
         };
         if !origin.is_work() {
             let measured = SetupReference::IsBase;
@@ -201,6 +201,37 @@ impl PackageSetup {
         }
         let reference = self.reference_of(provider, &origin).await?;
         self.installed_packages(provider, origin, reference).await
+    }
+
+    /// What becomes of a commit that asks for no packages. Where its base commit has some, somebody's work took away what
+    /// asked for them, and no exit code says what was run without.
+    async fn unasked_packages(
+        &self,
+        provider: &Arc<dyn Provider>,
+        subject: SetupSubject<'_>,
+    ) -> Result<CommitPackages, SetupError> {
+        let base = subject.base_subject();
+        let plan = match subject.commit == base.commit {
+            true => None,
+            false => self.plan_of(base).await?,
+        };
+        let Some(plan) = plan else {
+            return Ok(CommitPackages::Unneeded);
+        };
+        let commands = plan.commands.clone();
+        let of_base = SetupOrigin::at_base(subject, plan);
+        let installed = self.installed_packages(provider, of_base, SetupReference::IsBase);
+        let CommitPackages::Installed(_) = installed.await? else {
+            return Ok(CommitPackages::Unneeded);
+        };
+        let mirror = subject.base.mirror();
+        let facts = dependency_facts(mirror, base.commit, subject.commit).await?;
+        let gone = facts.listed_before.difference(&facts.listed_after);
+        Ok(CommitPackages::Refused(SetupFailure {
+            commands,
+            cause: SetupCause::NamesNothing(gone.cloned().collect()),
+            output: String::new(),
+        }))
     }
 
     /// What a set-up of somebody's work is measured by: what is installed for the base commit, and the environments

@@ -48,6 +48,8 @@ pub enum SetupCause {
     SecretNeeded(NeededSecret),
     /// It changed files of the commit.
     ChangedFiles(Vec<String>),
+    /// Nothing in the commit asks for packages, though its base commit has some: these, as far as lock files listed them.
+    NamesNothing(Vec<String>),
     /// It added, changed or left out files of packages though no lock file says so: these paths.
     UnexplainedPaths(Vec<String>),
 }
@@ -83,6 +85,14 @@ impl fmt::Display for SetupCause {
                 f,
                 "what it installed differs from the base commit's packages where no lock file says so: {}",
                 list_names(paths)
+            ),
+            Self::NamesNothing(versions) if versions.is_empty() => f.write_str(
+                "no lock file or manifest of the commit asks for packages any more, and the base commit has some",
+            ),
+            Self::NamesNothing(versions) => write!(
+                f,
+                "no lock file or manifest of the commit asks for packages any more, and the base commit has {}",
+                list_names(versions)
             ),
             Self::ChangedFiles(names) => {
                 write!(f, "it changed files of the commit: {}", names.join(", "))

@@ -394,6 +394,16 @@ async fn work_that_takes_packages_away_proves_nothing() {
         "{}",
         ran.output
     );
+    // Nor is one whose files ask for none any more, though its commands would all succeed.
+    let lists = "requirements-dev.txt";
+    let listed = it.commit_on(&base, lists, Some("left==1.0\n")).await;
+    let emptied = asks(&it, &listed, "# none\n").await;
+    let emptied = it.commit_on(&emptied, lists, None).await;
+    it.spec.base_sha = listed.as_str().to_owned();
+    let ran = run(&it, &emptied).await;
+    assert_eq!((ran.exit_code, ran.packages_layer), (None, None));
+    let named = "no lock file or manifest of the commit asks for packages any more, and the base commit has pypi:left@1.0]\n";
+    assert!(ran.output.ends_with(named), "{}", ran.output);
     // Where it has none either, the guess may be wrong.
     it.spec.base_sha = broken.as_str().to_owned();
     let other = asks(&it, &broken, "surely-no-such-package==2\n").await;

@@ -135,19 +135,20 @@ const RULES: &[SetupRule] = &[
         kind: PackageKind::Node,
         file: "pnpm-lock.yaml",
         command: "pnpm install --frozen-lockfile",
-        names_packages: |text| text.contains("resolution:"),
+        names_packages: |text| text.contains("resolution:") || text.contains("\npackages:"),
     },
     SetupRule {
         kind: PackageKind::Node,
         file: "yarn.lock",
         command: "yarn install --frozen-lockfile",
-        names_packages: |text| text.contains("resolved ") || text.contains("resolution:"),
+        // Of old and of today.
+        names_packages: |text| text.contains("\n  version \"") || text.contains("resolution:"),
     },
     SetupRule {
         kind: PackageKind::Node,
         file: "package-lock.json",
         command: "npm ci",
-        names_packages: |text| text.contains("\"resolved\""),
+        names_packages: locks_node_packages,
     },
     SetupRule {
         kind: PackageKind::Node,
@@ -187,6 +188,21 @@ fn asks_for_python_packages(text: &str) -> bool {
         "tool.poetry.dependencies",
     ];
     listed || sections.iter().any(|section| has_section(text, section))
+}
+
+/// Whether a lock file of npm has a package besides the project itself. Where each came from need not stand there, and
+/// npm can tell what is wrong with a file that is none.
+fn locks_node_packages(text: &str) -> bool {
+    let Ok(lock) = serde_json::from_str::<serde_json::Value>(text) else {
+        return true;
+    };
+    let of_old = lock["dependencies"].as_object();
+    match lock["packages"].as_object() {
+        Some(folders) => folders
+            .keys()
+            .any(|folder| folder.contains("node_modules/")),
+        None => of_old.is_some_and(|packages| !packages.is_empty()),
+    }
 }
 
 fn asks_for_node_packages(text: &str) -> bool {

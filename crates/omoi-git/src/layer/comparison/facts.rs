@@ -38,6 +38,11 @@ impl DependencyFacts {
         !is_listed && self.arrived.contains(version)
     }
 
+    /// Whether a lock file of the commit lists `version`, and none of the base's does.
+    pub(super) fn lists_anew(&self, version: &str) -> bool {
+        holds_version(&self.listed_after, version) && !holds_version(&self.listed_before, version)
+    }
+
     /// Whether a version of the base's layer may be gone: the lock files took it away, or another of the package
     /// `is_replaced` it, or what asked for it may have gone with its own entry.
     pub(super) fn explains_gone(&self, version: &str, is_replaced: bool) -> bool {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::node::{NodePart, is_package_folder};
-use super::python::PythonPackage;
+use super::python::{PythonPackage, is_path_list, runs_code};
 use super::stores::is_crate_index;
 use crate::layer::package_tree::is_kept;
 
@@ -43,6 +43,8 @@ pub(in crate::layer) struct LayerListing {
     pub(super) python_packages: BTreeMap<String, PythonPackage>,
     /// What each file of an index of crates says of single versions.
     pub(super) crate_lines: BTreeMap<String, BTreeSet<FileDigest>>,
+    /// Lists of paths of Python's that hold code, which runs at every start.
+    pub(super) start_code: BTreeSet<String>,
 }
 
 impl LayerListing {
@@ -90,6 +92,7 @@ impl LayerListing {
         for (file, lines) in other.crate_lines {
             self.crate_lines.entry(file).or_insert(lines);
         }
+        self.start_code.extend(other.start_code);
     }
 }
 
@@ -163,6 +166,10 @@ impl ListingReader<'_> {
                 self.listing
                     .python_packages
                     .insert(folder.to_owned(), package);
+            }
+        } else if is_path_list(name) {
+            if runs_code(&self.read_text(path)?) {
+                self.listing.start_code.insert(name.to_owned());
             }
         } else if is_crate_index(name) {
             let lines = index_lines(&self.read_text(path)?);

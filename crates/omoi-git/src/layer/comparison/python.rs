@@ -10,6 +10,8 @@ use super::{ComparedLayers, LayerListing};
 
 /// Modules that Python imports at every start, whoever they belong to: as a file, a folder or compiled.
 const AT_EVERY_START: [&str; 2] = ["sitecustomize", "usercustomize"];
+/// A list of paths of this length holds more than paths.
+const PATH_LIST_BYTES_MAX: usize = 1 << 20;
 /// Files that setuptools writes beside the source of an editable package.
 const OF_EGG_INFO: [&str; 8] = [
     "PKG-INFO",
@@ -60,6 +62,24 @@ impl PythonPackage {
     fn name(&self) -> &str {
         package_of(&self.version).trim_start_matches("pypi:")
     }
+}
+
+/// Whether Python reads `path` at every start: a list of further paths, right in a folder of packages.
+pub(super) fn is_path_list(path: &str) -> bool {
+    let Some((folder, leaf)) = path.rsplit_once('/') else {
+        return false;
+    };
+    let is_site = ["site-packages", "dist-packages"]
+        .iter()
+        .any(|name| folder.rsplit('/').next() == Some(name));
+    is_site && leaf.strip_suffix(".pth").is_some()
+}
+
+/// Whether Python runs a line of such a list. One that is too long to be read whole may hold anything.
+pub(super) fn runs_code(list: &str) -> bool {
+    let mut lines = list.trim_start_matches('\u{feff}').split(['\n', '\r']);
+    let is_code = |line: &str| line.starts_with("import ") || line.starts_with("import\t");
+    list.len() >= PATH_LIST_BYTES_MAX || lines.any(is_code)
 }
 
 /// A name as PyPI compares it.
@@ -175,11 +195,13 @@ impl<'a> PythonComparison<'a> {
                 let module = part.split('.').next().unwrap_or(part);
                 AT_EVERY_START.contains(&module)
             });
-            !is_at_start
-                && !owners.is_empty()
-                && owners
-                    .iter()
-                    .all(|one| self.is_new(one) && self.is_within(one, path))
+            let holds_code = self.layers.made.start_code.contains(path);
+            let is_explained = |one: &&str| {
+                self.is_new(one)
+                    && self.is_within(one, path)
+                    && (!holds_code || self.is_listed_anew(one))
+            };
+            !is_at_start && !owners.is_empty() && owners.iter().all(is_explained)
         };
         (before.is_none() || may_go()) && (after.is_none() || may_come())
     }
@@ -206,6 +228,16 @@ impl<'a> PythonComparison<'a> {
         }
         let is_known = self.base.package(dist_info).is_some();
         !is_known && self.layers.facts.explains_new(&package.version)
+    }
+
+    /// Whether an entry of a lock file that the base does not have names the package in its version. None names one of
+    /// the project itself.
+    fn is_listed_anew(&self, dist_info: &str) -> bool {
+        let Some(package) = self.made.package(dist_info) else {
+            return false;
+        };
+        let is_own = self.own_after.contains(package.name());
+        !is_own && self.layers.facts.lists_anew(&package.version)
     }
 
     /// Whether the lock files explain that a package is no more what the base's layer has.
@@ -295,6 +327,30 @@ mod tests {
         assert_eq!(folded("/etc/passwd"), None);
         assert_eq!(first_field("\"a,\"\"b\",x,1"), Some("a,\"b".into()));
         assert_eq!(first_field(""), None);
+    }
+
+    #[test]
+    fn code_in_a_list_of_paths_is_seen() {
+        for (text, expected) in [
+            ("/work/src\n# import os\n", false),
+            ("", false),
+            (" import os\n", false),
+            ("important/path\n", false),
+            ("import os; os.abort()", true),
+            ("/work/src\r\nimport os\r\n", true),
+            ("# a\rimport os", true),
+            ("\u{feff}import\tos\n", true),
+        ] {
+            assert_eq!(runs_code(text), expected, "{text:?}");
+        }
+        assert!(runs_code(&"#".repeat(PATH_LIST_BYTES_MAX)));
+        let site = ".venv/lib/python3.11/site-packages";
+        assert!(is_path_list(&format!("{site}/a.pth")));
+        for path in ["a.pth", "src/a.pth"] {
+            assert!(!is_path_list(path), "{path}");
+        }
+        // Weights of a model.
+        assert!(!is_path_list(&format!("{site}/vision/model.pth")));
     }
 
     #[test]

@@ -37,8 +37,17 @@ fn each_lock_file_has_its_command() {
         &[("package-lock.json", npm), ("package.json", "{}")],
         &["npm ci"],
     );
+    // Where packages came from may have been left out, and what is no lock file is npm's to refuse.
+    let bare = "{\"packages\": {\"\": {}, \"node_modules/a\": {\"version\": \"1.0.0\"}}}";
+    let old = "{\"lockfileVersion\": 1, \"dependencies\": {\"a\": {\"version\": \"1.0.0\"}}}";
+    for lock in [bare, old, "", "[", "resolved"] {
+        check(&[("package-lock.json", lock)], &["npm ci"]);
+    }
     check(
-        &[("yarn.lock", "  resolved \"x\"\n"), ("package.json", "{}")],
+        &[
+            ("yarn.lock", "a@1:\n  version \"1.0.0\"\n"),
+            ("package.json", "{}"),
+        ],
         &["yarn install --frozen-lockfile"],
     );
     check(
@@ -93,6 +102,9 @@ fn what_needs_no_packages_needs_no_setup() {
         &[],
     );
     check(&[("package.json", "no json")], &[]);
+    for lock in ["{}", "{\"packages\": {\"\": {}}}"] {
+        check(&[("package-lock.json", lock), ("package.json", "{}")], &[]);
+    }
     check(&[("Cargo.lock", "[[package]]\nname = \"a\"\n")], &[]);
     check(&[("requirements.txt", "# none\n\n")], &[]);
     check(

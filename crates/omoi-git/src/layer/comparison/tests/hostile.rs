@@ -102,6 +102,35 @@ fn files_of_nobody_and_of_unchanged_packages_stay_as_they_are() {
     ]);
 }
 
+/// A list of paths that holds code is explained by an entry of a lock file alone.
+#[test]
+fn code_that_runs_at_every_start_comes_with_a_listed_package() {
+    let list = format!("{SITE}/start.pth");
+    let bring = |package: &str, facts: &mut dyn FnMut(&mut DependencyFacts), text: &str| {
+        let (made, mut of_commit) = with_new_packages();
+        facts(&mut of_commit);
+        made.python_with(package, "1.0", &["start.pth"])
+            .write(&list, text);
+        found(&base_tree(), &made, &of_commit)
+    };
+    let (code, paths) = ("import start\n", "/work/src\n");
+    assert_eq!(bring("extra", &mut |_| {}, code), [""; 0]);
+    // Came from a registry because another package needs it.
+    let mut unlisted = |facts: &mut DependencyFacts| {
+        facts.listed_after.remove("pypi:extra@1.0");
+        facts.arrived.insert("pypi:extra@1.0".to_owned());
+    };
+    assert_eq!(bring("extra", &mut unlisted, paths), [""; 0]);
+    assert_eq!(bring("extra", &mut unlisted, code), [list.as_str()]);
+    // The project itself, whatever a lock file says of its name.
+    let mut own = |facts: &mut DependencyFacts| {
+        facts.own_after.insert("mine".to_owned());
+        facts.listed_after.insert("pypi:mine@1.0".to_owned());
+    };
+    assert_eq!(bring("mine", &mut own, paths), [""; 0]);
+    assert_eq!(bring("mine", &mut own, code), [list.as_str()]);
+}
+
 #[test]
 fn nothing_that_stays_may_be_missing() {
     for path in [
