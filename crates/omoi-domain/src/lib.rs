@@ -39,6 +39,7 @@ pub mod pattern;
 pub mod phase;
 pub mod plain_title;
 pub mod planted_bug;
+pub mod postponed_start;
 pub mod principal;
 pub mod prompt_family;
 pub mod provider_row;

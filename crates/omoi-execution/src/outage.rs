@@ -6,6 +6,7 @@ use omoi_domain::id::SpecId;
 use omoi_domain::outage::{
     EndedAttempt, OutageRecord, OutageStep, is_provider_failure, outage_step,
 };
+use omoi_domain::postponed_start::{EndedStart, PostponedStep, postponed_step};
 use omoi_domain::retry::{ErrorClass, PhaseFailure};
 use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{self, Attempt};
@@ -73,6 +74,26 @@ pub(crate) async fn resumed_at(
 ) -> Result<Option<Timestamp>, StoreError> {
     let resumed_at = specs::resumed_at(tx, spec).await?;
     Ok(resumed_at.max(freed_at(tx, spec, subject).await?))
+}
+
+/// What follows when the start of the last attempt at `subject` was put off.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn postponed_start_step(
+    tx: &mut Tx,
+    spec: SpecId,
+    subject: AttemptSubject,
+) -> Result<PostponedStep, StoreError> {
+    let all = attempts::of_subject(tx, spec, subject).await?;
+    let starts = all.iter().map(|attempt| EndedStart {
+        state: attempt.state,
+        stop_reason: attempt.stop_reason,
+        ended_at: attempt.ended_at,
+    });
+    let starts: Vec<EndedStart> = starts.collect();
+    let resumed_at = resumed_at(tx, spec, subject).await?;
+    Ok(postponed_step(&starts, resumed_at, tx.now()))
 }
 
 /// When a blocked task last was put back into the queue: whoever tries it again by itself gives it all

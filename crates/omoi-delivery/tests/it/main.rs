@@ -10,6 +10,7 @@ mod disk_stops;
 mod finisher;
 mod found_secrets;
 mod merger;
+mod postponed_starts;
 mod validator;
 
 use tempfile::TempDir;

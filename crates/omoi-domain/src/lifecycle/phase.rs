@@ -11,6 +11,7 @@ mod proofs;
 mod provider;
 mod refuse;
 mod stale;
+mod start_postponed;
 mod step;
 mod step_failed;
 
@@ -25,6 +26,7 @@ pub use proofs::{ProofFacts, ProofStep, proof_step};
 pub use provider::{PhaseOutage, provider_failed_phase};
 pub use refuse::{PhaseRefusal, RefusalFacts, RefusedOutput, refuse_phase};
 pub use stale::stale_phase;
+pub use start_postponed::{PostponedPhase, postpone_phase};
 pub use step::{PhaseAttempt, PhaseFacts, PhaseStep, phase_step};
 pub use step_failed::{FailedStep, StepFailure, judge_failed_step};
 

@@ -3,7 +3,8 @@
 use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::lifecycle::attempt::{AttemptLoss, TaskFollowUp, after_loss};
 use omoi_domain::lifecycle::task::{
-    ProviderFailure, TaskFailure, fail_task, provider_failed, requeue_task, submit_task,
+    PostponedTask, ProviderFailure, TaskFailure, fail_task, postpone_task, provider_failed,
+    requeue_task, submit_task,
 };
 use omoi_domain::outage::is_provider_failure;
 use omoi_domain::retry::{self, ErrorClass};
@@ -57,6 +58,17 @@ pub(crate) async fn follow_up(
         TaskFollowUp::Cancel => cancel(tx, task, "interrupted by a person").await,
         TaskFollowUp::DiskStopped { description } => {
             disk_room::task_stopped(tx, task, &description).await
+        }
+        TaskFollowUp::Postpone { class, message } => {
+            let subject = AttemptSubject::Task { task_id: task.id };
+            let step = outage::postponed_start_step(tx, task.spec_id, subject).await?;
+            let actions = postpone_task(PostponedTask {
+                status: task.status,
+                class,
+                message: &message,
+                step,
+            });
+            apply_to_task(tx, task, actions).await
         }
         TaskFollowUp::Requeue { reason } => apply_to_task(tx, task, requeue_task(reason)).await,
     }

@@ -4,12 +4,13 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use tracing::{debug, info};
 
+use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::HumanRef;
 use omoi_domain::lifecycle::phase::{
-    FailedPhaseAttempt, PassedOutput, PhaseOutage, PhaseRefusal, PlanBlocker, RefusalFacts,
-    RefusedOutput, block_not_ready, judge_failed_attempt, pass_phase, provider_failed_phase,
-    refuse_phase,
+    FailedPhaseAttempt, PassedOutput, PhaseOutage, PhaseRefusal, PlanBlocker, PostponedPhase,
+    RefusalFacts, RefusedOutput, block_not_ready, judge_failed_attempt, pass_phase, postpone_phase,
+    provider_failed_phase, refuse_phase,
 };
 use omoi_domain::phase::{Phase, PhaseVerdict};
 use omoi_domain::retry::{ErrorClass, PhaseFailure};
@@ -111,6 +112,28 @@ pub(super) async fn handle_failure(
             Ok(change_phase(&driver.writer, at, decision).await?)
         }
     }
+}
+
+/// Has a phase wait whose attempt could not start since something outside did not answer.
+pub(super) async fn postpone_start(
+    driver: &PhaseDriver,
+    at: SpecPhase<'_>,
+    attempt: &Attempt,
+) -> Result<Next, BoxError> {
+    let (phase, spec_id) = (at.run.phase, at.run.spec_id);
+    let subject = AttemptSubject::SpecPhase { phase };
+    let step = driver
+        .writer
+        .store
+        .read(async |tx| outage::postponed_start_step(tx, spec_id, subject).await);
+    let postponed = PostponedPhase {
+        phase,
+        attempts: at.run.attempts,
+        message: attempt.error_message.clone().unwrap_or_default(),
+        step: step.await?,
+    };
+    let decision = PhaseDecision::new(|_| postpone_phase(postponed));
+    Ok(change_phase(&driver.writer, at, decision).await?)
 }
 
 /// Decides what the gate's verdict and the second opinion mean.

@@ -26,7 +26,7 @@ use omoi_store::specs::{self, Spec};
 
 use omoi_store::{StoreError, Tenant};
 
-use super::conclude::{conclude_attempt, handle_failure};
+use super::conclude::{conclude_attempt, handle_failure, postpone_start};
 use super::phase_change::{PhaseChangeset, PhaseDecision, PhaseWriter, SpecPhase, change_phase};
 use super::start::{AttemptOrder, start_attempt};
 use crate::base_runner::BaseRunner;
@@ -109,6 +109,7 @@ pub(super) async fn planner_step(driver: &PhaseDriver, mut spec: Spec) -> Result
         PhaseStep::Await => Ok(Next::Idle),
         PhaseStep::Judge(last) => conclude_attempt(driver, at, &last).await,
         PhaseStep::HandleFailure(last) => handle_failure(driver, at, &last).await,
+        PhaseStep::Postpone(last) => postpone_start(driver, at, &last).await,
         PhaseStep::FailSpec => {
             let decision = PhaseDecision {
                 point: CrashPoint::SpecMoved,

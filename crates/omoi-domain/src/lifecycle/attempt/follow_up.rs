@@ -3,6 +3,7 @@
 use super::AttemptLoss;
 use crate::attempt::{AttemptOutcome, AttemptStopReason};
 use crate::lifecycle::task::UnmetResult;
+use crate::postponed_start::is_postponed_end;
 use crate::retry::ErrorClass;
 use crate::task::{TaskStatus, UnmetCode};
 
@@ -33,6 +34,13 @@ pub enum TaskFollowUp {
     DiskStopped {
         /// What the watcher saw.
         description: String,
+    },
+    /// Its attempt could not start since something outside did not answer.
+    Postpone {
+        /// The kind of error.
+        class: ErrorClass,
+        /// What did not answer.
+        message: String,
     },
     /// It goes back into the queue, and nothing is counted against it.
     Requeue {
@@ -125,13 +133,14 @@ pub fn after_loss(status: TaskStatus, loss: &AttemptLoss) -> Option<TaskFollowUp
             class: loss.class,
             message: loss.message.clone(),
         }
+    } else if is_postponed_end(loss.state, Some(loss.stop_reason)) {
+        TaskFollowUp::Postpone {
+            class: loss.class,
+            message: loss.message.clone(),
+        }
     } else {
-        let reason = loss.stop_reason;
         TaskFollowUp::Requeue {
-            reason: match reason {
-                AttemptStopReason::ProvisionFailed => format!("{reason}: {}", loss.message),
-                _ => reason.to_string(),
-            },
+            reason: loss.stop_reason.to_string(),
         }
     })
 }
@@ -257,9 +266,13 @@ mod tests {
         };
         let silent = loss(AttemptStopReason::HeartbeatTimeout, true);
         let restarted = loss(AttemptStopReason::PlatformRestarted, false);
-        let postponed = loss(AttemptStopReason::ProvisionFailed, false);
-        let put_back = TaskFollowUp::Requeue {
-            reason: "provision_failed: silent".to_owned(),
+        let postponed = AttemptLoss {
+            state: AttemptState::Interrupted,
+            ..loss(AttemptStopReason::ProvisionFailed, false)
+        };
+        let put_off = TaskFollowUp::Postpone {
+            class: ErrorClass::Heartbeat,
+            message: "silent".to_owned(),
         };
         let disk_low = loss(AttemptStopReason::DiskLow, false);
         let saved = loss(AttemptStopReason::ProviderWait, false);
@@ -270,7 +283,7 @@ mod tests {
         for (status, loss, expected) in [
             (Running, &silent, Some(fail)),
             (Claiming, &restarted, Some(requeue)),
-            (Claiming, &postponed, Some(put_back)),
+            (Claiming, &postponed, Some(put_off)),
             (Running, &disk_low, Some(full_disk)),
             (Running, &saved, Some(waits)),
             // It was cancelled, or is back in the queue.

@@ -1,6 +1,7 @@
 //! What a phase needs next.
 
 use crate::attempt::{AttemptState, AttemptStopReason};
+use crate::postponed_start::is_postponed_end;
 use crate::spec::PhaseState;
 use crate::time::Timestamp;
 
@@ -50,6 +51,8 @@ pub enum PhaseStep<A> {
     Judge(A),
     /// What this attempt failed of is to be looked at.
     HandleFailure(A),
+    /// The start of this attempt was put off: when it is tried again is to be decided.
+    Postpone(A),
     /// Its spec is to fail: no attempt is left.
     FailSpec,
     /// It has passed; another phase is next.
@@ -82,6 +85,7 @@ fn running_step<A>(facts: PhaseFacts<A>) -> PhaseStep<A> {
         AttemptState::Interrupted if last.stop_reason == Some(AttemptStopReason::ProviderWait) => {
             PhaseStep::HandleFailure(last.attempt)
         }
+        state if is_postponed_end(state, last.stop_reason) => PhaseStep::Postpone(last.attempt),
         AttemptState::Lost | AttemptState::Interrupted => PhaseStep::Retake,
         AttemptState::Failed => PhaseStep::HandleFailure(last.attempt),
         AttemptState::Succeeded | AttemptState::Incomplete => PhaseStep::Judge(last.attempt),
@@ -158,12 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_that_was_saved_waits_for_its_provider() {
+    fn an_attempt_that_was_saved_or_put_off_waits() {
         for (stop_reason, expected) in [
             (
                 AttemptStopReason::ProviderWait,
                 PhaseStep::HandleFailure(()),
             ),
+            (AttemptStopReason::ProvisionFailed, PhaseStep::Postpone(())),
             (AttemptStopReason::ShutdownSignal, PhaseStep::Retake),
         ] {
             let facts = PhaseFacts {
