@@ -22,7 +22,7 @@ pub const COPIES_MAX: usize = 100;
 /// planned tasks alone, and `project=todo; secret=.env; tasks=write_tests` to those whose work is tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyRow {
-    /// The project's short name.
+    /// The project, by an end of its path that means no other.
     pub project: String,
     /// Where the file is, from the top of the repository.
     pub path: String,

@@ -84,8 +84,36 @@ fn names_repository(project: &str, path: &str) -> bool {
             .is_some_and(|before| before.ends_with('/'))
 }
 
+/// A project, by everything that names it and no other: the shortest end of its path that does, and every longer one.
+/// Commands, configuration and platform all ask here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedProject {
+    path: String,
+    name_bytes: usize,
+}
+
+impl NamedProject {
+    /// The project of the repository at `path` among those at `paths`.
+    pub fn among_paths(path: &str, paths: &[&str]) -> Self {
+        Self {
+            path: path.to_owned(),
+            name_bytes: project_name(path, paths).len(),
+        }
+    }
+
+    /// What people call it.
+    pub fn unique_name(&self) -> &str {
+        &self.path[self.path.len() - self.name_bytes..]
+    }
+
+    /// Whether `named` means this project and no other.
+    pub fn is_named(&self, named: &str) -> bool {
+        named.len() >= self.name_bytes && names_repository(named, &self.path)
+    }
+}
+
 /// The shortest end of `path` that means no other of `paths`.
-pub fn project_name<'a>(path: &'a str, paths: &[&str]) -> &'a str {
+fn project_name<'a>(path: &'a str, paths: &[&str]) -> &'a str {
     let starts = path.rmatch_indices('/').map(|(at, _)| &path[at + 1..]);
     let is_free = |name: &&str| {
         let others = paths.iter().filter(|other| **other != path);
@@ -101,6 +129,44 @@ mod tests {
     const TODO: &str = "/home/me/src/todo";
     const FORK: &str = "/home/me/fork/todo";
     const SHOP: &str = "/home/me/src/shop";
+
+    #[test]
+    fn every_end_of_a_path_that_means_no_other_names_a_project() {
+        let both = [TODO, FORK];
+        for (path, paths, name, named, others) in [
+            (
+                TODO,
+                &both[..],
+                "src/todo",
+                vec!["src/todo", "me/src/todo", TODO],
+                vec!["todo", "fork/todo", "rc/todo", "src/todo/", ""],
+            ),
+            (
+                TODO,
+                &[TODO],
+                "todo",
+                vec!["todo", "src/todo", TODO],
+                vec!["odo"],
+            ),
+            // Its name is the end of another path.
+            (
+                "/todo",
+                &["/todo", TODO],
+                "/todo",
+                vec!["/todo"],
+                vec!["todo"],
+            ),
+        ] {
+            let project = NamedProject::among_paths(path, paths);
+            assert_eq!(project.unique_name(), name);
+            for text in named {
+                assert!(project.is_named(text), "{path} {text}");
+            }
+            for text in others {
+                assert!(!project.is_named(text), "{path} {text}");
+            }
+        }
+    }
 
     #[test]
     fn a_project_may_stand_before_the_number() {

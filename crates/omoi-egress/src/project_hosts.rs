@@ -1,5 +1,7 @@
 //! Hosts that a person lists, for one project or for all.
 
+use omoi_domain::reference::NamedProject;
+
 use crate::host::{HostPattern, HostRules, InvalidPattern};
 
 /// Every line of `egress.hosts`.
@@ -40,7 +42,7 @@ impl ProjectHosts {
     }
 
     /// What an attempt of `project` may reach.
-    pub fn rules_for(&self, project: &str) -> HostRules {
+    pub fn rules_for(&self, project: &NamedProject) -> HostRules {
         let mut rules = HostRules::default();
         for listing in self.0.iter().filter(|listing| listing.is_about(project)) {
             let patterns = match listing.denies {
@@ -53,7 +55,7 @@ impl ProjectHosts {
     }
 
     /// Whether an attempt of `project` may reach any host beside the registries.
-    pub fn lists_for(&self, project: &str) -> bool {
+    pub fn lists_for(&self, project: &NamedProject) -> bool {
         let mut listed = self.0.iter().filter(|listing| !listing.denies);
         listed.any(|listing| listing.is_about(project))
     }
@@ -65,8 +67,9 @@ impl ProjectHosts {
 }
 
 impl HostListing {
-    fn is_about(&self, project: &str) -> bool {
-        self.project.as_deref().is_none_or(|named| named == project)
+    fn is_about(&self, project: &NamedProject) -> bool {
+        let named = self.project.as_deref();
+        named.is_none_or(|named| project.is_named(named))
     }
 }
 
@@ -105,6 +108,30 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
 
+    fn at(path: &str) -> NamedProject {
+        NamedProject::among_paths(path, &[path])
+    }
+
+    /// Of two with the same folder name neither is meant by it alone.
+    #[test]
+    fn a_line_names_one_of_two_projects_by_more_of_its_path() {
+        let paths = ["/src/todo", "/fork/todo"];
+        let [source, fork] = paths.map(|path| NamedProject::among_paths(path, &paths));
+        let allowed = |line: &str| {
+            let hosts = ProjectHosts::parse(&[line]).unwrap();
+            [&source, &fork].map(|project| hosts.lists_for(project))
+        };
+        for (project, expected) in [
+            ("todo", [false, false]),
+            ("src/todo", [true, false]),
+            ("/src/todo", [true, false]),
+            ("/fork/todo", [false, true]),
+        ] {
+            let line = host_line(Some(project), "a.example");
+            assert_eq!(allowed(&line), expected, "{line}");
+        }
+    }
+
     #[test]
     fn a_line_counts_for_its_project() {
         let lines = [
@@ -116,15 +143,17 @@ mod tests {
         ];
         let hosts = ProjectHosts::parse(&lines).unwrap();
         for (project, n_allowed, n_denied) in [("todo", 2, 2), ("other", 2, 1), ("third", 1, 1)] {
-            let rules = hosts.rules_for(project);
+            let named = at(&format!("/src/{project}"));
+            let rules = hosts.rules_for(&named);
             let found = (rules.allow.len(), rules.deny.len());
             assert_eq!(found, (n_allowed, n_denied), "{project}");
-            assert!(hosts.lists_for(project) && hosts.lists_any());
+            assert!(hosts.lists_for(&named) && hosts.lists_any());
         }
         let hosts = ProjectHosts::parse(&["project=todo; host=a.example", "!b.example"]).unwrap();
-        assert!(hosts.lists_for("todo") && hosts.lists_any() && !hosts.lists_for("other"));
+        let (todo, other) = (at("/src/todo"), at("/src/other"));
+        assert!(hosts.lists_for(&todo) && hosts.lists_any() && !hosts.lists_for(&other));
         let hosts = ProjectHosts::parse(&["!b.example"]).unwrap();
-        assert!(!hosts.lists_for("todo") && !hosts.lists_any());
+        assert!(!hosts.lists_for(&todo) && !hosts.lists_any());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tracing::warn;
 
 use omoi_domain::copied_file::{COPIES_BYTES_MAX, COPIES_MAX, CopyAudience, CopyRow};
 use omoi_domain::id::ProjectId;
+use omoi_domain::reference::NamedProject;
 use omoi_domain::secret_mask::LearnedSecrets;
 use omoi_domain::secret_values::secret_values;
 use omoi_git::mirror::Mirror;
@@ -39,8 +40,10 @@ pub struct CopyRules {
 }
 
 impl CopyRules {
-    fn of_project<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a CopyRow> {
-        self.rows.iter().filter(move |row| row.project == name)
+    fn of_project<'a>(&'a self, project: &'a NamedProject) -> impl Iterator<Item = &'a CopyRow> {
+        self.rows
+            .iter()
+            .filter(move |row| project.is_named(&row.project))
     }
 }
 
@@ -165,7 +168,7 @@ impl CopiedFiles {
         Ok(rows.into_iter().map(|row| row.path).collect())
     }
 
-    /// The rows of a project, by the name that means no other one; none where there are none.
+    /// The rows of a project, by names that mean no other one; none where there are none.
     async fn project_rows(
         &self,
         project: ProjectId,
@@ -174,11 +177,11 @@ impl CopiedFiles {
             return Ok(None);
         }
         let read = async |tx: &mut Tx| -> Result<_, StoreError> {
-            let name = projects::unique_name(tx, project).await?;
-            Ok((projects::get(tx, project).await?, name))
+            let named = projects::named_project(tx, project).await?;
+            Ok((projects::get(tx, project).await?, named))
         };
-        let (project, name) = self.store.read(read).await?;
-        let rows: Vec<_> = self.rules.of_project(&name).cloned().collect();
+        let (project, named) = self.store.read(read).await?;
+        let rows: Vec<_> = self.rules.of_project(&named).cloned().collect();
         Ok((!rows.is_empty()).then_some((project, rows)))
     }
 
@@ -377,6 +380,26 @@ mod tests {
             "[`.env`, `b/key.pem` of `sandbox.copy` is secret and given to no check: what a check runs must do \
              without]\n"
         );
+    }
+
+    #[test]
+    fn a_line_names_one_of_two_projects_by_more_of_its_path() {
+        let paths = ["/src/todo", "/fork/todo"];
+        let rules = CopyRules {
+            rows: rows(&[
+                "project=todo; path=a",
+                "project=src/todo; path=b",
+                "project=/fork/todo; path=c",
+            ])
+            .into(),
+            ..CopyRules::default()
+        };
+        let listed = |path: &str| {
+            let project = NamedProject::among_paths(path, &paths);
+            let found = rules.of_project(&project).map(|row| row.path.clone());
+            found.collect::<Vec<_>>()
+        };
+        assert_eq!(paths.map(listed), [["b"], ["c"]]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use omoi_domain::egress::EgressMode;
+use omoi_domain::reference::NamedProject;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_sandbox::{
@@ -55,7 +56,7 @@ impl SandboxHost {
     }
 
     /// What an agent is told of the network of an attempt of `mode` in `project`.
-    pub fn network_words(&self, mode: EgressMode, project: &str) -> &'static str {
+    pub fn network_words(&self, mode: EgressMode, project: &NamedProject) -> &'static str {
         let lists_hosts = self
             .egress
             .as_ref()

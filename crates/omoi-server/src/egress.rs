@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use omoi_domain::egress::EgressMode;
+use omoi_domain::reference::NamedProject;
 use omoi_egress::lock_file::locked_versions;
 use omoi_egress::package::PackageVersion;
 use omoi_egress::policy::EgressPolicy;
@@ -122,7 +123,7 @@ async fn find_egress(
     }
     let intake = &s.parts.intake;
     let read = async |tx: &mut Tx| -> Result<_, StoreError> {
-        let project = projects::unique_name(tx, attempt.project_id).await?;
+        let project = projects::named_project(tx, attempt.project_id).await?;
         Ok((egress_mode(tx, attempt).await?, project))
     };
     let (mode, project) = intake.store.read(read).await?;
@@ -147,7 +148,11 @@ pub(crate) fn versions_of(files: &[LockFile]) -> impl Iterator<Item = PackageVer
 }
 
 /// What an attempt of `mode` in `project` may reach.
-pub(crate) fn attempt_policy(mode: EgressMode, lists: &EgressLists, project: &str) -> EgressPolicy {
+pub(crate) fn attempt_policy(
+    mode: EgressMode,
+    lists: &EgressLists,
+    project: &NamedProject,
+) -> EgressPolicy {
     let policy = match mode {
         EgressMode::Closed => return EgressPolicy::default(),
         EgressMode::Cached => EgressPolicy::cache_only(),
@@ -155,7 +160,7 @@ pub(crate) fn attempt_policy(mode: EgressMode, lists: &EgressLists, project: &st
     };
     EgressPolicy {
         hosts: lists.hosts.rules_for(project),
-        project: Some(project.to_owned()),
+        project: Some(project.unique_name().to_owned()),
         listed_versions: lists.versions.clone(),
         organisation: Some(lists.organisation.clone()),
         ..policy
@@ -229,9 +234,11 @@ mod tests {
             (EgressMode::Cached, RegistryAccess::CacheOnly, 1),
             (EgressMode::Registries, RegistryAccess::Fetch, 1),
         ] {
-            let other = attempt_policy(mode, &lists, "other");
+            let [todo, other] =
+                ["/src/todo", "/src/other"].map(|path| NamedProject::among_paths(path, &[path]));
+            let other = attempt_policy(mode, &lists, &other);
             assert!(other.hosts.allow.is_empty(), "{mode}");
-            let policy = attempt_policy(mode, &lists, "todo");
+            let policy = attempt_policy(mode, &lists, &todo);
             assert_eq!(policy.registries, access, "{mode}");
             assert_eq!(policy.hosts.allow.len(), n_hosts, "{mode}");
             assert_eq!(policy.organisation.is_some(), mode.is_open(), "{mode}");

@@ -11,6 +11,7 @@ use tokio::net::UnixListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
 
+use omoi_domain::reference::NamedProject;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_egress::refusal::Refusal;
 use omoi_execution::egress::EgressOrigin;
@@ -60,7 +61,7 @@ impl OpenRegistries for SetupProxy {
             let project = way.project;
             let named = self
                 .store
-                .read(async |tx| projects::unique_name(tx, project).await);
+                .read(async |tx| projects::named_project(tx, project).await);
             let project = named.await.map_err(io::Error::other)?;
             let socket = self.clone().serve_socket(&way, &project)?;
             Ok(Box::new(socket) as Box<dyn RegistriesInUse>)
@@ -70,7 +71,7 @@ impl OpenRegistries for SetupProxy {
 
 impl SetupProxy {
     /// Serves what set-ups of `project` may reach on a new socket.
-    fn serve_socket(self, way: &SetupWay<'_>, project: &str) -> io::Result<SetupSocket> {
+    fn serve_socket(self, way: &SetupWay<'_>, project: &NamedProject) -> io::Result<SetupSocket> {
         let listener = UnixListener::bind(way.socket)?;
         // The folder is private; the sandbox that is shown the socket is of another user.
         std::fs::set_permissions(way.socket, Permissions::from_mode(0o666))?;

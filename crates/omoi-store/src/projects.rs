@@ -1,7 +1,7 @@
 //! Projects: repositories under work.
 
 use omoi_domain::id::{HumanRef, OrgId, ProjectId};
-use omoi_domain::reference::project_name;
+use omoi_domain::reference::NamedProject;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -117,27 +117,27 @@ impl ProjectNames {
         found.map_or("", |found| found.repo_path.as_str())
     }
 
-    /// What a project is called where it must be mistaken for no other: the shortest end of its path.
-    pub fn unique_name(&self, project: ProjectId) -> &str {
+    /// A project among all the others.
+    pub fn named_project(&self, project: ProjectId) -> NamedProject {
         let paths = self.0.iter().map(|known| known.repo_path.as_str());
-        project_name(self.repo(project), &paths.collect::<Vec<_>>())
+        NamedProject::among_paths(self.repo(project), &paths.collect::<Vec<_>>())
     }
 
     /// `item` with its project, as every command takes it from anywhere.
     pub fn reference(&self, project: ProjectId, item: HumanRef) -> String {
-        match self.unique_name(project) {
+        match self.named_project(project).unique_name() {
             "" => item.to_string(),
             name => format!("{name}/{item}"),
         }
     }
 }
 
-/// What a project is called where it must be mistaken for no other, as configuration names it.
+/// A project as configuration may name it.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn unique_name(tx: &mut Tx, project: ProjectId) -> Result<String, StoreError> {
-    Ok(names(tx).await?.unique_name(project).to_owned())
+pub async fn named_project(tx: &mut Tx, project: ProjectId) -> Result<NamedProject, StoreError> {
+    Ok(names(tx).await?.named_project(project))
 }
 
 /// What people call one row of a project, wherever they are.

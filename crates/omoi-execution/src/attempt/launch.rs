@@ -282,7 +282,7 @@ async fn attempt_egress(
         return Ok(None);
     };
     let read = async |tx: &mut Tx| -> Result<_, StoreError> {
-        let project = projects::unique_name(tx, attempt.project_id).await?;
+        let project = projects::named_project(tx, attempt.project_id).await?;
         Ok((egress_mode(tx, attempt).await?, project))
     };
     let (mode, project) = starter.store.read(read).await?;

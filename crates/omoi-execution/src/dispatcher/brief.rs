@@ -93,7 +93,7 @@ pub(super) async fn of_task(
     let project = spec.project_id;
     let project = dispatcher
         .store
-        .read(async |tx| projects::unique_name(tx, project).await);
+        .read(async |tx| projects::named_project(tx, project).await);
     let network = dispatcher.starter.host.network_words(mode, &project.await?);
     let system = system_prompt(network, &map)?;
     Ok(AttemptBrief {

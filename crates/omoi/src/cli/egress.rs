@@ -195,14 +195,13 @@ async fn allowed_line(
     Ok(line)
 }
 
-/// The project of the repository that the command is typed in.
+/// The project of the repository that the command is typed in: by its whole path, which means no other whatever comes.
 async fn project_here(context: &CommandContext) -> anyhow::Result<String> {
     let here = NamedRepository::inspect_given(context, Path::new(".")).await;
     let here = here.context(ErrorHint(
         "name the project with --project NAME, or add --all-projects".to_owned(),
     ))?;
-    let name = here.info.toplevel.file_name().unwrap_or_default();
-    Ok(name.to_string_lossy().into_owned())
+    Ok(here.info.toplevel.to_string_lossy().into_owned())
 }
 
 async fn allow_entry(context: &CommandContext, arguments: &AllowArgs) -> anyhow::Result<ExitCode> {

@@ -194,6 +194,8 @@ fn a_package_comes_in_where_a_lock_file_is_planned_and_a_stranger_does_not() {
     allow.arg("--config").arg(&config);
     world.start(allow).wait().exited(0);
     let written = fs::read_to_string(&config).unwrap();
+    // By its whole path.
+    let line = format!("/{}; host=elsewhere.example", world.repo_name());
     assert!(written.contains(&line), "{written}");
     assert!(written.contains(&row), "{written}");
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use omoi_domain::model_route::RouteName;
+use omoi_domain::reference::NamedProject;
 use omoi_egress::options::{EgressOptions, RegistryRow};
 use omoi_llm::options::{LlmOptions, MODELS_AGENT, credential_origin};
 use omoi_llm::route::RouteTable;
@@ -288,5 +289,7 @@ fn the_page_of_packages_shows_what_works() {
     let secrets: Vec<_> = copies.iter().map(|row| row.is_secret).collect();
     assert_eq!(secrets, [false, true]);
     let listed = options_of(listed).hosts;
-    assert!(listed.lists_for("todo") && !listed.lists_for("other"));
+    let [todo, other] =
+        ["/src/todo", "/src/other"].map(|path| NamedProject::among_paths(path, &[path]));
+    assert!(listed.lists_for(&todo) && !listed.lists_for(&other));
 }
