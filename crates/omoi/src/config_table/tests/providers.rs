@@ -287,7 +287,7 @@ fn the_page_of_packages_shows_what_works() {
     assert_eq!(hosts, expected);
     let copies = SandboxOptions::from_config(&load_file(copies, &[], &[]).unwrap()).copy;
     let secrets: Vec<_> = copies.iter().map(|row| row.is_secret).collect();
-    assert_eq!(secrets, [false, true]);
+    assert_eq!(secrets, [false, true, true]);
     let listed = options_of(listed).hosts;
     let [todo, other] =
         ["/src/todo", "/src/other"].map(|path| NamedProject::among_paths(path, &[path]));
