@@ -4,10 +4,10 @@
 //! summary ([`crate::compaction`]). Both follow from the turns alone, so a resumed attempt sends the same
 //! bytes again. Both happen in large steps: every step changes what is read from cache otherwise.
 
+use omoi_llm::token_estimate::{estimate_blocks, estimate_text};
 use omoi_llm::wire::anthropic::{ContentBlock, MessageContent, ToolResultBlock};
 use omoi_protocol::worker::AttemptContext;
 
-use crate::token_estimate::{estimate_blocks, estimate_text};
 use crate::tools::cap_text;
 
 /// The window of a model of which it is not known.

@@ -7,7 +7,7 @@ mod agent_notes;
 mod compaction;
 mod context_window;
 mod runtime;
-mod token_estimate;
+mod token_rate;
 mod transcript;
 mod work_record;
 

@@ -12,6 +12,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use omoi_domain::attempt::TurnKind;
+use omoi_llm::token_estimate::{estimate_blocks, estimate_text};
 use omoi_llm::wire::anthropic::{
     ContentBlock, ConversationMessage, MessageContent, MessageRole, MessagesRequest,
 };
@@ -21,7 +22,7 @@ pub(crate) use self::agent_reply::AgentReply;
 pub(crate) use self::past_turns::{BadTurn, NUDGES_MAX, TurnCount, final_reply, read_turn};
 use crate::compaction::{COMPACTION_QUESTION, CompactedTurns};
 use crate::context_window::{ContextWindow, cut_results, stub_results, stubs_save};
-use crate::token_estimate::{TokenRate, estimate_blocks, estimate_text};
+use crate::token_rate::TokenRate;
 use crate::tools;
 use crate::work_record::WorkRecord;
 

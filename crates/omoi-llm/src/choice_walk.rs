@@ -85,7 +85,7 @@ impl WalkedChoice<'_> {
     /// is left to be asked in its place.
     pub(crate) fn window_excess(&self, size: RequestSize) -> Option<String> {
         self.next?;
-        let (window, tokens) = (self.target.window_tokens?, size.read_estimate);
+        let (window, tokens) = (self.target.window_tokens?, size.read_least);
         // Where the caller names no bound, the provider fits the answer in. What is read is estimated, and callers
         // ask for all the room that is left: of a bound only a part counts, the provider knows the rest.
         let asked = size.answer_cap.filter(|_| self.target.has_shared_window());
@@ -97,7 +97,7 @@ impl WalkedChoice<'_> {
         };
         (tokens.saturating_add(answered) > window).then(|| {
             let model = &self.target.model;
-            format!("the request has about {tokens} tokens{words}, and `{model}` reads {window}")
+            format!("the request has at least {tokens} tokens{words}, and `{model}` reads {window}")
         })
     }
 

@@ -15,6 +15,7 @@ pub mod circuit;
 pub mod retry;
 pub mod schema;
 pub mod token_count;
+pub mod token_estimate;
 pub mod upstream;
 pub mod window_refusal;
 

@@ -149,7 +149,7 @@ impl CallReservation {
         size: &RequestSize,
         spent: NanoUsd,
     ) -> Result<(), ReserveError> {
-        let next = BilledUsage::projected_usage(size, route.max_tokens);
+        let next = BilledUsage::projected_usage(size, route);
         let cost = spent.saturating_add(route.price.cost_of(&next));
         self.0.raise_cost(cost).await
     }
@@ -193,11 +193,7 @@ impl<'a> MeteredCall<'a> {
         } = asked;
         let name = choice.name;
         let route = llm.routes.route_at(choice);
-        let size = RequestSize {
-            keeps_cache_for_hour: size.keeps_cache_for_hour || route.keeps_cache_for_hour(),
-            ..size
-        };
-        let projected = BilledUsage::projected_usage(&size, route.max_tokens);
+        let projected = BilledUsage::projected_usage(&size, route);
         let tokens = projected.tokens;
         let projection = CostProjection {
             route: name,

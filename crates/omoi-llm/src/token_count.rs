@@ -1,18 +1,23 @@
 //! How many tokens a request will read and may be answered with, by rule of thumb.
 
+mod content_count;
+
 use serde_json::Value;
 
 use omoi_domain::model_price::ServiceLevel;
 
+use self::content_count::ContentCount;
 use crate::pricing::{is_us_only, searches_asked, service_named};
 use crate::wire::anthropic::MessagesRequest;
 use crate::wire::cache_marks::MarkedLives;
 use crate::wire::dialect::Dialect;
 
-/// Bytes of English or code that make a token, on average and rather too few than too many.
+/// Bytes of an answer that make a token, on average, where its provider does not tell how many there were.
 pub const BYTES_PER_TOKEN: u64 = 4;
-/// What a picture costs, whatever its bytes: the largest that vendors do not scale down.
-const IMAGE_TOKENS: u64 = 1_600;
+/// What a model may read where 100 tokens of words are estimated: tokenizers differ by about a fifth.
+const WORDS_MOST_PERCENT: u64 = 120;
+/// What it reads at least.
+const WORDS_LEAST_PERCENT: u64 = 75;
 /// What vendors put before a request with tools, generously.
 const PREAMBLE_TOKENS: u64 = 4_096;
 /// What a message costs besides its words.
@@ -32,10 +37,14 @@ const KEPT_BY_PROVIDER: [&str; 5] = [
 /// Tokens of one request: what it reads, and the most it may be answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestSize {
-    /// What it will read, by rule of thumb.
+    /// What it will read, by kinds of characters and bytes of documents; rather too many than too few.
     pub read_estimate: u64,
-    /// The most it can be read as: no token is shorter than a byte. `None` where it names something
-    /// that the provider fetches or adds by itself.
+    /// What it will read by the sparsest tokenizer, without its documents.
+    pub read_least: u64,
+    /// What it may read by the densest tokenizer: what is reserved.
+    pub read_reserved: u64,
+    /// The most it can be read as: no token is shorter than a byte. `None` where it holds a document or names
+    /// something that the provider fetches or adds by itself.
     pub read_max: Option<u64>,
     /// The most tokens that the caller wants of one answer, where it says so; the largest of several.
     pub answer_cap: Option<u32>,
@@ -54,11 +63,15 @@ pub struct RequestSize {
 impl RequestSize {
     /// The size of a request of `dialect`, whose `body` has `body_bytes` on the wire.
     pub fn of_body(dialect: Dialect, body: &Value, body_bytes: usize) -> Self {
-        let is_open = has_provider_tool(body) || has_remote_source(body);
-        let bytes = body_bytes as u64;
+        let count = count_body(dialect, body);
+        let is_open = count.documents > 0 || has_provider_tool(body) || has_remote_source(body);
+        let read_max = (body_bytes as u64) + PREAMBLE_TOKENS + count.images;
+        let files = count.images + count.documents;
         Self {
-            read_estimate: estimate_body(dialect, body),
-            read_max: (!is_open).then(|| bytes.saturating_add(PREAMBLE_TOKENS)),
+            read_estimate: count.words + files,
+            read_least: count.words * WORDS_LEAST_PERCENT / 100 + count.images,
+            read_reserved: (count.words * WORDS_MOST_PERCENT).div_ceil(100) + files,
+            read_max: (!is_open).then_some(read_max),
             answer_cap: answer_cap(dialect, body),
             n_answers: count_field(dialect)
                 .and_then(|name| small_number(&body[name]))
@@ -93,6 +106,11 @@ impl RequestSize {
 
 /// Estimates what a request of `dialect` will read.
 pub fn estimate_body(dialect: Dialect, body: &Value) -> u64 {
+    let count = count_body(dialect, body);
+    count.words + count.images + count.documents
+}
+
+fn count_body(dialect: Dialect, body: &Value) -> ContentCount {
     let (parts, messages) = match dialect {
         Dialect::Messages => (&["system", "messages", "tools"][..], "messages"),
         Dialect::ChatCompletions => (&["messages", "tools", "response_format"][..], "messages"),
@@ -103,9 +121,8 @@ pub fn estimate_body(dialect: Dialect, body: &Value) -> u64 {
         count.add_value(&body[*part]);
     }
     let n_messages = body[messages].as_array().map_or(1, Vec::len) as u64;
-    count.bytes.div_ceil(BYTES_PER_TOKEN)
-        + count.images * IMAGE_TOKENS
-        + n_messages * MESSAGE_TOKENS
+    count.words += n_messages * MESSAGE_TOKENS;
+    count
 }
 
 /// Fields of a request of `dialect` by which a caller bounds its answer.
@@ -190,35 +207,6 @@ fn is_address(value: &Value) -> bool {
     text.is_some_and(|text| !text.starts_with("data:"))
 }
 
-#[derive(Default)]
-struct ContentCount {
-    bytes: u64,
-    images: u64,
-}
-
-impl ContentCount {
-    fn add_value(&mut self, value: &Value) {
-        match value {
-            Value::Null => {}
-            Value::Bool(_) | Value::Number(_) => self.bytes += BYTES_PER_TOKEN,
-            Value::String(text) if text.starts_with("data:") && text.contains(";base64,") => {
-                self.images += 1;
-            }
-            Value::String(text) => self.bytes += text.len() as u64,
-            Value::Array(items) => items.iter().for_each(|item| self.add_value(item)),
-            Value::Object(map) if map.get("type").is_some_and(|t| t == "base64") => {
-                self.images += 1;
-            }
-            Value::Object(map) => {
-                for (key, value) in map {
-                    self.bytes += key.len() as u64;
-                    self.add_value(value);
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(
@@ -236,26 +224,32 @@ mod tests {
 
     #[test]
     fn words_count_and_picture_bytes_do_not() {
-        let estimate = |content: Value| {
+        let sized = |content: Value| {
             let body = json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": content}]});
-            estimate_body(Dialect::Messages, &body)
+            size(Dialect::Messages, &body)
         };
         let picture = |bytes: usize| {
             json!([{"type": "image", "source":
             {"type": "base64", "media_type": "image/png", "data": "A".repeat(bytes)}}])
         };
-        let inline = |bytes: usize| {
-            let url = format!("data:image/png;base64,{}", "A".repeat(bytes));
-            json!([{"type": "image_url", "image_url": {"url": url}}])
-        };
-        assert_eq!(
-            estimate(json!("x".repeat(4_000))) - estimate(json!("")),
-            1_000
-        );
-        for shape in [picture as fn(usize) -> Value, inline] {
-            assert_eq!(estimate(shape(4)), estimate(shape(400_000)));
-            assert!(estimate(shape(4)) >= 1_600);
+        let words = sized(json!("word ".repeat(1_000)));
+        let read = words.read_estimate - sized(json!("")).read_estimate;
+        assert_eq!(read, 1_000);
+        assert!((750..760).contains(&words.read_least), "{words:?}");
+        assert!((1_200..1_220).contains(&words.read_reserved), "{words:?}");
+        let (small, large) = (sized(picture(4)), sized(picture(400_000)));
+        assert_eq!(small.read_estimate, large.read_estimate);
+        for read in [small.read_least, small.read_estimate] {
+            assert!(read >= 1_600, "{small:?}");
         }
+        assert!(
+            small
+                .read_max
+                .is_some_and(|most| most >= small.read_reserved)
+        );
+        let pdf = json!([{"type": "document", "source":
+            {"type": "base64", "media_type": "application/pdf", "data": "A"}}]);
+        assert_eq!(sized(pdf).read_max, None, "a page is more than its bytes");
     }
 
     #[test]

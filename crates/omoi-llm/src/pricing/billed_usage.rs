@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use omoi_domain::model_price::ServiceLevel;
 
+use crate::route::ModelRoute;
 use crate::token_count::RequestSize;
 use crate::wire::anthropic::TokenUsage;
 
@@ -79,25 +80,44 @@ impl BilledUsage {
         Self::with_tokens(usage, TokenCounts::of_usage(usage))
     }
 
-    /// What a request of `size` may be billed at most, estimated, when an answer has `answer_tokens` at most.
-    pub(crate) fn projected_usage(size: &RequestSize, answer_tokens: u32) -> Self {
-        // What is kept for an hour costs more to write than to read.
-        let (input, cache_write_1h) = match size.keeps_cache_for_hour {
-            true => (0, size.read_estimate),
-            false => (size.read_estimate, 0),
-        };
-        let tokens = TokenCounts {
-            input,
-            cache_write_1h,
-            output: size.answered_max(answer_tokens),
+    /// What a request of `size` may be billed at most on `route`: all of it read at the dearest of what its
+    /// provider may bill it as. Some makers write to their cache without being asked, so that a mark is no
+    /// condition; an hour has to be asked for.
+    pub(crate) fn projected_usage(size: &RequestSize, route: &ModelRoute) -> Self {
+        let window = route.window_tokens.unwrap_or(u64::MAX);
+        let read = size.read_reserved.min(window);
+        let answered = TokenCounts {
+            output: size.answered_max(route.max_tokens),
             ..TokenCounts::default()
         };
-        Self {
+        let keeps_for_hour = size.keeps_cache_for_hour || route.keeps_cache_for_hour();
+        let for_hour = keeps_for_hour.then_some(TokenCounts {
+            cache_write_1h: read,
+            ..answered
+        });
+        let written = TokenCounts {
+            cache_write: read,
+            ..answered
+        };
+        let plain = TokenCounts {
+            input: read,
+            ..answered
+        };
+        let usage_with = |tokens| Self {
             tokens,
             service: size.service,
             searches: size.searches,
             is_us_only: size.is_us_only,
-        }
+        };
+        let kinds = [for_hour, Some(written)].into_iter().flatten();
+        kinds
+            .map(usage_with)
+            .fold(usage_with(plain), |dearest, kind| {
+                match route.price.cost_of(&kind) > route.price.cost_of(&dearest) {
+                    true => kind,
+                    false => dearest,
+                }
+            })
     }
 
     /// `tokens`, served as `usage` says.

@@ -1,8 +1,12 @@
 use serde_json::{Value, json};
 
+use omoi_domain::model_route::RouteName;
+
 use super::*;
+use crate::route::{ModelRoute, RouteTable};
 use crate::token_count::RequestSize;
 use crate::wire::anthropic::{MessagesRequest, TokenUsage};
+use crate::wire::dialect::Dialect;
 
 const NONE: TokenCounts = TokenCounts {
     input: 0,
@@ -38,6 +42,15 @@ fn sonnet() -> ModelPrice {
         search_nanousd: 10_000_000,
         us_permille: 1_100,
         is_assumed: false,
+    }
+}
+
+fn priced_route(price: ModelPrice, max_tokens: u32) -> ModelRoute {
+    let simulated = RouteTable::all_simulated(Dialect::Messages, "http://127.0.0.1:9");
+    ModelRoute {
+        price,
+        max_tokens,
+        ..simulated.route_named(RouteName::Agent).clone()
     }
 }
 
@@ -188,11 +201,53 @@ fn a_request_is_projected_with_the_level_and_the_searches_it_asks_for() {
             false,
         ),
     ] {
-        let projected =
-            BilledUsage::projected_usage(&RequestSize::of_message(&request(more.clone())), 50);
+        let size = RequestSize::of_message(&request(more.clone()));
+        let projected = BilledUsage::projected_usage(&size, &priced_route(sonnet(), 50));
         assert_eq!(projected.tokens.output, 50);
-        assert!(projected.tokens.input > 0);
+        assert!(projected.tokens.cache_write > 0);
         let told = (projected.service, projected.searches, projected.is_us_only);
         assert_eq!(told, (service, searches, is_us_only), "{more}");
     }
+}
+
+#[test]
+fn a_request_is_projected_as_the_dearest_that_it_may_be_billed_as() {
+    let size = |content: Value| {
+        let body = json!({"model": "m", "max_tokens": 90, "messages": [{"role": "user", "content": content}]});
+        RequestSize::of_body(Dialect::Messages, &body, body.to_string().len())
+    };
+    let marked = |life: &str| json!([{"type": "text", "text": "word ".repeat(1_000), "cache_control": {"type": "ephemeral", "ttl": life}}]);
+    let cheap_writes = ModelPrice {
+        tiers: vec![PriceTier {
+            input: 3,
+            cache_write_5m: 2,
+            cache_write_1h: 2,
+            ..PriceTier::default()
+        }],
+        ..ModelPrice::FREE
+    };
+    for (price, content, kind) in [
+        // Some makers write to their cache without being asked.
+        (sonnet(), json!("word ".repeat(1_000)), "5m"),
+        (sonnet(), marked("5m"), "5m"),
+        (sonnet(), marked("1h"), "1h"),
+        (cheap_writes, marked("1h"), "input"),
+        (ModelPrice::FREE, marked("1h"), "input"),
+    ] {
+        let tokens = BilledUsage::projected_usage(&size(content), &priced_route(price, 50)).tokens;
+        let found = [
+            ("input", tokens.input),
+            ("5m", tokens.cache_write),
+            ("1h", tokens.cache_write_1h),
+        ];
+        for (name, read) in found {
+            let expected = if name == kind { 1_200..1_260 } else { 0..1 };
+            assert!(expected.contains(&read), "{kind}: {tokens:?}");
+        }
+    }
+    // Nothing is read beyond the window.
+    let mut route = priced_route(sonnet(), 50);
+    route.window_tokens = Some(100);
+    let tokens = BilledUsage::projected_usage(&size(marked("5m")), &route).tokens;
+    assert_eq!(tokens.read_tokens(), 100);
 }

@@ -177,7 +177,7 @@ async fn a_model_is_not_asked_what_it_cannot_read_or_nobody_can_pay() {
     small[0].window_tokens = Some(3);
     // It reads the question, but not with the beginning of an answer.
     let mut full = pair(&first, &second);
-    full[0].window_tokens = Some(2_060);
+    full[0].window_tokens = Some(3_060);
     let mut long = question(true);
     long["messages"][0]["content"] = "a ".repeat(4_000).into();
     let mut dear = pair(&first, &second);

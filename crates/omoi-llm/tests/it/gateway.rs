@@ -441,7 +441,7 @@ async fn the_smaller_routes() {
     let stub = Stub::always(stub::good()).await;
     let house = house(&stub);
     let body =
-        json!({"model": "agent", "messages": [{"role": "user", "content": "x".repeat(400)}]});
+        json!({"model": "agent", "messages": [{"role": "user", "content": "word ".repeat(100)}]});
     let reply = house
         .send(Method::POST, "/v1/messages/count_tokens", body.to_string())
         .await;
