@@ -13,10 +13,11 @@ use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::process::GitError;
 
 /// Files that people write for agents, by folder; the first that says a thing says it.
-const GUIDANCE_NAMES: [&str; 5] = [
+const GUIDANCE_NAMES: [&str; 6] = [
     "AGENTS.md",
     "CLAUDE.md",
     "GEMINI.md",
+    "QWEN.md",
     ".cursorrules",
     ".github/copilot-instructions.md",
 ];

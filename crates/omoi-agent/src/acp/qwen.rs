@@ -55,6 +55,9 @@ pub(super) fn plan_qwen(
     let mut files = stored.files;
     let settings = home.join(SETTINGS_FILE);
     let mut told = settings_for(&context.tools);
+    // What the work tree says to agents is quoted by the prompt, from the base commit. Without a name of its own it
+    // would look for `QWEN.md` and `AGENTS.md`; this one nobody can have written a file of before.
+    told["context"] = json!({"fileName": format!("none-{}.md", context.attempt_id)});
     if let Some(window) = context.limits.window_tokens {
         told["model"]["generationConfig"]["contextWindowSize"] = json!(window);
     }

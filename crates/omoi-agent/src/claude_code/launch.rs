@@ -147,6 +147,8 @@ pub(crate) fn program_variables(
     for quiet in [
         "CLAUDE_CODE_DISABLE_AUTO_MEMORY",
         "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS",
+        // What the work tree says to agents is quoted by the prompt, from the base commit.
+        "CLAUDE_CODE_DISABLE_CLAUDE_MDS",
         "CLAUDE_CODE_DISABLE_CRON",
         "CLAUDE_CODE_DISABLE_FEEDBACK_SURVEY",
         "CLAUDE_CODE_DISABLE_FILE_CHECKPOINTING",

@@ -117,6 +117,9 @@ fn settings(host: &ProgramHost) -> Vec<String> {
         ),
         // With all rights it would trust the repository's own settings, which name programs to start.
         format!("projects={{{workspace}={{trust_level=\"untrusted\"}}}}"),
+        // What the work tree says to agents is quoted by the prompt, from the base commit; here any task could say it.
+        "project_doc_max_bytes=0".to_owned(),
+        "project_doc_fallback_filenames=[]".to_owned(),
         // The web would be reached through the maker of the model, past every rule for this sandbox.
         "web_search=\"disabled\"".to_owned(),
         "analytics.enabled=false".to_owned(),
