@@ -27,8 +27,25 @@ const EXAMPLES: [(&str, &str, bool); 3] = [
 /// The cases of tools, a line each, and how many there have to be.
 const TOOL_CASES: &str = "crates/omoi-agent/tests/data/tool_cases.jsonl";
 const TOOL_CASES_WANTED: usize = 300;
-/// Tests by clients and programs that others made: one per dialect at least.
-const DIALECT_TESTS: [&str; 2] = ["vendor_clients::", "agent_programs::"];
+/// Tests by clients and programs that others made, with the dialects that they speak. Each has to run and pass.
+const DIALECT_TESTS: [(&str, &str); 4] = [
+    (
+        "all three, by the vendors' SDKs",
+        "vendor_clients::the_clients_of_both_vendors_understand_every_answer",
+    ),
+    (
+        "messages, by Claude Code",
+        "agent_programs::claude_code_does_the_work_of_a_scenario",
+    ),
+    (
+        "responses, by Codex",
+        "agent_programs::codex_does_the_work_of_a_scenario",
+    ),
+    (
+        "chat completions, by opencode",
+        "agent_programs::opencode_does_the_work_of_a_scenario",
+    ),
+];
 
 /// What `cargo xtask agent-quality` measures.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,14 +116,8 @@ fn run_example(package: &str, example: &str, releases: Option<&Path>) -> Result<
     measures.with_context(|| format!("`{example}` printed what is no measure:\n{text}"))
 }
 
-/// How many tests of a run passed and failed.
-struct RunCounts {
-    passed: usize,
-    failed: usize,
-}
-
-/// Runs the tests of `target`, the words after `--package`, that `filters` name.
-fn run_tests(target: &[&str], filters: &[&str]) -> Result<RunCounts> {
+/// Runs the tests of `target`, the words after `--package`, that `filters` name; gives what it said.
+fn run_tests(target: &[&str], filters: &[&str]) -> Result<String> {
     let needed = NeededServers {
         agents: true,
         ..NeededServers::default()
@@ -115,23 +126,28 @@ fn run_tests(target: &[&str], filters: &[&str]) -> Result<RunCounts> {
     let servers = TestServers::start(needed)?;
     let mut cargo = command("cargo");
     cargo
-        .args(["test", "--quiet", "--locked", "--package"])
+        .args(["test", "--locked", "--no-fail-fast", "--package"])
         .args(target)
         .arg("--")
         .args(filters)
         .current_dir(root());
     let output = servers.announce_to(&mut cargo).output();
     let output = output.context("could not start `cargo`")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let counts = RunCounts {
-        passed: count_tests(&text, "passed"),
-        failed: count_tests(&text, "failed"),
-    };
-    if counts.passed + counts.failed == 0 {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if count_tests(&text, "passed") + count_tests(&text, "failed") == 0 {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("no test of {} ran:\n{said}", target.join(" "));
     }
-    Ok(counts)
+    Ok(text)
+}
+
+/// Whether the test of this name ran in what a run said, and passed.
+fn has_passed(text: &str, name: &str) -> bool {
+    text.lines().any(|line| {
+        line.strip_prefix("test ")
+            .and_then(|line| line.strip_prefix(name))
+            == Some(" ... ok")
+    })
 }
 
 /// The number before `word` in the lines that sum a run up.
@@ -150,8 +166,8 @@ fn tool_cases() -> Result<Vec<Measure>> {
     let cases = std::fs::read_to_string(root().join(TOOL_CASES))
         .context("could not read the tool cases")?;
     let cases = cases.lines().filter(|line| !line.trim().is_empty()).count();
-    let counts = run_tests(&["omoi-agent", "--lib"], &["tools::"])?;
-    let failed = counts.failed as f64;
+    let said = run_tests(&["omoi-agent", "--lib"], &["tools::"])?;
+    let failed = count_tests(&said, "failed") as f64;
     let failed = Measure::new("tools: tests of cases that fail", failed, 0.0);
     let wanted = TOOL_CASES_WANTED as f64;
     Ok(vec![
@@ -162,15 +178,13 @@ fn tool_cases() -> Result<Vec<Measure>> {
 
 fn dialects() -> Result<Vec<Measure>> {
     eprintln!("measuring dialects …");
-    let RunCounts { passed, failed } = run_tests(&["omoi-llm", "--test", "it"], &DIALECT_TESTS)?;
-    Ok(vec![
-        Measure::new(
-            "dialects: tests by clients and programs of others",
-            passed as f64,
-            3.0,
-        ),
-        Measure::new("dialects: of them failed", failed as f64, 0.0),
-    ])
+    let names = DIALECT_TESTS.map(|(_, test)| test);
+    let said = run_tests(&["omoi-llm", "--test", "it"], &names)?;
+    let measures = DIALECT_TESTS.iter().map(|(dialect, test)| {
+        let passed = f64::from(u8::from(has_passed(&said, test)));
+        Measure::new(&format!("dialect: {dialect}"), passed, 1.0)
+    });
+    Ok(measures.collect())
 }
 
 #[cfg(test)]
@@ -185,5 +199,20 @@ mod tests {
             (count_tests(text, "passed"), count_tests(text, "failed")),
             (5, 1)
         );
+    }
+
+    #[test]
+    fn a_test_that_did_not_run_has_not_passed() {
+        let text =
+            "test a::works ... ok\ntest a::breaks ... FAILED\ntest a::works_too ... ignored\n";
+        for (name, expected) in [
+            ("a::works", true),
+            ("a::breaks", false),
+            ("a::works_too", false),
+            ("a::work", false),
+            ("a::gone", false),
+        ] {
+            assert_eq!(has_passed(text, name), expected, "{name}");
+        }
     }
 }

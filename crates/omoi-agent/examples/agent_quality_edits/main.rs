@@ -1,8 +1,8 @@
 //! Edits between successive releases of real packages, spoiled as models spoil them: are they placed?
 //!
 //! Takes a folder of releases with the list `releases.txt`, oldest first per package, and prints a measure per
-//! line as JSON; `cargo xtask agent-quality` fetches the releases and runs this. What is counted stands for
-//! the half of the packages that the rules of placing were not tried on.
+//! line as JSON; `cargo xtask agent-quality` fetches the releases and runs this. The share that is applied is that of
+//! the half of the packages that the rules of placing were not tried on; what is applied wrongly counts in both.
 
 mod edit_case;
 mod edit_form;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use edit_case::{EditCase, cases_between};
 use edit_form::AskedForm;
-use spoiler::{Spoiling, is_recoverable, spoil_case};
+use spoiler::{Spoiling, is_recoverable, split_end, spoil_case};
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -82,13 +82,12 @@ fn print_measures(form: AskedForm, [tuned, held_out]: &[EditTally; 2]) {
         );
     }
     let share = held_out.applied as f64 / (held_out.recoverable as f64).max(1.0);
-    let wrong = held_out.wrong;
+    // A wrong place is one too many wherever it happens.
+    let wrong = tuned.wrong + held_out.wrong;
     println!(
         r#"{{"measure":"{name}: recoverable ones applied, held-out half","value":{share:.3},"target":0.95}}"#
     );
-    println!(
-        r#"{{"measure":"{name}: applied wrongly, held-out half","value":{wrong},"target":0}}"#
-    );
+    println!(r#"{{"measure":"{name}: applied wrongly, both halves","value":{wrong},"target":0}}"#);
 }
 
 /// Package and folder of each release.
@@ -122,7 +121,7 @@ fn try_case(
     *recoverable += usize::from(is_recoverable);
     let (old, new) = (&spoiled.old, &spoiled.new);
     match form.apply(case, &spoiled) {
-        Ok(text) if is_same_text(&text, &case.wanted) => {
+        Ok(text) if is_wanted(&text, case, spoiled.spoiling) => {
             outcome.applied += usize::from(is_recoverable);
             *placed += usize::from(is_recoverable);
         }
@@ -143,21 +142,32 @@ fn try_case(
     }
 }
 
-/// Whether two texts differ in nothing but blanks at line ends.
-fn is_same_text(text: &str, wanted: &str) -> bool {
-    let trimmed = |text: &str| {
-        text.lines()
-            .map(|line| line.trim_end().to_owned())
-            .collect::<Vec<_>>()
+/// Whether `text` is what `case` wants, byte for byte. Only where blanks at line ends are what was spoiled, the
+/// edited lines may differ by them: nobody can know which were meant.
+fn is_wanted(text: &str, case: &EditCase, spoiling: Spoiling) -> bool {
+    if text == case.wanted {
+        return true;
+    }
+    let (lines, wanted): (Vec<&str>, Vec<&str>) = (
+        text.split_inclusive('\n').collect(),
+        case.wanted.split_inclusive('\n').collect(),
+    );
+    let edited = case.first..case.first + case.new.len();
+    let is_line_wanted = |n: usize| {
+        let [(body, end), (wanted_body, wanted_end)] = [lines[n], wanted[n]].map(split_end);
+        let is_same_trimmed = body.trim_end() == wanted_body.trim_end() && end == wanted_end;
+        lines[n] == wanted[n] || edited.contains(&n) && is_same_trimmed
     };
-    trimmed(text) == trimmed(wanted)
+    spoiling == Spoiling::TrailingBlanks
+        && lines.len() == wanted.len()
+        && (0..lines.len()).all(is_line_wanted)
 }
 
 fn differing_lines(text: &str, wanted: &str) -> String {
-    let pairs = text.lines().zip(wanted.lines()).enumerate();
-    let differing = pairs.filter(|(_, (got, want))| got.trim_end() != want.trim_end());
+    let pairs = text.split_inclusive('\n').zip(wanted.split_inclusive('\n'));
+    let differing = pairs.enumerate().filter(|(_, (got, want))| got != want);
     let shown = differing.take(3);
     shown
-        .map(|(n, (got, want))| format!("{}: got  {got}\n{}: want {want}\n", n + 1, n + 1))
+        .map(|(n, (got, want))| format!("{}: got  {got:?}\n{}: want {want:?}\n", n + 1, n + 1))
         .collect()
 }

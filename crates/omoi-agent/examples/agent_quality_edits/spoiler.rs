@@ -171,7 +171,8 @@ fn other_trailing_blanks(line: &str) -> String {
     }
 }
 
-fn split_end(line: &str) -> (&str, &str) {
+/// A line and what ends it.
+pub(crate) fn split_end(line: &str) -> (&str, &str) {
     let body = line.trim_end_matches(['\r', '\n']);
     (body, &line[body.len()..])
 }
