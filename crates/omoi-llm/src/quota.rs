@@ -1,8 +1,8 @@
 //! Limits of credentials as providers tell them, so that nobody asks with one whose limit is used up.
 //!
-//! A limit belongs to a credential, whoever uses it, or to one model that is asked with it: windows of a
-//! subscription are the credential's, counts of requests and tokens and plain pauses the model's. All
-//! calls of a process share this board, and all processes share its rows through a [`QuotaBook`]. What a
+//! A limit belongs to a credential, whoever uses it, or to a family of models or one model that is asked with it:
+//! windows of a subscription are the credential's or a family's, counts of requests and tokens and plain pauses the
+//! model's. All calls of a process share this board, and all processes share its rows through a [`QuotaBook`]. What a
 //! board says is a hint: a provider's refusal closes a limit, and the time that it named, a later answer
 //! or a person opens it again.
 
@@ -17,7 +17,7 @@ use omoi_domain::outage::WINDOW_MAX;
 use omoi_domain::time::Timestamp;
 
 pub(crate) use self::told_limits::ToldLimits;
-use crate::route::ModelRoute;
+use crate::route::{ModelRoute, model_family};
 
 mod told_limits;
 
@@ -27,7 +27,7 @@ const BOOK_AGE_MAX: Duration = Duration::from_secs(1);
 /// A limit that is used up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosedCredential {
-    /// Names the credential, or one model with it, without telling it.
+    /// Names the credential, or a family of models or one model with it, without telling it.
     pub credential: String,
     /// When its provider answers again.
     pub open_at: Timestamp,
@@ -36,7 +36,7 @@ pub struct ClosedCredential {
 /// What is new about a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotaChange {
-    /// Names the credential, or one model with it, without telling it.
+    /// Names the credential, or a family of models or one model with it, without telling it.
     pub credential: String,
     /// Until when it is closed; none when its provider answered.
     pub closed_until: Option<Timestamp>,
@@ -96,7 +96,11 @@ impl QuotaBoard {
 
     fn closed_until(&self, route: &ModelRoute, now: Timestamp) -> Option<Timestamp> {
         let limits = lock(&self.0.limits);
-        let names = [route.credential_id(), model_limit_id(route)];
+        let names = [
+            route.credential_id(),
+            family_limit_id(route),
+            model_limit_id(route),
+        ];
         let closed = names.iter().filter_map(|name| limits.closed.get(name));
         closed.copied().max().filter(|open_at| *open_at > now)
     }
@@ -105,6 +109,9 @@ impl QuotaBoard {
     pub(crate) fn note_answer(&self, route: &ModelRoute, told: ToldLimits, now: Timestamp) {
         if told.of_key.is_none() {
             self.reopen(&route.credential_id(), now);
+        }
+        if told.of_family.is_none() {
+            self.reopen(&family_limit_id(route), now);
         }
         if told.of_model.is_none() {
             self.reopen(&model_limit_id(route), now);
@@ -123,6 +130,9 @@ impl QuotaBoard {
     fn close_told(&self, route: &ModelRoute, told: ToldLimits, now: Timestamp) {
         if let Some(open_at) = told.of_key {
             self.close(route.credential_id(), open_at, now);
+        }
+        if let Some(open_at) = told.of_family {
+            self.close(family_limit_id(route), open_at, now);
         }
         if let Some(open_at) = told.of_model {
             self.close(model_limit_id(route), open_at, now);
@@ -211,6 +221,12 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A name of the limits of the family of a model with the credential of `route`.
+fn family_limit_id(route: &ModelRoute) -> String {
+    let family = hex::encode(&Sha256::digest(model_family(&route.model))[..8]);
+    format!("{}/family/{family}", route.credential_id())
+}
+
 /// A name of the limits of one model with the credential of `route`.
 fn model_limit_id(route: &ModelRoute) -> String {
     let model = hex::encode(&Sha256::digest(&route.model)[..8]);
@@ -249,6 +265,7 @@ mod tests {
         };
         let told = |of_key: Option<i64>, of_model: Option<i64>| ToldLimits {
             of_key: of_key.map(at),
+            of_family: None,
             of_model: of_model.map(at),
         };
         let board = QuotaBoard::default();

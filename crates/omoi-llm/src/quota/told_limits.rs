@@ -6,10 +6,16 @@ use http::HeaderMap;
 
 use omoi_domain::time::Timestamp;
 
+use crate::route::model_family;
+
 /// Counts of Anthropic's that fill up again.
 const ANTHROPIC_METERS: [&str; 4] = ["requests", "tokens", "input-tokens", "output-tokens"];
-/// Windows of a subscription there.
-const ANTHROPIC_WINDOWS: [&str; 3] = ["unified", "unified-5h", "unified-7d"];
+/// Windows of a subscription there, which hold for every model.
+const ANTHROPIC_WINDOWS: [&str; 2] = ["unified-5h", "unified-7d"];
+/// The window that an answer is about: one of those, or of one family of models, as its claim says.
+const CLAIMED_WINDOW: &str = "unified";
+/// What the claim of a window begins with; the name of a family follows where it is of one.
+const CLAIM_BEGINNINGS: [&str; 2] = ["five_hour_", "seven_day_"];
 /// Counts of OpenAI's that fill up again.
 const OPENAI_METERS: [&str; 2] = ["requests", "tokens"];
 /// Windows of a subscription there.
@@ -19,13 +25,15 @@ const OPENAI_WINDOWS: [&str; 2] = ["primary", "secondary"];
 pub(crate) struct ToldLimits {
     /// Of the credential, whatever is asked with it.
     pub(crate) of_key: Option<Timestamp>,
+    /// Of the family of the model that was asked.
+    pub(crate) of_family: Option<Timestamp>,
     /// Of the model that was asked.
     pub(crate) of_model: Option<Timestamp>,
 }
 
 impl ToldLimits {
-    /// What the `headers` of an answer say at `now`. Of several limits the last to open counts.
-    pub(crate) fn from_headers(headers: &HeaderMap, now: Timestamp) -> Self {
+    /// What the `headers` of an answer of `model` say at `now`. Of several limits the last to open counts.
+    pub(crate) fn from_headers(headers: &HeaderMap, model: &str, now: Timestamp) -> Self {
         let text = |name: String| headers.get(name)?.to_str().ok().map(str::trim);
         let number = |name: String| text(name)?.parse::<f64>().ok();
         let counts = ANTHROPIC_METERS.into_iter().filter_map(|meter| {
@@ -33,12 +41,21 @@ impl ToldLimits {
             let is_empty = number(part("remaining"))? <= 0.0;
             is_empty.then(|| Timestamp::of_rfc3339(text(part("reset"))?))?
         });
-        let windows = ANTHROPIC_WINDOWS.into_iter().filter_map(|window| {
+        let window_end = |window: &str| {
             let part = |part: &str| format!("anthropic-ratelimit-{window}-{part}");
             let is_closed = text(part("status"))? == "rejected";
             let seconds = is_closed.then(|| text(part("reset"))?.parse::<i64>().ok())??;
             Some(Timestamp::from_micros(seconds.saturating_mul(1_000_000)))
-        });
+        };
+        let windows = ANTHROPIC_WINDOWS.into_iter().filter_map(window_end);
+        let claimed = window_end(CLAIMED_WINDOW);
+        let claim = text(format!(
+            "anthropic-ratelimit-{CLAIMED_WINDOW}-representative-claim"
+        ));
+        let (of_family, of_all) = match claim.is_some_and(|claim| claims_family(claim, model)) {
+            true => (claimed, None),
+            false => (None, claimed),
+        };
         let other_counts = OPENAI_METERS.into_iter().filter_map(|meter| {
             let part = |part: &str| format!("x-ratelimit-{part}-{meter}");
             let is_empty = number(part("remaining"))? <= 0.0;
@@ -52,7 +69,12 @@ impl ToldLimits {
         });
         let is_ahead = |open_at: &Timestamp| *open_at > now;
         Self {
-            of_key: windows.chain(other_windows).max().filter(is_ahead),
+            of_key: windows
+                .chain(of_all)
+                .chain(other_windows)
+                .max()
+                .filter(is_ahead),
+            of_family: of_family.filter(is_ahead),
             of_model: counts.chain(other_counts).max().filter(is_ahead),
         }
     }
@@ -66,10 +88,20 @@ impl ToldLimits {
         }
     }
 
-    /// When both are open again.
+    /// When all are open again.
     pub(crate) fn open_at(self) -> Option<Timestamp> {
-        self.of_key.max(self.of_model)
+        self.of_key.max(self.of_family).max(self.of_model)
     }
+}
+
+/// Whether `claim`, such as `seven_day_opus`, is a window of the family of `model`. Other windows with a name of
+/// their own are of a kind of use, whatever the model.
+fn claims_family(claim: &str, model: &str) -> bool {
+    let mut named = CLAIM_BEGINNINGS
+        .iter()
+        .filter_map(|begins| claim.strip_prefix(begins));
+    let family = model_family(model);
+    named.any(|name| family.split(['-', '/']).any(|word| word == name))
 }
 
 /// Reads a length of time as one vendor writes it: `5h0m0s`, `6m0s`, `1s`, `20ms`.
@@ -115,11 +147,50 @@ mod tests {
             .collect()
     }
 
-    /// After how many seconds the credential and the model are open again.
-    fn told_after(lines: &[(&'static str, &str)]) -> [Option<u64>; 2] {
+    /// After how many seconds the credential, the family and the model are open again.
+    fn all_told_after(lines: &[(&'static str, &str)]) -> [Option<u64>; 3] {
         let now = Timestamp::of_date("2026-11-28").unwrap();
-        let told = ToldLimits::from_headers(&headers(lines), now);
-        [told.of_key, told.of_model].map(|open_at| Some(open_at?.since(now).as_secs()))
+        let told = ToldLimits::from_headers(&headers(lines), "claude-opus-5-5", now);
+        [told.of_key, told.of_family, told.of_model]
+            .map(|open_at| Some(open_at?.since(now).as_secs()))
+    }
+
+    /// The same without the family, of which nothing is told.
+    fn told_after(lines: &[(&'static str, &str)]) -> [Option<u64>; 2] {
+        let [of_key, of_family, of_model] = all_told_after(lines);
+        assert_eq!(of_family, None);
+        [of_key, of_model]
+    }
+
+    #[test]
+    fn a_window_of_one_family_leaves_the_others_of_its_credential() {
+        let (week, day) = ("1796515200", "1795910400");
+        for (claim, all_models, expected) in [
+            ("seven_day_opus", "allowed", [None, Some(691_200), None]),
+            (
+                "seven_day_opus",
+                "rejected",
+                [Some(86_400), Some(691_200), None],
+            ),
+            // Of another family than was asked, of a kind of use, and of all.
+            ("seven_day_sonnet", "allowed", [Some(691_200), None, None]),
+            (
+                "seven_day_oauth_apps",
+                "allowed",
+                [Some(691_200), None, None],
+            ),
+            ("seven_day", "allowed", [Some(691_200), None, None]),
+            ("five_hour", "allowed", [Some(691_200), None, None]),
+        ] {
+            let found = all_told_after(&[
+                ("anthropic-ratelimit-unified-status", "rejected"),
+                ("anthropic-ratelimit-unified-reset", week),
+                ("anthropic-ratelimit-unified-representative-claim", claim),
+                ("anthropic-ratelimit-unified-7d-status", all_models),
+                ("anthropic-ratelimit-unified-7d-reset", day),
+            ]);
+            assert_eq!(found, expected, "{claim}, all models {all_models}");
+        }
     }
 
     #[test]
@@ -213,6 +284,7 @@ mod tests {
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
         let told = |of_key: Option<i64>, of_model: Option<i64>| ToldLimits {
             of_key: of_key.map(at),
+            of_family: None,
             of_model: of_model.map(at),
         };
         for (limits, pause, expected) in [
@@ -254,7 +326,7 @@ mod fuzz {
                 }
             }
             let now = Timestamp::of_date("2026-11-28").unwrap();
-            let told = ToldLimits::from_headers(&headers, now);
+            let told = ToldLimits::from_headers(&headers, "claude-opus-5-5", now);
             assert!(
                 told.open_at().is_none_or(|open_at| open_at > now),
                 "{told:?}"

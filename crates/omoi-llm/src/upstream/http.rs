@@ -254,7 +254,7 @@ impl ModelConnections {
             "The model answers"
         );
         let now = patience.pace.now();
-        let mut told = ToldLimits::from_headers(response.headers(), now);
+        let mut told = ToldLimits::from_headers(response.headers(), &route.model, now);
         if response.status().is_success() {
             self.quota.note_answer(route, told, now);
             return Ok(response);

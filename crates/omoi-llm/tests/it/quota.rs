@@ -166,6 +166,45 @@ async fn a_window_of_a_credential_closes_all_its_models() {
 }
 
 #[tokio::test]
+async fn a_window_of_one_family_leaves_the_others_of_its_credential() {
+    let window = [
+        ("anthropic-ratelimit-unified-status", "rejected"),
+        ("anthropic-ratelimit-unified-reset", "1446000000"),
+        (
+            "anthropic-ratelimit-unified-representative-claim",
+            "seven_day_opus",
+        ),
+    ];
+    let limited = Says::Headers(
+        429,
+        window
+            .map(|(name, value)| (name, value.to_owned()))
+            .to_vec(),
+    );
+    let stub = Stub::start(vec![limited], stub::good()).await;
+    let book = Arc::new(SharedBook::default());
+    let named = |model: &str| ModelRoute {
+        model: model.to_owned(),
+        ..keyed(&stub.url, "a")
+    };
+    let list = ["claude-opus-5-5", "claude-opus-5-1", "claude-sonnet-5-5"].map(named);
+    let process = process(list.to_vec(), &book);
+    for _ in 0..2 {
+        assert_eq!(process.ask().await, 200);
+    }
+    let asked: Vec<_> = stub.seen().into_iter().map(|seen| seen.body).collect();
+    let models: Vec<_> = asked
+        .iter()
+        .map(|body| body["model"].as_str().unwrap())
+        .collect();
+    // The other model of the family is not asked.
+    assert_eq!(
+        models,
+        ["claude-opus-5-5", "claude-sonnet-5-5", "claude-sonnet-5-5"]
+    );
+}
+
+#[tokio::test]
 async fn a_closed_key_is_asked_again_when_a_person_opens_it_or_after_a_week() {
     // A proxy's mistake.
     let refused = stub::status_after(429, 99_999_999_999_u64);
