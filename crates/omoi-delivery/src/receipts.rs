@@ -167,7 +167,7 @@ async fn run_check_for_receipt(
 ) -> Result<(Check, Receipt), ReceiptError> {
     let read = runner.store.read(async |tx| {
         let known = checks::passing(tx, check.id, run.commit.as_str(), run.stage).await?;
-        let mode = work_setup_mode(tx, run.task).await?;
+        let mode = work_setup_mode(tx, run.spec.id, run.task).await?;
         Ok::<_, StoreError>((known, mode, tx.now()))
     });
     let (known, setup_mode, started_at) = read.await?;
@@ -259,7 +259,7 @@ pub(crate) async fn run_within(
     let tree = mirror.tree_of(run.commit).await?;
     let store = &runner.store;
     let read = store.read(async |tx| {
-        let mode = work_setup_mode(tx, run.task).await?;
+        let mode = work_setup_mode(tx, run.spec.id, run.task).await?;
         Ok::<_, StoreError>((mode, tx.now()))
     });
     let (setup_mode, started_at) = read.await?;

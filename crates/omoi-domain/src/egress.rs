@@ -82,8 +82,8 @@ impl EgressMode {
         EgressDecision::of_attempt(subject, files).mode
     }
 
-    /// The mode of a set-up in a checkout of somebody's work, for a task whose plan names `files`: that of the
-    /// task's own agent, since what runs there is its work. The set-up of a base commit reaches the registries.
+    /// The mode of a set-up in a checkout of somebody's work, for tasks whose plans name `files`: that of the
+    /// farthest of their own agents, since what runs there is their work. The set-up of a base commit reaches the registries.
     pub fn of_work_setup(files: &[String]) -> Self {
         Self::of_attempt(SubjectKind::Task, files)
     }

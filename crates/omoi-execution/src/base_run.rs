@@ -75,7 +75,7 @@ impl BaseRun<'_> {
             .await?;
         let tree = mirror.tree_of(self.commit).await?;
         let read = store.read(async |tx| {
-            let mode = work_setup_mode(tx, self.task).await?;
+            let mode = work_setup_mode(tx, self.spec.id, self.task).await?;
             Ok::<_, StoreError>((mode, tx.now()))
         });
         let (setup_mode, started_at) = read.await?;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::egress::{EgressMode, EgressOutcome, is_lock_file};
 use omoi_domain::event::{EgressDenied, Event};
-use omoi_domain::id::{ProjectId, TaskId};
+use omoi_domain::id::{ProjectId, SpecId, TaskId};
 use omoi_git::mirror::{EntryKind, FileEntry, Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_store::attempts::Attempt;
 use omoi_store::egress_entries::{self, EgressEntry};
-use omoi_store::{StoreError, Tenant, Tx, specs, tasks};
+use omoi_store::{StoreError, Tenant, Tx, merges, specs, tasks};
 
 use crate::intake::AttemptIntake;
 
@@ -210,15 +210,26 @@ pub async fn egress_mode(tx: &mut Tx, attempt: &Attempt) -> Result<EgressMode, S
     Ok(EgressMode::of_attempt(attempt.subject.kind(), &files))
 }
 
-/// How far a set-up in a checkout of work on `task` reaches; without a task it is the work of several, whose packages
-/// came in when each of them was checked.
+/// How far a set-up in a checkout of work on `task` of `spec` reaches. Without a task it is the work of all tasks that
+/// were handed over to be merged, which may call for a version that none of them did alone: it reaches as far as the
+/// farthest of their agents.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn work_setup_mode(tx: &mut Tx, task: Option<TaskId>) -> Result<EgressMode, StoreError> {
+pub async fn work_setup_mode(
+    tx: &mut Tx,
+    spec: SpecId,
+    task: Option<TaskId>,
+) -> Result<EgressMode, StoreError> {
     let files = match task {
         Some(task) => tasks::get(tx, task).await?.files.0,
-        None => Vec::new(),
+        None => {
+            let merges = merges::of_spec(tx, spec).await?;
+            let merged: BTreeSet<TaskId> = merges.iter().map(|merge| merge.task_id).collect();
+            let tasks = tasks::of_spec(tx, spec).await?.into_iter();
+            let merged = tasks.filter(|task| merged.contains(&task.id));
+            merged.flat_map(|task| task.files.0).collect()
+        }
     };
     Ok(EgressMode::of_work_setup(&files))
 }

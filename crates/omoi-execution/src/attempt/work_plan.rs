@@ -56,10 +56,10 @@ pub(super) async fn make_workspace(
         merge: job.work.merge.as_ref(),
         snapshot: job.work.snapshot.as_ref(),
     };
-    let task = job.attempt.subject.task_id();
+    let (of_spec, task) = (job.attempt.spec_id, job.attempt.subject.task_id());
     let mode = starter
         .store
-        .read(async |tx| work_setup_mode(tx, task).await);
+        .read(async |tx| work_setup_mode(tx, of_spec, task).await);
     let subject = SetupSubject {
         base,
         commit: &job.work.commit,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::egress::EgressMode::{self, Cached, Registries};
+use omoi_domain::merge::MergeState;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_egress::project_hosts::ProjectHosts;
 use omoi_egress::refusal::{Refusal, RefusalReason};
@@ -25,6 +26,7 @@ use omoi_runtime::rng::Rng;
 use omoi_sandbox::{ProbeConfig, SandboxFloor, probe_host};
 use omoi_store::Json;
 use omoi_testkit::deployment::TestDeployment;
+use omoi_testkit::sample_rows;
 
 use crate::checkout_check::CheckAt;
 
@@ -236,12 +238,28 @@ async fn the_plan_of_the_task_decides_how_far_its_set_up_reaches() {
             omoi_store::tasks::save(tx, &mut task).await
         });
     write.await.unwrap();
-    let mut tx = it.read_tx().await;
+    let mode_of = async |task| {
+        let mut tx = it.read_tx().await;
+        work_setup_mode(&mut tx, it.spec.id, task).await.unwrap()
+    };
     for (task, expected) in [
         (None, Cached),
         (Some(plain.id), Cached),
         (Some(locked.id), Registries),
     ] {
-        assert_eq!(work_setup_mode(&mut tx, task).await.unwrap(), expected);
+        assert_eq!(mode_of(task).await, expected);
+    }
+    // Merged work reaches as far as the farthest of those that it is the work of.
+    for (task, expected) in [(plain.id, Cached), (locked.id, Registries)] {
+        let queue = it
+            .deployment
+            .store
+            .write(CrashPoint::TaskMoved, async |tx| {
+                let task = omoi_store::tasks::get(tx, task).await?;
+                let merge = sample_rows::merge(tx, &task, MergeState::Pending, "0123");
+                omoi_store::merges::insert(tx, &merge).await
+            });
+        queue.await.unwrap();
+        assert_eq!(mode_of(None).await, expected);
     }
 }
