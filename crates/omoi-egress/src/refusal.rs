@@ -204,7 +204,7 @@ impl Refusal {
         let mut text = format!("omoi refused this request: {}\n", self.sentence());
         if let Some(line) = self.remedy_line() {
             text.push_str(&format!(
-                "hint: to allow it, add this to the configuration of the deployment: {line}\n"
+                "hint: to allow it, add this to the configuration of the deployment and start omoi again: {line}\n"
             ));
         }
         text
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(
             refusal.full_text(),
             "omoi refused this request: `api.example.com:443`: the host is not on the list of this attempt\n\
-             hint: to allow it, add this to the configuration of the deployment: egress.hosts: [\"api.example.com\"]\n"
+             hint: to allow it, add this to the configuration of the deployment and start omoi again: egress.hosts: [\"api.example.com\"]\n"
         );
         let in_project = refusal.in_project(Some("todo"));
         assert_eq!(

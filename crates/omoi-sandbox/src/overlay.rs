@@ -58,6 +58,23 @@ pub enum OverlayRefusal {
     },
 }
 
+impl OverlayRefusal {
+    /// What to do so that workspaces are laid over prepared checkouts.
+    pub fn next_step(&self) -> &'static str {
+        match self {
+            Self::NotRoot => "start omoi as root to have them laid",
+            Self::Unseen(_) => {
+                "run the container engine where it sees the mounts of this process, or use bubblewrap"
+            }
+            Self::NoOwnUser => "use bubblewrap: `apt install bubblewrap`",
+            Self::OtherOwner { .. } => "give the folder to root: `chown -R root:root`",
+            Self::System { .. } => {
+                "keep the data folder on a file system such as ext4 or xfs, not on an overlay: `--data-dir FOLDER`"
+            }
+        }
+    }
+}
+
 fn failed_to<E: Into<io::Error>>(step: &'static str) -> impl Fn(E) -> OverlayRefusal {
     move |source| OverlayRefusal::System {
         step,

@@ -58,6 +58,22 @@ properties! {
     WorkspaceSize = "workspace_size",
 }
 
+impl Property {
+    /// What would have this host hold it, where that is one thing to do.
+    pub const fn host_remedy(self) -> Option<&'static str> {
+        match self {
+            Self::Memory | Self::ProcessCount | Self::Cpu => Some(
+                "give omoi a cgroup hierarchy that it may write: `mount -t cgroup2 cgroup2 /sys/fs/cgroup`, or a systemd \
+                 unit with `Delegate=yes`",
+            ),
+            Self::Landlock => Some(
+                "boot a kernel with Landlock: Linux 5.13 or newer, with `landlock` in its `lsm=` list",
+            ),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

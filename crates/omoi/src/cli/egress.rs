@@ -36,7 +36,11 @@ Examples:
   omoi egress allow docs.example.com --all-projects
   omoi egress allow npm:left-pad@1.3.0       a version that is younger than three days, for all projects
 
-Registries need no entry: tasks whose plan names a lock file fetch from them, others have what was fetched before. Writes `egress.hosts` or `egress.versions` of your configuration file; it holds from the next start on.";
+Registries need no entry: tasks whose plan names a lock file fetch from them, others have what was fetched before. Writes `egress.hosts` or `egress.versions` of your configuration file; a process that runs takes it up when it is started again.";
+
+/// What makes a running process take up a new entry.
+const RESTART_WORDS: &str =
+    "start it again: it reads its configuration at the start, and goes on with its specs";
 
 /// What to do about the way out.
 #[derive(clap::Subcommand, Debug)]
@@ -153,7 +157,9 @@ fn entry_line(entry: &EgressEntryView, project: Option<&str>) -> String {
                     let named = named.map(|project| format!(" --project {project}"));
                     let name = allowed_name(&subject);
                     let named = named.unwrap_or_default();
-                    format!("; allow it: omoi egress allow {name}{named}")
+                    format!(
+                        "; allow it: omoi egress allow {name}{named}; if omoi is running, {RESTART_WORDS}"
+                    )
                 }
                 None => String::new(),
             };
@@ -242,7 +248,7 @@ async fn allow_entry(context: &CommandContext, arguments: &AllowArgs) -> anyhow:
     }
     let shown = clean_line(&line);
     print_done(&match is_new {
-        true => format!("Wrote {shown} to {name}; it holds from the next start on"),
+        true => format!("Wrote {shown} to {name}; if omoi is running, {RESTART_WORDS}"),
         false => format!("{shown} is in {name} already"),
     });
     Ok(ExitCode::SUCCESS)

@@ -101,7 +101,9 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
 fn egress_text(denied: &EgressDenied) -> String {
     let (subject, reason) = (&denied.subject, &denied.refusal);
     match &denied.remedy {
-        Some(remedy) => format!("refused {subject} to an agent: {reason}; to allow it: {remedy}"),
+        Some(remedy) => format!(
+            "refused {subject} to an agent: {reason}; to allow it: {remedy}, and start omoi again"
+        ),
         None => format!("refused {subject} to an agent: {reason}"),
     }
 }

@@ -38,38 +38,50 @@ fn find_text<'a>(findings: &'a [Value], begins: &str) -> Option<&'a Value> {
     found.find(|found| found["text"].as_str().unwrap().starts_with(begins))
 }
 
-/// Taken away, what takes it away, and how the finding begins with it and without it, with its mark.
-const PARTS: [(&str, &str, &str, &str, &str); 4] = [
-    (
-        "bubblewrap",
-        "mount --bind /dev/null /usr/bin/bwrap",
-        "bubblewrap holds ",
-        "bubblewrap cannot be used: ",
-        "note",
-    ),
-    (
-        "cgroups",
-        "umount --recursive /sys/fs/cgroup",
-        "bubblewrap holds ",
-        "bubblewrap does not hold cpu: no cgroup hierarchy offers `cpu`",
-        "note",
-    ),
-    (
+/// A part of this machine that the doctor tells of.
+struct MachinePart {
+    name: &'static str,
+    /// What takes it away.
+    taken_by: &'static str,
+    /// How the finding begins with it and without it, which is a note.
+    with: &'static str,
+    without: &'static str,
+    /// What of the next step is there to be typed.
+    next: &'static str,
+}
+
+const PARTS: [MachinePart; 4] = [
+    MachinePart {
+        name: "bubblewrap",
+        taken_by: "mount --bind /dev/null /usr/bin/bwrap",
+        with: "bubblewrap holds ",
+        without: "bubblewrap cannot be used: ",
+        next: "`apt install bubblewrap`",
+    },
+    MachinePart {
+        name: "cgroups",
+        taken_by: "umount --recursive /sys/fs/cgroup",
+        with: "bubblewrap holds ",
+        without: "bubblewrap does not hold cpu: no cgroup hierarchy offers `cpu`",
+        next: "`mount -t cgroup2 cgroup2 /sys/fs/cgroup`",
+    },
+    MachinePart {
+        name: "overlay",
         // The kernel lays none over another.
-        "overlay",
-        "mkdir data below up work; \
-         mount -t overlay overlay -o lowerdir=below,upperdir=up,workdir=work data",
-        "workspaces are laid over prepared checkouts",
-        "every workspace is a clone of its own, which takes longer: ",
-        "note",
-    ),
-    (
-        "Node",
-        "for node in $(which -a node); do mount --bind /dev/null \"$node\"; done",
-        "",
-        "no Node from 22.12 on, which some agents need",
-        "note",
-    ),
+        taken_by: "mkdir data below up work; \
+            mount -t overlay overlay -o lowerdir=below,upperdir=up,workdir=work data",
+        with: "workspaces are laid over prepared checkouts",
+        without: "every workspace is a clone of its own, which takes longer: ",
+        next: "`--data-dir FOLDER`",
+    },
+    MachinePart {
+        name: "Node",
+        taken_by: "for node in $(which -a node); do mount --bind /dev/null \"$node\"; done",
+        with: "",
+        without: "no Node from 22.12 on, which some agents need",
+        // Said where an agent that is installed needs it; see below.
+        next: "",
+    },
 ];
 
 #[test]
@@ -79,16 +91,22 @@ fn the_doctor_tells_the_truth_about_what_was_taken_away() {
         return;
     }
     let whole = findings_behind("true");
-    for (part, script, with, without, mark) in PARTS {
-        assert!(find_text(&whole, with).is_some(), "{part}: {whole:#?}");
-        if part != "Node" {
+    for part in PARTS {
+        let name = part.name;
+        assert!(find_text(&whole, part.with).is_some(), "{name}: {whole:#?}");
+        if name != "Node" {
             // What Node this machine has is its own affair.
-            assert!(find_text(&whole, without).is_none(), "{part}: {whole:#?}");
+            assert!(
+                find_text(&whole, part.without).is_none(),
+                "{name}: {whole:#?}"
+            );
         }
-        let findings = findings_behind(script);
-        let found = find_text(&findings, without);
-        let found = found.unwrap_or_else(|| panic!("without {part}: {findings:#?}"));
-        assert_eq!(found["mark"], mark, "without {part}");
+        let findings = findings_behind(part.taken_by);
+        let found = find_text(&findings, part.without);
+        let found = found.unwrap_or_else(|| panic!("without {name}: {findings:#?}"));
+        assert_eq!(found["mark"], "note", "without {name}");
+        let next = found["next"].as_str().unwrap_or_default();
+        assert!(next.contains(part.next), "without {name}: {found:#}");
     }
 }
 

@@ -192,7 +192,11 @@ async fn check_sandbox(
                 for (property, held) in properties {
                     if let PropertyStatus::No(why) = held {
                         let text = format!("{} does not hold {property}: {why}", tried.rung);
-                        findings.push(DoctorFinding::new("sandbox", FindingMark::Note, text));
+                        let finding = DoctorFinding::new("sandbox", FindingMark::Note, text);
+                        findings.push(match property.host_remedy() {
+                            Some(next) => finding.with_next_step(next),
+                            None => finding,
+                        });
                     }
                 }
             }

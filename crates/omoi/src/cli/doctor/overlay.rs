@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use omoi_runtime::telemetry::error_chain;
-use omoi_sandbox::Provider;
+use omoi_sandbox::{OverlayRefusal, Provider};
 
 use super::{DoctorFinding, FindingMark};
 
@@ -15,17 +15,41 @@ pub(super) fn check_overlay(provider: &dyn Provider, folder: &Path) -> DoctorFin
             let text = "workspaces are laid over prepared checkouts";
             DoctorFinding::new("sandbox", FindingMark::Ok, text)
         }
-        Err(why) => {
+        Err(failure) => {
+            let why = failure.why;
             let text = format!("every workspace is a clone of its own, which takes longer: {why}");
-            DoctorFinding::new("sandbox", FindingMark::Note, text)
+            let finding = DoctorFinding::new("sandbox", FindingMark::Note, text);
+            match failure.next {
+                Some(next) => finding.with_next_step(next),
+                None => finding,
+            }
         }
     }
 }
 
-fn try_overlay(provider: &dyn Provider, folder: &Path) -> Result<(), String> {
-    provider
-        .overlay_support()
-        .map_err(|error| error_chain(&error))?;
+/// Why no workspace was laid, and what to do about it.
+struct OverlayFailure {
+    why: String,
+    next: Option<&'static str>,
+}
+
+impl From<OverlayRefusal> for OverlayFailure {
+    fn from(refusal: OverlayRefusal) -> Self {
+        Self {
+            why: error_chain(&refusal),
+            next: Some(refusal.next_step()),
+        }
+    }
+}
+
+impl From<String> for OverlayFailure {
+    fn from(why: String) -> Self {
+        Self { why, next: None }
+    }
+}
+
+fn try_overlay(provider: &dyn Provider, folder: &Path) -> Result<(), OverlayFailure> {
+    provider.overlay_support()?;
     let scratch = folder.join(format!("overlay-{}", std::process::id()));
     let (lower, dir) = (scratch.join("below"), scratch.join("over"));
     let make = || -> io::Result<()> {
@@ -38,10 +62,10 @@ fn try_overlay(provider: &dyn Provider, folder: &Path) -> Result<(), String> {
     let removed = provider.remove_workspace(&dir);
     // What is left of it hurts nobody.
     let _ = std::fs::remove_dir_all(scratch);
-    laid.map_err(|error| error_chain(&error))?;
+    laid?;
     removed.map_err(|error| error_chain(&error))?;
     match is_seen {
         true => Ok(()),
-        false => Err("a file below did not show".to_owned()),
+        false => Err("a file below did not show".to_owned().into()),
     }
 }
