@@ -268,7 +268,7 @@ fn declared_agents_are_listed_and_looked_at() {
         assert_eq!(line["folder"], folder.to_str().unwrap());
         assert_eq!(line["usable"], name == "acp:goose", "{line}");
     }
-    let missing = format!("the agent `moose` has no program at `{shown}/bin/moose`");
+    let missing = format!("the agent `acp:moose` has no program at `{shown}/bin/moose`");
     assert_eq!(listed[1]["problem"], missing);
     let said = ask(&["agents", "list"]).out;
     assert!(said.contains("declared in agents.acp"), "{said}");
