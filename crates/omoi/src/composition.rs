@@ -136,9 +136,7 @@ pub(crate) struct RunningProcess {
 /// Builds and starts a process.
 pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<RunningProcess> {
     let folder = OpenedFolder::open(&DataOptions::from_config(&start.config).folder)?;
-    if start.roles.orchestrator {
-        open_files::raise_limit();
-    }
+    open_files::raise_limit(start.roles);
     let database = database_options(&start.config, &folder);
     let backend = Backend::of(&database.url)?;
     let ownership = claim_folder(&mut start, &folder, backend)?;

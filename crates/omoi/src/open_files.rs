@@ -4,6 +4,8 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{debug, warn};
 
+use crate::composition::ProcessRoles;
+
 /// Below this sandboxes soon have connections refused.
 pub(crate) const OPEN_FILES_LOW: u64 = 4_096;
 /// As many as are ever needed. What this process starts inherits the limit, and there are programs that close
@@ -16,8 +18,11 @@ pub(crate) fn highest_limit() -> u64 {
     raised_limit(limit.current, limit.maximum)
 }
 
-/// Raises the limit of this process as far as the machine lets it. Sandboxes have one of their own.
-pub(crate) fn raise_limit() {
+/// Raises the limit of a process that starts sandboxes as far as the machine lets it. Sandboxes have one of their own.
+pub(crate) fn raise_limit(roles: ProcessRoles) {
+    if !roles.orchestrator {
+        return;
+    }
     let limit = getrlimit(Resource::Nofile);
     let raised = raised_limit(limit.current, limit.maximum);
     let wanted = Rlimit {
