@@ -306,10 +306,6 @@ fn drop_capabilities() -> Result<(), Errno> {
     )
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "these are files of the kernel, which takes each in one write"
-)]
 /// Makes this process, which has one thread, the user `id` of a user space of its own, where nobody else is and it can
 /// nothing. Outside it stays who it is; to name root of there takes the capability `SETFCAP`.
 pub(crate) fn enter_own_user(id: u32) -> io::Result<()> {
