@@ -54,9 +54,8 @@ fn git_objects(path: &Path) -> Vec<u8> {
     git.output().unwrap().stdout
 }
 
-#[test]
-fn a_fixture_comes_in_and_a_secret_stays_with_the_agents_of_tasks() {
-    let world = World::two_tasks_with(reading);
+/// A fixture, a secret for the agents of all tasks and one for those that mend faults.
+fn prepare_copies(world: &World) {
     let repo = world.repo.path();
     world.repo.write("fixtures/sample.txt", "a sample\n");
     fs::write(
@@ -71,7 +70,7 @@ fn a_fixture_comes_in_and_a_secret_stays_with_the_agents_of_tasks() {
     .unwrap();
     let name = world.repo_name();
     list_copies(
-        &world,
+        world,
         &[
             format!("project={name}; path=fixtures/sample.txt"),
             format!("project={name}; secret=.env"),
@@ -80,6 +79,12 @@ fn a_fixture_comes_in_and_a_secret_stays_with_the_agents_of_tasks() {
             "project=another; path=not-there".to_owned(),
         ],
     );
+}
+
+#[test]
+fn a_fixture_comes_in_and_a_secret_stays_with_the_agents_of_tasks() {
+    let world = World::two_tasks_with(reading);
+    prepare_copies(&world);
     let mut said = vec![world.start(world.run(&["--yes"])).wait().exited(0)];
     let summary = said[0].summary();
     assert_eq!(
