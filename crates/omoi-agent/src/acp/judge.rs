@@ -29,6 +29,11 @@ impl AcpAgent<'_> {
     /// Answers the questions in their order, up to one that has to wait; with `is_late`, the first one
     /// waits for its arguments no more.
     pub(super) async fn answer_questions(&mut self, is_late: bool) {
+        self.answer_in_order(is_late).await;
+        self.answer_refused();
+    }
+
+    async fn answer_in_order(&mut self, is_late: bool) {
         let mut is_late = is_late;
         while let Some(waiting) = self.questions.pop_front() {
             let call = self.call_of(&waiting.question.request);
@@ -43,14 +48,34 @@ impl AcpAgent<'_> {
             if call.is_own() && verdict.is_ok() {
                 self.own_call = Some(call.call_id().to_owned());
             }
-            answer(waiting.question, Some(verdict.is_ok()));
+            if verdict.is_err() && self.manners.refuses_all_waiting {
+                self.refused_questions.push(waiting.question);
+            } else {
+                answer(waiting.question, Some(verdict.is_ok()));
+            }
+        }
+    }
+
+    /// Refuses what is to be refused once nothing else of the answer is open: it would be refused as well.
+    fn answer_refused(&mut self) {
+        let is_refused = |call: &RoundCall| {
+            let verdict = self.verdicts.get(call.call_id());
+            verdict.is_some_and(Result::is_err)
+        };
+        let mut calls = self.round.all_calls();
+        let is_open = calls.any(|call| !call.has_ended() && !is_refused(call));
+        if self.questions.is_empty() && !is_open {
+            for question in self.refused_questions.drain(..) {
+                answer(question, Some(false));
+            }
         }
     }
 
     /// The turn is stopped: nothing runs any more.
     pub(super) fn cancel_questions(&mut self) {
-        for waiting in self.questions.drain(..) {
-            answer(waiting.question, None);
+        let waiting = self.questions.drain(..).map(|waiting| waiting.question);
+        for question in waiting.chain(self.refused_questions.drain(..)) {
+            answer(question, None);
         }
     }
 

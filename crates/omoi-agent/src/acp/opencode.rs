@@ -86,7 +86,10 @@ pub(super) fn plan_opencode(
         first,
         files,
         links: link.into_iter().collect(),
-        manners: AcpManners::default(),
+        manners: AcpManners {
+            refuses_all_waiting: true,
+            ..AcpManners::default()
+        },
     })
 }
 

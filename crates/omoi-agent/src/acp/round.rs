@@ -44,7 +44,8 @@ impl RoundCall {
         is_own(&self.name)
     }
 
-    fn has_ended(&self) -> bool {
+    /// Whether it has come to its end.
+    pub(super) fn has_ended(&self) -> bool {
         matches!(
             self.told.status,
             ToolCallStatus::Completed | ToolCallStatus::Failed

@@ -173,6 +173,28 @@ async fn an_acp_agent_cannot_change_protected_paths() {
 }
 
 #[tokio::test]
+async fn a_refused_call_takes_no_other_of_its_answer_with_it() {
+    let rules = r#"
+  - when: {turn: 0}
+    reply:
+      - tool: {name: write, input: {path: .omoi_os/plan.md, content: "mine\n"}}
+      - tool: {name: write, input: {path: src/a.txt, content: "one\n"}}
+  - when: {turn: 1}
+    reply: [{text: TASK_COMPLETE}]
+"#;
+    // It asks for both before it tells what either is made with.
+    let bench = bench(rules, "early").await;
+    assert!(bench.run().await);
+    let complete = bench.complete();
+    assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
+    let head = bench.take_in(complete.bundle.as_ref().unwrap());
+    let file = git(&bench.mirror(), &["show", &format!("{head}:src/a.txt")]);
+    assert_eq!(file, "one");
+    let results = bench.seen().turns[0].turn.tool_results.to_string();
+    assert!(results.contains("rejected"), "{results}");
+}
+
+#[tokio::test]
 async fn an_interrupt_stops_an_acp_agent_and_leaves_nothing_running() {
     let words = "\n  - when: {turn: 0}\n    reply: [{delay_ms: 30000}, {text: TASK_COMPLETE}]\n";
     let command = "\n  - when: {turn: 0}\n    reply: [{tool: {name: shell, input: {command: \"echo $$ > pid; sleep 60\"}}}]\n";

@@ -17,7 +17,7 @@ from fake_program import (ToolServer, be_deaf, fork_on, kill_command, leave_thin
 
 QUIRK, ARGUMENTS = sys.argv[2], sys.argv[3:]
 OUTPUT, CHANGED, INTERRUPTED = threading.Lock(), threading.Condition(), threading.Event()
-ANSWERS, PROMPTS, IDS = {}, queue.Queue(), iter(range(1000))
+ANSWERS, PROMPTS, IDS, ASKED = {}, queue.Queue(), iter(range(1000)), set()
 KINDS = {"bash": "execute", "write": "edit", "read": "read", "Bash": "execute", "Write": "edit", "Read": "read",
          "run_shell_command": "execute", "write_file": "edit", "read_file": "read"}
 
@@ -33,10 +33,20 @@ def tell(session, **update):
 
 def ask_client(method, params):
     n = next(IDS)
+    ASKED.add(n)
     say({"id": n, "method": method, "params": params})
     with CHANGED:
         CHANGED.wait_for(lambda: n in ANSWERS or INTERRUPTED.is_set())
+        ASKED.discard(n)
         return ANSWERS.get(n)
+
+
+def refuse_all_waiting():
+    """A refused call takes with it those that wait for their answer."""
+    with CHANGED:
+        for n in ASKED:
+            ANSWERS.setdefault(n, {"outcome": {"outcome": "refused with another"}})
+        CHANGED.notify_all()
 
 
 def read_input():
@@ -93,6 +103,8 @@ class Program:
         call = {"toolCallId": call_id, "kind": KINDS.get(name, "other"), "status": "pending", **self.manner.question(name, arguments)}
         answer = ask_client("session/request_permission", {"sessionId": self.id, "toolCall": call, "options": options})
         outcome = (answer or {"outcome": {}})["outcome"]
+        if outcome.get("optionId") == "reject" and isinstance(self.manner, fake_acp_manners.OpenCode):
+            refuse_all_waiting()
         return outcome.get("optionId") == "once"
 
     def run_call(self, call):
