@@ -7,6 +7,7 @@
 )]
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -66,6 +67,7 @@ impl PodmanService {
             .arg(format!("unix://{}", socket.display()))
             .stdout(Stdio::null())
             .stderr(fs::File::create(dir.path().join("log")).unwrap())
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("apt install podman runc: {error}"));
         let until = Instant::now() + PATIENCE;
@@ -121,7 +123,9 @@ fn podman_below(starter: &[&str], dir: &Path) -> Command {
 
 impl Drop for PodmanService {
     fn drop(&mut self) {
-        let _ = self.service.kill();
+        // That of an ordinary user serves from a child in a user space.
+        let group = format!("-{}", self.service.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.service.wait();
         // What holds the user space of an ordinary user's engine outlives it.
         let holder = fs::read_to_string(self.dir.path().join(HOME).join(HOLDER));
