@@ -107,13 +107,13 @@ impl QuotaBoard {
 
     /// Notes at `now` that `route` answered, and what it has `told` with that.
     pub(crate) fn note_answer(&self, route: &ModelRoute, told: ToldLimits, now: Timestamp) {
-        if told.of_key.is_none() {
+        if told.credential.is_none() {
             self.reopen(&route.credential_id(), now);
         }
-        if told.of_family.is_none() {
+        if told.family.is_none() {
             self.reopen(&family_limit_id(route), now);
         }
-        if told.of_model.is_none() {
+        if told.model.is_none() {
             self.reopen(&model_limit_id(route), now);
         }
         self.close_told(route, told, now);
@@ -128,13 +128,13 @@ impl QuotaBoard {
     }
 
     fn close_told(&self, route: &ModelRoute, told: ToldLimits, now: Timestamp) {
-        if let Some(open_at) = told.of_key {
+        if let Some(open_at) = told.credential {
             self.close(route.credential_id(), open_at, now);
         }
-        if let Some(open_at) = told.of_family {
+        if let Some(open_at) = told.family {
             self.close(family_limit_id(route), open_at, now);
         }
-        if let Some(open_at) = told.of_model {
+        if let Some(open_at) = told.model {
             self.close(model_limit_id(route), open_at, now);
         }
     }
@@ -263,10 +263,10 @@ mod tests {
             model: "another".to_owned(),
             ..route.clone()
         };
-        let told = |of_key: Option<i64>, of_model: Option<i64>| ToldLimits {
-            of_key: of_key.map(at),
-            of_family: None,
-            of_model: of_model.map(at),
+        let told = |credential: Option<i64>, model: Option<i64>| ToldLimits {
+            credential: credential.map(at),
+            family: None,
+            model: model.map(at),
         };
         let board = QuotaBoard::default();
         let closed = || [route, &other].map(|route| board.closed_until(route, at(0)));

@@ -24,11 +24,11 @@ const OPENAI_WINDOWS: [&str; 2] = ["primary", "secondary"];
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ToldLimits {
     /// Of the credential, whatever is asked with it.
-    pub(crate) of_key: Option<Timestamp>,
+    pub(crate) credential: Option<Timestamp>,
     /// Of the family of the model that was asked.
-    pub(crate) of_family: Option<Timestamp>,
+    pub(crate) family: Option<Timestamp>,
     /// Of the model that was asked.
-    pub(crate) of_model: Option<Timestamp>,
+    pub(crate) model: Option<Timestamp>,
 }
 
 impl ToldLimits {
@@ -69,13 +69,13 @@ impl ToldLimits {
         });
         let is_ahead = |open_at: &Timestamp| *open_at > now;
         Self {
-            of_key: windows
+            credential: windows
                 .chain(of_all)
                 .chain(other_windows)
                 .max()
                 .filter(is_ahead),
-            of_family: of_family.filter(is_ahead),
-            of_model: counts.chain(other_counts).max().filter(is_ahead),
+            family: of_family.filter(is_ahead),
+            model: counts.chain(other_counts).max().filter(is_ahead),
         }
     }
 
@@ -83,14 +83,14 @@ impl ToldLimits {
     /// full again, and lets a question through before that.
     pub(crate) fn asking_pause(self, pause: Option<Duration>, now: Timestamp) -> Self {
         Self {
-            of_model: pause.map(|pause| now + pause).or(self.of_model),
+            model: pause.map(|pause| now + pause).or(self.model),
             ..self
         }
     }
 
     /// When all are open again.
     pub(crate) fn open_at(self) -> Option<Timestamp> {
-        self.of_key.max(self.of_family).max(self.of_model)
+        self.credential.max(self.family).max(self.model)
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
     fn all_told_after(lines: &[(&'static str, &str)]) -> [Option<u64>; 3] {
         let now = Timestamp::of_date("2026-11-28").unwrap();
         let told = ToldLimits::from_headers(&headers(lines), "claude-opus-5-5", now);
-        [told.of_key, told.of_family, told.of_model]
+        [told.credential, told.family, told.model]
             .map(|open_at| Some(open_at?.since(now).as_secs()))
     }
 
@@ -283,9 +283,9 @@ mod tests {
     fn a_pause_that_a_refusal_asks_for_wins_over_a_full_count() {
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
         let told = |of_key: Option<i64>, of_model: Option<i64>| ToldLimits {
-            of_key: of_key.map(at),
-            of_family: None,
-            of_model: of_model.map(at),
+            credential: of_key.map(at),
+            family: None,
+            model: of_model.map(at),
         };
         for (limits, pause, expected) in [
             (told(None, Some(60)), Some(3), told(None, Some(3))),
@@ -295,7 +295,7 @@ mod tests {
         ] {
             let asked = limits.asking_pause(pause.map(Duration::from_secs), at(0));
             assert_eq!(asked, expected);
-            assert_eq!(asked.open_at(), expected.of_key.max(expected.of_model));
+            assert_eq!(asked.open_at(), expected.credential.max(expected.model));
         }
     }
 }
