@@ -2,6 +2,7 @@
 
 mod bad_days;
 mod declared;
+mod guidance;
 mod paid_provider;
 mod parallel;
 mod refusals;

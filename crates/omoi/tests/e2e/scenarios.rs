@@ -277,7 +277,7 @@ fn an_idea_reaches_the_model_as_it_was_written() {
 }
 
 /// Every text within `value`.
-fn texts_in(value: &Value, found: &mut Vec<String>) {
+pub(crate) fn texts_in(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::String(text) => found.push(text.clone()),
         Value::Array(list) => list.iter().for_each(|item| texts_in(item, found)),
