@@ -48,8 +48,8 @@ fn sonnet() -> ModelPrice {
 fn priced_route(price: ModelPrice, max_tokens: u32) -> ModelRoute {
     let simulated = RouteTable::all_simulated(Dialect::Messages, "http://127.0.0.1:9");
     ModelRoute {
-        price,
         max_tokens,
+        price,
         ..simulated.route_named(RouteName::Agent).clone()
     }
 }
