@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use omoi_agent::edit_text::has_both_ends;
 use similar::{DiffOp, TextDiff};
 
 use crate::Fallible;
@@ -112,6 +113,10 @@ fn cases_of_file(path: &str, before: &str, after: &str) -> Vec<EditCase> {
         let mut wanted = old_lines[..old.start].concat();
         wanted.push_str(&new_lines[new.clone()].concat());
         wanted.push_str(&old_lines[old.end..].concat());
+        // Which of two line ends an added line has, a text in another dress does not tell.
+        if has_both_ends(before) || has_both_ends(&wanted) {
+            continue;
+        }
         cases.push(EditCase {
             path: path.to_owned(),
             text: before.to_owned(),

@@ -26,10 +26,13 @@ impl AskedForm {
         }
     }
 
-    /// Whether a spoiling is seen in it: the lines of a patch have no ends of their own.
-    pub(crate) fn can_show(self, spoiling: Spoiling) -> bool {
+    /// Whether a spoiling, and what `case` wants, is seen in it: the lines of a patch have no ends of their own.
+    pub(crate) fn can_show(self, case: &EditCase, spoiling: Spoiling) -> bool {
+        let [is_ended, is_wanted_ended] = [&case.old, &case.new]
+            .map(|lines| lines.last().is_some_and(|line| line.ends_with('\n')));
         self == Self::Replacement
-            || !matches!(spoiling, Spoiling::LineEnds | Spoiling::NoLastLineEnd)
+            || is_ended == is_wanted_ended
+                && !matches!(spoiling, Spoiling::LineEnds | Spoiling::NoLastLineEnd)
     }
 
     /// The file of `case` after the spoiled edit, or why it is refused.

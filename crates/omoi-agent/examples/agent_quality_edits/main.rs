@@ -110,7 +110,8 @@ fn try_case(
     outcome: &mut EditTally,
     is_verbose: bool,
 ) {
-    let Some(spoiled) = spoil_case(case, seed).filter(|spoiled| form.can_show(spoiled.spoiling))
+    let Some(spoiled) =
+        spoil_case(case, seed).filter(|spoiled| form.can_show(case, spoiled.spoiling))
     else {
         return;
     };

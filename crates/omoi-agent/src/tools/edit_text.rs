@@ -5,11 +5,14 @@
 //! edit keeps stay as the file has them.
 
 mod indentation;
+mod line_ends;
 mod line_places;
 mod near_places;
 
 use serde::Deserialize;
 
+pub use self::line_ends::has_both_ends;
+use self::line_ends::with_region_ends;
 use self::line_places::{FoundPlace, LinePlace, TextLine, find_lines};
 use self::near_places::describe_near_places;
 
@@ -189,12 +192,18 @@ fn replace_exact(
         }
         _ => {}
     }
+    let is_mixed = has_both_ends(text);
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     ranges.dedup_by(|later, earlier| later.0 < earlier.1);
     for (start, end) in &ranges {
         out.push_str(&text[done..*start]);
-        out.push_str(&with_line_ends(pair.new, line_end_at(text, *start)));
+        let region = &text[*start..*end];
+        let line_end = line_end_at(text, *start);
+        out.push_str(&match is_mixed {
+            false => with_line_ends(pair.new, line_end),
+            true => with_region_ends(region, pair.new, line_end),
+        });
         done = *end;
     }
     out.push_str(&text[done..]);
@@ -263,13 +272,15 @@ fn replace_lines(text: &str, old: &str, new: &str) -> Result<EditedText, EditRef
         out.push_str(line_end);
     }
     let is_unended = lines.last().is_some_and(|line| line.end.is_empty());
+    let asks_for_end = new.ends_with('\n') && !old.ends_with('\n');
+    let mut line_end = line_end;
     for (n, line) in replacement.iter().enumerate() {
         let is_last = end == lines.len() && n + 1 == replacement.len();
+        // Where line ends are mixed, added lines have that of the line above.
+        line_end = line.end.filter(|kept| !kept.is_empty()).unwrap_or(line_end);
         out.push_str(&line.text);
-        match line.end {
-            _ if is_last && is_unended => {}
-            Some("") | None => out.push_str(line_end),
-            Some(kept) => out.push_str(kept),
+        if !is_last || !is_unended || asks_for_end {
+            out.push_str(line_end);
         }
     }
     out.extend(lines[end..].iter().map(TextLine::whole_line));

@@ -75,12 +75,11 @@ impl IndentChange {
         is_all.then(|| Self::Removed(removed.to_owned()))
     }
 
-    /// `line` of the model with the file's indentation; none when it has no such place.
+    /// `line` of the model with the file's indentation; none when it has no such place. A line of blanks alone has none
+    /// and stays as it was given.
     pub(super) fn carry_over(&self, line: &str) -> Option<String> {
-        if line.trim().is_empty() {
-            return Some(String::new());
-        }
         match self {
+            _ if line.trim().is_empty() => Some(line.to_owned()),
             Self::Kept => Some(line.to_owned()),
             Self::Added(added) => Some(format!("{added}{line}")),
             Self::Removed(removed) => line.strip_prefix(removed.as_str()).map(str::to_owned),

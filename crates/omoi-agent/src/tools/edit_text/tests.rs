@@ -97,6 +97,49 @@ fn a_row_of_a_table_is_no_numbered_line() {
 }
 
 #[test]
+fn line_ends_and_blank_lines_stay_as_they_are() {
+    let cases = [
+        // A file of both line ends: kept lines keep theirs, added ones have that of the line that they replace or follow.
+        (
+            "a\r\nb\nc\r\n",
+            "a\nb\nc\n",
+            "a\nx\ny\nc\n",
+            "a\r\nx\ny\nc\r\n",
+        ),
+        (
+            "  begin_work()\r\n  do_work()\n  end_work()\r\n",
+            "begin_work()\ndo_work()\nend_work()\n",
+            "begin_work()\ndo_work()\nmore()\nend_work()\n",
+            "  begin_work()\r\n  do_work()\n  more()\n  end_work()\r\n",
+        ),
+        // Blanks of an added line that has nothing else, below another indentation.
+        (
+            "    fn run_all_that_is_there_to_run() {\n    }\n",
+            "fn run_all_that_is_there_to_run() {\n}\n",
+            "fn run_all_that_is_there_to_run() {\n  \n}\n",
+            "    fn run_all_that_is_there_to_run() {\n  \n    }\n",
+        ),
+        // The end of the last line is asked for.
+        (
+            "    fn run_all_that_is_there_to_run() {\n    }",
+            "fn run_all_that_is_there_to_run() {\n}",
+            "fn run_all_that_is_there_to_run() {\n    stop();\n}\n",
+            "    fn run_all_that_is_there_to_run() {\n        stop();\n    }\n",
+        ),
+        (
+            "    fn run_all_that_is_there_to_run() {\n    }",
+            "fn run_all_that_is_there_to_run() {\n}\n",
+            "fn run_all_that_is_there_to_run() {\n    stop();\n}\n",
+            "    fn run_all_that_is_there_to_run() {\n        stop();\n    }",
+        ),
+    ];
+    for (text, old, new, want) in cases {
+        let edited = apply(text, old, new).unwrap_or_else(|refusal| panic!("{text:?}: {refusal}"));
+        assert_eq!(edited.text, want, "{text:?} {old:?}");
+    }
+}
+
+#[test]
 fn what_fits_no_one_place_is_refused_with_the_nearest() {
     let twice = "fn a() {\n    run();\n}\nfn b() {\n    run();\n}\n";
     // Each is like a place, and none is the place.
