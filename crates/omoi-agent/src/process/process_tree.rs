@@ -1,5 +1,6 @@
 //! What the programs of a worker have started, wherever it went.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use omoi_runtime::clock::{Clock, Clocked};
 
 /// Passes over the process table; a program that forks while it is ended needs more than one.
 const PASSES_MAX: u32 = 100;
+/// Listings of the table for one pass, on a machine where processes begin all the time.
+const LISTINGS_MAX: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(10);
 /// How long an ended child is left to whoever started it; what was adopted has nobody.
 const OWNER_TIME: Duration = Duration::from_secs(1);
@@ -91,15 +94,38 @@ fn descendants_of(root: i32, table: &[ProcessEntry]) -> Vec<i32> {
     found.into_iter().skip(1).filter(is_alive).collect()
 }
 
+/// All processes. One that begins while the others are read is read too: else a program that starts another one and
+/// ends at once, again and again, would not be seen.
 fn read_table() -> Vec<ProcessEntry> {
-    let Ok(folders) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let entries = folders.flatten().filter_map(|folder| {
-        let pid = folder.file_name().to_str()?.parse().ok()?;
-        read_stat(pid, &fs::read_to_string(folder.path().join("stat")).ok()?)
-    });
-    entries.collect()
+    let mut table = BTreeMap::new();
+    let mut listed = BTreeSet::new();
+    for _ in 0..LISTINGS_MAX {
+        let found = list_processes();
+        let new: Vec<i32> = found
+            .into_iter()
+            .filter(|pid| listed.insert(*pid))
+            .collect();
+        if new.is_empty() {
+            break;
+        }
+        table.extend(new.into_iter().filter_map(read_process));
+        // A parent that was gone before it was read has left its children to another.
+        let is_orphan = |entry: &&ProcessEntry| !table.contains_key(&entry.parent);
+        let orphans: Vec<i32> = table.values().filter(is_orphan).map(|e| e.pid).collect();
+        table.extend(orphans.into_iter().filter_map(read_process));
+    }
+    table.into_values().collect()
+}
+
+fn list_processes() -> Vec<i32> {
+    let folders = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = folders.filter_map(|folder| folder.file_name().to_str()?.parse().ok());
+    pids.collect()
+}
+
+fn read_process(pid: i32) -> Option<(i32, ProcessEntry)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some((pid, read_stat(pid, &stat)?))
 }
 
 /// A name may hold blanks and brackets; what follows its last bracket is state and parent.

@@ -40,7 +40,7 @@ Registries need no entry: tasks whose plan names a lock file fetch from them, ot
 
 /// What makes a running process take up a new entry.
 const RESTART_WORDS: &str =
-    "start it again: it reads its configuration at the start, and goes on with its specs";
+    "a process that runs takes it up once it is started again, and goes on with its specs";
 
 /// What to do about the way out.
 #[derive(clap::Subcommand, Debug)]
@@ -157,9 +157,7 @@ fn entry_line(entry: &EgressEntryView, project: Option<&str>) -> String {
                     let named = named.map(|project| format!(" --project {project}"));
                     let name = allowed_name(&subject);
                     let named = named.unwrap_or_default();
-                    format!(
-                        "; allow it: omoi egress allow {name}{named}; if omoi is running, {RESTART_WORDS}"
-                    )
+                    format!("; allow it: omoi egress allow {name}{named}; {RESTART_WORDS}")
                 }
                 None => String::new(),
             };
@@ -248,7 +246,7 @@ async fn allow_entry(context: &CommandContext, arguments: &AllowArgs) -> anyhow:
     }
     let shown = clean_line(&line);
     print_done(&match is_new {
-        true => format!("Wrote {shown} to {name}; if omoi is running, {RESTART_WORDS}"),
+        true => format!("Wrote {shown} to {name}; {RESTART_WORDS}"),
         false => format!("{shown} is in {name} already"),
     });
     Ok(ExitCode::SUCCESS)

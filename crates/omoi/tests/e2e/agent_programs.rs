@@ -93,11 +93,6 @@ fn worked_alone(database: &str, agent: &str, version: &str) {
 }
 
 #[test]
-fn claude_code_does_the_demo() {
-    does_the_demo("claude-code", "claude-code", "messages", true);
-}
-
-#[test]
 fn codex_does_the_demo() {
     does_the_demo("codex", "codex", "chat_completions", false);
 }
@@ -118,6 +113,11 @@ fn does_a_run(agent: &str) {
 }
 
 #[test]
+fn claude_code_does_a_run() {
+    does_a_run("claude-code");
+}
+
+#[test]
 fn opencode_does_a_run() {
     does_a_run("acp:opencode");
 }
@@ -129,6 +129,11 @@ mod with_all {
     #[test]
     fn claude_code_does_the_demo_with_a_responses_model() {
         does_the_demo("claude-code", "claude-code", "responses", false);
+    }
+
+    #[test]
+    fn claude_code_does_the_demo_without_root() {
+        does_the_demo("claude-code", "claude-code", "messages", true);
     }
 
     #[test]
