@@ -154,7 +154,8 @@ async fn containers_meet_the_default_floor_and_end_like_other_sandboxes() {
     let exit = platform.run(SandboxLaunch { limits, ..hungry }).await;
     match is_root() {
         true => assert_eq!(exit.ended, ProgramEnd::Signal(libc::SIGKILL)),
-        false => assert!(exit.exhausted.is_some(), "{exit:?}"),
+        // No group of the kernel's holds it there, and so each process is refused more.
+        false => assert!(exit.stderr.to_text().contains("MemoryError"), "{exit:?}"),
     }
     assert!(platform.provider.list_orphans().unwrap().is_empty());
     assert_eq!(platform.containers(), "");
