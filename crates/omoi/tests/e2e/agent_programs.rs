@@ -117,14 +117,9 @@ fn claude_code_does_a_run() {
     does_a_run("claude-code");
 }
 
-#[test]
-fn opencode_does_a_run() {
-    does_a_run("acp:opencode");
-}
-
 /// Minutes, and half a gigabyte more: run by `cargo xtask agents --all` alone, by the profile `agents` of nextest.
 mod with_all {
-    use super::does_the_demo;
+    use super::{does_a_run, does_the_demo};
 
     #[test]
     fn claude_code_does_the_demo_with_a_responses_model() {
@@ -139,6 +134,11 @@ mod with_all {
     #[test]
     fn codex_does_the_demo_without_root() {
         does_the_demo("codex", "codex", "responses", true);
+    }
+
+    #[test]
+    fn opencode_does_a_run() {
+        does_a_run("acp:opencode");
     }
 
     #[test]
