@@ -93,12 +93,16 @@ fn assert_write_was_refused(world: &World, agent: &str) {
     let results = "SELECT t.tool_results FROM turns t JOIN attempts a ON a.id = t.attempt_id \
                    WHERE a.subject = 'task' ORDER BY a.attempt_no, t.n LIMIT 1";
     let results = story::one(&world.database(), results).unwrap();
-    // A command tells the path only where it failed.
-    let is_told = |words: &[&str]| words.iter().any(|word| results.contains(word));
-    assert!(
-        is_told(&[OUTSIDE, "rejected", "outside the workspace"]),
-        "{agent}: {results}"
-    );
+    // A command tells the path only where it failed, and each program has words of its own.
+    let words = [
+        OUTSIDE,
+        "rejected",
+        "outside the workspace",
+        "refused permission",
+        "canceled by the user",
+    ];
+    let is_told = words.iter().any(|word| results.contains(word));
+    assert!(is_told, "{agent}: {results}");
 }
 
 #[test]
