@@ -84,40 +84,38 @@ impl BilledUsage {
     /// provider may bill it as. Some makers write to their cache without being asked, so that a mark is no
     /// condition; an hour has to be asked for.
     pub(crate) fn projected_usage(size: &RequestSize, route: &ModelRoute) -> Self {
-        let window = route.window_tokens.unwrap_or(u64::MAX);
-        let read = size.read_reserved.min(window);
-        let answered = TokenCounts {
-            output: size.answered_max(route.max_tokens),
-            ..TokenCounts::default()
-        };
-        let keeps_for_hour = size.keeps_cache_for_hour || route.keeps_cache_for_hour();
-        let for_hour = keeps_for_hour.then_some(TokenCounts {
-            cache_write_1h: read,
-            ..answered
-        });
-        let written = TokenCounts {
-            cache_write: read,
-            ..answered
-        };
-        let plain = TokenCounts {
-            input: read,
-            ..answered
-        };
-        let usage_with = |tokens| Self {
-            tokens,
+        let read = size
+            .read_reserved
+            .min(route.window_tokens.unwrap_or(u64::MAX));
+        let output = size.answered_max(route.max_tokens);
+        let billed_as = |read: TokenCounts| Self {
+            tokens: TokenCounts { output, ..read },
             service: size.service,
             searches: size.searches,
             is_us_only: size.is_us_only,
         };
-        let kinds = [for_hour, Some(written)].into_iter().flatten();
-        kinds
-            .map(usage_with)
-            .fold(usage_with(plain), |dearest, kind| {
-                match route.price.cost_of(&kind) > route.price.cost_of(&dearest) {
-                    true => kind,
-                    false => dearest,
-                }
-            })
+        let nothing = TokenCounts::default();
+        let plain = billed_as(TokenCounts {
+            input: read,
+            ..nothing
+        });
+        let written = billed_as(TokenCounts {
+            cache_write: read,
+            ..nothing
+        });
+        let for_hour = billed_as(TokenCounts {
+            cache_write_1h: read,
+            ..nothing
+        });
+        let dearer = |one: Self, other: Self| {
+            let is_dearer = route.price.cost_of(&other) > route.price.cost_of(&one);
+            if is_dearer { other } else { one }
+        };
+        let asked = match size.keeps_cache_for_hour || route.keeps_cache_for_hour() {
+            true => dearer(plain, for_hour),
+            false => plain,
+        };
+        dearer(asked, written)
     }
 
     /// `tokens`, served as `usage` says.
