@@ -9,12 +9,13 @@
 use std::error::Error;
 
 use omoi_agent::context_replay::{ContextReplay, ReplayFigures};
-use omoi_domain::attempt::{AttemptSubject, TurnKind};
-use omoi_domain::id::{AttemptId, SandboxId, TaskId};
-use omoi_protocol::worker::{AgentLaunch, AgentTool, AttemptContext, AttemptLimits, TurnRecord};
+use omoi_domain::attempt::TurnKind;
+use omoi_domain::id::AttemptId;
+use omoi_protocol::worker::{AgentTool, AttemptContext, AttemptLimits, TurnRecord};
 use omoi_runtime::clock::SystemClock;
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::rng::Rng;
+use omoi_testkit::sample_attempt::task_attempt;
 use serde_json::{Value, json};
 
 const TRANSCRIPTS: u64 = 40;
@@ -180,20 +181,8 @@ impl RecordedTranscript {
 
 fn context(window: u64, prompt: String) -> AttemptContext {
     let id = AttemptId::from_uuid(uuid_v7(&SystemClock, &Rng::seeded(0)));
+    let attempt = task_attempt(id);
     AttemptContext {
-        attempt_id: id,
-        sandbox_id: SandboxId::from_uuid(id.as_uuid()),
-        fence: 1,
-        subject: AttemptSubject::Task {
-            task_id: TaskId::from_uuid(id.as_uuid()),
-        },
-        subject_ref: "TSK-001".to_owned(),
-        round: 0,
-        token: String::new(),
-        socket: String::new(),
-        workspace: "/work".to_owned(),
-        agent: AgentLaunch::native_loop("open-1".to_owned()),
-        model: "agent".to_owned(),
         max_tokens: 8_192,
         system: "You are a software engineer working alone on one task. ".repeat(30),
         prompt,
@@ -207,18 +196,11 @@ fn context(window: u64, prompt: String) -> AttemptContext {
             AgentTool::Notes,
             AgentTool::Plan,
         ],
-        egress: None,
-        item_schema: None,
         limits: AttemptLimits {
-            turns_max: 500,
-            wall_s: 3_600,
-            command_s: 600,
-            result_bytes: 64 << 10,
-            heartbeat_s: 15,
             window_tokens: Some(window),
+            ..attempt.limits
         },
-        commit: None,
-        resume: Vec::new(),
+        ..attempt
     }
 }
 

@@ -5,7 +5,7 @@
 //! PostgreSQL and one Redis serve the whole run; a test started alone starts its own.
 //!
 //! What needs more of the workspace than the store is behind a feature, so that a crate's own tests
-//! compile no more than they use: `deployment` (`TestDeployment`), `plans` (honest outputs
+//! compile no more than they use: `attempts` (an attempt as a worker gets it), `deployment` (`TestDeployment`), `plans` (honest outputs
 //! of every planning phase), `planning-corpus` (the cases the gates are measured with) and `agent-programs` (the
 //! pinned programs that `cargo xtask setup` installs).
 
@@ -34,6 +34,8 @@ pub mod redis;
 #[cfg(feature = "agent-programs")]
 pub mod registry_tools;
 pub mod repo;
+#[cfg(feature = "attempts")]
+pub mod sample_attempt;
 pub mod sample_rows;
 mod server;
 pub mod sqlite;

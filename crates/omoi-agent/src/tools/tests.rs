@@ -18,14 +18,14 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use omoi_domain::attempt::AttemptSubject;
-use omoi_domain::id::{AttemptId, SandboxId, TaskId};
+use omoi_domain::id::AttemptId;
 use omoi_domain::time::Timestamp;
 use omoi_llm::wire::anthropic::ToolUseBlock;
 use omoi_protocol::worker::{CommitPlan, WorkerEvent};
 use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::rng::Rng;
+use omoi_testkit::sample_attempt::task_attempt;
 
 use super::*;
 use crate::event_reporter::event_queue;
@@ -98,24 +98,9 @@ fn call(name: &str, input: Value) -> ToolUseBlock {
 }
 
 fn context(workspace: &Path, id: impl Into<AttemptId>) -> AttemptContext {
-    let attempt_id: AttemptId = id.into();
+    let attempt = task_attempt(id.into());
     AttemptContext {
-        attempt_id,
-        sandbox_id: SandboxId::from_uuid(attempt_id.as_uuid()),
-        fence: 1,
-        subject: AttemptSubject::Task {
-            task_id: TaskId::from_uuid(attempt_id.as_uuid()),
-        },
-        subject_ref: "TSK-001".to_owned(),
-        round: 0,
-        token: "t".to_owned(),
-        socket: "/nowhere".to_owned(),
         workspace: workspace.display().to_string(),
-        agent: omoi_protocol::worker::AgentLaunch::native_loop("open-1".to_owned()),
-        model: "agent".to_owned(),
-        max_tokens: 100,
-        system: String::new(),
-        prompt: "p".to_owned(),
         tools: vec![
             AgentTool::Read,
             AgentTool::Glob,
@@ -129,15 +114,10 @@ fn context(workspace: &Path, id: impl Into<AttemptId>) -> AttemptContext {
             AgentTool::Notes,
             AgentTool::Plan,
         ],
-        egress: None,
-        item_schema: None,
         limits: AttemptLimits {
-            turns_max: 5,
-            wall_s: 10,
             command_s: 5,
             result_bytes: 2_000,
-            heartbeat_s: 1,
-            window_tokens: None,
+            ..attempt.limits
         },
         commit: Some(CommitPlan {
             branch: "task/x".to_owned(),
@@ -149,7 +129,7 @@ fn context(workspace: &Path, id: impl Into<AttemptId>) -> AttemptContext {
             protected: vec![".omoi_os".to_owned()],
             bundle_bytes_max: 1 << 20,
         }),
-        resume: Vec::new(),
+        ..attempt
     }
 }
 
