@@ -5,11 +5,10 @@ use serde_json::json;
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::AttemptOutcome;
-use omoi_domain::message::MessageType;
 use omoi_domain::retry::ErrorClass;
 
 use crate::bench::{Bench, git};
-use crate::scripted_program::{VERSION, event_kinds, interrupt_once, is_gone, scripted_bench};
+use crate::scripted_program::{VERSION, event_kinds, scripted_bench};
 
 /// A bench whose agent is the scripted program, with a quirk.
 pub(crate) async fn bench(rules: &str, quirk: &str) -> Bench {
@@ -162,91 +161,6 @@ async fn a_program_writes_no_protected_path_and_nothing_outside() {
 }
 
 #[tokio::test]
-async fn an_interrupt_stops_words_and_commands_and_leaves_nothing_running() {
-    let words = "\n  - when: {turn: 0}\n    reply: [{delay_ms: 30000}, {text: TASK_COMPLETE}]\n";
-    let command = "\n  - when: {turn: 0}\n    reply: [{tool: {name: Bash, input: {command: \"echo $$ > pid; sleep 60\"}}}]\n";
-    for (rules, quirk, file) in [
-        (words, "daemon", "daemon"),
-        (command, "", "pid"),
-        (command, "deaf", "pid"),
-    ] {
-        let bench = bench(rules, quirk).await;
-        let file = bench.work().join(file);
-        interrupt_once(&bench, |s| s.asked > 0 && file.exists()).await;
-        assert!(is_gone(&file), "{rules}");
-        assert!(
-            !bench.work().join(".codex").exists(),
-            "empty leavings are swept"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_message_goes_in_at_the_end_of_the_programs_turn_and_a_nudge_as_well() {
-    let rules = r#"
-  - when: {turn: 0}
-    reply: [{tool: {name: Bash, input: {command: "until test -e go; do sleep 0.05; done; rm go"}}}]
-  - when: {turn: 1}
-    reply: [{text: "Done.\n\nTASK_COMPLETE"}]
-  - when: {turn: 2}
-    reply: [{text: "Tabs it is."}]
-  - when: {turn: 3}
-    reply: [{text: "TASK_COMPLETE"}]
-"#;
-    let bench = bench(rules, "").await;
-    bench.post_message(MessageType::UserMessage, "Use tabs.");
-    let go = async {
-        let began = |kind: AgentEventKind| kind == AgentEventKind::CommandStarted;
-        bench
-            .until(|s| s.polls > 0 && s.events.iter().any(|e| began(e.event_type)))
-            .await;
-        std::fs::write(bench.work().join("go"), "").unwrap();
-    };
-    let (clean, ()) = tokio::join!(bench.run(), go);
-    assert!(clean);
-    let seen = bench.seen();
-    let read: Vec<usize> = seen.turns.iter().map(|t| t.messages.len()).collect();
-    assert_eq!(read, [0, 1, 0, 0], "{:?}", bench.complete());
-    let told = seen.turns[1].turn.tool_results.to_string();
-    assert!(told.contains("Use tabs."), "{told}");
-    let session = seen.turns[2].turn.session.clone().unwrap().added;
-    assert!(session.contains("Use tabs."), "{session}");
-    let nudge = seen.turns[2].turn.tool_results.to_string();
-    assert!(nudge.contains("No tool was called"), "{nudge}");
-    assert_eq!(bench.complete().outcome, AttemptOutcome::Succeeded);
-}
-
-#[tokio::test]
-async fn a_refusal_of_the_gateway_decides_whatever_the_program_calls_it() {
-    for (status, outcome, class) in [
-        (429, AttemptOutcome::Failed, Some(ErrorClass::RateLimited)),
-        (500, AttemptOutcome::Failed, Some(ErrorClass::Upstream5xx)),
-        (403, AttemptOutcome::Failed, Some(ErrorClass::AuthFailed)),
-        (
-            400,
-            AttemptOutcome::Failed,
-            Some(ErrorClass::UpstreamRefused),
-        ),
-        (402, AttemptOutcome::Incomplete, None),
-    ] {
-        let bench = bench(WRITE_AND_FINISH, "").await;
-        bench.set(|s| s.model_status = Some(status));
-        assert!(bench.run().await);
-        let complete = bench.complete();
-        assert_eq!(
-            (complete.outcome, complete.error_class),
-            (outcome, class),
-            "{complete:?}"
-        );
-    }
-    // One that the gateway does not know any more is ended at once and says nothing.
-    let bench = bench(WRITE_AND_FINISH, "deaf").await;
-    bench.set(|s| s.model_status = Some(401));
-    assert!(bench.run().await);
-    assert!(bench.seen().completes.is_empty());
-}
-
-#[tokio::test]
 async fn a_fenced_program_that_ignores_it_is_ended_at_once() {
     let bench = bench(WRITE_AND_FINISH, "ignores-refusals").await;
     bench.set(|s| {
@@ -290,42 +204,4 @@ async fn a_program_reads_nothing_outside() {
     assert!(bench.run().await);
     let results = bench.seen().turns[0].turn.tool_results.to_string();
     assert!(results.contains("outside the workspace"), "{results}");
-}
-
-#[tokio::test]
-async fn a_program_that_is_not_what_it_should_be_is_named() {
-    for (quirk, words) in [
-        ("log-in", "its last words: Please run /login"),
-        (
-            "other-version",
-            "it says it is version 9.9.9, but 1.2.3 was installed",
-        ),
-    ] {
-        let bench = bench(WRITE_AND_FINISH, quirk).await;
-        assert!(bench.run().await);
-        let message = bench.complete().error_message.unwrap_or_default();
-        assert!(message.contains(words), "{message}");
-    }
-    let mut bench = bench(WRITE_AND_FINISH, "").await;
-    bench.context.agent.installed.as_mut().unwrap().command = vec!["/nothing".to_owned()];
-    assert!(bench.run().await);
-    let message = bench.complete().error_message.unwrap_or_default();
-    assert!(
-        message.contains("install it again: omoi agents install"),
-        "{message}"
-    );
-}
-
-#[tokio::test]
-async fn the_turns_of_a_program_are_limited_as_ours_are() {
-    let busy =
-        "\n  - when: {turn: 0..}\n    reply: [{tool: {name: Bash, input: {command: echo x}}}]\n";
-    let bench = bench(busy, "").await;
-    assert!(bench.run().await);
-    let complete = bench.complete();
-    assert_eq!(complete.outcome, AttemptOutcome::Incomplete);
-    assert_eq!(
-        (complete.stop_reason.as_str(), complete.turns),
-        ("max_turns_reached", 6)
-    );
 }

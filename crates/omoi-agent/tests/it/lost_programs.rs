@@ -6,19 +6,16 @@ use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::AttemptOutcome;
 use omoi_domain::message::MessageType;
-use omoi_domain::retry::ErrorClass;
 use omoi_protocol::worker::TurnRecord;
 use serde_json::Value;
 
 use crate::bench::{Bench, git};
 use crate::program_starts::declared_bench;
-use crate::scripted_program::{conversation, event_kinds, interrupt_once, scripted_bench};
+use crate::scripted_program::{
+    BRIDGE, CLAUDE, CODEX, DONE_AT_ONCE, OPENCODE, QWEN, conversation, event_kinds, interrupt_once,
+    program_failure, scripted_bench,
+};
 
-const CLAUDE: AgentProgram = AgentProgram::ClaudeCode;
-const CODEX: AgentProgram = AgentProgram::Codex;
-const OPENCODE: AgentProgram = AgentProgram::AcpOpenCode;
-const BRIDGE: AgentProgram = AgentProgram::AcpClaude;
-const QWEN: AgentProgram = AgentProgram::AcpQwen;
 const PROGRAMS: [AgentProgram; 5] = [CLAUDE, CODEX, OPENCODE, BRIDGE, QWEN];
 
 const TWO_COMMANDS: &str = r#"
@@ -31,7 +28,6 @@ const TWO_COMMANDS: &str = r#"
   - when: {turn: 2}
     reply: [{text: "Wrote the file.\n\nTASK_COMPLETE"}]
 "#;
-const DONE_AT_ONCE: &str = "\n  - when: {turn: 0}\n    reply: [{text: TASK_COMPLETE}]\n";
 
 fn turns_of(bench: &Bench) -> Vec<TurnRecord> {
     let seen = bench.seen();
@@ -172,11 +168,7 @@ async fn a_program_that_is_killed_after_it_acted_is_left_to_the_next_attempt() {
 async fn is_left_to_the_next(bench: &Bench, n_turns: usize) {
     let agent = bench.context.agent.program;
     assert!(bench.run().await);
-    let complete = bench.complete();
-    let end = (complete.outcome, complete.error_class);
-    let want = (AttemptOutcome::Failed, Some(ErrorClass::AgentError));
-    assert_eq!(end, want, "{agent}: {complete:?}");
-    let message = complete.error_message.unwrap_or_default();
+    let message = program_failure(bench);
     assert!(message.contains("SIGKILL"), "{agent}: {message}");
     assert_eq!(turns_of(bench).len(), n_turns, "{agent}");
     let kinds = event_kinds(bench);
@@ -196,15 +188,7 @@ async fn a_declared_agent_that_crashed_begins_anew_with_the_messages_that_it_was
 "#;
     let bench = declared_bench(rules, "declared", "dies-told").await;
     bench.post_message(MessageType::UserMessage, "Use tabs.");
-    let go = async {
-        let began = |kind: AgentEventKind| kind == AgentEventKind::CommandStarted;
-        bench
-            .until(|s| s.polls > 0 && s.events.iter().any(|e| began(e.event_type)))
-            .await;
-        std::fs::write(bench.work().join("go"), "").unwrap();
-    };
-    let (clean, ()) = tokio::join!(bench.run(), go);
-    assert!(clean);
+    bench.run_past_command().await;
     let complete = bench.complete();
     assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
     let seen = bench.seen();
@@ -238,15 +222,10 @@ async fn a_program_that_updates_itself_is_refused_by_its_version() {
 }
 
 async fn is_of_another_version(bench: &Bench) {
-    let agent = bench.context.agent.program;
     assert!(bench.run().await);
-    let complete = bench.complete();
-    let end = (complete.outcome, complete.error_class);
-    let want = (AttemptOutcome::Failed, Some(ErrorClass::AgentError));
-    assert_eq!(end, want, "{agent}: {complete:?}");
-    let message = complete.error_message.unwrap_or_default();
+    let message = program_failure(bench);
     let words = "it says it is version 9.9.9, but 1.2.3 was installed";
-    assert!(message.contains(words), "{agent}: {message}");
+    assert!(message.contains(words), "{message}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What a turn left behind: saved while the model is asked on, or said to be lost.
+//! What a turn left behind: saved while the model is asked on, put back, or said to be lost.
 
 use omoi_domain::attempt::AttemptOutcome;
 
@@ -75,4 +75,66 @@ async fn files_that_git_ignores_are_named_when_nothing_else_changed() {
     let complete = bench.complete();
     assert!(complete.bundle.is_none());
     assert_eq!(complete.ignored_paths, ["out/"]);
+}
+
+#[tokio::test]
+async fn protected_paths_are_put_back_and_undone_work_is_known() {
+    let rules = r#"
+  - when: {turn: 0}
+    reply: [{tool: {name: shell, input: {command: "echo bad > .omoi_os/plan.md; echo new > .omoi_os/new.md; echo x > kept"}}}]
+  - when: {turn: 1}
+    reply: [{tool: {name: write, input: {path: ../../escape.txt, content: x}}}]
+  - when: {turn: 2}
+    reply: [{text: TASK_COMPLETE}]
+"#;
+    let bench = Bench::new(rules).await;
+    assert!(bench.run().await);
+    let complete = bench.complete();
+    assert_eq!(
+        complete.refused_paths,
+        ["../../escape.txt", ".omoi_os/new.md", ".omoi_os/plan.md"]
+    );
+    let head = bench.take_in(complete.bundle.as_ref().unwrap());
+    let changed = git(
+        &bench.mirror(),
+        &["diff", "--name-only", bench.base(), &head],
+    );
+    assert_eq!(changed, "kept");
+    assert!(!bench.work().join(".omoi_os/new.md").exists());
+
+    let rules = r#"
+  - when: {turn: 0}
+    reply: [{tool: {name: shell, input: {command: "echo x > a"}}}]
+  - when: {turn: 1}
+    reply: [{tool: {name: shell, input: {command: "rm a"}}}]
+  - when: {turn: 2}
+    reply: [{text: TASK_COMPLETE}]
+"#;
+    let bench = Bench::new(rules).await;
+    assert!(bench.run().await);
+    let snapshots: Vec<String> = bench
+        .seen()
+        .turns
+        .iter()
+        .filter_map(|t| t.snapshot.as_ref().map(|b| bench.take_in(b)))
+        .map(|sha| {
+            git(
+                &bench.mirror(),
+                &["diff", "--name-only", bench.base(), &sha],
+            )
+        })
+        .collect();
+    assert_eq!(snapshots, ["a", ""]);
+    assert!(bench.complete().bundle.is_none());
+}
+
+#[tokio::test]
+async fn a_begun_merge_gets_both_parents() {
+    let rules = "\n  - when: {turn: 0}\n    reply: [{tool: {name: write, input: {path: readme, content: \"both\\n\"}}}]\n  - when: {turn: 1}\n    reply: [{text: TASK_COMPLETE}]\n";
+    let bench = Bench::new(rules).await;
+    let theirs = bench.begin_merge();
+    assert!(bench.run().await);
+    let head = bench.take_in(bench.complete().bundle.as_ref().unwrap());
+    let parents = git(&bench.mirror(), &["show", "-s", "--format=%P", &head]);
+    assert_eq!(parents, format!("{} {theirs}", bench.base()));
 }

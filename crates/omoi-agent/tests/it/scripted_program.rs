@@ -7,10 +7,19 @@ use std::time::Instant;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::AttemptOutcome;
 use omoi_domain::message::MessageType;
+use omoi_domain::retry::ErrorClass;
 use omoi_protocol::worker::{AgentLaunch, WorkerProgram};
 
 use crate::bench::{Bench, Seen};
 
+pub(crate) const CLAUDE: AgentProgram = AgentProgram::ClaudeCode;
+pub(crate) const CODEX: AgentProgram = AgentProgram::Codex;
+pub(crate) const OPENCODE: AgentProgram = AgentProgram::AcpOpenCode;
+pub(crate) const BRIDGE: AgentProgram = AgentProgram::AcpClaude;
+pub(crate) const QWEN: AgentProgram = AgentProgram::AcpQwen;
+
+/// A model that is done with its first answer.
+pub(crate) const DONE_AT_ONCE: &str = "\n  - when: {turn: 0}\n    reply: [{text: TASK_COMPLETE}]\n";
 /// What a program says its version is.
 pub(crate) const VERSION: &str = "1.2.3";
 /// Beside each program.
@@ -66,6 +75,16 @@ pub(crate) async fn interrupt_once(bench: &Bench, is_at_work: impl Fn(&Seen) -> 
     assert!(clean);
     assert_eq!(bench.complete().outcome, AttemptOutcome::Interrupted);
     assert!(bench.seen().turns.is_empty(), "the cut turn did not happen");
+}
+
+/// Why the attempt failed by its program.
+pub(crate) fn program_failure(bench: &Bench) -> String {
+    let agent = bench.context.agent.program;
+    let complete = bench.complete();
+    let end = (complete.outcome, complete.error_class);
+    let want = (AttemptOutcome::Failed, Some(ErrorClass::AgentError));
+    assert_eq!(end, want, "{agent}: {complete:?}");
+    complete.error_message.unwrap_or_default()
 }
 
 /// Whether the process whose id a file holds has ended.
