@@ -23,7 +23,7 @@ use omoi_runtime::ids::uuid_v7;
 use omoi_sandbox::files_read::{FilesRead, ReadWatch};
 use omoi_sandbox::{
     GuardRefusal, LaunchError, ProgramEnd, Provider, ReadOnlyMount, SandboxEnd, SandboxLaunch,
-    WaitError, WorkspaceAccess, WorkspaceError,
+    WaitError, WorkspaceAccess,
 };
 use omoi_store::specs::Spec;
 
@@ -145,9 +145,6 @@ pub enum CommandError {
     /// Git refused.
     #[error("git refused")]
     Git(#[from] GitError),
-    /// The workspace could not be removed.
-    #[error("could not remove the workspace")]
-    Workspace(#[from] WorkspaceError),
     /// A file of the person's checkout could not be copied.
     #[error(transparent)]
     Copies(#[from] CopyError),
@@ -191,7 +188,7 @@ pub async fn run_in_checkout(
         let ran = run.instrument(span).await;
         // Asked before the workspace gives its space back.
         let was_low = checkouts.disk.disk_shortage().is_some();
-        remove_workspace(&checkouts.setup.lifecycle, provider, &dir).await?;
+        remove_workspace(&checkouts.setup.lifecycle, provider, &dir).await;
         n_runs += 1;
         // On a disk that filled up meanwhile anything fails; that says nothing of the command, unless it
         // fills the disk itself.

@@ -32,6 +32,7 @@ use crate::failure_policy::FailurePolicy;
 use crate::metering::{CallLedger, settle_left_call};
 use crate::repository_folders::{DataDir, RepositoryFolders};
 use crate::running_attempts::RunningAttempts;
+use crate::sandbox_host::remove_or_tell;
 
 /// How often rows are looked at.
 const PERIOD: Duration = Duration::from_secs(3);
@@ -197,10 +198,11 @@ impl Reaper {
 }
 
 /// Removes what an earlier life of this process left in its data folder: sandboxes that still run,
-/// and their workspaces. To be called before anything is started there.
+/// and their workspaces. To be called before anything is started there. A workspace that cannot be removed stays
+/// until the next start, which is told: its name is used by no one else.
 ///
 /// # Errors
-/// When a sandbox cannot be ended or a workspace cannot be removed.
+/// When a sandbox cannot be ended or the folder of workspaces cannot be read.
 pub fn clear_away(provider: &dyn Provider, data: &DataDir) -> Result<(), BoxError> {
     for name in provider.list_orphans()? {
         warn!(sandbox = %name, "Destroying orphan `{name}`");
@@ -208,8 +210,7 @@ pub fn clear_away(provider: &dyn Provider, data: &DataDir) -> Result<(), BoxErro
     }
     let mut n_removed = 0;
     for entry in std::fs::read_dir(data.work_folder())? {
-        provider.remove_workspace(&entry?.path())?;
-        n_removed += 1;
+        n_removed += u32::from(remove_or_tell(provider, &entry?.path()));
     }
     clear_layers(&data.layers_folder())?;
     for socket in data.setup_sockets()? {

@@ -1,16 +1,17 @@
 //! What sandboxes of this process are made with.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use tracing::warn;
 
 use omoi_domain::egress::EgressMode;
 use omoi_domain::reference::NamedProject;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_runtime::lifecycle::LifecycleHandle;
+use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::{
     GuardRefusal, GuardedPlaces, MountSource, Provider, ReadOnlyMount, SandboxLimits,
-    WorkspaceError,
 };
 
 use crate::deployment::{DeploymentParts, FromParts};
@@ -83,20 +84,27 @@ impl SandboxHost {
     }
 }
 
-/// Removes the workspace `dir`, which may take long, on a thread that may wait for the disk.
+/// Removes the workspace `dir`, which may take long, on a thread that may wait for the disk. One that stays hinders
+/// nothing but the disk: it is told, and the next start tries again.
 pub(crate) async fn remove_workspace(
     lifecycle: &LifecycleHandle,
     provider: &Arc<dyn Provider>,
     dir: &Path,
-) -> Result<(), WorkspaceError> {
+) {
     let (held, place) = (Arc::clone(provider), dir.to_path_buf());
-    let removed =
-        lifecycle.run_blocking("remove a workspace", move || held.remove_workspace(&place));
-    removed.await.unwrap_or_else(|panicked| {
-        Err(WorkspaceError::Path {
-            action: "remove",
-            path: dir.to_path_buf(),
-            source: io::Error::other(panicked),
-        })
-    })
+    let removal = lifecycle.run_blocking("remove a workspace", move || {
+        remove_or_tell(held.as_ref(), &place);
+    });
+    if let Err(panicked) = removal.await {
+        warn!(error = %error_chain(&panicked), "Could not remove the workspace `{}`", dir.display());
+    }
+}
+
+/// Removes the workspace `dir`, or tells that it stays; true when it is gone.
+pub(crate) fn remove_or_tell(provider: &dyn Provider, dir: &Path) -> bool {
+    let removed = provider.remove_workspace(dir);
+    if let Err(error) = &removed {
+        warn!(error = %error_chain(error), "Could not remove the workspace `{}`", dir.display());
+    }
+    removed.is_ok()
 }

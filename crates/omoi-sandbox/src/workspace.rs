@@ -147,9 +147,7 @@ fn remove_below(
         if kind != FileType::Directory {
             rustix::fs::unlinkat(dir, &name, AtFlags::empty())?;
         } else if depth == 0 {
-            *flattened += 1;
-            let moved = format!(".omoi-deep-{flattened}");
-            rustix::fs::renameat(dir, &name, top, moved.as_str())?;
+            flatten_folder(dir, &name, top, flattened)?;
         } else {
             let below = open_dir(dir, &name)?;
             remove_below(&below, top, depth - 1, flattened)?;
@@ -157,6 +155,23 @@ fn remove_below(
         }
     }
     Ok(())
+}
+
+/// Moves the folder `name` of `dir` to the top, under a name that nothing else has: a program may have taken any.
+fn flatten_folder(
+    dir: &OwnedFd,
+    name: &CStr,
+    top: &OwnedFd,
+    flattened: &mut u32,
+) -> Result<(), Errno> {
+    loop {
+        *flattened += 1;
+        let moved = format!(".omoi-deep-{flattened}");
+        match rustix::fs::renameat(dir, name, top, moved.as_str()) {
+            Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+            other => return other,
+        }
+    }
 }
 
 /// Names and kinds in `dir`, without `.` and `..`.
@@ -238,6 +253,10 @@ mod tests {
         fs::write(deep.join("file"), "x").unwrap();
         fs::set_permissions(&deep, fs::Permissions::from_mode(0o0)).unwrap();
         symlink(outside.path(), root.join("link")).unwrap();
+        // Names that folders are moved to, as a hostile program would take them.
+        fs::write(root.join(".omoi-deep-1"), "x").unwrap();
+        fs::create_dir_all(root.join(".omoi-deep-2/full")).unwrap();
+        symlink(outside.path(), root.join(".omoi-deep-3")).unwrap();
 
         remove_tree(&root).unwrap();
         assert!(!root.exists());

@@ -157,10 +157,8 @@ pub fn launch_attempt(starter: &AttemptStarter, held: HeldAttempt, job: AttemptJ
             warn!(error = %error_chain(&error), "Could not settle attempt `{id}`");
         }
         drop(held);
-        if let Some(provider) = &starter_.host.provider
-            && let Err(error) = remove_workspace(&starter_.lifecycle, provider, &dir).await
-        {
-            warn!(error = %error_chain(&error), "Could not remove the workspace of `{id}`");
+        if let Some(provider) = &starter_.host.provider {
+            remove_workspace(&starter_.lifecycle, provider, &dir).await;
         }
         debug!("Attempt `{id}` is cleared away");
         Ok(())

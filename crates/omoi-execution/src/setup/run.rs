@@ -88,9 +88,7 @@ impl PackageSetup {
         };
         info!(commit = %subject.commit, commands = order.plan.commands_line(), "Installing packages");
         let ran = run.install(order).await;
-        if let Err(error) = remove_workspace(&self.lifecycle, provider, &dir).await {
-            warn!(error = %error_chain(&error), "Could not remove the workspace of a set-up");
-        }
+        remove_workspace(&self.lifecycle, provider, &dir).await;
         match &ran {
             Ok(Ok(layer)) => info!(ms = layer.record().took_ms, "Installed packages"),
             Ok(Err(failure)) => {

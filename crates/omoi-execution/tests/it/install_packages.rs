@@ -452,15 +452,20 @@ fn nix_is_root() -> bool {
 }
 
 #[tokio::test]
-async fn a_start_removes_the_sockets_of_set_ups_that_a_kill_left() {
+async fn a_start_removes_what_a_kill_left_and_passes_over_what_it_cannot() {
     let (it, _state) = on_rung(SandboxRung::Process, |_| {}).await;
     let data = &it.deployment.data;
     let (left, workers) = (data.setup_socket("left"), data.worker_socket());
     for socket in [&left, &workers] {
         drop(std::os::unix::net::UnixListener::bind(socket).unwrap());
     }
+    let work = data.work_folder();
+    let (workspace, stray) = (work.join("check-left"), work.join("a-file"));
+    std::fs::create_dir_all(&workspace).unwrap();
+    std::fs::write(&stray, "no workspace").unwrap();
     let provider = it.deployment.sandbox.clone().unwrap();
     clear_away(provider.as_ref(), data).unwrap();
-    assert!(!left.exists());
+    assert!(!left.exists() && !workspace.exists());
+    assert!(stray.exists());
     assert!(workers.exists());
 }
