@@ -76,8 +76,6 @@ pub(crate) struct AcpAgent<'a> {
     refused_since: Option<Timestamp>,
     /// Questions that wait: for arguments, or for the call of ours before them.
     questions: VecDeque<WaitingQuestion>,
-    /// Questions that are answered with a no once the other calls of the round have ended.
-    refused_questions: Vec<PermissionQuestion>,
     /// Verdicts of the round, by call.
     verdicts: BTreeMap<String, Result<(), String>>,
     /// The call of ours that runs.
@@ -121,7 +119,6 @@ impl<'a> AcpAgent<'a> {
             held_since: None,
             refused_since: None,
             questions: VecDeque::new(),
-            refused_questions: Vec::new(),
             verdicts: BTreeMap::new(),
             own_call: None,
             steps: VecDeque::new(),

@@ -220,6 +220,11 @@ impl AgentTools {
         Ok(())
     }
 
+    /// Folders beside the work tree that may be written.
+    pub(crate) fn scratch(&self) -> &[PathBuf] {
+        self.paths.scratch()
+    }
+
     /// Paths outside what may be written that were asked for.
     pub(crate) fn refused_paths(&self) -> Vec<String> {
         let refused = self

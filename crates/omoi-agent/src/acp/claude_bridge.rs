@@ -37,7 +37,6 @@ pub(super) fn plan_bridge(
         links: Vec::new(),
         manners: AcpManners {
             stops_at_refusal: false,
-            refuses_all_waiting: false,
             tells_contents: false,
             reads_exit_from_text: true,
             acts_unasked: false,

@@ -29,11 +29,6 @@ impl AcpAgent<'_> {
     /// Answers the questions in their order, up to one that has to wait; with `is_late`, the first one
     /// waits for its arguments no more.
     pub(super) async fn answer_questions(&mut self, is_late: bool) {
-        self.answer_in_order(is_late).await;
-        self.answer_refused();
-    }
-
-    async fn answer_in_order(&mut self, is_late: bool) {
         let mut is_late = is_late;
         while let Some(waiting) = self.questions.pop_front() {
             let call = self.call_of(&waiting.question.request);
@@ -48,34 +43,14 @@ impl AcpAgent<'_> {
             if call.is_own() && verdict.is_ok() {
                 self.own_call = Some(call.call_id().to_owned());
             }
-            if verdict.is_err() && self.manners.refuses_all_waiting {
-                self.refused_questions.push(waiting.question);
-            } else {
-                answer(waiting.question, Some(verdict.is_ok()));
-            }
-        }
-    }
-
-    /// Refuses what is to be refused once nothing else of the answer is open: it would be refused as well.
-    fn answer_refused(&mut self) {
-        let is_refused = |call: &RoundCall| {
-            let verdict = self.verdicts.get(call.call_id());
-            verdict.is_some_and(Result::is_err)
-        };
-        let mut calls = self.round.all_calls();
-        let is_open = calls.any(|call| !call.has_ended() && !is_refused(call));
-        if self.questions.is_empty() && !is_open {
-            for question in self.refused_questions.drain(..) {
-                answer(question, Some(false));
-            }
+            answer(waiting.question, Some(verdict.is_ok()));
         }
     }
 
     /// The turn is stopped: nothing runs any more.
     pub(super) fn cancel_questions(&mut self) {
-        let waiting = self.questions.drain(..).map(|waiting| waiting.question);
-        for question in waiting.chain(self.refused_questions.drain(..)) {
-            answer(question, None);
+        for waiting in self.questions.drain(..) {
+            answer(waiting.question, None);
         }
     }
 
@@ -96,11 +71,17 @@ impl AcpAgent<'_> {
             }
         }
         let mut end = call.tool_end(self.manners);
+        let effects = effects_of(&call.name, &call.told);
+        let names_files =
+            |effect: &ToolEffect| matches!(effect, ToolEffect::Read(_) | ToolEffect::Write(_));
+        if end.is_error && effects.iter().all(names_files) {
+            // Rules of ours in the program's settings may have forbidden it, without a question.
+            let _ = self.judge(call).await;
+        }
         if let Some(Err(refusal)) = self.verdicts.get(call.call_id()) {
             end.text.clone_from(refusal);
         }
-        let parts = effects_of(&call.name, &call.told).len().max(1);
-        for n in 0..parts {
+        for n in 0..effects.len().max(1) {
             let id = part_id(call.call_id(), n);
             self.host.observer.end_call(&id, &call.name, &end).await;
         }

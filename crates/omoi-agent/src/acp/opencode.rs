@@ -86,10 +86,7 @@ pub(super) fn plan_opencode(
         first,
         files,
         links: link.into_iter().collect(),
-        manners: AcpManners {
-            refuses_all_waiting: true,
-            ..AcpManners::default()
-        },
+        manners: AcpManners::default(),
     })
 }
 
@@ -126,7 +123,7 @@ fn settings(context: &AttemptContext, host: &ProgramHost, can_search: bool) -> V
             AGENT: {"prompt": system_prompt(context)},
             "title": {"disable": true},
         },
-        "permission": permissions(&context.tools, can_search),
+        "permission": permissions(&context.tools, PathRules::of_attempt(context, host), can_search),
         // A refused call is told to the model, which goes on.
         "experimental": {"continue_loop_on_deny": true},
         "share": "disabled",
@@ -146,9 +143,42 @@ fn model_settings(context: &AttemptContext) -> Value {
     settings
 }
 
-/// Every call is asked for; what the attempt does not offer is not even shown to the model.
-fn permissions(offered: &[AgentTool], can_search: bool) -> Value {
-    let mut permissions = json!({"*": "ask"});
+/// Paths that it may read and those that it may write, as patterns relative to the work tree; the last that fits holds.
+///
+/// It refuses what a rule denies by itself and alone. A no to a question also refuses all other calls of the answer
+/// that wait for theirs, as it asks one question at a time.
+struct PathRules {
+    read: Value,
+    write: Value,
+}
+
+impl PathRules {
+    fn of_attempt(context: &AttemptContext, host: &ProgramHost) -> Self {
+        let mut read = json!({"*": "ask", "../*": "deny"});
+        let up = "../".repeat(host.workspace.components().count() - 1);
+        for folder in host.observer.scratch() {
+            let inside = folder.strip_prefix("/").unwrap_or(folder).display();
+            read[format!("{up}{inside}/*")] = json!("ask");
+        }
+        let mut write = read.clone();
+        let protected = context.commit.iter().flat_map(|plan| &plan.protected);
+        for path in protected.map(String::as_str).chain([".git"]) {
+            write[path] = json!("deny");
+            write[format!("{path}/*")] = json!("deny");
+        }
+        Self { read, write }
+    }
+}
+
+/// Every call is asked for that no rule denies; what the attempt does not offer is not even shown to the model.
+fn permissions(offered: &[AgentTool], rules: PathRules, can_search: bool) -> Value {
+    let mut permissions = json!({
+        "*": "ask",
+        // Each call is asked about, or denied, with the path that it names.
+        "external_directory": "allow",
+        "read": rules.read,
+        "edit": rules.write,
+    });
     let mut deny = |name: &str| permissions[name] = json!("deny");
     TOOLS_OFF.into_iter().for_each(&mut deny);
     let offers = |tools: &[AgentTool]| tools.iter().any(|tool| offered.contains(tool));
@@ -174,7 +204,11 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_is_not_shown() {
-        let planner = permissions(&[AgentTool::Read, AgentTool::SubmitItem], true);
+        let rules = || PathRules {
+            read: json!({"*": "ask"}),
+            write: json!({"*": "ask", ".git": "deny"}),
+        };
+        let planner = permissions(&[AgentTool::Read, AgentTool::SubmitItem], rules(), true);
         for (name, want) in [
             ("*", "ask"),
             ("bash", "deny"),
@@ -184,11 +218,11 @@ mod tests {
         ] {
             assert_eq!(planner[name], want, "{name}");
         }
+        assert_eq!(planner["read"], rules().read);
         assert!(planner.get("grep").is_none());
-        let implementer = permissions(&[AgentTool::Edit, AgentTool::Shell], false);
-        for name in ["bash", "edit"] {
-            assert!(implementer.get(name).is_none(), "{name}");
-        }
+        let implementer = permissions(&[AgentTool::Edit, AgentTool::Shell], rules(), false);
+        assert!(implementer.get("bash").is_none());
+        assert_eq!(implementer["edit"], rules().write);
         for name in ["read", "grep", "glob"] {
             assert_eq!(implementer[name], "deny", "{name}");
         }

@@ -96,7 +96,6 @@ pub(super) fn plan_qwen(
         links: Vec::new(),
         manners: AcpManners {
             stops_at_refusal: true,
-            refuses_all_waiting: false,
             tells_contents: true,
             reads_exit_from_text: false,
             acts_unasked: false,

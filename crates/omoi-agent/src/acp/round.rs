@@ -44,8 +44,7 @@ impl RoundCall {
         is_own(&self.name)
     }
 
-    /// Whether it has come to its end.
-    pub(super) fn has_ended(&self) -> bool {
+    fn has_ended(&self) -> bool {
         matches!(
             self.told.status,
             ToolCallStatus::Completed | ToolCallStatus::Failed

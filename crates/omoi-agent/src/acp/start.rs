@@ -72,8 +72,6 @@ pub(super) struct SessionStart {
 pub(super) struct AcpManners {
     /// A refused call ends its turn, and the model does not hear of it.
     pub(super) stops_at_refusal: bool,
-    /// A refused call takes with it those that wait for their answer.
-    pub(super) refuses_all_waiting: bool,
     /// What the model was told of a call stands in its contents; its output is for people.
     pub(super) tells_contents: bool,
     /// A command that failed tells its exit code in words alone, and none ends well that did not exit with 0.

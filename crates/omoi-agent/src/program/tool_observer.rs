@@ -80,6 +80,11 @@ impl ToolObserver {
         Self { closed, ..self }
     }
 
+    /// Folders beside the work tree that may be written.
+    pub(crate) fn scratch(&self) -> &[PathBuf] {
+        self.tools.scratch()
+    }
+
     /// Whether a call of the round under way may have done something beyond reading.
     pub(crate) const fn has_acted(&self) -> bool {
         self.has_acted

@@ -87,6 +87,11 @@ impl AllowedPaths {
         &self.workspace
     }
 
+    /// Folders beside the workspace that may be written.
+    pub(crate) fn scratch(&self) -> &[PathBuf] {
+        &self.scratch
+    }
+
     /// The first folder beside the workspace that may be written.
     pub(crate) fn scratch_folder(&self) -> Option<&Path> {
         self.scratch.first().map(PathBuf::as_path)

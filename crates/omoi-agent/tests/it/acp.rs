@@ -18,6 +18,11 @@ async fn bench(rules: &str, quirk: &str) -> Bench {
     scripted_bench(OPENCODE, rules, quirk).await
 }
 
+/// Whether results tell of a call that was not allowed: by an answer to its question, or by a rule of opencode's settings.
+fn tells_refusal(results: &str) -> bool {
+    results.contains("rejected") || results.contains("a rule which prevents")
+}
+
 pub(crate) const WRITE_AND_FINISH: &str = r#"
   - when: {turn: 0}
     reply:
@@ -124,7 +129,7 @@ async fn plans_within_the_workspace(agent: AgentProgram) {
     let keys: Vec<_> = seen.items.iter().map(|item| item.key.clone()).collect();
     assert_eq!(keys, ["G1", "R1"], "{complete:?}");
     let results = seen.turns[0].turn.tool_results.to_string();
-    assert!(results.contains("rejected"), "{results}");
+    assert!(tells_refusal(&results), "{results}");
     assert!(results.contains("base"), "{results}");
     let events = seen.events.iter().map(|e| e.event_data.to_string());
     let mut events = events.filter(|data| data.contains("outside the workspace"));
@@ -161,7 +166,7 @@ async fn an_acp_agent_cannot_change_protected_paths() {
     assert_eq!(changed, "kept");
     let seen = bench.seen();
     let results = seen.turns[0].turn.tool_results.to_string();
-    assert!(results.contains("rejected"), "{results}");
+    assert!(tells_refusal(&results), "{results}");
     let mut commands = seen
         .events
         .iter()
@@ -179,8 +184,7 @@ async fn a_refused_call_takes_no_other_of_its_answer_with_it() {
   - when: {turn: 1}
     reply: [{text: TASK_COMPLETE}]
 "#;
-    // It asks for both before it tells what either is made with.
-    let bench = bench(rules, "early").await;
+    let bench = bench(rules, "").await;
     assert!(bench.run().await);
     let complete = bench.complete();
     assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
@@ -188,7 +192,7 @@ async fn a_refused_call_takes_no_other_of_its_answer_with_it() {
     let file = git(&bench.mirror(), &["show", &format!("{head}:src/a.txt")]);
     assert_eq!(file, "one");
     let results = bench.seen().turns[0].turn.tool_results.to_string();
-    assert!(results.contains("rejected"), "{results}");
+    assert!(tells_refusal(&results), "{results}");
 }
 
 #[tokio::test]

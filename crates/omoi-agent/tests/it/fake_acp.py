@@ -17,7 +17,7 @@ from fake_program import (ToolServer, be_deaf, fork_on, kill_command, leave_thin
 
 QUIRK, ARGUMENTS = sys.argv[2], sys.argv[3:]
 OUTPUT, CHANGED, INTERRUPTED = threading.Lock(), threading.Condition(), threading.Event()
-ANSWERS, PROMPTS, IDS, ASKED = {}, queue.Queue(), iter(range(1000)), set()
+ANSWERS, PROMPTS, IDS = {}, queue.Queue(), iter(range(1000))
 KINDS = {"bash": "execute", "write": "edit", "read": "read", "Bash": "execute", "Write": "edit", "Read": "read",
          "run_shell_command": "execute", "write_file": "edit", "read_file": "read"}
 
@@ -33,20 +33,14 @@ def tell(session, **update):
 
 def ask_client(method, params):
     n = next(IDS)
-    ASKED.add(n)
     say({"id": n, "method": method, "params": params})
     with CHANGED:
         CHANGED.wait_for(lambda: n in ANSWERS or INTERRUPTED.is_set())
-        ASKED.discard(n)
         return ANSWERS.get(n)
 
 
-def refuse_all_waiting():
-    """A refused call takes with it those that wait for their answer."""
-    with CHANGED:
-        for n in ASKED:
-            ANSWERS.setdefault(n, {"outcome": {"outcome": "refused with another"}})
-        CHANGED.notify_all()
+def is_once(answer):
+    return bool(answer) and answer["outcome"].get("optionId") == "once"
 
 
 def read_input():
@@ -74,6 +68,7 @@ class Program:
             self.id, self.messages = params["sessionId"], manner.resume_session(params)
         else:
             self.id, self.messages = manner.new_session(params)
+        self.asking, self.n_noes = threading.Lock(), 0
         self.names = manner.opened(params)
         server = params["mcpServers"][0]
         assert server["name"] == "omoi", server
@@ -101,11 +96,17 @@ class Program:
             {"optionId": "reject", "kind": "reject_once", "name": "Reject"},
         ]
         call = {"toolCallId": call_id, "kind": KINDS.get(name, "other"), "status": "pending", **self.manner.question(name, arguments)}
-        answer = ask_client("session/request_permission", {"sessionId": self.id, "toolCall": call, "options": options})
-        outcome = (answer or {"outcome": {}})["outcome"]
-        if outcome.get("optionId") == "reject" and isinstance(self.manner, fake_acp_manners.OpenCode):
-            refuse_all_waiting()
-        return outcome.get("optionId") == "once"
+        params = {"sessionId": self.id, "toolCall": call, "options": options}
+        if not isinstance(self.manner, fake_acp_manners.OpenCode):
+            return is_once(ask_client("session/request_permission", params))
+        # It asks one question at a time, and a no refuses all other calls that wait for an answer.
+        n_noes = self.n_noes
+        with self.asking:
+            if self.n_noes != n_noes:
+                return False
+            is_allowed = is_once(ask_client("session/request_permission", params))
+            self.n_noes += not is_allowed
+            return is_allowed
 
     def run_call(self, call):
         """Words, whether it failed, whether it was refused."""
@@ -122,6 +123,10 @@ class Program:
             threading.Timer(0.1, tell_arguments).start()
         else:
             tell_arguments()
+        forbidden = self.manner.forbids(name, arguments) if hasattr(self.manner, "forbids") else None
+        if forbidden:
+            tell(self.id, sessionUpdate="tool_call_update", toolCallId=call_id, status="failed", **self.manner.end(forbidden, True, None))
+            return forbidden, True, False
         if getattr(self.manner, "ASKS", True) and not self.is_allowed(call_id, name, arguments):
             text = "The user rejected permission to use this specific tool call."
             tell(self.id, sessionUpdate="tool_call_update", toolCallId=call_id, status="failed", **self.manner.end(text, True, None))

@@ -1,4 +1,5 @@
 """What programs of the Agent Client Protocol differ in: settings, dialect, sessions, and how they tell of a call."""
+import fnmatch
 import json
 import os
 import re
@@ -74,6 +75,14 @@ class OpenCode:
 
     def arguments(self, arguments):
         return {"status": "in_progress", "rawInput": arguments}
+
+    def forbids(self, name, arguments):
+        rules = self.settings["permission"].get({"write": "edit"}.get(name, name))
+        if not isinstance(rules, dict):
+            return None
+        path = os.path.relpath(arguments["filePath"])
+        verdicts = [verdict for pattern, verdict in rules.items() if fnmatch.fnmatchcase(path, pattern)]
+        return "The user has specified a rule which prevents you from using this tool call." if verdicts[-1] == "deny" else None
 
     def question(self, name, arguments):
         return {"title": str(arguments), "rawInput": {}}

@@ -24,8 +24,20 @@ const SECRET: &str = "injected-secret-4f1d8c0a7be2";
 /// Where an agent program notes each command that it ran, and how many it runs in one call.
 const COMMANDS_MADE: &str = "commands-made.txt";
 const COMMANDS_AT_ONCE: usize = 12;
+/// Every refused call in one answer.
+const ALL_AT_ONCE: usize = usize::MAX;
 /// Bytes of a file's name.
 const NAME_BYTES_MAX: usize = 120;
+
+/// The calls of an agent program that obeys.
+struct ProgramCalls {
+    /// Of its shell and of our tools: they run.
+    taken: Vec<Value>,
+    /// Of its tool that writes files: they are refused.
+    refused: Vec<Value>,
+    /// Commands in the calls of its shell.
+    n_commands: usize,
+}
 
 /// What the calls aim at, outside of the sandbox.
 struct ForbiddenTargets {
@@ -121,9 +133,8 @@ impl ForbiddenTargets {
         }
     }
 
-    /// The calls that `rows` ask for, as entries of a reply for an agent program, and how many commands are in them:
-    /// its shell, its tool that writes files, and our tools.
-    fn program_calls(&self, rows: &[InjectionRow]) -> (Vec<Value>, usize) {
+    /// The calls that `rows` ask for, as entries of a reply for an agent program.
+    fn program_calls(&self, rows: &[InjectionRow]) -> ProgramCalls {
         let commands: Vec<String> = rows.iter().filter_map(|row| self.command(row)).collect();
         let together = |commands: &[String]| {
             let noted = commands.iter().map(|command| {
@@ -131,26 +142,31 @@ impl ForbiddenTargets {
             });
             tool_call("shell", json!({"command": noted.collect::<String>()}))
         };
-        let mut calls: Vec<Value> = commands.chunks(COMMANDS_AT_ONCE).map(together).collect();
+        let mut taken: Vec<Value> = commands.chunks(COMMANDS_AT_ONCE).map(together).collect();
+        let mut refused = Vec::new();
         let write = |path: String, row: &InjectionRow| {
             tool_call("write", json!({"path": path, "content": row.id}))
         };
         for row in rows {
             match row.effect {
                 ForbiddenEffect::Outside => {
-                    calls.push(write(
+                    refused.push(write(
                         self.open_folder.join(&row.id).display().to_string(),
                         row,
                     ));
                 }
                 ForbiddenEffect::Settings => {
-                    calls.push(write(".claude/settings.json".to_owned(), row));
+                    refused.push(write(".claude/settings.json".to_owned(), row));
                 }
-                ForbiddenEffect::Discovery => calls.push(self.call(row)),
+                ForbiddenEffect::Discovery => taken.push(self.call(row)),
                 _ => {}
             }
         }
-        (calls, commands.len())
+        ProgramCalls {
+            taken,
+            refused,
+            n_commands: commands.len(),
+        }
     }
 
     /// The rows whose call did what it was to do.
@@ -295,6 +311,20 @@ fn obeying(scenario: &str, calls: &[Value]) -> String {
     scenario.replace(rule, &format!("{rule}{calls}"))
 }
 
+/// The scenario whose first agent works in its first answer, and makes the calls `later` in answers of their own.
+fn obeying_later(scenario: &str, later: &[&[Value]]) -> String {
+    let last = "  - when: {role: implementer, turn: 1..}\n";
+    assert!(scenario.contains(last));
+    let mut rules = String::new();
+    for (n, calls) in later.iter().enumerate() {
+        let turn = n + 1;
+        rules +=
+            &format!("  - when: {{role: implementer, task: TSK-001, turn: {turn}}}\n    reply:\n");
+        rules.extend(calls.iter().map(|call| format!("      - {call}\n")));
+    }
+    scenario.replace(last, &format!("{rules}{last}"))
+}
+
 #[test]
 fn no_injection_has_an_effect_on_a_model_that_obeys_all() {
     let rows = injection_rows();
@@ -320,13 +350,15 @@ fn no_injection_has_an_effect_on_a_model_that_obeys_all() {
     detector_controls::every_effect_is_seen_once_it_is_there(&world, &targets, &rows);
 }
 
-/// `agent`, a program that others make, has tools of its own beside ours.
-fn has_no_effect_through(agent: &str) {
+/// `agent`, a program that others make, has tools of its own beside ours. It makes up to `refused_at_once` refused calls
+/// in one answer.
+fn has_no_effect_through(agent: &str, refused_at_once: usize) {
     let rows = injection_rows();
     let mut world = World::two_tasks("scenario.yaml");
     let targets = ForbiddenTargets::of_world(&world);
-    let (calls, n_commands) = targets.program_calls(&rows);
-    world.change_scenario(|scenario| obeying(&scenario, &calls));
+    let calls = targets.program_calls(&rows);
+    let later: Vec<_> = calls.refused.chunks(refused_at_once).collect();
+    world.change_scenario(|scenario| obeying_later(&obeying(&scenario, &calls.taken), &later));
     plant(&world, &rows);
     let mut run = with_worker(world.run(&["--yes"]), agent, &[]);
     run.env("OMOI_DISCOVERY_PER_TASK_CAP", "0");
@@ -337,7 +369,7 @@ fn has_no_effect_through(agent: &str) {
     let made = world
         .repo
         .git(&["show", &format!("{branch}:{COMMANDS_MADE}")]);
-    assert_eq!(made.lines().count(), n_commands);
+    assert_eq!(made.lines().count(), calls.n_commands);
     let effects = targets.effects(&world, &rows);
     println!(
         "{agent}: {} injections, {} effects",
@@ -349,25 +381,26 @@ fn has_no_effect_through(agent: &str) {
 
 #[test]
 fn no_injection_has_an_effect_through_codex() {
-    has_no_effect_through("codex");
+    has_no_effect_through("codex", ALL_AT_ONCE);
 }
 
 /// Run by `cargo xtask agents --all` alone.
 mod with_all {
-    use super::has_no_effect_through;
+    use super::{ALL_AT_ONCE, has_no_effect_through};
 
     #[test]
     fn no_injection_has_an_effect_through_claude_code() {
-        has_no_effect_through("claude-code");
+        has_no_effect_through("claude-code", ALL_AT_ONCE);
     }
 
     #[test]
     fn no_injection_has_an_effect_through_opencode() {
-        has_no_effect_through("acp:opencode");
+        has_no_effect_through("acp:opencode", ALL_AT_ONCE);
     }
 
+    /// A call that is refused ends its answer.
     #[test]
     fn no_injection_has_an_effect_through_qwen_code() {
-        has_no_effect_through("acp:qwen");
+        has_no_effect_through("acp:qwen", 1);
     }
 }

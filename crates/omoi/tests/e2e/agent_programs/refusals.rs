@@ -100,6 +100,7 @@ fn assert_write_was_refused(world: &World, agent: &str) {
         "outside the workspace",
         "refused permission",
         "canceled by the user",
+        "a rule which prevents",
     ];
     let is_told = words.iter().any(|word| results.contains(word));
     assert!(is_told, "{agent}: {results}");
