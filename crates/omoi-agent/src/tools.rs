@@ -221,8 +221,8 @@ impl AgentTools {
     }
 
     /// Folders beside the work tree that may be written.
-    pub(crate) fn scratch(&self) -> &[PathBuf] {
-        self.paths.scratch()
+    pub(crate) fn scratch_folders(&self) -> &[PathBuf] {
+        self.paths.scratch_folders()
     }
 
     /// Paths outside what may be written that were asked for.

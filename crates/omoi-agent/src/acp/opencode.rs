@@ -156,7 +156,7 @@ impl PathRules {
     fn of_attempt(context: &AttemptContext, host: &ProgramHost) -> Self {
         let mut read = json!({"*": "ask", "../*": "deny"});
         let up = "../".repeat(host.workspace.components().count() - 1);
-        for folder in host.observer.scratch() {
+        for folder in host.observer.scratch_folders() {
             let inside = folder.strip_prefix("/").unwrap_or(folder).display();
             read[format!("{up}{inside}/*")] = json!("ask");
         }

@@ -81,8 +81,8 @@ impl ToolObserver {
     }
 
     /// Folders beside the work tree that may be written.
-    pub(crate) fn scratch(&self) -> &[PathBuf] {
-        self.tools.scratch()
+    pub(crate) fn scratch_folders(&self) -> &[PathBuf] {
+        self.tools.scratch_folders()
     }
 
     /// Whether a call of the round under way may have done something beyond reading.

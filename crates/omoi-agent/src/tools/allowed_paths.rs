@@ -88,7 +88,7 @@ impl AllowedPaths {
     }
 
     /// Folders beside the workspace that may be written.
-    pub(crate) fn scratch(&self) -> &[PathBuf] {
+    pub(crate) fn scratch_folders(&self) -> &[PathBuf] {
         &self.scratch
     }
 
