@@ -146,7 +146,8 @@ impl Running {
         };
         let is_started_so = |pid: &str| {
             let words = field(pid, "cmdline").unwrap_or_default();
-            let mut words = words.split(|byte| *byte == 0).take(2);
+            // An interpreter may have an option of its own before the program.
+            let mut words = words.split(|byte| *byte == 0).take(3);
             words.any(|word| word.starts_with(folder.as_bytes()))
         };
         let entries = fs::read_dir("/proc").unwrap();
