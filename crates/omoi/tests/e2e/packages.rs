@@ -1,8 +1,11 @@
-//! Projects of Node, Rust and Python with a package each: a run installs it through the proxy, builds, tests and merges;
-//! so again when the registries are gone and nothing is installed any more.
+//! Projects of Node, Rust and Python with a package each that needs another, which needs a third: a run installs them through
+//! the proxy, raises a version in one of its tasks, builds, tests and merges; so again when the registries are gone and nothing
+//! is installed any more.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -10,7 +13,7 @@ use serde_json::{Value, json};
 use crate::egress::Registry;
 use crate::elsewhere::{path_with, toolchain};
 use crate::story;
-use crate::world::{World, asset};
+use crate::world::{World, asset, files_below};
 
 const HOSTS: [(&str, &str); 5] = [
     ("registry.npmjs.org", "npm"),
@@ -21,7 +24,7 @@ const HOSTS: [(&str, &str); 5] = [
 ];
 
 /// A configuration in which the registries are those at `registry`.
-fn config_of(registry: &Registry, root: &std::path::Path) -> String {
+fn config_of(registry: &Registry, root: &Path) -> String {
     let rows = HOSTS.map(|(host, site)| {
         let (address, certificate) = (registry.address(), root.display());
         format!(
@@ -48,7 +51,7 @@ fn run_whole(world: &World) -> String {
     let criteria = &summary["criteria"];
     assert_eq!(
         criteria["proven"].as_u64(),
-        Some(2),
+        Some(3),
         "{criteria}: {summary:#}"
     );
     world.tree(summary["branch"].as_str().unwrap())
@@ -102,70 +105,217 @@ fn json_of(world: &World, words: &[&str]) -> Value {
     serde_json::from_str(&said.stdout).unwrap()
 }
 
-/// Runs the project `kind` with its registries, then without them; `package` is what it needs, in the folder `root`.
-fn built_with_and_without_registries(kind: &str, (package, root): (&str, &str)) {
-    let world = World::with_packages(kind);
-    let folder = tempfile::tempdir().unwrap();
-    let script = fs::read_to_string(asset("tests/assets/packages/registries.py")).unwrap();
-    let hosts = HOSTS.map(|(host, _)| host);
-    let registry = Registry::start_script(folder.path(), &hosts, &script);
-    let text = config_of(&registry, &folder.path().join("root.pem"));
-    fs::write(world.beside("config.yaml"), text).unwrap();
+/// A bundled project, its packages, and the version that a task of its plan raises.
+struct PackagedProject {
+    kind: &'static str,
+    /// Tasks of the plan.
+    n_tasks: u32,
+    /// What the base commit asks for.
+    packages: [&'static str; 3],
+    /// Where they lie.
+    root: &'static str,
+    /// The version that goes.
+    replaced: &'static str,
+    /// Those that come: the last stays.
+    raised: &'static [&'static str],
+    /// A file of a package that stays.
+    kept_file: &'static str,
+    /// A file of the raised version, which holds its last word.
+    raised_file: &'static str,
+    /// What a version that is not the last changed though its package stays.
+    meddled_file: Option<&'static str>,
+}
 
-    assert!(!shell_lists(&world, root), "{root}");
-    let built = run_whole(&world);
-    let expected = json!([null, [package], [root]]);
-    assert_eq!(installed(&world), expected);
-    // What the set-up fetched is told with the spec whose checks were given it, and stands on their receipts.
-    assert!(shell_lists(&world, root), "{root}");
-    let log = json_of(&world, &["egress", "log", "SPEC-1"]);
-    let entries = log.as_array().unwrap().iter();
-    let of_setup = entries.filter(|entry| entry["packages_layer"].is_string());
-    let mut told: Vec<_> = of_setup
-        .map(|entry| (&entry["outcome"], &entry["subject"]))
-        .collect();
-    // A commit that changes what decides about a set-up has one of its own.
-    told.dedup();
-    assert_eq!(told, [(&json!("came_in"), &json!(package))], "{log:#}");
-    let trace = json_of(&world, &["trace", "SPEC-1"]);
-    assert_eq!(trace["packages"].as_array().unwrap().len(), 1, "{trace:#}");
-    let listed = "select count(*) from receipts where packages like '%\"n_files\":1,%'";
-    assert_ne!(story::one(&world.database(), listed).as_deref(), Some("0"));
-    // No package was taken for work.
-    assert!(
-        !built.contains(root) && built.contains("README.md"),
-        "{built}"
-    );
-    // Every check of the commits found them; as root nothing was copied.
-    let checks = ("receipts", "conditions");
-    starts_with(&world, checks, &["packages "]);
-    let missing = "select count(*) from receipts where conditions like '%without packages%'";
-    assert_eq!(story::one(&world.database(), missing).as_deref(), Some("0"));
-    if fs::metadata(world.data()).unwrap().uid() == 0 {
-        starts_with(&world, checks, &["checkout ", "workspace overlay"]);
-        let attempts = ("sandboxes", "start_steps");
-        starts_with(&world, attempts, &["packages ", "workspace overlay"]);
+impl PackagedProject {
+    /// Every version that comes in.
+    fn versions(&self) -> BTreeSet<&str> {
+        let asked = self.packages.iter().chain(self.raised);
+        asked.copied().collect()
     }
 
-    drop(registry);
-    fs::remove_dir_all(world.data().join("layers")).unwrap();
-    assert_eq!(run_whole(&world), built);
-    assert_eq!(installed(&world), expected);
+    /// Runs the plan with the registries, then without them.
+    fn built_with_and_without_registries(&self) {
+        let world = World::with_packages(self.kind);
+        let folder = tempfile::tempdir().unwrap();
+        let script = fs::read_to_string(asset("tests/assets/packages/registries.py")).unwrap();
+        let hosts = HOSTS.map(|(host, _)| host);
+        let registry = Registry::start_script(folder.path(), &hosts, &script);
+        let text = config_of(&registry, &folder.path().join("root.pem"));
+        fs::write(world.beside("config.yaml"), text).unwrap();
+
+        assert!(!shell_lists(&world, self.root), "{}", self.root);
+        let built = run_whole(&world);
+        let expected = json!([null, self.packages, [self.root]]);
+        assert_eq!(installed(&world), expected);
+        assert!(shell_lists(&world, self.root), "{}", self.root);
+        // No package was taken for work.
+        assert!(
+            !built.contains(self.root) && built.contains("README.md"),
+            "{built}"
+        );
+        self.told_what_came_in(&world);
+        self.found_by_every_start(&world);
+        self.raised_in_a_layer_of_its_own(&world, 1);
+
+        drop(registry);
+        fs::remove_dir_all(world.data().join("layers")).unwrap();
+        assert_eq!(run_whole(&world), built);
+        assert_eq!(installed(&world), expected);
+        self.raised_in_a_layer_of_its_own(&world, 2);
+    }
+
+    /// What set-ups fetched is told with the spec whose checks were given it, and stands on their receipts.
+    fn told_what_came_in(&self, world: &World) {
+        let log = json_of(world, &["egress", "log", "SPEC-1"]);
+        let entries = log.as_array().unwrap().iter();
+        let of_setup = entries.filter(|entry| entry["packages_layer"].is_string());
+        let told: BTreeSet<_> = of_setup
+            .map(|entry| format!("{} {}", entry["outcome"], entry["subject"]))
+            .collect();
+        let came_in = |version| format!("\"came_in\" \"{version}\"");
+        let expected: BTreeSet<_> = self.versions().into_iter().map(came_in).collect();
+        assert_eq!(told, expected, "{log:#}");
+        let trace = json_of(world, &["trace", "SPEC-1"]);
+        let files = trace["packages"].as_array().unwrap().iter();
+        let named = files.map(|file| file.as_str().unwrap().split_once(' ').unwrap().0);
+        let named: BTreeSet<_> = named.collect();
+        assert_eq!(named, self.versions(), "{trace:#}");
+        let listed = "select count(*) from receipts where packages like '%\"n_files\":3,%'";
+        assert_ne!(story::one(&world.database(), listed).as_deref(), Some("0"));
+    }
+
+    /// Every check of the commits found the packages; as root nothing was copied.
+    fn found_by_every_start(&self, world: &World) {
+        let checks = ("receipts where output not like '[not run: %'", "conditions");
+        starts_with(world, checks, &["packages "]);
+        let missing = "select count(*) from receipts where conditions like '%without packages%'
+            and output not like '[not run: %'";
+        assert_eq!(story::one(&world.database(), missing).as_deref(), Some("0"));
+        if fs::metadata(world.data()).unwrap().uid() == 0 {
+            starts_with(world, checks, &["checkout ", "workspace overlay"]);
+            let attempts = ("sandboxes", "start_steps");
+            starts_with(world, attempts, &["packages ", "workspace overlay"]);
+        }
+    }
+
+    /// The task that raised a version had packages of its own, in which the others are those of the base commit; one
+    /// that changed another package besides was sent back with its name.
+    fn raised_in_a_layer_of_its_own(&self, world: &World, number: u32) {
+        let trace = json_of(world, &["trace", &format!("SPEC-{number}")]);
+        let (raised, replaced) = (self.raised.last().unwrap(), self.replaced);
+        // Numbers of tasks go on from spec to spec; the last one of the plan raises the version.
+        let task = number * self.n_tasks;
+        let change = format!("TSK-{task:03}: added {raised}; removed {replaced}");
+        assert_eq!(trace["dependencies_changed"], json!([change]), "{trace:#}");
+
+        let of_base = layers_compared(world, "is_base");
+        let [base] = of_base.as_slice() else {
+            panic!("{of_base:?}");
+        };
+        let own = layers_compared(world, "with_base");
+        assert!(!own.is_empty());
+        let kept = file_below(base, self.kept_file).unwrap();
+        let is_raised = |layer: &Path| {
+            file_below(layer, self.raised_file).is_some_and(|text| text.contains("bye"))
+        };
+        assert!(!is_raised(base), "{}", base.display());
+        for layer in &own {
+            assert!(is_raised(layer), "{}", layer.display());
+            assert_eq!(file_below(layer, self.kept_file).as_ref(), Some(&kept));
+        }
+
+        let refused = format!(
+            "select coalesce(group_concat(r.output, ''), '') from receipts r join specs s on s.id = r.spec_id
+             where s.number = {number} and r.output like '[not run: %'"
+        );
+        let refused = story::one(&world.database(), &refused).unwrap();
+        let told = |file| format!("where no lock file says so: {file}");
+        let told = self.meddled_file.map(told);
+        assert_eq!(refused.is_empty(), told.is_none(), "{refused}");
+        for (line, told) in refused.lines().zip(told.iter().cycle()) {
+            assert!(line.contains(told), "{refused}");
+        }
+    }
+}
+
+/// Folders of the packages that were compared as `comparison` says.
+fn layers_compared(world: &World, comparison: &str) -> Vec<PathBuf> {
+    let layers = fs::read_dir(world.data().join("layers")).unwrap();
+    let layers = layers.map(|layer| layer.unwrap().path());
+    let is_such = |layer: &PathBuf| {
+        let Ok(manifest) = fs::read(layer.join("manifest")) else {
+            return false;
+        };
+        let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+        manifest["content"]["packages"]["comparison"] == comparison
+    };
+    layers
+        .filter(is_such)
+        .map(|layer| layer.join("files"))
+        .collect()
+}
+
+/// The text of the file at the end `path` of a path below `folder`.
+fn file_below(folder: &Path, path: &str) -> Option<String> {
+    let mut files = files_below(folder).into_iter();
+    let file = files.find(|file| file.ends_with(path))?;
+    Some(fs::read_to_string(folder.join(file)).unwrap())
 }
 
 #[test]
-fn a_node_project_is_built_with_its_package_with_and_without_a_registry() {
-    built_with_and_without_registries("node", ("npm:greeter@1.0.0", "node_modules"));
+fn a_node_project_is_built_with_its_packages_with_and_without_a_registry() {
+    let project = PackagedProject {
+        kind: "node",
+        n_tasks: 1,
+        packages: ["npm:breath@1.0.0", "npm:greeter@1.0.0", "npm:voice@1.0.0"],
+        root: "node_modules",
+        replaced: "npm:greeter@1.0.0",
+        raised: &["npm:greeter@1.1.0", "npm:greeter@1.1.1"],
+        kept_file: "node_modules/voice/index.js",
+        raised_file: "node_modules/greeter/words.json",
+        meddled_file: Some("node_modules/voice/index.js"),
+    };
+    project.built_with_and_without_registries();
 }
 
 #[test]
-fn a_rust_project_is_built_with_its_package_with_and_without_a_registry() {
-    built_with_and_without_registries("rust", ("crates:wording@1.0.0", ".omoi-packages"));
+fn a_rust_project_is_built_with_its_packages_with_and_without_a_registry() {
+    let project = PackagedProject {
+        kind: "rust",
+        n_tasks: 2,
+        packages: [
+            "crates:wording@1.0.0",
+            "crates:wordpart@1.0.0",
+            "crates:wordroot@1.0.0",
+        ],
+        root: ".omoi-packages",
+        replaced: "crates:wording@1.0.0",
+        raised: &["crates:wording@1.1.0"],
+        kept_file: "wordpart-1.0.0/src/lib.rs",
+        raised_file: "wording-1.1.0/src/lib.rs",
+        meddled_file: None,
+    };
+    project.built_with_and_without_registries();
 }
 
 #[test]
-fn a_python_project_is_built_with_its_package_with_and_without_a_registry() {
-    built_with_and_without_registries("python", ("pypi:wordlist@1.0.0", ".venv"));
+fn a_python_project_is_built_with_its_packages_with_and_without_a_registry() {
+    let project = PackagedProject {
+        kind: "python",
+        n_tasks: 1,
+        packages: [
+            "pypi:wordbase@1.0.0",
+            "pypi:wordlist@1.0.0",
+            "pypi:wordstore@1.0.0",
+        ],
+        root: ".venv",
+        replaced: "pypi:wordlist@1.0.0",
+        raised: &["pypi:wordlist@1.1.0"],
+        kept_file: "site-packages/wordstore.py",
+        raised_file: "site-packages/wordlist.py",
+        meddled_file: None,
+    };
+    project.built_with_and_without_registries();
 }
 
 #[test]

@@ -41,13 +41,13 @@ impl World {
         )
     }
 
-    /// A project of `kind`, `node`, `rust` or `python`, that needs a package, and a scenario with one task.
+    /// A project of `kind`, `node`, `rust` or `python`, that needs packages, and a scenario in which one is raised.
     pub(crate) fn with_packages(kind: &str) -> Self {
         let assets = asset("tests/assets/packages");
         Self::new(
             &assets.join(kind),
             assets.join(format!("{kind}.yaml")),
-            "Say the first word loudly.".to_owned(),
+            "Say the first word loudly, and say the last word.".to_owned(),
         )
     }
 

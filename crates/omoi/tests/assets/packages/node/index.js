@@ -1,4 +1,4 @@
 // The first word that is said.
-const greeting = require("greeter");
+const { first } = require("greeter");
 
-exports.first = () => greeting;
+exports.first = () => first;
