@@ -40,6 +40,7 @@ use crate::process::{LineProgram, LineProgramError};
 use crate::program::driver_steps::{program_failed, stop_turn, wait_until_up};
 use crate::program::first_message::FirstMessage;
 use crate::program::held_calls::{ModelCallNews, WaitingModelCall};
+use crate::program::held_words::HeldWords;
 use crate::program::session_file::SessionFile;
 use crate::program::{ProgramHost, write_program_files};
 use crate::runtime::{
@@ -81,8 +82,7 @@ pub(crate) struct AcpAgent<'a> {
     /// The call of ours that runs.
     own_call: Option<String>,
     steps: VecDeque<RuntimeEvent>,
-    /// Words for the model that wait for the end of its turn.
-    held: Vec<ContentBlock>,
+    held: HeldWords,
     is_turn_running: bool,
     is_stopping: bool,
 }
@@ -122,7 +122,7 @@ impl<'a> AcpAgent<'a> {
             verdicts: BTreeMap::new(),
             own_call: None,
             steps: VecDeque::new(),
-            held: Vec::new(),
+            held: HeldWords::default(),
             is_turn_running: false,
             is_stopping: false,
         }
@@ -212,17 +212,11 @@ impl<'a> AcpAgent<'a> {
     }
 
     async fn write(&mut self, line: String) -> Result<(), RuntimeError> {
-        let Some(program) = &mut self.program else {
-            return Err(self.failed("it is not running"));
-        };
         let Ok(line) = RawValue::from_string(line) else {
             return Err(self.failed("a line for it is no JSON"));
         };
-        let written = program.write_line(&line, self.host.clock.as_ref()).await;
-        match written {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.lost(Some(&error)).await),
-        }
+        let (name, program) = (self.name(), self.program.as_mut());
+        self.host.write_line(name, program, &line).await
     }
 
     async fn take_news(&mut self, news: AcpNews) -> Result<(), RuntimeError> {
@@ -295,14 +289,12 @@ impl AgentRuntime for AcpAgent<'_> {
     }
 
     async fn send(&mut self, answer: Vec<ContentBlock>) -> Result<(), RuntimeError> {
-        let words = answer.into_iter().filter(|block| block.as_text().is_some());
-        self.held.extend(words);
+        self.held.add_words(answer);
         self.release_calls();
-        if self.is_turn_running || self.held.is_empty() {
-            return Ok(());
+        match self.held.take_message(self.is_turn_running) {
+            Some(text) => self.begin_turn(&text),
+            None => Ok(()),
         }
-        let text = text_of_blocks(&std::mem::take(&mut self.held));
-        self.begin_turn(&text)
     }
 
     async fn interrupt(&mut self) {

@@ -30,9 +30,10 @@ use self::rounds::{RoundAssembler, RoundStep};
 use self::tools::{effect_of, exit_code, platform_name};
 use crate::model_call::refused_for_good;
 use crate::process::{LineProgram, LineProgramError};
-use crate::program::driver_steps::{program_failed, stop_turn, wait_until_up};
+use crate::program::driver_steps::{NOT_RUNNING, program_failed, stop_turn, wait_until_up};
 use crate::program::first_message::FirstMessage;
 use crate::program::held_calls::RoundCalls;
+use crate::program::held_words::HeldWords;
 use crate::program::session_file::SessionFile;
 use crate::program::tool_observer::ToolEnd;
 use crate::program::tool_rules::ToolEffect;
@@ -41,7 +42,6 @@ use crate::program::{ProgramHost, write_program_files};
 use crate::runtime::{
     AgentRuntime, RuntimeCapabilities, RuntimeEnding, RuntimeError, RuntimeEvent,
 };
-use crate::transcript::text_of_blocks;
 
 /// What people call it.
 const NAME: &str = "Claude Code";
@@ -63,8 +63,7 @@ pub(crate) struct ClaudeCode<'a> {
     rounds: RoundAssembler,
     /// Calls of our tools, which their server reports.
     own_calls: BTreeSet<String>,
-    /// Words for the model that wait for the end of its turn.
-    held: Vec<ContentBlock>,
+    held: HeldWords,
     is_turn_running: bool,
     is_ready: bool,
 }
@@ -80,21 +79,15 @@ impl<'a> ClaudeCode<'a> {
             session: None,
             rounds: RoundAssembler::default(),
             own_calls: BTreeSet::new(),
-            held: Vec::new(),
+            held: HeldWords::default(),
             is_turn_running: false,
             is_ready: false,
         }
     }
 
     async fn write(&mut self, line: &InputLine) -> Result<(), RuntimeError> {
-        let Some(program) = &mut self.program else {
-            return Err(failed("it is not running".to_owned()));
-        };
-        let written = program.write_line(line, self.host.clock.as_ref()).await;
-        match written {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.lost(Some(&error)).await),
-        }
+        let program = self.program.as_mut();
+        self.host.write_line(NAME, program, line).await
     }
 
     async fn begin_turn(&mut self, text: &str) -> Result<(), RuntimeError> {
@@ -106,7 +99,7 @@ impl<'a> ClaudeCode<'a> {
     /// Reads its next line and does what it asks for.
     async fn take_line(&mut self) -> Result<(), RuntimeError> {
         let Some(program) = &mut self.program else {
-            return Err(failed("it is not running".to_owned()));
+            return Err(failed(NOT_RUNNING.to_owned()));
         };
         let next =
             self.model_calls
@@ -165,12 +158,8 @@ impl<'a> ClaudeCode<'a> {
 
     /// Refuses a program that is not what was installed, or that has none of our tools.
     fn check_program(&self, news: &SystemLine) -> Result<(), RuntimeError> {
-        let expected = &self.host.installed.version;
-        if let Some(version) = &news.claude_code_version
-            && version != expected
-        {
-            let words = format!("it says it is version {version}, but {expected} was installed");
-            return Err(failed(words));
+        if let Some(version) = &news.claude_code_version {
+            self.host.check_version(NAME, version)?;
         }
         let ours = news.mcp_servers.iter().find(|s| s.name == SERVER_NAME);
         match ours {
@@ -248,10 +237,10 @@ impl<'a> ClaudeCode<'a> {
         }
     }
 
-    /// Why the turn failed: the gateway's own record counts more than what the program says.
+    /// Why the turn failed.
     fn turn_failure(&self, result: &ResultLine) -> RuntimeError {
-        if let Some(refusal) = self.host.forwarder.record().take_refusal() {
-            return refused_for_good(&refusal.into_error()).into();
+        if let Some(refusal) = self.host.take_gateway_refusal() {
+            return refusal;
         }
         match result.api_error_status {
             Some(status) => {
@@ -303,7 +292,7 @@ impl AgentRuntime for ClaudeCode<'_> {
         match plan.first {
             FirstMessage::Text(text) => self.begin_turn(&text).await,
             FirstMessage::GoesOn(held) => {
-                self.held = held;
+                self.held.add_words(held);
                 self.is_turn_running = true;
                 Ok(())
             }
@@ -331,13 +320,11 @@ impl AgentRuntime for ClaudeCode<'_> {
     }
 
     async fn send(&mut self, answer: Vec<ContentBlock>) -> Result<(), RuntimeError> {
-        let words = answer.into_iter().filter(|block| block.as_text().is_some());
-        self.held.extend(words);
-        if self.is_turn_running || self.held.is_empty() {
-            return Ok(());
+        self.held.add_words(answer);
+        match self.held.take_message(self.is_turn_running) {
+            Some(text) => self.begin_turn(&text).await,
+            None => Ok(()),
         }
-        let text = text_of_blocks(&std::mem::take(&mut self.held));
-        self.begin_turn(&text).await
     }
 
     async fn interrupt(&mut self) {

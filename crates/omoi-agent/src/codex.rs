@@ -33,18 +33,17 @@ use self::protocol::{
     AppServerInput, AppServerLine, ProgramLine, ProgramTurn, ResponseError, ToolServerState,
     version_of_agent,
 };
-use crate::model_call::refused_for_good;
 use crate::process::{LineProgram, LineProgramError};
-use crate::program::driver_steps::{program_failed, stop_turn, wait_until_up};
+use crate::program::driver_steps::{NOT_RUNNING, program_failed, stop_turn, wait_until_up};
 use crate::program::first_message::FirstMessage;
 use crate::program::held_calls::RoundCalls;
+use crate::program::held_words::HeldWords;
 use crate::program::session_file::{SessionFile, SessionPosition};
 use crate::program::tool_server::SERVER_NAME;
 use crate::program::{ProgramHost, write_program_files};
 use crate::runtime::{
     AgentRuntime, RuntimeCapabilities, RuntimeEnding, RuntimeError, RuntimeEvent,
 };
-use crate::transcript::text_of_blocks;
 
 /// What people call it.
 const NAME: &str = "Codex";
@@ -84,8 +83,7 @@ pub(crate) struct Codex<'a> {
     /// What was added to the session for the round under way.
     part: Option<SessionPart>,
     steps: VecDeque<RuntimeEvent>,
-    /// Words for the model that wait for the end of its turn.
-    held: Vec<ContentBlock>,
+    held: HeldWords,
 }
 
 impl<'a> Codex<'a> {
@@ -112,19 +110,13 @@ impl<'a> Codex<'a> {
             failed_calls: BTreeSet::new(),
             part: None,
             steps: VecDeque::new(),
-            held: Vec::new(),
+            held: HeldWords::default(),
         }
     }
 
     async fn write(&mut self, line: &AppServerInput) -> Result<(), RuntimeError> {
-        let Some(program) = &mut self.program else {
-            return Err(failed("it is not running".to_owned()));
-        };
-        let written = program.write_line(line, self.host.clock.as_ref()).await;
-        match written {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.lost(Some(&error)).await),
-        }
+        let program = self.program.as_mut();
+        self.host.write_line(NAME, program, line).await
     }
 
     async fn request(&mut self, method: &str, params: &Value) -> Result<u64, RuntimeError> {
@@ -153,7 +145,7 @@ impl<'a> Codex<'a> {
     async fn take_line(&mut self) -> Result<(), RuntimeError> {
         let clock = self.host.clock.clone();
         let Some(program) = &mut self.program else {
-            return Err(failed("it is not running".to_owned()));
+            return Err(failed(NOT_RUNNING.to_owned()));
         };
         let is_open = self.calls.is_round_open();
         let next = self.model_calls.next_line(program, is_open, clock.as_ref());
@@ -232,21 +224,16 @@ impl<'a> Codex<'a> {
 
     /// Refuses a program that is not what was installed.
     fn check_version(&self, user_agent: &str) -> Result<(), RuntimeError> {
-        let expected = &self.host.installed.version;
         match version_of_agent(user_agent) {
-            Some(version) if version != expected => Err(failed(format!(
-                "it says it is version {version}, but {expected} was installed"
-            ))),
-            _ => Ok(()),
+            Some(version) => self.host.check_version(NAME, version),
+            None => Ok(()),
         }
     }
 
-    /// Why the turn failed: the gateway's own record counts more than what the program says.
+    /// Why the turn failed.
     fn turn_failure(&self, turn: &ProgramTurn) -> RuntimeError {
-        match self.host.forwarder.record().take_refusal() {
-            Some(refusal) => refused_for_good(&refusal.into_error()).into(),
-            None => failed(format!("its turn failed: {}", turn.problem_text())),
-        }
+        let refusal = self.host.take_gateway_refusal();
+        refusal.unwrap_or_else(|| failed(format!("its turn failed: {}", turn.problem_text())))
     }
 
     /// The program cannot be talked to any more.
@@ -301,7 +288,7 @@ impl AgentRuntime for Codex<'_> {
         match plan.first {
             FirstMessage::Text(text) => self.begin_turn(Some(&text)).await,
             FirstMessage::GoesOn(held) => {
-                self.held = held;
+                self.held.add_words(held);
                 self.begin_turn(None).await
             }
         }
@@ -317,13 +304,11 @@ impl AgentRuntime for Codex<'_> {
     }
 
     async fn send(&mut self, answer: Vec<ContentBlock>) -> Result<(), RuntimeError> {
-        let words = answer.into_iter().filter(|block| block.as_text().is_some());
-        self.held.extend(words);
-        if self.is_turn_running || self.held.is_empty() {
-            return Ok(());
+        self.held.add_words(answer);
+        match self.held.take_message(self.is_turn_running) {
+            Some(text) => self.begin_turn(Some(&text)).await,
+            None => Ok(()),
         }
-        let text = text_of_blocks(&std::mem::take(&mut self.held));
-        self.begin_turn(Some(&text)).await
     }
 
     async fn interrupt(&mut self) {

@@ -5,6 +5,7 @@ pub(crate) mod driver_steps;
 pub(crate) mod first_message;
 pub(crate) mod gateway_record;
 pub(crate) mod held_calls;
+pub(crate) mod held_words;
 pub(crate) mod model_forwarder;
 pub(crate) mod session_file;
 pub(crate) mod tool_observer;

@@ -14,6 +14,7 @@ use super::start::{PreparingCommand, SessionStart};
 use super::{AcpAgent, next_step};
 use crate::process::LineProgram;
 use crate::program::END_TIME;
+use crate::program::driver_steps::NOT_RUNNING;
 use crate::runtime::RuntimeError;
 
 impl AcpAgent<'_> {
@@ -42,7 +43,7 @@ impl AcpAgent<'_> {
         R: JsonRpcRequest,
     {
         let Some(connection) = &self.connection else {
-            return Err(self.failed("it is not running"));
+            return Err(self.failed(NOT_RUNNING));
         };
         let answer = connection.agent_side().send_request(request).block_task();
         tokio::pin!(answer);
@@ -88,13 +89,9 @@ impl AcpAgent<'_> {
 
     /// Refuses a program that is not what was installed.
     pub(super) fn check_version(&self, about: &InitializeResponse) -> Result<(), RuntimeError> {
-        let expected = &self.host.installed.version;
         match &about.agent_info {
-            Some(info) if info.version != *expected => Err(self.failed(&format!(
-                "it says it is version {}, but {expected} was installed",
-                info.version
-            ))),
-            _ => Ok(()),
+            Some(info) => self.host.check_version(self.name(), &info.version),
+            None => Ok(()),
         }
     }
 

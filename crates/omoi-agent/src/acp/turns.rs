@@ -9,18 +9,17 @@ use omoi_protocol::worker::SessionPart;
 use super::effect::may_change;
 use super::round::RoundCall;
 use super::{ARGUMENTS_TIME, AcpAgent, GO_ON, OPEN_CALLS_TIME, REFUSAL_TIME};
-use crate::model_call::refused_for_good;
-use crate::program::driver_steps::EndedRound;
+use crate::program::driver_steps::{EndedRound, NOT_RUNNING};
 use crate::program::held_calls::WaitingModelCall;
 use crate::program::session_file::RoundMarks;
-use crate::runtime::{RuntimeError, RuntimeEvent};
+use crate::runtime::RuntimeError;
 
 impl AcpAgent<'_> {
     pub(super) fn begin_turn(&mut self, text: &str) -> Result<(), RuntimeError> {
         self.host.note_asked(text.as_bytes());
         self.is_turn_running = true;
         let (Some(connection), Some(session)) = (&self.connection, &self.session) else {
-            return Err(self.failed("it is not running"));
+            return Err(self.failed(NOT_RUNNING));
         };
         let prompt = PromptRequest::new(session.clone(), vec![text.into()]);
         let begun = connection.begin_turn(prompt);
@@ -77,8 +76,8 @@ impl AcpAgent<'_> {
         let is_over = |since: Option<Timestamp>, time| since.is_some_and(|s| now.since(s) >= time);
         if is_over(self.refused_since, REFUSAL_TIME) {
             self.refused_since = None;
-            if let Some(refusal) = self.host.forwarder.record().take_refusal() {
-                return Err(refused_for_good(&refusal.into_error()).into());
+            if let Some(refusal) = self.host.take_gateway_refusal() {
+                return Err(refusal);
             }
         }
         if is_over(self.held_since, OPEN_CALLS_TIME) {
@@ -98,9 +97,8 @@ impl AcpAgent<'_> {
         if self.is_stopping {
             return Ok(());
         }
-        // The gateway's own record counts more than what the program says.
-        if let Some(refusal) = self.host.forwarder.record().take_refusal() {
-            return Err(refused_for_good(&refusal.into_error()).into());
+        if let Some(refusal) = self.host.take_gateway_refusal() {
+            return Err(refusal);
         }
         match result {
             Ok(_) => {
@@ -114,7 +112,7 @@ impl AcpAgent<'_> {
                 }
                 // The model did not hear of it, and goes on once it has.
                 let words = format!("A call was not allowed: {}. {GO_ON}", refusals.join("; "));
-                self.held.push(ContentBlock::text(words));
+                self.held.add_words(vec![ContentBlock::text(words)]);
                 self.push_round(false).await
             }
             Err(error) => Err(self.failed(&format!("its turn failed: {}", error.message))),
@@ -130,18 +128,14 @@ impl AcpAgent<'_> {
         self.own_call = None;
         let marks = RoundMarks::of_answer(&reply, &results, self.manners.result_mark, !is_waiting);
         let session = self.session_part(&marks).await?;
-        self.steps.push_back(RuntimeEvent::Answered {
-            reply: reply.clone(),
-            stop_reason: None,
-        });
-        let turn = self.host.end_round(EndedRound {
+        let ended = self.host.end_untold_round(EndedRound {
             reply,
             results,
             may_have_changed: changes,
             is_waiting,
             session,
         })?;
-        self.steps.push_back(RuntimeEvent::TurnEnded(turn));
+        self.steps.extend(ended);
         Ok(())
     }
 
@@ -159,7 +153,7 @@ impl AcpAgent<'_> {
                 added: String::new(),
             }));
         };
-        let added = file.take_added(marks, self.host.clock.as_ref()).await;
-        added.map_err(|error| self.failed(&format!("its session file: {error}")))
+        let name = self.context.agent.program.as_str();
+        self.host.session_part(name, file, marks).await
     }
 }

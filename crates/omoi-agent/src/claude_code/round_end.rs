@@ -3,7 +3,7 @@
 use omoi_llm::wire::anthropic::ContentBlock;
 
 use super::tools::effect_of;
-use super::{ClaudeCode, RESULT_MARK, failed};
+use super::{ClaudeCode, NAME, RESULT_MARK};
 use crate::program::driver_steps::EndedRound;
 use crate::program::session_file::RoundMarks;
 use crate::program::tool_rules::ToolEffect;
@@ -17,12 +17,10 @@ impl ClaudeCode<'_> {
         results: Vec<ContentBlock>,
         marks: RoundMarks,
     ) -> Result<RuntimeEvent, RuntimeError> {
-        let clock = self.host.clock.clone();
         let session = match &mut self.session {
-            Some(session) => session.take_added(&marks, clock.as_ref()).await,
-            None => Ok(None),
+            Some(session) => self.host.session_part(NAME, session, &marks).await?,
+            None => None,
         };
-        let session = session.map_err(|error| failed(format!("its session file: {error}")))?;
         let may_have_changed = reply.tool_calls().iter().any(|call| {
             let effect = effect_of(&call.name, &call.input);
             matches!(effect, ToolEffect::Write(_) | ToolEffect::Shell(_))

@@ -3,10 +3,10 @@
 use super::judge::may_change;
 use super::protocol::ProgramTurn;
 use super::rollout::{ROUND_MARK, RolloutRound, TURN_MARK};
-use super::{Codex, failed};
+use super::{Codex, NAME, failed};
 use crate::program::driver_steps::EndedRound;
 use crate::program::session_file::RoundMarks;
-use crate::runtime::{RuntimeError, RuntimeEvent};
+use crate::runtime::RuntimeError;
 
 impl Codex<'_> {
     /// The model has answered, and its tools have run. An answer without a call ends with the turn.
@@ -36,7 +36,6 @@ impl Codex<'_> {
         mark: &str,
         is_followed: bool,
     ) -> Result<RolloutRound, RuntimeError> {
-        let clock = self.host.clock.clone();
         let marks = RoundMarks {
             texts: vec![mark.to_owned()],
             is_followed,
@@ -44,8 +43,7 @@ impl Codex<'_> {
         let Some(session) = &mut self.session else {
             return Err(failed("it has no session file".to_owned()));
         };
-        let added = session.take_added(&marks, clock.as_ref()).await;
-        let added = added.map_err(|error| failed(format!("its session file: {error}")))?;
+        let added = self.host.session_part(NAME, session, &marks).await?;
         match (&mut self.part, added) {
             (Some(part), Some(added)) => part.added.push_str(&added.added),
             (None, added @ Some(_)) => self.part = added,
@@ -60,18 +58,14 @@ impl Codex<'_> {
         self.calls.clear();
         self.held_since = None;
         self.failed_calls.clear();
-        self.steps.push_back(RuntimeEvent::Answered {
-            reply: reply.clone(),
-            stop_reason: None,
-        });
-        let turn = self.host.end_round(EndedRound {
+        let ended = self.host.end_untold_round(EndedRound {
             may_have_changed: reply.tool_calls().iter().any(|call| may_change(&call.name)),
             reply,
             results,
             is_waiting,
             session: self.part.take(),
         })?;
-        self.steps.push_back(RuntimeEvent::TurnEnded(turn));
+        self.steps.extend(ended);
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
-//! Steps that every driver takes: waiting until its program is up, stopping a turn, telling how it was lost, and
-//! the end of a round.
+//! Steps that every driver takes: waiting until its program is up, writing to it, stopping a turn, telling how it
+//! was lost, and the end of a round.
 
 use std::time::Duration;
 
@@ -8,15 +8,20 @@ use omoi_llm::wire::anthropic::ContentBlock;
 use omoi_protocol::worker::SessionPart;
 use omoi_runtime::clock::{Clock, with_deadline};
 use omoi_runtime::telemetry::error_chain;
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::ProgramHost;
+use super::session_file::{RoundMarks, SessionFile};
+use crate::model_call::refused_for_good;
 use crate::process::{CommandEnd, LineProgram, LineProgramError};
-use crate::runtime::{AgentTurn, RuntimeError};
+use crate::runtime::{AgentTurn, RuntimeError, RuntimeEvent};
 use crate::transcript::AgentReply;
 
 /// Time in which a program must have stopped its turn.
 const INTERRUPT_TIME: Duration = Duration::from_millis(500);
+/// What is said of a program that was not started, or has ended.
+pub(crate) const NOT_RUNNING: &str = "it is not running";
 
 /// A failure of the program `name` itself.
 pub(crate) fn program_failed(name: &str, why: &str) -> RuntimeError {
@@ -96,6 +101,61 @@ impl ProgramHost {
         })
     }
 
+    /// The end of a round whose answer is told only now.
+    pub(crate) fn end_untold_round(
+        &mut self,
+        round: EndedRound,
+    ) -> Result<[RuntimeEvent; 2], RuntimeError> {
+        let answered = RuntimeEvent::Answered {
+            reply: round.reply.clone(),
+            stop_reason: None,
+        };
+        Ok([answered, RuntimeEvent::TurnEnded(self.end_round(round)?)])
+    }
+
+    /// What was added to the session of the program `name`, up to the round that `marks` find.
+    pub(crate) async fn session_part(
+        &self,
+        name: &str,
+        session: &mut SessionFile,
+        marks: &RoundMarks,
+    ) -> Result<Option<SessionPart>, RuntimeError> {
+        let added = session.take_added(marks, self.clock.as_ref()).await;
+        added.map_err(|error| program_failed(name, &format!("its session file: {error}")))
+    }
+
+    /// Refuses the program `name`, which says that it is `version`, where another one was installed.
+    pub(crate) fn check_version(&self, name: &str, version: &str) -> Result<(), RuntimeError> {
+        let expected = &self.installed.version;
+        if version == expected {
+            return Ok(());
+        }
+        let why = format!("it says it is version {version}, but {expected} was installed");
+        Err(program_failed(name, &why))
+    }
+
+    /// Why the gateway refused the program's last call, if it did. It counts more than what the program says.
+    pub(crate) fn take_gateway_refusal(&self) -> Option<RuntimeError> {
+        let refusal = self.forwarder.record().take_refusal()?;
+        Some(refused_for_good(&refusal.into_error()).into())
+    }
+
+    /// Writes a line to the program `name`.
+    pub(crate) async fn write_line(
+        &self,
+        name: &str,
+        program: Option<&mut LineProgram>,
+        line: &impl Serialize,
+    ) -> Result<(), RuntimeError> {
+        let Some(program) = program else {
+            return Err(program_failed(name, NOT_RUNNING));
+        };
+        match program.write_line(line, self.clock.as_ref()).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.program_lost(name, Some(program), Some(&error)).await),
+        }
+    }
+
     /// Why the program `name` cannot be talked to any more: how it ended, and its last words.
     pub(crate) async fn program_lost(
         &self,
@@ -104,7 +164,7 @@ impl ProgramHost {
         error: Option<&LineProgramError>,
     ) -> RuntimeError {
         let Some(program) = program else {
-            return program_failed(name, "it is not running");
+            return program_failed(name, NOT_RUNNING);
         };
         let end = program.wait_end(self.clock.as_ref()).await;
         let why = match (error, end) {
