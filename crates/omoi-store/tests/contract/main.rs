@@ -23,16 +23,20 @@ macro_rules! both {
     };
 }
 
+mod attempts;
 mod bench;
 mod claims;
 mod columns;
+mod costs;
 mod counters;
 mod deployment;
+mod egress_entries;
 mod events;
 mod locks;
 mod machines;
 mod opening;
 mod queue;
+mod receipts;
 mod repository;
 mod rows;
 mod samples;
@@ -40,4 +44,3 @@ mod schema;
 mod standing;
 mod transactions;
 mod verdicts;
-mod work;
