@@ -7,7 +7,7 @@ use omoi_domain::attempt::TurnKind;
 use omoi_store::{Json, attempts};
 
 use crate::ask::{Route, refusal};
-use crate::worker::{REPORTS, ReportBench};
+use crate::report_bench::{REPORTS, ReportBench};
 
 #[tokio::test]
 async fn a_body_of_a_hostile_shape_is_refused_before_it_is_read() {
