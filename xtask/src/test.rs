@@ -1,6 +1,7 @@
 //! `cargo xtask test`: formats, lints and runs every test on every backend.
 
 mod closing;
+mod disk_room;
 mod one_crate;
 
 use std::fs;
@@ -52,12 +53,16 @@ impl Options {
     }
 }
 
-/// Runs every step, also after one failed, so that one run tells everything.
+/// Runs every step, also after one failed, so that one run tells everything; none where tests would hang.
 pub(crate) fn run(options: &Options) -> Outcome {
-    if let Some(name) = &options.package {
-        return run_one_crate(name, options);
-    }
     let mut closing = Closing::default();
+    check(&mut closing, "disk room", disk_room::expect_room);
+    if !closing.is_green() {
+        return ended(&closing);
+    }
+    if let Some(name) = &options.package {
+        return run_one_crate(closing, name, options);
+    }
     check(&mut closing, "format", || cargo("fmt --all --check"));
     check(&mut closing, "tidy", tidy);
     if !options.fast {
@@ -83,8 +88,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
 }
 
 /// Runs the tests of one crate and nothing else.
-fn run_one_crate(name: &str, options: &Options) -> Outcome {
-    let mut closing = Closing::default();
+fn run_one_crate(mut closing: Closing, name: &str, options: &Options) -> Outcome {
     closing.step("tests", || {
         let located = OneCrate::locate(name).and_then(|one_crate| {
             one_crate.set_up()?;
