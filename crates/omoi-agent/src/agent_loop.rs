@@ -114,14 +114,6 @@ impl AgentLoop<'_> {
                 TurnError::Runtime(RuntimeError::Superseded)
                 | TurnError::Call(CallError::Superseded),
             ) => LoopEnd::Superseded,
-            // A task may go on when it is sent back; a phase has no more rounds than its attempts.
-            Err(TurnError::Runtime(RuntimeError::Failed {
-                class: ErrorClass::QuotaExceeded,
-                message,
-            })) if self.context.subject.kind() == SubjectKind::Task => {
-                self.report_over_budget(&message).await;
-                LoopEnd::Limit(AttemptStopReason::MaxCostReached)
-            }
             Err(TurnError::Runtime(RuntimeError::Failed { class, message })) => {
                 LoopEnd::Failed { class, message }
             }
@@ -137,8 +129,15 @@ impl AgentLoop<'_> {
                 message: error_chain(&error),
             },
         };
-        if let LoopEnd::Failed { class, message } = &end {
-            report_failure(&self.reporter, *class, message).await;
+        match &end {
+            LoopEnd::Failed {
+                class: ErrorClass::QuotaExceeded,
+                message,
+            } => self.report_over_budget(message).await,
+            LoopEnd::Failed { class, message } => {
+                report_failure(&self.reporter, *class, message).await;
+            }
+            _ => {}
         }
         end
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::time::Timestamp;
-use omoi_llm::gateway::{MODEL_DECLINED_KIND, SUPERSEDED_KIND};
+use omoi_llm::gateway::{BUDGET_KIND, MODEL_DECLINED_KIND, SUPERSEDED_KIND};
 use omoi_llm::gateway_client::GatewayClient;
 use omoi_llm::pace::CallPace;
 use omoi_llm::upstream::{UpstreamError, collect_answer};
@@ -136,7 +136,10 @@ fn after_refusal(error: &UpstreamError) -> FailureStep {
         401 => return FailureStep::Give(NoAnswer::Superseded),
         403 if kind == SUPERSEDED_KIND => return FailureStep::Give(NoAnswer::Superseded),
         _ if kind == MODEL_DECLINED_KIND => ErrorClass::ModelDeclined,
-        402 => ErrorClass::QuotaExceeded,
+        _ if kind == BUDGET_KIND => {
+            let (class, message) = (ErrorClass::QuotaExceeded, message.clone());
+            return FailureStep::Give(NoAnswer::Final { class, message });
+        }
         // The platform has no key, or one the provider refuses: the same tomorrow.
         403 => ErrorClass::AuthFailed,
         429 => ErrorClass::RateLimited,
@@ -205,7 +208,10 @@ fn after_cut(error: &UpstreamError) -> FailureStep {
         UpstreamError::Status { kind, .. } if kind == MODEL_DECLINED_KIND => {
             final_as(ErrorClass::ModelDeclined)
         }
-        UpstreamError::Status { status: 402, .. } => final_as(ErrorClass::QuotaExceeded),
+        UpstreamError::Status { kind, message, .. } if kind == BUDGET_KIND => {
+            let (class, message) = (ErrorClass::QuotaExceeded, message.clone());
+            FailureStep::Give(NoAnswer::Final { class, message })
+        }
         UpstreamError::Status { status: 403, .. } => final_as(ErrorClass::AuthFailed),
         UpstreamError::Status { status: 429, .. } => FailureStep::Again(ErrorClass::RateLimited),
         UpstreamError::Status { status: 500.., .. } => FailureStep::Again(ErrorClass::Upstream5xx),
@@ -229,6 +235,26 @@ fn after_cut(error: &UpstreamError) -> FailureStep {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_spent_budget_is_told_in_the_words_of_the_ledger_and_lacking_credit_is_the_providers() {
+        let refused = |kind: &str| UpstreamError::Status {
+            status: 402,
+            kind: kind.to_owned(),
+            message: "the task has spent all of it".to_owned(),
+            retry_after: None,
+        };
+        for step in [after_refusal, after_cut] {
+            let FailureStep::Give(NoAnswer::Final { class, message }) = step(&refused(BUDGET_KIND))
+            else {
+                panic!("it is final");
+            };
+            let expected = (ErrorClass::QuotaExceeded, "the task has spent all of it");
+            assert_eq!((class, message.as_str()), expected);
+        }
+        let (class, _) = told(&refused("billing_error"));
+        assert_eq!(class, ErrorClass::UpstreamRefused);
+    }
 
     #[test]
     fn a_model_that_declines_is_told_as_such_wherever_it_does() {

@@ -415,7 +415,11 @@ fn end_report(end: AttemptEnd, turns: u32) -> Option<ReportComplete> {
         AttemptEnd::By(LoopEnd::Failed { class, message }) => {
             complete.error_class = Some(class);
             complete.error_message = Some(message);
-            (AttemptOutcome::Failed, AttemptStopReason::Error)
+            let stop_reason = match class {
+                ErrorClass::QuotaExceeded => AttemptStopReason::MaxCostReached,
+                _ => AttemptStopReason::Error,
+            };
+            (AttemptOutcome::Failed, stop_reason)
         }
     };
     complete.outcome = outcome;

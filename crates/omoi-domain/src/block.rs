@@ -15,6 +15,8 @@ crate::closed_set! {
         Environment = "environment_fault",
         /// The model provider to answer again.
         Provider = "provider_unavailable",
+        /// A budget that has room for the next model call.
+        Budget = "budget_exceeded",
         /// A check that could prove it.
         NoCheck = "needs_check",
     }
@@ -36,6 +38,9 @@ pub enum TaskBlock {
     /// The model provider to answer again.
     #[serde(rename = "provider_unavailable")]
     Provider,
+    /// A budget that has room for the next model call.
+    #[serde(rename = "budget_exceeded")]
+    Budget,
     /// A check that could prove it.
     #[serde(rename = "needs_check")]
     NoCheck,
@@ -48,6 +53,7 @@ impl TaskBlock {
             Self::Prerequisite { .. } => TaskBlockKind::Prerequisite,
             Self::Environment => TaskBlockKind::Environment,
             Self::Provider => TaskBlockKind::Provider,
+            Self::Budget => TaskBlockKind::Budget,
             Self::NoCheck => TaskBlockKind::NoCheck,
         }
     }
@@ -56,14 +62,14 @@ impl TaskBlock {
     pub const fn prerequisite_task(self) -> Option<TaskId> {
         match self {
             Self::Prerequisite { task_id } => Some(task_id),
-            Self::Environment | Self::Provider | Self::NoCheck => None,
+            Self::Environment | Self::Provider | Self::Budget | Self::NoCheck => None,
         }
     }
 
-    /// Whether it waits for something outside of the plan: the machine or the model provider.
+    /// Whether it waits for something outside of the plan: the machine, the model provider or a budget.
     pub const fn is_outside(self) -> bool {
         match self {
-            Self::Environment | Self::Provider => true,
+            Self::Environment | Self::Provider | Self::Budget => true,
             Self::Prerequisite { .. } | Self::NoCheck => false,
         }
     }
@@ -80,6 +86,8 @@ crate::closed_set! {
         PlanNotReady = "not_ready",
         /// The model provider to answer again.
         Provider = "provider_unavailable",
+        /// A budget that has room for the next model call.
+        Budget = "budget_exceeded",
         /// Something the machine lacks.
         Environment = "environment_fault",
         /// A task that was cancelled or is blocked.

@@ -60,4 +60,5 @@ pub mod suite;
 pub mod task;
 pub mod ticket;
 pub mod time;
+pub mod work_budget;
 pub mod work_limits;

@@ -190,11 +190,6 @@ impl PhaseFailure {
             | ErrorClass::Unknown => Self::ExecutionError,
         }
     }
-
-    /// Whether another attempt can help.
-    pub const fn is_retryable(self) -> bool {
-        !matches!(self, Self::BudgetExhausted | Self::Cancelled)
-    }
 }
 
 /// The wait after failed attempt `attempt` (from 1) of a phase: 2, 4, 8 … seconds, at most
@@ -290,7 +285,6 @@ mod tests {
         let waits: Vec<_> = (1..=7).map(|n| phase_delay(n).as_secs()).collect();
         assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(phase_delay(u32::MAX), PHASE_DELAY_MAX);
-        assert!(!PhaseFailure::BudgetExhausted.is_retryable());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::discovery::DiscoveryCaps;
 use crate::money::NanoUsd;
 use crate::repository_settings::RepositorySettings;
+use crate::work_budget::WorkBudget;
 
 /// What the work on one spec may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,15 @@ pub struct TaskLimits {
 }
 
 impl WorkLimits {
+    /// How much may go from `budget`.
+    pub const fn budget_cap(&self, budget: WorkBudget) -> NanoUsd {
+        match budget {
+            WorkBudget::Spec => self.spec_budget,
+            WorkBudget::Phase => self.phase.budget,
+            WorkBudget::Task | WorkBudget::Opinion => self.task.budget,
+        }
+    }
+
     /// The limits for a spec whose repository said `told` at its base commit. How slow its builds and
     /// checks are, a repository knows best; every other limit only becomes lower.
     #[must_use]

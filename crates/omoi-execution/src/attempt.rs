@@ -178,6 +178,7 @@ fn is_resumable(attempt: &Attempt) -> bool {
                     | ErrorClass::RateLimited
                     | ErrorClass::ModelDeclined
                     | ErrorClass::AuthFailed
+                    | ErrorClass::QuotaExceeded
             )
         ),
         _ => false,

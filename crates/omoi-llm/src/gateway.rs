@@ -44,7 +44,7 @@ use crate::wire::raw_request::BadRequest;
 
 use self::answer_makers::AnswerMakers;
 pub(crate) use self::caller_ask::outgoing_headers;
-pub use self::refusal::{GatewayRefusal, MODEL_DECLINED_KIND, SUPERSEDED_KIND};
+pub use self::refusal::{BUDGET_KIND, GatewayRefusal, MODEL_DECLINED_KIND, SUPERSEDED_KIND};
 pub use self::reply::{GatewayReply, ReplyBody};
 
 /// Most bytes of a request.

@@ -99,7 +99,7 @@ impl GatewayClient {
     /// many turns of the attempt the question goes on from.
     ///
     /// # Errors
-    /// Returns [`UpstreamError`]; status 402 means that the budget is spent.
+    /// Returns [`UpstreamError`]; kind [`BUDGET_KIND`](crate::gateway::BUDGET_KIND) means that a budget is spent.
     pub async fn stream_message(
         &self,
         request: &MessagesRequest,

@@ -236,6 +236,7 @@ impl Column for Option<TaskBlock> {
             }),
             Some(TaskBlockKind::Environment) => Some(TaskBlock::Environment),
             Some(TaskBlockKind::Provider) => Some(TaskBlock::Provider),
+            Some(TaskBlockKind::Budget) => Some(TaskBlock::Budget),
             Some(TaskBlockKind::NoCheck) => Some(TaskBlock::NoCheck),
         })
     }

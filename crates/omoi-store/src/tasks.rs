@@ -143,7 +143,7 @@ impl Task {
         format!("TSK-{:03} ({})", self.number, self.id.short())
     }
 
-    /// Whether it waits for something the machine lacks, or for the model provider.
+    /// Whether it waits for something the machine lacks, the model provider or a budget.
     pub fn waits_for_outside(&self) -> bool {
         self.blocked_by.is_some_and(TaskBlock::is_outside)
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
-use omoi_llm::gateway::{MODEL_DECLINED_KIND, SUPERSEDED_KIND};
+use omoi_llm::gateway::{BUDGET_KIND, MODEL_DECLINED_KIND, SUPERSEDED_KIND};
 use omoi_llm::upstream::UpstreamError;
 use omoi_llm::wire::anthropic::status_of_error;
 use serde_json::Value;
@@ -83,8 +83,10 @@ pub(super) fn read_refusal(status: StatusCode, body: &Bytes) -> RecordedRefusal 
 fn read_error(body: &Value) -> Option<(String, String)> {
     let error = body.get("error").filter(|error| error.is_object())?;
     let text = |name| error.get(name).and_then(Value::as_str);
-    // Where OpenAI's dialects have a wide type, the code says that the attempt is over, or its model declines.
-    let code = text("code").filter(|code| [SUPERSEDED_KIND, MODEL_DECLINED_KIND].contains(code));
+    // Where OpenAI's dialects have a wide type, the code says that the attempt is over, its budget spent, or its
+    // model declines.
+    let own = [SUPERSEDED_KIND, BUDGET_KIND, MODEL_DECLINED_KIND];
+    let code = text("code").filter(|code| own.contains(code));
     let kind = code
         .or_else(|| text("type"))
         .or_else(|| text("code"))
@@ -177,6 +179,10 @@ mod tests {
             (
                 "data: {\"error\":{\"type\":\"invalid_request_error\",\"code\":\"model_declined\",\"message\":\"no\"}}\n",
                 Some((400, MODEL_DECLINED_KIND, "no")),
+            ),
+            (
+                "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"budget_exhausted\",\"message\":\"spent\"}}}\n",
+                Some((402, BUDGET_KIND, "spent")),
             ),
             ("data: {\"response\":{\"error\":null}}\n", None),
             // Words of a model, not an error.

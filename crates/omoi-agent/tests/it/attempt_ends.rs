@@ -73,11 +73,14 @@ async fn ends_are_named() {
 #[tokio::test]
 async fn a_spent_budget_a_useless_key_a_superseded_attempt_and_an_abort() {
     let bench = Bench::new(WRITE_AND_FINISH).await;
-    bench.set(|s| s.model_status = Some(402));
+    bench.set(|s| (s.model_status, s.model_kind) = (Some(402), Some("budget_exhausted")));
     assert!(bench.run().await);
     let complete = bench.complete();
-    assert_eq!(complete.outcome, AttemptOutcome::Incomplete);
+    assert_eq!(complete.outcome, AttemptOutcome::Failed);
     assert_eq!(complete.stop_reason, AttemptStopReason::MaxCostReached);
+    assert_eq!(complete.error_class, Some(ErrorClass::QuotaExceeded));
+    // In the words of the ledger: they say what to do.
+    assert_eq!(complete.error_message.as_deref(), Some("spent"));
 
     let bench = Bench::new(WRITE_AND_FINISH).await;
     bench.set(|s| s.model_status = Some(403));
@@ -92,6 +95,7 @@ async fn a_spent_budget_a_useless_key_a_superseded_attempt_and_an_abort() {
         ("permission_error", "auth_failed"),
         ("invalid_request_error", "upstream_refused"),
         ("model_declined", "model_declined"),
+        ("budget_exhausted", "quota_exceeded"),
     ] {
         let bench = Bench::new(WRITE_AND_FINISH).await;
         bench.set(|s| s.late_error = Some(late));

@@ -1,7 +1,7 @@
 //! What holds for every program, whatever protocol it speaks.
 
 use omoi_domain::agent_program::AgentProgram;
-use omoi_domain::attempt::AttemptOutcome;
+use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
 use omoi_domain::message::MessageType;
 use omoi_domain::retry::ErrorClass;
 
@@ -71,28 +71,33 @@ async fn a_message_goes_in_at_the_end_of_the_programs_turn_and_a_nudge_as_well()
 #[tokio::test]
 async fn a_refusal_of_the_gateway_decides_whatever_the_program_calls_it() {
     let named = &[CLAUDE, CODEX];
-    let failed = |class| (AttemptOutcome::Failed, Some(class));
-    for (agents, status, quirk, end) in [
-        (&PROTOCOLS[..], 429, "", failed(ErrorClass::RateLimited)),
-        (named, 500, "", failed(ErrorClass::Upstream5xx)),
-        (&[QWEN], 500, "retries", failed(ErrorClass::Upstream5xx)),
-        (named, 403, "", failed(ErrorClass::AuthFailed)),
-        (named, 400, "", failed(ErrorClass::UpstreamRefused)),
+    let budget = Some("budget_exhausted");
+    for (agents, (status, kind), quirk, class) in [
+        (&PROTOCOLS[..], (429, None), "", ErrorClass::RateLimited),
+        (named, (500, None), "", ErrorClass::Upstream5xx),
+        (&[QWEN], (500, None), "retries", ErrorClass::Upstream5xx),
+        (named, (403, None), "", ErrorClass::AuthFailed),
+        (named, (400, None), "", ErrorClass::UpstreamRefused),
         (
             &[BRIDGE],
-            400,
+            (400, None),
             "success",
-            failed(ErrorClass::UpstreamRefused),
+            ErrorClass::UpstreamRefused,
         ),
-        (&PROTOCOLS, 402, "", (AttemptOutcome::Incomplete, None)),
+        // The credit at the provider, and a budget of ours.
+        (named, (402, None), "", ErrorClass::UpstreamRefused),
+        (&PROTOCOLS, (402, budget), "", ErrorClass::QuotaExceeded),
     ] {
         for agent in agents {
             let bench = scripted_bench(*agent, DONE_AT_ONCE, quirk).await;
-            bench.set(|s| s.model_status = Some(status));
+            bench.set(|s| (s.model_status, s.model_kind) = (Some(status), kind));
             assert!(bench.run().await);
             let complete = bench.complete();
             let found = (complete.outcome, complete.error_class);
+            let end = (AttemptOutcome::Failed, Some(class));
             assert_eq!(found, end, "{agent} {status}: {complete:?}");
+            let is_over_budget = complete.stop_reason == AttemptStopReason::MaxCostReached;
+            assert_eq!(is_over_budget, kind.is_some(), "{agent}: {complete:?}");
         }
     }
     // One that the gateway does not know any more is ended at once and says nothing.

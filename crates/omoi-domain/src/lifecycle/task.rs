@@ -6,6 +6,7 @@ mod checked;
 mod discover;
 mod disk_stopped;
 mod fail;
+mod over_budget;
 mod prerequisites;
 mod provider_failed;
 mod reopen;
@@ -28,6 +29,7 @@ pub use discover::{
 };
 pub use disk_stopped::{DiskStoppedTask, disk_stopped_task};
 pub use fail::{TaskFailure, fail_task};
+pub use over_budget::block_over_budget;
 pub use prerequisites::{DependentChange, DependentTask, TaskGraph, TaskNode};
 pub use provider_failed::{ProviderFailure, provider_failed};
 pub use reopen::reopen_task;

@@ -1,36 +1,31 @@
 //! The budgets that a call is paid from.
 
 use omoi_domain::attempt::AttemptSubject;
+use omoi_domain::id::HumanRef;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::Principal;
+use omoi_domain::work_budget::{BudgetRefusal, WorkBudget};
 use omoi_domain::work_limits::WorkLimits;
 use omoi_store::budgets::{self, BudgetUse};
-use omoi_store::{StoreError, Tx, attempts, specs};
+use omoi_store::{StoreError, Tx, attempts, projects, specs};
 
 use super::GrantError;
 
 /// A budget, and what went from it.
 struct CallBudget {
-    what: &'static str,
+    budget: WorkBudget,
     went: BudgetUse,
     cap: NanoUsd,
+    /// Whether the repository's file lowered it.
+    is_of_repository: bool,
 }
 
 impl CallBudget {
-    /// Why a call that may cost `next` is refused, if it is.
-    fn refusal_reason(&self, next: NanoUsd) -> Option<String> {
-        let Self { what, went, cap } = *self;
-        let BudgetUse { spent, open } = went;
-        if spent.saturating_add(open).saturating_add(next) <= cap {
-            return None;
-        }
-        let under_way = match open {
-            NanoUsd::ZERO => String::new(),
-            _ => format!("calls under way may cost {open:.4}, "),
-        };
-        Some(format!(
-            "the {what} has spent {spent:.4} of its {cap:.2}; {under_way}the next call may cost {next:.4}"
-        ))
+    /// Whether it has room for a call that may cost `next`.
+    const fn has_room(&self, next: NanoUsd) -> bool {
+        let BudgetUse { spent, open } = self.went;
+        let asked = spent.saturating_add(open).saturating_add(next);
+        asked.as_nanos() <= self.cap.as_nanos()
     }
 }
 
@@ -55,42 +50,64 @@ pub(super) async fn expect_room(
     }
     let subject = asking.map(|attempt| attempt.subject);
     let paying = call_budgets(tx, limits, principal, subject).await?;
-    let refusal = paying.iter().find_map(|budget| budget.refusal_reason(next));
-    refusal.map_or(Ok(()), |reason| Err(GrantError::OverBudget(reason)))
+    match paying.iter().find(|budget| !budget.has_room(next)) {
+        Some(spent) => Err(refuse_call(tx, principal, spent, next).await?),
+        None => Ok(()),
+    }
+}
+
+/// Why a call that may cost `next` is refused by `spent`, in words for whoever can raise it.
+async fn refuse_call(
+    tx: &mut Tx,
+    principal: Principal,
+    spent: &CallBudget,
+    next: NanoUsd,
+) -> Result<GrantError, StoreError> {
+    let number = specs::get(tx, principal.spec).await?.number;
+    let spec = projects::reference(tx, principal.project, HumanRef::spec(number)).await?;
+    let refusal = BudgetRefusal {
+        budget: spent.budget,
+        cap: spent.cap,
+        spent: spent.went.spent,
+        open: spent.went.open,
+        next,
+        is_of_repository: spent.is_of_repository,
+        spec: &spec,
+    };
+    Ok(GrantError::OverBudget(refusal.to_string()))
 }
 
 /// The budgets that a call is paid from: the spec's, and that of what it is for, which for an attempt is
 /// its `subject`.
 async fn call_budgets(
     tx: &mut Tx,
-    limits: &WorkLimits,
+    own: &WorkLimits,
     principal: Principal,
     subject: Option<AttemptSubject>,
 ) -> Result<[CallBudget; 2], StoreError> {
     let spec = principal.spec;
-    let limits = specs::get(tx, spec).await?.work_limits(*limits);
-    let (went, what, cap) = match subject {
+    let limits = specs::get(tx, spec).await?.work_limits(*own);
+    let (went, budget) = match subject {
         Some(subject) => {
-            let (what, cap) = match subject.phase() {
-                Some(_) => ("phase", limits.phase.budget),
-                None => ("task", limits.task.budget),
+            let budget = match subject.phase() {
+                Some(_) => WorkBudget::Phase,
+                None => WorkBudget::Task,
             };
-            (budgets::of_subject(tx, spec, subject).await?, what, cap)
+            (budgets::of_subject(tx, spec, subject).await?, budget)
         }
         None => {
             let went = budgets::of_purpose(tx, spec, principal.purpose.kind()).await?;
-            (went, "second opinion", limits.task.budget)
+            (went, WorkBudget::Opinion)
         }
     };
-    let whole = CallBudget {
-        what: "spec",
-        went: went.spec,
-        cap: limits.spec_budget,
+    let call_budget = |budget: WorkBudget, went| CallBudget {
+        budget,
+        went,
+        cap: limits.budget_cap(budget),
+        is_of_repository: limits.budget_cap(budget) < own.budget_cap(budget),
     };
-    let part = CallBudget {
-        what,
-        went: went.part,
-        cap,
-    };
-    Ok([whole, part])
+    Ok([
+        call_budget(WorkBudget::Spec, went.spec),
+        call_budget(budget, went.part),
+    ])
 }

@@ -3,8 +3,8 @@
 use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::lifecycle::attempt::{AttemptLoss, TaskFollowUp, after_loss};
 use omoi_domain::lifecycle::task::{
-    PostponedTask, ProviderFailure, TaskFailure, fail_task, postpone_task, provider_failed,
-    requeue_task, submit_task,
+    PostponedTask, ProviderFailure, TaskFailure, block_over_budget, fail_task, postpone_task,
+    provider_failed, requeue_task, submit_task,
 };
 use omoi_domain::outage::is_provider_failure;
 use omoi_domain::retry::{self, ErrorClass};
@@ -93,6 +93,10 @@ pub async fn fail_attempted(
             is_saved,
         };
         return fail_of_provider(tx, failures, task, outage).await;
+    }
+    if class == ErrorClass::QuotaExceeded {
+        let actions = block_over_budget(task.status, message);
+        return apply_to_task(tx, task, actions).await;
     }
     let attempts = attempts::of_task(tx, task.id).await?;
     // An attempt that was lost or stopped says nothing about the task.

@@ -144,7 +144,7 @@ impl GatewayRefusal {
         match refusal {
             ReserveError::Refused { .. } => Self::new(
                 StatusCode::PAYMENT_REQUIRED,
-                "budget_exhausted",
+                BUDGET_KIND,
                 refusal.to_string(),
             ),
             ReserveError::Superseded => Self::superseded_attempt(),
@@ -358,7 +358,7 @@ impl GatewayRefusal {
             "authentication_error" => "invalid_api_key",
             "permission_error" => "permission_denied",
             "rate_limit_error" => "rate_limit_exceeded",
-            "budget_exhausted" | "billing_error" => "insufficient_quota",
+            "billing_error" => "insufficient_quota",
             "not_found_error" => "not_found",
             "api_error" | "timeout_error" => "server_error",
             OVERLOADED_KIND => "server_is_overloaded",
@@ -370,6 +370,8 @@ impl GatewayRefusal {
 
 /// Kind of the refusal of an attempt that is over.
 pub const SUPERSEDED_KIND: &str = "superseded_attempt";
+/// Kind of the refusal of a question that a budget has no room for.
+pub const BUDGET_KIND: &str = "budget_exhausted";
 /// Kind of the refusal of a question that its model declines.
 pub const MODEL_DECLINED_KIND: &str = "model_declined";
 /// Kind of a refusal for want of room, ours or a provider's.

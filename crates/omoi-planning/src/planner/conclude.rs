@@ -9,8 +9,8 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::HumanRef;
 use omoi_domain::lifecycle::phase::{
     FailedPhaseAttempt, PassedOutput, PhaseOutage, PhaseRefusal, PlanBlocker, PostponedPhase,
-    RefusalFacts, RefusedOutput, block_not_ready, judge_failed_attempt, pass_phase, postpone_phase,
-    provider_failed_phase, refuse_phase,
+    RefusalFacts, RefusedOutput, SpentPhase, block_not_ready, block_spent_phase,
+    judge_failed_attempt, pass_phase, postpone_phase, provider_failed_phase, refuse_phase,
 };
 use omoi_domain::phase::{Phase, PhaseVerdict};
 use omoi_domain::retry::{ErrorClass, PhaseFailure};
@@ -94,6 +94,15 @@ pub(super) async fn handle_failure(
     info!(attempt.id = %id, %phase, %class, error = message, "An attempt at phase {phase} failed");
     match judge_failed_attempt(class, &message) {
         FailedPhaseAttempt::Refused(refusal) => refuse(driver, at, refusal).await,
+        FailedPhaseAttempt::OverBudget => {
+            let spent = SpentPhase {
+                phase,
+                attempts: at.run.attempts,
+                refusal: message,
+            };
+            let decision = PhaseDecision::new(|_| block_spent_phase(spent));
+            Ok(change_phase(&driver.writer, at, decision).await?)
+        }
         FailedPhaseAttempt::Provider => {
             let outage = PhaseOutage {
                 phase: at.run.phase,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason, TurnKind};
+use omoi_domain::block::SpecBlock;
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::{PhaseState, SpecStatus};
@@ -243,4 +244,34 @@ async fn what_waiting_does_not_mend_stops_the_plan_at_once() {
         assert_eq!(reason, format!("provider_unavailable ({class}): {says}"));
         assert_eq!(desk.attempts(EXPLORE).await.len(), 1, "{class}");
     }
+}
+
+#[tokio::test]
+async fn a_spent_budget_blocks_the_plan_until_it_is_raised_and_takes_no_attempt() {
+    let mut desk = Desk::new().await;
+    desk.tick().await;
+    let (attempt, _) = desk.agent(EXPLORE).await;
+    desk.answered(&attempt, 0).await;
+    let says = "the phase has spent 10.0000 USD of its 10.00 USD";
+    let refused = failed_report(ErrorClass::QuotaExceeded, says);
+    desk.end(&attempt, refused).await;
+    desk.tick().await;
+    let spec = desk.spec_now().await;
+    assert_eq!(spec.status, SpecStatus::Blocked);
+    assert_eq!(spec.blocked_by, Some(SpecBlock::Budget));
+    let reason = format!("budget_exceeded: {says}");
+    assert_eq!(spec.last_error, Some(reason));
+    let run = desk.run(EXPLORE).await;
+    assert_eq!((run.state, run.attempts), (PhaseState::Pending, 0));
+
+    // Whoever raised it goes on from the last turn.
+    let asked = ResumeSpec::default();
+    let store = &desk.it.deployment.store;
+    resume_spec(&desk.it.build_part(), store, spec.id, asked)
+        .await
+        .unwrap();
+    desk.tick().await;
+    assert_eq!(desk.run(EXPLORE).await.attempts, 1);
+    let (_, told) = desk.agent(EXPLORE).await;
+    assert_eq!(told.resume.len(), 1);
 }

@@ -1,6 +1,7 @@
 //! Agent programs that others make, from the idea to the proven merge: the real ones, in real sandboxes.
 
 mod bad_days;
+mod budgets;
 mod declared;
 mod guidance;
 mod paid_provider;

@@ -8,6 +8,8 @@ use crate::retry::{ErrorClass, PhaseFailure};
 pub enum FailedPhaseAttempt {
     /// The model provider failed it, which is no attempt of the model.
     Provider,
+    /// A budget was spent before it was done, which is no attempt of the model either.
+    OverBudget,
     /// It counts.
     Refused(PhaseRefusal),
 }
@@ -15,14 +17,19 @@ pub enum FailedPhaseAttempt {
 /// Decides what an attempt that failed with `class` means for its phase.
 pub fn judge_failed_attempt(class: ErrorClass, message: &str) -> FailedPhaseAttempt {
     let kind = PhaseFailure::of_class(class);
-    if kind == PhaseFailure::ProviderUnavailable {
-        return FailedPhaseAttempt::Provider;
+    match kind {
+        PhaseFailure::ProviderUnavailable => return FailedPhaseAttempt::Provider,
+        PhaseFailure::BudgetExhausted => return FailedPhaseAttempt::OverBudget,
+        PhaseFailure::EvaluationFailed
+        | PhaseFailure::ExecutionError
+        | PhaseFailure::Timeout
+        | PhaseFailure::InvalidOutput
+        | PhaseFailure::Cancelled => {}
     }
-    let (is_last, feedback) = match (kind.is_retryable(), class.is_retryable()) {
-        (false, _) => (true, format!("{kind}: {message}")),
-        // As a platform's key that is missing or refused, which no attempt mends.
-        (true, false) => (true, format!("{class}: {message}")),
-        (true, true) => (false, format!("{kind} ({class}): {message}")),
+    let (is_last, feedback) = match class.is_retryable() {
+        // As a right that is missing, which no attempt mends.
+        false => (true, format!("{class}: {message}")),
+        true => (false, format!("{kind} ({class}): {message}")),
     };
     FailedPhaseAttempt::Refused(PhaseRefusal {
         kind,
@@ -40,32 +47,33 @@ mod tests {
     #[test]
     fn class_decides_whether_another_attempt_follows() {
         for (class, expected) in [
-            (ErrorClass::Upstream5xx, None),
-            (ErrorClass::AuthFailed, None),
-            (
-                ErrorClass::QuotaExceeded,
-                Some((true, "budget_exhausted: it fell over")),
-            ),
             (
                 ErrorClass::PermissionDenied,
-                Some((true, "permission_denied: it fell over")),
+                (true, "permission_denied: it fell over"),
             ),
             (
                 ErrorClass::AgentError,
-                Some((false, "execution_error (agent_error): it fell over")),
+                (false, "execution_error (agent_error): it fell over"),
             ),
             (
                 ErrorClass::Timeout,
-                Some((false, "timeout (timeout): it fell over")),
+                (false, "timeout (timeout): it fell over"),
             ),
         ] {
             match judge_failed_attempt(class, "it fell over") {
-                FailedPhaseAttempt::Provider => assert_eq!(expected, None, "{class}"),
                 FailedPhaseAttempt::Refused(refusal) => {
                     let found = (refusal.is_last, refusal.feedback.as_str());
-                    assert_eq!(Some(found), expected, "{class}");
+                    assert_eq!(found, expected, "{class}");
                 }
+                other => panic!("{class}: {other:?}"),
             }
+        }
+        for (class, expected) in [
+            (ErrorClass::Upstream5xx, FailedPhaseAttempt::Provider),
+            (ErrorClass::AuthFailed, FailedPhaseAttempt::Provider),
+            (ErrorClass::QuotaExceeded, FailedPhaseAttempt::OverBudget),
+        ] {
+            assert_eq!(judge_failed_attempt(class, "it fell over"), expected);
         }
     }
 }

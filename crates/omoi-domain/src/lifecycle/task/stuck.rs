@@ -13,7 +13,7 @@ pub struct StuckTask {
     pub status: TaskStatus,
     /// Where its commits stand.
     pub integration_state: IntegrationState,
-    /// Whether it waits for the machine or the provider.
+    /// Whether it waits for the machine, the provider or a budget.
     pub waits_for_outside: bool,
     /// Whether it resolves the conflict of another one.
     pub is_resolution: bool,

@@ -71,12 +71,14 @@ pub fn error_of_status(status: u16) -> &'static str {
     }
 }
 
-const ERRORS: [(u16, &str); 12] = [
+const ERRORS: [(u16, &str); 13] = [
     (400, "invalid_request_error"),
     // Ours, for a model that declines what it is asked.
     (400, "model_declined"),
     (401, "authentication_error"),
     (402, "billing_error"),
+    // Ours, for a budget that has no room for the question.
+    (402, "budget_exhausted"),
     (403, "permission_error"),
     // Ours, for an attempt that is over.
     (403, "superseded_attempt"),

@@ -8,6 +8,7 @@ use omoi_domain::model_route::{AnswerTimes, RouteName};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::slots::SlotLimits;
+use omoi_domain::work_budget::WorkBudget;
 use omoi_domain::work_limits::{PhaseLimits, TaskLimits, WorkLimits};
 use omoi_execution::options::MonitoringOptions;
 use omoi_planning::options::work_limits;
@@ -30,6 +31,19 @@ fn load_flags(flags: &str) -> Config {
         sources = sources.with_flag(key, value);
     }
     load_config(&CONFIG_TABLE, &sources).unwrap()
+}
+
+#[test]
+fn every_budget_names_the_key_and_the_variable_that_raise_it() {
+    for budget in WorkBudget::ALL {
+        let variable = [(budget.variable_name(), "7")];
+        let config = load(&variable).unwrap();
+        let raised = work_limits(&config).budget_cap(budget);
+        assert_eq!(raised, NanoUsd::from_dollars(7), "{budget}");
+        let config = load_flags(&format!("{}=8", budget.config_key()));
+        let raised = work_limits(&config).budget_cap(budget);
+        assert_eq!(raised, NanoUsd::from_dollars(8), "{budget}");
+    }
 }
 
 #[test]

@@ -15,6 +15,8 @@ use omoi_llm::wire::headers;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
+/// A name of its model under which a spec can be resumed: `simulated` would mean the model of a scenario then.
+pub(super) const PAID_MODEL: &str = "paidmodel";
 /// Bytes of a request.
 const REQUEST_BYTES_MAX: usize = 32 << 20;
 
@@ -34,7 +36,10 @@ pub(super) fn serve_paid(path: &Path) -> String {
 async fn tell_caller(request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, REQUEST_BYTES_MAX).await.unwrap();
-    for (name, value) in caller_headers(&String::from_utf8_lossy(&body)) {
+    let body = String::from_utf8_lossy(&body);
+    // Of the same length, which a header tells.
+    let body = body.replace(&format!("\"{PAID_MODEL}\""), "\"simulated\"");
+    for (name, value) in caller_headers(&body) {
         let value = HeaderValue::from_str(&value).unwrap();
         parts.headers.insert(HeaderName::from_static(name), value);
     }
