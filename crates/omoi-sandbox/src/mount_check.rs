@@ -129,7 +129,8 @@ fn mount_points(table: &str) -> Vec<PathBuf> {
     places
 }
 
-fn unescape_octal(text: &str) -> OsString {
+/// `text` of a mount table with what is written in octal digits.
+pub(crate) fn unescape_octal(text: &str) -> OsString {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((first, after)) = rest.split_first() {
         let digits = rest

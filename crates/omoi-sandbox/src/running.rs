@@ -16,7 +16,8 @@ use crate::leader::Leader;
 use crate::policy::{SandboxLaunch, SandboxLimits};
 use crate::remains::SandboxRemains;
 use crate::watch::{
-    DISK_EVERY, ExhaustedLimit, TREE_EVERY, exceeded_disk_limit, exceeded_tree_limit, sample,
+    DISK_EVERY, DiskHistory, ExhaustedLimit, TREE_EVERY, exceeded_disk_limit, exceeded_tree_limit,
+    sample,
 };
 
 /// How long output may trickle in after the program is gone.
@@ -44,6 +45,8 @@ pub(crate) struct RunBounds {
     workspace: PathBuf,
     /// Scratch space on the host's disk, where it is not in memory.
     scratch: Option<PathBuf>,
+    /// Bytes free on the disk of the workspace before the program ran.
+    free_at_start: Option<u64>,
 }
 
 impl RunBounds {
@@ -56,6 +59,7 @@ impl RunBounds {
             limits: launch.limits,
             workspace: launch.workspace.clone(),
             scratch: None,
+            free_at_start: sample::free_disk(&launch.workspace).map(|(free, _)| free),
         }
     }
 
@@ -205,6 +209,10 @@ impl RunningSandbox {
     async fn wait_for_tree(&mut self) -> io::Result<Option<SandboxStop>> {
         let control = self.control();
         let mut looks = 0_u32;
+        let mut history = DiskHistory {
+            free_at_start: self.bounds.free_at_start,
+            hid_folder: false,
+        };
         let stopped = loop {
             let left = self
                 .bounds
@@ -218,7 +226,8 @@ impl RunningSandbox {
                 break Some(SandboxStop::TimedOut);
             }
             looks += 1;
-            if let Some(limit) = self.sample_usage(looks.is_multiple_of(DISK_EVERY)).await {
+            let at_disk = looks.is_multiple_of(DISK_EVERY).then_some(&mut history);
+            if let Some(limit) = self.sample_usage(at_disk).await {
                 let _ = control.exhausted.set(limit);
                 break Some(SandboxStop::Exhausted(limit));
             }
@@ -249,14 +258,15 @@ impl RunningSandbox {
     }
 
     /// Samples the processes, and the disk now and then, off the threads that serve others.
-    async fn sample_usage(&self, at_disk: bool) -> Option<ExhaustedLimit> {
+    async fn sample_usage(&self, at_disk: Option<&mut DiskHistory>) -> Option<ExhaustedLimit> {
         let leader = self.control.tree.root_pid()?;
         let user = self.control.tree.own_user();
         let (dir, scratch) = (self.bounds.workspace.clone(), self.bounds.scratch.clone());
+        let looks_at_disk = at_disk.is_some();
         let sampled = tokio::task::spawn_blocking(move || {
-            let look = || sample::sample_disk(&dir, scratch.as_deref());
-            let disk = at_disk.then(look).flatten();
-            (sample::sample_tree(leader, user), disk)
+            let (tree, held) = sample::sample_tree(leader, user);
+            let look = || sample::sample_disk(&dir, scratch.as_deref(), &held);
+            (tree, looks_at_disk.then(look).flatten())
         });
         let (tree, disk) = sampled.await.ok()?;
         trace!(
@@ -266,7 +276,11 @@ impl RunningSandbox {
             "Looked at what a sandbox uses"
         );
         let limits = &self.bounds.limits;
-        let of_disk = || disk.and_then(|disk| exceeded_disk_limit(limits, disk));
-        exceeded_tree_limit(limits, tree).or_else(of_disk)
+        let of_disk = at_disk.zip(disk).and_then(|(history, disk)| {
+            let exceeded = exceeded_disk_limit(limits, disk, *history);
+            history.hid_folder = disk.hides_folder;
+            exceeded
+        });
+        exceeded_tree_limit(limits, tree).or(of_disk)
     }
 }

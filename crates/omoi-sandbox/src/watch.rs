@@ -4,6 +4,8 @@
 //! Processor time is not watched: a limit group slows a build down that uses more, and stopping it
 //! instead would end honest work.
 
+mod disk_usage;
+mod held_files;
 pub(crate) mod sample;
 
 use std::path::Path;
@@ -23,7 +25,7 @@ const SAVE_PART: u64 = 5;
 /// What the processes of a sandbox use at one instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TreeSample {
-    /// Memory that is theirs alone or shared among them.
+    /// Memory that is theirs alone or shared among them, files of memory included.
     pub(crate) memory_bytes: u64,
     /// Number of processes and threads.
     pub(crate) processes: u64,
@@ -32,10 +34,12 @@ pub(crate) struct TreeSample {
 /// What the workspace uses at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DiskSample {
-    /// Size of the workspace on disk.
+    /// Size of the workspace on disk, with files that are open in it and have no name any more.
     pub(crate) workspace_bytes: u64,
     /// Size of scratch space on disk, home and temporary files together.
     pub(crate) scratch_bytes: u64,
+    /// Whether a folder of theirs could not be looked into.
+    pub(crate) hides_folder: bool,
     /// Free on its file system.
     pub(crate) free_bytes: u64,
     /// Bytes of that file system.
@@ -82,28 +86,30 @@ pub enum ExhaustedLimit {
         /// Bytes that the limit allows.
         limit_bytes: u64,
     },
+    /// Size of the workspace, which nobody can tell.
+    HiddenFolder,
     /// Free space of the disk below the workspace.
     FreeDisk {
         /// Bytes that were free on the disk.
         free_bytes: u64,
         /// What must stay free.
         floor_bytes: u64,
-        /// Size of the workspace.
-        workspace_bytes: u64,
+        /// What the workspace and scratch space took of the disk since the start.
+        grown_bytes: u64,
     },
 }
 
 impl ExhaustedLimit {
-    /// Whether the disk would have too little room even without the workspace: then what runs in it is
-    /// not at fault, and nothing begins there until others make room.
+    /// Whether the disk would have too little room even without what the sandbox took of it: then what runs in it
+    /// is not at fault, and nothing begins there until others make room.
     pub const fn is_of_the_machine(&self) -> bool {
         match *self {
             Self::FreeDisk {
                 free_bytes,
                 floor_bytes,
-                workspace_bytes,
+                grown_bytes,
             } => {
-                let without = free_bytes.saturating_add(workspace_bytes);
+                let without = free_bytes.saturating_add(grown_bytes);
                 without < floor_bytes.saturating_mul(SAVE_PART)
             }
             _ => false,
@@ -142,14 +148,18 @@ impl std::fmt::Display for ExhaustedLimit {
                 "its scratch space took {used_bytes} bytes, allowed are {limit_bytes} \
                  (twice sandbox.temp_bytes)"
             ),
+            Self::HiddenFolder => f.write_str(
+                "its workspace keeps folders that nobody can look into, so its size counts as beyond what \
+                 is allowed (sandbox.workspace_bytes)",
+            ),
             Self::FreeDisk {
                 free_bytes,
                 floor_bytes,
-                workspace_bytes,
+                grown_bytes,
             } => write!(
                 f,
-                "the disk below its workspace of {workspace_bytes} bytes had {free_bytes} bytes left, \
-                 {floor_bytes} must stay free"
+                "the disk below its workspace, which took {grown_bytes} bytes of it, had {free_bytes} bytes \
+                 left, {floor_bytes} must stay free"
             ),
         }
     }
@@ -190,10 +200,20 @@ fn begin_floor(limits: &SandboxLimits, disk_size: u64) -> u64 {
     (disk_size / BEGIN_SHARE).min(limits.workspace_bytes)
 }
 
-/// Judges the workspace and what is left below it.
+/// What the watcher knows of the disk from before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DiskHistory {
+    /// Bytes that were free when the sandbox started; none where the disk could not be asked.
+    pub(crate) free_at_start: Option<u64>,
+    /// Whether a folder could not be looked into at the last look.
+    pub(crate) hid_folder: bool,
+}
+
+/// Judges the workspace and what is left below it. A folder may be locked for a moment, as tests of programs do it.
 pub(crate) fn exceeded_disk_limit(
     limits: &SandboxLimits,
     sample: DiskSample,
+    history: DiskHistory,
 ) -> Option<ExhaustedLimit> {
     if sample.workspace_bytes > limits.workspace_bytes {
         return Some(ExhaustedLimit::Workspace {
@@ -209,11 +229,17 @@ pub(crate) fn exceeded_disk_limit(
             limit_bytes: scratch_max,
         });
     }
+    if sample.hides_folder && history.hid_folder {
+        return Some(ExhaustedLimit::HiddenFolder);
+    }
     let floor_bytes = begin_floor(limits, sample.disk_size) / SAVE_PART;
+    // Others fill the disk, too, and much of a workspace was there before.
+    let at_start = history.free_at_start.unwrap_or(sample.free_bytes);
+    let grown = at_start.saturating_sub(sample.free_bytes);
     (sample.free_bytes < floor_bytes).then_some(ExhaustedLimit::FreeDisk {
         free_bytes: sample.free_bytes,
         floor_bytes,
-        workspace_bytes: sample.workspace_bytes,
+        grown_bytes: grown.min(sample.workspace_bytes + sample.scratch_bytes),
     })
 }
 
@@ -254,52 +280,87 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_workspace_is_bounded_and_so_is_the_disk() {
-        let sample = |workspace_bytes, free_bytes, disk_size| DiskSample {
+    fn disk_sample(workspace_bytes: u64, free_bytes: u64, disk_size: u64) -> DiskSample {
+        DiskSample {
             workspace_bytes,
             scratch_bytes: 0,
+            hides_folder: false,
             free_bytes,
             disk_size,
-        };
-        assert_eq!(
-            exceeded_disk_limit(&limits(), sample(5_000, 5_000, 100_000)),
-            None
-        );
-        let mut scratch = sample(0, 5_000, 100_000);
+        }
+    }
+
+    fn exceeded_disk(sample: DiskSample) -> Option<ExhaustedLimit> {
+        exceeded_disk_limit(&limits(), sample, DiskHistory::default())
+    }
+
+    #[test]
+    fn a_workspace_is_bounded_and_so_is_the_disk() {
+        assert_eq!(exceeded_disk(disk_sample(5_000, 5_000, 100_000)), None);
+        let mut scratch = disk_sample(0, 5_000, 100_000);
         for (scratch_bytes, is_within) in [(2 << 30, true), ((2 << 30) + 1, false)] {
             scratch.scratch_bytes = scratch_bytes;
-            let found = exceeded_disk_limit(&limits(), scratch);
+            let found = exceeded_disk(scratch);
             assert_eq!(found.is_none(), is_within, "{found:?}");
         }
-        let full = exceeded_disk_limit(&limits(), sample(5_001, 5_000, 100_000));
+        let full = exceeded_disk(disk_sample(5_001, 5_000, 100_000));
         assert!(full.is_some_and(|limit| limit.to_string().contains("sandbox.workspace_bytes")));
         let floor = |free_bytes, floor_bytes| {
             Some(ExhaustedLimit::FreeDisk {
                 free_bytes,
                 floor_bytes,
-                workspace_bytes: 0,
+                grown_bytes: 0,
             })
         };
-        assert_eq!(
-            exceeded_disk_limit(&limits(), sample(0, 399, 40_000)),
-            floor(399, 400)
-        );
+        assert_eq!(exceeded_disk(disk_sample(0, 399, 40_000)), floor(399, 400));
         // On a large disk no more is kept free than work of that size needs.
+        assert_eq!(exceeded_disk(disk_sample(0, 1_000, 1 << 40)), None);
         assert_eq!(
-            exceeded_disk_limit(&limits(), sample(0, 1_000, 1 << 40)),
-            None
-        );
-        assert_eq!(
-            exceeded_disk_limit(&limits(), sample(0, 999, 1 << 40)),
+            exceeded_disk(disk_sample(0, 999, 1 << 40)),
             floor(999, 1_000)
         );
-        for (workspace_bytes, is_of_the_machine) in [(0, true), (1_600, true), (1_601, false)] {
-            let full =
-                exceeded_disk_limit(&limits(), sample(workspace_bytes, 399, 40_000)).unwrap();
-            assert_eq!(full.is_of_the_machine(), is_of_the_machine);
-        }
         assert_eq!(begin_floor(&limits(), 40_000), 2_000);
         assert_eq!(begin_floor(&limits(), 1 << 40), 5_000);
+    }
+
+    #[test]
+    fn a_folder_that_stays_hidden_counts_as_beyond_the_limit() {
+        let sample = DiskSample {
+            hides_folder: true,
+            ..disk_sample(0, 5_000, 100_000)
+        };
+        assert_eq!(exceeded_disk(sample), None);
+        let history = DiskHistory {
+            hid_folder: true,
+            ..DiskHistory::default()
+        };
+        let found = exceeded_disk_limit(&limits(), sample, history).unwrap();
+        assert!(found.to_string().contains("sandbox.workspace_bytes"));
+        assert!(!found.is_of_the_machine());
+        let open = disk_sample(0, 5_000, 100_000);
+        assert_eq!(exceeded_disk_limit(&limits(), open, history), None);
+    }
+
+    #[test]
+    fn a_full_disk_is_the_fault_of_whoever_filled_it() {
+        // Below 2,000 nothing begins; 399 are left.
+        for (workspace_bytes, free_at_start, is_of_the_machine) in [
+            // Others took it.
+            (0, Some(9_000), true),
+            (1_600, Some(9_000), true),
+            (1_601, Some(9_000), false),
+            // It was there before.
+            (4_000, Some(1_999), true),
+            (4_000, Some(2_000), false),
+            (4_000, None, true),
+        ] {
+            let history = DiskHistory {
+                free_at_start,
+                ..DiskHistory::default()
+            };
+            let sample = disk_sample(workspace_bytes, 399, 40_000);
+            let full = exceeded_disk_limit(&limits(), sample, history).unwrap();
+            assert_eq!(full.is_of_the_machine(), is_of_the_machine, "{full}");
+        }
     }
 }

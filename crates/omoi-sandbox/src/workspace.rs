@@ -175,7 +175,7 @@ fn flatten_folder(
 }
 
 /// Names and kinds in `dir`, without `.` and `..`.
-fn list_entries(dir: &OwnedFd) -> Result<Vec<(CString, FileType)>, Errno> {
+pub(crate) fn list_entries(dir: &OwnedFd) -> Result<Vec<(CString, FileType)>, Errno> {
     let mut found = Vec::new();
     for entry in Dir::read_from(dir)? {
         let entry = entry?;

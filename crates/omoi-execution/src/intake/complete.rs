@@ -363,7 +363,7 @@ mod tests {
         let full = ExhaustedLimit::FreeDisk {
             free_bytes: 1,
             floor_bytes: 2,
-            workspace_bytes: 3,
+            grown_bytes: 3,
         };
         let told = with_limit(body(AttemptOutcome::Interrupted), Some(full));
         assert_eq!(

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rustix::process::{Pid, Uid};
 
+use super::disk_usage::disk_usage;
+use super::held_files::HeldFiles;
 use super::{DiskSample, TreeSample};
 use crate::process_table::all_pids;
 use crate::users;
 
 /// The unit of `st_blocks`.
-const BLOCK_BYTES: u64 = 512;
+pub(crate) const BLOCK_BYTES: u64 = 512;
 
 /// Parent, session and thread count of one process.
 struct ProcessStat {
@@ -21,8 +22,8 @@ struct ProcessStat {
     threads: u64,
 }
 
-/// The tree below `leader`, it and its session included, and everything that runs as `user`.
-pub(crate) fn sample_tree(leader: Pid, user: Option<Uid>) -> TreeSample {
+/// The tree below `leader`, it and its session included, and everything that runs as `user`; and what it holds.
+pub(crate) fn sample_tree(leader: Pid, user: Option<Uid>) -> (TreeSample, HeldFiles) {
     let leader = leader.as_raw_nonzero().get();
     let all: BTreeMap<i32, ProcessStat> = all_pids()
         .into_iter()
@@ -34,14 +35,22 @@ pub(crate) fn sample_tree(leader: Pid, user: Option<Uid>) -> TreeSample {
     let mut members = tree_members(&all, leader);
     let of_user = user.map(users::live_pids).unwrap_or_default();
     members.extend(of_user.iter().map(|pid| pid.as_raw_nonzero().get()));
-    let mut sample = TreeSample::default();
+    let held = HeldFiles::of_processes(leader, &members);
+    let (mut processes, mut memory) = (0, MemoryShare::default());
     for pid in members {
         if let Some(process) = all.get(&pid) {
-            sample.processes += process.threads;
-            sample.memory_bytes += memory_bytes(pid);
+            processes += process.threads;
+            let of_process = memory_share(pid);
+            memory.own_bytes += of_process.own_bytes;
+            memory.shared_bytes += of_process.shared_bytes;
         }
     }
-    sample
+    let sample = TreeSample {
+        // A file of memory that is mapped is shared memory, too, and counts once.
+        memory_bytes: memory.own_bytes + memory.shared_bytes.max(held.memory_bytes),
+        processes,
+    };
+    (sample, held)
 }
 
 fn tree_members(all: &BTreeMap<i32, ProcessStat>, leader: i32) -> BTreeSet<i32> {
@@ -72,30 +81,53 @@ fn read_stat(pid: i32) -> Option<ProcessStat> {
     })
 }
 
-/// The process's share of memory where the kernel tells it, so that what forks share counts once.
-fn memory_bytes(pid: i32) -> u64 {
-    let kib = |text: &str, keys: &[&str]| {
-        let lines = text.lines().filter_map(|line| {
-            let (key, rest) = line.split_once(':')?;
-            let value = rest.split_whitespace().next()?;
-            keys.contains(&key).then(|| value.parse::<u64>().ok())?
-        });
-        lines.sum::<u64>()
-    };
-    let shares = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    if !shares.is_empty() {
-        return kib(&shares, &["Pss_Anon", "Pss_Shmem"]) * 1_024;
-    }
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    kib(&status, &["RssAnon", "RssShmem"]) * 1_024
+/// Memory that a process has mapped.
+#[derive(Clone, Copy, Debug, Default)]
+struct MemoryShare {
+    own_bytes: u64,
+    /// Of memory that processes share.
+    shared_bytes: u64,
 }
 
-/// The workspace at `dir` and scratch space on disk; what cannot be read counts nothing.
-pub(crate) fn sample_disk(dir: &Path, scratch: Option<&Path>) -> Option<DiskSample> {
+/// The process's share of memory where the kernel tells it, so that what forks share counts once.
+fn memory_share(pid: i32) -> MemoryShare {
+    let shares = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let (text, own, shared) = match shares.is_empty() {
+        false => (shares, "Pss_Anon", "Pss_Shmem"),
+        true => {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            (status, "RssAnon", "RssShmem")
+        }
+    };
+    let bytes_of = |key: &str| {
+        let value = text.lines().find_map(|line| {
+            let (name, rest) = line.split_once(':')?;
+            (name == key).then(|| rest.split_whitespace().next())?
+        });
+        value
+            .and_then(|kib| kib.parse::<u64>().ok())
+            .unwrap_or_default()
+            * 1_024
+    };
+    MemoryShare {
+        own_bytes: bytes_of(own),
+        shared_bytes: bytes_of(shared),
+    }
+}
+
+/// The workspace at `dir` with what is `held` of its file system, and scratch space on disk.
+pub(crate) fn sample_disk(
+    dir: &Path,
+    scratch: Option<&Path>,
+    held: &HeldFiles,
+) -> Option<DiskSample> {
     let (free_bytes, disk_size) = free_disk(dir)?;
+    let workspace = disk_usage(dir);
+    let scratch = scratch.map(disk_usage).unwrap_or_default();
     Some(DiskSample {
-        workspace_bytes: disk_usage(dir),
-        scratch_bytes: scratch.map_or(0, disk_usage),
+        workspace_bytes: workspace.bytes + held.unlinked_bytes(dir),
+        scratch_bytes: scratch.bytes,
+        hides_folder: workspace.hides_folder || scratch.hides_folder,
         free_bytes,
         disk_size,
     })
@@ -106,26 +138,6 @@ pub(crate) fn free_disk(dir: &Path) -> Option<(u64, u64)> {
     let stat = rustix::fs::statvfs(dir).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
     Some((bytes(stat.f_bavail), bytes(stat.f_blocks)))
-}
-
-/// Bytes on disk below `dir`; a file with two names counts once.
-fn disk_usage(dir: &Path) -> u64 {
-    let mut open = vec![dir.to_owned()];
-    let (mut bytes, mut seen) = (0, BTreeSet::new());
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let Ok(found) = entry.metadata() else {
-                continue;
-            };
-            if found.is_dir() {
-                open.push(entry.path());
-            }
-            if found.nlink() < 2 || found.is_dir() || seen.insert((found.dev(), found.ino())) {
-                bytes += found.blocks() * BLOCK_BYTES;
-            }
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]
@@ -139,33 +151,42 @@ mod tests {
 
     #[test]
     fn this_process_is_seen() {
-        let own = sample_tree(rustix::process::getpid(), None);
+        let (own, _) = sample_tree(rustix::process::getpid(), None);
         assert!(own.processes >= 1, "{own:?}");
         assert!(own.memory_bytes > 100_000, "{own:?}");
     }
 
     #[test]
     fn what_left_the_tree_is_found_by_its_user() {
-        let own = sample_tree(rustix::process::getpid(), None);
+        let (own, _) = sample_tree(rustix::process::getpid(), None);
         // Every process of this user is in it, this test's own among them.
         let uid = rustix::process::getuid();
-        let all = sample_tree(rustix::process::getpid(), Some(uid));
+        let (all, _) = sample_tree(rustix::process::getpid(), Some(uid));
         assert!(users::live_pids(uid).contains(&rustix::process::getpid()));
         assert!(all.processes >= 1 && own.processes >= 1);
     }
 
     #[test]
-    fn files_count_once() {
+    fn what_has_no_name_counts_as_the_workspace_and_scratch_space_apart() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("deep")).unwrap();
         fs::write(dir.path().join("deep/a"), vec![1; 300_000]).unwrap();
-        fs::hard_link(dir.path().join("deep/a"), dir.path().join("b")).unwrap();
-        let seen = sample_disk(dir.path(), Some(&dir.path().join("deep"))).unwrap();
+        let sample = |held: &HeldFiles| {
+            let scratch = dir.path().join("deep");
+            sample_disk(dir.path(), Some(&scratch), held).unwrap()
+        };
+        let seen = sample(&HeldFiles::default());
         assert!(
             (300_000..500_000).contains(&seen.workspace_bytes),
             "{seen:?}"
         );
         assert!(seen.scratch_bytes >= 300_000, "{seen:?}");
         assert!(seen.disk_size > seen.free_bytes);
+        let mut unlinked = tempfile::tempfile_in(dir.path()).unwrap();
+        std::io::Write::write_all(&mut unlinked, &vec![1; 300_000]).unwrap();
+        unlinked.sync_all().unwrap();
+        let (_, held) = sample_tree(rustix::process::getpid(), None);
+        let more = sample(&held).workspace_bytes - seen.workspace_bytes;
+        assert!(more >= 300_000, "{more}");
     }
 }

@@ -143,7 +143,7 @@ async fn memory() {
     if held(&platform, Property::Memory) {
         assert_eq!(one.ended, ProgramEnd::Signal(libc::SIGKILL));
         assert!(one.out_of_memory);
-        // Together, though each for itself is below the limit; and files in memory count.
+        // Together, though each for itself is below the limit.
         let program = r"
 import os, sys
 def child():
@@ -156,10 +156,24 @@ print('killed', sum(c == 9 for c in codes))
 ";
         let many = under(&platform, limits, program).await;
         assert!(many.out_of_memory, "{}", many.stdout.to_text());
-        let program = "open('/tmp/x', 'wb').write(bytes(100 << 20)); open('/home/agent/x', 'wb').write(bytes(100 << 20)); print('kept')";
-        let files = under(&platform, limits, program).await;
-        assert!(files.out_of_memory, "{}", files.stdout.to_text());
     }
+    let program = "
+import os, time
+held = os.memfd_create('held')
+for _ in range(300): os.write(held, bytes(1 << 20))
+time.sleep(60)
+";
+    let files = under(&platform, limits, program).await;
+    let watched = matches!(files.exhausted, Some(ExhaustedLimit::Memory { .. }));
+    assert!(watched || files.out_of_memory, "{files:?}");
+    let program = "
+import time
+for place in ('/tmp/x', '/home/agent/x'): open(place, 'wb').write(bytes(100 << 20))
+time.sleep(60)
+";
+    let files = under(&platform, limits, program).await;
+    let watched = matches!(files.exhausted, Some(ExhaustedLimit::Memory { .. }));
+    assert!(watched || files.out_of_memory, "{files:?}");
     let below = under(
         &platform,
         limits,
@@ -249,20 +263,38 @@ async fn the_watcher_stops_a_workspace_that_grows() {
         workspace_bytes: 4 * MIB,
         ..SandboxLimits::default()
     };
-    let script = "trap 'echo saved; exit 7' TERM; head -c 9000000 /dev/zero >/sandbox/big; \
-                  while :; do sleep 0.01; done";
-    let launch = platform.shell(script);
-    let exit = platform.run(SandboxLaunch { limits, ..launch }).await;
-    let Some(ExhaustedLimit::Workspace { limit_bytes, .. }) = exit.exhausted else {
-        panic!("{exit:?}");
+    let until_stopped = |script: &str| {
+        let script =
+            format!("trap 'echo saved; exit 7' TERM; {script}; while :; do sleep 0.01; done");
+        let launch = platform.shell(&script);
+        platform.run(SandboxLaunch { limits, ..launch })
     };
-    assert_eq!(limit_bytes, 4 * MIB);
-    assert_eq!(
-        (exit.ended, exit.stdout.to_text().as_str()),
-        (ProgramEnd::Code(7), "saved\n"),
-        "it could save its work"
+    let (open, unlinked, locked) = tokio::join!(
+        until_stopped("head -c 9000000 /dev/zero >big"),
+        until_stopped("exec 5>big; rm big; head -c 9000000 /dev/zero >&5"),
+        until_stopped("mkdir deep; head -c 9000000 /dev/zero >deep/big; chmod 300 deep"),
     );
-    assert!(!exit.has_succeeded() && !exit.timed_out);
+    for exit in [&open, &unlinked, &locked] {
+        assert_eq!(
+            (exit.ended, exit.stdout.to_text().as_str()),
+            (ProgramEnd::Code(7), "saved\n"),
+            "it could save its work: {exit:?}"
+        );
+        assert!(!exit.has_succeeded() && !exit.timed_out);
+    }
+    let is_by_size = |exit: &SandboxEnd| {
+        let limit_bytes = match exit.exhausted {
+            Some(ExhaustedLimit::Workspace { limit_bytes, .. }) => limit_bytes,
+            _ => 0,
+        };
+        limit_bytes == 4 * MIB
+    };
+    assert!(
+        is_by_size(&open) && is_by_size(&unlinked),
+        "{open:?}{unlinked:?}"
+    );
+    let is_hidden = locked.exhausted == Some(ExhaustedLimit::HiddenFolder);
+    assert!(is_by_size(&locked) || is_hidden, "{locked:?}");
     assert_eq!(
         held_status(&platform, Property::WorkspaceSize),
         &PropertyStatus::ByWatcher

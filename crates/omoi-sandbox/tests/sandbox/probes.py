@@ -440,6 +440,12 @@ finally:
 @probe("use more memory than the limit", "memory")
 def _(): return in_child("x = bytearray(%d); print(len(x))" % (HOST["memory"] * 2))
 
+@probe("hold more memory than the limit in files of memory", "memory")
+def _():
+    each = HOST["file_bytes"]
+    program = "import os; print(sum(os.write(os.memfd_create('held'), bytes(%d)) for _ in range(%d)))"
+    return in_child(program % (each, HOST["memory"] * 2 // each))
+
 @probe("fill scratch space beyond the limit", "temp_size")
 def _():
     try:

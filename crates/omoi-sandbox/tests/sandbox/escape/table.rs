@@ -96,7 +96,9 @@ What a hostile program tries inside a sandbox, by rung and by who started the pl
 `escape_table` of `omoi-sandbox`, which fails when a try gets anywhere against a property that the rung says it holds.
 
 - *held*: the rung holds the property, and the try got nowhere.
-- *watched*: the watcher holds it, which ends a sandbox that goes beyond; tried in the tests of limits.
+- *watched*: the watcher holds it, which ends a sandbox that goes beyond; tried in the tests of limits. Where an
+  ordinary user started the platform it does not see what a process holds whose program that user may not read, nor
+  memory that programs of their own space share by a number and have not mapped.
 - *not promised*: the rung says that it does not hold the property here, and why: `omoi sandbox probe`.
 
 Lines that begin with CONTROL must work. What each rung is to hold follows from a host's features

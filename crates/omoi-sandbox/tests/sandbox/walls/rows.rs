@@ -324,6 +324,7 @@ pub(crate) const UNLIMITED: &[&str] = &[
     "open more files than the limit",
     "run more processes than the limit",
     "use more memory than the limit",
+    "hold more memory than the limit in files of memory",
 ];
 
 /// Rows of workspaces that are laid over a layer.
