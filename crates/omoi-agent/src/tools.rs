@@ -42,7 +42,7 @@ use serde_json::{Value, json};
 
 use self::allowed_paths::{AllowedPaths, PathError};
 pub(crate) use self::file_change::FileBefore;
-pub(crate) use self::program_access::{OwnTool, own_tools, written_paths};
+pub(crate) use self::program_access::{OwnTool, is_own_tool, own_tools, written_paths};
 use self::shell_sessions::ShellSessions;
 pub(crate) use self::text_limits::{cap_text, shorten_text};
 use self::tool_error::ToolError;

@@ -17,13 +17,14 @@ pub(super) const PROVIDER: &str = "omoi";
 pub(super) const AGENT: &str = "build";
 /// Where its package has the program that it searches with; without one it would load it from the web.
 const SEARCH_PROGRAM: &str = "ripgrep/bin/rg";
-/// Tools that the attempt has no counterpart for: other agents, the web, skills, plans, questions.
-const TOOLS_OFF: [&str; 11] = [
+/// Tools that the attempt has no counterpart for: other agents, the web, skills, plans, questions. It reads with ours.
+const TOOLS_OFF: [&str; 12] = [
     "codesearch",
     "lsp",
     "plan_enter",
     "plan_exit",
     "question",
+    "read",
     "skill",
     "task",
     "todoread",
@@ -123,7 +124,7 @@ fn settings(context: &AttemptContext, host: &ProgramHost, can_search: bool) -> V
             AGENT: {"prompt": system_prompt(context)},
             "title": {"disable": true},
         },
-        "permission": permissions(&context.tools, PathRules::of_attempt(context, host), can_search),
+        "permission": permissions(&context.tools, write_rules(context, host), can_search),
         // A refused call is told to the model, which goes on.
         "experimental": {"continue_loop_on_deny": true},
         "share": "disabled",
@@ -143,48 +144,38 @@ fn model_settings(context: &AttemptContext) -> Value {
     settings
 }
 
-/// Paths that it may read and those that it may write, as patterns relative to the work tree; the last that fits holds.
+/// What it may write, as patterns of paths relative to the work tree, of which the last that fits holds.
 ///
 /// It refuses what a rule denies by itself and alone. A no to a question also refuses all other calls of the answer
 /// that wait for theirs, as it asks one question at a time.
-struct PathRules {
-    read: Value,
-    write: Value,
-}
-
-impl PathRules {
-    fn of_attempt(context: &AttemptContext, host: &ProgramHost) -> Self {
-        let mut read = json!({"*": "ask", "../*": "deny"});
-        let up = "../".repeat(host.workspace.components().count() - 1);
-        for folder in host.observer.scratch_folders() {
-            let inside = folder.strip_prefix("/").unwrap_or(folder).display();
-            read[format!("{up}{inside}/*")] = json!("ask");
-        }
-        let mut write = read.clone();
-        let protected = context.commit.iter().flat_map(|plan| &plan.protected);
-        for path in protected.map(String::as_str).chain([".git"]) {
-            write[path] = json!("deny");
-            write[format!("{path}/*")] = json!("deny");
-        }
-        Self { read, write }
+fn write_rules(context: &AttemptContext, host: &ProgramHost) -> Value {
+    let mut rules = json!({"*": "ask", "../*": "deny"});
+    let up = "../".repeat(host.workspace.components().count() - 1);
+    for folder in host.observer.scratch_folders() {
+        let inside = folder.strip_prefix("/").unwrap_or(folder).display();
+        rules[format!("{up}{inside}/*")] = json!("ask");
     }
+    let protected = context.commit.iter().flat_map(|plan| &plan.protected);
+    for path in protected.map(String::as_str).chain([".git"]) {
+        rules[path] = json!("deny");
+        rules[format!("{path}/*")] = json!("deny");
+    }
+    rules
 }
 
 /// Every call is asked for that no rule denies; what the attempt does not offer is not even shown to the model.
-fn permissions(offered: &[AgentTool], rules: PathRules, can_search: bool) -> Value {
+fn permissions(offered: &[AgentTool], writes: Value, can_search: bool) -> Value {
     let mut permissions = json!({
         "*": "ask",
         // Each call is asked about, or denied, with the path that it names.
         "external_directory": "allow",
-        "read": rules.read,
-        "edit": rules.write,
+        "edit": writes,
     });
     let mut deny = |name: &str| permissions[name] = json!("deny");
     TOOLS_OFF.into_iter().for_each(&mut deny);
     let offers = |tools: &[AgentTool]| tools.iter().any(|tool| offered.contains(tool));
     let reading = [AgentTool::Read, AgentTool::Glob, AgentTool::Grep];
     for (name, is_offered) in [
-        ("read", offers(&reading)),
         ("list", offers(&reading)),
         ("glob", can_search && offers(&reading)),
         ("grep", can_search && offers(&reading)),
@@ -204,26 +195,23 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_is_not_shown() {
-        let rules = || PathRules {
-            read: json!({"*": "ask"}),
-            write: json!({"*": "ask", ".git": "deny"}),
-        };
-        let planner = permissions(&[AgentTool::Read, AgentTool::SubmitItem], rules(), true);
+        let writes = || json!({"*": "ask", ".git": "deny"});
+        let planner = permissions(&[AgentTool::Read, AgentTool::SubmitItem], writes(), true);
         for (name, want) in [
             ("*", "ask"),
             ("bash", "deny"),
             ("edit", "deny"),
+            ("read", "deny"),
             ("task", "deny"),
             ("webfetch", "deny"),
         ] {
             assert_eq!(planner[name], want, "{name}");
         }
-        assert_eq!(planner["read"], rules().read);
         assert!(planner.get("grep").is_none());
-        let implementer = permissions(&[AgentTool::Edit, AgentTool::Shell], rules(), false);
+        let implementer = permissions(&[AgentTool::Edit, AgentTool::Shell], writes(), false);
         assert!(implementer.get("bash").is_none());
-        assert_eq!(implementer["edit"], rules().write);
-        for name in ["read", "grep", "glob"] {
+        assert_eq!(implementer["edit"], writes());
+        for name in ["grep", "glob"] {
             assert_eq!(implementer[name], "deny", "{name}");
         }
     }

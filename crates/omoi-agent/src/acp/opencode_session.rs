@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_llm::wire::anthropic::{ContentBlock, MessageContent, ToolUseBlock};
-use omoi_protocol::worker::{AgentTool, AttemptContext};
+use omoi_protocol::worker::AttemptContext;
 use serde_json::{Value, json};
 
 use super::opencode::{AGENT, PROVIDER};
 use crate::program::tool_server::SERVER_NAME;
 use crate::runtime::RuntimeError;
+use crate::tools::is_own_tool;
 use crate::transcript::{AgentReply, read_turn, text_of_blocks};
 
 /// What a session is made of, beside the turns.
@@ -137,12 +139,7 @@ fn tool_part(call: &ToolUseBlock, results: &[ContentBlock]) -> Value {
 
 /// The name that the program knows a tool by: ours carry the name of their server.
 fn program_name(name: &str) -> String {
-    let own = [
-        AgentTool::ReportDiscovery,
-        AgentTool::SubmitItem,
-        AgentTool::SubmitDone,
-    ];
-    match own.iter().any(|tool| tool.as_str() == name) {
+    match is_own_tool(AgentProgram::AcpOpenCode, name) {
         true => format!("{SERVER_NAME}_{name}"),
         false => name.to_owned(),
     }

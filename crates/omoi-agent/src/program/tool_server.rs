@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use omoi_llm::wire::anthropic::ToolUseBlock;
+use omoi_llm::wire::anthropic::{self, ImageSource, ToolUseBlock};
+use omoi_protocol::worker::AgentTool;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
     ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
@@ -38,7 +39,7 @@ pub(crate) struct ToolDecisions {
     pub(crate) is_accepted: bool,
     /// Why the attempt ends now: the same refusal came too often.
     pub(crate) gives_up: Option<String>,
-    /// Whether any has run.
+    /// Whether any has run that does more than read.
     has_run: bool,
 }
 
@@ -128,7 +129,7 @@ impl ToolServer {
         std::mem::take(&mut *self.lock_decisions())
     }
 
-    /// Whether a call has run since then.
+    /// Whether a call has run since then that does more than read.
     pub(crate) fn has_run_call(&self) -> bool {
         self.lock_decisions().has_run
     }
@@ -179,7 +180,10 @@ impl ServerHandler for ToolServer {
             input: Value::Object(request.arguments.unwrap_or_default()),
             extra: Default::default(),
         };
-        self.lock_decisions().has_run = true;
+        let only_reads = [AgentTool::Read, AgentTool::Image]
+            .map(AgentTool::as_str)
+            .contains(&&*call.name);
+        self.lock_decisions().has_run |= !only_reads;
         let outcome = self.tools.run_call(&call, None).await;
         {
             let mut decisions = self.lock_decisions();
@@ -190,10 +194,12 @@ impl ServerHandler for ToolServer {
                 self.work_over.cancel();
             }
         }
-        let words = vec![ContentBlock::text(outcome.text)];
+        let words = ContentBlock::text(outcome.text);
+        let picture = outcome.picture.and_then(shown_picture);
+        let content = [Some(words), picture].into_iter().flatten().collect();
         let result = match outcome.is_error {
-            true => CallToolResult::error(words),
-            false => CallToolResult::success(words),
+            true => CallToolResult::error(content),
+            false => CallToolResult::success(content),
         };
         Ok(result.into())
     }
@@ -219,4 +225,14 @@ pub fn copy_tool_streams(socket: &Path) -> io::Result<()> {
 /// Where the socket of our tools is below the folder of a program.
 pub(crate) fn socket_path(folder: &Path) -> PathBuf {
     folder.join("tools.sock")
+}
+/// A picture as the protocol has it.
+fn shown_picture(picture: anthropic::ContentBlock) -> Option<ContentBlock> {
+    match picture {
+        anthropic::ContentBlock::Image(image) => match image.source {
+            ImageSource::Base64(bytes) => Some(ContentBlock::image(bytes.data, bytes.media_type)),
+            _ => None,
+        },
+        _ => None,
+    }
 }

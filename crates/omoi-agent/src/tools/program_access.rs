@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_llm::wire::anthropic::ToolUseBlock;
 use omoi_protocol::worker::{AgentTool, AttemptContext};
 use serde_json::Value;
@@ -22,14 +23,32 @@ pub(crate) struct OwnTool {
     pub(crate) schema: Value,
 }
 
-/// The tools of `context` that only the platform has.
+/// Tools that only the platform has.
+const PLATFORM_TOOLS: [AgentTool; 3] = [
+    AgentTool::ReportDiscovery,
+    AgentTool::SubmitItem,
+    AgentTool::SubmitDone,
+];
+
+/// Tools of ours that `program` is offered in place of its own. What opencode reads of a file comes with the
+/// instruction files of its folder, as they stand in the work tree.
+const fn replacing_tools(program: AgentProgram) -> &'static [AgentTool] {
+    match program {
+        AgentProgram::AcpOpenCode => &[AgentTool::Read, AgentTool::Image],
+        _ => &[],
+    }
+}
+
+/// Whether `program` has the tool of that name from us.
+pub(crate) fn is_own_tool(program: AgentProgram, name: &str) -> bool {
+    let mut own = PLATFORM_TOOLS.iter().chain(replacing_tools(program));
+    own.any(|tool| tool.as_str() == name)
+}
+
+/// The tools of `context` that its program has from us.
 pub(crate) fn own_tools(context: &AttemptContext) -> Vec<OwnTool> {
-    let is_own = |tool: &&AgentTool| {
-        matches!(
-            tool,
-            AgentTool::ReportDiscovery | AgentTool::SubmitItem | AgentTool::SubmitDone
-        )
-    };
+    let program = context.agent.program;
+    let is_own = |tool: &&AgentTool| is_own_tool(program, tool.as_str());
     let own = context.tools.iter().filter(is_own);
     own.map(|tool| OwnTool {
         tool: *tool,

@@ -18,9 +18,11 @@ async fn bench(rules: &str, quirk: &str) -> Bench {
     scripted_bench(OPENCODE, rules, quirk).await
 }
 
-/// Whether results tell of a call that was not allowed: by an answer to its question, or by a rule of opencode's settings.
+/// Whether results tell of a call that was not allowed: by an answer to its question, or by a rule of opencode's settings
+/// or its tool of ours.
 fn tells_refusal(results: &str) -> bool {
-    results.contains("rejected") || results.contains("a rule which prevents")
+    let words = ["rejected", "a rule which prevents", "outside the workspace"];
+    words.iter().any(|word| results.contains(word))
 }
 
 pub(crate) const WRITE_AND_FINISH: &str = r#"

@@ -15,6 +15,8 @@ use std::process::Command;
 use omoi_testkit::agent_programs::{installed_program, programs_folder};
 use serde_json::Value;
 
+use self::guidance::{guidance_is_quoted_alone, world_with_guidance};
+use self::paid_provider::{ask_provider, serve_paid};
 use crate::binary::{omoi, start};
 use crate::elsewhere::as_somebody;
 use crate::scenarios::is_the_demo;
@@ -98,10 +100,12 @@ fn codex_does_the_demo() {
     does_the_demo("codex", "codex", "chat_completions", false);
 }
 
-/// A run of two tasks in which `agent` plans the last phase of the plan and works.
+/// A run of two tasks in which `agent` plans the last phase of the plan and works, among files that give it orders.
 fn does_a_run(agent: &str) {
-    let world = World::two_tasks("scenario.yaml");
-    let run = with_worker(world.run(&["--yes"]), agent, &["tasks"]);
+    let world = world_with_guidance();
+    let (url, requests) = serve_paid(world.scenario());
+    let mut run = with_worker(world.ask(&["--yes"]), agent, &["tasks"]);
+    ask_provider(&mut run, &url);
     let said = world.start(run).wait().exited(0);
     println!("{agent}: {:?}", said.took);
     is_proven(&said.summary());
@@ -111,11 +115,22 @@ fn does_a_run(agent: &str) {
     for of_attempts in ["phase = 'tasks'", "subject = 'task'"] {
         worked_on(&database, of_attempts, agent);
     }
+    guidance_is_quoted_alone(agent, &requests);
 }
 
 #[test]
 fn claude_code_does_a_run() {
     does_a_run("claude-code");
+}
+
+#[test]
+fn codex_does_a_run() {
+    does_a_run("codex");
+}
+
+#[test]
+fn opencode_does_a_run() {
+    does_a_run("acp:opencode");
 }
 
 /// Minutes, and half a gigabyte more: run by `cargo xtask agents --all` alone, by the profile `agents` of nextest.
@@ -138,11 +153,6 @@ mod with_all {
     }
 
     #[test]
-    fn opencode_does_a_run() {
-        does_a_run("acp:opencode");
-    }
-
-    #[test]
     fn opencode_does_the_demo() {
         does_the_demo("acp:opencode", "opencode", "messages", false);
     }
@@ -153,6 +163,11 @@ mod with_all {
     }
 
     #[test]
+    fn the_claude_code_bridge_does_a_run() {
+        does_a_run("acp:claude");
+    }
+
+    #[test]
     fn the_claude_code_bridge_does_the_demo() {
         does_the_demo("acp:claude", "claude-agent-acp", "messages", false);
     }
@@ -160,6 +175,11 @@ mod with_all {
     #[test]
     fn the_claude_code_bridge_does_the_demo_without_root() {
         does_the_demo("acp:claude", "claude-agent-acp", "messages", true);
+    }
+
+    #[test]
+    fn qwen_code_does_a_run() {
+        does_a_run("acp:qwen");
     }
 
     #[test]

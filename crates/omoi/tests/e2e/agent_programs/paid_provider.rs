@@ -1,6 +1,7 @@
 //! A provider that is paid, and answers from a scenario as the simulated model does.
 
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 
 use axum::body::to_bytes;
@@ -10,7 +11,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use omoi_domain::phase::Phase;
 use omoi_llm::scenario::Scenario;
-use omoi_llm::simulated::SimulatedModel;
+use omoi_llm::simulated::{RequestRecorder, SimulatedModel};
 use omoi_llm::wire::headers;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
@@ -20,16 +21,27 @@ pub(super) const PAID_MODEL: &str = "paidmodel";
 /// Bytes of a request.
 const REQUEST_BYTES_MAX: usize = 32 << 20;
 
-/// Serves the scenario of the file at `path` until the process ends; gives its address.
-pub(super) fn serve_paid(path: &Path) -> String {
+/// Requests that are kept: more than a run makes.
+const REQUESTS_KEPT: usize = 1_000;
+
+/// Serves the scenario of the file at `path` until the process ends; gives its address and what it is asked.
+pub(super) fn serve_paid(path: &Path) -> (String, RequestRecorder) {
     let scenario = Scenario::load_file(path).unwrap_or_else(|errors| panic!("{errors}"));
-    let model = SimulatedModel::new(scenario, None);
+    let requests = RequestRecorder::new(REQUESTS_KEPT);
+    let model = SimulatedModel::new(scenario, Some(requests.clone()));
     let app = model.build_router().layer(from_fn(tell_caller));
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || runtime.block_on(async { axum::serve(listener, app).await.unwrap() }));
-    address
+    (address, requests)
+}
+
+/// Has `run` ask the provider at `url`.
+pub(super) fn ask_provider(run: &mut Command, url: &str) {
+    run.env("ANTHROPIC_BASE_URL", url)
+        .env("ANTHROPIC_API_KEY", "of-a-test")
+        .env("ANTHROPIC_MODEL", "simulated");
 }
 
 /// Adds the headers that rules are chosen by: the gateway tells a provider nothing of who asks.

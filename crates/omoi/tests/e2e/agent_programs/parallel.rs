@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::paid_provider::serve_paid;
+use super::paid_provider::{ask_provider, serve_paid};
 use super::{with_worker, worked_on};
 use crate::story;
 use crate::world::World;
@@ -124,10 +124,8 @@ fn exceed_no_budget() {
     let world = World::two_tasks_with(|scenario| with_tasks_beside(&scenario, n));
     let budget = PLAN_USD + WORKER_USD * n as f64 / 2.0;
     let mut run = with_worker(world.ask(&["--yes"]), "claude-code", &[]);
-    run.env("ANTHROPIC_BASE_URL", serve_paid(world.scenario()))
-        .env("ANTHROPIC_API_KEY", "of-a-test")
-        .env("ANTHROPIC_MODEL", "simulated")
-        .env("LLM_PRICES", PRICE)
+    ask_provider(&mut run, &serve_paid(world.scenario()).0);
+    run.env("LLM_PRICES", PRICE)
         .env("SPEC_CFG_TOTAL_BUDGET_USD", budget.to_string())
         .env("MAX_CONCURRENT_TASKS_PER_PROJECT", n.to_string())
         .env("MAX_CONCURRENT_AGENTS", n.to_string());
