@@ -3,6 +3,7 @@
 pub mod address;
 pub mod host;
 pub mod listener;
+pub mod listing;
 pub mod lock_file;
 pub mod options;
 pub mod package;

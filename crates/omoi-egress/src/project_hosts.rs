@@ -41,6 +41,15 @@ impl ProjectHosts {
         Ok(Self(lines.collect::<Result<_, _>>()?))
     }
 
+    /// Lists `more` as well.
+    pub(crate) fn add_hosts(&mut self, more: Self) {
+        for listing in more.0 {
+            if !self.0.contains(&listing) {
+                self.0.push(listing);
+            }
+        }
+    }
+
     /// What an attempt of `project` may reach.
     pub fn rules_for(&self, project: &NamedProject) -> HostRules {
         let mut rules = HostRules::default();
@@ -58,11 +67,6 @@ impl ProjectHosts {
     pub fn lists_for(&self, project: &NamedProject) -> bool {
         let mut listed = self.0.iter().filter(|listing| !listing.denies);
         listed.any(|listing| listing.is_about(project))
-    }
-
-    /// Whether any project may.
-    pub fn lists_any(&self) -> bool {
-        self.0.iter().any(|listing| !listing.denies)
     }
 }
 
@@ -147,13 +151,13 @@ mod tests {
             let rules = hosts.rules_for(&named);
             let found = (rules.allow.len(), rules.deny.len());
             assert_eq!(found, (n_allowed, n_denied), "{project}");
-            assert!(hosts.lists_for(&named) && hosts.lists_any());
+            assert!(hosts.lists_for(&named));
         }
         let hosts = ProjectHosts::parse(&["project=todo; host=a.example", "!b.example"]).unwrap();
         let (todo, other) = (at("/src/todo"), at("/src/other"));
-        assert!(hosts.lists_for(&todo) && hosts.lists_any() && !hosts.lists_for(&other));
+        assert!(hosts.lists_for(&todo) && !hosts.lists_for(&other));
         let hosts = ProjectHosts::parse(&["!b.example"]).unwrap();
-        assert!(!hosts.lists_for(&todo) && !hosts.lists_any());
+        assert!(!hosts.lists_for(&todo));
     }
 
     #[test]

@@ -201,7 +201,8 @@ impl RegistryService {
 
     /// The public sites do not hear the names of private modules.
     fn check_private_name(&self, call: &RegistryCall) -> Result<(), Refusal> {
-        let organisation = call.session.egress_policy().organisation.as_deref();
+        let policy = call.session.egress_policy();
+        let organisation = policy.organisation.as_deref();
         let is_private = |package: &PackageName| {
             call.address.partition == CachePartition::Public
                 && package.registry == PackageRegistry::Go
@@ -227,7 +228,8 @@ impl RegistryService {
             let file = go::GoModuleVersion { module, version };
             return self.find_go_facts(call, file, *is_zip).await;
         }
-        let organisation = call.session.egress_policy().organisation.as_deref();
+        let policy = call.session.egress_policy();
+        let organisation = policy.organisation.as_deref();
         let Some(kind) = DocumentKind::of_artefact(&call.item) else {
             return Ok(None);
         };

@@ -1,6 +1,7 @@
 //! One attempt at the proxy: what it has used of its caps, what was refused and what came in.
 
 mod arrivals;
+mod current_policy;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -14,8 +15,9 @@ use tracing::warn;
 
 use self::arrivals::ArrivalLog;
 pub use self::arrivals::{KeepArrivals, PackageArrival};
+pub use self::current_policy::SessionPolicy;
 use crate::package::{AgeRule, PackageName};
-use crate::policy::EgressPolicy;
+use crate::policy::{EgressCaps, EgressPolicy};
 use crate::refusal::{Refusal, RefusalReason};
 
 /// Different refusals and arrivals that are remembered of one attempt.
@@ -30,7 +32,8 @@ const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// The state of one attempt at the proxy.
 #[derive(Debug)]
 pub struct EgressSession {
-    policy: EgressPolicy,
+    policy: SessionPolicy,
+    caps: EgressCaps,
     clock: Clocked,
     uploaded: AtomicU64,
     downloaded: AtomicU64,
@@ -100,7 +103,7 @@ impl NameTicket {
         permit.forget();
         let mut log = self.session.log();
         log.unknown_names.insert(self.package);
-        if log.unknown_names.len() >= self.session.policy.caps.unknown_names {
+        if log.unknown_names.len() >= self.session.caps.unknown_names {
             self.session.names.close();
         }
     }
@@ -108,27 +111,29 @@ impl NameTicket {
 
 impl EgressSession {
     /// A session that has used nothing yet, and whose arrivals are remembered in this process alone.
-    pub fn new(policy: EgressPolicy, clock: Clocked) -> Arc<Self> {
-        Self::with_arrivals(policy, clock, ArrivalLog::default())
+    pub fn new(policy: impl Into<SessionPolicy>, clock: Clocked) -> Arc<Self> {
+        Self::with_arrivals(policy.into(), clock, ArrivalLog::default())
     }
 
     /// A session that has used nothing yet, and whose arrivals `keeper` keeps before they are given out.
     pub fn with_keeper(
-        policy: EgressPolicy,
+        policy: impl Into<SessionPolicy>,
         clock: Clocked,
         keeper: Arc<dyn KeepArrivals>,
     ) -> Arc<Self> {
-        Self::with_arrivals(policy, clock, ArrivalLog::with_keeper(keeper))
+        Self::with_arrivals(policy.into(), clock, ArrivalLog::with_keeper(keeper))
     }
 
-    fn with_arrivals(policy: EgressPolicy, clock: Clocked, arrivals: ArrivalLog) -> Arc<Self> {
-        let n_names = policy.caps.unknown_names.min(Semaphore::MAX_PERMITS);
+    fn with_arrivals(policy: SessionPolicy, clock: Clocked, arrivals: ArrivalLog) -> Arc<Self> {
+        let caps = policy.current_policy().caps;
+        let n_names = caps.unknown_names.min(Semaphore::MAX_PERMITS);
         let names = Semaphore::new(n_names);
         if n_names == 0 {
             names.close();
         }
         Arc::new(Self {
             policy,
+            caps,
             clock,
             uploaded: AtomicU64::new(0),
             downloaded: AtomicU64::new(0),
@@ -141,16 +146,16 @@ impl EgressSession {
         })
     }
 
-    /// What the attempt may reach.
-    pub fn egress_policy(&self) -> &EgressPolicy {
-        &self.policy
+    /// What the attempt may reach at this instant.
+    pub fn egress_policy(&self) -> Arc<EgressPolicy> {
+        self.policy.current_policy()
     }
 
-    /// Which versions are old enough at this instant.
-    pub fn age_rule(&self) -> AgeRule<'_> {
+    /// Which versions `policy` finds old enough at this instant.
+    pub fn age_rule<'a>(&self, policy: &'a EgressPolicy) -> AgeRule<'a> {
         AgeRule {
             now: self.clock.now(),
-            listed: &self.policy.listed_versions,
+            listed: &policy.listed_versions,
         }
     }
 
@@ -159,7 +164,7 @@ impl EgressSession {
     /// # Errors
     /// When the attempt holds as many as it may.
     pub fn open_connection(self: &Arc<Self>) -> Result<ConnectionPermit, Refusal> {
-        let max = self.policy.caps.connections;
+        let max = self.caps.connections;
         let step = |held: u32| (held < max).then(|| held + 1);
         let held = self
             .connections
@@ -182,7 +187,7 @@ impl EgressSession {
 
     /// Whether another connection would be closed without a word.
     pub fn is_crowded(&self) -> bool {
-        self.connections.load(Ordering::Relaxed) >= self.policy.caps.connections
+        self.connections.load(Ordering::Relaxed) >= self.caps.connections
             && self.refused.load(Ordering::Relaxed) >= REFUSED_MAX
     }
 
@@ -203,7 +208,7 @@ impl EgressSession {
     /// # Errors
     /// When there were as many within the last minute as there may be.
     pub fn count_request(&self, subject: &str) -> Result<(), Refusal> {
-        let max = self.policy.caps.requests_per_minute as usize;
+        let max = self.caps.requests_per_minute as usize;
         let now = self.clock.now();
         let mut log = self.log();
         while log
@@ -226,7 +231,7 @@ impl EgressSession {
     /// # Errors
     /// When the attempt has sent more than it may; these bytes must not be sent.
     pub fn count_upload(&self, subject: &str, bytes: u64) -> Result<(), Refusal> {
-        let max = self.policy.caps.upload_bytes;
+        let max = self.caps.upload_bytes;
         check_volume(&self.uploaded, bytes, max).map_err(|()| {
             Refusal::new(RefusalReason::UploadCap, subject).with_detail(mebibytes(max))
         })
@@ -237,7 +242,7 @@ impl EgressSession {
     /// # Errors
     /// When the attempt has received more than it may; these bytes must not be given to it.
     pub fn count_download(&self, subject: &str, bytes: u64) -> Result<(), Refusal> {
-        let max = self.policy.caps.download_bytes;
+        let max = self.caps.download_bytes;
         check_volume(&self.downloaded, bytes, max).map_err(|()| {
             Refusal::new(RefusalReason::DownloadCap, subject).with_detail(mebibytes(max))
         })
@@ -252,13 +257,14 @@ impl EgressSession {
         self: &Arc<Self>,
         package: &PackageName,
     ) -> Result<NameTicket, Refusal> {
-        let is_free = self.policy.lists_name(package) || self.log().unknown_names.contains(package);
+        let is_free =
+            self.egress_policy().lists_name(package) || self.log().unknown_names.contains(package);
         let permit = match is_free {
             true => None,
             false => {
                 let permit = Arc::clone(&self.names).acquire_owned().await;
                 Some(permit.map_err(|_| {
-                    let max = self.policy.caps.unknown_names;
+                    let max = self.caps.unknown_names;
                     Refusal::new(RefusalReason::UnknownNames, package)
                         .with_detail(format_args!("{max} names"))
                 })?)

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use omoi_domain::egress::EgressLaunch;
-use omoi_egress::project_hosts::ProjectHosts;
+use omoi_domain::reference::NamedProject;
+use omoi_egress::listing::SharedListing;
 
 /// The way out of this deployment's sandboxes.
 #[derive(Clone, Debug)]
@@ -16,11 +17,16 @@ pub struct SandboxEgress {
     pub go_proxies: Vec<String>,
     /// Paths of Go modules whose names no public site may hear.
     pub private_modules: Vec<String>,
-    /// Hosts that a person listed beside the registries.
-    pub hosts: ProjectHosts,
+    /// What a person lists beside the registries.
+    pub listing: SharedListing,
 }
 
 impl SandboxEgress {
+    /// Whether an attempt of `project` that begins now may reach any host beside the registries.
+    pub fn lists_hosts_for(&self, project: &NamedProject) -> bool {
+        self.listing.current_entries().hosts.lists_for(project)
+    }
+
     /// What clients trust: for hosts beside the registries they need what the machine trusts, too.
     pub fn trusted_certificates(&self, lists_hosts: bool) -> &str {
         match lists_hosts {

@@ -61,7 +61,7 @@ impl SandboxHost {
         let lists_hosts = self
             .egress
             .as_ref()
-            .is_some_and(|egress| egress.hosts.lists_for(project));
+            .is_some_and(|egress| egress.lists_hosts_for(project));
         self.reached_mode(mode).network_words(lists_hosts)
     }
 

@@ -64,6 +64,7 @@ pub fn router(surface: ControlSurface) -> Router {
         .route("/specs/{spec}/export", get(specs::export_spec))
         .route("/specs/{spec}/trace", get(specs::trace_spec))
         .route("/specs/{spec}/egress", get(egress::list_egress))
+        .route("/egress", post(egress::allow_egress))
         .route("/specs/{spec}/approve", post(specs::approve_spec))
         .route("/specs/{spec}/resume", post(specs::resume_spec))
         .route("/specs/{spec}/deliver", post(specs::deliver_spec))

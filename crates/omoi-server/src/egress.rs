@@ -4,7 +4,6 @@
 mod attempt_follower;
 mod recorded_session;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -17,10 +16,10 @@ use tracing::warn;
 
 use omoi_domain::egress::EgressMode;
 use omoi_domain::reference::NamedProject;
+use omoi_egress::listing::{ListedPolicy, SharedListing};
 use omoi_egress::lock_file::locked_versions;
 use omoi_egress::package::PackageVersion;
 use omoi_egress::policy::EgressPolicy;
-use omoi_egress::project_hosts::ProjectHosts;
 use omoi_egress::proxy::{EgressProxy, take_upgrade};
 use omoi_execution::egress::{EgressOrigin, LockFile, base_lock_files, egress_mode};
 use omoi_protocol::worker::EGRESS_PROTOCOL;
@@ -39,10 +38,8 @@ use crate::worker::{Caller, Surface, WorkerParts, WorkerSurface};
 /// What a person lists for all attempts that have a way out.
 #[derive(Clone, Debug, Default)]
 pub struct EgressLists {
-    /// Hosts beside the registries.
-    pub hosts: ProjectHosts,
-    /// Versions that come in at any age.
-    pub versions: BTreeSet<PackageVersion>,
+    /// Hosts beside the registries, and versions that come in at any age.
+    pub listing: SharedListing,
     /// Whose private registries are seen.
     pub organisation: String,
 }
@@ -96,7 +93,7 @@ impl AttemptProxy {
         &self,
         parts: &WorkerParts,
         attempt: &Arc<Attempt>,
-        policy: EgressPolicy,
+        policy: ListedPolicy,
     ) -> Arc<AttemptEgress> {
         self.parts.attempts.find_or_begin(parts, attempt.id, || {
             let entries = EntryKeeper {
@@ -137,8 +134,8 @@ async fn find_egress(
         warn!(error, "The lock files of the base commit list no versions");
         Vec::new()
     });
-    let mut policy = attempt_policy(mode, &proxy.parts.lists, &project);
-    policy.listed_versions.extend(versions_of(&files));
+    let mut policy = attempt_policy(mode, &proxy.parts.lists, project);
+    policy.base.listed_versions.extend(versions_of(&files));
     Ok(proxy.begin_egress(&s.parts, attempt, policy))
 }
 
@@ -147,23 +144,26 @@ pub(crate) fn versions_of(files: &[LockFile]) -> impl Iterator<Item = PackageVer
     versions.flat_map(|file| locked_versions(&file.path, &file.content))
 }
 
-/// What an attempt of `mode` in `project` may reach.
+/// What an attempt of `mode` in `project` may reach, with what is listed for it while it works.
 pub(crate) fn attempt_policy(
     mode: EgressMode,
     lists: &EgressLists,
-    project: &NamedProject,
-) -> EgressPolicy {
-    let policy = match mode {
-        EgressMode::Closed => return EgressPolicy::default(),
-        EgressMode::Cached => EgressPolicy::cache_only(),
-        EgressMode::Registries => EgressPolicy::all_registries(),
-    };
-    EgressPolicy {
-        hosts: lists.hosts.rules_for(project),
+    project: NamedProject,
+) -> ListedPolicy {
+    let named = |policy| EgressPolicy {
         project: Some(project.unique_name().to_owned()),
-        listed_versions: lists.versions.clone(),
         organisation: Some(lists.organisation.clone()),
         ..policy
+    };
+    let base = match mode {
+        EgressMode::Closed => EgressPolicy::default(),
+        EgressMode::Cached => named(EgressPolicy::cache_only()),
+        EgressMode::Registries => named(EgressPolicy::all_registries()),
+    };
+    ListedPolicy {
+        base,
+        project,
+        listing: lists.listing.clone(),
     }
 }
 
@@ -218,16 +218,20 @@ pub(crate) async fn open_egress(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use omoi_egress::listing::ListedEntries;
     use omoi_egress::policy::RegistryAccess;
+    use omoi_egress::project_hosts::ProjectHosts;
 
     use super::*;
 
     #[test]
     fn a_list_counts_only_where_there_is_a_way_out() {
         let lists = EgressLists {
-            hosts: ProjectHosts::parse(&["project=todo; host=example.com"]).unwrap(),
+            listing: SharedListing::new(ListedEntries {
+                hosts: ProjectHosts::parse(&["project=todo; host=example.com"]).unwrap(),
+                ..ListedEntries::default()
+            }),
             organisation: "ours".to_owned(),
-            ..EgressLists::default()
         };
         for (mode, access, n_hosts) in [
             (EgressMode::Closed, RegistryAccess::Closed, 0),
@@ -236,9 +240,9 @@ mod tests {
         ] {
             let [todo, other] =
                 ["/src/todo", "/src/other"].map(|path| NamedProject::among_paths(path, &[path]));
-            let other = attempt_policy(mode, &lists, &other);
+            let other = attempt_policy(mode, &lists, other).current_policy();
             assert!(other.hosts.allow.is_empty(), "{mode}");
-            let policy = attempt_policy(mode, &lists, &todo);
+            let policy = attempt_policy(mode, &lists, todo).current_policy();
             assert_eq!(policy.registries, access, "{mode}");
             assert_eq!(policy.hosts.allow.len(), n_hosts, "{mode}");
             assert_eq!(policy.organisation.is_some(), mode.is_open(), "{mode}");

@@ -63,7 +63,7 @@ impl OpenRegistries for SetupProxy {
                 .store
                 .read(async |tx| projects::named_project(tx, project).await);
             let project = named.await.map_err(io::Error::other)?;
-            let socket = self.clone().serve_socket(&way, &project)?;
+            let socket = self.clone().serve_socket(&way, project)?;
             Ok(Box::new(socket) as Box<dyn RegistriesInUse>)
         })
     }
@@ -71,14 +71,17 @@ impl OpenRegistries for SetupProxy {
 
 impl SetupProxy {
     /// Serves what set-ups of `project` may reach on a new socket.
-    fn serve_socket(self, way: &SetupWay<'_>, project: &NamedProject) -> io::Result<SetupSocket> {
+    fn serve_socket(self, way: &SetupWay<'_>, project: NamedProject) -> io::Result<SetupSocket> {
         let listener = UnixListener::bind(way.socket)?;
         // The folder is private; the sandbox that is shown the socket is of another user.
         std::fs::set_permissions(way.socket, Permissions::from_mode(0o666))?;
         let (_, lists, clock) = self.proxy.proxy_parts();
         let mut policy = attempt_policy(way.mode, lists, project);
-        policy.listed_versions.extend(versions_of(way.lock_files));
-        let lists_hosts = !policy.hosts.allow.is_empty();
+        policy
+            .base
+            .listed_versions
+            .extend(versions_of(way.lock_files));
+        let lists_hosts = !policy.current_policy().hosts.allow.is_empty();
         let entries = EntryKeeper {
             store: self.store.clone(),
             origin: EgressOrigin::Setup {

@@ -18,9 +18,9 @@ use omoi_domain::event::StoredEvent;
 use omoi_domain::id::EgressEntryId;
 use omoi_llm::wire::headers::percent_encode;
 use omoi_protocol::control::{
-    CreateSpec, EgressLogView, ExportedFile, HERE, ProcessStatus, RepositoryTrustView, ResumeSpec,
-    SetUpRepository, SetupView, SpecDetail, SpecTrace, SpecView, SteerTask, TaskDetail, TaskLog,
-    TaskView, TrustRepository,
+    AllowEgress, AllowedEgress, CreateSpec, EgressLogView, ExportedFile, HERE, ProcessStatus,
+    RepositoryTrustView, ResumeSpec, SetUpRepository, SetupView, SpecDetail, SpecTrace, SpecView,
+    SteerTask, TaskDetail, TaskLog, TaskView, TrustRepository,
 };
 use omoi_protocol::error::ErrorBody;
 use omoi_protocol::summary::RunSummary;
@@ -251,6 +251,14 @@ impl ControlClient {
     pub(crate) async fn trace_spec(&self, spec: &str) -> Result<SpecTrace, ClientError> {
         self.get_json(&format!("/specs/{}/trace", path_segment(spec)))
             .await
+    }
+
+    /// Has the process let `entries` through from now on.
+    pub(crate) async fn allow_egress(
+        &self,
+        entries: &AllowEgress,
+    ) -> Result<AllowedEgress, ClientError> {
+        self.post_json("/egress", entries).await
     }
 
     pub(crate) async fn list_egress(

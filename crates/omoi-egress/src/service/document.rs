@@ -53,7 +53,7 @@ impl RegistryService {
         let (name, session) = (name.to_owned(), call.session.clone());
         let render = move |body: &[u8]| {
             let mut packument = Packument::parse(&name, body)?;
-            packument.hide_young(&session.age_rule());
+            packument.hide_young(&session.age_rule(&session.egress_policy()));
             Ok(packument.render())
         };
         let shown = ShownDocument {
@@ -81,7 +81,7 @@ impl RegistryService {
             if packument.find_manifest(&wanted.version).is_none() {
                 return Ok(FoundManifest::Missing);
             }
-            packument.hide_young(&session.age_rule());
+            packument.hide_young(&session.age_rule(&session.egress_policy()));
             let shown = packument.find_manifest(&wanted.version);
             Ok(shown.map_or(FoundManifest::TooYoung, |manifest| {
                 FoundManifest::Shown(manifest.get().to_owned())
@@ -103,7 +103,7 @@ impl RegistryService {
         let (name, session) = (name.to_owned(), call.session.clone());
         let render = move |body: &[u8]| {
             let versions = CrateVersions::parse(&name, body)?;
-            Ok(versions.render_shown(&session.age_rule()))
+            Ok(versions.render_shown(&session.age_rule(&session.egress_policy())))
         };
         let shown = ShownDocument {
             held: document,
@@ -128,7 +128,7 @@ impl RegistryService {
         let page = source.page_address();
         let render = move |body: &[u8]| {
             let mut files = ProjectFiles::parse(&name, &page, body)?;
-            files.hide_young(&session.age_rule());
+            files.hide_young(&session.age_rule(&session.egress_policy()));
             Ok(match takes_json {
                 true => files.render(),
                 false => files.render_page(),

@@ -329,7 +329,10 @@ pub(super) fn check_age(
     version: &PackageVersion,
     published_at: Option<Timestamp>,
 ) -> Result<(), Refusal> {
-    match session.age_rule().decide(version, published_at) {
+    match session
+        .age_rule(&session.egress_policy())
+        .decide(version, published_at)
+    {
         AgeDecision::Admitted => Ok(()),
         AgeDecision::TooYoung(from) => Err(Refusal::new(RefusalReason::VersionTooYoung, version)
             .with_detail(format_args!(

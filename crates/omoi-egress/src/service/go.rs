@@ -104,7 +104,8 @@ impl RegistryService {
         drop(held);
         let package = module_package(module);
         let plain_version = unescape_module(version).unwrap_or_default();
-        let organisation = call.session.egress_policy().organisation.as_deref();
+        let policy = call.session.egress_policy();
+        let organisation = policy.organisation.as_deref();
         // A private proxy without a database of its own has no sums: the public one must not hear its names.
         let sum = match self.parts.sites.documents_of(&call.address, organisation) {
             None => None,

@@ -43,7 +43,7 @@ impl RegistryService {
             if files.render_release(&wanted.version).is_none() {
                 return Ok(FoundManifest::Missing);
             }
-            files.hide_young(&session.age_rule());
+            files.hide_young(&session.age_rule(&session.egress_policy()));
             let shown = files.render_release(&wanted.version);
             Ok(shown.map_or(FoundManifest::TooYoung, FoundManifest::Shown))
         };

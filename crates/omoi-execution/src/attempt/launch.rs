@@ -286,7 +286,7 @@ async fn attempt_egress(
     let (mode, project) = starter.store.read(read).await?;
     let way = AttemptWay {
         egress: egress.clone(),
-        lists_hosts: egress.hosts.lists_for(&project),
+        lists_hosts: egress.lists_hosts_for(&project),
     };
     let is_open = starter.host.reached_mode(mode).is_open();
     Ok(Some(way).filter(|_| is_open))

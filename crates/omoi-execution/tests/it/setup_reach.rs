@@ -12,7 +12,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::egress::EgressMode::{self, Cached, Registries};
 use omoi_domain::merge::MergeState;
 use omoi_domain::sandbox::SandboxRung;
-use omoi_egress::project_hosts::ProjectHosts;
+use omoi_egress::listing::SharedListing;
 use omoi_egress::refusal::{Refusal, RefusalReason};
 use omoi_execution::command::CommandRun;
 use omoi_execution::egress::work_setup_mode;
@@ -100,7 +100,7 @@ async fn with_registries(registries: &AskedRegistries) -> (TestDeployment, tempf
             host_certificates: "".into(),
             go_proxies: Vec::new(),
             private_modules: Vec::new(),
-            hosts: ProjectHosts::default(),
+            listing: SharedListing::default(),
         });
         // The host's control groups are named by it.
         parts.rng = Rng::seeded(u64::from(std::process::id()));

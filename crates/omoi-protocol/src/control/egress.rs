@@ -15,6 +15,22 @@ pub struct EgressLogView {
     pub before: Option<EgressEntryId>,
 }
 
+/// `POST /egress`: what a running process lets through from now on, beside what it does already.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowEgress {
+    /// Lines as in `egress.hosts`.
+    pub hosts: Vec<String>,
+    /// Versions as in `egress.versions`.
+    pub versions: Vec<String>,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowedEgress {
+    /// Whether it holds now; not in a process without a proxy.
+    pub is_in_force: bool,
+}
+
 /// A file of a package that came in, or something that was refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EgressEntryView {

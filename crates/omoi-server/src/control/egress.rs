@@ -3,15 +3,19 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
+use tracing::info;
 
 use omoi_domain::egress::EgressOutcome;
 use omoi_domain::id::{EgressEntryId, HumanRef};
-use omoi_protocol::control::{EgressEntryView, EgressLogView};
+use omoi_egress::listing::ListedEntries;
+use omoi_egress::package::PackageVersion;
+use omoi_egress::project_hosts::ProjectHosts;
+use omoi_protocol::control::{AllowEgress, AllowedEgress, EgressEntryView, EgressLogView};
 use omoi_store::egress_entries::{self, EgressEntry, EgressFilter, PAGE_MAX};
 
 use super::find::{self, AskedReference, CallerRepository};
 use super::{Answer, Surface};
-use crate::error::ApiError;
+use crate::error::{ApiError, JsonBody};
 
 /// Which entries are asked for.
 #[derive(Deserialize)]
@@ -44,6 +48,27 @@ pub(super) async fn list_egress(
             .collect(),
         before,
     }))
+}
+
+/// Lets what `body` names through from now on, for attempts at work as well.
+pub(super) async fn allow_egress(
+    State(s): Surface,
+    JsonBody(body): JsonBody<AllowEgress>,
+) -> Answer<AllowedEgress> {
+    let bad = |error: &dyn std::error::Error| ApiError::bad_request(error.to_string());
+    let hosts = ProjectHosts::parse(&body.hosts).map_err(|error| bad(&error))?;
+    let versions = body.versions.iter();
+    let versions = versions.map(|version| version.parse::<PackageVersion>());
+    let versions = versions
+        .collect::<Result<_, _>>()
+        .map_err(|error| bad(&error))?;
+    let Some(listing) = &s.parts.listing else {
+        return Ok(Json(AllowedEgress { is_in_force: false }));
+    };
+    listing.add_entries(ListedEntries { hosts, versions });
+    let AllowEgress { hosts, versions } = &body;
+    info!(?hosts, ?versions, "A person lets more through the proxy");
+    Ok(Json(AllowedEgress { is_in_force: true }))
 }
 
 fn entry_view(entry: EgressEntry, task_number: Option<i64>) -> EgressEntryView {

@@ -1,5 +1,6 @@
 //! What the answers of the control surface are made of.
 
+use omoi_egress::listing::SharedListing;
 use omoi_execution::disk_room::DiskRoom;
 use omoi_execution::running_attempts::RunningAttempts;
 use omoi_execution::setup::PackageSetup;
@@ -28,6 +29,8 @@ pub struct ControlParts {
     pub setup: PackageSetup,
     /// Whether the disk has room for work.
     pub disk: DiskRoom,
+    /// What a person lists for the proxy of this process, if it has one.
+    pub listing: Option<SharedListing>,
     /// The attempts that this process works on.
     pub running: RunningAttempts,
     /// The clock of this process.
@@ -47,6 +50,7 @@ impl FromParts for ControlParts {
             repositories: RepositoryAccess::from_parts(parts),
             setup: PackageSetup::from_parts(parts),
             disk: DiskRoom::from_parts(parts),
+            listing: parts.egress.as_ref().map(|egress| egress.listing.clone()),
             running: parts.running.clone(),
             clock: parts.clock.clone(),
             lifecycle: parts.lifecycle.clone(),

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use tracing::warn;
 
 use omoi_domain::secret_mask::SecretMask;
-use omoi_egress::policy::EgressPolicy;
+use omoi_egress::listing::ListedPolicy;
 use omoi_egress::refusal::RefusalReason;
 use omoi_egress::session::{EgressSession, KeepArrivals, PackageArrival, RefusalCount};
 use omoi_execution::egress::{EgressNews, EgressOrigin, record_egress};
@@ -52,7 +52,7 @@ impl KeepArrivals for EntryKeeper {
 impl RecordedSession {
     /// A session that has used nothing yet.
     pub(crate) fn start(
-        policy: EgressPolicy,
+        policy: ListedPolicy,
         clock: Clocked,
         entries: EntryKeeper,
         mask: SecretMask,

@@ -29,7 +29,7 @@ use crate::ask::{Route, ask, ask_from, assert_lists_every_route, get, post, refu
 
 pub(crate) const TOKEN: &str = "the token of the data folder";
 
-const ROUTES: [Route; 24] = [
+const ROUTES: [Route; 25] = [
     get("/status"),
     get("/specs"),
     post("/specs").with_body(),
@@ -39,6 +39,7 @@ const ROUTES: [Route; 24] = [
     get("/specs/{spec}/export"),
     get("/specs/{spec}/trace"),
     get("/specs/{spec}/egress"),
+    post("/egress").with_body(),
     post("/specs/{spec}/approve"),
     post("/specs/{spec}/resume").with_body(),
     post("/specs/{spec}/deliver"),

@@ -5,6 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
+use axum::http::Method;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::oneshot;
@@ -15,7 +19,8 @@ use omoi_domain::event::EventKind;
 use omoi_domain::id::AttemptId;
 use omoi_egress::authority::EgressAuthority;
 use omoi_egress::cache::RegistryCache;
-use omoi_egress::project_hosts::ProjectHosts;
+use omoi_egress::listing::{ListedEntries, SharedListing};
+use omoi_egress::project_hosts::{ProjectHosts, host_line};
 use omoi_egress::proxy::{EgressProxy, ProxyParts};
 use omoi_egress::resolve::{CheckedResolver, FixedAddresses};
 use omoi_egress::service::RegistryService;
@@ -23,6 +28,7 @@ use omoi_egress::sites::RegistrySites;
 use omoi_egress::upstream::{UpstreamRegistries, UpstreamSettings};
 use omoi_execution::attempt::CreatedAttempt;
 use omoi_execution::intake;
+use omoi_execution::sandbox_egress::SandboxEgress;
 use omoi_runtime::clock::Clocked;
 use omoi_server::egress::{AttemptProxy, EgressLists};
 use omoi_server::worker::WorkerSurface;
@@ -30,6 +36,9 @@ use omoi_server::worker_socket::serve_workers;
 use omoi_store::egress_entries::EgressFilter;
 use omoi_store::{egress_entries, events};
 use omoi_testkit::deployment::{TestDeployment, ended_report};
+
+use crate::ask::ask;
+use crate::control::{TOKEN, bench, router_of};
 
 /// A host outside, which a person lists.
 struct ListedHost {
@@ -50,7 +59,12 @@ impl ListedHost {
 }
 
 /// A proxy whose registries nobody asks, and which lets attempts reach `host`.
-fn attempt_proxy(test: &TestDeployment, folder: &Path, host: &ListedHost) -> AttemptProxy {
+fn attempt_proxy(
+    test: &TestDeployment,
+    folder: &Path,
+    host: &ListedHost,
+    listing: SharedListing,
+) -> AttemptProxy {
     let clock: Clocked = Arc::new(test.clock.clone());
     let sites = RegistrySites::default();
     let at = SocketAddr::from(([127, 0, 0, 1], host.port));
@@ -67,18 +81,38 @@ fn attempt_proxy(test: &TestDeployment, folder: &Path, host: &ListedHost) -> Att
         resolver,
         clock: clock.clone(),
     });
-    let listed = [host.name(), at.to_string()];
     let lists = EgressLists {
-        hosts: ProjectHosts::parse(&listed).unwrap(),
+        listing,
         ..EgressLists::default()
     };
     AttemptProxy::new(proxy, lists, clock)
 }
 
-/// Serves the workers of `test` on a socket while `asking` asks.
+/// `host` by its name and by its address.
+fn listing_of(host: &ListedHost) -> SharedListing {
+    let lines = [host.name(), format!("127.0.0.1:{}", host.port)];
+    SharedListing::new(ListedEntries {
+        hosts: ProjectHosts::parse(&lines).unwrap(),
+        ..ListedEntries::default()
+    })
+}
+
+/// Serves the workers of `test`, who may reach `host`, on a socket while `asking` asks.
 async fn while_served<F>(
     test: &TestDeployment,
     host: &ListedHost,
+    asking: impl FnOnce(PathBuf) -> F,
+) where
+    F: Future<Output = ()>,
+{
+    while_listed(test, host, listing_of(host), asking).await;
+}
+
+/// As [`while_served`], with what `listing` lists.
+async fn while_listed<F>(
+    test: &TestDeployment,
+    host: &ListedHost,
+    listing: SharedListing,
     asking: impl FnOnce(PathBuf) -> F,
 ) where
     F: Future<Output = ()>,
@@ -88,7 +122,7 @@ async fn while_served<F>(
     let surface = WorkerSurface {
         parts: test.build_part(),
         gateway: Err("none".to_owned()),
-        egress: Some(attempt_proxy(test, folder.path(), host)),
+        egress: Some(attempt_proxy(test, folder.path(), host, listing)),
     };
     let listener = UnixListener::bind(&socket).unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -207,11 +241,16 @@ async fn open_kept(socket: &Path, live: &CreatedAttempt) -> UnixStream {
     )
     .await;
     assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
-    let mut headers = refused.lines();
+    read_body(&mut way, &refused).await;
+    way
+}
+
+/// Reads what follows the head of an answer.
+async fn read_body(way: &mut UnixStream, head: &str) {
+    let mut headers = head.lines();
     let length = headers.find_map(|line| line.strip_prefix("content-length: "));
     let mut body = vec![0; length.unwrap().parse().unwrap()];
     way.read_exact(&mut body).await.unwrap();
-    way
 }
 
 /// Whether the other side ends it. It has all the time that a machine under load may take.
@@ -257,4 +296,75 @@ async fn open_tunnels_and_kept_connections_end_with_their_attempt() {
         assert!(refused.await.starts_with("HTTP/1.1 403"));
     })
     .await;
+}
+
+/// What a person allows while an agent is at work holds for that agent, on the connection that was refused as well.
+#[tokio::test]
+async fn a_host_that_a_person_allows_is_let_through_without_a_new_start() {
+    let listing = SharedListing::default();
+    let egress = SandboxEgress {
+        certificates: "".into(),
+        host_certificates: "".into(),
+        go_proxies: Vec::new(),
+        private_modules: Vec::new(),
+        listing: listing.clone(),
+    };
+    let test = TestDeployment::with_parts(|parts| parts.egress = Some(egress)).await;
+    let task = test.add_task(1, &[]).await;
+    let live = test.run_task(task.id).await;
+    let host = ListedHost::start().await;
+    let control = router_of(&test);
+    let allow = async |hosts: &[&str]| {
+        allow_entries(&control, &json!({ "hosts": hosts, "versions": [] })).await
+    };
+    while_listed(&test, &host, listing, async |socket| {
+        let name = host.name();
+        let request = format!("GET http://{name}/ HTTP/1.1\r\nhost: {name}");
+        let mut way = open_kept(&socket, &live).await;
+        let refused = say(&mut way, &request).await;
+        assert!(
+            refused.contains("omoi-egress-reason: host_not_listed"),
+            "{refused}"
+        );
+        read_body(&mut way, &refused).await;
+
+        let (status, _) = allow(&["no host"]).await;
+        assert_eq!(status, 400);
+        // Of another project.
+        let (status, _) = allow(&[&host_line(Some("other"), &name)]).await;
+        assert_eq!(status, 200);
+        let refused = say(&mut way, &request).await;
+        assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+        read_body(&mut way, &refused).await;
+
+        let address = format!("127.0.0.1:{}", host.port);
+        let (status, said) = allow(&[&host_line(Some("repo"), &name), &address]).await;
+        assert_eq!((status, said.as_str()), (200, r#"{"is_in_force":true}"#));
+        let answering = async {
+            let (mut outside, _) = host.listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(outside.read_u8().await.unwrap());
+            }
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            outside.write_all(answer).await.unwrap();
+        };
+        let (passed, ()) = tokio::join!(say(&mut way, &request), answering);
+        assert!(passed.starts_with("HTTP/1.1 200"), "{passed}");
+        open_tunnel(&socket, &live, &host).await;
+    })
+    .await;
+    // A process without a proxy says so.
+    let (_other, control) = bench().await;
+    let version = json!({ "hosts": [], "versions": ["npm:left-pad@1.3.0"] });
+    let (status, said) = allow_entries(&control, &version).await;
+    assert_eq!((status, said.as_str()), (200, r#"{"is_in_force":false}"#));
+}
+
+/// What the control surface says when a person allows `entries`.
+async fn allow_entries(control: &Router, entries: &Value) -> (u16, String) {
+    let body = Body::from(entries.to_string());
+    let asked = (&Method::POST, "/api/v1/egress");
+    let (status, said) = ask(control, asked, Some(TOKEN), body).await;
+    (status.as_u16(), said)
 }

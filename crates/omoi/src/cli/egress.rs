@@ -1,5 +1,6 @@
 //! `omoi egress`: what sandboxes got from outside and what they were refused, and how to allow it.
 
+use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,14 +10,14 @@ use omoi_domain::egress::EgressOutcome;
 use omoi_egress::options::{EgressOptions, entry_list};
 use omoi_egress::project_hosts::{ProjectHosts, host_line};
 use omoi_egress::refusal::HOSTS_KEY;
-use omoi_protocol::control::EgressEntryView;
+use omoi_protocol::control::{AllowEgress, EgressEntryView};
 use serde_json::json;
 
-use super::command_context::{CommandContext, ConfigOverrides};
+use super::command_context::{CommandContext, CommandSettings, ConfigOverrides};
 use super::error_report::UsageError;
 use super::models::write_user_list;
 use super::named_repository::NamedRepository;
-use super::owner_access::{AccessPurpose, reach_owner};
+use super::owner_access::{AccessPurpose, find_running, reach_owner};
 use super::terminal::print_done;
 use crate::ErrorHint;
 use crate::control_client::ControlClient;
@@ -36,11 +37,7 @@ Examples:
   omoi egress allow docs.example.com --all-projects
   omoi egress allow npm:left-pad@1.3.0       a version that is younger than three days, for all projects
 
-Registries need no entry: tasks whose plan names a lock file fetch from them, others have what was fetched before. Writes `egress.hosts` or `egress.versions` of your configuration file; a process that runs takes it up when it is started again.";
-
-/// What makes a running process take up a new entry.
-const RESTART_WORDS: &str =
-    "a process that runs takes it up once it is started again, and goes on with its specs";
+Registries need no entry: tasks whose plan names a lock file fetch from them, others have what was fetched before. Writes `egress.hosts` or `egress.versions` of your configuration file; a process that runs on this data folder lets it through at once.";
 
 /// What to do about the way out.
 #[derive(clap::Subcommand, Debug)]
@@ -157,7 +154,7 @@ fn entry_line(entry: &EgressEntryView, project: Option<&str>) -> String {
                     let named = named.map(|project| format!(" --project {project}"));
                     let name = allowed_name(&subject);
                     let named = named.unwrap_or_default();
-                    format!("; allow it: omoi egress allow {name}{named}; {RESTART_WORDS}")
+                    format!("; allow it: omoi egress allow {name}{named}")
                 }
                 None => String::new(),
             };
@@ -240,14 +237,79 @@ async fn allow_entry(context: &CommandContext, arguments: &AllowArgs) -> anyhow:
         write_user_list(context, &key.spec, &items)?;
     }
     let name = key.spec.dotted_path();
+    let force = put_in_force(context, &settings, &name, line.clone()).await?;
     if context.is_json() {
-        context.print_json(&json!({ "key": name, "entries": items, "changed": is_new }))?;
+        context.print_json(&json!({
+            "key": name, "entries": items, "changed": is_new, "in_force": force.is_now(),
+        }))?;
         return Ok(ExitCode::SUCCESS);
     }
     let shown = clean_line(&line);
-    print_done(&match is_new {
-        true => format!("Wrote {shown} to {name}; {RESTART_WORDS}"),
+    let wrote = match is_new {
+        true => format!("Wrote {shown} to {name}"),
         false => format!("{shown} is in {name} already"),
-    });
+    };
+    print_done(&format!("{wrote}; {force}"));
+    if name == HOSTS_KEY && force.is_now() {
+        print_done(
+            "An agent at work whose project listed no host when it began trusts the host's certificate from its next \
+             attempt on",
+        );
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// From when on a new entry holds.
+#[derive(Clone, Copy, Debug)]
+enum EntryForce {
+    /// The process of this id lets it through already.
+    Now(u32),
+    /// The process of this id runs no proxy; another one does, if any.
+    Elsewhere(u32),
+    /// Nobody runs.
+    NextStart,
+}
+
+impl EntryForce {
+    const fn is_now(self) -> bool {
+        matches!(self, Self::Now(_))
+    }
+}
+
+impl fmt::Display for EntryForce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now(pid) => write!(f, "process {pid} lets it through from now on"),
+            Self::Elsewhere(pid) => write!(
+                f,
+                "process {pid} runs no agents: one that does lets it through once it is started again, and goes on \
+                 with its specs"
+            ),
+            Self::NextStart => f.write_str("whatever starts from now on lets it through"),
+        }
+    }
+}
+
+/// Has the process that runs, if one does, let `line` of the list `key` through.
+async fn put_in_force(
+    context: &CommandContext,
+    settings: &CommandSettings,
+    key: &str,
+    line: String,
+) -> anyhow::Result<EntryForce> {
+    let Some(access) = find_running(context, &settings.config).await? else {
+        return Ok(EntryForce::NextStart);
+    };
+    let mut entries = AllowEgress::default();
+    match key {
+        HOSTS_KEY => entries.hosts.push(line),
+        _ => entries.versions.push(line),
+    }
+    let pid = access.status.pid;
+    Ok(
+        match access.client.allow_egress(&entries).await?.is_in_force {
+            true => EntryForce::Now(pid),
+            false => EntryForce::Elsewhere(pid),
+        },
+    )
 }

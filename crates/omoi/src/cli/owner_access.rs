@@ -57,15 +57,7 @@ pub(crate) async fn reach_owner(
 ) -> anyhow::Result<OwnerAccess> {
     let folder = OpenedFolder::open(&DataOptions::from_config(&settings.config).folder)?;
     if let Some(url) = context.api_address() {
-        let token = folder.stored_token()?.ok_or_else(no_token)?;
-        let client = ControlClient::new(&ClientEndpoint::Url(url.to_owned()), token)?;
-        let client = client.asking_from(context.current_repository().as_deref());
-        let status = client.get_status().await?;
-        return Ok(OwnerAccess {
-            client,
-            status,
-            own: None,
-        });
+        return reach_address(context, &folder, url).await;
     }
     let is_shared = DatabaseOptions::from_config(&settings.config).is_shared();
     let mut reader = None;
@@ -90,6 +82,41 @@ pub(crate) async fn reach_owner(
     Err(error.context(ErrorHint(
         "stop it, or name another folder with --data-dir DIR".to_owned(),
     )))
+}
+
+/// The process at `url`.
+async fn reach_address(
+    context: &CommandContext,
+    folder: &OpenedFolder,
+    url: &str,
+) -> anyhow::Result<OwnerAccess> {
+    let token = folder.stored_token()?.ok_or_else(no_token)?;
+    let client = ControlClient::new(&ClientEndpoint::Url(url.to_owned()), token)?;
+    let client = client.asking_from(context.current_repository().as_deref());
+    let status = client.get_status().await?;
+    Ok(OwnerAccess {
+        client,
+        status,
+        own: None,
+    })
+}
+
+/// The process that runs on the data folder of `config`, or at the address that is asked for. None is begun, and
+/// no folder made.
+pub(super) async fn find_running(
+    context: &CommandContext,
+    config: &Config,
+) -> anyhow::Result<Option<OwnerAccess>> {
+    let path = DataOptions::from_config(config).folder;
+    let url = context.api_address();
+    if url.is_none() && !path.exists() {
+        return Ok(None);
+    }
+    let folder = OpenedFolder::open(&path)?;
+    match url {
+        Some(url) => reach_address(context, &folder, url).await.map(Some),
+        None => find_owner(&folder, context).await,
+    }
 }
 
 /// The process that answers on the folder's socket.

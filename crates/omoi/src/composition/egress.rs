@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use omoi_egress::authority::EgressAuthority;
 use omoi_egress::cache::RegistryCache;
+use omoi_egress::listing::{ListedEntries, SharedListing};
 use omoi_egress::options::EgressOptions;
 use omoi_egress::proxy::{EgressProxy, ProxyParts};
 use omoi_egress::registry::RegistrySite;
@@ -98,12 +99,17 @@ pub(super) fn open_egress(
     let certificates = authority.certificate_path();
     let read = std::fs::read_to_string(certificates);
     let certificates = read.context("could not read the certificate of the registry proxy")?;
+    // One for the proxy and for what sandboxes are given: entries may come while this process works.
+    let listing = SharedListing::new(ListedEntries {
+        hosts: options.hosts,
+        versions: options.versions,
+    });
     let sandboxes = SandboxEgress {
-        host_certificates: host_certificates(&certificates, &options)?,
+        host_certificates: host_certificates(&certificates)?,
         certificates: certificates.into(),
         go_proxies,
         private_modules,
-        hosts: options.hosts.clone(),
+        listing: listing.clone(),
     };
     let proxy = EgressProxy::new(ProxyParts {
         service: RegistryService::new(cache, upstream, sites, clock.clone()),
@@ -112,8 +118,7 @@ pub(super) fn open_egress(
         clock: clock.clone(),
     });
     let lists = EgressLists {
-        hosts: options.hosts,
-        versions: options.versions,
+        listing,
         organisation: ORGANISATION.to_owned(),
     };
     Ok(Some(OpenedEgress {
@@ -131,14 +136,12 @@ impl OpenedEgress {
 
 /// The authority of registries, and those of the machine where other hosts are listed: a client that is
 /// told of one file trusts no other.
-fn host_certificates(authority: &str, options: &EgressOptions) -> anyhow::Result<Arc<str>> {
+fn host_certificates(authority: &str) -> anyhow::Result<Arc<str>> {
     let mut text = authority.to_owned();
-    if options.hosts.lists_any() {
-        let mut machine = MACHINE_AUTHORITIES.iter().map(Path::new);
-        if let Some(machine) = machine.find(|path| path.exists()) {
-            let read = std::fs::read_to_string(machine);
-            text.push_str(&read.context("could not read the authorities of this machine")?);
-        }
+    let mut machine = MACHINE_AUTHORITIES.iter().map(Path::new);
+    if let Some(machine) = machine.find(|path| path.exists()) {
+        let read = std::fs::read_to_string(machine);
+        text.push_str(&read.context("could not read the authorities of this machine")?);
     }
     Ok(text.into())
 }

@@ -262,3 +262,32 @@ fn work_is_left_to_up_and_its_agent_is_steered() {
     let status = story::task_status(&database, "TSK-001");
     assert_eq!(status.as_deref(), Some("cancelled"));
 }
+
+#[test]
+fn what_is_allowed_holds_at_once_in_a_process_that_runs() {
+    let world = World::two_tasks("scenario.yaml");
+    let config = world.beside("config.yaml");
+    fs::write(&config, "").unwrap();
+    let allow = |entry: &str, more: &[&str]| {
+        let mut allow = world.command(&["egress", "allow", entry]);
+        allow.arg("--config").arg(&config).args(more);
+        world.start(allow).wait().exited(0)
+    };
+    let said = allow("docs.example.com", &["--all-projects"]);
+    let told =
+        "Wrote docs.example.com to egress.hosts; whatever starts from now on lets it through";
+    holds(&said.stderr, &[told]);
+
+    let up = world.up();
+    let said = allow("npm:left-pad@1.3.0", &[]);
+    holds(
+        &said.stderr,
+        &["; process ", " lets it through from now on"],
+    );
+    // What it was started without, it is told of again.
+    let said = allow("docs.example.com", &["--all-projects", "--json"]);
+    let said: Value = serde_json::from_str(&said.stdout).unwrap();
+    let told = (&said["changed"], &said["in_force"]);
+    assert_eq!(told, (&json!(false), &json!(true)), "{said:#}");
+    drop(up);
+}

@@ -11,6 +11,7 @@ use omoi_domain::egress::EgressMode;
 use omoi_domain::phase::Phase;
 use omoi_egress::authority::EgressAuthority;
 use omoi_egress::cache::RegistryCache;
+use omoi_egress::listing::{ListedEntries, SharedListing};
 use omoi_egress::project_hosts::ProjectHosts;
 use omoi_egress::proxy::{EgressProxy, ProxyParts};
 use omoi_egress::resolve::CheckedResolver;
@@ -267,7 +268,10 @@ fn attempt_proxy(
         _ => {}
     }
     let lists = EgressLists {
-        hosts: ProjectHosts::parse(&allow).unwrap(),
+        listing: SharedListing::new(ListedEntries {
+            hosts: ProjectHosts::parse(&allow).unwrap(),
+            ..ListedEntries::default()
+        }),
         ..EgressLists::default()
     };
     (AttemptProxy::new(proxy, lists, clock), certificate)
