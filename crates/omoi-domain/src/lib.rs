@@ -23,6 +23,7 @@ pub mod event;
 pub mod graph;
 pub mod hand_over;
 pub mod id;
+pub mod json_shape;
 pub mod lifecycle;
 pub mod lock_file;
 pub mod machine;

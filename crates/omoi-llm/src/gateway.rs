@@ -33,6 +33,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use omoi_domain::id::AttemptId;
+use omoi_domain::json_shape::check_json_shape;
 
 use crate::body_room::{BodyLimits, BodyRoom, BodyRooms};
 use crate::llm_client::LlmClient;
@@ -49,6 +50,10 @@ pub use self::reply::{GatewayReply, ReplyBody};
 
 /// Most bytes of a request.
 pub const REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Most values in the JSON of a request: several times what fills the largest window.
+const REQUEST_VALUES_MAX: usize = 500_000;
+/// Most bytes that a value takes while the list that it lies in grows.
+const VALUE_BYTES: usize = 2 * size_of::<Value>();
 /// Most questions at once.
 pub const QUESTIONS_MAX: usize = 256;
 /// What the bodies of requests may fill: those of one attempt are three of the largest.
@@ -188,9 +193,15 @@ impl ModelGateway {
     }
 }
 
+/// The values in `body`.
+fn count_values(body: &[u8]) -> Result<usize, GatewayRefusal> {
+    let counted = check_json_shape(body, REQUEST_VALUES_MAX);
+    counted.map_err(|error| bad_request(&BadRequest::BadJson(error)))
+}
+
 fn count_body(body: &[u8]) -> Result<GatewayReply, GatewayRefusal> {
     let body: Value =
-        serde_json::from_slice(body).map_err(|error| bad_request(&BadRequest::NotJson(error)))?;
+        serde_json::from_slice(body).map_err(|error| bad_request(&BadRequest::BadJson(error)))?;
     if !body["messages"].is_array() {
         return Err(bad_request(&BadRequest::Field("missing field `messages`")));
     }

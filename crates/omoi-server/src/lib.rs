@@ -5,7 +5,6 @@ mod connection_seats;
 pub mod control;
 pub mod egress;
 mod error;
-mod json_shape;
 pub mod options;
 pub mod probes;
 mod report_body;

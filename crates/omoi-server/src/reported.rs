@@ -8,12 +8,15 @@ use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
 use tracing::debug;
 
+use omoi_domain::json_shape::check_json_shape;
 use omoi_domain::secret_mask::SecretMask;
 
 use crate::error::{ApiError, JsonBody};
-use crate::json_shape::check_json_shape;
 use crate::request_token::request_token;
 use crate::worker::WorkerSurface;
+
+/// Values in one report.
+const VALUES_MAX: usize = 250_000;
 
 /// A report in JSON, masked before anything of it is read.
 pub(crate) struct Reported<T>(pub(crate) T);
@@ -36,7 +39,7 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
         let lifecycle = &state.parts.lifecycle;
         let masked = lifecycle.run_blocking("mask a report", move || {
             let masked = masked(bytes, &mask);
-            check_json_shape(&masked).map(|()| masked)
+            check_json_shape(&masked, VALUES_MAX).map(|_| masked)
         });
         let masked = masked.await?;
         let body =

@@ -19,7 +19,9 @@ use super::failed_choices::{FailedChoice, awaited_choice};
 use super::refusal::GatewayRefusal;
 use super::reply::GatewayReply;
 use super::stream_reply::StreamReply;
-use super::{GatewayRequest, GatewayShared, ModelGateway, check_bytes, count_body};
+use super::{
+    GatewayRequest, GatewayShared, ModelGateway, VALUE_BYTES, check_bytes, count_body, count_values,
+};
 use crate::body_room::BodyRoom;
 use crate::choice_walk::{ChoiceWalk, WalkedChoice, tell_fallback};
 use crate::llm_client::UpstreamQuestion as _;
@@ -42,8 +44,7 @@ impl ModelGateway {
         // Before anything is read: what waits for a slot takes no memory beside its bytes.
         let slot = self.take_slot()?;
         let GatewayRequest { headers, body, .. } = request;
-        check_bytes(&body)?;
-        let room = self.reserve_body(caller.principal.purpose.attempt(), body.len())?;
+        let room = self.make_room(caller, &body).await?;
         let asked = read_question(dialect, &body).await?;
         let routes = &self.shared.llm.routes;
         let route = routes.route_for_caller(caller, &asked.model);
@@ -83,9 +84,23 @@ impl ModelGateway {
         body: Bytes,
     ) -> Result<GatewayReply, GatewayRefusal> {
         let _slot = self.take_slot()?;
-        check_bytes(&body)?;
-        let _room = self.reserve_body(caller.principal.purpose.attempt(), body.len())?;
+        let _room = self.make_room(caller, &body).await?;
         read_apart(body.len(), move || count_body(&body)).await
+    }
+
+    /// Takes room for `body` and for the values that it becomes, before any of it is one.
+    async fn make_room(
+        &self,
+        caller: &ModelCaller,
+        body: &Bytes,
+    ) -> Result<[BodyRoom; 2], GatewayRefusal> {
+        check_bytes(body)?;
+        let attempt = caller.principal.purpose.attempt();
+        let text_room = self.reserve_body(attempt, body.len())?;
+        let text = body.clone();
+        let n_values = read_apart(body.len(), move || count_values(&text)).await?;
+        let value_room = self.reserve_body(attempt, n_values * VALUE_BYTES)?;
+        Ok([text_room, value_room])
     }
 
     fn take_slot(&self) -> Result<OwnedSemaphorePermit, GatewayRefusal> {
@@ -121,7 +136,7 @@ struct GatewayQuestion {
     headers: HeaderMap,
     asked: AskedBody,
     _slot: OwnedSemaphorePermit,
-    _room: BodyRoom,
+    _room: [BodyRoom; 2],
 }
 
 /// What became of a model that was to be asked.

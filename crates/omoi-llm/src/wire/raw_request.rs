@@ -56,9 +56,9 @@ pub struct RawRequest {
 /// Why a request cannot be passed on.
 #[derive(Debug, Error)]
 pub enum BadRequest {
-    /// It is not a JSON object.
+    /// It is not a JSON object, or one of a shape that nobody reads.
     #[error("the request: {0}")]
-    NotJson(#[source] serde_json::Error),
+    BadJson(#[source] serde_json::Error),
     /// A field is missing or makes no sense.
     #[error("{0}")]
     Field(&'static str),
@@ -97,8 +97,8 @@ impl RawRequest {
     /// # Errors
     /// Returns [`BadRequest`] for what no provider could answer or nobody could meter.
     pub fn parse(dialect: Dialect, body: &[u8]) -> Result<Self, BadRequest> {
-        let fields: TopFields = serde_json::from_slice(body).map_err(BadRequest::NotJson)?;
-        let whole: Value = serde_json::from_slice(body).map_err(BadRequest::NotJson)?;
+        let fields: TopFields = serde_json::from_slice(body).map_err(BadRequest::BadJson)?;
+        let whole: Value = serde_json::from_slice(body).map_err(BadRequest::BadJson)?;
         let model = whole["model"].as_str().map(str::trim).unwrap_or_default();
         if model.is_empty() {
             return Err(BadRequest::Field("missing field `model`"));

@@ -3,15 +3,16 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use http::{HeaderMap, Method};
 use omoi_domain::id::AttemptId;
 use omoi_domain::model_fallback::FallbackClass;
-use omoi_llm::gateway::REQUEST_BYTES_MAX;
+use omoi_llm::gateway::{GatewayRequest, REQUEST_BYTES_MAX, ReplyBody};
 use omoi_llm::wire::dialect::Dialect;
 use uuid::Uuid;
 
 use crate::fallback::{house, pair, question, said};
 use crate::stub::{self, Stub};
-use crate::support::{START, TestMeter, route};
+use crate::support::{START, TestMeter, caller, route};
 
 /// Of several questions at one provider only some are turned away by it; the others wait at its circuit.
 #[tokio::test]
@@ -143,4 +144,48 @@ async fn bodies_that_fill_the_room_keep_others_out_until_they_are_gone() {
     assert_eq!((status, stub.calls()), (503, 1), "{says}");
     drop(rooms);
     assert_eq!(house.ask(&question(false)).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_body_of_a_hostile_shape_is_refused_before_it_is_read() {
+    let stub = Stub::always(stub::good()).await;
+    let house = house(vec![route(Dialect::Messages, &stub.url)], TestMeter::rich());
+    let post = async |path: &str, body: &str| {
+        let request = GatewayRequest {
+            method: Method::POST,
+            path: path.to_owned(),
+            headers: HeaderMap::new(),
+            body: body.to_owned().into(),
+        };
+        let reply = house.gateway.handle_request(&caller(), request).await;
+        let ReplyBody::Full(bytes) = reply.body else {
+            panic!("it is refused with a whole answer");
+        };
+        (
+            reply.status.as_u16(),
+            String::from_utf8(bytes.to_vec()).unwrap(),
+        )
+    };
+    let with = |more: &str| format!(r#"{{"model":"m","max_tokens":1,"messages":[0],{more}}}"#);
+    let zeros = |n: usize| with(&format!(r#""a":[{}0]"#, "0,".repeat(n - 1)));
+    let deep = with(&format!(r#""a":{}{}"#, "[".repeat(64), "]".repeat(64)));
+    let tool = r#""tools":[{"type":"web_search","name":"x","type":"function"}]"#;
+    let attempt = caller().principal.purpose.attempt();
+    for path in ["/v1/messages", "/v1/messages/count_tokens"] {
+        for (body, words) in [
+            (&deep, "deeper than 64"),
+            (&with(tool), "names `type` twice"),
+            (&zeros(500_000), "more than 500000 values"),
+        ] {
+            let (status, says) = post(path, body).await;
+            assert!(says.contains(words), "{path}: {says}");
+            assert_eq!(status, 400);
+        }
+        // A value takes more room than its text: two such bodies of 1 MB are more than the share of an attempt.
+        let room = house.gateway.reserve_body(attempt, 64 << 20).ok();
+        assert!(room.is_some());
+        let (status, says) = post(path, &zeros(400_000)).await;
+        assert_eq!(status, 503, "{path}: {says}");
+    }
+    assert_eq!(stub.calls(), 0);
 }

@@ -1,5 +1,5 @@
-//! The shape of a report, before any of it becomes a value: how deep it is, how much it holds, and that no
-//! object names a field twice.
+//! The shape of JSON from a sandbox, before any of it becomes a value: how deep it is, how much it holds, and
+//! that no object names a field twice.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -10,30 +10,32 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 /// How deep arrays and objects may lie in one another.
 const DEPTH_MAX: usize = 64;
-/// Values in one report. Each takes some dozens of bytes in memory, however few it has as text.
-const VALUES_MAX: usize = 250_000;
 
-/// Checks the shape of `json`. What is no JSON at all passes: its reader says where it ends.
+/// Checks the shape of `json`, which may hold `values_max` values, and gives how many it holds: each takes some
+/// dozens of bytes in memory, however few it has as text. What is no JSON at all passes: its reader says where
+/// it ends.
 ///
 /// # Errors
 /// Says which bound it goes beyond, and where.
-pub(crate) fn check_json_shape(json: &[u8]) -> Result<(), serde_json::Error> {
-    let n_left = Cell::new(VALUES_MAX);
+pub fn check_json_shape(json: &[u8], values_max: usize) -> Result<usize, serde_json::Error> {
+    let n_values = Cell::new(0);
     let seed = ShapeSeed {
         depth: 0,
-        n_left: &n_left,
+        values_max,
+        n_values: &n_values,
     };
     match seed.deserialize(&mut serde_json::Deserializer::from_slice(json)) {
         Err(error) if error.is_data() => Err(error),
-        Ok(()) | Err(_) => Ok(()),
+        Ok(()) | Err(_) => Ok(n_values.get()),
     }
 }
 
-/// One value at `depth`; `n_left` more may come.
+/// One value at `depth`, after `n_values` others.
 #[derive(Clone, Copy)]
 struct ShapeSeed<'a> {
     depth: usize,
-    n_left: &'a Cell<usize>,
+    values_max: usize,
+    n_values: &'a Cell<usize>,
 }
 
 impl ShapeSeed<'_> {
@@ -50,10 +52,12 @@ impl ShapeSeed<'_> {
     }
 
     fn count_value<E: Error>(self) -> Result<(), E> {
-        let left = self.n_left.get().checked_sub(1);
-        let left =
-            left.ok_or_else(|| E::custom(format_args!("there are more than {VALUES_MAX} values")))?;
-        self.n_left.set(left);
+        let (n_values, values_max) = (self.n_values.get() + 1, self.values_max);
+        if n_values > values_max {
+            let says = format_args!("there are more than {values_max} values");
+            return Err(E::custom(says));
+        }
+        self.n_values.set(n_values);
         Ok(())
     }
 }
@@ -155,6 +159,7 @@ mod tests {
     fn a_shape_within_its_bounds_passes_and_others_say_what_is_wrong() {
         let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
         let zeros = |n: usize| format!("[{}0]", "0,".repeat(n - 1));
+        let values_max = 1_000;
         for (json, expected) in [
             (
                 r#"{"a": [1, -2, 3.5, null, true, "b\n"], "b": {"a": {}}}"#.to_owned(),
@@ -162,8 +167,8 @@ mod tests {
             ),
             (nested(DEPTH_MAX), None),
             (nested(DEPTH_MAX + 1), Some("deeper than 64")),
-            (zeros(VALUES_MAX - 1), None),
-            (zeros(VALUES_MAX), Some("more than 250000 values")),
+            (zeros(values_max - 1), None),
+            (zeros(values_max), Some("more than 1000 values")),
             (
                 r#"{"a": 1, "a": 2}"#.to_owned(),
                 Some("names `a` twice at line 1"),
@@ -177,7 +182,7 @@ mod tests {
             ("[".to_owned(), None),
             (String::new(), None),
         ] {
-            let told = check_json_shape(json.as_bytes()).err();
+            let told = check_json_shape(json.as_bytes(), values_max).err();
             let told = told.map(|error| error.to_string());
             let shown: String = json.chars().take(40).collect();
             match (told, expected) {
@@ -185,6 +190,23 @@ mod tests {
                 (Some(told), Some(expected)) => assert!(told.contains(expected), "{told}"),
                 (told, _) => panic!("{shown}: {told:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn every_value_is_counted_once() {
+        for (json, n_values) in [
+            ("0", 1),
+            ("[]", 1),
+            (r#"{"a": [1, "b", {"c": null}], "d": 2.5}"#, 7),
+            // As far as it is JSON.
+            ("[0, 0", 3),
+        ] {
+            assert_eq!(
+                check_json_shape(json.as_bytes(), 7).ok(),
+                Some(n_values),
+                "{json}"
+            );
         }
     }
 }
