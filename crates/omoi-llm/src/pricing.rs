@@ -7,7 +7,7 @@ use omoi_domain::model_price::{PriceRow, PriceTier, ServiceLevel};
 use omoi_domain::money::NanoUsd;
 
 pub use self::billed_usage::{BilledUsage, TokenCounts};
-pub(crate) use self::billed_usage::{is_us_only, searches_asked, service_named};
+pub(crate) use self::billed_usage::{is_us_only, service_named};
 
 /// A factor of one, in thousandths.
 pub const WHOLE_PERMILLE: u32 = 1_000;

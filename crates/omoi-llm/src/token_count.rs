@@ -7,7 +7,7 @@ use serde_json::Value;
 use omoi_domain::model_price::ServiceLevel;
 
 use self::content_count::ContentCount;
-use crate::pricing::{is_us_only, searches_asked, service_named};
+use crate::pricing::{is_us_only, service_named};
 use crate::wire::anthropic::MessagesRequest;
 use crate::wire::cache_marks::MarkedLives;
 use crate::wire::dialect::Dialect;
@@ -23,15 +23,32 @@ const PREAMBLE_TOKENS: u64 = 4_096;
 /// What a message costs besides its words.
 const MESSAGE_TOKENS: u64 = 4;
 
-/// Kinds of tools that the caller runs itself. What the provider runs may read whatever it fetches.
-const CALLER_TOOLS: [&str; 5] = ["custom", "function", "namespace", "local_shell", "shell"];
-/// Fields of a request that stand for text which the provider keeps.
-const KEPT_BY_PROVIDER: [&str; 5] = [
-    "previous_response_id",
-    "conversation",
-    "prompt",
-    "mcp_servers",
-    "container",
+/// Fields of a request, of whichever dialect, that steer its provider: no model reads what stands in them.
+const SETTING_FIELDS: [&str; 24] = [
+    "client_metadata",
+    "context_management",
+    "include",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tokens",
+    "metadata",
+    "model",
+    "n",
+    "parallel_tool_calls",
+    "prompt_cache_key",
+    "reasoning",
+    "reasoning_effort",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "thinking",
+    "tool_choice",
+    "top_k",
+    "top_p",
+    "user",
 ];
 
 /// Tokens of one request: what it reads, and the most it may be answered with.
@@ -43,8 +60,7 @@ pub struct RequestSize {
     pub read_least: u64,
     /// What it may read by the densest tokenizer: what is reserved.
     pub read_reserved: u64,
-    /// The most it can be read as: no token is shorter than a byte. `None` where it holds a document or names
-    /// something that the provider fetches or adds by itself.
+    /// The most it can be read as: no token is shorter than a byte. `None` where it holds a document.
     pub read_max: Option<u64>,
     /// The most tokens that the caller wants of one answer, where it says so; the largest of several.
     pub answer_cap: Option<u32>,
@@ -52,8 +68,6 @@ pub struct RequestSize {
     pub n_answers: u32,
     /// How it asks to be served.
     pub service: ServiceLevel,
-    /// Web searches that it lets the provider make.
-    pub searches: u64,
     /// Whether it asks to be served in the United States alone.
     pub is_us_only: bool,
     /// Whether it has a prompt cache keep what it reads for an hour.
@@ -64,21 +78,19 @@ impl RequestSize {
     /// The size of a request of `dialect`, whose `body` has `body_bytes` on the wire.
     pub fn of_body(dialect: Dialect, body: &Value, body_bytes: usize) -> Self {
         let count = count_body(dialect, body);
-        let is_open = count.documents > 0 || has_provider_tool(body) || has_remote_source(body);
         let read_max = (body_bytes as u64) + PREAMBLE_TOKENS + count.images;
         let files = count.images + count.documents;
         Self {
             read_estimate: count.words + files,
             read_least: count.words * WORDS_LEAST_PERCENT / 100 + count.images,
             read_reserved: (count.words * WORDS_MOST_PERCENT).div_ceil(100) + files,
-            read_max: (!is_open).then_some(read_max),
+            read_max: (count.documents == 0).then_some(read_max),
             answer_cap: answer_cap(dialect, body),
             n_answers: count_field(dialect)
                 .and_then(|name| small_number(&body[name]))
                 .unwrap_or(1)
                 .max(1),
             service: body.as_object().map(service_named).unwrap_or_default(),
-            searches: searches_asked(body),
             is_us_only: body.as_object().is_some_and(is_us_only),
             keeps_cache_for_hour: dialect == Dialect::Messages
                 && MarkedLives::of_part(body).has_hour,
@@ -111,14 +123,14 @@ pub fn estimate_body(dialect: Dialect, body: &Value) -> u64 {
 }
 
 fn count_body(dialect: Dialect, body: &Value) -> ContentCount {
-    let (parts, messages) = match dialect {
-        Dialect::Messages => (&["system", "messages", "tools"][..], "messages"),
-        Dialect::ChatCompletions => (&["messages", "tools", "response_format"][..], "messages"),
-        Dialect::Responses => (&["instructions", "input", "tools", "text"][..], "input"),
+    let messages = match dialect {
+        Dialect::Messages | Dialect::ChatCompletions => "messages",
+        Dialect::Responses => "input",
     };
     let mut count = ContentCount::default();
-    for part in parts {
-        count.add_value(&body[*part]);
+    let fields = body.as_object().into_iter().flatten();
+    for (_, value) in fields.filter(|(name, _)| !SETTING_FIELDS.contains(&name.as_str())) {
+        count.add_value(value);
     }
     let n_messages = body[messages].as_array().map_or(1, Vec::len) as u64;
     count.words += n_messages * MESSAGE_TOKENS;
@@ -165,46 +177,6 @@ fn small_number(value: &Value) -> Option<u32> {
         Some(number as u64)
     })?;
     Some(u32::try_from(number).unwrap_or(u32::MAX))
-}
-
-/// Whether the provider runs one of the tools.
-fn has_provider_tool(body: &Value) -> bool {
-    let tools = body["tools"].as_array().map(Vec::as_slice);
-    tools.unwrap_or_default().iter().any(|tool| {
-        let kind = tool.get("type").and_then(Value::as_str);
-        kind.is_some_and(|kind| !CALLER_TOOLS.contains(&kind))
-    })
-}
-
-/// Whether a field or block leaves to the provider what stands in it.
-fn has_remote_source(body: &Value) -> bool {
-    let mut kept = KEPT_BY_PROVIDER.iter().map(|name| &body[*name]);
-    let mut parts = ["messages", "input"].iter().map(|name| &body[*name]);
-    kept.any(|value| !value.is_null()) || parts.any(names_remote)
-}
-
-fn names_remote(value: &Value) -> bool {
-    match value {
-        Value::Array(items) => items.iter().any(names_remote),
-        Value::Object(map) => {
-            let kinds = ["url", "file", "item_reference"];
-            let by_kind = map
-                .get("type")
-                .and_then(Value::as_str)
-                .is_some_and(|kind| kinds.contains(&kind));
-            let by_address = ["image_url", "file_url", "file_id"]
-                .iter()
-                .any(|name| map.get(*name).is_some_and(is_address));
-            by_kind || by_address || map.values().any(names_remote)
-        }
-        _ => false,
-    }
-}
-
-/// Whether text is an address or a name, and not a file itself.
-fn is_address(value: &Value) -> bool {
-    let text = value.as_str().or_else(|| value.get("url")?.as_str());
-    text.is_some_and(|text| !text.starts_with("data:"))
 }
 
 #[cfg(test)]
@@ -293,50 +265,42 @@ mod tests {
     }
 
     #[test]
-    fn what_the_provider_adds_has_no_bound() {
+    fn words_count_in_whichever_field_a_model_may_read_them() {
         use Dialect::{ChatCompletions, Messages, Responses};
-        for (dialect, body, is_bounded) in [
+        let words = "word ".repeat(1_000);
+        for (dialect, name, value, is_read) in [
+            (Messages, "system", json!(words), true),
             (
                 Messages,
-                json!({"tools": [{"name": "x"}, {"type": "custom", "name": "y"}]}),
+                "tools",
+                json!([{"name": "x", "description": words}]),
                 true,
             ),
             (
                 Messages,
-                json!({"tools": [{"type": "web_search_20260209", "name": "x"}]}),
-                false,
-            ),
-            (
-                Messages,
-                json!({"messages": [{"content": [{"source": {"type": "url"}}]}]}),
-                false,
-            ),
-            (
-                ChatCompletions,
-                json!({"tools": [{"type": "function"}]}),
+                "output_config",
+                json!({"format": {"schema": {"description": words}}}),
                 true,
             ),
             (
                 ChatCompletions,
-                json!({"messages": [{"content": [{"image_url": {"url": "https://a/b.png"}}]}]}),
-                false,
-            ),
-            (
-                Responses,
-                json!({"input": [{"content": [{"image_url": "data:image/png;base64,AA"}]}]}),
+                "functions",
+                json!([{"name": "x", "description": words}]),
                 true,
             ),
             (
-                Responses,
-                json!({"tools": [{"type": "namespace"}, {"type": "function"}]}),
+                ChatCompletions,
+                "prediction",
+                json!({"content": words}),
                 true,
             ),
-            (Responses, json!({"tools": [{"type": "web_search"}]}), false),
-            (Responses, json!({"previous_response_id": "resp_1"}), false),
-            (Responses, json!({"previous_response_id": null}), true),
+            (Responses, "instructions", json!(words), true),
+            (Responses, "field_of_tomorrow", json!(words), true),
+            (Responses, "metadata", json!({"a": words}), false),
         ] {
-            let found = size(dialect, &body).read_max.is_some();
-            assert_eq!(found, is_bounded, "{dialect}: {body}");
+            let body = json!({ name: value });
+            let read = size(dialect, &body).read_estimate;
+            assert_eq!(read >= 1_000, is_read, "{dialect}: {name}: {read}");
         }
     }
 }

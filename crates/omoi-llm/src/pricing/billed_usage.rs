@@ -91,7 +91,8 @@ impl BilledUsage {
         let billed_as = |read: TokenCounts| Self {
             tokens: TokenCounts { output, ..read },
             service: size.service,
-            searches: size.searches,
+            // No question goes out that lets its provider search.
+            searches: 0,
             is_us_only: size.is_us_only,
         };
         let nothing = TokenCounts::default();
@@ -151,18 +152,4 @@ pub(crate) fn service_named(fields: &Map<String, Value>) -> ServiceLevel {
 pub(crate) fn is_us_only(fields: &Map<String, Value>) -> bool {
     let place = fields.get("inference_geo").and_then(Value::as_str);
     place.is_some_and(|place| place.eq_ignore_ascii_case("us"))
-}
-
-/// Searches that a call is taken to make when its request allows any number of them.
-const SEARCHES_ASSUMED: u64 = 10;
-
-/// How many web searches a request lets the provider make.
-pub(crate) fn searches_asked(body: &Value) -> u64 {
-    let tools = body["tools"].as_array().map(Vec::as_slice);
-    let searches = tools.unwrap_or_default().iter().filter(|tool| {
-        let kind = tool["type"].as_str();
-        kind.is_some_and(|kind| kind.starts_with("web_search"))
-    });
-    let allowed = |tool: &Value| tool["max_uses"].as_u64().unwrap_or(SEARCHES_ASSUMED);
-    searches.map(allowed).fold(0, u64::saturating_add)
 }

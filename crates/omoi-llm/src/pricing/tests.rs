@@ -169,7 +169,7 @@ fn how_and_where_a_call_was_served_decides_about_its_price() {
 }
 
 #[test]
-fn a_request_is_projected_with_the_level_and_the_searches_it_asks_for() {
+fn a_request_is_projected_with_the_level_it_asks_for() {
     let request = |more: Value| -> MessagesRequest {
         let mut body = json!({"model": "m", "max_tokens": 90, "messages": [{"role": "user", "content": "hi"}]});
         if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
@@ -177,36 +177,21 @@ fn a_request_is_projected_with_the_level_and_the_searches_it_asks_for() {
         }
         serde_json::from_value(body).unwrap()
     };
-    for (more, service, searches, is_us_only) in [
-        (json!({}), ServiceLevel::Standard, 0, false),
-        (json!({"speed": "fast"}), ServiceLevel::Fast, 0, false),
+    for (more, service, is_us_only) in [
+        (json!({}), ServiceLevel::Standard, false),
+        (json!({"speed": "fast"}), ServiceLevel::Fast, false),
         (
             json!({"service_tier": "ultrafast", "inference_geo": "us"}),
             ServiceLevel::Ultrafast,
-            0,
             true,
-        ),
-        (
-            json!({"tools": [
-                {"type": "web_search_20250305", "name": "web_search", "max_uses": 3},
-                {"name": "web_search", "input_schema": {}}]}),
-            ServiceLevel::Standard,
-            3,
-            false,
-        ),
-        (
-            json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
-            ServiceLevel::Standard,
-            10,
-            false,
         ),
     ] {
         let size = RequestSize::of_message(&request(more.clone()));
         let projected = BilledUsage::projected_usage(&size, &priced_route(sonnet(), 50));
         assert_eq!(projected.tokens.output, 50);
         assert!(projected.tokens.cache_write > 0);
-        let told = (projected.service, projected.searches, projected.is_us_only);
-        assert_eq!(told, (service, searches, is_us_only), "{more}");
+        let told = (projected.service, projected.is_us_only);
+        assert_eq!(told, (service, is_us_only), "{more}");
     }
 }
 

@@ -10,10 +10,6 @@ const PAGE_TOKENS: u64 = 3_000 + IMAGE_TOKENS;
 const PAGE_BYTES: u64 = 8 * 1_024;
 /// The most pages of a document that vendors read.
 const PAGES_MAX: u64 = 600;
-/// Pages of a document that the provider fetches, which nobody here sees.
-const PAGES_ASSUMED: u64 = 20;
-/// Blocks that are a picture, wherever it comes from.
-const PICTURE_KINDS: [&str; 2] = ["image", "input_image"];
 /// Fields whose inside is words to the model, whatever it looks like.
 const WORDS_ONLY: [&str; 3] = ["input", "input_schema", "parameters"];
 
@@ -31,23 +27,18 @@ pub(super) struct ContentCount {
 impl ContentCount {
     /// Takes in `value`, a field of a request.
     pub(super) fn add_value(&mut self, value: &Value) {
-        self.add_part(value, false);
-    }
-
-    fn add_part(&mut self, value: &Value, in_picture: bool) {
         match value {
             Value::Null => {}
             Value::Bool(_) | Value::Number(_) => self.words += 1,
             Value::String(text) => self.words += estimate_text(text),
-            Value::Array(items) => items.iter().for_each(|i| self.add_part(i, in_picture)),
-            Value::Object(fields) => self.add_fields(fields, in_picture),
+            Value::Array(items) => items.iter().for_each(|item| self.add_value(item)),
+            Value::Object(fields) => self.add_fields(fields),
         }
     }
 
-    fn add_fields(&mut self, fields: &Map<String, Value>, in_picture: bool) {
+    fn add_fields(&mut self, fields: &Map<String, Value>) {
         let text_of = |name: &str| fields.get(name).and_then(Value::as_str);
         let kind = text_of("type").unwrap_or_default();
-        let in_picture = in_picture || PICTURE_KINDS.contains(&kind);
         if let ("base64", Some(data)) = (kind, text_of("data")) {
             return self.add_file(text_of("media_type").unwrap_or_default(), data);
         }
@@ -57,33 +48,22 @@ impl ContentCount {
                 (name, Value::Object(_)) if WORDS_ONLY.contains(&name) => {
                     self.words += estimate_text(&value.to_string());
                 }
-                ("image_url", value) => {
-                    let address = value.as_str().or_else(|| value["url"].as_str());
-                    self.add_address(address.unwrap_or_default(), true);
-                }
+                ("image_url", value) => self.add_address(value.get("url").unwrap_or(value)),
                 ("file_data", Value::String(data)) if !data.starts_with("data:") => {
                     self.add_file("", data);
                 }
-                ("file_data" | "file_url" | "file_id", Value::String(address)) => {
-                    self.add_address(address, in_picture);
-                }
-                ("url", Value::String(address)) if kind == "url" => {
-                    self.add_address(address, in_picture);
-                }
-                (_, value) => self.add_part(value, in_picture),
+                ("file_data" | "file_url", value) => self.add_address(value),
+                (_, value) => self.add_value(value),
             }
         }
     }
 
-    /// A file that `address` names or, as `data:`, is.
-    fn add_address(&mut self, address: &str, is_picture: bool) {
-        match address
-            .strip_prefix("data:")
-            .and_then(|d| d.split_once(','))
-        {
+    /// The file that `address` is, as `data:`. Another address is words: nobody fetches what it names.
+    fn add_address(&mut self, address: &Value) {
+        let data = address.as_str().and_then(|text| text.strip_prefix("data:"));
+        match data.and_then(|data| data.split_once(',')) {
             Some((kind, data)) => self.add_file(kind, data),
-            None if is_picture => self.images += IMAGE_TOKENS,
-            None => self.documents += PAGES_ASSUMED * PAGE_TOKENS,
+            None => self.add_value(address),
         }
     }
 
@@ -125,32 +105,12 @@ mod tests {
             ),
             (file(data.clone()), 3 * page, 0),
             (
-                json!({"type": "document", "source": {"type": "url", "url": "https://a/b.pdf"}}),
-                20 * page,
-                0,
-            ),
-            (
-                json!({"type": "file", "file": {"file_id": "file_1"}}),
-                20 * page,
-                0,
-            ),
-            (
-                json!({"type": "image", "source": {"type": "url", "url": "https://a/b.png"}}),
-                0,
-                picture,
-            ),
-            (
                 json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}),
                 0,
                 picture,
             ),
             (
                 json!({"type": "image_url", "image_url": {"url": format!("data:image/png;base64,{data}")}}),
-                0,
-                picture,
-            ),
-            (
-                json!({"type": "input_image", "file_id": "file_1"}),
                 0,
                 picture,
             ),

@@ -20,13 +20,15 @@ const READS_WEB: &str = "the provider would fetch it from the web; send the cont
 const CHOOSES_MODEL: &str = "the gateway chooses the model";
 
 /// Top fields that switch something on at the provider, or choose for it.
-const FIELDS: [(&str, &str); 8] = [
+const FIELDS: [(&str, &str); 10] = [
     ("mcp_servers", REACHES_OUT),
     ("plugins", REACHES_OUT),
     ("web_search_options", REACHES_OUT),
     ("container", REACHES_OUT),
     // It may hold tools.
     ("prompt", READS_STORED),
+    ("previous_response_id", READS_STORED),
+    ("conversation", READS_STORED),
     ("models", CHOOSES_MODEL),
     ("provider", CHOOSES_MODEL),
     ("route", CHOOSES_MODEL),
@@ -48,6 +50,8 @@ const OWN_TOOLS: [&str; 11] = [
 ];
 /// A group of tools.
 const GROUP: &str = "namespace";
+/// An item that stands for one which the provider keeps.
+const REFERENCE: &str = "item_reference";
 /// A shell, which is the caller's own unless the request says where else it runs.
 const SHELL: &str = "shell";
 
@@ -129,7 +133,11 @@ fn find_source(kind: &str, part: &Value) -> Option<RefusedPart> {
             Some("file") => return Some(refused(kind, READS_STORED)),
             _ => return None,
         },
-        "container_upload" => return Some(refused(kind, READS_STORED)),
+        "container_upload" | REFERENCE => return Some(refused(kind, READS_STORED)),
+        // Its kind may be left out.
+        "" if part["id"].is_string() && part["role"].is_null() => {
+            return Some(refused(REFERENCE, READS_STORED));
+        }
         "image_url" | "video_url" | "audio_url" => {
             let shown = &part[kind];
             let address = shown.get("url").unwrap_or(shown);

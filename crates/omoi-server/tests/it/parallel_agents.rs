@@ -37,6 +37,7 @@ const AGENTS: usize = 20;
 struct SharedBudget {
     name: &'static str,
     content: Value,
+    output_config: Value,
     usage: Value,
     budget: NanoUsd,
     /// Questions that it has room for.
@@ -55,6 +56,7 @@ fn shared_budgets() -> Vec<SharedBudget> {
         SharedBudget {
             name: "a word",
             content: "Hello.".into(),
+            output_config: Value::Null,
             usage: answered(json!({"input_tokens": 20})),
             budget: NanoUsd::from_nanos(110_000_000),
             n_fitting: 7..=7,
@@ -62,6 +64,7 @@ fn shared_budgets() -> Vec<SharedBudget> {
         SharedBudget {
             name: "all of it written to the prompt cache",
             content: "word ".repeat(20_000).into(),
+            output_config: Value::Null,
             usage: answered(json!({"input_tokens": 0, "cache_creation_input_tokens": 22_000})),
             budget: NanoUsd::from_nanos(2_000_000_000),
             n_fitting: 3..=4,
@@ -69,6 +72,7 @@ fn shared_budgets() -> Vec<SharedBudget> {
         SharedBudget {
             name: "letters of other scripts",
             content: "漢字かな交じり文".repeat(1_000).into(),
+            output_config: Value::Null,
             usage: answered(json!({"input_tokens": 9_000})),
             budget: NanoUsd::from_nanos(1_000_000_000),
             n_fitting: 4..=6,
@@ -76,9 +80,19 @@ fn shared_budgets() -> Vec<SharedBudget> {
         SharedBudget {
             name: "a document of five pages",
             content: pdf,
+            output_config: Value::Null,
             usage: answered(json!({"input_tokens": 20_000})),
             budget: NanoUsd::from_nanos(2_000_000_000),
             n_fitting: 3..=5,
+        },
+        SharedBudget {
+            name: "a schema that the answer fits",
+            content: "Hello.".into(),
+            output_config: json!({"format": {"type": "json_schema",
+                "schema": {"type": "object", "description": "word ".repeat(20_000)}}}),
+            usage: answered(json!({"input_tokens": 22_000})),
+            budget: NanoUsd::from_nanos(2_000_000_000),
+            n_fitting: 3..=4,
         },
     ]
 }
@@ -155,7 +169,7 @@ async fn budget_holds(database: TestDatabase, shared: SharedBudget) {
     };
     let mut serving = JoinSet::new();
     let router = worker_router(&it, &serve_provider(provider, &mut serving).await);
-    let body = json!({"model": "agent", "max_tokens": 1_000,
+    let body = json!({"model": "agent", "max_tokens": 1_000, "output_config": shared.output_config,
         "messages": [{"role": "user", "content": shared.content}]})
     .to_string();
 

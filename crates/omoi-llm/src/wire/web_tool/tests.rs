@@ -111,11 +111,28 @@ fn fields_that_switch_something_on_are_found() {
         (json!({"container": "container_1"}), Some("container")),
         (json!({"container": {"skills": []}}), Some("container")),
         (json!({"prompt": {"id": "pmpt_1"}}), Some("prompt")),
+        (
+            json!({"previous_response_id": "resp_1"}),
+            Some("previous_response_id"),
+        ),
+        (
+            json!({"conversation": {"id": "conv_1"}}),
+            Some("conversation"),
+        ),
+        (
+            json!({"input": [{"role": "user", "content": "a"}, {"type": "item_reference", "id": "msg_1"}]}),
+            Some("item_reference"),
+        ),
+        (json!({"input": [{"id": "msg_1"}]}), Some("item_reference")),
+        (
+            json!({"input": [{"id": "msg_1", "role": "assistant", "content": "a"}]}),
+            None,
+        ),
         (json!({"models": ["large"]}), Some("models")),
         (json!({"provider": {"order": ["x"]}}), Some("provider")),
         (json!({"route": "fallback"}), Some("route")),
         (
-            json!({"mcp_servers": [], "models": [], "container": null}),
+            json!({"mcp_servers": [], "models": [], "container": null, "conversation": null}),
             None,
         ),
         (json!({"messages": []}), None),
