@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::seal::ReasoningSeal;
+use crate::wire::openai::{code_of_status, status_of_code};
 
 /// One event of an answer.
 ///
@@ -163,7 +164,7 @@ impl AnswerFailure {
     pub(crate) fn from_code(code: Option<&Value>, message: &str) -> Self {
         let status = code.and_then(|code| match code {
             Value::Number(number) => number.as_u64().and_then(|n| u16::try_from(n).ok()),
-            Value::String(word) => word.parse().ok().or_else(|| status_of_word(word)),
+            Value::String(word) => word.parse().ok().or_else(|| status_of_code(word)),
             _ => None,
         });
         Self {
@@ -174,33 +175,6 @@ impl AnswerFailure {
 
     /// The stable word of OpenAI's APIs for this failure.
     pub(crate) fn openai_code(&self) -> &'static str {
-        let known = CODES.iter().find(|(_, status)| *status == self.status);
-        match self.status {
-            _ if known.is_some() => known.map_or("server_error", |(word, _)| word),
-            400..500 => "invalid_request_error",
-            _ => "server_error",
-        }
+        code_of_status(self.status)
     }
 }
-
-fn status_of_word(word: &str) -> Option<u16> {
-    let known = CODES.iter().find(|(known, _)| *known == word);
-    known.map(|(_, status)| *status)
-}
-
-/// The first word of a status is the one that is written.
-const CODES: [(&str, u16); 13] = [
-    ("invalid_prompt", 400),
-    ("invalid_request_error", 400),
-    ("context_length_exceeded", 400),
-    ("content_filter", 400),
-    ("invalid_api_key", 401),
-    ("insufficient_quota", 402),
-    ("permission_denied", 403),
-    ("model_not_found", 404),
-    ("rate_limit_exceeded", 429),
-    ("rate_limit_error", 429),
-    ("server_error", 500),
-    ("server_is_overloaded", 529),
-    ("overloaded_error", 529),
-];

@@ -26,6 +26,9 @@ use crate::wire::sse;
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// What a person can do about a key that does not work.
 const CHECK_KEY: &str = "set a valid key and start again; `omoi doctor` tries it";
+/// What a person can do about an account that has nothing left to pay with.
+const ADD_CREDIT: &str =
+    "add credit there, or let `omoi models set` name a model of another provider";
 /// What a person can do about a model that is not served any more.
 const OTHER_MODEL: &str =
     "`omoi models list` shows which models are served, `omoi models set` names another";
@@ -202,6 +205,18 @@ impl GatewayRefusal {
                 "permission_error",
                 format!(
                     "the provider refused the platform's key with status {status}: {message}; {CHECK_KEY}"
+                ),
+            ),
+            // Status 402 is the caller's word for a budget of ours.
+            UpstreamError::Status {
+                status: 402,
+                message,
+                ..
+            } => (
+                403,
+                "permission_error",
+                format!(
+                    "the platform's account at the provider has no credit left: {message}; {ADD_CREDIT}"
                 ),
             ),
             UpstreamError::Status {

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 
 use omoi_domain::secret_mask::SecretMask;
 
@@ -17,7 +18,7 @@ use crate::retry::retry_after;
 use crate::route::{ModelRoute, ProviderKey};
 use crate::window_refusal::is_window_kind;
 use crate::wire::anthropic::{MessagesErrorBody, error_of_status};
-use crate::wire::openai::ChatErrorBody;
+use crate::wire::openai::{ChatErrorBody, NO_CREDIT};
 
 /// Most bytes of an error answer that are read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
@@ -99,6 +100,10 @@ pub(super) async fn read_refusal(
         .and_then(|v| v.to_str().ok())
         .and_then(|v| retry_after(v, pace.now()));
     let body = read_error_body(response, patience).await;
+    let status = match status {
+        429 if says_no_credit(&body) => 402,
+        status => status,
+    };
     let (kind, message) = explain_error(status, &body);
     let wait_ms = retry_after.map(|wait| wait.as_millis() as u64);
     tracing::debug!(
@@ -133,6 +138,14 @@ pub(super) async fn read_error_body(response: Response, patience: ErrorReadLimit
         () = patience.pace.expire(patience.limits.silence) => {}
     }
     body
+}
+
+/// Whether an error body in OpenAI's shape says that the account has no credit.
+fn says_no_credit(body: &[u8]) -> bool {
+    serde_json::from_slice::<ChatErrorBody>(body).is_ok_and(|ChatErrorBody { error }| {
+        let code = error.code.as_ref().and_then(Value::as_str);
+        [code, error.kind.as_deref()].contains(&Some(NO_CREDIT))
+    })
 }
 
 /// The kind and message of an error body in either vendor's shape, or the bare text.

@@ -19,7 +19,7 @@ pub(crate) use self::told_usage::{CACHE_MISS, openai_usage};
 use self::told_usage::{anthropic_usage, message_usage};
 use super::anthropic::{BlockDelta, StreamEvent, TokenUsage, error_of_status, status_of_error};
 use super::dialect::Dialect;
-use super::openai::DONE;
+use super::openai::{DONE, status_of_code};
 use super::sse::SseFrame;
 
 /// How far an answer is after one of its pieces.
@@ -381,17 +381,6 @@ fn read_failure(error: &Value) -> ReportedFailure {
         kind: kind.to_owned(),
         message: error["message"].as_str().unwrap_or_default().to_owned(),
     }
-}
-
-/// The status that stands for an error code of OpenAI's.
-fn status_of_code(code: &str) -> Option<u16> {
-    Some(match code {
-        "rate_limit_exceeded" | "insufficient_quota" => 429,
-        "server_error" => 500,
-        "server_is_overloaded" | "slow_down" => 503,
-        "context_length_exceeded" | "invalid_prompt" | "invalid_request" => 400,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! OpenAI chat completions: request, response, stream chunks, errors.
 
 mod answer;
+mod error_code;
 mod tool;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::answer::*;
+pub(crate) use self::error_code::{NO_CREDIT, code_of_status, status_of_code};
 pub use self::tool::*;
 use super::{Extra, null_as_default};
 

@@ -471,3 +471,20 @@ async fn a_key_that_the_provider_echoes_is_told_to_nobody() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_account_without_credit_is_not_taken_for_a_budget_or_a_pace() {
+    let error = json!({"type": "insufficient_quota", "code": "insufficient_quota", "param": null,
+        "message": "You exceeded your current quota"});
+    let quota = json!({ "error": error }).to_string();
+    for (status, text) in [(402, "Insufficient Balance"), (429, quota.as_str())] {
+        for stream in [true, false] {
+            let stub = Stub::always(said(status, text)).await;
+            let house = house(&stub.url);
+            let (got, body) = house.told(stream).await;
+            assert_eq!((got, stub.calls()), (403, 1), "{status}: {body}");
+            assert!(body.contains("permission_error"), "{status}: {body}");
+            assert!(body.contains("has no credit left"), "{status}: {body}");
+        }
+    }
+}

@@ -169,6 +169,13 @@ fn failures_inside_an_answer_have_a_status() {
             429,
             "rate_limit_error",
         ),
+        // Its account has no credit, whatever status that has at its vendor.
+        (
+            ChatCompletions,
+            json!({"error": {"message": "m", "type": "insufficient_quota", "code": "insufficient_quota"}}),
+            402,
+            "insufficient_quota",
+        ),
         (
             ChatCompletions,
             json!({"error": {"message": "m", "type": "strange"}}),
