@@ -249,6 +249,7 @@ impl<'a> ClaudeCode<'a> {
                     kind: error_of_status(status).to_owned(),
                     message: result.problem_text(),
                     retry_after: None,
+                    should_retry: false,
                 };
                 refused_for_good(&error).into()
             }

@@ -43,8 +43,11 @@ pub(crate) enum NoAnswer {
 
 /// How to go on after one failure.
 enum FailureStep {
-    /// Ask again, as often as it takes: the gateway is away for a moment.
-    Wait,
+    /// Ask again, as often as it takes: the gateway is away for a moment, or says that it cannot ask now.
+    Wait {
+        /// The least pause that it wants.
+        least: Duration,
+    },
     /// Ask again a few times.
     Again(ErrorClass),
     Give(NoAnswer),
@@ -82,6 +85,7 @@ pub(crate) async fn ask_model(
     let mut again = 0;
     let mut pause = PAUSE_MIN;
     loop {
+        let mut least = Duration::ZERO;
         let next = match client.stream_message(request, n_turns).await {
             Ok(events) => {
                 let mut is_begun = false;
@@ -105,32 +109,43 @@ pub(crate) async fn ask_model(
                 again += 1;
                 tracing::info!(again, error = %error_chain(&error), "Asking for the turn again");
             }
-            (FailureStep::Wait, error) => {
+            (FailureStep::Wait { least: told }, error) => {
+                least = told;
                 tracing::info!(error = %error_chain(&error), "Waiting for the gateway");
             }
         }
-        pace.sleep(pause.mul_f64(0.75 + pace.jitter() / 2.0)).await;
+        let jittered = pause.mul_f64(0.75 + pace.jitter() / 2.0);
+        pace.sleep(jittered.max(least)).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }
 }
 
-/// Decides after a refusal of the gateway. It has made every retry already, so a refusal is final.
+/// Decides after a refusal of the gateway. It has made every retry of the question already, so a refusal is
+/// final where it does not say itself that asking again helps.
 fn after_refusal(error: &UpstreamError) -> FailureStep {
     let UpstreamError::Status {
         status,
         kind,
         message,
-        ..
+        retry_after,
+        should_retry,
     } = error
     else {
         return match error {
-            UpstreamError::Connect(_) => FailureStep::Wait,
+            UpstreamError::Connect(_) => FailureStep::Wait {
+                least: Duration::ZERO,
+            },
             other => after_cut(other),
         };
     };
     if says_over_window(*status, kind, message) {
         let message = error_chain(error);
         return FailureStep::Give(NoAnswer::OverWindow { message });
+    }
+    if *should_retry {
+        return FailureStep::Wait {
+            least: retry_after.unwrap_or_default(),
+        };
     }
     let class = match status {
         401 => return FailureStep::Give(NoAnswer::Superseded),
@@ -160,7 +175,7 @@ pub(crate) fn refused_for_good(error: &UpstreamError) -> NoAnswer {
             class,
             message: message_of(error),
         },
-        FailureStep::Wait => NoAnswer::Final {
+        FailureStep::Wait { .. } => NoAnswer::Final {
             class: ErrorClass::Network,
             message: message_of(error),
         },
@@ -243,6 +258,7 @@ mod tests {
             kind: kind.to_owned(),
             message: "the task has spent all of it".to_owned(),
             retry_after: None,
+            should_retry: false,
         };
         for step in [after_refusal, after_cut] {
             let FailureStep::Give(NoAnswer::Final { class, message }) = step(&refused(BUDGET_KIND))
@@ -263,6 +279,7 @@ mod tests {
             kind: MODEL_DECLINED_KIND.to_owned(),
             message: "`m` declined".to_owned(),
             retry_after: None,
+            should_retry: false,
         };
         for step in [after_refusal(&error), after_cut(&error)] {
             let FailureStep::Give(NoAnswer::Final { class, .. }) = step else {
@@ -277,7 +294,7 @@ mod tests {
         match after_refusal(error) {
             FailureStep::Again(class) => (class, message_of(error)),
             FailureStep::Give(NoAnswer::Final { class, message }) => (class, message),
-            FailureStep::Wait
+            FailureStep::Wait { .. }
             | FailureStep::Give(NoAnswer::Superseded | NoAnswer::OverWindow { .. }) => {
                 panic!("{error}")
             }
@@ -308,12 +325,33 @@ mod tests {
                     kind: "api_error".to_owned(),
                     message: "could not connect to the model".to_owned(),
                     retry_after: None,
+                    should_retry: false,
                 },
                 ErrorClass::Upstream5xx,
                 "the model answered with status 502 (api_error): could not connect to the model",
             ),
         ] {
             assert_eq!(told(&error), (class, words.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_passes_by_itself_is_waited_for() {
+        for status in [408, 429, 503] {
+            let refused = |should_retry| {
+                after_refusal(&UpstreamError::Status {
+                    status,
+                    kind: "api_error".to_owned(),
+                    message: "not now".to_owned(),
+                    retry_after: Some(Duration::from_secs(2)),
+                    should_retry,
+                })
+            };
+            let FailureStep::Wait { least } = refused(true) else {
+                panic!("{status} is waited for");
+            };
+            assert_eq!(least, Duration::from_secs(2));
+            assert!(matches!(refused(false), FailureStep::Give(_)), "{status}");
         }
     }
 }

@@ -195,6 +195,7 @@ mod tests {
                 kind: "invalid_request_error".to_owned(),
                 message: message.to_owned(),
                 retry_after: None,
+                should_retry: false,
             };
             assert_eq!(fallback_class(&error), expected, "{status} {message}");
         }

@@ -32,8 +32,8 @@ pub enum GatewayEndpoint {
 
 /// Calls the gateway with one attempt's token.
 ///
-/// Calls are made once: the gateway has made every retry already, and an agent that asks again repeats
-/// its turn, which only the agent can decide.
+/// Calls are made once: the gateway has made every retry of the question already, and an agent that asks again
+/// repeats its turn, which only the agent can decide. Where the gateway could not ask, its refusal says so.
 #[derive(Clone)]
 pub struct GatewayClient {
     connections: ModelConnections,

@@ -60,6 +60,8 @@ pub enum UpstreamError {
         message: String,
         /// When it may be tried again.
         retry_after: Option<Duration>,
+        /// Whether it says that asking again helps, as the gateway does of what passes by itself.
+        should_retry: bool,
     },
     /// No connection could be made.
     #[error("could not connect to the model")]
@@ -251,6 +253,7 @@ impl UpstreamError {
             kind: exchange::masked_line(&failure.kind, mask),
             message: exchange::masked_line(&failure.message, mask),
             retry_after: None,
+            should_retry: failure.should_retry,
         }
     }
 }

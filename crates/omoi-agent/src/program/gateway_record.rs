@@ -37,6 +37,7 @@ impl RecordedRefusal {
             kind: self.kind,
             message: self.message,
             retry_after: None,
+            should_retry: false,
         }
     }
 }

@@ -125,6 +125,16 @@ async fn a_spent_budget_a_useless_key_a_superseded_attempt_and_an_abort() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_the_gateway_that_passes_is_waited_for() {
+    let bench = Bench::new(WRITE_AND_FINISH).await;
+    bench.set(|s| s.passing_refusals = vec![503, 200, 429, 408]);
+    assert!(bench.run().await);
+    let complete = bench.complete();
+    assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
+    assert!(bench.seen().passing_refusals.is_empty());
+}
+
+#[tokio::test]
 async fn the_wall_limit_saves_what_there_is() {
     let rules = "\n  - when: {turn: 0}\n    reply: [{tool: {name: shell, input: {command: \"echo x > half; sleep 60\"}}}]\n";
     let mut bench = Bench::new(rules).await;

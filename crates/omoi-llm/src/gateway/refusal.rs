@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{HeaderValue, RETRY_AFTER};
 use serde_json::{Value, json};
 
 use omoi_domain::model_route::RouteName;
@@ -17,13 +17,13 @@ use crate::llm_client::AskError;
 use crate::meter::ReserveError;
 use crate::upstream::{UpstreamError, said_words};
 use crate::wire::anthropic::{
-    MessagesErrorBody, StreamError, StreamEvent, error_of_status, status_of_error,
+    MessagesErrorBody, SHOULD_RETRY_FIELD, StreamError, StreamEvent, error_of_status,
+    status_of_error,
 };
 use crate::wire::dialect::Dialect;
+use crate::wire::headers;
 use crate::wire::sse;
 
-/// Read by the official clients of both vendors: whether they ask again by themselves.
-const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// What a person can do about a key that does not work.
 const CHECK_KEY: &str = "set a valid key and start again; `omoi doctor` tries it";
 /// What a person can do about an account that has nothing left to pay with.
@@ -313,11 +313,11 @@ impl GatewayRefusal {
             true => "true",
             false => "false",
         };
-        let headers = &mut reply.headers;
-        headers.insert(SHOULD_RETRY, HeaderValue::from_static(retries));
+        let told = &mut reply.headers;
+        told.insert(headers::SHOULD_RETRY, HeaderValue::from_static(retries));
         if let Some(pause) = self.retry_after {
             let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            told.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         reply
     }
@@ -327,7 +327,13 @@ impl GatewayRefusal {
         match dialect {
             Dialect::Messages => {
                 let body = MessagesErrorBody::new(self.telling_kind(), &self.message);
-                let MessagesErrorBody { error, extra, .. } = body;
+                let MessagesErrorBody {
+                    error, mut extra, ..
+                } = body;
+                // What the head would have said.
+                if self.should_retry {
+                    extra.insert(SHOULD_RETRY_FIELD.to_owned(), true.into());
+                }
                 event_bytes(&StreamEvent::Error(StreamError { error, extra }))
             }
             Dialect::ChatCompletions => {

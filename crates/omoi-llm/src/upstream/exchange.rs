@@ -18,6 +18,7 @@ use crate::retry::retry_after;
 use crate::route::{ModelRoute, ProviderKey};
 use crate::window_refusal::is_window_kind;
 use crate::wire::anthropic::{MessagesErrorBody, error_of_status};
+use crate::wire::headers;
 use crate::wire::openai::{ChatErrorBody, NO_CREDIT};
 
 /// Most bytes of an error answer that are read.
@@ -99,6 +100,8 @@ pub(super) async fn read_refusal(
     let retry_after = header
         .and_then(|v| v.to_str().ok())
         .and_then(|v| retry_after(v, pace.now()));
+    let should_retry = response.headers().get(headers::SHOULD_RETRY);
+    let should_retry = should_retry.is_some_and(|value| value == "true");
     let body = read_error_body(response, patience).await;
     let status = match status {
         429 if says_no_credit(&body) => 402,
@@ -117,6 +120,7 @@ pub(super) async fn read_refusal(
         kind: masked_line(&kind, mask),
         message: masked_line(&message, mask),
         retry_after,
+        should_retry,
     }
 }
 

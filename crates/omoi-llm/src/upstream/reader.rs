@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
+use serde_json::Value;
 
 use omoi_domain::secret_mask::SecretMask;
 
 use super::body_watch::{StreamWatch, WatchedBody};
 use super::{EventStream, MalformedAnswer, UpstreamError};
 use crate::wire::answer_signs::ReportedFailure;
-use crate::wire::anthropic::{StreamEvent, status_of_error};
+use crate::wire::anthropic::{SHOULD_RETRY_FIELD, StreamEvent, status_of_error};
 use crate::wire::sse::{self, SseDecoder};
 
 struct StreamReader {
@@ -81,7 +82,9 @@ fn malformed_event(error: serde_json::Error) -> UpstreamError {
 fn error_or_event(event: StreamEvent, mask: &SecretMask) -> Result<StreamEvent, UpstreamError> {
     match event {
         StreamEvent::Error(e) => {
+            let should_retry = e.extra.get(SHOULD_RETRY_FIELD) == Some(&Value::Bool(true));
             let failure = ReportedFailure {
+                should_retry,
                 status: status_of_error(&e.error.kind).unwrap_or(500),
                 kind: e.error.kind,
                 message: e.error.message,

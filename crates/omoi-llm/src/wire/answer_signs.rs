@@ -62,6 +62,8 @@ pub struct ReportedFailure {
     pub kind: String,
     /// The provider's message.
     pub message: String,
+    /// Whether it says that asking again helps, as the gateway does.
+    pub should_retry: bool,
 }
 
 /// What one frame of a stream, or a whole body, means.
@@ -380,6 +382,7 @@ fn read_failure(error: &Value) -> ReportedFailure {
         status,
         kind: kind.to_owned(),
         message: error["message"].as_str().unwrap_or_default().to_owned(),
+        should_retry: false,
     }
 }
 

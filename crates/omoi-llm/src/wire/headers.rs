@@ -25,6 +25,9 @@ pub const TURN: &str = "x-omoi-turn";
 /// attempt away whose last turn is still to be kept.
 pub const TURNS: &str = "x-omoi-turns";
 
+/// Read by the official clients of both vendors: whether they ask again by themselves.
+pub const SHOULD_RETRY: &str = "x-should-retry";
+
 /// The headers of every request of a client of our own.
 pub fn own_headers() -> HeaderMap {
     let name = HeaderName::from_static(CLIENT);

@@ -41,6 +41,8 @@ pub(crate) struct Seen {
     pub(crate) model_status: Option<u16>,
     pub(crate) model_kind: Option<&'static str>,
     pub(crate) late_error: Option<&'static str>,
+    /// Statuses of refusals that pass, each told once; 200 is one within a stream.
+    pub(crate) passing_refusals: Vec<u16>,
     pub(crate) asked: u32,
     /// The model refuses as too long for it what follows so many of its answers in one conversation.
     pub(crate) over_window_after: Option<usize>,
@@ -82,11 +84,27 @@ pub(super) fn build_app(rules: &str, seen: &Shared) -> Router {
         .fallback_service(model)
 }
 
+/// What the gateway says when it cannot ask for now; status 200 is told within a stream.
+fn passing_refusal(status: u16) -> Response {
+    let mut error = json!({"type": "error", "error": {"type": "api_error", "message": "not now"}});
+    if status == 200 {
+        error["should_retry"] = true.into();
+        let events = format!("event: error\ndata: {error}\n\n");
+        return ([("content-type", "text/event-stream")], events).into_response();
+    }
+    let headers = [("x-should-retry", "true"), ("retry-after", "0")];
+    let status = StatusCode::from_u16(status).unwrap();
+    (status, headers, Json(error)).into_response()
+}
+
 /// As the gateway does, names who asks.
 async fn gateway(State(seen): State<Shared>, mut request: Request, next: Next) -> Response {
     let (status, kind, late, n_answers) = {
         let mut seen = seen.lock().unwrap();
         seen.asked += 1;
+        if let Some(status) = seen.passing_refusals.pop() {
+            return passing_refusal(status);
+        }
         let n_answers = seen.over_window_after;
         (
             seen.model_status,

@@ -203,7 +203,8 @@ fn failures_inside_an_answer_have_a_status() {
             ReportedFailure {
                 status,
                 kind,
-                message
+                message,
+                should_retry: false,
             },
             "{data}"
         );

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::wire::Extra;
 
+/// Field of an error within a stream of ours that stands for the header of the same name.
+pub const SHOULD_RETRY_FIELD: &str = "should_retry";
+
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MessagesErrorBody {

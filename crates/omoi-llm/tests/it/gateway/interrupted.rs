@@ -57,6 +57,7 @@ async fn a_stream_whose_cost_is_not_recorded_ends_with_an_error() {
     assert_eq!(last.event.as_deref(), Some("error"));
     let error: Value = serde_json::from_str(&last.data).unwrap();
     assert_eq!(error["error"]["type"], "api_error");
+    assert_eq!(error["should_retry"], true, "our own agent asks again");
     let says = error["error"]["message"].as_str().unwrap();
     assert!(says.contains("could not be recorded"), "{says}");
 }
