@@ -25,6 +25,7 @@ mod route_table;
 mod server_list;
 
 pub use self::model_family::model_family;
+pub(crate) use self::model_family::name_fit;
 pub use self::role_setup::ToldSettings;
 pub use self::route_table::{RouteChoice, RouteTable};
 

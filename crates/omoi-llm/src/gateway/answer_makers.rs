@@ -11,7 +11,7 @@ use super::GatewayShared;
 use super::caller_ask::AskWay;
 use crate::conversation::{DialectQuirks, ThinkingForm};
 use crate::meter::ModelCaller;
-use crate::route::ModelRoute;
+use crate::route::{ModelRoute, name_fit};
 use crate::wire::carried_reasoning::{AnswerAuthor, CarriedReasoning, ToolRound};
 use crate::wire::dialect::Dialect;
 use crate::wire::raw_request::RawRequest;
@@ -61,6 +61,8 @@ impl AnswerMakers {
 #[derive(Debug)]
 pub(super) struct AskedConversation {
     dialect: Dialect,
+    /// The model that it names.
+    model: String,
     route: RouteName,
     attempt: Option<AttemptId>,
     /// Whether it is beside the work of its attempt, as titles are.
@@ -100,6 +102,7 @@ impl AskedConversation {
         }
         Self {
             dialect: asked.dialect,
+            model: asked.model.clone(),
             route,
             attempt,
             is_beside: route != shared.llm.routes.work_route(caller),
@@ -127,13 +130,14 @@ impl AskedConversation {
         }
     }
 
-    /// The order in which `choices` are asked, by their places: as they stand, but last those that could do
-    /// nothing with what was said last or call tools in words, and those that may not enter the tool round under
-    /// way. So a round that
-    /// went on to another model comes back to the first one as soon as that may be asked.
+    /// The order in which `choices` are asked, by their places: as they stand, but first the model that the
+    /// question names, and last those that could do nothing with what was said last or call tools in words, and
+    /// those that may not enter the tool round under way. So a round that went on to another model comes back to
+    /// the first one as soon as that may be asked.
     pub(super) fn order_choices(&self, choices: &[ModelRoute]) -> Vec<usize> {
+        let rank = |one: &ModelRoute| (self.is_put_off(one), name_fit(&one.model, &self.model));
         let mut order: Vec<usize> = (0..choices.len()).collect();
-        order.sort_by_key(|nth| choices.get(*nth).is_some_and(|one| self.is_put_off(one)));
+        order.sort_by_key(|nth| choices.get(*nth).map(rank));
         order
     }
 

@@ -8,6 +8,7 @@ use omoi_domain::model_route::RouteName;
 use super::ModelGateway;
 use super::reply::GatewayReply;
 use crate::meter::ModelCaller;
+use crate::route::name_fit;
 use crate::wire::anthropic::{ModelInfo, ModelList};
 use crate::wire::dialect::Dialect;
 use crate::wire::headers;
@@ -16,14 +17,19 @@ use crate::wire::headers;
 const MADE_AT: &str = "1970-01-01T00:00:00Z";
 
 impl ModelGateway {
-    /// Every name that leads to a route of its own: those of its work and of small questions, then the
-    /// names of their models.
+    /// Every name that chooses: those of the routes of its work and of small questions, then those of their
+    /// models.
     pub(super) fn list_models(&self, caller: &ModelCaller, dialect: Dialect) -> GatewayReply {
         let routes = &self.shared.llm.routes;
         let own = [RouteName::Agent, RouteName::Title];
         let mut ids: Vec<&str> = own.iter().map(|name| name.as_str()).collect();
         for name in [routes.work_route(caller), RouteName::Title] {
-            ids.push(&routes.route_named(name).model);
+            ids.extend(
+                routes
+                    .choices_of(name)
+                    .iter()
+                    .map(|choice| choice.model.as_str()),
+            );
         }
         let mut data: Vec<ModelInfo> = Vec::new();
         for id in ids {
@@ -64,7 +70,10 @@ impl ModelGateway {
 
     fn model_info(&self, caller: &ModelCaller, id: &str) -> ModelInfo {
         let routes = &self.shared.llm.routes;
-        let route = routes.route_named(routes.route_for_caller(caller, id));
+        let name = routes.route_for_caller(caller, id);
+        let choices = routes.choices_of(name).iter();
+        let best = choices.min_by_key(|choice| name_fit(&choice.model, id));
+        let route = best.unwrap_or_else(|| routes.route_named(name));
         let note = if route.simulated { " (simulated)" } else { "" };
         ModelInfo {
             kind: "model".to_owned(),

@@ -17,9 +17,52 @@ pub fn model_family(model: &str) -> String {
     }
 }
 
+/// How well a model fits the name that is asked for, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum NameFit {
+    /// It is the one.
+    Exact,
+    /// It is another version of it.
+    Family,
+    /// It has nothing to do with it.
+    Other,
+}
+
+/// How well `model` fits `asked`, which says nothing of where it is made and in which window.
+pub(crate) fn name_fit(model: &str, asked: &str) -> NameFit {
+    let plain = |name: &str| {
+        let name = name.split('[').next().unwrap_or_default().trim();
+        name.rsplit('/').next().unwrap_or_default().to_owned()
+    };
+    let (model, asked) = (plain(model), plain(asked));
+    match model_family(&model) == model_family(&asked) {
+        _ if model == asked => NameFit::Exact,
+        true => NameFit::Family,
+        false => NameFit::Other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_fits_its_model_and_versions_of_it() {
+        for (model, asked, fit) in [
+            ("claude-opus-5-5", "claude-opus-5-5", NameFit::Exact),
+            ("claude-opus-5-5", "claude-opus-5-5[1m]", NameFit::Exact),
+            (
+                "anthropic/claude-opus-5.5",
+                "claude-opus-5.5",
+                NameFit::Exact,
+            ),
+            ("claude-opus-5-5", "claude-opus-4-1", NameFit::Family),
+            ("claude-opus-5-5", "claude-sonnet-5-5", NameFit::Other),
+            ("claude-opus-5-5", "agent", NameFit::Other),
+        ] {
+            assert_eq!(name_fit(model, asked), fit, "{model} {asked}");
+        }
+    }
 
     #[test]
     fn versions_and_variants_are_no_part_of_a_family() {

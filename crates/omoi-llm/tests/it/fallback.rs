@@ -257,3 +257,36 @@ async fn two_models_at_one_address_have_a_circuit_each() {
     assert_eq!((status, stub.calls()), (200, 6), "{says}");
     assert!(house.pace.elapsed_s() < 29.0);
 }
+
+#[tokio::test]
+async fn a_model_of_the_list_that_a_question_names_is_asked_first() {
+    for (asks, calls) in [
+        ("agent", [1, 0]),
+        ("first", [1, 0]),
+        ("second", [0, 1]),
+        ("second[1m]", [0, 1]),
+        // Another version of it, and one that no list has.
+        ("second-2", [0, 1]),
+        ("third", [1, 0]),
+    ] {
+        let (first, second) = (
+            Stub::always(stub::good()).await,
+            Stub::always(stub::good()).await,
+        );
+        let house = house(pair(&first, &second), TestMeter::rich());
+        let mut body = question(true);
+        body["model"] = asks.into();
+        assert_eq!(house.ask(&body).await.0, 200, "{asks}");
+        assert_eq!([first.calls(), second.calls()], calls, "{asks}");
+    }
+    // Where it does not answer, the others of the list do.
+    let (first, second) = (
+        Stub::always(stub::good()).await,
+        Stub::always(said(404, "model: no such")).await,
+    );
+    let house = house(pair(&first, &second), TestMeter::rich());
+    let mut body = question(true);
+    body["model"] = "second".into();
+    assert_eq!(house.ask(&body).await.0, 200);
+    assert_eq!([first.calls(), second.calls()], [1, 1]);
+}
