@@ -3,6 +3,8 @@
 //! A runtime that asks the model before it runs tools is answered first: it asks while the turn is saved and
 //! committed, and goes on once both are done.
 
+mod turn_commit;
+
 use serde_json::{Value, json};
 
 use omoi_domain::agent_event::AgentEventKind;
@@ -14,6 +16,7 @@ use omoi_protocol::worker::{
 };
 use omoi_runtime::telemetry::error_chain;
 
+use self::turn_commit::OpenTurn;
 use crate::attempt_work::{AttemptWork, SaveError};
 use crate::compaction::CompactedTurns;
 use crate::event_reporter::EventReporter;
@@ -78,16 +81,6 @@ enum TurnFollowUp {
     Last(LoopEnd),
     /// The next turn, with its first event where the runtime asked while the turn was committed.
     Next(Option<Box<RuntimeEvent>>),
-}
-
-/// A turn that is not committed yet.
-struct OpenTurn {
-    body: CommitTurn,
-    /// Whether anything answers it: to a last turn nothing can be told.
-    has_results: bool,
-    may_have_changed: bool,
-    /// Messages that it passes to the model.
-    injected: Vec<InboxMessage>,
 }
 
 /// The agent loop of one attempt, with everything that it uses.
@@ -249,35 +242,6 @@ impl AgentLoop<'_> {
         Ok(TurnFollowUp::Next(next))
     }
 
-    /// Commits a turn that is answered already, while the runtime asks for the next answer. No tool runs
-    /// before both are there, so the files are those of the turn until it is saved.
-    async fn commit_and_ask(
-        &mut self,
-        runtime: &mut impl AgentRuntime,
-        open: OpenTurn,
-    ) -> Result<RuntimeEvent, TurnError> {
-        let told = {
-            let commit = self.commit_turn(open);
-            let asking = runtime.events();
-            tokio::pin!(commit, asking);
-            // Neither is dropped half done, unless the turn was not taken as it is.
-            let (told, event) = tokio::select! {
-                biased;
-                told = &mut commit => (told?, None),
-                event = &mut asking => (commit.await?, Some(event)),
-            };
-            if told.is_empty() {
-                return Ok(match event {
-                    Some(event) => event?,
-                    None => asking.await?,
-                });
-            }
-            told
-        };
-        runtime.amend_answer(told);
-        Ok(runtime.events().await?)
-    }
-
     /// Commits a summary and lets the runtime go on from it. Messages wait for the answer behind it.
     async fn end_summary(
         &mut self,
@@ -377,77 +341,6 @@ impl AgentLoop<'_> {
         messages
     }
 
-    /// Reports the messages that a turn passed to the model.
-    async fn show_messages(&self, messages: Vec<InboxMessage>) {
-        for message in messages {
-            let data = json!({
-                "message_id": message.id, "message_type": message.message_type,
-                "sender": message.sender, "content": shorten_text(&message.content, TEXT_CHARS_MAX),
-            });
-            let summary = format!("message from {}: {}", message.sender, message.content);
-            self.reporter
-                .show_event(AgentEventKind::MessageInjected, data, &summary)
-                .await;
-        }
-    }
-
-    /// Commits the turn and reports the messages in it; gives what its tool results were amended by: why the files
-    /// could not be saved.
-    async fn commit_turn(&mut self, open: OpenTurn) -> Result<Vec<ContentBlock>, TurnError> {
-        let OpenTurn {
-            mut body, injected, ..
-        } = open;
-        let mut told = Vec::new();
-        body.snapshot = match &mut self.work {
-            Some(work) if open.may_have_changed => match work.take_snapshot().await {
-                Err(error) if error.is_mendable() => {
-                    work.forget_saved();
-                    told.push(unsaved_text(&shorten_text(
-                        &error_chain(&error),
-                        TEXT_CHARS_MAX,
-                    )));
-                    None
-                }
-                snapshot => snapshot?,
-            },
-            _ => None,
-        };
-        if body.snapshot.is_some() {
-            match self.platform.post_only("/turns", &body).await {
-                Ok(_) => {
-                    self.keep_turn(body.turn);
-                    self.show_messages(injected).await;
-                    return Ok(told);
-                }
-                Err(CallError::Refused { message, .. }) => {
-                    if let Some(work) = &mut self.work {
-                        work.forget_saved();
-                    }
-                    // The agent can mend it: a file too large, a name that is not allowed.
-                    told.push(unsaved_text(&message));
-                }
-                Err(other) => return Err(other.into()),
-            }
-            body.snapshot = None;
-        }
-        if !open.has_results {
-            told.clear();
-        }
-        amend_results(&mut body.turn, &told)?;
-        self.platform.post_only("/turns", &body).await?;
-        self.keep_turn(body.turn);
-        self.show_messages(injected).await;
-        Ok(told)
-    }
-
-    /// Counts a turn that is committed, and keeps it where it may be needed again.
-    fn keep_turn(&mut self, turn: TurnRecord) {
-        *self.turns = turn.n + 1;
-        if let Some(committed) = &mut self.committed {
-            committed.push(turn);
-        }
-    }
-
     async fn report_reply(&self, turn: u32, reply: &AgentReply, stop_reason: Option<&StopReason>) {
         let text = reply.summary_text().unwrap_or_default();
         let stop_reason = serde_json::to_value(stop_reason).unwrap_or(Value::Null);
@@ -494,22 +387,4 @@ fn limit_reached(context: &AttemptContext, count: &TurnCount) -> Option<LoopEnd>
     } else {
         None
     }
-}
-
-/// What the agent is told where the state of its workspace could not be saved.
-fn unsaved_text(why: &str) -> ContentBlock {
-    ContentBlock::text(format!(
-        "The state of the workspace could not be saved: {why}\nMend it, or the work cannot be \
-         taken over."
-    ))
-}
-
-/// Appends `told` to the tool results of `turn`.
-fn amend_results(turn: &mut TurnRecord, told: &[ContentBlock]) -> Result<(), serde_json::Error> {
-    if let Value::Array(results) = &mut turn.tool_results {
-        for block in told {
-            results.push(serde_json::to_value(block)?);
-        }
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::event::Event;
-use omoi_store::attempts::{self};
+use omoi_store::attempts;
 use omoi_store::{StoreError, checks, events};
 
 use crate::bench::{Bench, POINT};
