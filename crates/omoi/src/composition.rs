@@ -1,22 +1,23 @@
 //! The one composition root: from configuration to a running process of any role.
 
 mod agent_programs;
+mod database;
 mod egress;
+mod folder_claim;
 mod listeners;
 mod machine;
 mod model_setup;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use axum::Router;
-use tracing::{debug, info, warn};
 
 use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::Merger;
 use omoi_delivery::validator::Validator;
-use omoi_domain::config::{Config, ConfigLayer};
-use omoi_domain::crash::CrashPoint;
+use omoi_domain::config::Config;
 use omoi_domain::id::OrgId;
 use omoi_execution::consume::{self, ConsumerRuntime, EventConsumer};
 use omoi_execution::copied_files::CopyRules;
@@ -42,25 +43,26 @@ use omoi_runtime::lifecycle::{Lifecycle, LifecycleHandle, SpawnKind};
 use omoi_runtime::options::{DataOptions, RedisOptions};
 use omoi_runtime::reconcile::StatusReader;
 use omoi_runtime::rng::Rng;
-use omoi_runtime::telemetry::{ProcessLog, error_chain};
+use omoi_runtime::telemetry::ProcessLog;
 use omoi_sandbox::Provider;
 use omoi_sandbox::options::SandboxOptions;
 use omoi_server::control::{ControlParts, ControlSurface};
 use omoi_server::options::ListenOptions;
 use omoi_server::probes::ProbeSurface;
 use omoi_server::worker::{WorkerParts, WorkerSurface};
-use omoi_store::deployment::{self, DataFolder};
 use omoi_store::dialect::Backend;
-use omoi_store::{DatabaseOptions, Store, StoreError, StoreOptions, Tx};
 
 use self::agent_programs::InstalledPrograms;
+use self::database::join_deployment;
 use self::egress::{OpenedEgress, open_egress};
+use self::folder_claim::claim_folder;
 use self::machine::{choose_sandbox, environment_variable};
 use self::model_setup::ModelSetup;
 use crate::control_client::{ClientEndpoint, ControlClient};
 use crate::data_folder::{FolderOwnership, OpenedFolder};
 use crate::open_files;
 
+pub(crate) use self::database::{database_options, open_store};
 pub(crate) use self::machine::{guarded_places, host_toolchain, probe_config, select_sandbox};
 pub(crate) use self::model_setup::{build_llm, live_routes, model_catalogue};
 
@@ -239,49 +241,6 @@ fn copy_rules(config: &Config, sandboxes: &SandboxOptions) -> CopyRules {
     }
 }
 
-/// Takes the data folder where nobody else may hold it, and opens the log in it; one that the caller took stays
-/// taken.
-fn claim_folder(
-    start: &mut StartOptions,
-    folder: &OpenedFolder,
-    backend: Backend,
-) -> anyhow::Result<Option<FolderOwnership>> {
-    // Rows of SQLite have one user; so have the socket and the workspaces of an orchestrator.
-    let owns_rows = backend == Backend::Sqlite;
-    let ownership = match start.ownership.take() {
-        Some(ownership) => Some(ownership),
-        None if owns_rows || start.roles.orchestrator => {
-            let ownership = folder.take_ownership()?;
-            Some(ownership.ok_or_else(|| folder_taken(folder))?)
-        }
-        None => None,
-    };
-    open_process_log(start, folder);
-    Ok(ownership)
-}
-
-/// Keeps the log of this process in the data folder from now on.
-fn open_process_log(start: &StartOptions, folder: &OpenedFolder) {
-    if let Err(error) = start.log.open_file(folder.folder_path()) {
-        warn!(error = %error_chain(&error), "The log is not kept in the data folder");
-    }
-    let (pid, roles) = (std::process::id(), start.roles.role_names().join(","));
-    let (version, data) = (env!("CARGO_PKG_VERSION"), folder.folder_path().display());
-    // A command that looks something up comes and goes; it is no milestone.
-    match start.roles.orchestrator || start.door == ListenMode::FolderAndHttp {
-        true => info!(version, pid, roles, %data, "Started omoi {version} as process {pid}"),
-        false => debug!(version, pid, roles, %data, "Started omoi {version} to answer a command"),
-    }
-    let set = start.config.entries().iter();
-    for entry in set.filter(|entry| entry.origin.layer != ConfigLayer::Default) {
-        let key = entry.spec.dotted_path();
-        debug!(key, layer = ?entry.origin.layer, "Configured `{key}`");
-    }
-    for warning in start.config.warnings() {
-        warn!("Configuration: {warning}");
-    }
-}
-
 /// The routes of a process: probes in every role, the control surface where it answers people.
 fn process_router(roles: ProcessRoles, surface: ControlSurface) -> Router {
     let probes = omoi_server::probes::router(ProbeSurface {
@@ -295,40 +254,6 @@ fn process_router(roles: ProcessRoles, surface: ControlSurface) -> Router {
         true => probes.merge(omoi_server::control::router(surface)),
         false => probes,
     }
-}
-
-/// Brings the schema up to date and joins the data folder to the database; an orchestrator, which
-/// holds the lock of the folder, takes over from whoever had it before.
-async fn join_deployment(
-    store: Store,
-    folder: &DataFolder,
-    roles: ProcessRoles,
-) -> anyhow::Result<Store> {
-    let migrated = store.migrate().await;
-    migrated.context("could not bring the database up to date")?;
-    let system = store.system();
-    if !roles.orchestrator {
-        let is_named = system.read(async |tx| deployment::is_named(tx, folder).await);
-        if !is_named.await? {
-            let join = async |tx: &mut Tx| deployment::join(tx, folder).await;
-            system.write(CrashPoint::DeploymentTaken, join).await?;
-        }
-        return Ok(store);
-    }
-    let take_over = async |tx: &mut Tx| -> Result<_, StoreError> {
-        deployment::join(tx, folder).await?;
-        let fence = deployment::take_over(tx).await?;
-        Ok((fence, deployment::end_waits_of_the_future(tx).await?))
-    };
-    let taken = system.write(CrashPoint::DeploymentTaken, take_over);
-    let (fence, set_back) = taken.await?;
-    if let Some(micros) = set_back {
-        let seconds = micros / 1_000_000;
-        warn!(
-            "The clock is {seconds} s behind the last event: what waited for a later time goes on now"
-        );
-    }
-    Ok(store.fenced(fence))
 }
 
 /// What an orchestrator runs work in.
@@ -440,16 +365,6 @@ async fn open_listeners(
     Ok((ClientEndpoint::Socket(socket), address))
 }
 
-fn folder_taken(folder: &OpenedFolder) -> anyhow::Error {
-    let error = anyhow!(
-        "another process owns the data folder `{}`",
-        folder.folder_path().display()
-    );
-    error.context(crate::ErrorHint(
-        "stop it, or name another folder with --data-dir DIR".to_owned(),
-    ))
-}
-
 /// Every reconciler of an orchestrator; the registry in `omoi-domain` says what wakes each.
 fn loop_consumers(parts: &DeploymentParts) -> Vec<Box<dyn EventConsumer>> {
     vec![
@@ -460,41 +375,6 @@ fn loop_consumers(parts: &DeploymentParts) -> Vec<Box<dyn EventConsumer>> {
         Box::new(Merger::from_parts(parts)),
         Box::new(Finisher::from_parts(parts)),
     ]
-}
-
-/// The database to use, with its address filled in; a new SQLite file is made.
-pub(crate) fn database_options(config: &Config, folder: &OpenedFolder) -> DatabaseOptions {
-    let DatabaseOptions { url, server } = DatabaseOptions::from_config(config);
-    let url = match url.is_empty() {
-        true => format!(
-            "sqlite://{}",
-            folder.folder_path().join("omoios.db").display()
-        ),
-        false => url,
-    };
-    let url = match url.starts_with("sqlite:") && !url.contains('?') {
-        true => format!("{url}?mode=rwc"),
-        false => url,
-    };
-    DatabaseOptions { url, server }
-}
-
-/// Opens the store without touching its schema.
-pub(crate) async fn open_store(
-    database: &DatabaseOptions,
-    clock: &Clocked,
-    rng: &Rng,
-) -> anyhow::Result<Store> {
-    let (clock, rng) = (clock.clone(), rng.fork());
-    let options = StoreOptions {
-        url: database.url.clone(),
-        now: None,
-        new_uuid: Arc::new(move || uuid_v7(clock.as_ref(), &rng)),
-        server: database.server,
-    };
-    Store::connect(options)
-        .await
-        .context("could not open the database")
 }
 
 fn open_bus(

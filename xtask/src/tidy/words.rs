@@ -117,7 +117,7 @@ const BANS: &[Ban] = &[
         allowed: &[
             "crates/omoi-store/src/dialect.rs",
             "crates/omoi-store/src/dialect/",
-            "crates/omoi/src/composition.rs",
+            "crates/omoi/src/composition/folder_claim.rs",
         ],
         remedy: "put what differs into `dialect`",
     },
