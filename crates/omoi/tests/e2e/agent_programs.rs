@@ -21,7 +21,6 @@ use crate::binary::{omoi, start};
 use crate::elsewhere::as_somebody;
 use crate::scenarios::is_the_demo;
 use crate::story;
-use crate::world::World;
 
 /// The demo, in which `agent`, installed as `program`, plans and works, for whoever runs the tests or, if
 /// `by_somebody`, for a user who is not root. Its model speaks the wire format `dialect`.

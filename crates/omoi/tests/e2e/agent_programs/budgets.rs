@@ -21,7 +21,7 @@ fn paid(mut run: Command, address: &str) -> Command {
 /// worked on by `agent`.
 fn waits_for_each(agent: &str, variables: &[(&str, &str)]) {
     let world = World::two_tasks("scenario.yaml");
-    let address = serve_paid(world.scenario());
+    let (address, _) = serve_paid(world.scenario());
     let rules = format!("role=implementer; use={agent}");
     let go_on = || {
         let resume = world.command(&["spec", "resume", "SPEC-1", "--json"]);
