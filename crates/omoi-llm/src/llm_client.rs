@@ -28,6 +28,9 @@ pub use crate::question_tally::QuestionTally;
 pub use crate::upstream_question::RoutedRequest;
 pub(crate) use crate::upstream_question::{CallSender, UpstreamQuestion};
 
+/// The longest time that a question comes after the end of a limit that it waits for.
+const LIMIT_SPREAD_MAX: Duration = Duration::from_secs(5);
+
 /// Calls models by route, with retries and circuit breakers. Clones share connections and circuits.
 #[derive(Clone)]
 pub struct LlmClient {
@@ -183,9 +186,12 @@ impl LlmClient {
             return Ok(());
         };
         let pause = open_at.since(now);
+        // Who waits for one limit does not come back at one moment.
+        let spread = (pause / 10).min(LIMIT_SPREAD_MAX);
+        let spread = spread.mul_f64(self.pace.jitter());
         tally.note_failed(true, now);
         let failed = FailedTry::of_limit(route, open_at);
-        if tally.allowance.check_pause(now, pause).is_err() {
+        if tally.allowance.check_pause(now, pause + spread).is_err() {
             tally.report_failure(failed, None);
             return Err(AskError::Limited {
                 provider: route.provider_name(),
@@ -193,7 +199,7 @@ impl LlmClient {
             });
         }
         tally.report_failure(failed, Some(open_at));
-        self.pace.sleep(pause).await;
+        self.pace.sleep(pause + spread).await;
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Limits of credentials as providers tell them, so that nobody asks with one whose limit is used up.
+//! Limits of credentials as providers tell them: who knows of one waits for its end or asks another model.
 //!
 //! A limit belongs to a credential, whoever uses it, or to a family of models or one model that is asked with it:
 //! windows of a subscription are the credential's or a family's, counts of requests and tokens and plain pauses the

@@ -65,7 +65,11 @@ struct Process {
 }
 
 fn process(list: Vec<ModelRoute>, book: &Arc<SharedBook>) -> Process {
-    let (pace, meter) = (VirtualPace::new(), TestMeter::rich());
+    process_at(VirtualPace::new(), list, book)
+}
+
+fn process_at(pace: Arc<VirtualPace>, list: Vec<ModelRoute>, book: &Arc<SharedBook>) -> Process {
+    let meter = TestMeter::rich();
     let llm = llm_of_list(list, &pace);
     llm.quota.set_book(Arc::clone(book) as _);
     Process {
@@ -295,4 +299,28 @@ async fn a_subscription_is_used_for_calls_of_its_program_alone() {
     assert!(!seen[0].headers.contains_key("anthropic-beta"));
     assert_eq!(seen[1].headers["authorization"], "Bearer of-a-subscription");
     assert_eq!(seen[1].headers["anthropic-beta"], "oauth-2025-04-20");
+}
+
+#[tokio::test]
+async fn who_waits_for_one_limit_comes_back_one_after_the_other() {
+    let stub = Stub::always(stub::good()).await;
+    let book = Arc::new(SharedBook::default());
+    let route = keyed(&stub.url, "a");
+    book.rows.lock().unwrap().push(ClosedCredential {
+        credential: route.credential_id(),
+        open_at: START + Duration::from_secs(100),
+    });
+    let mut waited = Vec::new();
+    for seed in 0..5 {
+        let waiting = process_at(VirtualPace::seeded(seed), vec![route.clone()], &book);
+        assert_eq!(waiting.ask().await, 200);
+        waited.push(waiting.pace.elapsed_s());
+    }
+    assert!(
+        waited.iter().all(|s| (100.0..105.0).contains(s)),
+        "{waited:?}"
+    );
+    waited.sort_by(f64::total_cmp);
+    waited.dedup();
+    assert_eq!(waited.len(), 5, "{waited:?}");
 }
