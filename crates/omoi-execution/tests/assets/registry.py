@@ -1,9 +1,10 @@
 """Registries of npm, PyPI and crates.io on loopback that have every package in every version, with one program each.
 
 `python3 registry.py COMMAND …` runs a command beside them; `python3 registry.py --sum NAME VERSION` prints the sum of a
-crate. What a package needs is what the lock files of the test say.
+crate, and `--integrity` that of a package of npm. What a package needs is what the lock files of the test say.
 """
 
+import base64
 import gzip
 import hashlib
 import http.server
@@ -98,6 +99,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 if sys.argv[1] == "--sum":
     print(hashlib.sha256(crate(sys.argv[2], sys.argv[3])).hexdigest(), end="")
+elif sys.argv[1] == "--integrity":
+    print("sha512-" + base64.b64encode(hashlib.sha512(node(sys.argv[2], sys.argv[3])).digest()).decode(), end="")
 else:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

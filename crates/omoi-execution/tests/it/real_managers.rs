@@ -1,4 +1,4 @@
-//! npm, pip and cargo as they are: what they make of another lock file is explained by it.
+//! npm, pnpm, yarn, pip and cargo as they are: what they make of another lock file is explained by it.
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use omoi_execution::command::CommandRun;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_git::object::ObjectId;
 use omoi_testkit::deployment::TestDeployment;
+use omoi_testkit::package_clients::node_client;
 
 use crate::checkout_check::CheckAt;
 use crate::install_packages::on_rung;
@@ -160,19 +161,164 @@ async fn a_first_python_package_brings_an_environment() {
     }
 }
 
-/// The lock file of cargo for crates in versions, and the manifest that asks for them.
-fn cargo_lock(crates: &[(&str, &str)]) -> [(&'static str, String); 3] {
+/// What the registry says of a package in a version, asked for by `flag`.
+fn registry_says(flag: &str, name: &str, version: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("registry.py");
     std::fs::write(&script, REGISTRY).unwrap();
-    let sum_of = |name: &str, version: &str| {
-        let mut python = Command::new("python3");
-        let said = python.arg(&script).args(["--sum", name, version]).output();
-        String::from_utf8(said.unwrap().stdout).unwrap()
-    };
+    let mut python = Command::new("python3");
+    let said = python.arg(&script).args([flag, name, version]).output();
+    String::from_utf8(said.unwrap().stdout).unwrap()
+}
+
+/// A package in a version, and those that it needs.
+type LockedNode<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+fn node_manifest(asked: &[(&str, &str)]) -> String {
+    let asked = asked
+        .iter()
+        .map(|(name, version)| format!(r#""{name}": "{version}""#));
+    let asked = asked.collect::<Vec<_>>().join(", ");
+    format!(r#"{{"name": "p", "version": "1.0.0", "dependencies": {{{asked}}}}}"#)
+}
+
+/// The files of a project of pnpm.
+fn pnpm_lock(asked: &[(&str, &str)], locked: &[LockedNode<'_>]) -> [(&'static str, String); 2] {
+    let asked_lines = asked.iter().map(|(name, version)| {
+        format!("      {name}:\n        specifier: {version}\n        version: {version}\n")
+    });
+    let packages = locked.iter().map(|(name, version, _)| {
+        let sum = registry_says("--integrity", name, version);
+        format!("\n  {name}@{version}:\n    resolution: {{integrity: {sum}}}\n    hasBin: true\n")
+    });
+    let snapshots = locked.iter().map(|(name, version, needs)| {
+        let lines = needs
+            .iter()
+            .map(|(name, version)| format!("      {name}: {version}\n"));
+        match lines.collect::<String>() {
+            none if none.is_empty() => format!("\n  {name}@{version}: {{}}\n"),
+            lines => format!("\n  {name}@{version}:\n    dependencies:\n{lines}"),
+        }
+    });
+    let lock = format!(
+        "lockfileVersion: '9.0'\n\nsettings:\n  autoInstallPeers: true\n  excludeLinksFromLockfile: false\n\n\
+         importers:\n\n  .:\n    dependencies:\n{}\npackages:\n{}\nsnapshots:\n{}",
+        asked_lines.collect::<String>(),
+        packages.collect::<String>(),
+        snapshots.collect::<String>(),
+    );
+    [
+        ("package.json", node_manifest(asked)),
+        ("pnpm-lock.yaml", lock),
+    ]
+}
+
+/// The files of a project of yarn.
+fn yarn_lock(asked: &[(&str, &str)], locked: &[LockedNode<'_>]) -> [(&'static str, String); 2] {
+    let entries = locked.iter().map(|(name, version, needs)| {
+        let from = format!("http://127.0.0.1:8123/{name}/-/{name}-{version}.tgz");
+        let sum = registry_says("--integrity", name, version);
+        let lines = needs.iter().map(|(name, version)| format!("    {name} \"{version}\"\n"));
+        let needs = match lines.collect::<String>() {
+            none if none.is_empty() => none,
+            lines => format!("  dependencies:\n{lines}"),
+        };
+        format!(
+            "\n{name}@{version}:\n  version \"{version}\"\n  resolved \"{from}\"\n  integrity {sum}\n{needs}"
+        )
+    });
+    let entries = entries.collect::<String>();
+    let lock = format!("# yarn lockfile v1\n\n{entries}");
+    [("package.json", node_manifest(asked)), ("yarn.lock", lock)]
+}
+
+/// A set-up by a manager of Node that tests bring along.
+fn set_up_by_node(program: &str, words: &str) -> SandboxToolchain {
+    let program = node_client(program);
+    let roots = std::path::Path::new(&program).ancestors().nth(3).unwrap();
+    SandboxToolchain {
+        roots: vec![roots.to_path_buf()],
+        ..set_up_by(&[&format!(
+            "python3 registry.py node {program} install --frozen-lockfile {words}"
+        )])
+    }
+}
+
+/// Prints what each program that is offered says.
+const NODE_PROGRAMS: &str =
+    "for name in a b d e f; do ! command -v $name >/dev/null || $name; done";
+
+#[tokio::test]
+async fn pnpm_raises_adds_and_hoists_packages() {
+    let before = pnpm_lock(
+        &[("b", "1.0.0"), ("e", "1.0.0"), ("g", "1.0.0")],
+        &[
+            ("a", "1.0.0", &[]),
+            ("b", "1.0.0", &[("a", "1.0.0")]),
+            ("e", "1.0.0", &[]),
+            ("f", "1.0.0", &[]),
+            ("g", "1.0.0", &[("f", "1.0.0"), ("e", "1.0.0")]),
+        ],
+    );
+    // `b` is raised with what it needs, `d` is new with something new and something that was there, `e` stays in its old
+    // version for `g` alone, and `f`, which `g` alone needed, is asked for by the project.
+    let after = pnpm_lock(
+        &[
+            ("b", "2.0.0"),
+            ("d", "1.0.0"),
+            ("e", "2.0.0"),
+            ("f", "1.0.0"),
+            ("g", "1.0.0"),
+        ],
+        &[
+            ("a", "2.0.0", &[]),
+            ("b", "2.0.0", &[("a", "2.0.0")]),
+            ("d", "1.0.0", &[("f", "1.0.0"), ("h", "1.0.0")]),
+            ("e", "1.0.0", &[]),
+            ("e", "2.0.0", &[]),
+            ("f", "1.0.0", &[]),
+            ("g", "1.0.0", &[("f", "1.0.0"), ("e", "1.0.0")]),
+            ("h", "1.0.0", &[]),
+        ],
+    );
+    let toolbox = set_up_by_node("pnpm/bin/pnpm.cjs", "--registry=http://127.0.0.1:8123/");
+    let expected = ["b 1.0.0\ne 1.0.0", "b 2.0.0\nd 1.0.0\ne 2.0.0\nf 1.0.0"];
+    changed_lock_file(toolbox, (&before, &after), (NODE_PROGRAMS, expected)).await;
+}
+
+#[tokio::test]
+async fn yarn_raises_and_adds_packages() {
+    let before = yarn_lock(
+        &[("b", "1.0.0"), ("e", "1.0.0")],
+        &[
+            ("a", "1.0.0", &[]),
+            ("b", "1.0.0", &[("a", "1.0.0")]),
+            ("e", "1.0.0", &[]),
+        ],
+    );
+    let after = yarn_lock(
+        &[("b", "2.0.0"), ("d", "1.0.0"), ("e", "1.0.0")],
+        &[
+            ("a", "2.0.0", &[]),
+            ("b", "2.0.0", &[("a", "2.0.0")]),
+            ("d", "1.0.0", &[("f", "1.0.0")]),
+            ("e", "1.0.0", &[]),
+            ("f", "1.0.0", &[]),
+        ],
+    );
+    let toolbox = set_up_by_node("yarn/bin/yarn.js", "--no-progress");
+    let expected = [
+        "a 1.0.0\nb 1.0.0\ne 1.0.0",
+        "a 2.0.0\nb 2.0.0\nd 1.0.0\ne 1.0.0\nf 1.0.0",
+    ];
+    changed_lock_file(toolbox, (&before, &after), (NODE_PROGRAMS, expected)).await;
+}
+
+/// The lock file of cargo for crates in versions, and the manifest that asks for them.
+fn cargo_lock(crates: &[(&str, &str)]) -> [(&'static str, String); 3] {
     let entries = crates.iter().map(|(name, version)| {
         let source = "registry+https://github.com/rust-lang/crates.io-index";
-        let sum = sum_of(name, version);
+        let sum = registry_says("--sum", name, version);
         format!(
             "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"{source}\"\nchecksum = \"{sum}\"\n\n"
         )

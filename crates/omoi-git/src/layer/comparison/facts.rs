@@ -38,6 +38,11 @@ impl DependencyFacts {
         !is_listed && self.arrived.contains(version)
     }
 
+    /// Whether a lock file of the commit lists `version`.
+    pub(super) fn lists_version(&self, version: &str) -> bool {
+        holds_version(&self.listed_after, version)
+    }
+
     /// Whether a lock file of the commit lists `version`, and none of the base's does.
     pub(super) fn lists_anew(&self, version: &str) -> bool {
         holds_version(&self.listed_after, version) && !holds_version(&self.listed_before, version)

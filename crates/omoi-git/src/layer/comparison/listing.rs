@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::node::{NodePart, is_package_folder};
+use super::node::{NodePart, ProgramScript, is_package_folder};
 use super::python::{PythonPackage, is_path_list, runs_code};
 use super::stores::is_crate_index;
 use crate::layer::package_tree::is_kept;
@@ -39,6 +39,8 @@ pub(in crate::layer) struct LayerListing {
     pub(super) entries: BTreeMap<String, EntryState>,
     /// Packages that manifests in folders of npm packages name, by folder.
     pub(super) node_packages: BTreeMap<String, String>,
+    /// Scripts that run programs of npm packages, by path.
+    pub(super) programs: BTreeMap<String, ProgramScript>,
     /// Python packages, by the folder that describes each.
     pub(super) python_packages: BTreeMap<String, PythonPackage>,
     /// What each file of an index of crates says of single versions.
@@ -85,6 +87,9 @@ impl LayerListing {
         }
         for (folder, package) in other.node_packages {
             self.node_packages.entry(folder).or_insert(package);
+        }
+        for (path, script) in other.programs {
+            self.programs.entry(path).or_insert(script);
         }
         for (folder, package) in other.python_packages {
             self.python_packages.entry(folder).or_insert(package);
@@ -160,6 +165,11 @@ impl ListingReader<'_> {
                 self.listing
                     .node_packages
                     .insert(folder.to_owned(), package);
+            }
+        } else if matches!(NodePart::of_path(name), Some(NodePart::Program { .. })) {
+            let (text, work) = (self.read_text(path)?, String::from_utf8_lossy(self.work));
+            if let Some(script) = ProgramScript::parse(name, &text, &work) {
+                self.listing.programs.insert(name.to_owned(), script);
             }
         } else if leaf == "RECORD" && NodePart::of_path(name).is_none() {
             if let Some(package) = PythonPackage::parse(folder, &self.read_text(path)?) {

@@ -1,79 +1,19 @@
 //! Packages of npm, yarn and pnpm: whole folders, and the links to their programs.
 
+mod node_part;
+mod program_script;
+mod store_links;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::listing::EntryState;
 use super::notes::is_node_note;
 use super::{ComparedLayers, LayerListing, NodePlaces, PathRealm};
 
-/// What a path below `node_modules` belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NodePart<'p> {
-    /// A package: its folder, and the path from there; empty for the folder itself, where it is a link.
-    Package { folder: &'p str, rest: &'p str },
-    /// A program: the `node_modules` that it is offered in.
-    Program { modules: &'p str },
-    /// Something else: the outermost `node_modules`, and the path from there.
-    Other { rest: &'p str },
-}
+pub(super) use node_part::{NodePart, is_package_folder};
+pub(super) use program_script::ProgramScript;
 
-impl<'p> NodePart<'p> {
-    /// None for a path that is not below `node_modules`.
-    pub(super) fn of_path(path: &'p str) -> Option<Self> {
-        let outermost = modules_end(path)?;
-        let other = Self::Other {
-            rest: path.get(outermost + 1..).unwrap_or_default(),
-        };
-        let (mut modules, mut found) = (outermost, None);
-        loop {
-            let rest = path.get(modules + 1..).unwrap_or_default();
-            let mut names = rest.split('/');
-            let first = names.next().unwrap_or_default();
-            let length = match (first, names.next()) {
-                (".bin", Some(_)) if names.next().is_none() => {
-                    let modules = &path[..modules];
-                    return Some(Self::Program { modules });
-                }
-                // The store of pnpm: a folder of its own around each package and what it needs.
-                (".pnpm", Some(own)) if names.next() == Some("node_modules") => {
-                    modules += 1 + first.len() + 1 + own.len() + 1 + "node_modules".len();
-                    continue;
-                }
-                (scope, Some(name)) if scope.starts_with('@') => scope.len() + 1 + name.len(),
-                (name, _) if !name.is_empty() && !name.starts_with(['.', '@']) => name.len(),
-                _ => return Some(found.unwrap_or(other)),
-            };
-            let end = modules + 1 + length;
-            let (folder, rest) = (&path[..end], path.get(end + 1..).unwrap_or_default());
-            found = Some(Self::Package { folder, rest });
-            match rest.strip_prefix("node_modules/") {
-                Some(_) => modules = end + 1 + "node_modules".len(),
-                None => return found,
-            }
-        }
-    }
-}
-
-/// Whether a folder is that of a package, and not one inside.
-pub(super) fn is_package_folder(folder: &str) -> bool {
-    matches!(
-        NodePart::of_path(folder),
-        Some(NodePart::Package { rest: "", .. })
-    )
-}
-
-/// Where the outermost `node_modules` of `path` ends.
-fn modules_end(path: &str) -> Option<usize> {
-    let mut end = 0;
-    for part in path.split('/') {
-        end += part.len();
-        if part == "node_modules" {
-            return Some(end);
-        }
-        end += 1;
-    }
-    None
-}
+use node_part::{is_offered_in, leaf_of, modules_end, owner_of, parent_of, resolve_link};
 
 /// Files of package folders, by folder and by path from there.
 type PackageFolders<'a> = BTreeMap<&'a str, BTreeMap<&'a str, &'a EntryState>>;
@@ -113,6 +53,16 @@ impl<'a> NodeLayer<'a> {
         match self.is_said(folder) {
             true => Some(&self.places.at_folder(folder)?.package),
             false => self.listing.node_packages.get(folder).map(String::as_str),
+        }
+    }
+
+    /// The folder that `folder` is, or that it is a link to.
+    fn own_folder(&self, folder: &str) -> Option<String> {
+        match self.folders.get(folder)?.get("") {
+            Some(EntryState::Link(target)) => {
+                resolve_link(folder, target).filter(|own| self.folders.contains_key(own.as_str()))
+            }
+            Some(EntryState::Plain { .. }) | None => Some(folder.to_owned()),
         }
     }
 
@@ -236,8 +186,7 @@ impl<'a> NodeComparison<'a> {
             let place = self.layers.facts.places_after.at_folder(folder);
             return place.is_some_and(|place| place.link.as_ref() == Some(&leads_to));
         }
-        let is_new = is_package_folder(&leads_to) && self.is_changed(&leads_to);
-        is_new && leaf_of(folder) == leaf_of(&leads_to) && self.has_let_go(folder, before.copied())
+        self.explains_named_link(folder, &leads_to, before.copied())
     }
 
     /// Whether a folder of the base's layer may be missing.
@@ -248,7 +197,7 @@ impl<'a> NodeComparison<'a> {
                 || self.base.package_at(folder) != self.made.package_at(folder);
         }
         if let Some(link @ EntryState::Link(_)) = self.base.folders[folder].get("").copied() {
-            return self.has_let_go(folder, Some(link));
+            return self.has_let_go(folder, Some(link)) || self.is_offered_otherwise(folder);
         }
         let Some(package) = self.base.package_at(folder) else {
             return false;
@@ -283,14 +232,22 @@ impl<'a> NodeComparison<'a> {
         modules: &str,
         (before, after): (Option<&EntryState>, Option<&EntryState>),
     ) -> bool {
+        let is_of_changed = owner_of(modules)
+            .is_some_and(|owner| self.base.installed_at(owner) != self.made.installed_at(owner));
         let leads_well = match after {
             None => true,
-            Some(EntryState::Plain { .. }) => false,
-            Some(EntryState::Link(target)) => self
-                .package_behind(path, target)
-                .is_some_and(|folder| parent_of(&folder) == modules && self.is_changed(&folder)),
+            Some(EntryState::Plain { .. }) => self.explains_script(path, modules, is_of_changed),
+            Some(EntryState::Link(target)) => {
+                self.package_behind(path, target).is_some_and(|folder| {
+                    is_offered_in(modules, &folder) && (is_of_changed || self.is_changed(&folder))
+                })
+            }
         };
-        leads_well && self.has_let_go(path, before)
+        let lets_go = match before {
+            Some(EntryState::Plain { .. }) => self.lets_script_go(path, modules),
+            None | Some(EntryState::Link(_)) => self.has_let_go(path, before),
+        };
+        leads_well && (is_of_changed || lets_go)
     }
 
     /// Whether what was at `path` led into a package that is there no more.
@@ -340,94 +297,4 @@ fn differences(
         rest => format!("{folder}/{rest}"),
     });
     paths.collect()
-}
-
-/// Where a link at `path` leads, by its text alone; none when it leads out.
-fn resolve_link(path: &str, target: &str) -> Option<String> {
-    let mut parts: Vec<&str> = path.split('/').collect();
-    parts.pop();
-    for part in target.split('/') {
-        match part {
-            "" if target.starts_with('/') => return None,
-            "" | "." => {}
-            ".." => parts.pop().map(drop)?,
-            name => parts.push(name),
-        }
-    }
-    Some(parts.join("/"))
-}
-
-/// The `node_modules` that a package folder lies in.
-fn parent_of(folder: &str) -> &str {
-    folder
-        .rfind("node_modules/")
-        .map_or("", |at| &folder[..at + "node_modules".len()])
-}
-
-/// The name that a package folder gives its package.
-fn leaf_of(folder: &str) -> &str {
-    folder
-        .rsplit_once("node_modules/")
-        .map_or(folder, |(_, leaf)| leaf)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_belongs_to_the_innermost_package_that_can_be_required() {
-        let package = |folder, rest| Some(NodePart::Package { folder, rest });
-        let program = |modules| Some(NodePart::Program { modules });
-        for (path, expected) in [
-            ("src/a.js", None),
-            ("node_modules", Some(NodePart::Other { rest: "" })),
-            ("node_modules/a", package("node_modules/a", "")),
-            (
-                "w/node_modules/@s/a/x/y",
-                package("w/node_modules/@s/a", "x/y"),
-            ),
-            (
-                "node_modules/a/node_modules/b/x",
-                package("node_modules/a/node_modules/b", "x"),
-            ),
-            // A folder of that name inside of a package is the package's.
-            (
-                "node_modules/a/test/node_modules/b/x",
-                package("node_modules/a", "test/node_modules/b/x"),
-            ),
-            ("node_modules/.bin/a", program("node_modules")),
-            (
-                "node_modules/a/node_modules/.bin/b",
-                program("node_modules/a/node_modules"),
-            ),
-            (
-                "node_modules/.pnpm/a@1/node_modules/a/x",
-                package("node_modules/.pnpm/a@1/node_modules/a", "x"),
-            ),
-            (
-                "node_modules/.cache/x",
-                Some(NodePart::Other { rest: ".cache/x" }),
-            ),
-        ] {
-            assert_eq!(NodePart::of_path(path), expected, "{path}");
-        }
-        assert!(is_package_folder("node_modules/@s/a") && !is_package_folder("node_modules/a/b"));
-    }
-
-    #[test]
-    fn a_link_is_followed_by_its_text() {
-        for (path, target, expected) in [
-            (
-                "node_modules/.bin/a",
-                "../a/cli.js",
-                Some("node_modules/a/cli.js"),
-            ),
-            ("node_modules/@s/own", "../../tools/own", Some("tools/own")),
-            ("node_modules/.bin/a", "/usr/bin/a", None),
-            ("a", "../../b", None),
-        ] {
-            assert_eq!(resolve_link(path, target).as_deref(), expected);
-        }
-    }
 }

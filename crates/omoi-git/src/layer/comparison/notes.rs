@@ -3,14 +3,13 @@
 //! They may be there, differ or be missing. None of them can change what a check runs: each has its reason here.
 
 /// Files right below the outermost `node_modules`.
-const OF_NODE: [&str; 5] = [
+const OF_NODE: [&str; 4] = [
     // What npm, yarn and pnpm installed, so that they need not look again. Node reads none of them; the managers read
     // them to install, which a check cannot: it has no network.
     ".package-lock.json",
     ".yarn-integrity",
     ".yarn-state.yml",
     ".modules.yaml",
-    ".pnpm-workspace-state.json",
 ];
 
 /// Files of the folder that describes a Python package. The programs that run one read `METADATA` and
@@ -42,8 +41,13 @@ const OF_CARGO: [&str; 5] = [
 
 /// Whether `name`, right below the outermost `node_modules`, is a note of a package manager.
 pub(super) fn is_node_note(name: &str) -> bool {
-    // pnpm keeps the lock file that it installed from.
-    OF_NODE.contains(&name) || name == ".pnpm/lock.yaml"
+    // pnpm keeps the lock file that it installed from, and when and how it last looked at the workspace, in a file whose
+    // name may say the layout: `.pnpm-workspace-state.json`, `.pnpm-workspace-state-v1.json`.
+    let state = name.strip_prefix(".pnpm-workspace-state");
+    let layout = state.and_then(|rest| rest.strip_suffix(".json"));
+    OF_NODE.contains(&name)
+        || name == ".pnpm/lock.yaml"
+        || layout.is_some_and(|layout| !layout.contains('/'))
 }
 
 /// Whether `name`, in a folder that describes a Python package, is a note of who installed it.
@@ -81,6 +85,9 @@ mod tests {
     fn what_a_program_reads_is_no_note() {
         for (is_note, path) in [
             (is_node_note(".package-lock.json"), true),
+            (is_node_note(".pnpm-workspace-state.json"), true),
+            (is_node_note(".pnpm-workspace-state-v1.json"), true),
+            (is_node_note(".pnpm-workspace-state/a.json"), false),
             (is_node_note(".bin/tsc"), false),
             (is_python_note("INSTALLER"), true),
             (is_python_note("entry_points.txt"), false),

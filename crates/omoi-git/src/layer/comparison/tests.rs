@@ -7,3 +7,4 @@
 mod fixture;
 mod honest;
 mod hostile;
+mod store_links;

@@ -91,40 +91,13 @@ fn without_a_lock_file_of_npm_packages_name_themselves() {
         .node("node_modules/d", "1.0.0");
     made.link("node_modules/.bin/d", "../d/cli.js");
     check(&made, &facts);
+    // Yarn offers a package the programs of those that it needs.
+    made.link("node_modules/b/node_modules/.bin/d", "../../../d/cli.js");
+    check(&made, &facts);
     made.node("node_modules/never-fetched", "1.0.0");
     let planted =
         ["cli.js", "package.json"].map(|file| format!("node_modules/never-fetched/{file}"));
     assert_eq!(found(&base_tree(), &made, &facts), planted);
-}
-
-#[test]
-fn pnpm_links_to_its_store() {
-    let store = |name: &str, version: &str| {
-        format!("node_modules/.pnpm/{name}@{version}/node_modules/{name}")
-    };
-    let tree = |packages: &[(&str, &str)]| {
-        let tree = LayerTree::empty();
-        for (name, version) in packages {
-            tree.node(&store(name, version), version);
-            let target = format!(".pnpm/{name}@{version}/node_modules/{name}");
-            tree.link(&format!("node_modules/{name}"), &target);
-        }
-        tree.write("node_modules/.modules.yaml", packages[0].1);
-        tree.write("node_modules/.pnpm/lock.yaml", packages[0].1);
-        tree
-    };
-    let mut facts = DependencyFacts::default();
-    facts
-        .listed_before
-        .extend(["npm:x@1.0.0".to_owned(), "npm:y@1.0.0".to_owned()]);
-    facts
-        .listed_after
-        .extend(["npm:x@2.0.0".to_owned(), "npm:y@1.0.0".to_owned()]);
-    let base = tree(&[("x", "1.0.0"), ("y", "1.0.0")]);
-    let made = tree(&[("x", "2.0.0"), ("y", "1.0.0")]);
-    assert_eq!(found(&base, &made, &facts), [""; 0]);
-    made.link("node_modules/y", ".pnpm/x@2.0.0/node_modules/x");
-    assert_eq!(found(&base, &made, &facts), ["node_modules/y"]);
 }
 
 #[test]
