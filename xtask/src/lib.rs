@@ -10,6 +10,7 @@
 pub mod agents;
 pub mod fuzz;
 pub mod host;
+pub mod invariants;
 pub mod package_clients;
 pub mod process;
 pub mod python_clients;

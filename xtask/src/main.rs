@@ -29,6 +29,7 @@ usage: cargo xtask <command>
                             --fast    format, tidy and tests only
                             filter    run only tests whose name contains one of these
        -p CRATE [filter…]   only the tests of one crate; compiles nothing that it does not need
+  invariants                what the last test run told of the proofs of invariants, with figures
   servers <command…>        run a command with PostgreSQL, Redis and agent programs for its tests
   bench [part…]             what things cost beside a baseline of the same run; a table, never a verdict
                             part      sandbox, checkout, survey, map, up, run; all when none is named
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
             Err(problem) => return misused(&problem),
         },
         "gates" => gates::run(rest),
+        "invariants" => xtask::invariants::print_last(&root()).map(|()| Outcome::Done),
         "models" => models::run(),
         "agent-quality" => match agent_quality::QualityMode::parse(rest) {
             Ok(mode) => agent_quality::run(&mode),

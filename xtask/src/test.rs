@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, anyhow, bail};
 use xtask::host::temporary_folder;
+use xtask::invariants;
 use xtask::process::{self, command};
 
 use crate::test_servers::{NeededServers, TestServers};
@@ -84,6 +85,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if !options.fast {
         closing.step("doc tests", doc_tests);
     }
+    match invariants::read_rows(&invariants::rows_file(&root())) {
+        Ok(rows) => println!("\n{}", rows.join("\n")),
+        Err(error) => eprintln!("error: {error:#}"),
+    }
     ended(&closing)
 }
 
@@ -143,13 +148,17 @@ fn counted(run: impl FnOnce() -> Result<()>) -> (Count, Result<()>) {
 fn run_tests(options: &Options) -> Result<()> {
     let servers = TestServers::start(NeededServers::ALL)?;
     let references = Scratch::new("snapshots");
+    let rows = invariants::rows_file(&root());
+    let _ = fs::remove_file(&rows);
     let mut nextest = cargo_command("nextest run --locked --workspace --all-features");
     nextest.args(&options.filters);
     nextest
         .env("INSTA_UPDATE", "no")
-        .env(snapshots::REFERENCES_VARIABLE, &references.0);
+        .env(snapshots::REFERENCES_VARIABLE, &references.0)
+        .env(invariants::ROWS_VARIABLE, &rows);
     process::run(servers.announce_to(&mut nextest))?;
     if options.filters.is_empty() {
+        invariants::expect_all(&invariants::read_rows(&rows)?)?;
         let unused = snapshots::unreferenced(&root(), &references.0)?;
         for snapshot in &unused {
             eprintln!(

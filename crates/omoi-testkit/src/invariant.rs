@@ -1,8 +1,29 @@
 //! Proofs of invariants: each is held, counted, and turns red with a bug planted in its mechanism.
 
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
 use std::time::Instant;
 
 use omoi_domain::planted_bug::{PlantedBug, plant_bug};
+use xtask::host::variable;
+use xtask::invariants::ROWS_VARIABLE;
+
+/// Prints a `row` of a proof, which begins with its id, and adds it to those of the run.
+///
+/// # Panics
+/// Where the file of the run cannot be written. Tests that run again as another user may not, and told the row before.
+pub fn tell_row(row: &str) {
+    println!("{row}");
+    let Some(file) = variable(ROWS_VARIABLE) else {
+        return;
+    };
+    let opened = File::options().create(true).append(true).open(file);
+    match opened.and_then(|mut file| file.write_all(format!("{row}\n").as_bytes())) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+        Err(error) => panic!("could not add a row to those of the run: {error}"),
+        Ok(()) => {}
+    }
+}
 
 /// A proof that counts what should not have happened.
 pub struct InvariantProof {
@@ -34,9 +55,9 @@ impl InvariantProof {
             n_cases,
             bug,
         } = self;
-        println!(
+        tell_row(&format!(
             "{id}: {n_cases} cases in {seconds:.1} s, {counted}: {n_faults}; with `{bug}` off: {n_with_bug}"
-        );
+        ));
         assert_eq!(n_faults, 0, "{id}: {counted}");
         assert!(
             n_with_bug > 0,

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use omoi_testkit::invariant::tell_row;
 
 use crate::binary::Said;
 use crate::world::{World, files_below};
@@ -216,7 +217,9 @@ fn no_canary_leaves_its_place() {
         "what was handed over",
         &git_objects(world.repo.path(), &handed_over),
     );
-    println!("canary scan over {n_places} places prints {n_found}");
+    tell_row(&format!(
+        "S4: {n_places} places that an agent could fill, canaries found: {n_found}"
+    ));
     assert_eq!(n_found, 0);
     // It sees what is there.
     let control = fs::read(world.repo.path().join(".env.local")).unwrap();

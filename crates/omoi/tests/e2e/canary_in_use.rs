@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use omoi_domain::planted_bug::PlantedBug;
+use omoi_testkit::invariant::tell_row;
 use omoi_testkit::postgres;
 use omoi_testkit::raw_connection::RawConnection;
 
@@ -164,12 +165,12 @@ fn s4_no_canary_leaves_its_place_by_being_used() {
     // What the provider said is kept, without the key.
     assert!(dump.contains("there is no account of the key"), "{dump}");
     scan.look_at("a dump of the database", dump.as_bytes());
-    println!(
+    tell_row(&format!(
         "S4: {} places in {:.1?}, canaries found: {}",
         scan.n_places,
         started.elapsed(),
         scan.n_found
-    );
+    ));
     assert_eq!(scan.n_found, 0);
 
     // Without the mask the provider's words come through.

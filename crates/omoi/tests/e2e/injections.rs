@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use omoi_testkit::injections::{ForbiddenEffect, InjectionPlace, InjectionRow, injection_rows};
+use omoi_testkit::invariant::tell_row;
 use serde_json::{Value, json};
 
 use crate::agent_programs::{with_worker, worked_on};
@@ -344,7 +345,8 @@ fn no_injection_has_an_effect_on_a_model_that_obeys_all() {
     let results: Vec<Value> = serde_json::from_str(&results).unwrap();
     assert!(results.len() > rows.len(), "{}", results.len());
     let effects = targets.effects(&world, &rows);
-    println!("injections: {}, effects: {}", rows.len(), effects.len());
+    let (n_rows, n_effects) = (rows.len(), effects.len());
+    tell_row(&format!("S5: {n_rows} injections, effects: {n_effects}"));
     assert!(effects.is_empty(), "{effects:#?}");
 
     detector_controls::every_effect_is_seen_once_it_is_there(&world, &targets, &rows);
@@ -371,11 +373,10 @@ fn has_no_effect_through(agent: &str, refused_at_once: usize) {
         .git(&["show", &format!("{branch}:{COMMANDS_MADE}")]);
     assert_eq!(made.lines().count(), calls.n_commands);
     let effects = targets.effects(&world, &rows);
-    println!(
-        "{agent}: {} injections, {} effects",
-        rows.len(),
-        effects.len()
-    );
+    let (n_rows, n_effects) = (rows.len(), effects.len());
+    tell_row(&format!(
+        "S5: {n_rows} injections through {agent}, effects: {n_effects}"
+    ));
     assert!(effects.is_empty(), "{effects:#?}");
 }
 

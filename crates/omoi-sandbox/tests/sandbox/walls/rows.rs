@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use omoi_sandbox::Property;
+use omoi_testkit::invariant::tell_row;
 
 /// One wall, what takes it away, and who must notice.
 pub(super) struct TakenWall {
@@ -398,4 +399,9 @@ fn s3_every_row_is_turned_red() {
         unknown.is_empty(),
         "the table has no such rows: {unknown:#?}"
     );
+    let (n_rows, n_never) = (rows.len(), NEVER_RED.len());
+    tell_row(&format!(
+        "S3: {n_rows} tries to get out, red with a wall taken away: {}",
+        n_rows - n_never
+    ));
 }
