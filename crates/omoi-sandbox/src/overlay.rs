@@ -68,9 +68,21 @@ impl OverlayRefusal {
             }
             Self::NoOwnUser => "use bubblewrap: `apt install bubblewrap`",
             Self::OtherOwner { .. } => "give the folder to root: `chown -R root:root`",
-            Self::System { .. } => {
-                "keep the data folder on a file system such as ext4 or xfs, not on an overlay: `--data-dir FOLDER`"
-            }
+            Self::System { source, .. } => system_remedy(source),
+        }
+    }
+}
+
+/// What to do about an error of the system: what is refused, missing, or not to be had on this file system.
+fn system_remedy(source: &io::Error) -> &'static str {
+    match source.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::PERM | Errno::ACCESS) => {
+            "start omoi where root may mount: not in a container that holds that back (`--privileged` lets it)"
+        }
+        Some(Errno::NOSYS) => "boot Linux 5.19 or newer",
+        Some(Errno::NODEV) => "load the kernel's overlay file system: `modprobe overlay`",
+        _ => {
+            "keep the data folder on a file system such as ext4 or xfs, not on an overlay: `--data-dir FOLDER`"
         }
     }
 }
@@ -266,6 +278,19 @@ fn take_mounts_away(dir: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_to_do_follows_from_what_the_system_said() {
+        for (errno, next) in [
+            (Errno::PERM, "`--privileged`"),
+            (Errno::NOSYS, "Linux 5.19"),
+            (Errno::NODEV, "`modprobe overlay`"),
+            (Errno::INVAL, "`--data-dir FOLDER`"),
+        ] {
+            let refusal = failed_to::<Errno>("mount an overlay")(errno);
+            assert!(refusal.next_step().contains(next), "{refusal:?}");
+        }
+    }
 
     #[test]
     fn a_colon_in_a_path_is_no_separator() {

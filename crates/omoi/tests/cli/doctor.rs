@@ -10,11 +10,26 @@ use serde_json::{Value, json};
 use super::Home;
 use super::agents::{Scene, agent_findings};
 
+/// Who starts the doctor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DoctorUser {
+    Root,
+    /// One with no rights; it sees the program by a name in its own home.
+    Ordinary,
+}
+
 /// What the doctor found, in a mount namespace that `script` has changed; it is told the home folder.
-fn findings_behind(script: &str) -> Vec<Value> {
+fn findings_behind(script: &str, user: DoctorUser) -> Vec<Value> {
     let home = Home::new();
     let omoi = env!("CARGO_BIN_EXE_omoi");
-    let change = format!("set -e; cd \"$1\"; {script}; shift; exec \"$@\"");
+    let start = match user {
+        DoctorUser::Root => "shift; exec \"$@\"",
+        DoctorUser::Ordinary => {
+            "chown -R 63321:63321 .; touch omoi; mount --bind \"$2\" omoi; shift 2; \
+             exec setpriv --reuid 63321 --regid 63321 --clear-groups ./omoi \"$@\""
+        }
+    };
+    let change = format!("set -e; cd \"$1\"; {script}; {start}");
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", &change, "sh"])
         .arg(home.path())
@@ -90,7 +105,7 @@ fn the_doctor_tells_the_truth_about_what_was_taken_away() {
         eprintln!("not run: only root can take these parts away");
         return;
     }
-    let whole = findings_behind("true");
+    let whole = findings_behind("true", DoctorUser::Root);
     for part in PARTS {
         let name = part.name;
         assert!(find_text(&whole, part.with).is_some(), "{name}: {whole:#?}");
@@ -101,12 +116,46 @@ fn the_doctor_tells_the_truth_about_what_was_taken_away() {
                 "{name}: {whole:#?}"
             );
         }
-        let findings = findings_behind(part.taken_by);
-        let found = find_text(&findings, part.without);
-        let found = found.unwrap_or_else(|| panic!("without {name}: {findings:#?}"));
-        assert_eq!(found["mark"], "note", "without {name}");
-        let next = found["next"].as_str().unwrap_or_default();
-        assert!(next.contains(part.next), "without {name}: {found:#}");
+        let findings = findings_behind(part.taken_by, DoctorUser::Root);
+        expect_note(&findings, part.without, part.next);
+    }
+}
+
+/// The finding that begins so is a note, and says what to type.
+fn expect_note(findings: &[Value], begins: &str, next: &str) {
+    let found = find_text(findings, begins);
+    let found = found.unwrap_or_else(|| panic!("no `{begins}` in {findings:#?}"));
+    assert_eq!(found["mark"], "note", "{found:#}");
+    let told = found["next"].as_str().unwrap_or_default();
+    assert!(told.contains(next), "{found:#}");
+}
+
+/// What needs no root to be there, and what a user cannot have.
+#[test]
+fn the_doctor_tells_an_ordinary_user_the_truth_too() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not run: only root can take these parts away");
+        return;
+    }
+    let clones = "every workspace is a clone of its own, which takes longer: only root may lay";
+    let groups = "bubblewrap does not hold cpu: ";
+    let whole = findings_behind("true", DoctorUser::Ordinary);
+    expect_note(&whole, clones, "start omoi as root");
+    expect_note(&whole, groups, "`Delegate=yes`");
+    let held = find_text(&whole, "bubblewrap holds ").unwrap();
+    let held = held["text"].as_str().unwrap();
+    for property in ["memory", "process_count"] {
+        let watched = format!("{property} (held by the watcher)");
+        assert!(held.contains(&watched), "{held}");
+    }
+    for part in PARTS {
+        if !matches!(part.name, "bubblewrap" | "Node") {
+            continue;
+        }
+        let findings = findings_behind(part.taken_by, DoctorUser::Ordinary);
+        expect_note(&findings, part.without, part.next);
+        let held = find_text(&findings, "bubblewrap holds ");
+        assert_eq!(held.is_some(), part.name == "Node", "{findings:#?}");
     }
 }
 
