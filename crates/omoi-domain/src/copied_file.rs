@@ -33,6 +33,8 @@ pub struct CopyRow {
     /// Whether a secret is granted to a task that reaches registries, too: what a package runs there may ask for
     /// names that tell it.
     pub with_registries: bool,
+    /// Whether a secret is granted to a task of a project with listed hosts, too: nobody looks into a tunnel.
+    pub with_hosts: bool,
 }
 
 /// The text is no such line.
@@ -49,6 +51,8 @@ pub enum CopyAudience {
         task_type: TaskType,
         /// How far it reaches.
         egress: EgressMode,
+        /// Whether it reaches hosts that a person listed.
+        reaches_hosts: bool,
     },
     /// Any other agent: one that plans, or one at a task that an agent proposed, whose text is not to be trusted.
     OtherAgent,
@@ -61,10 +65,15 @@ impl CopyAudience {
     /// grants them.
     pub fn is_given(self, row: &CopyRow) -> bool {
         match self {
-            Self::PlannedTask { task_type, egress } => {
+            Self::PlannedTask {
+                task_type,
+                egress,
+                reaches_hosts,
+            } => {
                 let is_kind = row.tasks.is_empty() || row.tasks.contains(&task_type);
                 let is_near = egress != EgressMode::Registries || row.with_registries;
-                !row.is_secret || (is_kind && is_near)
+                let is_kept_in = !reaches_hosts || row.with_hosts;
+                !row.is_secret || (is_kind && is_near && is_kept_in)
             }
             Self::OtherAgent | Self::Check => !row.is_secret,
         }
@@ -75,7 +84,20 @@ impl CopyRow {
     /// How a line is written.
     pub const SHAPE: &str = "project=NAME; path=PATH, or secret=PATH in place of it for a file with secrets, \
                              granted to planned tasks: tasks=KIND KIND names their kinds, registries=yes \
-                             grants it to those that reach registries, too";
+                             grants it to those that reach registries, too, and hosts=yes to those that reach \
+                             listed hosts";
+
+    /// The row of a file without secrets, at `path` of `project`.
+    pub fn of_plain_file(project: &str, path: String) -> Self {
+        Self {
+            project: project.to_owned(),
+            path,
+            is_secret: false,
+            tasks: Vec::new(),
+            with_registries: false,
+            with_hosts: false,
+        }
+    }
 
     /// Bytes that the file may have.
     pub const fn bytes_max(&self) -> u64 {
@@ -91,7 +113,8 @@ impl FromStr for CopyRow {
 
     fn from_str(text: &str) -> Result<Self, BadCopyRow> {
         let bad = |says: String| BadCopyRow(says);
-        let (mut project, mut file, mut tasks, mut with_registries) = (None, None, None, None);
+        let (mut project, mut file, mut tasks) = (None, None, None);
+        let (mut with_registries, mut with_hosts) = (None, None);
         let parts = text.split(';').map(str::trim);
         for part in parts.filter(|part| !part.is_empty()) {
             let named = part.split_once('=');
@@ -106,7 +129,10 @@ impl FromStr for CopyRow {
                 }
                 "tasks" => tasks.replace(parse_kinds(value)?).is_none(),
                 "registries" if value == "yes" => with_registries.replace(()).is_none(),
-                "registries" => return Err(bad(format!("`registries={value}` is not `yes`"))),
+                "hosts" if value == "yes" => with_hosts.replace(()).is_none(),
+                "registries" | "hosts" => {
+                    return Err(bad(format!("`{name}={value}` is not `yes`")));
+                }
                 name => return Err(bad(format!("there is no field `{name}`"))),
             };
             if !is_new {
@@ -114,8 +140,9 @@ impl FromStr for CopyRow {
             }
         }
         let (path, is_secret) = file.ok_or_else(|| bad("no file is named".to_owned()))?;
-        if !is_secret && (tasks.is_some() || with_registries.is_some()) {
-            let says = "`tasks` and `registries` are for secrets; a plain file is for all";
+        let is_granted = tasks.is_some() || with_registries.is_some() || with_hosts.is_some();
+        if !is_secret && is_granted {
+            let says = "`tasks`, `registries` and `hosts` are for secrets; a plain file is for all";
             return Err(bad(says.to_owned()));
         }
         Ok(Self {
@@ -124,6 +151,7 @@ impl FromStr for CopyRow {
             is_secret,
             tasks: tasks.unwrap_or_default(),
             with_registries: with_registries.is_some(),
+            with_hosts: with_hosts.is_some(),
         })
     }
 }
@@ -138,6 +166,9 @@ impl fmt::Display for CopyRow {
         }
         if self.with_registries {
             f.write_str("; registries=yes")?;
+        }
+        if self.with_hosts {
+            f.write_str("; hosts=yes")?;
         }
         Ok(())
     }
@@ -187,7 +218,7 @@ mod tests {
         for text in [
             "project=todo; path=fixtures/a b.bin",
             "project=todo; secret=.env",
-            "project=todo; secret=.env; tasks=write_tests fix_bug; registries=yes",
+            "project=todo; secret=.env; tasks=write_tests fix_bug; registries=yes; hosts=yes",
         ] {
             let row: CopyRow = text.parse().unwrap();
             assert_eq!(row.to_string(), text);
@@ -214,7 +245,15 @@ mod tests {
             ("project=todo; secret=a; tasks=", "`tasks` names no kind"),
             (
                 "project=todo; path=a; tasks=fix_bug",
-                "`tasks` and `registries` are for secrets",
+                "`tasks`, `registries` and `hosts` are for secrets",
+            ),
+            (
+                "project=todo; path=a; hosts=yes",
+                "`tasks`, `registries` and `hosts` are for secrets",
+            ),
+            (
+                "project=todo; secret=a; hosts=all",
+                "`hosts=all` is not `yes`",
             ),
             (
                 "project=todo; secret=a; registries=no",
@@ -252,23 +291,36 @@ mod tests {
             row("project=a; secret=b"),
             row("project=a; secret=b; tasks=write_tests"),
             row("project=a; secret=b; registries=yes"),
+            row("project=a; secret=b; hosts=yes"),
         ];
-        let task = |task_type, egress| CopyAudience::PlannedTask { task_type, egress };
+        let task = |task_type, egress, reaches_hosts| CopyAudience::PlannedTask {
+            task_type,
+            egress,
+            reaches_hosts,
+        };
         for (audience, expected) in [
             (
-                task(TaskType::WriteTests, EgressMode::Cached),
-                [true, true, true, true],
+                task(TaskType::WriteTests, EgressMode::Cached, false),
+                [true, true, true, true, true],
             ),
             (
-                task(TaskType::FixBug, EgressMode::Cached),
-                [true, true, false, true],
+                task(TaskType::FixBug, EgressMode::Cached, false),
+                [true, true, false, true, true],
             ),
             (
-                task(TaskType::WriteTests, EgressMode::Registries),
-                [true, false, false, true],
+                task(TaskType::WriteTests, EgressMode::Registries, false),
+                [true, false, false, true, false],
             ),
-            (CopyAudience::OtherAgent, [true, false, false, false]),
-            (CopyAudience::Check, [true, false, false, false]),
+            (
+                task(TaskType::WriteTests, EgressMode::Cached, true),
+                [true, false, false, false, true],
+            ),
+            (
+                task(TaskType::WriteTests, EgressMode::Registries, true),
+                [true, false, false, false, false],
+            ),
+            (CopyAudience::OtherAgent, [true, false, false, false, false]),
+            (CopyAudience::Check, [true, false, false, false, false]),
         ] {
             let given: Vec<_> = rows.iter().map(|row| audience.is_given(row)).collect();
             assert_eq!(given, expected, "{audience:?}");

@@ -249,6 +249,7 @@ async fn in_checkout(
         workspace: &mut workspace,
     };
     provider.make_workspace(dir, &mut content).await?;
+    let withheld = content.copies.withheld;
     let watch = watch_reads(provider.as_ref(), dir, &tracked)?;
     workspace.end_step(StartStepKind::Owner, "handed over");
     let mut launch = check_launch(checkouts, command, dir, name)?;
@@ -266,9 +267,7 @@ async fn in_checkout(
     log_check_end(command.command, &exit);
     let mut output = told(exit, &checkouts.mask);
     if exit_code != Some(0) {
-        let copies = &checkouts.copies;
-        let withheld = copies.withheld_secrets(command.spec.project_id, CopyAudience::Check);
-        output.insert_str(0, &lacking_lines(&workspace, &withheld.await?));
+        output.insert_str(0, &lacking_lines(&workspace, &withheld));
     }
     Ok(CommandRun {
         exit_code,

@@ -17,7 +17,7 @@ use omoi_sandbox::{WorkspaceContent, WorkspaceError, WorkspaceOrigin};
 
 use crate::command::{CheckFileError, lay_over};
 use crate::commit_workspace::CommitWorkspace;
-use crate::copied_files::{CopiedFile, lay_copies};
+use crate::copied_files::{WorkspaceCopies, lay_copies};
 use crate::setup::PackageSetup;
 
 /// What a provider makes the workspace of a commit of.
@@ -29,7 +29,7 @@ pub(crate) struct CommitContent<'a> {
     /// The repository in it.
     pub(crate) tree: CommitTree<'a>,
     /// Files of the person's checkout for it.
-    pub(crate) copies: Vec<CopiedFile>,
+    pub(crate) copies: WorkspaceCopies,
     /// Its packages, and where it is noted how all this went.
     pub(crate) workspace: &'a mut CommitWorkspace,
 }

@@ -122,6 +122,15 @@ pub enum CopyFault {
     Protected,
 }
 
+/// The files of a person's checkout for one workspace.
+#[derive(Default)]
+pub struct WorkspaceCopies {
+    /// Those that it is given.
+    pub(crate) files: Vec<CopiedFile>,
+    /// Paths of secret files that it is not given.
+    pub(crate) withheld: Vec<String>,
+}
+
 /// A file for a workspace.
 pub(crate) struct CopiedFile {
     row: CopyRow,
@@ -165,6 +174,17 @@ impl CopiedFiles {
     pub(crate) async fn copied_paths(&self, project: ProjectId) -> Result<Vec<String>, StoreError> {
         let found = self.project_rows(project).await?;
         let rows = found.map(|(_, rows)| rows).unwrap_or_default();
+        Ok(rows.into_iter().map(|row| row.path).collect())
+    }
+
+    /// Paths of the files of `project` that every check is given.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the project cannot be read.
+    pub async fn paths_for_checks(&self, project: ProjectId) -> Result<Vec<String>, StoreError> {
+        let found = self.project_rows(project).await?;
+        let mut rows = found.map(|(_, rows)| rows).unwrap_or_default();
+        rows.retain(|row| CopyAudience::Check.is_given(row));
         Ok(rows.into_iter().map(|row| row.path).collect())
     }
 
@@ -213,25 +233,17 @@ impl CopiedFiles {
         &self,
         project: ProjectId,
         audience: CopyAudience,
-    ) -> Result<Vec<CopiedFile>, CopyError> {
-        let Some((project, mut rows)) = self.project_rows(project).await? else {
-            return Ok(Vec::new());
+    ) -> Result<WorkspaceCopies, CopyError> {
+        let Some((project, rows)) = self.project_rows(project).await? else {
+            return Ok(WorkspaceCopies::default());
         };
-        rows.retain(|row| audience.is_given(row));
-        self.read_rows(project.name.clone(), project.repo_path.clone(), rows)
-            .await
-    }
-
-    /// Paths of the secret files of `project` that a workspace of `audience` is not given.
-    pub(crate) async fn withheld_secrets(
-        &self,
-        project: ProjectId,
-        audience: CopyAudience,
-    ) -> Result<Vec<String>, CopyError> {
-        let found = self.project_rows(project).await?;
-        let mut rows = found.map(|(_, rows)| rows).unwrap_or_default();
-        rows.retain(|row| row.is_secret && !audience.is_given(row));
-        Ok(rows.into_iter().map(|row| row.path).collect())
+        let is_given = |row: &CopyRow| audience.is_given(row);
+        let (given, withheld): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_given);
+        let files = self.read_rows(project.name.clone(), project.repo_path.clone(), given);
+        Ok(WorkspaceCopies {
+            files: files.await?,
+            withheld: withheld.into_iter().map(|row| row.path).collect(),
+        })
     }
 
     async fn read_rows(
@@ -248,6 +260,30 @@ impl CopiedFiles {
             .await;
         read?
     }
+}
+
+/// Reads the files `paths` of the checkout `repository`, which are in the workspace of every check.
+///
+/// # Errors
+/// [`CopyError`] for the first that cannot be copied.
+pub fn read_plain_copies(
+    repository: &Path,
+    paths: Vec<String>,
+) -> Result<WorkspaceCopies, CopyError> {
+    let project = repository.display().to_string();
+    let rows = paths
+        .into_iter()
+        .map(|path| CopyRow::of_plain_file(&project, path));
+    let files = read_rows(
+        &project,
+        repository,
+        rows.collect(),
+        &LearnedSecrets::default(),
+    )?;
+    Ok(WorkspaceCopies {
+        files,
+        withheld: Vec::new(),
+    })
 }
 
 /// Reads files of a checkout. What is secret is known as such before anybody has it.
@@ -304,10 +340,10 @@ pub(crate) fn withheld_line(paths: &[String]) -> Option<String> {
 
 /// Puts `copies` into the work tree `dest`, which git has filled and nobody else has touched; returns what the record
 /// says of them, and nothing where there are none. What stands in the way of one stays, and is told.
-pub(crate) fn lay_copies(
-    copies: &[CopiedFile],
-    dest: &Path,
-) -> Result<Option<String>, WorkspaceError> {
+///
+/// # Errors
+/// [`WorkspaceError`] when the work tree cannot be written.
+pub fn lay_copies(copies: &WorkspaceCopies, dest: &Path) -> Result<Option<String>, WorkspaceError> {
     let failed = |action, path: PathBuf| {
         move |source| WorkspaceError::Path {
             action,
@@ -316,7 +352,7 @@ pub(crate) fn lay_copies(
         }
     };
     let (mut told, mut laid) = (Vec::new(), Vec::new());
-    for CopiedFile { row, file } in copies {
+    for CopiedFile { row, file } in &copies.files {
         let mode = match (row.is_secret, file.is_executable) {
             (true, false) => 0o600,
             (true, true) => 0o700,
@@ -343,6 +379,8 @@ pub(crate) fn lay_copies(
             laid.push(row.path.clone());
         }
     }
+    let withheld = copies.withheld.iter();
+    told.extend(withheld.map(|path| format!("`{path}` withheld, a secret that is not for it")));
     exclude_paths(dest, &laid).map_err(failed("list copies in", dest.to_path_buf()))?;
     Ok((!told.is_empty()).then(|| told.join(", ")))
 }
@@ -419,13 +457,16 @@ mod tests {
         ];
         let secrets = LearnedSecrets::default();
         let mask = SecretMask::default().with_learned(&secrets);
-        let copies = read_rows("todo", &repository, rows(&listed), &secrets).unwrap();
+        let copies = WorkspaceCopies {
+            files: read_rows("todo", &repository, rows(&listed), &secrets).unwrap(),
+            withheld: vec!["key.pem".to_owned()],
+        };
         assert_eq!(mask.mask_text("it is canary-0123456789"), "it is ****");
         let told = lay_copies(&copies, &dest).unwrap().unwrap();
         assert_eq!(
             told,
             "`fixtures/a.bin` (4 bytes, sha256:b02a591131217cb5), `.env` (secret), \
-             `taken` left out, something else is in its place"
+             `taken` left out, something else is in its place, `key.pem` withheld, a secret that is not for it"
         );
         assert_eq!(
             fs::read(dest.join(".env")).unwrap(),
@@ -434,7 +475,10 @@ mod tests {
         assert_eq!(fs::read(dest.join("taken")).unwrap(), b"the commit's");
         let excluded = fs::read_to_string(dest.join(".git/info/exclude")).unwrap();
         assert_eq!(excluded, "/fixtures/a.bin\n/.env\n");
-        assert_eq!(lay_copies(&[], &dest).unwrap(), None);
+        assert_eq!(
+            lay_copies(&WorkspaceCopies::default(), &dest).unwrap(),
+            None
+        );
     }
 
     #[test]

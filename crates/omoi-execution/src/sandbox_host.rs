@@ -56,13 +56,16 @@ impl SandboxHost {
         }
     }
 
+    /// Whether an attempt of `mode` in `project` reaches hosts that a person listed.
+    pub fn reaches_hosts(&self, mode: EgressMode, project: &NamedProject) -> bool {
+        let lists_hosts = |egress: &SandboxEgress| egress.lists_hosts_for(project);
+        self.reached_mode(mode).is_open() && self.egress.as_ref().is_some_and(lists_hosts)
+    }
+
     /// What an agent is told of the network of an attempt of `mode` in `project`.
     pub fn network_words(&self, mode: EgressMode, project: &NamedProject) -> &'static str {
-        let lists_hosts = self
-            .egress
-            .as_ref()
-            .is_some_and(|egress| egress.lists_hosts_for(project));
-        self.reached_mode(mode).network_words(lists_hosts)
+        let reaches_hosts = self.reaches_hosts(mode, project);
+        self.reached_mode(mode).network_words(reaches_hosts)
     }
 
     /// What sandboxes with that toolbox may read, looked at right before they start: a link or a

@@ -5,6 +5,7 @@ use std::path::Path;
 use omoi_domain::config::Config;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::repository_settings::RepositorySettings;
+use omoi_execution::copied_files::CopiedFiles;
 use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_git::mirror::{FetchRef, Mirror};
@@ -25,6 +26,8 @@ pub struct RepositoryAccess {
     pub folders: RepositoryFolders,
     /// Places that are shown to no sandbox.
     pub guarded: GuardedPlaces,
+    /// Files of people's checkouts that sandboxes get.
+    pub copies: CopiedFiles,
 }
 
 impl FromParts for RepositoryAccess {
@@ -32,6 +35,7 @@ impl FromParts for RepositoryAccess {
         Self {
             folders: RepositoryFolders::from_parts(parts),
             guarded: parts.guarded.clone(),
+            copies: CopiedFiles::from_parts(parts),
         }
     }
 }

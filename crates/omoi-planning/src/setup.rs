@@ -7,7 +7,7 @@ use omoi_execution::setup::{
 use omoi_git::layer::PackageLayer;
 use omoi_git::survey::survey_commit;
 use omoi_git::toolchain::resolve_toolchain;
-use omoi_protocol::control::{SetUpRepository, SetupView};
+use omoi_protocol::control::{CheckSandboxView, SetUpRepository, SetupView};
 use omoi_store::Tenant;
 
 use crate::commands::CreateError;
@@ -35,7 +35,15 @@ pub async fn set_up_repository(
     let subject = SetupSubject::at_base(&base, &toolbox);
     if request.only_find {
         let found = setup.find_packages(&provider, subject).await;
-        return Ok(found_view(&repository, found.map_err(CreateError::Setup)?));
+        let copies = reader.access.copies.paths_for_checks(repository.project.id);
+        return Ok(SetupView {
+            checks: CheckSandboxView {
+                copies: copies.await?,
+                read_only: toolbox.allowed,
+                limits: toolbox.limits,
+            },
+            ..found_view(&repository, found.map_err(CreateError::Setup)?)
+        });
     }
     let found = match request.rebuild {
         true => setup.reinstall_packages(&provider, subject).await,
@@ -111,5 +119,6 @@ fn empty_view(repository: &OpenedRepository) -> SetupView {
         took_ms: None,
         failure: None,
         output: None,
+        checks: CheckSandboxView::default(),
     }
 }

@@ -13,14 +13,15 @@ use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
 use omoi_sandbox::{Provider, WorkspaceAccess};
 use omoi_store::attempts::Attempt;
-use omoi_store::tasks;
+use omoi_store::{StoreError, Tx, projects, tasks};
 
 use super::AttemptStarter;
 use super::launch::{AttemptJob, JobError};
 use crate::commit_content::{CommitContent, CommitTree};
 use crate::commit_workspace::CommitWorkspace;
-use crate::copied_files::CopiedFile;
+use crate::copied_files::WorkspaceCopies;
 use crate::egress::work_setup_mode;
+use crate::sandbox_host::SandboxHost;
 use crate::sandbox_toolchain::SandboxToolchain;
 use crate::setup::SetupSubject;
 
@@ -104,21 +105,31 @@ fn clone_spec(job: &AttemptJob) -> Result<CloneSpec, JobError> {
 async fn attempt_copies(
     starter: &AttemptStarter,
     attempt: &Attempt,
-) -> Result<Vec<CopiedFile>, JobError> {
-    let audience = match attempt.subject.task_id() {
-        Some(task) => {
-            let task = starter.store.read(async |tx| tasks::get(tx, task).await);
-            let task = task.await?;
-            match task.parent_task_id {
-                None => CopyAudience::PlannedTask {
-                    task_type: task.task_type,
-                    egress: EgressMode::of_attempt(attempt.subject.kind(), &task.files.0),
-                },
-                Some(_) => CopyAudience::OtherAgent,
-            }
-        }
-        None => CopyAudience::OtherAgent,
-    };
+) -> Result<WorkspaceCopies, JobError> {
+    let read = async |tx: &mut Tx| copy_audience(tx, &starter.host, attempt).await;
+    let audience = starter.store.read(read).await?;
     let copies = starter.copies.read_copies(attempt.project_id, audience);
     Ok(copies.await?)
+}
+
+/// Who works in the workspace of `attempt`.
+async fn copy_audience(
+    tx: &mut Tx,
+    host: &SandboxHost,
+    attempt: &Attempt,
+) -> Result<CopyAudience, StoreError> {
+    let Some(task) = attempt.subject.task_id() else {
+        return Ok(CopyAudience::OtherAgent);
+    };
+    let task = tasks::get(tx, task).await?;
+    if task.parent_task_id.is_some() {
+        return Ok(CopyAudience::OtherAgent);
+    }
+    let project = projects::named_project(tx, attempt.project_id).await?;
+    let egress = EgressMode::of_attempt(attempt.subject.kind(), &task.files.0);
+    Ok(CopyAudience::PlannedTask {
+        task_type: task.task_type,
+        egress,
+        reaches_hosts: host.reaches_hosts(egress, &project),
+    })
 }

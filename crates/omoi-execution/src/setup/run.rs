@@ -25,6 +25,7 @@ use super::{PackageSetup, RegistriesInUse, SetupError, SetupFailure, SetupSubjec
 use crate::attempt::show_certificates;
 use crate::commit_content::{CommitContent, CommitTree};
 use crate::commit_workspace::CommitWorkspace;
+use crate::copied_files::WorkspaceCopies;
 use crate::egress::read_lock_files;
 use crate::repository_folders::DataDir;
 use crate::sandbox_host::remove_workspace;
@@ -152,7 +153,7 @@ impl SetupRun<'_> {
                 commit: subject.commit,
                 files: &BTreeMap::new(),
             },
-            copies: Vec::new(),
+            copies: WorkspaceCopies::default(),
             workspace: &mut workspace,
         };
         provider.make_workspace(dir, &mut content).await?;

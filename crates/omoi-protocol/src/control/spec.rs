@@ -1,5 +1,7 @@
 //! Specs as commands make, show and change them.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -9,6 +11,7 @@ use omoi_domain::model_kind::ModelKind;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::opinion::CheckDoubt;
 use omoi_domain::phase::Phase;
+use omoi_domain::repository_settings::RepositorySandboxLimits;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::ticket::TicketStatus;
 use omoi_domain::time::Timestamp;
@@ -98,6 +101,20 @@ pub struct SetupView {
     pub failure: Option<String>,
     /// The end of what a failed one printed.
     pub output: Option<String>,
+    /// What a check of that commit gets beside packages.
+    #[serde(default)]
+    pub checks: CheckSandboxView,
+}
+
+/// What a check of a repository gets beside its commit and packages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckSandboxView {
+    /// Folders that the repository's own file asks for and a person allowed.
+    pub read_only: Vec<PathBuf>,
+    /// Amounts that the repository's own file lowers.
+    pub limits: RepositorySandboxLimits,
+    /// Files of the person's checkout, from its top.
+    pub copies: Vec<String>,
 }
 
 /// Body of `POST /specs/{spec}/resume`.

@@ -94,6 +94,8 @@ fn result_lines(view: &SetupView) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use omoi_protocol::control::CheckSandboxView;
+
     use super::*;
 
     fn view() -> SetupView {
@@ -108,6 +110,7 @@ mod tests {
             took_ms: Some(1_500),
             failure: None,
             output: None,
+            checks: CheckSandboxView::default(),
         }
     }
 

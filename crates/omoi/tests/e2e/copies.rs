@@ -28,7 +28,7 @@ fn reading(scenario: String) -> String {
         .replace(check, stricter)
 }
 
-fn list_copies(world: &World, lines: &[String]) {
+pub(crate) fn list_copies(world: &World, lines: &[String]) {
     let folder = world.home().join(".config/omoios");
     fs::create_dir_all(&folder).unwrap();
     let lines: Vec<_> = lines
@@ -106,7 +106,7 @@ fn a_fixture_comes_in_and_a_secret_stays_with_the_agents_of_tasks() {
         where (s.start_steps like '%`.env` (secret)%') <> (a.subject = 'task')
         or s.start_steps not like '%`fixtures/sample.txt` (9 bytes, sha256:%'";
     assert_eq!(story::one(&world.database(), granted).as_deref(), Some("0"));
-    let others = "select count(*) from sandboxes where start_steps like '%.env.tests%'";
+    let others = "select count(*) from sandboxes where start_steps like '%`.env.tests` (secret)%'";
     assert_eq!(story::one(&world.database(), others).as_deref(), Some("0"));
     // A check that is red says what it was not given.
     let red = "select count(*) from receipts
@@ -115,7 +115,7 @@ fn a_fixture_comes_in_and_a_secret_stays_with_the_agents_of_tasks() {
     assert!(told.as_deref().is_some_and(|n| n != "0"), "{told:?}");
     let told = story::one(&world.database(), &format!("{red} and exit_code = 0"));
     assert_eq!(told.as_deref(), Some("0"));
-    let checked = "select count(*) from receipts where conditions like '%.env%'
+    let checked = "select count(*) from receipts where conditions like '%.env% (secret)%'
         or conditions not like '%`fixtures/sample.txt` (9 bytes, sha256:%'";
     assert_eq!(story::one(&world.database(), checked).as_deref(), Some("0"));
 
@@ -128,6 +128,7 @@ fn a_fixture_comes_in_and_a_secret_stays_with_the_agents_of_tasks() {
     }
     let told = &said[1].stdout;
     assert!(told.contains("`.env` (secret)"), "{told}");
+    assert!(told.contains("`.env.tests` withheld"), "{told}");
     for said in &said {
         assert!(!said.stdout.contains(SECRET) && !said.stderr.contains(SECRET));
     }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::copies::list_copies;
 use crate::world::World;
 
 #[test]
@@ -57,14 +58,32 @@ fn a_probe_tells_each_property_of_each_rung() {
 fn a_shell_sees_what_a_check_would() {
     let world = World::two_tasks("scenario.yaml");
     std::fs::write(world.repo.path().join("not-committed"), "x").unwrap();
+    // What a check gets beside the commit: a file that a person lists, and the limits of the repository's own file.
+    let name = world.repo_name();
+    world.repo.write("listed", "a fixture\n");
+    list_copies(
+        &world,
+        &[
+            format!("project={name}; path=listed"),
+            format!("project={name}; secret=not-committed"),
+        ],
+    );
+    world
+        .repo
+        .write(".omoi.yaml", "sandbox: {open_files: 200}\n");
+    world.repo.git(&["add", ".omoi.yaml"]);
+    world
+        .repo
+        .git(&["commit", "--quiet", "--message", "Lower a limit"]);
     let repo = world.repo.path().to_str().unwrap().to_owned();
     let script = "pwd; git rev-parse --is-inside-work-tree; test -e not-committed || echo clean; \
+                  cat listed; git status --porcelain; ulimit -n; \
                   echo x >README.new; ls /root 2>/dev/null; exit 7";
     let shell = [
         "sandbox", "shell", "--repo", &repo, "--", "/bin/sh", "-c", script,
     ];
     let said = world.start(world.command(&shell)).wait().exited(7);
-    assert_eq!(said.stdout, "/sandbox\ntrue\nclean\n");
+    assert_eq!(said.stdout, "/sandbox\ntrue\nclean\na fixture\n200\n");
     assert!(!world.repo.path().join("README.new").exists());
     let left = std::fs::read_dir(world.data().join("shells")).unwrap();
     let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();

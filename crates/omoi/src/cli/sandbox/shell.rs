@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use omoi_execution::copied_files::{lay_copies, read_plain_copies};
 use omoi_execution::sandbox_host::SandboxHost;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::setup::add_package_environment;
 use omoi_git::clone::{CloneSite, clean_checkout};
-use omoi_git::layer::PackageLayer;
 use omoi_git::mirror::{BaseStore, FetchRef, Mirror};
-use omoi_git::object::ObjectId;
 use omoi_git::process::Git;
 use omoi_git::refname::RefName;
 use omoi_git::repo::{RepoInfo, inspect_repository};
-use omoi_git::survey::survey_dir;
+use omoi_git::survey::survey_commit;
 use omoi_git::toolchain::resolve_toolchain;
+use omoi_protocol::control::CheckSandboxView;
 use omoi_runtime::clock::SystemClock;
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::options::DataOptions;
@@ -34,7 +34,7 @@ use omoi_sandbox::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::command_context::{CommandContext, CommandSettings, ConfigOverrides};
-use super::shell_packages;
+use super::shell_packages::{self, CheckContent};
 use crate::composition;
 use crate::data_folder::OpenedFolder;
 
@@ -44,8 +44,8 @@ Examples:
   omoi sandbox shell -- npm test           run one command there
   omoi sandbox shell --repo ~/src/x
 
-It sees a clean checkout of HEAD and the packages that `omoi setup` installed for it; what is not committed is not
-there, and nothing it does comes back.
+It sees a clean checkout of HEAD, the packages that `omoi setup` installed for it and the plain files of
+`sandbox.copy`, within the limits of a check; what else is not committed is not there, and nothing it does comes back.
 Ctrl-C ends it, with everything in it; so does the end of the terminal.";
 
 /// Folder of all shells below the data folder.
@@ -78,7 +78,7 @@ pub(super) async fn open_shell(
     let repo = std::path::absolute(&arguments.repo).context("could not name the repository")?;
     let repository = inspect_repository(&git, &repo).await?;
     let id = uuid_v7(&SystemClock, &Rng::from_os()?).to_string();
-    let packages = shell_packages::find_packages(context, &repository, &folder).await?;
+    let content = shell_packages::find_content(context, &repository, &folder).await?;
     let place = ShellPlace::make(&folder, &id)?;
     let provider = place.find_provider(&settings, &folder).await?;
     let dir = place.checkout();
@@ -88,7 +88,7 @@ pub(super) async fn open_shell(
         folder: &folder,
         git: &git,
         repository: &repository,
-        packages,
+        content,
     };
     let ended = site.run_inside(&provider, &dir, arguments.command).await;
     provider
@@ -209,14 +209,14 @@ struct ShellSite<'a> {
     folder: &'a OpenedFolder,
     git: &'a Git,
     repository: &'a RepoInfo,
-    packages: Option<PackageLayer>,
+    content: CheckContent,
 }
 
 /// What a shell looks at.
 struct ShellCheckout<'a> {
     base: &'a BaseStore,
-    head: &'a ObjectId,
-    packages: Option<&'a PackageLayer>,
+    repository: &'a RepoInfo,
+    content: &'a CheckContent,
 }
 
 impl WorkspaceContent for ShellCheckout<'_> {
@@ -228,12 +228,14 @@ impl WorkspaceContent for ShellCheckout<'_> {
     }
 
     async fn write_files(&mut self, dir: &Path, _: WorkspaceOrigin) -> anyhow::Result<()> {
-        clean_checkout(CloneSite::new(self.base, dir), self.head).await?;
-        if let Some(packages) = self.packages {
+        clean_checkout(CloneSite::new(self.base, dir), &self.repository.head).await?;
+        if let Some(packages) = &self.content.packages {
             let copied = packages.copy_into(dir).await;
             copied.context("could not copy the packages")?;
             packages.hide_from_git(dir)?;
         }
+        let paths = self.content.sandbox.copies.clone();
+        lay_copies(&read_plain_copies(&self.repository.toplevel, paths)?, dir)?;
         Ok(())
     }
 }
@@ -248,8 +250,8 @@ impl ShellSite<'_> {
         let base = self.base_store().await?;
         let mut checkout = ShellCheckout {
             base: &base,
-            head: &self.repository.head,
-            packages: self.packages.as_ref(),
+            repository: self.repository,
+            content: &self.content,
         };
         provider.make_workspace(dir, &mut checkout).await?;
         let name = &self.id;
@@ -259,7 +261,7 @@ impl ShellSite<'_> {
         };
         let mut launch = SandboxLaunch::new(format!("omoi-shell-{name}"), dir, argv);
         let options = SandboxOptions::from_config(&self.settings.config);
-        let toolchain = self.toolchain().await;
+        let toolchain = self.toolchain(&base).await?;
         let host = SandboxHost {
             provider: None,
             limits: options.limits,
@@ -269,7 +271,7 @@ impl ShellSite<'_> {
             egress: None,
         };
         launch.env = toolchain.toolchain_environment();
-        if let Some(packages) = &self.packages {
+        if let Some(packages) = &self.content.packages {
             let work = provider.path_inside(&launch, Path::new(inside::WORK));
             add_package_environment(&mut launch.env, &work, &packages.record().roots);
         }
@@ -277,7 +279,7 @@ impl ShellSite<'_> {
         launch
             .read_only
             .push(ReadOnlyMount::at_same_path(base.objects_dir()));
-        launch.limits = host.limits;
+        launch.limits = toolchain.sandbox_limits(host.limits);
         launch.wall_timeout = WALL;
         launch.streams = LaunchStreams::Inherited;
         let running = provider.launch(launch).await?;
@@ -314,13 +316,18 @@ impl ShellSite<'_> {
         Ok(mirror.base_store(&self.repository.head).await?)
     }
 
-    /// What the repository's own tools need, as a survey of its files finds them.
-    async fn toolchain(&self) -> SandboxToolchain {
-        let Ok(survey) = survey_dir(&self.repository.toplevel) else {
-            return SandboxToolchain::default();
-        };
+    /// What a check of HEAD may read, and within what.
+    async fn toolchain(&self, base: &BaseStore) -> anyhow::Result<SandboxToolchain> {
+        let survey = survey_commit(base.mirror(), &self.repository.head).await?;
         let host = composition::host_toolchain(&self.settings.sources);
         let found = resolve_toolchain(&survey, &host).await;
-        SandboxToolchain::of_host(found)
+        let CheckSandboxView {
+            read_only, limits, ..
+        } = &self.content.sandbox;
+        Ok(SandboxToolchain {
+            allowed: read_only.clone(),
+            limits: *limits,
+            ..SandboxToolchain::of_host(found)
+        })
     }
 }

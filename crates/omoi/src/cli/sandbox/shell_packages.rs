@@ -1,8 +1,8 @@
-//! The packages that a shell shows: those that an attempt at HEAD would get.
+//! What a shell shows beside the commit: what a check at HEAD would get.
 
 use omoi_git::layer::{LayerFolder, PackageLayer};
 use omoi_git::repo::RepoInfo;
-use omoi_protocol::control::{SetUpRepository, SetupView};
+use omoi_protocol::control::{CheckSandboxView, SetUpRepository, SetupView};
 
 use super::super::command_context::{CommandContext, ConfigOverrides};
 use super::super::owner_access::{AccessPurpose, reach_owner};
@@ -12,12 +12,21 @@ use crate::view::text_layout::clean_line;
 /// Folder of prepared layers below the data folder.
 const LAYERS: &str = "layers";
 
-/// Finds the packages of HEAD, and tells a person when they are not there.
-pub(super) async fn find_packages(
+/// What a check at HEAD gets beside its commit.
+#[derive(Default)]
+pub(super) struct CheckContent {
+    /// Its packages.
+    pub(super) packages: Option<PackageLayer>,
+    /// Its copies, mounts and limits.
+    pub(super) sandbox: CheckSandboxView,
+}
+
+/// Finds what a check at HEAD gets, and tells a person when packages are not there.
+pub(super) async fn find_content(
     context: &CommandContext,
     repository: &RepoInfo,
     folder: &OpenedFolder,
-) -> anyhow::Result<Option<PackageLayer>> {
+) -> anyhow::Result<CheckContent> {
     let settings = context.load_settings(&ConfigOverrides::default())?;
     let access = reach_owner(context, settings, AccessPurpose::SetUp).await?;
     let asked = SetUpRepository {
@@ -32,25 +41,28 @@ pub(super) async fn find_packages(
         // Such as a file that waits for a person's yes: the checkout can be looked at all the same.
         Err(error) => {
             eprintln!(
-                "note: no packages are shown: {}",
+                "note: neither packages nor `sandbox.copy` nor what the repository's file sets are shown: {}",
                 clean_line(&error.to_string())
             );
-            return Ok(None);
+            return Ok(CheckContent::default());
         }
     };
-    let found = match &view.packages_layer {
+    let packages = match &view.packages_layer {
         Some(digest) => {
             let layers = LayerFolder::new(folder.folder_path().join(LAYERS));
             layers.find_packages(digest).await?
         }
         None => None,
     };
-    if found.is_none()
+    if packages.is_none()
         && let Some(line) = missing_line(&view)
     {
         eprintln!("{line}");
     }
-    Ok(found)
+    Ok(CheckContent {
+        packages,
+        sandbox: view.checks,
+    })
 }
 
 /// What is said where packages are needed and not there.
