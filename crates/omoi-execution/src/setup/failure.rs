@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use omoi_domain::sandbox::SandboxRung;
 use omoi_egress::refusal::ClosedRegistry;
 use omoi_git::layer::LayerError;
 use omoi_git::process::GitError;
@@ -42,6 +43,13 @@ pub enum SetupCause {
         /// The limit, in words.
         limit: String,
     },
+    /// It failed so, in a kind of sandbox from which nobody reaches a registry.
+    NoWay {
+        /// How it ended.
+        ended: Box<Self>,
+        /// The kind of sandbox.
+        rung: SandboxRung,
+    },
     /// A registry did not answer while it ran: what was refused for that.
     RegistryAway(String),
     /// A registry or another host wanted a credential.
@@ -55,6 +63,17 @@ pub enum SetupCause {
 }
 
 impl SetupCause {
+    /// That there was no way to a registry, where a command failed in a sandbox of the kind `rung` that has none.
+    pub(super) fn or_no_way(self, rung: SandboxRung) -> Self {
+        match self {
+            Self::Exited(_) | Self::TimeLimit { .. } if !rung.has_own_loopback() => Self::NoWay {
+                ended: Box::new(self),
+                rung,
+            },
+            other => other,
+        }
+    }
+
     /// That a secret is needed, where a command failed and one of `closed`, or what was `printed`, says so.
     pub(super) fn or_secret_needed(self, closed: &[ClosedRegistry], printed: &str) -> Self {
         if !matches!(self, Self::Exited(_)) {
@@ -79,6 +98,11 @@ impl fmt::Display for SetupCause {
                 )
             }
             Self::Exhausted { limit } => f.write_str(limit),
+            Self::NoWay { ended, rung } => write!(
+                f,
+                "{ended}, and no registry can be reached from a sandbox of the kind `{rung}`: use bubblewrap or a \
+                 container engine, `omoi doctor` says what is missing"
+            ),
             Self::RegistryAway(refusal) => f.write_str(refusal),
             Self::SecretNeeded(secret) => secret.fmt(f),
             Self::UnexplainedPaths(paths) => write!(

@@ -175,6 +175,7 @@ impl SetupRun<'_> {
             let is_work = self.subject.commit != self.subject.base.tip();
             let told = if is_work { "" } else { &printed };
             let cause = cause.or_secret_needed(&end.closed_registries(), told);
+            let cause = cause.or_no_way(provider.rung());
             return Ok(Err(failed(cause, printed)));
         }
         let finished = FinishedSetup {

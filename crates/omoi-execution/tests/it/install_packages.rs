@@ -394,6 +394,9 @@ async fn work_that_takes_packages_away_proves_nothing() {
         "{}",
         ran.output
     );
+    let way =
+        ", and no registry can be reached from a sandbox of the kind `process`: use bubblewrap";
+    assert!(ran.output.contains(way), "{}", ran.output);
     // Nor is one whose files ask for none any more, though its commands would all succeed.
     let lists = "requirements-dev.txt";
     let listed = it.commit_on(&base, lists, Some("left==1.0\n")).await;

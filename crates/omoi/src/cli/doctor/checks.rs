@@ -155,17 +155,13 @@ async fn check_sandbox(
     };
     let mut findings = Vec::new();
     match composition::select_sandbox(config, probe) {
-        Ok(provider) if provider.rung() == SandboxRung::Process => {
-            findings.push(DoctorFinding::new(
-                "sandbox",
-                FindingMark::Note,
-                "process: unsafe, nothing is held back; the floor allows it",
-            ));
-        }
         Ok(provider) => {
-            let rung = provider.rung().as_str();
-            findings.push(DoctorFinding::new("sandbox", FindingMark::Ok, rung));
-            findings.push(overlay::check_overlay(provider.as_ref(), folder));
+            let rung = provider.rung();
+            findings.push(check_rung(rung));
+            findings.extend(check_way(rung));
+            if rung != SandboxRung::Process {
+                findings.push(overlay::check_overlay(provider.as_ref(), folder));
+            }
         }
         Err(refused) => {
             let next = refused.next_step();
@@ -209,6 +205,27 @@ async fn check_sandbox(
     }
     findings.push(check_mounts(settings).await);
     findings
+}
+
+fn check_rung(rung: SandboxRung) -> DoctorFinding {
+    match rung {
+        SandboxRung::Process => DoctorFinding::new(
+            "sandbox",
+            FindingMark::Note,
+            "process: unsafe, nothing is held back; the floor allows it",
+        ),
+        _ => DoctorFinding::new("sandbox", FindingMark::Ok, rung.as_str()),
+    }
+}
+
+/// What a kind of sandbox without a loopback of its own lacks: the way of packages leads over it.
+fn check_way(rung: SandboxRung) -> Option<DoctorFinding> {
+    let text = format!(
+        "{rung} reaches no registry: a set-up that fetches packages fails, and no agent can add any"
+    );
+    let finding = DoctorFinding::new("sandbox", FindingMark::Note, text);
+    let next = "use bubblewrap, `apt install bubblewrap`, or a container engine";
+    (!rung.has_own_loopback()).then(|| finding.with_next_step(next))
 }
 
 /// What sandboxes may read beyond the system: the configured folders, and the toolchain of the
@@ -317,6 +334,18 @@ fn check_disk(data: &Path) -> DoctorFinding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kind_of_sandbox_without_a_way_to_registries_is_told() {
+        for rung in SandboxRung::ALL {
+            let found = check_way(*rung);
+            let expected = matches!(*rung, SandboxRung::Landlock | SandboxRung::Process);
+            assert_eq!(found.is_some(), expected, "{rung}");
+            assert!(
+                found.is_none_or(|found| found.mark == FindingMark::Note && found.next.is_some())
+            );
+        }
+    }
 
     #[test]
     fn a_low_limit_of_open_files_is_told_with_what_raises_it() {
