@@ -30,6 +30,11 @@ use crate::stop_signal::{AgentStopCause, StopSignal};
 const REQUEST_BYTES_MAX: usize = 40 << 20;
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long a call is asked again that the platform cannot take in: too much comes from this sandbox, or there is no
+/// room for its body.
+const BUSY_TIME: Duration = Duration::from_mins(2);
+/// Says of a refusal whether the gateway did not get to ask, so that asking again helps.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// Headers that belong to one connection.
 const HOP_HEADERS: [HeaderName; 6] = [
     header::HOST,
@@ -179,13 +184,13 @@ async fn forward_call(State(state): State<ForwardState>, request: Request) -> Re
     if has_tools(&body) {
         state.gate.wait_released().await;
     }
-    if state.work_over.is_cancelled() {
-        // The program is about to be ended; an answer would make it go on.
-        return std::future::pending().await;
-    }
     let headers = end_to_end(&parts.headers);
-    let mut pause = PAUSE_MIN;
+    let (mut pause, began_at) = (PAUSE_MIN, state.clock.now());
     let answer = loop {
+        if state.work_over.is_cancelled() {
+            // The program is about to be ended; an answer would make it go on.
+            return std::future::pending().await;
+        }
         let call = state.http.request(parts.method.clone(), url.clone());
         match call
             .headers(headers.clone())
@@ -193,7 +198,18 @@ async fn forward_call(State(state): State<ForwardState>, request: Request) -> Re
             .send()
             .await
         {
-            Ok(answer) => break answer,
+            Ok(answer) => {
+                let waited = state.clock.now().since(began_at);
+                match busy_pause(answer.status(), answer.headers()) {
+                    // Programs hardly ask again by themselves, and would give up.
+                    Some(wait) if waited + wait <= BUSY_TIME => {
+                        tracing::info!(status = %answer.status(), "Waiting for the gateway to take a call");
+                        state.clock.sleep(wait).await;
+                        continue;
+                    }
+                    _ => break answer,
+                }
+            }
             // Not sent yet: the platform is away for a moment, and nothing is asked twice.
             Err(error) if error.is_connect() => {
                 tracing::info!(error = %error_chain(&error), "Waiting for the gateway");
@@ -207,6 +223,15 @@ async fn forward_call(State(state): State<ForwardState>, request: Request) -> Re
         pause = (pause * 2).min(PAUSE_MAX);
     };
     pass_answer(&state, answer).await
+}
+
+/// When to ask again after a refusal of the platform that passes.
+fn busy_pause(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let passes = headers.get(SHOULD_RETRY)?.as_bytes() == b"true";
+    let told = headers.get(header::RETRY_AFTER);
+    let told = told.and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+    let wait = Duration::from_secs(told.unwrap_or_default()).max(PAUSE_MIN);
+    (passes && !status.is_success()).then_some(wait)
 }
 
 /// The address of a model call, where the path is one: the platform has others, for the worker alone.
@@ -268,7 +293,34 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use axum::http::HeaderValue;
+
     use super::*;
+
+    #[test]
+    fn a_refusal_that_passes_says_when_to_ask_again() {
+        let second = Some(Duration::from_secs(1));
+        for (status, should_retry, retry_after, wait) in [
+            (429, Some("true"), Some("1"), second),
+            (503, Some("true"), None, Some(PAUSE_MIN)),
+            (503, Some("true"), Some("0"), Some(PAUSE_MIN)),
+            // Of the provider, which the gateway has asked again already.
+            (429, Some("false"), Some("1"), None),
+            (503, None, Some("1"), None),
+            (200, Some("true"), Some("1"), None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [
+                (SHOULD_RETRY, should_retry),
+                (header::RETRY_AFTER, retry_after),
+            ] {
+                headers.extend(value.map(|value| (name, HeaderValue::from_static(value))));
+            }
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(busy_pause(status, &headers), wait, "{status} {headers:?}");
+        }
+    }
 
     #[test]
     fn only_model_paths_are_forwarded() {

@@ -109,6 +109,19 @@ async fn a_refusal_of_the_gateway_decides_whatever_the_program_calls_it() {
     }
 }
 
+/// What the platform cannot take in for a moment is asked again by whoever forwards it: the program does not hear of it.
+#[tokio::test]
+async fn a_platform_that_is_busy_for_a_moment_ends_no_attempt() {
+    for agent in PROTOCOLS {
+        let bench = scripted_bench(agent, DONE_AT_ONCE, "").await;
+        bench.set(|s| s.busy_statuses = vec![503, 429]);
+        assert!(bench.run().await);
+        let complete = bench.complete();
+        assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
+        assert!(bench.seen().busy_statuses.is_empty(), "{agent}");
+    }
+}
+
 #[tokio::test]
 async fn a_program_that_is_not_what_it_should_be_is_named() {
     let other = "it says it is version 9.9.9, but 1.2.3 was installed";

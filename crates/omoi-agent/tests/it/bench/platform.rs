@@ -39,6 +39,8 @@ pub(crate) struct Seen {
     pub(crate) heartbeats: u32,
     pub(crate) polls: u32,
     pub(crate) model_status: Option<u16>,
+    /// Statuses of the next refusals that pass, the last one first.
+    pub(crate) busy_statuses: Vec<u16>,
     pub(crate) model_kind: Option<&'static str>,
     pub(crate) late_error: Option<&'static str>,
     /// Statuses of refusals that pass, each told once; 200 is one within a stream.
@@ -113,6 +115,12 @@ async fn gateway(State(seen): State<Shared>, mut request: Request, next: Next) -
             n_answers,
         )
     };
+    let busy = seen.lock().unwrap().busy_statuses.pop();
+    if let Some(status) = busy {
+        let headers = [("x-should-retry", "true"), ("retry-after", "0")];
+        let body = json!({"type": "error", "error": {"type": "api_error", "message": "busy"}});
+        return (StatusCode::from_u16(status).unwrap(), headers, Json(body)).into_response();
+    }
     if let Some(kind) = late {
         let error = json!({"type": "error", "error": {"type": kind, "message": "told late"}});
         let events =
