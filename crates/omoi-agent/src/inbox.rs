@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use omoi_domain::id::MessageId;
 use omoi_domain::message::MessageType;
-use omoi_protocol::worker::{AckMessages, InboxMessage};
+use omoi_protocol::worker::{AckMessages, InboxMessage, KNOWN_MESSAGES_MAX};
 use omoi_runtime::clock::Clocked;
 
 use crate::platform_client::{CallError, PlatformClient};
 use crate::stop_signal::{AgentStopCause, StopSignal};
 
+/// Pause between polls that brought nothing new: a platform that cannot wait is not asked without end.
 const POLL_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// Messages and interrupts that were received and not yet passed to the model.
@@ -53,12 +54,12 @@ pub(crate) async fn poll_inbox(
     inbox: MessageInbox,
     stop_signal: StopSignal,
 ) {
-    // The platform gives a message again until it is acknowledged.
     let mut seen: BTreeSet<MessageId> = BTreeSet::new();
     loop {
         let interval = clock.sleep(POLL_INTERVAL_MIN);
+        let n_before = seen.len();
         let found = match platform
-            .get_json::<Vec<InboxMessage>>("/messages?wait=25")
+            .get_json::<Vec<InboxMessage>>(&poll_path(&seen))
             .await
         {
             Ok(found) => found,
@@ -78,8 +79,19 @@ pub(crate) async fn poll_inbox(
                 inbox.lock_state().messages.push_back(message);
             }
         }
-        interval.await;
+        // An interrupt may come right behind a message.
+        if seen.len() == n_before {
+            interval.await;
+        }
     }
+}
+
+/// Asks for what comes beside `seen`, which the platform would give again until it is acknowledged.
+fn poll_path(seen: &BTreeSet<MessageId>) -> String {
+    // Ids grow, so the last are those that are least likely acknowledged.
+    let known = seen.iter().rev().take(KNOWN_MESSAGES_MAX);
+    let known: Vec<String> = known.map(ToString::to_string).collect();
+    format!("/messages?wait=25&known={}", known.join(","))
 }
 
 /// Acknowledges messages, so that the platform does not deliver them again.

@@ -42,7 +42,7 @@ const LEAVINGS: [&str; 6] = [".agents", ".aws", ".claude", ".codex", ".git", ".q
 /// Time in which a program must end by itself once its input is closed, and again once it is told to.
 pub(crate) const END_TIME: Duration = Duration::from_secs(3);
 /// The same where it was interrupted: with the time to stop its turn, it is gone within a second whatever it does.
-const HURRIED_END_TIME: Duration = Duration::from_millis(200);
+pub(crate) const HURRIED_END_TIME: Duration = Duration::from_millis(100);
 
 /// Why an agent program cannot be driven.
 #[derive(Debug, thiserror::Error)]

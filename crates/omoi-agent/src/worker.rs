@@ -19,7 +19,9 @@ use omoi_domain::time::Timestamp;
 use omoi_git::process::{Git, LocateError};
 use omoi_llm::gateway_client::{GatewayClient, GatewayEndpoint};
 use omoi_llm::upstream::UpstreamError;
-use omoi_protocol::worker::{AttemptContext, CompleteAck, ReportComplete, ReportStarted};
+use omoi_protocol::worker::{
+    AttemptContext, CompleteAck, MESSAGE_LOOK_INTERVAL, ReportComplete, ReportStarted,
+};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
@@ -34,7 +36,8 @@ use crate::inbox::{MessageInbox, acknowledge_messages, poll_inbox};
 use crate::model_call::WorkerPace;
 use crate::native::NativeRuntime;
 use crate::platform_client::{CallError, PlatformClient};
-use crate::program::SetUpProgramError;
+use crate::program::driver_steps::INTERRUPT_TIME;
+use crate::program::{HURRIED_END_TIME, SetUpProgramError};
 use crate::runtime::{AgentRuntime, RuntimeEnding};
 use crate::stop_signal::{AgentStopCause, StopSignal};
 use crate::tools::{AgentTools, ToolServices, shorten_text};
@@ -44,6 +47,27 @@ use crate::transcript::BadTurn;
 const REPORT_TIME: Duration = Duration::from_secs(30);
 /// Time in which the last events must go out; the end is more important.
 const LAST_EVENTS_TIME: Duration = Duration::from_secs(5);
+/// The same for an attempt that was interrupted.
+const HURRIED_EVENTS_TIME: Duration = Duration::from_millis(250);
+/// Time from an interrupt that is posted until its attempt reports the end, whatever its program does.
+const INTERRUPTED_MAX: Duration = Duration::from_secs(1);
+
+// It is found, the program stops its turn, ends by itself, ends as it is told, and its last events go out.
+const _: () = {
+    let limits = [
+        MESSAGE_LOOK_INTERVAL,
+        INTERRUPT_TIME,
+        HURRIED_END_TIME,
+        HURRIED_END_TIME,
+        HURRIED_EVENTS_TIME,
+    ];
+    let (mut sum, mut n) = (0, 0);
+    while n < limits.len() {
+        sum += limits[n].as_millis();
+        n += 1;
+    }
+    assert!(sum <= INTERRUPTED_MAX.as_millis());
+};
 
 /// What the worker takes from its host, beside the context file.
 #[derive(Clone, Debug)]
@@ -173,9 +197,13 @@ async fn run_attempt(host: &WorkerHost, context_path: &Path) -> Result<(), Worke
         return Ok(());
     };
     // Reporters are gone by now: what is queued goes out, then the queue ends.
+    let events_time = match complete.stop_reason {
+        AttemptStopReason::Interrupt => HURRIED_EVENTS_TIME,
+        _ => LAST_EVENTS_TIME,
+    };
     tokio::select! {
         _ = delivery.join_next() => {}
-        () = host.clock.sleep(LAST_EVENTS_TIME) => tracing::warn!("The last events were not delivered"),
+        () = host.clock.sleep(events_time) => tracing::warn!("The last events were not delivered"),
     }
     let late = platform.with_deadline(until + REPORT_TIME);
     let interrupts = inbox.take_interrupts();

@@ -11,6 +11,7 @@ mod suite_control;
 mod turn_limits;
 mod verify;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tracing::{debug, info, trace};
@@ -18,7 +19,7 @@ use tracing::{debug, info, trace};
 use omoi_domain::attempt::{AttemptSubject, SubjectKind};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::AgentActivity;
-use omoi_domain::id::AttemptId;
+use omoi_domain::id::{AttemptId, MessageId};
 use omoi_domain::lifecycle::attempt::worker_started;
 use omoi_domain::lifecycle::task::run_task;
 use omoi_git::import::ImportError;
@@ -28,7 +29,8 @@ use omoi_git::process::GitError;
 use omoi_git::refname::BadRefName;
 use omoi_llm::meter::ModelCaller;
 use omoi_protocol::worker::{
-    AckMessages, EventsAck, HeartbeatAck, InboxMessage, ReportEvents, ReportStarted,
+    AckMessages, EventsAck, HeartbeatAck, InboxMessage, MESSAGE_LOOK_INTERVAL, ReportEvents,
+    ReportStarted,
 };
 use omoi_runtime::clock::Clocked;
 use omoi_store::attempts::{self, AgentEvent, Attempt};
@@ -42,8 +44,6 @@ pub use attempt_intake::AttemptIntake;
 pub use commit_turn::commit_turn;
 pub use complete::complete_attempt;
 
-/// How often an open long poll looks again.
-const POLL: Duration = Duration::from_millis(250);
 /// Longest long poll.
 const WAIT_MAX: Duration = Duration::from_secs(25);
 
@@ -312,7 +312,7 @@ fn one_line(text: &str) -> String {
         .collect()
 }
 
-/// Messages for the attempt's agent; waits up to `wait` for one.
+/// Messages for the attempt's agent that nobody acknowledged and that are not `known` to it; waits up to `wait` for one.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -320,7 +320,7 @@ pub async fn read_messages(
     store: &Tenant,
     clock: &Clocked,
     attempt: &Attempt,
-    wait: Duration,
+    (wait, known): (Duration, &BTreeSet<MessageId>),
 ) -> Result<Vec<InboxMessage>, IntakeError> {
     let AttemptSubject::Task { task_id } = attempt.subject else {
         clock.sleep(wait.min(WAIT_MAX)).await;
@@ -328,13 +328,14 @@ pub async fn read_messages(
     };
     let until = clock.now() + wait.min(WAIT_MAX);
     loop {
-        let open = store
+        let mut open = store
             .read(async |tx| messages::open(tx, task_id).await)
             .await?;
+        open.retain(|message| !known.contains(&message.id));
         if !open.is_empty() || clock.now() >= until {
             return Ok(open.into_iter().map(inbox_message).collect());
         }
-        clock.sleep(POLL).await;
+        clock.sleep(MESSAGE_LOOK_INTERVAL).await;
     }
 }
 

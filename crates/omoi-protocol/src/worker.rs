@@ -10,6 +10,7 @@ mod items;
 mod turns;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -81,7 +82,14 @@ pub struct HeartbeatAck {
     pub commands: Vec<String>,
 }
 
-/// One message of `GET /messages?wait=25`.
+/// How often the platform looks for messages for an agent that waits for one: the longest that one lies until it is given
+/// out.
+pub const MESSAGE_LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Most messages that an agent says it has when it asks for others.
+pub const KNOWN_MESSAGES_MAX: usize = 100;
+
+/// One message of `GET /messages?wait=25&known=ID,ID`: those that are not acknowledged, but for the known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxMessage {
     /// Its id, for the acknowledgement.

@@ -1,5 +1,6 @@
 //! What a sandbox reaches: worker endpoints and the model gateway, bound to one attempt's token.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use tracing::{error, info, warn};
 
 use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::id::MessageId;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_execution::intake::{AttemptIntake, IntakeError};
 use omoi_execution::running_attempts::RunningAttempts;
@@ -29,8 +31,8 @@ use omoi_planning::items;
 use omoi_planning::plan_gate::PlanGate;
 use omoi_protocol::worker::{
     AckMessages, CommitTurn, CompleteAck, DiscoveryAck, DoneAck, EventsAck, HeartbeatAck,
-    InboxMessage, ItemsAck, ReportComplete, ReportDiscovery, ReportEvents, ReportHeartbeat,
-    ReportStarted, SubmitItems,
+    InboxMessage, ItemsAck, KNOWN_MESSAGES_MAX, ReportComplete, ReportDiscovery, ReportEvents,
+    ReportHeartbeat, ReportStarted, SubmitItems,
 };
 use omoi_runtime::clock::{Clocked, with_deadline};
 use omoi_runtime::lifecycle::LifecycleHandle;
@@ -224,20 +226,29 @@ async fn report_heartbeat(
 }
 
 #[derive(Deserialize)]
-struct WaitQuery {
+struct InboxQuery {
+    /// Seconds to wait for a message.
     #[serde(default)]
     wait: u64,
+    /// Ids of messages that the agent has, with commas between.
+    #[serde(default)]
+    known: String,
 }
 
 async fn list_messages(
     State(s): Surface,
-    Query(query): Query<WaitQuery>,
+    Query(query): Query<InboxQuery>,
     Extension(attempt): Caller,
 ) -> Answer<Vec<InboxMessage>> {
     let wait = Duration::from_secs(query.wait);
-    Ok(Json(
-        intake::read_messages(&s.parts.intake.store, &s.parts.clock, &attempt, wait).await?,
-    ))
+    let known = query.known.split(',').filter(|id| !id.is_empty());
+    let known = known.take(KNOWN_MESSAGES_MAX).map(str::parse);
+    let known: BTreeSet<MessageId> = known
+        .collect::<Result<_, _>>()
+        .map_err(|_| ApiError::bad_request("`known` holds ids of messages, with commas between"))?;
+    let (store, clock) = (&s.parts.intake.store, &s.parts.clock);
+    let found = intake::read_messages(store, clock, &attempt, (wait, &known)).await?;
+    Ok(Json(found))
 }
 
 async fn ack_messages(

@@ -19,7 +19,7 @@ use crate::runtime::{AgentTurn, RuntimeError, RuntimeEvent};
 use crate::transcript::AgentReply;
 
 /// Time in which a program must have stopped its turn.
-const INTERRUPT_TIME: Duration = Duration::from_millis(500);
+pub(crate) const INTERRUPT_TIME: Duration = Duration::from_millis(300);
 /// What is said of a program that was not started, or has ended.
 pub(crate) const NOT_RUNNING: &str = "it is not running";
 

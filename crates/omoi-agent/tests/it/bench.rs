@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures::future::BoxFuture;
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
@@ -19,10 +20,11 @@ use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::id::{AttemptId, MessageId};
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::phase::Phase;
+use omoi_domain::time::Timestamp;
 use omoi_protocol::worker::{
     AgentTool, AttemptContext, AttemptLimits, CommitPlan, GitBundle, InboxMessage, ReportComplete,
 };
-use omoi_runtime::clock::{Clocked, SystemClock};
+use omoi_runtime::clock::{Clock, Clocked, SystemClock};
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::rng::Rng;
 use omoi_testkit::sample_attempt::task_attempt;
@@ -37,6 +39,25 @@ pub(crate) struct Bench {
     host: WorkerHost,
     pub(crate) context: AttemptContext,
     _serving: JoinSet<()>,
+}
+
+/// The machine's clock, but for pauses of one length, which never end.
+#[derive(Debug)]
+struct StuckClock {
+    length: Duration,
+}
+
+impl Clock for StuckClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        match duration == self.length {
+            true => Box::pin(std::future::pending()),
+            false => SystemClock.sleep(duration),
+        }
+    }
 }
 
 /// Runs git and gives what it printed.
@@ -114,6 +135,11 @@ impl Bench {
             tokio::time::timeout(limit, omoi_agent::run_worker(self.host.clone(), &path)).await;
         let code = code.expect("the worker ends");
         format!("{code:?}") == format!("{:?}", ExitCode::SUCCESS)
+    }
+
+    /// From here on pauses of `length` never end.
+    pub(crate) fn stop_pauses_of(&mut self, length: Duration) {
+        self.host.clock = Arc::new(StuckClock { length });
     }
 
     /// What it was told up to now.

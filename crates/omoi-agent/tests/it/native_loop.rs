@@ -1,5 +1,7 @@
 //! The native loop at a task: begun, resumed, told something, interrupted.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use omoi_domain::agent_event::AgentEventKind;
@@ -142,12 +144,28 @@ async fn an_interrupt_stops_a_running_command_at_once() {
     let rules = "\n  - when: {turn: 0}\n    reply: [{tool: {name: shell, input: {command: \"echo $$ > pid; sleep 60\"}}}]\n";
     let bench = Bench::new(rules).await;
     let pid = bench.work().join("pid");
+    // The end does not wait for events that the platform does not take.
+    bench.set(|s| s.holds_events = true);
     interrupt_once(&bench, |_| pid.exists()).await;
     let complete = bench.complete();
     assert_eq!(complete.stop_reason, AttemptStopReason::Interrupt);
     assert!(complete.bundle.is_none());
-    assert_eq!(bench.seen().acked.len(), 1);
+    let seen = bench.seen();
+    assert_eq!(seen.acked.len(), 1);
+    assert!(!seen.events.is_empty() && !seen.waited_for_events);
     assert!(is_gone(&pid));
+}
+
+#[tokio::test]
+async fn an_interrupt_right_behind_a_message_is_asked_for_without_a_pause() {
+    let rules = "\n  - when: {turn: 0}\n    reply: [{tool: {name: shell, input: {command: \"touch begun; sleep 60\"}}}]\n";
+    let mut bench = Bench::new(rules).await;
+    // As long as the pause between polls that bring nothing.
+    bench.stop_pauses_of(Duration::from_secs(1));
+    bench.post_message(MessageType::UserMessage, "Use tabs.");
+    let begun = bench.work().join("begun");
+    interrupt_once(&bench, |s| s.polls > 1 && begun.exists()).await;
+    assert_eq!(bench.complete().stop_reason, AttemptStopReason::Interrupt);
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::Instant;
 
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::AttemptOutcome;
@@ -58,18 +57,12 @@ pub(crate) async fn scripted_bench(agent: AgentProgram, rules: &str, quirk: &str
     bench
 }
 
-/// Runs the agent, and interrupts it once `is_at_work`; prints how long its attempt then takes to end.
+/// Runs the agent, and interrupts it once `is_at_work`.
 pub(crate) async fn interrupt_once(bench: &Bench, is_at_work: impl Fn(&Seen) -> bool) {
     let interrupt = async {
         bench.until(is_at_work).await;
         bench.post_message(MessageType::Interrupt, "stop");
-        let posted = Instant::now();
         bench.until(|s| !s.completes.is_empty()).await;
-        let agent = bench.context.agent.program;
-        println!(
-            "{agent}: {:?} from the interrupt to the end",
-            posted.elapsed()
-        );
     };
     let (clean, ()) = tokio::join!(bench.run(), interrupt);
     assert!(clean);

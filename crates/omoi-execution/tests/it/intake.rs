@@ -1,5 +1,6 @@
 //! Tokens, events, heartbeats, turns and messages.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -263,7 +264,7 @@ async fn messages_wait_for_whoever_works_on_the_task() {
         &it.deployment.store,
         &it.deployment.clock,
         &old,
-        Duration::ZERO,
+        (Duration::ZERO, &BTreeSet::new()),
     )
     .await
     .unwrap();
@@ -285,12 +286,17 @@ async fn messages_wait_for_whoever_works_on_the_task() {
         &it.deployment.store,
         &it.deployment.clock,
         &old,
-        Duration::ZERO,
+        (Duration::ZERO, &BTreeSet::new()),
     )
     .await
     .unwrap();
     assert_eq!(got.len(), 1);
     assert_eq!((got[0].id, got[0].content.as_str()), (sent.id, "Use tabs"));
+    // Who has it waits for others.
+    let known = BTreeSet::from([sent.id]);
+    let (store, clock) = (&it.deployment.store, &it.deployment.clock);
+    let others = intake::read_messages(store, clock, &old, (Duration::ZERO, &known)).await;
+    assert_eq!(others.unwrap(), []);
     let ack = AckMessages { ids: vec![sent.id] };
     // One that lost its task cannot take the message away from its successor.
     give_up(&it, &old).await;
@@ -301,7 +307,7 @@ async fn messages_wait_for_whoever_works_on_the_task() {
         &it.deployment.store,
         &it.deployment.clock,
         &new,
-        Duration::ZERO,
+        (Duration::ZERO, &BTreeSet::new()),
     )
     .await
     .unwrap();
@@ -315,7 +321,7 @@ async fn messages_wait_for_whoever_works_on_the_task() {
         &it.deployment.store,
         &it.deployment.clock,
         &new,
-        Duration::ZERO,
+        (Duration::ZERO, &BTreeSet::new()),
     )
     .await
     .unwrap();

@@ -1,11 +1,12 @@
 //! A platform that answers as the contract says and remembers what it was told.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -38,6 +39,10 @@ pub(crate) struct Seen {
     pub(crate) acked: Vec<MessageId>,
     pub(crate) heartbeats: u32,
     pub(crate) polls: u32,
+    /// Whether events are held back until the end is reported.
+    pub(crate) holds_events: bool,
+    /// Whether events that were held back came to their turn before the end was reported.
+    pub(crate) waited_for_events: bool,
     pub(crate) model_status: Option<u16>,
     /// Statuses of the next refusals that pass, the last one first.
     pub(crate) busy_statuses: Vec<u16>,
@@ -179,7 +184,23 @@ async fn events(State(seen): State<Shared>, Json(body): Json<ReportEvents>) -> J
     assert!(!body.events.is_empty() && body.events.len() <= 100);
     let stored = body.events.len();
     seen.lock().unwrap().events.extend(body.events);
+    hold_events(&seen).await;
     Json(json!({ "stored": stored }))
+}
+
+/// Holds a report of events until the end is reported, but not for as long as the worker waits for events at its end.
+async fn hold_events(seen: &Shared) {
+    for _ in 0..200 {
+        let is_over = {
+            let seen = seen.lock().unwrap();
+            !seen.holds_events || !seen.completes.is_empty()
+        };
+        if is_over {
+            return;
+        }
+        SystemClock.sleep(Duration::from_millis(20)).await;
+    }
+    seen.lock().unwrap().waited_for_events = true;
 }
 
 async fn heartbeat(State(seen): State<Shared>) -> Json<Value> {
@@ -193,12 +214,18 @@ async fn heartbeat(State(seen): State<Shared>) -> Json<Value> {
     Json(json!({ "received": true, "commands": commands }))
 }
 
-async fn messages(State(seen): State<Shared>) -> Json<Vec<InboxMessage>> {
+async fn messages(
+    State(seen): State<Shared>,
+    Query(asked): Query<BTreeMap<String, String>>,
+) -> Json<Vec<InboxMessage>> {
+    let known = asked.get("known").cloned().unwrap_or_default();
     for _ in 0..100 {
         let open = {
             let mut seen = seen.lock().unwrap();
             seen.polls += 1;
-            seen.messages.clone()
+            let open = seen.messages.iter();
+            let open = open.filter(|m| !known.contains(&m.id.to_string()));
+            open.cloned().collect::<Vec<_>>()
         };
         if !open.is_empty() {
             return Json(open);
