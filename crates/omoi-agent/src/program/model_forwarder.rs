@@ -8,11 +8,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use omoi_llm::gateway::{GatewayRefusal, ReplyBody, SUPERSEDED_KIND};
 use omoi_llm::wire::dialect::Dialect;
+use omoi_llm::wire::headers::{BESIDE_WORK, SHOULD_RETRY};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::telemetry::error_chain;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -33,8 +34,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long a call is asked again that the platform cannot take in: too much comes from this sandbox, or there is no
 /// room for its body.
 const BUSY_TIME: Duration = Duration::from_mins(2);
-/// Says of a refusal whether the gateway did not get to ask, so that asking again helps.
-const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// Last part of the path that counts tokens.
+const COUNT_PATH: &str = "/count_tokens";
 /// Headers that belong to one connection.
 const HOP_HEADERS: [HeaderName; 6] = [
     header::HOST,
@@ -65,15 +66,17 @@ struct ForwardState {
 }
 
 impl ForwardState {
-    /// Keeps a refusal; one that says that the attempt is over stops the worker.
-    fn note_refusal(&self, refusal: RecordedRefusal) {
+    /// Keeps a refusal of the work; one that says that the attempt is over stops the worker.
+    fn note_refusal(&self, refusal: RecordedRefusal, is_work: bool) {
         // As for the worker's own calls. Every call carries the token, so 401 means that it is not
         // known any more.
         if refusal.status == 401 || refusal.kind == SUPERSEDED_KIND {
             self.stop_signal.request_stop(AgentStopCause::Superseded);
         }
-        self.record.note_refusal(refusal);
-        self.gate.tell_refusal();
+        if is_work {
+            self.record.note_refusal(refusal);
+            self.gate.tell_refusal();
+        }
     }
 
     /// Whether every credential of a request is the attempt's token, and there is one.
@@ -222,7 +225,10 @@ async fn forward_call(State(state): State<ForwardState>, request: Request) -> Re
         state.clock.sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
     };
-    pass_answer(&state, answer).await
+    let is_count = url.path().ends_with(COUNT_PATH);
+    let is_beside = answer.headers().contains_key(BESIDE_WORK);
+    let is_work = parts.method == Method::POST && !is_count && !is_beside;
+    pass_answer(&state, answer, is_work).await
 }
 
 /// When to ask again after a refusal of the platform that passes.
@@ -260,24 +266,27 @@ fn refuse_caller(path: &str) -> Response {
     (reply.status, reply.headers, body).into_response()
 }
 
-async fn pass_answer(state: &ForwardState, answer: reqwest::Response) -> Response {
+/// Passes `answer` on, and keeps whether a question of the work was answered.
+async fn pass_answer(state: &ForwardState, answer: reqwest::Response, is_work: bool) -> Response {
     let status = answer.status();
     let headers = end_to_end(answer.headers());
     let body = if status.is_success() {
-        state.record.clear();
+        if is_work {
+            state.record.clear();
+        }
         let mut watch = ErrorWatch::default();
         let noting = state.clone();
         let stream = answer.bytes_stream().inspect(move |chunk| {
             if let Ok(chunk) = chunk
                 && let Some(refusal) = watch.watch_chunk(chunk)
             {
-                noting.note_refusal(refusal);
+                noting.note_refusal(refusal, is_work);
             }
         });
         Body::from_stream(stream)
     } else {
         let body = answer.bytes().await.unwrap_or_default();
-        state.note_refusal(read_refusal(status, &body));
+        state.note_refusal(read_refusal(status, &body), is_work);
         Body::from(body)
     };
     (status, headers, body).into_response()
@@ -294,9 +303,73 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use std::sync::{Arc, Mutex};
+
     use axum::http::HeaderValue;
+    use omoi_runtime::clock::ManualClock;
+    use tokio::net::UnixListener;
 
     use super::*;
+
+    type Answers = Arc<Mutex<Vec<(u16, &'static [(&'static str, &'static str)])>>>;
+
+    /// A forwarder before a gateway that gives `answers`.
+    async fn forwarder_before(
+        answers: Answers,
+        tasks: &mut JoinSet<()>,
+    ) -> (ModelForwarder, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let app = Router::new().fallback(async move || {
+            let (status, headers) = answers.lock().unwrap().pop().unwrap();
+            let body = r#"{"error": {"type": "overloaded_error", "message": "words"}}"#;
+            let mut answer = (StatusCode::from_u16(status).unwrap(), body).into_response();
+            for (name, value) in headers {
+                let name = HeaderName::from_static(name);
+                answer.headers_mut().insert(name, value.parse().unwrap());
+            }
+            answer
+        });
+        tasks.spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let signals = ForwarderSignals {
+            stop_signal: StopSignal::default(),
+            work_over: CancellationToken::new(),
+            token: "token".to_owned().into(),
+        };
+        let clock: Clocked = Arc::new(ManualClock::default());
+        let forwarder = ModelForwarder::start(&socket, &clock, signals, tasks).await;
+        (forwarder.unwrap(), folder)
+    }
+
+    async fn ask(forwarder: &ModelForwarder, method: Method, path: &str) -> StatusCode {
+        let url = format!("{}{path}", forwarder.base_url());
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let asked = client.request(method, url).header("x-api-key", "token");
+        asked.send().await.unwrap().status()
+    }
+
+    #[tokio::test]
+    async fn only_the_work_leaves_a_refusal_and_takes_one_back() {
+        let beside: &[_] = &[("x-omoi-beside-work", "true")];
+        let answers = Answers::default();
+        let mut tasks = JoinSet::new();
+        let (forwarder, _folder) = forwarder_before(answers.clone(), &mut tasks).await;
+        for (status, headers, method, path, is_kept) in [
+            (403, beside, Method::POST, "/v1/messages", false),
+            (403, &[][..], Method::GET, "/v1/models", false),
+            (403, &[], Method::POST, "/v1/messages", true),
+            (200, beside, Method::POST, "/v1/messages", true),
+            (200, &[], Method::GET, "/v1/models", true),
+            (200, &[], Method::POST, "/v1/messages/count_tokens", true),
+            (200, &[], Method::POST, "/v1/messages", false),
+        ] {
+            answers.lock().unwrap().push((status, headers));
+            assert_eq!(ask(&forwarder, method, path).await, status);
+            let found = forwarder.record().has_refusal();
+            assert_eq!(found, is_kept, "{status} {headers:?} {path}");
+        }
+    }
 
     #[test]
     fn a_refusal_that_passes_says_when_to_ask_again() {
@@ -312,7 +385,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             for (name, value) in [
-                (SHOULD_RETRY, should_retry),
+                (HeaderName::from_static(SHOULD_RETRY), should_retry),
                 (header::RETRY_AFTER, retry_after),
             ] {
                 headers.extend(value.map(|value| (name, HeaderValue::from_static(value))));

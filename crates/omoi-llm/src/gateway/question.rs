@@ -49,6 +49,7 @@ impl ModelGateway {
         let routes = &self.shared.llm.routes;
         let route = routes.route_for_caller(caller, &asked.model);
         let simulated = routes.route_named(route).simulated;
+        let is_beside = route != routes.work_route(caller);
         let conversation = AskedConversation::of_request(&self.shared, caller, route, &asked);
         let question = GatewayQuestion {
             shared: Arc::clone(&self.shared),
@@ -74,7 +75,7 @@ impl ModelGateway {
             let says = "the question ended without an answer";
             GatewayRefusal::internal_failure(says).into_reply(dialect)
         });
-        Ok(reply.mark_simulated(simulated))
+        Ok(reply.mark_simulated(simulated).mark_beside(is_beside))
     }
 
     /// Counts the tokens of the request of `caller` in `body`.

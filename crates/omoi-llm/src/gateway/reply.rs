@@ -6,6 +6,8 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
+use crate::wire::headers::BESIDE_WORK;
+
 /// Set on every answer that a scenario wrote.
 pub(super) const SIMULATED: HeaderName = HeaderName::from_static("x-omoi-simulated");
 
@@ -76,6 +78,16 @@ impl GatewayReply {
             headers: HeaderMap::from_iter(headers),
             body: ReplyBody::Events(events),
         }
+    }
+
+    /// It, marked where its question `is_beside` the work of its attempt, as titles are: whether that is answered or
+    /// refused says nothing of the work.
+    pub(super) fn mark_beside(mut self, is_beside: bool) -> Self {
+        if is_beside {
+            self.headers
+                .insert(BESIDE_WORK, HeaderValue::from_static("true"));
+        }
+        self
     }
 
     pub(super) fn mark_simulated(mut self, simulated: bool) -> Self {

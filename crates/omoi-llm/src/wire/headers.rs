@@ -28,6 +28,9 @@ pub const TURNS: &str = "x-omoi-turns";
 /// Read by the official clients of both vendors: whether they ask again by themselves.
 pub const SHOULD_RETRY: &str = "x-should-retry";
 
+/// On an answer to a question beside the work of its attempt, as titles are.
+pub const BESIDE_WORK: &str = "x-omoi-beside-work";
+
 /// The headers of every request of a client of our own.
 pub fn own_headers() -> HeaderMap {
     let name = HeaderName::from_static(CLIENT);
