@@ -7,6 +7,7 @@ mod guidance;
 mod paid_provider;
 mod parallel;
 mod refusals;
+mod traffic;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
