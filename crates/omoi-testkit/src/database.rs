@@ -33,3 +33,23 @@ impl fmt::Debug for TestDatabase {
             .finish_non_exhaustive()
     }
 }
+
+/// Runs each of the tests named, `async fn name(database: TestDatabase)`, on an empty database of either kind, as
+/// `on_sqlite::name` and `on_postgres::name`.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($test:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test($crate::sqlite::database()).await;
+            })+
+        }
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test($crate::postgres::database()).await;
+            })+
+        }
+    };
+}

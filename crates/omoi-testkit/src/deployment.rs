@@ -6,8 +6,11 @@
     clippy::missing_panics_doc,
     reason = "a test fails here"
 )]
+mod commits;
 mod leftovers;
+mod reports;
 mod sandboxed;
+mod task_attempts;
 mod test_options;
 mod watched;
 
@@ -19,26 +22,19 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::database::TestDatabase;
-use crate::sample_rows::{self, sandbox, task};
+use crate::sample_rows::{self, task};
 use crate::sqlite;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::agent_rule::AgentRule;
-use omoi_domain::attempt::{
-    AgentRole, AttemptOutcome, AttemptState, AttemptStopReason, AttemptSubject,
-};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, TaskId};
 use omoi_domain::model_kind::WorkModel;
 use omoi_domain::phase::Phase;
 use omoi_domain::prompt_family::PromptFamily;
-use omoi_domain::retry::ErrorClass;
-use omoi_domain::sandbox::SandboxState;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::spec::SpecStatus;
-use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::agent_programs::{FindProgram, ProgramLaunch, ProgramUnusable};
-use omoi_execution::attempt::{CreatedAttempt, NewAttempt, insert_attempt};
 use omoi_execution::consume::EventConsumer;
 use omoi_execution::copied_files::CopyRules;
 use omoi_execution::disk_room::DataDisk;
@@ -48,11 +44,9 @@ use omoi_execution::running_attempts::RunningAttempts;
 use omoi_execution::setup::SetupBook;
 use omoi_execution::spec_files::SpecFiles;
 use omoi_execution::spec_selection::WorkScope;
-use omoi_execution::{AgentModelFacts, AgentModels, DeploymentParts, FromParts, intake};
-use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror};
-use omoi_git::object::{ObjectId, RepoPath};
+use omoi_execution::{AgentModelFacts, AgentModels, DeploymentParts, FromParts};
+use omoi_git::object::ObjectId;
 use omoi_git::process::Git;
-use omoi_protocol::worker::{ReportComplete, ReportStarted};
 use omoi_runtime::clock::{Clock as _, ManualClock};
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::Lifecycle;
@@ -64,17 +58,18 @@ use omoi_store::projects::{self, NumberCounter};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
-use omoi_store::{Json, Store, StoreError, StoreOptions, Tx, sandboxes};
+use omoi_store::{Json, Store, StoreError, StoreOptions, Tx};
 
-use leftovers::Leftovers;
-pub use watched::WatchedDeployment;
+use self::leftovers::Leftovers;
+
+pub use self::commits::start_commit;
+pub use self::reports::{ended_report, failed_report, native_start};
+pub use self::watched::WatchedDeployment;
 
 const START: Timestamp = Timestamp::from_micros(1_760_000_000_000_000);
 /// A secret that the platform of tests knows.
 pub const KNOWN_SECRET: &str = "sk-known-0123456789";
 
-/// The tree without files; git knows it without being given it.
-const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 /// What there is to know of a repository without files.
 const SURVEY: &str = r#"{"survey": {"files": 0, "bytes": 0, "languages": [], "toolchains": [],
     "build": [], "test": [], "test_paths": [], "entry_points": [], "key_files": [],
@@ -88,15 +83,6 @@ const AGENT_MODEL: AgentModelFacts = AgentModelFacts {
     prompts: PromptFamily::Open,
     only_program: None,
 };
-
-/// What a worker of our own loop first reports.
-pub fn native_start() -> ReportStarted {
-    ReportStarted {
-        agent: AgentProgram::Native,
-        version: "1.0.0".to_owned(),
-        is_resuming: false,
-    }
-}
 
 /// A machine without agent programs.
 struct NoPrograms;
@@ -300,127 +286,6 @@ impl TestDeployment {
             .unwrap()
     }
 
-    /// What the dispatcher writes when it claims a task. How the attempt ends is the test's own affair.
-    pub async fn claim_task(&self, id: TaskId) -> Result<CreatedAttempt, StoreError> {
-        let claimed = self.commit(async |tx| {
-            let mut task = tasks::get(tx, id).await?;
-            task.fence += 1;
-            task.base_sha = task
-                .base_sha
-                .or_else(|| Some(self.base.as_str().to_owned()));
-            let new = NewAttempt {
-                project_id: task.project_id,
-                spec_id: task.spec_id,
-                subject: AttemptSubject::Task { task_id: task.id },
-                round: task.round,
-                role: AgentRole::Implementer,
-                agent: Some(omoi_domain::agent_program::AgentProgram::Native),
-                fence: task.fence,
-                base_sha: task.base_sha.clone(),
-            };
-            let created = insert_attempt(tx, &self.build_part(), new).await?;
-            task.attempt_id = Some(created.attempt.id);
-            tasks::transition(tx, &mut task, TaskStatus::Claiming, None).await?;
-            Ok(created)
-        });
-        let created = claimed.await?;
-        self.leftovers.allow_claimed(created.attempt.id);
-        Ok(created)
-    }
-
-    /// What a launch writes before it asks for a sandbox.
-    pub async fn bind_sandbox(&self, attempt: &Attempt) -> Result<(), StoreError> {
-        self.commit(async |tx| {
-            let mut attempt = attempts::get(tx, attempt.id).await?;
-            attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
-            let mut sandbox = sandbox(tx, &attempt);
-            sandboxes::insert(tx, &sandbox).await?;
-            let scope = (attempt.project_id, attempt.spec_id);
-            sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Creating).await?;
-            if let Some(id) = attempt.subject.task_id() {
-                let mut task = tasks::get(tx, id).await?;
-                tasks::transition(tx, &mut task, TaskStatus::Assigned, None).await?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// Claims a task and brings its worker up.
-    pub async fn run_task(&self, id: TaskId) -> CreatedAttempt {
-        let created = self.claim_task(id).await.unwrap();
-        self.bind_sandbox(&created.attempt).await.unwrap();
-        intake::report_started(&self.deployment.store, created.attempt.id, native_start())
-            .await
-            .unwrap();
-        created
-    }
-
-    /// As [`run`](Self::run), with a clone cut from `commit`.
-    pub async fn run_from(&self, id: TaskId, commit: &ObjectId) -> CreatedAttempt {
-        let mut created = self.run_task(id).await;
-        self.commit(async |tx| {
-            let mut attempt = attempts::get(tx, created.attempt.id).await?;
-            attempt.base_sha = Some(commit.as_str().to_owned());
-            attempts::save(tx, &mut attempt).await?;
-            created.attempt = attempt;
-            Ok(())
-        })
-        .await
-        .unwrap();
-        created
-    }
-
-    /// The mirror of the spec's project.
-    pub async fn project_mirror(&self) -> Mirror {
-        let folders: RepositoryFolders = self.build_part();
-        folders.project_mirror(self.spec.project_id).await.unwrap()
-    }
-
-    /// A commit on top of the task's base that changes one file.
-    pub async fn commit_work(&self, path: &str) -> ObjectId {
-        let mirror = self.project_mirror().await;
-        let change = FileChange {
-            path: RepoPath::new(path).unwrap(),
-            content: Some(b"new\n".to_vec()),
-        };
-        mirror
-            .commit_files(&self.base, &[change], &meta("Work"))
-            .await
-            .unwrap()
-    }
-
-    /// A commit on top of `parent` where `path` holds `text`; none removes it.
-    pub async fn commit_on(&self, parent: &ObjectId, path: &str, text: Option<&str>) -> ObjectId {
-        let mirror = self.project_mirror().await;
-        let change = FileChange {
-            path: RepoPath::new(path).unwrap(),
-            content: text.map(|text| text.as_bytes().to_vec()),
-        };
-        mirror
-            .commit_files(parent, &[change], &meta(path))
-            .await
-            .unwrap()
-    }
-
-    /// A merge commit of `parents` with the tree of `like`.
-    pub async fn merge_commit(&self, parents: &[&ObjectId], like: &ObjectId) -> ObjectId {
-        let mirror = self.project_mirror().await;
-        let tree = mirror.tree_of(like).await.unwrap();
-        let parents: Vec<_> = parents.iter().map(|p| (*p).clone()).collect();
-        mirror
-            .commit_tree(&tree, &parents, &meta("Merge"))
-            .await
-            .unwrap()
-    }
-
-    /// Where a branch of the mirror stands.
-    pub async fn branch_head(&self, name: &str) -> Option<ObjectId> {
-        let mirror = self.project_mirror().await;
-        let name = omoi_git::refname::RefName::from_branch(name).unwrap();
-        mirror.read_ref(&name).await.unwrap()
-    }
-
     /// Slots of all projects that are taken.
     pub async fn slots_in_use(&self) -> i64 {
         let slots = omoi_store::slots::in_use(&mut self.read_tx().await).await;
@@ -439,49 +304,6 @@ impl Drop for TestDeployment {
             self.leftovers.refuse_leftovers(self.database.url());
         }
     }
-}
-
-/// The end of an attempt, as its worker tells it.
-pub fn ended_report(outcome: AttemptOutcome, stop_reason: AttemptStopReason) -> ReportComplete {
-    ReportComplete {
-        outcome,
-        stop_reason,
-        summary: None,
-        bundle: None,
-        error_class: None,
-        error_message: None,
-        turns: 1,
-        refused_paths: Vec::new(),
-        unsaved: None,
-        ignored_paths: Vec::new(),
-    }
-}
-
-/// An end with an error.
-pub fn failed_report(class: ErrorClass, message: &str) -> ReportComplete {
-    ReportComplete {
-        error_class: Some(class),
-        error_message: Some(message.to_owned()),
-        ..ended_report(AttemptOutcome::Failed, AttemptStopReason::Error)
-    }
-}
-
-fn meta(message: &str) -> CommitMeta {
-    CommitMeta {
-        message: message.to_owned(),
-        trailers: Vec::new(),
-        author: Identity::platform(),
-        time: START,
-    }
-}
-
-/// The commit everything starts from.
-pub async fn start_commit(mirror: &Mirror) -> ObjectId {
-    let empty = ObjectId::parse(EMPTY_TREE).unwrap();
-    mirror
-        .commit_tree(&empty, &[], &meta("Start"))
-        .await
-        .unwrap()
 }
 
 /// A working spec with a ticket, and a mirror that holds its base commit.
@@ -526,7 +348,7 @@ pub async fn tick_with_failures(
     (next, entities.failures())
 }
 
-/// As [`ticked`], where nothing may fail.
+/// As [`tick_with_failures`], where nothing may fail.
 pub async fn tick_once(consumer: &mut dyn EventConsumer, now: Timestamp) -> Next {
     let (next, failures) = tick_with_failures(consumer, now).await;
     assert_eq!(failures, []);

@@ -23,6 +23,8 @@ use tokio::task::JoinSet;
 
 use crate::intake::turn;
 
+omoi_testkit::on_both_databases!(a_slot_lost_after_the_plan_costs_one_start);
+
 async fn with_slots(database: TestDatabase, project_slots: i64) -> TestDeployment {
     TestDeployment::on_database(database, |parts| {
         parts.queue.slots.per_project = project_slots;
@@ -39,7 +41,7 @@ async fn fences(it: &TestDeployment, tasks: &[Task]) -> Vec<i64> {
 }
 
 /// Another task takes a slot while the starts of a batch are planned.
-async fn lose_planned_slot(database: TestDatabase) {
+async fn a_slot_lost_after_the_plan_costs_one_start(database: TestDatabase) {
     let it = with_slots(database, 3).await;
     it.leaves_open_attempts();
     let mut batch = Vec::new();
@@ -72,16 +74,6 @@ async fn lose_planned_slot(database: TestDatabase) {
     assert_eq!(fences(&it, &batch).await, [1, 1, 0]);
     let left = it.task_now(batch[2].id).await;
     assert_eq!(left.status, TaskStatus::Pending);
-}
-
-#[tokio::test]
-async fn a_slot_lost_after_the_plan_costs_one_start_on_sqlite() {
-    lose_planned_slot(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn a_slot_lost_after_the_plan_costs_one_start_on_postgres() {
-    lose_planned_slot(omoi_testkit::postgres::database()).await;
 }
 
 /// Others take the slots while the claim waits for the row that counts them.

@@ -16,6 +16,8 @@ use omoi_testkit::crash_points::{count_passed, note_crash_points};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::{TestDeployment, ended_report};
 
+omoi_testkit::on_both_databases!(a_crowd_keeps_to_the_caps, a_late_report_changes_nothing,);
+
 pub(crate) fn found(title: &str) -> ReportDiscovery {
     ReportDiscovery {
         discovery_type: DiscoveryType::Bug,
@@ -176,7 +178,7 @@ async fn caps_refuse_and_say_so() {
 }
 
 /// Agents that report at once, three finds each; 5 are left to the spec and 3 to a task.
-async fn crowd(database: TestDatabase) {
+async fn a_crowd_keeps_to_the_caps(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |_| {}).await;
     let mut running = Vec::new();
     for number in 1..=4 {
@@ -203,18 +205,8 @@ async fn crowd(database: TestDatabase) {
     assert_eq!(all.unwrap().len(), 4 + 5);
 }
 
-#[tokio::test]
-async fn a_crowd_keeps_to_the_caps_on_sqlite() {
-    crowd(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn a_crowd_keeps_to_the_caps_on_postgres() {
-    crowd(omoi_testkit::postgres::database()).await;
-}
-
 /// An attempt ends while a report of it is on its way.
-async fn late(database: TestDatabase) {
+async fn a_late_report_changes_nothing(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |_| {}).await;
     let task = it.add_task(1, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
@@ -245,16 +237,6 @@ async fn late(database: TestDatabase) {
     assert!(matches!(read, Err(IntakeError::Superseded)), "{read:?}");
     let all = tasks::of_spec(&mut it.read_tx().await, it.spec.id).await;
     assert_eq!(all.unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn a_late_report_changes_nothing_on_sqlite() {
-    late(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn a_late_report_changes_nothing_on_postgres() {
-    late(omoi_testkit::postgres::database()).await;
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::TestDeployment;
 use omoi_testkit::sample_rows;
 
+omoi_testkit::on_both_databases!(each_task_is_claimed_once);
+
 pub(crate) fn scan(it: &TestDeployment) -> QueueScan {
     QueueScan {
         starving_since: it.clock.now() - Duration::from_hours(2),
@@ -24,7 +26,7 @@ pub(crate) fn scan(it: &TestDeployment) -> QueueScan {
     }
 }
 
-async fn race(database: TestDatabase) {
+async fn each_task_is_claimed_once(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |parts| {
         parts.queue.slots.per_project = 100;
         parts.queue.slots.in_all = 100;
@@ -53,16 +55,6 @@ async fn race(database: TestDatabase) {
         assert_eq!(it.task_now(task.id).await.fence, 1);
     }
     assert_eq!(it.task_now(waiting.id).await, waiting);
-}
-
-#[tokio::test]
-async fn each_task_is_claimed_once_on_sqlite() {
-    race(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn each_task_is_claimed_once_on_postgres() {
-    race(omoi_testkit::postgres::database()).await;
 }
 
 #[tokio::test]

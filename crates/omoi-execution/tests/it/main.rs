@@ -22,6 +22,7 @@ mod kept;
 mod locks;
 mod metering;
 mod model_use;
+mod open_attempt;
 mod provider_wait;
 mod real_managers;
 mod reaper;

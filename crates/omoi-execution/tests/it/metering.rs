@@ -4,6 +4,7 @@ mod call_ends;
 
 use std::time::Duration;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{CallFailed, CostDone, Event, EventKind};
@@ -15,7 +16,7 @@ use omoi_domain::principal::{CallPurpose, PurposeKind};
 use omoi_execution::DeploymentParts;
 use omoi_execution::FromParts as _;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
-use omoi_execution::metering::{CallLedger, HeldCalls, model_caller};
+use omoi_execution::metering::{CallLedger, HeldCalls};
 use omoi_execution::reaper::Reaper;
 use omoi_execution::running_attempts::RunningAttempts;
 use omoi_execution::setup::SetupBook;
@@ -34,6 +35,13 @@ use omoi_testkit::crash_points::{count_passed, note_crash_points};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::{TestDeployment, tick_once};
 use omoi_testkit::raw_connection::RawConnection;
+
+use crate::open_attempt::caller_of;
+
+omoi_testkit::on_both_databases!(
+    calls_side_by_side_keep_to_a_cap,
+    a_further_try_is_paid_from_the_budgets,
+);
 
 const fn usd(dollars: i64) -> NanoUsd {
     NanoUsd::from_dollars(dollars)
@@ -80,14 +88,8 @@ async fn phase(it: &TestDeployment, phase: Phase) -> Attempt {
             attempts::transition(tx, &mut live, AttemptState::Failed).await?;
         }
         let new = NewAttempt {
-            project_id: it.spec.project_id,
-            spec_id: it.spec.id,
-            subject,
-            round: 0,
-            role: AgentRole::Planner,
-            agent: Some(omoi_domain::agent_program::AgentProgram::Native),
-            fence: 1,
-            base_sha: None,
+            agent: Some(AgentProgram::Native),
+            ..it.new_attempt(subject, AgentRole::Planner)
         };
         Ok(insert_attempt(tx, &it.build_part(), new).await?.attempt)
     })
@@ -99,9 +101,7 @@ async fn phase(it: &TestDeployment, phase: Phase) -> Attempt {
 async fn worker(it: &TestDeployment, number: i64) -> ModelCaller {
     let task = it.add_task(number, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
-    model_caller(&mut it.read_tx().await, &attempt)
-        .await
-        .unwrap()
+    caller_of(it, &attempt).await
 }
 
 /// Who asks for a second opinion on the plan of `caller`'s spec.
@@ -130,9 +130,7 @@ async fn spend(it: &TestDeployment, caller: &ModelCaller) -> (u32, String) {
 
 async fn spend_on_phase(it: &TestDeployment, of: Phase) -> (u32, String) {
     let attempt = phase(it, of).await;
-    let caller = model_caller(&mut it.read_tx().await, &attempt)
-        .await
-        .unwrap();
+    let caller = caller_of(it, &attempt).await;
     spend(it, &caller).await
 }
 
@@ -230,7 +228,7 @@ async fn a_phase_stops_within_its_cap_over_all_its_attempts() {
     assert_eq!(spend_on_phase(&it, Phase::Prd).await.0, 0);
     assert_eq!(count_passed(CrashPoint::CallOpened), 0);
     let third = phase(&it, Phase::Prd).await;
-    let caller = model_caller(&mut it.read_tx().await, &third).await.unwrap();
+    let caller = caller_of(&it, &third).await;
     assert_eq!(
         (caller.phase.as_str(), caller.role.as_str()),
         ("prd", "planner")
@@ -313,7 +311,7 @@ async fn open(it: &TestDeployment, callers: &[ModelCaller]) -> Vec<Box<dyn Reser
     answers.into_iter().filter_map(Result::ok).collect()
 }
 
-async fn side_by_side(database: TestDatabase) {
+async fn calls_side_by_side_keep_to_a_cap(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |parts| {
         parts.limits.spec_budget = usd(14);
         parts.limits.task.budget = usd(9);
@@ -340,18 +338,8 @@ async fn side_by_side(database: TestDatabase) {
     assert_eq!(open(&it, &one).await.len(), 2, "8 of 9 USD");
 }
 
-#[tokio::test]
-async fn calls_side_by_side_keep_to_a_cap_on_sqlite() {
-    side_by_side(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn calls_side_by_side_keep_to_a_cap_on_postgres() {
-    side_by_side(omoi_testkit::postgres::database()).await;
-}
-
 /// What was told of a first try that failed at `at`.
-async fn a_further_try(database: TestDatabase) {
+async fn a_further_try_is_paid_from_the_budgets(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |parts| {
         parts.limits.spec_budget = usd(9);
     })
@@ -374,16 +362,6 @@ async fn a_further_try(database: TestDatabase) {
     assert!(matches!(over, ReserveError::Superseded), "{over}");
     other.record_usage(&usage(usd(7))).await.unwrap();
     assert_eq!(spent(&it).await, usd(9));
-}
-
-#[tokio::test]
-async fn a_further_try_is_paid_from_the_budgets_on_sqlite() {
-    a_further_try(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn a_further_try_is_paid_from_the_budgets_on_postgres() {
-    a_further_try(omoi_testkit::postgres::database()).await;
 }
 
 /// Ends the attempt for which `caller` asks.

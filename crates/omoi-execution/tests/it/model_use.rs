@@ -10,7 +10,7 @@ use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
 use omoi_execution::intake::complete_attempt;
-use omoi_execution::metering::{CallLedger, StoredQuota, model_caller};
+use omoi_execution::metering::{CallLedger, StoredQuota};
 use omoi_llm::meter::{
     CallMeter as _, CallOutcome, CallUsage, CostProjection, FallbackNote, ModelCaller,
 };
@@ -21,7 +21,16 @@ use omoi_store::{attempts, closed_credentials, costs, events, model_fallbacks};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::{TestDeployment, failed_report};
 
+use crate::open_attempt::{caller_of, open_attempt};
 use crate::provider_wait::{save, turned_away};
+
+omoi_testkit::on_both_databases!(
+    a_fallback_is_counted_and_told_once,
+    the_share_of_the_cache_and_its_misses_are_kept,
+    the_maker_of_the_reasoning_stays,
+    closed_credentials_are_shared,
+    a_receipt_names_the_models_of_its_head,
+);
 
 fn note(to_model: &str, class: FallbackClass) -> FallbackNote {
     FallbackNote {
@@ -34,13 +43,8 @@ fn note(to_model: &str, class: FallbackClass) -> FallbackNote {
 }
 
 async fn a_fallback_is_counted_and_told_once(database: TestDatabase) {
-    let it = TestDeployment::on_database(database, |_| {}).await;
-    it.leaves_open_attempts();
-    let task = it.add_task(1, &[]).await;
-    let attempt = it.run_task(task.id).await.attempt;
-    let mut tx = it.read_tx().await;
-    let caller = model_caller(&mut tx, &attempt).await.unwrap();
-    drop(tx);
+    let (it, task, attempt) = open_attempt(database).await;
+    let caller = caller_of(&it, &attempt).await;
     assert_eq!(caller.task_type, Some(task.task_type));
     let ledger: CallLedger = it.build_part();
     for note in [
@@ -77,16 +81,6 @@ async fn a_fallback_is_counted_and_told_once(database: TestDatabase) {
         "asks second in the place of first: it is limited (Overloaded)",
     ];
     assert_eq!(told, expected);
-}
-
-#[tokio::test]
-async fn a_fallback_is_counted_and_told_once_on_sqlite() {
-    a_fallback_is_counted_and_told_once(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn a_fallback_is_counted_and_told_once_on_postgres() {
-    a_fallback_is_counted_and_told_once(omoi_testkit::postgres::database()).await;
 }
 
 /// Asks `model` and records that it read and wrote so much of the prompt cache.
@@ -131,14 +125,9 @@ async fn answered_by_route(
     call.record_usage(&usage).await.unwrap();
 }
 
-async fn the_share_and_the_misses_are_kept(database: TestDatabase) {
-    let it = TestDeployment::on_database(database, |_| {}).await;
-    it.leaves_open_attempts();
-    let task = it.add_task(1, &[]).await;
-    let attempt = it.run_task(task.id).await.attempt;
-    let mut tx = it.read_tx().await;
-    let caller = model_caller(&mut tx, &attempt).await.unwrap();
-    drop(tx);
+async fn the_share_of_the_cache_and_its_misses_are_kept(database: TestDatabase) {
+    let (it, _, attempt) = open_attempt(database).await;
+    let caller = caller_of(&it, &attempt).await;
     for (pause, used) in [
         (0, ("first", [100, 0, 900])),
         (60, ("first", [50, 900, 50])),
@@ -171,26 +160,11 @@ async fn the_share_and_the_misses_are_kept(database: TestDatabase) {
     assert_eq!(spends[1].cache_misses, []);
 }
 
-#[tokio::test]
-async fn the_share_of_the_cache_and_its_misses_are_kept_on_sqlite() {
-    the_share_and_the_misses_are_kept(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn the_share_of_the_cache_and_its_misses_are_kept_on_postgres() {
-    the_share_and_the_misses_are_kept(omoi_testkit::postgres::database()).await;
-}
-
 /// An attempt that goes on from another one has its conversation, also after the first choice is another
 /// model.
 async fn the_maker_of_the_reasoning_stays(database: TestDatabase) {
-    let it = TestDeployment::on_database(database, |_| {}).await;
-    it.leaves_open_attempts();
-    let task = it.add_task(1, &[]).await;
-    let attempt = it.run_task(task.id).await.attempt;
-    let mut tx = it.read_tx().await;
-    let caller = model_caller(&mut tx, &attempt).await.unwrap();
-    drop(tx);
+    let (it, task, attempt) = open_attempt(database).await;
+    let caller = caller_of(&it, &attempt).await;
     let ledger: CallLedger = it.build_part();
     for asked in ["first", "second"] {
         let kept = ledger.keep_maker(&caller, asked).await;
@@ -209,16 +183,6 @@ async fn the_maker_of_the_reasoning_stays(database: TestDatabase) {
     let next = it.run_task(task.id).await.attempt;
     assert_ne!(next.id, attempt.id);
     assert_eq!(next.reasoning_maker.as_deref(), Some("first"));
-}
-
-#[tokio::test]
-async fn the_maker_of_the_reasoning_stays_on_sqlite() {
-    the_maker_of_the_reasoning_stays(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn the_maker_of_the_reasoning_stays_on_postgres() {
-    the_maker_of_the_reasoning_stays(omoi_testkit::postgres::database()).await;
 }
 
 async fn closed_credentials_are_shared(database: TestDatabase) {
@@ -258,21 +222,10 @@ async fn closed_credentials_are_shared(database: TestDatabase) {
     assert_eq!(other.exchange_closed(&[]).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn closed_credentials_are_shared_on_sqlite() {
-    closed_credentials_are_shared(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn closed_credentials_are_shared_on_postgres() {
-    closed_credentials_are_shared(omoi_testkit::postgres::database()).await;
-}
-
 /// Has the next attempt at the task ask `model`, and hand in `head` where it does.
 async fn next_attempt(it: &TestDeployment, task: TaskId, model: &str, head: Option<&str>) {
     let attempt = it.run_task(task).await.attempt;
-    let caller = model_caller(&mut it.read_tx().await, &attempt).await;
-    let caller = caller.unwrap();
+    let caller = caller_of(it, &attempt).await;
     answered(it, &caller, (model, [1, 0, 0])).await;
     answered_by_route(it, &caller, RouteName::Title, ("small", [1, 0, 0])).await;
     let ledger: CallLedger = it.build_part();
@@ -326,14 +279,4 @@ async fn a_receipt_names_the_models_of_its_head(database: TestDatabase) {
         });
         assert_eq!(work.fallbacks, passed.collect::<Vec<_>>(), "{head}");
     }
-}
-
-#[tokio::test]
-async fn a_receipt_names_the_models_of_its_head_on_sqlite() {
-    a_receipt_names_the_models_of_its_head(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn a_receipt_names_the_models_of_its_head_on_postgres() {
-    a_receipt_names_the_models_of_its_head(omoi_testkit::postgres::database()).await;
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject, TurnKind};
+use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject, TurnKind};
 use omoi_domain::event::{Event, EventKind, SavedAttempt};
 use omoi_domain::outage::{CallWait, OutageStep};
 use omoi_domain::phase::Phase;
@@ -14,7 +15,7 @@ use omoi_execution::FromParts as _;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::intake::{AttemptIntake, IntakeError, commit_turn};
-use omoi_execution::metering::{CallLedger, model_caller};
+use omoi_execution::metering::CallLedger;
 use omoi_execution::outage::step_of;
 use omoi_execution::reaper::Reaper;
 use omoi_llm::failed_try::FailedTry;
@@ -27,6 +28,12 @@ use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::{TestDeployment, tick_once};
 
 use crate::metering::successor;
+use crate::open_attempt::{caller_of, open_attempt};
+
+omoi_testkit::on_both_databases!(
+    a_saved_attempt_goes_on_at_its_time,
+    a_kill_between_save_and_end_loses_and_repeats_nothing,
+);
 
 const FIVE_HOURS: Duration = Duration::from_hours(5);
 
@@ -53,9 +60,7 @@ fn is_soon_after(wakes_at: Timestamp, named: Timestamp) -> bool {
 
 /// Has `attempt` saved, as the gateway does.
 pub(crate) async fn save(it: &TestDeployment, attempt: &Attempt, failed: &FailedTry) -> bool {
-    let mut tx = it.read_tx().await;
-    let caller = model_caller(&mut tx, attempt).await.unwrap();
-    drop(tx);
+    let caller = caller_of(it, attempt).await;
     let ledger: CallLedger = it.build_part();
     ledger.save_attempt(&caller, failed).await
 }
@@ -104,9 +109,7 @@ async fn an_attempt_is_saved_with_the_turn_that_is_on_its_way() {
     let attempt = it.run_task(task.id).await.attempt;
     let caller = ModelCaller {
         n_turns: Some(1),
-        ..model_caller(&mut it.read_tx().await, &attempt)
-            .await
-            .unwrap()
+        ..caller_of(&it, &attempt).await
     };
     let ledger: CallLedger = it.build_part();
     let failed = turned_away(&it, None);
@@ -126,10 +129,7 @@ async fn an_attempt_is_saved_with_the_turn_that_is_on_its_way() {
 }
 
 async fn a_saved_attempt_goes_on_at_its_time(database: TestDatabase) {
-    let it = TestDeployment::on_database(database, |_| {}).await;
-    it.leaves_open_attempts();
-    let task = it.add_task(1, &[]).await;
-    let attempt = it.run_task(task.id).await.attempt;
+    let (it, task, attempt) = open_attempt(database).await;
     commit_turn(&it.build_part(), &attempt, first_turn())
         .await
         .unwrap();
@@ -180,30 +180,14 @@ async fn a_saved_attempt_goes_on_at_its_time(database: TestDatabase) {
 }
 
 #[tokio::test]
-async fn a_saved_attempt_goes_on_at_its_time_on_sqlite() {
-    a_saved_attempt_goes_on_at_its_time(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn a_saved_attempt_goes_on_at_its_time_on_postgres() {
-    a_saved_attempt_goes_on_at_its_time(omoi_testkit::postgres::database()).await;
-}
-
-#[tokio::test]
 async fn a_saved_phase_waits_for_the_same_time() {
     let it = TestDeployment::new().await;
     let subject = AttemptSubject::SpecPhase { phase: Phase::Prd };
     let attempt = it
         .commit(async |tx| {
             let new = NewAttempt {
-                project_id: it.spec.project_id,
-                spec_id: it.spec.id,
-                subject,
-                round: 0,
-                role: omoi_domain::attempt::AgentRole::Planner,
-                agent: Some(omoi_domain::agent_program::AgentProgram::Native),
-                fence: 1,
-                base_sha: None,
+                agent: Some(AgentProgram::Native),
+                ..it.new_attempt(subject, AgentRole::Planner)
             };
             Ok(insert_attempt(tx, &it.build_part(), new).await?.attempt)
         })
@@ -255,11 +239,8 @@ async fn a_provider_that_names_no_time_is_asked_again_in_minutes_and_given_up_af
 }
 
 /// The process is killed when it has saved an attempt, before it has ended its sandbox.
-async fn a_kill_between_save_and_end(database: TestDatabase) {
-    let it = TestDeployment::on_database(database, |_| {}).await;
-    it.leaves_open_attempts();
-    let task = it.add_task(1, &[]).await;
-    let attempt = it.run_task(task.id).await.attempt;
+async fn a_kill_between_save_and_end_loses_and_repeats_nothing(database: TestDatabase) {
+    let (it, task, attempt) = open_attempt(database).await;
     commit_turn(&it.build_part(), &attempt, first_turn())
         .await
         .unwrap();
@@ -295,14 +276,4 @@ async fn a_kill_between_save_and_end(database: TestDatabase) {
         assert_eq!(turns.len(), 1, "from its turn");
     }
     assert_eq!(saved_events(&it).await.len(), 1);
-}
-
-#[tokio::test]
-async fn a_kill_between_save_and_end_loses_and_repeats_nothing_on_sqlite() {
-    a_kill_between_save_and_end(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn a_kill_between_save_and_end_loses_and_repeats_nothing_on_postgres() {
-    a_kill_between_save_and_end(omoi_testkit::postgres::database()).await;
 }

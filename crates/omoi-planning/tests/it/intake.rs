@@ -17,9 +17,11 @@ use omoi_testkit::deployment::{ended_report, failed_report};
 
 use crate::desk::Desk;
 
+omoi_testkit::on_both_databases!(a_stale_attempt_writes_nothing);
+
 const EXPLORE: Phase = Phase::Explore;
 
-async fn stale(database: TestDatabase) {
+async fn a_stale_attempt_writes_nothing(database: TestDatabase) {
     let mut desk = Desk::on(database, false, |_| {}).await;
     desk.tick().await;
     let (old, told) = desk.agent(EXPLORE).await;
@@ -58,16 +60,6 @@ async fn stale(database: TestDatabase) {
     let rows = phases::items(&mut tx, desk.spec.id, Phase::Explore).await;
     let values: Vec<Value> = rows.unwrap().into_iter().map(|row| row.value.0).collect();
     assert_eq!(values, ["Of the first.", "Of the second."]);
-}
-
-#[tokio::test]
-async fn a_stale_attempt_writes_nothing_on_sqlite() {
-    stale(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn a_stale_attempt_writes_nothing_on_postgres() {
-    stale(omoi_testkit::postgres::database()).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,9 @@ use omoi_store::{attempts, phases, specs};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::TestDeployment;
 
-async fn race(database: TestDatabase) {
+omoi_testkit::on_both_databases!(one_of_four_proceeds);
+
+async fn one_of_four_proceeds(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |_| {}).await;
     it.leaves_open_attempts();
     it.commit(async |tx| {
@@ -52,16 +54,6 @@ async fn race(database: TestDatabase) {
         .unwrap();
     assert_eq!(run.attempts, 1);
     assert_ne!(run.state, PhaseState::Pending);
-}
-
-#[tokio::test]
-async fn one_of_four_proceeds_on_sqlite() {
-    race(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn one_of_four_proceeds_on_postgres() {
-    race(omoi_testkit::postgres::database()).await;
 }
 
 /// Nobody mends a missing key by trying again.

@@ -18,7 +18,7 @@ use omoi_egress::resolve::CheckedResolver;
 use omoi_egress::service::RegistryService;
 use omoi_egress::sites::RegistrySites;
 use omoi_egress::upstream::{UpstreamRegistries, UpstreamSettings};
-use omoi_execution::attempt::{CreatedAttempt, NewAttempt, insert_attempt};
+use omoi_execution::attempt::{CreatedAttempt, insert_attempt};
 use omoi_execution::intake;
 use omoi_execution::setup::{OpenRegistries as _, RegistriesInUse, SetupWay};
 use omoi_runtime::clock::{Clock as _, Clocked, ManualClock, SystemClock};
@@ -110,16 +110,7 @@ impl Attempts {
 
 async fn begin_attempt(test: &TestDeployment, subject: AttemptSubject) -> CreatedAttempt {
     let created = test.commit(async |tx| {
-        let new = NewAttempt {
-            project_id: test.spec.project_id,
-            spec_id: test.spec.id,
-            subject,
-            round: 0,
-            role: AgentRole::Planner,
-            agent: None,
-            fence: 1,
-            base_sha: None,
-        };
+        let new = test.new_attempt(subject, AgentRole::Planner);
         insert_attempt(tx, &test.build_part(), new).await
     });
     created.await.unwrap()

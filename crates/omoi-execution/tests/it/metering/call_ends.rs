@@ -2,6 +2,13 @@
 
 use super::*;
 
+omoi_testkit::on_both_databases!(
+    a_call_of_a_dead_process_is_settled_once,
+    a_cost_that_is_refused_stays_open_until_it_is_recorded,
+    an_attempt_that_is_over_gets_no_call,
+    untold_usage_is_marked,
+);
+
 async fn told_failure(it: &TestDeployment, caller: &ModelCaller) -> CallFailed {
     let at = it.clock.now();
     let failed = FailedTry {
@@ -33,9 +40,7 @@ async fn a_failed_call_is_told_with_whose_it_is() {
     it.leaves_open_attempts();
     let task = it.add_task(1, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
-    let agent = model_caller(&mut it.read_tx().await, &attempt)
-        .await
-        .unwrap();
+    let agent = caller_of(&it, &attempt).await;
     let told = told_failure(&it, &agent).await;
     assert_eq!(
         (told.attempt_id, told.subject.task_id()),
@@ -50,16 +55,7 @@ async fn a_failed_call_is_told_with_whose_it_is() {
     );
     assert_eq!(told.one_line(), expected);
     // The judge's call has no attempt of an agent; the platform's own is named.
-    let new = NewAttempt {
-        project_id: it.spec.project_id,
-        spec_id: it.spec.id,
-        subject: AttemptSubject::PlanOpinion,
-        round: 0,
-        role: AgentRole::Judge,
-        agent: None,
-        fence: 1,
-        base_sha: None,
-    };
+    let new = it.new_attempt(AttemptSubject::PlanOpinion, AgentRole::Judge);
     let asks = it.commit(async |tx| insert_attempt(tx, &it.build_part(), new).await);
     let asks = asks.await.unwrap().attempt;
     let told = told_failure(&it, &judge(&agent)).await;
@@ -73,7 +69,7 @@ async fn reap(parts: &DeploymentParts, it: &TestDeployment) {
 
 /// A process dies between the question and the record: whoever comes next charges the call once, with
 /// what it may have cost.
-async fn a_process_dies_in_a_call(database: TestDatabase) {
+async fn a_call_of_a_dead_process_is_settled_once(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |parts| parts.limits.task.budget = usd(9)).await;
     let agent = worker(&it, 1).await;
     let call = it
@@ -110,16 +106,6 @@ async fn a_process_dies_in_a_call(database: TestDatabase) {
 }
 
 #[tokio::test]
-async fn a_call_of_a_dead_process_is_settled_once_on_sqlite() {
-    a_process_dies_in_a_call(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn a_call_of_a_dead_process_is_settled_once_on_postgres() {
-    a_process_dies_in_a_call(omoi_testkit::postgres::database()).await;
-}
-
-#[tokio::test]
 async fn a_call_that_its_own_process_gave_up_is_settled_too() {
     let it = TestDeployment::new().await;
     let agent = worker(&it, 1).await;
@@ -140,7 +126,7 @@ async fn rename_table(url: &str, sql: &'static str) {
 }
 
 /// What the ledger does not take stays counted, and is taken once the ledger can.
-async fn the_ledger_refuses(database: TestDatabase) {
+async fn a_cost_that_is_refused_stays_open_until_it_is_recorded(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |_| {}).await;
     let agent = worker(&it, 1).await;
     let call = it
@@ -158,16 +144,6 @@ async fn the_ledger_refuses(database: TestDatabase) {
         assert_eq!((open_calls_of(&it).await, spent(&it).await), (0, usd(1)));
     }
     assert_eq!(told(&it).await.len(), 1);
-}
-
-#[tokio::test]
-async fn a_cost_that_is_refused_stays_open_until_it_is_recorded_on_sqlite() {
-    the_ledger_refuses(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn a_cost_that_is_refused_stays_open_until_it_is_recorded_on_postgres() {
-    the_ledger_refuses(omoi_testkit::postgres::database()).await;
 }
 
 async fn an_attempt_that_is_over_gets_no_call(database: TestDatabase) {
@@ -189,24 +165,14 @@ async fn an_attempt_that_is_over_gets_no_call(database: TestDatabase) {
     assert_eq!(ask(&judge(&agent)).await, Ok(()));
 }
 
-#[tokio::test]
-async fn an_attempt_that_is_over_gets_no_call_on_sqlite() {
-    an_attempt_that_is_over_gets_no_call(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn an_attempt_that_is_over_gets_no_call_on_postgres() {
-    an_attempt_that_is_over_gets_no_call(omoi_testkit::postgres::database()).await;
-}
-
 /// What a provider did not tell is recorded as an estimate, which is no call that nobody recorded.
 async fn untold_usage_is_marked(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |_| {}).await;
     it.leaves_open_attempts();
     let task = it.add_task(1, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
-    let caller = model_caller(&mut it.read_tx().await, &attempt).await;
-    let (caller, ledger) = (caller.unwrap(), it.build_part::<CallLedger>());
+    let caller = caller_of(&it, &attempt).await;
+    let ledger: CallLedger = it.build_part();
     for is_estimated in [true, false] {
         let call = ledger.reserve_call(&caller, &projection(usd(1))).await;
         let usage = CallUsage {
@@ -238,14 +204,4 @@ async fn untold_usage_is_marked(database: TestDatabase) {
         purposes[0].estimated_nanousd,
     );
     assert_eq!(figures, (usd(2), usd(1)));
-}
-
-#[tokio::test]
-async fn untold_usage_is_marked_on_sqlite() {
-    untold_usage_is_marked(omoi_testkit::sqlite::database()).await;
-}
-
-#[tokio::test]
-async fn untold_usage_is_marked_on_postgres() {
-    untold_usage_is_marked(omoi_testkit::postgres::database()).await;
 }
