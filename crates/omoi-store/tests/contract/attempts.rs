@@ -185,3 +185,30 @@ async fn messages_are_had_once(bench: Bench) -> Result<(), StoreError> {
     assert_eq!(all[0].acked_by, Some(one.id), "the first who had it");
     tx.commit(POINT).await
 }
+
+/// A turn is added by its number; what the earlier ones hold is not read again.
+#[tokio::test]
+async fn a_turn_is_added_without_reading_the_earlier_ones() {
+    let bench = Bench::sqlite().await;
+    let world = World::new(&bench.local).await.unwrap();
+    let mut attempt = commit(&bench.local, async |tx| {
+        let attempt = samples::attempt(tx, &world.task, 1);
+        attempts::insert(tx, &attempt).await?;
+        Ok(attempt)
+    })
+    .await
+    .unwrap();
+    for n in 0..3 {
+        commit(&bench.local, async |tx| {
+            let turn = samples::turn(&attempt, n);
+            attempts::append_turn(tx, &mut attempt, &turn)
+                .await
+                .map(drop)
+        })
+        .await
+        .unwrap();
+        bench.raw("update turns set response = 'no json'").await;
+    }
+    let mut tx = bench.local.begin_read().await.unwrap();
+    assert!(attempts::turns(&mut tx, attempt.id).await.is_err());
+}

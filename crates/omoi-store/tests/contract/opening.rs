@@ -1,15 +1,21 @@
-//! What is told of a database that cannot be used as it is.
+//! How a database is opened, and what is told of one that cannot be used as it is.
 
-use omoi_store::StoreError;
+use std::sync::Arc;
+
+use omoi_domain::id::OrgId;
+use omoi_domain::time::Timestamp;
+use omoi_store::{ServerOptions, Store, StoreError, StoreOptions};
+use uuid::Uuid;
 
 use crate::bench::Bench;
 
-async fn opened(path: &std::path::Path) -> Result<omoi_store::Store, StoreError> {
-    omoi_store::Store::connect(omoi_store::StoreOptions {
-        url: format!("sqlite://{}", path.display()),
+/// Opens the database at `url`, whose own clock tells the time.
+async fn open_at(url: &str) -> Result<Store, StoreError> {
+    Store::connect(StoreOptions {
+        url: url.to_owned(),
         now: None,
-        new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
-        server: omoi_store::ServerOptions::default(),
+        new_uuid: Arc::new(Uuid::nil),
+        server: ServerOptions::default(),
     })
     .await
 }
@@ -22,7 +28,10 @@ async fn a_damaged_file_is_named() {
     let mut file = std::fs::File::create(&path).unwrap();
     let text = "no database at all, ".repeat(1000);
     std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
-    let error = opened(&path).await.err().unwrap();
+    let error = open_at(&format!("sqlite://{}", path.display()))
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(&error, StoreError::Damaged { .. }), "{error:?}");
     let expected = format!(
         "the file `{}` is damaged, or is no database",
@@ -62,4 +71,74 @@ async fn a_database_that_cannot_be_read_is_not_an_empty_one() {
         bench.raw("drop table _sqlx_migrations").await;
         assert_eq!(applied(bench.store.migrations().await.unwrap()), 0);
     }
+}
+
+/// The database's own clock is near the host's and counts in microseconds.
+#[tokio::test]
+async fn without_a_clock_the_database_tells_the_time() {
+    for database in [
+        omoi_testkit::sqlite::database(),
+        omoi_testkit::postgres::database(),
+    ] {
+        let store = open_at(database.url()).await.unwrap();
+        let tenant = store.tenant(OrgId::LOCAL);
+        let first = tenant.begin_read().await.unwrap().now();
+        let second = tenant.begin_read().await.unwrap().now();
+        assert!(first <= second);
+        assert!(
+            first > Timestamp::from_micros(1_700_000_000_000_000),
+            "{first}"
+        );
+        assert!(
+            first < Timestamp::from_micros(4_000_000_000_000_000),
+            "{first}"
+        );
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn unknown_addresses_are_named_without_their_password() {
+    let opened = open_at("mysql://me:secret@host/db").await;
+    let said = opened.err().unwrap().to_string();
+    assert!(
+        said.contains("host/db") && !said.contains("secret"),
+        "{said}"
+    );
+}
+
+/// Connecting is tried once, so the person hears at once where nobody answers.
+#[tokio::test]
+async fn an_absent_server_is_named_without_its_password() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = closed.local_addr().unwrap().to_string();
+    drop(closed);
+    let opened = open_at(&format!("postgres://me:secret@{at}/db")).await;
+    let error = opened.err().unwrap();
+    assert!(
+        matches!(&error, StoreError::Unreachable { .. }),
+        "{error:?}"
+    );
+    assert_eq!(
+        error.to_string(),
+        format!("the database at `{at}` cannot be reached")
+    );
+    assert!(!format!("{error:?}").contains("secret"));
+}
+
+#[tokio::test]
+async fn a_database_file_belongs_to_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a b.db");
+    let store = open_at(&format!("sqlite://{}", path.display()))
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", file.path());
+    }
+    store.close().await;
 }

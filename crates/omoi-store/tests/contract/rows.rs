@@ -4,12 +4,11 @@ use serde_json::json;
 
 use omoi_domain::attempt::{AttemptStopReason, AttemptSubject};
 use omoi_domain::check::CheckKind;
-use omoi_domain::id::{CheckId, OrgId, RequirementId};
+use omoi_domain::id::{CheckId, RequirementId};
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::phase::Phase;
 use omoi_domain::slots::SlotsInUse;
 use omoi_domain::task::TaskStatus;
-use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::deliveries::{self, HandOver};
@@ -408,127 +407,6 @@ async fn plan_order_is_by_number_not_by_text(bench: Bench) -> Result<(), StoreEr
         Ok(())
     })
     .await
-}
-
-/// The database's own clock is near the host's and counts in microseconds.
-#[tokio::test]
-async fn without_a_clock_the_database_tells_the_time() {
-    for database in [
-        omoi_testkit::sqlite::database(),
-        omoi_testkit::postgres::database(),
-    ] {
-        let store = omoi_store::Store::connect(omoi_store::StoreOptions {
-            url: database.url().to_owned(),
-            now: None,
-            new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
-            server: omoi_store::ServerOptions::default(),
-        })
-        .await
-        .unwrap();
-        let tenant = store.tenant(OrgId::LOCAL);
-        let first = tenant.begin_read().await.unwrap().now();
-        let second = tenant.begin_read().await.unwrap().now();
-        assert!(first <= second);
-        assert!(
-            first > Timestamp::from_micros(1_700_000_000_000_000),
-            "{first}"
-        );
-        assert!(
-            first < Timestamp::from_micros(4_000_000_000_000_000),
-            "{first}"
-        );
-        store.close().await;
-    }
-}
-
-#[tokio::test]
-async fn unknown_addresses_are_named_without_their_password() {
-    let opened = omoi_store::Store::connect(omoi_store::StoreOptions {
-        url: "mysql://me:secret@host/db".to_owned(),
-        now: None,
-        new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
-        server: omoi_store::ServerOptions::default(),
-    })
-    .await;
-    let said = opened.err().unwrap().to_string();
-    assert!(
-        said.contains("host/db") && !said.contains("secret"),
-        "{said}"
-    );
-}
-
-/// Connecting is tried once, so the person hears at once where nobody answers.
-#[tokio::test]
-async fn an_absent_server_is_named_without_its_password() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = closed.local_addr().unwrap().to_string();
-    drop(closed);
-    let opened = omoi_store::Store::connect(omoi_store::StoreOptions {
-        url: format!("postgres://me:secret@{at}/db"),
-        now: None,
-        new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
-        server: omoi_store::ServerOptions::default(),
-    })
-    .await;
-    let error = opened.err().unwrap();
-    assert!(
-        matches!(&error, StoreError::Unreachable { .. }),
-        "{error:?}"
-    );
-    assert_eq!(
-        error.to_string(),
-        format!("the database at `{at}` cannot be reached")
-    );
-    assert!(!format!("{error:?}").contains("secret"));
-}
-
-/// A turn is added by its number; what the earlier ones hold is not read again.
-#[tokio::test]
-async fn a_turn_is_added_without_reading_the_earlier_ones() {
-    let bench = Bench::sqlite().await;
-    let world = World::new(&bench.local).await.unwrap();
-    let mut attempt = commit(&bench.local, async |tx| {
-        let attempt = samples::attempt(tx, &world.task, 1);
-        attempts::insert(tx, &attempt).await?;
-        Ok(attempt)
-    })
-    .await
-    .unwrap();
-    for n in 0..3 {
-        commit(&bench.local, async |tx| {
-            let turn = samples::turn(&attempt, n);
-            attempts::append_turn(tx, &mut attempt, &turn)
-                .await
-                .map(drop)
-        })
-        .await
-        .unwrap();
-        bench.raw("update turns set response = 'no json'").await;
-    }
-    let mut tx = bench.local.begin_read().await.unwrap();
-    assert!(attempts::turns(&mut tx, attempt.id).await.is_err());
-}
-
-#[tokio::test]
-async fn a_database_file_belongs_to_its_owner_alone() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a b.db");
-    let store = omoi_store::Store::connect(omoi_store::StoreOptions {
-        url: format!("sqlite://{}", path.display()),
-        now: None,
-        new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
-        server: omoi_store::ServerOptions::default(),
-    })
-    .await
-    .unwrap();
-    store.migrate().await.unwrap();
-    for file in std::fs::read_dir(folder.path()).unwrap() {
-        let file = file.unwrap();
-        let mode = file.metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{:?}", file.path());
-    }
-    store.close().await;
 }
 
 #[tokio::test]
