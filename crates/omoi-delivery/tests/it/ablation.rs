@@ -22,7 +22,7 @@ use omoi_store::{Json, attempts, events, merges};
 use omoi_testkit::deployment::TestDeployment;
 use omoi_testkit::sample_rows;
 
-use crate::finisher::{criterion, land, landed_by, pass, resume, spec_now, tried};
+use crate::landed_work::{criterion, land, landed_by, pass, resume, spec_now, tried};
 use crate::{with_parts, with_sandbox};
 
 async fn found(it: &TestDeployment) -> Vec<Ablation> {

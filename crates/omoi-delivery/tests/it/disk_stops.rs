@@ -14,7 +14,7 @@ use omoi_store::tasks::Task;
 
 use omoi_testkit::deployment::{self, TestDeployment};
 
-use crate::finisher::{pass, resume, spec_now, tried_again};
+use crate::landed_work::{pass, resume, spec_now, tried_again};
 
 /// Who tells of the end of an attempt that a full disk interrupted.
 #[derive(Clone, Copy, Debug)]

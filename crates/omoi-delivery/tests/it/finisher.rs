@@ -1,207 +1,32 @@
 //! The last proof: what counts against it, what it reuses, whom it sends back.
 
-use std::collections::BTreeMap;
-
 use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::Merger;
-use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
-use omoi_domain::check::{CheckKind, CheckStage};
-use omoi_domain::crash::CrashPoint;
+use omoi_domain::attempt::{AttemptState, AttemptSubject};
+use omoi_domain::check::CheckStage;
 use omoi_domain::merge::{IntegrationState, MergeState};
-use omoi_domain::requirement::RequirementType;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::suite::fault::missing_part;
-use omoi_domain::task::{Priority, TaskStatus};
+use omoi_domain::task::TaskStatus;
 use omoi_execution::FromParts as _;
-use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_execution::intake::complete_attempt;
-use omoi_execution::tasks::{cancel, keeper_of, retry_by_person};
-use omoi_git::object::ObjectId;
-use omoi_git::refname::RefName;
+use omoi_execution::tasks::{cancel, keeper_of};
 use omoi_runtime::clock::Clock as _;
-use omoi_store::checks::{self, Check};
+use omoi_store::checks;
 use omoi_store::merges::Merge;
-use omoi_store::requirements::{Criterion, Requirement};
-use omoi_store::specs::{self, Spec};
-use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, Tx, attempts, merges};
+use omoi_store::specs;
+use omoi_store::tasks;
+use omoi_store::{attempts, merges};
 use omoi_testkit::deployment::{self, TestDeployment};
 use omoi_testkit::sample_rows;
 use omoi_testkit::sqlite::refuse_updates;
 
-use crate::merger::{TODO, TODO_CHECK, passes_alone, queued, renamed};
+use crate::landed_work::{
+    criterion, land, landed, landed_by, pass, resume, spec_now, suite, tried, tried_again,
+};
+use crate::queued_work::{TODO, TODO_CHECK, passes_alone, queued, renamed};
 use crate::{settle, with_sandbox};
-
-pub(crate) async fn spec_now(it: &TestDeployment) -> Spec {
-    specs::get(&mut it.read_tx().await, it.spec.id)
-        .await
-        .unwrap()
-}
-
-pub(crate) async fn pass(it: &TestDeployment) {
-    let mut finisher = Finisher::from_parts(&it.deployment);
-    omoi_testkit::deployment::tick_once(&mut finisher, it.clock.now()).await;
-    settle(it).await;
-}
-
-/// An attempt at the last proof that ended in `state`.
-pub(crate) async fn tried(it: &TestDeployment, state: AttemptState) {
-    it.commit(async |tx| {
-        let new = NewAttempt {
-            project_id: it.spec.project_id,
-            spec_id: it.spec.id,
-            subject: AttemptSubject::HeadChecks,
-            round: 0,
-            role: AgentRole::Platform,
-            agent: None,
-            fence: 1,
-            base_sha: None,
-        };
-        let mut attempt = insert_attempt(tx, &it.build_part(), new).await?.attempt;
-        attempt.error_message = Some("the process that ran it is gone".to_owned());
-        attempts::transition(tx, &mut attempt, state).await
-    })
-    .await
-    .unwrap();
-}
-
-/// A check of a task.
-pub(crate) fn check(tx: &Tx, task: &Task) -> Check {
-    Check {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        spec_id: task.spec_id,
-        task_id: Some(task.id),
-        ordinal: task.ordinal,
-        kind: CheckKind::Proof,
-        command: "true".to_owned(),
-        files: Json(BTreeMap::new()),
-        timeout_s: 60,
-        base_exit: Some(1),
-    }
-}
-
-/// A landed task with a check that needs its work, and a criterion the check proves.
-async fn landed(it: &TestDeployment, number: i64, command: &str) -> (Task, Check) {
-    let command = format!("test -e done-{number} && ( {command} )");
-    let (task, check) = criterion(it, number, &command).await;
-    land(it, &task, &format!("done-{number}"), "done\n").await;
-    (task, check)
-}
-
-/// Lands a commit of `task` that writes one file.
-pub(crate) async fn land(it: &TestDeployment, task: &Task, path: &str, text: &str) -> ObjectId {
-    let name = &it.spec.integration_branch;
-    let head = it
-        .branch_head(name)
-        .await
-        .unwrap_or_else(|| it.base.clone());
-    let commit = it.commit_on(&head, path, Some(text)).await;
-    landed_by(it, task, &commit, &commit).await;
-    commit
-}
-
-/// Moves the integration branch to `commit`, by which the work of `task` at `incoming` landed.
-pub(crate) async fn landed_by(
-    it: &TestDeployment,
-    task: &Task,
-    incoming: &ObjectId,
-    commit: &ObjectId,
-) {
-    let mirror = it.project_mirror().await;
-    let name = RefName::from_branch(&it.spec.integration_branch).unwrap();
-    let before = mirror.read_ref(&name).await.unwrap();
-    mirror
-        .update_ref_cas(&name, commit, before.as_ref(), CrashPoint::RefMoved)
-        .await
-        .unwrap();
-    it.commit(async |tx| {
-        let mut task = tasks::get(tx, task.id).await?;
-        task.head_sha = Some(incoming.as_str().to_owned());
-        tasks::save(tx, &mut task).await?;
-        let mut merge = sample_rows::merge(tx, &task, MergeState::Completed, incoming.as_str());
-        merge.merged_sha = Some(commit.as_str().to_owned());
-        merges::insert(tx, &merge).await
-    })
-    .await
-    .unwrap();
-}
-
-/// A completed task with a check, and a criterion the check proves.
-pub(crate) async fn criterion(it: &TestDeployment, number: i64, command: &str) -> (Task, Check) {
-    let task = it.add_task(number, &[]).await;
-    it.commit(async |tx| {
-        let mut task = tasks::get(tx, task.id).await?;
-        task.status = TaskStatus::Completed;
-        task.integration_state = IntegrationState::Merged;
-        task.base_sha = Some(it.base.as_str().to_owned());
-        tasks::save(tx, &mut task).await?;
-        let requirement = Requirement {
-            id: tx.new_id(),
-            org_id: tx.org(),
-            spec_id: it.spec.id,
-            local_id: format!("REQ-{number:03}"),
-            ordinal: number,
-            title: "Tags".to_owned(),
-            r#type: RequirementType::Functional,
-            priority: Priority::High,
-            body: Json("{}".parse().unwrap()),
-            content_hash: String::new(),
-        };
-        tx.insert(&requirement).await?;
-        let criterion = Criterion {
-            id: tx.new_id(),
-            org_id: tx.org(),
-            spec_id: it.spec.id,
-            requirement_id: requirement.id,
-            local_id: format!("AC-{number:03}"),
-            ordinal: number,
-            body: "It works".to_owned(),
-            content_hash: String::new(),
-        };
-        tx.insert(&criterion).await?;
-        let check = Check {
-            command: command.to_owned(),
-            ..check(tx, &task)
-        };
-        checks::insert(tx, &check, &[criterion.id]).await?;
-        Ok((task, check))
-    })
-    .await
-    .unwrap()
-}
-
-/// The project's own suite.
-async fn suite(it: &TestDeployment, command: &str) -> Check {
-    it.commit(async |tx| {
-        let check = Check {
-            id: tx.new_id(),
-            org_id: tx.org(),
-            spec_id: it.spec.id,
-            task_id: None,
-            ordinal: 1_000,
-            kind: CheckKind::Suite,
-            command: command.to_owned(),
-            files: Json(BTreeMap::new()),
-            timeout_s: 60,
-            base_exit: Some(0),
-        };
-        checks::insert(tx, &check, &[]).await?;
-        Ok(check)
-    })
-    .await
-    .unwrap()
-}
-
-pub(crate) async fn resume(it: &TestDeployment) {
-    it.commit(async |tx| {
-        let mut spec = specs::get(tx, it.spec.id).await?;
-        specs::transition(tx, &mut spec, SpecStatus::Working, None).await
-    })
-    .await
-    .unwrap();
-}
 
 #[tokio::test]
 async fn only_proofs_that_failed_since_the_work_began_count() {
@@ -446,16 +271,6 @@ async fn a_program_renamed_by_what_landed_later_is_a_round_of_the_agent() {
     assert_eq!((spec.status, task.round), (SpecStatus::Working, 1));
     let feedback = task.revision.unwrap().0.feedback;
     assert_eq!(missing_part(&feedback).unwrap().name(), "todo");
-}
-
-/// Puts a task back into the queue as a person does.
-pub(crate) async fn tried_again(it: &TestDeployment, task: &Task) {
-    it.commit(async |tx| {
-        let mut task = tasks::get(tx, task.id).await?;
-        retry_by_person(tx, &mut task).await
-    })
-    .await
-    .unwrap();
 }
 
 #[tokio::test]

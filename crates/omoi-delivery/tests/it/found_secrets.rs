@@ -7,7 +7,7 @@ use omoi_git::object::{ObjectId, RepoPath};
 use omoi_runtime::clock::Clock as _;
 use omoi_testkit::deployment::{KNOWN_SECRET, TestDeployment};
 
-use crate::finisher::{criterion, landed_by, pass, spec_now};
+use crate::landed_work::{criterion, landed_by, pass, spec_now};
 use crate::with_sandbox;
 
 const SHAPE: &str = "AKIAIOSFODNN7EXAMPLE";

@@ -9,8 +9,11 @@ mod ablation;
 mod disk_stops;
 mod finisher;
 mod found_secrets;
+mod landed_work;
 mod merger;
 mod postponed_starts;
+mod queued_work;
+mod suite_on_base;
 mod validator;
 
 use tempfile::TempDir;

@@ -4,15 +4,13 @@ use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::Merger;
 use omoi_delivery::receipts;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
-use omoi_domain::check::CheckStage;
-use omoi_domain::id::TaskId;
 use omoi_domain::lifecycle::merge::RESTARTS_MAX;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::suite::fault::missing_part;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::FromParts as _;
-use omoi_execution::attempt::{NewAttempt, insert_attempt};
+use omoi_execution::attempt::insert_attempt;
 use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::checks::{self, Check};
@@ -20,34 +18,12 @@ use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{attempts, specs};
 use omoi_testkit::deployment::{self, TestDeployment};
-use omoi_testkit::sample_rows;
 
-use crate::{finisher, with_sandbox};
-
-/// A completed task in the queue whose head is `sha`.
-pub(crate) async fn queued(it: &TestDeployment, state: MergeState, sha: &str) -> (Task, Merge) {
-    let task = it.add_task(1, &[]).await;
-    enqueue(it, task.id, state, sha).await
-}
-
-/// Puts a task into the queue as its validator does.
-async fn enqueue(it: &TestDeployment, task: TaskId, state: MergeState, sha: &str) -> (Task, Merge) {
-    it.commit(async |tx| {
-        let mut task = tasks::get(tx, task).await?;
-        task.status = TaskStatus::Completed;
-        task.head_sha = Some(sha.to_owned());
-        task.integration_state = match state {
-            MergeState::Pending => IntegrationState::Queued,
-            _ => IntegrationState::Merging,
-        };
-        tasks::save(tx, &mut task).await?;
-        let merge = sample_rows::merge(tx, &task, state, sha);
-        merges::insert(tx, &merge).await?;
-        Ok((task, merge))
-    })
-    .await
-    .unwrap()
-}
+use crate::landed_work::{land, landed_by, task_check};
+use crate::queued_work::{
+    TODO, TODO_CHECK, blocked_by_an_attempt, enqueue, passes_alone, queued, renamed,
+};
+use crate::with_sandbox;
 
 /// One pass, and all the work it began.
 async fn pass(it: &TestDeployment, merger: &mut Merger) {
@@ -102,16 +78,10 @@ async fn a_merge_whose_process_died_is_taken_up_without_counting() {
     let head = it.commit_work("src/new.txt").await;
     let (task, merge) = queued(&it, MergeState::Verifying, head.as_str()).await;
     it.commit(async |tx| {
-        let new = NewAttempt {
-            project_id: task.project_id,
-            spec_id: task.spec_id,
-            subject: AttemptSubject::Merge { merge_id: merge.id },
-            round: 0,
-            role: AgentRole::Platform,
-            agent: None,
-            fence: 1,
-            base_sha: None,
-        };
+        let new = it.new_attempt(
+            AttemptSubject::Merge { merge_id: merge.id },
+            AgentRole::Platform,
+        );
         let mut attempt = insert_attempt(tx, &it.build_part(), new).await?.attempt;
         attempts::transition(tx, &mut attempt, AttemptState::Lost).await
     })
@@ -137,14 +107,14 @@ async fn what_the_machine_lacks_at_the_merge_is_no_round_of_the_agent() {
         let installed = folder.path().join("installed");
         // The target moved, so the merged tree is one that no check has seen.
         let landed = it.add_task(2, &[]).await;
-        finisher::land(&it, &landed, "requirements.txt", declared).await;
+        land(&it, &landed, "requirements.txt", declared).await;
         let head = it.commit_work("src/new.txt").await;
         let (task, merge) = queued(&it, MergeState::Pending, head.as_str()).await;
         let waiting = it.add_task(3, &[task.id]).await;
         it.commit(async |tx| {
             let check = Check {
                 command: crate::needs_package(&installed),
-                ..finisher::check(tx, &task)
+                ..task_check(tx, &task)
             };
             checks::insert(tx, &check, &[]).await
         })
@@ -199,7 +169,7 @@ async fn a_resolution_that_conflicts_itself_lands_with_all_it_resolves() {
     let mut proofs = Vec::new();
     for task in [&one, &two, &three] {
         let check = it.commit(async |tx| {
-            let check = crate::finisher::check(tx, task);
+            let check = task_check(tx, task);
             checks::insert(tx, &check, &[]).await?;
             Ok(check)
         });
@@ -314,7 +284,7 @@ async fn adding(it: &TestDeployment, number: i64, path: &str, command: &str) -> 
         tasks::save(tx, &mut task).await?;
         let check = Check {
             command: command.to_owned(),
-            ..finisher::check(tx, &task)
+            ..task_check(tx, &task)
         };
         checks::insert(tx, &check, &[]).await
     });
@@ -426,26 +396,6 @@ async fn entries_have_their_turn_by_level_and_place_in_the_plan() {
     assert_eq!(landed().await, [true; 4]);
 }
 
-/// A live attempt at something that no row says is at work: whoever begins another is refused.
-pub(crate) async fn blocked_by_an_attempt(it: &TestDeployment, subject: AttemptSubject) {
-    it.commit(async |tx| {
-        let new = omoi_execution::attempt::NewAttempt {
-            project_id: it.spec.project_id,
-            spec_id: it.spec.id,
-            subject,
-            round: 0,
-            role: AgentRole::Platform,
-            agent: None,
-            fence: 1,
-            base_sha: None,
-        };
-        omoi_execution::attempt::insert_attempt(tx, &it.build_part(), new).await
-    })
-    .await
-    .map(drop)
-    .unwrap();
-}
-
 #[tokio::test]
 async fn a_spec_that_cannot_be_merged_keeps_no_other_from_its_turn() {
     let mut it = TestDeployment::new().await;
@@ -474,70 +424,24 @@ async fn a_spec_that_cannot_be_merged_keeps_no_other_from_its_turn() {
     assert_eq!(tries.unwrap().len(), 1);
 }
 
-/// Runs `todo` as the project brings it.
-pub(crate) const TODO_CHECK: &str = "chmod +x bin/* && PATH=bin:$PATH todo list";
-/// The project's `todo`.
-pub(crate) const TODO: &str = "#!/bin/sh\necho nothing to do\n";
-
-/// Has the check of `task` pass on its own branch at `commit`, as its validator does.
-pub(crate) async fn passes_alone(
-    it: &TestDeployment,
-    (task, check): (&Task, &Check),
-    at: &ObjectId,
-) {
-    let attempt = it.commit(async |tx| {
-        let new = NewAttempt {
-            project_id: task.project_id,
-            spec_id: task.spec_id,
-            subject: AttemptSubject::TaskChecks { task_id: task.id },
-            round: 0,
-            role: AgentRole::Platform,
-            agent: None,
-            fence: 1,
-            base_sha: None,
-        };
-        let mut attempt = insert_attempt(tx, &it.build_part(), new).await?.attempt;
-        attempts::transition(tx, &mut attempt, AttemptState::Lost).await?;
-        Ok(attempt.id)
-    });
-    let run = receipts::CheckBatch {
-        spec: &it.spec,
-        attempt: attempt.await.unwrap(),
-        stage: CheckStage::Task,
-        commit: at,
-        checks: vec![check.clone()],
-        task: Some(task.id),
-    };
-    let receipts = receipts::run_checks(&it.build_part(), run).await.unwrap();
-    for (_, receipt) in receipts {
-        assert!(receipt.passed, "{receipt:?}");
-    }
-}
-
-/// A commit on top of `on` that gives `todo` another name.
-pub(crate) async fn renamed(it: &TestDeployment, on: &ObjectId) -> ObjectId {
-    let removed = it.commit_on(on, "bin/todo", None).await;
-    it.commit_on(&removed, "bin/tasks", Some(TODO)).await
-}
-
 #[tokio::test]
 async fn a_program_that_another_task_renamed_is_a_round_of_the_agent() {
     let (it, _state) = with_sandbox().await;
     let (first, other) = (it.add_task(2, &[]).await, it.add_task(3, &[]).await);
-    let with_todo = finisher::land(&it, &first, "bin/todo", TODO).await;
+    let with_todo = land(&it, &first, "bin/todo", TODO).await;
     let head = it.commit_on(&with_todo, "new", Some("new\n")).await;
     let (task, merge) = queued(&it, MergeState::Pending, head.as_str()).await;
     let check = it.commit(async |tx| {
         let check = Check {
             command: TODO_CHECK.to_owned(),
-            ..finisher::check(tx, &task)
+            ..task_check(tx, &task)
         };
         checks::insert(tx, &check, &[]).await?;
         Ok(check)
     });
     passes_alone(&it, (&task, &check.await.unwrap()), &head).await;
     let renamed = renamed(&it, &with_todo).await;
-    finisher::landed_by(&it, &other, &renamed, &renamed).await;
+    landed_by(&it, &other, &renamed, &renamed).await;
     pass(&it, &mut Merger::from_parts(&it.deployment)).await;
     let merge = merge_now(&it, &merge).await;
     let task = it.task_now(task.id).await;

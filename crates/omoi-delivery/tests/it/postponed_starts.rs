@@ -12,7 +12,7 @@ use omoi_store::tasks::Task;
 
 use omoi_testkit::deployment::TestDeployment;
 
-use crate::finisher::{pass, resume, spec_now, tried_again};
+use crate::landed_work::{pass, resume, spec_now, tried_again};
 
 /// What does not answer.
 const AWAY: &str = "`pypi.org`: the registry does not answer";

@@ -1,25 +1,24 @@
-//! Checks that cannot be run at all.
+//! Checks of tasks: when they run, what they prove, and those that cannot be run at all.
 
 use omoi_delivery::validator::Validator;
-use omoi_domain::attempt::{AgentRole, AttemptSubject};
+use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::id::TaskId;
-use omoi_domain::model_fallback::WorkModels;
-use omoi_domain::sandbox::SandboxRung;
-use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::FromParts as _;
-use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
-use omoi_store::checks::{self, Check, Receipt, RunConditions};
+use omoi_store::checks::{self, Check};
 use omoi_store::tasks::Task;
-use omoi_store::{Json, specs, tasks};
+use omoi_store::{Json, tasks};
 use omoi_testkit::deployment::{KNOWN_SECRET, TestDeployment};
 use omoi_testkit::raw_connection::RawConnection;
 use omoi_testkit::sample_rows;
 
+use crate::landed_work::task_check;
+use crate::queued_work::blocked_by_an_attempt;
+use crate::suite_on_base::judged;
 use crate::with_slots;
 
 #[tokio::test]
@@ -93,7 +92,7 @@ async fn add_waiting_task(it: &TestDeployment, number: i64, head: &ObjectId) -> 
         task.status = TaskStatus::PendingValidation;
         task.head_sha = Some(head.as_str().to_owned());
         tasks::save(tx, &mut task).await?;
-        let check = crate::finisher::check(tx, &task);
+        let check = task_check(tx, &task);
         checks::insert(tx, &check, &[]).await
     })
     .await
@@ -234,7 +233,7 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
                 let own = Check {
                     command: command.to_owned(),
                     base_exit: None,
-                    ..crate::finisher::check(tx, &task)
+                    ..task_check(tx, &task)
                 };
                 checks::insert(tx, &own, &[]).await?;
                 if with_suite {
@@ -290,7 +289,7 @@ async fn a_task_that_cannot_be_checked_keeps_no_other_from_its_turn() {
     it.leaves_open_attempts();
     let (broken, good) = (it.add_task(1, &[]).await, it.add_task(2, &[]).await);
     let subject = AttemptSubject::TaskChecks { task_id: broken.id };
-    crate::merger::blocked_by_an_attempt(&it, subject).await;
+    blocked_by_an_attempt(&it, subject).await;
     for task in [&broken, &good] {
         it.commit(async |tx| {
             let mut task = tasks::get(tx, task.id).await?;
@@ -308,152 +307,6 @@ async fn a_task_that_cannot_be_checked_keeps_no_other_from_its_turn() {
     assert_eq!(failed, [broken.label()]);
     let made = omoi_store::attempts::of_task(&mut it.read_tx().await, good.id).await;
     assert_eq!(made.unwrap().len(), 1);
-}
-
-/// A task under validation at `head`, proven by `check`, in a spec whose suite is `suite`, which
-/// printed `base` on the base commit.
-#[allow(clippy::too_many_lines, reason = "the rows of one task")]
-async fn judged(
-    it: &TestDeployment,
-    head: &ObjectId,
-    (check, suite, base): (&str, &str, Option<(i32, &str)>),
-) -> omoi_store::tasks::Task {
-    it.leaves_open_attempts();
-    let task = it.add_task(1, &[]).await;
-    it.commit(async |tx| {
-        let mut spec = specs::get(tx, it.spec.id).await?;
-        spec.options.0.suite = Some(suite.to_owned());
-        specs::save(tx, &mut spec).await?;
-        let mut task = tasks::get(tx, task.id).await?;
-        task.status = TaskStatus::PendingValidation;
-        task.head_sha = Some(head.as_str().to_owned());
-        tasks::save(tx, &mut task).await?;
-        let own = Check {
-            command: check.to_owned(),
-            ..crate::finisher::check(tx, &task)
-        };
-        checks::insert(tx, &own, &[]).await?;
-        let suite = Check {
-            id: tx.new_id(),
-            task_id: None,
-            kind: CheckKind::Suite,
-            command: suite.to_owned(),
-            ..own
-        };
-        checks::insert(tx, &suite, &[]).await?;
-        let Some((exit, printed)) = base else {
-            return Ok(());
-        };
-        let new = NewAttempt {
-            project_id: spec.project_id,
-            spec_id: spec.id,
-            subject: AttemptSubject::BaseSuite,
-            round: 0,
-            role: AgentRole::Platform,
-            agent: None,
-            fence: 1,
-            base_sha: None,
-        };
-        let attempt = insert_attempt(tx, &it.build_part(), new).await?.attempt;
-        let receipt = Receipt {
-            id: tx.new_id(),
-            org_id: tx.org(),
-            spec_id: spec.id,
-            check_id: suite.id,
-            task_id: None,
-            attempt_id: attempt.id,
-            stage: CheckStage::Base,
-            commit_sha: spec.base_sha.clone(),
-            tree_sha: spec.base_sha.clone(),
-            rung: SandboxRung::Process,
-            conditions: Json(RunConditions::default()),
-            exit_code: Some(exit),
-            passed: exit == 0,
-            output: printed.to_owned(),
-            output_digest: String::new(),
-            exercised: Json(None),
-            self_tested: false,
-            tests: Json(Some(read_suite_report(printed))),
-            packages: Json(None),
-            models: Json(WorkModels::default()),
-            started_at: tx.now(),
-            took_ms: 1,
-        };
-        checks::store_receipt(tx, spec.project_id, &suite, &receipt).await?;
-        Ok(())
-    })
-    .await
-    .unwrap();
-    let mut validator = Validator::from_parts(&it.deployment);
-    let (_, failures) =
-        omoi_testkit::deployment::tick_with_failures(&mut validator, it.clock.now()).await;
-    assert!(failures.is_empty());
-    it.deployment.running.wait_drained().await;
-    it.task_now(task.id).await
-}
-
-#[tokio::test]
-async fn the_suite_is_judged_by_its_run_on_the_base() {
-    let green = "Ran 3 tests in 0.1s\n\nOK\n";
-    let red = "FAIL: a (t)\nRan 3 tests in 0.1s\n\nFAILED (failures=1)\n";
-    let other = "FAIL: b (t)\nRan 3 tests in 0.1s\n\nFAILED (failures=1)\n";
-    let fewer = "Ran 2 tests in 0.1s\n\nOK\n";
-    let completed = TaskStatus::Completed;
-    let back = TaskStatus::Pending;
-    for (base, printed, exit, status, word) in [
-        ((0, green), green, 0, completed, None),
-        ((0, green), fewer, 0, back, Some("fewer_tests")),
-        ((0, green), "fine\n", 0, back, Some("fewer_tests")),
-        ((1, red), red, 1, completed, Some("known_red")),
-        ((1, red), other, 1, back, Some("new_failures")),
-        ((1, red), green, 0, completed, None),
-    ] {
-        let (it, _state) = with_slots(5).await;
-        let head = it.commit_work("src/new.txt").await;
-        let printed = printed.replace('\n', "\\n");
-        let suite = format!("printf '{printed}'; exit {exit}");
-        let task = judged(&it, &head, ("true", &suite, Some(base))).await;
-        let mut tx = it.read_tx().await;
-        let receipts = checks::receipts_of_task(&mut tx, task.id).await.unwrap();
-        let receipt = receipts.iter().find(|r| r.tests.0.is_some()).unwrap();
-        assert_eq!(receipt.passed, status == completed, "{printed} {receipt:?}");
-        let notes = ["fewer_tests", "known_red", "new_failures"];
-        let noted = notes.into_iter().find(|n| receipt.output.contains(*n));
-        assert_eq!(noted, word, "{printed}");
-        assert_eq!(task.round, u32::from(status != completed), "{printed}");
-    }
-}
-
-#[tokio::test]
-async fn what_the_machine_lacks_is_no_round_of_the_agent() {
-    let missing = "echo \"ModuleNotFoundError: No module named 'iniconfig'\"; exit 1";
-    for (declared, status, round) in [
-        ("iniconfig>=2\n", TaskStatus::Blocked, 0),
-        ("other\n", TaskStatus::Pending, 1),
-    ] {
-        let (it, _state) = with_slots(5).await;
-        let head = it
-            .commit_on(&it.base, "requirements.txt", Some(declared))
-            .await;
-        let task = judged(&it, &head, (missing, "true", None)).await;
-        assert_eq!(task.round, round, "{declared}");
-        if status == TaskStatus::Blocked {
-            assert_eq!(task.status, status);
-            let reason = task.blocked_reason.unwrap();
-            assert!(reason.starts_with("environment_fault: "), "{reason}");
-            assert!(reason.contains("`iniconfig`"), "{reason}");
-            // A person had the package installed: the work is checked again, and no agent asked.
-            it.advance_clock(1);
-            let retried = it.commit(async |tx| {
-                let mut task = tasks::get(tx, task.id).await?;
-                omoi_execution::tasks::retry_by_person(tx, &mut task).await?;
-                Ok(task)
-            });
-            let retried = retried.await.unwrap();
-            assert_eq!(retried.status, TaskStatus::PendingValidation);
-            assert_eq!(retried.blocked_reason, None);
-        }
-    }
 }
 
 #[tokio::test]
