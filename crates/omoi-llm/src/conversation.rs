@@ -10,8 +10,10 @@
 
 mod answer;
 mod chat;
+mod conversation_error;
 mod instructions;
 mod messages;
+mod offered_tools;
 mod quirks;
 mod responses;
 mod seal;
@@ -19,13 +21,13 @@ mod settings;
 mod thinking_fields;
 mod tool_names;
 mod translate;
-
-use serde_json::Value;
-use thiserror::Error;
+mod turn_parts;
 
 pub use self::answer::{
     AnswerEvent, AnswerFailure, AnswerStart, AnswerUsage, EndReason, StartedCall, StopReport,
 };
+pub use self::conversation_error::ConversationError;
+pub use self::offered_tools::{CallChoice, ConversationTool, ToolCallInput, ToolInput, ToolName};
 pub use self::quirks::{DialectQuirks, InstructionRole, MaxTokensField, ThinkingForm};
 pub use self::seal::{ReasoningSeal, SEAL_PREFIX, drop_sealed_reasoning};
 pub use self::settings::{AnswerShape, EffortLevel, SamplingSettings, ThinkingSettings};
@@ -34,6 +36,9 @@ pub use self::tool_names::{FlatTool, ToolNames};
 pub use self::translate::{
     AnswerForm, AnswerParser, AnswerRenderer, MessagesEvents, TargetModel, WholeAnswerError,
     parse_request, read_messages_request, render_request,
+};
+pub use self::turn_parts::{
+    CallPart, DocumentPart, MediaSource, PartKind, ReasoningPart, ResultPart, TurnPart,
 };
 
 /// A request to a model.
@@ -109,206 +114,6 @@ pub enum TurnRole {
     Instructions,
 }
 
-/// A piece of a turn.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TurnPart {
-    /// What it is.
-    pub kind: PartKind,
-    /// Everything up to here is kept in the prompt cache.
-    pub cache: Option<CacheLife>,
-}
-
-/// What a piece of a turn is.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PartKind {
-    /// Words.
-    Text(String),
-    /// A picture.
-    Image(MediaSource),
-    /// A document, such as a PDF.
-    Document(DocumentPart),
-    /// The model asks for a tool to be run.
-    Call(CallPart),
-    /// What a tool gave.
-    Result(ResultPart),
-    /// The model's reasoning.
-    Reasoning(ReasoningPart),
-}
-
-/// Where the bytes of a picture or document are.
-#[derive(Clone, Debug, PartialEq)]
-pub enum MediaSource {
-    /// In the request itself.
-    Inline {
-        /// Media type, for example `image/png`.
-        media_type: String,
-        /// The bytes in base64.
-        base64: String,
-    },
-    /// Behind an address.
-    Address(String),
-}
-
-/// A document.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DocumentPart {
-    /// Its name or title.
-    pub name: Option<String>,
-    /// Where its bytes are.
-    pub source: MediaSource,
-}
-
-/// The model asks for a tool to be run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CallPart {
-    /// Names the call; the result refers to it.
-    pub id: String,
-    /// Tool that is called.
-    pub tool: ToolName,
-    /// What the tool is given.
-    pub input: ToolCallInput,
-}
-
-/// Name of a tool, with the group it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ToolName {
-    /// Group of the tool, in the dialect that has groups.
-    pub namespace: Option<String>,
-    /// Name within the group.
-    pub name: String,
-}
-
-impl ToolName {
-    /// A tool that belongs to no group.
-    pub fn without_group(name: impl Into<String>) -> Self {
-        Self {
-            namespace: None,
-            name: name.into(),
-        }
-    }
-}
-
-/// What a tool is given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ToolCallInput {
-    /// JSON text, as the model wrote it: it may not parse.
-    Json(String),
-    /// Free text.
-    Freeform(String),
-}
-
-/// What a tool gave.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ResultPart {
-    /// The call this answers.
-    pub call_id: String,
-    /// Words, pictures and documents.
-    pub parts: Vec<PartKind>,
-    /// Whether the tool failed.
-    pub is_error: bool,
-    /// Whether the tool takes free text.
-    pub freeform: bool,
-}
-
-/// The model's reasoning.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReasoningPart {
-    /// What is shown of it.
-    pub text: String,
-    /// What only its maker reads.
-    pub seal: Option<ReasoningSeal>,
-}
-
-/// A tool the model may call.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ConversationTool {
-    /// The name the model calls it by.
-    pub name: ToolName,
-    /// What it does and when to use it.
-    pub description: Option<String>,
-    /// What it is given.
-    pub input: ToolInput,
-    /// Everything up to here is kept in the prompt cache.
-    pub cache: Option<CacheLife>,
-}
-
-/// What a tool is given.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ToolInput {
-    /// An object that fits a JSON schema.
-    Object {
-        /// JSON schema of the arguments.
-        schema: Option<Value>,
-        /// The vendor enforces it.
-        strict: Option<bool>,
-    },
-    /// Free text.
-    Freeform {
-        /// The grammar that the text must fit.
-        format: Option<Value>,
-    },
-}
-
-/// Whether and which tool must be called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallChoice {
-    /// The model decides.
-    Free,
-    /// Some tool must be called.
-    Required,
-    /// No tool may be called.
-    Forbidden,
-    /// This tool must be called.
-    Tool(ToolName),
-}
-
-/// Why a request cannot be put into another dialect.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum ConversationError {
-    /// The request is not what its dialect says.
-    #[error("the request is not in the format of {dialect}: {problem}")]
-    Unreadable {
-        /// The dialect for people to read.
-        dialect: &'static str,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A piece of the conversation has no counterpart.
-    #[error("`{kind}` at `{at}` cannot be sent to a model that speaks another API")]
-    Part {
-        /// Kind of the piece, such as `input_audio`.
-        kind: String,
-        /// Where it stands.
-        at: String,
-    },
-    /// This model takes no documents.
-    #[error("`{at}` holds a document of type `{media_type}`, which this model does not take")]
-    Document {
-        /// Media type of the document.
-        media_type: String,
-        /// Where it stands.
-        at: String,
-    },
-    /// The tool that must be called is run by the vendor and exists only there.
-    #[error("tool `{name}`, which the request demands, is run by the vendor of another API")]
-    VendorTool {
-        /// Name of the tool.
-        name: String,
-    },
-    /// The conversation continues one that another vendor keeps.
-    #[error("`{field}` names what another vendor keeps; send the whole conversation")]
-    KeptElsewhere {
-        /// Field of the request.
-        field: &'static str,
-    },
-    /// The request asks for something that the model's API has no word for, and counts on it.
-    #[error("`{field}` cannot be asked of a model that speaks another API; leave it out")]
-    Unsayable {
-        /// Field of the request, as its dialect or the model's names it.
-        field: &'static str,
-    },
-}
-
 impl Conversation {
     /// Appends `part`, to the last turn where it is of the same role.
     pub(crate) fn push_part(&mut self, role: TurnRole, part: TurnPart) {
@@ -342,67 +147,6 @@ impl Conversation {
         self.instructions.iter().any(|text| text.cache.is_some())
             || self.tools.iter().any(|tool| tool.cache.is_some())
             || in_turns.into_iter().any(|part| part.cache.is_some())
-    }
-}
-
-impl ConversationTool {
-    /// The schema by which a dialect without free text offers this tool.
-    pub(crate) fn freeform_schema(&self) -> Value {
-        serde_json::json!({
-            "type": "object",
-            "properties": {"input": {"type": "string", "description": "The tool's whole input."}},
-            "required": ["input"],
-            "additionalProperties": false,
-        })
-    }
-
-    /// The description there: it tells the grammar that the vendor would have enforced.
-    pub(crate) fn freeform_description(&self) -> String {
-        let mut text = self.description.clone().unwrap_or_default();
-        text.push_str("\n\nGive the whole input as the string `input`.");
-        if let ToolInput::Freeform { format } = &self.input
-            && let Some(grammar) = format.as_ref().and_then(|f| f.get("definition")?.as_str())
-        {
-            text.push_str(&format!(" It must fit this grammar:\n\n{grammar}"));
-        }
-        text
-    }
-}
-
-impl TurnPart {
-    /// A piece without a cache mark.
-    pub(crate) const fn without_mark(kind: PartKind) -> Self {
-        Self { kind, cache: None }
-    }
-}
-
-impl MediaSource {
-    /// Reads an address, which may hold the bytes itself.
-    pub(crate) fn from_url(url: &str) -> Self {
-        let inline = url.strip_prefix("data:").and_then(|rest| {
-            let (media_type, base64) = rest.split_once(";base64,")?;
-            Some(Self::Inline {
-                media_type: media_type.to_owned(),
-                base64: base64.to_owned(),
-            })
-        });
-        inline.unwrap_or_else(|| Self::Address(url.to_owned()))
-    }
-
-    /// The address, which holds the bytes where there is none.
-    pub(crate) fn to_url(&self) -> String {
-        match self {
-            Self::Inline { media_type, base64 } => format!("data:{media_type};base64,{base64}"),
-            Self::Address(url) => url.clone(),
-        }
-    }
-
-    /// The media type, where it is known.
-    pub(crate) fn media_type(&self) -> &str {
-        match self {
-            Self::Inline { media_type, .. } => media_type,
-            Self::Address(_) => "unknown",
-        }
     }
 }
 

@@ -5,28 +5,29 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use thiserror::Error;
 
 use omoi_domain::agent_program::AgentProgram;
-use omoi_domain::model_route::RouteName;
-use omoi_domain::provider_row::{ProviderRow, ServerKinship, ServerQuirk, are_calls_of};
-use omoi_domain::role_settings::{CacheChoice, RoleSettings, RoleSettingsRow};
+use omoi_domain::provider_row::{ServerKinship, ServerQuirk, are_calls_of};
+use omoi_domain::role_settings::{CacheChoice, RoleSettings};
 
-use crate::catalogue::provider_at;
 use crate::conversation::ThinkingForm;
 use crate::pricing::ModelPrice;
 use crate::upstream::AnswerLimits;
 use crate::wire::dialect::Dialect;
 
 mod chooser;
+mod llm_settings;
 mod model_family;
 mod role_setup;
+mod route_error;
 mod route_table;
 mod server_list;
 
+pub use self::llm_settings::{ListedProvider, LlmSettings, ModelServer};
 pub use self::model_family::model_family;
 pub(crate) use self::model_family::name_fit;
 pub use self::role_setup::ToldSettings;
+pub use self::route_error::RouteError;
 pub use self::route_table::{RouteChoice, RouteTable};
 
 /// Base URL of Anthropic's own API.
@@ -232,159 +233,6 @@ impl ModelRoute {
         // What stands before the host may be a password.
         host.rsplit('@').next().unwrap_or_default().to_owned()
     }
-}
-
-/// Configuration of one model server.
-#[derive(Clone, Debug, Default)]
-pub struct ModelServer {
-    /// Its address; the vendor's own when empty.
-    pub base_url: Option<String>,
-    /// API key of that server.
-    pub key: ProviderKey,
-    /// The model to ask there.
-    pub model: Option<String>,
-    /// The most tokens of one answer there.
-    pub max_tokens: u32,
-}
-
-/// Configuration of models and their servers.
-///
-/// Each key stays with its address: a key is never sent to the server of another.
-#[derive(Clone, Debug, Default)]
-pub struct LlmSettings {
-    /// The one server to ask, in OpenAI's format; the vendors are not asked where it has an address.
-    pub own: ModelServer,
-    /// Anthropic or a server that speaks its format.
-    pub anthropic: ModelServer,
-    /// OpenAI or a server that speaks its format; an address without a key means one that wants none.
-    pub openai: ModelServer,
-    /// The model to ask, whoever answers; wins over a server's own.
-    pub model: Option<String>,
-    /// The model that gives second opinions; the one of all other questions where none is named.
-    pub judge_model: Option<String>,
-    /// Providers of the person's own list; they come before the vendors.
-    pub providers: Vec<ListedProvider>,
-    /// Models by preference for kinds of questions, each as `MODEL` or `PROVIDER/MODEL`.
-    pub choices: BTreeMap<RouteName, Vec<String>>,
-    /// How models of a role are to answer.
-    pub role_settings: Vec<RoleSettingsRow>,
-}
-
-/// A provider of the person's own list.
-#[derive(Clone, Debug)]
-pub struct ListedProvider {
-    /// What was written.
-    pub row: ProviderRow,
-    /// Its key, where it names one and that is here.
-    pub key: Option<SecretString>,
-    /// Those of its further keys that are here.
-    pub more_keys: Vec<SecretString>,
-    /// Those of its headers whose values are here, by name.
-    pub headers: BTreeMap<String, SecretString>,
-}
-
-impl ListedProvider {
-    /// The variable that has to be set before it can be asked.
-    pub fn missing_key(&self) -> Option<&str> {
-        let key = self.row.key_variable.as_deref();
-        let mut headers = self.row.manner.headers.iter();
-        let header = headers.find(|header| !self.headers.contains_key(&header.name));
-        key.filter(|_| self.key.is_none())
-            .or_else(|| Some(header?.variable.as_str()))
-    }
-}
-
-impl LlmSettings {
-    /// The providers that can be asked with what is here, by the names of `models.json`.
-    pub fn providers_with_key(&self) -> Vec<&'static str> {
-        let named = |server: &ModelServer, vendor: Option<&'static str>| match &server.base_url {
-            Some(url) => provider_at(url),
-            None => vendor,
-        };
-        let keyed = |server: &ModelServer| !server.key.is_none();
-        let own = named(&self.own, None);
-        let anthropic = named(&self.anthropic, Some("anthropic"));
-        let openai = named(&self.openai, Some("openai"));
-        let all = [
-            own.filter(|_| keyed(&self.own)),
-            anthropic.filter(|_| keyed(&self.anthropic)),
-            openai.filter(|_| keyed(&self.openai)),
-        ];
-        let listed = self
-            .providers
-            .iter()
-            .filter(|one| one.missing_key().is_none());
-        let listed = listed.filter_map(|one| provider_at(&one.row.address));
-        let mut names: Vec<_> = all.into_iter().flatten().chain(listed).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-}
-
-/// Why there is no model to ask.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum RouteError {
-    /// No provider is configured at all.
-    #[error(
-        "no model provider is configured: set {} for Anthropic, or {} for OpenAI, or {} and {} for another \
-         OpenAI-compatible server (and {} if it wants a key)",
-        variables::ANTHROPIC_API_KEY,
-        variables::OPENAI_API_KEY,
-        variables::LLM_BASE_URL,
-        variables::LLM_MODEL,
-        variables::LLM_API_KEY
-    )]
-    NoProvider,
-    /// The only providers that are listed lack their keys.
-    #[error("the provider `{provider}` has no key: set {variable}")]
-    NoKey {
-        /// Name of the provider.
-        provider: String,
-        /// Variable or secret file that holds its key.
-        variable: String,
-    },
-    /// A key without the server it is for, and nobody else to ask.
-    #[error(
-        "{} is the key of the server at {}, which is not set",
-        variables::LLM_API_KEY,
-        variables::LLM_BASE_URL
-    )]
-    KeyWithoutServer,
-    /// Only the vendors' own servers have a model we may assume.
-    #[error("no model is named for `{base_url}`: set {variable}")]
-    NoModel {
-        /// Base URL of the server without a model.
-        base_url: String,
-        /// Environment variable that names a model.
-        variable: &'static str,
-    },
-    /// None of the models that are named can be asked.
-    #[error("none of the models for `{route}` can be asked: {reasons}")]
-    NoUsableChoice {
-        /// The kind of question.
-        route: RouteName,
-        /// Each model, with what to set.
-        reasons: String,
-    },
-    /// The model of a role cannot do what its settings say.
-    #[error("`models.settings` wants {setting} of `{route}`, but {reason}")]
-    ImpossibleSetting {
-        /// The role.
-        route: RouteName,
-        /// What is wanted.
-        setting: String,
-        /// What its model cannot do, and what to write.
-        reason: String,
-    },
-    /// An address is not an `http` or `https` URL.
-    #[error("`{variable}` is not an http or https URL: `{value}`")]
-    BadUrl {
-        /// Where it was set.
-        variable: &'static str,
-        /// The text that is no URL.
-        value: String,
-    },
 }
 
 /// The name in `models.json` of the vendor whose format it is.

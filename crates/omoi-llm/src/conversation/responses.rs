@@ -1,5 +1,6 @@
 //! OpenAI Responses.
 
+mod event_parts;
 mod event_writer;
 mod open_items;
 mod parse;

@@ -4,6 +4,7 @@
 use super::tests::{bearer, header, list, listed, now, server};
 use super::*;
 use crate::meter::ModelCaller;
+use omoi_domain::model_route::RouteName;
 
 /// A list of models for each of `names`.
 fn choices_for(names: &[(RouteName, &[&str])]) -> LlmSettings {

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 use super::*;
 use crate::catalogue::ModelCatalogue;
+use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 
 pub(super) fn list() -> ModelCatalogue {

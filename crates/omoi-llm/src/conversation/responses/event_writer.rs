@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::event_parts::{
+    answer_usage, input_delta, item_added, item_delta, number_event, part_state, summary_part,
+    with_index,
+};
 use super::open_items::{CallItemState, OpenMessage, OpenReasoning};
 use crate::conversation::chat::unwrapped_input;
 use crate::conversation::{
@@ -12,9 +16,8 @@ use crate::conversation::{
 };
 use crate::wire::Extra;
 use crate::wire::responses::{
-    AnswerFault, AnswerState, ArgumentsDone, CustomInputDone, IncompleteDetails,
-    InputTokensDetails, ItemDelta, ItemState, ItemTextDone, OutputTokensDetails, PartState,
-    ResponsesAnswer, ResponsesEvent, ResponsesItem, ResponsesUsage, SummaryPart,
+    AnswerFault, AnswerState, ArgumentsDone, CustomInputDone, IncompleteDetails, ItemState,
+    ItemTextDone, ResponsesAnswer, ResponsesEvent, ResponsesItem,
 };
 
 /// Writes the events of one answer, and the answer as a whole.
@@ -317,99 +320,5 @@ impl ResponsesWriter {
         let index = self.n_items;
         self.n_items += 1;
         (index, format!("{kind}_{index}_{}", self.start.id))
-    }
-}
-
-fn item_added(output_index: usize, item: ResponsesItem) -> ResponsesEvent {
-    ResponsesEvent::ItemAdded(ItemState {
-        output_index,
-        item,
-        extra: Extra::new(),
-    })
-}
-
-fn part_state(open: &OpenMessage) -> PartState {
-    PartState {
-        item_id: open.id.clone(),
-        output_index: open.index,
-        content_index: 0,
-        part: open.text_part(),
-        extra: Extra::new(),
-    }
-}
-
-fn summary_part(open: &OpenReasoning) -> SummaryPart {
-    SummaryPart {
-        item_id: open.id.clone(),
-        output_index: open.index,
-        summary_index: 0,
-        part: open.summary_part(),
-        extra: Extra::new(),
-    }
-}
-
-fn input_delta(open: &CallItemState, piece: &str) -> ResponsesEvent {
-    let delta = item_delta(open.index, &open.id, piece.to_owned(), Extra::new());
-    match open.is_freeform() {
-        true => ResponsesEvent::CustomInputDelta(delta),
-        false => ResponsesEvent::ArgumentsDelta(delta),
-    }
-}
-
-fn item_delta(output_index: usize, item_id: &str, delta: String, extra: Extra) -> ItemDelta {
-    ItemDelta {
-        item_id: item_id.to_owned(),
-        output_index,
-        delta,
-        extra,
-    }
-}
-
-/// Every message and summary of ours has one part.
-fn with_index(field: &str) -> Extra {
-    Extra::from_iter([(field.to_owned(), Value::from(0))])
-}
-
-fn number_event(event: &mut ResponsesEvent, number: u64) {
-    let extra = match event {
-        ResponsesEvent::Created(e)
-        | ResponsesEvent::InProgress(e)
-        | ResponsesEvent::Completed(e)
-        | ResponsesEvent::Incomplete(e)
-        | ResponsesEvent::Failed(e) => &mut e.extra,
-        ResponsesEvent::ItemAdded(e) | ResponsesEvent::ItemDone(e) => &mut e.extra,
-        ResponsesEvent::PartAdded(e) | ResponsesEvent::PartDone(e) => &mut e.extra,
-        ResponsesEvent::TextDelta(e)
-        | ResponsesEvent::RefusalDelta(e)
-        | ResponsesEvent::SummaryDelta(e)
-        | ResponsesEvent::ReasoningDelta(e)
-        | ResponsesEvent::ArgumentsDelta(e)
-        | ResponsesEvent::CustomInputDelta(e) => &mut e.extra,
-        ResponsesEvent::TextDone(e) | ResponsesEvent::SummaryDone(e) => &mut e.extra,
-        ResponsesEvent::SummaryPartAdded(e) | ResponsesEvent::SummaryPartDone(e) => &mut e.extra,
-        ResponsesEvent::ArgumentsDone(e) => &mut e.extra,
-        ResponsesEvent::CustomInputDone(e) => &mut e.extra,
-        ResponsesEvent::Error(e) => &mut e.extra,
-        ResponsesEvent::Other(map) => map,
-    };
-    extra.insert("sequence_number".to_owned(), Value::from(number));
-}
-
-fn answer_usage(usage: &AnswerUsage) -> ResponsesUsage {
-    let (read, answered) = (usage.input_total(), usage.output.unwrap_or(0));
-    ResponsesUsage {
-        input_tokens: read,
-        input_tokens_details: InputTokensDetails {
-            cached_tokens: usage.cache_read.unwrap_or(0),
-            cache_write_tokens: usage.cache_write,
-            extra: Extra::new(),
-        },
-        output_tokens: answered,
-        output_tokens_details: OutputTokensDetails {
-            reasoning_tokens: usage.reasoning.unwrap_or(0),
-            extra: Extra::new(),
-        },
-        total_tokens: read + answered,
-        extra: Extra::new(),
     }
 }
