@@ -2,7 +2,8 @@
 //! which planted facts last through summaries, and how often it is over the window.
 //!
 //! The transcripts are generated from a seed with the sizes that turns have in practice: no model is asked. Their
-//! models count tokens differently, and when asked for a summary they remember nothing.
+//! models count tokens differently. Asked for a summary, each writes down the decisions and constraints that it sees, if
+//! it is asked for them, and nothing else: facts of all other kinds last by the record of the work alone.
 
 #![allow(clippy::print_stdout, reason = "it prints its figures")]
 
@@ -19,7 +20,8 @@ use omoi_testkit::sample_attempt::task_attempt;
 use serde_json::{Value, json};
 
 const TRANSCRIPTS: u64 = 40;
-const FACTS: usize = 20;
+const RECORDED_FACTS: usize = 20;
+const TOLD_FACTS: usize = 10;
 /// Windows of models in use, small local ones among them.
 const WINDOWS: [u64; 5] = [32_768, 65_536, 128_000, 200_000, 400_000];
 /// Tokens that different models make of a thousand bytes: of prose, of code, of code by a fine tokenizer.
@@ -45,23 +47,20 @@ const WORDS: [&str; 16] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut total = ReplayFigures::default();
-    let (mut kept, mut planted, mut resumed) = (0, 0, 0);
+    let (mut recorded, mut told) = (PlantedFacts::default(), PlantedFacts::default());
+    let mut resumed = 0;
     for n in 0..TRANSCRIPTS {
-        let transcript = RecordedTranscript::generate(n);
+        let transcript = GeneratedTranscript::generate(n);
         let mut replay = ContextReplay::new(transcript.context.clone(), transcript.rate)?;
         for turn in &transcript.turns {
             replay.take_turn(turn)?;
         }
         let figures = replay.replay_figures();
         add_figures(&mut total, figures);
-        if figures.n_summaries > 0 && planted < FACTS {
-            let facts = &transcript.facts[..transcript.facts.len().min(FACTS - planted)];
-            planted += facts.len();
+        if figures.n_summaries > 0 {
             let text = replay.last_request_text();
-            kept += facts
-                .iter()
-                .filter(|fact| text.contains(fact.as_str()))
-                .count();
+            recorded.look_for(&transcript.recorded_facts, &text, RECORDED_FACTS);
+            told.look_for(&transcript.told_facts, &text, TOLD_FACTS);
         }
         let mut context = transcript.context.clone();
         context.resume = replay.stored_turns().to_vec();
@@ -79,9 +78,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         0.85,
     );
     print_measure(
-        "planted facts kept through summaries",
-        kept as f64,
-        FACTS as f64,
+        "planted facts of the record kept through summaries",
+        recorded.kept as f64,
+        RECORDED_FACTS as f64,
+    );
+    print_measure(
+        "planted decisions and constraints kept through summaries",
+        told.kept as f64,
+        TOLD_FACTS as f64,
     );
     print_measure("requests over the window", total.n_over_window as f64, 0.0);
     print_measure(
@@ -118,15 +122,35 @@ fn add_figures(total: &mut ReplayFigures, figures: ReplayFigures) {
     total.prefix_tokens += figures.prefix_tokens;
 }
 
+/// The first facts that were planted, and how many of them the last request still held.
+#[derive(Default)]
+struct PlantedFacts {
+    planted: usize,
+    kept: usize,
+}
+
+impl PlantedFacts {
+    /// Looks for `facts` in `text`, as long as no more than `most` were planted.
+    fn look_for(&mut self, facts: &[String], text: &str, most: usize) {
+        let facts = &facts[..facts.len().min(most - self.planted)];
+        self.planted += facts.len();
+        let kept = facts.iter().filter(|fact| text.contains(fact.as_str()));
+        self.kept += kept.count();
+    }
+}
+
 /// One attempt: its orders, its turns, and the facts that stand in them.
-struct RecordedTranscript {
+struct GeneratedTranscript {
     context: AttemptContext,
     turns: Vec<TurnRecord>,
-    facts: Vec<String>,
+    /// Facts that the record of the work keeps.
+    recorded_facts: Vec<String>,
+    /// Facts of early answers and results that only a summary can keep.
+    told_facts: Vec<String>,
     rate: u64,
 }
 
-impl RecordedTranscript {
+impl GeneratedTranscript {
     fn generate(n: u64) -> Self {
         let rng = Rng::seeded(n);
         let window = WINDOWS[(n % 5) as usize];
@@ -138,12 +162,21 @@ impl RecordedTranscript {
         let failing = format!("cargo test -p shard case_{port}");
         let step = format!("move the table of shard {port}");
         let rule = format!("Keep the file format of version {port}.");
-        let mut writer = RecordedTurns {
+        let decision =
+            format!("Decision: shard {port} is moved first, a lock was tried and is too slow.");
+        let constraint = format!("Constraint: shard {port} takes no more than {n} writers.");
+        let mut writer = GeneratedTurns {
             rng: &rng,
             turns: Vec::new(),
+            statement: None,
         };
         for turn in 0..n_turns {
             match turn {
+                1 => {
+                    writer.statement = Some(decision.clone());
+                    let said = format!("# Limits\n{constraint}\n{}", writer.text(1_000));
+                    writer.push("read", json!({"path": "docs/limits.md"}), &said, None);
+                }
                 2 => writer.push("notes", json!({"add": note}), &format!("1. {note}"), None),
                 3 => writer.push(
                     "plan",
@@ -173,7 +206,8 @@ impl RecordedTranscript {
         Self {
             turns: writer.turns,
             context,
-            facts: vec![told, note, changed, failing, step, rule],
+            recorded_facts: vec![told, note, changed, failing, step, rule],
+            told_facts: vec![decision, constraint],
             rate: RATES[(n % 3) as usize],
         }
     }
@@ -204,13 +238,15 @@ fn context(window: u64, prompt: String) -> AttemptContext {
     }
 }
 
-/// Writes turns as they are recorded.
-struct RecordedTurns<'a> {
+/// Writes turns in the shape in which they are stored.
+struct GeneratedTurns<'a> {
     rng: &'a Rng,
     turns: Vec<TurnRecord>,
+    /// What the next answer says beside its usual words.
+    statement: Option<String>,
 }
 
-impl RecordedTurns<'_> {
+impl GeneratedTurns<'_> {
     /// A usual turn: mostly short results, now and then a long file or a whole build log.
     fn push_work(&mut self, window: u64) {
         let bytes = match self.rng.number_below(10) {
@@ -245,6 +281,12 @@ impl RecordedTurns<'_> {
 
     fn push(&mut self, tool: &str, input: Value, result: &str, told: Option<&str>) {
         let n = self.turns.len();
+        let statement = self.statement.take().map(|said| format!("\n{said}"));
+        let words = format!(
+            "Step {n}: {}{}",
+            self.text(150),
+            statement.unwrap_or_default()
+        );
         let id = format!("call_{n}");
         let mut results =
             vec![json!({"type": "tool_result", "tool_use_id": id, "content": result})];
@@ -258,7 +300,7 @@ impl RecordedTurns<'_> {
             request_digest: String::new(),
             request_tokens: None,
             response: json!([
-                {"type": "text", "text": format!("Step {n}: {}", self.text(150))},
+                {"type": "text", "text": words},
                 {"type": "tool_use", "id": id, "name": tool, "input": input},
             ]),
             tool_results: Value::Array(results),

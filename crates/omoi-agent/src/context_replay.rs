@@ -2,6 +2,7 @@
 //! a prompt cache holds, and whether it fits the window.
 
 mod prompt_cache;
+mod scripted_summary;
 
 use omoi_domain::attempt::TurnKind;
 use omoi_llm::wire::anthropic::{ContentBlock, MessagesRequest};
@@ -10,11 +11,9 @@ use serde_json::Value;
 use thiserror::Error;
 
 use self::prompt_cache::PromptCache;
+use self::scripted_summary::write_summary;
 use crate::compaction::CompactedTurns;
 use crate::transcript::{AgentReply, BadTurn, DigestedRequest, NextStep, Transcript, read_turn};
-
-/// What a model answers when it is asked for a summary.
-const SUMMARY: &str = "## Goal\nGo on with the task.";
 
 /// Why turns cannot be replayed.
 #[derive(Debug, Error)]
@@ -77,7 +76,8 @@ impl ContextReplay {
     }
 
     /// Sends the next request and takes `turn` as what came of it. Summaries that fall due before it are made by
-    /// a model that remembers nothing.
+    /// a model that writes down the lines of the conversation which are marked for what it is asked, `Decision: ` and
+    /// `Constraint: `, and remembers nothing else.
     ///
     /// # Errors
     /// When `turn` cannot be read, or nothing fits the window.
@@ -87,7 +87,7 @@ impl ContextReplay {
                 NextStep::Ask(asked) => break asked,
                 NextStep::SumUp(question) => {
                     let tokens = self.send_request(&question.request)?;
-                    let words = vec![ContentBlock::text(SUMMARY)];
+                    let words = vec![ContentBlock::text(write_summary(&self.last_messages))];
                     self.sum_up(question.digest, Some(tokens), words)?;
                 }
                 NextStep::SumUpAlone => self.sum_up(String::new(), None, Vec::new())?,
