@@ -28,10 +28,14 @@ const EXAMPLES: [(&str, &str, bool); 3] = [
 const TOOL_CASES: &str = "crates/omoi-agent/tests/data/tool_cases.jsonl";
 const TOOL_CASES_WANTED: usize = 300;
 /// Tests by clients and programs that others made, with the dialects that they speak. Each has to run and pass.
-const DIALECT_TESTS: [(&str, &str); 4] = [
+const DIALECT_TESTS: [(&str, &str); 5] = [
     (
         "all three, by the vendors' SDKs",
         "vendor_clients::the_clients_of_both_vendors_understand_every_answer",
+    ),
+    (
+        "all nine pairs through the gateway, by the vendors' SDKs",
+        "vendor_clients::the_clients_of_both_vendors_understand_the_gateway_whatever_its_model_speaks",
     ),
     (
         "messages, by Claude Code",

@@ -1,4 +1,4 @@
-"""The vendors' own clients against the server at argv[1]: prints what each call gave, one line each."""
+"""The vendors' own clients against each server of argv: prints what each call gave, one line each."""
 
 import sys
 
@@ -6,7 +6,6 @@ import anthropic
 import openai
 from pydantic import BaseModel
 
-BASE = sys.argv[1]
 ASKED = [{"role": "user", "content": "Go on."}]
 
 
@@ -23,13 +22,19 @@ def say(name, *seen):
     print(name, *seen, flush=True)
 
 
-def limits_of(response):
-    names = ("retry-after", "anthropic-ratelimit-requests-remaining", "x-ratelimit-reset-requests")
-    return {name: response.headers[name] for name in names if name in response.headers}
+def say_unless_refused(name, vendor, ask):
+    try:
+        say(name, *ask())
+    except vendor.APIStatusError as error:
+        body = error.body or {}
+        said = body.get("error", body)
+        names = ("retry-after", "anthropic-ratelimit-requests-remaining", "x-ratelimit-reset-requests", "x-should-retry")
+        told = {name: error.response.headers[name] for name in names if name in error.response.headers}
+        say(name, "is refused:", type(error).__name__, error.status_code, said.get("type"), said.get("message"), told)
 
 
-def messages():
-    client = anthropic.Anthropic(base_url=BASE, api_key="any", max_retries=0)
+def messages(base):
+    client = anthropic.Anthropic(base_url=base, api_key="any", max_retries=0)
     schema = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
     options = {
         "model": "simulated",
@@ -55,24 +60,27 @@ def messages():
     history = asked + [{"role": "assistant", "content": answer.content}, {"role": "user", "content": results}]
     answer = client.messages.create(messages=history, extra_headers=headers("words"), **options)
     say("messages whole", answer.content[0].text, answer.usage.cache_read_input_tokens > 0)
-    answer = client.beta.messages.create(
-        model="simulated",
-        max_tokens=1000,
-        messages=ASKED,
-        betas=["context-management-2025-06-27"],
-        context_management={"edits": [{"type": "clear_tool_uses_20250919"}]},
-        tools=[{"type": "web_search_20250305", "name": "web_search"}],
-        extra_headers=headers("words"),
-    )
-    say("messages beta", answer.content[0].text)
+    def beta():
+        answer = client.beta.messages.create(
+            model="simulated",
+            max_tokens=1000,
+            messages=ASKED,
+            betas=["context-management-2025-06-27"],
+            context_management={"edits": [{"type": "clear_tool_uses_20250919"}]},
+            tools=[{"type": "web_search_20250305", "name": "web_search"}],
+            extra_headers=headers("words"),
+        )
+        return [answer.content[0].text]
+
+    say_unless_refused("messages beta", anthropic, beta)
     say("messages models", client.models.list().data[0].id, client.models.retrieve("simulated").id)
     say("messages count", client.messages.count_tokens(model="simulated", messages=ASKED).input_tokens > 5)
     plain = {"model": "simulated", "max_tokens": 100, "messages": ASKED}
     failures("messages", anthropic, lambda task: client.messages.create(extra_headers=headers(task), **plain))
 
 
-def chat():
-    client = openai.OpenAI(base_url=BASE + "/v1", api_key="any", max_retries=0)
+def chat(base):
+    client = openai.OpenAI(base_url=base + "/v1", api_key="any", max_retries=0)
     schema = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
     tools = [{"type": "function", "function": {"name": "bash", "parameters": schema}}]
     options = {"model": "simulated", "tools": tools, "reasoning_effort": "low", "prompt_cache_key": "k"}
@@ -96,8 +104,8 @@ def chat():
     failures("chat", openai, lambda task: client.chat.completions.create(extra_headers=headers(task), **plain))
 
 
-def responses():
-    client = openai.OpenAI(base_url=BASE + "/v1", api_key="any", max_retries=0)
+def responses(base):
+    client = openai.OpenAI(base_url=base + "/v1", api_key="any", max_retries=0)
     schema = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
     tools = [
         {"type": "custom", "name": "apply_patch"},
@@ -122,33 +130,32 @@ def responses():
     items = [item.model_dump(exclude_none=True) for item in answer.output]
     whole = client.responses.create(input=[*ASKED, *items, *outputs], extra_headers=headers("words"), **options)
     say("responses whole", whole.output_text, whole.usage.input_tokens_details.cached_tokens > 0)
-    later = client.responses.create(
-        input=outputs, previous_response_id=answer.id, extra_headers=headers("words"), **options
-    )
-    say("responses continued", later.output_text)
-    aside = client.responses.parse(
-        model="simulated", input="Name it.", text_format=Verdict, extra_headers={"x-omoi-route": "title"}
-    )
-    say("responses parsed", aside.output_parsed)
+
+    def continued():
+        later = client.responses.create(
+            input=outputs, previous_response_id=answer.id, extra_headers=headers("words"), **options
+        )
+        return [later.output_text]
+
+    say_unless_refused("responses continued", openai, continued)
+
+    def parsed():
+        aside = client.responses.parse(
+            model="simulated", input="Name it.", text_format=Verdict, extra_headers={"x-omoi-route": "title"}
+        )
+        return [aside.output_parsed]
+
+    say_unless_refused("responses parsed", openai, parsed)
     plain = {"model": "simulated", "input": "Go on."}
     failures("responses", openai, lambda task: client.responses.create(extra_headers=headers(task), **plain))
 
 
 def failures(name, vendor, ask):
-    try:
-        ask("limited")
-    except vendor.RateLimitError as error:
-        say(name, "limited", limits_of(error.response))
-    try:
-        ask("retired")
-    except vendor.NotFoundError as error:
-        say(name, "retired", error.body["error"]["message"] if "error" in error.body else error.body["message"])
-    try:
-        ask("nobody")
-    except vendor.BadRequestError as error:
-        say(name, "unanswered", "no rule of the scenario" in str(error))
+    for task in ("limited", "retired", "nobody"):
+        say_unless_refused("%s %s" % (name, task), vendor, lambda: [ask(task)])
 
 
-messages()
-chat()
-responses()
+for base in sys.argv[1:]:
+    messages(base)
+    chat(base)
+    responses(base)
