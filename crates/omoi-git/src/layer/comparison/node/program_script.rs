@@ -8,6 +8,9 @@ use sha2::{Digest as _, Sha256};
 use super::super::listing::FileDigest;
 use super::{NodePart, resolve_link};
 
+/// The last of the characters that stand for places; a text that holds any is no script.
+const PLACE_MARK_LAST: char = '\u{3}';
+
 /// What a script says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct ProgramScript {
@@ -23,7 +26,8 @@ impl ProgramScript {
     /// Reads the script at `path` in a workspace that its set-up called `work`. None if it runs no file of a package, or
     /// mentions two.
     pub(in super::super) fn parse(path: &str, text: &str, work: &str) -> Option<Self> {
-        if !matches!(NodePart::of_path(path), Some(NodePart::Program { .. })) {
+        let is_program = matches!(NodePart::of_path(path), Some(NodePart::Program { .. }));
+        if !is_program || text.contains(|c| c <= PLACE_MARK_LAST) {
             return None;
         }
         let (mut plain, mut rest) = (Sha256::new(), text);
@@ -39,17 +43,18 @@ impl ProgramScript {
                 plain.update(word);
                 continue;
             }
-            // What leads there stays in the text: from the script's own folder, or from the root. No text has these bytes.
+            // What leads there stays in the text, and whether it is from the script's own folder or from the root.
             plain.update(word.strip_suffix(below)?);
             let inside = below
                 .strip_prefix(work)
                 .and_then(|rest| rest.strip_prefix('/'));
-            plain.update([u8::from(inside.is_some())]);
             let leads_to = match inside {
                 Some(inside) => resolve_link("work", inside)?,
                 None => resolve_link(path, below)?,
             };
-            if leads_to.ends_with("/node_modules") || leads_to == "node_modules" {
+            let is_searched = leads_to.ends_with("/node_modules") || leads_to == "node_modules";
+            plain.update([u8::from(inside.is_some()) + 2 * u8::from(is_searched)]);
+            if is_searched {
                 searched.push(leads_to);
             } else if target.get_or_insert(leads_to.clone()) != &leads_to {
                 return None;
@@ -148,6 +153,8 @@ mod tests {
             ("exec node", "exec evil"),
             ("\"$@\"", "\"$@\" ; evil"),
             ("#!/bin/sh", "#!/w/evil"),
+            ("../b/cli.js", "../b/node_modules"),
+            ("../b/cli.js", "\u{0}"),
             ("$basedir/node\"", "$basedir/evil\""),
             (":$NODE_PATH", ":evil:$NODE_PATH"),
             // From where a check runs, and not from where the script lies.
