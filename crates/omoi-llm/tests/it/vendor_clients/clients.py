@@ -75,7 +75,7 @@ def messages(base):
     say_unless_refused("messages beta", anthropic, beta)
     say("messages models", client.models.list().data[0].id, client.models.retrieve("simulated").id)
     say("messages count", client.messages.count_tokens(model="simulated", messages=ASKED).input_tokens > 5)
-    plain = {"model": "simulated", "max_tokens": 100, "messages": ASKED}
+    plain = {"model": "simulated", "max_tokens": 100, "messages": ASKED, "tools": options["tools"]}
     failures("messages", anthropic, lambda task: client.messages.create(extra_headers=headers(task), **plain))
 
 
@@ -93,14 +93,14 @@ def chat(base):
         answer = stream.get_final_completion()
     message = answer.choices[0].message
     calls = message.tool_calls
-    say("chat stream", [call.function.name for call in calls], message.reasoning_content, sorted(kinds))
+    say("chat stream", [call.function.name for call in calls], getattr(message, "reasoning_content", None), sorted(kinds))
     results = [{"role": "tool", "tool_call_id": call.id, "content": "ok"} for call in calls]
     history = [*asked, message.model_dump(exclude_none=True), *results]
     answer = client.chat.completions.create(messages=history, extra_headers=headers("words"), **options)
     cached = answer.usage.prompt_tokens_details.cached_tokens
     say("chat whole", answer.choices[0].message.content, cached > 0)
     say("chat models", client.models.list().data[0].id, client.models.retrieve("simulated").id)
-    plain = {"model": "simulated", "messages": ASKED}
+    plain = {"model": "simulated", "messages": ASKED, "tools": tools}
     failures("chat", openai, lambda task: client.chat.completions.create(extra_headers=headers(task), **plain))
 
 
@@ -146,7 +146,7 @@ def responses(base):
         return [aside.output_parsed]
 
     say_unless_refused("responses parsed", openai, parsed)
-    plain = {"model": "simulated", "input": "Go on."}
+    plain = {"model": "simulated", "input": "Go on.", "tools": tools}
     failures("responses", openai, lambda task: client.responses.create(extra_headers=headers(task), **plain))
 
 
