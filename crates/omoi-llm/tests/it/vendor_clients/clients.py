@@ -76,7 +76,7 @@ def messages(base):
     say("messages models", client.models.list().data[0].id, client.models.retrieve("simulated").id)
     say("messages count", client.messages.count_tokens(model="simulated", messages=ASKED).input_tokens > 5)
     plain = {"model": "simulated", "max_tokens": 100, "messages": ASKED, "tools": options["tools"]}
-    failures("messages", anthropic, lambda task: client.messages.create(extra_headers=headers(task), **plain))
+    return lambda task: client.messages.create(extra_headers=headers(task), **plain)
 
 
 def chat(base):
@@ -101,7 +101,7 @@ def chat(base):
     say("chat whole", answer.choices[0].message.content, cached > 0)
     say("chat models", client.models.list().data[0].id, client.models.retrieve("simulated").id)
     plain = {"model": "simulated", "messages": ASKED, "tools": tools}
-    failures("chat", openai, lambda task: client.chat.completions.create(extra_headers=headers(task), **plain))
+    return lambda task: client.chat.completions.create(extra_headers=headers(task), **plain)
 
 
 def responses(base):
@@ -147,15 +147,16 @@ def responses(base):
 
     say_unless_refused("responses parsed", openai, parsed)
     plain = {"model": "simulated", "input": "Go on.", "tools": tools}
-    failures("responses", openai, lambda task: client.responses.create(extra_headers=headers(task), **plain))
+    return lambda task: client.responses.create(extra_headers=headers(task), **plain)
 
 
-def failures(name, vendor, ask):
-    for task in ("limited", "retired", "nobody"):
+def failures(asks, task):
+    for name, vendor, ask in asks:
         say_unless_refused("%s %s" % (name, task), vendor, lambda: [ask(task)])
 
 
 for base in sys.argv[1:]:
-    messages(base)
-    chat(base)
-    responses(base)
+    asks = [("messages", anthropic, messages(base)), ("chat", openai, chat(base)), ("responses", openai, responses(base))]
+    # A gateway remembers that a limit is used up, whoever asks next.
+    for task in ("retired", "nobody", "limited"):
+        failures(asks, task)
