@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
+#[cfg(feature = "crash-points")]
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -244,16 +245,17 @@ impl Said {
     }
 
     /// Whether it was killed.
+    #[cfg(feature = "crash-points")]
     pub(crate) fn was_killed(&self) -> bool {
         self.status.signal() == Some(9)
     }
 }
 
-/// What a person needs to see of a program that did not do as expected.
 /// Lines of standard output that a failed test shows, and characters of each.
 const LINES_SHOWN: usize = 60;
 const LINE_CHARS_SHOWN: usize = 600;
 
+/// What a person needs to see of a program that did not do as expected.
 impl std::fmt::Debug for Said {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(
