@@ -132,7 +132,11 @@ impl CommandContext {
             None => {}
         }
         if let Some(scenario) = &model.scenario {
-            let path = std::path::absolute(scenario).context("could not name the scenario")?;
+            // One name, however it is given: a spec goes on with the scenario that it was begun with.
+            let path = scenario
+                .canonicalize()
+                .or_else(|_| std::path::absolute(scenario))
+                .context("could not name the scenario")?;
             sources = sources.with_flag("llm.scenario", utf8_path(&path)?);
         }
         let config = load_config(&CONFIG_TABLE, &sources)?;

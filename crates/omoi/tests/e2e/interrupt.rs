@@ -59,7 +59,16 @@ fn an_interrupted_run_keeps_its_turns_and_goes_on_from_them() {
         Some("pending")
     );
 
-    let said = world.start(world.go_on("resume")).wait().exited(0);
+    // The same scenario by another name.
+    let (folder, file) = (
+        world.scenario().parent().unwrap(),
+        world.scenario().file_name().unwrap(),
+    );
+    let around = folder.join("..").join(folder.file_name().unwrap());
+    let mut again = world.command(&["spec", "resume", "SPEC-1", "--json"]);
+    again.args(["--model", "simulated", "--scenario"]);
+    again.arg(around.join(file));
+    let said = world.start(again).wait().exited(0);
     assert_eq!(said.summary()["outcome"], "succeeded");
     let ended = story::attempts(&database, "TSK-001");
     assert_eq!(ended[1..], ["succeeded completion_signal saved"]);
