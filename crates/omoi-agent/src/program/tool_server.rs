@@ -226,6 +226,7 @@ pub fn copy_tool_streams(socket: &Path) -> io::Result<()> {
 pub(crate) fn socket_path(folder: &Path) -> PathBuf {
     folder.join("tools.sock")
 }
+
 /// A picture as the protocol has it.
 fn shown_picture(picture: anthropic::ContentBlock) -> Option<ContentBlock> {
     match picture {
@@ -234,5 +235,26 @@ fn shown_picture(picture: anthropic::ContentBlock) -> Option<ContentBlock> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_picture_of_ours_is_one_of_the_protocol() {
+        let block =
+            |source: Value| serde_json::from_value(json!({"type": "image", "source": source}));
+        let ours = json!({"type": "base64", "media_type": "image/png", "data": "aGk="});
+        let shown = shown_picture(block(ours).unwrap()).unwrap();
+        let expected = json!({"type": "image", "data": "aGk=", "mimeType": "image/png"});
+        assert_eq!(serde_json::to_value(shown).unwrap(), expected);
+        // What lies elsewhere is not shown.
+        let elsewhere = json!({"type": "url", "url": "https://x.example/a.png"});
+        assert!(shown_picture(block(elsewhere).unwrap()).is_none());
     }
 }

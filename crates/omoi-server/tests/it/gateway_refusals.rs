@@ -57,6 +57,18 @@ async fn gateway_refusal(
     (status, word.to_owned(), should_retry)
 }
 
+/// The worker's routes with a gateway whose model nobody serves.
+fn router_to_nobody(bench: &ReportBench) -> Router {
+    let routes = RouteTable::all_simulated(Dialect::Messages, "http://127.0.0.1:9");
+    let llm = LlmClient::new(routes, Arc::new(StandingPace)).unwrap();
+    let ledger: CallLedger = bench.test.build_part();
+    router(WorkerSurface {
+        egress: None,
+        parts: bench.test.build_part(),
+        gateway: Ok(ModelGateway::new(llm, Arc::new(ledger))),
+    })
+}
+
 #[tokio::test]
 async fn the_gateway_refuses_in_the_dialect_of_its_caller() {
     let bench = ReportBench::new().await;
@@ -98,14 +110,7 @@ async fn the_gateway_refuses_in_the_dialect_of_its_caller() {
 #[tokio::test]
 async fn a_question_that_is_too_large_is_refused_in_the_dialect_of_its_caller() {
     let bench = ReportBench::new().await;
-    let routes = RouteTable::all_simulated(Dialect::Messages, "http://127.0.0.1:9");
-    let llm = LlmClient::new(routes, Arc::new(StandingPace)).unwrap();
-    let ledger: CallLedger = bench.test.build_part();
-    let router = router(WorkerSurface {
-        egress: None,
-        parts: bench.test.build_part(),
-        gateway: Ok(ModelGateway::new(llm, Arc::new(ledger))),
-    });
+    let router = router_to_nobody(&bench);
     let token = Some(bench.live.token.as_str());
     for (path, field, word) in [
         ("/v1/messages", "type", "request_too_large"),
@@ -121,14 +126,7 @@ async fn a_question_that_is_too_large_is_refused_in_the_dialect_of_its_caller() 
 #[tokio::test]
 async fn a_question_that_never_comes_to_its_end_is_refused() {
     let bench = ReportBench::new().await;
-    let routes = RouteTable::all_simulated(Dialect::Messages, "http://127.0.0.1:9");
-    let llm = LlmClient::new(routes, Arc::new(StandingPace)).unwrap();
-    let ledger: CallLedger = bench.test.build_part();
-    let router = router(WorkerSurface {
-        egress: None,
-        parts: bench.test.build_part(),
-        gateway: Ok(ModelGateway::new(llm, Arc::new(ledger))),
-    });
+    let router = router_to_nobody(&bench);
     let clock = bench.test.clock.clone();
     let body = stream::once(async move {
         clock.advance(Duration::from_mins(1));
@@ -182,14 +180,7 @@ async fn an_attempt_that_ends_while_its_question_comes_gets_no_answer() {
 #[tokio::test]
 async fn a_provider_is_never_asked_to_reach_the_web_for_a_sandbox() {
     let bench = ReportBench::new().await;
-    let routes = RouteTable::all_simulated(Dialect::Messages, "http://127.0.0.1:9");
-    let llm = LlmClient::new(routes, Arc::new(StandingPace)).unwrap();
-    let ledger: CallLedger = bench.test.build_part();
-    let router = router(WorkerSurface {
-        egress: None,
-        parts: bench.test.build_part(),
-        gateway: Ok(ModelGateway::new(llm, Arc::new(ledger))),
-    });
+    let router = router_to_nobody(&bench);
     let token = Some(bench.live.token.as_str());
     let messages = json!([{"role": "user", "content": "Search."}]);
     let tool = |kind: &str| json!([{"type": kind, "name": "web_search"}]);

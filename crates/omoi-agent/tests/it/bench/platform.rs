@@ -91,7 +91,7 @@ pub(super) fn build_app(rules: &str, seen: &Shared) -> Router {
         .fallback_service(model)
 }
 
-/// What the gateway says when it cannot ask for now; status 200 is told within a stream.
+/// A refusal of the gateway that passes by itself, with `status`; for 200 it is an error event of a stream.
 fn passing_refusal(status: u16) -> Response {
     let mut error = json!({"type": "error", "error": {"type": "api_error", "message": "not now"}});
     if status == 200 {
