@@ -7,6 +7,7 @@ mod demo;
 mod fuzz_run;
 mod gates;
 mod models;
+mod routes;
 mod setup;
 mod snapshots;
 mod test;
@@ -40,6 +41,8 @@ usage: cargo xtask <command>
                             the parsers held against changed inputs, a minute each; more than 1 s or 256 MiB for
                             one input fails too. `cargo xtask test` replays what is committed in `tests/inputs`
   models                    make crates/omoi-llm/models.json anew: models, ends and prices
+  routes                    what became of every route of the earlier API, and which promised ones are not
+                            served: the list of fates held against the committed OpenAPI files
   service-map               make docs/service-map.md anew: which role runs which loop
   agent-quality             how good the native agent's tools are: edits, map, tools, transcripts and dialects held
                             against their targets; fetches releases of packages once, outside the clone
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
             Err(problem) => return misused(&problem),
         },
         "setup" => setup::everything().map(|()| Outcome::Done),
+        "routes" => routes::run(),
         "service-map" => tidy::run(&tidy::TidyMode::ServiceMap),
         "tidy" => match tidy::TidyMode::parse(rest) {
             Ok(mode) => tidy::run(&mode),

@@ -14,7 +14,7 @@ use xtask::invariants;
 use xtask::process::{self, command};
 
 use crate::test_servers::{NeededServers, TestServers};
-use crate::{Outcome, root, setup, snapshots, tidy};
+use crate::{Outcome, root, routes, setup, snapshots, tidy};
 use closing::{Closing, Count};
 use one_crate::OneCrate;
 
@@ -66,6 +66,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     check(&mut closing, "format", || cargo("fmt --all --check"));
     check(&mut closing, "tidy", tidy);
+    check(&mut closing, "routes", routes);
     if !options.fast {
         check(&mut closing, "set up checks", setup::checks);
         check(&mut closing, "dependencies", || {
@@ -125,6 +126,13 @@ fn check(closing: &mut Closing, name: &'static str, run: impl FnOnce() -> Result
 
 fn tidy() -> Result<()> {
     match tidy::run(&tidy::TidyMode::Check)? {
+        Outcome::Done => Ok(()),
+        Outcome::Refused => bail!("see above"),
+    }
+}
+
+fn routes() -> Result<()> {
+    match routes::run()? {
         Outcome::Done => Ok(()),
         Outcome::Refused => bail!("see above"),
     }
