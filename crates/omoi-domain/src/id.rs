@@ -63,6 +63,10 @@ ids! {
     OrgId,
     /// A person who uses the platform.
     UserId,
+    /// A role: one of every organisation, or one that an organisation made.
+    RoleId,
+    /// That a user belongs to an organisation.
+    MembershipId,
     /// A repository under work.
     ProjectId,
     /// A feature specification; a run is its spec.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod ablation;
+pub mod access;
 pub mod acp_agent_row;
 pub mod agent_event;
 pub mod agent_program;

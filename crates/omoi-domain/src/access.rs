@@ -1,0 +1,12 @@
+//! Who may do what: permissions, roles, grants, and the decision whether a caller reaches a row.
+//!
+//! Pure rules over facts that others read. A permission is a name of a fixed set; a role is a set of them with a
+//! rank; a membership gives a user one role in one organisation, and a key never reaches further than its owner.
+
+pub mod decision;
+pub mod grant;
+pub mod pattern;
+pub mod permission;
+pub mod permission_set;
+pub mod role;
+pub mod role_chain;

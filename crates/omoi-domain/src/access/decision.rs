@@ -1,0 +1,226 @@
+//! Whether a caller reaches a row.
+//!
+//! The order is fixed: a row of an organisation that the caller does not belong to is not there at all, and only
+//! whoever may know of it is told what they lack.
+
+use super::grant::{GRANTED_PER_PROJECT, KEPT_FROM_KEYS};
+use super::permission::Permission;
+use super::permission_set::PermissionSet;
+use super::role::SystemRole;
+use crate::id::{OrgId, ProjectId};
+
+/// What a caller may do in one organisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrganisationReach {
+    /// Where.
+    pub org: OrgId,
+    /// What the caller's role allows there.
+    pub role: PermissionSet,
+    /// What the caller is granted for single projects beyond the role.
+    pub grants: Vec<ProjectGrant>,
+    /// What the credential narrows this to; a sign-in narrows nothing.
+    pub key: Option<KeyReach>,
+}
+
+/// One permission more, in one project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProjectGrant {
+    /// Where.
+    pub project: ProjectId,
+    /// What.
+    pub permission: Permission,
+}
+
+/// What a key narrows its owner's permissions to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyReach {
+    /// What its scopes allow.
+    pub scopes: PermissionSet,
+    /// The one project of an agent's key.
+    pub project: Option<ProjectId>,
+}
+
+/// Where a row lies. It comes from the row itself, never from a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowPlace {
+    /// The organisation of the row.
+    pub org: OrgId,
+    /// The project of the row, unless it belongs to the organisation as a whole.
+    pub project: Option<ProjectId>,
+}
+
+/// The answer to a caller who asks for a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessDecision {
+    /// The caller may.
+    Allowed,
+    /// For this caller the row does not exist.
+    Hidden,
+    /// The caller's role lacks the permission.
+    Denied(Permission),
+    /// The role has it, the key's scopes do not.
+    OutOfScope(Permission),
+}
+
+impl OrganisationReach {
+    /// What a member of platform staff may do in an organisation that they entered: as much as its admins.
+    pub const fn of_staff(org: OrgId) -> Self {
+        Self {
+            org,
+            role: SystemRole::Admin.permission_set(),
+            grants: Vec::new(),
+            key: None,
+        }
+    }
+
+    /// Everything the caller may do with rows of `project`, or with the organisation's own.
+    pub fn permissions_in(&self, project: Option<ProjectId>) -> PermissionSet {
+        let role = self.role_permissions_in(project);
+        match self.key {
+            Some(key) => role.common_with(key.scopes).without_set(KEPT_FROM_KEYS),
+            None => role,
+        }
+    }
+
+    /// Whether the caller knows of rows of `project`.
+    pub fn sees_project(&self, project: ProjectId) -> bool {
+        self.key
+            .and_then(|key| key.project)
+            .is_none_or(|only| only == project)
+    }
+
+    fn role_permissions_in(&self, project: Option<ProjectId>) -> PermissionSet {
+        let granted = self
+            .grants
+            .iter()
+            .filter(|grant| Some(grant.project) == project)
+            .map(|grant| grant.permission)
+            .collect::<PermissionSet>()
+            .common_with(GRANTED_PER_PROJECT);
+        self.role.union_with(granted)
+    }
+}
+
+/// Decides whether a caller who reaches `reaches` may do `needed` with a row at `place`.
+pub fn decide_access(
+    reaches: &[OrganisationReach],
+    place: RowPlace,
+    needed: Permission,
+) -> AccessDecision {
+    let Some(reach) = reaches.iter().find(|reach| reach.org == place.org) else {
+        return AccessDecision::Hidden;
+    };
+    if place
+        .project
+        .is_some_and(|project| !reach.sees_project(project))
+    {
+        return AccessDecision::Hidden;
+    }
+    if reach.permissions_in(place.project).contains(needed) {
+        AccessDecision::Allowed
+    } else if reach.role_permissions_in(place.project).contains(needed) {
+        AccessDecision::OutOfScope(needed)
+    } else {
+        AccessDecision::Denied(needed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::access::grant::key_permissions;
+
+    const HERE: OrgId = OrgId::from_uuid(Uuid::from_u128(1));
+    const ELSEWHERE: OrgId = OrgId::from_uuid(Uuid::from_u128(2));
+    const PROJECT: ProjectId = ProjectId::from_uuid(Uuid::from_u128(3));
+    const OTHER_PROJECT: ProjectId = ProjectId::from_uuid(Uuid::from_u128(4));
+
+    fn reach(role: SystemRole) -> OrganisationReach {
+        OrganisationReach {
+            org: HERE,
+            role: role.permission_set(),
+            grants: Vec::new(),
+            key: None,
+        }
+    }
+
+    fn check(reach: &OrganisationReach, place: RowPlace, needed: Permission, want: AccessDecision) {
+        let got = decide_access(std::slice::from_ref(reach), place, needed);
+        assert_eq!(got, want, "{place:?} {needed}");
+    }
+
+    fn place(org: OrgId, project: ProjectId) -> RowPlace {
+        let project = Some(project);
+        RowPlace { org, project }
+    }
+
+    #[test]
+    fn a_row_of_another_organisation_is_hidden_before_anything_is_asked() {
+        use AccessDecision::{Allowed, Denied, Hidden};
+        let viewer = reach(SystemRole::Viewer);
+        check(&viewer, place(HERE, PROJECT), Permission::TaskRead, Allowed);
+        let write = Permission::TaskWrite;
+        check(&viewer, place(HERE, PROJECT), write, Denied(write));
+        let owner = reach(SystemRole::Owner);
+        for needed in Permission::ALL {
+            check(&owner, place(ELSEWHERE, PROJECT), *needed, Hidden);
+            check(&owner, place(HERE, PROJECT), *needed, Allowed);
+        }
+    }
+
+    #[test]
+    fn a_grant_holds_in_its_project_and_only_for_approval() {
+        use AccessDecision::{Allowed, Denied};
+        let mut member = reach(SystemRole::Member);
+        for permission in [Permission::SpecApprove, Permission::OrgDelete] {
+            let project = PROJECT;
+            member.grants.push(ProjectGrant {
+                project,
+                permission,
+            });
+        }
+        let approve = Permission::SpecApprove;
+        check(&member, place(HERE, PROJECT), approve, Allowed);
+        check(
+            &member,
+            place(HERE, OTHER_PROJECT),
+            approve,
+            Denied(approve),
+        );
+        let delete = Permission::OrgDelete;
+        check(&member, place(HERE, PROJECT), delete, Denied(delete));
+    }
+
+    #[test]
+    fn a_key_reaches_no_further_than_its_owner_and_its_scopes() {
+        use AccessDecision::{Allowed, Denied, Hidden, OutOfScope};
+        let mut owner = reach(SystemRole::Owner);
+        let scopes = key_permissions(&["spec:*".parse().unwrap()]);
+        let project = Some(PROJECT);
+        owner.key = Some(KeyReach { scopes, project });
+        let (write, task) = (Permission::SpecWrite, Permission::TaskRead);
+        check(&owner, place(HERE, PROJECT), write, Allowed);
+        check(&owner, place(HERE, PROJECT), task, OutOfScope(task));
+        check(&owner, place(HERE, OTHER_PROJECT), write, Hidden);
+        let mut viewer = reach(SystemRole::Viewer);
+        let project = None;
+        viewer.key = Some(KeyReach { scopes, project });
+        check(&viewer, place(HERE, PROJECT), write, Denied(write));
+        viewer.role = PermissionSet::FULL;
+        let scopes = PermissionSet::FULL;
+        viewer.key = Some(KeyReach { scopes, project });
+        let keys = Permission::OrgKeysWrite;
+        check(&viewer, place(HERE, PROJECT), keys, OutOfScope(keys));
+    }
+
+    #[test]
+    fn staff_stand_where_admins_stand() {
+        let staff = OrganisationReach::of_staff(HERE);
+        assert_eq!(
+            staff.permissions_in(None),
+            SystemRole::Admin.permission_set()
+        );
+    }
+}
