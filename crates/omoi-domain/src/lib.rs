@@ -20,6 +20,7 @@ pub mod dialect;
 pub mod discovery;
 pub mod disk_stop;
 pub mod egress;
+pub mod error_code;
 pub mod event;
 pub mod graph;
 pub mod hand_over;

@@ -1,20 +1,22 @@
 //! One span and one line per request, with an id that the answer carries too.
 
+use axum::Router;
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
-use axum::{Json, Router};
+use axum::response::Response;
 use tracing::{Instrument as _, Span, debug, error, field, info, info_span, warn};
 
 use omoi_domain::time::Timestamp;
 use omoi_execution::{DeploymentParts, FromParts};
-use omoi_protocol::error::{ErrorBody, REQUEST_ID};
+use omoi_protocol::error::{REQUEST_ID, is_request_id};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::rng::Rng;
 
-use crate::error::InternalCause;
+use crate::error::{InternalCause, RefusalBody};
 
 /// Where access lines are said to come from, so that a filter can name them.
 const TARGET: &str = "omoi_server::access";
@@ -134,7 +136,7 @@ enum AccessLevel {
 }
 
 async fn log_request(State(log): State<AccessLog>, request: Request, next: Next) -> Response {
-    let id = uuid_v7(log.ids.clock.as_ref(), &log.ids.rng).to_string();
+    let id = log.request_id(request.headers());
     let route = request.extensions().get::<MatchedPath>();
     let seen = SeenRequest {
         surface: log.surface,
@@ -156,18 +158,8 @@ async fn log_request(State(log): State<AccessLog>, request: Request, next: Next)
     };
     let response = next.run(request).instrument(span.clone()).await;
     let _request = span.enter();
-    let mut response = match response.extensions().get::<InternalCause>() {
-        Some(cause) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {
-            warn!(
-                error = cause.as_str(),
-                "Request {id} cannot be answered for now"
-            );
-            response
-        }
-        Some(cause) => internal_answer(log.surface, &id, cause.as_str()),
-        None => response,
-    };
     line.status = Some(response.status());
+    let mut response = name_refusal(response, log.surface, &id);
     if let Ok(id) = HeaderValue::try_from(id) {
         let headers = response.headers_mut();
         if log.surface == RequestSurface::Worker {
@@ -178,23 +170,49 @@ async fn log_request(State(log): State<AccessLog>, request: Request, next: Next)
     response
 }
 
-/// Tells a failure of ours in full to the log, and to the caller what it may know: people on this machine may
-/// read the log anyway, while a sandbox must not learn paths of the host.
-fn internal_answer(surface: RequestSurface, id: &str, cause: &str) -> Response {
-    error!(error = cause, "Request {id} failed");
-    let message = match surface {
-        RequestSurface::Control => cause.to_owned(),
-        RequestSurface::Worker | RequestSurface::Probe => {
-            format!("something failed on our side; the log has it as request {id}")
+impl AccessLog {
+    /// The id that people give their request, so that they find it again; a sandbox gives none.
+    fn request_id(&self, headers: &HeaderMap) -> String {
+        let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        match given.filter(|id| self.surface != RequestSurface::Worker && is_request_id(id)) {
+            Some(id) => id.to_owned(),
+            None => uuid_v7(self.ids.clock.as_ref(), &self.ids.rng).to_string(),
         }
+    }
+}
+
+/// Writes the id of the request into a refusal. A failure of ours is told in full to the log, and to the caller
+/// what it may know: people on this machine may read the log anyway, while a sandbox must not learn paths of the
+/// host.
+fn name_refusal(mut response: Response, surface: RequestSurface, id: &str) -> Response {
+    let cause = response.extensions_mut().remove::<InternalCause>();
+    let is_internal = response.status() == StatusCode::INTERNAL_SERVER_ERROR;
+    match &cause {
+        Some(cause) if is_internal => error!(error = cause.as_str(), "Request {id} failed"),
+        Some(cause) => warn!(
+            error = cause.as_str(),
+            "Request {id} cannot be answered for now"
+        ),
+        None => {}
+    }
+    let Some(RefusalBody(mut body)) = response.extensions_mut().remove::<RefusalBody>() else {
+        return response;
     };
-    let body = ErrorBody {
-        error: "internal".to_owned(),
-        message,
-        hint: None,
-        correlation_id: Some(id.to_owned()),
-    };
-    (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
+    id.clone_into(&mut body.request_id);
+    if let Some(cause) = cause.filter(|_| is_internal) {
+        body.message = match surface {
+            RequestSurface::Control => cause.as_str().to_owned(),
+            RequestSurface::Worker | RequestSurface::Probe => {
+                format!("something failed on our side; the log has it as request {id}")
+            }
+        };
+        body.detail.clone_from(&body.message);
+    }
+    if let Ok(text) = serde_json::to_vec(&body) {
+        response.headers_mut().remove(CONTENT_LENGTH);
+        *response.body_mut() = Body::from(text);
+    }
+    response
 }
 
 impl RequestEnd {

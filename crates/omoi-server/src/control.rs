@@ -115,7 +115,7 @@ async fn guard(
             note_caller("owner");
             Ok(next.run(request).await)
         }
-        _ => Err(ApiError::unauthorized()),
+        _ => Err(ApiError::no_credential()),
     }
 }
 

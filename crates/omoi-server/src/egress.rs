@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use omoi_domain::egress::EgressMode;
+use omoi_domain::error_code::ErrorCode;
 use omoi_domain::reference::NamedProject;
 use omoi_egress::listing::{ListedPolicy, SharedListing};
 use omoi_egress::lock_file::locked_versions;
@@ -126,7 +127,7 @@ async fn find_egress(
     let (mode, project) = intake.store.read(read).await?;
     if !mode.is_open() {
         let says = "this attempt has no way out";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "no_egress", says));
+        return Err(ApiError::new(ErrorCode::NoEgress, says));
     }
     let files = base_lock_files(intake, attempt).await;
     let files = files.unwrap_or_else(|error| {
@@ -176,20 +177,16 @@ pub(crate) async fn open_egress(
     let asks = request.headers().get(UPGRADE);
     let Some(proxy) = s.egress.clone() else {
         let says = "this process has no proxy";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "no_egress", says));
+        return Err(ApiError::new(ErrorCode::NoEgress, says));
     };
     if asks.is_none_or(|protocol| protocol != EGRESS_PROTOCOL) {
         let says = format!("ask for an upgrade to `{EGRESS_PROTOCOL}`");
-        return Err(ApiError::bad_request(says));
+        return Err(ApiError::invalid_value(says));
     }
     let egress = find_egress(&s, &proxy, &attempt).await?;
     if egress.recorded.proxy_session().is_crowded() {
         let says = "this attempt holds as many connections as it may";
-        return Err(ApiError::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "no_egress",
-            says,
-        ));
+        return Err(ApiError::new(ErrorCode::TooManyConnections, says));
     }
     let upgrade = take_upgrade(&mut request);
     // The connection keeps its place as long as the proxy serves it.

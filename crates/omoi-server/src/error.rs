@@ -1,16 +1,17 @@
 //! The one shape of every refusal, and which status each failure has.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{FromRequest, Request};
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use omoi_delivery::trace::TraceError;
+use omoi_domain::error_code::ErrorCode;
 use omoi_execution::commands::TaskCommandError;
 use omoi_execution::copied_files::CopyError;
 use omoi_execution::intake::IntakeError;
@@ -18,7 +19,7 @@ use omoi_execution::integration::IntegrationError;
 use omoi_execution::spec_files::SpecFilesError;
 use omoi_llm::body_room::BodyRoomTaken;
 use omoi_planning::commands::{CreateError, SpecCommandError};
-use omoi_protocol::error::ErrorBody;
+use omoi_protocol::error::{ErrorBody, FieldProblem};
 use omoi_runtime::lifecycle::BlockingPanicked;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::StoreError;
@@ -29,11 +30,9 @@ use crate::sandbox_limits::TooMuchTraffic;
 /// A refusal on its way out.
 #[derive(Debug)]
 pub(crate) struct ApiError {
-    status: StatusCode,
-    body: ErrorBody,
+    code: ErrorCode,
+    body: Box<ErrorBody>,
     cause: Option<InternalCause>,
-    /// Seconds to wait before the next request.
-    retry_after_s: Option<NonZeroU32>,
 }
 
 /// What went wrong inside with all its causes, for the log: it names paths of the host. The access log makes
@@ -51,6 +50,10 @@ impl InternalCause {
     }
 }
 
+/// The body of a refusal beside its answer: the access log writes it again with the request's id.
+#[derive(Clone, Debug)]
+pub(crate) struct RefusalBody(pub(crate) Box<ErrorBody>);
+
 /// A body that reads as `T`; anything else is refused in the shape of every refusal.
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
@@ -66,28 +69,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 }
 
 impl ApiError {
-    pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        let body = ErrorBody {
-            error: code.to_owned(),
-            message: message.into(),
-            hint: None,
-            correlation_id: None,
-        };
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
-            status,
-            body,
+            code,
+            body: Box::new(ErrorBody::new(code, message)),
             cause: None,
-            retry_after_s: None,
         }
     }
 
     /// A body that cannot be taken in.
     pub(crate) fn unreadable(status: StatusCode, says: String) -> Self {
         let code = match status {
-            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
-            _ => "bad_request",
+            StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::TooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => ErrorCode::UnsupportedMediaType,
+            StatusCode::UNPROCESSABLE_ENTITY => ErrorCode::ValidationFailed,
+            _ => ErrorCode::MalformedJson,
         };
-        Self::new(status, code, says)
+        Self::new(code, says)
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -95,18 +93,33 @@ impl ApiError {
         self
     }
 
+    /// Tells programs what the message tells people.
+    pub(crate) fn with_context(mut self, key: &str, value: Value) -> Self {
+        self.body.context.insert(key.to_owned(), value);
+        self
+    }
+
+    /// Says which value of the request is wrong.
+    pub(crate) fn with_field(mut self, path: impl Into<String>) -> Self {
+        self.body.fields.push(FieldProblem {
+            path: path.into(),
+            code: self.code,
+            message: self.body.message.clone(),
+        });
+        self
+    }
+
     /// Tells the caller when to come back.
-    fn retry_after(self, pause: Duration) -> Self {
+    fn retry_after(mut self, pause: Duration) -> Self {
         let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
-        Self {
-            retry_after_s: u32::try_from(seconds).ok().and_then(NonZeroU32::new),
-            ..self
-        }
+        let seconds = u32::try_from(seconds).ok();
+        self.body.retry_after = seconds.filter(|seconds| *seconds > 0);
+        self
     }
 
     /// Others fill the room for a body: the caller is to come back after `pause`.
     pub(crate) fn no_room(taken: BodyRoomTaken, pause: Duration) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", taken.to_string()).retry_after(pause)
+        Self::new(ErrorCode::NotReady, taken.to_string()).retry_after(pause)
     }
 
     fn with_next_step(self, next: Option<String>) -> Self {
@@ -116,49 +129,53 @@ impl ApiError {
         }
     }
 
-    pub(crate) fn unauthorized() -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
-            "the token is missing or not valid",
-        )
+    pub(crate) fn no_credential() -> Self {
+        let says = "the token is missing or not valid";
+        Self::new(ErrorCode::Unauthenticated, says)
     }
 
-    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    /// A value that is read, and breaks a rule.
+    pub(crate) fn invalid_value(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::ValidationFailed, message)
     }
 
-    /// What we did wrong, told in full to the log and by the request's id to the caller.
+    /// A failure of ours, told in full to the log and by the request's id to the caller.
     fn internal(source: &(dyn std::error::Error + 'static)) -> Self {
-        let says = "something failed on our side";
         Self {
             cause: Some(InternalCause::of_error(source)),
-            ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", says)
+            ..Self::new(ErrorCode::Internal, "something failed on our side")
         }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.body)).into_response();
-        if let Some(seconds) = self.retry_after_s {
-            let headers = response.headers_mut();
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.get()));
+        let status = http_status(self.code);
+        let mut response = (status, Json(self.body.as_ref())).into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.body.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if self.code == ErrorCode::Unauthenticated {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        let extensions = response.extensions_mut();
         if let Some(cause) = self.cause {
-            response.extensions_mut().insert(cause);
+            extensions.insert(cause);
         }
+        extensions.insert(RefusalBody(self.body));
         response
     }
 }
 
+/// The status of a code; the registry holds none but valid ones.
+fn http_status(code: ErrorCode) -> StatusCode {
+    StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
 impl From<TooMuchTraffic> for ApiError {
     fn from(source: TooMuchTraffic) -> Self {
-        let refused = Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too_many_requests",
-            source.to_string(),
-        );
+        let refused = Self::new(ErrorCode::RateLimited, source.to_string());
         refused.retry_after(source.retry_after)
     }
 }
@@ -166,8 +183,7 @@ impl From<TooMuchTraffic> for ApiError {
 impl From<CrowdedAttempt> for ApiError {
     fn from(source: CrowdedAttempt) -> Self {
         let says = source.to_string();
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", says)
-            .retry_after(CROWDED_WAIT)
+        Self::new(ErrorCode::TooManyConnections, says).retry_after(CROWDED_WAIT)
     }
 }
 
@@ -180,20 +196,16 @@ impl From<BlockingPanicked> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(source: StoreError) -> Self {
         match &source {
-            StoreError::NotFound { .. } => {
-                Self::new(StatusCode::NOT_FOUND, "not_found", source.to_string())
+            StoreError::NotFound { .. } => Self::new(ErrorCode::NotFound, source.to_string()),
+            StoreError::Transition(refused) => {
+                Self::new(ErrorCode::InvalidTransition, refused.to_string())
             }
-            StoreError::Transition(refused) => Self::new(
-                StatusCode::CONFLICT,
-                "invalid_transition",
-                refused.to_string(),
-            ),
             StoreError::Conflict { .. } | StoreError::Exists { .. } => {
-                Self::new(StatusCode::CONFLICT, "conflict", source.to_string())
+                Self::new(ErrorCode::Conflict, source.to_string())
             }
             StoreError::Busy(_) => Self {
                 cause: Some(InternalCause::of_error(&source)),
-                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", source.to_string())
+                ..Self::new(ErrorCode::NotReady, source.to_string())
             },
             _ => Self::internal(&source),
         }
@@ -203,20 +215,12 @@ impl From<StoreError> for ApiError {
 impl From<IntakeError> for ApiError {
     fn from(source: IntakeError) -> Self {
         match source {
-            IntakeError::Unauthorized => Self::unauthorized(),
-            IntakeError::Superseded => Self::new(
-                StatusCode::CONFLICT,
-                "superseded_attempt",
-                source.to_string(),
-            ),
-            IntakeError::Refused(why) => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", why)
+            IntakeError::Unauthorized => Self::no_credential(),
+            IntakeError::Superseded => Self::new(ErrorCode::SupersededAttempt, source.to_string()),
+            IntakeError::Refused(why) => Self::new(ErrorCode::Refused, why),
+            IntakeError::Import(omoi_git::import::ImportError::Refused(refusal)) => {
+                Self::new(ErrorCode::BundleRefused, refusal.to_string())
             }
-            IntakeError::Import(omoi_git::import::ImportError::Refused(refusal)) => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "bundle_refused",
-                refusal.to_string(),
-            ),
             IntakeError::Store(store) => store.into(),
             other => Self::internal(&other),
         }
@@ -227,14 +231,13 @@ impl From<CreateError> for ApiError {
     fn from(source: CreateError) -> Self {
         match source {
             CreateError::EmptyIdea | CreateError::LongIdea { .. } => {
-                Self::bad_request(source.to_string())
+                Self::invalid_value(source.to_string())
             }
             CreateError::Repository(refused) => {
-                Self::new(StatusCode::BAD_REQUEST, "bad_repository", error_chain(&refused))
+                Self::new(ErrorCode::BadRepository, error_chain(&refused))
             }
             CreateError::RepositoryFile(refused) => Self::new(
-                StatusCode::BAD_REQUEST,
-                "bad_repository_file",
+                ErrorCode::BadRepositoryFile,
                 error_chain(&refused),
             )
             .hint("correct the repository's `.omoi.yaml` and commit it; docs/configuration.md says what it may set"),
@@ -244,25 +247,24 @@ impl From<CreateError> for ApiError {
                     repo.replace('\'', r"'\''")
                 );
                 Self::new(
-                    StatusCode::CONFLICT,
-                    "repository_not_trusted",
+                    ErrorCode::RepositoryNotTrusted,
                     source.to_string(),
                 )
                 .hint(next)
             }
             CreateError::TrustOutdated => {
-                Self::new(StatusCode::CONFLICT, "trust_outdated", source.to_string())
+                Self::new(ErrorCode::TrustOutdated, source.to_string())
                     .hint("look again: omoi trust")
             }
             CreateError::Copies(CopyError::Store(store)) => store.into(),
             CreateError::Copies(CopyError::Git(git)) => Self::internal(&git),
             CreateError::Copies(CopyError::Panicked(panicked)) => Self::internal(&panicked),
             CreateError::Copies(refused) => {
-                Self::new(StatusCode::CONFLICT, "copy_refused", error_chain(&refused))
+                Self::new(ErrorCode::CopyRefused, error_chain(&refused))
                     .hint("put the file there, or correct `sandbox.copy` of your configuration")
             }
             CreateError::Agent(unusable) => {
-                Self::new(StatusCode::CONFLICT, "agent_unusable", unusable.to_string())
+                Self::new(ErrorCode::AgentUnusable, unusable.to_string())
             }
             CreateError::Store(store) => store.into(),
             other => Self::internal(&other),
@@ -273,21 +275,21 @@ impl From<CreateError> for ApiError {
 impl From<SpecCommandError> for ApiError {
     fn from(source: SpecCommandError) -> Self {
         let code = match source {
-            SpecCommandError::NotPlanned { .. } => "not_planned",
-            SpecCommandError::OtherModel { .. } => "other_model",
-            SpecCommandError::AtWork { .. } => "at_work",
-            SpecCommandError::Waits { .. } => "waits",
-            SpecCommandError::TaskCancelled { .. } => "called_off",
-            SpecCommandError::NothingLanded { .. } => "nothing_landed",
-            SpecCommandError::StillOpen { .. } => "still_open",
+            SpecCommandError::NotPlanned { .. } => ErrorCode::NotPlanned,
+            SpecCommandError::OtherModel { .. } => ErrorCode::OtherModel,
+            SpecCommandError::AtWork { .. } => ErrorCode::AtWork,
+            SpecCommandError::Waits { .. } => ErrorCode::Waits,
+            SpecCommandError::TaskCancelled { .. } => ErrorCode::TaskCancelled,
+            SpecCommandError::NothingLanded { .. } => ErrorCode::NothingLanded,
+            SpecCommandError::StillOpen { .. } => ErrorCode::StillOpen,
             SpecCommandError::InvalidEdit(says) => {
-                return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", says);
+                return Self::new(ErrorCode::Refused, says);
             }
             SpecCommandError::Task(refused) => return refused.into(),
             SpecCommandError::Store(store) => return store.into(),
             SpecCommandError::Judge(other) => return Self::internal(other.as_ref()),
         };
-        let refused = Self::new(StatusCode::CONFLICT, code, source.to_string());
+        let refused = Self::new(code, source.to_string());
         refused.with_next_step(source.next_step())
     }
 }
@@ -295,12 +297,12 @@ impl From<SpecCommandError> for ApiError {
 impl From<TaskCommandError> for ApiError {
     fn from(source: TaskCommandError) -> Self {
         let code = match source {
-            TaskCommandError::InvalidMove { .. } => "invalid_transition",
-            TaskCommandError::IsOver { .. } => "task_is_over",
-            TaskCommandError::InvalidMessage => return Self::bad_request(source.to_string()),
+            TaskCommandError::InvalidMove { .. } => ErrorCode::InvalidTransition,
+            TaskCommandError::IsOver { .. } => ErrorCode::TaskIsOver,
+            TaskCommandError::InvalidMessage => return Self::invalid_value(source.to_string()),
             TaskCommandError::Store(store) => return store.into(),
         };
-        let refused = Self::new(StatusCode::CONFLICT, code, source.to_string());
+        let refused = Self::new(code, source.to_string());
         refused.with_next_step(source.next_step())
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use axum::Extension;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::StreamExt as _;
 use tracing::debug;
 
+use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::AttemptId;
 use omoi_llm::body_room::{BodyLimits, BodyRoom, BodyRoomTaken, BodyRooms};
 use omoi_runtime::clock::{Clocked, with_deadline};
@@ -102,7 +102,7 @@ pub(crate) async fn take_body(
     let read = with_deadline(bounds.clock.as_ref(), limit, read_body(body, n_bytes)).await;
     let bytes = read.map_err(|_| {
         let says = format!("the body did not come within {} s", limit.as_secs());
-        ApiError::new(StatusCode::REQUEST_TIMEOUT, "slow_request", says)
+        ApiError::new(ErrorCode::SlowRequest, says)
     })??;
     let request = Request::from_parts(parts, Body::from(bytes));
     Ok(next.run(request).await)
@@ -116,7 +116,7 @@ async fn read_body(body: Body, bytes_max: usize) -> Result<Vec<u8>, ApiError> {
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| {
             debug!(%error, "The body of a report broke off");
-            ApiError::bad_request("the body broke off")
+            ApiError::new(ErrorCode::MalformedJson, "the body broke off")
         })?;
         check_length(bytes.len() + piece.len(), bytes_max)?;
         bytes.extend_from_slice(&piece);
@@ -129,7 +129,7 @@ fn check_length(n_bytes: usize, bytes_max: usize) -> Result<(), ApiError> {
         return Ok(());
     }
     let says = format!("the body has {n_bytes} bytes or more, at most {bytes_max} are taken here");
-    Err(ApiError::unreadable(StatusCode::PAYLOAD_TOO_LARGE, says))
+    Err(ApiError::new(ErrorCode::TooLarge, says))
 }
 
 /// How long a body of `n_bytes` may take.

@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
 use tracing::debug;
 
+use omoi_domain::error_code::ErrorCode;
 use omoi_domain::json_shape::check_json_shape;
 use omoi_domain::secret_mask::SecretMask;
 
@@ -42,8 +43,9 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
             check_json_shape(&masked, VALUES_MAX).map(|_| masked)
         });
         let masked = masked.await?;
-        let body =
-            Body::from(masked.map_err(|refused| ApiError::bad_request(refused.to_string()))?);
+        let masked = masked
+            .map_err(|refused| ApiError::new(ErrorCode::MalformedJson, refused.to_string()))?;
+        let body = Body::from(masked);
         let JsonBody(report) =
             JsonBody::from_request(Request::from_parts(parts, body), state).await?;
         Ok(Self(report))

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use tracing::{error, info, warn};
 
 use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::MessageId;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_execution::intake::{AttemptIntake, IntakeError};
@@ -161,7 +162,7 @@ async fn check_worker_token(
     if !params.iter().any(|named| named == ("sandbox", id.as_str())) {
         warn!("A worker used the address of another sandbox");
         let says = "the token belongs to another sandbox";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "wrong_sandbox", says));
+        return Err(ApiError::new(ErrorCode::WrongSandbox, says));
     }
     let path = request.uri().path();
     if let Some(traffic) = SandboxTraffic::of_report(request.method(), path) {
@@ -176,7 +177,7 @@ async fn check_worker_token(
 }
 
 async fn authenticate(s: &WorkerSurface, headers: &HeaderMap) -> Result<Attempt, ApiError> {
-    let token = request_token(headers).ok_or_else(ApiError::unauthorized)?;
+    let token = request_token(headers).ok_or_else(ApiError::no_credential)?;
     let attempt = intake::authenticate_worker(&s.parts.intake.store, token).await?;
     note_attempt(&attempt.id.to_string());
     Ok(attempt)
@@ -243,9 +244,10 @@ async fn list_messages(
     let wait = Duration::from_secs(query.wait);
     let known = query.known.split(',').filter(|id| !id.is_empty());
     let known = known.take(KNOWN_MESSAGES_MAX).map(str::parse);
-    let known: BTreeSet<MessageId> = known
-        .collect::<Result<_, _>>()
-        .map_err(|_| ApiError::bad_request("`known` holds ids of messages, with commas between"))?;
+    let known: BTreeSet<MessageId> = known.collect::<Result<_, _>>().map_err(|_| {
+        let says = "`known` holds ids of messages, with commas between";
+        ApiError::invalid_value(says).with_field("known")
+    })?;
     let (store, clock) = (&s.parts.intake.store, &s.parts.clock);
     let found = intake::read_messages(store, clock, &attempt, (wait, &known)).await?;
     Ok(Json(found))

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use omoi_domain::egress::EgressOutcome;
+use omoi_domain::error_code::ErrorCode;
 use omoi_domain::event::StoredEvent;
 use omoi_domain::id::EgressEntryId;
 use omoi_llm::wire::headers::percent_encode;
@@ -51,7 +52,7 @@ pub(crate) enum ClientError {
         /// What to do about it, where that is known.
         hint: Option<String>,
         /// Id that the log of the process has the failure under, where it is one of its own.
-        correlation_id: Option<String>,
+        request_id: Option<String>,
     },
     /// No process answers at the endpoint.
     #[error("no answer from the process that owns the data")]
@@ -74,9 +75,9 @@ impl ClientError {
     }
 
     /// Id that the log of the process has the failure under.
-    pub(crate) fn correlation_id(&self) -> Option<&str> {
+    pub(crate) fn request_id(&self) -> Option<&str> {
         match self {
-            Self::Refused { correlation_id, .. } => correlation_id.as_deref(),
+            Self::Refused { request_id, .. } => request_id.as_deref(),
             Self::Unreachable(_) | Self::Answer(_) => None,
         }
     }
@@ -164,16 +165,18 @@ impl ControlClient {
         let text = response.text().await.map_err(ClientError::Unreachable)?;
         Err(match serde_json::from_str::<ErrorBody>(&text) {
             Ok(body) => ClientError::Refused {
+                request_id: body
+                    .has_code(ErrorCode::Internal)
+                    .then_some(body.request_id),
                 code: body.error,
                 message: body.message,
                 hint: body.hint,
-                correlation_id: body.correlation_id,
             },
             Err(_) => ClientError::Refused {
                 code: status.as_u16().to_string(),
                 message: format!("{status}: {text}"),
                 hint: None,
-                correlation_id: None,
+                request_id: None,
             },
         })
     }

@@ -369,7 +369,7 @@ fn errors_are_objects_for_scripts() {
     let home = Home::new();
     for (arguments, code) in [
         (&["spec", "show", "SPEC-9", "--json"][..], "not_found"),
-        (&["spec", "show", "nonsense", "--json"], "bad_request"),
+        (&["spec", "show", "nonsense", "--json"], "validation_failed"),
         (&["spec", "shwo", "--json"], "usage"),
         (&["run", "--json"], "usage"),
         (&["run", "an idea", "--json"], "usage"),

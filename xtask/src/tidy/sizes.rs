@@ -6,7 +6,7 @@ use super::Finding;
 use super::files::lines_without_tests;
 
 const LINES_MAX: usize = 600;
-const PACKAGES_MAX: usize = 600;
+const PACKAGES_MAX: usize = 700;
 
 /// Files that may be longer, each with its reason: tables and generated code.
 const LONG_FILES: &[(&str, &str)] = &[];

@@ -55,7 +55,7 @@ pub(super) async fn allow_egress(
     State(s): Surface,
     JsonBody(body): JsonBody<AllowEgress>,
 ) -> Answer<AllowedEgress> {
-    let bad = |error: &dyn std::error::Error| ApiError::bad_request(error.to_string());
+    let bad = |error: &dyn std::error::Error| ApiError::invalid_value(error.to_string());
     let hosts = ProjectHosts::parse(&body.hosts).map_err(|error| bad(&error))?;
     let versions = body.versions.iter();
     let versions = versions.map(|version| version.parse::<PackageVersion>());

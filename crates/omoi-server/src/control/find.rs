@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::{HumanRef, ProjectId, RefKind, SpecId, TaskId};
 use omoi_domain::reference::{LookupResult, LookupUse, ProjectRef, look_up};
 use omoi_protocol::control::HERE;
@@ -119,7 +119,7 @@ type Hit<'a> = (ProjectId, &'a str);
 fn reference(text: &str, kind: RefKind, wanted: &str) -> Result<ProjectRef, ApiError> {
     match text.parse::<ProjectRef>() {
         Ok(named) if named.item.kind == kind => Ok(named),
-        _ => Err(ApiError::bad_request(format!("`{text}` is not {wanted}"))),
+        _ => Err(ApiError::invalid_value(format!("`{text}` is not {wanted}"))),
     }
 }
 
@@ -159,7 +159,10 @@ fn candidate(names: &ProjectNames, item: HumanRef, (project, title): Hit<'_>) ->
 
 fn unclear(says: &str, lines: Vec<String>) -> ApiError {
     let message = format!("{says}; there is:\n{}", lines.join("\n"));
-    ApiError::new(StatusCode::CONFLICT, "unclear_reference", message)
+    let names = lines.iter().filter_map(|line| line.split(' ').next());
+    let names = names.collect::<Vec<_>>();
+    ApiError::new(ErrorCode::UnclearReference, message)
+        .with_context("candidates", names.into())
         .hint("say which by the first word of its line, or go to its repository")
 }
 

@@ -128,7 +128,7 @@ async fn every_route_wants_the_folders_token() {
             let said = ask(&router, (method, &path), token, never).await;
             assert_eq!(
                 refusal(said),
-                (401, "unauthorized".to_owned()),
+                (401, "unauthenticated".to_owned()),
                 "{method} {path}"
             );
         }
@@ -153,7 +153,7 @@ async fn what_is_not_there_and_what_makes_no_sense_is_told_apart() {
         }
         for (spec, task, expected) in [
             ("SPEC-9", "TSK-009", (404, "not_found")),
-            ("nonsense", "nonsense", (400, "bad_request")),
+            ("nonsense", "nonsense", (422, "validation_failed")),
         ] {
             let path = path(at, spec, task);
             let body = match takes_body {
@@ -171,8 +171,8 @@ async fn what_is_not_there_and_what_makes_no_sense_is_told_apart() {
         let path = path(at, "SPEC-1", "TSK-001");
         let large = format!("{{\"x\": \"{}\"}}", "x".repeat(1 << 20));
         for (body, expected) in [
-            ("{}", (422, "bad_request")),
-            ("[", (400, "bad_request")),
+            ("{}", (422, "validation_failed")),
+            ("[", (400, "malformed_json")),
             (large.as_str(), (413, "too_large")),
         ] {
             let body = Body::from(body.to_owned());

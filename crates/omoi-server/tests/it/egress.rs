@@ -329,7 +329,7 @@ async fn a_host_that_a_person_allows_is_let_through_without_a_new_start() {
         read_body(&mut way, &refused).await;
 
         let (status, _) = allow(&["no host"]).await;
-        assert_eq!(status, 400);
+        assert_eq!(status, 422);
         // Of another project.
         let (status, _) = allow(&[&host_line(Some("other"), &name)]).await;
         assert_eq!(status, 200);

@@ -22,7 +22,7 @@ async fn a_body_of_a_hostile_shape_is_refused_before_it_is_read() {
         ] {
             let (status, text) = bench.post(at, body.to_owned()).await;
             assert!(text.contains(words), "{at}: {text}");
-            assert_eq!(refusal((status, text)), (400, "bad_request".to_owned()));
+            assert_eq!(refusal((status, text)), (400, "malformed_json".to_owned()));
         }
     }
 }

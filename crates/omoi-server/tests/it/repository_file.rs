@@ -85,7 +85,7 @@ async fn what_is_no_file_of_settings_is_refused() {
         let said = create(&router, repo.path()).await;
         let told = said.1.clone();
         assert!(told.contains(reason), "{reason}: {told}");
-        assert_eq!(refusal(said), (400, "bad_repository_file".to_owned()));
+        assert_eq!(refusal(said), (422, "bad_repository_file".to_owned()));
     }
 }
 

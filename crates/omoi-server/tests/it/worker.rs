@@ -46,8 +46,8 @@ async fn every_report_wants_the_token_of_its_own_live_attempt() {
         let path = bench.path(at);
         let of_over = format!("/api/v1/sandboxes/{}{at}", over.attempt.id);
         for (path, token, expected) in [
-            (&path, None, (401, "unauthorized")),
-            (&path, Some("made up"), (401, "unauthorized")),
+            (&path, None, (401, "unauthenticated")),
+            (&path, Some("made up"), (401, "unauthenticated")),
             (&path, Some(other.token.as_str()), (403, "wrong_sandbox")),
             (&of_over, Some(over.token.as_str()), ENDED),
         ] {
@@ -104,13 +104,13 @@ async fn what_comes_late_is_answered_and_changes_nothing() {
 async fn a_body_that_makes_no_sense_is_refused_in_the_usual_shape() {
     let (reports, bench) = (REPORTS, ReportBench::new().await);
     for Route { at, .. } in reports.iter().filter(|route| route.takes_body) {
-        for (body, status) in [("{\"unknown\": 1}", 422), ("[", 400), ("", 400)] {
-            let (told, code) = refusal(bench.post(at, body).await);
-            assert_eq!(
-                (told, code.as_str()),
-                (status, "bad_request"),
-                "{at} {body}"
-            );
+        for (body, expected) in [
+            ("{\"unknown\": 1}", (422, "validation_failed")),
+            ("[", (400, "malformed_json")),
+            ("", (400, "malformed_json")),
+        ] {
+            let (status, code) = refusal(bench.post(at, body).await);
+            assert_eq!((status, code.as_str()), expected, "{at} {body}");
         }
     }
 }
@@ -120,7 +120,7 @@ async fn only_reports_with_a_bundle_may_be_large() {
     let (reports, bench) = (REPORTS, ReportBench::new().await);
     for Route { at, .. } in reports.iter().filter(|route| route.takes_body) {
         let expected = match *at {
-            "/turns" | "/complete" => (422, "bad_request"),
+            "/turns" | "/complete" => (422, "validation_failed"),
             _ => (413, "too_large"),
         };
         let large = json!({ "unknown": "x".repeat(REPORT_BYTES_MAX) }).to_string();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use omoi_domain::error_code::ErrorCode;
 use omoi_git::process::LocateError;
 use omoi_git::repo::InspectError;
 use omoi_llm::route::RouteError;
@@ -43,8 +44,8 @@ pub(crate) fn report_error(error: &anyhow::Error, style: ReportStyle<'_>) -> Exi
         return ExitCode::SUCCESS;
     }
     let refused = error.chain().find_map(|cause| cause.downcast_ref());
-    let correlation_id = refused.and_then(ClientError::correlation_id);
-    let hint = find_hint(error).or_else(|| Some(log_hint(correlation_id?, style.data_flags)));
+    let request_id = refused.and_then(ClientError::request_id);
+    let hint = find_hint(error).or_else(|| Some(log_hint(request_id?, style.data_flags)));
     let mut causes = Vec::<String>::new();
     for cause in error.chain() {
         let text = cause.to_string();
@@ -65,7 +66,7 @@ pub(crate) fn report_error(error: &anyhow::Error, style: ReportStyle<'_>) -> Exi
             message: causes.first().map_or("unknown", String::as_str),
             causes: causes.get(1..).unwrap_or_default(),
             hint: hint.as_deref(),
-            correlation_id,
+            request_id,
             exit_code,
         });
         return ExitCode::from(exit_code);
@@ -99,7 +100,7 @@ pub(crate) fn report_usage(error: &clap::Error, as_json: bool) -> ExitCode {
         message: first.trim_start_matches("error: "),
         causes: &causes,
         hint: None,
-        correlation_id: None,
+        request_id: None,
         exit_code: 2,
     });
     ExitCode::from(2)
@@ -111,7 +112,7 @@ struct ErrorLine<'a> {
     message: &'a str,
     causes: &'a [String],
     hint: Option<&'a str>,
-    correlation_id: Option<&'a str>,
+    request_id: Option<&'a str>,
     exit_code: u8,
 }
 
@@ -124,18 +125,16 @@ fn print_json(error: &ErrorLine<'_>) {
         "hint": error.hint,
         "exit_code": error.exit_code,
     });
-    if let Some(id) = error.correlation_id {
-        line["correlation_id"] = json!(id);
+    if let Some(id) = error.request_id {
+        line["request_id"] = json!(id);
     }
     // Who reads no more needs no error.
     let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
 /// Where the log tells more about a failure of the process that answered.
-fn log_hint(correlation_id: &str, data_flags: &str) -> String {
-    format!(
-        "the log tells what led to it: omoi logs --system --request {correlation_id}{data_flags}"
-    )
+fn log_hint(request_id: &str, data_flags: &str) -> String {
+    format!("the log tells what led to it: omoi logs --system --request {request_id}{data_flags}")
 }
 
 /// Several lines stay several lines, each after the first behind `front`; nothing a terminal would
@@ -246,10 +245,25 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             || matches!(
                 cause.downcast_ref::<ClientError>(),
                 Some(ClientError::Refused { code, .. })
-                    if ["bad_request", "bad_repository", "bad_repository_file", "repository_not_trusted", "not_found", "unauthorized", "unclear_reference"].contains(&code.as_str())
+                    if ErrorCode::parse(code).is_some_and(is_of_person)
             )
     });
     if is_setup { 2 } else { 1 }
+}
+
+/// Whether the person must change what they typed or configured before they ask again.
+const fn is_of_person(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::MalformedJson
+            | ErrorCode::ValidationFailed
+            | ErrorCode::BadRepository
+            | ErrorCode::BadRepositoryFile
+            | ErrorCode::RepositoryNotTrusted
+            | ErrorCode::NotFound
+            | ErrorCode::Unauthenticated
+            | ErrorCode::UnclearReference
+    )
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

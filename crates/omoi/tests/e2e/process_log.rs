@@ -42,7 +42,7 @@ fn an_internal_error_is_found_by_the_id_that_its_answer_carries() {
     let error: Value = serde_json::from_str(&world.start(json).wait().exited(1).stdout).unwrap();
     assert_eq!(error["error"], "internal");
     assert_ne!(
-        error["correlation_id"].as_str().unwrap(),
+        error["request_id"].as_str().unwrap(),
         id,
         "each request has its own"
     );

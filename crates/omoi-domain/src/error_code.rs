@@ -1,0 +1,112 @@
+//! The registry of refusals: each code the API answers with, and the HTTP status it always has.
+//!
+//! `docs/errors/` has a page per code. A code that exists is never given another meaning or status.
+
+use crate::closed_set;
+
+macro_rules! error_codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $text:literal, $status:literal;)+) => {
+        closed_set! {
+            /// A stable code of the error body.
+            ErrorCode { $($(#[doc = $doc])+ $variant = $text,)+ }
+        }
+
+        impl ErrorCode {
+            /// The HTTP status of every answer with this code.
+            pub const fn http_status(self) -> u16 {
+                match self { $(Self::$variant => $status,)+ }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// The body is no JSON, nests too deeply, holds too much, or names a field twice.
+    MalformedJson = "malformed_json", 400;
+    /// The credential is missing or not valid.
+    Unauthenticated = "unauthenticated", 401;
+    /// The attempt has no way out of its sandbox.
+    NoEgress = "no_egress", 403;
+    /// The token belongs to another sandbox than the path names.
+    WrongSandbox = "wrong_sandbox", 403;
+    /// There is no such row for this caller.
+    NotFound = "not_found", 404;
+    /// The body came too slowly.
+    SlowRequest = "slow_request", 408;
+    /// The agent program cannot be used here.
+    AgentUnusable = "agent_unusable", 409;
+    /// An agent still works on it.
+    AtWork = "at_work", 409;
+    /// Somebody else changed the row meanwhile, or it exists already.
+    Conflict = "conflict", 409;
+    /// A file to be copied into sandboxes cannot be taken.
+    CopyRefused = "copy_refused", 409;
+    /// The state of the row does not allow this.
+    InvalidTransition = "invalid_transition", 409;
+    /// The spec has no plan yet.
+    NotPlanned = "not_planned", 409;
+    /// Nothing of the spec has landed that could be handed over.
+    NothingLanded = "nothing_landed", 409;
+    /// The spec was begun with a model of another kind.
+    OtherModel = "other_model", 409;
+    /// The repository asks for something that nobody agreed to.
+    RepositoryNotTrusted = "repository_not_trusted", 409;
+    /// Tasks of the spec are not over yet.
+    StillOpen = "still_open", 409;
+    /// The attempt is over, or a newer one took its place.
+    SupersededAttempt = "superseded_attempt", 409;
+    /// All that is left waits for a task that a person cancelled.
+    TaskCancelled = "task_cancelled", 409;
+    /// The task is over.
+    TaskIsOver = "task_is_over", 409;
+    /// The repository's file is another one than the person saw.
+    TrustOutdated = "trust_outdated", 409;
+    /// Several rows have this reference.
+    UnclearReference = "unclear_reference", 409;
+    /// The spec waits for a person.
+    Waits = "waits", 409;
+    /// The body is larger than the route takes.
+    TooLarge = "too_large", 413;
+    /// The body is of another media type than the route takes.
+    UnsupportedMediaType = "unsupported_media_type", 415;
+    /// The path does not lead to a repository that can be worked on.
+    BadRepository = "bad_repository", 422;
+    /// The repository's `.omoi.yaml` cannot be used.
+    BadRepositoryFile = "bad_repository_file", 422;
+    /// The bundle of commits cannot be taken in.
+    BundleRefused = "bundle_refused", 422;
+    /// A rule of the plan or of a report forbids it.
+    Refused = "refused", 422;
+    /// A value is missing, of another type, or outside its bounds.
+    ValidationFailed = "validation_failed", 422;
+    /// The caller sends more than it may in that time.
+    RateLimited = "rate_limited", 429;
+    /// The caller holds as many connections as it may.
+    TooManyConnections = "too_many_connections", 429;
+    /// Something failed on our side.
+    Internal = "internal", 500;
+    /// The request cannot be answered for now.
+    NotReady = "not_ready", 503;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::ErrorCode;
+
+    #[test]
+    fn a_code_is_a_word_of_its_own_with_a_status_of_a_refusal() {
+        let mut seen = BTreeSet::new();
+        for &code in ErrorCode::ALL {
+            let text = code.as_str();
+            assert!(seen.insert(text), "{text}");
+            assert!(
+                text.bytes().all(|b| b == b'_' || b.is_ascii_lowercase()),
+                "{text}"
+            );
+            assert!((400..=504).contains(&code.http_status()), "{text}");
+            assert_eq!(ErrorCode::parse(text), Some(code));
+        }
+    }
+}
