@@ -26,9 +26,8 @@ const MORE: [&str; 2] = ["claude-agent-acp", "qwen-code"];
 const PROFILE: &str = "agents";
 /// What their runs need.
 const RUN_NEEDS: NeededServers = NeededServers {
-    postgres: false,
-    redis: false,
     agents: true,
+    ..NeededServers::NONE
 };
 
 /// What `cargo xtask agents` does.
@@ -70,6 +69,11 @@ pub(crate) fn run(mode: AgentsMode) -> Result<Outcome> {
 /// Makes sure that the programs of `cargo xtask test` are there, in the versions of the list.
 pub(crate) fn install_for_tests() -> Result<()> {
     install(&IN_TESTS)
+}
+
+/// Makes sure that the Node of the tests is there.
+pub(crate) fn install_node() -> Result<()> {
+    install(&["node"])
 }
 
 /// Makes sure that the programs behind `agent`, as `--agent` names it, are there.

@@ -124,7 +124,7 @@ fn run_example(package: &str, example: &str, releases: Option<&Path>) -> Result<
 fn run_tests(target: &[&str], filters: &[&str]) -> Result<String> {
     let needed = NeededServers {
         agents: true,
-        ..NeededServers::default()
+        ..NeededServers::NONE
     };
     setup::servers(needed)?;
     let servers = TestServers::start(needed)?;

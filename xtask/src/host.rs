@@ -31,6 +31,14 @@ pub fn find_program(program: &str) -> Option<PathBuf> {
         .find(|file| is_program(file))
 }
 
+/// Finds `program` where the user who runs servers can start it: root's own programs may lie in a closed folder.
+pub fn find_open_program(program: &str) -> Option<PathBuf> {
+    search_path()
+        .into_iter()
+        .map(|folder| folder.join(program))
+        .find(|file| is_program(file) && (!is_root() || is_open_to_all(file)))
+}
+
 /// The folders programs are looked up in: `PATH`, then the project's own tools.
 pub fn search_path() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = variable("PATH")

@@ -1,5 +1,5 @@
 //! What the project's automation and its tests share: where programs are found on this machine and
-//! how PostgreSQL and Redis are started for a test run, and where the agent programs and the vendors'
+//! how the servers of a test run are started, and where the agent programs and the vendors'
 //! clients of the tests are.
 //!
 //! The commands themselves (`cargo xtask …`) are the binary of this package. `omoi-testkit` uses
@@ -8,6 +8,7 @@
 //! **Invariant:** nothing here installs anything; only the binary does.
 
 pub mod agents;
+pub mod browser;
 pub mod fuzz;
 pub mod host;
 pub mod invariants;

@@ -62,6 +62,24 @@ pub fn verdaccio_folder() -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::servers::{mail, openid};
+
+    #[test]
+    fn the_parts_of_servers_are_pinned_with_digests() {
+        let mail = format!("{}=={} \\", mail::PACKAGE, mail::VERSION);
+        assert!(mail::WHEELS.lines().any(|line| line == mail));
+        assert_eq!(
+            mail::WHEELS.matches("==").count(),
+            mail::WHEELS.matches("--hash=sha256:").count()
+        );
+        let provider = format!("\"{}\": \"{}\"", openid::PACKAGE, openid::VERSION);
+        assert!(openid::MANIFEST.contains(&provider) && openid::LOCK.contains(&provider));
+        let n_modules = openid::LOCK.matches("\"node_modules/").count();
+        assert_eq!(
+            openid::LOCK.matches("\"integrity\": \"sha512-").count(),
+            n_modules
+        );
+    }
 
     #[test]
     fn the_list_of_wheels_has_the_version_and_a_digest_for_every_package() {

@@ -5,6 +5,8 @@
 //! server, by pid, once that pipe closes. So a server lives exactly as long as the process that
 //! started it, however that process ends.
 
+pub mod mail;
+pub mod openid;
 pub mod postgres;
 pub mod redis;
 

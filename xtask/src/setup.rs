@@ -7,11 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use xtask::browser;
 use xtask::host::{find_program, is_root, tools_folder};
 use xtask::package_clients;
 use xtask::process::{self, command};
 use xtask::python_clients;
-use xtask::servers::{postgres, redis};
+use xtask::servers::{mail, postgres, redis};
 
 use crate::agent_programs;
 use crate::test_servers::NeededServers;
@@ -80,6 +81,16 @@ const REDIS: DebianProgram = DebianProgram {
     package: redis::PACKAGE,
 };
 
+/// Makes the certificate of the mail server.
+const OPENSSL: DebianProgram = DebianProgram {
+    name: "openssl",
+    package: mail::OPENSSL_PACKAGE,
+};
+const CHROMIUM: DebianProgram = DebianProgram {
+    name: "chromium",
+    package: browser::PACKAGE,
+};
+
 /// What `omoi` itself needs to run the bundled example.
 pub(crate) fn program() -> Result<()> {
     debian_programs(&[GIT, PYTHON, BUBBLEWRAP])
@@ -110,6 +121,17 @@ pub(crate) fn servers(needed: NeededServers) -> Result<()> {
     }
     if needed.postgres {
         postgres()?;
+    }
+    if needed.mail {
+        debian_programs(&[OPENSSL])?;
+        registries::install_mail_server()?;
+    }
+    if needed.openid {
+        agent_programs::install_node()?;
+        registries::install_openid_provider()?;
+    }
+    if needed.browser {
+        debian_programs(&[CHROMIUM])?;
     }
     if needed.agents {
         agent_programs::install_for_tests()?;

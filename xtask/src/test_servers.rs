@@ -1,4 +1,4 @@
-//! `cargo xtask servers`: PostgreSQL, Redis and the agent programs for as long as a command runs.
+//! `cargo xtask servers`: servers and agent programs of the tests for as long as a command runs.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,24 +7,43 @@ use std::time::Instant;
 use anyhow::Result;
 use xtask::agents;
 use xtask::process::{self, command};
-use xtask::servers::{Server, postgres, redis};
+use xtask::servers::{Server, mail, openid, postgres, redis};
 
 use crate::{Outcome, setup};
 
 /// Which servers a run of tests needs, and whether it runs agent programs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NeededServers {
     pub(crate) postgres: bool,
     pub(crate) redis: bool,
+    /// The mail server.
+    pub(crate) mail: bool,
+    /// The OpenID provider.
+    pub(crate) openid: bool,
+    /// The browser.
+    pub(crate) browser: bool,
     /// The agent programs.
     pub(crate) agents: bool,
 }
 
 impl NeededServers {
+    /// None of them.
+    pub(crate) const NONE: Self = Self {
+        postgres: false,
+        redis: false,
+        mail: false,
+        openid: false,
+        browser: false,
+        agents: false,
+    };
+
     /// Each of them.
     pub(crate) const ALL: Self = Self {
         postgres: true,
         redis: true,
+        mail: true,
+        openid: true,
+        browser: true,
         agents: true,
     };
 }
@@ -41,6 +60,8 @@ pub(crate) fn run(program: &str, arguments: &[String]) -> Result<Outcome> {
 pub(crate) struct TestServers {
     postgres: Option<Server>,
     redis: Option<Server>,
+    mail: Option<Server>,
+    openid: Option<Server>,
     agents: Option<PathBuf>,
 }
 
@@ -51,9 +72,11 @@ impl TestServers {
         let servers = Self {
             postgres: needed.postgres.then(postgres::start).transpose()?,
             redis: needed.redis.then(redis::start).transpose()?,
+            mail: needed.mail.then(mail::start).transpose()?,
+            openid: needed.openid.then(openid::start).transpose()?,
             agents: needed.agents.then(agents::folder).transpose()?,
         };
-        if needed.postgres || needed.redis {
+        if needed.postgres || needed.redis || needed.mail || needed.openid {
             let seconds = began.elapsed().as_secs_f64();
             eprintln!("the servers of the tests answer after {seconds:.1} s");
         }
@@ -62,11 +85,15 @@ impl TestServers {
 
     /// Tells `command` where they are.
     pub(crate) fn announce_to<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        if let Some(postgres) = &self.postgres {
-            command.env(postgres::URL_VARIABLE, postgres.url());
-        }
-        if let Some(redis) = &self.redis {
-            command.env(redis::URL_VARIABLE, redis.url());
+        for (variable, server) in [
+            (postgres::URL_VARIABLE, &self.postgres),
+            (redis::URL_VARIABLE, &self.redis),
+            (mail::URL_VARIABLE, &self.mail),
+            (openid::URL_VARIABLE, &self.openid),
+        ] {
+            if let Some(server) = server {
+                command.env(variable, server.url());
+            }
         }
         if let Some(agents) = &self.agents {
             command.env(agents::FOLDER_VARIABLE, agents);

@@ -2,7 +2,7 @@
 //!
 //! Every function here either gives what was asked for or panics with the package to install: a
 //! test that needs a server fails without it and never skips itself. Under `cargo xtask test` one
-//! PostgreSQL and one Redis serve the whole run; a test started alone starts its own.
+//! PostgreSQL, one Redis, one mail server and one OpenID provider serve the whole run; a test started alone starts its own.
 //!
 //! What needs more of the workspace than the store is behind a feature, so that a crate's own tests
 //! compile no more than they use: `attempts` (an attempt as a worker gets it), `deployment` (`TestDeployment`), `plans` (honest outputs
@@ -13,6 +13,7 @@
 pub mod agent_programs;
 pub mod agent_tasks;
 pub mod blocking;
+pub mod browser;
 pub mod crash_points;
 pub mod database;
 #[cfg(feature = "deployment")]
@@ -22,6 +23,8 @@ pub mod injections;
 pub mod invariant;
 #[cfg(feature = "deployment")]
 pub mod kept_log;
+pub mod mail_sink;
+pub mod openid_provider;
 pub mod package_clients;
 #[cfg(feature = "planning-corpus")]
 pub mod planning_corpus;

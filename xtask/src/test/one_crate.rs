@@ -59,7 +59,7 @@ impl OneCrate {
 /// Goes by the words in the crate's tests. A test that reaches a server some other way starts its own,
 /// which costs a second and nothing else.
 fn needed_servers(folder: &Path) -> Result<NeededServers> {
-    let mut needed = NeededServers::default();
+    let mut needed = NeededServers::NONE;
     for file in files::all(folder)? {
         if file.extension().is_none_or(|ending| ending != "rs") {
             continue;
@@ -72,6 +72,9 @@ fn needed_servers(folder: &Path) -> Result<NeededServers> {
         };
         needed.postgres |= tests.contains("postgres");
         needed.redis |= tests.contains("redis");
+        needed.mail |= tests.contains("mail_sink");
+        needed.openid |= tests.contains("openid_provider");
+        needed.browser |= tests.contains("browser::");
         needed.agents |= tests.contains("agent_programs") || tests.contains("package_clients");
     }
     Ok(needed)
