@@ -43,6 +43,7 @@ usage: cargo xtask <command>
   models                    make crates/omoi-llm/models.json anew: models, ends and prices
   routes                    what became of every route of the earlier API, and which promised ones are not
                             served: the list of fates held against the committed OpenAPI files
+  events                    make docs/events.md anew: every event with its payload
   service-map               make docs/service-map.md anew: which role runs which loop
   agent-quality             how good the native agent's tools are: edits, map, tools, transcripts and dialects held
                             against their targets; fetches releases of packages once, outside the clone
@@ -104,6 +105,7 @@ fn main() -> ExitCode {
         },
         "setup" => setup::everything().map(|()| Outcome::Done),
         "routes" => routes::run(),
+        "events" => tidy::run(&tidy::TidyMode::EventPage),
         "service-map" => tidy::run(&tidy::TidyMode::ServiceMap),
         "tidy" => match tidy::TidyMode::parse(rest) {
             Ok(mode) => tidy::run(&mode),

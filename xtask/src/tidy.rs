@@ -9,6 +9,7 @@ mod confined;
 mod doc_paths;
 mod edges;
 mod error_pages;
+mod event_page;
 mod events;
 mod figures;
 pub(crate) mod files;
@@ -83,6 +84,8 @@ pub(crate) enum TidyMode {
     Shrink,
     /// Write the service map again.
     ServiceMap,
+    /// Write the page of events again.
+    EventPage,
 }
 
 impl TidyMode {
@@ -119,6 +122,7 @@ pub(crate) fn run(mode: &TidyMode) -> Result<Outcome> {
         TidyMode::List(figure) => figures::print_offenders(&all, figure),
         TidyMode::Shrink => names::shrink(&root, &all).map(|()| Outcome::Done),
         TidyMode::ServiceMap => service_map::write(&root, &all).map(|()| Outcome::Done),
+        TidyMode::EventPage => event_page::write(&root, &all).map(|()| Outcome::Done),
     }
 }
 
@@ -142,6 +146,7 @@ fn check(root: &Path, all: &Texts<'_>) -> Vec<Finding> {
     findings.extend(names::check(all));
     findings.extend(service_map::check(all));
     findings.extend(error_pages::check(all));
+    findings.extend(event_page::check(all));
     findings.extend(events::check(all));
     findings.extend(transactions::check(all));
     findings.extend(writes::check(all));

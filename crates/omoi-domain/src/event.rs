@@ -1,15 +1,18 @@
-//! The event registry: every event there is, who writes it, who acts on it.
+//! The event registry: every event there is, what row it is about, who may read it, who acts on it.
 //!
 //! An event is written in the transaction of the change it tells of (outbox). Consumers are
 //! reconcilers: an event wakes them at least once, their truth stays the rows.
-//! [`EventKind::display`] events are also streamed to people.
+//! [`EventKind::audience_kind`] says which people are told of it, `docs/events.md` lists them all.
 
 mod payload;
+mod subject;
 
 use serde::{Deserialize, Serialize};
 
 pub use payload::*;
+pub use subject::{EventSubject, RelatedIds};
 
+use crate::access::permission::Permission;
 use crate::id::{EventId, OrgId, ProjectId, SpecId};
 use crate::time::Timestamp;
 
@@ -31,8 +34,44 @@ crate::closed_set! {
     }
 }
 
+crate::closed_set! {
+    /// The kind of row that an event is about.
+    EntityType {
+        /// A project.
+        Project = "project",
+        /// A spec.
+        Spec = "spec",
+        /// A ticket.
+        Ticket = "ticket",
+        /// A task.
+        Task = "task",
+        /// One try at a task, a phase, a check or a merge.
+        Attempt = "attempt",
+        /// A sandbox.
+        Sandbox = "sandbox",
+        /// The record of one run of a check.
+        Receipt = "receipt",
+        /// Work that an agent found.
+        Discovery = "discovery",
+        /// A message to an agent.
+        Message = "message",
+        /// A hand-over of an integration branch.
+        HandOver = "hand_over",
+    }
+}
+
+crate::closed_set! {
+    /// Who is told of an event, beside the loops that it wakes.
+    EventAudience {
+        /// Nobody.
+        Loops = "loops",
+        /// Everybody with its permission; the command line shows it where it follows a run.
+        Run = "run",
+    }
+}
+
 macro_rules! events {
-    ($($(#[doc = $doc:literal])+ $name:ident = $wire:literal, $payload:ty, [$($consumer:ident),*], $display:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $wire:literal, $payload:ty, $entity:ident, $permission:ident, $audience:ident, [$($consumer:ident),*];)+) => {
         /// What happened, with its typed payload.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "event_type", content = "payload")]
@@ -46,6 +85,11 @@ macro_rules! events {
             /// The kind of this event, without its payload.
             pub const fn kind(&self) -> EventKind {
                 match self { $(Self::$name(_) => EventKind::$name,)+ }
+            }
+
+            /// Its payload, as that which knows the rows it is about.
+            pub const fn event_subject(&self) -> &dyn EventSubject {
+                match self { $(Self::$name(payload) => payload,)+ }
             }
         }
 
@@ -73,9 +117,19 @@ macro_rules! events {
                 match self { $(Self::$name => &[$(Consumer::$consumer),*],)+ }
             }
 
-            /// Whether it is streamed to people.
-            pub const fn display(self) -> bool {
-                match self { $(Self::$name => $display,)+ }
+            /// The kind of row it is about.
+            pub const fn entity_type(self) -> EntityType {
+                match self { $(Self::$name => EntityType::$entity,)+ }
+            }
+
+            /// What one needs to read it.
+            pub const fn read_permission(self) -> Permission {
+                match self { $(Self::$name => Permission::$permission,)+ }
+            }
+
+            /// Who is told of it.
+            pub const fn audience_kind(self) -> EventAudience {
+                match self { $(Self::$name => EventAudience::$audience,)+ }
             }
 
             /// The kind with the wire name `text`.
@@ -88,136 +142,136 @@ macro_rules! events {
 
 events! {
     /// A spec was written down.
-    SpecCreated = "spec.created", SpecChange, [], true;
+    SpecCreated = "spec.created", SpecChange, Spec, SpecRead, Run, [];
     /// A spec began to plan.
-    SpecExecutionStarted = "spec.execution_started", SpecChange, [Planner], true;
+    SpecExecutionStarted = "spec.execution_started", SpecChange, Spec, SpecRead, Run, [Planner];
     /// A phase began an attempt.
-    SpecPhaseStarted = "spec.phase_started", PhaseChange, [], true;
+    SpecPhaseStarted = "spec.phase_started", PhaseChange, Spec, SpecRead, Run, [];
     /// An item of a phase was accepted.
-    SpecItemAccepted = "spec.progress", ItemAccepted, [], true;
+    SpecItemAccepted = "spec.progress", ItemAccepted, Spec, SpecRead, Run, [];
     /// An evaluator judged an output.
-    SpecEvalResult = "spec.eval_result", PhaseChange, [], true;
+    SpecEvalResult = "spec.eval_result", PhaseChange, Spec, SpecRead, Run, [];
     /// A phase was refused and will be tried again.
-    SpecPhaseRetry = "spec.phase_retry", PhaseChange, [Planner], true;
+    SpecPhaseRetry = "spec.phase_retry", PhaseChange, Spec, SpecRead, Run, [Planner];
     /// A model that did not write the plan said what it thinks of its checks, or could not.
-    SpecPlanJudged = "spec.plan_judged", PlanJudged, [], true;
+    SpecPlanJudged = "spec.plan_judged", PlanJudged, Spec, SpecRead, Run, [];
     /// A phase's output is accepted.
-    SpecPhaseCompleted = "spec.phase_completed", PhaseChange, [Planner], true;
+    SpecPhaseCompleted = "spec.phase_completed", PhaseChange, Spec, SpecRead, Run, [Planner];
     /// A phase has no attempt left.
-    SpecPhaseFailed = "spec.phase_failed", PhaseChange, [Planner], true;
+    SpecPhaseFailed = "spec.phase_failed", PhaseChange, Spec, SpecRead, Run, [Planner];
     /// A phase's inputs changed; it must run again.
-    SpecPhaseStale = "spec.phase_stale", PhaseChange, [Planner], true;
+    SpecPhaseStale = "spec.phase_stale", PhaseChange, Spec, SpecRead, Run, [Planner];
     /// Sync wrote the tickets and tasks.
-    SpecSyncCompleted = "spec.sync_completed", SyncDone, [], true;
+    SpecSyncCompleted = "spec.sync_completed", SyncDone, Spec, SpecRead, Run, [];
     /// Planning ended with a complete plan.
-    SpecExecutionCompleted = "spec.execution_completed", SpecChange, [], true;
+    SpecExecutionCompleted = "spec.execution_completed", SpecChange, Spec, SpecRead, Run, [];
     /// A phase failed for good and the plan with it.
-    SpecExecutionFailed = "spec.execution_failed", SpecChange, [], true;
+    SpecExecutionFailed = "spec.execution_failed", SpecChange, Spec, SpecRead, Run, [];
     /// A planning run ended; exactly one per run.
-    AgentCompleted = "agent.completed", PlanningEnded, [], true;
+    AgentCompleted = "agent.completed", PlanningEnded, Spec, SpecRead, Run, [];
     /// A planned spec's tasks were released.
-    SpecWorkStarted = "spec.work_started", SpecChange, [Dispatcher, Merger, Finisher], true;
+    SpecWorkStarted = "spec.work_started", SpecChange, Spec, SpecRead, Run, [Dispatcher, Merger, Finisher];
     /// A spec was proven and handed over.
-    SpecDelivered = "spec.delivered", SpecChange, [], true;
+    SpecDelivered = "spec.delivered", SpecChange, Spec, SpecRead, Run, [];
     /// A spec cannot go on without a change from outside.
-    SpecBlocked = "spec.blocked", SpecChange, [], true;
+    SpecBlocked = "spec.blocked", SpecChange, Spec, SpecRead, Run, [];
     /// A spec's work failed.
-    SpecWorkFailed = "spec.work_failed", SpecChange, [], true;
-    /// A spec was called off.
-    SpecCancelled = "spec.cancelled", SpecChange, [Reaper], true;
+    SpecWorkFailed = "spec.work_failed", SpecChange, Spec, SpecRead, Run, [];
+    /// A spec was cancelled.
+    SpecCancelled = "spec.cancelled", SpecChange, Spec, SpecRead, Run, [Reaper];
     /// A failed or blocked spec goes on, or what waits in one that is under way.
-    SpecResumed = "spec.resumed", SpecChange, [Planner, Dispatcher], true;
+    SpecResumed = "spec.resumed", SpecChange, Spec, SpecRead, Run, [Planner, Dispatcher];
 
     /// A ticket was written.
-    TicketCreated = "ticket.created", TicketChange, [], true;
+    TicketCreated = "ticket.created", TicketChange, Ticket, TicketRead, Run, [];
     /// A ticket moved to another status.
-    TicketStatusChanged = "ticket.status_changed", TicketChange, [Dispatcher], true;
+    TicketStatusChanged = "ticket.status_changed", TicketChange, Ticket, TicketRead, Run, [Dispatcher];
 
     /// A task was written.
-    TaskCreated = "task.created", TaskChange, [Dispatcher], true;
+    TaskCreated = "task.created", TaskChange, Task, TaskRead, Run, [Dispatcher];
     /// A dispatcher claimed a task.
-    TaskClaimed = "task.claimed", TaskChange, [], true;
+    TaskClaimed = "task.claimed", TaskChange, Task, TaskRead, Run, [];
     /// A sandbox is bound to a task.
-    TaskAssigned = "task.assigned", TaskChange, [], true;
+    TaskAssigned = "task.assigned", TaskChange, Task, TaskRead, Run, [];
     /// An agent began to work on a task.
-    TaskStarted = "task.started", TaskChange, [], true;
+    TaskStarted = "task.started", TaskChange, Task, TaskRead, Run, [];
     /// An agent says done.
-    TaskValidationRequested = "task.validation_requested", TaskChange, [Validator], true;
+    TaskValidationRequested = "task.validation_requested", TaskChange, Task, TaskRead, Run, [Validator];
     /// The platform began to look.
-    TaskValidationStarted = "validation_started", TaskChange, [], true;
+    TaskValidationStarted = "validation_started", TaskChange, Task, TaskRead, Run, [];
     /// The platform's checks failed.
-    TaskValidationFailed = "task.validation_failed", TaskChange, [Dispatcher], true;
+    TaskValidationFailed = "task.validation_failed", TaskChange, Task, TaskRead, Run, [Dispatcher];
     /// The platform's checks passed.
-    TaskCompleted = "task.completed", TaskChange, [Dispatcher, Merger, Finisher], true;
+    TaskCompleted = "task.completed", TaskChange, Task, TaskRead, Run, [Dispatcher, Merger, Finisher];
     /// A task moved for the named reason.
-    TaskStatusChanged = "task.status_changed", TaskChange, [Dispatcher, Validator, Merger], true;
+    TaskStatusChanged = "task.status_changed", TaskChange, Task, TaskRead, Run, [Dispatcher, Validator, Merger];
     /// A task moved to `failed`; a retry may follow.
-    TaskFailed = "task.failed", TaskChange, [Dispatcher, Finisher], true;
+    TaskFailed = "task.failed", TaskChange, Task, TaskRead, Run, [Dispatcher, Finisher];
     /// A failed task waits for its next try.
-    TaskRetryScheduled = "task.retry_scheduled", TaskChange, [Dispatcher], true;
+    TaskRetryScheduled = "task.retry_scheduled", TaskChange, Task, TaskRead, Run, [Dispatcher];
     /// A task will not be tried again.
-    TaskPermanentlyFailed = "task.permanently_failed", TaskChange, [Finisher, Merger], true;
+    TaskPermanentlyFailed = "task.permanently_failed", TaskChange, Task, TaskRead, Run, [Finisher, Merger];
     /// A task waits for something outside.
-    TaskBlocked = "task.blocked", TaskChange, [Finisher], true;
+    TaskBlocked = "task.blocked", TaskChange, Task, TaskRead, Run, [Finisher];
     /// A task's block is gone.
-    TaskUnblocked = "task.unblocked", TaskChange, [Dispatcher], true;
-    /// A task was called off.
-    TaskCancelled = "task.cancelled", TaskChange, [Finisher, Reaper, Merger], true;
+    TaskUnblocked = "task.unblocked", TaskChange, Task, TaskRead, Run, [Dispatcher];
+    /// A task was cancelled.
+    TaskCancelled = "task.cancelled", TaskChange, Task, TaskRead, Run, [Finisher, Reaper, Merger];
 
     /// A sandbox is being made for an attempt.
-    AttemptStarting = "attempt.starting", AttemptChange, [], true;
+    AttemptStarting = "attempt.starting", AttemptChange, Attempt, AgentRead, Run, [];
     /// A worker reported for the first time.
-    AgentStarted = "agent.started", AttemptChange, [], true;
+    AgentStarted = "agent.started", AttemptChange, Attempt, AgentRead, Run, [];
     /// An attempt reached one of its final states.
-    AttemptEnded = "attempt.ended", AttemptChange, [Planner, Dispatcher, Validator, Merger], true;
+    AttemptEnded = "attempt.ended", AttemptChange, Attempt, AgentRead, Run, [Planner, Dispatcher, Validator, Merger];
     /// An agent did something worth showing.
-    AgentActivity = "agent.activity", AgentActivity, [], true;
+    AgentActivity = "agent.activity", AgentActivity, Attempt, AgentRead, Run, [];
     /// A sandbox moved to another state.
-    SandboxStateChanged = "sandbox.state_changed", SandboxChange, [Reaper], false;
+    SandboxStateChanged = "sandbox.state_changed", SandboxChange, Sandbox, SandboxRead, Loops, [Reaper];
     /// A sandbox is gone.
-    SandboxTerminated = "sandbox.terminated", SandboxChange, [Dispatcher], true;
+    SandboxTerminated = "sandbox.terminated", SandboxChange, Sandbox, SandboxRead, Run, [Dispatcher];
     /// Something that a sandbox asked for from outside was refused.
-    SandboxEgressDenied = "sandbox.egress_denied", EgressDenied, [], true;
+    SandboxEgressDenied = "sandbox.egress_denied", EgressDenied, Project, SandboxRead, Run, [];
     /// A task's commits ask for other packages than their base.
-    TaskDependenciesChanged = "task.dependencies_changed", DependencyChange, [], true;
+    TaskDependenciesChanged = "task.dependencies_changed", DependencyChange, Task, TaskRead, Run, [];
     /// A message waits for an agent.
-    MessageQueued = "message.queued", MessageChange, [], true;
+    MessageQueued = "message.queued", MessageChange, Message, AgentRead, Run, [];
 
     /// A check was run and its receipt stored.
-    ReceiptStored = "receipt.stored", ReceiptDone, [Finisher], true;
+    ReceiptStored = "receipt.stored", ReceiptDone, Receipt, TaskRead, Run, [Finisher];
     /// A requirement's proofs were run without the work that serves it.
-    RequirementAblated = "requirement.ablated", AblationDone, [], true;
+    RequirementAblated = "requirement.ablated", AblationDone, Spec, SpecRead, Run, [];
     /// A task's commits wait for their turn.
-    MergeQueued = "merge.queued", MergeChange, [Merger], true;
+    MergeQueued = "merge.queued", MergeChange, Task, TaskRead, Run, [Merger];
     /// A merge has its turn.
-    MergeStarted = "merge.started", MergeChange, [], true;
+    MergeStarted = "merge.started", MergeChange, Task, TaskRead, Run, [];
     /// A merge's tree is under check.
-    MergeVerifying = "merge.verifying", MergeChange, [], true;
+    MergeVerifying = "merge.verifying", MergeChange, Task, TaskRead, Run, [];
     /// A merge conflicts, and a task resolves it.
-    MergeConflict = "merge.conflict", MergeChange, [Dispatcher], true;
+    MergeConflict = "merge.conflict", MergeChange, Task, TaskRead, Run, [Dispatcher];
     /// A merge moved the integration branch.
-    MergeCompleted = "merge.completed", MergeChange, [Dispatcher, Merger, Finisher], true;
+    MergeCompleted = "merge.completed", MergeChange, Task, TaskRead, Run, [Dispatcher, Merger, Finisher];
     /// A merge was refused; its task goes back.
-    MergeRefused = "merge.refused", MergeChange, [Dispatcher, Merger], true;
+    MergeRefused = "merge.refused", MergeChange, Task, TaskRead, Run, [Dispatcher, Merger];
     /// A merge starts over because its target moved.
-    MergeRestarted = "merge.restarted", MergeChange, [Merger], true;
+    MergeRestarted = "merge.restarted", MergeChange, Task, TaskRead, Run, [Merger];
     /// A merge waits for a person.
-    MergeManual = "merge.manual", MergeChange, [Finisher], true;
-    /// A merge was called off.
-    MergeCancelled = "merge.cancelled", MergeChange, [Merger], true;
+    MergeManual = "merge.manual", MergeChange, Task, TaskRead, Run, [Finisher];
+    /// A merge was cancelled.
+    MergeCancelled = "merge.cancelled", MergeChange, Task, TaskRead, Run, [Merger];
 
     /// An agent found work; a task carries it.
-    DiscoveryRecorded = "discovery.recorded", DiscoveryDone, [], true;
+    DiscoveryRecorded = "discovery.recorded", DiscoveryDone, Discovery, TaskRead, Run, [];
     /// An integration branch arrived in the user's repository.
-    HandOverCompleted = "hand_over.completed", HandOverDone, [], true;
+    HandOverCompleted = "hand_over.completed", HandOverDone, HandOver, SpecRead, Run, [];
     /// A try of a model call failed.
-    ModelCallFailed = "model.call_failed", CallFailed, [], true;
+    ModelCallFailed = "model.call_failed", CallFailed, Attempt, AgentRead, Run, [];
     /// A question went on to the next model of its list.
-    ModelFellBack = "model.fell_back", ModelFallback, [], true;
+    ModelFellBack = "model.fell_back", ModelFallback, Attempt, AgentRead, Run, [];
     /// An attempt that its provider turned away was saved, and goes on later.
-    AttemptSaved = "attempt.saved", SavedAttempt, [], true;
+    AttemptSaved = "attempt.saved", SavedAttempt, Attempt, AgentRead, Run, [];
     /// A model call was paid for.
-    CostRecorded = "cost.recorded", CostDone, [], true;
+    CostRecorded = "cost.recorded", CostDone, Spec, CostRead, Run, [];
 }
 
 crate::closed_set! {
@@ -275,8 +329,8 @@ mod tests {
     fn no_event_is_orphaned() {
         for kind in EventKind::ALL {
             assert!(
-                kind.display() || !kind.consumers().is_empty(),
-                "`{}` has neither a consumer nor a display",
+                kind.audience_kind() != EventAudience::Loops || !kind.consumers().is_empty(),
+                "`{}` wakes nobody and is told to nobody",
                 kind.as_str()
             );
             assert_eq!(EventKind::parse(kind.as_str()), Some(*kind));

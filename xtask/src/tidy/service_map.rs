@@ -155,7 +155,7 @@ fn loops(registry: &str) -> Vec<Loop<'_>> {
     loops
 }
 
-/// Lines such as `SpecCreated = "spec.created", SpecChange, [Planner], true;`.
+/// Lines such as `SpecCreated = "spec.created", SpecChange, Spec, SpecRead, Run, [Planner];`.
 fn woken_by<'a>(registry: &'a str, consumer: &str) -> Vec<&'a str> {
     let kinds = registry.lines().filter_map(|line| {
         let (_, rest) = line.trim().split_once(" = \"")?;
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     const EVENTS: &str = "crate::closed_set! {\n    Consumer {\n        /// Drives the phases.\n        Planner = \"planner\",\n    }\n}\n\
-                          events! {\n    Made = \"spec.made\", Change, [Planner], true;\n    Lost = \"spec.lost\", Change, [], true;\n}\n";
+                          events! {\n    Made = \"spec.made\", Change, Spec, SpecRead, Run, [Planner];\n    Lost = \"spec.lost\", Change, Spec, SpecRead, Run, [];\n}\n";
     const PLANNER: &str = "use omoi_git::mirror;\nimpl Consume for Planner {\n    fn consumer(&self) -> Consumer {\n        \
                            Consumer::Planner\n    }\n}\n";
 

@@ -533,7 +533,7 @@ pub struct CostDone {
     pub purpose: PurposeKind,
     /// The attempt that asked, if one did.
     pub attempt_id: Option<AttemptId>,
-    /// Role of the asker.
+    /// Role of the caller.
     pub role: AgentRole,
     /// Name of the model that answered.
     pub model: String,

@@ -8,7 +8,8 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use omoi_domain::event::{Consumer, Event, EventKind};
+use omoi_domain::access::permission::Permission;
+use omoi_domain::event::{Consumer, EntityType, Event, EventKind};
 use omoi_domain::time::Timestamp;
 use omoi_execution::consume::{EventConsumer, publish_commits, start_consumers};
 use omoi_runtime::BoxError;
@@ -84,6 +85,21 @@ fn event(kind: EventKind) -> Event {
     };
     let made = statuses.into_iter().find_map(with_status);
     made.unwrap_or_else(|| panic!("no sample payload fits `{}`", kind.as_str()))
+}
+
+#[test]
+fn an_event_knows_its_row_and_tells_money_under_its_own_permission() {
+    for kind in EventKind::ALL {
+        let event = event(*kind);
+        let is_of_scope = matches!(kind.entity_type(), EntityType::Spec | EntityType::Project);
+        let is_known = event.event_subject().entity_id().is_some() || is_of_scope;
+        assert!(is_known, "`{}` does not name its row", kind.as_str());
+        let told = serde_json::to_value(&event).unwrap();
+        let fields = told["payload"].as_object().unwrap();
+        let has_money = fields.keys().any(|field| field.ends_with("usd"));
+        let is_costs = kind.read_permission() == Permission::CostRead;
+        assert_eq!(has_money, is_costs, "money in `{}`", kind.as_str());
+    }
 }
 
 /// Commits one event of every kind and compares who was woken with the registry.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tracing::{trace, warn};
 
-use omoi_domain::event::StoredEvent;
+use omoi_domain::event::{EventAudience, StoredEvent};
 use omoi_domain::id::SpecId;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::LifecycleHandle;
@@ -139,13 +139,17 @@ impl EventReader {
     }
 }
 
-/// Events declared for display, one JSON object per line; the rest only moves the cursor.
+/// Events that people are told of, one JSON object per line; the rest only moves the cursor.
 fn lines(batch: &[StoredEvent]) -> Bytes {
     let mut out = Vec::new();
-    for event in batch.iter().filter(|event| event.event.kind().display()) {
+    for event in batch.iter().filter(|event| is_shown(event)) {
         if serde_json::to_writer(&mut out, event).is_ok() {
             out.push(b'\n');
         }
     }
     out.into()
+}
+
+fn is_shown(event: &StoredEvent) -> bool {
+    event.event.kind().audience_kind() == EventAudience::Run
 }
