@@ -27,6 +27,7 @@ pub mod hand_over;
 pub mod id;
 pub mod json_shape;
 pub mod lifecycle;
+pub mod live;
 pub mod lock_file;
 pub mod machine;
 pub mod merge;
