@@ -67,6 +67,8 @@ ids! {
     RoleId,
     /// That a user belongs to an organisation.
     MembershipId,
+    /// A sign-in: a family of tokens that end together.
+    SignInSessionId,
     /// A repository under work.
     ProjectId,
     /// A feature specification; a run is its spec.

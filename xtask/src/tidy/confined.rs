@@ -75,6 +75,21 @@ const CONFINEMENTS: &[Confinement] = &[
         excused: &[],
         remedy: "take it from the clock, or as a setting",
     },
+    // Tokens and limits go by the clock of the runtime or of the transaction.
+    Confinement {
+        folders: &["crates/omoi-accounts/src/"],
+        words: &[
+            "sqlx",
+            "rand::",
+            "Instant::now",
+            "SystemTime",
+            "Utc::now",
+            "std::env",
+            "tokio::time",
+        ],
+        excused: &[],
+        remedy: "take it from the clock or the transaction, or as a setting",
+    },
     // What changes a row is a command.
     Confinement {
         folders: &["crates/omoi-server/src/"],

@@ -24,6 +24,10 @@ const EDGES: &[(&str, &[&str])] = &[
     // Deadlines and the age of versions need the clock.
     ("omoi-egress", &["omoi-domain", "omoi-runtime"]),
     (
+        "omoi-accounts",
+        &["omoi-domain", "omoi-store", "omoi-runtime"],
+    ),
+    (
         "omoi-execution",
         &[
             "omoi-domain",

@@ -1,0 +1,10 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+pub mod access_token;
+pub mod api_key;
+pub mod key_ring;
+pub mod password_hash;
+pub mod password_pool;
+pub mod refresh_token;
+pub mod secret_token;
