@@ -18,6 +18,7 @@ mod invariants;
 mod keys;
 mod names;
 mod parts;
+mod schema;
 mod service_map;
 mod sizes;
 mod storeys;

@@ -2,6 +2,7 @@
 
 mod connections;
 mod log_sync;
+mod migration_run;
 mod migrations;
 mod values;
 

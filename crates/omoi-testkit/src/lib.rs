@@ -18,6 +18,7 @@ pub mod crash_points;
 pub mod database;
 #[cfg(feature = "deployment")]
 pub mod deployment;
+pub mod earlier_release;
 pub mod fuzz;
 pub mod injections;
 pub mod invariant;

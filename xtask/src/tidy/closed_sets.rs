@@ -7,10 +7,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::files::{is_test, lines_without_tests};
+use super::schema::columns_of;
 use super::{Finding, Texts};
 
-/// Where tables are declared.
-const SCHEMA: &str = "crates/omoi-store/migrations/0001_init.sql";
 /// Where rows mirror them.
 const ROWS: &str = "crates/omoi-store/src/";
 /// Names of columns that hold a closed set, whatever the table.
@@ -42,13 +41,13 @@ const NAMES: &[&str] = &[
 
 /// Checks every row of the store against the schema.
 pub(super) fn check(files: &Texts<'_>) -> Vec<Finding> {
-    let listed = files
-        .get(Path::new(SCHEMA))
-        .map_or_else(BTreeSet::new, |schema| listed_columns(schema));
+    let columns = columns_of(files);
+    let listed = columns.iter().filter(|column| column.is_listed);
+    let listed: BTreeSet<_> = listed.map(|column| (column.table, column.name)).collect();
     if listed.is_empty() {
         let remedy = "tell this rule where the tables are declared";
         let what = "no column lists its values here".to_owned();
-        return vec![Finding::new(Path::new(SCHEMA), 1, what, remedy)];
+        return vec![Finding::new(Path::new(ROWS), 1, what, remedy)];
     }
     let rows = files
         .iter()
@@ -67,25 +66,6 @@ pub(super) fn check(files: &Texts<'_>) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// Every column with its table whose values the schema lists.
-fn listed_columns(schema: &str) -> BTreeSet<(&str, &str)> {
-    let mut table = "";
-    let mut listed = BTreeSet::new();
-    for line in schema.lines() {
-        if let Some(rest) = line.strip_prefix("create table ") {
-            table = rest.split(' ').next().unwrap_or_default();
-        }
-        let Some((declared, check)) = line.split_once(" check (") else {
-            continue;
-        };
-        let column = declared.trim().split(' ').next().unwrap_or_default();
-        if check.starts_with(&format!("{column} in ('")) {
-            listed.insert((table, column));
-        }
-    }
-    listed
 }
 
 /// Every field of a row that holds text, with its line and table. Rows are declared as
@@ -119,6 +99,7 @@ mod tests {
 
     use super::*;
 
+    const SCHEMA: &str = "crates/omoi-store/migrations/0001_init.sql";
     const TABLE: &str = "create table checks (\n    id @uuid primary key,\n    \
         colour text not null check (colour in ('red', 'green')),\n    command text not null\n);\n";
 

@@ -9,10 +9,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::files::{is_test, lines_without_tests};
+use super::schema::columns_of;
 use super::{Finding, Texts};
 
-/// Where tables are declared.
-const SCHEMA: &str = "crates/omoi-store/migrations/0001_init.sql";
 /// Where statements are written.
 const STATEMENTS: &str = "crates/omoi-store/src/";
 /// Columns that wait for their reader, with who that will be. `docs/decisions/parts-kept-for-the-api.md`
@@ -25,28 +24,24 @@ pub(super) fn check(files: &Texts<'_>) -> Vec<Finding> {
 }
 
 fn check_with(files: &Texts<'_>, waiting: &[(&str, &str)]) -> Vec<Finding> {
-    let schema = Path::new(SCHEMA);
-    let finding = |line, what: String, remedy| Finding::new(schema, line, what, remedy);
-    let columns = files
-        .get(schema)
-        .map_or_else(Vec::new, |text| columns(text));
+    let columns = columns_of(files);
     if columns.is_empty() {
         let remedy = "tell this rule where the tables are declared";
-        return vec![finding(1, "no table is declared here".to_owned(), remedy)];
+        let what = "no table is declared here".to_owned();
+        return vec![Finding::new(Path::new(STATEMENTS), 1, what, remedy)];
     }
     let read = names_read(files);
     let is_waiting = |name: &str| waiting.iter().any(|(column, _)| *column == name);
     let mut findings = Vec::new();
-    for (line, table, column) in columns {
-        let name = format!("{table}.{column}");
-        match (read.contains(column), is_waiting(&name)) {
+    for column in columns {
+        let name = format!("{}.{}", column.table, column.name);
+        let finding = |what: String, remedy| Finding::new(column.file, column.line, what, remedy);
+        match (read.contains(column.name), is_waiting(&name)) {
             (false, false) => findings.push(finding(
-                line,
                 format!("nobody reads `{name}`"),
                 "read it where it matters, or remove it with what writes it",
             )),
             (true, true) => findings.push(finding(
-                line,
                 format!("`{name}` is read now"),
                 "take it off the list of columns that wait for a reader",
             )),
@@ -54,33 +49,6 @@ fn check_with(files: &Texts<'_>, waiting: &[(&str, &str)]) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// Every column with its line and table.
-fn columns(schema: &str) -> Vec<(usize, &str, &str)> {
-    let mut table = None;
-    let mut columns = Vec::new();
-    for (number, line) in (1..).zip(schema.lines()) {
-        if let Some(rest) = line.strip_prefix("create table ") {
-            table = rest.split(' ').next();
-        } else if line.starts_with(')') {
-            table = None;
-        }
-        let Some(table) = table else { continue };
-        let Some(declared) = line.strip_prefix("    ").filter(|l| !l.starts_with(' ')) else {
-            continue;
-        };
-        let mut words = declared.split(' ');
-        let (Some(column), Some(kind)) = (words.next(), words.next()) else {
-            continue;
-        };
-        let kind = kind.trim_end_matches(',');
-        // A word with that sign is a type of each database's own.
-        if kind.starts_with('@') || matches!(kind, "text" | "bigint" | "double") {
-            columns.push((number, table, column));
-        }
-    }
-    columns
 }
 
 /// Every name that some code reads as a field, or some statement as a column.
@@ -186,6 +154,7 @@ fn is_of_name(c: char) -> bool {
 mod tests {
     use super::*;
 
+    const SCHEMA: &str = "crates/omoi-store/migrations/0001_init.sql";
     const TABLE: &str = "create table tasks (\n    id @uuid primary key,\n    title text not null check (title in ('a',\n        'b')),\n    \
                          score double precision,\n    lost @time not null,\n    inserted text,\n    updated text,\n    waits text,\n    \
                          primary key (id)\n);\n";

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::log_sync::{LogSync, RequestedSync};
 use super::values::{ColumnValue, DatabaseRow, postgres_arguments, sqlite_arguments};
-use super::{Backend, migrations, place};
+use super::{Backend, migration_run, migrations, place};
 use crate::error::StoreError;
 use crate::options::ServerOptions;
 
@@ -43,9 +43,15 @@ pub(crate) enum DatabasePools {
         write: SqlitePool,
         /// Syncs what is committed, where commits do not do so themselves.
         log: Option<LogSync>,
+        /// How a connection is made.
+        options: SqliteConnectOptions,
     },
     /// A server.
-    Postgres(PgPool),
+    Postgres {
+        pool: PgPool,
+        /// How a connection is made that may change the schema.
+        options: PgConnectOptions,
+    },
 }
 
 impl DatabasePools {
@@ -60,7 +66,7 @@ impl DatabasePools {
     pub(crate) fn backend(&self) -> Backend {
         match self {
             Self::Sqlite { .. } => Backend::Sqlite,
-            Self::Postgres(_) => Backend::Postgres,
+            Self::Postgres { .. } => Backend::Postgres,
         }
     }
 
@@ -68,10 +74,11 @@ impl DatabasePools {
         migrations::migrator(self.backend())
     }
 
-    pub(crate) async fn migrate(&self) -> Result<(), MigrateError> {
+    /// Brings the schema up to date; gives how many migrations were applied.
+    pub(crate) async fn migrate(&self) -> Result<usize, MigrateError> {
         match self {
-            Self::Sqlite { write, .. } => self.migrator().run(write).await,
-            Self::Postgres(pool) => self.migrator().run(pool).await,
+            Self::Sqlite { options, .. } => migration_run::migrate_file(options).await,
+            Self::Postgres { options, .. } => migration_run::migrate_server(options).await,
         }
     }
 
@@ -88,7 +95,7 @@ impl DatabasePools {
                     _ => sqlx::query_scalar(APPLIED).fetch_all(read).await,
                 }
             }
-            Self::Postgres(pool) => {
+            Self::Postgres { pool, .. } => {
                 let tables: i64 = sqlx::query_scalar(tables).fetch_one(pool).await?;
                 match tables {
                     0 => Ok(Vec::new()),
@@ -101,7 +108,7 @@ impl DatabasePools {
     pub(crate) async fn begin_read(&self) -> Result<DatabaseTransaction, sqlx::Error> {
         Ok(match self {
             Self::Sqlite { read, .. } => DatabaseTransaction::Sqlite(read.begin().await?, None),
-            Self::Postgres(pool) => DatabaseTransaction::Postgres(pool.begin().await?),
+            Self::Postgres { pool, .. } => DatabaseTransaction::Postgres(pool.begin().await?),
         })
     }
 
@@ -112,7 +119,7 @@ impl DatabasePools {
                 let tx = write.begin_with("begin immediate").await?;
                 DatabaseTransaction::Sqlite(tx, log.clone())
             }
-            Self::Postgres(pool) => DatabaseTransaction::Postgres(pool.begin().await?),
+            Self::Postgres { pool, .. } => DatabaseTransaction::Postgres(pool.begin().await?),
         })
     }
 
@@ -122,7 +129,7 @@ impl DatabasePools {
                 read.close().await;
                 write.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { pool, .. } => pool.close().await,
         }
     }
 }
@@ -274,8 +281,9 @@ async fn open_file(address: &str, server: ServerOptions) -> Result<DatabasePools
     };
     Ok(DatabasePools::Sqlite {
         write: pool(1).connect_with(options.clone()).await?,
-        read: pool(SQLITE_READERS).connect_lazy_with(options),
+        read: pool(SQLITE_READERS).connect_lazy_with(options.clone()),
         log,
+        options,
     })
 }
 
@@ -318,7 +326,10 @@ async fn open_server(url: &str, server: ServerOptions) -> Result<DatabasePools, 
                 statements.execute(&mut *conn).await.map(drop)
             })
         });
-    Ok(DatabasePools::Postgres(pool.connect_with(options).await?))
+    Ok(DatabasePools::Postgres {
+        pool: pool.connect_with(options.clone()).await?,
+        options,
+    })
 }
 
 /// A rollback that failed, because the database had rolled back by itself when the disk was full,

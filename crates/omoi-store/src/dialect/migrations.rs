@@ -15,11 +15,16 @@ struct MigrationText {
 }
 
 /// Every migration in order.
-const MIGRATIONS: &[MigrationText] = &[MigrationText {
-    version: 1,
-    name: "init",
-    text: include_str!("../../migrations/0001_init.sql"),
-}];
+const MIGRATIONS: &[MigrationText] = &[
+    MigrationText {
+        version: 1,
+        name: "init",
+        text: include_str!("../../migrations/0001_init.sql"),
+    },
+];
+
+/// Begins the lines that one backend alone runs, or both again: `--@ sqlite`, `--@ postgres`, `--@ both`.
+const SECTION: &str = "--@ ";
 
 /// A word for a type.
 struct TypeWord {
@@ -83,8 +88,17 @@ fn migrations_of(backend: Backend) -> Migrator {
     Migrator::with_migrations(migrations.collect())
 }
 
+/// What `backend` runs of a text.
 fn rendered(text: &str, backend: Backend) -> String {
-    let mut rendered = text.to_owned();
+    let mut is_run = true;
+    let lines = text.split_inclusive('\n').filter(|line| {
+        let section = line.strip_prefix(SECTION).map(str::trim_end);
+        if let Some(section) = section {
+            is_run = section == "both" || section == backend.as_str();
+        }
+        is_run && section.is_none()
+    });
+    let mut rendered: String = lines.collect();
     for word in TYPE_WORDS {
         let filled_in = match backend {
             Backend::Sqlite => word.sqlite,
@@ -98,6 +112,46 @@ fn rendered(text: &str, backend: Backend) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Deployed databases hold these: a text that was released is never changed again, and what it made is changed by
+    /// another one.
+    const RELEASED: &[(i64, Backend, &str)] = &[
+        (
+            1,
+            Backend::Sqlite,
+            "5191f1f5a8c59619bfc0a3c5f371a744c51ee93eb032cf7f6a3e49d0dd2ad77a76a20b062fd0b33890037e28b9d83349",
+        ),
+        (
+            1,
+            Backend::Postgres,
+            "85aaadea1fee7896b0f52014321f9af6d3a4151d67fcf432aebcd928667ea1678e2e7d11a400ffd3d3408c2d3e2cf3fc",
+        ),
+    ];
+
+    #[test]
+    fn released_migrations_stay_as_they_are() {
+        for (version, backend, checksum) in RELEASED {
+            let migration = migrator(*backend).iter().find(|m| m.version == *version);
+            let found = migration.map(|m| hex::encode(&m.checksum));
+            assert_eq!(found.as_deref(), Some(*checksum), "{version} {backend:?}");
+        }
+    }
+
+    #[test]
+    fn versions_rise() {
+        let versions: Vec<i64> = MIGRATIONS.iter().map(|m| m.version).collect();
+        assert!(
+            versions.is_sorted_by(|one, next| one < next),
+            "{versions:?}"
+        );
+    }
+
+    #[test]
+    fn each_backend_runs_its_own_lines() {
+        let text = "one;\n--@ sqlite\ntwo;\n--@ postgres\nthree;\n--@ both\nfour;\n";
+        assert_eq!(rendered(text, Backend::Sqlite), "one;\ntwo;\nfour;\n");
+        assert_eq!(rendered(text, Backend::Postgres), "one;\nthree;\nfour;\n");
+    }
 
     #[test]
     fn every_type_word_is_known_and_used() {

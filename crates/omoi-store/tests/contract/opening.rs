@@ -63,7 +63,8 @@ async fn a_schema_of_another_version_is_told_as_one() {
 async fn a_database_that_cannot_be_read_is_not_an_empty_one() {
     for bench in [Bench::sqlite().await, Bench::postgres().await] {
         let applied = |all: Vec<(i64, String, bool)>| all.iter().filter(|m| m.2).count();
-        assert_eq!(applied(bench.store.migrations().await.unwrap()), 1);
+        let all = bench.store.migrations().await.unwrap();
+        assert_eq!(applied(all.clone()), all.len());
         bench
             .raw("alter table _sqlx_migrations rename column version to broken")
             .await;

@@ -1,0 +1,75 @@
+//! Databases that an earlier release left behind.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use flate2::read::GzDecoder;
+use serde_json::Value;
+
+use crate::database::TestDatabase;
+use crate::raw_connection::RawConnection;
+
+/// What the earlier release had done with one idea; `fixtures/upgrade/README.md` tells more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReleasedData {
+    /// A run, to its end.
+    Finished,
+    /// The same run, killed while tasks were at work.
+    HalfDone,
+}
+
+impl ReleasedData {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::HalfDone => "half_done",
+        }
+    }
+
+    /// Fills `database`, which is empty, with what the release left on its kind of server.
+    ///
+    /// # Panics
+    /// When a file of the fixture cannot be read or the database refuses it.
+    #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
+    pub async fn restore_into(self, database: &TestDatabase) {
+        let text = self.unpack(database, "sql");
+        let text = String::from_utf8(text).expect("a dump is text");
+        // A file is made.
+        let url = match database.url() {
+            file if file.starts_with("sqlite:") => format!("{file}?mode=rwc"),
+            server => server.to_owned(),
+        };
+        let conn = RawConnection::open(&url).await;
+        let mut conn = conn.expect("the database opens");
+        conn.execute(&text).await.expect("the dump is taken");
+        conn.close().await.expect("the database closes");
+    }
+
+    /// What the release said of the spec's trace.
+    ///
+    /// # Panics
+    /// When the file of the fixture cannot be read.
+    #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
+    pub fn told_trace(self, database: &TestDatabase) -> Value {
+        let text = self.unpack(database, "trace.json");
+        serde_json::from_slice(&text).expect("a trace is JSON")
+    }
+
+    #[expect(
+        clippy::panic,
+        reason = "a test that needs the fixture fails without it"
+    )]
+    fn unpack(self, database: &TestDatabase, kind: &str) -> Vec<u8> {
+        let is_file = database.url().starts_with("sqlite:");
+        let backend = if is_file { "sqlite" } else { "postgres" };
+        let name = format!("{}.{backend}.{kind}.gz", self.as_str());
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/upgrade");
+        let mut unpacked = Vec::new();
+        let read = std::fs::File::open(folder.join(&name))
+            .and_then(|file| GzDecoder::new(file).read_to_end(&mut unpacked));
+        match read {
+            Ok(_) => unpacked,
+            Err(error) => panic!("fixture {name}: {error}"),
+        }
+    }
+}
