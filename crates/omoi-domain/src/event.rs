@@ -13,6 +13,7 @@ pub use payload::*;
 pub use subject::{EventSubject, RelatedIds};
 
 use crate::access::permission::Permission;
+use crate::actor::Actor;
 use crate::id::{EventId, OrgId, ProjectId, SpecId};
 use crate::time::Timestamp;
 
@@ -274,16 +275,6 @@ events! {
     CostRecorded = "cost.recorded", CostDone, Spec, CostRead, Run, [];
 }
 
-crate::closed_set! {
-    /// Who a change is made for. A change has one actor; so have its events.
-    Actor {
-        /// OmoiOS itself: its loops, and the reports of its workers.
-        System = "system",
-        /// The person at the command line of the machine it runs on.
-        Local = "local",
-    }
-}
-
 /// An event as it goes into the outbox; the store gives it its number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewEvent {
@@ -295,7 +286,7 @@ pub struct NewEvent {
     pub project: Option<ProjectId>,
     /// The spec, where there is one.
     pub spec: Option<SpecId>,
-    /// Who made the change.
+    /// Who the change was made for.
     pub actor: Actor,
     /// Time of the transaction that wrote it.
     pub at: Timestamp,
@@ -312,7 +303,7 @@ pub struct StoredEvent {
     pub event_id: EventId,
     /// The spec, where there is one.
     pub spec_id: Option<SpecId>,
-    /// Who made the change.
+    /// Who the change was made for.
     pub actor: Actor,
     /// Time of the transaction that wrote it.
     pub occurred_at: Timestamp,

@@ -63,6 +63,8 @@ ids! {
     OrgId,
     /// A person who uses the platform.
     UserId,
+    /// A key for programs.
+    ApiKeyId,
     /// A role: one of every organisation, or one that an organisation made.
     RoleId,
     /// That a user belongs to an organisation.

@@ -3,6 +3,7 @@
 pub mod ablation;
 pub mod access;
 pub mod acp_agent_row;
+pub mod actor;
 pub mod agent_event;
 pub mod agent_program;
 pub mod agent_rule;

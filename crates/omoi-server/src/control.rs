@@ -18,8 +18,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 
+use omoi_domain::actor::Actor;
 use omoi_domain::config::Config;
-use omoi_domain::event::Actor;
+use omoi_domain::id::UserId;
 use omoi_execution::disk_room::DiskShortage;
 use omoi_git::toolchain::HostEnvironment;
 use omoi_planning::repository_reader::RepositoryReader;
@@ -89,7 +90,7 @@ pub fn router(surface: ControlSurface) -> Router {
 impl ControlSurface {
     /// The scope of who asks: whoever holds the token of the data folder.
     fn tenant(&self) -> Tenant {
-        self.parts.store.acting_as(Actor::Local)
+        self.parts.store.acting_as(Actor::User(UserId::LOCAL))
     }
 
     /// Reads repositories for who asks.

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use omoi_domain::ablation::AblationVerdict;
+use omoi_domain::actor::{Actor, ActorKind};
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{
@@ -14,7 +15,6 @@ use omoi_domain::block::{SpecBlock, TaskBlock, TaskBlockKind};
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::discovery::DiscoveryType;
 use omoi_domain::egress::EgressOutcome;
-use omoi_domain::event::Actor;
 use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
     AttemptId, CheckId, CostId, CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId,
@@ -181,7 +181,7 @@ macro_rules! closed_sets {
 }
 closed_sets!(
     AblationVerdict,
-    Actor,
+    ActorKind,
     AgentEventKind,
     AgentProgram,
     AgentRole,
@@ -238,6 +238,27 @@ impl Column for Option<TaskBlock> {
             Some(TaskBlockKind::Provider) => Some(TaskBlock::Provider),
             Some(TaskBlockKind::Budget) => Some(TaskBlock::Budget),
             Some(TaskBlockKind::NoCheck) => Some(TaskBlock::NoCheck),
+        })
+    }
+}
+
+/// Who a change was made for, split over what it is and which one.
+impl Column for Actor {
+    fn names(_: &'static str) -> Vec<&'static str> {
+        vec!["actor_kind", "actor_id"]
+    }
+    fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
+        self.actor_kind().bind(args)?;
+        args.0.push(ColumnValue::Id(self.actor_id()));
+        Ok(())
+    }
+    fn read(row: &DatabaseRow, _: &'static str) -> Result<Self, StoreError> {
+        let kind = ActorKind::read(row, "actor_kind")?;
+        let id = row.id("actor_id")?;
+        Self::from_parts(kind, id).ok_or_else(|| StoreError::Corrupt {
+            column: "actor_id",
+            value: id.map_or_else(String::new, |id| id.to_string()),
+            expected: "id for its kind of actor",
         })
     }
 }

@@ -51,7 +51,7 @@ pub(crate) async fn append(
         }
         let sql = format!(
             "insert into events (org_id, seq, {EVENT_COLUMNS}) values {}",
-            value_marks(batch.len(), 9)
+            value_marks(batch.len(), 2 + N_EVENT_COLUMNS)
         );
         tx.built_raw(sql, args).await?;
     }
@@ -59,7 +59,10 @@ pub(crate) async fn append(
 }
 
 /// What an event has beside its organisation and number.
-const EVENT_COLUMNS: &str = "event_id, project_id, spec_id, event_type, actor, body, occurred_at";
+const EVENT_COLUMNS: &str =
+    "event_id, project_id, spec_id, event_type, actor_kind, actor_id, body, occurred_at";
+/// How many these are.
+const N_EVENT_COLUMNS: usize = 8;
 
 /// The same in one statement: of a project, the organisation and the events.
 async fn append_at_once(
@@ -99,7 +102,8 @@ fn append_sql(n_events: usize, has_project: bool) -> String {
         ("", "", 6)
     };
     let rows = (0..n_events).map(|n| {
-        let marks = (0..7).map(|column| format!("${}", first + 7 * n + column));
+        let start = first + N_EVENT_COLUMNS * n;
+        let marks = (start..start + N_EVENT_COLUMNS).map(|mark| format!("${mark}"));
         format!("({}, {})", n + 1, marks.collect::<Vec<_>>().join(", "))
     });
     let rows = rows.collect::<Vec<_>>().join(", ");
@@ -154,7 +158,7 @@ pub(crate) async fn counter_refusal(tx: &mut Tx) -> Result<StoreError, StoreErro
 pub async fn after(tx: &mut Tx, seq: i64) -> Result<Vec<StoredEvent>, StoreError> {
     let rows = tx
         .rows(
-            "select seq, event_id, spec_id, actor, body, occurred_at from events
+            "select seq, event_id, spec_id, actor_kind, actor_id, body, occurred_at from events
              where org_id = $1 and seq > $2 order by seq limit $3",
             args![seq, BATCH_MAX],
         )
@@ -169,7 +173,7 @@ pub async fn after(tx: &mut Tx, seq: i64) -> Result<Vec<StoredEvent>, StoreError
 pub async fn of_spec(tx: &mut Tx, spec: SpecId, seq: i64) -> Result<Vec<StoredEvent>, StoreError> {
     let rows = tx
         .rows(
-            "select seq, event_id, spec_id, actor, body, occurred_at from events
+            "select seq, event_id, spec_id, actor_kind, actor_id, body, occurred_at from events
              where org_id = $1 and spec_id = $2 and seq > $3 order by seq limit $4",
             args![spec, seq, BATCH_MAX],
         )
@@ -188,7 +192,7 @@ pub async fn of_kind(
 ) -> Result<Vec<StoredEvent>, StoreError> {
     let rows = tx
         .rows(
-            "select seq, event_id, spec_id, actor, body, occurred_at from events
+            "select seq, event_id, spec_id, actor_kind, actor_id, body, occurred_at from events
              where org_id = $1 and spec_id = $2 and event_type = $3 order by seq desc limit $4",
             args![spec, kind.as_str(), BATCH_MAX],
         )

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use tracing::{debug, error, info, trace, warn};
 use uuid::Uuid;
 
-use omoi_domain::crash::{self, CrashPoint, CrashSide};
-use omoi_domain::event::Actor;
+use omoi_domain::actor::Actor;
+use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::OrgId;
 use omoi_domain::time::Timestamp;
 
@@ -121,30 +121,15 @@ impl Store {
     /// [`StoreError::Migrate`] when a migration fails; [`StoreError::OtherVersion`] when the schema is
     /// that of another program version.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        crash::pass_point(CrashPoint::Migrate, CrashSide::Before);
-        let before = self
-            .inner
-            .pools
-            .applied()
-            .await
-            .map_or(0, |applied| applied.len());
         let migrated = self.inner.pools.migrate().await;
-        migrated.map_err(|source| match source {
+        let n_applied = migrated.map_err(|source| match source {
             MigrateError::VersionMissing(version)
             | MigrateError::VersionMismatch(version)
             | MigrateError::VersionTooOld(_, version) => StoreError::OtherVersion { version },
             other => StoreError::Migrate(Box::new(other)),
         })?;
-        crash::pass_point(CrashPoint::Migrate, CrashSide::After);
-        let n_applied = self
-            .inner
-            .pools
-            .migrator()
-            .iter()
-            .count()
-            .saturating_sub(before);
         match n_applied {
-            0 => debug!(n_known = before, "The schema is up to date"),
+            0 => debug!("The schema is up to date"),
             _ => info!(n_applied, "Applied {n_applied} migrations"),
         }
         Ok(())

@@ -6,10 +6,11 @@ use axum::http::Method;
 use futures::stream;
 use serde_json::json;
 
+use omoi_domain::actor::Actor;
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AgentRole, AttemptState};
 use omoi_domain::config::Config;
-use omoi_domain::event::Actor;
+use omoi_domain::id::UserId;
 use omoi_domain::model_kind::ModelKind;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_execution::options::{agent, discovery};
@@ -393,7 +394,8 @@ async fn events_name_the_person_whose_request_made_a_change() {
         let told = after.unwrap().split_off(before.len());
         assert!(!told.is_empty(), "{path}");
         for event in told {
-            assert_eq!(event.actor, Actor::Local, "{path}: {:?}", event.event);
+            let person = Actor::User(UserId::LOCAL);
+            assert_eq!(event.actor, person, "{path}: {:?}", event.event);
         }
     }
 }

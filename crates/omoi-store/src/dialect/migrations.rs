@@ -21,6 +21,11 @@ const MIGRATIONS: &[MigrationText] = &[
         name: "init",
         text: include_str!("../../migrations/0001_init.sql"),
     },
+    MigrationText {
+        version: 2,
+        name: "actors",
+        text: include_str!("../../migrations/0002_actors.sql"),
+    },
 ];
 
 /// Begins the lines that one backend alone runs, or both again: `--@ sqlite`, `--@ postgres`, `--@ both`.

@@ -43,4 +43,5 @@ mod samples;
 mod schema;
 mod standing;
 mod transactions;
+mod upgrade;
 mod verdicts;

@@ -1,6 +1,8 @@
 //! Transactions as closures: what is written stands when the closure succeeds, and only then.
 
-use omoi_domain::event::{Actor, Event, SpecChange};
+use omoi_domain::actor::Actor;
+use omoi_domain::event::{Event, SpecChange};
+use omoi_domain::id::UserId;
 use omoi_domain::spec::SpecStatus;
 use omoi_store::{StoreError, Tx, events, specs};
 
@@ -95,15 +97,23 @@ async fn events_name_their_actor(bench: Bench) -> Result<(), StoreError> {
         Ok::<_, StoreError>(())
     };
     let head = bench.local.read(async |tx| events::head(tx).await).await?;
-    let person = bench.local.acting_as(Actor::Local);
-    person.write(POINT, tell).await?;
+    let others = [
+        Actor::User(UserId::LOCAL),
+        Actor::Key(bench.id()),
+        Actor::Agent(bench.id()),
+    ];
+    for actor in others {
+        let scope = bench.local.acting_as(actor);
+        scope.write(POINT, tell).await?;
+        assert_eq!(scope.org(), bench.local.org());
+    }
     bench.local.write(POINT, tell).await?;
     let log = bench
         .local
         .read(async |tx| events::after(tx, head).await)
         .await?;
     let actors: Vec<Actor> = log.iter().map(|event| event.actor).collect();
-    assert_eq!(actors, [Actor::Local, Actor::System]);
-    assert_eq!(person.org(), bench.local.org());
+    assert_eq!(actors[..3], others);
+    assert_eq!(actors[3..], [Actor::System]);
     Ok(())
 }

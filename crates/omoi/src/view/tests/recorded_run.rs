@@ -26,7 +26,7 @@ impl Log {
             "spec_id": SPEC,
             "occurred_at": ms * 1000,
             "event_type": event_type,
-            "actor": "system",
+            "actor": { "kind": "system" },
             "payload": payload,
         });
         self.0

@@ -1,0 +1,178 @@
+//! A database of an earlier schema is brought up to date with every row, by one process or by two.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use omoi_store::{ServerOptions, Store, StoreError, StoreOptions};
+use omoi_testkit::database::TestDatabase;
+use omoi_testkit::earlier_release::ReleasedData;
+use omoi_testkit::raw_connection::RawConnection;
+use uuid::Uuid;
+
+use crate::schema::schema_of;
+
+omoi_testkit::on_both_databases!(
+    every_row_of_a_finished_run_stays,
+    every_row_of_a_run_under_way_stays,
+    an_earlier_schema_becomes_that_of_a_new_database,
+    two_processes_migrate_an_earlier_schema_at_once,
+    a_changed_migration_is_refused,
+);
+
+/// Columns that a later migration took away, with what gives their values since.
+const MOVED: &[(&str, &str, &str)] = &[(
+    "events",
+    "actor",
+    "case when actor_kind = 'user' then 'local' else actor_kind end",
+)];
+
+type TableRows = Vec<Vec<Option<String>>>;
+
+async fn open(database: &TestDatabase) -> Store {
+    let options = StoreOptions {
+        url: database.url().to_owned(),
+        now: None,
+        new_uuid: Arc::new(Uuid::nil),
+        server: ServerOptions::default(),
+    };
+    Store::connect(options).await.unwrap()
+}
+
+async fn rows_of(database: &TestDatabase, sql: &str) -> TableRows {
+    let mut conn = RawConnection::open(database.url()).await.unwrap();
+    let mut rows = conn.rows(sql).await.unwrap();
+    conn.close().await.unwrap();
+    rows.sort();
+    rows
+}
+
+/// The columns of every table but the one that notes migrations.
+async fn tables_of(database: &TestDatabase) -> BTreeMap<String, Vec<String>> {
+    let sql = if database.url().starts_with("sqlite:") {
+        "select m.name, c.name from sqlite_master m join pragma_table_info(m.name) c
+         where m.type = 'table' and m.name not like 'sqlite_%' and m.name <> '_sqlx_migrations'"
+    } else {
+        "select table_name::text, column_name::text from information_schema.columns
+         where table_schema = 'public' and table_name <> '_sqlx_migrations'"
+    };
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in rows_of(database, sql).await {
+        let [table, column] = <[_; 2]>::try_from(row).unwrap().map(Option::unwrap);
+        tables.entry(table).or_default().push(column);
+    }
+    tables
+}
+
+/// Reads `columns` of `table`, whatever became of them since.
+fn selection(table: &str, columns: &[String], is_migrated: bool) -> String {
+    let values = columns.iter().map(|column| {
+        let moved = MOVED
+            .iter()
+            .find(|m| is_migrated && (m.0, m.1) == (table, column.as_str()));
+        moved.map_or(column.as_str(), |moved| moved.2)
+    });
+    let values: Vec<&str> = values.collect();
+    format!("select {} from {table}", values.join(", "))
+}
+
+async fn every_row_of_a_finished_run_stays(database: TestDatabase) {
+    keeps_every_row(ReleasedData::Finished, &database).await;
+}
+
+async fn every_row_of_a_run_under_way_stays(database: TestDatabase) {
+    keeps_every_row(ReleasedData::HalfDone, &database).await;
+}
+
+async fn keeps_every_row(run: ReleasedData, database: &TestDatabase) {
+    run.restore_into(database).await;
+    let tables = tables_of(database).await;
+    let mut before = BTreeMap::new();
+    for (table, columns) in &tables {
+        let rows = rows_of(database, &selection(table, columns, false)).await;
+        before.insert(table, rows);
+    }
+    let n_rows: usize = before.values().map(Vec::len).sum();
+    assert!(n_rows > 500, "only {n_rows} rows were kept");
+
+    let store = open(database).await;
+    store.migrate().await.unwrap();
+    for (table, columns) in &tables {
+        let after = rows_of(database, &selection(table, columns, true)).await;
+        assert_eq!(&after, &before[table], "{run:?}: {table}");
+    }
+
+    // The second run does nothing.
+    let noted = "select version, installed_on, execution_time from _sqlx_migrations";
+    let first = rows_of(database, noted).await;
+    store.migrate().await.unwrap();
+    assert_eq!(rows_of(database, noted).await, first);
+    store.close().await;
+}
+
+async fn an_earlier_schema_becomes_that_of_a_new_database(database: TestDatabase) {
+    ReleasedData::Finished.restore_into(&database).await;
+    let fresh = if database.url().starts_with("sqlite:") {
+        omoi_testkit::sqlite::database()
+    } else {
+        omoi_testkit::postgres::database()
+    };
+    for database in [&database, &fresh] {
+        let store = open(database).await;
+        store.migrate().await.unwrap();
+        store.close().await;
+    }
+    let (upgraded, fresh) = (
+        schema_of(database.url()).await,
+        schema_of(fresh.url()).await,
+    );
+    assert_eq!(upgraded, fresh);
+}
+
+async fn two_processes_migrate_an_earlier_schema_at_once(database: TestDatabase) {
+    ReleasedData::Finished.restore_into(&database).await;
+    let (one, two) = (open(&database).await, open(&database).await);
+    let (first, second) = tokio::join!(one.migrate(), two.migrate());
+    first.unwrap();
+    second.unwrap();
+    let migrations = two.migrations().await.unwrap();
+    assert!(migrations.iter().all(|(_, _, is_applied)| *is_applied));
+}
+
+async fn a_changed_migration_is_refused(database: TestDatabase) {
+    let store = open(&database).await;
+    store.migrate().await.unwrap();
+    let mut conn = RawConnection::open(database.url()).await.unwrap();
+    conn.execute("update _sqlx_migrations set checksum = '' where version = 2")
+        .await
+        .unwrap();
+    let error = store.migrate().await.unwrap_err();
+    assert!(
+        matches!(error, StoreError::OtherVersion { version: 2 }),
+        "{error:?}"
+    );
+}
+
+/// Foreign keys are off while a file is migrated: what they would have refused is asked for at the end.
+#[tokio::test]
+async fn a_migration_that_leaves_a_broken_reference_is_taken_back() {
+    let database = omoi_testkit::sqlite::database();
+    ReleasedData::Finished.restore_into(&database).await;
+    let mut conn = RawConnection::open(database.url()).await.unwrap();
+    conn.execute(
+        "pragma foreign_keys = off; update tickets set spec_id = project_id where number = 1",
+    )
+    .await
+    .unwrap();
+    let store = open(&database).await;
+    let StoreError::Migrate(error) = store.migrate().await.unwrap_err() else {
+        panic!("another error was told")
+    };
+    let told = error.to_string();
+    assert!(
+        told.contains("breaks 1 references, the first of them from tickets to specs"),
+        "{told}"
+    );
+    let migrations = store.migrations().await.unwrap();
+    let applied = migrations.iter().filter(|(_, _, is_applied)| *is_applied);
+    assert_eq!(applied.count(), 1);
+}
