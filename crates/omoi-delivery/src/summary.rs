@@ -71,7 +71,7 @@ async fn of_rows(tx: &mut Tx, spec: &Spec) -> Result<RunSummary, StoreError> {
     let head = hand_over.as_ref().map(|h| h.head_sha.clone());
     let ended_at = spec.ended_at.unwrap_or_else(|| tx.now());
     Ok(RunSummary {
-        r#type: "summary".to_owned(),
+        r#type: RunSummary::TYPE.to_owned(),
         outcome: outcome(spec),
         blocked_by: spec.blocked_by,
         reason: reason(spec),

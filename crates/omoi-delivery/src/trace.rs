@@ -10,7 +10,7 @@ use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
-use omoi_protocol::control::{
+use omoi_protocol::api::{
     AblationView, OpinionView, PackageListView, ReceiptView, SpecTrace, TraceCriterion,
     TraceRequirement,
 };

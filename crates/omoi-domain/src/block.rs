@@ -23,7 +23,7 @@ crate::closed_set! {
 }
 
 /// What a blocked task waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "kind")]
 pub enum TaskBlock {
     /// A task before it that failed, was cancelled, or waits itself.

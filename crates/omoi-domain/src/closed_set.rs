@@ -49,6 +49,14 @@ macro_rules! closed_set {
             }
         }
 
+        impl $crate::wire_schema::PartialSchema for $name {
+            fn schema() -> $crate::wire_schema::WireSchema {
+                $crate::wire_schema::text_set_schema::<Self>()
+            }
+        }
+
+        impl $crate::wire_schema::ToSchema for $name {}
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())

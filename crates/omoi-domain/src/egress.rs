@@ -31,7 +31,7 @@ crate::closed_set! {
 }
 
 /// How far an attempt reaches, with what decided it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EgressDecision {
     /// How far.
     pub mode: EgressMode,

@@ -43,6 +43,14 @@ macro_rules! ids {
             }
         }
 
+        impl $crate::wire_schema::PartialSchema for $name {
+            fn schema() -> $crate::wire_schema::WireSchema {
+                $crate::wire_schema::uuid_schema()
+            }
+        }
+
+        impl $crate::wire_schema::ToSchema for $name {}
+
         impl FromStr for $name {
             type Err = uuid::Error;
             fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -65,5 +65,6 @@ pub mod suite;
 pub mod task;
 pub mod ticket;
 pub mod time;
+pub mod wire_schema;
 pub mod work_budget;
 pub mod work_limits;

@@ -14,7 +14,7 @@ pub struct WorkModels {
 }
 
 /// How often turns went from one model to another for one reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PassedModels {
     /// The model that was passed over.
     pub from_model: String,

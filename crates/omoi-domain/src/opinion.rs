@@ -12,7 +12,7 @@ pub struct PlanOpinion {
 }
 
 /// How one check could pass while one criterion is violated.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckDoubt {
     /// The check, as it is numbered in the question, such as `TSK-003/1`.

@@ -57,7 +57,7 @@ pub struct RepositorySettings {
 }
 
 /// What a repository says that one of its sandboxes may use; `None` where it says nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct RepositorySandboxLimits {
     /// Key `memory_bytes`.

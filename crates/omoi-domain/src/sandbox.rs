@@ -47,7 +47,7 @@ crate::closed_set! {
 }
 
 /// One step on the way to a running sandbox, and how it went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StartStep {
     /// Which step it is.
     pub step: StartStepKind,

@@ -64,6 +64,12 @@ impl Timestamp {
         Some(Self(midnight.timestamp_micros()))
     }
 
+    /// The instant in RFC 3339, cut to milliseconds: `2023-11-14T22:13:20.123Z`.
+    pub fn rfc3339_millis(self) -> String {
+        let instant = self.to_chrono();
+        instant.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    }
+
     fn to_chrono(self) -> chrono::DateTime<chrono::Utc> {
         chrono::DateTime::from_timestamp_micros(self.0).unwrap_or(chrono::DateTime::UNIX_EPOCH)
     }

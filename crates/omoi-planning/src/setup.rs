@@ -7,7 +7,7 @@ use omoi_execution::setup::{
 use omoi_git::layer::PackageLayer;
 use omoi_git::survey::survey_commit;
 use omoi_git::toolchain::resolve_toolchain;
-use omoi_protocol::control::{CheckSandboxView, SetUpRepository, SetupView};
+use omoi_protocol::api::{CheckSandboxView, SetUpRepository, SetupView};
 use omoi_store::Tenant;
 
 use crate::commands::CreateError;

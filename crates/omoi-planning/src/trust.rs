@@ -2,7 +2,7 @@
 
 use omoi_domain::id::UserId;
 use omoi_domain::repository_settings::RepositorySettings;
-use omoi_protocol::control::RepositoryTrustView;
+use omoi_protocol::api::RepositoryTrustView;
 use omoi_store::projects::Project;
 use omoi_store::{StoreError, Tenant, Tx, repository_trusts};
 

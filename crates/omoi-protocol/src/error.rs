@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use omoi_domain::error_code::ErrorCode;
 
@@ -12,7 +13,7 @@ pub const REQUEST_ID: &str = "x-request-id";
 const REQUEST_ID_CHARS_MAX: usize = 64;
 
 /// Body of every answer with a status of 400 or above.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
     /// Stable code, such as `superseded_attempt`: one of [`ErrorCode`], or of a newer version.
     pub error: String,
@@ -35,11 +36,12 @@ pub struct ErrorBody {
     pub hint: Option<String>,
     /// What a program needs to go on, such as the rows that were meant; its keys depend on the code.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
     pub context: Map<String, Value>,
 }
 
 /// A value of a request that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldProblem {
     /// Where it is, as a JSON pointer: `/tasks/0/title`; of a query, its parameter.
     pub path: String,

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
-pub mod control;
+pub mod api;
 pub mod error;
 pub mod shell_word;
 pub mod summary;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use omoi_domain::block::SpecBlock;
 use omoi_domain::model_kind::ModelKind;
@@ -12,7 +13,7 @@ use omoi_domain::principal::PurposeKind;
 use omoi_domain::suite::report::SuiteReport;
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunOutcome {
     /// Every criterion proven at `head`, the suite green, the branch handed over. Exit 0.
@@ -24,7 +25,7 @@ pub enum RunOutcome {
 }
 
 /// Number of tasks by how they ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskCounts {
     /// Checks passed and merged.
     pub completed: u32,
@@ -35,7 +36,7 @@ pub struct TaskCounts {
 }
 
 /// Attempts at one phase and their last score.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PhaseSummary {
     /// Attempts that count against the limit.
     pub attempts: u32,
@@ -44,7 +45,7 @@ pub struct PhaseSummary {
 }
 
 /// Number of merge conflicts by how they ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConflictCounts {
     /// Number of merges that conflicted.
     pub found: u32,
@@ -53,7 +54,7 @@ pub struct ConflictCounts {
 }
 
 /// Number of receipts by result.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReceiptCounts {
     /// Receipts with exit code 0.
     pub passed: u32,
@@ -62,7 +63,7 @@ pub struct ReceiptCounts {
 }
 
 /// Number of acceptance criteria by proof.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CriterionCounts {
     /// With a passing receipt at `head`.
     pub proven: u32,
@@ -79,7 +80,7 @@ pub struct CriterionCounts {
 }
 
 /// The project's suite, and how it ended on the base commit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SuiteSummary {
     /// Command line that runs the suite.
     pub command: String,
@@ -113,7 +114,7 @@ pub struct PurposeCost {
 /// The last line of `omoi run --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
-    /// Always `summary`, to tell it from events.
+    /// Always [`RunSummary::TYPE`], to tell it from events.
     pub r#type: String,
     /// How the run ended.
     pub outcome: RunOutcome,
@@ -172,4 +173,9 @@ pub struct RunSummary {
     pub model_ms: i64,
     /// Optional work that failed, and other things worth saying.
     pub notes: Vec<String>,
+}
+
+impl RunSummary {
+    /// What tells the line from events.
+    pub const TYPE: &'static str = "summary";
 }

@@ -24,7 +24,7 @@ use omoi_domain::id::UserId;
 use omoi_execution::disk_room::DiskShortage;
 use omoi_git::toolchain::HostEnvironment;
 use omoi_planning::repository_reader::RepositoryReader;
-use omoi_protocol::control::{DiskStall, FailingEntity, LoopStatus, ProcessStatus};
+use omoi_protocol::api::{DiskStall, FailingEntity, LoopStatus, ProcessStatus};
 use omoi_runtime::reconcile::StatusReader;
 use omoi_store::Tenant;
 
@@ -159,7 +159,7 @@ fn loop_status(reader: &StatusReader) -> LoopStatus {
     let entities = status.entities.into_iter().map(|failure| FailingEntity {
         entity: failure.entity,
         failing: failure.failing,
-        retry_at: failure.retry_at,
+        retry_at: failure.retry_at.into(),
         error: failure.error,
     });
     LoopStatus {

@@ -34,7 +34,7 @@ use omoi_execution::{DeploymentParts, FromParts as _};
 use omoi_git::process::Git;
 use omoi_planning::options::work_limits;
 use omoi_planning::planner::Planner;
-use omoi_protocol::control::ProcessStatus;
+use omoi_protocol::api::ProcessStatus;
 use omoi_runtime::bus::{Bus, LocalBus, RedisBus};
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::config::ConfigSources;

@@ -18,10 +18,10 @@ use omoi_domain::error_code::ErrorCode;
 use omoi_domain::event::StoredEvent;
 use omoi_domain::id::EgressEntryId;
 use omoi_llm::wire::headers::percent_encode;
-use omoi_protocol::control::{
-    AllowEgress, AllowedEgress, CreateSpec, EgressLogView, ExportedFile, HERE, ProcessStatus,
-    RepositoryTrustView, ResumeSpec, SetUpRepository, SetupView, SpecDetail, SpecTrace, SpecView,
-    SteerTask, TaskDetail, TaskLog, TaskView, TrustRepository,
+use omoi_protocol::api::{
+    AllowEgress, AllowedEgress, CreateSpec, EgressLogView, ExecutionStatus, ExportedFile, HERE,
+    ProcessStatus, RepositoryTrustView, ResumeSpec, SetUpRepository, SetupView, SpecDetail,
+    SpecTrace, SpecView, SteerTask, TaskDetail, TaskLog, TaskView, TrustRepository,
 };
 use omoi_protocol::error::ErrorBody;
 use omoi_protocol::summary::RunSummary;
@@ -242,8 +242,9 @@ impl ControlClient {
     }
 
     pub(crate) async fn get_spec_summary(&self, spec: &str) -> Result<RunSummary, ClientError> {
-        self.get_json(&format!("/specs/{}/summary", path_segment(spec)))
-            .await
+        let path = format!("/specs/{}/summary", path_segment(spec));
+        let status = self.get_json::<ExecutionStatus>(&path).await?;
+        Ok(status.into())
     }
 
     pub(crate) async fn export_spec(&self, spec: &str) -> Result<Vec<ExportedFile>, ClientError> {

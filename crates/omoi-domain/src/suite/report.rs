@@ -49,7 +49,7 @@ crate::constant_patterns! {
 }
 
 /// The totals of one run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TestCounts {
     /// Tests that ran, whatever came of them; skipped ones did not.
     pub ran: u64,
@@ -70,7 +70,7 @@ impl TestCounts {
 }
 
 /// What was read from one run of a suite.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SuiteReport {
     /// The runners whose output was recognised, such as `pytest`.
     pub runners: Vec<String>,

@@ -5,7 +5,7 @@ use tracing::info;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::message::MessageSender;
-use omoi_protocol::control::SteerTask;
+use omoi_protocol::api::SteerTask;
 use omoi_store::{Tenant, messages, tasks};
 
 use super::TaskCommandError;

@@ -25,7 +25,7 @@ use omoi_git::repo::{InspectError, RepoInfo, expect_writable};
 use omoi_git::slug;
 use omoi_git::survey::{Survey, SurveyError, survey_commit};
 use omoi_git::toolchain::resolve_toolchain;
-use omoi_protocol::control::CreateSpec;
+use omoi_protocol::api::CreateSpec;
 use omoi_store::projects::{NumberCounter, take_numbers};
 use omoi_store::specs::{self, Spec, SpecOptions};
 use omoi_store::{Json, StoreError, Tenant, Tx};

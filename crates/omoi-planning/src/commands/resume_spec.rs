@@ -11,7 +11,7 @@ use omoi_domain::spec::PhaseState;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::specs::apply_to_spec;
-use omoi_protocol::control::ResumeSpec;
+use omoi_protocol::api::ResumeSpec;
 use omoi_store::closed_credentials;
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, TaskStanding};

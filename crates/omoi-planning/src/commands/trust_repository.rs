@@ -4,7 +4,7 @@ use tracing::info;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::UserId;
-use omoi_protocol::control::{RepositoryTrustView, TrustRepository};
+use omoi_protocol::api::{RepositoryTrustView, TrustRepository};
 use omoi_store::{Tenant, repository_trusts};
 
 use super::CreateError;

@@ -10,7 +10,7 @@ use omoi_domain::task::TaskType;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::{AgentModelFacts, AgentModels, FromParts as _};
 use omoi_planning::commands;
-use omoi_protocol::control::ResumeSpec;
+use omoi_protocol::api::ResumeSpec;
 use omoi_protocol::worker::{AgentTool, AttemptContext};
 use omoi_runtime::clock::Clock as _;
 use omoi_store::{closed_credentials, specs, tasks};

@@ -7,7 +7,7 @@ use omoi_domain::check::CheckKind;
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::SpecStatus;
 use omoi_planning::commands::resume_spec;
-use omoi_protocol::control::ResumeSpec;
+use omoi_protocol::api::ResumeSpec;
 use omoi_store::checks::{self, Check};
 use omoi_store::{Json, attempts, specs};
 

@@ -17,7 +17,7 @@ use omoi_execution::intake::IntakeError;
 use omoi_execution::spec_selection::SpecSelection;
 use omoi_planning::commands::{self, ItemEdit, SpecCommandError};
 use omoi_planning::plan_gate::PlanGate;
-use omoi_protocol::control::ResumeSpec;
+use omoi_protocol::api::ResumeSpec;
 use omoi_runtime::reconcile::Next;
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};

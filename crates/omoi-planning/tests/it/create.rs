@@ -9,7 +9,7 @@ use omoi_git::toolchain::HostEnvironment;
 use omoi_planning::commands::{CreateError, create_spec};
 use omoi_planning::options::{SPEC_KEYS, VALIDATION_KEYS};
 use omoi_planning::repository_reader::RepositoryReader;
-use omoi_protocol::control::CreateSpec;
+use omoi_protocol::api::CreateSpec;
 use omoi_runtime::config::{ConfigSources, KeyTable, load_config};
 use omoi_runtime::options::DATA_KEYS;
 use omoi_store::specs;

@@ -9,7 +9,7 @@ use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_execution::FromParts as _;
 use omoi_planning::commands::resume_spec;
 use omoi_planning::planner::Planner;
-use omoi_protocol::control::ResumeSpec;
+use omoi_protocol::api::ResumeSpec;
 use omoi_store::{Json, attempts, phases, specs};
 
 use crate::desk::{Desk, add_spec};

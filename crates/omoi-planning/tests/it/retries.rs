@@ -11,7 +11,7 @@ use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_execution::intake;
 use omoi_planning::commands::resume_spec;
-use omoi_protocol::control::ResumeSpec;
+use omoi_protocol::api::ResumeSpec;
 use omoi_protocol::worker::{CommitTurn, TurnRecord};
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::reconcile::Next;

@@ -6,7 +6,7 @@ use omoi_domain::event::EventKind;
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_planning::commands;
-use omoi_protocol::control::ResumeSpec;
+use omoi_protocol::api::ResumeSpec;
 use omoi_store::{events, phases, specs, tasks};
 
 use crate::desk::Desk;

@@ -10,7 +10,7 @@ use omoi_domain::id::{EgressEntryId, HumanRef};
 use omoi_egress::listing::ListedEntries;
 use omoi_egress::package::PackageVersion;
 use omoi_egress::project_hosts::ProjectHosts;
-use omoi_protocol::control::{AllowEgress, AllowedEgress, EgressEntryView, EgressLogView};
+use omoi_protocol::api::{AllowEgress, AllowedEgress, EgressEntryView, EgressLogView};
 use omoi_store::egress_entries::{self, EgressEntry, EgressFilter, PAGE_MAX};
 
 use super::find::{self, AskedReference, CallerRepository};
@@ -83,6 +83,6 @@ fn entry_view(entry: EgressEntry, task_number: Option<i64>) -> EgressEntryView {
         remedy: entry.remedy,
         digest: entry.digest,
         bytes: entry.bytes.and_then(|bytes| u64::try_from(bytes).ok()),
-        at: entry.created_at,
+        at: entry.created_at.into(),
     }
 }

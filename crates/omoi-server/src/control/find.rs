@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::{HumanRef, ProjectId, RefKind, SpecId, TaskId};
 use omoi_domain::reference::{LookupResult, LookupUse, ProjectRef, look_up};
-use omoi_protocol::control::HERE;
+use omoi_protocol::api::HERE;
 use omoi_store::projects::{self, ProjectNames};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::time::Timestamp;
-use omoi_protocol::control::{LogLine, TaskLog};
+use omoi_protocol::api::{LogLine, TaskLog};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tx, checks, events};
@@ -79,7 +79,7 @@ async fn told_by_agents(
             }
             log.lines.extend(page.into_iter().map(|event| LogLine {
                 attempt_no: attempt.attempt_no,
-                at: event.created_at,
+                at: event.created_at.into(),
                 event_type: event.event_type.to_string(),
                 data: event.data.0,
             }));
@@ -114,7 +114,7 @@ async fn told_by_platform(
                 complete(tx, tries, &stored.event, &mut data).await?;
                 log.lines.push(LogLine {
                     attempt_no: attempt_at(tries, stored.occurred_at),
-                    at: stored.occurred_at,
+                    at: stored.occurred_at.into(),
                     event_type: stored.event.kind().as_str().to_owned(),
                     data,
                 });

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 
 use omoi_planning::setup::set_up_repository;
-use omoi_protocol::control::{SetUpRepository, SetupView};
+use omoi_protocol::api::{SetUpRepository, SetupView};
 
 use super::{Answer, Surface};
 use crate::error::JsonBody;

@@ -15,7 +15,7 @@ use omoi_execution::spec_selection::{SpecSelection, WorkScope};
 use omoi_planning::commands;
 use omoi_planning::spec_policy::SpecPolicy;
 use omoi_planning::sync::computed_summary;
-use omoi_protocol::control::{
+use omoi_protocol::api::{
     OverlapView, PhaseView, PlanEstimate, SpecDetail, SpecView, SpecWaits, TicketView,
 };
 use omoi_store::phases::{self, PhaseRun};
@@ -57,8 +57,8 @@ pub(super) async fn spec_view(
         base_branch: spec.base_branch,
         branch: spec.integration_branch,
         last_error: spec.last_error,
-        created_at: spec.created_at,
-        ended_at: spec.ended_at,
+        created_at: spec.created_at.into(),
+        ended_at: spec.ended_at.map(Into::into),
         mounts,
         notes: spec.options.0.notes,
         survey: spec.survey.0,
@@ -144,7 +144,7 @@ async fn estimate(
         longest_chain: per_level.len() as u32,
         width: per_level.values().copied().max().unwrap_or(0),
         hours: summary.total_estimated_hours,
-        cost_cap_nanousd: spec.work_limits(*limits).spec_budget,
+        cost_cap_usd: spec.work_limits(*limits).spec_budget.into(),
         coverage_percent: summary.requirement_coverage_percent,
     }))
 }

@@ -7,10 +7,9 @@ use serde::Deserialize;
 use omoi_delivery::{summary, trace};
 use omoi_execution::spec_files::rendered_files;
 use omoi_planning::commands;
-use omoi_protocol::control::{
-    CreateSpec, ExportedFile, ResumeSpec, SpecDetail, SpecTrace, SpecView,
+use omoi_protocol::api::{
+    CreateSpec, ExecutionStatus, ExportedFile, ResumeSpec, SpecDetail, SpecTrace, SpecView,
 };
-use omoi_protocol::summary::RunSummary;
 use omoi_store::specs::{self, Spec};
 
 use super::find::{AskedReference, CallerRepository};
@@ -78,11 +77,10 @@ pub(super) async fn get_spec_summary(
     State(s): Surface,
     here: CallerRepository,
     Path(spec): Path<String>,
-) -> Answer<RunSummary> {
+) -> Answer<ExecutionStatus> {
     let id = named(&s, AskedReference::to_read(&spec, &here)).await?.id;
-    Ok(Json(
-        summary::of_spec(&s.parts.store, &s.parts.repositories.folders, id).await?,
-    ))
+    let summary = summary::of_spec(&s.parts.store, &s.parts.repositories.folders, id).await?;
+    Ok(Json(summary.into()))
 }
 
 pub(super) async fn trace_spec(

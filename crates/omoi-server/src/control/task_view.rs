@@ -7,7 +7,7 @@ use omoi_domain::event::{Event, EventKind};
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::task::TaskStatus;
 use omoi_execution::integration::wip_ref;
-use omoi_protocol::control::{AttemptView, FallbackView, ModelUsageView, TaskDetail, TaskView};
+use omoi_protocol::api::{AttemptView, FallbackView, ModelUsageView, TaskDetail, TaskView};
 use omoi_store::attempts::Attempt;
 use omoi_store::costs::ModelSpend;
 use omoi_store::model_fallbacks::FallbackCount;
@@ -49,8 +49,8 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
             stop_reason: attempt.stop_reason,
             error: attempt.error_message.clone(),
             turns: attempts::turns(tx, attempt.id).await?.len() as u32,
-            created_at: attempt.created_at,
-            ended_at: attempt.ended_at,
+            created_at: attempt.created_at.into(),
+            ended_at: attempt.ended_at.map(Into::into),
             egress: Some(EgressDecision::of_attempt(
                 attempt.subject.kind(),
                 &task.files.0,
@@ -106,7 +106,7 @@ async fn model_usage(tx: &mut Tx, attempt: &Attempt) -> Result<Vec<ModelUsageVie
                 all => spend.cache_read_tokens as f64 / all as f64,
             },
             cache_misses: spend.cache_misses.into_iter().collect(),
-            cost_nanousd: spend.cost_nanousd,
+            cost_usd: spend.cost_nanousd.into(),
             estimated_calls: spend.estimated_calls,
         }
     };

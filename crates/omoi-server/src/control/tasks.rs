@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use omoi_execution::commands::{cancel_task as cancel, steer_task as steer};
 use omoi_planning::commands::retry_task as retry;
-use omoi_protocol::control::{SteerTask, TaskDetail, TaskView};
+use omoi_protocol::api::{SteerTask, TaskDetail, TaskView};
 use omoi_store::tasks::Task;
 
 use super::find::{AskedReference, CallerRepository};

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use omoi_planning::commands::trust_repository;
 use omoi_planning::trust;
-use omoi_protocol::control::{RepositoryTrustView, TrustRepository};
+use omoi_protocol::api::{RepositoryTrustView, TrustRepository};
 
 use super::{Answer, Surface};
 use crate::error::JsonBody;

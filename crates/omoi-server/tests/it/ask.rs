@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Method, Request, StatusCode};
-use omoi_protocol::control::HERE;
+use omoi_protocol::api::HERE;
 use omoi_protocol::error::ErrorBody;
 use tower::ServiceExt as _;
 

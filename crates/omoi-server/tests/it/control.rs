@@ -17,7 +17,7 @@ use omoi_execution::options::{agent, discovery};
 use omoi_git::toolchain::HostEnvironment;
 use omoi_llm::options::ANTHROPIC_KEYS;
 use omoi_planning::options::{SPEC_KEYS, VALIDATION_KEYS};
-use omoi_protocol::control::{ProcessStatus, TaskLog};
+use omoi_protocol::api::{ProcessStatus, TaskLog};
 use omoi_runtime::config::{ConfigSources, KeyTable, load_config};
 use omoi_runtime::options::DATA_KEYS;
 use omoi_sandbox::options::SANDBOX_KEYS;

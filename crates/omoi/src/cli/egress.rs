@@ -10,7 +10,7 @@ use omoi_domain::egress::EgressOutcome;
 use omoi_egress::options::{EgressOptions, entry_list};
 use omoi_egress::project_hosts::{ProjectHosts, host_line};
 use omoi_egress::refusal::HOSTS_KEY;
-use omoi_protocol::control::{AllowEgress, EgressEntryView};
+use omoi_protocol::api::{AllowEgress, EgressEntryView};
 use serde_json::json;
 
 use super::command_context::{CommandContext, CommandSettings, ConfigOverrides};

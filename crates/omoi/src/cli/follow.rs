@@ -12,7 +12,7 @@ use self::disk_stall::StallStep;
 use futures::stream::{BoxStream, StreamExt as _};
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::spec::SpecStatus;
-use omoi_protocol::control::SpecView;
+use omoi_protocol::api::SpecView;
 use omoi_protocol::shell_word::shell_word;
 use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::lifecycle::stop_signals;

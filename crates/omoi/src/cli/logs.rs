@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use omoi_domain::time::Timestamp;
-use omoi_protocol::control::LogLine;
+use omoi_protocol::api::LogLine;
 use omoi_runtime::clock::{Clock as _, SystemClock};
 
 use self::process_log::{LevelArg, print_process_log};
@@ -115,7 +115,7 @@ async fn print_task_log(
 }
 
 fn is_since(line: &LogLine, since: Option<Timestamp>) -> bool {
-    since.is_none_or(|since| line.at >= since)
+    since.is_none_or(|since| line.at.to_timestamp() >= since)
 }
 
 /// The log in words.

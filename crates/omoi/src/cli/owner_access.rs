@@ -10,7 +10,7 @@ use omoi_domain::config::Config;
 use omoi_domain::model_kind::ModelKind;
 use omoi_execution::spec_selection::WorkScope;
 use omoi_llm::options::LlmOptions;
-use omoi_protocol::control::ProcessStatus;
+use omoi_protocol::api::ProcessStatus;
 use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::lifecycle::{LifecycleHandle, StopCause};
 use omoi_runtime::options::DataOptions;

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use omoi_git::process::Git;
 use omoi_git::repo::inspect_repository;
-use omoi_protocol::control::{CreateSpec, SpecView};
+use omoi_protocol::api::{CreateSpec, SpecView};
 use omoi_runtime::options::DataOptions;
 
 use super::command_context::{CommandContext, ConfigOverrides, check_scenario, utf8_path};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use omoi_protocol::control::{SetUpRepository, SetupView};
+use omoi_protocol::api::{SetUpRepository, SetupView};
 
 use super::command_context::{CommandContext, ConfigOverrides};
 use super::named_repository::NamedRepository;
@@ -94,7 +94,7 @@ fn result_lines(view: &SetupView) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use omoi_protocol::control::CheckSandboxView;
+    use omoi_protocol::api::CheckSandboxView;
 
     use super::*;
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use omoi_domain::model_kind::ModelKind;
 use omoi_domain::spec::SpecStatus;
-use omoi_protocol::control::{ResumeSpec, SpecView};
+use omoi_protocol::api::{ResumeSpec, SpecView};
 use omoi_protocol::shell_word::shell_word;
 use omoi_runtime::options::DataOptions;
 

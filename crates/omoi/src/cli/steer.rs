@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use omoi_domain::message::MessageType;
 use omoi_domain::task::TaskStatus;
-use omoi_protocol::control::SteerTask;
+use omoi_protocol::api::SteerTask;
 
 use super::command_context::{CommandContext, ConfigOverrides};
 use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use omoi_domain::attempt::AttemptStopReason;
 use omoi_domain::sandbox::{SandboxRung, StartStep};
-use omoi_protocol::control::{
+use omoi_protocol::api::{
     AttemptView, FallbackView, ModelUsageView, PackageListView, ReceiptView, TaskDetail, TaskView,
 };
 use omoi_protocol::shell_word::shell_word;
@@ -214,7 +214,11 @@ fn task_lines(detail: &TaskDetail, output: bool, page: OutputPage) -> Vec<String
 
 fn attempt_lines(attempt: &AttemptView, page: OutputPage) -> Vec<String> {
     let took = attempt.ended_at.map_or("now".to_owned(), |end| {
-        format_duration((end.as_micros() - attempt.created_at.as_micros()) / 1000)
+        format_duration(
+            end.to_timestamp()
+                .since(attempt.created_at.to_timestamp())
+                .as_millis() as i64,
+        )
     });
     let rung = attempt.rung.map_or("no sandbox", SandboxRung::as_str);
     let mounts = match attempt.mounts.as_slice() {
@@ -410,7 +414,7 @@ mod tests {
                 { "step": "packages", "outcome": "installed", "took_ms": 12_004 },
                 { "step": "workspace", "outcome": "clone: only root may lay a workspace over a prepared checkout", "took_ms": 0 } ],
             "stop_reason": "error", "error": "a long story without an end ".repeat(9),
-            "turns": 48, "created_at": 0, "ended_at": 61_000_000,
+            "turns": 48, "created_at": "1970-01-01T00:00:00.000Z", "ended_at": "1970-01-01T00:01:01.000Z",
             "egress": {"mode": "registries", "lock_file": "web/package-lock.json"},
         }))
         .unwrap();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use omoi_protocol::control::{RepositoryTrustView, TrustRepository};
+use omoi_protocol::api::{RepositoryTrustView, TrustRepository};
 
 use omoi_protocol::shell_word::shell_word;
 

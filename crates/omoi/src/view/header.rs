@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use omoi_domain::model_kind::ModelKind;
-use omoi_protocol::control::{ProcessStatus, SpecView};
+use omoi_protocol::api::{ProcessStatus, SpecView};
 
 use super::progress::{INDENT, labelled_lines};
 use super::text_layout::{

@@ -2,7 +2,7 @@
 
 use omoi_domain::event::PlanJudged;
 use omoi_domain::opinion::CheckDoubt;
-use omoi_protocol::control::OpinionView;
+use omoi_protocol::api::OpinionView;
 
 use super::text_layout::{OutputPage, clean_line, count_noun, wrap_text};
 

@@ -14,7 +14,7 @@ use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::time::Timestamp;
-use omoi_protocol::control::PlanEstimate;
+use omoi_protocol::api::PlanEstimate;
 
 pub(crate) use self::task::{CheckTally, LineChanges, TaskLine, plain_reason};
 

@@ -6,7 +6,7 @@ use omoi_domain::block::{SpecBlock, TaskBlock};
 use omoi_domain::model_kind::ModelKind;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::PurposeKind;
-use omoi_protocol::control::TaskView;
+use omoi_protocol::api::TaskView;
 use omoi_protocol::shell_word::shell_word;
 use omoi_protocol::summary::{CriterionCounts, RunOutcome, RunSummary, SuiteSummary};
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use omoi_domain::event::{CallFailed, ModelFallback, SavedAttempt};
-use omoi_protocol::control::LogLine;
+use omoi_protocol::api::LogLine;
 
 use super::text_layout::{
     OutputPage, clean_line, clean_lines, format_duration, short_sha, wrap_text,

@@ -18,7 +18,7 @@ use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::model_kind::ModelKind;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
-use omoi_protocol::control::{ProcessStatus, SpecView, TaskView};
+use omoi_protocol::api::{ProcessStatus, SpecView, TaskView};
 use omoi_protocol::summary::RunSummary;
 
 use super::header::HeaderFacts;
@@ -182,7 +182,7 @@ fn a_run_begins_with_what_and_where() {
         "current_phase": "explore", "model": "simulated", "model_kind": "simulated",
         "agents": ["native"], "repo": "/home/ada/src/todo",
         "base_sha": "1c9e2b4ffff", "base_branch": "main", "branch": "omoi/tags",
-        "last_error": null, "created_at": 0, "ended_at": null,
+        "last_error": null, "created_at": "1970-01-01T00:00:00.000Z", "ended_at": null,
         "notes": ["the work tree has uncommitted changes; HEAD is used without them"],
         "mounts": ["/home/ada/.rustup", "/opt/node"],
         "survey": { "survey": { "files": 14, "test": [{ "command": "python3 -m unittest" }] } },

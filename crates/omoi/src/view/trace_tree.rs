@@ -1,7 +1,7 @@
 //! A trace as a tree a reviewer can trust.
 
 use omoi_domain::ablation::AblationVerdict;
-use omoi_protocol::control::{AblationView, ReceiptView, SpecTrace, TraceCriterion};
+use omoi_protocol::api::{AblationView, ReceiptView, SpecTrace, TraceCriterion};
 
 use super::header::model_label;
 use super::plan_opinion;

@@ -7,7 +7,7 @@ use omoi_domain::sandbox::SandboxRung;
 use omoi_git::process::{GIT_VERSION_MIN, Git};
 use omoi_git::survey::survey_dir;
 use omoi_git::toolchain::resolve_toolchain;
-use omoi_protocol::control::ProcessStatus;
+use omoi_protocol::api::ProcessStatus;
 use omoi_runtime::options::DataOptions;
 use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::options::SandboxOptions;

@@ -3,7 +3,7 @@
 use omoi_domain::block::SpecBlock;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_protocol::control::TaskView;
+use omoi_protocol::api::TaskView;
 use omoi_protocol::summary::{RunOutcome, RunSummary};
 
 use super::{RunFollower, WAITING};

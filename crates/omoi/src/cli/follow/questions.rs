@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use omoi_protocol::control::ResumeSpec;
+use omoi_protocol::api::ResumeSpec;
 
 use super::stop_sources::StopSources;
 use super::{FollowEnd, RunFollower};
@@ -71,7 +71,7 @@ impl RunFollower<'_> {
             eprintln!(
                 "\n  about {:.1} hours of a person's work; the run stops at {}",
                 estimate.hours,
-                format_usd(estimate.cost_cap_nanousd)
+                format_usd(estimate.cost_cap_usd.to_nanos())
             );
         }
         if !(io::stdin().is_terminal() && live_screen::is_watched()) {

@@ -20,7 +20,7 @@ use omoi_git::refname::RefName;
 use omoi_git::repo::{RepoInfo, inspect_repository};
 use omoi_git::survey::survey_commit;
 use omoi_git::toolchain::resolve_toolchain;
-use omoi_protocol::control::CheckSandboxView;
+use omoi_protocol::api::CheckSandboxView;
 use omoi_runtime::clock::SystemClock;
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::options::DataOptions;

@@ -2,7 +2,7 @@
 
 use omoi_git::layer::{LayerFolder, PackageLayer};
 use omoi_git::repo::RepoInfo;
-use omoi_protocol::control::{CheckSandboxView, SetUpRepository, SetupView};
+use omoi_protocol::api::{CheckSandboxView, SetUpRepository, SetupView};
 
 use super::super::command_context::{CommandContext, ConfigOverrides};
 use super::super::owner_access::{AccessPurpose, reach_owner};

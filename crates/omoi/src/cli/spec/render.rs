@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use omoi_domain::model_kind::ModelKind;
-use omoi_protocol::control::{PhaseView, SpecDetail, SpecView, TaskView};
+use omoi_protocol::api::{PhaseView, SpecDetail, SpecView, TaskView};
 
 use crate::cli::CommandContext;
 use crate::view::text_layout::{
@@ -210,7 +210,7 @@ mod tests {
                 "name": "todo/SPEC-1", "title": "Tags", "status": "failed", "waits": null,
                 "current_phase": "prd", "model": "simulated", "model_kind": "simulated", "scenario": null, "repo": "/todo", "agents": [],
                 "base_sha": "9a9a9a9", "base_branch": null, "branch": "omoi/tags",
-                "last_error": null, "created_at": 0, "ended_at": null, "notes": [], "mounts": [], "survey": {},
+                "last_error": null, "created_at": "1970-01-01T00:00:00.000Z", "ended_at": null, "notes": [], "mounts": [], "survey": {},
             },
             "original_request": "Tags", "tickets": [], "tasks": [], "estimate": null,
             "overlaps": [],

@@ -1,6 +1,6 @@
 //! Events that a usual run does not have, and those of an agent's start.
 
-use omoi_protocol::control::LogLine;
+use omoi_protocol::api::LogLine;
 
 use super::*;
 
@@ -132,7 +132,7 @@ fn a_failed_model_call_is_told_with_what_follows() {
     );
     let entry = LogLine {
         attempt_no: 1,
-        at: Timestamp::from_micros(0),
+        at: Timestamp::from_micros(0).into(),
         event_type: "model.call_failed".to_owned(),
         data: failed(task(), json!(null)),
     };
@@ -176,7 +176,7 @@ fn a_saved_attempt_and_a_model_that_is_passed_over_are_told() {
     ] {
         let entry = LogLine {
             attempt_no: 1,
-            at: Timestamp::from_micros(0),
+            at: Timestamp::from_micros(0).into(),
             event_type: kind.to_owned(),
             data,
         };

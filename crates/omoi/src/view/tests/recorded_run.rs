@@ -6,7 +6,7 @@ use omoi_domain::check::CheckStage;
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
-use omoi_protocol::control::PlanEstimate;
+use omoi_protocol::api::PlanEstimate;
 
 use crate::view::run_view::RunView;
 
@@ -325,7 +325,7 @@ pub(super) fn estimate() -> PlanEstimate {
         longest_chain: 2,
         width: 3,
         hours: 6.5,
-        cost_cap_nanousd: NanoUsd::from_dollars(50),
+        cost_cap_usd: NanoUsd::from_dollars(50).into(),
         coverage_percent: 100.0,
     }
 }

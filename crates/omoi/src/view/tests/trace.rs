@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use omoi_protocol::control::SpecTrace;
+use omoi_protocol::api::SpecTrace;
 
 use super::shown;
 use crate::view::text_layout::{OutputPage, display_width};

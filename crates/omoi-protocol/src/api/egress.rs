@@ -1,13 +1,15 @@
 //! What sandboxes asked for from outside.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use omoi_domain::egress::EgressOutcome;
 use omoi_domain::id::{AttemptId, EgressEntryId};
-use omoi_domain::time::Timestamp;
+
+use super::time::ApiTime;
 
 /// `GET /specs/{spec}/egress?outcome=&before=`: what sandboxes got from outside, the newest of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EgressLogView {
     /// Newest entries first.
     pub entries: Vec<EgressEntryView>,
@@ -16,7 +18,7 @@ pub struct EgressLogView {
 }
 
 /// `POST /egress`: what a running process lets through from now on, beside what it does already.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AllowEgress {
     /// Lines as in `egress.hosts`.
     pub hosts: Vec<String>,
@@ -25,14 +27,14 @@ pub struct AllowEgress {
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AllowedEgress {
     /// Whether it holds now; not in a process without a proxy.
     pub is_in_force: bool,
 }
 
 /// A file of a package that came in, or something that was refused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EgressEntryView {
     /// Reference of the task, `TSK-n`, where the attempt is at one.
     pub task_ref: Option<String>,
@@ -55,5 +57,5 @@ pub struct EgressEntryView {
     /// Its size.
     pub bytes: Option<u64>,
     /// When it was noted.
-    pub at: Timestamp,
+    pub at: ApiTime,
 }

@@ -1,12 +1,14 @@
 //! How the process that answers does.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use omoi_domain::model_kind::ModelKind;
-use omoi_domain::time::Timestamp;
+
+use super::time::ApiTime;
 
 /// `GET /status`: the process that owns the data folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProcessStatus {
     /// Version of the running program.
     pub version: String,
@@ -39,7 +41,7 @@ pub struct ProcessStatus {
 }
 
 /// Work that stands still for want of space on a disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DiskStall {
     /// For how many milliseconds; 0 while an agent is let finish.
     pub ms: u64,
@@ -48,7 +50,7 @@ pub struct DiskStall {
 }
 
 /// How one loop of the process does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LoopStatus {
     /// Name of the loop, such as `planner`.
     pub name: String,
@@ -61,14 +63,14 @@ pub struct LoopStatus {
 }
 
 /// Something a loop could not go on with, while it goes on with the rest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FailingEntity {
     /// `SPEC-1 (…)`, `TSK-004 (…)` …
     pub entity: String,
     /// Turns that failed in a row.
     pub failing: u32,
     /// When it is tried again.
-    pub retry_at: Timestamp,
+    pub retry_at: ApiTime,
     /// Why the last turn failed.
     pub error: String,
 }

@@ -1,6 +1,7 @@
 //! What proves each criterion of a spec.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::model_kind::ModelKind;
@@ -9,7 +10,7 @@ use super::spec::OpinionView;
 use super::task::ReceiptView;
 
 /// Requirement → criterion → task → commit → receipt. `GET /specs/{spec}/trace`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SpecTrace {
     /// Reference of the spec, `SPEC-n`.
     pub spec_ref: String,
@@ -43,7 +44,7 @@ pub struct SpecTrace {
 }
 
 /// One requirement of a trace.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TraceRequirement {
     /// Id of the requirement, `REQ-…`.
     pub id: String,
@@ -56,7 +57,7 @@ pub struct TraceRequirement {
 }
 
 /// One criterion of a trace.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TraceCriterion {
     /// Id of the criterion, `REQ-…#n`.
     pub id: String,
@@ -75,7 +76,7 @@ pub struct TraceCriterion {
 }
 
 /// What became of a criterion's checks without the commits of its tasks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AblationView {
     /// What was found out.
     pub verdict: AblationVerdict,

@@ -4,22 +4,23 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::id::SpecId;
 use omoi_domain::model_kind::ModelKind;
-use omoi_domain::money::NanoUsd;
 use omoi_domain::opinion::CheckDoubt;
 use omoi_domain::phase::Phase;
 use omoi_domain::repository_settings::RepositorySandboxLimits;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::ticket::TicketStatus;
-use omoi_domain::time::Timestamp;
 
+use super::money::UsdText;
 use super::task::TaskView;
+use super::time::ApiTime;
 
 /// `POST /specs`: write a spec down and start it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreateSpec {
     /// The person's words, verbatim.
     pub idea: String,
@@ -41,7 +42,7 @@ pub struct CreateSpec {
 }
 
 /// What the `.omoi.yaml` of a repository asks for at HEAD. `GET /trust`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RepositoryTrustView {
     /// Absolute path of the repository.
     pub repo: String,
@@ -56,7 +57,7 @@ pub struct RepositoryTrustView {
 }
 
 /// A person's yes. `POST /trust`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TrustRepository {
     /// Absolute path of a git repository.
     pub repo: String,
@@ -65,7 +66,7 @@ pub struct TrustRepository {
 }
 
 /// Has the packages of HEAD installed. `POST /setup`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SetUpRepository {
     /// Absolute path of a git repository.
     pub repo: String,
@@ -78,7 +79,7 @@ pub struct SetUpRepository {
 }
 
 /// What is installed for HEAD of a repository. Answer of `POST /setup`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SetupView {
     /// Absolute path of the repository.
     pub repo: String,
@@ -107,9 +108,10 @@ pub struct SetupView {
 }
 
 /// What a check of a repository gets beside its commit and packages.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckSandboxView {
     /// Folders that the repository's own file asks for and a person allowed.
+    #[schema(value_type = Vec<String>)]
     pub read_only: Vec<PathBuf>,
     /// Amounts that the repository's own file lowers.
     pub limits: RepositorySandboxLimits,
@@ -118,7 +120,7 @@ pub struct CheckSandboxView {
 }
 
 /// Body of `POST /specs/{spec}/resume`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResumeSpec {
     /// Hand the branch over although criteria are weak.
     pub accept_weak: bool,
@@ -131,7 +133,7 @@ pub struct ResumeSpec {
 }
 
 /// A spec. `GET /specs`, `GET /specs/{spec}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SpecView {
     /// Row id of the spec.
     pub id: SpecId,
@@ -166,9 +168,9 @@ pub struct SpecView {
     /// Why it failed or is blocked.
     pub last_error: Option<String>,
     /// When it was written down.
-    pub created_at: Timestamp,
+    pub created_at: ApiTime,
     /// When it ended; none while it goes on.
-    pub ended_at: Option<Timestamp>,
+    pub ended_at: Option<ApiTime>,
     /// Things the person was told at the start.
     pub notes: Vec<String>,
     /// Folders of the machine that its sandboxes read, beyond the system's.
@@ -178,7 +180,7 @@ pub struct SpecView {
 }
 
 /// Why a process does not go on with a spec.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SpecWaits {
     /// The model that began it.
     pub begun: String,
@@ -187,7 +189,7 @@ pub struct SpecWaits {
 }
 
 /// A spec with all that belongs to it. `GET /specs/{spec}/detail`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SpecDetail {
     /// The spec without its plan.
     pub spec: SpecView,
@@ -208,7 +210,7 @@ pub struct SpecDetail {
 }
 
 /// What a model that did not write the plan says of its checks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OpinionView {
     /// The model that was asked.
     pub model: String,
@@ -223,7 +225,7 @@ pub struct OpinionView {
 }
 
 /// Two tasks that may be worked on at once and say that they change the same files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OverlapView {
     /// References of both tasks, `TSK-n`.
     pub task_refs: [String; 2],
@@ -232,7 +234,7 @@ pub struct OverlapView {
 }
 
 /// What a plan will take.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PlanEstimate {
     /// Number of tickets in the plan.
     pub tickets: u32,
@@ -246,14 +248,14 @@ pub struct PlanEstimate {
     pub width: u32,
     /// Hours a person would take.
     pub hours: f64,
-    /// Most it may cost in billionths of a dollar.
-    pub cost_cap_nanousd: NanoUsd,
+    /// Most it may cost.
+    pub cost_cap_usd: UsdText,
     /// Share of requirements covered, 0 to 100.
     pub coverage_percent: f64,
 }
 
 /// One planning phase of a spec.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PhaseView {
     /// Which phase it is.
     pub phase: Phase,
@@ -274,7 +276,7 @@ pub struct PhaseView {
 }
 
 /// A ticket of a spec.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TicketView {
     /// Reference within its project, `TKT-n`.
     pub ticket_ref: String,
@@ -285,7 +287,7 @@ pub struct TicketView {
 }
 
 /// One exported file. `GET /specs/{spec}/export`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExportedFile {
     /// Path below the repository's root.
     pub path: String,

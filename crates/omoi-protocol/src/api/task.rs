@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason};
@@ -14,14 +15,15 @@ use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::message::MessageType;
 use omoi_domain::model_fallback::{FallbackClass, PassedModels};
-use omoi_domain::money::NanoUsd;
 use omoi_domain::sandbox::{SandboxRung, StartStep};
 use omoi_domain::suite::report::SuiteReport;
 use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
-use omoi_domain::time::Timestamp;
+
+use super::money::UsdText;
+use super::time::ApiTime;
 
 /// A task. `GET /tasks?spec=`, `GET /tasks/{task}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskView {
     /// Row id of the task.
     pub id: TaskId,
@@ -70,7 +72,7 @@ pub struct TaskView {
 }
 
 /// A task with its attempts and receipts. `GET /tasks/{task}/detail`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskDetail {
     /// The task without its attempts.
     pub task: TaskView,
@@ -85,7 +87,7 @@ pub struct TaskDetail {
 }
 
 /// An attempt at a task.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AttemptView {
     /// Row id of the attempt.
     pub id: AttemptId,
@@ -120,9 +122,9 @@ pub struct AttemptView {
     /// Number of turns it took.
     pub turns: u32,
     /// When it was made.
-    pub created_at: Timestamp,
+    pub created_at: ApiTime,
     /// When it ended; none while it runs.
-    pub ended_at: Option<Timestamp>,
+    pub ended_at: Option<ApiTime>,
     /// How far its sandbox reached outside, and why.
     #[serde(default)]
     pub egress: Option<EgressDecision>,
@@ -152,7 +154,7 @@ const fn is_zero(n: &u32) -> bool {
 }
 
 /// What an attempt used of one model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ModelUsageView {
     /// The model.
     pub model: String,
@@ -167,8 +169,8 @@ pub struct ModelUsageView {
     /// Why calls missed the prompt cache, and how often.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cache_misses: BTreeMap<String, i64>,
-    /// Price in billionths of a dollar.
-    pub cost_nanousd: NanoUsd,
+    /// Price.
+    pub cost_usd: UsdText,
     /// Calls whose tokens are an estimate, because the provider did not tell them.
     #[serde(default, skip_serializing_if = "is_none_estimated")]
     pub estimated_calls: i64,
@@ -180,7 +182,7 @@ const fn is_none_estimated(calls: &i64) -> bool {
 }
 
 /// How often an attempt's questions went from one model to another for one reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FallbackView {
     /// The model that was passed over.
     pub from_model: String,
@@ -195,7 +197,7 @@ pub struct FallbackView {
 }
 
 /// The record of one run of a check.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ReceiptView {
     /// Command line of the check.
     pub command: String,
@@ -254,7 +256,7 @@ pub struct ReceiptView {
 }
 
 /// Files of packages that came in, as a list that nobody can change unseen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PackageListView {
     /// How many.
     pub n_files: u64,
@@ -263,7 +265,7 @@ pub struct PackageListView {
 }
 
 /// A message to a task's agent. `POST /tasks/{task}/messages`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SteerTask {
     /// Words that the agent reads.
     pub content: String,
@@ -272,7 +274,7 @@ pub struct SteerTask {
 }
 
 /// `GET /tasks/{task}/log?after=&after_event=`: what happened to a task since then.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskLog {
     /// Entries of the log, oldest first.
     pub lines: Vec<LogLine>,
@@ -283,12 +285,12 @@ pub struct TaskLog {
 }
 
 /// Something an agent reported, or that became of its task.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
     /// The attempt; 0 before the first.
     pub attempt_no: u32,
     /// When the event was stored.
-    pub at: Timestamp,
+    pub at: ApiTime,
     /// Event type, of a worker's event or of the registry's.
     pub event_type: String,
     /// What it carries; of a receipt also the output, of an attempt's end also its error.

@@ -1,0 +1,29 @@
+//! The types of the one HTTP API, base path `/api/v1`: what the command line, the dashboard and other programs send
+//! and read.
+//!
+//! Instants are RFC 3339 texts ([`ApiTime`]), amounts of money decimal texts ([`UsdText`]), ids UUIDs.
+
+mod egress;
+mod example;
+mod execution;
+mod money;
+mod page;
+mod process;
+mod spec;
+mod task;
+mod time;
+mod trace;
+
+pub use self::egress::*;
+pub use self::example::*;
+pub use self::execution::*;
+pub use self::money::*;
+pub use self::page::*;
+pub use self::process::*;
+pub use self::spec::*;
+pub use self::task::*;
+pub use self::time::*;
+pub use self::trace::*;
+
+/// Header with the path of the repository a command was typed in.
+pub const HERE: &str = "omoi-repository";

@@ -1,0 +1,8 @@
+//! The rows that examples of the API's description name: tests make a world of them, so that every example works.
+
+/// Id of the example project.
+pub const EXAMPLE_PROJECT: &str = "01930000-0000-7000-8000-000000000001";
+/// Id of the example spec.
+pub const EXAMPLE_SPEC: &str = "01930000-0000-7000-8000-000000000002";
+/// Id of the example task.
+pub const EXAMPLE_TASK: &str = "01930000-0000-7000-8000-000000000003";
