@@ -3,7 +3,11 @@
 
 pub mod access_token;
 pub mod api_key;
+pub mod commands;
+pub mod context;
+pub mod error;
 pub mod key_ring;
+pub mod options;
 pub mod password_hash;
 pub mod password_pool;
 pub mod refresh_token;

@@ -5,6 +5,9 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use omoi_domain::ablation::AblationVerdict;
+use omoi_domain::access::refresh::SessionEnd;
+use omoi_domain::access::sign_in_limit::LimitScope;
+use omoi_domain::access::token_purpose::TokenPurpose;
 use omoi_domain::actor::{Actor, ActorKind};
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::agent_program::AgentProgram;
@@ -18,8 +21,8 @@ use omoi_domain::egress::EgressOutcome;
 use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
     AttemptId, CheckId, CostId, CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId,
-    MergeId, MessageId, OrgId, ProjectId, ReceiptId, RequirementId, SandboxId, SpecId, TaskId,
-    TicketId, UserId,
+    MergeId, MessageId, OrgId, ProjectId, ReceiptId, RequirementId, SandboxId, SignInSessionId,
+    SpecId, TaskId, TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -167,6 +170,7 @@ ids!(
     ReceiptId,
     RequirementId,
     SandboxId,
+    SignInSessionId,
     SpecId,
     TaskId,
     TicketId,
@@ -194,6 +198,7 @@ closed_sets!(
     ErrorClass,
     HandOverState,
     IntegrationState,
+    LimitScope,
     MergeState,
     MessageSender,
     MessageType,
@@ -207,6 +212,7 @@ closed_sets!(
     RouteName,
     SandboxRung,
     SandboxState,
+    SessionEnd,
     SpecBlock,
     SpecStatus,
     AttemptStopReason,
@@ -216,6 +222,7 @@ closed_sets!(
     TaskType,
     TicketPhase,
     TicketStatus,
+    TokenPurpose,
     TurnKind
 );
 

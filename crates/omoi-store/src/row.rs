@@ -34,6 +34,9 @@ pub(crate) trait Versioned: Row {
     fn key(&self) -> String;
 }
 
+/// A row that belongs to no organisation.
+pub(crate) trait GlobalRow: Row {}
+
 /// The columns of the field that `field` reads.
 pub(crate) fn columns_of<R, C: Column>(
     _field: fn(&R) -> &C,

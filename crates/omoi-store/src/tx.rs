@@ -1,6 +1,7 @@
 //! One transaction: rows and their events, together or not at all.
 
 mod commit;
+mod global;
 
 use std::sync::Arc;
 

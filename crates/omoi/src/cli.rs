@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and which file answers it.
 
+mod admin;
 mod agent;
 mod agents;
 mod command_context;
@@ -197,6 +198,9 @@ enum CliCommand {
     /// The database's schema
     #[command(subcommand)]
     Db(db::DbCommand),
+    /// Accounts, from the machine that holds the database
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// The configuration in force
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -273,6 +277,7 @@ async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::R
         CliCommand::Egress(command) => egress::run_egress_command(context, command).await,
         CliCommand::Scenario(command) => scenario::run_scenario_command(context, command),
         CliCommand::Db(command) => db::run_db_command(context, command).await,
+        CliCommand::Admin(command) => admin::run_admin_command(context, command).await,
         CliCommand::Config(command) => config::run_config_command(context, &command),
         CliCommand::Completions(arguments) => {
             completions::print_completions(&arguments, &mut Cli::command())

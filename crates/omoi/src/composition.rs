@@ -1,5 +1,6 @@
 //! The one composition root: from configuration to a running process of any role.
 
+mod accounts;
 mod agent_programs;
 mod database;
 mod egress;
@@ -62,6 +63,7 @@ use crate::control_client::{ClientEndpoint, ControlClient};
 use crate::data_folder::{FolderOwnership, OpenedFolder};
 use crate::open_files;
 
+pub(crate) use self::accounts::open_accounts;
 pub(crate) use self::database::{database_options, open_store};
 pub(crate) use self::machine::{guarded_places, host_toolchain, probe_config, select_sandbox};
 pub(crate) use self::model_setup::{build_llm, live_routes, model_catalogue};

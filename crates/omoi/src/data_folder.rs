@@ -5,15 +5,19 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use omoi_accounts::key_ring::KeyRing;
 use omoi_domain::crash::CrashPoint;
 use omoi_runtime::files;
 use omoi_runtime::rng::Rng;
 use omoi_store::deployment::DataFolder;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// Longest path of a Unix socket on Linux, in bytes.
 const SOCKET_PATH_MAX: usize = 107;
 /// The file with the control token.
 const TOKEN: &str = "token";
+/// The file with the key that tokens are signed with.
+const SIGNING_KEYS: &str = "keys";
 /// The file with the name that the database knows the folder by.
 const IDENTITY: &str = "identity";
 
@@ -109,6 +113,13 @@ impl OpenedFolder {
         self.load_or_make_word(TOKEN, rng)
     }
 
+    /// The key that tokens are signed with, made when there is none.
+    pub(crate) fn signing_keys(&self, rng: &Rng) -> Result<SecretString, FolderError> {
+        let draw = || KeyRing::draw_text(rng).expose_secret().to_owned();
+        self.load_or_make(SIGNING_KEYS, draw)
+            .map(SecretString::from)
+    }
+
     /// The folder as its database knows it: by a name of its own that moves with it.
     pub(crate) fn store_identity(&self, rng: &Rng) -> Result<DataFolder, FolderError> {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -121,13 +132,23 @@ impl OpenedFolder {
     /// The random word in the file `name`, made when there is none. Of processes that start at once,
     /// one makes it.
     fn load_or_make_word(&self, name: &str, rng: &Rng) -> Result<String, FolderError> {
+        self.load_or_make(name, || {
+            let mut bytes = [0_u8; 32];
+            rng.fill_bytes(&mut bytes);
+            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        })
+    }
+
+    fn load_or_make(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> String,
+    ) -> Result<String, FolderError> {
         let _making = self.lock_folder()?;
         if let Some(word) = self.stored_word(name)? {
             return Ok(word);
         }
-        let mut bytes = [0_u8; 32];
-        rng.fill_bytes(&mut bytes);
-        let word: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let word = make();
         let path = self.path.join(name);
         files::replace_file(CrashPoint::FileReplaced, &path, word.as_bytes(), 0o600)?;
         Ok(word)

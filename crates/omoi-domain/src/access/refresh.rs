@@ -15,6 +15,24 @@ pub const ACCESS_TOKEN_LIFE: Duration = Duration::from_mins(15);
 /// How young a sign-in must be for acts that move an organisation or its keys.
 pub const REAUTH_WITHIN: Duration = Duration::from_mins(10);
 
+crate::closed_set! {
+    /// Why a sign-in ended before its time.
+    SessionEnd {
+        /// Its user signed out.
+        SignOut = "sign_out",
+        /// Its user signed out of all.
+        SignOutEverywhere = "sign_out_everywhere",
+        /// An old refresh token of it came: somebody has a copy.
+        TokenReuse = "token_reuse",
+        /// The password was changed in another one.
+        PasswordChange = "password_change",
+        /// The password was set by a mailed link.
+        PasswordReset = "password_reset",
+        /// Its user may not sign in any more.
+        Deactivation = "deactivation",
+    }
+}
+
 /// A family of tokens, as far as a refresh asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenFamily {

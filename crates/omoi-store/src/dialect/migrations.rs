@@ -26,6 +26,11 @@ const MIGRATIONS: &[MigrationText] = &[
         name: "actors",
         text: include_str!("../../migrations/0002_actors.sql"),
     },
+    MigrationText {
+        version: 8,
+        name: "accounts",
+        text: include_str!("../../migrations/0008_accounts.sql"),
+    },
 ];
 
 /// Begins the lines that one backend alone runs, or both again: `--@ sqlite`, `--@ postgres`, `--@ both`.

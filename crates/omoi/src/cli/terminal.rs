@@ -1,6 +1,9 @@
 //! Words to and from the person at the terminal: standard error and standard input.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use secrecy::SecretString;
 
 use super::CommandContext;
 use crate::view::text_layout::clean_line;
@@ -12,6 +15,41 @@ pub(crate) async fn read_typed_line() -> io::Result<String> {
         io::stdin().read_line(&mut line).map(|_| line)
     });
     asked.await?
+}
+
+/// Reads a line that nobody sees, and asks for it where a person types.
+pub(crate) async fn read_secret_line(question: &str) -> io::Result<SecretString> {
+    let hidden = HiddenTyping::begin(question)?;
+    let line = read_typed_line().await;
+    drop(hidden);
+    Ok(line?.trim_end_matches(['\r', '\n']).to_owned().into())
+}
+
+/// What is typed is not shown until this is dropped.
+struct HiddenTyping(Option<Termios>);
+
+impl HiddenTyping {
+    fn begin(question: &str) -> io::Result<Self> {
+        if !io::stdin().is_terminal() {
+            return Ok(Self(None));
+        }
+        eprint!("{question}");
+        let shown = tcgetattr(io::stdin())?;
+        let mut hidden = shown.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
+        Ok(Self(Some(shown)))
+    }
+}
+
+impl Drop for HiddenTyping {
+    fn drop(&mut self) {
+        if let Some(shown) = &self.0 {
+            // Where the terminal is gone, nobody types any more.
+            let _ = tcsetattr(io::stdin(), OptionalActions::Flush, shown);
+            eprintln!();
+        }
+    }
 }
 
 /// Lines for people above a run.

@@ -55,6 +55,12 @@ pub(crate) fn start(mut command: Command, said: PathBuf) -> Running {
     spawn(command, said)
 }
 
+/// Starts `command` with its standard input as it was set.
+#[cfg(feature = "crash-points")]
+pub(crate) fn start_reading(command: Command, said: PathBuf) -> Running {
+    spawn(command, said)
+}
+
 /// Starts `command` on a terminal; what it shows goes to a file at `said`.
 pub(crate) fn start_on_terminal(command: &Command, said: PathBuf) -> Running {
     let mut terminal = Command::new("python3");

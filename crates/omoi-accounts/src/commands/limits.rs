@@ -1,0 +1,79 @@
+//! Counting tries before they are made.
+
+use omoi_domain::access::sign_in_limit::{LimitDecision, LimitScope, count_try};
+use omoi_store::{StoreError, Tx, sign_in_limits};
+
+use crate::error::AccountError;
+use crate::secret_token::secret_digest;
+
+/// One limit, for one subject.
+pub(crate) struct CountedTry {
+    scope: LimitScope,
+    key_digest: String,
+}
+
+impl CountedTry {
+    /// Tries of `subject`: an address, a network or an account. Only its digest is stored.
+    pub(crate) fn of_subject(scope: LimitScope, subject: &str) -> Self {
+        let key_digest = secret_digest(subject);
+        Self { scope, key_digest }
+    }
+}
+
+/// Why a try was not let in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusedTry {
+    /// The limit.
+    pub(crate) scope: LimitScope,
+    /// When it lets in again; without an instant once it is cleared.
+    pub(crate) until: Option<omoi_domain::time::Timestamp>,
+}
+
+/// Counts a try against each of `tries`, or against none where one of them refuses it.
+pub(crate) async fn count_tries(
+    tx: &mut Tx,
+    tries: &[CountedTry],
+) -> Result<Result<(), RefusedTry>, StoreError> {
+    let now = tx.now();
+    let mut counts = Vec::new();
+    let mut refused = None;
+    for counted in tries {
+        let before = sign_in_limits::lock(tx, counted.scope, &counted.key_digest).await?;
+        let until = match count_try(counted.scope.limit_rule(), before, now) {
+            LimitDecision::Counted(count) => {
+                counts.push((counted, count));
+                continue;
+            }
+            LimitDecision::RefusedUntil(until) => Some(until),
+            LimitDecision::Refused => None,
+        };
+        let scope = counted.scope;
+        // The last of them says most of the account.
+        refused = Some(RefusedTry { scope, until });
+    }
+    if let Some(refused) = refused {
+        return Ok(Err(refused));
+    }
+    for (counted, count) in counts {
+        sign_in_limits::set_count(tx, counted.scope, &counted.key_digest, count).await?;
+    }
+    Ok(Ok(()))
+}
+
+/// Forgets what was counted.
+pub(crate) async fn clear_tries(tx: &mut Tx, tries: &[CountedTry]) -> Result<(), StoreError> {
+    for counted in tries {
+        sign_in_limits::clear(tx, counted.scope, &counted.key_digest).await?;
+    }
+    Ok(())
+}
+
+impl From<RefusedTry> for AccountError {
+    fn from(refused: RefusedTry) -> Self {
+        match (refused.scope, refused.until) {
+            (LimitScope::SignInPair | LimitScope::SignInAccount, until) => Self::Locked { until },
+            (_, Some(until)) => Self::Limited { until },
+            (_, None) => Self::Locked { until: None },
+        }
+    }
+}

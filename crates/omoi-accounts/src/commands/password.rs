@@ -1,0 +1,161 @@
+//! New passwords: by a mailed link, or by whoever knows the old one.
+
+use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::access::password_rules::password_faults;
+use omoi_domain::access::refresh::SessionEnd;
+use omoi_domain::access::sign_in_limit::LimitScope;
+use omoi_domain::access::token_purpose::TokenPurpose;
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::UserId;
+use omoi_store::{Tx, sessions, users};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::limits::{CountedTry, clear_tries, count_tries};
+use super::one_time::{make_token, use_token};
+use super::sign_in::{open_session, sign_in_tries, tokens_of};
+use super::unlock::clear_account_tries;
+use super::{AccountMail, AccountMailKind};
+use crate::context::{AccountContext, RequestSource, SignedIn};
+use crate::error::AccountError;
+use crate::password_pool::PasswordVerdict;
+use crate::secret_token::secret_digest;
+
+/// Makes the mail by which the owner of `email` sets a new password. The caller's answer is the same where there is
+/// no such account.
+///
+/// # Errors
+/// [`AccountError::MailAddress`], [`AccountError::Limited`].
+pub async fn ask_password_reset(
+    context: &AccountContext,
+    email: &str,
+    source: &RequestSource,
+) -> Result<Option<AccountMail>, AccountError> {
+    let to: MailAddress = email.parse()?;
+    let tries = [
+        CountedTry::of_subject(LimitScope::ForgotAddress, &source.ip.to_string()),
+        CountedTry::of_subject(LimitScope::MailTo, to.as_str()),
+    ];
+    let make = async |tx: &mut Tx| -> Result<_, AccountError> {
+        if let Err(refused) = count_tries(tx, &tries).await? {
+            return Ok(Err(refused));
+        }
+        let user = users::find_by_email(tx, &to).await?;
+        let Some(user) = user.filter(|user| user.is_active) else {
+            return Ok(Ok(None));
+        };
+        let token = make_token(tx, &context.rng, user.id, TokenPurpose::Reset).await?;
+        Ok(Ok(Some(AccountMailKind::Reset(token))))
+    };
+    let kind = context
+        .store
+        .system()
+        .write(CrashPoint::AccountChanged, make)
+        .await??;
+    Ok(kind.map(|kind| AccountMail { to, kind }))
+}
+
+/// Sets the password of whoever has `token`, ends their sessions and opens a locked account. The link came by mail,
+/// so that the address is verified with it.
+///
+/// # Errors
+/// [`AccountError::InvalidToken`], [`AccountError::WeakPassword`], [`AccountError::Limited`].
+pub async fn reset_password(
+    context: &AccountContext,
+    token: &str,
+    password: SecretString,
+    source: &RequestSource,
+) -> Result<UserId, AccountError> {
+    let tries = [CountedTry::of_subject(
+        LimitScope::ResetAddress,
+        &source.ip.to_string(),
+    )];
+    let system = context.store.system();
+    let look = async |tx: &mut Tx| -> Result<_, AccountError> {
+        if let Err(refused) = count_tries(tx, &tries).await? {
+            return Ok(Err(refused));
+        }
+        let token = omoi_store::one_time_tokens::lock(tx, &secret_digest(token)).await?;
+        let now = tx.now();
+        let token = token.filter(|token| token.token_facts().is_good_for(TokenPurpose::Reset, now));
+        Ok(Ok(match token.and_then(|token| token.user_id) {
+            Some(user) => users::get(tx, user).await?.email,
+            None => None,
+        }))
+    };
+    // The password is judged by the address, so that a refused one does not use the token up.
+    let email = system.write(CrashPoint::AccountChanged, look).await??;
+    let email: MailAddress = email.ok_or(AccountError::InvalidToken)?.parse()?;
+    let hash = hash_good_password(context, password, &email).await?;
+    let set = async |tx: &mut Tx| -> Result<_, AccountError> {
+        let user = use_token(tx, token, TokenPurpose::Reset).await?;
+        users::set_password(tx, user, &hash).await?;
+        users::set_verified(tx, user).await?;
+        sessions::revoke_all(tx, user, None, SessionEnd::PasswordReset).await?;
+        clear_account_tries(tx, user).await?;
+        Ok(user)
+    };
+    system.write(CrashPoint::AccountChanged, set).await
+}
+
+/// Sets a new password for `user`, who knows the old one, ends their sessions and begins a new one.
+///
+/// # Errors
+/// [`AccountError::InvalidCredentials`], [`AccountError::WeakPassword`], and as of a sign-in.
+pub async fn change_password(
+    context: &AccountContext,
+    user: UserId,
+    passwords: PasswordChange,
+    source: &RequestSource,
+) -> Result<SignedIn, AccountError> {
+    let system = context.store.system();
+    let user = system
+        .read(async |tx: &mut Tx| users::get(tx, user).await)
+        .await?;
+    let (Some(email), Some(checked)) = (user.email, user.password_hash) else {
+        return Err(AccountError::InvalidCredentials);
+    };
+    // Who took a session over guesses as slowly as anybody.
+    let tries = sign_in_tries(&email, source.ip);
+    let count = async |tx: &mut Tx| count_tries(tx, &tries[1..]).await;
+    system.write(CrashPoint::AccountChanged, count).await??;
+    let verdict = context
+        .passwords
+        .verify_password(passwords.old, Some(checked.clone()))
+        .await?;
+    if matches!(verdict, PasswordVerdict::Wrong) {
+        return Err(AccountError::InvalidCredentials);
+    }
+    let hash = hash_good_password(context, passwords.new, &email.parse()?).await?;
+    let set = async |tx: &mut Tx| -> Result<_, AccountError> {
+        if !users::note_sign_in(tx, user.id, &checked, &hash).await? {
+            return Err(AccountError::InvalidCredentials);
+        }
+        users::raise_epoch(tx, user.id).await?;
+        clear_tries(tx, &tries[1..]).await?;
+        sessions::revoke_all(tx, user.id, None, SessionEnd::PasswordChange).await?;
+        let session = open_session(context, tx, user.id, source).await?;
+        tokens_of(context, tx, &session).await
+    };
+    system.write(CrashPoint::AccountChanged, set).await
+}
+
+/// The old password, and the one that follows it.
+#[derive(Debug)]
+pub struct PasswordChange {
+    /// The old one.
+    pub old: SecretString,
+    /// The new one.
+    pub new: SecretString,
+}
+
+async fn hash_good_password(
+    context: &AccountContext,
+    password: SecretString,
+    email: &MailAddress,
+) -> Result<String, AccountError> {
+    let faults = password_faults(context.password_rules, password.expose_secret(), email);
+    if !faults.is_empty() {
+        return Err(AccountError::WeakPassword(faults));
+    }
+    Ok(context.passwords.hash_password(password).await?)
+}

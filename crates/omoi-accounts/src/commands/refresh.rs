@@ -1,0 +1,69 @@
+//! The next tokens of a session.
+
+use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::access::refresh::{RefreshDecision, SessionEnd, decide_refresh};
+use omoi_domain::crash::CrashPoint;
+use omoi_store::sessions::{self, SignInSession};
+use omoi_store::{Tx, users};
+
+use super::sign_in::{RefusedSignIn, tokens_of};
+use super::{AccountMail, AccountMailKind};
+use crate::context::{AccountContext, SignedIn};
+use crate::error::AccountError;
+use crate::refresh_token::{NamedGeneration, read_refresh_token};
+
+/// Gives the next tokens for a refresh token.
+///
+/// Many at once with one token get one successor. A token from before the last is a copy: its session ends.
+///
+/// # Errors
+/// [`AccountError::InvalidToken`] and, with a mail to the user, [`AccountError::TokenReused`].
+pub async fn refresh_session(
+    context: &AccountContext,
+    token: &str,
+) -> Result<SignedIn, RefusedSignIn> {
+    let named = read_refresh_token(&context.ring, token);
+    let refused = |error| RefusedSignIn { error, mail: None };
+    let named = named.ok_or_else(|| refused(AccountError::InvalidToken))?;
+    let go_on = async |tx: &mut Tx| go_on_with(context, tx, named).await;
+    let gone_on = context
+        .store
+        .system()
+        .write(CrashPoint::AccountChanged, go_on)
+        .await;
+    gone_on.map_err(refused)?
+}
+
+async fn go_on_with(
+    context: &AccountContext,
+    tx: &mut Tx,
+    named: NamedGeneration,
+) -> Result<Result<SignedIn, RefusedSignIn>, AccountError> {
+    let session = sessions::lock(tx, named.session).await?;
+    let mut session = session.ok_or(AccountError::InvalidToken)?;
+    match decide_refresh(&session.token_family(), named.generation, tx.now()) {
+        RefreshDecision::Ended => return Err(AccountError::InvalidToken),
+        RefreshDecision::Reuse => return end_copied(tx, &session).await.map(Err),
+        RefreshDecision::SameSuccessor => {}
+        RefreshDecision::Rotate { expires_at } => {
+            let key_name = context.ring.signing_key().key_name();
+            sessions::rotate_token(tx, session.id, key_name, expires_at).await?;
+            session.generation += 1;
+            session.expires_at = expires_at;
+            key_name.clone_into(&mut session.key_name);
+        }
+    }
+    tokens_of(context, tx, &session).await.map(Ok)
+}
+
+/// Ends a session of whose tokens somebody has a copy, and tells its user.
+async fn end_copied(tx: &mut Tx, session: &SignInSession) -> Result<RefusedSignIn, AccountError> {
+    sessions::revoke_one(tx, session.user_id, session.id, SessionEnd::TokenReuse).await?;
+    let user = users::get(tx, session.user_id).await?;
+    let to: Option<MailAddress> = user.email.and_then(|email| email.parse().ok());
+    let kind = AccountMailKind::TokenReuse;
+    Ok(RefusedSignIn {
+        error: AccountError::TokenReused,
+        mail: to.map(|to| AccountMail { to, kind }),
+    })
+}

@@ -1,0 +1,213 @@
+//! Signing in by mail address and password.
+
+use std::net::IpAddr;
+
+use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::access::refresh::{SIGN_IN_IDLE, SIGN_IN_LONGEST};
+use omoi_domain::access::sign_in_limit::{LimitScope, network_of};
+use omoi_domain::access::token_purpose::TokenPurpose;
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::UserId;
+use omoi_store::sessions::{self, SignInSession};
+use omoi_store::users::{self, User};
+use omoi_store::{StoreError, Tx, one_time_tokens};
+use secrecy::SecretString;
+
+use super::limits::{CountedTry, RefusedTry, clear_tries, count_tries};
+use super::one_time::make_token;
+use super::{AccountMail, AccountMailKind};
+use crate::access_token::AccessClaims;
+use crate::context::{AccountContext, RequestSource, SignedIn};
+use crate::error::AccountError;
+use crate::password_pool::PasswordVerdict;
+use crate::refresh_token::{NamedGeneration, refresh_token};
+
+/// What came of a sign-in that was refused for good reasons.
+#[derive(Debug)]
+pub struct RefusedSignIn {
+    /// What the caller is told.
+    pub error: AccountError,
+    /// What the account's owner is told.
+    pub mail: Option<AccountMail>,
+}
+
+/// Whether a try is let in, and against whose password.
+struct LetIn {
+    user: Option<User>,
+}
+
+/// Signs in.
+///
+/// The try is counted before the password is looked at, and cleared once it was right: of many guesses at once no
+/// more are looked at than the limit says.
+///
+/// # Errors
+/// [`RefusedSignIn`] with [`AccountError::InvalidCredentials`], [`AccountError::Locked`] or
+/// [`AccountError::Limited`]; and where a database or a thread fails nobody is let in.
+pub async fn sign_in(
+    context: &AccountContext,
+    email: &str,
+    password: SecretString,
+    source: &RequestSource,
+) -> Result<SignedIn, RefusedSignIn> {
+    // What is no address has no account, and is counted like one.
+    let address: Result<MailAddress, _> = email.parse();
+    let account = address.as_ref().map_or(email, MailAddress::as_str);
+    let tries = sign_in_tries(account, source.ip);
+    let begin = async |tx: &mut Tx| begin_sign_in(context, tx, &tries, address.as_ref().ok()).await;
+    let begun = context
+        .store
+        .system()
+        .write(CrashPoint::AccountChanged, begin)
+        .await;
+    let LetIn { user } = begun.map_err(plain_refusal)??;
+    let stored = user.as_ref().and_then(|user| user.password_hash.clone());
+    let verified = context
+        .passwords
+        .verify_password(password, stored.clone())
+        .await;
+    let rehashed = match verified.map_err(plain_refusal)? {
+        PasswordVerdict::Correct { rehashed } => rehashed,
+        PasswordVerdict::Wrong => return Err(plain_refusal(AccountError::InvalidCredentials)),
+    };
+    let (Some(user), Some(checked)) = (user, stored) else {
+        return Err(plain_refusal(AccountError::InvalidCredentials));
+    };
+    let rehashed = rehashed.unwrap_or_else(|| checked.clone());
+    let open = async |tx: &mut Tx| -> Result<_, AccountError> {
+        if !users::note_sign_in(tx, user.id, &checked, &rehashed).await? {
+            return Err(AccountError::InvalidCredentials);
+        }
+        clear_tries(tx, &tries[1..]).await?;
+        let session = open_session(context, tx, user.id, source).await?;
+        tokens_of(context, tx, &session).await
+    };
+    let opened = context
+        .store
+        .system()
+        .write(CrashPoint::AccountChanged, open)
+        .await;
+    opened.map_err(plain_refusal)
+}
+
+/// What a sign-in to `account` counts against: the address, then what a success clears.
+pub(super) fn sign_in_tries(account: &str, ip: IpAddr) -> [CountedTry; 3] {
+    let pair = format!("{account} {}", network_of(ip));
+    [
+        CountedTry::of_subject(LimitScope::SignInAddress, &ip.to_string()),
+        CountedTry::of_subject(LimitScope::SignInPair, &pair),
+        CountedTry::of_subject(LimitScope::SignInAccount, account),
+    ]
+}
+
+async fn begin_sign_in(
+    context: &AccountContext,
+    tx: &mut Tx,
+    tries: &[CountedTry],
+    address: Option<&MailAddress>,
+) -> Result<Result<LetIn, RefusedSignIn>, AccountError> {
+    let counted = count_tries(tx, tries).await?;
+    let user = match address {
+        Some(address) => users::find_by_email(tx, address).await?,
+        None => None,
+    };
+    let user = user.filter(|user| user.is_active);
+    let Err(refused) = counted else {
+        return Ok(Ok(LetIn { user }));
+    };
+    let mail = match (user, address) {
+        (Some(user), Some(to)) => unlock_mail(context, tx, refused, &user, to).await?,
+        _ => None,
+    };
+    let error = refused.into();
+    Ok(Err(RefusedSignIn { error, mail }))
+}
+
+/// The mail by which an account is opened again, where none is under way.
+async fn unlock_mail(
+    context: &AccountContext,
+    tx: &mut Tx,
+    refused: RefusedTry,
+    user: &User,
+    to: &MailAddress,
+) -> Result<Option<AccountMail>, StoreError> {
+    if refused.until.is_some() {
+        return Ok(None);
+    }
+    let (now, purpose) = (tx.now(), TokenPurpose::Unlock);
+    let sent = one_time_tokens::find_of_user(tx, user.id, purpose).await?;
+    if sent.is_some_and(|token| token.token_facts().is_good_for(purpose, now)) {
+        return Ok(None);
+    }
+    let token = make_token(tx, &context.rng, user.id, purpose).await?;
+    let (to, kind) = (to.clone(), AccountMailKind::Unlock(token));
+    Ok(Some(AccountMail { to, kind }))
+}
+
+/// Begins a session of `user`, who has just shown who they are.
+pub(super) async fn open_session(
+    context: &AccountContext,
+    tx: &mut Tx,
+    user: UserId,
+    source: &RequestSource,
+) -> Result<SignInSession, StoreError> {
+    let now = tx.now();
+    let session = SignInSession {
+        id: tx.new_id(),
+        user_id: user,
+        key_name: context.ring.signing_key().key_name().to_owned(),
+        generation: 0,
+        rotated_at: now,
+        ip: source.ip.to_string(),
+        user_agent: source.short_user_agent(),
+        created_at: now,
+        expires_at: now + SIGN_IN_IDLE,
+        absolute_expires_at: now + SIGN_IN_LONGEST,
+        signed_in_at: now,
+        revoked_at: None,
+        revoke_reason: None,
+    };
+    sessions::insert(tx, &session).await?;
+    Ok(session)
+}
+
+/// The newest tokens of `session`, as its row says.
+///
+/// # Errors
+/// [`AccountError::InvalidToken`] where the key that they are made with has left the ring, or the user may not sign
+/// in any more.
+pub(super) async fn tokens_of(
+    context: &AccountContext,
+    tx: &mut Tx,
+    session: &SignInSession,
+) -> Result<SignedIn, AccountError> {
+    let user = users::get(tx, session.user_id).await?;
+    let key = context.ring.find_key(&session.key_name);
+    let (Some(key), true) = (key, user.is_active) else {
+        return Err(AccountError::InvalidToken);
+    };
+    let claims = AccessClaims {
+        user: user.id,
+        session: session.id,
+        epoch: user.token_epoch,
+    };
+    let named = NamedGeneration {
+        session: session.id,
+        generation: session.generation,
+    };
+    Ok(SignedIn {
+        session: session.id,
+        access_token: context
+            .access_tokens
+            .sign_token(&claims, tx.new_id(), tx.now())?,
+        refresh_token: refresh_token(key, named),
+        expires_at: session.expires_at.min(session.absolute_expires_at),
+    })
+}
+
+fn plain_refusal(error: impl Into<AccountError>) -> RefusedSignIn {
+    RefusedSignIn {
+        error: error.into(),
+        mail: None,
+    }
+}

@@ -1,0 +1,69 @@
+//! Showing that a mail address is one's own.
+
+use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::access::sign_in_limit::LimitScope;
+use omoi_domain::access::token_purpose::TokenPurpose;
+use omoi_domain::crash::CrashPoint;
+use omoi_store::{Tx, users};
+
+use super::limits::{CountedTry, count_tries};
+use super::one_time::{make_token, use_token};
+use super::{AccountMail, AccountMailKind};
+use crate::context::{AccountContext, RequestSource};
+use crate::error::AccountError;
+
+/// Verifies the address of whoever has `token`.
+///
+/// # Errors
+/// [`AccountError::InvalidToken`], [`AccountError::Limited`].
+pub async fn verify_mail(
+    context: &AccountContext,
+    token: &str,
+    source: &RequestSource,
+) -> Result<(), AccountError> {
+    let tries = [CountedTry::of_subject(
+        LimitScope::VerifyAddress,
+        &source.ip.to_string(),
+    )];
+    let count = async |tx: &mut Tx| count_tries(tx, &tries).await;
+    let system = context.store.system();
+    system.write(CrashPoint::AccountChanged, count).await??;
+    let verify = async |tx: &mut Tx| -> Result<(), AccountError> {
+        let user = use_token(tx, token, TokenPurpose::Verify).await?;
+        Ok(users::set_verified(tx, user).await?)
+    };
+    system.write(CrashPoint::AccountChanged, verify).await
+}
+
+/// Makes a new verification mail for an account that is not verified. The caller's answer is the same without one.
+///
+/// # Errors
+/// [`AccountError::MailAddress`], [`AccountError::Limited`].
+pub async fn resend_verification(
+    context: &AccountContext,
+    email: &str,
+    source: &RequestSource,
+) -> Result<Option<AccountMail>, AccountError> {
+    let to: MailAddress = email.parse()?;
+    let tries = [
+        CountedTry::of_subject(LimitScope::ResendAddress, &source.ip.to_string()),
+        CountedTry::of_subject(LimitScope::MailTo, to.as_str()),
+    ];
+    let make = async |tx: &mut Tx| -> Result<_, AccountError> {
+        if let Err(refused) = count_tries(tx, &tries).await? {
+            return Ok(Err(refused));
+        }
+        let user = users::find_by_email(tx, &to).await?;
+        let Some(user) = user.filter(|user| user.verified_at.is_none() && user.is_active) else {
+            return Ok(Ok(None));
+        };
+        let token = make_token(tx, &context.rng, user.id, TokenPurpose::Verify).await?;
+        Ok(Ok(Some(AccountMailKind::Verify(token))))
+    };
+    let kind = context
+        .store
+        .system()
+        .write(CrashPoint::AccountChanged, make)
+        .await??;
+    Ok(kind.map(|kind| AccountMail { to, kind }))
+}

@@ -1,0 +1,65 @@
+//! What every act on accounts is made with.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use omoi_domain::access::password_rules::PasswordRules;
+use omoi_domain::id::SignInSessionId;
+use omoi_domain::time::Timestamp;
+use omoi_runtime::rng::Rng;
+use omoi_store::Store;
+use secrecy::SecretString;
+
+use crate::access_token::AccessTokens;
+use crate::key_ring::KeyRing;
+use crate::password_pool::PasswordPool;
+
+/// Characters kept of what a program calls itself.
+const USER_AGENT_CHARS_MAX: usize = 200;
+
+/// Rows, keys, passwords and chance. Cheap to clone.
+#[derive(Clone)]
+pub struct AccountContext {
+    /// The rows.
+    pub store: Store,
+    /// The keys of refresh tokens.
+    pub ring: Arc<KeyRing>,
+    /// Signs access tokens.
+    pub access_tokens: Arc<AccessTokens>,
+    /// Hashes passwords.
+    pub passwords: PasswordPool,
+    /// What a password must be.
+    pub password_rules: PasswordRules,
+    /// Draws tokens.
+    pub rng: Rng,
+}
+
+/// Where a request came from.
+#[derive(Clone, Debug)]
+pub struct RequestSource {
+    /// The address, behind trusted proxies only.
+    pub ip: IpAddr,
+    /// What the program calls itself.
+    pub user_agent: String,
+}
+
+/// What a sign-in gives.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The session.
+    pub session: SignInSessionId,
+    /// For the next fifteen minutes.
+    pub access_token: SecretString,
+    /// For the next tokens, once.
+    pub refresh_token: SecretString,
+    /// When the session ends unless it is refreshed.
+    pub expires_at: Timestamp,
+}
+
+impl RequestSource {
+    /// As much of the program's name as is kept.
+    pub(crate) fn short_user_agent(&self) -> String {
+        let plain = self.user_agent.chars().filter(|c| !c.is_control());
+        plain.take(USER_AGENT_CHARS_MAX).collect()
+    }
+}

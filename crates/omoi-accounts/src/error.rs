@@ -1,0 +1,50 @@
+//! Why an act on an account was refused.
+
+use omoi_domain::access::mail_address::BadMailAddress;
+use omoi_domain::access::password_rules::PasswordFault;
+use omoi_domain::time::Timestamp;
+use omoi_store::StoreError;
+
+use crate::access_token::SigningError;
+use crate::password_pool::PoolError;
+
+/// Why an act on an account was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// Too many tried from there, or for that address.
+    #[error("too many tries")]
+    Limited {
+        /// When the next one is let in.
+        until: Timestamp,
+    },
+    /// Too many failed for that account; without an instant its owner opens it by a mailed link.
+    #[error("the account is locked")]
+    Locked {
+        /// When the next try is let in.
+        until: Option<Timestamp>,
+    },
+    /// Address or password are wrong, or the account may not sign in; which is told to nobody.
+    #[error("mail address or password are wrong")]
+    InvalidCredentials,
+    /// A token is not good, or not any more.
+    #[error("the token is not valid any more")]
+    InvalidToken,
+    /// An old refresh token came, and its session is over.
+    #[error("the refresh token was used before; its session was ended")]
+    TokenReused,
+    /// The password is not good enough.
+    #[error("the password is not good enough")]
+    WeakPassword(Vec<PasswordFault>),
+    /// That is no mail address.
+    #[error(transparent)]
+    MailAddress(#[from] BadMailAddress),
+    /// Passwords cannot be hashed now.
+    #[error(transparent)]
+    Passwords(#[from] PoolError),
+    /// A token could not be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// The rows could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

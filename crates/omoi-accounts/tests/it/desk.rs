@@ -1,0 +1,167 @@
+//! Accounts over a migrated database, with a clock that the test sets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use omoi_accounts::access_token::AccessTokens;
+use omoi_accounts::commands::register::{Registration, register_user};
+use omoi_accounts::commands::sign_in::sign_in;
+use omoi_accounts::commands::verify::verify_mail;
+use omoi_accounts::commands::{AccountMail, AccountMailKind};
+use omoi_accounts::context::{AccountContext, RequestSource, SignedIn};
+use omoi_accounts::error::AccountError;
+use omoi_accounts::key_ring::KeyRing;
+use omoi_accounts::password_pool::PasswordPool;
+use omoi_domain::access::password_rules::PasswordRules;
+use omoi_domain::time::Timestamp;
+use omoi_runtime::rng::Rng;
+use omoi_store::{Store, StoreError, StoreOptions, Tx};
+use omoi_testkit::database::TestDatabase;
+use secrecy::ExposeSecret as _;
+use uuid::Uuid;
+
+/// A password that every account of a test has at first.
+pub(crate) const PASSWORD: &str = "Opal-Harbour-7";
+
+pub(crate) struct Desk {
+    pub(crate) accounts: AccountContext,
+    now: Arc<AtomicI64>,
+    ids: Arc<AtomicU64>,
+    database: TestDatabase,
+}
+
+impl Desk {
+    pub(crate) async fn sqlite() -> Self {
+        Self::on(omoi_testkit::sqlite::database()).await
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        Self::on(omoi_testkit::postgres::database()).await
+    }
+
+    async fn on(database: TestDatabase) -> Self {
+        let now = Arc::new(AtomicI64::new(1_760_000_000_000_000));
+        let ids = Arc::new(AtomicU64::new(1));
+        let store = open(&database, &now, &ids).await;
+        store.migrate().await.unwrap();
+        let rng = Rng::seeded(1);
+        let ring = KeyRing::parse(&KeyRing::draw_text(&rng)).unwrap();
+        let accounts = AccountContext {
+            store,
+            access_tokens: Arc::new(AccessTokens::new(&ring, "omoi").unwrap()),
+            ring: Arc::new(ring),
+            passwords: PasswordPool::new(rng.fork()),
+            password_rules: PasswordRules { chars_min: 8 },
+            rng,
+        };
+        Self {
+            accounts,
+            now,
+            ids,
+            database,
+        }
+    }
+
+    /// The same accounts in a second process.
+    pub(crate) async fn another(&self) -> AccountContext {
+        AccountContext {
+            store: open(&self.database, &self.now, &self.ids).await,
+            ..self.accounts.clone()
+        }
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        let micros = i64::try_from(by.as_micros()).unwrap();
+        self.now.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.now.load(Ordering::SeqCst))
+    }
+
+    /// Reads rows of no organisation.
+    pub(crate) async fn read<T>(
+        &self,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, StoreError>,
+    ) -> T {
+        self.accounts.store.system().read(body).await.unwrap()
+    }
+
+    /// Registers `email` and verifies it.
+    pub(crate) async fn make_user(&self, email: &str) {
+        let mail = register_user(&self.accounts, registration(email), &source("192.0.2.200")).await;
+        let token = token_of(mail.unwrap());
+        let verified = verify_mail(&self.accounts, &token, &source("192.0.2.200")).await;
+        verified.unwrap();
+    }
+
+    pub(crate) async fn sign_in(
+        &self,
+        email: &str,
+        password: &str,
+        ip: &str,
+    ) -> Result<SignedIn, AccountError> {
+        let signed_in = sign_in(&self.accounts, email, password.into(), &source(ip)).await;
+        signed_in.map_err(|refused| refused.error)
+    }
+
+    /// Whether the access token is good for its session and user, as a request asks.
+    pub(crate) async fn is_let_in(&self, signed_in: &SignedIn) -> bool {
+        let token = signed_in.access_token.expose_secret();
+        let Ok(claims) = self.accounts.access_tokens.verify_token(token, self.now()) else {
+            return false;
+        };
+        let now = self.now();
+        let (session, user) = self
+            .read(async |tx| {
+                let session = omoi_store::sessions::find(tx, claims.session).await?;
+                Ok((session, omoi_store::users::get(tx, claims.user).await?))
+            })
+            .await;
+        session.is_some_and(|session| session.is_live(now))
+            && user.is_active
+            && user.token_epoch == claims.epoch
+    }
+}
+
+async fn open(database: &TestDatabase, now: &Arc<AtomicI64>, ids: &Arc<AtomicU64>) -> Store {
+    let (now, ids) = (now.clone(), ids.clone());
+    let options = StoreOptions {
+        url: database.url().to_owned(),
+        now: Some(Arc::new(move || {
+            Timestamp::from_micros(now.load(Ordering::SeqCst))
+        })),
+        new_uuid: Arc::new(move || {
+            let n = ids.fetch_add(1, Ordering::SeqCst);
+            Uuid::from_u128(0x0193_1111_0000_7000_8000_0000_0000_0000 | u128::from(n))
+        }),
+        server: omoi_store::ServerOptions::default(),
+    };
+    Store::connect(options).await.unwrap()
+}
+
+pub(crate) fn source(ip: &str) -> RequestSource {
+    RequestSource {
+        ip: ip.parse().unwrap(),
+        user_agent: "test\r\n".to_owned(),
+    }
+}
+
+pub(crate) fn registration(email: &str) -> Registration {
+    Registration {
+        email: email.to_owned(),
+        password: PASSWORD.into(),
+        full_name: None,
+    }
+}
+
+/// The token that a mail carries.
+pub(crate) fn token_of(mail: AccountMail) -> String {
+    match mail.kind {
+        AccountMailKind::Verify(token)
+        | AccountMailKind::Reset(token)
+        | AccountMailKind::Unlock(token) => token.expose_secret().to_owned(),
+        other => panic!("{other:?} carries no token"),
+    }
+}

@@ -1,0 +1,29 @@
+//! Accounts on SQLite and on PostgreSQL.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails where it stands"
+)]
+
+/// Runs every named test on both backends.
+macro_rules! both {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(crate::desk::Desk::sqlite().await).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(crate::desk::Desk::postgres().await).await;
+            })+
+        }
+    };
+}
+
+mod desk;
+mod limits;
+mod passwords;
+mod sessions;

@@ -1,0 +1,174 @@
+//! Sign-ins and their tokens.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use omoi_accounts::commands::AccountMailKind;
+use omoi_accounts::commands::refresh::refresh_session;
+use omoi_accounts::commands::register::register_user;
+use omoi_accounts::commands::sign_out::{set_user_active, sign_out, sign_out_everywhere};
+use omoi_accounts::commands::verify::{resend_verification, verify_mail};
+use omoi_accounts::error::AccountError;
+use omoi_domain::id::UserId;
+use omoi_store::{sessions, users};
+use secrecy::ExposeSecret as _;
+
+use crate::desk::{Desk, PASSWORD, registration, source, token_of};
+
+both!(
+    an_account_is_made_verified_and_signed_in_to,
+    fifty_refreshes_of_one_token_give_one_successor,
+    what_ends_a_session_ends_its_tokens,
+);
+
+const ADA: &str = "ada@example.org";
+
+async fn an_account_is_made_verified_and_signed_in_to(desk: Desk) {
+    let accounts = &desk.accounts;
+    let here = source("192.0.2.1");
+    let first = register_user(accounts, registration(" Ada@Example.org"), &here)
+        .await
+        .unwrap();
+    assert_eq!(first.to.as_str(), ADA);
+    let first = token_of(first);
+    // The newest link voids the one before.
+    let second = resend_verification(accounts, ADA, &here).await.unwrap();
+    let second = token_of(second.unwrap());
+    let verified = verify_mail(accounts, &first, &here).await;
+    assert!(matches!(verified, Err(AccountError::InvalidToken)));
+    // Before it is followed, one may sign in; the row says that the address is not verified.
+    let unverified = desk.sign_in(ADA, PASSWORD, "192.0.2.1").await.unwrap();
+    assert!(desk.is_let_in(&unverified).await);
+    verify_mail(accounts, &second, &here).await.unwrap();
+    let verified = verify_mail(accounts, &second, &here).await;
+    assert!(matches!(verified, Err(AccountError::InvalidToken)));
+    let again = register_user(accounts, registration(ADA), &here)
+        .await
+        .unwrap();
+    assert!(matches!(again.kind, AccountMailKind::AlreadyRegistered));
+    assert!(
+        resend_verification(accounts, "eve@example.org", &source("192.0.2.9"))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let all = desk.read(async |tx| users::list_all(tx).await).await;
+    assert_eq!(all.len(), 2, "the laptop's user and Ada");
+    let ada = all
+        .iter()
+        .find(|user| user.email.as_deref() == Some(ADA))
+        .unwrap();
+    assert_eq!(
+        (ada.name.as_str(), ada.last_sign_in_at),
+        ("ada", Some(desk.now()))
+    );
+    assert!(ada.verified_at.is_some());
+    for (email, password) in [
+        (ADA, "Opal-Harbour-8"),
+        ("eve@example.org", PASSWORD),
+        ("no address", PASSWORD),
+    ] {
+        let refused = desk.sign_in(email, password, "192.0.2.2").await;
+        assert!(
+            matches!(refused, Err(AccountError::InvalidCredentials)),
+            "{email}"
+        );
+    }
+}
+
+async fn fifty_refreshes_of_one_token_give_one_successor(desk: Desk) {
+    desk.make_user(ADA).await;
+    let signed_in = desk.sign_in(ADA, PASSWORD, "192.0.2.1").await.unwrap();
+    let other = desk.sign_in(ADA, PASSWORD, "192.0.2.1").await.unwrap();
+    desk.advance(Duration::from_secs(60));
+    let first = signed_in.refresh_token.expose_secret().to_owned();
+    let another = desk.another().await;
+    let many = (0..50).map(|n| {
+        let accounts = if n % 2 == 0 { &desk.accounts } else { &another };
+        refresh_session(accounts, &first)
+    });
+    let many: Vec<_> = join_all(many)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    let second = many[0].refresh_token.expose_secret();
+    assert!(
+        many.iter()
+            .all(|next| next.refresh_token.expose_secret() == second)
+    );
+    assert_ne!(second, first);
+    let session = signed_in.session;
+    let row = desk
+        .read(async |tx| sessions::find(tx, session).await)
+        .await;
+    assert_eq!(row.unwrap().generation, 1);
+    assert!(desk.is_let_in(&many[49]).await);
+    // Ten seconds later it is a copy, and the family ends with all its tokens; another one lives on.
+    desk.advance(Duration::from_secs(10));
+    let reused = refresh_session(&desk.accounts, &first).await.unwrap_err();
+    assert!(matches!(reused.error, AccountError::TokenReused));
+    assert!(matches!(
+        reused.mail.unwrap().kind,
+        AccountMailKind::TokenReuse
+    ));
+    let ended = refresh_session(&desk.accounts, second).await.unwrap_err();
+    assert!(matches!(ended.error, AccountError::InvalidToken));
+    assert!(!desk.is_let_in(&many[0]).await);
+    let other = refresh_session(&desk.accounts, other.refresh_token.expose_secret())
+        .await
+        .unwrap();
+    assert!(desk.is_let_in(&other).await);
+}
+
+async fn what_ends_a_session_ends_its_tokens(desk: Desk) {
+    desk.make_user(ADA).await;
+    let accounts = &desk.accounts;
+    let user = desk
+        .read(async |tx| users::find_by_email(tx, &ADA.parse().unwrap()).await)
+        .await;
+    let user: UserId = user.unwrap().id;
+    let sign_in = async || desk.sign_in(ADA, PASSWORD, "192.0.2.1").await.unwrap();
+    let (one, two) = (sign_in().await, sign_in().await);
+    let live = desk
+        .read(async |tx| sessions::list_live(tx, user).await)
+        .await;
+    assert_eq!(live.len(), 2);
+    assert_eq!(
+        (live[0].user_agent.as_str(), live[0].ip.as_str()),
+        ("test", "192.0.2.1")
+    );
+    // A session is nobody else's to end.
+    assert!(
+        !sign_out(accounts, UserId::LOCAL, one.session)
+            .await
+            .unwrap()
+    );
+    assert!(sign_out(accounts, user, one.session).await.unwrap());
+    assert!(!desk.is_let_in(&one).await && desk.is_let_in(&two).await);
+    assert_eq!(sign_out_everywhere(accounts, user).await.unwrap(), 1);
+    assert!(!desk.is_let_in(&two).await);
+    let three = sign_in().await;
+    set_user_active(accounts, user, false).await.unwrap();
+    assert!(!desk.is_let_in(&three).await);
+    let refused = desk.sign_in(ADA, PASSWORD, "192.0.2.1").await;
+    assert!(matches!(refused, Err(AccountError::InvalidCredentials)));
+    set_user_active(accounts, user, true).await.unwrap();
+    // What was ended stays so, also much later.
+    desk.advance(Duration::from_hours(25));
+    for ended in [one, two, three] {
+        assert!(!desk.is_let_in(&ended).await);
+        let refused = refresh_session(accounts, ended.refresh_token.expose_secret()).await;
+        assert!(matches!(
+            refused.unwrap_err().error,
+            AccountError::InvalidToken
+        ));
+    }
+    let four = sign_in().await;
+    desk.advance(Duration::from_hours(7 * 24));
+    let idle = refresh_session(accounts, four.refresh_token.expose_secret()).await;
+    assert!(matches!(
+        idle.unwrap_err().error,
+        AccountError::InvalidToken
+    ));
+}

@@ -1,0 +1,97 @@
+//! Tokens that are good once.
+
+use omoi_domain::access::token_purpose::{TokenFacts, TokenPurpose};
+use omoi_domain::id::UserId;
+use omoi_domain::time::Timestamp;
+
+use crate::args;
+use crate::error::StoreError;
+use crate::row::{GlobalRow, row};
+use crate::tx::Tx;
+
+row! {
+    /// A token that is good once. The token itself is known to its holder alone.
+    OneTimeToken in "one_time_tokens" as "token" {
+        /// SHA-256 of it.
+        digest: String,
+        /// What it is for.
+        purpose: TokenPurpose,
+        /// Whose it is.
+        user_id: Option<UserId>,
+        /// The address it was made for, where there is no user yet.
+        email: Option<String>,
+        /// When it ends.
+        expires_at: Timestamp,
+        /// When it was used.
+        used_at: Option<Timestamp>,
+    }
+}
+
+impl GlobalRow for OneTimeToken {}
+
+impl OneTimeToken {
+    /// What the rule of its use asks.
+    pub fn token_facts(&self) -> TokenFacts {
+        TokenFacts {
+            purpose: self.purpose,
+            expires_at: self.expires_at,
+            used_at: self.used_at,
+        }
+    }
+}
+
+/// Keeps a new token of its user in place of every earlier one for that purpose.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn replace(tx: &mut Tx, token: &OneTimeToken) -> Result<(), StoreError> {
+    tx.execute_global(
+        "delete from one_time_tokens where purpose = $1 and (user_id = $2 or email = $3)",
+        args![token.purpose, token.user_id, token.email],
+    )
+    .await?;
+    tx.insert(token).await
+}
+
+/// The newest token of `user` for that purpose.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn find_of_user(
+    tx: &mut Tx,
+    user: UserId,
+    purpose: TokenPurpose,
+) -> Result<Option<OneTimeToken>, StoreError> {
+    tx.find_global(
+        "user_id = $1 and purpose = $2 order by expires_at desc",
+        args![user, purpose],
+    )
+    .await
+}
+
+/// The token with that digest, which nobody else uses until the transaction ends.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn lock(tx: &mut Tx, digest: &str) -> Result<Option<OneTimeToken>, StoreError> {
+    tx.lock_global(
+        "update one_time_tokens set purpose = purpose where digest = $1 returning digest",
+        "digest = $1",
+        || Ok(args![digest]),
+    )
+    .await
+}
+
+/// Notes that the token was used.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn set_used(tx: &mut Tx, digest: &str) -> Result<(), StoreError> {
+    let now = tx.now();
+    tx.execute_global(
+        "update one_time_tokens set used_at = $2 where digest = $1",
+        args![digest, now],
+    )
+    .await
+    .map(drop)
+}

@@ -1,0 +1,51 @@
+//! The accounts of a process: its key ring, and what changes an account.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use omoi_accounts::access_token::AccessTokens;
+use omoi_accounts::context::AccountContext;
+use omoi_accounts::key_ring::KeyRing;
+use omoi_accounts::options::AccountOptions;
+use omoi_accounts::password_pool::PasswordPool;
+use omoi_domain::config::Config;
+use omoi_runtime::rng::Rng;
+use omoi_store::Store;
+
+use crate::ErrorHint;
+use crate::data_folder::OpenedFolder;
+
+/// Whose tokens they are: those of another program by the same key are none of ours.
+const ISSUER: &str = "omoios";
+
+/// Opens the accounts in `store`.
+///
+/// # Errors
+/// When a key is not good enough, or the data folder's cannot be read.
+pub(crate) fn open_accounts(
+    config: &Config,
+    folder: &OpenedFolder,
+    store: Store,
+    rng: &Rng,
+) -> anyhow::Result<AccountContext> {
+    let options = AccountOptions::from_config(config);
+    let keys = match options.signing_keys {
+        Some(keys) => keys,
+        None => folder.signing_keys(rng)?,
+    };
+    let ring = KeyRing::parse(&keys).map_err(|error| {
+        let hint =
+            ErrorHint("set OMOI_AUTH_KEYS, or unset it to use the data folder's key".to_owned());
+        anyhow::Error::new(error).context(hint)
+    });
+    let ring = ring.context("the keys that sign tokens cannot be used")?;
+    Ok(AccountContext {
+        store,
+        access_tokens: Arc::new(AccessTokens::new(&ring, ISSUER)?),
+        ring: Arc::new(ring),
+        passwords: PasswordPool::new(rng.fork()),
+        password_rules: options.password_rules,
+        rng: rng.fork(),
+    })
+}
