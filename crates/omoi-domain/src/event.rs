@@ -58,6 +58,8 @@ crate::closed_set! {
         Message = "message",
         /// A hand-over of an integration branch.
         HandOver = "hand_over",
+        /// The budget of an organisation or a project for a month.
+        MonthBudget = "month_budget",
     }
 }
 
@@ -66,7 +68,9 @@ crate::closed_set! {
     EventAudience {
         /// Nobody.
         Loops = "loops",
-        /// Everybody with its permission; the command line shows it where it follows a run.
+        /// Everybody with its permission.
+        People = "people",
+        /// The same; the command line shows it where it follows a run.
         Run = "run",
     }
 }
@@ -273,6 +277,12 @@ events! {
     AttemptSaved = "attempt.saved", SavedAttempt, Attempt, AgentRead, Run, [];
     /// A model call was paid for.
     CostRecorded = "cost.recorded", CostDone, Spec, CostRead, Run, [];
+    /// A month's budget is spent by four fifths or more.
+    BudgetWarning = "cost.budget_warning", BudgetLevelReached, MonthBudget, CostRead, People, [];
+    /// A month's budget is spent but for a twentieth or less.
+    BudgetCritical = "cost.budget_critical", BudgetLevelReached, MonthBudget, CostRead, People, [];
+    /// A month's budget is spent.
+    BudgetExceeded = "cost.budget_exceeded", BudgetLevelReached, MonthBudget, CostRead, People, [];
 }
 
 /// An event as it goes into the outbox; the store gives it its number.

@@ -113,6 +113,8 @@ ids! {
     HandOverId,
     /// A row of the cost ledger.
     CostId,
+    /// The budget of an organisation or a project for a month.
+    MonthBudgetId,
 }
 
 impl OrgId {

@@ -38,6 +38,7 @@ pub mod model_kind;
 pub mod model_price;
 pub mod model_route;
 pub mod money;
+pub mod month_budget;
 pub mod opinion;
 pub mod outage;
 pub mod pattern;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+use chrono::Datelike as _;
 use serde::{Deserialize, Serialize};
 
 /// An instant in microseconds since 1970-01-01T00:00:00Z.
@@ -70,6 +71,29 @@ impl Timestamp {
         instant.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
     }
 
+    /// The beginning in UTC of its calendar month.
+    pub fn month_start(self) -> Self {
+        let date = self.to_chrono().date_naive();
+        Self::of_month(date.year(), date.month()).unwrap_or(self)
+    }
+
+    /// The beginning in UTC of the calendar month after its own.
+    pub fn next_month_start(self) -> Self {
+        let date = self.to_chrono().date_naive();
+        let next = match date.month() {
+            12 => Self::of_month(date.year() + 1, 1),
+            month => Self::of_month(date.year(), month + 1),
+        };
+        next.unwrap_or(self)
+    }
+
+    fn of_month(year: i32, month: u32) -> Option<Self> {
+        let first = chrono::NaiveDate::from_ymd_opt(year, month, 1)?;
+        Some(Self(
+            first.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros(),
+        ))
+    }
+
     fn to_chrono(self) -> chrono::DateTime<chrono::Utc> {
         chrono::DateTime::from_timestamp_micros(self.0).unwrap_or(chrono::DateTime::UNIX_EPOCH)
     }
@@ -105,6 +129,19 @@ impl fmt::Display for Timestamp {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
+
+    #[test]
+    fn months_are_those_of_the_calendar() {
+        for (at, start, next) in [
+            ("2026-11-30", "2026-11-01", "2026-12-01"),
+            ("2026-12-01", "2026-12-01", "2027-01-01"),
+            ("2028-02-29", "2028-02-01", "2028-03-01"),
+        ] {
+            let at = Timestamp::of_date(at).unwrap() + Duration::from_secs(86_399);
+            assert_eq!(at.month_start(), Timestamp::of_date(start).unwrap());
+            assert_eq!(at.next_month_start(), Timestamp::of_date(next).unwrap());
+        }
+    }
 
     #[test]
     fn prints_rfc3339_and_saturates() {

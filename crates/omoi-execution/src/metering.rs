@@ -34,7 +34,7 @@ use tokio::sync::Mutex;
 use tracing::{debug, warn};
 
 pub use self::attempt_caller::model_caller;
-use self::call_budgets::expect_room;
+use self::call_budgets::{expect_room, refuse_month};
 pub use self::call_ledger::CallLedger;
 use self::held_calls::HeldCall;
 pub use self::held_calls::HeldCalls;
@@ -173,6 +173,9 @@ fn reserve_error(principal: Principal, error: GrantError) -> ReserveError {
             debug!(spec.id = %spec, reason, "A budget has no room for a model call");
             ReserveError::Refused { reason }
         }
+        GrantError::MonthSpent => ReserveError::Refused {
+            reason: error.to_string(),
+        },
         GrantError::Superseded => {
             debug!(spec.id = %spec, "An attempt that is over asks a model");
             ReserveError::Superseded
@@ -216,6 +219,9 @@ enum GrantError {
     /// The attempt that asks is over.
     #[error("the attempt is over")]
     Superseded,
+    /// A budget of the month has no room for it.
+    #[error("a budget of the month has no room for it")]
+    MonthSpent,
     /// The database refused.
     #[error("the database refused")]
     Store(#[from] StoreError),
@@ -232,7 +238,7 @@ async fn grant_call(
     let grant = async |tx: &mut Tx| -> Result<(OpenCall, HeldCall), GrantError> {
         open_calls::lock_budgets(tx, principal.spec).await?;
         let next = projection.cost;
-        expect_room(tx, &ledger.limits, principal, next).await?;
+        let is_held = expect_room(tx, &ledger.limits, principal, next).await?;
         let row = OpenCall {
             id: tx.new_id(),
             org_id: principal.org,
@@ -249,14 +255,26 @@ async fn grant_call(
             cost_nanousd: next,
             owner: ledger.owner.clone(),
             opened_at: tx.now(),
+            project_budget_id: None,
+            organisation_budget_id: None,
         };
-        open_calls::insert(tx, &row).await?;
+        // The simulated model costs nobody anything.
+        if !is_held || projection.simulated {
+            open_calls::insert(tx, &row).await?;
+        } else if !open_calls::insert_held(tx, &row).await? {
+            return Err(GrantError::MonthSpent);
+        }
         // Held before it can be seen, so that it is never taken for left behind.
         let held = ledger.calls.hold_call(row.id);
         Ok((row, held))
     };
     let granted = ledger.store.write_ahead(CrashPoint::CallOpened, grant);
-    let ((row, held), sync) = granted.await?;
+    let ((row, held), sync) = match granted.await {
+        Err(GrantError::MonthSpent) => {
+            return Err(explain_month(&ledger.store, principal, projection.cost).await);
+        }
+        granted => granted?,
+    };
     Ok(LedgerCall {
         store: ledger.store.clone(),
         limits: ledger.limits,
@@ -272,15 +290,30 @@ async fn raise_call(call: &LedgerCall, cost: NanoUsd) -> Result<(), GrantError> 
     let (principal, id) = (call.principal, call.row.id);
     let raise = async |tx: &mut Tx| {
         open_calls::lock_budgets(tx, principal.spec).await?;
-        let reserved = open_calls::reserved_cost(tx, id).await?;
-        if cost <= reserved {
+        let open = open_calls::get(tx, id).await?;
+        if cost <= open.cost_nanousd {
             return Ok(());
         }
-        let more = NanoUsd::from_nanos(cost.as_nanos() - reserved.as_nanos());
+        let more = NanoUsd::from_nanos(cost.as_nanos() - open.cost_nanousd.as_nanos());
         expect_room(tx, &call.limits, principal, more).await?;
-        Ok(open_calls::raise_cost(tx, id, cost).await?)
+        match open_calls::raise_cost(tx, &open, cost).await? {
+            true => Ok(()),
+            false => Err(GrantError::MonthSpent),
+        }
     };
-    call.store.write(CrashPoint::CallOpened, raise).await
+    match call.store.write(CrashPoint::CallOpened, raise).await {
+        Err(GrantError::MonthSpent) => {
+            let more = cost.as_nanos() - call.row.cost_nanousd.as_nanos();
+            Err(explain_month(&call.store, principal, NanoUsd::from_nanos(more)).await)
+        }
+        raised => raised,
+    }
+}
+
+/// Which budget of the month refused a call that may cost `next`, in words.
+async fn explain_month(store: &Tenant, principal: Principal, next: NanoUsd) -> GrantError {
+    let explained = store.read(async |tx| refuse_month(tx, principal, next).await);
+    explained.await.unwrap_or_else(GrantError::Store)
 }
 
 /// Puts the real cost in the place of the projected one. Recorded twice, as after a commit whose answer
@@ -290,7 +323,7 @@ async fn raise_call(call: &LedgerCall, cost: NanoUsd) -> Result<(), GrantError> 
 /// is charged then with what it may have cost.
 async fn record(store: &Tenant, call: &OpenCall, usage: &CallUsage) -> Result<(), StoreError> {
     let record = async |tx: &mut Tx| -> Result<(), StoreError> {
-        if !open_calls::close(tx, call.id).await? {
+        if !open_calls::close(tx, call.id, usage.cost).await? {
             let entry = costs::get(tx, call.id).await?;
             return match entry.unrecorded {
                 false => Ok(()),

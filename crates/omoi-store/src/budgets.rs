@@ -27,9 +27,11 @@ pub struct SpecBudgetUse {
     pub spec: BudgetUse,
     /// Of the part.
     pub part: BudgetUse,
+    /// How many budgets of a month its project's calls are paid from.
+    pub n_month_budgets: i64,
 }
 
-/// All four sums in one answer of the database: every model call waits for it. `$part` selects the part's cost
+/// All sums in one answer of the database: every model call waits for it. `$part` selects the part's cost
 /// entries or open calls `c`.
 macro_rules! budget_sums {
     ($($part:expr),+) => {
@@ -42,7 +44,10 @@ macro_rules! budget_sums {
                  (select cast(coalesce(sum(c.cost_nanousd), 0) as bigint)
                   from cost_entries c ", $($part),+, ") as part_spent,
                  (select cast(coalesce(sum(c.cost_nanousd), 0) as bigint)
-                  from open_calls c ", $($part),+, ") as part_open"
+                  from open_calls c ", $($part),+, ") as part_open,
+                 (select count(*) from month_budgets m where m.org_id = $1 and (m.project_id is null
+                  or m.project_id = (select s.project_id from specs s where s.org_id = $1 and s.id = $2)))
+                  as n_month_budgets"
         )
     };
 }
@@ -95,5 +100,6 @@ async fn read_sums(
             spent: sum("part_spent")?,
             open: sum("part_open")?,
         },
+        n_month_budgets: i64::read(row, "n_month_budgets")?,
     })
 }

@@ -21,8 +21,8 @@ use omoi_domain::egress::EgressOutcome;
 use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
     AttemptId, CheckId, CostId, CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId,
-    MergeId, MessageId, OrgId, ProjectId, ReceiptId, RequirementId, SandboxId, SignInSessionId,
-    SpecId, TaskId, TicketId, UserId,
+    MergeId, MessageId, MonthBudgetId, OrgId, ProjectId, ReceiptId, RequirementId, SandboxId,
+    SignInSessionId, SpecId, TaskId, TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -30,6 +30,7 @@ use omoi_domain::model_fallback::FallbackClass;
 use omoi_domain::model_kind::ModelKind;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
+use omoi_domain::month_budget::BudgetLevel;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::requirement::RequirementType;
@@ -165,6 +166,7 @@ ids!(
     HandOverId,
     MergeId,
     MessageId,
+    MonthBudgetId,
     OrgId,
     ProjectId,
     ReceiptId,
@@ -191,6 +193,7 @@ closed_sets!(
     AgentRole,
     ApprovalStatus,
     AttemptState,
+    BudgetLevel,
     CheckKind,
     CheckStage,
     DiscoveryType,

@@ -26,6 +26,7 @@ pub mod events;
 pub mod merges;
 pub mod messages;
 pub mod model_fallbacks;
+pub mod month_budgets;
 pub mod one_time_tokens;
 pub mod open_calls;
 pub mod opinions;

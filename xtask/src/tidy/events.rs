@@ -31,6 +31,8 @@ struct Kind<'a> {
     has_consumer: bool,
     /// Whether the command line shows it where it follows a run.
     is_of_run: bool,
+    /// Whether it is told to those who ask for live events, without a place in the view.
+    is_of_people: bool,
 }
 
 /// `from => to: event` of one machine's table.
@@ -64,7 +66,7 @@ pub(super) fn check(files: &Texts<'_>) -> Vec<Finding> {
                 "write it where it happens, or remove the kind with the moves that name it",
             ));
         }
-        let is_seen = kind.is_of_run && shown.contains(name);
+        let is_seen = kind.is_of_people || (kind.is_of_run && shown.contains(name));
         if !kind.has_consumer && !is_seen {
             findings.push(finding(
                 line,
@@ -88,6 +90,7 @@ fn kinds(registry: &str) -> Vec<Kind<'_>> {
                 name,
                 has_consumer: !consumers.trim().is_empty(),
                 is_of_run: facts.ends_with(", Run"),
+                is_of_people: facts.ends_with(", People"),
             })
         })
         .collect()

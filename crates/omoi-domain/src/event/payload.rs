@@ -9,8 +9,8 @@ use crate::block::{SpecBlock, TaskBlock};
 use crate::check::{CheckKind, CheckStage};
 use crate::discovery::DiscoveryType;
 use crate::id::{
-    AttemptId, CheckId, DiscoveryId, HandOverId, MergeId, MessageId, ReceiptId, SandboxId, SpecId,
-    TaskId, TicketId,
+    AttemptId, CheckId, DiscoveryId, HandOverId, MergeId, MessageId, MonthBudgetId, ProjectId,
+    ReceiptId, SandboxId, SpecId, TaskId, TicketId,
 };
 use crate::merge::{IntegrationState, MergeState};
 use crate::message::MessageType;
@@ -547,4 +547,19 @@ pub struct CostDone {
     pub estimated: bool,
     /// The process that asked did not record the call, and this is what it may have cost.
     pub unrecorded: bool,
+}
+
+/// A month's budget reached a level, the first time in its month.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BudgetLevelReached {
+    /// Row id of the budget.
+    pub month_budget_id: MonthBudgetId,
+    /// The project whose budget it is; none of an organisation's.
+    pub project_id: Option<ProjectId>,
+    /// The month, by its first instant.
+    pub month_start: Timestamp,
+    /// The most that may be spent.
+    pub limit_nanousd: NanoUsd,
+    /// What is spent.
+    pub spent_nanousd: NanoUsd,
 }

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::payload::{
-    AblationDone, AgentActivity, AttemptChange, CallFailed, CostDone, DependencyChange,
-    DiscoveryDone, EgressDenied, HandOverDone, ItemAccepted, MergeChange, MessageChange,
-    ModelFallback, PhaseChange, PlanJudged, PlanningEnded, ReceiptDone, SandboxChange,
-    SavedAttempt, SpecChange, SyncDone, TaskChange, TicketChange,
+    AblationDone, AgentActivity, AttemptChange, BudgetLevelReached, CallFailed, CostDone,
+    DependencyChange, DiscoveryDone, EgressDenied, HandOverDone, ItemAccepted, MergeChange,
+    MessageChange, ModelFallback, PhaseChange, PlanJudged, PlanningEnded, ReceiptDone,
+    SandboxChange, SavedAttempt, SpecChange, SyncDone, TaskChange, TicketChange,
 };
 use crate::attempt::AttemptSubject;
 use crate::id::{AttemptId, MergeId, SandboxId, SpecId, TaskId, TicketId};
@@ -270,5 +270,15 @@ impl EventSubject for CostDone {
             agent_id: self.attempt_id,
             ..RelatedIds::default()
         }
+    }
+}
+
+impl EventSubject for BudgetLevelReached {
+    fn entity_id(&self) -> Option<Uuid> {
+        Some(self.month_budget_id.as_uuid())
+    }
+
+    fn related_ids(&self) -> RelatedIds {
+        RelatedIds::default()
     }
 }

@@ -3,11 +3,12 @@
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::id::HumanRef;
 use omoi_domain::money::NanoUsd;
+use omoi_domain::month_budget::MonthRefusal;
 use omoi_domain::principal::Principal;
 use omoi_domain::work_budget::{BudgetRefusal, WorkBudget};
 use omoi_domain::work_limits::WorkLimits;
 use omoi_store::budgets::{self, BudgetUse};
-use omoi_store::{StoreError, Tx, attempts, projects, specs};
+use omoi_store::{StoreError, Tx, attempts, month_budgets, projects, specs};
 
 use super::GrantError;
 
@@ -29,14 +30,14 @@ impl CallBudget {
     }
 }
 
-/// Refuses `next` where a budget has no room for it, or whoever asks is over. The caller has the lock of the
-/// budgets.
+/// Refuses `next` where a budget has no room for it, or whoever asks is over. Tells whether budgets of a month have to
+/// hold it too. The caller has the lock of the budgets.
 pub(super) async fn expect_room(
     tx: &mut Tx,
     limits: &WorkLimits,
     principal: Principal,
     next: NanoUsd,
-) -> Result<(), GrantError> {
+) -> Result<bool, GrantError> {
     let asking = match principal.purpose.attempt() {
         Some(id) => Some(attempts::get(tx, id).await?),
         None => None,
@@ -49,10 +50,10 @@ pub(super) async fn expect_room(
         return Err(GrantError::Superseded);
     }
     let subject = asking.map(|attempt| attempt.subject);
-    let paying = call_budgets(tx, limits, principal, subject).await?;
+    let (paying, n_month_budgets) = call_budgets(tx, limits, principal, subject).await?;
     match paying.iter().find(|budget| !budget.has_room(next)) {
         Some(spent) => Err(refuse_call(tx, principal, spent, next).await?),
-        None => Ok(()),
+        None => Ok(n_month_budgets > 0),
     }
 }
 
@@ -77,14 +78,41 @@ async fn refuse_call(
     Ok(GrantError::OverBudget(refusal.to_string()))
 }
 
+/// Why a call that may cost `next` was refused by a budget of the month, asked once the transaction that tried it
+/// is taken back.
+pub(super) async fn refuse_month(
+    tx: &mut Tx,
+    principal: Principal,
+    next: NanoUsd,
+) -> Result<GrantError, StoreError> {
+    let month = tx.now().month_start();
+    let budgets = month_budgets::of_project(tx, principal.project).await?;
+    let hard = budgets.iter().filter(|budget| budget.is_hard);
+    let mut refusals = hard.map(|budget| MonthRefusal {
+        is_of_project: budget.project_id.is_some(),
+        limit: budget.limit_nanousd,
+        spent: budget.spent_in(month),
+        held: budget.held_nanousd,
+        next,
+        ends_at: month.next_month_start(),
+    });
+    let refusal = refusals.clone().find(|refusal| !refusal.has_room());
+    // Others may have given back what they held since.
+    let told = refusal.or_else(|| refusals.next_back());
+    Ok(GrantError::OverBudget(told.map_or_else(
+        || "a budget of this month had no room for the call".to_owned(),
+        |refusal| refusal.to_string(),
+    )))
+}
+
 /// The budgets that a call is paid from: the spec's, and that of what it is for, which for an attempt is
-/// its `subject`.
+/// its `subject`. And how many budgets of a month hold it beside.
 async fn call_budgets(
     tx: &mut Tx,
     own: &WorkLimits,
     principal: Principal,
     subject: Option<AttemptSubject>,
-) -> Result<[CallBudget; 2], StoreError> {
+) -> Result<([CallBudget; 2], i64), StoreError> {
     let spec = principal.spec;
     let limits = specs::get(tx, spec).await?.work_limits(*own);
     let (went, budget) = match subject {
@@ -106,8 +134,9 @@ async fn call_budgets(
         cap: limits.budget_cap(budget),
         is_of_repository: limits.budget_cap(budget) < own.budget_cap(budget),
     };
-    Ok([
+    let paying = [
         call_budget(WorkBudget::Spec, went.spec),
         call_budget(budget, went.part),
-    ])
+    ];
+    Ok((paying, went.n_month_budgets))
 }

@@ -36,7 +36,7 @@ pub(crate) async fn settle_left_call(
         cache_miss: None,
     };
     let charge = async |tx: &mut Tx| -> Result<bool, StoreError> {
-        let is_left = open_calls::close(tx, call.id).await?;
+        let is_left = open_calls::close(tx, call.id, call.cost_nanousd).await?;
         if is_left {
             let entry = estimate.ledger_entry(tx, call);
             costs::insert(tx, call.project_id, &entry).await?;

@@ -31,6 +31,11 @@ const MIGRATIONS: &[MigrationText] = &[
         name: "accounts",
         text: include_str!("../../migrations/0008_accounts.sql"),
     },
+    MigrationText {
+        version: 13,
+        name: "month_budgets",
+        text: include_str!("../../migrations/0013_month_budgets.sql"),
+    },
 ];
 
 /// Begins the lines that one backend alone runs, or both again: `--@ sqlite`, `--@ postgres`, `--@ both`.

@@ -80,7 +80,7 @@ async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
 }
 
 /// A call of an attempt under way, which may cost `nanousd`.
-fn open_call(tx: &Tx, attempt: &Attempt, nanousd: i64) -> OpenCall {
+pub(crate) fn open_call(tx: &Tx, attempt: &Attempt, nanousd: i64) -> OpenCall {
     OpenCall {
         id: tx.new_id(),
         org_id: tx.org(),
@@ -97,6 +97,8 @@ fn open_call(tx: &Tx, attempt: &Attempt, nanousd: i64) -> OpenCall {
         cost_nanousd: NanoUsd::from_nanos(nanousd),
         owner: "one".to_owned(),
         opened_at: tx.now(),
+        project_budget_id: None,
+        organisation_budget_id: None,
     }
 }
 
@@ -131,8 +133,8 @@ async fn open_calls_add_up_and_close_once(bench: Bench) -> Result<(), StoreError
     let of_foreign = budgets::of_subject(&mut foreign, spec, subject).await?;
     assert_eq!(of_foreign, SpecBudgetUse::default());
     drop(foreign);
-    assert!(open_calls::close(&mut tx, one.id).await?);
-    assert!(!open_calls::close(&mut tx, one.id).await?);
+    assert!(open_calls::close(&mut tx, one.id, one.cost_nanousd).await?);
+    assert!(!open_calls::close(&mut tx, one.id, one.cost_nanousd).await?);
     let went = budgets::of_subject(&mut tx, spec, subject).await?;
     assert_eq!(open_nanos(went), (30, 0));
     tx.commit(POINT).await

@@ -34,6 +34,7 @@ mod egress_entries;
 mod events;
 mod locks;
 mod machines;
+mod month_budgets;
 mod opening;
 mod queue;
 mod receipts;

@@ -10,6 +10,7 @@ use omoi_domain::event::{
 };
 use omoi_domain::id::HumanRef;
 use omoi_domain::retry::PhaseFailure;
+use omoi_domain::task::TaskStatus;
 
 use super::plan_opinion;
 use super::progress::plan_sizes;
@@ -50,9 +51,7 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
         | Event::TaskRetryScheduled(change)
         | Event::TaskBlocked(change)
         | Event::TaskCancelled(change) => newest_note(view, &task_ref(change))?,
-        Event::TaskStatusChanged(change) if change.to.to_string() == "needs_revision" => {
-            newest_note(view, &task_ref(change))?
-        }
+        Event::TaskStatusChanged(change) => sent_back_text(view, change)?,
         Event::MergeVerifying(change)
         | Event::MergeConflict(change)
         | Event::MergeCompleted(change)
@@ -75,7 +74,10 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
         Event::TicketCreated(ticket) => ticket_text(ticket),
         Event::MessageQueued(message) => message_text(view, message)?,
         Event::CostRecorded(cost) if cost.unrecorded => newest_note(view, UNRECORDED)?,
-        Event::CostRecorded(_) => return None,
+        Event::CostRecorded(_)
+        | Event::BudgetWarning(_)
+        | Event::BudgetCritical(_)
+        | Event::BudgetExceeded(_) => return None,
         Event::SpecCreated(_)
         | Event::SpecExecutionStarted(_)
         | Event::SpecEvalResult(_)
@@ -86,7 +88,6 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
         | Event::TaskClaimed(_)
         | Event::TaskAssigned(_)
         | Event::TaskValidationRequested(_)
-        | Event::TaskStatusChanged(_)
         | Event::AttemptStarting(_)
         | Event::AgentStarted(_)
         | Event::AttemptEnded(_)
@@ -95,6 +96,12 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
         | Event::MergeQueued(_)
         | Event::MergeStarted(_) => return None,
     })
+}
+
+/// Why a task that was sent back was; nothing of other moves.
+fn sent_back_text(view: &RunView, change: &TaskChange) -> Option<String> {
+    let is_sent_back = change.to == TaskStatus::NeedsRevision;
+    is_sent_back.then(|| newest_note(view, &task_ref(change)))?
 }
 
 /// What a sandbox did not get, and what would let it through.

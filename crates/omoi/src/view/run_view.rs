@@ -145,6 +145,8 @@ impl RunView {
             | Event::TicketCreated(_)
             | Event::SandboxEgressDenied(_)
             | Event::TaskDependenciesChanged(_) => {}
+            // Told to those who watch the budgets of an organisation.
+            Event::BudgetWarning(_) | Event::BudgetCritical(_) | Event::BudgetExceeded(_) => {}
             // For reconcilers only.
             Event::TicketStatusChanged(_)
             | Event::AttemptEnded(_)
