@@ -8,13 +8,14 @@ mod payload;
 mod subject;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 pub use payload::*;
 pub use subject::{EventSubject, RelatedIds};
 
 use crate::access::permission::Permission;
 use crate::actor::Actor;
-use crate::id::{EventId, OrgId, ProjectId, SpecId};
+use crate::id::{EventId, OrgId, ProjectId, SpecId, TicketId};
 use crate::time::Timestamp;
 
 crate::closed_set! {
@@ -130,6 +131,11 @@ macro_rules! events {
             /// What one needs to read it.
             pub const fn read_permission(self) -> Permission {
                 match self { $(Self::$name => Permission::$permission,)+ }
+            }
+
+            /// Whether people are told of it.
+            pub fn is_told(self) -> bool {
+                self.audience_kind() != EventAudience::Loops
             }
 
             /// Who is told of it.
@@ -320,6 +326,45 @@ pub struct StoredEvent {
     /// The event with its typed payload.
     #[serde(flatten)]
     pub event: Event,
+}
+
+/// An event as read from the outbox, with the rows that it is found by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoggedEvent {
+    /// Organisation that the event belongs to.
+    pub org_id: OrgId,
+    /// The project, where there is one.
+    pub project_id: Option<ProjectId>,
+    /// The ticket, where there is one.
+    pub ticket_id: Option<TicketId>,
+    /// The event.
+    pub stored: StoredEvent,
+}
+
+impl LoggedEvent {
+    /// The row it is about.
+    pub fn entity_id(&self) -> Uuid {
+        let named = self.stored.event.event_subject().entity_id();
+        named.unwrap_or_else(|| {
+            let spec = self.stored.spec_id.map(SpecId::as_uuid);
+            let project = self.project_id.map(ProjectId::as_uuid);
+            let scope = match self.stored.event.kind().entity_type() {
+                EntityType::Spec => spec.or(project),
+                _ => project,
+            };
+            scope.unwrap_or(self.org_id.as_uuid())
+        })
+    }
+
+    /// The rows that it is found by beside.
+    pub fn related_ids(&self) -> RelatedIds {
+        let named = self.stored.event.event_subject().related_ids();
+        RelatedIds {
+            spec_id: named.spec_id.or(self.stored.spec_id),
+            ticket_id: named.ticket_id.or(self.ticket_id),
+            ..named
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use tracing::debug;
 
 use crate::dialect::RequestedSync;
 use crate::error::StoreError;
-use crate::open::StoreInner;
+use crate::open::{CommittedEvents, StoreInner};
 
 /// A commit that outlives the end of this process, on its way onto the disk. It gets there whether or not somebody
 /// waits, and a loss of power before takes with it all that was committed later.
@@ -64,9 +64,9 @@ impl CommitSync {
     }
 
     /// Wakes whoever waits for events, where the commit has some.
-    pub(crate) fn tell_committed(&self, has_events: bool) {
-        if let Some(open) = self.0.as_ref().filter(|_| has_events) {
-            open.inner.committed();
+    pub(crate) fn tell_committed(&self, events: Option<CommittedEvents>) {
+        if let Some((open, events)) = self.0.as_ref().zip(events) {
+            open.inner.committed(events);
         }
     }
 }

@@ -1,24 +1,26 @@
 //! The outbox: the organisation's log of events, gap-free and in commit order.
 
-use omoi_domain::event::{EventKind, NewEvent, StoredEvent};
+use omoi_domain::event::{EventKind, LoggedEvent, NewEvent, StoredEvent};
 use omoi_domain::id::{ProjectId, SpecId};
+use omoi_domain::time::Timestamp;
 
 use crate::args;
 use crate::column::{Args, Column, Json};
 use crate::dialect::DatabaseRow;
 use crate::error::StoreError;
 use crate::slots::{self, SlotMoves};
-use crate::tx::{BATCH_MAX as ROWS_MAX, Tx, row_batches, value_marks};
+use crate::tx::{BATCH_MAX as ROWS_MAX, Tx, row_batches};
 
 /// Most events read at once.
 pub const BATCH_MAX: i64 = 500;
 
-/// Writes events under the next numbers, and how the slots moved: both are counters of the organisation.
+/// Writes events under the next numbers, and how the slots moved: both are counters of the organisation. Gives the
+/// number of the last event; none where there is no event.
 pub(crate) async fn append(
     tx: &mut Tx,
     events: Vec<NewEvent>,
     moves: &SlotMoves,
-) -> Result<(), StoreError> {
+) -> Result<Option<i64>, StoreError> {
     let projects: Vec<(ProjectId, i64)> = moves.moved_projects().collect();
     let is_small = projects.len() <= 1 && (1..=ROWS_MAX).contains(&events.len());
     if is_small && tx.changes_many_tables() {
@@ -27,7 +29,7 @@ pub(crate) async fn append(
     slots::write_projects(tx, moves).await?;
     let (count, slots) = (events.len() as i64, moves.in_all());
     if (count, slots) == (0, 0) {
-        return Ok(());
+        return Ok(None);
     }
     let rows = tx
         .rows(
@@ -49,27 +51,39 @@ pub(crate) async fn append(
             args.push(&seq)?;
             push_event(&mut args, event)?;
         }
-        let sql = format!(
-            "insert into events (org_id, seq, {EVENT_COLUMNS}) values {}",
-            value_marks(batch.len(), 2 + N_EVENT_COLUMNS)
-        );
+        let rows = (0..batch.len()).map(|n| {
+            let first = 1 + (2 + N_EVENT_COLUMNS) * n;
+            format!("(${first}, ${}, {})", first + 1, event_marks(first + 2))
+        });
+        let rows = rows.collect::<Vec<_>>().join(", ");
+        let sql = format!("insert into events (org_id, seq, {EVENT_COLUMNS}) values {rows}");
         tx.built_raw(sql, args).await?;
     }
-    Ok(())
+    Ok((count > 0).then_some(seq))
 }
 
 /// What an event has beside its organisation and number.
-const EVENT_COLUMNS: &str =
-    "event_id, project_id, spec_id, event_type, actor_kind, actor_id, body, occurred_at";
+const EVENT_COLUMNS: &str = "event_id, project_id, spec_id, event_type, actor_kind, actor_id, body, \
+    occurred_at, task_id, ticket_id";
 /// How many these are.
-const N_EVENT_COLUMNS: usize = 8;
+const N_EVENT_COLUMNS: usize = 10;
+
+/// The values of these columns, of which the first is the parameter `first`. The ticket of an event that names a task
+/// alone is the task's.
+fn event_marks(first: usize) -> String {
+    let ticket = first + N_EVENT_COLUMNS - 1;
+    let named = (first..ticket).map(|mark| format!("${mark}"));
+    let named = named.collect::<Vec<_>>().join(", ");
+    let task = ticket - 1;
+    format!("{named}, coalesce(${ticket}, (select t.ticket_id from tasks t where t.id = ${task}))")
+}
 
 /// The same in one statement: of a project, the organisation and the events.
 async fn append_at_once(
     tx: &mut Tx,
     events: &[NewEvent],
     moves: &SlotMoves,
-) -> Result<(), StoreError> {
+) -> Result<Option<i64>, StoreError> {
     let count = events.len() as i64;
     let fence = tx.fence();
     let mut args = args![tx.org(), count, fence, moves.in_all(), moves.most_in_all()];
@@ -84,11 +98,14 @@ async fn append_at_once(
     }
     let sql = append_sql(events.len(), project.is_some());
     let written = tx.built_raw(sql, args).await?;
-    if written.len() == events.len() {
-        Ok(())
-    } else {
-        Err(counter_refusal(tx).await?)
+    if written.len() != events.len() {
+        return Err(counter_refusal(tx).await?);
     }
+    let mut last = None;
+    for row in &written {
+        last = last.max(Some(i64::read(row, "seq")?));
+    }
+    Ok(last)
 }
 
 /// The project's row is locked before the organisation's, which asks whether the project's was moved.
@@ -102,9 +119,8 @@ fn append_sql(n_events: usize, has_project: bool) -> String {
         ("", "", 6)
     };
     let rows = (0..n_events).map(|n| {
-        let start = first + N_EVENT_COLUMNS * n;
-        let marks = (start..start + N_EVENT_COLUMNS).map(|mark| format!("${mark}"));
-        format!("({}, {})", n + 1, marks.collect::<Vec<_>>().join(", "))
+        let marks = event_marks(first + N_EVENT_COLUMNS * n);
+        format!("({}, {marks})", n + 1)
     });
     let rows = rows.collect::<Vec<_>>().join(", ");
     format!(
@@ -126,7 +142,10 @@ fn push_event(args: &mut Args, event: &NewEvent) -> Result<(), StoreError> {
     args.push(&event.event.kind().as_str())?;
     args.push(&event.actor)?;
     args.push(&Json(event.event.clone()))?;
-    args.push(&event.at)
+    args.push(&event.at)?;
+    let related = event.event.event_subject().related_ids();
+    args.push(&related.task_id)?;
+    args.push(&related.ticket_id)
 }
 
 /// Why a counter of the organisation or of a project was not moved.
@@ -164,6 +183,45 @@ pub async fn after(tx: &mut Tx, seq: i64) -> Result<Vec<StoredEvent>, StoreError
         )
         .await?;
     rows.iter().map(read).collect()
+}
+
+/// The same with the rows that they are found by.
+///
+/// # Errors
+/// When the database cannot be read or an event does not parse.
+pub async fn logged_after(tx: &mut Tx, seq: i64) -> Result<Vec<LoggedEvent>, StoreError> {
+    let rows = tx
+        .rows(
+            "select seq, event_id, project_id, spec_id, ticket_id, actor_kind, actor_id, body, occurred_at
+             from events where org_id = $1 and seq > $2 order by seq limit $3",
+            args![seq, BATCH_MAX],
+        )
+        .await?;
+    let org_id = tx.org();
+    let logged = rows.iter().map(|row| {
+        Ok(LoggedEvent {
+            org_id,
+            project_id: Column::read(row, "project_id")?,
+            ticket_id: Column::read(row, "ticket_id")?,
+            stored: read(row)?,
+        })
+    });
+    logged.collect()
+}
+
+/// When the event after `seq` happened; none when the log does not hold it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn occurred_after(tx: &mut Tx, seq: i64) -> Result<Option<Timestamp>, StoreError> {
+    let rows = tx
+        .rows(
+            "select occurred_at from events where org_id = $1 and seq = $2 + 1",
+            args![seq],
+        )
+        .await?;
+    rows.first()
+        .map_or(Ok(None), |row| Column::read(row, "occurred_at"))
 }
 
 /// Every event of `spec` after `seq`, oldest first, at most [`BATCH_MAX`].

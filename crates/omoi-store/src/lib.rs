@@ -47,7 +47,9 @@ pub use column::{Args, Column, Json};
 pub use commit_sync::CommitSync;
 pub use dialect::DatabaseRow;
 pub use error::StoreError;
-pub use open::{StalledDisk, Store, StoreOptions, SystemStore, Tenant, TenantScope};
+pub use open::{
+    CommittedEvents, StalledDisk, Store, StoreOptions, SystemStore, Tenant, TenantScope,
+};
 pub use options::{DatabaseOptions, ServerOptions};
 pub use row::Row;
 pub use tx::Tx;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::migrate::MigrateError;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tracing::{debug, error, info, trace, warn};
 use uuid::Uuid;
 
@@ -51,7 +51,20 @@ pub(crate) struct StoreInner {
     now: TimeSource,
     pub(crate) new_uuid: Arc<dyn Fn() -> Uuid + Send + Sync>,
     committed: watch::Sender<u64>,
+    committed_events: broadcast::Sender<CommittedEvents>,
     stalled_since: Mutex<Option<Timestamp>>,
+}
+
+/// Commits that one who listens may be behind.
+const COMMITS_KEPT: usize = 256;
+
+/// Events that were committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommittedEvents {
+    /// The organisation.
+    pub org: OrgId,
+    /// The last of them.
+    pub seq: i64,
 }
 
 /// The disk takes no writes.
@@ -84,8 +97,10 @@ impl StoreInner {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn committed(&self) {
+    pub(crate) fn committed(&self, events: CommittedEvents) {
         self.committed.send_modify(|n| *n += 1);
+        // Nobody need listen.
+        let _ = self.committed_events.send(events);
     }
 }
 
@@ -101,12 +116,14 @@ impl Store {
             "Connected to the database"
         );
         let (committed, _) = watch::channel(0);
+        let (committed_events, _) = broadcast::channel(COMMITS_KEPT);
         let inner = StoreInner {
             backend: pools.backend(),
             pools,
             now: options.now,
             new_uuid: options.new_uuid,
             committed,
+            committed_events,
             stalled_since: Mutex::new(None),
         };
         Ok(Self {
@@ -194,6 +211,11 @@ impl Store {
     /// Changes whenever a transaction of this process with events commits. A hint only.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.inner.committed.subscribe()
+    }
+
+    /// Each commit of this process with events. A hint only: who is too slow misses some and is told so.
+    pub fn committed_events(&self) -> broadcast::Receiver<CommittedEvents> {
+        self.inner.committed_events.subscribe()
     }
 
     /// Closes every connection.

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::event::{EntityType, EventKind, RelatedIds};
+use crate::event::{EntityType, EventKind, LoggedEvent, RelatedIds};
 use crate::id::ProjectId;
 
 /// Most values of one list of a filter.
@@ -19,6 +19,18 @@ pub struct EventFacts {
     pub project_id: Option<ProjectId>,
     /// The rows it is found by beside.
     pub related: RelatedIds,
+}
+
+impl EventFacts {
+    /// The facts of `event`.
+    pub fn of_event(event: &LoggedEvent) -> Self {
+        Self {
+            kind: event.stored.event.kind(),
+            entity_id: event.entity_id(),
+            project_id: event.project_id,
+            related: event.related_ids(),
+        }
+    }
 }
 
 /// Lists of values as a receiver writes them. A list that is absent says nothing about what is asked for.

@@ -36,6 +36,11 @@ const MIGRATIONS: &[MigrationText] = &[
         name: "month_budgets",
         text: include_str!("../../migrations/0013_month_budgets.sql"),
     },
+    MigrationText {
+        version: 20,
+        name: "event_rows",
+        text: include_str!("../../migrations/0020_event_rows.sql"),
+    },
 ];
 
 /// Begins the lines that one backend alone runs, or both again: `--@ sqlite`, `--@ postgres`, `--@ both`.

@@ -8,6 +8,7 @@ use super::Tx;
 use crate::commit_sync::CommitSync;
 use crate::error::StoreError;
 use crate::events;
+use crate::open::CommittedEvents;
 
 impl Tx {
     /// Commits what was written, so that it outlives a loss of power; a transaction that wrote nothing passes no
@@ -26,9 +27,9 @@ impl Tx {
             self.rollback().await?;
             return Ok(CommitSync::nothing_written());
         }
-        let (sync, tells) = self.write_log(point).await?;
+        let (sync, told) = self.write_log(point).await?;
         crash::pass_point(point, CrashSide::After);
-        sync.tell_committed(tells);
+        sync.tell_committed(told);
         Ok(sync)
     }
 
@@ -41,30 +42,37 @@ impl Tx {
     /// # Errors
     /// [`StoreError::Busy`] when the database would not take it; nothing is written then.
     pub async fn commit(self, point: CrashPoint) -> Result<(), StoreError> {
-        let (mut sync, tells) = self.write_log(point).await?;
+        let (mut sync, told) = self.write_log(point).await?;
         sync.wait_synced().await?;
         crash::pass_point(point, CrashSide::After);
-        sync.tell_committed(tells);
+        sync.tell_committed(told);
         Ok(())
     }
 
-    /// Commits rows and events; gives the way of the commit onto the disk, and whether it has events.
-    async fn write_log(mut self, point: CrashPoint) -> Result<(CommitSync, bool), StoreError> {
-        let tells = !self.events.is_empty();
+    /// Commits rows and events; gives the way of the commit onto the disk, and its events where it has some.
+    async fn write_log(
+        mut self,
+        point: CrashPoint,
+    ) -> Result<(CommitSync, Option<CommittedEvents>), StoreError> {
+        let org = self.org();
         // The organisation's row is locked last, so that numbers become visible in their order.
         let batch = std::mem::take(&mut self.events);
         let moves = std::mem::take(&mut self.slots);
-        if let Err(error) = events::append(&mut self, batch, &moves).await {
-            // Whoever hears of it may try again: its locks must be gone by then, and a transaction that is
-            // dropped gives them up only later. Why it was refused says more than why that failed.
-            debug!(?point, %error, "The events of a commit were refused; it is taken back");
-            let _ = self.rollback().await;
-            return Err(error);
-        }
+        let last = match events::append(&mut self, batch, &moves).await {
+            Ok(last) => last,
+            Err(error) => {
+                // Whoever hears of it may try again: its locks must be gone by then, and a transaction that is
+                // dropped gives them up only later. Why it was refused says more than why that failed.
+                debug!(?point, %error, "The events of a commit were refused; it is taken back");
+                let _ = self.rollback().await;
+                return Err(error);
+            }
+        };
+        let told = last.map(|seq| CommittedEvents { org, seq });
         crash::pass_point(point, CrashSide::Before);
         let (inner, now) = (self.inner, self.now);
         match self.conn.commit().await {
-            Ok(sync) => Ok((CommitSync::of_commit(inner, now, sync), tells)),
+            Ok(sync) => Ok((CommitSync::of_commit(inner, now, sync), told)),
             Err(error) => {
                 let error = StoreError::from(error);
                 debug!(?point, %error, "The database refused a commit");
