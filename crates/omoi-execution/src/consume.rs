@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use tracing::{debug, warn};
 
 use omoi_domain::event::Consumer;
+use omoi_domain::id::OrgId;
 use omoi_domain::time::Timestamp;
 use omoi_runtime::BoxError;
 use omoi_runtime::bus::{Bus, BusHint};
@@ -19,14 +20,17 @@ use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_runtime::reconcile::{Entities, Next, Nudge, ReconcileDriver, Reconciler, StatusReader};
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
-use omoi_store::{StoreError, Tenant, events};
+use omoi_store::{CommittedEvents, StoreError, Tenant, events};
+use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::disk_room::{DiskRoom, LOOK};
 use crate::lease_renewal::{LeaseRenewal, start_lease_renewal};
 
-/// The topic of the outbox on the bus.
-const TOPIC: &str = "outbox";
+/// The topic of an organisation's outbox on the bus.
+pub(crate) fn outbox_topic(org: OrgId) -> String {
+    format!("outbox.{}", org.as_uuid().simple())
+}
 
 /// A reconciler that acts on events of its kind.
 pub trait EventConsumer: Send {
@@ -141,29 +145,45 @@ pub fn start_consumers(
 
 /// Tells other processes of commits made here, so that their pumps wake.
 pub fn publish_commits(store: &Tenant, lifecycle: &LifecycleHandle, bus: &Arc<dyn Bus>) {
-    let (mut commits, soft) = (store.store().commits(), lifecycle.soft_token());
+    let (mut commits, soft) = (store.store().committed_events(), lifecycle.soft_token());
     let bus = Arc::clone(bus);
     lifecycle.spawn("outbox publisher", SpawnKind::Critical, async move {
         loop {
-            // Both futures are cancel-safe: a watch and a token.
-            tokio::select! {
-                changed = commits.changed() => if changed.is_err() { break },
+            // Both futures are cancel-safe: a broadcast receiver and a token.
+            let first = tokio::select! {
+                first = commits.recv() => first,
                 () = soft.cancelled() => break,
-            }
-            let seq = i64::try_from(*commits.borrow_and_update()).unwrap_or(i64::MAX);
-            if let Err(error) = bus
-                .publish_hint(BusHint::Appended {
-                    topic: TOPIC.to_owned(),
-                    seq,
-                })
-                .await
-            {
-                // Readers poll anyway.
-                warn!(error = %error_chain(&error), "Could not publish a hint");
+            };
+            let hints = match first {
+                Ok(first) => commit_hints(first, &mut commits),
+                Err(RecvError::Lagged(_)) => vec![BusHint::Resync],
+                Err(RecvError::Closed) => break,
+            };
+            for hint in hints {
+                if let Err(error) = bus.publish_hint(hint).await {
+                    // Readers poll anyway.
+                    warn!(error = %error_chain(&error), "Could not publish a hint");
+                }
             }
         }
         Ok::<(), BoxError>(())
     });
+}
+
+/// One hint for each organisation of `first` and of what was committed since.
+fn commit_hints(
+    first: CommittedEvents,
+    commits: &mut broadcast::Receiver<CommittedEvents>,
+) -> Vec<BusHint> {
+    let mut newest = BTreeMap::from([(first.org, first.seq)]);
+    while let Ok(next) = commits.try_recv() {
+        newest.insert(next.org, next.seq);
+    }
+    let hints = newest.into_iter().map(|(org, seq)| BusHint::Appended {
+        topic: outbox_topic(org),
+        seq,
+    });
+    hints.collect()
 }
 
 /// Reads new events and wakes the consumers the registry names for them.

@@ -21,6 +21,7 @@ pub mod guidance;
 pub mod intake;
 pub mod integration;
 pub mod lease_renewal;
+pub mod live;
 pub mod merges;
 pub mod metering;
 mod native_prompt;

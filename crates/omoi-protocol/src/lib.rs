@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod error;
+pub mod live;
 pub mod shell_word;
 pub mod summary;
 pub mod worker;

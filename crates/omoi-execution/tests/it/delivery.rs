@@ -48,7 +48,7 @@ impl EventConsumer for Recorder {
 }
 
 /// An event of `kind` with a payload of its type.
-fn event(kind: EventKind) -> Event {
+pub(crate) fn event(kind: EventKind) -> Event {
     let statuses = ["draft", "backlog", "pending", "starting", "creating"];
     let with_status = |status: &str| -> Option<Event> {
         let mut payload = json!({
@@ -156,20 +156,15 @@ async fn each_event_wakes_its_consumers_in_one_process() {
 
 #[tokio::test]
 async fn each_event_wakes_its_consumers_over_redis() {
-    wakes_exactly_its_consumers(|it| {
-        let options = RedisOptions {
-            url: omoi_testkit::redis::url().to_owned(),
-            key_prefix: omoi_testkit::redis::key_prefix(),
-        };
-        Arc::new(
-            RedisBus::new(
-                &options,
-                Arc::new(SystemClock),
-                Rng::seeded(3),
-                &it.deployment.lifecycle,
-            )
-            .unwrap(),
-        )
-    })
-    .await;
+    wakes_exactly_its_consumers(redis_bus).await;
+}
+
+/// A bus over Redis.
+pub(crate) fn redis_bus(it: &TestDeployment) -> Arc<dyn Bus> {
+    let options = RedisOptions {
+        url: omoi_testkit::redis::url().to_owned(),
+        key_prefix: omoi_testkit::redis::key_prefix(),
+    };
+    let (clock, rng) = (Arc::new(SystemClock), Rng::seeded(3));
+    Arc::new(RedisBus::new(&options, clock, rng, &it.deployment.lifecycle).unwrap())
 }

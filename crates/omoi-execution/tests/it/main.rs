@@ -19,6 +19,7 @@ mod install_packages;
 mod intake;
 mod keeper;
 mod kept;
+mod live;
 mod locks;
 mod metering;
 mod model_use;

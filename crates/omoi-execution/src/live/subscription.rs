@@ -1,0 +1,186 @@
+//! One who listens to the events of an organisation.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use omoi_domain::access::permission_set::PermissionSet;
+use omoi_domain::event::LoggedEvent;
+use omoi_domain::id::ProjectId;
+use omoi_domain::live::event_filter::LiveFilter;
+use omoi_domain::live::frame_queue::{QueuedItem, SeqRange};
+use omoi_domain::live::replay_rule::{KnownPosition, ReplayStart};
+use omoi_runtime::clock::Clocked;
+use omoi_store::{StoreError, Tenant, events};
+
+use super::fan_out::{FanOut, ReceivedItem, Receiver};
+use super::frame::LiveFrame;
+
+/// What one who listens may read in an organisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReaderAccess {
+    /// Its permissions there.
+    pub permissions: PermissionSet,
+    /// The projects it is kept to; none where it may see them all.
+    pub projects: Option<BTreeSet<ProjectId>>,
+}
+
+impl ReaderAccess {
+    /// Everything of the organisation.
+    pub const FULL: Self = Self {
+        permissions: PermissionSet::FULL,
+        projects: None,
+    };
+
+    /// Whether it may read the frame.
+    pub fn may_read(&self, frame: &LiveFrame) -> bool {
+        let project = frame.facts.project_id;
+        let is_in_sight = match &self.projects {
+            Some(projects) => project.is_some_and(|project| projects.contains(&project)),
+            None => true,
+        };
+        is_in_sight && self.permissions.contains(frame.permission)
+    }
+}
+
+/// What one who listens is told.
+#[derive(Clone, Debug)]
+pub enum LiveItem {
+    /// An event, or several activities of one agent.
+    Frame(Arc<LiveFrame>),
+    /// It was too slow: these events were dropped, and it has to read what it shows anew.
+    Gap(SeqRange),
+    /// What it missed cannot be told: it has to read everything anew, and is told what happens after this event.
+    Reset(i64),
+    /// Nothing more will be told: the process stops.
+    Over,
+}
+
+/// Where a subscription is.
+enum SubscriptionStage {
+    /// It is to be told that it has to begin anew after this event.
+    Reset(i64),
+    /// It reads the log after this event.
+    Replay(i64),
+    /// It is told what happens.
+    Live,
+}
+
+/// Receives the events of one organisation. Dropping it ends it.
+pub struct LiveSubscription {
+    tenant: Tenant,
+    clock: Clocked,
+    fan_out: Arc<FanOut>,
+    receiver: Arc<Receiver>,
+    stage: SubscriptionStage,
+    replayed: VecDeque<Arc<LiveFrame>>,
+}
+
+impl LiveSubscription {
+    /// A subscription that `fan_out` counts already.
+    pub(super) fn new(
+        tenant: Tenant,
+        clock: Clocked,
+        fan_out: Arc<FanOut>,
+        receiver: Receiver,
+    ) -> Self {
+        let stage = SubscriptionStage::Replay(fan_out.last_taken());
+        Self {
+            tenant,
+            clock,
+            fan_out,
+            receiver: Arc::new(receiver),
+            stage,
+            replayed: VecDeque::new(),
+        }
+    }
+
+    /// Has it begin after the event `known_seq`, where that can be.
+    pub(super) async fn begin_after(&mut self, known_seq: i64) -> Result<(), StoreError> {
+        let position = self.tenant.read(async |tx| {
+            Ok::<_, StoreError>(KnownPosition {
+                known_seq,
+                head_seq: events::head(tx).await?,
+                next_at: events::occurred_after(tx, known_seq).await?,
+            })
+        });
+        let position = position.await?;
+        self.stage = match position.replay_start(self.clock.now()) {
+            ReplayStart::After(seq) => SubscriptionStage::Replay(seq),
+            ReplayStart::Reset => SubscriptionStage::Reset(position.head_seq),
+        };
+        Ok(())
+    }
+
+    /// Waits for what comes next. May be dropped while waiting.
+    ///
+    /// # Errors
+    /// When the log cannot be read; asked again, it goes on where it was.
+    pub async fn next_item(&mut self) -> Result<LiveItem, StoreError> {
+        loop {
+            if let Some(frame) = self.replayed.pop_front() {
+                return Ok(LiveItem::Frame(frame));
+            }
+            match self.stage {
+                SubscriptionStage::Reset(seq) => {
+                    self.stage = SubscriptionStage::Replay(seq);
+                    return Ok(LiveItem::Reset(seq));
+                }
+                SubscriptionStage::Replay(seq) => {
+                    if self.fan_out.is_over() {
+                        return Ok(LiveItem::Over);
+                    }
+                    let now = self.clock.now();
+                    if self.fan_out.admit_receiver(&self.receiver, seq, now) {
+                        self.stage = SubscriptionStage::Live;
+                    } else {
+                        self.replay_batch(seq).await?;
+                    }
+                }
+                SubscriptionStage::Live => {
+                    return Ok(match self.receiver.next_item().await {
+                        ReceivedItem::Queued(QueuedItem::Frame(frame)) => LiveItem::Frame(frame),
+                        ReceivedItem::Queued(QueuedItem::Gap(seqs)) => LiveItem::Gap(seqs),
+                        ReceivedItem::Over => LiveItem::Over,
+                    });
+                }
+            }
+        }
+    }
+
+    /// What it asks for from now on.
+    pub fn change_filter(&self, filter: LiveFilter) {
+        self.receiver.change_filter(filter);
+    }
+
+    /// What it may read from now on; what waits already is told.
+    pub fn change_access(&self, access: ReaderAccess) {
+        self.receiver.change_access(access);
+    }
+
+    /// Reads the next events after `seq` from the log.
+    async fn replay_batch(&mut self, seq: i64) -> Result<(), StoreError> {
+        let read = self
+            .tenant
+            .read(async |tx| events::logged_after(tx, seq).await);
+        let batch: Vec<LoggedEvent> = read.await?;
+        let Some(last) = batch.last() else {
+            return Ok(());
+        };
+        self.stage = SubscriptionStage::Replay(last.stored.seq);
+        for event in batch {
+            let frame = LiveFrame::of_events(std::slice::from_ref(&event));
+            self.replayed.extend(
+                frame
+                    .filter(|frame| self.receiver.wants_frame(frame))
+                    .map(Arc::new),
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Drop for LiveSubscription {
+    fn drop(&mut self) {
+        self.fan_out.leave_fan_out(&self.receiver);
+    }
+}
