@@ -7,6 +7,7 @@ mod demo;
 mod fuzz_run;
 mod gates;
 mod models;
+mod openapi;
 mod routes;
 mod setup;
 mod snapshots;
@@ -44,6 +45,7 @@ usage: cargo xtask <command>
   routes                    what became of every route of the earlier API, and which promised ones are not
                             served: the list of fates held against the committed OpenAPI files
   events                    make docs/events.md anew: every event with its payload
+  openapi                   make docs/openapi.json anew: the description of the API
   service-map               make docs/service-map.md anew: which role runs which loop
   agent-quality             how good the native agent's tools are: edits, map, tools, transcripts and dialects held
                             against their targets; fetches releases of packages once, outside the clone
@@ -95,6 +97,7 @@ fn main() -> ExitCode {
         "gates" => gates::run(rest),
         "invariants" => xtask::invariants::print_last(&root()).map(|()| Outcome::Done),
         "models" => models::run(),
+        "openapi" => openapi::run(),
         "agent-quality" => match agent_quality::QualityMode::parse(rest) {
             Ok(mode) => agent_quality::run(&mode),
             Err(problem) => return misused(&problem),

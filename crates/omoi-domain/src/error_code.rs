@@ -25,12 +25,16 @@ error_codes! {
     MalformedJson = "malformed_json", 400;
     /// The credential is missing or not valid.
     Unauthenticated = "unauthenticated", 401;
+    /// The caller lacks the permission, which the body names.
+    Forbidden = "forbidden", 403;
     /// The attempt has no way out of its sandbox.
     NoEgress = "no_egress", 403;
     /// The token belongs to another sandbox than the path names.
     WrongSandbox = "wrong_sandbox", 403;
     /// There is no such row for this caller.
     NotFound = "not_found", 404;
+    /// The operation at this path is asked with another method.
+    MethodNotAllowed = "method_not_allowed", 405;
     /// The body came too slowly.
     SlowRequest = "slow_request", 408;
     /// The agent program cannot be used here.
@@ -43,6 +47,8 @@ error_codes! {
     CopyRefused = "copy_refused", 409;
     /// The state of the row does not allow this.
     InvalidTransition = "invalid_transition", 409;
+    /// The process that answers runs no sandboxes.
+    NoSandbox = "no_sandbox", 409;
     /// The spec has no plan yet.
     NotPlanned = "not_planned", 409;
     /// Nothing of the spec has landed that could be handed over.
@@ -77,6 +83,8 @@ error_codes! {
     BundleRefused = "bundle_refused", 422;
     /// A rule of the plan or of a report forbids it.
     Refused = "refused", 422;
+    /// The body or the query has a field that the operation does not know.
+    UnknownField = "unknown_field", 422;
     /// A value is missing, of another type, or outside its bounds.
     ValidationFailed = "validation_failed", 422;
     /// The caller sends more than it may in that time.

@@ -26,7 +26,7 @@ pub async fn set_up_repository(
 ) -> Result<SetupView, CreateError> {
     let provider = setup.host.provider.clone();
     let provider = provider.ok_or(CreateError::NoSandbox)?;
-    let info = reader.inspect_repository(&request.repo).await?;
+    let info = reader.inspect_repository(&request.repo_path).await?;
     let repository = reader.open(tenant, info).await?;
     trust::expect_trusted(tenant, &repository).await?;
     let commit = &repository.info.head;

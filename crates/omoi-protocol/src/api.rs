@@ -9,6 +9,7 @@ mod execution;
 mod money;
 mod page;
 mod process;
+mod reference;
 mod spec;
 mod task;
 mod time;
@@ -20,10 +21,8 @@ pub use self::execution::*;
 pub use self::money::*;
 pub use self::page::*;
 pub use self::process::*;
+pub use self::reference::*;
 pub use self::spec::*;
 pub use self::task::*;
 pub use self::time::*;
 pub use self::trace::*;
-
-/// Header with the path of the repository a command was typed in.
-pub const HERE: &str = "omoi-repository";

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use omoi_domain::access::permission::Permission;
 use omoi_domain::error_code::ErrorCode;
 
 /// Header of every answer with the id of its request, which stands on the lines of the log about it.
@@ -28,6 +29,9 @@ pub struct ErrorBody {
     /// Which values of the request are wrong, where that is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldProblem>,
+    /// The permission that the caller lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission: Option<Permission>,
     /// Seconds to wait before the next request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
@@ -61,6 +65,7 @@ impl ErrorBody {
             message,
             request_id: String::new(),
             fields: Vec::new(),
+            permission: None,
             retry_after: None,
             hint: None,
             context: Map::new(),

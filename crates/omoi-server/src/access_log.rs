@@ -32,8 +32,8 @@ const NO_ROUTE: &str = "none";
 /// Which routes a request came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestSurface {
-    /// What people ask through the command line, with the token of the data folder.
-    Control,
+    /// What people and programs ask: the API.
+    Api,
     /// What sandboxes report, and the model gateway.
     Worker,
     /// What load balancers and collectors of metrics ask.
@@ -201,7 +201,7 @@ fn name_refusal(mut response: Response, surface: RequestSurface, id: &str) -> Re
     id.clone_into(&mut body.request_id);
     if let Some(cause) = cause.filter(|_| is_internal) {
         body.message = match surface {
-            RequestSurface::Control => cause.as_str().to_owned(),
+            RequestSurface::Api => cause.as_str().to_owned(),
             RequestSurface::Worker | RequestSurface::Probe => {
                 format!("something failed on our side; the log has it as request {id}")
             }
@@ -265,7 +265,7 @@ impl SeenRequest {
         let is_step = match self.surface {
             RequestSurface::Probe => true,
             RequestSurface::Worker => is_heartbeat,
-            RequestSurface::Control => false,
+            RequestSurface::Api => false,
         };
         match end {
             RequestEnd::Panicked => AccessLevel::Warn,
@@ -274,7 +274,7 @@ impl SeenRequest {
             RequestEnd::Answered(_) if self.route == NO_ROUTE || is_step => AccessLevel::Debug,
             RequestEnd::Answered(status) if status.is_client_error() => AccessLevel::Info,
             RequestEnd::Answered(_) | RequestEnd::Cancelled => match self.surface {
-                RequestSurface::Control if self.method != Method::GET => AccessLevel::Info,
+                RequestSurface::Api if self.method != Method::GET => AccessLevel::Info,
                 _ => AccessLevel::Debug,
             },
         }
@@ -290,29 +290,23 @@ mod tests {
     fn what_changes_something_or_is_refused_stands_out() {
         use AccessLevel::{Debug, Info, Warn};
         use RequestEnd::{Cancelled, Panicked};
-        use RequestSurface::{Control, Probe, Worker};
+        use RequestSurface::{Api, Probe, Worker};
         let status = |code| RequestEnd::Answered(StatusCode::from_u16(code).unwrap());
         let turns = "/api/v1/sandboxes/{sandbox}/turns";
         let items = "/api/v1/sandboxes/{sandbox}/items";
         let heartbeat = "/api/v1/sandboxes/{sandbox}/heartbeat";
         let messages = "/api/v1/sandboxes/{sandbox}/messages";
         let cases = [
-            (Control, Method::POST, "/api/v1/specs", status(200), Info),
-            (Control, Method::GET, "/api/v1/specs", status(200), Debug),
-            (
-                Control,
-                Method::GET,
-                "/api/v1/specs/{spec}",
-                status(404),
-                Info,
-            ),
+            (Api, Method::POST, "/api/v1/specs", status(200), Info),
+            (Api, Method::GET, "/api/v1/specs", status(200), Debug),
+            (Api, Method::GET, "/api/v1/specs/{spec}", status(404), Info),
             // Strangers.
-            (Control, Method::POST, "/api/v1/specs", status(401), Debug),
-            (Control, Method::GET, NO_ROUTE, status(401), Debug),
-            (Control, Method::GET, NO_ROUTE, status(404), Debug),
+            (Api, Method::POST, "/api/v1/specs", status(401), Debug),
+            (Api, Method::GET, NO_ROUTE, status(401), Debug),
+            (Api, Method::GET, NO_ROUTE, status(404), Debug),
             (Worker, Method::POST, items, status(401), Debug),
-            (Control, Method::GET, "/api/v1/specs", status(500), Warn),
-            (Control, Method::GET, "/api/v1/specs", status(503), Warn),
+            (Api, Method::GET, "/api/v1/specs", status(500), Warn),
+            (Api, Method::GET, "/api/v1/specs", status(503), Warn),
             (Probe, Method::GET, "/ready", status(200), Debug),
             (Probe, Method::GET, "/ready", status(503), Warn),
             (Probe, Method::GET, "/metrics", status(401), Debug),
@@ -321,8 +315,8 @@ mod tests {
             (Worker, Method::POST, heartbeat, status(409), Debug),
             (Worker, Method::POST, heartbeat, status(500), Warn),
             (Worker, Method::POST, "/v1/{*rest}", status(529), Warn),
-            (Control, Method::POST, "/api/v1/specs", Cancelled, Info),
-            (Control, Method::GET, "/api/v1/specs", Cancelled, Debug),
+            (Api, Method::POST, "/api/v1/specs", Cancelled, Info),
+            (Api, Method::GET, "/api/v1/specs", Cancelled, Debug),
             (Worker, Method::GET, messages, Cancelled, Debug),
             (Worker, Method::POST, "/v1/{*rest}", Cancelled, Debug),
             (Probe, Method::GET, "/ready", Cancelled, Debug),

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use omoi_delivery::trace::TraceError;
+use omoi_domain::access::permission::Permission;
 use omoi_domain::error_code::ErrorCode;
 use omoi_execution::commands::TaskCommandError;
 use omoi_execution::copied_files::CopyError;
@@ -99,6 +100,17 @@ impl ApiError {
         self
     }
 
+    /// A caller who is known and may not do this.
+    pub(crate) fn forbidden_act(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Forbidden, message)
+    }
+
+    /// Names the permission that is missing.
+    pub(crate) fn with_permission(mut self, permission: Permission) -> Self {
+        self.body.permission = Some(permission);
+        self
+    }
+
     /// Says which value of the request is wrong.
     pub(crate) fn with_field(mut self, path: impl Into<String>) -> Self {
         self.body.fields.push(FieldProblem {
@@ -137,6 +149,14 @@ impl ApiError {
     /// A value that is read, and breaks a rule.
     pub(crate) fn invalid_value(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::ValidationFailed, message)
+    }
+
+    /// The database answers nothing for now, told in full to the log.
+    pub(crate) fn not_ready(source: StoreError) -> Self {
+        Self {
+            cause: Some(InternalCause::of_error(&source)),
+            ..Self::new(ErrorCode::NotReady, source.to_string())
+        }
     }
 
     /// A failure of ours, told in full to the log and by the request's id to the caller.
@@ -203,10 +223,7 @@ impl From<StoreError> for ApiError {
             StoreError::Conflict { .. } | StoreError::Exists { .. } => {
                 Self::new(ErrorCode::Conflict, source.to_string())
             }
-            StoreError::Busy(_) => Self {
-                cause: Some(InternalCause::of_error(&source)),
-                ..Self::new(ErrorCode::NotReady, source.to_string())
-            },
+            StoreError::Busy(_) => Self::not_ready(source),
             _ => Self::internal(&source),
         }
     }
@@ -265,6 +282,10 @@ impl From<CreateError> for ApiError {
             }
             CreateError::Agent(unusable) => {
                 Self::new(ErrorCode::AgentUnusable, unusable.to_string())
+            }
+            CreateError::NoSandbox => {
+                let hint = "ask a process that works on specs: `omoi up`, or `omoi serve --roles orchestrator`";
+                Self::new(ErrorCode::NoSandbox, source.to_string()).hint(hint)
             }
             CreateError::Store(store) => store.into(),
             other => Self::internal(&other),
@@ -331,5 +352,17 @@ impl From<IntegrationError> for ApiError {
             IntegrationError::Store(store) => store.into(),
             other => Self::internal(&other),
         }
+    }
+}
+
+#[cfg(test)]
+impl ApiError {
+    pub(crate) const fn error_code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The place of the first wrong value.
+    pub(crate) fn first_field(&self) -> Option<String> {
+        self.body.fields.first().map(|field| field.path.clone())
     }
 }

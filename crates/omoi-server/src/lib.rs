@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod access_log;
+pub mod api;
 mod connection_seats;
-pub mod control;
 pub mod egress;
 mod error;
 pub mod options;

@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::running_attempts::RunningAttempts;
+use omoi_protocol::api::{HealthReport, HealthStatus};
 use omoi_runtime::reconcile::StatusReader;
 use omoi_store::{StoreError, Tenant, events, specs, tasks};
 
 use crate::access_log::{RequestIds, RequestSurface, with_access_log};
-use crate::error::InternalCause;
+use crate::api::Anyone;
+use crate::api::router::{ApiRouter, operation};
+use crate::error::{ApiError, InternalCause};
 use crate::request_token::{is_same_token, request_token};
 
 /// What the probes read.
@@ -34,22 +37,51 @@ pub struct ProbeSurface {
     pub request_ids: RequestIds,
 }
 
+/// The operations that answer without a credential, in every role.
+pub(crate) fn all_operations() -> ApiRouter<ProbeSurface> {
+    ApiRouter::new()
+        .add(operation!(get_health))
+        .add(operation!(get_readiness))
+}
+
 /// The routes of the probes.
 pub fn router(probes: ProbeSurface) -> Router {
     let ids = probes.request_ids.clone();
-    let router = Router::new()
-        .route("/health", get(|| async { "ok\n" }))
-        .route("/ready", get(ready))
+    let (operations, _) = all_operations().split();
+    let router = operations
+        .route(
+            "/ready",
+            get(|| async { Redirect::permanent("/health/ready") }),
+        )
         .route("/metrics", get(metrics))
         .with_state(probes);
     with_access_log(router, RequestSurface::Probe, ids)
 }
 
-async fn ready(State(probes): State<ProbeSurface>) -> Response {
-    match head(&probes.store).await {
-        Ok(_) => "ready\n".into_response(),
-        Err(error) => unavailable(&error, format!("{error}\n")),
-    }
+/// Tells that the process answers, and its version.
+#[utoipa::path(
+    get, path = "/health", tag = "system",
+    responses((status = 200, description = "It answers.", body = HealthReport))
+)]
+async fn get_health(_: Anyone) -> Json<HealthReport> {
+    Json(HealthReport {
+        status: HealthStatus::Ok,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+/// Tells whether the process can do its work: whether its database answers.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "system",
+    responses((status = 200, description = "It can.", body = HealthReport))
+)]
+async fn get_readiness(
+    _: Anyone,
+    State(probes): State<ProbeSurface>,
+) -> Result<Json<HealthReport>, ApiError> {
+    let head = probes.store.read(async |tx| events::head(tx).await).await;
+    head.map_err(ApiError::not_ready)?;
+    Ok(get_health(Anyone).await)
 }
 
 /// Tells a prober `text`, and the log the causes of `error`.
@@ -58,10 +90,6 @@ fn unavailable(error: &StoreError, text: String) -> Response {
     let cause = InternalCause::of_error(error);
     response.extensions_mut().insert(cause);
     response
-}
-
-async fn head(store: &Tenant) -> Result<i64, StoreError> {
-    store.read(async |tx| events::head(tx).await).await
 }
 
 async fn metrics(State(probes): State<ProbeSurface>, headers: HeaderMap) -> Response {

@@ -47,7 +47,7 @@ use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::ProcessLog;
 use omoi_sandbox::Provider;
 use omoi_sandbox::options::SandboxOptions;
-use omoi_server::control::{ControlParts, ControlSurface};
+use omoi_server::api::{ApiParts, ApiSurface};
 use omoi_server::options::ListenOptions;
 use omoi_server::probes::ProbeSurface;
 use omoi_server::worker::{WorkerParts, WorkerSurface};
@@ -59,7 +59,7 @@ use self::egress::{OpenedEgress, open_egress};
 use self::folder_claim::claim_folder;
 use self::machine::{choose_sandbox, environment_variable};
 use self::model_setup::ModelSetup;
-use crate::control_client::{ClientEndpoint, ControlClient};
+use crate::api_client::{ApiClient, ClientEndpoint};
 use crate::data_folder::{FolderOwnership, OpenedFolder};
 use crate::open_files;
 
@@ -126,7 +126,7 @@ pub(crate) struct RunningProcess {
     /// Awaits the end of everything.
     pub(crate) lifecycle: Lifecycle,
     /// Asks this very process.
-    pub(crate) client: ControlClient,
+    pub(crate) client: ApiClient,
     /// What `GET /status` says.
     pub(crate) status: ProcessStatus,
     /// The HTTP address, when it listens on one.
@@ -195,13 +195,13 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let reconcilers = start_loops(start.roles, &parts, workers, &bus)?;
     consume::publish_commits(&parts.store, &parts.lifecycle, &bus);
     let status = process_status(&start, backend, sandbox.as_deref(), &models);
-    let mut surface = control_surface(&start, &parts, &token, &status);
+    let mut surface = api_surface(&start, &parts, &token, &status);
     surface.reconcilers = reconcilers;
     let router = process_router(start.roles, surface);
     let (endpoint, address) = open_listeners(&start, &folder, &handle, router).await?;
     Ok(RunningProcess {
         lifecycle,
-        client: ControlClient::new(&endpoint, token)?,
+        client: ApiClient::new(&endpoint, token)?,
         status,
         address,
         folder: folder.folder_path().to_path_buf(),
@@ -210,14 +210,14 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
 }
 
 /// What answers people, but for what it tells of loops.
-fn control_surface(
+fn api_surface(
     start: &StartOptions,
     parts: &DeploymentParts,
     token: &str,
     status: &ProcessStatus,
-) -> ControlSurface {
-    ControlSurface {
-        parts: ControlParts::from_parts(parts),
+) -> ApiSurface {
+    ApiSurface {
+        parts: ApiParts::from_parts(parts),
         host: host_toolchain(&start.sources),
         config: start.config.clone(),
         token: token.to_owned(),
@@ -243,8 +243,8 @@ fn copy_rules(config: &Config, sandboxes: &SandboxOptions) -> CopyRules {
     }
 }
 
-/// The routes of a process: probes in every role, the control surface where it answers people.
-fn process_router(roles: ProcessRoles, surface: ControlSurface) -> Router {
+/// The routes of a process: probes in every role, the API where it answers people.
+fn process_router(roles: ProcessRoles, surface: ApiSurface) -> Router {
     let probes = omoi_server::probes::router(ProbeSurface {
         store: surface.parts.store.clone(),
         running: surface.parts.running.clone(),
@@ -253,7 +253,7 @@ fn process_router(roles: ProcessRoles, surface: ControlSurface) -> Router {
         request_ids: surface.parts.request_ids.clone(),
     });
     match roles.api {
-        true => probes.merge(omoi_server::control::router(surface)),
+        true => probes.merge(omoi_server::api::router(surface)),
         false => probes,
     }
 }

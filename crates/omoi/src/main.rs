@@ -1,10 +1,10 @@
 //! The `omoi` binary: from a feature idea to proven, merged code.
 
+mod api_client;
 mod cli;
 mod closed_memory;
 mod composition;
 mod config_table;
-mod control_client;
 mod data_folder;
 mod open_files;
 mod process;

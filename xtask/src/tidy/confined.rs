@@ -97,6 +97,18 @@ const CONFINEMENTS: &[Confinement] = &[
         excused: &[],
         remedy: "write a command in omoi-execution, omoi-planning or omoi-delivery and call it",
     },
+    // The router of the API is built from documented operations with a policy alone.
+    Confinement {
+        folders: &["crates/omoi-server/src/api"],
+        words: &[
+            ".route(",
+            ".nest(",
+            "axum::routing::{",
+            "axum::routing::get",
+        ],
+        excused: &[("crates/omoi-server/src/api/router.rs", "is that router")],
+        remedy: "describe it with `#[utoipa::path]` and add it by `operation!`",
+    },
     // What moves a row was decided by a rule.
     Confinement {
         folders: &[

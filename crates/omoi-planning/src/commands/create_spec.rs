@@ -25,7 +25,7 @@ use omoi_git::repo::{InspectError, RepoInfo, expect_writable};
 use omoi_git::slug;
 use omoi_git::survey::{Survey, SurveyError, survey_commit};
 use omoi_git::toolchain::resolve_toolchain;
-use omoi_protocol::api::CreateSpec;
+use omoi_protocol::api::LaunchSpec;
 use omoi_store::projects::{NumberCounter, take_numbers};
 use omoi_store::specs::{self, Spec, SpecOptions};
 use omoi_store::{Json, StoreError, Tenant, Tx};
@@ -119,10 +119,10 @@ pub async fn create_spec(
     policy: &SpecPolicy,
     reader: RepositoryReader<'_>,
     tenant: &Tenant,
-    request: CreateSpec,
+    request: LaunchSpec,
 ) -> Result<Spec, CreateError> {
     expect_idea(&request.idea)?;
-    let info = reader.inspect_repository(&request.repo).await?;
+    let info = reader.inspect_repository(&request.repo_path).await?;
     expect_writable(&info)?;
     let repository = reader.open(tenant, info).await?;
     trust::expect_trusted(tenant, &repository).await?;
@@ -183,7 +183,7 @@ impl RepositoryReader<'_> {
     async fn draft(
         &self,
         repository: &OpenedRepository,
-        request: CreateSpec,
+        request: LaunchSpec,
         agents: AgentPlan,
     ) -> Result<SpecDraft, CreateError> {
         let OpenedRepository { info, settings, .. } = repository;

@@ -19,7 +19,7 @@ pub async fn trust_repository(
     tenant: &Tenant,
     request: &TrustRepository,
 ) -> Result<RepositoryTrustView, CreateError> {
-    let info = reader.inspect_repository(&request.repo).await?;
+    let info = reader.inspect_repository(&request.repo_path).await?;
     let repository = reader.open(tenant, info).await?;
     let digest = request.file_digest.as_str();
     if repository.settings.file_digest.as_deref() != Some(digest) {

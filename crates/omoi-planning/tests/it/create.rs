@@ -9,7 +9,7 @@ use omoi_git::toolchain::HostEnvironment;
 use omoi_planning::commands::{CreateError, create_spec};
 use omoi_planning::options::{SPEC_KEYS, VALIDATION_KEYS};
 use omoi_planning::repository_reader::RepositoryReader;
-use omoi_protocol::api::CreateSpec;
+use omoi_protocol::api::LaunchSpec;
 use omoi_runtime::config::{ConfigSources, KeyTable, load_config};
 use omoi_runtime::options::DATA_KEYS;
 use omoi_store::specs;
@@ -26,9 +26,9 @@ async fn a_spec_is_written_down_while_git_is_not_running() {
     let guarded = WatchedDeployment::new().await;
     let repo = TestRepo::with_files(&[("a.py", "x = 1\n")]);
     guarded.watch_git();
-    let ask = |idea: &str| CreateSpec {
+    let ask = |idea: &str| LaunchSpec {
         idea: idea.to_owned(),
-        repo: repo.path().to_string_lossy().into_owned(),
+        repo_path: repo.path().to_string_lossy().into_owned(),
         auto_start: true,
         spec_files: false,
         suite: None,
@@ -75,9 +75,9 @@ async fn a_spec_whose_agent_may_ask_no_model_is_refused() {
         host: &host,
         config: &own,
     };
-    let asked = CreateSpec {
+    let asked = LaunchSpec {
         idea: "Add tags".to_owned(),
-        repo: repo.path().to_string_lossy().into_owned(),
+        repo_path: repo.path().to_string_lossy().into_owned(),
         auto_start: true,
         spec_files: false,
         suite: None,

@@ -8,7 +8,7 @@ use omoi_domain::id::{AttemptId, EgressEntryId};
 
 use super::time::ApiTime;
 
-/// `GET /specs/{spec}/egress?outcome=&before=`: what sandboxes got from outside, the newest of it.
+/// `GET /specs/{spec_id}/egress?outcome=&before=`: what sandboxes got from outside, the newest of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EgressLogView {
     /// Newest entries first.
@@ -17,8 +17,10 @@ pub struct EgressLogView {
     pub before: Option<EgressEntryId>,
 }
 
-/// `POST /egress`: what a running process lets through from now on, beside what it does already.
+/// `POST /admin/egress`: what a running process lets through from now on, beside what it does already.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "hosts": ["project=todo; host=example.com"], "versions": [] }))]
+#[serde(deny_unknown_fields)]
 pub struct AllowEgress {
     /// Lines as in `egress.hosts`.
     pub hosts: Vec<String>,

@@ -6,3 +6,5 @@ pub const EXAMPLE_PROJECT: &str = "01930000-0000-7000-8000-000000000001";
 pub const EXAMPLE_SPEC: &str = "01930000-0000-7000-8000-000000000002";
 /// Id of the example task.
 pub const EXAMPLE_TASK: &str = "01930000-0000-7000-8000-000000000003";
+/// The example repository on the disk of the process.
+pub const EXAMPLE_REPOSITORY: &str = "/src/todo";

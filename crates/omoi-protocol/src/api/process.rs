@@ -7,7 +7,24 @@ use omoi_domain::model_kind::ModelKind;
 
 use super::time::ApiTime;
 
-/// `GET /status`: the process that owns the data folder.
+omoi_domain::closed_set! {
+    /// How a process does.
+    HealthStatus {
+        /// It answers.
+        Ok = "ok",
+    }
+}
+
+/// `GET /health`, `GET /health/ready`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HealthReport {
+    /// How the process does.
+    pub status: HealthStatus,
+    /// Version of the running program.
+    pub version: String,
+}
+
+/// `GET /admin/status`: the process that owns the data folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProcessStatus {
     /// Version of the running program.

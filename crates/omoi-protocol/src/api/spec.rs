@@ -15,20 +15,25 @@ use omoi_domain::repository_settings::RepositorySandboxLimits;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::ticket::TicketStatus;
 
+use super::example::EXAMPLE_REPOSITORY;
 use super::money::UsdText;
 use super::task::TaskView;
 use super::time::ApiTime;
 
-/// `POST /specs`: write a spec down and start it.
+/// `POST /specs/launch`: write a spec down and start it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct CreateSpec {
+#[schema(example = json!({ "idea": "Add tags to todos", "repo_path": EXAMPLE_REPOSITORY }))]
+#[serde(deny_unknown_fields)]
+pub struct LaunchSpec {
     /// The person's words, verbatim.
     pub idea: String,
     /// Absolute path of a git repository.
-    pub repo: String,
+    pub repo_path: String,
     /// Release the tasks as soon as they are planned.
+    #[serde(default)]
     pub auto_start: bool,
     /// Carry the markdown of `.omoi_os/` in the hand-over.
+    #[serde(default)]
     pub spec_files: bool,
     /// The command that runs the project's suite, or `none`; without it the repository is looked at.
     #[serde(default)]
@@ -58,18 +63,22 @@ pub struct RepositoryTrustView {
 
 /// A person's yes. `POST /trust`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "repo_path": EXAMPLE_REPOSITORY, "file_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" }))]
+#[serde(deny_unknown_fields)]
 pub struct TrustRepository {
     /// Absolute path of a git repository.
-    pub repo: String,
+    pub repo_path: String,
     /// Digest of the text they saw.
     pub file_digest: String,
 }
 
 /// Has the packages of HEAD installed. `POST /setup`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "repo_path": EXAMPLE_REPOSITORY, "only_find": true }))]
+#[serde(deny_unknown_fields)]
 pub struct SetUpRepository {
     /// Absolute path of a git repository.
-    pub repo: String,
+    pub repo_path: String,
     /// Install them again, though they are there.
     #[serde(default)]
     pub rebuild: bool,
@@ -119,10 +128,13 @@ pub struct CheckSandboxView {
     pub copies: Vec<String>,
 }
 
-/// Body of `POST /specs/{spec}/resume`.
+/// Body of `POST /specs/{spec_id}/resume`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "accept_red": true }))]
+#[serde(deny_unknown_fields)]
 pub struct ResumeSpec {
     /// Hand the branch over although criteria are weak.
+    #[serde(default)]
     pub accept_weak: bool,
     /// Begin although the suite fails on the base commit, and count new failures only.
     #[serde(default)]
@@ -132,7 +144,7 @@ pub struct ResumeSpec {
     pub suite: Option<String>,
 }
 
-/// A spec. `GET /specs`, `GET /specs/{spec}`.
+/// A spec. `GET /specs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SpecView {
     /// Row id of the spec.
@@ -188,7 +200,7 @@ pub struct SpecWaits {
     pub resume: String,
 }
 
-/// A spec with all that belongs to it. `GET /specs/{spec}/detail`.
+/// A spec with all that belongs to it. `GET /specs/{spec_id}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SpecDetail {
     /// The spec without its plan.
@@ -286,7 +298,7 @@ pub struct TicketView {
     pub status: TicketStatus,
 }
 
-/// One exported file. `GET /specs/{spec}/export`.
+/// One exported file. `GET /specs/{spec_id}/export`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExportedFile {
     /// Path below the repository's root.

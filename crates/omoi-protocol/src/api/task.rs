@@ -22,7 +22,7 @@ use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
 use super::money::UsdText;
 use super::time::ApiTime;
 
-/// A task. `GET /tasks?spec=`, `GET /tasks/{task}`.
+/// A task. `GET /tasks?spec_id=`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskView {
     /// Row id of the task.
@@ -71,7 +71,7 @@ pub struct TaskView {
     pub summary: Option<String>,
 }
 
-/// A task with its attempts and receipts. `GET /tasks/{task}/detail`.
+/// A task with its attempts and receipts. `GET /tasks/{task_id}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskDetail {
     /// The task without its attempts.
@@ -264,8 +264,10 @@ pub struct PackageListView {
     pub digest: String,
 }
 
-/// A message to a task's agent. `POST /tasks/{task}/messages`.
+/// A message to a task's agent. `POST /tasks/{task_id}/messages`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "content": "Keep it brief.", "message_type": "user_message" }))]
+#[serde(deny_unknown_fields)]
 pub struct SteerTask {
     /// Words that the agent reads.
     pub content: String,
@@ -273,7 +275,7 @@ pub struct SteerTask {
     pub message_type: MessageType,
 }
 
-/// `GET /tasks/{task}/log?after=&after_event=`: what happened to a task since then.
+/// `GET /tasks/{task_id}/log?after=&after_event=`: what happened to a task since then.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskLog {
     /// Entries of the log, oldest first.

@@ -9,7 +9,7 @@ use omoi_domain::model_kind::ModelKind;
 use super::spec::OpinionView;
 use super::task::ReceiptView;
 
-/// Requirement → criterion → task → commit → receipt. `GET /specs/{spec}/trace`.
+/// Requirement → criterion → task → commit → receipt. `GET /specs/{spec_id}/trace`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SpecTrace {
     /// Reference of the spec, `SPEC-n`.

@@ -30,7 +30,7 @@ use omoi_server::worker::WorkerSurface;
 use omoi_testkit::deployment::TestDeployment;
 use omoi_testkit::kept_log::{keep_log, new_lines};
 
-use crate::control::{TOKEN, bench, router_of};
+use crate::api::{TOKEN, bench, router_of};
 use crate::shutdown::StandingPace;
 
 /// Asks, and gives the answer with the lines that were written meanwhile.
@@ -122,15 +122,15 @@ async fn each_request_is_one_line_with_its_route_and_who_asks() {
     for (asked, expected) in [
         (
             (Method::GET, "/api/v1/tasks/TSK-001", Some(TOKEN)),
-            ("DEBUG", "/api/v1/tasks/{task}", 200, "owner"),
+            ("DEBUG", "/api/v1/tasks/{task_id}", 200, "owner"),
         ),
         (
             (Method::POST, "/api/v1/tasks/TSK-009/retry", Some(TOKEN)),
-            ("INFO", "/api/v1/tasks/{task}/retry", 404, "owner"),
+            ("INFO", "/api/v1/tasks/{task_id}/retry", 404, "owner"),
         ),
         (
-            (Method::GET, "/api/v1/status", Some("made up")),
-            ("DEBUG", "/api/v1/status", 401, ""),
+            (Method::GET, "/api/v1/admin/status", Some("made up")),
+            ("DEBUG", "/api/v1/admin/status", 401, ""),
         ),
     ] {
         expect_line(&control, &mut reader, asked, expected).await;
@@ -209,7 +209,7 @@ async fn why_a_probe_fails_is_in_the_log_under_the_id_of_its_answer() {
     test.deployment.store.store().close().await;
     let folder = tempfile::tempdir().unwrap();
     let mut reader = keep_log(folder.path(), "warn,omoi_server=debug");
-    for (path, token) in [("/ready", None), ("/metrics", Some(TOKEN))] {
+    for (path, token) in [("/health/ready", None), ("/metrics", Some(TOKEN))] {
         let asked = (Method::GET, path, token);
         let (id, _, lines) = ask_logged(&probes, &mut reader, asked).await;
         let chain = "the database refused: attempted to acquire a connection on a closed pool";
@@ -351,6 +351,6 @@ async fn a_handler_that_panics_leaves_a_line() {
     };
     assert_eq!(line["level"], "WARN", "{line}");
     assert_eq!(line["outcome"], "panicked", "{line}");
-    assert_eq!(line["route"], "/api/v1/specs/{spec}/export");
+    assert_eq!(line["route"], "/api/v1/specs/{spec_id}/export");
     assert_eq!(line["spans"][0]["caller"], "owner", "{line}");
 }

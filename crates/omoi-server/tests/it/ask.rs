@@ -6,7 +6,6 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Method, Request, StatusCode};
-use omoi_protocol::api::HERE;
 use omoi_protocol::error::ErrorBody;
 use tower::ServiceExt as _;
 
@@ -45,18 +44,8 @@ impl Route {
 /// Status and text of the answer.
 pub(crate) async fn ask(
     router: &Router,
-    what: (&Method, &str),
-    token: Option<&str>,
-    body: Body,
-) -> (StatusCode, String) {
-    ask_from(router, what, (token, None), body).await
-}
-
-/// The same, typed in the repository `here`.
-pub(crate) async fn ask_from(
-    router: &Router,
     (method, path): (&Method, &str),
-    (token, here): (Option<&str>, Option<&str>),
+    token: Option<&str>,
     body: Body,
 ) -> (StatusCode, String) {
     let mut request = Request::builder()
@@ -65,9 +54,6 @@ pub(crate) async fn ask_from(
         .header(CONTENT_TYPE, "application/json");
     if let Some(token) = token {
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-    }
-    if let Some(here) = here {
-        request = request.header(HERE, here);
     }
     let request = request.body(body).unwrap();
     let response = router.clone().oneshot(request).await.unwrap();

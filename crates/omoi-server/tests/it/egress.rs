@@ -37,8 +37,8 @@ use omoi_store::egress_entries::EgressFilter;
 use omoi_store::{egress_entries, events};
 use omoi_testkit::deployment::{TestDeployment, ended_report};
 
+use crate::api::{TOKEN, bench, router_of};
 use crate::ask::ask;
-use crate::control::{TOKEN, bench, router_of};
 
 /// A host outside, which a person lists.
 struct ListedHost {
@@ -361,10 +361,10 @@ async fn a_host_that_a_person_allows_is_let_through_without_a_new_start() {
     assert_eq!((status, said.as_str()), (200, r#"{"is_in_force":false}"#));
 }
 
-/// What the control surface says when a person allows `entries`.
+/// What the API says when a person allows `entries`.
 async fn allow_entries(control: &Router, entries: &Value) -> (u16, String) {
     let body = Body::from(entries.to_string());
-    let asked = (&Method::POST, "/api/v1/egress");
+    let asked = (&Method::POST, "/api/v1/admin/egress");
     let (status, said) = ask(control, asked, Some(TOKEN), body).await;
     (status.as_u16(), said)
 }

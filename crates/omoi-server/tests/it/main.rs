@@ -6,10 +6,11 @@
 )]
 
 mod access;
+mod api;
 mod ask;
-mod control;
 mod egress;
 mod gateway_refusals;
+mod openapi;
 mod parallel_agents;
 mod probes;
 mod report_bench;

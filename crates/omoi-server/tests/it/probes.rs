@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::Method;
 
+use omoi_protocol::api::{HealthReport, HealthStatus};
 use omoi_server::probes::{ProbeSurface, router};
 use omoi_testkit::deployment::TestDeployment;
 
@@ -40,7 +41,11 @@ async fn metrics_want_the_folders_token_and_count_in_the_database() {
     ] {
         assert!(text.lines().any(|told| told == line), "{line}: {text}");
     }
-    for path in ["/health", "/ready"] {
-        assert_eq!(get(path, None).await.0.as_u16(), 200, "{path}");
+    for path in ["/health", "/health/ready"] {
+        let (status, text) = get(path, None).await;
+        let report: HealthReport = serde_json::from_str(&text).unwrap();
+        assert_eq!((status.as_u16(), report.status), (200, HealthStatus::Ok));
     }
+    let (status, _) = get("/ready", None).await;
+    assert_eq!(status.as_u16(), 308);
 }

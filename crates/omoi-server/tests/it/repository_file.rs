@@ -12,15 +12,15 @@ use omoi_testkit::repo::TestRepo;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 
+use crate::api::{TOKEN, bench};
 use crate::ask::{ask, refusal};
-use crate::control::{TOKEN, bench};
 
 /// Asks for a spec in the repository at `repo`.
 async fn create(router: &Router, repo: &Path) -> (StatusCode, String) {
     let body = json!({
-        "idea": "Add tags", "repo": repo, "auto_start": false, "spec_files": false,
+        "idea": "Add tags", "repo_path": repo, "auto_start": false, "spec_files": false,
     });
-    let post = (&Method::POST, "/api/v1/specs");
+    let post = (&Method::POST, "/api/v1/specs/launch");
     ask(router, post, Some(TOKEN), Body::from(body.to_string())).await
 }
 
@@ -37,7 +37,7 @@ async fn a_spec_freezes_what_the_base_commit_says() {
     // The work tree says something else; nobody asked it.
     repo.write(".omoi.yaml", "agent: {max_turns: 1}\n");
     let said = create(&router, repo.path()).await;
-    assert_eq!(said.0, StatusCode::OK, "{said:?}");
+    assert_eq!(said.0, StatusCode::ACCEPTED, "{said:?}");
 
     let mut tx = test.deployment.store.begin_read().await.unwrap();
     let all = specs::list(&mut tx, 10).await.unwrap();
@@ -111,7 +111,7 @@ async fn a_repository_reads_nothing_of_the_machine_without_a_yes_to_its_very_tex
     assert!(refused.1.contains("omoi trust --repo"), "{refused:?}");
     assert_eq!(refusal(refused), (409, "repository_not_trusted".to_owned()));
 
-    let at = format!("?repo={}", repo.path().display());
+    let at = format!("?repo_path={}", repo.path().display());
     let (_, seen) = trust(&router, Method::GET, &at, Body::empty()).await;
     let folder = shared.path().display();
     assert_eq!(
@@ -121,7 +121,7 @@ async fn a_repository_reads_nothing_of_the_machine_without_a_yes_to_its_very_tex
     assert_eq!(seen["is_trusted"], false);
 
     let yes = |digest: &Value| {
-        let body = json!({ "repo": repo.path(), "file_digest": digest });
+        let body = json!({ "repo_path": repo.path(), "file_digest": digest });
         Body::from(body.to_string())
     };
     let (stale, _) = trust(&router, Method::POST, "", yes(&json!("another"))).await;
@@ -129,7 +129,7 @@ async fn a_repository_reads_nothing_of_the_machine_without_a_yes_to_its_very_tex
     let (kept, _) = trust(&router, Method::POST, "", yes(&seen["file_digest"])).await;
     assert_eq!(kept, StatusCode::OK);
     let (created, _) = create(&router, repo.path()).await;
-    assert_eq!(created, StatusCode::OK);
+    assert_eq!(created, StatusCode::ACCEPTED);
     let mut tx = test.deployment.store.begin_read().await.unwrap();
     let all = specs::list(&mut tx, 10).await.unwrap();
     let spec = all.iter().find(|spec| spec.title == "Add tags").unwrap();

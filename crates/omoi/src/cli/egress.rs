@@ -20,7 +20,7 @@ use super::named_repository::NamedRepository;
 use super::owner_access::{AccessPurpose, find_running, reach_owner};
 use super::terminal::print_done;
 use crate::ErrorHint;
-use crate::control_client::ControlClient;
+use crate::api_client::ApiClient;
 use crate::view::text_layout::{clean_line, wrap_text};
 
 const LOG_EXAMPLES: &str = "\
@@ -118,7 +118,7 @@ async fn show_log(context: &CommandContext, arguments: LogEgressArgs) -> anyhow:
 
 /// The entries that are asked for, newest first, and whether there are older ones.
 async fn read_entries(
-    client: &ControlClient,
+    client: &ApiClient,
     arguments: &LogEgressArgs,
 ) -> anyhow::Result<(Vec<EgressEntryView>, bool)> {
     let outcome = arguments.refused.then_some(EgressOutcome::Refused);

@@ -17,7 +17,7 @@ use omoi_sandbox::RefusedBelowFloor;
 use omoi_store::StoreError;
 
 use crate::ErrorHint;
-use crate::control_client::ClientError;
+use crate::api_client::ClientError;
 use crate::data_folder::FolderError;
 use crate::view::text_layout::{OutputPage, clean_lines};
 

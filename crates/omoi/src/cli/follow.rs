@@ -21,7 +21,7 @@ use self::run_display::RunDisplay;
 use self::stop_sources::StopSources;
 use super::CommandContext;
 use super::owner_access::OwnerAccess;
-use crate::control_client::{ClientError, ControlClient};
+use crate::api_client::{ApiClient, ClientError};
 use crate::view::run_view::RunView;
 use crate::view::text_layout::clean_line;
 
@@ -129,7 +129,7 @@ pub(crate) async fn follow_run(
 /// A run being followed.
 struct RunFollower<'a> {
     context: &'a CommandContext,
-    client: ControlClient,
+    client: ApiClient,
     show: RunDisplay,
     id: String,
     resume: String,
@@ -258,7 +258,7 @@ impl RunFollower<'_> {
 
 /// Everything that happened to a spec so far, as a picture, with its last event.
 pub(crate) async fn replay_run(
-    client: &ControlClient,
+    client: &ApiClient,
     spec: &SpecView,
 ) -> anyhow::Result<(RunView, i64)> {
     let id = spec.id.to_string();

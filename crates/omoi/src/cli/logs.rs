@@ -13,7 +13,7 @@ use omoi_runtime::clock::{Clock as _, SystemClock};
 use self::process_log::{LevelArg, print_process_log};
 use super::command_context::{CommandContext, ConfigOverrides};
 use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
-use crate::control_client::LogPosition;
+use crate::api_client::LogPosition;
 use crate::view::task_log;
 use crate::view::text_layout::OutputPage;
 

@@ -20,8 +20,8 @@ use super::command_context::{CommandSettings, check_scenario};
 use super::error_report::UsageError;
 use super::{CommandContext, ModelArgs};
 use crate::ErrorHint;
+use crate::api_client::{ApiClient, ClientEndpoint, ClientError};
 use crate::composition::{self, ListenMode, ProcessRoles, RunningProcess, StartOptions};
-use crate::control_client::{ClientEndpoint, ClientError, ControlClient};
 use crate::data_folder::{FolderOwnership, OpenedFolder};
 
 /// Tries at an owner that holds the lock but does not answer yet.
@@ -42,7 +42,7 @@ pub(crate) enum AccessPurpose {
 
 /// A connection to the process that owns the rows.
 pub(crate) struct OwnerAccess {
-    pub(crate) client: ControlClient,
+    pub(crate) client: ApiClient,
     /// What the answering process says about itself.
     pub(crate) status: ProcessStatus,
     /// This process, when it is the one that answers.
@@ -91,7 +91,7 @@ async fn reach_address(
     url: &str,
 ) -> anyhow::Result<OwnerAccess> {
     let token = folder.stored_token()?.ok_or_else(no_token)?;
-    let client = ControlClient::new(&ClientEndpoint::Url(url.to_owned()), token)?;
+    let client = ApiClient::new(&ClientEndpoint::Url(url.to_owned()), token)?;
     let client = client.asking_from(context.current_repository().as_deref());
     let status = client.get_status().await?;
     Ok(OwnerAccess {
@@ -127,7 +127,7 @@ pub(super) async fn find_owner(
     let Some(token) = folder.stored_token()? else {
         return Ok(None);
     };
-    let client = ControlClient::new(&ClientEndpoint::Socket(folder.socket_path()), token)?;
+    let client = ApiClient::new(&ClientEndpoint::Socket(folder.socket_path()), token)?;
     let client = client.asking_from(context.current_repository().as_deref());
     match client.get_status().await {
         Ok(status) => Ok(Some(OwnerAccess {

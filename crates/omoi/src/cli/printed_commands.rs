@@ -38,7 +38,7 @@ const SOURCES: &[&str] = &[
     include_str!("../../../omoi-planning/src/planner/conclude.rs"),
     include_str!("../../../omoi-delivery/src/finisher.rs"),
     include_str!("../../../omoi-delivery/src/finisher/ablation.rs"),
-    include_str!("../../../omoi-server/src/control/find.rs"),
+    include_str!("../../../omoi-server/src/api/find.rs"),
 ];
 
 /// Commands in string literals: after `omoi `, up to what cannot be part of one.

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use omoi_git::process::Git;
 use omoi_git::repo::inspect_repository;
-use omoi_protocol::api::{CreateSpec, SpecView};
+use omoi_protocol::api::{LaunchSpec, SpecView};
 use omoi_runtime::options::DataOptions;
 
 use super::command_context::{CommandContext, ConfigOverrides, check_scenario, utf8_path};
@@ -18,7 +18,7 @@ use super::owner_access::{AccessPurpose, reach_owner};
 use super::terminal::print_for_people;
 use super::{AgentChoice, ModelArgs, SuiteArgs, trust};
 use crate::ErrorHint;
-use crate::control_client::{ClientError, ControlClient};
+use crate::api_client::{ApiClient, ClientError};
 use crate::view::header::{self, HeaderFacts};
 use crate::view::run_view::RunView;
 
@@ -94,9 +94,9 @@ pub(crate) async fn run_idea(
     let page = context.stderr_page();
     print_for_people(context, &header::render_header(&scene, page));
     print_for_people(context, &[String::new()]);
-    let request = CreateSpec {
+    let request = LaunchSpec {
         idea: idea.clone(),
-        repo: utf8_path(&repository.toplevel)?,
+        repo_path: utf8_path(&repository.toplevel)?,
         auto_start: arguments.yes,
         spec_files: !arguments.no_spec_files,
         suite: arguments.suite.suite,
@@ -128,15 +128,15 @@ pub(crate) async fn run_idea(
 /// Creates the spec; what its repository asks for beyond the work is first put to a person.
 async fn create_spec(
     context: &CommandContext,
-    client: &ControlClient,
-    request: &CreateSpec,
+    client: &ApiClient,
+    request: &LaunchSpec,
 ) -> anyhow::Result<SpecView> {
-    match client.create_spec(request).await {
+    match client.launch_spec(request).await {
         Err(ClientError::Refused { code, .. })
             if code == "repository_not_trusted" && !context.is_json() && trust::can_ask() =>
         {
-            trust::ask_in_run(client, &request.repo).await?;
-            Ok(client.create_spec(request).await?)
+            trust::ask_in_run(client, &request.repo_path).await?;
+            Ok(client.launch_spec(request).await?)
         }
         other => Ok(other?),
     }

@@ -50,7 +50,7 @@ pub(crate) async fn run_setup(
         );
     }
     let asked = SetUpRepository {
-        repo: path,
+        repo_path: path,
         rebuild: arguments.rebuild,
         only_find: false,
     };

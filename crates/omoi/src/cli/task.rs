@@ -14,7 +14,7 @@ use super::logs::render_log_lines;
 use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
 use super::spec::task_line;
 use super::terminal::print_done;
-use crate::control_client::LogPosition;
+use crate::api_client::LogPosition;
 use crate::view::text_layout::{
     OutputPage, clean_line, clean_lines, count_noun, fit_columns, format_duration, short_sha,
     wrap_text,

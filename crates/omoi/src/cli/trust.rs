@@ -15,7 +15,7 @@ use super::named_repository::NamedRepository;
 use super::owner_access::{AccessPurpose, reach_owner};
 use super::terminal::read_typed_line;
 use crate::ErrorHint;
-use crate::control_client::ControlClient;
+use crate::api_client::ApiClient;
 use crate::view::live_screen;
 use crate::view::text_layout::{clean_line, short_sha};
 
@@ -52,11 +52,7 @@ pub(crate) async fn run_trust(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn ask_trust(
-    context: &CommandContext,
-    client: &ControlClient,
-    repo: &str,
-) -> anyhow::Result<()> {
+async fn ask_trust(context: &CommandContext, client: &ApiClient, repo: &str) -> anyhow::Result<()> {
     let trust = client.get_trust(repo).await?;
     if context.is_json() {
         return Ok(context.print_json(&trust)?);
@@ -98,7 +94,7 @@ fn request_lines(trust: &RepositoryTrustView) -> Vec<String> {
 /// # Errors
 /// When nobody can be asked, or the person did not say yes.
 pub(crate) async fn ask_and_allow(
-    client: &ControlClient,
+    client: &ApiClient,
     trust: &RepositoryTrustView,
 ) -> anyhow::Result<()> {
     let again = ErrorHint(format!(
@@ -116,15 +112,17 @@ pub(crate) async fn ask_and_allow(
         return Err(anyhow::Error::new(error).context(again));
     }
     let file_digest = trust.file_digest.clone().unwrap_or_default();
-    let repo = trust.repo.clone();
-    client
-        .trust_repository(&TrustRepository { repo, file_digest })
-        .await?;
+    let repo_path = trust.repo.clone();
+    let agreed = TrustRepository {
+        repo_path,
+        file_digest,
+    };
+    client.trust_repository(&agreed).await?;
     Ok(())
 }
 
 /// Shows what `repo` asks for and asks a person, in a run.
-pub(crate) async fn ask_in_run(client: &ControlClient, repo: &str) -> anyhow::Result<()> {
+pub(crate) async fn ask_in_run(client: &ApiClient, repo: &str) -> anyhow::Result<()> {
     let trust = client.get_trust(repo).await?;
     for line in request_lines(&trust) {
         eprintln!("{line}");

@@ -85,6 +85,6 @@ fn another_terminal_follows_the_log_through_a_restart() {
     }
     drop(second);
     let said = follow.stdout();
-    assert!(said.contains("/api/v1/specs/{spec}/cancel"), "{said}");
+    assert!(said.contains("/api/v1/resolve"), "{said}");
     assert!(!said.contains("DEBUG"), "{said}");
 }

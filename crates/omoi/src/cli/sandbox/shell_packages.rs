@@ -30,7 +30,7 @@ pub(super) async fn find_content(
     let settings = context.load_settings(&ConfigOverrides::default())?;
     let access = reach_owner(context, settings, AccessPurpose::SetUp).await?;
     let asked = SetUpRepository {
-        repo: repository.toplevel.to_string_lossy().into_owned(),
+        repo_path: repository.toplevel.to_string_lossy().into_owned(),
         rebuild: false,
         only_find: true,
     };

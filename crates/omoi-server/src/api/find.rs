@@ -1,13 +1,8 @@
 //! Finds rows by what people type: `SPEC-1`, `todo/TSK-003`, or a row id.
 
-use std::convert::Infallible;
-
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::{HumanRef, ProjectId, RefKind, SpecId, TaskId};
 use omoi_domain::reference::{LookupResult, LookupUse, ProjectRef, look_up};
-use omoi_protocol::api::HERE;
 use omoi_store::projects::{self, ProjectNames};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
@@ -15,82 +10,83 @@ use omoi_store::{StoreError, Tx};
 
 use crate::error::ApiError;
 
-/// The repository a command was typed in, if it was in one.
-#[derive(Clone, Debug, Default)]
-pub(super) struct CallerRepository(pub(super) Option<String>);
-
-impl<S: Send + Sync> FromRequestParts<S> for CallerRepository {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let named = parts.headers.get(HERE);
-        let path = named.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-        Ok(Self(path.map(ToOwned::to_owned)))
-    }
-}
-
 /// What a person typed, where, and what for.
+#[derive(Clone, Copy)]
 pub(super) struct AskedReference<'a> {
     pub(super) text: &'a str,
-    pub(super) here: &'a CallerRepository,
+    /// The repository it was typed in.
+    pub(super) here: Option<&'a str>,
+    /// The project whose numbers are meant.
+    pub(super) project: Option<ProjectId>,
     pub(super) usage: LookupUse,
 }
 
 impl<'a> AskedReference<'a> {
-    /// To be shown.
-    pub(super) fn to_read(text: &'a str, here: &'a CallerRepository) -> Self {
-        let usage = LookupUse::Read;
-        Self { text, here, usage }
+    /// What a path names; of one project where that is given.
+    pub(super) fn of_path(text: &'a str, project: Option<ProjectId>) -> Self {
+        Self {
+            text,
+            here: None,
+            project,
+            usage: LookupUse::Read,
+        }
     }
 
-    /// To be changed.
-    pub(super) fn to_act(text: &'a str, here: &'a CallerRepository) -> Self {
-        let usage = LookupUse::Act;
-        Self { text, here, usage }
+    fn takes(&self, project: ProjectId) -> bool {
+        self.project.is_none_or(|only| only == project)
     }
 }
 
 /// The spec people mean.
 pub(super) async fn spec(tx: &mut Tx, asked: AskedReference<'_>) -> Result<Spec, ApiError> {
+    const HINT: &str = "`omoi spec list` shows what there is";
     if let Ok(id) = asked.text.parse::<SpecId>() {
-        return Ok(specs::get(tx, id).await?);
+        let spec = specs::get(tx, id).await?;
+        return match asked.takes(spec.project_id) {
+            true => Ok(spec),
+            false => Err(missing("spec", &asked, HINT)),
+        };
     }
-    let named = reference(asked.text, RefKind::Spec, "a spec such as SPEC-1")?;
+    let named = reference(asked.text, RefKind::Spec)?;
     let mut found = specs::numbered(tx, named.item.number).await?;
+    found.retain(|spec| asked.takes(spec.project_id));
     let rows: Vec<Hit<'_>> = found
         .iter()
         .map(|spec| (spec.project_id, spec.title.as_str()))
         .collect();
     let at = which(tx, &asked, &named, &rows).await?;
     at.map(|at| found.swap_remove(at))
-        .ok_or_else(|| missing("spec", &asked, "`omoi spec list` shows what there is"))
+        .ok_or_else(|| missing("spec", &asked, HINT))
 }
 
 /// The task people mean.
 pub(super) async fn task(tx: &mut Tx, asked: AskedReference<'_>) -> Result<Task, ApiError> {
+    const HINT: &str = "`omoi task list` shows what there is";
     if let Ok(id) = asked.text.parse::<TaskId>() {
-        return Ok(tasks::get(tx, id).await?);
+        let task = tasks::get(tx, id).await?;
+        return match asked.takes(task.project_id) {
+            true => Ok(task),
+            false => Err(missing("task", &asked, HINT)),
+        };
     }
-    let named = reference(asked.text, RefKind::Task, "a task such as TSK-003")?;
+    let named = reference(asked.text, RefKind::Task)?;
     let mut found = tasks::numbered(tx, named.item.number).await?;
+    found.retain(|task| asked.takes(task.project_id));
     let rows: Vec<Hit<'_>> = found
         .iter()
         .map(|task| (task.project_id, task.title.as_str()))
         .collect();
     let at = which(tx, &asked, &named, &rows).await?;
     at.map(|at| found.swap_remove(at))
-        .ok_or_else(|| missing("task", &asked, "`omoi task list` shows what there is"))
+        .ok_or_else(|| missing("task", &asked, HINT))
 }
 
 /// The newest spec of the repository a command was typed in; outside of one, of the only one there
 /// is.
-pub(super) async fn newest_spec(
-    tx: &mut Tx,
-    here: &CallerRepository,
-) -> Result<Option<Spec>, ApiError> {
+pub(super) async fn newest_spec(tx: &mut Tx, here: Option<&str>) -> Result<Option<Spec>, ApiError> {
     let names = projects::names(tx).await?;
     let mut found = specs::list(tx, i64::MAX).await?;
-    if let Some(project) = here.0.as_deref().and_then(|path| names.at(path)) {
+    if let Some(project) = here.and_then(|path| names.at(path)) {
         return Ok(found.into_iter().find(|spec| spec.project_id == project.id));
     }
     let Some(newest) = found.first() else {
@@ -116,10 +112,18 @@ pub(super) async fn newest_spec(
 /// Project and title of a row with the wanted number.
 type Hit<'a> = (ProjectId, &'a str);
 
-fn reference(text: &str, kind: RefKind, wanted: &str) -> Result<ProjectRef, ApiError> {
+fn reference(text: &str, kind: RefKind) -> Result<ProjectRef, ApiError> {
+    let (wanted, place) = match kind {
+        RefKind::Spec => ("a spec such as SPEC-1", "spec_id"),
+        RefKind::Ticket => ("a ticket such as TKT-2", "ticket_id"),
+        RefKind::Task => ("a task such as TSK-003", "task_id"),
+    };
     match text.parse::<ProjectRef>() {
         Ok(named) if named.item.kind == kind => Ok(named),
-        _ => Err(ApiError::invalid_value(format!("`{text}` is not {wanted}"))),
+        _ => {
+            let says = format!("`{text}` is not {wanted}");
+            Err(ApiError::invalid_value(says).with_field(place))
+        }
     }
 }
 
@@ -130,7 +134,7 @@ async fn which(
     rows: &[Hit<'_>],
 ) -> Result<Option<usize>, ApiError> {
     let names = projects::names(tx).await?;
-    let here = asked.here.0.as_deref();
+    let here = asked.here;
     // A repository that nobody worked on yet decides nothing.
     let here = here.filter(|path| names.at(path).is_some());
     let repos: Vec<&str> = rows.iter().map(|(of, _)| names.repo(*of)).collect();

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use futures::stream;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tracing::{trace, warn};
+use utoipa::IntoParams;
 
 use omoi_domain::event::{EventAudience, StoredEvent};
 use omoi_domain::id::SpecId;
@@ -18,8 +19,12 @@ use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::{StoreError, Tenant, events};
 
-use super::find::{AskedReference, CallerRepository};
-use super::{Surface, find};
+use super::body::ApiQuery;
+use super::caller::Allowed;
+use super::find::{self, AskedReference};
+use super::policy::needs;
+use super::router::{ApiRouter, operation};
+use super::{ApiSurface, Surface};
 use crate::error::ApiError;
 
 /// Longest wait for news that another process may have written.
@@ -27,13 +32,23 @@ const POLL: Duration = Duration::from_millis(500);
 /// Reads in a row that may fail before a stream ends.
 const FAILURES_MAX: u32 = 20;
 
-#[derive(Deserialize)]
+pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
+    ApiRouter::new().add(operation!(stream_events, NotFound, UnclearReference))
+}
+
+/// Which events.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct EventsFrom {
+    /// Those after this sequence number; 0 is the beginning.
     #[serde(default)]
     after: i64,
-    spec: Option<String>,
+    /// Those of this spec: its row id, or its reference `SPEC-n`.
+    spec_id: Option<String>,
     /// Ends at the newest event instead of waiting for more.
     #[serde(default)]
+    #[param(example = true)]
     once: bool,
 }
 
@@ -51,22 +66,28 @@ struct EventReader {
     failing: u32,
 }
 
+/// Streams events as JSON lines, from a sequence number on, for as long as the reader stays.
+#[utoipa::path(
+    get, path = "/events", tag = "events", params(EventsFrom),
+    responses((status = 200, description = "One event per line.", content_type = "application/x-ndjson", body = String))
+)]
 pub(super) async fn stream_events(
+    caller: Allowed<needs::SpecRead>,
     State(s): Surface,
-    here: CallerRepository,
-    Query(query): Query<EventsFrom>,
+    ApiQuery(query): ApiQuery<EventsFrom>,
 ) -> Result<Response, ApiError> {
-    let spec = match &query.spec {
+    let tenant = caller.own_rows().clone();
+    let spec = match &query.spec_id {
         Some(text) => {
-            let asked = AskedReference::to_read(text, &here);
-            let found = s.parts.store.read(async |tx| find::spec(tx, asked).await);
+            let asked = AskedReference::of_path(text, None);
+            let found = tenant.read(async |tx| find::spec(tx, asked).await);
             Some(found.await?.id)
         }
         None => None,
     };
     let reader = EventReader {
-        commits: s.parts.store.store().commits(),
-        store: s.parts.store,
+        commits: tenant.store().commits(),
+        store: tenant,
         clock: s.parts.clock,
         lifecycle: s.parts.lifecycle,
         spec,

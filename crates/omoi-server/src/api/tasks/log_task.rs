@@ -1,41 +1,58 @@
 //! What happened to a task: its agents' own events with what the platform did about them.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::IntoParams;
 
 use omoi_domain::event::{Event, StoredEvent};
+use omoi_domain::id::ProjectId;
 use omoi_domain::time::Timestamp;
 use omoi_protocol::api::{LogLine, TaskLog};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tx, checks, events};
 
-use super::find::{AskedReference, CallerRepository};
-use super::{Answer, Surface, find};
+use super::{ProjectOfTask, TaskPath};
+use crate::api::Answer;
+use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::caller::Allowed;
+use crate::api::policy::needs;
 use crate::error::ApiError;
 
 /// Events of one attempt read at once.
 const LOG_PAGE: usize = 10_000;
 
-/// Where a reader has come to.
-#[derive(Deserialize)]
+/// How far a reader has come; 0 in both is the beginning.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LogAfter {
+    /// `after` of the last answer.
     #[serde(default)]
     after: i64,
+    /// `after_event` of the last answer.
     #[serde(default)]
     after_event: i64,
+    /// The project of the reference, where several have one with its number.
+    project_id: Option<ProjectId>,
 }
 
+/// Tells what happened to a task: its agents' own events with what the platform did about them.
+#[utoipa::path(
+    get, path = "/tasks/{task_id}/log", tag = "tasks", params(TaskPath, LogAfter),
+    responses((status = 200, description = "What happened since then.", body = TaskLog))
+)]
 pub(super) async fn log_task(
-    State(s): Surface,
-    here: CallerRepository,
-    Path(task): Path<String>,
-    Query(query): Query<LogAfter>,
+    caller: Allowed<needs::TaskRead>,
+    ApiPath(path): ApiPath<TaskPath>,
+    ApiQuery(query): ApiQuery<LogAfter>,
 ) -> Answer<TaskLog> {
-    let log = s.parts.store.read(async |tx| {
-        let task = find::task(tx, AskedReference::to_read(&task, &here)).await?;
+    let of = ProjectOfTask {
+        project_id: query.project_id,
+    };
+    let task = caller.find_task(&path, &of).await?;
+    let log = caller.own_rows().read(async |tx| {
         let tries = attempts::of_task(tx, task.id).await?;
         let subject = LoggedTask {
             task: &task,

@@ -1,10 +1,9 @@
-//! What people are refused.
+//! What people are refused, and what numbers mean.
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::Method;
-use futures::stream;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use omoi_domain::actor::Actor;
 use omoi_domain::agent_event::AgentEventKind;
@@ -21,42 +20,14 @@ use omoi_protocol::api::{ProcessStatus, TaskLog};
 use omoi_runtime::config::{ConfigSources, KeyTable, load_config};
 use omoi_runtime::options::DATA_KEYS;
 use omoi_sandbox::options::SANDBOX_KEYS;
-use omoi_server::control::{ControlSurface, router};
+use omoi_server::api::{ApiSurface, router};
 use omoi_store::attempts::{self, AgentEvent, Attempt};
 use omoi_store::{Json, events, projects, specs, tasks, tickets};
 use omoi_testkit::deployment::TestDeployment;
 
-use crate::ask::{Route, ask, ask_from, assert_lists_every_route, get, post, refusal};
+use crate::ask::ask;
 
 pub(crate) const TOKEN: &str = "the token of the data folder";
-
-const ROUTES: [Route; 25] = [
-    get("/status"),
-    get("/specs"),
-    post("/specs").with_body(),
-    get("/specs/{spec}"),
-    get("/specs/{spec}/detail"),
-    get("/specs/{spec}/summary"),
-    get("/specs/{spec}/export"),
-    get("/specs/{spec}/trace"),
-    get("/specs/{spec}/egress"),
-    post("/egress").with_body(),
-    post("/specs/{spec}/approve"),
-    post("/specs/{spec}/resume").with_body(),
-    post("/specs/{spec}/deliver"),
-    post("/specs/{spec}/cancel"),
-    get("/trust"),
-    post("/trust").with_body(),
-    post("/setup").with_body(),
-    get("/tasks"),
-    get("/tasks/{task}"),
-    get("/tasks/{task}/detail"),
-    post("/tasks/{task}/retry"),
-    post("/tasks/{task}/cancel"),
-    post("/tasks/{task}/messages").with_body(),
-    get("/tasks/{task}/log"),
-    get("/events"),
-];
 
 pub(crate) async fn bench() -> (TestDeployment, Router) {
     let test = TestDeployment::new().await;
@@ -64,9 +35,9 @@ pub(crate) async fn bench() -> (TestDeployment, Router) {
     (test, router)
 }
 
-/// The control surface of `test`.
+/// The API of `test`.
 pub(crate) fn router_of(test: &TestDeployment) -> Router {
-    let surface = ControlSurface {
+    let surface = ApiSurface {
         parts: test.build_part(),
         host: HostEnvironment::default(),
         config: own_configuration(),
@@ -110,80 +81,6 @@ fn own_configuration() -> Config {
     load_config(&TABLE, &sources).unwrap()
 }
 
-fn path(route: &str, spec: &str, task: &str) -> String {
-    format!("/api/v1{route}")
-        .replace("{spec}", spec)
-        .replace("{task}", task)
-}
-
-#[tokio::test]
-async fn every_route_wants_the_folders_token() {
-    let (test, router) = bench().await;
-    let task = test.add_task(1, &[]).await;
-    let agents = test.run_task(task.id).await.token;
-    let routes = ROUTES;
-    for Route { method, at, .. } in &routes {
-        let path = path(at, "SPEC-1", "TSK-001");
-        for token in [None, Some("made up"), Some(agents.as_str())] {
-            let never = Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
-            let said = ask(&router, (method, &path), token, never).await;
-            assert_eq!(
-                refusal(said),
-                (401, "unauthenticated".to_owned()),
-                "{method} {path}"
-            );
-        }
-    }
-    let listed = routes.iter().map(|route| route.at);
-    assert_lists_every_route(include_str!("../../src/control.rs"), listed);
-}
-
-#[tokio::test]
-async fn what_is_not_there_and_what_makes_no_sense_is_told_apart() {
-    let (test, router) = bench().await;
-    test.add_task(1, &[]).await;
-    let routes = ROUTES;
-    for Route {
-        method,
-        at,
-        takes_body,
-    } in &routes
-    {
-        if !at.contains('{') {
-            continue;
-        }
-        for (spec, task, expected) in [
-            ("SPEC-9", "TSK-009", (404, "not_found")),
-            ("nonsense", "nonsense", (422, "validation_failed")),
-        ] {
-            let path = path(at, spec, task);
-            let body = match takes_body {
-                true => Body::from(
-                    r#"{"content": "go on", "message_type": "user_message", "accept_weak": false}"#,
-                ),
-                false => Body::empty(),
-            };
-            let said = ask(&router, (method, &path), Some(TOKEN), body).await;
-            let (status, code) = refusal(said);
-            assert_eq!((status, code.as_str()), expected, "{method} {path}");
-        }
-    }
-    for Route { method, at, .. } in routes.iter().filter(|route| route.takes_body) {
-        let path = path(at, "SPEC-1", "TSK-001");
-        let large = format!("{{\"x\": \"{}\"}}", "x".repeat(1 << 20));
-        for (body, expected) in [
-            ("{}", (422, "validation_failed")),
-            ("[", (400, "malformed_json")),
-            (large.as_str(), (413, "too_large")),
-        ] {
-            let body = Body::from(body.to_owned());
-            let said = ask(&router, (method, &path), Some(TOKEN), body).await;
-            let (status, code) = refusal(said);
-            assert_eq!((status, code.as_str()), expected, "{method} {path}");
-        }
-    }
-}
-
 /// A second project with a SPEC-1 and a TSK-001 of its own.
 async fn second_project(test: &TestDeployment) -> (specs::Spec, tasks::Task) {
     let task = test.add_task(1, &[]).await;
@@ -216,71 +113,103 @@ async fn second_project(test: &TestDeployment) -> (specs::Spec, tasks::Task) {
     .unwrap()
 }
 
+/// What `GET` of `path` below the base says, as a status with a code or id and name.
+async fn told(router: &Router, path: &str) -> (u16, String, Value) {
+    let path = format!("/api/v1{path}");
+    let (status, text) = ask(router, (&Method::GET, &path), Some(TOKEN), Body::empty()).await;
+    let told: Value = serde_json::from_str(&text).unwrap();
+    let code = told["error"].as_str().unwrap_or_default().to_owned();
+    (status.as_u16(), code, told)
+}
+
 #[tokio::test]
 async fn a_number_means_what_the_repository_says_and_nothing_is_guessed() {
     let (test, router) = bench().await;
     let (spec, task) = second_project(&test).await;
-    for Route {
-        method,
-        at,
-        takes_body,
-    } in ROUTES.iter().filter(|route| route.at.contains('{'))
-    {
-        let refused = async |spec: &str, task: &str, here: Option<&str>| {
-            let body = match takes_body {
-                true => Body::from(
-                    r#"{"content": "go on", "message_type": "user_message", "accept_weak": false}"#,
-                ),
-                false => Body::empty(),
-            };
-            let path = path(at, spec, task);
-            ask_from(&router, (method, &path), (Some(TOKEN), here), body).await
-        };
-        // Outside of a repository, or in one that nobody worked on, it could be either.
-        for here in [None, Some("/src/else")] {
-            let said = refused("SPEC-1", "TSK-001", here).await;
-            assert!(said.1.contains("shop/"), "{method} {at}: {}", said.1);
-            let unclear = (409, "unclear_reference".to_owned());
-            assert_eq!(refusal(said), unclear, "{method} {at} {here:?}");
+    // Outside of a repository, or in one that nobody worked on, it could be either.
+    for (kind, number) in [("spec", "SPEC-1"), ("task", "TSK-001")] {
+        for here in ["", "&repo_path=/src/else"] {
+            let path = format!("/resolve?kind={kind}&ref={number}{here}");
+            let (status, code, told) = told(&router, &path).await;
+            assert_eq!(
+                (status, code.as_str()),
+                (409, "unclear_reference"),
+                "{told}"
+            );
+            let candidates = told["context"]["candidates"].as_array().unwrap();
+            let shop = json!(format!("shop/{number}"));
+            assert!(candidates.contains(&shop), "{told}");
         }
     }
+    for at in [
+        "/specs/SPEC-1",
+        "/tasks/TSK-001/log",
+        "/events?spec_id=SPEC-1&once=true",
+    ] {
+        let (status, code, _) = told(&router, at).await;
+        assert_eq!((status, code.as_str()), (409, "unclear_reference"), "{at}");
+    }
     // In its repository, or named, it is that one.
-    let found = async |reference: &str, here: Option<&str>| {
-        let path = format!("/api/v1/{reference}");
-        let (_, text) = ask_from(
-            &router,
-            (&Method::GET, &path),
-            (Some(TOKEN), here),
-            Body::empty(),
-        )
-        .await;
-        let view: serde_json::Value = serde_json::from_str(&text).unwrap();
-        (view["id"].clone(), view["name"].clone())
-    };
-    let named = (json!(spec.id), json!("shop/SPEC-1"));
-    assert_eq!(found("specs/SPEC-1", Some("/src/shop")).await, named);
-    assert_eq!(found("specs/shop%2FSPEC-1?act=true", None).await, named);
-    let named = (json!(task.id), json!("shop/TSK-001"));
-    assert_eq!(found("tasks/TSK-001", Some("/src/shop")).await, named);
-    assert_eq!(found("tasks/shop%2Ftsk-1", Some("/else")).await, named);
+    for (asked, id, name) in [
+        (
+            "kind=spec&ref=SPEC-1&repo_path=/src/shop",
+            json!(spec.id),
+            "shop/SPEC-1",
+        ),
+        (
+            "kind=spec&ref=shop%2FSPEC-1&use=act",
+            json!(spec.id),
+            "shop/SPEC-1",
+        ),
+        (
+            "kind=spec&repo_path=/src/shop",
+            json!(spec.id),
+            "shop/SPEC-1",
+        ),
+        (
+            "kind=task&ref=TSK-001&repo_path=/src/shop",
+            json!(task.id),
+            "shop/TSK-001",
+        ),
+        (
+            "kind=task&ref=shop%2Ftsk-1&repo_path=/else",
+            json!(task.id),
+            "shop/TSK-001",
+        ),
+    ] {
+        let (status, _, told) = told(&router, &format!("/resolve?{asked}")).await;
+        assert_eq!(
+            (status, &told["id"], &told["name"]),
+            (200, &id, &json!(name)),
+            "{asked}"
+        );
+    }
+    let of_shop = format!("?project_id={}", spec.project_id);
+    let (_, _, shown) = told(&router, &format!("/specs/SPEC-1{of_shop}")).await;
+    assert_eq!(shown["spec"]["id"], json!(spec.id), "{shown}");
+    let (_, _, shown) = told(&router, &format!("/tasks/TSK-001{of_shop}")).await;
+    assert_eq!(shown["task"]["id"], json!(task.id), "{shown}");
+    let elsewhere = format!("/specs/{}{of_shop}", test.spec.id);
+    assert_eq!(told(&router, &elsewhere).await.0, 404, "another project's");
 }
 
 #[tokio::test]
 async fn the_only_one_there_is_may_be_read_but_not_changed_from_elsewhere() {
     let (test, router) = bench().await;
     test.add_task(1, &[]).await;
-    for (method, at, expected) in [
-        (Method::GET, "/specs/SPEC-1", 200),
-        (Method::GET, "/specs/SPEC-1?act=true", 409),
-        (Method::POST, "/specs/SPEC-1/resume", 409),
-        (Method::POST, "/specs/SPEC-1/cancel", 409),
-        (Method::GET, "/tasks/TSK-001/detail", 200),
-        (Method::POST, "/tasks/TSK-001/cancel", 409),
+    for (asked, expected) in [
+        ("kind=spec&ref=SPEC-1", 200),
+        ("kind=spec&ref=SPEC-1&use=read", 200),
+        ("kind=spec&ref=SPEC-1&use=act", 409),
+        ("kind=task&ref=TSK-001", 200),
+        ("kind=task&ref=TSK-001&use=act", 409),
+        ("kind=task", 422),
+        ("kind=ticket&ref=TKT-001", 422),
+        ("kind=spec&ref=nonsense", 422),
+        ("kind=spec&ref=SPEC-9", 404),
     ] {
-        let path = format!("/api/v1{at}");
-        let body = Body::from(r#"{"accept_weak": false}"#);
-        let (status, text) = ask(&router, (&method, &path), Some(TOKEN), body).await;
-        assert_eq!(status, expected, "{method} {at}: {text}");
+        let (status, _, told) = told(&router, &format!("/resolve?{asked}")).await;
+        assert_eq!(status, expected, "{asked}: {told}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the answers of the control surface are made of.
+//! What the answers of the API are made of.
 
 use omoi_egress::listing::SharedListing;
 use omoi_execution::disk_room::DiskRoom;
@@ -16,7 +16,7 @@ use crate::access_log::RequestIds;
 
 /// What people are answered from.
 #[derive(Clone)]
-pub struct ControlParts {
+pub struct ApiParts {
     /// The rows it reads and writes.
     pub store: Tenant,
     /// What specs are begun and shown under.
@@ -41,7 +41,7 @@ pub struct ControlParts {
     pub request_ids: RequestIds,
 }
 
-impl FromParts for ControlParts {
+impl FromParts for ApiParts {
     fn from_parts(parts: &DeploymentParts) -> Self {
         Self {
             store: parts.store.clone(),

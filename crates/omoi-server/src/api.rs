@@ -1,0 +1,122 @@
+//! The one HTTP API: what people and programs ask of the process that owns the rows.
+//!
+//! Each operation is a file below its group: its description, its policy in the signature of its handler, and a few
+//! lines that call a command or a reader.
+
+mod admin;
+mod body;
+mod caller;
+mod document;
+mod events;
+mod find;
+mod laptop;
+mod parts;
+pub(crate) mod policy;
+pub(crate) mod router;
+mod spec_view;
+mod specs;
+mod system;
+mod task_view;
+mod tasks;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::{Extension, Json, Router, middleware};
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
+
+use omoi_domain::config::Config;
+use omoi_git::toolchain::HostEnvironment;
+use omoi_planning::repository_reader::RepositoryReader;
+use omoi_protocol::api::ProcessStatus;
+use omoi_runtime::reconcile::StatusReader;
+
+use self::caller::expect_credential;
+use self::router::ApiRouter;
+use self::system::ApiDescription;
+use crate::access_log::{RequestSurface, with_access_log};
+use crate::error::ApiError;
+
+pub(crate) use caller::Anyone;
+pub use parts::ApiParts;
+
+/// Where the operations lie.
+const BASE: &str = "/api/v1";
+
+/// What the API stands on.
+#[derive(Clone)]
+pub struct ApiSurface {
+    /// What its answers are made of.
+    pub parts: ApiParts,
+    /// The machine, for surveys.
+    pub host: HostEnvironment,
+    /// The configuration of this process.
+    pub config: Config,
+    /// The token of the data folder.
+    pub token: String,
+    /// What of `GET /admin/status` stays the same.
+    pub status: ProcessStatus,
+    /// The reconcilers of this process.
+    pub reconcilers: Vec<StatusReader>,
+}
+
+impl ApiSurface {
+    /// Reads repositories for who asks.
+    fn repositories(&self) -> RepositoryReader<'_> {
+        RepositoryReader {
+            access: &self.parts.repositories,
+            host: &self.host,
+            config: &self.config,
+        }
+    }
+}
+
+/// Every operation of the API.
+fn all_operations() -> ApiRouter<ApiSurface> {
+    let below_base = ApiRouter::new()
+        .merge(specs::group_operations())
+        .merge(tasks::group_operations())
+        .merge(laptop::group_operations())
+        .merge(admin::group_operations())
+        .merge(events::group_operations());
+    system::group_operations().merge(below_base.nested_below(BASE))
+}
+
+/// What describes the API: OpenAPI 3.1, with the operations that a process answers in every role.
+pub fn describe_openapi() -> OpenApi {
+    let (_, mut described) = all_operations().split();
+    let (_, probes) = crate::probes::all_operations().split();
+    described.merge(probes);
+    described
+}
+
+/// The description as it is served and committed.
+pub fn openapi_text() -> String {
+    system::sorted_text(&describe_openapi())
+}
+
+/// The routes of the API.
+pub fn router(surface: ApiSurface) -> Router {
+    let ids = surface.parts.request_ids.clone();
+    let (operations, _) = all_operations().split();
+    let config = SwaggerConfig::new(["/openapi.json"]).validator_url("none");
+    let pages: Router<ApiSurface> = SwaggerUi::new("/docs").config(config).into();
+    let pages = pages
+        .layer(middleware::map_response(system::with_page_policy))
+        .layer(middleware::from_fn_with_state(
+            surface.clone(),
+            expect_credential,
+        ));
+    let described = ApiDescription(Arc::from(openapi_text()));
+    let router = operations
+        .layer(Extension(described))
+        .merge(pages)
+        .fallback(system::refuse_unknown_path)
+        .method_not_allowed_fallback(system::refuse_method)
+        .with_state(surface);
+    with_access_log(router, RequestSurface::Api, ids)
+}
+
+type Surface = State<ApiSurface>;
+type Answer<T> = Result<Json<T>, ApiError>;

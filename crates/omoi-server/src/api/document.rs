@@ -1,0 +1,136 @@
+//! What every operation's description says by itself: who may call it, and how it refuses.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr};
+use utoipa::{PartialSchema as _, ToSchema};
+
+use omoi_domain::error_code::ErrorCode;
+use omoi_protocol::error::ErrorBody;
+
+use super::policy::RoutePolicy;
+
+/// The name of the bearer token among the ways to sign in.
+const BEARER: &str = "bearer";
+
+/// The description of an API without operations.
+pub(super) fn describe_api() -> OpenApi {
+    let mut schemas = Vec::new();
+    schemas.push((ErrorBody::name().into_owned(), ErrorBody::schema()));
+    ErrorBody::schemas(&mut schemas);
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "The token of the data folder, on the machine of that folder.",
+        ))
+        .build();
+    let components = ComponentsBuilder::new()
+        .schemas_from_iter(schemas)
+        .security_scheme(BEARER, SecurityScheme::Http(bearer));
+    let info = InfoBuilder::new()
+        .title("OmoiOS")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Specs, their tasks, and the agents that work on them. Every refusal is an `ErrorBody` with a code of \
+             `docs/errors/`.",
+        ));
+    OpenApiBuilder::new()
+        .info(info.build())
+        .components(Some(components.build()))
+        .build()
+}
+
+/// The operations of one path.
+pub(super) fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem {
+        get,
+        put,
+        post,
+        delete,
+        patch,
+        ..
+    } = item;
+    [get, put, post, delete, patch].into_iter().flatten()
+}
+
+/// Completes the description of an operation by what its policy and its refusals are.
+pub(super) fn complete_operation(
+    operation: &mut Operation,
+    policy: RoutePolicy,
+    codes: &[ErrorCode],
+) {
+    let security = match policy {
+        RoutePolicy::Public => Vec::new(),
+        _ => vec![SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, [])],
+    };
+    operation.security = Some(security);
+    let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
+    for code in usual_codes(operation, policy).iter().chain(codes) {
+        let of_status = by_status.entry(code.http_status()).or_default();
+        if !of_status.contains(code) {
+            of_status.push(*code);
+        }
+    }
+    let names = by_status.values().flatten().map(|code| code.as_str());
+    let extensions: [(&str, Value); 2] = [
+        ("x-permission", policy.as_str().into()),
+        ("x-error-codes", names.collect::<Vec<_>>().into()),
+    ];
+    let extensions = extensions.into_iter().collect::<Extensions>();
+    operation
+        .extensions
+        .get_or_insert_default()
+        .merge(extensions);
+    for (status, codes) in by_status {
+        let refusal = refusal_response(&codes);
+        let responses = &mut operation.responses.responses;
+        responses.insert(status.to_string(), refusal);
+    }
+}
+
+/// What an operation refuses with because of its policy, parameters and body.
+fn usual_codes(operation: &Operation, policy: RoutePolicy) -> Vec<ErrorCode> {
+    use ErrorCode::{
+        Forbidden, Internal, MalformedJson, NotReady, SlowRequest, TooLarge, Unauthenticated,
+        UnknownField, UnsupportedMediaType, ValidationFailed,
+    };
+    let mut codes = match policy {
+        RoutePolicy::Public => Vec::new(),
+        RoutePolicy::SignedIn => vec![Unauthenticated],
+        RoutePolicy::Needs(_) | RoutePolicy::Staff => vec![Unauthenticated, Forbidden],
+    };
+    if operation.parameters.is_some() || operation.request_body.is_some() {
+        codes.extend([UnknownField, ValidationFailed]);
+    }
+    if operation.request_body.is_some() {
+        codes.extend([MalformedJson, SlowRequest, TooLarge, UnsupportedMediaType]);
+    }
+    codes.extend([Internal, NotReady]);
+    codes
+}
+
+fn refusal_response(codes: &[ErrorCode]) -> RefOr<utoipa::openapi::Response> {
+    let names = codes.iter().map(|code| format!("`{code}`"));
+    let example = codes.first().map(|code| {
+        json!({
+            "error": code,
+            "message": "what happened, and where",
+            "detail": "what happened, and where",
+            "request_id": "019a5f00-0000-7000-8000-000000000000",
+        })
+    });
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(ErrorBody::name())))
+        .example(example);
+    ResponseBuilder::new()
+        .description(names.collect::<Vec<_>>().join(", "))
+        .content("application/json", content.build())
+        .build()
+        .into()
+}

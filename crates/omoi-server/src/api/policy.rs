@@ -1,0 +1,101 @@
+//! Who may call an operation, as part of its handler's signature.
+//!
+//! **Invariant:** every handler of the API says in its first argument who may call it; one that does not has no
+//! [`GuardedArguments`] and does not compile into an [`ApiRouter`](super::router::ApiRouter).
+
+use omoi_domain::access::permission::Permission;
+
+/// Who may call an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RoutePolicy {
+    /// Everybody, without a credential.
+    Public,
+    /// Whoever has a credential.
+    SignedIn,
+    /// Whoever has this permission where the row lies.
+    Needs(Permission),
+    /// Staff of the platform; on a laptop the person whose it is.
+    Staff,
+}
+
+impl RoutePolicy {
+    /// The word that the API's description has for it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::SignedIn => "signed-in",
+            Self::Needs(permission) => permission.as_str(),
+            Self::Staff => "staff",
+        }
+    }
+}
+
+/// A policy as a type, for the signature of a handler.
+pub(crate) trait NamedPolicy: Send + Sync + 'static {
+    const POLICY: RoutePolicy;
+}
+
+macro_rules! named_policies {
+    ($($(#[doc = $doc:literal])+ $name:ident = $policy:expr;)+) => {$(
+        $(#[doc = $doc])+
+        pub(crate) enum $name {}
+
+        impl NamedPolicy for $name {
+            const POLICY: RoutePolicy = $policy;
+        }
+    )+};
+}
+
+/// The policies that handlers name.
+pub(crate) mod needs {
+    use super::{NamedPolicy, Permission, RoutePolicy};
+
+    named_policies! {
+        /// Any credential.
+        Credential = RoutePolicy::SignedIn;
+        /// Staff of the platform.
+        PlatformStaff = RoutePolicy::Staff;
+        /// To see specs.
+        SpecRead = RoutePolicy::Needs(Permission::SpecRead);
+        /// To have a spec planned and worked on.
+        SpecExecute = RoutePolicy::Needs(Permission::SpecExecute);
+        /// To approve the plan of a spec.
+        SpecApprove = RoutePolicy::Needs(Permission::SpecApprove);
+        /// To see tasks.
+        TaskRead = RoutePolicy::Needs(Permission::TaskRead);
+        /// To change tasks.
+        TaskWrite = RoutePolicy::Needs(Permission::TaskWrite);
+        /// To cancel tasks.
+        TaskCancel = RoutePolicy::Needs(Permission::TaskCancel);
+        /// To write to a running agent.
+        AgentMessage = RoutePolicy::Needs(Permission::AgentMessage);
+        /// To see projects.
+        ProjectRead = RoutePolicy::Needs(Permission::ProjectRead);
+        /// To change projects.
+        ProjectWrite = RoutePolicy::Needs(Permission::ProjectWrite);
+    }
+}
+
+/// The first argument of a handler.
+pub(crate) trait RouteGuard {
+    const POLICY: RoutePolicy;
+}
+
+/// The arguments of a handler whose first one says who may call it.
+pub(crate) trait GuardedArguments {
+    const POLICY: RoutePolicy;
+}
+
+macro_rules! guarded_arguments {
+    ($($rest:ident)*) => {
+        impl<M, G: RouteGuard, $($rest),*> GuardedArguments for (M, G, $($rest,)*) {
+            const POLICY: RoutePolicy = G::POLICY;
+        }
+    };
+}
+
+guarded_arguments!();
+guarded_arguments!(A);
+guarded_arguments!(A B);
+guarded_arguments!(A B C);
+guarded_arguments!(A B C D);

@@ -1,0 +1,147 @@
+//! Operations on specs.
+
+mod cancel_spec;
+mod deliver_spec;
+mod execute_tasks;
+mod export_spec;
+mod get_execution_status;
+mod get_spec;
+mod launch_spec;
+mod list_egress;
+mod list_specs;
+mod resume_spec;
+mod trace_spec;
+
+use axum::Json;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use omoi_domain::id::ProjectId;
+use omoi_protocol::api::{EXAMPLE_SPEC, SpecView};
+use omoi_store::specs::Spec;
+
+use super::caller::ApiCaller;
+use super::find::{self, AskedReference};
+use super::router::{ApiRouter, operation};
+use super::spec_view::spec_view;
+use super::{Answer, ApiSurface};
+use crate::error::ApiError;
+
+pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
+    shown_specs().merge(changed_specs())
+}
+
+fn shown_specs() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(list_specs::list_specs))
+        .add(operation!(get_spec::get_spec, NotFound, UnclearReference))
+        .add(operation!(
+            get_execution_status::get_execution_status,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            export_spec::export_spec,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            trace_spec::trace_spec,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            list_egress::list_egress,
+            NotFound,
+            UnclearReference
+        ))
+}
+
+fn changed_specs() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            launch_spec::launch_spec,
+            BadRepository,
+            BadRepositoryFile,
+            RepositoryNotTrusted,
+            TrustOutdated,
+            CopyRefused,
+            AgentUnusable,
+            Conflict
+        ))
+        .add(operation!(
+            execute_tasks::execute_tasks,
+            NotFound,
+            UnclearReference,
+            NotPlanned,
+            OtherModel,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            resume_spec::resume_spec,
+            NotFound,
+            UnclearReference,
+            NotPlanned,
+            AtWork,
+            Waits,
+            TaskCancelled,
+            Refused,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            deliver_spec::deliver_spec,
+            NotFound,
+            UnclearReference,
+            NothingLanded,
+            StillOpen,
+            AtWork,
+            OtherModel,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            cancel_spec::cancel_spec,
+            NotFound,
+            UnclearReference,
+            InvalidTransition,
+            Conflict
+        ))
+}
+
+/// Which spec.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct SpecPath {
+    /// Row id of the spec, or its reference `SPEC-n`.
+    #[param(example = json!(EXAMPLE_SPEC))]
+    pub(super) spec_id: String,
+}
+
+/// Which project's numbers a reference means.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfProject {
+    /// The project of the reference, where several have one with its number.
+    pub(super) project_id: Option<ProjectId>,
+}
+
+impl ApiCaller {
+    /// The spec that a path names.
+    async fn find_spec(&self, path: &SpecPath, of: &OfProject) -> Result<Spec, ApiError> {
+        let asked = AskedReference::of_path(&path.spec_id, of.project_id);
+        self.own_rows()
+            .read(async |tx| find::spec(tx, asked).await)
+            .await
+    }
+}
+
+/// A spec as it is now.
+async fn answered(s: &ApiSurface, caller: &ApiCaller, spec: Spec) -> Answer<SpecView> {
+    let view = caller
+        .own_rows()
+        .read(async |tx| spec_view(tx, &s.parts.policy, spec).await);
+    Ok(Json(view.await?))
+}

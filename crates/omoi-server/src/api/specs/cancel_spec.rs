@@ -1,0 +1,28 @@
+//! Cancels a spec.
+
+use axum::extract::State;
+
+use omoi_planning::commands;
+use omoi_protocol::api::SpecView;
+
+use super::{OfProject, SpecPath, answered};
+use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::caller::Allowed;
+use crate::api::policy::needs;
+use crate::api::{Answer, Surface};
+
+/// Cancels a spec with its tasks; what was handed over stays.
+#[utoipa::path(
+    post, path = "/specs/{spec_id}/cancel", tag = "specs", params(SpecPath, OfProject),
+    responses((status = 200, description = "The spec as it is then.", body = SpecView))
+)]
+pub(super) async fn cancel_spec(
+    caller: Allowed<needs::SpecExecute>,
+    State(s): Surface,
+    ApiPath(path): ApiPath<SpecPath>,
+    ApiQuery(of): ApiQuery<OfProject>,
+) -> Answer<SpecView> {
+    let id = caller.find_spec(&path, &of).await?.id;
+    let spec = commands::cancel_spec(caller.own_rows(), id).await?;
+    answered(&s, &caller, spec).await
+}

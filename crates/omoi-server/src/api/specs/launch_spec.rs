@@ -1,0 +1,32 @@
+//! Writes a spec down and starts it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use omoi_planning::commands::create_spec;
+use omoi_protocol::api::{LaunchSpec, SpecView};
+
+use super::answered;
+use crate::api::Surface;
+use crate::api::body::ApiBody;
+use crate::api::caller::Allowed;
+use crate::api::policy::needs;
+use crate::error::ApiError;
+
+/// Writes a spec down and starts it: it is planned, and worked on once its plan is approved.
+///
+/// The repository is a path on the machine of this process.
+#[utoipa::path(
+    post, path = "/specs/launch", tag = "specs", request_body = LaunchSpec,
+    responses((status = 202, description = "The spec, which is being planned.", body = SpecView))
+)]
+pub(super) async fn launch_spec(
+    caller: Allowed<needs::SpecExecute>,
+    State(s): Surface,
+    ApiBody(body): ApiBody<LaunchSpec>,
+) -> Result<(StatusCode, Json<SpecView>), ApiError> {
+    let tenant = caller.own_rows();
+    let spec = create_spec(&s.parts.policy, s.repositories(), tenant, body).await?;
+    Ok((StatusCode::ACCEPTED, answered(&s, &caller, spec).await?))
+}

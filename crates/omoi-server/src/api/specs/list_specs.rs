@@ -1,0 +1,58 @@
+//! Lists specs.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use omoi_domain::id::ProjectId;
+use omoi_domain::spec::SpecStatus;
+use omoi_protocol::api::{ListPage, SpecView};
+use omoi_store::specs;
+
+use crate::api::body::ApiQuery;
+use crate::api::caller::Allowed;
+use crate::api::policy::needs;
+use crate::api::spec_view::spec_view;
+use crate::api::{Answer, Surface};
+use crate::error::ApiError;
+
+/// Most specs listed at once.
+const LIST_MAX: usize = 200;
+
+/// Which specs.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SpecFilter {
+    /// Those of this project.
+    project_id: Option<ProjectId>,
+    /// Those in this state.
+    status: Option<SpecStatus>,
+}
+
+/// Lists specs, newest first, at most 200.
+#[utoipa::path(
+    get, path = "/specs", tag = "specs", params(SpecFilter),
+    responses((status = 200, description = "The newest specs.", body = ListPage<SpecView>))
+)]
+pub(super) async fn list_specs(
+    caller: Allowed<needs::SpecRead>,
+    State(s): Surface,
+    ApiQuery(filter): ApiQuery<SpecFilter>,
+) -> Answer<ListPage<SpecView>> {
+    let page = caller.own_rows().read(async |tx| {
+        let mut found = specs::list(tx, i64::MAX).await?;
+        found.retain(|spec| {
+            filter.project_id.is_none_or(|of| of == spec.project_id)
+                && filter.status.is_none_or(|status| status == spec.status)
+        });
+        found.truncate(LIST_MAX);
+        let mut items = Vec::with_capacity(found.len());
+        for spec in found {
+            items.push(spec_view(tx, &s.parts.policy, spec).await?);
+        }
+        Ok::<_, ApiError>(ListPage { items })
+    });
+    Ok(Json(page.await?))
+}

@@ -1,0 +1,28 @@
+//! Writes to the agent of a task.
+
+use axum::http::StatusCode;
+
+use omoi_execution::commands;
+use omoi_protocol::api::SteerTask;
+
+use super::{ProjectOfTask, TaskPath};
+use crate::api::body::{ApiBody, ApiPath, ApiQuery};
+use crate::api::caller::Allowed;
+use crate::api::policy::needs;
+use crate::error::ApiError;
+
+/// Writes to the agent of a task, or orders it to stop; it reads the message at its next turn.
+#[utoipa::path(
+    post, path = "/tasks/{task_id}/messages", tag = "tasks", params(TaskPath, ProjectOfTask),
+    request_body = SteerTask, responses((status = 202, description = "The message is stored."))
+)]
+pub(super) async fn steer_task(
+    caller: Allowed<needs::AgentMessage>,
+    ApiPath(path): ApiPath<TaskPath>,
+    ApiQuery(of): ApiQuery<ProjectOfTask>,
+    ApiBody(body): ApiBody<SteerTask>,
+) -> Result<StatusCode, ApiError> {
+    let id = caller.find_task(&path, &of).await?.id;
+    commands::steer_task(caller.own_rows(), id, &body).await?;
+    Ok(StatusCode::ACCEPTED)
+}

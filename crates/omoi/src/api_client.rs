@@ -1,0 +1,251 @@
+//! Asks the process that owns the data folder, over its socket or over HTTP.
+
+mod admin;
+mod laptop;
+mod specs;
+mod tasks;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures::StreamExt as _;
+use futures::stream::{self, Stream};
+use reqwest::{Method, RequestBuilder, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use omoi_domain::error_code::ErrorCode;
+use omoi_domain::event::StoredEvent;
+use omoi_llm::wire::headers::percent_encode;
+use omoi_protocol::api::{ReferenceKind, ReferenceUse, ResolvedReference};
+use omoi_protocol::error::ErrorBody;
+
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Where the owner answers.
+#[derive(Clone, Debug)]
+pub(crate) enum ClientEndpoint {
+    /// A socket in the data folder.
+    Socket(PathBuf),
+    /// A port of this machine.
+    Loopback(SocketAddr),
+    /// An `api` process at this address.
+    Url(String),
+}
+
+/// Why an answer did not come.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// The owner refused, and said why.
+    #[error("{message}")]
+    Refused {
+        /// Stable code of the refusal, such as `not_found`.
+        code: String,
+        /// What happened and where, for people.
+        message: String,
+        /// What to do about it, where that is known.
+        hint: Option<String>,
+        /// Id that the log of the process has the failure under, where it is one of its own.
+        request_id: Option<String>,
+    },
+    /// No process answers at the endpoint.
+    #[error("no answer from the process that owns the data")]
+    Unreachable(#[source] reqwest::Error),
+    /// The answer does not read as what was asked for.
+    #[error("the answer could not be read; is the other process of the same version?")]
+    Answer(#[source] serde_json::Error),
+}
+
+impl ClientError {
+    /// Whether the owner refused with `code`.
+    pub(crate) fn has_code(&self, code: ErrorCode) -> bool {
+        matches!(self, Self::Refused { code: refused, .. } if refused == code.as_str())
+    }
+
+    /// What to do about it.
+    pub(crate) fn refusal_hint(&self) -> Option<&str> {
+        match self {
+            Self::Refused { hint, .. } => hint.as_deref(),
+            Self::Unreachable(_) => {
+                Some("start it again with `omoi up`, or wait until it has stopped")
+            }
+            Self::Answer(_) => None,
+        }
+    }
+
+    /// Id that the log of the process has the failure under.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Refused { request_id, .. } => request_id.as_deref(),
+            Self::Unreachable(_) | Self::Answer(_) => None,
+        }
+    }
+}
+
+pub(crate) use self::tasks::LogPosition;
+
+/// A client of one owner.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiClient {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+    /// The repository that commands are typed in.
+    here: Option<String>,
+}
+
+impl ApiClient {
+    /// A client of the owner at `endpoint`.
+    pub(crate) fn new(endpoint: &ClientEndpoint, token: String) -> Result<Self, ClientError> {
+        let builder = || reqwest::Client::builder().connect_timeout(CONNECT);
+        // Nothing is encrypted on this machine: its root certificates stay unread.
+        let here = || builder().no_proxy().tls_certs_only([]);
+        let (builder, base) = match endpoint {
+            ClientEndpoint::Socket(path) => {
+                let base = "http://omoi".to_owned();
+                (here().unix_socket(path.clone()), base)
+            }
+            ClientEndpoint::Loopback(address) => (here(), format!("http://{address}")),
+            ClientEndpoint::Url(url) => (builder(), url.trim_end_matches('/').to_owned()),
+        };
+        let http = builder.build().map_err(ClientError::Unreachable)?;
+        let here = None;
+        Ok(Self {
+            http,
+            base,
+            token,
+            here,
+        })
+    }
+
+    /// The same client, asking from the repository at `here`.
+    #[must_use]
+    pub(crate) fn asking_from(mut self, here: Option<&Path>) -> Self {
+        self.here = here.and_then(Path::to_str).map(ToOwned::to_owned);
+        self
+    }
+
+    fn new_request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
+            .request(method, format!("{}/api/v1{path}", self.base))
+            .bearer_auth(&self.token)
+    }
+
+    async fn send_request(request: RequestBuilder) -> Result<Response, ClientError> {
+        let response = request.send().await.map_err(ClientError::Unreachable)?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let text = response.text().await.map_err(ClientError::Unreachable)?;
+        Err(match serde_json::from_str::<ErrorBody>(&text) {
+            Ok(body) => ClientError::Refused {
+                request_id: body
+                    .has_code(ErrorCode::Internal)
+                    .then_some(body.request_id),
+                code: body.error,
+                message: body.message,
+                hint: body.hint,
+            },
+            Err(_) => ClientError::Refused {
+                code: status.as_u16().to_string(),
+                message: format!("{status}: {text}"),
+                hint: None,
+                request_id: None,
+            },
+        })
+    }
+
+    async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        Self::read_json(Self::send_request(self.new_request(Method::GET, path)).await?).await
+    }
+
+    async fn post_json<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ClientError> {
+        Self::read_json(Self::send_request(self.new_request(Method::POST, path).json(body)).await?)
+            .await
+    }
+
+    async fn read_json<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
+        let text = response.text().await.map_err(ClientError::Unreachable)?;
+        serde_json::from_str(&text).map_err(ClientError::Answer)
+    }
+
+    /// A change that needs no words: its path says it all.
+    async fn post_empty<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        Self::read_json(Self::send_request(self.new_request(Method::POST, path)).await?).await
+    }
+
+    /// The row that `text` means where the command was typed.
+    async fn resolve_text(
+        &self,
+        kind: ReferenceKind,
+        text: &str,
+        usage: ReferenceUse,
+    ) -> Result<Uuid, ClientError> {
+        match text.parse::<Uuid>() {
+            Ok(id) => Ok(id),
+            Err(_) => self.resolve(kind, Some(text), usage).await,
+        }
+    }
+
+    /// The row of a reference; without one, the newest there is.
+    async fn resolve(
+        &self,
+        kind: ReferenceKind,
+        text: Option<&str>,
+        usage: ReferenceUse,
+    ) -> Result<Uuid, ClientError> {
+        let mut path = format!("/resolve?kind={kind}&use={usage}");
+        for (name, value) in [("ref", text), ("repo_path", self.here.as_deref())] {
+            if let Some(value) = value {
+                path.push_str(&format!("&{name}={}", percent_encode(value)));
+            }
+        }
+        Ok(self.get_json::<ResolvedReference>(&path).await?.id)
+    }
+
+    /// Display events after `after`, as they happen; with `once` only those there are.
+    pub(crate) async fn stream_events(
+        &self,
+        after: i64,
+        spec: Option<&str>,
+        once: bool,
+    ) -> Result<impl Stream<Item = Result<StoredEvent, ClientError>> + Send + use<>, ClientError>
+    {
+        let spec_id = match spec {
+            Some(spec) => Some(self.spec_id(spec, ReferenceUse::Read).await?),
+            None => None,
+        };
+        let of_spec = spec_id
+            .map(|id| format!("&spec_id={id}"))
+            .unwrap_or_default();
+        let path = format!("/events?after={after}&once={once}{of_spec}");
+        let response = Self::send_request(self.new_request(Method::GET, &path)).await?;
+        let state = (response.bytes_stream().boxed(), BytesMut::new());
+        Ok(stream::unfold(
+            state,
+            |(mut bytes, mut buffer)| async move {
+                loop {
+                    if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+                        let line = buffer.split_to(end + 1);
+                        let event = serde_json::from_slice(&line).map_err(ClientError::Answer);
+                        return Some((event, (bytes, buffer)));
+                    }
+                    match bytes.next().await? {
+                        Ok(chunk) => buffer.extend_from_slice(&chunk),
+                        Err(error) => {
+                            return Some((Err(ClientError::Unreachable(error)), (bytes, buffer)));
+                        }
+                    }
+                }
+            },
+        ))
+    }
+}
