@@ -3,6 +3,7 @@
 //! `sk_live_` or `sk_agent_`, 43 random characters, 6 of a checksum: scanners of secrets know them by sight, and a
 //! mistyped one costs no look at the database.
 
+use omoi_domain::access::api_key::ApiKeyKind;
 use omoi_runtime::rng::Rng;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
@@ -19,18 +20,6 @@ const RANDOM_CHARS: usize = 43;
 /// Characters of its checksum.
 const CHECKSUM_CHARS: usize = 6;
 
-omoi_domain::closed_set! {
-    /// Whose acts a key's are.
-    ApiKeyKind {
-        /// Its user's; it goes with them.
-        Person = "person",
-        /// Its organisation's; it stays when whoever made it leaves.
-        Organization = "organization",
-        /// An agent's at one project.
-        Agent = "agent",
-    }
-}
-
 /// A fresh key.
 #[derive(Debug)]
 pub struct FreshApiKey {
@@ -42,19 +31,17 @@ pub struct FreshApiKey {
     pub digest: String,
 }
 
-impl ApiKeyKind {
-    const fn prefix(self) -> &'static str {
-        match self {
-            Self::Person | Self::Organization => "sk_live_",
-            Self::Agent => "sk_agent_",
-        }
+const fn prefix_of(kind: ApiKeyKind) -> &'static str {
+    match kind {
+        ApiKeyKind::Person | ApiKeyKind::Organization => "sk_live_",
+        ApiKeyKind::Agent => "sk_agent_",
     }
 }
 
 impl FreshApiKey {
     /// Draws a key of `kind`.
     pub fn draw_key(kind: ApiKeyKind, rng: &Rng) -> Self {
-        let body = format!("{}{}", kind.prefix(), random_text(rng));
+        let body = format!("{}{}", prefix_of(kind), random_text(rng));
         let key = SecretString::from(format!("{body}{}", checksum_of(&body)));
         let digest = secret_digest(key.expose_secret());
         let prefix = body.chars().take(SHOWN_CHARS).collect();

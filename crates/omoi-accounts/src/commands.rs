@@ -1,5 +1,8 @@
 //! Every act that changes an account. One transaction each, but where a password is hashed in between.
 
+pub mod invitation;
+pub mod key;
+pub mod member;
 pub mod password;
 pub mod refresh;
 pub mod register;
@@ -31,6 +34,8 @@ pub enum AccountMailKind {
     Reset(secrecy::SecretString),
     /// Too many tried your account; follow the link to open it.
     Unlock(secrecy::SecretString),
+    /// Somebody invites you to their organisation; follow the link.
+    Invitation(secrecy::SecretString),
     /// An old token of yours was used: somebody has a copy, and that session is over.
     TokenReuse,
 }

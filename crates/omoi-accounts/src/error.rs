@@ -1,7 +1,10 @@
 //! Why an act on an account was refused.
 
+use omoi_domain::access::api_key::{AGENT_KEY_DAYS_MAX, KEY_DAYS_MAX, KEYS_ACTIVE_MAX};
+use omoi_domain::access::grant::{LastOwner, PrivilegeEscalation};
 use omoi_domain::access::mail_address::BadMailAddress;
 use omoi_domain::access::password_rules::PasswordFault;
+use omoi_domain::access::role_chain::RoleChainError;
 use omoi_domain::time::Timestamp;
 use omoi_store::StoreError;
 
@@ -35,6 +38,21 @@ pub enum AccountError {
     /// The password is not good enough.
     #[error("the password is not good enough")]
     WeakPassword(Vec<PasswordFault>),
+    /// The caller would give more than they have.
+    #[error(transparent)]
+    Escalation(#[from] PrivilegeEscalation),
+    /// The only owner stays.
+    #[error(transparent)]
+    LastOwner(#[from] LastOwner),
+    /// A custom role cannot be followed.
+    #[error(transparent)]
+    RoleChain(#[from] RoleChainError),
+    /// There are as many keys as there may be.
+    #[error("there are {KEYS_ACTIVE_MAX} keys; revoke one")]
+    TooManyKeys,
+    /// A key cannot live so long.
+    #[error("a key lives 1 to {KEY_DAYS_MAX} days, an agent's at most {AGENT_KEY_DAYS_MAX}")]
+    KeyLife,
     /// That is no mail address.
     #[error(transparent)]
     MailAddress(#[from] BadMailAddress),

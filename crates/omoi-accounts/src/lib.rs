@@ -10,5 +10,6 @@ pub mod key_ring;
 pub mod options;
 pub mod password_hash;
 pub mod password_pool;
+pub mod reach;
 pub mod refresh_token;
 pub mod secret_token;

@@ -3,6 +3,7 @@
 //! Pure rules over facts that others read. A permission is a name of a fixed set; a role is a set of them with a
 //! rank; a membership gives a user one role in one organisation, and a key never reaches further than its owner.
 
+pub mod api_key;
 pub mod common_passwords;
 pub mod decision;
 pub mod grant;

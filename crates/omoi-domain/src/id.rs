@@ -77,6 +77,8 @@ ids! {
     RoleId,
     /// That a user belongs to an organisation.
     MembershipId,
+    /// That somebody may come to belong to an organisation.
+    InvitationId,
     /// A sign-in: a family of tokens that end together.
     SignInSessionId,
     /// A repository under work.

@@ -5,7 +5,10 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use omoi_domain::ablation::AblationVerdict;
+use omoi_domain::access::api_key::ApiKeyKind;
+use omoi_domain::access::permission::Permission;
 use omoi_domain::access::refresh::SessionEnd;
+use omoi_domain::access::role::{MemberRole, RoleColumn, SystemRole};
 use omoi_domain::access::sign_in_limit::LimitScope;
 use omoi_domain::access::token_purpose::TokenPurpose;
 use omoi_domain::actor::{Actor, ActorKind};
@@ -20,9 +23,9 @@ use omoi_domain::discovery::DiscoveryType;
 use omoi_domain::egress::EgressOutcome;
 use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
-    AttemptId, CheckId, CostId, CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId,
-    MergeId, MessageId, MonthBudgetId, OrgId, ProjectId, ReceiptId, RequirementId, SandboxId,
-    SignInSessionId, SpecId, TaskId, TicketId, UserId,
+    ApiKeyId, AttemptId, CheckId, CostId, CriterionId, DiscoveryId, EgressEntryId, EventId,
+    HandOverId, InvitationId, MembershipId, MergeId, MessageId, MonthBudgetId, OrgId, ProjectId,
+    ReceiptId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, TaskId, TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -156,6 +159,7 @@ macro_rules! ids {
     };
 }
 ids!(
+    ApiKeyId,
     AttemptId,
     CheckId,
     CostId,
@@ -164,6 +168,8 @@ ids!(
     EgressEntryId,
     EventId,
     HandOverId,
+    InvitationId,
+    MembershipId,
     MergeId,
     MessageId,
     MonthBudgetId,
@@ -171,6 +177,7 @@ ids!(
     ProjectId,
     ReceiptId,
     RequirementId,
+    RoleId,
     SandboxId,
     SignInSessionId,
     SpecId,
@@ -191,6 +198,7 @@ closed_sets!(
     AgentEventKind,
     AgentProgram,
     AgentRole,
+    ApiKeyKind,
     ApprovalStatus,
     AttemptState,
     BudgetLevel,
@@ -207,11 +215,13 @@ closed_sets!(
     MessageType,
     Phase,
     ModelKind,
+    Permission,
     PhaseState,
     Priority,
     PurposeKind,
     FallbackClass,
     RequirementType,
+    RoleColumn,
     RouteName,
     SandboxRung,
     SandboxState,
@@ -270,6 +280,38 @@ impl Column for Actor {
             value: id.map_or_else(String::new, |id| id.to_string()),
             expected: "id for its kind of actor",
         })
+    }
+}
+
+/// A role, split over its name and the custom one it is.
+impl Column for Option<MemberRole> {
+    fn names(_: &'static str) -> Vec<&'static str> {
+        vec!["role", "custom_role_id"]
+    }
+    fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
+        self.map(MemberRole::role_column).bind(args)?;
+        self.and_then(MemberRole::custom_role).bind(args)
+    }
+    fn read(row: &DatabaseRow, _: &'static str) -> Result<Self, StoreError> {
+        let Some(role) = Option::<RoleColumn>::read(row, "role")? else {
+            return Ok(None);
+        };
+        Ok(Some(match SystemRole::parse(role.as_str()) {
+            Some(system) => MemberRole::System(system),
+            None => MemberRole::Custom(RoleId::read(row, "custom_role_id")?),
+        }))
+    }
+}
+
+impl Column for MemberRole {
+    fn names(field: &'static str) -> Vec<&'static str> {
+        Option::<Self>::names(field)
+    }
+    fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
+        Some(*self).bind(args)
+    }
+    fn read(row: &DatabaseRow, column: &'static str) -> Result<Self, StoreError> {
+        Option::<Self>::read(row, column)?.ok_or_else(|| absent("role"))
     }
 }
 

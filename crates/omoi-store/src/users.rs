@@ -57,6 +57,16 @@ pub async fn find_by_email(tx: &mut Tx, email: &MailAddress) -> Result<Option<Us
     tx.find_global("email = $1", args![email.as_str()]).await
 }
 
+/// Keeps others from changing what belongs to the user until the transaction ends.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn lock(tx: &mut Tx, id: UserId) -> Result<(), StoreError> {
+    tx.execute_global("update users set name = name where id = $1", args![id])
+        .await
+        .map(drop)
+}
+
 /// Every user, by address.
 ///
 /// # Errors

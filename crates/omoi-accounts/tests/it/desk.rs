@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use omoi_accounts::access_token::AccessTokens;
-use omoi_accounts::commands::register::{Registration, register_user};
+use omoi_accounts::commands::register::{NewUser, Registration, add_user, register_user};
 use omoi_accounts::commands::sign_in::sign_in;
 use omoi_accounts::commands::verify::verify_mail;
 use omoi_accounts::commands::{AccountMail, AccountMailKind};
@@ -14,6 +14,7 @@ use omoi_accounts::error::AccountError;
 use omoi_accounts::key_ring::KeyRing;
 use omoi_accounts::password_pool::PasswordPool;
 use omoi_domain::access::password_rules::PasswordRules;
+use omoi_domain::id::UserId;
 use omoi_domain::time::Timestamp;
 use omoi_runtime::rng::Rng;
 use omoi_store::{Store, StoreError, StoreOptions, Tx};
@@ -86,6 +87,21 @@ impl Desk {
         body: impl AsyncFnOnce(&mut Tx) -> Result<T, StoreError>,
     ) -> T {
         self.accounts.store.system().read(body).await.unwrap()
+    }
+
+    /// Makes an account of an address that needs no mail.
+    pub(crate) async fn add_user(&self, email: &str) -> UserId {
+        let new = NewUser {
+            email: email.parse().unwrap(),
+            name: None,
+            is_staff: false,
+        };
+        add_user(&self.accounts, new, PASSWORD.into())
+            .await
+            .unwrap();
+        let user = self
+            .read(async |tx| omoi_store::users::find_by_email(tx, &email.parse().unwrap()).await);
+        user.await.unwrap().id
     }
 
     /// Registers `email` and verifies it.
@@ -161,6 +177,7 @@ pub(crate) fn token_of(mail: AccountMail) -> String {
     match mail.kind {
         AccountMailKind::Verify(token)
         | AccountMailKind::Reset(token)
+        | AccountMailKind::Invitation(token)
         | AccountMailKind::Unlock(token) => token.expose_secret().to_owned(),
         other => panic!("{other:?} carries no token"),
     }

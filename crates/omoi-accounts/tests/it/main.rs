@@ -24,6 +24,8 @@ macro_rules! both {
 }
 
 mod desk;
+mod keys;
 mod limits;
+mod members;
 mod passwords;
 mod sessions;

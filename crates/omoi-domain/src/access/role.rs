@@ -22,6 +22,24 @@ crate::closed_set! {
     }
 }
 
+crate::closed_set! {
+    /// How a column tells the role of a member: a custom one by its id beside it.
+    RoleColumn {
+        /// [`SystemRole::Owner`].
+        Owner = "owner",
+        /// [`SystemRole::Admin`].
+        Admin = "admin",
+        /// [`SystemRole::Member`].
+        Member = "member",
+        /// [`SystemRole::Viewer`].
+        Viewer = "viewer",
+        /// [`SystemRole::AgentExecutor`].
+        AgentExecutor = "agent_executor",
+        /// [`MemberRole::Custom`].
+        Custom = "custom",
+    }
+}
+
 /// What the role of a member is called: one of the system's, or one that the organisation made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MemberRole {
@@ -144,6 +162,26 @@ impl MemberRole {
         match self {
             Self::System(role) => role.role_id(),
             Self::Custom(id) => id,
+        }
+    }
+
+    /// How a column tells it.
+    pub const fn role_column(self) -> RoleColumn {
+        match self {
+            Self::System(SystemRole::Owner) => RoleColumn::Owner,
+            Self::System(SystemRole::Admin) => RoleColumn::Admin,
+            Self::System(SystemRole::Member) => RoleColumn::Member,
+            Self::System(SystemRole::Viewer) => RoleColumn::Viewer,
+            Self::System(SystemRole::AgentExecutor) => RoleColumn::AgentExecutor,
+            Self::Custom(_) => RoleColumn::Custom,
+        }
+    }
+
+    /// The custom role that it is.
+    pub const fn custom_role(self) -> Option<RoleId> {
+        match self {
+            Self::System(_) => None,
+            Self::Custom(id) => Some(id),
         }
     }
 

@@ -32,6 +32,16 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0008_accounts.sql"),
     },
     MigrationText {
+        version: 9,
+        name: "members",
+        text: include_str!("../../migrations/0009_members.sql"),
+    },
+    MigrationText {
+        version: 10,
+        name: "keys",
+        text: include_str!("../../migrations/0010_keys.sql"),
+    },
+    MigrationText {
         version: 13,
         name: "month_budgets",
         text: include_str!("../../migrations/0013_month_budgets.sql"),

@@ -27,7 +27,11 @@ const MOVED: &[(&str, &str, &str)] = &[
         "case when actor_kind = 'user' then 'local' else actor_kind end",
     ),
     // The only user of an earlier release is the laptop's, and so is the only organisation.
-    ("users", "org_id", "(select id from organisations)"),
+    (
+        "users",
+        "org_id",
+        "(select m.org_id from memberships m where m.user_id = users.id)",
+    ),
 ];
 
 type TableRows = Vec<Vec<Option<String>>>;

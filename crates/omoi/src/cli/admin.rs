@@ -1,5 +1,7 @@
 //! `omoi admin`: accounts, from the machine that holds the database.
 
+mod members;
+
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -44,6 +46,18 @@ pub(crate) enum AdminCommand {
     /// List the sign-ins of somebody, also those that ended
     #[command(after_help = "Examples:\n  omoi admin sessions ada@example.org")]
     Sessions(NamedUser),
+    /// List the members of the organisation
+    #[command(after_help = "Examples:\n  omoi admin members")]
+    Members,
+    /// Make somebody a member of the organisation
+    #[command(after_help = "Examples:\n  omoi admin add-member ada@example.org --role owner")]
+    AddMember(members::AddMemberArgs),
+    /// Remove somebody from the organisation
+    #[command(after_help = "Examples:\n  omoi admin remove-member ada@example.org")]
+    RemoveMember(NamedUser),
+    /// List the keys of the organisation and of its members
+    #[command(after_help = "Examples:\n  omoi admin keys")]
+    Keys,
     /// End every session of somebody
     #[command(after_help = "Examples:\n  omoi admin sign-out ada@example.org")]
     SignOut(NamedUser),
@@ -100,6 +114,10 @@ async fn run_with_accounts(
         AdminCommand::DisableUser(named) => set_active(accounts, &named.mail, false).await,
         AdminCommand::EnableUser(named) => set_active(accounts, &named.mail, true).await,
         AdminCommand::Sessions(named) => list_sessions(context, accounts, &named.mail).await,
+        AdminCommand::Members => members::list_members(context, accounts).await,
+        AdminCommand::AddMember(arguments) => members::add(accounts, arguments).await,
+        AdminCommand::RemoveMember(named) => members::remove(accounts, &named.mail).await,
+        AdminCommand::Keys => members::list_keys(context, accounts).await,
         AdminCommand::SignOut(named) => {
             let user = user_of(accounts, &named.mail).await?;
             let n_ended = sign_out_everywhere(accounts, user.id).await?;

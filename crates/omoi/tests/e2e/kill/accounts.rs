@@ -38,6 +38,7 @@ fn a_death_leaves_an_account_or_none() {
         (["disable-user", MAIL], "may not sign in any more"),
         (["enable-user", MAIL], "may sign in"),
         (["sign-out", MAIL], "Ended 0 sessions"),
+        (["add-member", MAIL], "is a member, as member"),
     ] {
         let done = run(&words, None);
         assert!(
@@ -45,6 +46,15 @@ fn a_death_leaves_an_account_or_none() {
             "{done:?}"
         );
     }
+    assert!(
+        run(&["members"], None)
+            .stdout
+            .contains("ada@example.org  member")
+    );
+    let removed = run(&["remove-member", MAIL], Some("after"));
+    assert!(removed.was_killed());
+    assert!(!run(&["members"], None).stdout.contains(MAIL));
+    assert!(run(&["keys"], None).stdout.is_empty());
     let unknown = run(&["sessions", "eve@example.org"], None);
     assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
 }

@@ -1,0 +1,205 @@
+//! Keys: made, used, revoked.
+
+use std::time::Duration;
+
+use omoi_domain::access::api_key::{ApiKeyKind, KEYS_ACTIVE_MAX, key_days};
+use omoi_domain::access::grant::{PrivilegeEscalation, key_permissions, may_give};
+use omoi_domain::access::pattern::PermissionPattern;
+use omoi_domain::access::permission_set::PermissionSet;
+use omoi_domain::access::role::{MemberRole, SystemRole};
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
+use omoi_store::api_keys::{self, ApiKey};
+use omoi_store::{Json, Tx, memberships, users};
+
+use super::member::MemberAuthority;
+use crate::api_key::{FreshApiKey, api_key_digest};
+use crate::context::AccountContext;
+use crate::error::AccountError;
+use crate::reach::{KeyCaller, key_caller, role_power, user_reaches};
+
+/// How often at most the use of a key is noted.
+const USE_NOTED_EVERY: Duration = Duration::from_mins(1);
+
+/// What a key is to be.
+#[derive(Clone, Debug)]
+pub struct NewApiKey {
+    /// What people call it.
+    pub name: String,
+    /// What of its owner's permissions it has; nothing reads.
+    pub scopes: Vec<PermissionPattern>,
+    /// How long it lives.
+    pub days: Option<u32>,
+}
+
+/// Whose a key of an organisation is.
+#[derive(Clone, Copy, Debug)]
+pub enum OrganisationKey {
+    /// The organisation's, with a role.
+    Role(MemberRole),
+    /// An agent's at one project.
+    Agent(ProjectId),
+}
+
+/// Makes a key of `user`'s own, narrowed to `only` where that is named.
+///
+/// # Errors
+/// [`AccountError::Escalation`] for a scope that its owner lacks, [`AccountError::KeyLife`],
+/// [`AccountError::TooManyKeys`].
+pub async fn create_person_key(
+    context: &AccountContext,
+    user: UserId,
+    only: Option<OrgId>,
+    new: NewApiKey,
+) -> Result<FreshApiKey, AccountError> {
+    let mut own = PermissionSet::EMPTY;
+    for reach in user_reaches(&context.store, user).await? {
+        if only.is_none_or(|only| only == reach.org) {
+            own = own.union_with(reach.role);
+        }
+    }
+    refuse_wider(&new.scopes, own)?;
+    let kind = ApiKeyKind::Person;
+    let fresh = FreshApiKey::draw_key(kind, &context.rng);
+    let create = async |tx: &mut Tx| -> Result<_, AccountError> {
+        users::lock(tx, user).await?;
+        refuse_too_many(&api_keys::list_of_user(tx, user).await?)?;
+        let mut key = key_row(tx, kind, &new, &fresh, user)?;
+        (key.user_id, key.org_id) = (Some(user), only);
+        Ok(api_keys::insert(tx, &key).await?)
+    };
+    context
+        .store
+        .system()
+        .write(CrashPoint::AccountChanged, create)
+        .await?;
+    Ok(fresh)
+}
+
+/// Makes a key of an organisation or of its agent, which stays when `maker` leaves.
+///
+/// # Errors
+/// [`AccountError::Escalation`] for a role above the maker's, and as [`create_person_key`].
+pub async fn create_organisation_key(
+    context: &AccountContext,
+    by: MemberAuthority,
+    maker: UserId,
+    owner: OrganisationKey,
+    new: NewApiKey,
+) -> Result<FreshApiKey, AccountError> {
+    let (kind, role, project) = match owner {
+        OrganisationKey::Role(role) => (ApiKeyKind::Organization, Some(role), None),
+        OrganisationKey::Agent(project) => (ApiKeyKind::Agent, None, Some(project)),
+    };
+    let fresh = FreshApiKey::draw_key(kind, &context.rng);
+    let tenant = context.store.tenant(by.org).acting_as(by.actor);
+    let create = async |tx: &mut Tx| -> Result<_, AccountError> {
+        memberships::lock_members(tx, by.org).await?;
+        if let Some(project) = project {
+            omoi_store::projects::get(tx, project).await?;
+        }
+        let agent = MemberRole::System(SystemRole::AgentExecutor);
+        let power = role_power(tx, role.unwrap_or(agent)).await?;
+        may_give(by.power, power)?;
+        refuse_wider(&new.scopes, power.permissions)?;
+        refuse_too_many(&api_keys::list_of_organisation(tx, by.org).await?)?;
+        let mut key = key_row(tx, kind, &new, &fresh, maker)?;
+        (key.org_id, key.project_id, key.role) = (Some(by.org), project, role);
+        Ok(api_keys::insert(tx, &key).await?)
+    };
+    tenant.write(CrashPoint::AccountChanged, create).await?;
+    Ok(fresh)
+}
+
+/// Who acts by the key that `text` is. What its owner lost since, it lost too.
+///
+/// # Errors
+/// [`AccountError::InvalidToken`] for a key that is none, or not good any more.
+pub async fn authenticate_key(
+    context: &AccountContext,
+    text: &str,
+) -> Result<KeyCaller, AccountError> {
+    let digest = api_key_digest(text).ok_or(AccountError::InvalidToken)?;
+    let system = context.store.system();
+    let look = async |tx: &mut Tx| -> Result<_, AccountError> {
+        Ok((api_keys::find_by_digest(tx, &digest).await?, tx.now()))
+    };
+    let (key, now) = system.read(look).await?;
+    let key = key
+        .filter(|key| key.is_live(now))
+        .ok_or(AccountError::InvalidToken)?;
+    let caller = key_caller(&context.store, &key).await?;
+    let earlier = now - USE_NOTED_EVERY;
+    if key.last_used_at.is_none_or(|used| used < earlier) {
+        let note = async |tx: &mut Tx| api_keys::note_use(tx, key.id, earlier).await;
+        system.write(CrashPoint::AccountChanged, note).await?;
+    }
+    Ok(caller)
+}
+
+/// Revokes a key of `user`; whether it was there.
+///
+/// # Errors
+/// When the rows cannot be written.
+pub async fn revoke_person_key(
+    context: &AccountContext,
+    user: UserId,
+    id: ApiKeyId,
+) -> Result<bool, AccountError> {
+    let revoke = async |tx: &mut Tx| api_keys::revoke_of_user(tx, user, id).await;
+    Ok(context
+        .store
+        .system()
+        .write(CrashPoint::AccountChanged, revoke)
+        .await?)
+}
+
+fn refuse_wider(scopes: &[PermissionPattern], own: PermissionSet) -> Result<(), AccountError> {
+    // Without a scope a key reads what its owner may read: nothing of it is asked for by name.
+    if scopes.is_empty() {
+        return Ok(());
+    }
+    match key_permissions(scopes)
+        .without_set(own)
+        .list_permissions()
+        .next()
+    {
+        Some(permission) => Err(PrivilegeEscalation::Lacks(permission).into()),
+        None => Ok(()),
+    }
+}
+
+fn refuse_too_many(keys: &[ApiKey]) -> Result<(), AccountError> {
+    match keys.len() < KEYS_ACTIVE_MAX {
+        true => Ok(()),
+        false => Err(AccountError::TooManyKeys),
+    }
+}
+
+fn key_row(
+    tx: &Tx,
+    kind: ApiKeyKind,
+    new: &NewApiKey,
+    fresh: &FreshApiKey,
+    maker: UserId,
+) -> Result<ApiKey, AccountError> {
+    let days = key_days(kind, new.days).ok_or(AccountError::KeyLife)?;
+    let life = days.map(|days| Duration::from_hours(24 * u64::from(days)));
+    Ok(ApiKey {
+        id: tx.new_id(),
+        kind,
+        user_id: None,
+        org_id: None,
+        project_id: None,
+        role: None,
+        name: new.name.clone(),
+        shown_prefix: fresh.prefix.clone(),
+        digest: fresh.digest.clone(),
+        scopes: Json(new.scopes.clone()),
+        created_by_id: maker,
+        created_at: tx.now(),
+        expires_at: life.map(|life| tx.now() + life),
+        last_used_at: None,
+        revoked_at: None,
+    })
+}

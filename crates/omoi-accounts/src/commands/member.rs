@@ -1,0 +1,135 @@
+//! Who belongs to an organisation, and as what.
+
+use omoi_domain::access::grant::{may_drop_owner, may_give};
+use omoi_domain::access::role::{MemberRole, SystemRole};
+use omoi_domain::access::role_chain::RolePower;
+use omoi_domain::actor::Actor;
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::{MembershipId, OrgId, UserId};
+use omoi_store::memberships::{self, Membership};
+use omoi_store::{Tx, users};
+
+use crate::context::AccountContext;
+use crate::error::AccountError;
+use crate::reach::role_power;
+
+/// Who changes the members of an organisation, and how much they may give.
+#[derive(Clone, Copy, Debug)]
+pub struct MemberAuthority {
+    /// Where.
+    pub org: OrgId,
+    /// Who.
+    pub actor: Actor,
+    /// What they may do there.
+    pub power: RolePower,
+}
+
+impl MemberAuthority {
+    /// Whoever runs the platform, at its machine.
+    pub const fn of_operator(org: OrgId) -> Self {
+        Self {
+            org,
+            actor: Actor::System,
+            power: RolePower::of_system(SystemRole::Owner),
+        }
+    }
+}
+
+/// Makes `user` a member.
+///
+/// # Errors
+/// [`AccountError::Escalation`], and `Exists` where they are one.
+pub async fn add_member(
+    context: &AccountContext,
+    by: MemberAuthority,
+    user: UserId,
+    role: MemberRole,
+) -> Result<MembershipId, AccountError> {
+    let tenant = context.store.tenant(by.org).acting_as(by.actor);
+    let add = async |tx: &mut Tx| -> Result<_, AccountError> {
+        memberships::lock_members(tx, by.org).await?;
+        may_give(by.power, role_power(tx, role).await?)?;
+        Ok(join_organisation(tx, by.org, user, role).await?)
+    };
+    tenant.write(CrashPoint::AccountChanged, add).await
+}
+
+/// Gives a member another role. Their access tokens end, so that the next ones know of it.
+///
+/// # Errors
+/// [`AccountError::Escalation`] when the old or the new role stands above the caller's, [`AccountError::LastOwner`].
+pub async fn set_member_role(
+    context: &AccountContext,
+    by: MemberAuthority,
+    id: MembershipId,
+    role: MemberRole,
+) -> Result<(), AccountError> {
+    let tenant = context.store.tenant(by.org).acting_as(by.actor);
+    let set = async |tx: &mut Tx| -> Result<_, AccountError> {
+        let member = changeable_member(tx, by, id).await?;
+        may_give(by.power, role_power(tx, role).await?)?;
+        keep_an_owner(tx, &member, role.is_owner()).await?;
+        memberships::set_role(tx, id, role).await?;
+        Ok(users::raise_epoch(tx, member.user_id).await?)
+    };
+    tenant.write(CrashPoint::AccountChanged, set).await
+}
+
+/// Removes a member. Their keys reach nothing here from then on.
+///
+/// # Errors
+/// As [`set_member_role`].
+pub async fn remove_member(
+    context: &AccountContext,
+    by: MemberAuthority,
+    id: MembershipId,
+) -> Result<(), AccountError> {
+    let tenant = context.store.tenant(by.org).acting_as(by.actor);
+    let remove = async |tx: &mut Tx| -> Result<_, AccountError> {
+        let member = changeable_member(tx, by, id).await?;
+        keep_an_owner(tx, &member, false).await?;
+        memberships::delete(tx, id).await?;
+        Ok(users::raise_epoch(tx, member.user_id).await?)
+    };
+    tenant.write(CrashPoint::AccountChanged, remove).await
+}
+
+pub(super) async fn join_organisation(
+    tx: &mut Tx,
+    org: OrgId,
+    user: UserId,
+    role: MemberRole,
+) -> Result<MembershipId, omoi_store::StoreError> {
+    let membership = Membership {
+        id: tx.new_id(),
+        org_id: org,
+        user_id: user,
+        role,
+        joined_at: Some(tx.now()),
+    };
+    memberships::insert(tx, &membership).await?;
+    Ok(membership.id)
+}
+
+/// The member, whom nobody else changes meanwhile and who does not stand above the caller.
+async fn changeable_member(
+    tx: &mut Tx,
+    by: MemberAuthority,
+    id: MembershipId,
+) -> Result<Membership, AccountError> {
+    memberships::lock_members(tx, by.org).await?;
+    let member = memberships::get(tx, by.org, id).await?;
+    may_give(by.power, role_power(tx, member.role).await?)?;
+    Ok(member)
+}
+
+async fn keep_an_owner(
+    tx: &mut Tx,
+    member: &Membership,
+    stays_owner: bool,
+) -> Result<(), AccountError> {
+    if member.role.is_owner() && !stays_owner {
+        may_drop_owner(memberships::count_owners(tx, member.org_id).await?)?;
+    }
+    Ok(())
+}

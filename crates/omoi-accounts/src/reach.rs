@@ -1,0 +1,139 @@
+//! What a caller may do, by organisation: from memberships, roles, grants and keys.
+
+use std::collections::BTreeMap;
+
+use omoi_domain::access::api_key::ApiKeyKind;
+use omoi_domain::access::decision::{KeyReach, OrganisationReach, ProjectGrant};
+use omoi_domain::access::grant::key_permissions;
+use omoi_domain::access::role::{MemberRole, SystemRole};
+use omoi_domain::access::role_chain::{CustomRole, RolePower};
+use omoi_domain::actor::Actor;
+use omoi_domain::id::{OrgId, UserId};
+use omoi_store::api_keys::ApiKey;
+use omoi_store::memberships::{self, Membership};
+use omoi_store::{Store, Tx, project_grants, roles, users};
+
+use crate::error::AccountError;
+
+/// What `user` may do in each organisation that they belong to.
+///
+/// # Errors
+/// When the rows cannot be read, or a custom role inherits from itself.
+pub async fn user_reaches(
+    store: &Store,
+    user: UserId,
+) -> Result<Vec<OrganisationReach>, AccountError> {
+    let system = store.system();
+    let all = system
+        .read(async |tx: &mut Tx| memberships::list_of_user(tx, user).await)
+        .await?;
+    let mut reaches = Vec::new();
+    for membership in &all {
+        let tenant = store.tenant(membership.org_id);
+        reaches.push(
+            tenant
+                .read(async |tx: &mut Tx| member_reach(tx, membership).await)
+                .await?,
+        );
+    }
+    Ok(reaches)
+}
+
+/// Who a good key acts for, and how far it reaches.
+#[derive(Debug)]
+pub struct KeyCaller {
+    /// Whose its acts are.
+    pub actor: Actor,
+    /// What it may do, by organisation.
+    pub reaches: Vec<OrganisationReach>,
+}
+
+/// Who `key` acts for; it never reaches further than its owner does now.
+///
+/// # Errors
+/// [`AccountError::InvalidToken`] when its owner may not sign in any more.
+pub(crate) async fn key_caller(store: &Store, key: &ApiKey) -> Result<KeyCaller, AccountError> {
+    let narrowed = KeyReach {
+        scopes: key_permissions(&key.scopes.0),
+        project: key.project_id,
+    };
+    let role = match key.kind {
+        ApiKeyKind::Person => {
+            let user = key.user_id.ok_or(AccountError::InvalidToken)?;
+            return person_caller(store, user, key.org_id, narrowed).await;
+        }
+        ApiKeyKind::Organization => key.role.ok_or(AccountError::InvalidToken)?,
+        ApiKeyKind::Agent => MemberRole::System(SystemRole::AgentExecutor),
+    };
+    let org = key.org_id.ok_or(AccountError::InvalidToken)?;
+    let tenant = store.tenant(org);
+    let power = tenant
+        .read(async |tx: &mut Tx| role_power(tx, role).await)
+        .await?;
+    let reach = OrganisationReach {
+        org,
+        role: power.permissions,
+        grants: Vec::new(),
+        key: Some(narrowed),
+    };
+    Ok(KeyCaller {
+        actor: Actor::Key(key.id),
+        reaches: vec![reach],
+    })
+}
+
+async fn person_caller(
+    store: &Store,
+    user: UserId,
+    only: Option<OrgId>,
+    narrowed: KeyReach,
+) -> Result<KeyCaller, AccountError> {
+    let system = store.system();
+    let owner = system
+        .read(async |tx: &mut Tx| users::get(tx, user).await)
+        .await?;
+    if !owner.is_active {
+        return Err(AccountError::InvalidToken);
+    }
+    let mut reaches = user_reaches(store, user).await?;
+    reaches.retain(|reach| only.is_none_or(|only| reach.org == only));
+    for reach in &mut reaches {
+        reach.key = Some(narrowed);
+    }
+    let actor = Actor::User(user);
+    Ok(KeyCaller { actor, reaches })
+}
+
+async fn member_reach(
+    tx: &mut Tx,
+    membership: &Membership,
+) -> Result<OrganisationReach, AccountError> {
+    let power = role_power(tx, membership.role).await?;
+    let granted = project_grants::list_of_member(tx, membership.id).await?;
+    let grants = granted.into_iter().map(|grant| ProjectGrant {
+        project: grant.project_id,
+        permission: grant.permission,
+    });
+    Ok(OrganisationReach {
+        org: membership.org_id,
+        role: power.permissions,
+        grants: grants.collect(),
+        key: None,
+    })
+}
+
+/// What a role of the transaction's organisation allows, its chain followed.
+pub(crate) async fn role_power(tx: &mut Tx, role: MemberRole) -> Result<RolePower, AccountError> {
+    let MemberRole::Custom(_) = role else {
+        return Ok(RolePower::of_role(role, &BTreeMap::new())?);
+    };
+    let rows = roles::list_all(tx).await?.into_iter();
+    let custom = rows.map(|row| {
+        let role = CustomRole {
+            permissions: row.permissions.0,
+            inherits_from: row.inherits_from_id,
+        };
+        (row.id, role)
+    });
+    Ok(RolePower::of_role(role, &custom.collect())?)
+}

@@ -1,0 +1,161 @@
+//! Keys reach no further than their owners.
+
+use std::time::Duration;
+
+use omoi_accounts::commands::key::{
+    NewApiKey, OrganisationKey, authenticate_key, create_organisation_key, create_person_key,
+    revoke_person_key,
+};
+use omoi_accounts::commands::member::{MemberAuthority, add_member, remove_member};
+use omoi_accounts::commands::sign_out::set_user_active;
+use omoi_accounts::error::AccountError;
+use omoi_domain::access::permission::Permission;
+use omoi_domain::access::role::{MemberRole, SystemRole};
+use omoi_domain::access::role_chain::RolePower;
+use omoi_domain::actor::Actor;
+use omoi_domain::id::OrgId;
+use omoi_store::api_keys;
+use secrecy::ExposeSecret as _;
+
+use crate::desk::Desk;
+
+both!(
+    a_key_shrinks_with_its_owner,
+    a_revoked_key_is_none,
+    a_key_of_an_organisation_stays_when_its_maker_leaves
+);
+
+fn new_key(scopes: &[&str], days: Option<u32>) -> NewApiKey {
+    NewApiKey {
+        name: "ci".to_owned(),
+        scopes: scopes.iter().map(|scope| scope.parse().unwrap()).collect(),
+        days,
+    }
+}
+
+async fn a_key_shrinks_with_its_owner(desk: Desk) {
+    let accounts = &desk.accounts;
+    let ada = desk.add_user("ada@example.org").await;
+    let operator = MemberAuthority::of_operator(OrgId::LOCAL);
+    let member = MemberRole::System(SystemRole::Member);
+    let membership = add_member(accounts, operator, ada, member).await.unwrap();
+    let wider = create_person_key(accounts, ada, None, new_key(&["ticket:*"], None)).await;
+    assert!(
+        matches!(wider, Err(AccountError::Escalation(_))),
+        "a member forces no ticket"
+    );
+    let long = create_person_key(accounts, ada, None, new_key(&[], Some(366))).await;
+    assert!(matches!(long, Err(AccountError::KeyLife)));
+    let fresh = create_person_key(accounts, ada, None, new_key(&["ticket:write"], Some(1)))
+        .await
+        .unwrap();
+    let text = fresh.key.expose_secret();
+    let authenticate = async || authenticate_key(accounts, text).await;
+    let caller = authenticate().await.unwrap();
+    assert_eq!(caller.actor, Actor::User(ada));
+    let permissions: Vec<_> = caller.reaches[0]
+        .permissions_in(None)
+        .list_permissions()
+        .collect();
+    assert_eq!(permissions, [Permission::TicketWrite]);
+    let stored = desk
+        .read(async |tx| api_keys::list_of_user(tx, ada).await)
+        .await;
+    assert_eq!(
+        (stored.len(), stored[0].last_used_at),
+        (1, Some(desk.now()))
+    );
+    assert!(
+        !format!("{stored:?}").contains(&text[12..]),
+        "only its beginning and a digest are kept"
+    );
+    // Its use is noted once a minute.
+    desk.advance(Duration::from_secs(30));
+    authenticate().await.unwrap();
+    let noted = desk
+        .read(async |tx| api_keys::list_of_user(tx, ada).await)
+        .await;
+    assert_eq!(noted[0].last_used_at, stored[0].last_used_at);
+    remove_member(accounts, operator, membership).await.unwrap();
+    assert!(authenticate().await.unwrap().reaches.is_empty());
+    set_user_active(accounts, ada, false).await.unwrap();
+    assert!(matches!(
+        authenticate().await,
+        Err(AccountError::InvalidToken)
+    ));
+    set_user_active(accounts, ada, true).await.unwrap();
+    authenticate().await.unwrap();
+    desk.advance(Duration::from_hours(24));
+    assert!(matches!(
+        authenticate().await,
+        Err(AccountError::InvalidToken)
+    ));
+}
+
+async fn a_revoked_key_is_none(desk: Desk) {
+    let accounts = &desk.accounts;
+    let ada = desk.add_user("ada@example.org").await;
+    let other = create_person_key(accounts, ada, None, new_key(&[], None))
+        .await
+        .unwrap();
+    let all = desk
+        .read(async |tx| api_keys::list_of_user(tx, ada).await)
+        .await;
+    let id = all
+        .iter()
+        .find(|key| key.digest == other.digest)
+        .unwrap()
+        .id;
+    assert!(revoke_person_key(accounts, ada, id).await.unwrap());
+    assert!(!revoke_person_key(accounts, ada, id).await.unwrap());
+    let revoked = authenticate_key(accounts, other.key.expose_secret()).await;
+    assert!(matches!(revoked, Err(AccountError::InvalidToken)));
+}
+
+async fn a_key_of_an_organisation_stays_when_its_maker_leaves(desk: Desk) {
+    let accounts = &desk.accounts;
+    let ada = desk.add_user("ada@example.org").await;
+    let operator = MemberAuthority::of_operator(OrgId::LOCAL);
+    let admin = MemberRole::System(SystemRole::Admin);
+    let membership = add_member(accounts, operator, ada, admin).await.unwrap();
+    let by = MemberAuthority {
+        org: OrgId::LOCAL,
+        actor: Actor::User(ada),
+        power: RolePower::of_system(SystemRole::Admin),
+    };
+    let create = async |role, new| {
+        let owner = OrganisationKey::Role(MemberRole::System(role));
+        create_organisation_key(accounts, by, ada, owner, new).await
+    };
+    let above = create(SystemRole::Owner, new_key(&[], None)).await;
+    assert!(matches!(above, Err(AccountError::Escalation(_))));
+    let fresh = create(SystemRole::Admin, new_key(&["*:*"], None)).await;
+    assert!(
+        matches!(fresh, Err(AccountError::Escalation(_))),
+        "an admin does not delete organisations"
+    );
+    let fresh = create(
+        SystemRole::Admin,
+        new_key(&["org:members:*", "spec:*"], None),
+    )
+    .await
+    .unwrap();
+    remove_member(accounts, operator, membership).await.unwrap();
+    let caller = authenticate_key(accounts, fresh.key.expose_secret())
+        .await
+        .unwrap();
+    assert!(matches!(caller.actor, Actor::Key(_)));
+    let permissions = caller.reaches[0].permissions_in(None);
+    assert!(permissions.contains(Permission::SpecApprove));
+    assert!(
+        !permissions.contains(Permission::OrgMembersWrite),
+        "no key gives roles"
+    );
+    for n in 1..50 {
+        create(SystemRole::Viewer, new_key(&[], None))
+            .await
+            .unwrap_or_else(|error| panic!("{n}: {error}"));
+    }
+    let many = create(SystemRole::Viewer, new_key(&[], None)).await;
+    assert!(matches!(many, Err(AccountError::TooManyKeys)));
+}

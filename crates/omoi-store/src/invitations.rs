@@ -1,0 +1,98 @@
+//! Invitations. Looked up by what a mail carried, before an organisation is known.
+
+use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::access::role::MemberRole;
+use omoi_domain::id::{InvitationId, OrgId};
+use omoi_domain::time::Timestamp;
+
+use crate::args;
+use crate::error::StoreError;
+use crate::row::{GlobalRow, row};
+use crate::tx::Tx;
+
+row! {
+    /// That whoever has an address may become a member.
+    Invitation in "invitations" as "invitation" {
+        /// Its id.
+        id: InvitationId,
+        /// Where to.
+        org_id: OrgId,
+        /// The address, in its one form.
+        email: String,
+        /// As what.
+        role: MemberRole,
+        /// SHA-256 of what the mail carries.
+        digest: String,
+        /// When it ends.
+        expires_at: Timestamp,
+        /// When it was followed.
+        accepted_at: Option<Timestamp>,
+        /// When it was taken back.
+        revoked_at: Option<Timestamp>,
+    }
+}
+
+impl GlobalRow for Invitation {}
+
+impl Invitation {
+    /// Whether it can be followed at `now`.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.accepted_at.is_none() && self.revoked_at.is_none() && now < self.expires_at
+    }
+}
+
+/// Keeps a new invitation in place of open ones to the same address.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn replace(tx: &mut Tx, invitation: &Invitation) -> Result<(), StoreError> {
+    let now = tx.now();
+    tx.execute_global(
+        "update invitations set revoked_at = $3
+         where org_id = $1 and email = $2 and accepted_at is null and revoked_at is null",
+        args![invitation.org_id, invitation.email, now],
+    )
+    .await?;
+    tx.insert(invitation).await
+}
+
+/// The invitation with that digest, which nobody else follows until the transaction ends.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn lock(tx: &mut Tx, digest: &str) -> Result<Option<Invitation>, StoreError> {
+    tx.lock_global(
+        "update invitations set digest = digest where digest = $1 returning id",
+        "digest = $1",
+        || Ok(args![digest]),
+    )
+    .await
+}
+
+/// Notes that it was followed.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn set_accepted(tx: &mut Tx, id: InvitationId) -> Result<(), StoreError> {
+    let now = tx.now();
+    tx.execute_global(
+        "update invitations set accepted_at = $2 where id = $1",
+        args![id, now],
+    )
+    .await
+    .map(drop)
+}
+
+/// Takes open invitations of `email` to `org` back; how many there were.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn cancel(tx: &mut Tx, org: OrgId, email: &MailAddress) -> Result<u64, StoreError> {
+    let now = tx.now();
+    tx.execute_global(
+        "update invitations set revoked_at = $3
+         where org_id = $1 and email = $2 and accepted_at is null and revoked_at is null",
+        args![org, email.as_str(), now],
+    )
+    .await
+}

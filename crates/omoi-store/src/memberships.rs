@@ -1,0 +1,121 @@
+//! Who belongs to which organisation. Looked up by user before an organisation is known.
+
+use omoi_domain::access::role::MemberRole;
+use omoi_domain::id::{MembershipId, OrgId, UserId};
+use omoi_domain::time::Timestamp;
+
+use crate::args;
+use crate::error::StoreError;
+use crate::row::{GlobalRow, row};
+use crate::tx::Tx;
+
+row! {
+    /// A member of an organisation.
+    Membership in "memberships" as "membership" {
+        /// Its id.
+        id: MembershipId,
+        /// Where.
+        org_id: OrgId,
+        /// Who.
+        user_id: UserId,
+        /// As what.
+        role: MemberRole,
+        /// Since when; none for the user of a laptop.
+        joined_at: Option<Timestamp>,
+    }
+}
+
+impl GlobalRow for Membership {}
+
+/// The memberships of `user`, in all organisations.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_of_user(tx: &mut Tx, user: UserId) -> Result<Vec<Membership>, StoreError> {
+    tx.all_global("user_id = $1 order by org_id", args![user])
+        .await
+}
+
+/// The members of `org`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_of_organisation(tx: &mut Tx, org: OrgId) -> Result<Vec<Membership>, StoreError> {
+    tx.all_global("org_id = $1 order by joined_at, id", args![org])
+        .await
+}
+
+/// The membership of `org` with that id.
+///
+/// # Errors
+/// [`StoreError::NotFound`], also for one of another organisation.
+pub async fn get(tx: &mut Tx, org: OrgId, id: MembershipId) -> Result<Membership, StoreError> {
+    let found = tx
+        .find_global("org_id = $1 and id = $2", args![org, id])
+        .await?;
+    found.ok_or_else(|| StoreError::NotFound {
+        what: "membership",
+        key: id.to_string(),
+    })
+}
+
+/// Keeps others from changing the members of `org` until the transaction ends.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn lock_members(tx: &mut Tx, org: OrgId) -> Result<(), StoreError> {
+    // Owners count each other: two who remove each other would both see two.
+    tx.execute_global(
+        "update organisations set name = name where id = $1",
+        args![org],
+    )
+    .await
+    .map(drop)
+}
+
+/// Owners of `org`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn count_owners(tx: &mut Tx, org: OrgId) -> Result<u64, StoreError> {
+    let owners: Vec<Membership> = tx
+        .all_global("org_id = $1 and role = 'owner'", args![org])
+        .await?;
+    Ok(owners.len() as u64)
+}
+
+/// Keeps a new member.
+///
+/// # Errors
+/// [`StoreError::Exists`] when the user belongs to the organisation.
+pub async fn insert(tx: &mut Tx, membership: &Membership) -> Result<(), StoreError> {
+    tx.insert(membership).await
+}
+
+/// Gives a member another role.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn set_role(tx: &mut Tx, id: MembershipId, role: MemberRole) -> Result<(), StoreError> {
+    tx.execute_global(
+        "update memberships set role = $2, custom_role_id = $3 where id = $1",
+        args![id, role.role_column(), role.custom_role()],
+    )
+    .await
+    .map(drop)
+}
+
+/// Removes a member with what they were granted.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn delete(tx: &mut Tx, id: MembershipId) -> Result<(), StoreError> {
+    tx.execute(
+        "delete from project_grants where org_id = $1 and membership_id = $2",
+        args![id],
+    )
+    .await?;
+    tx.execute_global("delete from memberships where id = $1", args![id])
+        .await
+        .map(drop)
+}

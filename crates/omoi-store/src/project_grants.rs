@@ -1,0 +1,46 @@
+//! What members may do in single projects beyond their role.
+
+use omoi_domain::access::permission::Permission;
+use omoi_domain::id::{MembershipId, OrgId, ProjectId};
+
+use crate::args;
+use crate::error::StoreError;
+use crate::row::row;
+use crate::tx::Tx;
+
+row! {
+    /// One permission more, for one member in one project.
+    ProjectGrantRow in "project_grants" as "grant" {
+        /// Its organisation.
+        org_id: OrgId,
+        /// Where.
+        project_id: ProjectId,
+        /// To whom.
+        membership_id: MembershipId,
+        /// What.
+        permission: Permission,
+    }
+}
+
+/// What `membership` is granted.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_of_member(
+    tx: &mut Tx,
+    membership: MembershipId,
+) -> Result<Vec<ProjectGrantRow>, StoreError> {
+    tx.all(
+        "membership_id = $2 order by project_id, permission",
+        args![membership],
+    )
+    .await
+}
+
+/// Keeps a grant; one that is there stays.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn add(tx: &mut Tx, grant: &ProjectGrantRow) -> Result<(), StoreError> {
+    tx.insert_once(grant).await
+}

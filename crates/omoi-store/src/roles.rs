@@ -1,0 +1,62 @@
+//! Roles that an organisation made.
+
+use omoi_domain::access::pattern::PermissionPattern;
+use omoi_domain::id::{OrgId, RoleId};
+
+use crate::args;
+use crate::column::Json;
+use crate::error::StoreError;
+use crate::row::row;
+use crate::tx::Tx;
+
+row! {
+    /// A role of one organisation.
+    RoleRow in "roles" as "role" {
+        /// Its id.
+        id: RoleId,
+        /// Whose it is.
+        org_id: OrgId,
+        /// What it is called.
+        name: String,
+        /// The same for comparison: no two of an organisation.
+        name_key: String,
+        /// What it allows.
+        permissions: Json<Vec<PermissionPattern>>,
+        /// The role whose permissions it has too.
+        inherits_from_id: Option<RoleId>,
+    }
+}
+
+/// Every custom role of the organisation.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_all(tx: &mut Tx) -> Result<Vec<RoleRow>, StoreError> {
+    tx.all("true order by name_key", args![]).await
+}
+
+/// Keeps a new role.
+///
+/// # Errors
+/// [`StoreError::Exists`] when the organisation has one of that name.
+pub async fn insert(tx: &mut Tx, role: &RoleRow) -> Result<(), StoreError> {
+    tx.insert(role).await
+}
+
+/// Removes a role that no member, invitation, key or other role has; whether it did.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn delete_unused(tx: &mut Tx, id: RoleId) -> Result<bool, StoreError> {
+    let n_rows = tx
+        .execute(
+            "delete from roles where org_id = $1 and id = $2
+             and not exists (select 1 from memberships m where m.custom_role_id = $2)
+             and not exists (select 1 from invitations i where i.custom_role_id = $2 and i.org_id = $1)
+             and not exists (select 1 from api_keys k where k.custom_role_id = $2)
+             and not exists (select 1 from roles r where r.org_id = $1 and r.inherits_from_id = $2)",
+            args![id],
+        )
+        .await?;
+    Ok(n_rows == 1)
+}

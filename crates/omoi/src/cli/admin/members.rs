@@ -1,0 +1,164 @@
+//! Members of the organisation, and keys.
+
+use clap::Args;
+use serde_json::json;
+
+use omoi_accounts::commands::member::{MemberAuthority, add_member, remove_member};
+use omoi_accounts::context::AccountContext;
+use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::access::role::{MemberRole, SystemRole};
+use omoi_domain::id::{MembershipId, OrgId, UserId};
+use omoi_domain::time::Timestamp;
+use omoi_store::api_keys::ApiKey;
+use omoi_store::{StoreError, Tx, api_keys, memberships, roles, users};
+
+use super::user_of;
+use crate::ErrorHint;
+use crate::cli::CommandContext;
+use crate::cli::error_report::UsageError;
+use crate::cli::terminal::print_done;
+use crate::view::text_layout::clean_line;
+
+/// The organisation that there is.
+const ORGANISATION: OrgId = OrgId::LOCAL;
+
+/// A new member.
+#[derive(Args, Debug)]
+pub(crate) struct AddMemberArgs {
+    /// Their mail address
+    #[arg(value_name = "MAIL")]
+    mail: MailAddress,
+    /// owner, admin, member, viewer, or the name of a role of the organisation
+    #[arg(long, value_name = "ROLE", default_value = "member")]
+    role: String,
+}
+
+/// A member, as a list shows them.
+struct ListedMember {
+    id: MembershipId,
+    email: String,
+    role: String,
+}
+
+pub(super) async fn list_members(
+    context: &CommandContext,
+    accounts: &AccountContext,
+) -> anyhow::Result<()> {
+    let all = listed_members(accounts).await?;
+    if context.is_json() {
+        let all = all
+            .iter()
+            .map(|member| json!({ "id": member.id, "email": member.email, "role": member.role }));
+        return Ok(context.print_json(&all.collect::<Vec<_>>())?);
+    }
+    let lines = all
+        .iter()
+        .map(|member| format!("{}  {}", member.email, clean_line(&member.role)));
+    Ok(context.print_lines(&lines.collect::<Vec<_>>())?)
+}
+
+pub(super) async fn add(accounts: &AccountContext, arguments: AddMemberArgs) -> anyhow::Result<()> {
+    let AddMemberArgs { mail, role } = arguments;
+    let user = user_of(accounts, &mail).await?;
+    let named = role_called(accounts, &role).await?;
+    let operator = MemberAuthority::of_operator(ORGANISATION);
+    add_member(accounts, operator, user.id, named).await?;
+    print_done(&format!("{mail} is a member, as {role}"));
+    Ok(())
+}
+
+pub(super) async fn remove(accounts: &AccountContext, mail: &MailAddress) -> anyhow::Result<()> {
+    let all = listed_members(accounts).await?;
+    let member = all.iter().find(|member| member.email == mail.as_str());
+    let member = member.ok_or_else(|| {
+        let hint = ErrorHint("who is one: omoi admin members".to_owned());
+        anyhow::Error::new(UsageError(format!("{mail} is no member"))).context(hint)
+    })?;
+    let operator = MemberAuthority::of_operator(ORGANISATION);
+    remove_member(accounts, operator, member.id).await?;
+    print_done(&format!("{mail} is no member any more"));
+    Ok(())
+}
+
+pub(super) async fn list_keys(
+    context: &CommandContext,
+    accounts: &AccountContext,
+) -> anyhow::Result<()> {
+    let system = accounts.store.system();
+    let all = system.read(async |tx: &mut Tx| -> Result<_, StoreError> {
+        let mut all = api_keys::list_of_organisation(tx, ORGANISATION).await?;
+        for member in memberships::list_of_organisation(tx, ORGANISATION).await? {
+            all.extend(api_keys::list_of_user(tx, member.user_id).await?);
+        }
+        Ok(all)
+    });
+    let all: Vec<ApiKey> = all.await?;
+    if context.is_json() {
+        let all = all.iter().map(|key| {
+            json!({
+                "id": key.id, "kind": key.kind, "name": key.name, "prefix": key.shown_prefix,
+                "created_by": key.created_by_id, "created_at": key.created_at.to_string(),
+                "last_used_at": key.last_used_at.map(|at| at.to_string()),
+            })
+        });
+        return Ok(context.print_json(&all.collect::<Vec<_>>())?);
+    }
+    let lines = all.iter().map(|key| {
+        let used = key
+            .last_used_at
+            .map_or_else(|| "never used".to_owned(), Timestamp::date_and_time);
+        format!(
+            "{}…  {}  {}  {used}",
+            key.shown_prefix,
+            key.kind,
+            clean_line(&key.name)
+        )
+    });
+    Ok(context.print_lines(&lines.collect::<Vec<_>>())?)
+}
+
+async fn listed_members(accounts: &AccountContext) -> anyhow::Result<Vec<ListedMember>> {
+    let tenant = accounts.store.tenant(ORGANISATION);
+    let read = tenant.read(async |tx: &mut Tx| -> Result<_, StoreError> {
+        let custom = roles::list_all(tx).await?;
+        let mut all = Vec::new();
+        for member in memberships::list_of_organisation(tx, ORGANISATION).await? {
+            let own = custom
+                .iter()
+                .find(|role| Some(role.id) == member.role.custom_role());
+            all.push(ListedMember {
+                id: member.id,
+                email: mail_of(tx, member.user_id).await?,
+                role: own.map_or_else(
+                    || member.role.role_column().to_string(),
+                    |role| role.name.clone(),
+                ),
+            });
+        }
+        Ok(all)
+    });
+    Ok(read.await?)
+}
+
+async fn mail_of(tx: &mut Tx, user: UserId) -> Result<String, StoreError> {
+    let user = users::get(tx, user).await?;
+    Ok(user.email.unwrap_or(user.name))
+}
+
+async fn role_called(accounts: &AccountContext, name: &str) -> anyhow::Result<MemberRole> {
+    if let Some(role) = SystemRole::parse(name) {
+        return Ok(MemberRole::System(role));
+    }
+    let key = name.to_lowercase();
+    let tenant = accounts.store.tenant(ORGANISATION);
+    let custom = tenant
+        .read(async |tx: &mut Tx| roles::list_all(tx).await)
+        .await?;
+    let found = custom.into_iter().find(|role| role.name_key == key);
+    found
+        .map(|role| MemberRole::Custom(role.id))
+        .ok_or_else(|| {
+            let hint = ErrorHint("the roles are owner, admin, member and viewer".to_owned());
+            anyhow::Error::new(UsageError(format!("there is no role `{name}`"))).context(hint)
+        })
+}
