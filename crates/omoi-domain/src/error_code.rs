@@ -71,6 +71,8 @@ error_codes! {
     UnclearReference = "unclear_reference", 409;
     /// The spec waits for a person.
     Waits = "waits", 409;
+    /// The earlier API had this address; this one has it no more.
+    Gone = "gone", 410;
     /// The body is larger than the route takes.
     TooLarge = "too_large", 413;
     /// The body is of another media type than the route takes.

@@ -7,6 +7,7 @@ mod admin;
 mod body;
 mod caller;
 mod document;
+mod earlier_routes;
 mod events;
 mod find;
 mod laptop;

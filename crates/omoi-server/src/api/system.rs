@@ -12,6 +12,7 @@ use omoi_domain::error_code::ErrorCode;
 
 use super::ApiSurface;
 use super::caller::Allowed;
+use super::earlier_routes::refuse_gone;
 use super::policy::needs;
 use super::router::{ApiRouter, operation};
 use crate::error::ApiError;
@@ -63,13 +64,19 @@ pub(super) async fn with_page_policy(mut response: Response) -> Response {
 }
 
 /// Answers what no operation has the path of.
-pub(super) async fn refuse_unknown_path(uri: Uri) -> ApiError {
+pub(super) async fn refuse_unknown_path(method: Method, uri: Uri) -> ApiError {
+    if let Some(gone) = refuse_gone(&method, uri.path()) {
+        return gone;
+    }
     let says = format!("there is no operation at `{}`", uri.path());
     ApiError::new(ErrorCode::NotFound, says)
 }
 
 /// Answers what an operation has the path of, but not the method.
 pub(super) async fn refuse_method(method: Method, uri: Uri) -> ApiError {
+    if let Some(gone) = refuse_gone(&method, uri.path()) {
+        return gone;
+    }
     let says = format!("`{}` is not to be asked with {method}", uri.path());
     ApiError::new(ErrorCode::MethodNotAllowed, says)
 }

@@ -326,6 +326,12 @@ async fn the_pages_of_the_api_need_a_credential_and_no_network() {
         refusal(get("/api/v1/nothing").await),
         (404, "not_found".to_owned())
     );
+    let gone = get("/api/v1/debug/event-bus/status").await;
+    assert!(
+        gone.1
+            .contains("\"use\":\"GET /api/v1/admin/event-bus/status\"")
+    );
+    assert_eq!(refusal(gone), (410, "gone".to_owned()));
     let delete = (&Method::DELETE, "/api/v1/specs");
     let said = ask(&router, delete, Some(TOKEN), Body::empty()).await;
     assert_eq!(refusal(said), (405, "method_not_allowed".to_owned()));
