@@ -14,6 +14,7 @@ mod snapshots;
 mod test;
 mod test_servers;
 mod tidy;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ usage: cargo xtask <command>
                             --all     the two that need Node too, another half gigabyte, and a whole run by each
                             --pin     make crates/omoi-programs/agents.json anew for the versions in it
   setup                     install what the tests need and do nothing else
+  web                       make the types of the TypeScript client anew from docs/openapi.json, and check the client
   tidy                      the rules of this code base that no other tool knows
        --figures            what is counted about names, docs, logs and sizes, with the wanted values
        --list FIGURE        what stands behind one of them, each with its file and line
@@ -114,6 +116,7 @@ fn main() -> ExitCode {
             Ok(mode) => tidy::run(&mode),
             Err(problem) => return misused(&problem),
         },
+        "web" => web::run(web::WebMode::Write),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(Outcome::Done)

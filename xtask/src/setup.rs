@@ -3,8 +3,8 @@
 mod registries;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use xtask::browser;
@@ -15,6 +15,7 @@ use xtask::python_clients;
 use xtask::servers::{mail, postgres, redis};
 
 use crate::agent_programs;
+use crate::root;
 use crate::test_servers::NeededServers;
 
 /// A cargo command from the package registry.
@@ -130,6 +131,9 @@ pub(crate) fn servers(needed: NeededServers) -> Result<()> {
         agent_programs::install_node()?;
         registries::install_openid_provider()?;
     }
+    if needed.web {
+        web_modules()?;
+    }
     if needed.browser {
         debian_programs(&[CHROMIUM])?;
     }
@@ -212,6 +216,26 @@ fn debian_programs(programs: &[DebianProgram]) -> Result<()> {
     apt_get(&["update", "--quiet"])?;
     let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
     apt_get(&[&install[..], &missing[..]].concat())
+}
+
+/// Makes sure that the TypeScript client finds its modules, and that there is a Node to run them.
+pub(crate) fn web_modules() -> Result<()> {
+    agent_programs::install_node()?;
+    let modules = registries::install_web_modules()?;
+    link_modules(&root().join("web"), &modules)
+}
+
+/// Puts the installed modules where Node and the compiler look for them.
+fn link_modules(web: &Path, modules: &Path) -> Result<()> {
+    let (link, target) = (web.join("node_modules"), modules.join("node_modules"));
+    if fs::read_link(&link).is_ok_and(|linked| linked == target) {
+        return Ok(());
+    }
+    // Made beside it and renamed, so that no other process finds none.
+    let fresh: PathBuf = web.join(format!("node_modules-{}", std::process::id()));
+    symlink(&target, &fresh)
+        .and_then(|()| fs::rename(&fresh, &link))
+        .with_context(|| format!("could not make {}", link.display()))
 }
 
 /// Makes sure that PostgreSQL with pgvector can be started.

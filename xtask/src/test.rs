@@ -14,7 +14,7 @@ use xtask::invariants;
 use xtask::process::{self, command};
 
 use crate::test_servers::{NeededServers, TestServers};
-use crate::{Outcome, root, routes, setup, snapshots, tidy};
+use crate::{Outcome, root, routes, setup, snapshots, tidy, web};
 use closing::{Closing, Count};
 use one_crate::OneCrate;
 
@@ -81,6 +81,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
             process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
         });
     }
+    if !options.fast {
+        check(&mut closing, "web", web);
+    }
     check(&mut closing, "set up tests", setup::tests);
     closing.step("tests", || tests(options));
     if !options.fast {
@@ -133,6 +136,13 @@ fn tidy() -> Result<()> {
 
 fn routes() -> Result<()> {
     match routes::run()? {
+        Outcome::Done => Ok(()),
+        Outcome::Refused => bail!("see above"),
+    }
+}
+
+fn web() -> Result<()> {
+    match web::run(web::WebMode::Check)? {
         Outcome::Done => Ok(()),
         Outcome::Refused => bail!("see above"),
     }

@@ -20,6 +20,8 @@ pub(crate) struct NeededServers {
     pub(crate) mail: bool,
     /// The OpenID provider.
     pub(crate) openid: bool,
+    /// The modules of the TypeScript client.
+    pub(crate) web: bool,
     /// The browser.
     pub(crate) browser: bool,
     /// The agent programs.
@@ -33,6 +35,7 @@ impl NeededServers {
         redis: false,
         mail: false,
         openid: false,
+        web: false,
         browser: false,
         agents: false,
     };
@@ -43,6 +46,7 @@ impl NeededServers {
         redis: true,
         mail: true,
         openid: true,
+        web: true,
         browser: true,
         agents: true,
     };

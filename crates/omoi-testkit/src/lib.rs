@@ -46,3 +46,4 @@ pub mod sqlite;
 pub mod stub_registry;
 #[cfg(feature = "deployment")]
 pub mod watched_git;
+pub mod web_client;

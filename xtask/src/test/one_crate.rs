@@ -74,6 +74,7 @@ fn needed_servers(folder: &Path) -> Result<NeededServers> {
         needed.redis |= tests.contains("redis");
         needed.mail |= tests.contains("mail_sink");
         needed.openid |= tests.contains("openid_provider");
+        needed.web |= tests.contains("web_client");
         needed.browser |= tests.contains("browser::");
         needed.agents |= tests.contains("agent_programs") || tests.contains("package_clients");
     }

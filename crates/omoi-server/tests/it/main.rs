@@ -17,5 +17,6 @@ mod report_bench;
 mod report_bounds;
 mod repository_file;
 mod shutdown;
+mod typescript_client;
 mod worker;
 mod worker_socket;

@@ -32,6 +32,7 @@ pub(super) struct ReferenceQuery {
     repo_path: Option<String>,
     /// Whether the row is to be changed: then nothing is guessed.
     #[serde(rename = "use")]
+    #[param(inline)]
     usage: Option<ReferenceUse>,
 }
 
