@@ -14,7 +14,7 @@ use omoi_domain::retry::ErrorClass;
 use omoi_protocol::worker::TurnRecord;
 use omoi_runtime::rng::Rng;
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::{StoreError, Tx};
+use omoi_store::{StoreError, Tx, attempt_tokens};
 use sha2::{Digest as _, Sha256};
 
 use crate::lease_renewal::LEASE_TIME;
@@ -69,6 +69,11 @@ pub(crate) struct UnwrittenAttempt {
 }
 
 impl UnwrittenAttempt {
+    /// The stored form of its token.
+    pub(crate) fn token_hash(&self) -> String {
+        token_hash(&self.token)
+    }
+
     /// Once its row is written: what its worker gets, with the turns of the attempt that it resumes.
     pub(crate) async fn with_turns(self, tx: &mut Tx) -> Result<CreatedAttempt, StoreError> {
         let mut turns = Vec::new();
@@ -116,7 +121,6 @@ pub(crate) fn new_attempt(
         agent_session: resumes.and_then(|last| last.agent_session.clone()),
         // Its turns, and so its reasoning, are theirs.
         reasoning_maker: resumes.and_then(|last| last.reasoning_maker.clone()),
-        token_hash: Some(token_hash(&token)),
         owner: issuer.owner.clone(),
         rung: None,
         base_sha: resumes
@@ -159,7 +163,9 @@ pub async fn insert_attempt(
         None => attempts::newest_of_subject(tx, new.spec_id, new.subject).await?,
     };
     let unwritten = new_attempt(tx, issuer, new, last.as_ref());
-    attempts::insert(tx, &unwritten.attempt).await?;
+    let attempt = &unwritten.attempt;
+    attempts::insert(tx, attempt).await?;
+    attempt_tokens::insert(tx, attempt.id, &unwritten.token_hash()).await?;
     unwritten.with_turns(tx).await
 }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tracing::{debug, info, trace};
 
+use omoi_domain::actor::Actor;
 use omoi_domain::attempt::{AttemptSubject, SubjectKind};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::AgentActivity;
@@ -34,7 +35,7 @@ use omoi_protocol::worker::{
 };
 use omoi_runtime::clock::Clocked;
 use omoi_store::attempts::{self, AgentEvent, Attempt};
-use omoi_store::{Json, StoreError, Tenant, Tx, messages};
+use omoi_store::{Json, Store, StoreError, Tenant, Tx, attempt_tokens, messages};
 
 use crate::attempt::{apply_to_attempt, token_hash};
 use crate::metering::model_caller;
@@ -82,17 +83,30 @@ pub enum IntakeError {
     ObjectId(#[from] BadObjectId),
 }
 
-/// The attempt a token belongs to, live or over.
+/// The attempt a token belongs to, live or over, with the rows of its organisation; what it changes, its agent did.
 ///
 /// # Errors
 /// [`IntakeError::Unauthorized`].
-pub async fn authenticate_worker(store: &Tenant, token: &str) -> Result<Attempt, IntakeError> {
-    store
-        .read(async |tx| {
-            let found = attempts::by_token(tx, &token_hash(token)).await?;
-            found.ok_or(IntakeError::Unauthorized)
-        })
-        .await
+pub async fn authenticate_worker(
+    store: &Store,
+    token: &str,
+) -> Result<(Tenant, Attempt), IntakeError> {
+    let (tenant, id) = find_token(store, token).await?;
+    let attempt = tenant.read(async |tx| attempts::get(tx, id).await).await?;
+    Ok((tenant, attempt))
+}
+
+/// The organisation and the attempt of a token.
+async fn find_token(store: &Store, token: &str) -> Result<(Tenant, AttemptId), IntakeError> {
+    let digest = token_hash(token);
+    let find = async |tx: &mut Tx| attempt_tokens::find(tx, &digest).await;
+    let found = store.system().read(find).await?;
+    let found = found.ok_or(IntakeError::Unauthorized)?;
+    let agent = Actor::Agent(found.attempt_id);
+    Ok((
+        store.tenant(found.org_id).acting_as(agent),
+        found.attempt_id,
+    ))
 }
 
 /// As [`authenticate_worker`], with whom the attempt is to the model gateway.
@@ -100,16 +114,17 @@ pub async fn authenticate_worker(store: &Tenant, token: &str) -> Result<Attempt,
 /// # Errors
 /// [`IntakeError::Unauthorized`].
 pub async fn authenticate_caller(
-    store: &Tenant,
+    store: &Store,
     token: &str,
-) -> Result<(Attempt, ModelCaller), IntakeError> {
+) -> Result<(Tenant, Attempt, ModelCaller), IntakeError> {
+    let (tenant, id) = find_token(store, token).await?;
     let find = async |tx: &mut Tx| -> Result<(Attempt, ModelCaller), IntakeError> {
-        let found = attempts::by_token(tx, &token_hash(token)).await?;
-        let attempt = found.ok_or(IntakeError::Unauthorized)?;
+        let attempt = attempts::get(tx, id).await?;
         let caller = model_caller(tx, &attempt).await?;
         Ok((attempt, caller))
     };
-    store.read(find).await
+    let (attempt, caller) = tenant.read(find).await?;
+    Ok((tenant, attempt, caller))
 }
 
 /// Refuses a report of an attempt that is over; that it came is counted.

@@ -16,6 +16,17 @@ pub struct PlanGate {
     pub limits: WorkLimits,
 }
 
+impl PlanGate {
+    /// The same for the rows that `store` sees.
+    #[must_use]
+    pub fn in_tenant(&self, store: &Tenant) -> Self {
+        Self {
+            store: store.clone(),
+            ..self.clone()
+        }
+    }
+}
+
 impl FromParts for PlanGate {
     fn from_parts(parts: &DeploymentParts) -> Self {
         Self {

@@ -27,14 +27,13 @@ use omoi_protocol::worker::EGRESS_PROTOCOL;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::SpawnKind;
 use omoi_runtime::telemetry::error_chain;
-use omoi_store::attempts::Attempt;
 use omoi_store::{StoreError, Tx, projects};
 
 use self::attempt_follower::FollowedAttempts;
 pub(crate) use self::recorded_session::{EntryKeeper, RecordedSession};
 use crate::connection_seats::ConnectionSeat;
 use crate::error::ApiError;
-use crate::worker::{Caller, Surface, WorkerParts, WorkerSurface};
+use crate::worker::{Caller, Surface, WorkerCaller, WorkerParts, WorkerSurface};
 
 /// What a person lists for all attempts that have a way out.
 #[derive(Clone, Debug, Default)]
@@ -89,16 +88,17 @@ impl AttemptProxy {
         (proxy, lists, clock)
     }
 
-    /// What `attempt` uses, begun as `policy` says where it has used nothing yet.
+    /// What the attempt of `caller` uses, begun as `policy` says where it has used nothing yet.
     fn begin_egress(
         &self,
         parts: &WorkerParts,
-        attempt: &Arc<Attempt>,
+        caller: &WorkerCaller,
         policy: ListedPolicy,
     ) -> Arc<AttemptEgress> {
+        let WorkerCaller { tenant, attempt } = caller;
         self.parts.attempts.find_or_begin(parts, attempt.id, || {
             let entries = EntryKeeper {
-                store: parts.intake.store.clone(),
+                store: tenant.clone(),
                 origin: EgressOrigin::Attempt(attempt.clone()),
             };
             let (clock, mask) = (self.parts.clock.clone(), parts.mask.clone());
@@ -114,12 +114,13 @@ impl AttemptProxy {
 async fn find_egress(
     s: &WorkerSurface,
     proxy: &AttemptProxy,
-    attempt: &Arc<Attempt>,
+    caller: &WorkerCaller,
 ) -> Result<Arc<AttemptEgress>, ApiError> {
+    let WorkerCaller { tenant, attempt } = caller;
     if let Some(egress) = proxy.parts.attempts.find(attempt.id) {
         return Ok(egress);
     }
-    let intake = &s.parts.intake;
+    let intake = &s.parts.intake.in_tenant(tenant);
     let read = async |tx: &mut Tx| -> Result<_, StoreError> {
         let project = projects::named_project(tx, attempt.project_id).await?;
         Ok((egress_mode(tx, attempt).await?, project))
@@ -137,7 +138,7 @@ async fn find_egress(
     });
     let mut policy = attempt_policy(mode, &proxy.parts.lists, project);
     policy.base.listed_versions.extend(versions_of(&files));
-    Ok(proxy.begin_egress(&s.parts, attempt, policy))
+    Ok(proxy.begin_egress(&s.parts, caller, policy))
 }
 
 pub(crate) fn versions_of(files: &[LockFile]) -> impl Iterator<Item = PackageVersion> {
@@ -171,7 +172,7 @@ pub(crate) fn attempt_policy(
 /// Takes the connection of a worker over and lets the proxy serve it.
 pub(crate) async fn open_egress(
     State(s): Surface,
-    axum::Extension(attempt): Caller,
+    axum::Extension(caller): Caller,
     mut request: Request,
 ) -> Result<Response, ApiError> {
     let asks = request.headers().get(UPGRADE);
@@ -183,7 +184,7 @@ pub(crate) async fn open_egress(
         let says = format!("ask for an upgrade to `{EGRESS_PROTOCOL}`");
         return Err(ApiError::invalid_value(says));
     }
-    let egress = find_egress(&s, &proxy, &attempt).await?;
+    let egress = find_egress(&s, &proxy, &caller).await?;
     if egress.recorded.proxy_session().is_crowded() {
         let says = "this attempt holds as many connections as it may";
         return Err(ApiError::new(ErrorCode::TooManyConnections, says));
@@ -191,7 +192,7 @@ pub(crate) async fn open_egress(
     let upgrade = take_upgrade(&mut request);
     // The connection keeps its place as long as the proxy serves it.
     let seat = request.extensions_mut().remove::<Arc<ConnectionSeat>>();
-    let name = format!("egress {}", attempt.id.short());
+    let name = format!("egress {}", caller.attempt.id.short());
     let served = async move {
         let _seat = seat;
         let session = egress.recorded.proxy_session().clone();

@@ -84,7 +84,7 @@ pub(crate) struct BodyBounds {
 /// Reads the body of a report; its room is free once the report is answered.
 pub(crate) async fn take_body(
     State(bounds): State<BodyBounds>,
-    Extension(attempt): Caller,
+    Extension(caller): Caller,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
@@ -96,7 +96,7 @@ pub(crate) async fn take_body(
     let told = told.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     let n_bytes = told.unwrap_or(bounds.bytes_max);
     check_length(n_bytes, bounds.bytes_max)?;
-    let room = bounds.rooms.reserve_report(attempt.id, n_bytes);
+    let room = bounds.rooms.reserve_report(caller.attempt.id, n_bytes);
     let _room = room.map_err(|taken| ApiError::no_room(taken, ROOM_WAIT))?;
     let limit = body_time(n_bytes);
     let read = with_deadline(bounds.clock.as_ref(), limit, read_body(body, n_bytes)).await;

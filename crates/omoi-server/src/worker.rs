@@ -38,6 +38,7 @@ use omoi_protocol::worker::{
 use omoi_runtime::clock::{Clocked, with_deadline};
 use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_runtime::telemetry::error_chain;
+use omoi_store::Tenant;
 use omoi_store::attempts::Attempt;
 
 use crate::access_log::{RequestIds, RequestSurface, note_attempt, with_access_log};
@@ -156,8 +157,9 @@ async fn check_worker_token(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let attempt = authenticate(&s, request.headers()).await?;
-    claim_seat(request.extensions(), &attempt)?;
+    let caller = authenticate(&s, request.headers()).await?;
+    let attempt = &caller.attempt;
+    claim_seat(request.extensions(), attempt)?;
     let id = attempt.id.to_string();
     if !params.iter().any(|named| named == ("sandbox", id.as_str())) {
         warn!("A worker used the address of another sandbox");
@@ -170,17 +172,21 @@ async fn check_worker_token(
     }
     if !TAKEN_LATE.iter().any(|late| path.ends_with(late)) {
         let report = path.rsplit('/').next().unwrap_or_default();
-        intake::expect_live(&s.parts.intake.store, &attempt, report).await?;
+        intake::expect_live(&caller.tenant, attempt, report).await?;
     }
-    request.extensions_mut().insert(Arc::new(attempt));
+    request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
-async fn authenticate(s: &WorkerSurface, headers: &HeaderMap) -> Result<Attempt, ApiError> {
+async fn authenticate(s: &WorkerSurface, headers: &HeaderMap) -> Result<WorkerCaller, ApiError> {
     let token = request_token(headers).ok_or_else(ApiError::no_credential)?;
-    let attempt = intake::authenticate_worker(&s.parts.intake.store, token).await?;
+    let store = s.parts.intake.store.store();
+    let (tenant, attempt) = intake::authenticate_worker(store, token).await?;
     note_attempt(&attempt.id.to_string());
-    Ok(attempt)
+    Ok(WorkerCaller {
+        tenant,
+        attempt: Arc::new(attempt),
+    })
 }
 
 /// Counts the connection of a request as one of `attempt`; requests in tests come without one.
@@ -189,40 +195,47 @@ fn claim_seat(extensions: &Extensions, attempt: &Attempt) -> Result<(), CrowdedA
     seat.map_or(Ok(()), |seat| seat.claim_for(attempt.id))
 }
 
+/// Whose request it is.
+#[derive(Clone)]
+pub(crate) struct WorkerCaller {
+    /// The rows of its organisation, changed by its agent.
+    pub(crate) tenant: Tenant,
+    /// The attempt.
+    pub(crate) attempt: Arc<Attempt>,
+}
+
 pub(crate) type Surface = State<WorkerSurface>;
-pub(crate) type Caller = Extension<Arc<Attempt>>;
+pub(crate) type Caller = Extension<WorkerCaller>;
 type Answer<T> = Result<Json<T>, ApiError>;
 
 async fn report_started(
-    State(s): Surface,
-    Extension(attempt): Caller,
+    Extension(caller): Caller,
     Reported(report): Reported<ReportStarted>,
 ) -> Result<StatusCode, ApiError> {
-    intake::report_started(&s.parts.intake.store, attempt.id, report).await?;
+    intake::report_started(&caller.tenant, caller.attempt.id, report).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn report_events(
     State(s): Surface,
-    Extension(attempt): Caller,
+    Extension(caller): Caller,
     Reported(body): Reported<ReportEvents>,
 ) -> Answer<EventsAck> {
     let n_events = u32::try_from(body.events.len()).unwrap_or(u32::MAX);
     let (limits, traffic) = (&s.parts.limits, SandboxTraffic::Events);
     // An empty batch is a request, too.
-    limits.count_traffic(attempt.id, traffic, n_events.max(1))?;
+    limits.count_traffic(caller.attempt.id, traffic, n_events.max(1))?;
     Ok(Json(
-        intake::report_events(&s.parts.intake.store, &attempt, body).await?,
+        intake::report_events(&caller.tenant, &caller.attempt, body).await?,
     ))
 }
 
 async fn report_heartbeat(
-    State(s): Surface,
-    Extension(attempt): Caller,
+    Extension(caller): Caller,
     Reported(_): Reported<ReportHeartbeat>,
 ) -> Answer<HeartbeatAck> {
     Ok(Json(
-        intake::report_heartbeat(&s.parts.intake.store, attempt.id).await?,
+        intake::report_heartbeat(&caller.tenant, caller.attempt.id).await?,
     ))
 }
 
@@ -239,7 +252,7 @@ struct InboxQuery {
 async fn list_messages(
     State(s): Surface,
     Query(query): Query<InboxQuery>,
-    Extension(attempt): Caller,
+    Extension(caller): Caller,
 ) -> Answer<Vec<InboxMessage>> {
     let wait = Duration::from_secs(query.wait);
     let known = query.known.split(',').filter(|id| !id.is_empty());
@@ -248,66 +261,81 @@ async fn list_messages(
         let says = "`known` holds ids of messages, with commas between";
         ApiError::invalid_value(says).with_field("known")
     })?;
-    let (store, clock) = (&s.parts.intake.store, &s.parts.clock);
-    let found = intake::read_messages(store, clock, &attempt, (wait, &known)).await?;
+    let (store, clock) = (&caller.tenant, &s.parts.clock);
+    let found = intake::read_messages(store, clock, &caller.attempt, (wait, &known)).await?;
     Ok(Json(found))
 }
 
 async fn ack_messages(
-    State(s): Surface,
-    Extension(attempt): Caller,
+    Extension(caller): Caller,
     Reported(body): Reported<AckMessages>,
 ) -> Result<StatusCode, ApiError> {
-    intake::ack_messages(&s.parts.intake.store, &attempt, body).await?;
+    intake::ack_messages(&caller.tenant, &caller.attempt, body).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn commit_turn(
     State(s): Surface,
-    Extension(attempt): Caller,
+    Extension(caller): Caller,
     Reported(body): Reported<CommitTurn>,
 ) -> Result<StatusCode, ApiError> {
-    intake::commit_turn(&s.parts.intake, &attempt, body).await?;
+    intake::commit_turn(
+        &s.parts.intake.in_tenant(&caller.tenant),
+        &caller.attempt,
+        body,
+    )
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn submit_items(
     State(s): Surface,
-    Extension(attempt): Caller,
+    Extension(caller): Caller,
     Reported(body): Reported<SubmitItems>,
 ) -> Answer<ItemsAck> {
     // The request is counted as one already.
     let n_more = u32::try_from(body.items.len()).unwrap_or(u32::MAX);
     let (limits, traffic) = (&s.parts.limits, SandboxTraffic::Reports);
-    limits.count_traffic(attempt.id, traffic, n_more.saturating_sub(1))?;
+    limits.count_traffic(caller.attempt.id, traffic, n_more.saturating_sub(1))?;
     Ok(Json(
-        items::submit_items(&s.parts.gate, &attempt, body).await?,
+        items::submit_items(
+            &s.parts.gate.in_tenant(&caller.tenant),
+            &caller.attempt,
+            body,
+        )
+        .await?,
     ))
 }
 
-async fn finish_phase(State(s): Surface, Extension(attempt): Caller) -> Answer<DoneAck> {
-    Ok(Json(items::done(&s.parts.intake.store, &attempt).await?))
+async fn finish_phase(Extension(caller): Caller) -> Answer<DoneAck> {
+    Ok(Json(items::done(&caller.tenant, &caller.attempt).await?))
 }
 
 async fn report_discovery(
     State(s): Surface,
-    Extension(attempt): Caller,
+    Extension(caller): Caller,
     Reported(body): Reported<ReportDiscovery>,
 ) -> Answer<DiscoveryAck> {
     Ok(Json(
-        discovery::report_discovery(&s.parts.intake.store, &s.parts.gate.limits, &attempt, body)
+        discovery::report_discovery(&caller.tenant, &s.parts.gate.limits, &caller.attempt, body)
             .await?,
     ))
 }
 
 async fn complete_attempt(
     State(s): Surface,
-    Extension(attempt): Caller,
+    Extension(caller): Caller,
     Reported(body): Reported<ReportComplete>,
 ) -> Answer<CompleteAck> {
-    match intake::complete_attempt(&s.parts.intake, &attempt, body).await {
+    match intake::complete_attempt(
+        &s.parts.intake.in_tenant(&caller.tenant),
+        &caller.attempt,
+        body,
+    )
+    .await
+    {
         Err(IntakeError::Superseded) => {
-            intake::expect_live(&s.parts.intake.store, &attempt, "complete").await?;
+            intake::expect_live(&caller.tenant, &caller.attempt, "complete").await?;
             return Err(IntakeError::Superseded.into());
         }
         done => done?,
@@ -330,10 +358,10 @@ async fn ask_gateway(
     parts: Parts,
     body: Body,
 ) -> Result<GatewayReply, GatewayRefusal> {
-    let store = &s.parts.intake.store;
+    let store = s.parts.intake.store.store();
     let token = request_token(&parts.headers).ok_or_else(GatewayRefusal::unknown_token)?;
     let found = intake::authenticate_caller(store, token).await;
-    let (attempt, mut caller) = found.map_err(|error| refuse_intake(&error))?;
+    let (tenant, attempt, mut caller) = found.map_err(|error| refuse_intake(&error))?;
     note_attempt(&attempt.id.to_string());
     let seated = claim_seat(&parts.extensions, &attempt);
     seated.map_err(|much| GatewayRefusal::too_many(much.to_string(), CROWDED_WAIT))?;
@@ -342,7 +370,7 @@ async fn ask_gateway(
         .limits
         .count_traffic(attempt.id, SandboxTraffic::ModelRequests, 1);
     counted.map_err(|much| GatewayRefusal::too_many(much.to_string(), much.retry_after))?;
-    let live = intake::expect_live(store, &attempt, "model").await;
+    let live = intake::expect_live(&tenant, &attempt, "model").await;
     live.map_err(|error| refuse_intake(&error))?;
     let gateway = s.gateway.as_ref().map_err(|why| {
         info!(why, "An agent asks, and there is no model");

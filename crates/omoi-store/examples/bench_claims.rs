@@ -275,8 +275,8 @@ impl Bench {
         tx.commit(CrashPoint::TaskMoved).await?;
         self.copy(waiting.id, first + 2, first + N_BLOCKED).await?;
         self.raw(&format!(
-            "insert into task_dependencies (task_id, depends_on_id)
-             select id, '{}' from tasks where number > {} on conflict do nothing;
+            "insert into task_dependencies (task_id, depends_on_id, org_id)
+             select id, '{}', org_id from tasks where number > {} on conflict do nothing;
              update tasks set n_open_prerequisites = 1 where number > {};
              update tasks set n_dependents = {N_BLOCKED} where id = '{}'",
             running.id,
@@ -368,6 +368,7 @@ async fn claim(tenant: &Tenant, seen: Vec<Task>) -> Result<usize, StoreError> {
     let claim = async |tx: &mut Tx| {
         let wanted = seen.into_iter().map(|task| NewClaim {
             attempt: attempt(tx, &task),
+            token_hash: format!("{:064x}", Uuid::now_v7().as_u128()),
             task,
         });
         let wanted = wanted.collect();
@@ -418,7 +419,6 @@ async fn claim_bare(mut conn: PgConnection, n: i64) -> Fallible<()> {
 
 fn attempt(tx: &Tx, task: &Task) -> Attempt {
     Attempt {
-        token_hash: Some(format!("{:064x}", Uuid::now_v7().as_u128())),
         base_sha: Some("b".repeat(40)),
         ..sample_rows::task_attempt(tx, task, 1)
     }

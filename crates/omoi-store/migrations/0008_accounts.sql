@@ -50,3 +50,7 @@ create table sign_in_limits (
     locked_until_at @time,
     primary key (scope, key_digest)
 );
+
+@global sessions
+@global one_time_tokens
+@global sign_in_limits

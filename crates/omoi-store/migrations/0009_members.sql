@@ -48,3 +48,8 @@ create index invitations_email on invitations (org_id, email);
 insert into memberships (id, org_id, user_id, role)
 values ('01930000-0000-7000-8000-000000000003', '01930000-0000-7000-8000-000000000001',
     '01930000-0000-7000-8000-000000000002', 'owner');
+
+@tenant roles
+@tenant project_grants
+@global memberships
+@global invitations

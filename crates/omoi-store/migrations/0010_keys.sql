@@ -24,3 +24,5 @@ create table api_keys (
 );
 create index api_keys_user on api_keys (user_id);
 create index api_keys_org on api_keys (org_id);
+
+@global api_keys

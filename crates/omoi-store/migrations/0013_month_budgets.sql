@@ -19,3 +19,5 @@ create unique index month_budgets_project on month_budgets (project_id) where pr
 
 alter table open_calls add column project_budget_id @uuid references month_budgets (id);
 alter table open_calls add column organisation_budget_id @uuid references month_budgets (id);
+
+@tenant month_budgets

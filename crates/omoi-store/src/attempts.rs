@@ -2,8 +2,6 @@
 
 mod turns;
 
-use std::sync::LazyLock;
-
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::event::AttemptChange;
@@ -17,7 +15,7 @@ use crate::args;
 use crate::column::Column;
 use crate::deployment::{fence_holds, refuse_earlier};
 use crate::error::StoreError;
-use crate::row::{Row as _, row, versioned};
+use crate::row::{row, versioned};
 use crate::tx::Tx;
 
 pub use turns::{
@@ -56,8 +54,6 @@ row! {
         agent_session: Option<String>,
         /// Who made the reasoning that stands in its conversation as it was written, once a model was asked.
         reasoning_maker: Option<String>,
-        /// SHA-256 of its token. An attempt that is over keeps it, so that a late report is known as such.
-        token_hash: Option<String>,
         /// The process that runs it.
         owner: String,
         /// The sandbox rung.
@@ -95,7 +91,7 @@ row! {
     }
 }
 versioned!(Attempt by id in "attempts" {
-    state, agent_version, agent_session, token_hash, owner, rung, base_sha, head_sha, wip_sha, stop_reason, error_class,
+    state, agent_version, agent_session, owner, rung, base_sha, head_sha, wip_sha, stop_reason, error_class,
     error_message, wakes_at, started_at, ended_at, last_heartbeat_at, last_work_at, lease_expires_at,
 });
 
@@ -136,17 +132,6 @@ pub async fn keep_reasoning_maker(
         what: "attempt",
         key: id.to_string(),
     }))
-}
-
-/// The attempt a token belongs to, in whichever organisation, live or over.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn by_token(tx: &mut Tx, token_hash: &str) -> Result<Option<Attempt>, StoreError> {
-    static SQL: LazyLock<String> =
-        LazyLock::new(|| format!("{} where token_hash = $1", Attempt::select()));
-    let rows = tx.raw(&SQL, args![token_hash]).await?;
-    rows.first().map(Attempt::read).transpose()
 }
 
 /// What holds of the attempts at one subject of a spec; `$2` is the spec, `$3` to `$6` the subject.

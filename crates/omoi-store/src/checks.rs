@@ -154,8 +154,8 @@ pub async fn insert(
 ) -> Result<(), StoreError> {
     tx.insert(check).await?;
     for criterion in criteria {
-        tx.raw(
-            "insert into check_criteria (check_id, criterion_id) values ($1, $2) returning check_id",
+        tx.execute(
+            "insert into check_criteria (org_id, check_id, criterion_id) values ($1, $2, $3)",
             args![check.id, *criterion],
         )
         .await?;

@@ -111,17 +111,23 @@ pub(crate) async fn refuse_earlier(tx: &mut Tx, rows: u64) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Ends every wait for an instant to come, if the clock was set back: the newest event lies in the
+/// Ends every wait of the organisation for an instant to come, if the clock was set back: its newest event lies in the
 /// future then, and by how many microseconds is returned. Instants kept for other ends stay.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub async fn end_waits_of_the_future(tx: &mut Tx) -> Result<Option<i64>, StoreError> {
     let newest = tx
-        .scalars::<Option<Timestamp>>("select max(occurred_at) as value from events", args![])
+        .rows(
+            "select occurred_at from events where org_id = $1 order by seq desc limit 1",
+            args![],
+        )
         .await?;
+    let newest = newest
+        .first()
+        .map(|row| Timestamp::read(row, "occurred_at"));
+    let newest = newest.transpose()?.unwrap_or_default();
     let now = tx.now();
-    let newest = newest.into_iter().flatten().next().unwrap_or_default();
     let ahead = newest.as_micros() - now.as_micros();
     if ahead <= 0 {
         return Ok(None);
@@ -130,41 +136,45 @@ pub async fn end_waits_of_the_future(tx: &mut Tx) -> Result<Option<i64>, StoreEr
     Ok(Some(ahead))
 }
 
-/// Keeps what names the models that answer from now on. Where that were others before, every wait for an
-/// instant to come ends: what it waits for was said of those. Returns whether there was such a wait.
+/// What names the models that answered last; none before the first.
 ///
 /// # Errors
-/// When the database cannot be written.
-pub async fn note_models(tx: &mut Tx, digest: &str) -> Result<bool, StoreError> {
+/// When the database cannot be read.
+pub async fn known_models(tx: &mut Tx) -> Result<Option<String>, StoreError> {
     let known = tx
         .scalars::<Option<String>>("select models_digest as value from deployment", args![])
         .await?;
-    let known = known.into_iter().flatten().next();
-    if known.as_deref() == Some(digest) {
-        return Ok(false);
-    }
+    Ok(known.into_iter().flatten().next())
+}
+
+/// Keeps what names the models that answer from now on. What waited for what other models said is ended before, by
+/// [`end_all_waits`]: who dies in between ends it again.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn keep_models(tx: &mut Tx, digest: &str) -> Result<(), StoreError> {
     tx.raw(
         "update deployment set models_digest = $1 returning id",
         args![digest.to_owned()],
     )
     .await?;
-    match known {
-        Some(_) => end_all_waits(tx).await,
-        None => Ok(false),
-    }
+    Ok(())
 }
 
-/// Ends every wait for an instant to come; whether there was one.
-async fn end_all_waits(tx: &mut Tx) -> Result<bool, StoreError> {
+/// Ends every wait of the organisation for an instant to come; whether there was one.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn end_all_waits(tx: &mut Tx) -> Result<bool, StoreError> {
     let now = tx.now();
-    let tasks = tx.raw(
-        "update tasks set not_before = $1 where not_before > $1 returning id",
+    let tasks = tx.execute(
+        "update tasks set not_before = $2 where org_id = $1 and not_before > $2",
         args![now],
     );
-    let n_tasks = tasks.await?.len();
-    let phases = tx.raw(
-        "update spec_phase_runs set not_before = $1 where not_before > $1 returning phase",
+    let n_tasks = tasks.await?;
+    let phases = tx.execute(
+        "update spec_phase_runs set not_before = $2 where org_id = $1 and not_before > $2",
         args![now],
     );
-    Ok(n_tasks + phases.await?.len() > 0)
+    Ok(n_tasks + phases.await? > 0)
 }

@@ -1,5 +1,6 @@
 //! The only place where the two backends differ.
 
+mod app_role;
 mod connections;
 mod log_sync;
 mod migration_run;

@@ -32,8 +32,8 @@ impl EdgeTable {
             waiting: column,
         } = self;
         let sql = format!(
-            "insert into {name} ({column}, depends_on_id)
-             select a.id, b.id from {between} a, {between} b
+            "insert into {name} ({column}, depends_on_id, org_id)
+             select a.id, b.id, a.org_id from {between} a, {between} b
              where a.org_id = $1 and b.org_id = $1 and a.id = $2 and b.id = $3
              on conflict do nothing returning depends_on_id"
         );
@@ -55,7 +55,7 @@ impl EdgeTable {
         let sql = format!(
             "select d.{waiting} as waiting, d.depends_on_id from {name} d
              join {between} t on t.id = d.{waiting}
-             where t.org_id = $1 and t.spec_id = $2 order by 1, 2"
+             where d.org_id = $1 and t.org_id = $1 and t.spec_id = $2 order by 1, 2"
         );
         let rows = tx.built_rows(sql, args![spec]).await?;
         let edges = rows

@@ -108,6 +108,25 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("could not migrate the database")]
     Migrate(#[source] Box<sqlx::migrate::MigrateError>),
+    /// The database's user may not do what a migration asks for.
+    #[error("the database's user may not apply migration {version}")]
+    NoRight {
+        /// The migration.
+        version: i64,
+        /// What the server said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Row security would bind nobody.
+    #[error(
+        "the role `{role}`, which is or holds `omoi_app`, {why}: it would see the rows of every organisation"
+    )]
+    RoleMayBypass {
+        /// The role.
+        role: String,
+        /// What lets it.
+        why: String,
+    },
     /// The address names no supported database.
     #[error("`{url}` is neither a sqlite:// nor a postgres:// address")]
     Url {
@@ -187,6 +206,8 @@ impl StoreError {
             | Self::SlotsTaken
             | Self::TakenOver
             | Self::Migrate(_)
+            | Self::NoRight { .. }
+            | Self::RoleMayBypass { .. }
             | Self::Url { .. }
             | Self::Database(_) => false,
         }

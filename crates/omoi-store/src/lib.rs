@@ -5,6 +5,7 @@ mod column;
 mod commit_sync;
 mod edges;
 mod error;
+mod kept_clock;
 mod open;
 mod row;
 mod tx;
@@ -14,6 +15,7 @@ pub mod options;
 
 pub mod ablations;
 pub mod api_keys;
+pub mod attempt_tokens;
 pub mod attempts;
 pub mod budgets;
 pub mod checks;

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::migrate::MigrateError;
 use tokio::sync::{broadcast, watch};
 use tracing::{debug, error, info, trace, warn};
 use uuid::Uuid;
@@ -17,6 +16,7 @@ use crate::args;
 use crate::commit_sync::CommitSync;
 use crate::dialect::{Backend, DatabasePools};
 use crate::error::StoreError;
+use crate::kept_clock::KeptClock;
 use crate::options::ServerOptions;
 use crate::tx::Tx;
 
@@ -49,6 +49,8 @@ pub(crate) struct StoreInner {
     pub(crate) backend: Backend,
     pools: DatabasePools,
     now: TimeSource,
+    /// The database's own clock as it was asked last.
+    kept_now: KeptClock,
     pub(crate) new_uuid: Arc<dyn Fn() -> Uuid + Send + Sync>,
     committed: watch::Sender<u64>,
     committed_events: broadcast::Sender<CommittedEvents>,
@@ -121,6 +123,7 @@ impl Store {
             backend: pools.backend(),
             pools,
             now: options.now,
+            kept_now: KeptClock::default(),
             new_uuid: options.new_uuid,
             committed,
             committed_events,
@@ -136,15 +139,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Migrate`] when a migration fails; [`StoreError::OtherVersion`] when the schema is
-    /// that of another program version.
+    /// that of another program version; [`StoreError::NoRight`] and [`StoreError::RoleMayBypass`] on a server whose
+    /// roles could not keep organisations apart.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let migrated = self.inner.pools.migrate().await;
-        let n_applied = migrated.map_err(|source| match source {
-            MigrateError::VersionMissing(version)
-            | MigrateError::VersionMismatch(version)
-            | MigrateError::VersionTooOld(_, version) => StoreError::OtherVersion { version },
-            other => StoreError::Migrate(Box::new(other)),
-        })?;
+        let n_applied = self.inner.pools.migrate().await?;
         match n_applied {
             0 => debug!("The schema is up to date"),
             _ => info!(n_applied, "Applied {n_applied} migrations"),
@@ -226,17 +224,27 @@ impl Store {
     async fn begin(&self, scope: TenantScope, write: bool) -> Result<Tx, StoreError> {
         let began = Instant::now();
         let conn = match write {
-            true => self.inner.pools.begin_write().await?,
-            false => self.inner.pools.begin_read().await?,
+            true => self.inner.pools.begin_write(scope.org).await?,
+            false => self.inner.pools.begin_read(scope.org).await?,
         };
         if began.elapsed() > SLOW {
             let ms = began.elapsed().as_millis() as u64;
             info!(write, ms, "Waited {ms} ms for a connection to the database");
         }
         let mut tx = Tx::new(self.inner.clone(), conn, scope, self.fence);
-        let now = match &self.inner.now {
-            Some(clock) => clock(),
-            None => tx.database_now().await?,
+        let kept = if write {
+            None
+        } else {
+            self.inner.kept_now.read_now()
+        };
+        let now = match (&self.inner.now, kept) {
+            (Some(clock), _) => clock(),
+            (None, Some(now)) => now,
+            (None, None) => {
+                let now = tx.database_now().await?;
+                self.inner.kept_now.keep_now(now);
+                now
+            }
         };
         tx.set_now(now);
         Ok(tx)

@@ -164,7 +164,6 @@ pub fn task_attempt(tx: &Tx, task: &Task, no: u32) -> Attempt {
         agent_version: None,
         agent_session: None,
         reasoning_maker: None,
-        token_hash: None,
         owner: "one".to_owned(),
         rung: None,
         base_sha: None,

@@ -61,11 +61,12 @@ pub(super) async fn claim_planned(
         wanted.push(NewClaim {
             task: task.clone(),
             attempt: new.attempt.clone(),
+            token_hash: new.token_hash(),
         });
         started.insert(task.id, (planned, new));
     }
     let mut claimed = Vec::new();
-    for NewClaim { task, attempt } in tasks::claim(tx, wanted, limits).await? {
+    for NewClaim { task, attempt, .. } in tasks::claim(tx, wanted, limits).await? {
         let Some((planned, mut new)) = started.remove(&task.id) else {
             continue;
         };

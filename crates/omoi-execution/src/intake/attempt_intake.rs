@@ -26,6 +26,17 @@ pub struct AttemptIntake {
     pub limits: WorkLimits,
 }
 
+impl AttemptIntake {
+    /// The same for the rows that `store` sees.
+    #[must_use]
+    pub fn in_tenant(&self, store: &Tenant) -> Self {
+        Self {
+            store: store.clone(),
+            ..self.clone()
+        }
+    }
+}
+
 impl FromParts for AttemptIntake {
     fn from_parts(parts: &DeploymentParts) -> Self {
         Self {

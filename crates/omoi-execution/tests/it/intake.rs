@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason, TurnKind};
-use omoi_domain::id::EventId;
+use omoi_domain::id::{EventId, OrgId};
 use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::task::TaskStatus;
@@ -51,15 +51,18 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
     let (one, two) = (it.add_task(1, &[]).await, it.add_task(2, &[]).await);
     let (one, two) = (it.run_task(one.id).await, it.run_task(two.id).await);
     for created in [&one, &two] {
-        let found = intake::authenticate_worker(&it.deployment.store, &created.token).await;
-        assert_eq!(found.unwrap().id, created.attempt.id);
+        let found = intake::authenticate_worker(it.deployment.store.store(), &created.token).await;
+        let (tenant, attempt) = found.unwrap();
+        assert_eq!(
+            (tenant.org(), attempt.id),
+            (OrgId::LOCAL, created.attempt.id)
+        );
         // What is stored opens nothing.
         let digest = token_hash(&created.token);
-        assert_eq!(created.attempt.token_hash.as_ref(), Some(&digest));
-        let with_digest = intake::authenticate_worker(&it.deployment.store, &digest).await;
+        let with_digest = intake::authenticate_worker(it.deployment.store.store(), &digest).await;
         assert!(matches!(with_digest, Err(IntakeError::Unauthorized)));
     }
-    let unknown = intake::authenticate_worker(&it.deployment.store, "").await;
+    let unknown = intake::authenticate_worker(it.deployment.store.store(), "").await;
     assert!(matches!(unknown, Err(IntakeError::Unauthorized)));
     intake::complete_attempt(
         &it.build_part(),
@@ -68,7 +71,7 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
     )
     .await
     .unwrap();
-    let over = intake::authenticate_worker(&it.deployment.store, &one.token)
+    let (_, over) = intake::authenticate_worker(it.deployment.store.store(), &one.token)
         .await
         .unwrap();
     let refused = intake::expect_live(&it.deployment.store, &over, "turns").await;
@@ -84,7 +87,7 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
     assert_eq!(it.attempt_now(&over).await.late_reports, 21);
     let kept = attempts::events(&mut it.read_tx().await, over.id, 0, 10).await;
     assert_eq!(kept.unwrap(), []);
-    let live = intake::authenticate_worker(&it.deployment.store, &two.token)
+    let (_, live) = intake::authenticate_worker(it.deployment.store.store(), &two.token)
         .await
         .unwrap();
     intake::expect_live(&it.deployment.store, &live, "turns")

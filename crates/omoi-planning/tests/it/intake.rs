@@ -48,8 +48,8 @@ async fn a_stale_attempt_writes_nothing(database: TestDatabase) {
     desk.tick().await;
     let (new, _) = desk.agent(EXPLORE).await;
     assert!(new.fence > old.fence);
-    let over = intake::authenticate_worker(&desk.it.deployment.store, &told.token).await;
-    let refused = intake::expect_live(&desk.it.deployment.store, &over.unwrap(), "items").await;
+    let over = intake::authenticate_worker(desk.it.deployment.store.store(), &told.token).await;
+    let refused = intake::expect_live(&desk.it.deployment.store, &over.unwrap().1, "items").await;
     assert!(matches!(refused, Err(IntakeError::Superseded)));
     let refused = desk.submit(&old, ("project_type", ""), json!("Later still"));
     assert!(matches!(refused.await, Err(IntakeError::Superseded)));

@@ -20,9 +20,11 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
+use omoi_domain::id::OrgId;
+
 use super::log_sync::{LogSync, RequestedSync};
 use super::values::{ColumnValue, DatabaseRow, postgres_arguments, sqlite_arguments};
-use super::{Backend, migration_run, migrations, place};
+use super::{Backend, app_role, migration_run, migrations, place};
 use crate::error::StoreError;
 use crate::options::ServerOptions;
 
@@ -75,10 +77,18 @@ impl DatabasePools {
     }
 
     /// Brings the schema up to date; gives how many migrations were applied.
-    pub(crate) async fn migrate(&self) -> Result<usize, MigrateError> {
+    pub(crate) async fn migrate(&self) -> Result<usize, StoreError> {
         match self {
-            Self::Sqlite { options, .. } => migration_run::migrate_file(options).await,
-            Self::Postgres { options, .. } => migration_run::migrate_server(options).await,
+            Self::Sqlite { options, .. } => {
+                let migrated = migration_run::migrate_file(options).await;
+                migrated.map_err(migration_refusal)
+            }
+            Self::Postgres { options, .. } => {
+                let migrated = migration_run::migrate_server(options).await;
+                let n_applied = migrated.map_err(migration_refusal)?;
+                app_role::expect_bound(options).await?;
+                Ok(n_applied)
+            }
         }
     }
 
@@ -95,31 +105,36 @@ impl DatabasePools {
                     _ => sqlx::query_scalar(APPLIED).fetch_all(read).await,
                 }
             }
-            Self::Postgres { pool, .. } => {
-                let tables: i64 = sqlx::query_scalar(tables).fetch_one(pool).await?;
-                match tables {
-                    0 => Ok(Vec::new()),
-                    _ => sqlx::query_scalar(APPLIED).fetch_all(pool).await,
-                }
+            Self::Postgres { options, .. } => {
+                let mut conn = PgConnection::connect_with(options).await?;
+                let tables: i64 = sqlx::query_scalar(tables).fetch_one(&mut conn).await?;
+                let applied = match tables {
+                    0 => Vec::new(),
+                    _ => sqlx::query_scalar(APPLIED).fetch_all(&mut conn).await?,
+                };
+                conn.close().await?;
+                Ok(applied)
             }
         }
     }
 
-    pub(crate) async fn begin_read(&self) -> Result<DatabaseTransaction, sqlx::Error> {
+    /// Begins a transaction that reads rows of `org`, or of none where that is the nil id.
+    pub(crate) async fn begin_read(&self, org: OrgId) -> Result<DatabaseTransaction, sqlx::Error> {
         Ok(match self {
             Self::Sqlite { read, .. } => DatabaseTransaction::Sqlite(read.begin().await?, None),
-            Self::Postgres { pool, .. } => DatabaseTransaction::Postgres(pool.begin().await?),
+            Self::Postgres { pool, .. } => begin_on_server(pool, org).await?,
         })
     }
 
-    pub(crate) async fn begin_write(&self) -> Result<DatabaseTransaction, sqlx::Error> {
+    /// Begins a transaction that reads and writes rows of `org`, or of none where that is the nil id.
+    pub(crate) async fn begin_write(&self, org: OrgId) -> Result<DatabaseTransaction, sqlx::Error> {
         Ok(match self {
             // One that began as a reader could not wait for another writer any more.
             Self::Sqlite { write, log, .. } => {
                 let tx = write.begin_with("begin immediate").await?;
                 DatabaseTransaction::Sqlite(tx, log.clone())
             }
-            Self::Postgres { pool, .. } => DatabaseTransaction::Postgres(pool.begin().await?),
+            Self::Postgres { pool, .. } => begin_on_server(pool, org).await?,
         })
     }
 
@@ -230,6 +245,37 @@ impl DatabaseTransaction {
     }
 }
 
+/// Begins and names the organisation in one answer of the server.
+async fn begin_on_server(pool: &PgPool, org: OrgId) -> Result<DatabaseTransaction, sqlx::Error> {
+    let begin = if org.as_uuid().is_nil() {
+        "begin".to_owned()
+    } else {
+        format!("begin; set local app.org_id = '{org}'")
+    };
+    let tx = pool.begin_with(AssertSqlSafe(begin)).await?;
+    Ok(DatabaseTransaction::Postgres(tx))
+}
+
+/// Why a schema was not brought up to date.
+fn migration_refusal(error: MigrateError) -> StoreError {
+    /// PostgreSQL's `insufficient_privilege`.
+    const NO_RIGHT: &str = "42501";
+    match error {
+        MigrateError::VersionMissing(version)
+        | MigrateError::VersionMismatch(version)
+        | MigrateError::VersionTooOld(_, version) => StoreError::OtherVersion { version },
+        MigrateError::ExecuteMigration(sqlx::Error::Database(db), version)
+            if db.code().as_deref() == Some(NO_RIGHT) =>
+        {
+            StoreError::NoRight {
+                version,
+                source: sqlx::Error::Database(db),
+            }
+        }
+        other => StoreError::Migrate(Box::new(other)),
+    }
+}
+
 /// The address of a file: one that does not exist yet is made, unless the address itself says how it is
 /// to be opened.
 fn with_mode(url: &str) -> String {
@@ -301,8 +347,9 @@ async fn open_server(url: &str, server: ServerOptions) -> Result<DatabasePools, 
         .map_err(unreachable)?;
     connection.close().await.map_err(unreachable)?;
     let setup: Arc<str> = format!(
-        "set statement_timeout = {}; set lock_timeout = '5s';
+        "{}; set statement_timeout = {}; set lock_timeout = '5s';
          set idle_in_transaction_session_timeout = '30s'",
+        app_role::BECOME,
         server.command_timeout.as_millis()
     )
     .into();
@@ -327,7 +374,8 @@ async fn open_server(url: &str, server: ServerOptions) -> Result<DatabasePools, 
             })
         });
     Ok(DatabasePools::Postgres {
-        pool: pool.connect_with(options.clone()).await?,
+        // The role is made by a migration.
+        pool: pool.connect_lazy_with(options.clone()),
         options,
     })
 }

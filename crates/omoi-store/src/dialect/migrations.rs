@@ -27,6 +27,21 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0002_actors.sql"),
     },
     MigrationText {
+        version: 3,
+        name: "tenant_edges",
+        text: include_str!("../../migrations/0003_tenant_edges.sql"),
+    },
+    MigrationText {
+        version: 4,
+        name: "attempt_tokens",
+        text: include_str!("../../migrations/0004_attempt_tokens.sql"),
+    },
+    MigrationText {
+        version: 5,
+        name: "row_security",
+        text: include_str!("../../migrations/0005_row_security.sql"),
+    },
+    MigrationText {
         version: 8,
         name: "accounts",
         text: include_str!("../../migrations/0008_accounts.sql"),
@@ -55,6 +70,38 @@ const MIGRATIONS: &[MigrationText] = &[
 
 /// Begins the lines that one backend alone runs, or both again: `--@ sqlite`, `--@ postgres`, `--@ both`.
 const SECTION: &str = "--@ ";
+
+/// A line `@word TABLE`, and what it makes of the table.
+struct TableWord {
+    word: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+/// Who may do what with a table. `TABLE` stands for its name.
+const TABLE_WORDS: &[TableWord] = &[
+    // Rows of organisations: a transaction sees and writes those of the one it was begun for. Whoever owns the table
+    // brings schemas up to date, and is nobody who serves.
+    TableWord {
+        word: "@tenant ",
+        sqlite: "",
+        postgres: "alter table TABLE enable row level security;
+alter table TABLE force row level security;
+create policy tenant on TABLE to omoi_app
+    using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid))
+    with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+create policy migrations on TABLE to current_user using (true) with check (true);
+grant select, insert, update, delete on TABLE to omoi_app;
+",
+    },
+    // Rows that are looked up before an organisation is known.
+    TableWord {
+        word: "@global ",
+        sqlite: "",
+        postgres: "grant select, insert, update, delete on TABLE to omoi_app;
+",
+    },
+];
 
 /// A word for a type.
 struct TypeWord {
@@ -128,6 +175,7 @@ fn rendered(text: &str, backend: Backend) -> String {
         }
         is_run && section.is_none()
     });
+    let lines = lines.map(|line| with_rights(line, backend).unwrap_or_else(|| line.to_owned()));
     let mut rendered: String = lines.collect();
     for word in TYPE_WORDS {
         let filled_in = match backend {
@@ -137,6 +185,17 @@ fn rendered(text: &str, backend: Backend) -> String {
         rendered = rendered.replace(word.word, filled_in);
     }
     rendered
+}
+
+/// What a line that gives rights to a table means.
+fn with_rights(line: &str, backend: Backend) -> Option<String> {
+    let mut words = TABLE_WORDS.iter();
+    let (word, table) = words.find_map(|word| Some((word, line.strip_prefix(word.word)?)))?;
+    let text = match backend {
+        Backend::Sqlite => word.sqlite,
+        Backend::Postgres => word.postgres,
+    };
+    Some(text.replace("TABLE", table.trim_end()))
 }
 
 #[cfg(test)]
@@ -174,6 +233,22 @@ mod tests {
             versions.is_sorted_by(|one, next| one < next),
             "{versions:?}"
         );
+    }
+
+    #[test]
+    fn rights_are_for_a_server() {
+        let text = "@tenant tasks\n@global users\nselect 1;\n";
+        assert_eq!(rendered(text, Backend::Sqlite), "select 1;\n");
+        let sql = rendered(text, Backend::Postgres);
+        assert!(
+            sql.contains("alter table tasks force row level security;"),
+            "{sql}"
+        );
+        assert!(
+            sql.contains("create policy tenant on tasks to omoi_app"),
+            "{sql}"
+        );
+        assert!(sql.ends_with("on users to omoi_app;\nselect 1;\n"), "{sql}");
     }
 
     #[test]

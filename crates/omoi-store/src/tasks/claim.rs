@@ -10,6 +10,7 @@ use omoi_domain::time::Timestamp;
 
 use super::Task;
 use crate::args;
+use crate::attempt_tokens;
 use crate::attempts::Attempt;
 use crate::column::Column;
 use crate::deployment::{fence_holds, refuse_earlier};
@@ -83,6 +84,8 @@ pub struct NewClaim {
     pub task: Task,
     /// The attempt at it; its fence is the next one of the task.
     pub attempt: Attempt,
+    /// SHA-256 of the attempt's token.
+    pub token_hash: String,
 }
 
 /// Claims each task that is still as it was seen and can start, with its attempt: status, fence, slot and
@@ -109,6 +112,14 @@ pub async fn claim(
     if !tx.changes_many_tables() {
         let attempts: Vec<&Attempt> = claimed.iter().map(|claim| &claim.attempt).collect();
         tx.insert_all(&attempts).await?;
+        for NewClaim {
+            attempt,
+            token_hash,
+            ..
+        } in &claimed
+        {
+            attempt_tokens::insert(tx, attempt.id, token_hash).await?;
+        }
     }
     let kind = rule(TaskStatus::Pending, TaskStatus::Claiming)?;
     for NewClaim { task, .. } in &claimed {
@@ -126,8 +137,14 @@ async fn claim_batch(
     limits: SlotLimits,
 ) -> Result<BTreeMap<TaskId, Option<String>>, StoreError> {
     let mut args = args![tx.now(), limits.per_project];
-    for NewClaim { task, attempt } in batch {
+    for NewClaim {
+        task,
+        attempt,
+        token_hash,
+    } in batch
+    {
         args.push(&task.state_version)?;
+        args.push(token_hash)?;
         attempt.bind(&mut args)?;
     }
     let sql = claim_sql(batch.len(), tx);
@@ -137,20 +154,20 @@ async fn claim_batch(
         .collect()
 }
 
-/// The statement that claims `n` tasks: `$4` and on are, for each, its version and the columns of its
+/// The statement that claims `n` tasks: `$4` and on are, for each, its version, its token and the columns of its
 /// attempt. Rows are picked in the order of their ids, past those that others claim. Where one statement
 /// can, it writes the attempts too.
 fn claim_sql(n: usize, tx: &Tx) -> String {
     let columns = Attempt::columns();
     let wanted = (0..n).map(|row| {
-        let first = 4 + row * (columns.len() + 1);
-        let marks = (first..=first + columns.len()).map(|n| format!("${n}"));
+        let first = 4 + row * (columns.len() + 2);
+        let marks = (first..first + columns.len() + 2).map(|n| format!("${n}"));
         format!("({})", marks.collect::<Vec<_>>().join(", "))
     });
     let wanted = wanted.collect::<Vec<_>>().join(", ");
     let (columns, can_start, suffix) = (columns.join(", "), can_start!(), tx.claim_suffix());
     let picked = format!(
-        "with wanted (version, {columns}) as (values {wanted}),
+        "with wanted (version, token_hash, {columns}) as (values {wanted}),
          free as (
              select tasks.id from tasks join wanted w on w.task_id = tasks.id
              where tasks.org_id = $1 and tasks.state_version = w.version and {can_start}
@@ -168,7 +185,9 @@ fn claim_sql(n: usize, tx: &Tx) -> String {
         format!(
             "{picked}, claimed as ({moved}),
              written as (insert into attempts ({columns})
-                 select {columns} from wanted where task_id in (select id from claimed))
+                 select {columns} from wanted where task_id in (select id from claimed)),
+             admitted as (insert into attempt_tokens (token_hash, org_id, attempt_id)
+                 select token_hash, org_id, id from wanted where task_id in (select id from claimed))
              select id, base_sha from claimed"
         )
     } else {
@@ -178,17 +197,24 @@ fn claim_sql(n: usize, tx: &Tx) -> String {
 
 /// The fence of an attempt is the next one of its task.
 fn with_next_fence(claim: NewClaim) -> NewClaim {
-    let NewClaim { task, attempt } = claim;
-    let fence = task.fence + 1;
+    let fence = claim.task.fence + 1;
     NewClaim {
-        attempt: Attempt { fence, ..attempt },
-        task,
+        attempt: Attempt {
+            fence,
+            ..claim.attempt
+        },
+        ..claim
     }
 }
 
 fn claimed_now(now: Timestamp, claim: &NewClaim, base_sha: Option<String>) -> NewClaim {
-    let NewClaim { task, attempt } = claim;
+    let NewClaim {
+        task,
+        attempt,
+        token_hash,
+    } = claim;
     NewClaim {
+        token_hash: token_hash.clone(),
         task: Task {
             status: TaskStatus::Claiming,
             fence: attempt.fence,

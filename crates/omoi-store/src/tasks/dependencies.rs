@@ -83,8 +83,8 @@ pub async fn dependent_counts(tx: &mut Tx, spec: SpecId) -> Result<Vec<(TaskId, 
 /// When the database cannot be written.
 pub async fn require(tx: &mut Tx, task: TaskId, capability: &str) -> Result<(), StoreError> {
     tx.execute(
-        "insert into task_capabilities (task_id, capability)
-         select id, $3 from tasks where org_id = $1 and id = $2
+        "insert into task_capabilities (task_id, capability, org_id)
+         select id, $3, org_id from tasks where org_id = $1 and id = $2
          on conflict do nothing",
         args![task, capability],
     )

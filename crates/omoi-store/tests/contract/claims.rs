@@ -7,7 +7,9 @@ use omoi_domain::slots::SlotLimits;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_store::tasks::{self, NewClaim, QueueScan, Task};
-use omoi_store::{StoreError, Tenant, Tx, attempts, events, projects, slots, specs, tickets};
+use omoi_store::{
+    StoreError, Tenant, Tx, attempt_tokens, attempts, events, projects, slots, specs, tickets,
+};
 use omoi_testkit::raw_connection::RawConnection;
 use tokio::task::JoinSet;
 
@@ -34,6 +36,7 @@ fn wanted(tx: &Tx, task: &Task) -> NewClaim {
             base_sha: Some("a".repeat(40)),
             ..samples::attempt(tx, task, 1)
         },
+        token_hash: samples::token_hash(tx),
         task: task.clone(),
     }
 }
@@ -54,9 +57,19 @@ async fn a_claim_moves_the_task_its_attempt_and_its_slot(bench: Bench) -> Result
     let world = World::new(&bench.local).await?;
     let before = events::head(&mut bench.local.begin_read().await?).await?;
     let claimed = claim(&bench.local, std::slice::from_ref(&world.task), NO_LIMITS).await?;
-    let [NewClaim { task, attempt }] = claimed.as_slice() else {
+    let [
+        NewClaim {
+            task,
+            attempt,
+            token_hash,
+        },
+    ] = claimed.as_slice()
+    else {
         panic!("{claimed:?}");
     };
+    let system = bench.store.system();
+    let token = system.read(async |tx| attempt_tokens::find(tx, token_hash).await);
+    assert_eq!(token.await?.map(|token| token.attempt_id), Some(attempt.id));
     let mut tx = bench.local.begin_read().await?;
     assert_eq!(&tasks::get(&mut tx, task.id).await?, task);
     assert_eq!(&attempts::get(&mut tx, attempt.id).await?, attempt);
@@ -93,7 +106,7 @@ async fn many_are_claimed_at_once(bench: Bench) -> Result<(), StoreError> {
     let in_order: Vec<Task> = claimed.iter().map(|claim| claim.task.clone()).collect();
     assert_eq!(ids(&in_order), ids(&all));
     let mut tx = bench.local.begin_read().await?;
-    for NewClaim { task, attempt } in &claimed {
+    for NewClaim { task, attempt, .. } in &claimed {
         assert_eq!(&tasks::get(&mut tx, task.id).await?, task);
         assert_eq!(&attempts::get(&mut tx, attempt.id).await?, attempt);
     }
@@ -213,7 +226,9 @@ async fn claimer(tenant: Tenant, url: String) -> Result<Vec<i64>, StoreError> {
         assert!(counts.iter().all(|n| *n <= PER_PROJECT), "{counts:?}");
         assert!(counts.iter().sum::<i64>() <= IN_ALL, "{counts:?}");
         for claim in claimed {
-            let NewClaim { mut task, attempt } = claim;
+            let NewClaim {
+                mut task, attempt, ..
+            } = claim;
             all.push(task.number + 100 * i64::from(task.title.starts_with("two")));
             assert_eq!((task.fence, attempt.fence), (1, 1));
             commit(&tenant, async |tx| {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use omoi_store::deployment::{
-    DataFolder, end_waits_of_the_future, is_named, join, note_models, take_over,
+    DataFolder, end_all_waits, end_waits_of_the_future, is_named, join, keep_models, known_models,
+    take_over,
 };
 use omoi_store::{Store, StoreError, Tenant, Tx, attempts, tasks};
 
@@ -170,22 +171,21 @@ async fn other_models_end_every_wait(bench: Bench) -> Result<(), StoreError> {
     joins(&bench.store, &folder("a", "here:/one")).await?;
     let noted = async |digest: &str| {
         let system = bench.store.system();
-        let note = async |tx: &mut Tx| note_models(tx, digest).await;
-        system.write(POINT, note).await
+        let keep = async |tx: &mut Tx| keep_models(tx, digest).await;
+        system.write(POINT, keep).await?;
+        system.read(async |tx| known_models(tx).await).await
     };
-    for (digest, ends) in [
-        ("one", false),
-        ("one", false),
-        ("two", true),
-        ("two", false),
-    ] {
+    let foreign = bench.foreign().await;
+    for (by, digest, ends) in [(&foreign, "one", false), (&bench.local, "two", true)] {
         let waiting = commit(&bench.local, async |tx| {
             let mut task = tasks::get(tx, world.task.id).await?;
             task.not_before = tx.now() + Duration::from_secs(3600);
             tasks::save(tx, &mut task).await
         });
         waiting.await?;
-        assert_eq!(noted(digest).await?, ends, "{digest}");
+        assert_eq!(noted(digest).await?.as_deref(), Some(digest));
+        let ended = commit(by, async |tx| end_all_waits(tx).await).await?;
+        assert_eq!(ended, ends, "{digest}");
         let mut tx = bench.local.begin_read().await?;
         let task = tasks::get(&mut tx, world.task.id).await?;
         assert_eq!(task.not_before <= tx.now(), ends, "{digest}");

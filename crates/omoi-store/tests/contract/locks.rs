@@ -86,6 +86,7 @@ async fn an_earlier_orchestrator_learns_so_before_it_misses_slots(
     let claim = async |tx: &mut Tx| {
         let all = [&world.task, &other[0], &other[1]];
         let wanted = all.map(|task| NewClaim {
+            token_hash: samples::token_hash(tx),
             attempt: samples::attempt(tx, task, 1),
             task: task.clone(),
         });
@@ -189,6 +190,7 @@ async fn a_task_that_others_refer_to_can_be_claimed() {
     };
     let claimed = commit(&bench.local, async |tx| {
         let wanted = NewClaim {
+            token_hash: samples::token_hash(tx),
             attempt: samples::attempt(tx, &world.task, 1),
             task: world.task.clone(),
         };

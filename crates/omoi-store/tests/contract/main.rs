@@ -43,6 +43,7 @@ mod rows;
 mod samples;
 mod schema;
 mod standing;
+mod tenancy;
 mod transactions;
 mod upgrade;
 mod verdicts;

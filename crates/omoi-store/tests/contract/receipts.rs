@@ -31,7 +31,6 @@ async fn a_receipt_is_stored_once(bench: Bench) -> Result<(), StoreError> {
     other.subject = AttemptSubject::TaskChecks {
         task_id: world.task.id,
     };
-    other.token_hash = None;
     attempts::insert(&mut tx, &other).await?;
     by_another.attempt_id = other.id;
     let again = samples::receipt(&tx, &check, &attempt);

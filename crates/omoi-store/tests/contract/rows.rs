@@ -22,7 +22,7 @@ use omoi_store::sandboxes::Sandbox;
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
-use omoi_store::{Args, Json, Row, StoreError, Tx, args, costs, slots};
+use omoi_store::{Args, Json, Row, StoreError, Tx, args, attempt_tokens, costs, slots};
 
 use crate::bench::{Bench, POINT, START, commit};
 use crate::samples::{self, ODD, World};
@@ -183,8 +183,8 @@ async fn other_organisations_see_nothing(bench: Bench) -> Result<(), StoreError>
     let world = World::new(&bench.local).await?;
     let (attempt, check, ticket) = commit(&bench.local, async |tx| {
         let mut attempt = samples::attempt(tx, &world.task, 1);
-        attempt.token_hash = Some("secret".to_owned());
         attempts::insert(tx, &attempt).await?;
+        attempt_tokens::insert(tx, attempt.id, "secret").await?;
         let turn = samples::turn(&attempt, 0);
         attempts::append_turn(tx, &mut attempt, &turn).await?;
         let check = samples::check(tx, &world.task, 1);
@@ -264,10 +264,12 @@ async fn other_organisations_see_nothing(bench: Bench) -> Result<(), StoreError>
     ));
     attempts::touch(&mut tx, attempt.id, true).await?;
     phases::clear_items(&mut tx, world.spec.id, Phase::Explore).await?;
-    // The lookup by token is the one that spans organisations.
-    let found = attempts::by_token(&mut tx, "secret").await?;
-    assert_eq!(found.map(|a| a.org_id), Some(bench.local.org()));
     tx.commit(POINT).await?;
+    // The lookup by token is the one that spans organisations.
+    let system = bench.store.system();
+    let found = system.read(async |tx| attempt_tokens::find(tx, "secret").await);
+    let found = found.await?.map(|token| (token.org_id, token.attempt_id));
+    assert_eq!(found, Some((bench.local.org(), attempt.id)));
     let mut tx = bench.local.begin_read().await?;
     assert_eq!(tasks::get(&mut tx, world.task.id).await?, world.task);
     let turned = attempts::get(&mut tx, attempt.id).await?;

@@ -43,6 +43,7 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, StoreError, Tenant, Tx};
 use omoi_testkit::sample_rows;
+use uuid::Uuid;
 
 pub(crate) use omoi_testkit::sample_rows::task_attempt as attempt;
 
@@ -185,7 +186,6 @@ pub(crate) fn full_attempt(bare: &Attempt) -> Attempt {
     let odd = || Some(ODD.to_owned());
     Attempt {
         state: AttemptState::Running,
-        token_hash: Some("t".repeat(64)),
         owner: ODD.to_owned(),
         rung: Some(SandboxRung::Process),
         base_sha: odd(),
@@ -515,4 +515,9 @@ pub(crate) fn project(tx: &Tx, org: OrgId, path: &str) -> Project {
         next_task_no: 6,
         created_at: at(1),
     }
+}
+
+/// The digest of a token that no other attempt has.
+pub(crate) fn token_hash(tx: &Tx) -> String {
+    format!("{:064x}", tx.new_id::<Uuid>().as_u128())
 }

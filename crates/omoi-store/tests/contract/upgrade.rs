@@ -26,6 +26,11 @@ const MOVED: &[(&str, &str, &str)] = &[
         "actor",
         "case when actor_kind = 'user' then 'local' else actor_kind end",
     ),
+    (
+        "attempts",
+        "token_hash",
+        "(select t.token_hash from attempt_tokens t where t.attempt_id = attempts.id)",
+    ),
     // The only user of an earlier release is the laptop's, and so is the only organisation.
     (
         "users",

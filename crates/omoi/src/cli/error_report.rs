@@ -211,6 +211,12 @@ fn store_hint(refused: &StoreError) -> Option<&'static str> {
         StoreError::OtherFolder { .. } => {
             "run this there with --data-dir, move that folder here whole, or name another database"
         }
+        StoreError::NoRight { .. } => {
+            "have an administrator run `create role omoi_app nologin` and `grant omoi_app to` this user, once"
+        }
+        StoreError::RoleMayBypass { .. } => {
+            "take that from the role: `alter role … nosuperuser nobypassrls`, `revoke … from omoi_app`"
+        }
         _ => return None,
     })
 }
@@ -237,6 +243,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
                         | StoreError::Damaged { .. }
                         | StoreError::OtherVersion { .. }
                         | StoreError::OtherFolder { .. }
+                        | StoreError::NoRight { .. }
+                        | StoreError::RoleMayBypass { .. }
                 )
             )
             || cause

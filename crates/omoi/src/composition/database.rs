@@ -71,16 +71,22 @@ pub(super) async fn join_deployment(
     }
     let take_over = async |tx: &mut Tx| -> Result<_, StoreError> {
         deployment::join(tx, folder).await?;
-        let fence = deployment::take_over(tx).await?;
-        Ok((fence, deployment::end_waits_of_the_future(tx).await?))
+        deployment::take_over(tx).await
     };
     let taken = system.write(CrashPoint::DeploymentTaken, take_over);
-    let (fence, set_back) = taken.await?;
+    let store = store.fenced(taken.await?);
+    let mut set_back = None;
+    for org in store.system().organisations().await? {
+        let end = async |tx: &mut Tx| deployment::end_waits_of_the_future(tx).await;
+        let tenant = store.tenant(org);
+        let ended = tenant.write(CrashPoint::DeploymentTaken, end).await?;
+        set_back = set_back.max(ended);
+    }
     if let Some(micros) = set_back {
         let seconds = micros / 1_000_000;
         warn!(
             "The clock is {seconds} s behind the last event: what waited for a later time goes on now"
         );
     }
-    Ok(store.fenced(fence))
+    Ok(store)
 }

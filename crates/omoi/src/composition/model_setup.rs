@@ -69,8 +69,23 @@ impl ModelSetup {
         };
         let digest = llm.routes.models_digest();
         let system = store.system();
-        let note = async |tx: &mut Tx| deployment::note_models(tx, &digest).await;
-        if system.write(CrashPoint::DeploymentTaken, note).await? {
+        let known = system
+            .read(async |tx| deployment::known_models(tx).await)
+            .await?;
+        if known.as_ref() == Some(&digest) {
+            return Ok(());
+        }
+        let mut has_ended = false;
+        if known.is_some() {
+            for org in system.organisations().await? {
+                let end = async |tx: &mut Tx| deployment::end_all_waits(tx).await;
+                let tenant = store.tenant(org);
+                has_ended |= tenant.write(CrashPoint::DeploymentTaken, end).await?;
+            }
+        }
+        let keep = async |tx: &mut Tx| deployment::keep_models(tx, &digest).await;
+        system.write(CrashPoint::DeploymentTaken, keep).await?;
+        if has_ended {
             info!("Other models answer than before: what waited for a later time goes on now");
         }
         Ok(())
