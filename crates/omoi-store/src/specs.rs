@@ -260,15 +260,11 @@ pub async fn numbered(tx: &mut Tx, number: i64) -> Result<Vec<Spec>, StoreError>
 /// # Errors
 /// When the database cannot be read.
 pub async fn working_since(tx: &mut Tx, spec: SpecId) -> Result<Option<Timestamp>, StoreError> {
-    let rows = tx
-        .rows(
-            "select max(occurred_at) as value from events
-             where org_id = $1 and spec_id = $2 and event_type = $3",
-            args![spec, EventKind::SpecWorkStarted.as_str()],
-        )
-        .await?;
-    rows.first()
-        .map_or(Ok(None), |row| Option::<Timestamp>::read(row, "value"))
+    let sql = "select working_since from specs where org_id = $1 and id = $2";
+    let rows = tx.rows(sql, args![spec]).await?;
+    rows.first().map_or(Ok(None), |row| {
+        Option::<Timestamp>::read(row, "working_since")
+    })
 }
 
 /// When a person last had the spec go on; none when nobody did.
@@ -276,16 +272,22 @@ pub async fn working_since(tx: &mut Tx, spec: SpecId) -> Result<Option<Timestamp
 /// # Errors
 /// When the database cannot be read.
 pub async fn resumed_at(tx: &mut Tx, spec: SpecId) -> Result<Option<Timestamp>, StoreError> {
-    let kinds = (EventKind::SpecResumed, EventKind::SpecWorkStarted);
-    let rows = tx
-        .rows(
-            "select max(occurred_at) as value from events
-             where org_id = $1 and spec_id = $2 and event_type in ($3, $4)",
-            args![spec, kinds.0.as_str(), kinds.1.as_str()],
-        )
-        .await?;
+    let sql = "select resumed_at from specs where org_id = $1 and id = $2";
+    let rows = tx.rows(sql, args![spec]).await?;
     rows.first()
-        .map_or(Ok(None), |row| Option::<Timestamp>::read(row, "value"))
+        .map_or(Ok(None), |row| Option::<Timestamp>::read(row, "resumed_at"))
+}
+
+/// Remembers that a spec goes on, where `kind` tells of that.
+async fn note_start(tx: &mut Tx, spec: SpecId, kind: EventKind) -> Result<(), StoreError> {
+    let is_work = kind == EventKind::SpecWorkStarted;
+    if is_work || kind == EventKind::SpecResumed {
+        let sql = "update specs set resumed_at = $3, working_since = case when $4 then $3 else working_since end
+            where org_id = $1 and id = $2";
+        let now = tx.now();
+        tx.execute(sql, args![spec, now, is_work]).await?;
+    }
+    Ok(())
 }
 
 /// Moves a spec along its machine and writes the event the table names.
@@ -323,6 +325,7 @@ pub async fn transition(
         SpecStatus::Draft | SpecStatus::Completed => {}
     }
     tx.update(spec).await?;
+    note_start(tx, spec.id, kind).await?;
     let change = spec.change(Some(from), reason);
     tx.emit_kind((Some(spec.project_id), Some(spec.id)), kind, &change)
 }
@@ -344,8 +347,9 @@ pub async fn block(
 /// Tells that a person had what waits in a spec go on, which itself was under way.
 ///
 /// # Errors
-/// [`StoreError::Payload`] never: the event is the one of a spec.
-pub fn tell_resumed(tx: &mut Tx, spec: &Spec, reason: String) -> Result<(), StoreError> {
+/// When the database cannot be written.
+pub async fn tell_resumed(tx: &mut Tx, spec: &Spec, reason: String) -> Result<(), StoreError> {
+    note_start(tx, spec.id, EventKind::SpecResumed).await?;
     let change = spec.change(Some(spec.status), Some(reason));
     let scope = (Some(spec.project_id), Some(spec.id));
     tx.emit_kind(scope, EventKind::SpecResumed, &change)

@@ -89,7 +89,10 @@ async fn end_waits(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
     }
     match n_waits {
         0 => Ok(()),
-        n => specs::tell_resumed(tx, spec, format!("a person ended the wait of {n}")),
+        n => {
+            let reason = format!("a person ended the wait of {n}");
+            specs::tell_resumed(tx, spec, reason).await
+        }
     }
 }
 

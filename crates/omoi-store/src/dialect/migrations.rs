@@ -66,6 +66,11 @@ const MIGRATIONS: &[MigrationText] = &[
         name: "event_rows",
         text: include_str!("../../migrations/0020_event_rows.sql"),
     },
+    MigrationText {
+        version: 21,
+        name: "spec_times",
+        text: include_str!("../../migrations/0021_spec_times.sql"),
+    },
 ];
 
 /// Begins the lines that one backend alone runs, or both again: `--@ sqlite`, `--@ postgres`, `--@ both`.

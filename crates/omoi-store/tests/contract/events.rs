@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use omoi_domain::event::{Event, EventKind, SpecChange};
 use omoi_domain::spec::SpecStatus;
-use omoi_store::{StoreError, Tenant, Tx, events};
+use omoi_store::{StoreError, Tenant, Tx, events, specs};
 
 use crate::bench::{Bench, POINT, commit};
 use crate::samples::World;
@@ -18,6 +18,7 @@ both!(
     a_dropped_transaction_tells_nothing,
     logs_are_read_in_batches,
     the_newest_of_a_kind_are_told,
+    a_spec_knows_since_when_it_works,
 );
 
 /// An event that says who wrote it and which of its own it was.
@@ -119,6 +120,39 @@ async fn writers_and_a_reader_agree(bench: Bench) -> Result<(), StoreError> {
         events::head(&mut bench.local.begin_read().await?).await?,
         *expected.last().unwrap()
     );
+    Ok(())
+}
+
+async fn a_spec_knows_since_when_it_works(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let id = world.spec.id;
+    let times = async || {
+        let mut tx = bench.local.begin_read().await?;
+        let since = specs::working_since(&mut tx, id).await?;
+        Ok::<_, StoreError>((since, specs::resumed_at(&mut tx, id).await?))
+    };
+    let mut spec = world.spec;
+    let failed = SpecStatus::Failed;
+    commit(&bench.local, async |tx| {
+        specs::transition(tx, &mut spec, failed, None).await
+    })
+    .await?;
+    assert_eq!(times().await?, (None, None));
+    bench.advance(Duration::from_secs(60));
+    let began = Some(bench.now());
+    let working = SpecStatus::Working;
+    commit(&bench.local, async |tx| {
+        specs::transition(tx, &mut spec, working, None).await
+    })
+    .await?;
+    assert_eq!(times().await?, (began, began));
+    bench.advance(Duration::from_secs(60));
+    let reason = "a person asked".to_owned();
+    commit(&bench.local, async |tx| {
+        specs::tell_resumed(tx, &spec, reason.clone()).await
+    })
+    .await?;
+    assert_eq!(times().await?, (began, Some(bench.now())));
     Ok(())
 }
 

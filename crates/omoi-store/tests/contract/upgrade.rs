@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use omoi_store::{ServerOptions, Store, StoreError, StoreOptions};
+use omoi_domain::id::OrgId;
+use omoi_store::{ServerOptions, Store, StoreError, StoreOptions, events};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::earlier_release::ReleasedData;
 use omoi_testkit::raw_connection::RawConnection;
@@ -114,12 +115,48 @@ async fn keeps_every_row(run: ReleasedData, database: &TestDatabase) {
         assert_eq!(&after, &before[table], "{run:?}: {table}");
     }
 
+    later_columns_tell_what_the_log_tells(&store, database).await;
+
     // The second run does nothing.
     let noted = "select version, installed_on, execution_time from _sqlx_migrations";
     let first = rows_of(database, noted).await;
     store.migrate().await.unwrap();
     assert_eq!(rows_of(database, noted).await, first);
     store.close().await;
+}
+
+/// What the payloads of events know is in the columns that came later.
+async fn later_columns_tell_what_the_log_tells(store: &Store, database: &TestDatabase) {
+    let tenant = store.tenant(OrgId::LOCAL);
+    let mut tx = tenant.begin_read().await.unwrap();
+    let (mut named, mut at) = (Vec::new(), 0);
+    loop {
+        let batch = events::logged_after(&mut tx, at).await.unwrap();
+        let Some(last) = batch.last() else { break };
+        at = last.stored.seq;
+        let rows = batch.iter().map(|event| {
+            let task = event.related_ids().task_id;
+            vec![
+                Some(event.stored.event_id.to_string()),
+                task.map(|id| id.to_string()),
+            ]
+        });
+        named.extend(rows);
+    }
+    named.sort();
+    let texts = "select cast(event_id as text), cast(task_id as text) from events";
+    assert_eq!(rows_of(database, texts).await, named);
+    let found = |rows: TableRows| rows.len();
+    let other_ticket =
+        "select cast(e.event_id as text) from events e join tasks t on t.id = e.task_id
+        where e.ticket_id is distinct from t.ticket_id";
+    assert_eq!(found(rows_of(database, other_ticket).await), 0);
+    let of_tickets = "select cast(event_id as text) from events where ticket_id is not null";
+    assert!(found(rows_of(database, of_tickets).await) > 50);
+    let other_time = "select cast(s.id as text) from specs s where s.working_since is distinct from (
+            select max(e.occurred_at) from events e where e.spec_id = s.id and e.event_type = 'spec.work_started')
+        or s.working_since is null or s.resumed_at < s.working_since";
+    assert_eq!(found(rows_of(database, other_time).await), 0);
 }
 
 async fn an_earlier_schema_becomes_that_of_a_new_database(database: TestDatabase) {
