@@ -19,6 +19,7 @@ use crate::agent_models::AgentModels;
 use crate::agent_programs::FindProgram;
 use crate::copied_files::CopyRules;
 use crate::disk_room::DataDisk;
+use crate::live::LiveEvents;
 use crate::metering::HeldCalls;
 use crate::options::{MonitoringOptions, QueueOptions};
 use crate::repository_folders::DataDir;
@@ -45,6 +46,8 @@ pub struct DeploymentParts {
     pub rng: Rng,
     /// Starts tasks, and awaits them when the process stops.
     pub lifecycle: LifecycleHandle,
+    /// Where those who listen to events subscribe.
+    pub live: LiveEvents,
     /// Where attempts run; none in a process that runs none.
     pub sandbox: Option<Arc<dyn Provider>>,
     /// The git program of this machine.

@@ -38,6 +38,7 @@ use omoi_execution::agent_programs::{FindProgram, ProgramLaunch, ProgramUnusable
 use omoi_execution::consume::EventConsumer;
 use omoi_execution::copied_files::CopyRules;
 use omoi_execution::disk_room::DataDisk;
+use omoi_execution::live::LiveEvents;
 use omoi_execution::metering::HeldCalls;
 use omoi_execution::repository_folders::{DataDir, RepositoryFolders};
 use omoi_execution::running_attempts::RunningAttempts;
@@ -47,6 +48,7 @@ use omoi_execution::spec_selection::WorkScope;
 use omoi_execution::{AgentModelFacts, AgentModels, DeploymentParts, FromParts};
 use omoi_git::object::ObjectId;
 use omoi_git::process::Git;
+use omoi_runtime::bus::LocalBus;
 use omoi_runtime::clock::{Clock as _, ManualClock};
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::Lifecycle;
@@ -154,11 +156,14 @@ impl TestDeployment {
         .unwrap();
         store.migrate().await.unwrap();
         let lifecycle = Lifecycle::new(Arc::new(clock.clone()));
+        let bus = Arc::new(LocalBus::default());
+        let live = LiveEvents::new(bus, Arc::new(clock.clone()), lifecycle.handle());
         let mut parts = DeploymentParts {
             store: store.tenant(OrgId::LOCAL),
             clock: Arc::new(clock.clone()),
             rng,
             lifecycle: lifecycle.handle(),
+            live,
             sandbox: None,
             git: Git::find_on_path(&std::env::var_os("PATH").unwrap_or_default())
                 .await

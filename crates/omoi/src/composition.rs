@@ -24,6 +24,7 @@ use omoi_execution::consume::{self, ConsumerRuntime, EventConsumer};
 use omoi_execution::copied_files::CopyRules;
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::dispatcher::Dispatcher;
+use omoi_execution::live::LiveEvents;
 use omoi_execution::metering::HeldCalls;
 use omoi_execution::options::{MonitoringOptions, QueueOptions};
 use omoi_execution::reaper::{Reaper, clear_away};
@@ -162,6 +163,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         clock: clock.clone(),
         rng: rng.fork(),
         lifecycle: handle.clone(),
+        live: LiveEvents::new(bus.clone(), clock.clone(), handle.clone()),
         sandbox: sandbox.clone(),
         git: Git::find_on_path(&environment_variable(&start.sources, "PATH")).await?,
         data: DataDir::new(folder.folder_path().to_path_buf()),
@@ -195,9 +197,14 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let reconcilers = start_loops(start.roles, &parts, workers, &bus)?;
     consume::publish_commits(&parts.store, &parts.lifecycle, &bus);
     let status = process_status(&start, backend, sandbox.as_deref(), &models);
-    let mut surface = api_surface(&start, &parts, &token, &status);
-    surface.reconcilers = reconcilers;
-    let router = process_router(start.roles, surface);
+    let told = api_surface(&start, &parts, &token, &status);
+    let router = process_router(
+        start.roles,
+        ApiSurface {
+            reconcilers,
+            ..told
+        },
+    );
     let (endpoint, address) = open_listeners(&start, &folder, &handle, router).await?;
     Ok(RunningProcess {
         lifecycle,

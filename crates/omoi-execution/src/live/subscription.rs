@@ -147,6 +147,32 @@ impl LiveSubscription {
         }
     }
 
+    /// What comes next of what it missed, without waiting; none once it was told all of it. A subscription that is
+    /// told what happens misses nothing.
+    ///
+    /// # Errors
+    /// As those of [`LiveSubscription::next_item`].
+    pub async fn next_missed(&mut self) -> Result<Option<LiveItem>, StoreError> {
+        loop {
+            if let Some(frame) = self.replayed.pop_front() {
+                return Ok(Some(LiveItem::Frame(frame)));
+            }
+            match self.stage {
+                SubscriptionStage::Reset(seq) => {
+                    self.stage = SubscriptionStage::Replay(seq);
+                    return Ok(Some(LiveItem::Reset(seq)));
+                }
+                SubscriptionStage::Replay(seq) => {
+                    self.replay_batch(seq).await?;
+                    if matches!(self.stage, SubscriptionStage::Replay(now) if now == seq) {
+                        return Ok(None);
+                    }
+                }
+                SubscriptionStage::Live => return Ok(None),
+            }
+        }
+    }
+
     /// What it asks for from now on.
     pub fn change_filter(&self, filter: LiveFilter) {
         self.receiver.change_filter(filter);

@@ -184,6 +184,7 @@ pub(crate) fn successor(it: &TestDeployment) -> DeploymentParts {
         sandbox_limits: *sandbox_limits,
         read_only: read_only.clone(),
         owner: "the next process".to_owned(),
+        live: it.deployment.live.clone(),
         worker: worker.clone(),
         model: model.clone(),
         llm: None,

@@ -11,10 +11,12 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use omoi_domain::access::decision::{AccessDecision, OrganisationReach, RowPlace, decide_access};
+use omoi_domain::access::permission::Permission;
 use omoi_domain::access::role::SystemRole;
 use omoi_domain::actor::Actor;
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::UserId;
+use omoi_execution::live::ReaderAccess;
 use omoi_store::Tenant;
 
 use super::ApiSurface;
@@ -56,6 +58,22 @@ impl ApiCaller {
     /// The rows of the caller's organisation, changed in the caller's name.
     pub(crate) const fn own_rows(&self) -> &Tenant {
         &self.tenant
+    }
+
+    /// What events of its organisation the caller may read.
+    pub(crate) fn live_access(&self) -> ReaderAccess {
+        let place = RowPlace {
+            org: self.tenant.org(),
+            project: None,
+        };
+        let allowed = Permission::ALL.iter().copied().filter(|permission| {
+            let decision = decide_access(&self.reaches, place, *permission);
+            matches!(decision, AccessDecision::Allowed)
+        });
+        ReaderAccess {
+            permissions: allowed.collect(),
+            projects: None,
+        }
     }
 
     fn expect_policy(&self, policy: RoutePolicy) -> Result<(), ApiError> {

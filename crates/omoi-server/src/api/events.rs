@@ -1,5 +1,7 @@
 //! The outbox as a stream of JSON lines, from a cursor on, for as long as the reader stays.
 
+mod follow_events;
+
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -33,7 +35,9 @@ const POLL: Duration = Duration::from_millis(500);
 const FAILURES_MAX: u32 = 20;
 
 pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
-    ApiRouter::new().add(operation!(stream_events, NotFound, UnclearReference))
+    ApiRouter::new()
+        .add(operation!(stream_events, NotFound, UnclearReference))
+        .add(operation!(follow_events::follow_events))
 }
 
 /// Which events.

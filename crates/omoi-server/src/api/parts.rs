@@ -2,6 +2,7 @@
 
 use omoi_egress::listing::SharedListing;
 use omoi_execution::disk_room::DiskRoom;
+use omoi_execution::live::LiveEvents;
 use omoi_execution::running_attempts::RunningAttempts;
 use omoi_execution::setup::PackageSetup;
 use omoi_execution::spec_files::SpecRenderer;
@@ -37,6 +38,8 @@ pub struct ApiParts {
     pub clock: Clocked,
     /// Says when the process is to stop.
     pub lifecycle: LifecycleHandle,
+    /// Where callers listen to events.
+    pub live: LiveEvents,
     /// Names each request in the log.
     pub request_ids: RequestIds,
 }
@@ -54,6 +57,7 @@ impl FromParts for ApiParts {
             running: parts.running.clone(),
             clock: parts.clock.clone(),
             lifecycle: parts.lifecycle.clone(),
+            live: parts.live.clone(),
             request_ids: RequestIds::from_parts(parts),
         }
     }

@@ -10,6 +10,7 @@ mod api;
 mod ask;
 mod egress;
 mod gateway_refusals;
+mod live_stream;
 mod openapi;
 mod parallel_agents;
 mod probes;

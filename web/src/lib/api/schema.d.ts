@@ -55,6 +55,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Streams events as server-sent events, for as long as the caller stays.
+         * @description The `id` of each is the last event that the caller then knows, for `Last-Event-ID`. `gap` says that the caller was
+         *     too slow for some, `reset` that it has to read everything anew.
+         */
+        get: operations["follow_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/resolve": {
         parameters: {
             query?: never;
@@ -2154,6 +2175,116 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    follow_events: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Names of events or of groups as `ticket.*`, separated by commas.
+                 * @example task.*,ticket.*
+                 */
+                event_types?: string;
+                /**
+                 * @description Kinds of rows, separated by commas.
+                 * @example task,ticket
+                 */
+                entity_types?: string;
+                /** @description Ids of rows, separated by commas: of the entity, the project or any related row. */
+                entity_ids?: string;
+                /** @description Ids of projects, separated by commas. */
+                project_ids?: string;
+                /** @description The last event that the caller knows; without it and without `Last-Event-ID` from now on. */
+                after_seq?: string;
+                /**
+                 * @description Ends at the newest event instead of waiting for more.
+                 * @example true
+                 */
+                once?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One frame for each event. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }

@@ -1,0 +1,180 @@
+//! Live events as server-sent events.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
+use futures::stream;
+use serde::Deserialize;
+use serde_json::json;
+use tracing::warn;
+use utoipa::IntoParams;
+
+use omoi_domain::id::OrgId;
+use omoi_domain::live::event_filter::{FilterLists, LiveFilter, SubscribeMode};
+use omoi_domain::live::live_cursor::LiveCursor;
+use omoi_execution::live::{LiveItem, LiveSubscription};
+use omoi_runtime::clock::Clocked;
+use omoi_runtime::telemetry::error_chain;
+use omoi_store::StoreError;
+
+use crate::api::Surface;
+use crate::api::body::ApiQuery;
+use crate::api::caller::Allowed;
+use crate::api::policy::needs;
+use crate::error::ApiError;
+
+/// Longest silence on a stream: proxies end one that says nothing.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// Where a browser that comes back says which event it knows.
+const LAST_EVENT: &str = "last-event-id";
+
+/// Which events, and from where on.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct FollowedEvents {
+    /// Names of events or of groups as `ticket.*`, separated by commas.
+    #[param(example = "task.*,ticket.*")]
+    event_types: Option<String>,
+    /// Kinds of rows, separated by commas.
+    #[param(example = "task,ticket")]
+    entity_types: Option<String>,
+    /// Ids of rows, separated by commas: of the entity, the project or any related row.
+    entity_ids: Option<String>,
+    /// Ids of projects, separated by commas.
+    project_ids: Option<String>,
+    /// The last event that the caller knows; without it and without `Last-Event-ID` from now on.
+    after_seq: Option<String>,
+    /// Ends at the newest event instead of waiting for more.
+    #[serde(default)]
+    #[param(example = true)]
+    once: bool,
+}
+
+/// Streams events as server-sent events, for as long as the caller stays.
+///
+/// The `id` of each is the last event that the caller then knows, for `Last-Event-ID`. `gap` says that the caller was
+/// too slow for some, `reset` that it has to read everything anew.
+#[utoipa::path(
+    get, path = "/events/stream", tag = "events", params(FollowedEvents),
+    responses((status = 200, description = "One frame for each event.", content_type = "text/event-stream", body = String))
+)]
+pub(in crate::api) async fn follow_events(
+    caller: Allowed<needs::Credential>,
+    State(s): Surface,
+    headers: HeaderMap,
+    ApiQuery(query): ApiQuery<FollowedEvents>,
+) -> Result<Response, ApiError> {
+    let tenant = caller.own_rows();
+    let known = known_seq(&headers, &query, tenant.org())?;
+    let filter = LiveFilter::default()
+        .with_subscribed(&query.filter_lists(), SubscribeMode::Merge)
+        .map_err(|error| ApiError::invalid_value(error.to_string()))?;
+    let access = caller.live_access();
+    let opened = s
+        .parts
+        .live
+        .open_subscription(tenant, access, filter, known);
+    let follower = EventFollower {
+        subscription: opened.await?,
+        clock: s.parts.clock,
+        once: query.once,
+    };
+    let chunks = stream::unfold(follower, |mut follower| async move {
+        let chunk = follower.next_chunk().await?;
+        Some((Ok::<Bytes, Infallible>(chunk), follower))
+    });
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, Body::from_stream(chunks)).into_response())
+}
+
+impl FollowedEvents {
+    fn filter_lists(&self) -> FilterLists {
+        let list = |text: &Option<String>| {
+            let values = text.as_deref().filter(|text| !text.is_empty())?.split(',');
+            Some(values.map(str::to_owned).collect())
+        };
+        FilterLists {
+            event_types: list(&self.event_types),
+            entity_types: list(&self.entity_types),
+            entity_ids: list(&self.entity_ids),
+            project_ids: list(&self.project_ids),
+        }
+    }
+}
+
+/// The last event that the caller knows, as it says itself or its browser does.
+fn known_seq(
+    headers: &HeaderMap,
+    query: &FollowedEvents,
+    org: OrgId,
+) -> Result<Option<i64>, ApiError> {
+    let told = headers.get(LAST_EVENT).and_then(|told| told.to_str().ok());
+    let Some(text) = told.or(query.after_seq.as_deref()) else {
+        return Ok(None);
+    };
+    let cursor: Result<LiveCursor, _> = text.parse();
+    let positions = cursor.and_then(|cursor| cursor.positions_in(&BTreeSet::from([org])));
+    let positions = positions.map_err(|error| ApiError::invalid_value(error.to_string()))?;
+    Ok(positions.get(&org).copied())
+}
+
+/// A stream and who is at its other end.
+struct EventFollower {
+    subscription: LiveSubscription,
+    clock: Clocked,
+    once: bool,
+}
+
+impl EventFollower {
+    /// What is sent next; none when the stream ends.
+    async fn next_chunk(&mut self) -> Option<Bytes> {
+        let item: Result<Option<LiveItem>, StoreError> = if self.once {
+            self.subscription.next_missed().await
+        } else {
+            // Cancel-safe: a subscription keeps its place, and a timer.
+            tokio::select! {
+                item = self.subscription.next_item() => item.map(Some),
+                () = self.clock.sleep(SILENCE_MAX) => return Some(Bytes::from_static(b":\n\n")),
+            }
+        };
+        match item {
+            Ok(item) => item.and_then(|item| sent_text(&item)),
+            Err(error) => {
+                // The caller sees the stream break off; why is told here.
+                let text = error_chain(&error);
+                warn!(error = %text, "Could not read the events of a stream: it ends");
+                None
+            }
+        }
+    }
+}
+
+/// The item as it is sent; none at the end.
+fn sent_text(item: &LiveItem) -> Option<Bytes> {
+    let mut text = String::new();
+    let _ = match item {
+        LiveItem::Frame(frame) => write!(
+            text,
+            "id: {}\nevent: {}\ndata: {}\n\n",
+            frame.seqs.first, frame.event_type, frame.text
+        ),
+        LiveItem::Gap(gap) => {
+            let told = json!({ "org_id": gap.org, "from_seq": gap.first, "to_seq": gap.last });
+            write!(text, "id: {}\nevent: gap\ndata: {told}\n\n", gap.last)
+        }
+        LiveItem::Reset(seq) => write!(text, "id: {seq}\nevent: reset\ndata: {{}}\n\n"),
+        LiveItem::Over => return None,
+    };
+    Some(text.into())
+}
