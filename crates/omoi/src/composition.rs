@@ -197,14 +197,8 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let reconcilers = start_loops(start.roles, &parts, workers, &bus)?;
     consume::publish_commits(&parts.store, &parts.lifecycle, &bus);
     let status = process_status(&start, backend, sandbox.as_deref(), &models);
-    let told = api_surface(&start, &parts, &token, &status);
-    let router = process_router(
-        start.roles,
-        ApiSurface {
-            reconcilers,
-            ..told
-        },
-    );
+    let surface = api_surface(&start, &parts, &token, &status);
+    let router = process_router(start.roles, surface, reconcilers);
     let (endpoint, address) = open_listeners(&start, &folder, &handle, router).await?;
     Ok(RunningProcess {
         lifecycle,
@@ -251,7 +245,12 @@ fn copy_rules(config: &Config, sandboxes: &SandboxOptions) -> CopyRules {
 }
 
 /// The routes of a process: probes in every role, the API where it answers people.
-fn process_router(roles: ProcessRoles, surface: ApiSurface) -> Router {
+fn process_router(
+    roles: ProcessRoles,
+    mut surface: ApiSurface,
+    reconcilers: Vec<StatusReader>,
+) -> Router {
+    surface.reconcilers = reconcilers;
     let probes = omoi_server::probes::router(ProbeSurface {
         store: surface.parts.store.clone(),
         running: surface.parts.running.clone(),
