@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use xtask::fuzz::{SECONDS_VARIABLE, SEED_VARIABLE};
 use xtask::process::{self, command};
 
+use crate::api_fuzz::{self, ApiFuzz};
 use crate::{Outcome, root};
 
 /// Crates with targets: tests of modules named `fuzz`, whose inputs lie in `tests/inputs` of the crate.
@@ -19,11 +20,16 @@ const CRATES: [&str; 7] = [
     "omoi-sandbox",
 ];
 const MINUTES: u64 = 1;
+/// The target that is no parser.
+const API: &str = "api";
+/// Cases per operation of the API.
+const API_EXAMPLES: u32 = 1_000;
 
 /// What `cargo xtask fuzz` runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FuzzOptions {
-    minutes: u64,
+    /// As long as [`MINUTES`] when none are named, but for the API, which has an end of its own.
+    minutes: Option<u64>,
     seed: Option<u64>,
     target: Option<String>,
 }
@@ -32,7 +38,7 @@ impl FuzzOptions {
     /// Reads the arguments after `fuzz`.
     pub(crate) fn parse(arguments: &[String]) -> Result<Self, String> {
         let mut options = Self {
-            minutes: MINUTES,
+            minutes: None,
             seed: None,
             target: None,
         };
@@ -43,7 +49,7 @@ impl FuzzOptions {
                 value.ok_or_else(|| format!("`{argument}` needs a number"))
             };
             match argument.as_str() {
-                "--minutes" => options.minutes = number()?,
+                "--minutes" => options.minutes = Some(number()?),
                 "--seed" => options.seed = Some(number()?),
                 flag if flag.starts_with('-') => {
                     return Err(format!("`fuzz` has no option `{flag}`"));
@@ -59,11 +65,17 @@ impl FuzzOptions {
 /// Runs the targets, also after one failed.
 pub(crate) fn run(options: &FuzzOptions) -> Result<Outcome> {
     let seed = options.seed.map_or_else(seed_of_now, Ok)?;
-    let FuzzOptions {
-        minutes, target, ..
-    } = options;
+    let target = options.target.as_deref();
+    if target == Some(API) {
+        return api_fuzz::run(ApiFuzz {
+            examples: API_EXAMPLES,
+            minutes: options.minutes,
+            seed,
+        });
+    }
+    let minutes = options.minutes.unwrap_or(MINUTES);
     eprintln!("each target goes on for {minutes} min from seed {seed}");
-    let filter = format!("fuzz::{}", target.as_deref().unwrap_or_default());
+    let filter = format!("fuzz::{}", target.unwrap_or_default());
     let mut cargo = command("cargo");
     cargo.args(["test", "--locked", "--no-fail-fast", "--all-features"]);
     for name in CRATES {
@@ -99,12 +111,12 @@ mod tests {
             FuzzOptions::parse(&arguments)
         };
         let options = FuzzOptions {
-            minutes: 5,
+            minutes: Some(5),
             seed: Some(7),
             target: Some("edit_text".to_owned()),
         };
         assert_eq!(parse("--minutes 5 edit_text --seed 7"), Ok(options));
-        assert_eq!(parse("").map(|options| options.minutes), Ok(MINUTES));
+        assert_eq!(parse("").map(|options| options.minutes), Ok(None));
         for wrong in ["--minutes", "--minutes x", "--long", "a b"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

@@ -2,6 +2,7 @@
 
 mod agent_programs;
 mod agent_quality;
+mod api_fuzz;
 mod bench;
 mod demo;
 mod fuzz_run;
@@ -9,6 +10,7 @@ mod gates;
 mod models;
 mod openapi;
 mod routes;
+mod running_server;
 mod setup;
 mod snapshots;
 mod test;
@@ -42,6 +44,10 @@ usage: cargo xtask <command>
   fuzz [--minutes N] [--seed N] [TARGET]
                             the parsers held against changed inputs, a minute each; more than 1 s or 256 MiB for
                             one input fails too. `cargo xtask test` replays what is committed in `tests/inputs`
+  fuzz api [--minutes N] [--seed N]
+                            schemathesis against a server that runs on what a demo leaves: 1,000 cases an operation,
+                            or all that it can ask in so many minutes; an answer of 500, or one that the OpenAPI file
+                            does not describe, fails
   models                    make crates/omoi-llm/models.json anew: models, ends and prices
   routes                    what became of every route of the earlier API, and which promised ones are not
                             served: the list of fates held against the committed OpenAPI files

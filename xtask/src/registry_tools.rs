@@ -35,6 +35,19 @@ pub const DEVPI_VERSION: &str = "6.20.3";
 /// What it is made of, with the digest of every wheel.
 pub const DEVPI_PACKAGES: &str = include_str!("../registries/devpi/requirements.txt");
 
+/// Asks an API all that its OpenAPI file allows.
+pub const SCHEMATHESIS_VERSION: &str = "4.32.5";
+/// What it is made of, with the digest of every wheel.
+pub const SCHEMATHESIS_PACKAGES: &str = include_str!("../registries/schemathesis/requirements.txt");
+
+/// The folder that schemathesis and its modules are in, for `PYTHONPATH`.
+///
+/// # Errors
+/// Fails when the machine has no cache folder.
+pub fn schemathesis_folder() -> Result<PathBuf> {
+    Ok(host::tools_folder()?.join(format!("schemathesis-{SCHEMATHESIS_VERSION}")))
+}
+
 /// The folder that devpi-server and its modules are in, for `PYTHONPATH`.
 ///
 /// # Errors
@@ -83,12 +96,19 @@ mod tests {
 
     #[test]
     fn the_list_of_wheels_has_the_version_and_a_digest_for_every_package() {
-        let wanted = format!("devpi-server=={DEVPI_VERSION} \\");
-        assert!(DEVPI_PACKAGES.lines().any(|line| line == wanted));
-        let lines = DEVPI_PACKAGES.lines().filter(|line| !line.starts_with('#'));
-        for (package, digest) in lines.clone().zip(lines.skip(1)) {
-            let is_pinned = digest.starts_with("    --hash=sha256:");
-            assert!(package.starts_with(' ') || is_pinned, "{package}");
+        for (wanted, packages) in [
+            (format!("devpi-server=={DEVPI_VERSION} \\"), DEVPI_PACKAGES),
+            (
+                format!("schemathesis=={SCHEMATHESIS_VERSION} \\"),
+                SCHEMATHESIS_PACKAGES,
+            ),
+        ] {
+            assert!(packages.lines().any(|line| line == wanted));
+            let lines = packages.lines().filter(|line| !line.starts_with('#'));
+            for (package, digest) in lines.clone().zip(lines.skip(1)) {
+                let is_pinned = digest.starts_with("    --hash=sha256:");
+                assert!(package.starts_with(' ') || is_pinned, "{package}");
+            }
         }
     }
 

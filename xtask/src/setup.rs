@@ -149,6 +149,7 @@ pub(crate) fn servers(needed: NeededServers) -> Result<()> {
 /// All of it.
 pub(crate) fn everything() -> Result<()> {
     checks()?;
+    schemathesis()?;
     tests()
 }
 
@@ -216,6 +217,12 @@ fn debian_programs(programs: &[DebianProgram]) -> Result<()> {
     apt_get(&["update", "--quiet"])?;
     let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
     apt_get(&[&install[..], &missing[..]].concat())
+}
+
+/// Makes sure that schemathesis is there, which asks the API.
+pub(crate) fn schemathesis() -> Result<()> {
+    debian_programs(&[PYTHON])?;
+    registries::install_schemathesis()
 }
 
 /// Makes sure that the TypeScript client finds its modules, and that there is a Node to run them.

@@ -9,8 +9,9 @@ use anyhow::{Context as _, Result};
 use xtask::host::tools_folder;
 use xtask::process::{self, command};
 use xtask::registry_tools::{
-    DEVPI_PACKAGES, DEVPI_VERSION, GO_DIGESTS, GO_FOLDERS, GO_WHEEL, VERDACCIO_LOCK,
-    VERDACCIO_MANIFEST, VERDACCIO_VERSION, devpi_folder, go_folder, verdaccio_folder,
+    DEVPI_PACKAGES, DEVPI_VERSION, GO_DIGESTS, GO_FOLDERS, GO_WHEEL, SCHEMATHESIS_PACKAGES,
+    SCHEMATHESIS_VERSION, VERDACCIO_LOCK, VERDACCIO_MANIFEST, VERDACCIO_VERSION, devpi_folder,
+    go_folder, schemathesis_folder, verdaccio_folder,
 };
 use xtask::servers::{mail, openid};
 
@@ -44,6 +45,14 @@ pub(super) fn install_openid_provider() -> Result<()> {
     let name = format!("{} {}", openid::PACKAGE, openid::VERSION);
     install_folder(&openid::folder()?, &name, |made| {
         install_modules(made, openid::MANIFEST, openid::LOCK, &["--omit=dev"])
+    })
+}
+
+/// Makes sure that schemathesis is there.
+pub(super) fn install_schemathesis() -> Result<()> {
+    let name = format!("schemathesis {SCHEMATHESIS_VERSION}");
+    install_folder(&schemathesis_folder()?, &name, |made| {
+        install_listed(made, SCHEMATHESIS_PACKAGES)
     })
 }
 
