@@ -42,6 +42,33 @@ pub fn plain_title(text: &str) -> String {
     )
 }
 
+/// Characters of a title that a person gives.
+const GIVEN_CHARS_MAX: usize = 500;
+
+/// Why a title that a person gives is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadTitle {
+    /// Nothing that can be shown is in it.
+    #[error("a title needs at least one character that can be shown")]
+    Empty,
+    /// It is too long.
+    #[error("a title has at most {GIVEN_CHARS_MAX} characters")]
+    Long,
+}
+
+/// A title as a person gives it, on one line.
+///
+/// # Errors
+/// [`BadTitle`] when nothing of it is left, or too much.
+pub fn given_title(text: &str) -> Result<String, BadTitle> {
+    let title = plain_title(text);
+    match title.chars().count() {
+        0 => Err(BadTitle::Empty),
+        1..=GIVEN_CHARS_MAX => Ok(title),
+        _ => Err(BadTitle::Long),
+    }
+}
+
 /// Whether the character changes the order in which its neighbours are shown.
 fn reorders_text(character: char) -> bool {
     matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
@@ -50,6 +77,14 @@ fn reorders_text(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_given_title_says_something_and_fits_a_line() {
+        assert_eq!(given_title(" Add\ntags "), Ok("Add tags".to_owned()));
+        assert_eq!(given_title("\u{1b}[0m \n"), Err(BadTitle::Empty));
+        assert!(given_title(&"ä".repeat(500)).is_ok());
+        assert_eq!(given_title(&"ä".repeat(501)), Err(BadTitle::Long));
+    }
 
     #[test]
     fn titles_lose_all_that_is_not_text() {

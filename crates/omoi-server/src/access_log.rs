@@ -29,11 +29,21 @@ const CLIENT_REQUEST_ID: &str = "request-id";
 /// The route of a request that no route takes.
 const NO_ROUTE: &str = "none";
 
+/// Where the API is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiDoor {
+    /// The socket of the data folder, or a port that only this process's own command line knows: whoever asks may
+    /// read the log as well.
+    Folder,
+    /// An address that others reach.
+    Network,
+}
+
 /// Which routes a request came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestSurface {
     /// What people and programs ask: the API.
-    Api,
+    Api(ApiDoor),
     /// What sandboxes report, and the model gateway.
     Worker,
     /// What load balancers and collectors of metrics ask.
@@ -182,8 +192,7 @@ impl AccessLog {
 }
 
 /// Writes the id of the request into a refusal. A failure of ours is told in full to the log, and to the caller
-/// what it may know: people on this machine may read the log anyway, while a sandbox must not learn paths of the
-/// host.
+/// what it may know: who has the data folder may read the log anyway, while others must not learn paths of the host.
 fn name_refusal(mut response: Response, surface: RequestSurface, id: &str) -> Response {
     let cause = response.extensions_mut().remove::<InternalCause>();
     let is_internal = response.status() == StatusCode::INTERNAL_SERVER_ERROR;
@@ -201,8 +210,10 @@ fn name_refusal(mut response: Response, surface: RequestSurface, id: &str) -> Re
     id.clone_into(&mut body.request_id);
     if let Some(cause) = cause.filter(|_| is_internal) {
         body.message = match surface {
-            RequestSurface::Api => cause.as_str().to_owned(),
-            RequestSurface::Worker | RequestSurface::Probe => {
+            RequestSurface::Api(ApiDoor::Folder) => cause.as_str().to_owned(),
+            RequestSurface::Api(ApiDoor::Network)
+            | RequestSurface::Worker
+            | RequestSurface::Probe => {
                 format!("something failed on our side; the log has it as request {id}")
             }
         };
@@ -265,7 +276,7 @@ impl SeenRequest {
         let is_step = match self.surface {
             RequestSurface::Probe => true,
             RequestSurface::Worker => is_heartbeat,
-            RequestSurface::Api => false,
+            RequestSurface::Api(_) => false,
         };
         match end {
             RequestEnd::Panicked => AccessLevel::Warn,
@@ -274,7 +285,7 @@ impl SeenRequest {
             RequestEnd::Answered(_) if self.route == NO_ROUTE || is_step => AccessLevel::Debug,
             RequestEnd::Answered(status) if status.is_client_error() => AccessLevel::Info,
             RequestEnd::Answered(_) | RequestEnd::Cancelled => match self.surface {
-                RequestSurface::Api if self.method != Method::GET => AccessLevel::Info,
+                RequestSurface::Api(_) if self.method != Method::GET => AccessLevel::Info,
                 _ => AccessLevel::Debug,
             },
         }
@@ -290,23 +301,24 @@ mod tests {
     fn what_changes_something_or_is_refused_stands_out() {
         use AccessLevel::{Debug, Info, Warn};
         use RequestEnd::{Cancelled, Panicked};
-        use RequestSurface::{Api, Probe, Worker};
+        use RequestSurface::{Probe, Worker};
+        const API: RequestSurface = RequestSurface::Api(ApiDoor::Network);
         let status = |code| RequestEnd::Answered(StatusCode::from_u16(code).unwrap());
         let turns = "/api/v1/sandboxes/{sandbox}/turns";
         let items = "/api/v1/sandboxes/{sandbox}/items";
         let heartbeat = "/api/v1/sandboxes/{sandbox}/heartbeat";
         let messages = "/api/v1/sandboxes/{sandbox}/messages";
         let cases = [
-            (Api, Method::POST, "/api/v1/specs", status(200), Info),
-            (Api, Method::GET, "/api/v1/specs", status(200), Debug),
-            (Api, Method::GET, "/api/v1/specs/{spec}", status(404), Info),
+            (API, Method::POST, "/api/v1/specs", status(200), Info),
+            (API, Method::GET, "/api/v1/specs", status(200), Debug),
+            (API, Method::GET, "/api/v1/specs/{spec}", status(404), Info),
             // Strangers.
-            (Api, Method::POST, "/api/v1/specs", status(401), Debug),
-            (Api, Method::GET, NO_ROUTE, status(401), Debug),
-            (Api, Method::GET, NO_ROUTE, status(404), Debug),
+            (API, Method::POST, "/api/v1/specs", status(401), Debug),
+            (API, Method::GET, NO_ROUTE, status(401), Debug),
+            (API, Method::GET, NO_ROUTE, status(404), Debug),
             (Worker, Method::POST, items, status(401), Debug),
-            (Api, Method::GET, "/api/v1/specs", status(500), Warn),
-            (Api, Method::GET, "/api/v1/specs", status(503), Warn),
+            (API, Method::GET, "/api/v1/specs", status(500), Warn),
+            (API, Method::GET, "/api/v1/specs", status(503), Warn),
             (Probe, Method::GET, "/ready", status(200), Debug),
             (Probe, Method::GET, "/ready", status(503), Warn),
             (Probe, Method::GET, "/metrics", status(401), Debug),
@@ -315,8 +327,8 @@ mod tests {
             (Worker, Method::POST, heartbeat, status(409), Debug),
             (Worker, Method::POST, heartbeat, status(500), Warn),
             (Worker, Method::POST, "/v1/{*rest}", status(529), Warn),
-            (Api, Method::POST, "/api/v1/specs", Cancelled, Info),
-            (Api, Method::GET, "/api/v1/specs", Cancelled, Debug),
+            (API, Method::POST, "/api/v1/specs", Cancelled, Info),
+            (API, Method::GET, "/api/v1/specs", Cancelled, Debug),
             (Worker, Method::GET, messages, Cancelled, Debug),
             (Worker, Method::POST, "/v1/{*rest}", Cancelled, Debug),
             (Probe, Method::GET, "/ready", Cancelled, Debug),

@@ -36,7 +36,7 @@ use omoi_runtime::reconcile::StatusReader;
 use self::caller::expect_credential;
 use self::router::ApiRouter;
 use self::system::ApiDescription;
-use crate::access_log::{RequestSurface, with_access_log};
+use crate::access_log::{ApiDoor, RequestSurface, with_access_log};
 use crate::error::ApiError;
 
 pub(crate) use caller::Anyone;
@@ -97,8 +97,8 @@ pub fn openapi_text() -> String {
     system::sorted_text(&describe_openapi())
 }
 
-/// The routes of the API.
-pub fn router(surface: ApiSurface) -> Router {
+/// The routes of the API behind `door`.
+pub fn router(surface: ApiSurface, door: ApiDoor) -> Router {
     let ids = surface.parts.request_ids.clone();
     let (operations, _) = all_operations().split();
     let config = SwaggerConfig::new(["/openapi.json"]).validator_url("none");
@@ -116,7 +116,7 @@ pub fn router(surface: ApiSurface) -> Router {
         .fallback(system::refuse_unknown_path)
         .method_not_allowed_fallback(system::refuse_method)
         .with_state(surface);
-    with_access_log(router, RequestSurface::Api, ids)
+    with_access_log(router, RequestSurface::Api(door), ids)
 }
 
 type Surface = State<ApiSurface>;

@@ -15,5 +15,5 @@ pub mod setup_egress;
 pub mod worker;
 pub mod worker_socket;
 
-pub use access_log::RequestIds;
+pub use access_log::{ApiDoor, RequestIds};
 pub use report_body::ReportRooms;

@@ -48,6 +48,7 @@ use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::ProcessLog;
 use omoi_sandbox::Provider;
 use omoi_sandbox::options::SandboxOptions;
+use omoi_server::ApiDoor;
 use omoi_server::api::{ApiParts, ApiSurface};
 use omoi_server::options::ListenOptions;
 use omoi_server::probes::ProbeSurface;
@@ -198,8 +199,8 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     consume::publish_commits(&parts.store, &parts.lifecycle, &bus);
     let status = process_status(&start, backend, sandbox.as_deref(), &models);
     let surface = api_surface(&start, &parts, &token, &status);
-    let router = process_router(start.roles, surface, reconcilers);
-    let (endpoint, address) = open_listeners(&start, &folder, &handle, router).await?;
+    let routers = DoorRouters::new(start.roles, surface, reconcilers);
+    let (endpoint, address) = open_listeners(&start, &folder, &handle, routers).await?;
     Ok(RunningProcess {
         lifecycle,
         client: ApiClient::new(&endpoint, token)?,
@@ -244,13 +245,24 @@ fn copy_rules(config: &Config, sandboxes: &SandboxOptions) -> CopyRules {
     }
 }
 
-/// The routes of a process: probes in every role, the API where it answers people.
-fn process_router(
-    roles: ProcessRoles,
-    mut surface: ApiSurface,
-    reconcilers: Vec<StatusReader>,
-) -> Router {
-    surface.reconcilers = reconcilers;
+/// The routes of a process, by where they are reached.
+struct DoorRouters {
+    folder: Router,
+    network: Router,
+}
+
+impl DoorRouters {
+    fn new(roles: ProcessRoles, mut surface: ApiSurface, reconcilers: Vec<StatusReader>) -> Self {
+        surface.reconcilers = reconcilers;
+        Self {
+            folder: process_router(roles, &surface, ApiDoor::Folder),
+            network: process_router(roles, &surface, ApiDoor::Network),
+        }
+    }
+}
+
+/// The routes behind one door: probes in every role, the API where the process answers people.
+fn process_router(roles: ProcessRoles, surface: &ApiSurface, door: ApiDoor) -> Router {
     let probes = omoi_server::probes::router(ProbeSurface {
         store: surface.parts.store.clone(),
         running: surface.parts.running.clone(),
@@ -259,7 +271,7 @@ fn process_router(
         request_ids: surface.parts.request_ids.clone(),
     });
     match roles.api {
-        true => probes.merge(omoi_server::api::router(surface)),
+        true => probes.merge(omoi_server::api::router(surface.clone(), door)),
         false => probes,
     }
 }
@@ -352,23 +364,27 @@ async fn open_listeners(
     start: &StartOptions,
     folder: &OpenedFolder,
     handle: &LifecycleHandle,
-    router: Router,
+    routers: DoorRouters,
 ) -> anyhow::Result<(ClientEndpoint, Option<String>)> {
     let socket = folder.socket_path();
     if start.roles.api && start.door == ListenMode::Private {
-        let address = listeners::serve_privately(handle, router).await?;
+        let address = listeners::serve_privately(handle, routers.folder).await?;
         return Ok((ClientEndpoint::Loopback(address), None));
     }
     // First the address, which nobody can take from another.
     let address = match start.door {
         ListenMode::FolderAndHttp => {
             let options = ListenOptions::from_config(&start.config);
-            Some(listeners::serve_http(handle, &options, router.clone()).await?)
+            Some(listeners::serve_http(handle, &options, routers.network).await?)
         }
         ListenMode::Folder | ListenMode::Private => None,
     };
     if start.roles.api {
-        listeners::serve_socket(handle, listeners::bind_socket(&socket, 0o600)?, router);
+        listeners::serve_socket(
+            handle,
+            listeners::bind_socket(&socket, 0o600)?,
+            routers.folder,
+        );
     }
     Ok((ClientEndpoint::Socket(socket), address))
 }

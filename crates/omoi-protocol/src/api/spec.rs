@@ -306,3 +306,54 @@ pub struct ExportedFile {
     /// Contents of the file.
     pub text: String,
 }
+
+/// Body of `PATCH /specs/{spec_id}`: what is left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "title": "Labels for todos" }))]
+#[serde(deny_unknown_fields)]
+pub struct UpdateSpec {
+    /// Another title, of up to 500 characters in one line.
+    #[serde(default)]
+    pub title: Option<String>,
+}
+
+/// What one phase handed in. `GET /specs/{spec_id}/phase-data`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PhaseDataView {
+    /// Which phase it is.
+    pub phase: Phase,
+    /// Current state of the phase.
+    pub state: PhaseState,
+    /// The evaluator's last score.
+    pub score: Option<f64>,
+    /// The output that was accepted.
+    pub output: Option<Value>,
+    /// When it passed or failed.
+    pub ended_at: Option<ApiTime>,
+}
+
+/// `GET /specs/{spec_id}/criteria-status`: which criteria are proven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CriteriaStatus {
+    /// The head that proofs are looked for at.
+    pub head: Option<String>,
+    /// Criteria that are proven there.
+    pub n_proven: u64,
+    /// Every criterion, in the order of the plan.
+    pub items: Vec<CriterionStatus>,
+}
+
+/// Whether one criterion is proven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CriterionStatus {
+    /// Id of the criterion, `REQ-…#n`.
+    pub id: String,
+    /// Id of its requirement, `REQ-…`.
+    pub requirement_id: String,
+    /// The criterion in words.
+    pub text: String,
+    /// Whether a check of it passed at the head.
+    pub is_proven: bool,
+    /// Later commit that touched what its last receipt exercised, when it went stale.
+    pub stale_since: Option<String>,
+}

@@ -57,6 +57,8 @@ pub(crate) mod needs {
         PlatformStaff = RoutePolicy::Staff;
         /// To see specs.
         SpecRead = RoutePolicy::Needs(Permission::SpecRead);
+        /// To edit specs.
+        SpecWrite = RoutePolicy::Needs(Permission::SpecWrite);
         /// To have a spec planned and worked on.
         SpecExecute = RoutePolicy::Needs(Permission::SpecExecute);
         /// To approve the plan of a spec.

@@ -4,13 +4,18 @@ mod cancel_spec;
 mod deliver_spec;
 mod execute_tasks;
 mod export_spec;
+mod get_criteria_status;
 mod get_execution_status;
 mod get_spec;
 mod launch_spec;
 mod list_egress;
+mod list_phase_data;
+mod list_project_specs;
+mod list_spec_tasks;
 mod list_specs;
 mod resume_spec;
 mod trace_spec;
+mod update_spec;
 
 use axum::Json;
 use serde::Deserialize;
@@ -34,6 +39,22 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
 fn shown_specs() -> ApiRouter<ApiSurface> {
     ApiRouter::new()
         .add(operation!(list_specs::list_specs))
+        .add(operation!(list_project_specs::list_project_specs, NotFound))
+        .add(operation!(
+            list_spec_tasks::list_spec_tasks,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            list_phase_data::list_phase_data,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            get_criteria_status::get_criteria_status,
+            NotFound,
+            UnclearReference
+        ))
         .add(operation!(get_spec::get_spec, NotFound, UnclearReference))
         .add(operation!(
             get_execution_status::get_execution_status,
@@ -67,6 +88,14 @@ fn changed_specs() -> ApiRouter<ApiSurface> {
             TrustOutdated,
             CopyRefused,
             AgentUnusable,
+            Conflict
+        ))
+        .add(operation!(
+            update_spec::update_spec,
+            NotFound,
+            UnclearReference,
+            AtWork,
+            InvalidTransition,
             Conflict
         ))
         .add(operation!(

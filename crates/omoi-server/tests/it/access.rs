@@ -25,12 +25,13 @@ use omoi_llm::route::RouteTable;
 use omoi_llm::wire::dialect::Dialect;
 use omoi_protocol::error::{ErrorBody, REQUEST_ID};
 use omoi_runtime::telemetry::LogReader;
+use omoi_server::ApiDoor;
 use omoi_server::probes::ProbeSurface;
 use omoi_server::worker::WorkerSurface;
 use omoi_testkit::deployment::TestDeployment;
 use omoi_testkit::kept_log::{keep_log, new_lines};
 
-use crate::api::{TOKEN, bench, router_of};
+use crate::api::{TOKEN, bench, router_behind, router_of};
 use crate::shutdown::StandingPace;
 
 /// Asks, and gives the answer with the lines that were written meanwhile.
@@ -169,8 +170,8 @@ async fn a_failure_is_told_once_in_full_under_the_id_of_its_answer() {
     let mirror = test.deployment.data.mirror_path(test.spec.project_id);
     std::fs::remove_dir_all(&mirror).unwrap();
     File::create(&mirror).unwrap();
-    let trace = (Method::GET, "/api/v1/specs/SPEC-1/trace", Some(TOKEN));
-    let (id, body, lines) = ask_logged(&control, &mut reader, trace).await;
+    let trace = || (Method::GET, "/api/v1/specs/SPEC-1/trace", Some(TOKEN));
+    let (id, body, lines) = ask_logged(&control, &mut reader, trace()).await;
     let body = body.unwrap();
     assert_eq!(body.error, "internal");
     assert_eq!(body.request_id, id);
@@ -186,6 +187,12 @@ async fn a_failure_is_told_once_in_full_under_the_id_of_its_answer() {
     for line in [failure, access] {
         assert_eq!(line["spans"][0]["request.id"], id.as_str(), "{line}");
     }
+    // Who comes from elsewhere learns where to look, and no path of the host.
+    let network = router_behind(&test, ApiDoor::Network);
+    let (id, body, _) = ask_logged(&network, &mut reader, trace()).await;
+    let says = format!("something failed on our side; the log has it as request {id}");
+    let body = body.unwrap();
+    assert_eq!((body.message, body.detail), (says.clone(), says));
 }
 
 /// Expects a failure of `level` with the chain `error`, then the line of its request, both of request `id`.

@@ -20,6 +20,7 @@ use omoi_protocol::api::{ProcessStatus, TaskLog};
 use omoi_runtime::config::{ConfigSources, KeyTable, load_config};
 use omoi_runtime::options::DATA_KEYS;
 use omoi_sandbox::options::SANDBOX_KEYS;
+use omoi_server::ApiDoor;
 use omoi_server::api::{ApiSurface, router};
 use omoi_store::attempts::{self, AgentEvent, Attempt};
 use omoi_store::{Json, events, projects, specs, tasks, tickets};
@@ -37,6 +38,11 @@ pub(crate) async fn bench() -> (TestDeployment, Router) {
 
 /// The API of `test`.
 pub(crate) fn router_of(test: &TestDeployment) -> Router {
+    router_behind(test, ApiDoor::Folder)
+}
+
+/// The same behind `door`.
+pub(crate) fn router_behind(test: &TestDeployment, door: ApiDoor) -> Router {
     let surface = ApiSurface {
         parts: test.build_part(),
         host: HostEnvironment::default(),
@@ -58,7 +64,7 @@ pub(crate) fn router_of(test: &TestDeployment) -> Router {
         },
         reconcilers: Vec::new(),
     };
-    router(surface)
+    router(surface, door)
 }
 
 /// What a repository may say something of, and a section that it may not touch.
@@ -327,4 +333,53 @@ async fn events_name_the_person_whose_request_made_a_change() {
             assert_eq!(event.actor, person, "{path}: {:?}", event.event);
         }
     }
+}
+
+#[tokio::test]
+async fn a_spec_is_listed_by_project_shown_by_phase_and_renamed_until_it_is_at_work() {
+    let (test, router) = bench().await;
+    test.add_task(1, &[]).await;
+    let project = test.spec.project_id;
+    let at = format!("/specs/project/{project}");
+    for (more, n) in [("", 1), ("?status=working", 1), ("?status=draft", 0)] {
+        let (status, _, told) = told(&router, &format!("{at}{more}")).await;
+        assert_eq!(
+            (status, told["items"].as_array().unwrap().len()),
+            (200, n),
+            "{more}"
+        );
+    }
+    let unknown = "/specs/project/01930000-0000-7000-8000-0000000000ff";
+    assert_eq!(told(&router, unknown).await.0, 404);
+    let (_, _, told_tasks) = told(&router, "/specs/SPEC-1/tasks").await;
+    assert_eq!(
+        told_tasks["items"][0]["task_ref"], "TSK-001",
+        "{told_tasks}"
+    );
+    let (status, _, criteria) = told(&router, "/specs/SPEC-1/criteria-status").await;
+    assert_eq!(
+        (status, &criteria["n_proven"]),
+        (200, &json!(0)),
+        "{criteria}"
+    );
+    assert_eq!(told(&router, "/specs/SPEC-1/phase-data").await.0, 200);
+    let rename = async |title: &str| {
+        let body = json!({ "title": title }).to_string();
+        let what = (&Method::PATCH, "/api/v1/specs/SPEC-1");
+        let (status, text) = ask(&router, what, Some(TOKEN), body.into()).await;
+        (
+            status.as_u16(),
+            serde_json::from_str::<Value>(&text).unwrap(),
+        )
+    };
+    assert_eq!(rename(" \n").await.0, 422);
+    let (status, refused) = rename("Too late").await;
+    assert_eq!(
+        (status, &refused["error"]),
+        (409, &json!("at_work")),
+        "{refused}"
+    );
+    let empty = (&Method::PATCH, "/api/v1/specs/SPEC-1");
+    let (status, text) = ask(&router, empty, Some(TOKEN), "{}".into()).await;
+    assert_eq!(status.as_u16(), 200, "nothing is changed: {text}");
 }

@@ -14,6 +14,7 @@ use tower::ServiceExt as _;
 
 use omoi_domain::access::permission::Permission;
 use omoi_domain::error_code::ErrorCode;
+use omoi_protocol::api::EXAMPLE_PROJECT;
 
 use crate::api::{TOKEN, bench};
 use crate::ask::{ask, refusal};
@@ -82,6 +83,7 @@ impl Described {
             .path
             .replace("{spec_id}", spec)
             .replace("{task_id}", task);
+        let path = path.replace("{project_id}", EXAMPLE_PROJECT);
         let demanded = self.parameters().iter().filter(|parameter| {
             parameter["in"] == "query"
                 && (parameter["required"] == true || parameter["name"] == "once")
@@ -217,7 +219,11 @@ async fn what_is_not_there_and_what_makes_no_sense_is_told_apart() {
                 .map_or_else(Body::empty, |body| body.to_string().into());
             ask(&router, (&operation.method, &path), Some(TOKEN), body).await
         };
-        if operation.path.contains("_id}") {
+        let takes_reference = ["{spec_id}", "{task_id}"];
+        if takes_reference
+            .iter()
+            .any(|place| operation.path.contains(place))
+        {
             for (spec, task, expected) in [
                 ("SPEC-9", "TSK-009", (404, "not_found")),
                 (unknown, unknown, (404, "not_found")),

@@ -147,6 +147,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/specs/project/{project_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the specs of a project, newest first, at most 200. */
+        get: operations["list_project_specs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/specs/{spec_id}": {
         parameters: {
             query?: never;
@@ -161,7 +178,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Gives a spec another title; on the next resume every phase runs again with it. */
+        patch: operations["update_spec"];
         trace?: never;
     };
     "/api/v1/specs/{spec_id}/cancel": {
@@ -175,6 +193,23 @@ export interface paths {
         put?: never;
         /** Cancels a spec with its tasks; what was handed over stays. */
         post: operations["cancel_spec"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/specs/{spec_id}/criteria-status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells which acceptance criteria of a spec are proven at its head. */
+        get: operations["get_criteria_status"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -266,6 +301,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/specs/{spec_id}/phase-data": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows what each phase of a spec handed in, in the order of the phases. */
+        get: operations["list_phase_data"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/specs/{spec_id}/resume": {
         parameters: {
             query?: never;
@@ -277,6 +329,23 @@ export interface paths {
         put?: never;
         /** Resumes a spec that failed or waits for a person. */
         post: operations["resume_spec"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/specs/{spec_id}/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the tasks of a spec in plan order. */
+        get: operations["list_spec_tasks"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -621,6 +690,18 @@ export interface components {
              */
             resolved: number;
         };
+        /** @description `GET /specs/{spec_id}/criteria-status`: which criteria are proven. */
+        CriteriaStatus: {
+            /** @description The head that proofs are looked for at. */
+            head?: string | null;
+            /** @description Every criterion, in the order of the plan. */
+            items: components["schemas"]["CriterionStatus"][];
+            /**
+             * Format: int64
+             * @description Criteria that are proven there.
+             */
+            n_proven: number;
+        };
         /** @description Number of acceptance criteria by proof. */
         CriterionCounts: {
             /**
@@ -653,6 +734,19 @@ export interface components {
              * @description Of the proven, those whose checks pass without the commits of their tasks too.
              */
             weak: number;
+        };
+        /** @description Whether one criterion is proven. */
+        CriterionStatus: {
+            /** @description Id of the criterion, `REQ-…#n`. */
+            id: string;
+            /** @description Whether a check of it passed at the head. */
+            is_proven: boolean;
+            /** @description Id of its requirement, `REQ-…`. */
+            requirement_id: string;
+            /** @description Later commit that touched what its last receipt exercised, when it went stale. */
+            stale_since?: string | null;
+            /** @description The criterion in words. */
+            text: string;
         };
         /** @description Work that stands still for want of space on a disk. */
         DiskStall: {
@@ -904,6 +998,24 @@ export interface components {
             }[];
         };
         /** @description A part of a list. */
+        ListPage_PhaseDataView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                ended_at?: components["schemas"]["ApiTime"] | null;
+                /** @description The output that was accepted. */
+                output?: unknown;
+                /** @description Which phase it is. */
+                phase: components["schemas"]["Phase"];
+                /**
+                 * Format: double
+                 * @description The evaluator's last score.
+                 */
+                score?: number | null;
+                /** @description Current state of the phase. */
+                state: components["schemas"]["PhaseState"];
+            }[];
+        };
+        /** @description A part of a list. */
         ListPage_SpecView: {
             /** @description The rows, in the order of the list. */
             items: {
@@ -1117,6 +1229,21 @@ export interface components {
         Permission: "org:read" | "org:write" | "org:delete" | "org:transfer" | "org:limits:write" | "org:members:read" | "org:members:write" | "org:members:delete" | "org:roles:write" | "org:keys:write" | "org:audit:read" | "billing:summary:read" | "billing:read" | "billing:write" | "billing:lifetime" | "project:read" | "project:write" | "project:settings:write" | "project:archive" | "project:git:write" | "spec:read" | "spec:write" | "spec:execute" | "spec:share" | "spec:approve" | "ticket:read" | "ticket:write" | "ticket:force" | "ticket:delete" | "ticket:approve" | "task:read" | "task:write" | "task:cancel" | "task:complete:execute" | "agent:read" | "agent:message" | "agent:write" | "sandbox:read" | "sandbox:write" | "sandbox:terminate" | "memory:read" | "memory:write" | "memory:curate" | "monitor:read" | "monitor:intervene" | "monitor:configure" | "alert:ack" | "cost:read" | "cost:write" | "mcp:read" | "mcp:invoke" | "mcp:admin" | "document:read" | "document:write";
         /** @enum {string} */
         Phase: "explore" | "prd" | "requirements" | "design" | "tasks" | "sync" | "complete";
+        /** @description What one phase handed in. `GET /specs/{spec_id}/phase-data`. */
+        PhaseDataView: {
+            ended_at?: components["schemas"]["ApiTime"] | null;
+            /** @description The output that was accepted. */
+            output?: unknown;
+            /** @description Which phase it is. */
+            phase: components["schemas"]["Phase"];
+            /**
+             * Format: double
+             * @description The evaluator's last score.
+             */
+            score?: number | null;
+            /** @description Current state of the phase. */
+            state: components["schemas"]["PhaseState"];
+        };
         /** @enum {string} */
         PhaseState: "pending" | "running" | "backoff" | "passed" | "failed";
         /** @description Attempts at one phase and their last score. */
@@ -1810,6 +1937,16 @@ export interface components {
             file_digest: string;
             /** @description Absolute path of a git repository. */
             repo_path: string;
+        };
+        /**
+         * @description Body of `PATCH /specs/{spec_id}`: what is left out stays as it is.
+         * @example {
+         *       "title": "Labels for todos"
+         *     }
+         */
+        UpdateSpec: {
+            /** @description Another title, of up to 500 characters in one line. */
+            title?: string | null;
         };
         UsdText: string;
     };
@@ -2997,6 +3134,137 @@ export interface operations {
             };
         };
     };
+    list_project_specs: {
+        parameters: {
+            query?: {
+                /** @description Those in this state. */
+                status?: components["schemas"]["SpecStatus"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the project.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                project_id: components["schemas"]["ProjectId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest specs. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_SpecView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_spec: {
         parameters: {
             query?: {
@@ -3145,6 +3413,226 @@ export interface operations {
             };
         };
     };
+    update_spec: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the spec, or its reference `SPEC-n`.
+                 * @example 01930000-0000-7000-8000-000000000002
+                 */
+                spec_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateSpec"];
+            };
+        };
+        responses: {
+            /** @description The spec as it is then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpecView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `at_work`, `invalid_transition`, `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     cancel_spec: {
         parameters: {
             query?: {
@@ -3224,6 +3712,154 @@ export interface operations {
                 };
             };
             /** @description `unclear_reference`, `invalid_transition`, `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_criteria_status: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the spec, or its reference `SPEC-n`.
+                 * @example 01930000-0000-7000-8000-000000000002
+                 */
+                spec_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The criteria. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CriteriaStatus"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4037,6 +4673,154 @@ export interface operations {
             };
         };
     };
+    list_phase_data: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the spec, or its reference `SPEC-n`.
+                 * @example 01930000-0000-7000-8000-000000000002
+                 */
+                spec_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The phases that began. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_PhaseDataView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     resume_spec: {
         parameters: {
             query?: {
@@ -4205,6 +4989,154 @@ export interface operations {
                 };
             };
             /** @description `unknown_field`, `validation_failed`, `refused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_spec_tasks: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the spec, or its reference `SPEC-n`.
+                 * @example 01930000-0000-7000-8000-000000000002
+                 */
+                spec_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tasks. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_TaskView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
             422: {
                 headers: {
                     [name: string]: unknown;
