@@ -12,6 +12,7 @@ pub mod password_rules;
 pub mod pattern;
 pub mod permission;
 pub mod permission_set;
+pub mod provider_identity;
 pub mod refresh;
 pub mod role;
 pub mod role_chain;
