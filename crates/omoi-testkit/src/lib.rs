@@ -6,7 +6,7 @@
 //!
 //! What needs more of the workspace than the store is behind a feature, so that a crate's own tests
 //! compile no more than they use: `attempts` (an attempt as a worker gets it), `deployment` (`TestDeployment`), `plans` (honest outputs
-//! of every planning phase), `planning-corpus` (the cases the gates are measured with) and `agent-programs` (the
+//! of every planning phase), `planning-corpus` (the cases the gates are measured with), `github-server` (GitHub's sign-in) and `agent-programs` (the
 //! pinned programs that `cargo xtask setup` installs).
 
 #[cfg(feature = "agent-programs")]
@@ -20,6 +20,8 @@ pub mod database;
 pub mod deployment;
 pub mod earlier_release;
 pub mod fuzz;
+#[cfg(feature = "github-server")]
+pub mod github_server;
 pub mod injections;
 pub mod invariant;
 #[cfg(feature = "deployment")]

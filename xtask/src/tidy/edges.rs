@@ -19,6 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("omoi-git", &["omoi-domain"]),
     ("omoi-sandbox", &["omoi-domain"]),
     ("omoi-llm", &["omoi-domain", "omoi-protocol"]),
+    ("omoi-integrations", &["omoi-domain"]),
     ("omoi-programs", &["omoi-domain"]),
     ("omoi-repository-map", &[]),
     // Deadlines and the age of versions need the clock.
