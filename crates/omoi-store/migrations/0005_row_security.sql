@@ -11,11 +11,18 @@ exception
     when duplicate_object or unique_violation then null;
 end
 $$;
+-- Membership says too little: from PostgreSQL 16 on, whoever made a role is its member and may still not become it.
 do $$
 begin
-    if not pg_has_role(current_user, 'omoi_app', 'member') then
-        execute format('grant omoi_app to %I', current_user);
-    end if;
+    set local role omoi_app;
+    reset role;
+exception when insufficient_privilege then
+    execute format('grant omoi_app to %I', current_user);
+end
+$$;
+do $$
+begin
+    execute format('grant usage on schema %I to omoi_app', current_schema());
 end
 $$;
 --@ both

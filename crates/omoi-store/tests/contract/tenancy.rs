@@ -135,6 +135,25 @@ async fn open(url: &str) -> Store {
     Store::connect(options).await.unwrap()
 }
 
+/// Rows of some tables are made by no earlier release, so that a missing policy would show nowhere else.
+#[tokio::test]
+async fn every_table_of_organisations_forces_its_policy() {
+    let served = ServedDatabase::new().await;
+    let mut owner = RawConnection::open(served.database.url()).await.unwrap();
+    let forced = owner
+        .texts(
+            "select c.relname::text from pg_class c join pg_policies p on p.tablename = c.relname
+             where c.relkind = 'r' and c.relrowsecurity and c.relforcerowsecurity
+             group by c.relname
+             having array_agg(p.policyname::text order by p.policyname) = '{migrations,tenant}'",
+        )
+        .await
+        .unwrap();
+    let forced: BTreeSet<String> = forced.into_iter().collect();
+    let tenant: BTreeSet<String> = served.tenant_tables().await.into_keys().collect();
+    assert_eq!(forced, tenant);
+}
+
 #[tokio::test]
 async fn rows_of_another_organisation_are_not_there() {
     let mut served = ServedDatabase::new().await;
@@ -266,6 +285,48 @@ async fn a_plain_owner_migrates_and_serves() {
     let seen = migrating.texts("select count(*) from specs").await.unwrap();
     assert_eq!(seen, ["1"]);
     migrating.close().await.unwrap();
+    store.close().await;
+    let dropped = format!("drop owned by {owner} cascade; drop role {owner}");
+    admin.execute(&dropped).await.unwrap();
+}
+
+/// The user of a managed server: it may create roles, is no superuser, and its tables lie in a schema of its own name.
+#[tokio::test]
+async fn an_owner_with_a_schema_of_its_own_migrates_and_serves() {
+    let database = omoi_testkit::postgres::database();
+    let mut admin = RawConnection::open(database.url()).await.unwrap();
+    let name = database.url().rsplit('/').next().unwrap();
+    let owner = format!("schema_{name}");
+    admin
+        .execute(&format!(
+            "create role {owner} login createrole password 'x'; grant all on database {name} to {owner};
+             create schema authorization {owner}; revoke all on schema public from public"
+        ))
+        .await
+        .unwrap();
+    let (_, server) = database.url().rsplit_once('@').unwrap();
+    let store = open(&format!("postgres://{owner}:x@{server}")).await;
+    store.migrate().await.unwrap();
+    // The second start asks for the role again.
+    store.migrate().await.unwrap();
+    let local: OrgId = LOCAL.parse().unwrap();
+    let events = store
+        .tenant(local)
+        .read(async |tx| omoi_store::events::after(tx, 0).await);
+    assert!(events.await.unwrap().is_empty());
+    let place = "select distinct table_schema::text from information_schema.tables where table_name = 'events'";
+    assert_eq!(admin.texts(place).await.unwrap(), [owner.as_str()]);
+
+    // A grant that was taken back is told at the start, and not by every request.
+    admin
+        .execute(&format!("revoke omoi_app from {owner}"))
+        .await
+        .unwrap();
+    let refused = store.migrate().await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::NoRight { version: 5, .. }),
+        "{refused:?}"
+    );
     store.close().await;
     let dropped = format!("drop owned by {owner} cascade; drop role {owner}");
     admin.execute(&dropped).await.unwrap();
