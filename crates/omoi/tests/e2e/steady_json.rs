@@ -62,7 +62,7 @@ impl SteadyJson {
                 let values = values.into_iter().map(|value| self.of_value(key, value));
                 values.collect()
             }
-            Value::Number(_) if is_instant(key) => Value::from("[instant]"),
+            Value::Number(_) | Value::String(_) if is_instant(key) => Value::from("[instant]"),
             Value::Number(_) if is_duration(key) => Value::from("[duration]"),
             // The lengths of folder names are in it.
             Value::Number(_) if key.starts_with("tokens") || key == "cache_share" => {
