@@ -310,9 +310,8 @@ async fn an_owner_with_a_schema_of_its_own_migrates_and_serves() {
     // The second start asks for the role again.
     store.migrate().await.unwrap();
     let local: OrgId = LOCAL.parse().unwrap();
-    let events = store
-        .tenant(local)
-        .read(async |tx| omoi_store::events::after(tx, 0).await);
+    let tenant = store.tenant(local);
+    let events = tenant.read(async |tx| omoi_store::events::after(tx, 0).await);
     assert!(events.await.unwrap().is_empty());
     let place = "select distinct table_schema::text from information_schema.tables where table_name = 'events'";
     assert_eq!(admin.texts(place).await.unwrap(), [owner.as_str()]);
