@@ -290,7 +290,8 @@ async fn a_plain_owner_migrates_and_serves() {
     admin.execute(&dropped).await.unwrap();
 }
 
-/// The user of a managed server: it may create roles, is no superuser, and its tables lie in a schema of its own name.
+/// The user of a managed server: it is no superuser, its tables lie in a schema of its own name, and it is a member of the
+/// role as whoever made it is, who may give the role to users and not become it.
 #[tokio::test]
 async fn an_owner_with_a_schema_of_its_own_migrates_and_serves() {
     let database = omoi_testkit::postgres::database();
@@ -300,7 +301,10 @@ async fn an_owner_with_a_schema_of_its_own_migrates_and_serves() {
     admin
         .execute(&format!(
             "create role {owner} login createrole password 'x'; grant all on database {name} to {owner};
-             create schema authorization {owner}; revoke all on schema public from public"
+             create schema authorization {owner}; revoke all on schema public from public;
+             do $$ begin create role omoi_app nologin;
+             exception when duplicate_object or unique_violation then null; end $$;
+             grant omoi_app to {owner} with admin true, inherit false, set false"
         ))
         .await
         .unwrap();
@@ -318,7 +322,7 @@ async fn an_owner_with_a_schema_of_its_own_migrates_and_serves() {
 
     // A grant that was taken back is told at the start, and not by every request.
     admin
-        .execute(&format!("revoke omoi_app from {owner}"))
+        .execute(&format!("revoke omoi_app from {owner} cascade"))
         .await
         .unwrap();
     let refused = store.migrate().await.unwrap_err();
