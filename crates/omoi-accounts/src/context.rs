@@ -4,13 +4,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use omoi_domain::access::password_rules::PasswordRules;
+use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SignInSessionId;
 use omoi_domain::time::Timestamp;
 use omoi_runtime::rng::Rng;
-use omoi_store::Store;
+use omoi_store::{Store, StoreError, Tenant, Tx};
 use secrecy::SecretString;
 
 use crate::access_token::AccessTokens;
+use crate::holder_cache::HolderCache;
 use crate::key_ring::KeyRing;
 use crate::password_pool::PasswordPool;
 
@@ -32,6 +34,8 @@ pub struct AccountContext {
     pub password_rules: PasswordRules,
     /// Draws tokens.
     pub rng: Rng,
+    /// Who called in the last seconds.
+    pub holders: HolderCache,
 }
 
 /// Where a request came from.
@@ -54,6 +58,32 @@ pub struct SignedIn {
     pub refresh_token: SecretString,
     /// When the session ends unless it is refreshed.
     pub expires_at: Timestamp,
+}
+
+impl AccountContext {
+    /// Writes rows of no organisation that decide what a credential is good for, and believes nothing of what was known
+    /// of callers before.
+    pub(crate) async fn write_revocation<T, E: From<StoreError>>(
+        &self,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let system = self.store.system();
+        let written = system.write(CrashPoint::AccountChanged, body).await;
+        // Also where it failed: a commit whose answer was lost may have been made.
+        self.holders.note_revocation();
+        written
+    }
+
+    /// As [`AccountContext::write_revocation`], with the rows of an organisation.
+    pub(crate) async fn write_membership<T, E: From<StoreError>>(
+        &self,
+        tenant: &Tenant,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let written = tenant.write(CrashPoint::AccountChanged, body).await;
+        self.holders.note_revocation();
+        written
+    }
 }
 
 impl RequestSource {

@@ -6,6 +6,8 @@ pub mod api_key;
 pub mod commands;
 pub mod context;
 pub mod error;
+pub mod holder;
+pub mod holder_cache;
 pub mod key_ring;
 pub mod options;
 pub mod password_hash;

@@ -8,7 +8,7 @@ use omoi_domain::access::grant::key_permissions;
 use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::access::role_chain::{CustomRole, RolePower};
 use omoi_domain::actor::Actor;
-use omoi_domain::id::{OrgId, UserId};
+use omoi_domain::id::{ApiKeyId, OrgId, UserId};
 use omoi_store::api_keys::ApiKey;
 use omoi_store::memberships::{self, Membership};
 use omoi_store::{Store, Tx, project_grants, roles, users};
@@ -42,10 +42,14 @@ pub async fn user_reaches(
 /// Who a good key acts for, and how far it reaches.
 #[derive(Debug)]
 pub struct KeyCaller {
+    /// The key.
+    pub key: ApiKeyId,
     /// Whose its acts are.
     pub actor: Actor,
     /// What it may do, by organisation.
     pub reaches: Vec<OrganisationReach>,
+    /// Whether the person it acts for, if any, showed that their mail address is theirs.
+    pub is_verified: bool,
 }
 
 /// Who `key` acts for; it never reaches further than its owner does now.
@@ -60,7 +64,7 @@ pub(crate) async fn key_caller(store: &Store, key: &ApiKey) -> Result<KeyCaller,
     let role = match key.kind {
         ApiKeyKind::Person => {
             let user = key.user_id.ok_or(AccountError::InvalidToken)?;
-            return person_caller(store, user, key.org_id, narrowed).await;
+            return person_caller(store, key, user, narrowed).await;
         }
         ApiKeyKind::Organization => key.role.ok_or(AccountError::InvalidToken)?,
         ApiKeyKind::Agent => MemberRole::System(SystemRole::AgentExecutor),
@@ -77,15 +81,17 @@ pub(crate) async fn key_caller(store: &Store, key: &ApiKey) -> Result<KeyCaller,
         key: Some(narrowed),
     };
     Ok(KeyCaller {
+        key: key.id,
         actor: Actor::Key(key.id),
         reaches: vec![reach],
+        is_verified: true,
     })
 }
 
 async fn person_caller(
     store: &Store,
+    key: &ApiKey,
     user: UserId,
-    only: Option<OrgId>,
     narrowed: KeyReach,
 ) -> Result<KeyCaller, AccountError> {
     let system = store.system();
@@ -95,13 +101,18 @@ async fn person_caller(
     if !owner.is_active {
         return Err(AccountError::InvalidToken);
     }
+    let only: Option<OrgId> = key.org_id;
     let mut reaches = user_reaches(store, user).await?;
     reaches.retain(|reach| only.is_none_or(|only| reach.org == only));
     for reach in &mut reaches {
         reach.key = Some(narrowed);
     }
-    let actor = Actor::User(user);
-    Ok(KeyCaller { actor, reaches })
+    Ok(KeyCaller {
+        key: key.id,
+        actor: Actor::User(user),
+        reaches,
+        is_verified: owner.is_verified(),
+    })
 }
 
 async fn member_reach(

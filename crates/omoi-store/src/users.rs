@@ -37,6 +37,13 @@ row! {
 
 impl GlobalRow for User {}
 
+impl User {
+    /// Whether nothing is left to show of their mail address: it is known to be theirs, or they have none.
+    pub const fn is_verified(&self) -> bool {
+        self.email.is_none() || self.verified_at.is_some()
+    }
+}
+
 /// The user with that id.
 ///
 /// # Errors

@@ -89,9 +89,5 @@ pub async fn accept_invitation(
         invitations::set_accepted(tx, invitation.id).await?;
         Ok(join_organisation(tx, invitation.org_id, user.id, invitation.role).await?)
     };
-    context
-        .store
-        .system()
-        .write(CrashPoint::AccountChanged, accept)
-        .await
+    context.write_revocation(accept).await
 }

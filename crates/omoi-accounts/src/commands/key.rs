@@ -11,6 +11,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
 use omoi_store::api_keys::{self, ApiKey};
 use omoi_store::{Json, Tx, memberships, users};
+use secrecy::SecretString;
 
 use super::member::MemberAuthority;
 use crate::api_key::{FreshApiKey, api_key_digest};
@@ -32,6 +33,15 @@ pub struct NewApiKey {
     pub days: Option<u32>,
 }
 
+/// A key that was made.
+#[derive(Debug)]
+pub struct MadeApiKey {
+    /// What its holder is told, once.
+    pub key: SecretString,
+    /// Its row.
+    pub row: ApiKey,
+}
+
 /// Whose a key of an organisation is.
 #[derive(Clone, Copy, Debug)]
 pub enum OrganisationKey {
@@ -51,7 +61,7 @@ pub async fn create_person_key(
     user: UserId,
     only: Option<OrgId>,
     new: NewApiKey,
-) -> Result<FreshApiKey, AccountError> {
+) -> Result<MadeApiKey, AccountError> {
     let mut own = PermissionSet::EMPTY;
     for reach in user_reaches(&context.store, user).await? {
         if only.is_none_or(|only| only == reach.org) {
@@ -66,14 +76,16 @@ pub async fn create_person_key(
         refuse_too_many(&api_keys::list_of_user(tx, user).await?)?;
         let mut key = key_row(tx, kind, &new, &fresh, user)?;
         (key.user_id, key.org_id) = (Some(user), only);
-        Ok(api_keys::insert(tx, &key).await?)
+        api_keys::insert(tx, &key).await?;
+        Ok(key)
     };
-    context
+    let row = context
         .store
         .system()
         .write(CrashPoint::AccountChanged, create)
         .await?;
-    Ok(fresh)
+    let key = fresh.key;
+    Ok(MadeApiKey { key, row })
 }
 
 /// Makes a key of an organisation or of its agent, which stays when `maker` leaves.
@@ -86,7 +98,7 @@ pub async fn create_organisation_key(
     maker: UserId,
     owner: OrganisationKey,
     new: NewApiKey,
-) -> Result<FreshApiKey, AccountError> {
+) -> Result<MadeApiKey, AccountError> {
     let (kind, role, project) = match owner {
         OrganisationKey::Role(role) => (ApiKeyKind::Organization, Some(role), None),
         OrganisationKey::Agent(project) => (ApiKeyKind::Agent, None, Some(project)),
@@ -105,10 +117,12 @@ pub async fn create_organisation_key(
         refuse_too_many(&api_keys::list_of_organisation(tx, by.org).await?)?;
         let mut key = key_row(tx, kind, &new, &fresh, maker)?;
         (key.org_id, key.project_id, key.role) = (Some(by.org), project, role);
-        Ok(api_keys::insert(tx, &key).await?)
+        api_keys::insert(tx, &key).await?;
+        Ok(key)
     };
-    tenant.write(CrashPoint::AccountChanged, create).await?;
-    Ok(fresh)
+    let row = tenant.write(CrashPoint::AccountChanged, create).await?;
+    let key = fresh.key;
+    Ok(MadeApiKey { key, row })
 }
 
 /// Who acts by the key that `text` is. What its owner lost since, it lost too.
@@ -147,11 +161,7 @@ pub async fn revoke_person_key(
     id: ApiKeyId,
 ) -> Result<bool, AccountError> {
     let revoke = async |tx: &mut Tx| api_keys::revoke_of_user(tx, user, id).await;
-    Ok(context
-        .store
-        .system()
-        .write(CrashPoint::AccountChanged, revoke)
-        .await?)
+    Ok(context.write_revocation(revoke).await?)
 }
 
 fn refuse_wider(scopes: &[PermissionPattern], own: PermissionSet) -> Result<(), AccountError> {

@@ -4,7 +4,6 @@ use omoi_domain::access::grant::{may_drop_owner, may_give};
 use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::access::role_chain::RolePower;
 use omoi_domain::actor::Actor;
-use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{MembershipId, OrgId, UserId};
 use omoi_store::memberships::{self, Membership};
 use omoi_store::{Tx, users};
@@ -51,7 +50,7 @@ pub async fn add_member(
         may_give(by.power, role_power(tx, role).await?)?;
         Ok(join_organisation(tx, by.org, user, role).await?)
     };
-    tenant.write(CrashPoint::AccountChanged, add).await
+    context.write_membership(&tenant, add).await
 }
 
 /// Gives a member another role. Their access tokens end, so that the next ones know of it.
@@ -72,7 +71,7 @@ pub async fn set_member_role(
         memberships::set_role(tx, id, role).await?;
         Ok(users::raise_epoch(tx, member.user_id).await?)
     };
-    tenant.write(CrashPoint::AccountChanged, set).await
+    context.write_membership(&tenant, set).await
 }
 
 /// Removes a member. Their keys reach nothing here from then on.
@@ -91,7 +90,7 @@ pub async fn remove_member(
         memberships::delete(tx, id).await?;
         Ok(users::raise_epoch(tx, member.user_id).await?)
     };
-    tenant.write(CrashPoint::AccountChanged, remove).await
+    context.write_membership(&tenant, remove).await
 }
 
 pub(super) async fn join_organisation(

@@ -94,7 +94,7 @@ pub async fn reset_password(
         clear_account_tries(tx, user).await?;
         Ok(user)
     };
-    system.write(CrashPoint::AccountChanged, set).await
+    context.write_revocation(set).await
 }
 
 /// Sets a new password for `user`, who knows the old one, ends their sessions and begins a new one.
@@ -136,7 +136,7 @@ pub async fn change_password(
         let session = open_session(context, tx, user.id, source).await?;
         tokens_of(context, tx, &session).await
     };
-    system.write(CrashPoint::AccountChanged, set).await
+    context.write_revocation(set).await
 }
 
 /// The old password, and the one that follows it.

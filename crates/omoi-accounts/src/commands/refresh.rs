@@ -31,7 +31,11 @@ pub async fn refresh_session(
         .system()
         .write(CrashPoint::AccountChanged, go_on)
         .await;
-    gone_on.map_err(refused)?
+    let gone_on = gone_on.map_err(refused)?;
+    if gone_on.is_err() {
+        context.holders.note_revocation();
+    }
+    gone_on
 }
 
 async fn go_on_with(

@@ -1,10 +1,10 @@
 //! Ending sessions.
 
 use omoi_domain::access::refresh::SessionEnd;
-use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{SignInSessionId, UserId};
 use omoi_store::{Tx, sessions, users};
 
+use super::unlock::clear_account_tries;
 use crate::context::AccountContext;
 use crate::error::AccountError;
 
@@ -19,11 +19,7 @@ pub async fn sign_out(
 ) -> Result<bool, AccountError> {
     let end =
         async |tx: &mut Tx| sessions::revoke_one(tx, user, session, SessionEnd::SignOut).await;
-    Ok(context
-        .store
-        .system()
-        .write(CrashPoint::AccountChanged, end)
-        .await?)
+    Ok(context.write_revocation(end).await?)
 }
 
 /// Ends every session of `user`, and their access tokens; how many sessions there were.
@@ -39,14 +35,11 @@ pub async fn sign_out_everywhere(
         let reason = SessionEnd::SignOutEverywhere;
         Ok(sessions::revoke_all(tx, user, None, reason).await?)
     };
-    context
-        .store
-        .system()
-        .write(CrashPoint::AccountChanged, end)
-        .await
+    context.write_revocation(end).await
 }
 
-/// Keeps `user` from signing in, and ends every session; or lets them sign in again.
+/// Keeps `user` from signing in, and ends every session; or lets them sign in again, also where
+/// too many tries locked the account.
 ///
 /// # Errors
 /// When the rows cannot be written.
@@ -56,15 +49,15 @@ pub async fn set_user_active(
     is_active: bool,
 ) -> Result<(), AccountError> {
     let set = async |tx: &mut Tx| -> Result<_, AccountError> {
+        if is_active {
+            // The count before the user: a sign-in that is refused locks them in that order.
+            clear_account_tries(tx, user).await?;
+        }
         users::set_active(tx, user, is_active).await?;
         if !is_active {
             sessions::revoke_all(tx, user, None, SessionEnd::Deactivation).await?;
         }
         Ok(())
     };
-    context
-        .store
-        .system()
-        .write(CrashPoint::AccountChanged, set)
-        .await
+    context.write_revocation(set).await
 }

@@ -32,7 +32,7 @@ pub async fn verify_mail(
         let user = use_token(tx, token, TokenPurpose::Verify).await?;
         Ok(users::set_verified(tx, user).await?)
     };
-    system.write(CrashPoint::AccountChanged, verify).await
+    context.write_revocation(verify).await
 }
 
 /// Makes a new verification mail for an account that is not verified. The caller's answer is the same without one.

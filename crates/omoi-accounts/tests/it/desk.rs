@@ -1,7 +1,7 @@
 //! Accounts over a migrated database, with a clock that the test sets.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use omoi_accounts::access_token::AccessTokens;
@@ -11,11 +11,14 @@ use omoi_accounts::commands::verify::verify_mail;
 use omoi_accounts::commands::{AccountMail, AccountMailKind};
 use omoi_accounts::context::{AccountContext, RequestSource, SignedIn};
 use omoi_accounts::error::AccountError;
+use omoi_accounts::holder::authenticate_credential;
+use omoi_accounts::holder_cache::HolderCache;
 use omoi_accounts::key_ring::KeyRing;
 use omoi_accounts::password_pool::PasswordPool;
 use omoi_domain::access::password_rules::PasswordRules;
 use omoi_domain::id::UserId;
 use omoi_domain::time::Timestamp;
+use omoi_runtime::clock::{Clock as _, ManualClock};
 use omoi_runtime::rng::Rng;
 use omoi_store::{Store, StoreError, StoreOptions, Tx};
 use omoi_testkit::database::TestDatabase;
@@ -27,7 +30,7 @@ pub(crate) const PASSWORD: &str = "Opal-Harbour-7";
 
 pub(crate) struct Desk {
     pub(crate) accounts: AccountContext,
-    now: Arc<AtomicI64>,
+    clock: ManualClock,
     ids: Arc<AtomicU64>,
     database: TestDatabase,
 }
@@ -42,9 +45,9 @@ impl Desk {
     }
 
     async fn on(database: TestDatabase) -> Self {
-        let now = Arc::new(AtomicI64::new(1_760_000_000_000_000));
+        let clock = ManualClock::new(Timestamp::from_micros(1_760_000_000_000_000));
         let ids = Arc::new(AtomicU64::new(1));
-        let store = open(&database, &now, &ids).await;
+        let store = open(&database, &clock, &ids).await;
         store.migrate().await.unwrap();
         let rng = Rng::seeded(1);
         let ring = KeyRing::parse(&KeyRing::draw_text(&rng)).unwrap();
@@ -55,10 +58,11 @@ impl Desk {
             passwords: PasswordPool::new(rng.fork()),
             password_rules: PasswordRules { chars_min: 8 },
             rng,
+            holders: HolderCache::new(Arc::new(clock.clone())),
         };
         Self {
             accounts,
-            now,
+            clock,
             ids,
             database,
         }
@@ -67,18 +71,18 @@ impl Desk {
     /// The same accounts in a second process.
     pub(crate) async fn another(&self) -> AccountContext {
         AccountContext {
-            store: open(&self.database, &self.now, &self.ids).await,
+            store: open(&self.database, &self.clock, &self.ids).await,
+            holders: HolderCache::new(Arc::new(self.clock.clone())),
             ..self.accounts.clone()
         }
     }
 
     pub(crate) fn advance(&self, by: Duration) {
-        let micros = i64::try_from(by.as_micros()).unwrap();
-        self.now.fetch_add(micros, Ordering::SeqCst);
+        self.clock.advance(by);
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.now.load(Ordering::SeqCst))
+        self.clock.now()
     }
 
     /// Reads rows of no organisation.
@@ -122,32 +126,30 @@ impl Desk {
         signed_in.map_err(|refused| refused.error)
     }
 
-    /// Whether the access token is good for its session and user, as a request asks.
+    /// Whether the access token opens anything, as a request asks.
     pub(crate) async fn is_let_in(&self, signed_in: &SignedIn) -> bool {
-        let token = signed_in.access_token.expose_secret();
-        let Ok(claims) = self.accounts.access_tokens.verify_token(token, self.now()) else {
-            return false;
-        };
-        let now = self.now();
-        let (session, user) = self
-            .read(async |tx| {
-                let session = omoi_store::sessions::find(tx, claims.session).await?;
-                Ok((session, omoi_store::users::get(tx, claims.user).await?))
-            })
-            .await;
-        session.is_some_and(|session| session.is_live(now))
-            && user.is_active
-            && user.token_epoch == claims.epoch
+        is_let_in(&self.accounts, signed_in).await
     }
 }
 
-async fn open(database: &TestDatabase, now: &Arc<AtomicI64>, ids: &Arc<AtomicU64>) -> Store {
-    let (now, ids) = (now.clone(), ids.clone());
+/// Whether the process of `accounts` lets the access token in.
+pub(crate) async fn is_let_in(accounts: &AccountContext, signed_in: &SignedIn) -> bool {
+    let token = signed_in.access_token.expose_secret();
+    match authenticate_credential(accounts, token).await {
+        Ok(holder) => {
+            assert_eq!(holder.session_id(), Some(signed_in.session));
+            true
+        }
+        Err(AccountError::InvalidToken) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+async fn open(database: &TestDatabase, clock: &ManualClock, ids: &Arc<AtomicU64>) -> Store {
+    let (clock, ids) = (clock.clone(), ids.clone());
     let options = StoreOptions {
         url: database.url().to_owned(),
-        now: Some(Arc::new(move || {
-            Timestamp::from_micros(now.load(Ordering::SeqCst))
-        })),
+        now: Some(Arc::new(move || clock.now())),
         new_uuid: Arc::new(move || {
             let n = ids.fetch_add(1, Ordering::SeqCst);
             Uuid::from_u128(0x0193_1111_0000_7000_8000_0000_0000_0000 | u128::from(n))

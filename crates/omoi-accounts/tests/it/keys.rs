@@ -103,7 +103,7 @@ async fn a_revoked_key_is_none(desk: Desk) {
         .await;
     let id = all
         .iter()
-        .find(|key| key.digest == other.digest)
+        .find(|key| key.digest == other.row.digest)
         .unwrap()
         .id;
     assert!(revoke_person_key(accounts, ada, id).await.unwrap());

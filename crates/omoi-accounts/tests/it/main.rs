@@ -24,6 +24,7 @@ macro_rules! both {
 }
 
 mod desk;
+mod holders;
 mod keys;
 mod limits;
 mod members;

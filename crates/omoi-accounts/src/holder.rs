@@ -1,0 +1,161 @@
+//! Who a credential belongs to, and what they may do.
+
+use std::sync::Arc;
+
+use omoi_domain::access::decision::OrganisationReach;
+use omoi_domain::access::role::SystemRole;
+use omoi_domain::actor::Actor;
+use omoi_domain::id::{ApiKeyId, OrgId, SignInSessionId, UserId};
+use omoi_domain::time::Timestamp;
+use omoi_store::{Tx, sessions, users};
+
+use crate::access_token::AccessClaims;
+use crate::commands::key::authenticate_key;
+use crate::context::AccountContext;
+use crate::error::AccountError;
+use crate::reach::user_reaches;
+use crate::secret_token::secret_digest;
+
+/// What all keys begin with, and no access token does.
+const KEY_BEGIN: &str = "sk_";
+
+/// Who a credential belongs to, and what they may do.
+#[derive(Clone, Debug)]
+pub struct CredentialHolder {
+    /// Whose their acts are.
+    pub actor: Actor,
+    /// By what they are known.
+    pub credential: CredentialKind,
+    /// What they may do, by organisation.
+    pub reaches: Vec<OrganisationReach>,
+    /// Whether they run the platform. No key does, whoever's it is.
+    pub is_staff: bool,
+    /// Whether they showed that their mail address is theirs; who has none has nothing to show.
+    pub is_verified: bool,
+}
+
+/// By what a caller is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// The token of the data folder, by its own doors.
+    Folder,
+    /// An access token.
+    SignIn {
+        /// The sign-in that it came from.
+        session: SignInSessionId,
+        /// When the password was last given.
+        signed_in_at: Timestamp,
+    },
+    /// A key.
+    Key(ApiKeyId),
+}
+
+impl CredentialHolder {
+    /// The person whose data folder it is: owner of its organisation, and staff of this platform.
+    pub fn folder_owner() -> Self {
+        let reach = OrganisationReach {
+            org: OrgId::LOCAL,
+            role: SystemRole::Owner.permission_set(),
+            grants: Vec::new(),
+            key: None,
+        };
+        Self {
+            actor: Actor::User(UserId::LOCAL),
+            credential: CredentialKind::Folder,
+            reaches: vec![reach],
+            is_staff: true,
+            is_verified: true,
+        }
+    }
+
+    /// The person, unless a key of an organisation acts for nobody.
+    pub const fn user_id(&self) -> Option<UserId> {
+        match self.actor {
+            Actor::User(user) => Some(user),
+            Actor::Key(_) | Actor::Agent(_) | Actor::System => None,
+        }
+    }
+
+    /// The sign-in that the credential came from.
+    pub const fn session_id(&self) -> Option<SignInSessionId> {
+        match self.credential {
+            CredentialKind::SignIn { session, .. } => Some(session),
+            CredentialKind::Folder | CredentialKind::Key(_) => None,
+        }
+    }
+}
+
+/// Who holds `text`: an access token, or a key. What the database said in the last seconds is believed
+/// ([`crate::holder_cache`]).
+///
+/// # Errors
+/// [`AccountError::InvalidToken`] for a text that is no credential, or none that is good now; and when the rows cannot
+/// be read.
+pub async fn authenticate_credential(
+    context: &AccountContext,
+    text: &str,
+) -> Result<Arc<CredentialHolder>, AccountError> {
+    let digest = secret_digest(text);
+    if let Some(kept) = context.holders.find_holder(&digest) {
+        return Ok(kept);
+    }
+    let load = context.holders.begin_load();
+    let holder = match text.starts_with(KEY_BEGIN) {
+        true => key_holder(context, text).await?,
+        false => sign_in_holder(context, text).await?,
+    };
+    let holder = Arc::new(holder);
+    let kept = Arc::clone(&holder);
+    context.holders.keep_holder(digest, load, kept);
+    Ok(holder)
+}
+
+async fn key_holder(
+    context: &AccountContext,
+    text: &str,
+) -> Result<CredentialHolder, AccountError> {
+    let caller = authenticate_key(context, text).await?;
+    Ok(CredentialHolder {
+        actor: caller.actor,
+        credential: CredentialKind::Key(caller.key),
+        reaches: caller.reaches,
+        is_staff: false,
+        is_verified: caller.is_verified,
+    })
+}
+
+async fn sign_in_holder(
+    context: &AccountContext,
+    text: &str,
+) -> Result<CredentialHolder, AccountError> {
+    let now = context.holders.now();
+    let claims = context.access_tokens.verify_token(text, now);
+    let AccessClaims {
+        user,
+        session,
+        epoch,
+    } = claims.map_err(|_| AccountError::InvalidToken)?;
+    let look = async |tx: &mut Tx| -> Result<_, AccountError> {
+        let now = tx.now();
+        let session = sessions::find(tx, session).await?;
+        let session = session.filter(|session| session.user_id == user && session.is_live(now));
+        Ok((
+            session.ok_or(AccountError::InvalidToken)?,
+            users::get(tx, user).await?,
+        ))
+    };
+    let (session, user) = context.store.system().read(look).await?;
+    if !user.is_active || user.token_epoch != epoch {
+        return Err(AccountError::InvalidToken);
+    }
+    Ok(CredentialHolder {
+        actor: Actor::User(user.id),
+        credential: CredentialKind::SignIn {
+            session: session.id,
+            signed_in_at: session.signed_in_at,
+        },
+        reaches: user_reaches(&context.store, user.id).await?,
+        is_staff: user.is_staff,
+        is_verified: user.is_verified(),
+    })
+}
