@@ -23,12 +23,24 @@ macro_rules! error_codes {
 error_codes! {
     /// The body is no JSON, nests too deeply, holds too much, or names a field twice.
     MalformedJson = "malformed_json", 400;
+    /// Mail address or password are wrong.
+    InvalidCredentials = "invalid_credentials", 401;
+    /// The refresh token was used before, and its session was ended.
+    TokenReused = "token_reused", 401;
     /// The credential is missing or not valid.
     Unauthenticated = "unauthenticated", 401;
+    /// The mail address of the account is not verified yet.
+    EmailNotVerified = "email_not_verified", 403;
     /// The caller lacks the permission, which the body names.
     Forbidden = "forbidden", 403;
+    /// Whoever the key belongs to may do this, and the key may not.
+    InsufficientScope = "insufficient_scope", 403;
     /// The attempt has no way out of its sandbox.
     NoEgress = "no_egress", 403;
+    /// The caller would give more than they have.
+    PrivilegeEscalation = "privilege_escalation", 403;
+    /// The password was given too long ago for this.
+    ReauthRequired = "reauth_required", 403;
     /// The token belongs to another sandbox than the path names.
     WrongSandbox = "wrong_sandbox", 403;
     /// There is no such row for this caller.
@@ -65,6 +77,8 @@ error_codes! {
     TaskCancelled = "task_cancelled", 409;
     /// The task is over.
     TaskIsOver = "task_is_over", 409;
+    /// There are as many keys as there may be.
+    TooManyKeys = "too_many_keys", 409;
     /// The repository's file is another one than the person saw.
     TrustOutdated = "trust_outdated", 409;
     /// Several rows have this reference.
@@ -89,6 +103,8 @@ error_codes! {
     UnknownField = "unknown_field", 422;
     /// A value is missing, of another type, or outside its bounds.
     ValidationFailed = "validation_failed", 422;
+    /// Too many tries failed for this account.
+    AccountLocked = "account_locked", 423;
     /// The caller sends more than it may in that time.
     RateLimited = "rate_limited", 429;
     /// The caller holds as many connections as it may.

@@ -3,6 +3,7 @@
 //!
 //! Instants are RFC 3339 texts ([`ApiTime`]), amounts of money decimal texts ([`UsdText`]), ids UUIDs.
 
+mod account;
 mod egress;
 mod example;
 mod execution;
@@ -15,6 +16,7 @@ mod task;
 mod time;
 mod trace;
 
+pub use self::account::*;
 pub use self::egress::*;
 pub use self::example::*;
 pub use self::execution::*;

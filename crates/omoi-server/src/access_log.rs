@@ -35,7 +35,9 @@ pub enum ApiDoor {
     /// The socket of the data folder, or a port that only this process's own command line knows: whoever asks may
     /// read the log as well.
     Folder,
-    /// An address that others reach.
+    /// An address that only this machine reaches.
+    Loopback,
+    /// An address that others reach: the token of the data folder opens nothing there.
     Network,
 }
 
@@ -211,7 +213,7 @@ fn name_refusal(mut response: Response, surface: RequestSurface, id: &str) -> Re
     if let Some(cause) = cause.filter(|_| is_internal) {
         body.message = match surface {
             RequestSurface::Api(ApiDoor::Folder) => cause.as_str().to_owned(),
-            RequestSurface::Api(ApiDoor::Network)
+            RequestSurface::Api(ApiDoor::Loopback | ApiDoor::Network)
             | RequestSurface::Worker
             | RequestSurface::Probe => {
                 format!("something failed on our side; the log has it as request {id}")

@@ -3,9 +3,12 @@
 //! Each operation is a file below its group: its description, its policy in the signature of its handler, and a few
 //! lines that call a command or a reader.
 
+mod account_refusal;
 mod admin;
+mod auth;
 mod body;
 mod caller;
+mod credential;
 mod document;
 mod earlier_routes;
 mod events;
@@ -13,6 +16,7 @@ mod find;
 mod laptop;
 mod parts;
 pub(crate) mod policy;
+mod request_place;
 pub(crate) mod router;
 mod spec_view;
 mod specs;
@@ -27,16 +31,21 @@ use axum::{Extension, Json, Router, middleware};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
+use omoi_accounts::context::AccountContext;
+use omoi_domain::actor::Actor;
 use omoi_domain::config::Config;
+use omoi_domain::id::OrgId;
 use omoi_git::toolchain::HostEnvironment;
 use omoi_planning::repository_reader::RepositoryReader;
 use omoi_protocol::api::ProcessStatus;
 use omoi_runtime::reconcile::StatusReader;
+use omoi_store::Tenant;
 
-use self::caller::expect_credential;
+use self::caller::{ApiCaller, expect_credential};
 use self::router::ApiRouter;
 use self::system::ApiDescription;
 use crate::access_log::{ApiDoor, RequestSurface, with_access_log};
+use crate::answer_headers::with_answer_headers;
 use crate::error::ApiError;
 
 pub(crate) use caller::Anyone;
@@ -54,8 +63,10 @@ pub struct ApiSurface {
     pub host: HostEnvironment,
     /// The configuration of this process.
     pub config: Config,
-    /// The token of the data folder.
-    pub token: String,
+    /// The token of the data folder, behind doors that it opens.
+    pub token: Option<String>,
+    /// Who signs in.
+    pub accounts: AccountContext,
     /// What of `GET /admin/status` stays the same.
     pub status: ProcessStatus,
     /// The reconcilers of this process.
@@ -63,13 +74,22 @@ pub struct ApiSurface {
 }
 
 impl ApiSurface {
-    /// Reads repositories for who asks.
-    fn repositories(&self) -> RepositoryReader<'_> {
-        RepositoryReader {
+    /// Reads repositories on the disk of this process for `caller`.
+    ///
+    /// # Errors
+    /// As [`ApiCaller::expect_folder_owner`].
+    fn repositories(&self, caller: &ApiCaller) -> Result<RepositoryReader<'_>, ApiError> {
+        caller.expect_folder_owner()?;
+        Ok(RepositoryReader {
             access: &self.parts.repositories,
             host: &self.host,
             config: &self.config,
-        }
+        })
+    }
+
+    /// The rows of an organisation, changed in the name of `actor`.
+    fn rows_of(&self, org: OrgId, actor: Actor) -> Tenant {
+        self.parts.store.store().tenant(org).acting_as(actor)
     }
 }
 
@@ -80,7 +100,8 @@ fn all_operations() -> ApiRouter<ApiSurface> {
         .merge(tasks::group_operations())
         .merge(laptop::group_operations())
         .merge(admin::group_operations())
-        .merge(events::group_operations());
+        .merge(events::group_operations())
+        .merge(auth::group_operations());
     system::group_operations().merge(below_base.nested_below(BASE))
 }
 
@@ -98,7 +119,10 @@ pub fn openapi_text() -> String {
 }
 
 /// The routes of the API behind `door`.
-pub fn router(surface: ApiSurface, door: ApiDoor) -> Router {
+pub fn router(mut surface: ApiSurface, door: ApiDoor) -> Router {
+    if door == ApiDoor::Network {
+        surface.token = None;
+    }
     let ids = surface.parts.request_ids.clone();
     let (operations, _) = all_operations().split();
     let config = SwaggerConfig::new(["/openapi.json"]).validator_url("none");
@@ -115,7 +139,8 @@ pub fn router(surface: ApiSurface, door: ApiDoor) -> Router {
         .merge(pages)
         .fallback(system::refuse_unknown_path)
         .method_not_allowed_fallback(system::refuse_method)
-        .with_state(surface);
+        .with_state(surface)
+        .layer(middleware::map_response(with_answer_headers));
     with_access_log(router, RequestSurface::Api(door), ids)
 }
 

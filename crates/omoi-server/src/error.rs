@@ -70,6 +70,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 }
 
 impl ApiError {
+    /// What it is about.
+    pub(crate) const fn error_code(&self) -> ErrorCode {
+        self.code
+    }
+
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -121,8 +126,14 @@ impl ApiError {
         self
     }
 
+    /// Adds what is wrong with one value.
+    pub(crate) fn with_problem(mut self, problem: FieldProblem) -> Self {
+        self.body.fields.push(problem);
+        self
+    }
+
     /// Tells the caller when to come back.
-    fn retry_after(mut self, pause: Duration) -> Self {
+    pub(crate) fn retry_after(mut self, pause: Duration) -> Self {
         let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
         let seconds = u32::try_from(seconds).ok();
         self.body.retry_after = seconds.filter(|seconds| *seconds > 0);
@@ -160,7 +171,7 @@ impl ApiError {
     }
 
     /// A failure of ours, told in full to the log and by the request's id to the caller.
-    fn internal(source: &(dyn std::error::Error + 'static)) -> Self {
+    pub(crate) fn internal(source: &(dyn std::error::Error + 'static)) -> Self {
         Self {
             cause: Some(InternalCause::of_error(source)),
             ..Self::new(ErrorCode::Internal, "something failed on our side")
@@ -176,7 +187,7 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.body.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.code == ErrorCode::Unauthenticated {
+        if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         let extensions = response.extensions_mut();
@@ -357,10 +368,6 @@ impl From<IntegrationError> for ApiError {
 
 #[cfg(test)]
 impl ApiError {
-    pub(crate) const fn error_code(&self) -> ErrorCode {
-        self.code
-    }
-
     /// The place of the first wrong value.
     pub(crate) fn first_field(&self) -> Option<String> {
         self.body.fields.first().map(|field| field.path.clone())

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod access_log;
+mod answer_headers;
 pub mod api;
 mod connection_seats;
 pub mod egress;

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
 
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
@@ -17,6 +17,7 @@ use omoi_runtime::reconcile::StatusReader;
 use omoi_store::{StoreError, Tenant, events, specs, tasks};
 
 use crate::access_log::{RequestIds, RequestSurface, with_access_log};
+use crate::answer_headers::with_answer_headers;
 use crate::api::Anyone;
 use crate::api::router::{ApiRouter, operation};
 use crate::error::{ApiError, InternalCause};
@@ -54,7 +55,8 @@ pub fn router(probes: ProbeSurface) -> Router {
             get(|| async { Redirect::permanent("/health/ready") }),
         )
         .route("/metrics", get(metrics))
-        .with_state(probes);
+        .with_state(probes)
+        .layer(middleware::map_response(with_answer_headers));
     with_access_log(router, RequestSurface::Probe, ids)
 }
 

@@ -9,12 +9,14 @@ mod listeners;
 mod machine;
 mod model_setup;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use axum::Router;
 
+use omoi_accounts::context::AccountContext;
 use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::Merger;
 use omoi_delivery::validator::Validator;
@@ -198,8 +200,9 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let reconcilers = start_loops(start.roles, &parts, workers, &bus)?;
     consume::publish_commits(&parts.store, &parts.lifecycle, &bus);
     let status = process_status(&start, backend, sandbox.as_deref(), &models);
-    let surface = api_surface(&start, &parts, &token, &status);
-    let routers = DoorRouters::new(start.roles, surface, reconcilers);
+    let accounts = accounts::start_accounts(&start.config, &folder, &parts, &bus)?;
+    let surface = api_surface(&start, &parts, accounts, &status);
+    let routers = DoorRouters::new(start.roles, surface, &token, reconcilers);
     let (endpoint, address) = open_listeners(&start, &folder, &handle, routers).await?;
     Ok(RunningProcess {
         lifecycle,
@@ -211,18 +214,19 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     })
 }
 
-/// What answers people, but for what it tells of loops.
+/// What answers people, but for the token that doors of the data folder take and what it tells of loops.
 fn api_surface(
     start: &StartOptions,
     parts: &DeploymentParts,
-    token: &str,
+    accounts: AccountContext,
     status: &ProcessStatus,
 ) -> ApiSurface {
     ApiSurface {
         parts: ApiParts::from_parts(parts),
         host: host_toolchain(&start.sources),
         config: start.config.clone(),
-        token: token.to_owned(),
+        token: None,
+        accounts,
         status: status.clone(),
         reconcilers: Vec::new(),
     }
@@ -247,32 +251,50 @@ fn copy_rules(config: &Config, sandboxes: &SandboxOptions) -> CopyRules {
 
 /// The routes of a process, by where they are reached.
 struct DoorRouters {
-    folder: Router,
-    network: Router,
+    roles: ProcessRoles,
+    surface: ApiSurface,
+    /// The token of the data folder.
+    token: String,
 }
 
 impl DoorRouters {
-    fn new(roles: ProcessRoles, mut surface: ApiSurface, reconcilers: Vec<StatusReader>) -> Self {
+    fn new(
+        roles: ProcessRoles,
+        mut surface: ApiSurface,
+        token: &str,
+        reconcilers: Vec<StatusReader>,
+    ) -> Self {
+        surface.token = Some(token.to_owned());
         surface.reconcilers = reconcilers;
         Self {
-            folder: process_router(roles, &surface, ApiDoor::Folder),
-            network: process_router(roles, &surface, ApiDoor::Network),
+            roles,
+            surface,
+            token: token.to_owned(),
         }
     }
-}
 
-/// The routes behind one door: probes in every role, the API where the process answers people.
-fn process_router(roles: ProcessRoles, surface: &ApiSurface, door: ApiDoor) -> Router {
-    let probes = omoi_server::probes::router(ProbeSurface {
-        store: surface.parts.store.clone(),
-        running: surface.parts.running.clone(),
-        reconcilers: surface.reconcilers.clone(),
-        token: surface.token.clone(),
-        request_ids: surface.parts.request_ids.clone(),
-    });
-    match roles.api {
-        true => probes.merge(omoi_server::api::router(surface.clone(), door)),
-        false => probes,
+    /// The routes behind one door: probes in every role, the API where the process answers people.
+    fn behind(&self, door: ApiDoor) -> Router {
+        let surface = &self.surface;
+        let probes = omoi_server::probes::router(ProbeSurface {
+            store: surface.parts.store.clone(),
+            running: surface.parts.running.clone(),
+            reconcilers: surface.reconcilers.clone(),
+            token: self.token.clone(),
+            request_ids: surface.parts.request_ids.clone(),
+        });
+        match self.roles.api {
+            true => probes.merge(omoi_server::api::router(surface.clone(), door)),
+            false => probes,
+        }
+    }
+
+    /// The routes at an address: it is the folder's own where only this machine reaches it.
+    fn at_address(&self, address: SocketAddr) -> Router {
+        self.behind(match address.ip().is_loopback() {
+            true => ApiDoor::Loopback,
+            false => ApiDoor::Network,
+        })
     }
 }
 
@@ -368,14 +390,16 @@ async fn open_listeners(
 ) -> anyhow::Result<(ClientEndpoint, Option<String>)> {
     let socket = folder.socket_path();
     if start.roles.api && start.door == ListenMode::Private {
-        let address = listeners::serve_privately(handle, routers.folder).await?;
+        let folder = routers.behind(ApiDoor::Folder);
+        let address = listeners::serve_privately(handle, folder).await?;
         return Ok((ClientEndpoint::Loopback(address), None));
     }
     // First the address, which nobody can take from another.
     let address = match start.door {
         ListenMode::FolderAndHttp => {
             let options = ListenOptions::from_config(&start.config);
-            Some(listeners::serve_http(handle, &options, routers.network).await?)
+            let at_address = |address| routers.at_address(address);
+            Some(listeners::serve_http(handle, &options, at_address).await?)
         }
         ListenMode::Folder | ListenMode::Private => None,
     };
@@ -383,7 +407,7 @@ async fn open_listeners(
         listeners::serve_socket(
             handle,
             listeners::bind_socket(&socket, 0o600)?,
-            routers.folder,
+            routers.behind(ApiDoor::Folder),
         );
     }
     Ok((ClientEndpoint::Socket(socket), address))

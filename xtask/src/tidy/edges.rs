@@ -96,6 +96,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "omoi-execution",
             "omoi-planning",
             "omoi-delivery",
+            // Who calls.
+            "omoi-accounts",
         ],
     ),
     ("omoi", &["*"]),

@@ -25,6 +25,7 @@ const ROLES: &[(&str, &str)] = &[
     ("lease keeper", "orchestrator"),
     ("outbox pump", "orchestrator"),
     ("outbox publisher", "api, orchestrator"),
+    ("revocations", "api, orchestrator"),
     ("simulated model", "api, orchestrator"),
     ("worker socket", "orchestrator"),
 ];

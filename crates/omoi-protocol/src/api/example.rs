@@ -6,5 +6,9 @@ pub const EXAMPLE_PROJECT: &str = "01930000-0000-7000-8000-000000000001";
 pub const EXAMPLE_SPEC: &str = "01930000-0000-7000-8000-000000000002";
 /// Id of the example task.
 pub const EXAMPLE_TASK: &str = "01930000-0000-7000-8000-000000000003";
+/// Id of the example sign-in.
+pub const EXAMPLE_SESSION: &str = "01930000-0000-7000-8000-000000000004";
+/// Id of the example key.
+pub const EXAMPLE_KEY: &str = "01930000-0000-7000-8000-000000000005";
 /// The example repository on the disk of the process.
 pub const EXAMPLE_REPOSITORY: &str = "/src/todo";

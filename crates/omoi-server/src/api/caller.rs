@@ -1,104 +1,68 @@
 //! Who calls, and what they may.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use omoi_domain::access::decision::{AccessDecision, OrganisationReach, RowPlace, decide_access};
-use omoi_domain::access::permission::Permission;
-use omoi_domain::access::role::SystemRole;
-use omoi_domain::actor::Actor;
+use omoi_accounts::holder::{CredentialHolder, CredentialKind};
+use omoi_domain::access::decision::{AccessDecision, RowPlace, decide_access};
+use omoi_domain::access::permission_set::PermissionSet;
 use omoi_domain::error_code::ErrorCode;
-use omoi_domain::id::UserId;
 use omoi_execution::live::ReaderAccess;
 use omoi_store::Tenant;
 
 use super::ApiSurface;
+use super::credential::find_holder;
 use super::policy::{NamedPolicy, RouteGuard, RoutePolicy};
-use crate::access_log::note_caller;
+use super::request_place::place_of_request;
 use crate::error::ApiError;
-use crate::request_token::{is_same_token, request_token};
 
-/// Whoever a request comes from.
+/// Whoever a request comes from, in the organisation of the row that it is about.
 pub(crate) struct ApiCaller {
+    holder: Arc<CredentialHolder>,
     tenant: Tenant,
-    reaches: Vec<OrganisationReach>,
-    is_staff: bool,
 }
 
 impl ApiCaller {
-    /// Finds who has the credential of a request. The token of the data folder stands for the person whose
-    /// folder it is: owner of its organisation, and staff of this platform.
-    fn authenticate(headers: &HeaderMap, surface: &ApiSurface) -> Result<Self, ApiError> {
-        let given = request_token(headers).ok_or_else(ApiError::no_credential)?;
-        if !is_same_token(given, &surface.token) {
-            return Err(ApiError::no_credential());
-        }
-        note_caller("owner");
-        let tenant = surface.parts.store.acting_as(Actor::User(UserId::LOCAL));
-        let reach = OrganisationReach {
-            org: tenant.org(),
-            role: SystemRole::Owner.permission_set(),
-            grants: Vec::new(),
-            key: None,
-        };
-        Ok(Self {
-            tenant,
-            reaches: vec![reach],
-            is_staff: true,
-        })
-    }
-
-    /// The rows of the caller's organisation, changed in the caller's name.
+    /// The rows of that organisation, changed in the caller's name.
     pub(crate) const fn own_rows(&self) -> &Tenant {
         &self.tenant
     }
 
-    /// What events of its organisation the caller may read.
+    /// What events of that organisation the caller may read.
     pub(crate) fn live_access(&self) -> ReaderAccess {
-        let place = RowPlace {
-            org: self.tenant.org(),
-            project: None,
+        let mut reaches = self.holder.reaches.iter();
+        let Some(reach) = reaches.find(|reach| reach.org == self.tenant.org()) else {
+            return ReaderAccess {
+                permissions: PermissionSet::EMPTY,
+                projects: Some(BTreeSet::new()),
+            };
         };
-        let allowed = Permission::ALL.iter().copied().filter(|permission| {
-            let decision = decide_access(&self.reaches, place, *permission);
-            matches!(decision, AccessDecision::Allowed)
-        });
+        let project = reach.key.and_then(|key| key.project);
         ReaderAccess {
-            permissions: allowed.collect(),
-            projects: None,
+            permissions: reach.permissions_in(project),
+            projects: project.map(|project| BTreeSet::from([project])),
         }
     }
 
-    fn expect_policy(&self, policy: RoutePolicy) -> Result<(), ApiError> {
-        let place = RowPlace {
-            org: self.tenant.org(),
-            project: None,
-        };
-        match policy {
-            RoutePolicy::Public | RoutePolicy::SignedIn => Ok(()),
-            RoutePolicy::Staff if self.is_staff => Ok(()),
-            RoutePolicy::Staff => Err(ApiError::forbidden_act(
-                "only staff of the platform may do this",
+    /// Refuses everybody but the person whose data folder it is.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Forbidden`]: a path says what there is on the disk of this process, and other accounts are not the
+    /// user that it runs as.
+    pub(crate) fn expect_folder_owner(&self) -> Result<(), ApiError> {
+        match self.holder.credential {
+            CredentialKind::Folder => Ok(()),
+            CredentialKind::SignIn { .. } | CredentialKind::Key(_) => Err(ApiError::forbidden_act(
+                "a path on the disk of this process is named by the token of its data folder alone",
             )),
-            RoutePolicy::Needs(permission) => {
-                match decide_access(&self.reaches, place, permission) {
-                    AccessDecision::Allowed => Ok(()),
-                    AccessDecision::Hidden => {
-                        Err(ApiError::new(ErrorCode::NotFound, "no such row"))
-                    }
-                    AccessDecision::Denied(lacking) | AccessDecision::OutOfScope(lacking) => {
-                        let says = format!("this needs the permission `{lacking}`");
-                        Err(ApiError::forbidden_act(says).with_permission(lacking))
-                    }
-                }
-            }
         }
     }
 }
@@ -124,12 +88,94 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for Allowed<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, surface: &ApiSurface) -> Result<Self, ApiError> {
-        let caller = ApiCaller::authenticate(&parts.headers, surface)?;
-        caller.expect_policy(P::POLICY)?;
+        let holder = find_holder(&parts.headers, surface).await?;
+        expect_kind(&holder, P::POLICY)?;
+        let place = place_of_request(parts, &holder, P::POLICY, surface).await?;
+        expect_permission(&holder, P::POLICY, place)?;
+        let tenant = surface.rows_of(place.org, holder.actor);
         Ok(Self {
-            caller,
+            caller: ApiCaller { holder, tenant },
             policy: PhantomData,
         })
+    }
+}
+
+/// The caller of an operation that concerns no organisation: the first argument of its handler.
+pub(crate) struct AccountCaller<P> {
+    holder: Arc<CredentialHolder>,
+    policy: PhantomData<P>,
+}
+
+impl<P> Deref for AccountCaller<P> {
+    type Target = CredentialHolder;
+    fn deref(&self) -> &CredentialHolder {
+        &self.holder
+    }
+}
+
+impl<P: NamedPolicy> RouteGuard for AccountCaller<P> {
+    const POLICY: RoutePolicy = P::POLICY;
+}
+
+impl<P: NamedPolicy> FromRequestParts<ApiSurface> for AccountCaller<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, surface: &ApiSurface) -> Result<Self, ApiError> {
+        let holder = find_holder(&parts.headers, surface).await?;
+        expect_kind(&holder, P::POLICY)?;
+        let policy = PhantomData;
+        Ok(Self { holder, policy })
+    }
+}
+
+/// Refuses whoever `policy` is not for, whatever row they ask for.
+fn expect_kind(holder: &CredentialHolder, policy: RoutePolicy) -> Result<(), ApiError> {
+    let is_for_verified = match policy {
+        RoutePolicy::SignedIn | RoutePolicy::Needs(_) | RoutePolicy::Staff => true,
+        RoutePolicy::Public | RoutePolicy::Account | RoutePolicy::Person => false,
+    };
+    if is_for_verified && !holder.is_verified {
+        let says = "the mail address of this account is not verified yet";
+        return Err(ApiError::new(ErrorCode::EmailNotVerified, says)
+            .hint("follow the link that came by mail when the account was made"));
+    }
+    let is_of_person = holder.user_id().is_some();
+    let is_key = matches!(holder.credential, CredentialKind::Key(_));
+    match policy {
+        RoutePolicy::Staff if !holder.is_staff => Err(ApiError::forbidden_act(
+            "only staff of the platform may do this",
+        )),
+        RoutePolicy::Account | RoutePolicy::Person if !is_of_person => Err(
+            ApiError::forbidden_act("a key of an organisation or an agent has no account"),
+        ),
+        RoutePolicy::Person if is_key => Err(ApiError::new(
+            ErrorCode::InsufficientScope,
+            "no key may do this; sign in",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses whoever lacks the permission of `policy` at `place`.
+fn expect_permission(
+    holder: &CredentialHolder,
+    policy: RoutePolicy,
+    place: RowPlace,
+) -> Result<(), ApiError> {
+    let RoutePolicy::Needs(permission) = policy else {
+        return Ok(());
+    };
+    match decide_access(&holder.reaches, place, permission) {
+        AccessDecision::Allowed => Ok(()),
+        AccessDecision::Hidden => Err(ApiError::new(ErrorCode::NotFound, "no such row")),
+        AccessDecision::Denied(lacking) => {
+            let says = format!("this needs the permission `{lacking}`");
+            Err(ApiError::forbidden_act(says).with_permission(lacking))
+        }
+        AccessDecision::OutOfScope(lacking) => {
+            let says = format!("the scopes of this key do not hold `{lacking}`");
+            Err(ApiError::new(ErrorCode::InsufficientScope, says).with_permission(lacking))
+        }
     }
 }
 
@@ -154,6 +200,7 @@ pub(super) async fn expect_credential(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    ApiCaller::authenticate(request.headers(), &surface)?;
+    let holder = find_holder(request.headers(), &surface).await?;
+    expect_kind(&holder, RoutePolicy::SignedIn)?;
     Ok(next.run(request).await)
 }

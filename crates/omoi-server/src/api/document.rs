@@ -27,7 +27,8 @@ pub(super) fn describe_api() -> OpenApi {
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some(
-            "The token of the data folder, on the machine of that folder.",
+            "An access token of a sign-in, a key, or on the machine of a data folder its token. Keys may come by \
+             `X-API-Key` instead.",
         ))
         .build();
     let components = ComponentsBuilder::new()
@@ -38,7 +39,8 @@ pub(super) fn describe_api() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "Specs, their tasks, and the agents that work on them. Every refusal is an `ErrorBody` with a code of \
-             `docs/errors/`.",
+             `docs/errors/`. A request takes place in the organisation of the row that it names; one that names none, from \
+             a caller of several, says its organisation by the header `X-Organization-ID`.",
         ));
     OpenApiBuilder::new()
         .info(info.build())
@@ -97,13 +99,25 @@ pub(super) fn complete_operation(
 /// What an operation refuses with because of its policy, parameters and body.
 fn usual_codes(operation: &Operation, policy: RoutePolicy) -> Vec<ErrorCode> {
     use ErrorCode::{
-        Forbidden, Internal, MalformedJson, NotReady, SlowRequest, TooLarge, Unauthenticated,
-        UnknownField, UnsupportedMediaType, ValidationFailed,
+        EmailNotVerified, Forbidden, InsufficientScope, Internal, MalformedJson, NotFound,
+        NotReady, SlowRequest, TooLarge, Unauthenticated, UnknownField, UnsupportedMediaType,
+        ValidationFailed,
     };
     let mut codes = match policy {
         RoutePolicy::Public => Vec::new(),
-        RoutePolicy::SignedIn => vec![Unauthenticated],
-        RoutePolicy::Needs(_) | RoutePolicy::Staff => vec![Unauthenticated, Forbidden],
+        RoutePolicy::SignedIn => vec![Unauthenticated, EmailNotVerified],
+        RoutePolicy::Staff => vec![Unauthenticated, EmailNotVerified, Forbidden],
+        RoutePolicy::Account => vec![Unauthenticated, Forbidden],
+        RoutePolicy::Person => vec![Unauthenticated, Forbidden, InsufficientScope],
+        // Its place is looked for, or chosen by a header.
+        RoutePolicy::Needs(_) => vec![
+            Unauthenticated,
+            EmailNotVerified,
+            Forbidden,
+            InsufficientScope,
+            NotFound,
+            ValidationFailed,
+        ],
     };
     if operation.parameters.is_some() || operation.request_body.is_some() {
         codes.extend([UnknownField, ValidationFailed]);

@@ -37,7 +37,11 @@ const FAILURES_MAX: u32 = 20;
 pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
     ApiRouter::new()
         .add(operation!(stream_events, NotFound, UnclearReference))
-        .add(operation!(follow_events::follow_events))
+        .add(operation!(
+            follow_events::follow_events,
+            Forbidden,
+            NotFound
+        ))
 }
 
 /// Which events.

@@ -16,6 +16,10 @@ pub(crate) enum RoutePolicy {
     Needs(Permission),
     /// Staff of the platform; on a laptop the person whose it is.
     Staff,
+    /// A person, by any credential of theirs, also before their mail address is verified.
+    Account,
+    /// A person by a sign-in or their data folder; no key.
+    Person,
 }
 
 impl RoutePolicy {
@@ -26,6 +30,8 @@ impl RoutePolicy {
             Self::SignedIn => "signed-in",
             Self::Needs(permission) => permission.as_str(),
             Self::Staff => "staff",
+            Self::Account => "own-account",
+            Self::Person => "person",
         }
     }
 }
@@ -55,6 +61,10 @@ pub(crate) mod needs {
         Credential = RoutePolicy::SignedIn;
         /// Staff of the platform.
         PlatformStaff = RoutePolicy::Staff;
+        /// A person, by any credential of theirs.
+        OwnAccount = RoutePolicy::Account;
+        /// A person who signed in.
+        PersonSignedIn = RoutePolicy::Person;
         /// To see specs.
         SpecRead = RoutePolicy::Needs(Permission::SpecRead);
         /// To edit specs.

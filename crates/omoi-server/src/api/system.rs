@@ -11,7 +11,7 @@ use utoipa::openapi::OpenApi;
 use omoi_domain::error_code::ErrorCode;
 
 use super::ApiSurface;
-use super::caller::Allowed;
+use super::caller::AccountCaller;
 use super::earlier_routes::refuse_gone;
 use super::policy::needs;
 use super::router::{ApiRouter, operation};
@@ -38,7 +38,7 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
     responses((status = 200, description = "This document.", content_type = "application/json", body = Object))
 )]
 pub(super) async fn get_openapi(
-    _: Allowed<needs::Credential>,
+    _: AccountCaller<needs::Credential>,
     Extension(ApiDescription(text)): Extension<ApiDescription>,
 ) -> Response {
     ([(CONTENT_TYPE, "application/json")], text.to_string()).into_response()

@@ -188,7 +188,7 @@ async fn a_failure_is_told_once_in_full_under_the_id_of_its_answer() {
         assert_eq!(line["spans"][0]["request.id"], id.as_str(), "{line}");
     }
     // Who comes from elsewhere learns where to look, and no path of the host.
-    let network = router_behind(&test, ApiDoor::Network);
+    let network = router_behind(&test, ApiDoor::Loopback);
     let (id, body, _) = ask_logged(&network, &mut reader, trace()).await;
     let says = format!("something failed on our side; the log has it as request {id}");
     let body = body.unwrap();

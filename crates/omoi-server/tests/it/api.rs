@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use omoi_accounts::context::AccountContext;
 use omoi_domain::actor::Actor;
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AgentRole, AttemptState};
@@ -27,6 +28,7 @@ use omoi_store::{Json, events, projects, specs, tasks, tickets};
 use omoi_testkit::deployment::TestDeployment;
 
 use crate::ask::ask;
+use crate::sign_in_desk::accounts_of;
 
 pub(crate) const TOKEN: &str = "the token of the data folder";
 
@@ -43,11 +45,21 @@ pub(crate) fn router_of(test: &TestDeployment) -> Router {
 
 /// The same behind `door`.
 pub(crate) fn router_behind(test: &TestDeployment, door: ApiDoor) -> Router {
+    router_with(test, accounts_of(test), door)
+}
+
+/// The same with `accounts`, which the test changes too.
+pub(crate) fn router_with(
+    test: &TestDeployment,
+    accounts: AccountContext,
+    door: ApiDoor,
+) -> Router {
     let surface = ApiSurface {
         parts: test.build_part(),
         host: HostEnvironment::default(),
         config: own_configuration(),
-        token: TOKEN.to_owned(),
+        token: Some(TOKEN.to_owned()),
+        accounts,
         status: ProcessStatus {
             version: "0".to_owned(),
             pid: 1,

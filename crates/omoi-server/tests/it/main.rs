@@ -5,9 +5,31 @@
     reason = "a test fails where it stands"
 )]
 
+/// Runs every named test of people who sign in on both databases.
+macro_rules! both {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                let database = omoi_testkit::sqlite::database();
+                super::$test(crate::sign_in_desk::SignInDesk::on_database(database).await).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                let database = omoi_testkit::postgres::database();
+                super::$test(crate::sign_in_desk::SignInDesk::on_database(database).await).await;
+            })+
+        }
+    };
+}
+
 mod access;
+mod answer_headers;
 mod api;
 mod ask;
+mod credentials;
 mod egress;
 mod gateway_refusals;
 mod live_stream;
@@ -18,6 +40,8 @@ mod report_bench;
 mod report_bounds;
 mod repository_file;
 mod shutdown;
+mod sign_in_desk;
+mod signed_in;
 mod typescript_client;
 mod worker;
 mod worker_socket;

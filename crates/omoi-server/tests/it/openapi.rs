@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 
 use omoi_domain::access::permission::Permission;
 use omoi_domain::error_code::ErrorCode;
-use omoi_protocol::api::EXAMPLE_PROJECT;
+use omoi_protocol::api::{EXAMPLE_KEY, EXAMPLE_PROJECT, EXAMPLE_SESSION};
 
 use crate::api::{TOKEN, bench};
 use crate::ask::{ask, refusal};
@@ -84,6 +84,8 @@ impl Described {
             .replace("{spec_id}", spec)
             .replace("{task_id}", task);
         let path = path.replace("{project_id}", EXAMPLE_PROJECT);
+        let path = path.replace("{session_id}", EXAMPLE_SESSION);
+        let path = path.replace("{key_id}", EXAMPLE_KEY);
         let demanded = self.parameters().iter().filter(|parameter| {
             parameter["in"] == "query"
                 && (parameter["required"] == true || parameter["name"] == "once")
@@ -139,7 +141,8 @@ fn every_operation_says_who_may_call_it_what_it_takes_and_how_it_refuses() {
     for operation in &operations {
         let name = operation.name();
         let permission = operation.permission();
-        let is_known = ["public", "signed-in", "staff"].contains(&permission);
+        let words = ["public", "signed-in", "staff", "own-account", "person"];
+        let is_known = words.contains(&permission);
         assert!(
             is_known || Permission::parse(permission).is_some(),
             "{name}: {permission}"

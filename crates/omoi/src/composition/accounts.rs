@@ -6,10 +6,14 @@ use anyhow::Context as _;
 
 use omoi_accounts::access_token::AccessTokens;
 use omoi_accounts::context::AccountContext;
+use omoi_accounts::holder_cache::{HolderCache, follow_revocations};
 use omoi_accounts::key_ring::KeyRing;
 use omoi_accounts::options::AccountOptions;
 use omoi_accounts::password_pool::PasswordPool;
 use omoi_domain::config::Config;
+use omoi_execution::DeploymentParts;
+use omoi_runtime::bus::Bus;
+use omoi_runtime::clock::{Clocked, SystemClock};
 use omoi_runtime::rng::Rng;
 use omoi_store::Store;
 
@@ -18,6 +22,21 @@ use crate::data_folder::OpenedFolder;
 
 /// Whose tokens they are: those of another program by the same key are none of ours.
 const ISSUER: &str = "omoios";
+
+/// Opens the accounts of a process that serves, which tells other processes what is revoked here and hears of theirs.
+///
+/// # Errors
+/// As [`open_accounts`].
+pub(super) fn start_accounts(
+    config: &Config,
+    folder: &OpenedFolder,
+    parts: &DeploymentParts,
+    bus: &Arc<dyn Bus>,
+) -> anyhow::Result<AccountContext> {
+    let accounts = open_accounts(config, folder, parts.store.store().clone(), &parts.rng)?;
+    follow_revocations(&accounts.holders, &parts.lifecycle, bus);
+    Ok(accounts)
+}
 
 /// Opens the accounts in `store`.
 ///
@@ -40,8 +59,10 @@ pub(crate) fn open_accounts(
         anyhow::Error::new(error).context(hint)
     });
     let ring = ring.context("the keys that sign tokens cannot be used")?;
+    let clock: Clocked = Arc::new(SystemClock);
     Ok(AccountContext {
         store,
+        holders: HolderCache::new(clock),
         access_tokens: Arc::new(AccessTokens::new(&ring, ISSUER)?),
         ring: Arc::new(ring),
         passwords: PasswordPool::new(rng.fork()),

@@ -48,11 +48,11 @@ pub(super) fn serve_socket(handle: &LifecycleHandle, listener: UnixListener, rou
     });
 }
 
-/// Listens at the configured address; returns it.
+/// Listens at the configured address and answers there by what `routes_at` has for it; returns it.
 pub(super) async fn serve_http(
     handle: &LifecycleHandle,
     options: &ListenOptions,
-    router: Router,
+    routes_at: impl FnOnce(SocketAddr) -> Router,
 ) -> anyhow::Result<String> {
     let ListenOptions { host, port } = options;
     let listener = TcpListener::bind((host.as_str(), *port))
@@ -70,7 +70,7 @@ pub(super) async fn serve_http(
             }
         })?;
     let address = listener.local_addr()?;
-    serve_listener(handle, listener, router);
+    serve_listener(handle, listener, routes_at(address));
     info!(%address, "Listening at http://{address}");
     Ok(format!("http://{address}"))
 }
@@ -91,7 +91,9 @@ pub(super) async fn serve_privately(
 fn serve_listener(handle: &LifecycleHandle, listener: TcpListener, router: Router) {
     let soft = handle.soft_token();
     handle.spawn("http", SpawnKind::Critical, async move {
-        let served = axum::serve(listener, router);
+        // What strangers try is counted by address.
+        let routes = router.into_make_service_with_connect_info::<SocketAddr>();
+        let served = axum::serve(listener, routes);
         Ok(served
             .with_graceful_shutdown(soft.cancelled_owned())
             .await?)

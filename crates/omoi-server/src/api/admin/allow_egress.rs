@@ -10,7 +10,7 @@ use omoi_egress::project_hosts::ProjectHosts;
 use omoi_protocol::api::{AllowEgress, AllowedEgress};
 
 use crate::api::body::ApiBody;
-use crate::api::caller::Allowed;
+use crate::api::caller::AccountCaller;
 use crate::api::policy::needs;
 use crate::api::{Answer, Surface};
 use crate::error::ApiError;
@@ -21,7 +21,7 @@ use crate::error::ApiError;
     responses((status = 200, description = "Whether it holds now.", body = AllowedEgress))
 )]
 pub(super) async fn allow_egress(
-    _: Allowed<needs::PlatformStaff>,
+    _: AccountCaller<needs::PlatformStaff>,
     State(s): Surface,
     ApiBody(body): ApiBody<AllowEgress>,
 ) -> Answer<AllowedEgress> {

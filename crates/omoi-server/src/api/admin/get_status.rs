@@ -7,7 +7,7 @@ use omoi_execution::disk_room::DiskShortage;
 use omoi_protocol::api::{DiskStall, FailingEntity, LoopStatus, ProcessStatus};
 use omoi_runtime::reconcile::StatusReader;
 
-use crate::api::caller::Allowed;
+use crate::api::caller::AccountCaller;
 use crate::api::policy::needs;
 use crate::api::{ApiParts, Surface};
 
@@ -17,7 +17,7 @@ use crate::api::{ApiParts, Surface};
     responses((status = 200, description = "The process.", body = ProcessStatus))
 )]
 pub(super) async fn get_status(
-    _: Allowed<needs::PlatformStaff>,
+    _: AccountCaller<needs::PlatformStaff>,
     State(surface): Surface,
 ) -> Json<ProcessStatus> {
     Json(ProcessStatus {

@@ -33,6 +33,11 @@ pub(super) async fn get_trust(
     State(s): Surface,
     ApiQuery(query): ApiQuery<OfRepository>,
 ) -> Answer<RepositoryTrustView> {
-    let found = trust::look(s.repositories(), caller.own_rows(), &query.repo_path).await?;
+    let found = trust::look(
+        s.repositories(&caller)?,
+        caller.own_rows(),
+        &query.repo_path,
+    )
+    .await?;
     Ok(Json(found))
 }

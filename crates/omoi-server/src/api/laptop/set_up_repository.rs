@@ -21,7 +21,7 @@ pub(super) async fn set_up_repository(
     State(s): Surface,
     ApiBody(body): ApiBody<SetUpRepository>,
 ) -> Answer<SetupView> {
-    let (repositories, setup) = (s.repositories(), &s.parts.setup);
+    let (repositories, setup) = (s.repositories(&caller)?, &s.parts.setup);
     let view = setup::set_up_repository(repositories, caller.own_rows(), setup, &body).await?;
     Ok(Json(view))
 }

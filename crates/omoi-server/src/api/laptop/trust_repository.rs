@@ -21,6 +21,7 @@ pub(super) async fn trust_repository(
     State(s): Surface,
     ApiBody(body): ApiBody<TrustRepository>,
 ) -> Answer<RepositoryTrustView> {
-    let kept = commands::trust_repository(s.repositories(), caller.own_rows(), &body).await?;
+    let kept =
+        commands::trust_repository(s.repositories(&caller)?, caller.own_rows(), &body).await?;
     Ok(Json(kept))
 }

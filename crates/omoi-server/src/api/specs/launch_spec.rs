@@ -27,6 +27,6 @@ pub(super) async fn launch_spec(
     ApiBody(body): ApiBody<LaunchSpec>,
 ) -> Result<(StatusCode, Json<SpecView>), ApiError> {
     let tenant = caller.own_rows();
-    let spec = create_spec(&s.parts.policy, s.repositories(), tenant, body).await?;
+    let spec = create_spec(&s.parts.policy, s.repositories(&caller)?, tenant, body).await?;
     Ok((StatusCode::ACCEPTED, answered(&s, &caller, spec).await?))
 }

@@ -1,0 +1,181 @@
+//! Accounts: signing in, sessions and keys.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use omoi_domain::access::pattern::PermissionPattern;
+use omoi_domain::access::permission::Permission;
+use omoi_domain::id::{ApiKeyId, OrgId, SignInSessionId, UserId};
+
+use super::ApiTime;
+
+/// A sign-in by mail address and password. `POST /auth/login`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "email": "ada@example.org", "password": "Opal-Harbour-7" }))]
+#[serde(deny_unknown_fields)]
+pub struct SignInRequest {
+    /// Mail address of the account.
+    pub email: String,
+    /// Its password.
+    #[schema(format = Password)]
+    pub password: String,
+}
+
+/// A request for the next tokens. `POST /auth/refresh`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "refresh_token": "omr_kid.MDE5MzAwMDA" }))]
+#[serde(deny_unknown_fields)]
+pub struct RefreshRequest {
+    /// The newest refresh token of the session.
+    pub refresh_token: String,
+}
+
+/// A new password, by whoever knows the old one. `POST /auth/change-password`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "current_password": "Opal-Harbour-7", "new_password": "Basalt-Meadow-4" }))]
+#[serde(deny_unknown_fields)]
+pub struct PasswordChangeRequest {
+    /// The password as it is.
+    #[schema(format = Password)]
+    pub current_password: String,
+    /// The password as it is to be.
+    #[schema(format = Password)]
+    pub new_password: String,
+}
+
+/// What a sign-in gives: a token for requests, and one for the next tokens.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct TokenPair {
+    /// For `Authorization: Bearer`.
+    pub access_token: String,
+    /// For `POST /auth/refresh`, once.
+    pub refresh_token: String,
+    /// How the access token is sent: always `bearer`.
+    pub token_type: String,
+    /// Seconds that the access token is good for.
+    pub expires_in: u64,
+    /// The session that both belong to.
+    pub session_id: SignInSessionId,
+    /// When the session ends unless it is refreshed.
+    pub session_expires_at: ApiTime,
+}
+
+/// Shows a type by its name: what it holds belongs on no line of a log.
+macro_rules! hidden_in_debug {
+    ($($name:ident),+) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )+};
+}
+
+hidden_in_debug!(
+    SignInRequest,
+    RefreshRequest,
+    PasswordChangeRequest,
+    TokenPair,
+    IssuedApiKey
+);
+
+/// The account of whoever asks. `GET /auth/me`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AccountView {
+    /// Row id of the person.
+    pub id: UserId,
+    /// What people call them.
+    pub full_name: String,
+    /// Their mail address; none for the person of a laptop.
+    pub email: Option<String>,
+    /// Whether they showed that the address is theirs; who has none has nothing to show.
+    pub is_verified: bool,
+    /// Whether they run the platform.
+    pub is_staff: bool,
+    /// When they signed in last.
+    pub last_login_at: Option<ApiTime>,
+    /// When the account was made; none for the person of a laptop.
+    pub created_at: Option<ApiTime>,
+    /// What the credential may do, by organisation.
+    pub organizations: Vec<OrganizationAccess>,
+}
+
+/// What a credential may do in one organisation, with what belongs to it as a whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct OrganizationAccess {
+    /// Row id of the organisation.
+    pub organization_id: OrgId,
+    /// The permissions there.
+    pub permissions: Vec<Permission>,
+}
+
+/// A sign-in that has not ended. `GET /auth/sessions`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SignInView {
+    /// Row id of the session.
+    pub id: SignInSessionId,
+    /// The address they signed in from.
+    pub ip: String,
+    /// What their program calls itself.
+    pub user_agent: String,
+    /// When it began.
+    pub created_at: ApiTime,
+    /// When its tokens were renewed last.
+    pub last_used_at: ApiTime,
+    /// When it ends unless it is refreshed.
+    pub expires_at: ApiTime,
+    /// Whether this request belongs to it.
+    pub current: bool,
+}
+
+/// A key of one's own. `POST /auth/api-keys`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "name": "ci", "scopes": ["spec:read", "task:*"], "expires_in_days": 90 }))]
+#[serde(deny_unknown_fields)]
+pub struct CreateApiKey {
+    /// What people call it: 1 to 100 characters.
+    pub name: String,
+    /// What of its owner's permissions it has, as names or patterns; without any it reads.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub scopes: Vec<PermissionPattern>,
+    /// Days until it ends, 1 to 365; without it, it stays until it is revoked.
+    pub expires_in_days: Option<u32>,
+    /// The one organisation that it is good in; without it, all of its owner's.
+    pub organization_id: Option<OrgId>,
+}
+
+/// A key as lists show it. `GET /auth/api-keys`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ApiKeyView {
+    /// Row id of the key.
+    pub id: ApiKeyId,
+    /// What people call it.
+    pub name: String,
+    /// Its first 12 characters.
+    pub key_prefix: String,
+    /// What of its owner's permissions it has; none where it reads.
+    #[schema(value_type = Vec<String>)]
+    pub scopes: Vec<PermissionPattern>,
+    /// The one organisation that it is good in.
+    pub organization_id: Option<OrgId>,
+    /// Whether it is good now.
+    pub is_active: bool,
+    /// When it was made.
+    pub created_at: ApiTime,
+    /// When it was used, to the minute.
+    pub last_used_at: Option<ApiTime>,
+    /// When it ends.
+    pub expires_at: Option<ApiTime>,
+}
+
+/// A key that was just made. This is the only time that it is told.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct IssuedApiKey {
+    /// The key, for `Authorization: Bearer` or `X-API-Key`.
+    pub key: String,
+    /// How lists show it.
+    pub api_key: ApiKeyView,
+}

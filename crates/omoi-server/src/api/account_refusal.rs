@@ -1,0 +1,101 @@
+//! How each refusal of an act on an account is answered.
+
+use omoi_accounts::error::AccountError;
+use omoi_accounts::password_pool::PoolError;
+use omoi_domain::access::password_rules::PasswordFault;
+use omoi_domain::error_code::ErrorCode;
+use omoi_domain::time::Timestamp;
+use omoi_protocol::error::FieldProblem;
+
+use super::ApiSurface;
+use crate::error::ApiError;
+
+impl ApiSurface {
+    /// The refusal that `error` is answered with, with the time left until a limit lets in again.
+    pub(super) fn refuse_account(&self, error: AccountError) -> ApiError {
+        refuse_account_at(error, self.parts.clock.now())
+    }
+}
+
+fn refuse_account_at(error: AccountError, now: Timestamp) -> ApiError {
+    let says = error.to_string();
+    let refuse = |code| ApiError::new(code, says.clone());
+    match error {
+        AccountError::Limited { until } => {
+            refuse(ErrorCode::RateLimited).retry_after(until.since(now))
+        }
+        AccountError::Locked { until: Some(until) } => {
+            refuse(ErrorCode::AccountLocked).retry_after(until.since(now))
+        }
+        AccountError::Locked { until: None } => refuse(ErrorCode::AccountLocked)
+            .hint("whoever runs the platform opens it by `omoi admin enable-user MAIL`"),
+        AccountError::InvalidCredentials => refuse(ErrorCode::InvalidCredentials),
+        AccountError::InvalidToken => refuse(ErrorCode::Unauthenticated),
+        AccountError::TokenReused => refuse(ErrorCode::TokenReused),
+        AccountError::WeakPassword(faults) => faults
+            .iter()
+            .fold(refuse(ErrorCode::ValidationFailed), |refused, fault| {
+                refused.with_problem(password_problem(*fault))
+            }),
+        AccountError::Escalation(_) => refuse(ErrorCode::PrivilegeEscalation),
+        AccountError::TooManyKeys => refuse(ErrorCode::TooManyKeys),
+        AccountError::KeyLife => refuse(ErrorCode::ValidationFailed).with_field("/expires_in_days"),
+        AccountError::MailAddress(_) => refuse(ErrorCode::ValidationFailed).with_field("/email"),
+        AccountError::LastOwner(_) => refuse(ErrorCode::Conflict),
+        AccountError::Passwords(PoolError::Full) => refuse(ErrorCode::NotReady),
+        AccountError::Store(store) => store.into(),
+        AccountError::RoleChain(_) | AccountError::Passwords(_) | AccountError::Signing(_) => {
+            ApiError::internal(&error)
+        }
+    }
+}
+
+fn password_problem(fault: PasswordFault) -> FieldProblem {
+    FieldProblem {
+        path: "/new_password".to_owned(),
+        code: ErrorCode::ValidationFailed,
+        message: fault.remedy_text().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_760_000_000_000_000);
+
+    fn check(error: AccountError, code: ErrorCode, field: Option<&str>) {
+        let told = format!("{error:?}");
+        let refused = refuse_account_at(error, NOW);
+        assert_eq!(refused.error_code(), code, "{told}");
+        assert_eq!(refused.first_field().as_deref(), field, "{told}");
+    }
+
+    #[test]
+    fn a_refusal_tells_what_to_change_and_when_to_come_back() {
+        let until = NOW + Duration::from_secs(60);
+        check(
+            AccountError::Limited { until },
+            ErrorCode::RateLimited,
+            None,
+        );
+        for until in [None, Some(until)] {
+            check(
+                AccountError::Locked { until },
+                ErrorCode::AccountLocked,
+                None,
+            );
+        }
+        let weak = vec![PasswordFault::NoDigit, PasswordFault::NoSign];
+        let (code, place) = (ErrorCode::ValidationFailed, Some("/new_password"));
+        check(AccountError::WeakPassword(weak), code, place);
+        check(AccountError::KeyLife, code, Some("/expires_in_days"));
+        check(AccountError::TooManyKeys, ErrorCode::TooManyKeys, None);
+        let full = AccountError::Passwords(PoolError::Full);
+        check(full, ErrorCode::NotReady, None);
+        let failed = AccountError::Passwords(PoolError::Failed);
+        check(failed, ErrorCode::Internal, None);
+    }
+}

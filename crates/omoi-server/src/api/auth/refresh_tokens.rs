@@ -1,0 +1,30 @@
+//! `POST /auth/refresh`.
+
+use axum::Json;
+use axum::extract::State;
+
+use omoi_accounts::commands::refresh::refresh_session;
+use omoi_protocol::api::{RefreshRequest, TokenPair};
+
+use super::{refuse_sign_in, token_pair};
+use crate::api::body::ApiBody;
+use crate::api::caller::Anyone;
+use crate::api::{Answer, Surface};
+
+/// Gives the next tokens of a session for its newest refresh token.
+///
+/// The one before gives the same successor for ten seconds, to programs that ask twice at once. An older one ends the
+/// session: somebody has a copy.
+#[utoipa::path(
+    post, path = "/auth/refresh", tag = "auth", request_body = RefreshRequest,
+    responses((status = 200, description = "The next tokens.", body = TokenPair))
+)]
+pub(super) async fn refresh_tokens(
+    _: Anyone,
+    State(s): Surface,
+    ApiBody(body): ApiBody<RefreshRequest>,
+) -> Answer<TokenPair> {
+    let refreshed = refresh_session(&s.accounts, &body.refresh_token).await;
+    let refreshed = refreshed.map_err(|refused| refuse_sign_in(&s, refused))?;
+    Ok(Json(token_pair(&refreshed)))
+}

@@ -1,0 +1,71 @@
+//! The credential of a request, and where the request came from.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::HeaderMap;
+use axum::http::header::USER_AGENT;
+use axum::http::request::Parts;
+
+use omoi_accounts::context::RequestSource;
+use omoi_accounts::error::AccountError;
+use omoi_accounts::holder::{CredentialHolder, CredentialKind, authenticate_credential};
+
+use super::ApiSurface;
+use crate::access_log::note_caller;
+use crate::error::ApiError;
+use crate::request_token::{is_same_token, request_token};
+
+/// Finds who has the credential of a request: the token of the data folder behind its own doors, an access token or a
+/// key.
+///
+/// # Errors
+/// [`omoi_domain::error_code::ErrorCode::Unauthenticated`] without one that is good now; and when the rows cannot be
+/// read.
+pub(super) async fn find_holder(
+    headers: &HeaderMap,
+    surface: &ApiSurface,
+) -> Result<Arc<CredentialHolder>, ApiError> {
+    let given = request_token(headers).ok_or_else(ApiError::no_credential)?;
+    let folder_token = surface.token.as_deref();
+    if folder_token.is_some_and(|token| is_same_token(given, token)) {
+        note_caller("owner");
+        return Ok(Arc::new(CredentialHolder::folder_owner()));
+    }
+    let found = authenticate_credential(&surface.accounts, given).await;
+    let holder = found.map_err(|error| match error {
+        AccountError::InvalidToken => ApiError::no_credential(),
+        other => surface.refuse_account(other),
+    })?;
+    let caller = match holder.credential {
+        CredentialKind::Key(key) => format!("key {key}"),
+        CredentialKind::Folder | CredentialKind::SignIn { .. } => match holder.user_id() {
+            Some(user) => format!("user {user}"),
+            None => String::new(),
+        },
+    };
+    note_caller(&caller);
+    Ok(holder)
+}
+
+/// Where a request came from, for what is counted and shown by address.
+pub(super) struct PeerSource(pub(super) RequestSource);
+
+impl FromRequestParts<ApiSurface> for PeerSource {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiSurface) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        // A socket file has no address: whoever opens it sits at this machine.
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let ip = peer.map_or(here, |ConnectInfo(peer)| peer.ip().to_canonical());
+        let agent = parts.headers.get(USER_AGENT);
+        let user_agent = agent.and_then(|agent| agent.to_str().ok());
+        Ok(Self(RequestSource {
+            ip,
+            user_agent: user_agent.unwrap_or_default().to_owned(),
+        }))
+    }
+}

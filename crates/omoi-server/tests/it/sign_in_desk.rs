@@ -1,0 +1,176 @@
+//! Accounts of a test deployment, and people who sign in to it over HTTP.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{Method, Request};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use omoi_accounts::access_token::AccessTokens;
+use omoi_accounts::commands::member::{MemberAuthority, add_member};
+use omoi_accounts::commands::register::{NewUser, add_user};
+use omoi_accounts::context::AccountContext;
+use omoi_accounts::holder_cache::HolderCache;
+use omoi_accounts::key_ring::KeyRing;
+use omoi_accounts::password_pool::PasswordPool;
+use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::access::password_rules::PasswordRules;
+use omoi_domain::access::role::{MemberRole, SystemRole};
+use omoi_domain::id::{OrgId, UserId};
+use omoi_protocol::api::TokenPair;
+use omoi_runtime::rng::Rng;
+use omoi_server::ApiDoor;
+use omoi_store::{Tx, events, users};
+use omoi_testkit::database::TestDatabase;
+use omoi_testkit::deployment::TestDeployment;
+use omoi_testkit::raw_connection::RawConnection;
+
+use crate::api::router_with;
+
+/// A password that every account of a test has at first.
+pub(crate) const PASSWORD: &str = "Opal-Harbour-7";
+/// An organisation beside the laptop's.
+pub(crate) const ELSEWHERE: &str = "01930000-0000-7000-8000-0000000000e1";
+/// An id that no row has.
+pub(crate) const UNKNOWN: &str = "01930000-0000-7000-8000-0000000000ff";
+/// Whose tokens they are.
+pub(crate) const ISSUER: &str = "omoi";
+
+/// The accounts of `test`, by its clock.
+pub(crate) fn accounts_of(test: &TestDeployment) -> AccountContext {
+    let rng = Rng::seeded(11);
+    let ring = KeyRing::parse(&KeyRing::draw_text(&rng)).unwrap();
+    AccountContext {
+        store: test.deployment.store.store().clone(),
+        access_tokens: Arc::new(AccessTokens::new(&ring, ISSUER).unwrap()),
+        ring: Arc::new(ring),
+        passwords: PasswordPool::new(rng.fork()),
+        password_rules: PasswordRules { chars_min: 8 },
+        rng,
+        holders: HolderCache::new(test.deployment.clock.clone()),
+    }
+}
+
+/// A deployment that people sign in to.
+pub(crate) struct SignInDesk {
+    pub(crate) test: TestDeployment,
+    pub(crate) accounts: AccountContext,
+    pub(crate) router: Router,
+    addresses: AtomicU32,
+}
+
+impl SignInDesk {
+    pub(crate) async fn on_database(database: TestDatabase) -> Self {
+        let test = TestDeployment::on_database(database, |_| {}).await;
+        let mut conn = RawConnection::open(test.database_url()).await.unwrap();
+        let sql = format!("insert into organisations (id, name) values ('{ELSEWHERE}', 'other')");
+        conn.execute(&sql).await.unwrap();
+        conn.close().await.unwrap();
+        let accounts = accounts_of(&test);
+        let router = router_with(&test, accounts.clone(), ApiDoor::Network);
+        Self {
+            test,
+            accounts,
+            router,
+            addresses: AtomicU32::new(0),
+        }
+    }
+
+    /// Makes an account that is a member as `roles` say.
+    pub(crate) async fn add_user(&self, email: &str, roles: &[(OrgId, SystemRole)]) -> UserId {
+        let new = NewUser {
+            email: email.parse().unwrap(),
+            name: None,
+            is_staff: false,
+        };
+        let added = add_user(&self.accounts, new, PASSWORD.into()).await;
+        added.unwrap();
+        let address: MailAddress = email.parse().unwrap();
+        let find = async |tx: &mut Tx| users::find_by_email(tx, &address).await;
+        let user = self.accounts.store.system().read(find).await.unwrap();
+        let user = user.unwrap().id;
+        for (org, role) in roles {
+            let operator = MemberAuthority::of_operator(*org);
+            let role = MemberRole::System(*role);
+            let joined = add_member(&self.accounts, operator, user, role).await;
+            joined.unwrap();
+        }
+        user
+    }
+
+    /// What a request from an address of its own is answered.
+    pub(crate) async fn ask(
+        &self,
+        (method, path): (Method, &str),
+        token: Option<&str>,
+        body: Option<Value>,
+    ) -> (u16, Value) {
+        let n = self.addresses.fetch_add(1, Ordering::Relaxed);
+        let ip = Ipv4Addr::from_bits(Ipv4Addr::new(198, 51, 0, 0).to_bits() + n * 256);
+        self.ask_from(ip, (method, path), token, body).await
+    }
+
+    pub(crate) async fn ask_from(
+        &self,
+        ip: Ipv4Addr,
+        (method, path): (Method, &str),
+        token: Option<&str>,
+        body: Option<Value>,
+    ) -> (u16, Value) {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"))
+            .header(CONTENT_TYPE, "application/json")
+            .extension(ConnectInfo(SocketAddr::from((ip, 40_000))));
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let body = body.map_or_else(Body::empty, |body| body.to_string().into());
+        self.send(request.body(body).unwrap()).await
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> (u16, Value) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let text = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&text).unwrap_or(Value::Null))
+    }
+
+    /// Status and code of what a request is answered.
+    pub(crate) async fn code_of(
+        &self,
+        route: (Method, &str),
+        token: &str,
+        body: Option<Value>,
+    ) -> (u16, String) {
+        let (status, told) = self.ask(route, Some(token), body).await;
+        let code = told["error"].as_str().unwrap_or_default();
+        (status, code.to_owned())
+    }
+
+    /// Signs in over HTTP.
+    pub(crate) async fn sign_in(&self, email: &str, password: &str) -> TokenPair {
+        let body = json!({ "email": email, "password": password });
+        let (status, told) = self
+            .ask((Method::POST, "/auth/login"), None, Some(body))
+            .await;
+        assert_eq!(status, 200, "{told}");
+        serde_json::from_value(told).unwrap()
+    }
+
+    /// The number of the last event of the laptop's organisation.
+    pub(crate) async fn events_head(&self) -> i64 {
+        events::head(&mut self.test.read_tx().await).await.unwrap()
+    }
+}
+
+/// Status and code as tests write them.
+pub(crate) fn refused(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
+}
