@@ -128,7 +128,7 @@ async fn sign_in_holder(
     context: &AccountContext,
     text: &str,
 ) -> Result<CredentialHolder, AccountError> {
-    let now = context.holders.now();
+    let now = context.holders.current_time();
     let claims = context.access_tokens.verify_token(text, now);
     let AccessClaims {
         user,

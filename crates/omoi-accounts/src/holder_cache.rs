@@ -75,13 +75,13 @@ impl HolderCache {
     }
 
     /// The present, by the clock that access tokens are judged by.
-    pub(crate) fn now(&self) -> Timestamp {
+    pub(crate) fn current_time(&self) -> Timestamp {
         self.inner.clock.now()
     }
 
     /// The holder of the credential with that digest, unless it was loaded too long ago.
     pub(crate) fn find_holder(&self, digest: &str) -> Option<Arc<CredentialHolder>> {
-        let now = self.now();
+        let now = self.current_time();
         let kept = self.lock_kept();
         let found = kept.young.get(digest).or_else(|| kept.old.get(digest))?;
         // A clock that was set back makes nothing young again.
@@ -92,7 +92,7 @@ impl HolderCache {
     /// To be taken before the database is asked.
     pub(crate) fn begin_load(&self) -> HolderLoad {
         HolderLoad {
-            began_at: self.now(),
+            began_at: self.current_time(),
             generation: self.lock_kept().generation,
         }
     }

@@ -40,6 +40,8 @@ mod rungs;
 mod sandbox;
 mod scenarios;
 mod scope;
+#[cfg(feature = "crash-points")]
+mod sign_in;
 mod steady_json;
 mod story;
 mod trust;

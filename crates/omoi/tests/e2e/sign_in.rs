@@ -1,0 +1,77 @@
+//! A server that other machines reach: people sign in to it, and the token of its data folder opens nothing there.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Stdio;
+
+use omoi_testkit::postgres;
+use serde_json::{Value, json};
+
+use crate::binary::start_reading;
+use crate::processes::address;
+use crate::world::World;
+
+const MAIL: &str = "ada@example.org";
+const PASSWORD: &str = "Opal-Harbour-7";
+
+/// What the server at `port` answers.
+fn ask(port: &str, route: &str, token: Option<&str>, body: Option<&Value>) -> (u16, Value) {
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let credential = token.map(|token| format!("authorization: Bearer {token}\r\n"));
+    let request = format!(
+        "{route} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n{}\r\n{body}",
+        body.len(),
+        credential.unwrap_or_default()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut told = String::new();
+    stream.read_to_string(&mut told).unwrap();
+    let status = told.split(' ').nth(1).unwrap().parse().unwrap();
+    let body = told.split_once("\r\n\r\n").unwrap().1;
+    (status, serde_json::from_str(body).unwrap_or_default())
+}
+
+#[test]
+fn people_sign_in_where_the_folders_token_opens_nothing() {
+    let world = World::demo("scenario.yaml");
+    let database = postgres::database();
+    let password = world.beside("password");
+    fs::write(&password, format!("{PASSWORD}\n")).unwrap();
+    let admin = |words: &[&str]| {
+        let mut command = world.command(&["admin"]);
+        command.args(words).env("DATABASE_URL", database.url());
+        command.stdin(Stdio::from(File::open(&password).unwrap()));
+        let said = start_reading(command, world.beside("admin")).wait();
+        said.exited(0);
+    };
+    admin(&["add-user", MAIL]);
+    admin(&["add-member", MAIL]);
+    let mut serve = world.command(&["serve", "--roles", "api", "--json", "--port", "0"]);
+    serve.env("DATABASE_URL", database.url());
+    serve.env("SERVER_HOST", "0.0.0.0");
+    let mut server = world.start(serve);
+    let address = address(&mut server).unwrap();
+    let port = address.rsplit(':').next().unwrap();
+    let token = fs::read_to_string(world.data().join("token")).unwrap();
+    let (status, told) = ask(port, "GET /api/v1/specs", Some(token.trim()), None);
+    assert_eq!((status, &told["error"]), (401, &json!("unauthenticated")));
+    // The command line reaches it by the folder's socket.
+    let mut list = world.command(&["spec", "list"]);
+    list.env("DATABASE_URL", database.url());
+    world.start(list).wait().exited(0);
+    let body = json!({ "email": MAIL, "password": PASSWORD });
+    let (status, pair) = ask(port, "POST /api/v1/auth/login", None, Some(&body));
+    assert_eq!(status, 200, "{pair}");
+    let access = pair["access_token"].as_str().unwrap();
+    let (status, told) = ask(port, "GET /api/v1/specs", Some(access), None);
+    assert_eq!((status, &told["items"]), (200, &json!([])), "{told}");
+    let (_, sessions) = ask(port, "GET /api/v1/auth/sessions", Some(access), None);
+    assert_eq!(sessions["items"][0]["ip"], "127.0.0.1", "{sessions}");
+    let (status, _) = ask(port, "POST /api/v1/auth/logout", Some(access), None);
+    assert_eq!(status, 204);
+    let (status, told) = ask(port, "GET /api/v1/specs", Some(access), None);
+    assert_eq!((status, &told["error"]), (401, &json!("unauthenticated")));
+}
