@@ -32,6 +32,27 @@ pub struct RefreshRequest {
     pub refresh_token: String,
 }
 
+/// The token of a link. `POST /auth/verify-email`, `POST /auth/unlock`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "token": "9f0c2b7d6a514e38b1c4d2e7f8a90315" }))]
+#[serde(deny_unknown_fields)]
+pub struct LinkToken {
+    /// The token that the link carries.
+    pub token: String,
+}
+
+/// A new password, by the token of a link. `POST /auth/reset-password`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "token": "9f0c2b7d6a514e38b1c4d2e7f8a90315", "new_password": "Basalt-Meadow-4" }))]
+#[serde(deny_unknown_fields)]
+pub struct PasswordResetRequest {
+    /// The token that the link carries.
+    pub token: String,
+    /// The password as it is to be.
+    #[schema(format = Password)]
+    pub new_password: String,
+}
+
 /// A new password, by whoever knows the old one. `POST /auth/change-password`.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({ "current_password": "Opal-Harbour-7", "new_password": "Basalt-Meadow-4" }))]
@@ -76,6 +97,8 @@ macro_rules! hidden_in_debug {
 hidden_in_debug!(
     SignInRequest,
     RefreshRequest,
+    LinkToken,
+    PasswordResetRequest,
     PasswordChangeRequest,
     TokenPair,
     IssuedApiKey

@@ -6,19 +6,24 @@ mod get_account;
 mod list_api_keys;
 mod list_sessions;
 mod refresh_tokens;
+mod reset_password;
 mod revoke_api_key;
 mod revoke_session;
 mod sign_in;
 mod sign_out;
 mod sign_out_everywhere;
+mod unlock_account;
+mod verify_email;
 
 use secrecy::ExposeSecret as _;
 use tracing::warn;
 
 use omoi_accounts::commands::sign_in::RefusedSignIn;
 use omoi_accounts::context::SignedIn;
+use omoi_accounts::error::AccountError;
 use omoi_accounts::holder::CredentialHolder;
 use omoi_domain::access::refresh::ACCESS_TOKEN_LIFE;
+use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::UserId;
 use omoi_domain::time::Timestamp;
 use omoi_protocol::api::{ApiKeyView, TokenPair};
@@ -29,7 +34,7 @@ use super::router::{ApiRouter, operation};
 use crate::error::ApiError;
 
 pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
-    sessions().merge(api_keys())
+    sessions().merge(followed_links()).merge(api_keys())
 }
 
 fn sessions() -> ApiRouter<ApiSurface> {
@@ -56,6 +61,21 @@ fn sessions() -> ApiRouter<ApiSurface> {
         ))
         .add(operation!(list_sessions::list_sessions))
         .add(operation!(revoke_session::revoke_session, NotFound))
+}
+
+fn followed_links() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            verify_email::verify_email,
+            InvalidToken,
+            RateLimited
+        ))
+        .add(operation!(
+            reset_password::reset_password,
+            InvalidToken,
+            RateLimited
+        ))
+        .add(operation!(unlock_account::unlock_account, InvalidToken))
 }
 
 fn api_keys() -> ApiRouter<ApiSurface> {
@@ -89,6 +109,16 @@ fn token_pair(signed_in: &SignedIn) -> TokenPair {
         expires_in: ACCESS_TOKEN_LIFE.as_secs(),
         session_id: signed_in.session,
         session_expires_at: signed_in.expires_at.into(),
+    }
+}
+
+/// What follows a link is refused with; its token is no credential.
+fn refuse_link(s: &ApiSurface, error: AccountError) -> ApiError {
+    match error {
+        AccountError::InvalidToken => {
+            ApiError::new(ErrorCode::InvalidToken, error.to_string()).hint("ask for a new link")
+        }
+        other => s.refuse_account(other),
     }
 }
 

@@ -3,8 +3,13 @@
 use std::net::Ipv4Addr;
 
 use axum::http::Method;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
+use omoi_accounts::commands::password::ask_password_reset;
+use omoi_accounts::commands::register::{Registration, register_user};
+use omoi_accounts::commands::{AccountMail, AccountMailKind};
+use omoi_accounts::context::RequestSource;
 use omoi_domain::access::role::SystemRole;
 use omoi_domain::id::OrgId;
 use omoi_protocol::api::TokenPair;
@@ -15,6 +20,7 @@ both!(
     a_session_is_shown_renewed_and_ended,
     a_password_is_changed_by_whoever_knows_it,
     a_key_is_made_used_and_revoked,
+    a_link_is_followed_once_and_for_its_purpose,
 );
 
 const ADA: &str = "ada@example.org";
@@ -254,4 +260,70 @@ async fn a_key_of_a_day_ends(desk: &SignInDesk, ada: &str) {
     assert_eq!((status, &told["error"]), (403, &json!("reauth_required")));
     desk.test.advance_clock(24 * 3_600);
     assert!(!is_let_in(desk, &day).await);
+}
+
+fn source() -> RequestSource {
+    RequestSource {
+        ip: "192.0.2.9".parse().unwrap(),
+        user_agent: String::new(),
+    }
+}
+
+/// The token that a mail carries.
+fn token_of(mail: AccountMail) -> String {
+    match mail.kind {
+        AccountMailKind::Verify(token) | AccountMailKind::Reset(token) => {
+            token.expose_secret().to_owned()
+        }
+        other => panic!("{other:?} carries no token"),
+    }
+}
+
+async fn a_link_is_followed_once_and_for_its_purpose(desk: SignInDesk) {
+    let registration = Registration {
+        email: ADA.to_owned(),
+        password: PASSWORD.into(),
+        full_name: None,
+    };
+    let mail = register_user(&desk.accounts, registration, &source()).await;
+    let verify = token_of(mail.unwrap());
+    let mail = ask_password_reset(&desk.accounts, ADA, &source()).await;
+    let reset = token_of(mail.unwrap().unwrap());
+    let ada = desk.sign_in(ADA, PASSWORD).await;
+    let said = desk.code_of(SPECS, &ada.access_token, None).await;
+    assert_eq!(said, refused(403, "email_not_verified"));
+    let follow = async |path: &str, token: &str, password: Option<&str>| {
+        let mut body = json!({ "token": token });
+        if let Some(password) = password {
+            body["new_password"] = json!(password);
+        }
+        let (status, told) = desk.ask((Method::POST, path), None, Some(body)).await;
+        (
+            status,
+            told["error"].as_str().unwrap_or_default().to_owned(),
+        )
+    };
+    let (verify_at, reset_at) = ("/auth/verify-email", "/auth/reset-password");
+    let next = Some("Basalt-Meadow-4");
+    let gone = refused(400, "invalid_token");
+    for (path, token, password) in [
+        (verify_at, "made up", None),
+        (verify_at, reset.as_str(), None),
+        ("/auth/unlock", &verify, None),
+        (reset_at, &verify, next),
+    ] {
+        assert_eq!(follow(path, token, password).await, gone, "{path} {token}");
+    }
+    assert_eq!(follow(verify_at, &verify, None).await.0, 204);
+    assert_eq!(follow(verify_at, &verify, None).await, gone);
+    // Verified, and a member of nothing.
+    let said = desk.code_of(SPECS, &ada.access_token, None).await;
+    assert_eq!(said, refused(403, "forbidden"));
+    let weak = follow(reset_at, &reset, Some("short")).await;
+    assert_eq!(weak, refused(422, "validation_failed"));
+    assert_eq!(follow(reset_at, &reset, next).await.0, 204);
+    assert_eq!(follow(reset_at, &reset, next).await, gone);
+    let said = desk.code_of(SPECS, &ada.access_token, None).await;
+    assert_eq!(said, refused(401, "unauthenticated"));
+    desk.sign_in(ADA, "Basalt-Meadow-4").await;
 }

@@ -1,0 +1,30 @@
+//! `POST /auth/unlock`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use omoi_accounts::commands::unlock;
+use omoi_protocol::api::LinkToken;
+
+use super::refuse_link;
+use crate::api::Surface;
+use crate::api::body::ApiBody;
+use crate::api::caller::Anyone;
+use crate::error::ApiError;
+
+/// Opens an account that too many tries locked, by the token of a link.
+///
+/// The token is good once, for an hour.
+#[utoipa::path(
+    post, path = "/auth/unlock", tag = "auth", request_body = LinkToken,
+    responses((status = 204, description = "The account is open."))
+)]
+pub(super) async fn unlock_account(
+    _: Anyone,
+    State(s): Surface,
+    ApiBody(body): ApiBody<LinkToken>,
+) -> Result<StatusCode, ApiError> {
+    let done = unlock::unlock_account(&s.accounts, &body.token).await;
+    done.map_err(|error| refuse_link(&s, error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
