@@ -171,7 +171,7 @@ impl ApiError {
     }
 
     /// A failure of ours, told in full to the log and by the request's id to the caller.
-    pub(crate) fn internal(source: &(dyn std::error::Error + 'static)) -> Self {
+    pub(crate) fn internal_failure(source: &(dyn std::error::Error + 'static)) -> Self {
         Self {
             cause: Some(InternalCause::of_error(source)),
             ..Self::new(ErrorCode::Internal, "something failed on our side")
@@ -220,7 +220,7 @@ impl From<CrowdedAttempt> for ApiError {
 
 impl From<BlockingPanicked> for ApiError {
     fn from(source: BlockingPanicked) -> Self {
-        Self::internal(&source)
+        Self::internal_failure(&source)
     }
 }
 
@@ -235,7 +235,7 @@ impl From<StoreError> for ApiError {
                 Self::new(ErrorCode::Conflict, source.to_string())
             }
             StoreError::Busy(_) => Self::not_ready(source),
-            _ => Self::internal(&source),
+            _ => Self::internal_failure(&source),
         }
     }
 }
@@ -250,7 +250,7 @@ impl From<IntakeError> for ApiError {
                 Self::new(ErrorCode::BundleRefused, refusal.to_string())
             }
             IntakeError::Store(store) => store.into(),
-            other => Self::internal(&other),
+            other => Self::internal_failure(&other),
         }
     }
 }
@@ -285,8 +285,8 @@ impl From<CreateError> for ApiError {
                     .hint("look again: omoi trust")
             }
             CreateError::Copies(CopyError::Store(store)) => store.into(),
-            CreateError::Copies(CopyError::Git(git)) => Self::internal(&git),
-            CreateError::Copies(CopyError::Panicked(panicked)) => Self::internal(&panicked),
+            CreateError::Copies(CopyError::Git(git)) => Self::internal_failure(&git),
+            CreateError::Copies(CopyError::Panicked(panicked)) => Self::internal_failure(&panicked),
             CreateError::Copies(refused) => {
                 Self::new(ErrorCode::CopyRefused, error_chain(&refused))
                     .hint("put the file there, or correct `sandbox.copy` of your configuration")
@@ -299,7 +299,7 @@ impl From<CreateError> for ApiError {
                 Self::new(ErrorCode::NoSandbox, source.to_string()).hint(hint)
             }
             CreateError::Store(store) => store.into(),
-            other => Self::internal(&other),
+            other => Self::internal_failure(&other),
         }
     }
 }
@@ -319,7 +319,7 @@ impl From<SpecCommandError> for ApiError {
             }
             SpecCommandError::Task(refused) => return refused.into(),
             SpecCommandError::Store(store) => return store.into(),
-            SpecCommandError::Judge(other) => return Self::internal(other.as_ref()),
+            SpecCommandError::Judge(other) => return Self::internal_failure(other.as_ref()),
         };
         let refused = Self::new(code, source.to_string());
         refused.with_next_step(source.next_step())
@@ -343,7 +343,7 @@ impl From<TraceError> for ApiError {
     fn from(source: TraceError) -> Self {
         match source {
             TraceError::Store(store) => store.into(),
-            other => Self::internal(&other),
+            other => Self::internal_failure(&other),
         }
     }
 }
@@ -352,7 +352,7 @@ impl From<SpecFilesError> for ApiError {
     fn from(source: SpecFilesError) -> Self {
         match source {
             SpecFilesError::Store(store) => store.into(),
-            other @ SpecFilesError::Render(_) => Self::internal(&other),
+            other @ SpecFilesError::Render(_) => Self::internal_failure(&other),
         }
     }
 }
@@ -361,7 +361,7 @@ impl From<IntegrationError> for ApiError {
     fn from(source: IntegrationError) -> Self {
         match source {
             IntegrationError::Store(store) => store.into(),
-            other => Self::internal(&other),
+            other => Self::internal_failure(&other),
         }
     }
 }

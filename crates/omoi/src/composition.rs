@@ -198,7 +198,6 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     parts.registries = egress.as_ref().map(|way| way.setup_registries(&parts));
     let workers = worker_surface(&parts, &models, egress);
     let reconcilers = start_loops(start.roles, &parts, workers, &bus)?;
-    consume::publish_commits(&parts.store, &parts.lifecycle, &bus);
     let status = process_status(&start, backend, sandbox.as_deref(), &models);
     let accounts = accounts::start_accounts(&start.config, &folder, &parts, &bus)?;
     let surface = api_surface(&start, &parts, accounts, &status);
@@ -322,13 +321,15 @@ fn worker_surface(
     }
 }
 
-/// In an orchestrator, answers workers and starts the reconcilers; returns what tells how they are.
+/// Tells other processes of commits; in an orchestrator, also answers workers and starts the reconcilers, and returns what
+/// tells how they are.
 fn start_loops(
     roles: ProcessRoles,
     parts: &DeploymentParts,
     surface: WorkerSurface,
     bus: &Arc<dyn Bus>,
 ) -> anyhow::Result<Vec<StatusReader>> {
+    consume::publish_commits(&parts.store, &parts.lifecycle, bus);
     if !roles.orchestrator {
         return Ok(Vec::new());
     }

@@ -45,7 +45,7 @@ fn refuse_account_at(error: AccountError, now: Timestamp) -> ApiError {
         AccountError::Passwords(PoolError::Full) => refuse(ErrorCode::NotReady),
         AccountError::Store(store) => store.into(),
         AccountError::RoleChain(_) | AccountError::Passwords(_) | AccountError::Signing(_) => {
-            ApiError::internal(&error)
+            ApiError::internal_failure(&error)
         }
     }
 }

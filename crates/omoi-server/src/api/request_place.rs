@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use omoi_accounts::holder::CredentialHolder;
 use omoi_domain::access::decision::{AccessDecision, OrganisationReach, RowPlace, decide_access};
 use omoi_domain::error_code::ErrorCode;
-use omoi_domain::id::{OrgId, ProjectId, SpecId, TaskId};
+use omoi_domain::id::{OrgId, ProjectId, SpecId};
 use omoi_store::{StoreError, Tenant, Tx, projects};
 
 use super::ApiSurface;

@@ -71,7 +71,7 @@ async fn look(url: &str) -> Result<Found, sqlx::Error> {
     let mut connection = RawConnection::open(url).await?;
     let live = "select id from attempts where state in ('pending', 'starting', 'running')";
     let numbers = "select seq from events order by org_id, seq";
-    let last = "select event_seq from organisations order by id";
+    let last = "select max(event_seq) from organisations";
     let found = Found {
         open_attempts: connection.texts(live).await?,
         event_numbers: connection.texts(numbers).await?,
