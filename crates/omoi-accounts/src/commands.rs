@@ -3,6 +3,7 @@
 pub mod invitation;
 pub mod key;
 pub mod member;
+pub mod operator;
 pub mod password;
 pub mod refresh;
 pub mod register;

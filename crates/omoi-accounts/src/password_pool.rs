@@ -88,7 +88,8 @@ impl PasswordPool {
         Self::with_threads(rng, n_threads)
     }
 
-    fn with_threads(rng: Rng, n_threads: usize) -> Self {
+    /// A pool of `n_threads`; without one it hashes nothing.
+    pub fn with_threads(rng: Rng, n_threads: usize) -> Self {
         let threads = OnceLock::new();
         Self {
             inner: Arc::new(PoolInner {

@@ -12,13 +12,14 @@ use omoi_domain::id::{ApiKeyId, OrgId, UserId};
 use omoi_store::api_keys::ApiKey;
 use omoi_store::memberships::{self, Membership};
 use omoi_store::{Store, Tx, project_grants, roles, users};
+use tracing::warn;
 
 use crate::error::AccountError;
 
-/// What `user` may do in each organisation that they belong to.
+/// What `user` may do in each organisation that they belong to; nothing where their role cannot be followed.
 ///
 /// # Errors
-/// When the rows cannot be read, or a custom role inherits from itself.
+/// When the rows cannot be read.
 pub async fn user_reaches(
     store: &Store,
     user: UserId,
@@ -72,7 +73,7 @@ pub(crate) async fn key_caller(store: &Store, key: &ApiKey) -> Result<KeyCaller,
     let org = key.org_id.ok_or(AccountError::InvalidToken)?;
     let tenant = store.tenant(org);
     let power = tenant
-        .read(async |tx: &mut Tx| role_power(tx, role).await)
+        .read(async |tx: &mut Tx| power_or_none(tx, role).await)
         .await?;
     let reach = OrganisationReach {
         org,
@@ -119,7 +120,7 @@ async fn member_reach(
     tx: &mut Tx,
     membership: &Membership,
 ) -> Result<OrganisationReach, AccountError> {
-    let power = role_power(tx, membership.role).await?;
+    let power = power_or_none(tx, membership.role).await?;
     let granted = project_grants::list_of_member(tx, membership.id).await?;
     let grants = granted.into_iter().map(|grant| ProjectGrant {
         project: grant.project_id,
@@ -131,6 +132,21 @@ async fn member_reach(
         grants: grants.collect(),
         key: None,
     })
+}
+
+/// As [`role_power`]; no power where the chain cannot be followed, so that a broken role of one organisation keeps nobody
+/// out of another, and can be taken from whoever has it.
+pub(crate) async fn power_or_none(
+    tx: &mut Tx,
+    role: MemberRole,
+) -> Result<RolePower, AccountError> {
+    match role_power(tx, role).await {
+        Err(AccountError::RoleChain(error)) => {
+            warn!(org = %tx.org(), %error, "A role cannot be followed; whoever has it may do nothing there");
+            Ok(RolePower::NONE)
+        }
+        followed => followed,
+    }
 }
 
 /// What a role of the transaction's organisation allows, its chain followed.

@@ -35,19 +35,24 @@ pub fn refresh_token(key: &RingKey, named: NamedGeneration) -> SecretString {
     format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)).into()
 }
 
-/// What `text` names, if some key of the ring made it.
-pub fn read_refresh_token(ring: &KeyRing, text: &str) -> Option<NamedGeneration> {
+/// What `text` names, and the key of the ring that made it. Whether that session's token is made with that key is the
+/// session's to say: a key that signs no more makes no newer tokens.
+pub fn read_refresh_token<'a>(
+    ring: &'a KeyRing,
+    text: &str,
+) -> Option<(NamedGeneration, &'a RingKey)> {
     let encoded = text.strip_prefix(PREFIX)?;
     // Decoding refuses bits that no token has: one token has one text.
     let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
     let (head, mac) = bytes.split_at_checked(HEAD_BYTES)?;
     let is_genuine = |key: &RingKey| hmac::verify(&mac_key(key), head, mac).is_ok();
-    ring.verifying_keys().iter().find(|key| is_genuine(key))?;
+    let key = ring.verifying_keys().iter().find(|key| is_genuine(key))?;
     let (session, generation) = head.split_at_checked(16)?;
-    Some(NamedGeneration {
+    let named = NamedGeneration {
         session: Uuid::from_slice(session).ok()?.into(),
         generation: i64::from_be_bytes(generation.try_into().ok()?),
-    })
+    };
+    Some((named, key))
 }
 
 fn head_of(named: NamedGeneration) -> [u8; HEAD_BYTES] {
@@ -82,9 +87,14 @@ mod tests {
         };
         let token = refresh_token(old.signing_key(), named);
         let text = token.expose_secret();
-        assert_eq!(read_refresh_token(&old, text), Some(named));
-        assert_eq!(read_refresh_token(&both, text), Some(named));
-        assert_eq!(read_refresh_token(&new, text), None);
+        let read = |ring: &KeyRing, text: &str| {
+            let read = read_refresh_token(ring, text);
+            read.map(|(named, key)| (named, key.key_name().to_owned()))
+        };
+        let made_by = old.signing_key().key_name().to_owned();
+        assert_eq!(read(&old, text), Some((named, made_by.clone())));
+        assert_eq!(read(&both, text), Some((named, made_by)));
+        assert_eq!(read(&new, text), None);
         assert_eq!(
             refresh_token(old.signing_key(), named).expose_secret(),
             text
@@ -98,7 +108,7 @@ mod tests {
             let mut forged = text.to_owned();
             let other = if &text[at..=at] == "x" { "y" } else { "x" };
             forged.replace_range(at..=at, other);
-            assert_eq!(read_refresh_token(&old, &forged), None, "{at}");
+            assert_eq!(read(&old, &forged), None, "{at}");
         }
         for text in [
             "",
@@ -108,7 +118,7 @@ mod tests {
             &format!("{text}A"),
             &format!("{text}="),
         ] {
-            assert_eq!(read_refresh_token(&old, text), None, "{text}");
+            assert_eq!(read(&old, text), None, "{text}");
         }
     }
 }

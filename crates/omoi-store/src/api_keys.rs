@@ -73,6 +73,14 @@ pub async fn find_by_digest(tx: &mut Tx, digest: &str) -> Result<Option<ApiKey>,
     tx.find_global("digest = $1", args![digest]).await
 }
 
+/// The key with that id.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn find(tx: &mut Tx, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+    tx.find_global("id = $1", args![id]).await
+}
+
 /// The keys that `user` has of their own and has not revoked, the newest first.
 ///
 /// # Errors
@@ -121,6 +129,26 @@ pub async fn revoke_of_user(tx: &mut Tx, user: UserId, id: ApiKeyId) -> Result<b
         .execute_global(
             "update api_keys set revoked_at = $3 where id = $1 and user_id = $2 and revoked_at is null",
             args![id, user, now],
+        )
+        .await?;
+    Ok(n_rows == 1)
+}
+
+/// Revokes a key of `org` or of its agents; whether it was there.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn revoke_of_organisation(
+    tx: &mut Tx,
+    org: OrgId,
+    id: ApiKeyId,
+) -> Result<bool, StoreError> {
+    let now = tx.now();
+    let n_rows = tx
+        .execute_global(
+            "update api_keys set revoked_at = $3
+             where id = $1 and org_id = $2 and user_id is null and revoked_at is null",
+            args![id, org, now],
         )
         .await?;
     Ok(n_rows == 1)

@@ -2,7 +2,7 @@
 
 use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::role::MemberRole;
-use omoi_domain::id::{InvitationId, OrgId};
+use omoi_domain::id::{InvitationId, OrgId, UserId};
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -21,6 +21,8 @@ row! {
         email: String,
         /// As what.
         role: MemberRole,
+        /// Who invited; none for the operator.
+        invited_by_id: Option<UserId>,
         /// SHA-256 of what the mail carries.
         digest: String,
         /// When it ends.
@@ -56,7 +58,16 @@ pub async fn replace(tx: &mut Tx, invitation: &Invitation) -> Result<(), StoreEr
     tx.insert(invitation).await
 }
 
-/// The invitation with that digest, which nobody else follows until the transaction ends.
+/// The invitation with that digest, without keeping anybody from it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn find(tx: &mut Tx, digest: &str) -> Result<Option<Invitation>, StoreError> {
+    tx.find_global("digest = $1", args![digest]).await
+}
+
+/// The invitation with that digest, which nobody else follows until the transaction ends. Its organisation's members
+/// are locked before.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -93,6 +104,24 @@ pub async fn cancel(tx: &mut Tx, org: OrgId, email: &MailAddress) -> Result<u64,
         "update invitations set revoked_at = $3
          where org_id = $1 and email = $2 and accepted_at is null and revoked_at is null",
         args![org, email.as_str(), now],
+    )
+    .await
+}
+
+/// Takes every open invitation to `org` by `inviter` back; how many there were.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn cancel_of_inviter(
+    tx: &mut Tx,
+    org: OrgId,
+    inviter: UserId,
+) -> Result<u64, StoreError> {
+    let now = tx.now();
+    tx.execute_global(
+        "update invitations set revoked_at = $3
+         where org_id = $1 and invited_by_id = $2 and accepted_at is null and revoked_at is null",
+        args![org, inviter, now],
     )
     .await
 }

@@ -6,6 +6,7 @@ use omoi_domain::time::Timestamp;
 
 use crate::args;
 use crate::error::StoreError;
+use crate::project_grants;
 use crate::row::{GlobalRow, row};
 use crate::tx::Tx;
 
@@ -59,7 +60,8 @@ pub async fn get(tx: &mut Tx, org: OrgId, id: MembershipId) -> Result<Membership
     })
 }
 
-/// Keeps others from changing the members of `org` until the transaction ends.
+/// Keeps others from changing the members of `org`, its roles, invitations and keys until the transaction ends. It comes
+/// before every other lock of those; several organisations are locked in the order of their ids.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -73,13 +75,31 @@ pub async fn lock_members(tx: &mut Tx, org: OrgId) -> Result<(), StoreError> {
     .map(drop)
 }
 
-/// Owners of `org`.
+/// The membership of `user` in `org`.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn count_owners(tx: &mut Tx, org: OrgId) -> Result<u64, StoreError> {
+pub async fn find_of_user(
+    tx: &mut Tx,
+    org: OrgId,
+    user: UserId,
+) -> Result<Option<Membership>, StoreError> {
+    tx.find_global("org_id = $1 and user_id = $2", args![org, user])
+        .await
+}
+
+/// Owners of `org` other than `user` who can sign in: the user of a laptop, and whoever is disabled, cannot.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn count_other_owners(tx: &mut Tx, org: OrgId, user: UserId) -> Result<u64, StoreError> {
     let owners: Vec<Membership> = tx
-        .all_global("org_id = $1 and role = 'owner'", args![org])
+        .all_global(
+            "org_id = $1 and user_id <> $2 and role = 'owner'
+             and exists (select 1 from users u
+                 where u.id = memberships.user_id and u.is_active = $3 and u.password_hash is not null)",
+            args![org, user, true],
+        )
         .await?;
     Ok(owners.len() as u64)
 }
@@ -110,11 +130,7 @@ pub async fn set_role(tx: &mut Tx, id: MembershipId, role: MemberRole) -> Result
 /// # Errors
 /// When the database cannot be written.
 pub async fn delete(tx: &mut Tx, id: MembershipId) -> Result<(), StoreError> {
-    tx.execute(
-        "delete from project_grants where org_id = $1 and membership_id = $2",
-        args![id],
-    )
-    .await?;
+    project_grants::delete_of_member(tx, id).await?;
     tx.execute_global("delete from memberships where id = $1", args![id])
         .await
         .map(drop)

@@ -40,7 +40,8 @@ impl OneTimeToken {
     }
 }
 
-/// Keeps a new token of its user in place of every earlier one for that purpose.
+/// Keeps a new token of its user in place of every earlier one for that purpose. The user is locked before: of two
+/// that are made at once, the later one is good.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -67,6 +68,14 @@ pub async fn find_of_user(
         args![user, purpose],
     )
     .await
+}
+
+/// The token with that digest, without keeping anybody from it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn find(tx: &mut Tx, digest: &str) -> Result<Option<OneTimeToken>, StoreError> {
+    tx.find_global("digest = $1", args![digest]).await
 }
 
 /// The token with that digest, which nobody else uses until the transaction ends.

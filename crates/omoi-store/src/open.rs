@@ -153,11 +153,17 @@ impl Store {
     /// Migrations of this program, and whether each stands in the database.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// When the database cannot be read, and [`StoreError::OtherVersion`] when it has one that this program does not
+    /// know.
     pub async fn migrations(&self) -> Result<Vec<(i64, String, bool)>, StoreError> {
         let applied = self.inner.pools.applied().await?;
-        let all = self.inner.pools.migrator().iter();
-        Ok(all
+        let migrator = self.inner.pools.migrator();
+        let is_known = |version: &i64| migrator.iter().any(|m| m.version == *version);
+        if let Some(version) = applied.iter().copied().find(|version| !is_known(version)) {
+            return Err(StoreError::OtherVersion { version });
+        }
+        Ok(migrator
+            .iter()
             .map(|m| {
                 (
                     m.version,

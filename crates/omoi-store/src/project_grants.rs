@@ -44,3 +44,16 @@ pub async fn list_of_member(
 pub async fn add(tx: &mut Tx, grant: &ProjectGrantRow) -> Result<(), StoreError> {
     tx.insert_once(grant).await
 }
+
+/// Takes back all that `membership` is granted.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn delete_of_member(tx: &mut Tx, membership: MembershipId) -> Result<(), StoreError> {
+    tx.execute(
+        "delete from project_grants where org_id = $1 and membership_id = $2",
+        args![membership],
+    )
+    .await
+    .map(drop)
+}

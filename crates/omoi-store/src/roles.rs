@@ -1,11 +1,13 @@
 //! Roles that an organisation made.
 
 use omoi_domain::access::pattern::PermissionPattern;
+use omoi_domain::access::role::MemberRole;
 use omoi_domain::id::{OrgId, RoleId};
 
 use crate::args;
 use crate::column::Json;
 use crate::error::StoreError;
+use crate::memberships;
 use crate::row::row;
 use crate::tx::Tx;
 
@@ -38,8 +40,14 @@ pub async fn list_all(tx: &mut Tx) -> Result<Vec<RoleRow>, StoreError> {
 /// Keeps a new role.
 ///
 /// # Errors
-/// [`StoreError::Exists`] when the organisation has one of that name.
+/// [`StoreError::Exists`] when the organisation has one of that name, [`StoreError::NotFound`] when it has none that
+/// the role inherits from.
 pub async fn insert(tx: &mut Tx, role: &RoleRow) -> Result<(), StoreError> {
+    // Nobody removes what it inherits from meanwhile.
+    memberships::lock_members(tx, role.org_id).await?;
+    if let Some(MemberRole::Custom(parent)) = role.inherits_from_id.map(MemberRole::of_id) {
+        tx.get::<RoleRow>(parent, "id = $2", args![parent]).await?;
+    }
     tx.insert(role).await
 }
 
@@ -48,6 +56,7 @@ pub async fn insert(tx: &mut Tx, role: &RoleRow) -> Result<(), StoreError> {
 /// # Errors
 /// When the database cannot be written.
 pub async fn delete_unused(tx: &mut Tx, id: RoleId) -> Result<bool, StoreError> {
+    memberships::lock_members(tx, tx.org()).await?;
     let n_rows = tx
         .execute(
             "delete from roles where org_id = $1 and id = $2

@@ -18,6 +18,8 @@ row! {
         user_id: UserId,
         /// The key of the ring that the newest refresh token is made with.
         key_name: String,
+        /// The key that the one before it was made with; none before the first refresh.
+        previous_key_name: Option<String>,
         /// How many refresh tokens came before the newest.
         generation: i64,
         /// When the newest was given out.
@@ -130,7 +132,8 @@ pub async fn rotate_token(
 ) -> Result<(), StoreError> {
     let now = tx.now();
     tx.execute_global(
-        "update sessions set generation = generation + 1, key_name = $2, rotated_at = $3, expires_at = $4
+        "update sessions set generation = generation + 1, previous_key_name = key_name, key_name = $2,
+             rotated_at = $3, expires_at = $4
          where id = $1",
         args![id, key_name, now, expires_at],
     )

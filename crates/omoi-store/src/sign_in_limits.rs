@@ -93,3 +93,17 @@ pub async fn clear(tx: &mut Tx, scope: LimitScope, key_digest: &str) -> Result<(
     .await
     .map(drop)
 }
+
+/// Takes one try back, and opens what it closed.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn give_back(tx: &mut Tx, scope: LimitScope, key_digest: &str) -> Result<(), StoreError> {
+    tx.execute_global(
+        "update sign_in_limits set tries = tries - 1, locked_until_at = null
+         where scope = $1 and key_digest = $2 and tries > 0",
+        args![scope, key_digest],
+    )
+    .await
+    .map(drop)
+}

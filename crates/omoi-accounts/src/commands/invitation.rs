@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use omoi_domain::access::grant::may_give;
+use omoi_domain::access::grant::{PrivilegeEscalation, may_give};
 use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::access::permission::Permission;
 use omoi_domain::access::role::MemberRole;
+use omoi_domain::actor::Actor;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{MembershipId, UserId};
 use omoi_store::invitations::{self, Invitation};
@@ -14,7 +16,7 @@ use super::member::{MemberAuthority, join_organisation};
 use super::{AccountMail, AccountMailKind};
 use crate::context::AccountContext;
 use crate::error::AccountError;
-use crate::reach::role_power;
+use crate::reach::{power_or_none, role_power};
 use crate::secret_token::{FreshSecret, secret_digest};
 
 /// How long an invitation can be followed.
@@ -40,6 +42,7 @@ pub async fn invite_member(
             org_id: by.org,
             email: to.as_str().to_owned(),
             role,
+            invited_by_id: inviter_of(by.actor)?,
             digest: fresh.digest.clone(),
             expires_at: tx.now() + INVITATION_LIFE,
             accepted_at: None,
@@ -66,7 +69,8 @@ pub async fn revoke_invitation(
     Ok(tenant.write(CrashPoint::AccountChanged, revoke).await?)
 }
 
-/// Makes `user` a member by the invitation that `token` came with, once. The address must be theirs, and verified.
+/// Makes `user` a member by the invitation that `token` came with, once. The address must be theirs, and verified, and
+/// whoever invited must still be able to give what it gives.
 ///
 /// # Errors
 /// [`AccountError::InvalidToken`], also for somebody else's invitation.
@@ -75,19 +79,55 @@ pub async fn accept_invitation(
     user: UserId,
     token: &str,
 ) -> Result<MembershipId, AccountError> {
+    let digest = secret_digest(token);
+    let system = context.store.system();
+    let found = system
+        .read(async |tx: &mut Tx| invitations::find(tx, &digest).await)
+        .await?;
+    let org = found.ok_or(AccountError::InvalidToken)?.org_id;
     let accept = async |tx: &mut Tx| -> Result<_, AccountError> {
-        let invitation = invitations::lock(tx, &secret_digest(token)).await?;
+        // The organisation's members before the invitation: whoever invites locks them in that order.
+        memberships::lock_members(tx, org).await?;
+        let invitation = invitations::lock(tx, &digest).await?;
         let now = tx.now();
         let invitation = invitation.filter(|invitation| invitation.is_open(now));
         let invitation = invitation.ok_or(AccountError::InvalidToken)?;
         let user = users::get(tx, user).await?;
-        let is_theirs = user.verified_at.is_some() && user.email == Some(invitation.email);
-        if !is_theirs || !user.is_active {
+        let is_theirs =
+            user.verified_at.is_some() && user.email.as_ref() == Some(&invitation.email);
+        if !is_theirs || !user.is_active || !is_backed(tx, &invitation).await? {
             return Err(AccountError::InvalidToken);
         }
-        memberships::lock_members(tx, invitation.org_id).await?;
         invitations::set_accepted(tx, invitation.id).await?;
-        Ok(join_organisation(tx, invitation.org_id, user.id, invitation.role).await?)
+        Ok(join_organisation(tx, org, user.id, invitation.role).await?)
     };
-    context.write_revocation(accept).await
+    let tenant = context.store.tenant(org).acting_as(Actor::User(user));
+    context.write_membership(&tenant, accept).await
+}
+
+/// Whether whoever invited may still invite, and give what the invitation gives now.
+async fn is_backed(tx: &mut Tx, invitation: &Invitation) -> Result<bool, AccountError> {
+    let Some(inviter) = invitation.invited_by_id else {
+        return Ok(true);
+    };
+    let membership = memberships::find_of_user(tx, invitation.org_id, inviter).await?;
+    let Some(membership) = membership else {
+        return Ok(false);
+    };
+    let own = power_or_none(tx, membership.role).await?;
+    let given = role_power(tx, invitation.role).await?;
+    Ok(users::get(tx, inviter).await?.is_active
+        && own.permissions.contains(Permission::OrgMembersWrite)
+        && may_give(own, given).is_ok())
+}
+
+/// The inviter that an invitation names; none for the operator. No key gives memberships.
+fn inviter_of(actor: Actor) -> Result<Option<UserId>, PrivilegeEscalation> {
+    match actor {
+        Actor::User(user) => Ok(Some(user)),
+        Actor::System => Ok(None),
+        Actor::Key(_) | Actor::Agent(_) => {
+            Err(PrivilegeEscalation::Lacks(Permission::OrgMembersWrite))
+        }
+    }
 }

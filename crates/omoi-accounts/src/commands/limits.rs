@@ -1,7 +1,11 @@
 //! Counting tries before they are made.
 
-use omoi_domain::access::sign_in_limit::{LimitDecision, LimitScope, count_try};
-use omoi_store::{StoreError, Tx, sign_in_limits};
+use std::net::IpAddr;
+
+use omoi_domain::access::sign_in_limit::{LimitDecision, LimitScope, count_try, counted_address};
+use omoi_domain::crash::CrashPoint;
+use omoi_store::{Store, StoreError, Tx, sign_in_limits};
+use tracing::warn;
 
 use crate::error::AccountError;
 use crate::secret_token::secret_digest;
@@ -13,7 +17,12 @@ pub(crate) struct CountedTry {
 }
 
 impl CountedTry {
-    /// Tries of `subject`: an address, a network or an account. Only its digest is stored.
+    /// Tries from the address `ip`, or from its /64 network of version 6.
+    pub(crate) fn of_address(scope: LimitScope, ip: IpAddr) -> Self {
+        Self::of_subject(scope, &counted_address(ip))
+    }
+
+    /// Tries of `subject`: a network, an account or a mail address. Only its digest is stored.
     pub(crate) fn of_subject(scope: LimitScope, subject: &str) -> Self {
         let key_digest = secret_digest(subject);
         Self { scope, key_digest }
@@ -58,6 +67,25 @@ pub(crate) async fn count_tries(
         sign_in_limits::set_count(tx, counted.scope, &counted.key_digest, count).await?;
     }
     Ok(Ok(()))
+}
+
+/// Takes tries back that failed by no fault of whoever made them.
+///
+/// Where the database takes nothing now they stay counted: the caller is told of the first failure, not of this one.
+pub(crate) async fn give_back_tries(store: &Store, tries: &[CountedTry]) {
+    let give_back = async |tx: &mut Tx| -> Result<(), StoreError> {
+        for counted in tries {
+            sign_in_limits::give_back(tx, counted.scope, &counted.key_digest).await?;
+        }
+        Ok(())
+    };
+    let given = store
+        .system()
+        .write(CrashPoint::AccountChanged, give_back)
+        .await;
+    if let Err(error) = given {
+        warn!(%error, "A try that failed by our fault stays counted");
+    }
 }
 
 /// Forgets what was counted.

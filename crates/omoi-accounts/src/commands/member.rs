@@ -6,11 +6,11 @@ use omoi_domain::access::role_chain::RolePower;
 use omoi_domain::actor::Actor;
 use omoi_domain::id::{MembershipId, OrgId, UserId};
 use omoi_store::memberships::{self, Membership};
-use omoi_store::{Tx, users};
+use omoi_store::{Tx, invitations, project_grants, users};
 
 use crate::context::AccountContext;
 use crate::error::AccountError;
-use crate::reach::role_power;
+use crate::reach::{power_or_none, role_power};
 
 /// Who changes the members of an organisation, and how much they may give.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,8 @@ pub async fn add_member(
     context.write_membership(&tenant, add).await
 }
 
-/// Gives a member another role. Their access tokens end, so that the next ones know of it.
+/// Gives a member another role. Their access tokens end, so that the next ones know of it; a role that allows less than
+/// the old one ends what they were granted for single projects, too.
 ///
 /// # Errors
 /// [`AccountError::Escalation`] when the old or the new role stands above the caller's, [`AccountError::LastOwner`].
@@ -65,16 +66,22 @@ pub async fn set_member_role(
 ) -> Result<(), AccountError> {
     let tenant = context.store.tenant(by.org).acting_as(by.actor);
     let set = async |tx: &mut Tx| -> Result<_, AccountError> {
-        let member = changeable_member(tx, by, id).await?;
-        may_give(by.power, role_power(tx, role).await?)?;
-        keep_an_owner(tx, &member, role.is_owner()).await?;
+        let (member, before) = changeable_member(tx, by, id).await?;
+        let power = role_power(tx, role).await?;
+        may_give(by.power, power)?;
+        if !role.is_owner() {
+            keep_an_owner(tx, &member).await?;
+        }
+        if !before.permissions.is_within(power.permissions) {
+            project_grants::delete_of_member(tx, id).await?;
+        }
         memberships::set_role(tx, id, role).await?;
         Ok(users::raise_epoch(tx, member.user_id).await?)
     };
     context.write_membership(&tenant, set).await
 }
 
-/// Removes a member. Their keys reach nothing here from then on.
+/// Removes a member, with the invitations that they made. Their keys reach nothing here from then on.
 ///
 /// # Errors
 /// As [`set_member_role`].
@@ -85,8 +92,9 @@ pub async fn remove_member(
 ) -> Result<(), AccountError> {
     let tenant = context.store.tenant(by.org).acting_as(by.actor);
     let remove = async |tx: &mut Tx| -> Result<_, AccountError> {
-        let member = changeable_member(tx, by, id).await?;
-        keep_an_owner(tx, &member, false).await?;
+        let (member, _) = changeable_member(tx, by, id).await?;
+        keep_an_owner(tx, &member).await?;
+        invitations::cancel_of_inviter(tx, by.org, member.user_id).await?;
         memberships::delete(tx, id).await?;
         Ok(users::raise_epoch(tx, member.user_id).await?)
     };
@@ -110,25 +118,24 @@ pub(super) async fn join_organisation(
     Ok(membership.id)
 }
 
-/// The member, whom nobody else changes meanwhile and who does not stand above the caller.
+/// The member, whom nobody else changes meanwhile and who does not stand above the caller, and what they may do.
 async fn changeable_member(
     tx: &mut Tx,
     by: MemberAuthority,
     id: MembershipId,
-) -> Result<Membership, AccountError> {
+) -> Result<(Membership, RolePower), AccountError> {
     memberships::lock_members(tx, by.org).await?;
     let member = memberships::get(tx, by.org, id).await?;
-    may_give(by.power, role_power(tx, member.role).await?)?;
-    Ok(member)
+    let power = power_or_none(tx, member.role).await?;
+    may_give(by.power, power)?;
+    Ok((member, power))
 }
 
-async fn keep_an_owner(
-    tx: &mut Tx,
-    member: &Membership,
-    stays_owner: bool,
-) -> Result<(), AccountError> {
-    if member.role.is_owner() && !stays_owner {
-        may_drop_owner(memberships::count_owners(tx, member.org_id).await?)?;
+/// Refuses that the organisation's only owner who can sign in ceases to be one. The members are locked.
+pub(super) async fn keep_an_owner(tx: &mut Tx, member: &Membership) -> Result<(), AccountError> {
+    if member.role.is_owner() {
+        let (org, user) = (member.org_id, member.user_id);
+        may_drop_owner(memberships::count_other_owners(tx, org, user).await?)?;
     }
     Ok(())
 }

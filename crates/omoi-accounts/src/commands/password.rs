@@ -10,15 +10,14 @@ use omoi_domain::id::UserId;
 use omoi_store::{Tx, sessions, users};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::limits::{CountedTry, clear_tries, count_tries};
-use super::one_time::{make_token, use_token};
+use super::limits::{CountedTry, clear_tries, count_tries, give_back_tries};
+use super::one_time::{find_holder, make_token, use_token};
 use super::sign_in::{open_session, sign_in_tries, tokens_of};
 use super::unlock::clear_account_tries;
 use super::{AccountMail, AccountMailKind};
 use crate::context::{AccountContext, RequestSource, SignedIn};
 use crate::error::AccountError;
 use crate::password_pool::PasswordVerdict;
-use crate::secret_token::secret_digest;
 
 /// Makes the mail by which the owner of `email` sets a new password. The caller's answer is the same where there is
 /// no such account.
@@ -32,7 +31,7 @@ pub async fn ask_password_reset(
 ) -> Result<Option<AccountMail>, AccountError> {
     let to: MailAddress = email.parse()?;
     let tries = [
-        CountedTry::of_subject(LimitScope::ForgotAddress, &source.ip.to_string()),
+        CountedTry::of_address(LimitScope::ForgotAddress, source.ip),
         CountedTry::of_subject(LimitScope::MailTo, to.as_str()),
     ];
     let make = async |tx: &mut Tx| -> Result<_, AccountError> {
@@ -65,33 +64,28 @@ pub async fn reset_password(
     password: SecretString,
     source: &RequestSource,
 ) -> Result<UserId, AccountError> {
-    let tries = [CountedTry::of_subject(
-        LimitScope::ResetAddress,
-        &source.ip.to_string(),
-    )];
+    let tries = [CountedTry::of_address(LimitScope::ResetAddress, source.ip)];
     let system = context.store.system();
-    let look = async |tx: &mut Tx| -> Result<_, AccountError> {
-        if let Err(refused) = count_tries(tx, &tries).await? {
-            return Ok(Err(refused));
-        }
-        let token = omoi_store::one_time_tokens::lock(tx, &secret_digest(token)).await?;
-        let now = tx.now();
-        let token = token.filter(|token| token.token_facts().is_good_for(TokenPurpose::Reset, now));
-        Ok(Ok(match token.and_then(|token| token.user_id) {
-            Some(user) => users::get(tx, user).await?.email,
-            None => None,
-        }))
-    };
+    let count = async |tx: &mut Tx| count_tries(tx, &tries).await;
+    system.write(CrashPoint::AccountChanged, count).await??;
     // The password is judged by the address, so that a refused one does not use the token up.
-    let email = system.write(CrashPoint::AccountChanged, look).await??;
-    let email: MailAddress = email.ok_or(AccountError::InvalidToken)?.parse()?;
-    let hash = hash_good_password(context, password, &email).await?;
+    let find = async |tx: &mut Tx| find_holder(tx, token, TokenPurpose::Reset).await;
+    let holder = system.read(find).await?;
+    let email = holder.email.as_deref().ok_or(AccountError::InvalidToken)?;
+    let hash = match hash_good_password(context, password, &email.parse()?).await {
+        Err(error @ AccountError::Passwords(_)) => {
+            give_back_tries(&context.store, &tries).await;
+            return Err(error);
+        }
+        hashed => hashed?,
+    };
     let set = async |tx: &mut Tx| -> Result<_, AccountError> {
+        // The count before the user: a sign-in that is refused locks them in that order.
+        clear_account_tries(tx, holder.id).await?;
         let user = use_token(tx, token, TokenPurpose::Reset).await?;
         users::set_password(tx, user, &hash).await?;
         users::set_verified(tx, user).await?;
         sessions::revoke_all(tx, user, None, SessionEnd::PasswordReset).await?;
-        clear_account_tries(tx, user).await?;
         Ok(user)
     };
     context.write_revocation(set).await
@@ -118,20 +112,19 @@ pub async fn change_password(
     let tries = sign_in_tries(&email, source.ip);
     let count = async |tx: &mut Tx| count_tries(tx, &tries[1..]).await;
     system.write(CrashPoint::AccountChanged, count).await??;
-    let verdict = context
-        .passwords
-        .verify_password(passwords.old, Some(checked.clone()))
-        .await?;
-    if matches!(verdict, PasswordVerdict::Wrong) {
-        return Err(AccountError::InvalidCredentials);
+    let hashed = hash_next_password(context, passwords, &checked, &email).await;
+    if let Err(error) = &hashed
+        && !matches!(error, AccountError::InvalidCredentials)
+    {
+        give_back_tries(&context.store, &tries[1..]).await;
     }
-    let hash = hash_good_password(context, passwords.new, &email.parse()?).await?;
+    let hash = hashed?;
     let set = async |tx: &mut Tx| -> Result<_, AccountError> {
+        clear_tries(tx, &tries[1..]).await?;
         if !users::note_sign_in(tx, user.id, &checked, &hash).await? {
             return Err(AccountError::InvalidCredentials);
         }
         users::raise_epoch(tx, user.id).await?;
-        clear_tries(tx, &tries[1..]).await?;
         sessions::revoke_all(tx, user.id, None, SessionEnd::PasswordChange).await?;
         let session = open_session(context, tx, user.id, source).await?;
         tokens_of(context, tx, &session).await
@@ -148,7 +141,24 @@ pub struct PasswordChange {
     pub new: SecretString,
 }
 
-async fn hash_good_password(
+/// The hash of the new password, where the old one is the one that `checked` is of.
+async fn hash_next_password(
+    context: &AccountContext,
+    passwords: PasswordChange,
+    checked: &str,
+    email: &str,
+) -> Result<String, AccountError> {
+    let verdict = context
+        .passwords
+        .verify_password(passwords.old, Some(checked.to_owned()))
+        .await?;
+    if matches!(verdict, PasswordVerdict::Wrong) {
+        return Err(AccountError::InvalidCredentials);
+    }
+    hash_good_password(context, passwords.new, &email.parse()?).await
+}
+
+pub(super) async fn hash_good_password(
     context: &AccountContext,
     password: SecretString,
     email: &MailAddress,

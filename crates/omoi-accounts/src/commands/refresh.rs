@@ -24,8 +24,8 @@ pub async fn refresh_session(
 ) -> Result<SignedIn, RefusedSignIn> {
     let named = read_refresh_token(&context.ring, token);
     let refused = |error| RefusedSignIn { error, mail: None };
-    let named = named.ok_or_else(|| refused(AccountError::InvalidToken))?;
-    let go_on = async |tx: &mut Tx| go_on_with(context, tx, named).await;
+    let (named, key) = named.ok_or_else(|| refused(AccountError::InvalidToken))?;
+    let go_on = async |tx: &mut Tx| go_on_with(context, tx, named, key.key_name()).await;
     let gone_on = context
         .store
         .system()
@@ -42,9 +42,13 @@ async fn go_on_with(
     context: &AccountContext,
     tx: &mut Tx,
     named: NamedGeneration,
+    key_name: &str,
 ) -> Result<Result<SignedIn, RefusedSignIn>, AccountError> {
     let session = sessions::lock(tx, named.session).await?;
     let mut session = session.ok_or(AccountError::InvalidToken)?;
+    if !is_made_with(&session, named.generation, key_name) {
+        return Err(AccountError::InvalidToken);
+    }
     match decide_refresh(&session.token_family(), named.generation, tx.now()) {
         RefreshDecision::Ended => return Err(AccountError::InvalidToken),
         RefreshDecision::Reuse => return end_copied(tx, &session).await.map(Err),
@@ -58,6 +62,16 @@ async fn go_on_with(
         }
     }
     tokens_of(context, tx, &session).await.map(Ok)
+}
+
+/// Whether the key may have made that token of the session: whoever learnt a key that signs no more makes neither the
+/// newest token with it nor the one before. An older one tells of a copy by whichever key it is.
+fn is_made_with(session: &SignInSession, generation: i64, key_name: &str) -> bool {
+    match session.generation.checked_sub(generation) {
+        Some(0) => session.key_name == key_name,
+        Some(1) => session.previous_key_name.as_deref() == Some(key_name),
+        _ => true,
+    }
 }
 
 /// Ends a session of whose tokens somebody has a copy, and tells its user.

@@ -9,7 +9,7 @@ use omoi_store::users::{self, User};
 use omoi_store::{StoreError, Tx};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::limits::{CountedTry, count_tries};
+use super::limits::{CountedTry, count_tries, give_back_tries};
 use super::one_time::make_token;
 use super::{AccountMail, AccountMailKind};
 use crate::context::{AccountContext, RequestSource};
@@ -49,7 +49,7 @@ pub async fn register_user(
         return Err(AccountError::WeakPassword(faults));
     }
     let tries = [
-        CountedTry::of_subject(LimitScope::RegisterAddress, &source.ip.to_string()),
+        CountedTry::of_address(LimitScope::RegisterAddress, source.ip),
         CountedTry::of_subject(LimitScope::MailTo, to.as_str()),
     ];
     let count = async |tx: &mut Tx| count_tries(tx, &tries).await;
@@ -58,7 +58,13 @@ pub async fn register_user(
         .system()
         .write(CrashPoint::AccountChanged, count)
         .await??;
-    let hash = context.passwords.hash_password(password).await?;
+    let hash = match context.passwords.hash_password(password).await {
+        Ok(hash) => hash,
+        Err(error) => {
+            give_back_tries(&context.store, &tries).await;
+            return Err(error.into());
+        }
+    };
     let name = full_name.unwrap_or_else(|| to.local_part().to_owned());
     let make = async |tx: &mut Tx| make_account(context, tx, &to, &name, &hash).await;
     let made = context

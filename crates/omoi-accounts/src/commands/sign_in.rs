@@ -13,7 +13,7 @@ use omoi_store::users::{self, User};
 use omoi_store::{StoreError, Tx, one_time_tokens};
 use secrecy::SecretString;
 
-use super::limits::{CountedTry, RefusedTry, clear_tries, count_tries};
+use super::limits::{CountedTry, RefusedTry, clear_tries, count_tries, give_back_tries};
 use super::one_time::make_token;
 use super::{AccountMail, AccountMailKind};
 use crate::access_token::AccessClaims;
@@ -39,7 +39,8 @@ struct LetIn {
 /// Signs in.
 ///
 /// The try is counted before the password is looked at, and cleared once it was right: of many guesses at once no
-/// more are looked at than the limit says.
+/// more are looked at than the limit says. It is taken back where the password could not be looked at; a request that
+/// is given up stays counted.
 ///
 /// # Errors
 /// [`RefusedSignIn`] with [`AccountError::InvalidCredentials`], [`AccountError::Locked`] or
@@ -61,40 +62,55 @@ pub async fn sign_in(
         .write(CrashPoint::AccountChanged, begin)
         .await;
     let LetIn { user } = begun.map_err(plain_refusal)??;
+    let opened = open_by_password(context, user, password, &tries, source).await;
+    if let Err(error) = &opened
+        && !matches!(error, AccountError::InvalidCredentials)
+    {
+        give_back_tries(&context.store, &tries).await;
+    }
+    opened.map_err(plain_refusal)
+}
+
+async fn open_by_password(
+    context: &AccountContext,
+    user: Option<User>,
+    password: SecretString,
+    tries: &[CountedTry; 3],
+    source: &RequestSource,
+) -> Result<SignedIn, AccountError> {
     let stored = user.as_ref().and_then(|user| user.password_hash.clone());
     let verified = context
         .passwords
         .verify_password(password, stored.clone())
         .await;
-    let rehashed = match verified.map_err(plain_refusal)? {
+    let rehashed = match verified? {
         PasswordVerdict::Correct { rehashed } => rehashed,
-        PasswordVerdict::Wrong => return Err(plain_refusal(AccountError::InvalidCredentials)),
+        PasswordVerdict::Wrong => return Err(AccountError::InvalidCredentials),
     };
     let (Some(user), Some(checked)) = (user, stored) else {
-        return Err(plain_refusal(AccountError::InvalidCredentials));
+        return Err(AccountError::InvalidCredentials);
     };
     let rehashed = rehashed.unwrap_or_else(|| checked.clone());
     let open = async |tx: &mut Tx| -> Result<_, AccountError> {
+        clear_tries(tx, &tries[1..]).await?;
         if !users::note_sign_in(tx, user.id, &checked, &rehashed).await? {
             return Err(AccountError::InvalidCredentials);
         }
-        clear_tries(tx, &tries[1..]).await?;
         let session = open_session(context, tx, user.id, source).await?;
         tokens_of(context, tx, &session).await
     };
-    let opened = context
+    context
         .store
         .system()
         .write(CrashPoint::AccountChanged, open)
-        .await;
-    opened.map_err(plain_refusal)
+        .await
 }
 
 /// What a sign-in to `account` counts against: the address, then what a success clears.
 pub(super) fn sign_in_tries(account: &str, ip: IpAddr) -> [CountedTry; 3] {
     let pair = format!("{account} {}", network_of(ip));
     [
-        CountedTry::of_subject(LimitScope::SignInAddress, &ip.to_string()),
+        CountedTry::of_address(LimitScope::SignInAddress, ip),
         CountedTry::of_subject(LimitScope::SignInPair, &pair),
         CountedTry::of_subject(LimitScope::SignInAccount, account),
     ]
@@ -156,6 +172,7 @@ pub(super) async fn open_session(
         id: tx.new_id(),
         user_id: user,
         key_name: context.ring.signing_key().key_name().to_owned(),
+        previous_key_name: None,
         generation: 0,
         rotated_at: now,
         ip: source.ip.to_string(),

@@ -2,8 +2,9 @@
 
 use omoi_domain::access::refresh::SessionEnd;
 use omoi_domain::id::{SignInSessionId, UserId};
-use omoi_store::{Tx, sessions, users};
+use omoi_store::{Tx, memberships, sessions, users};
 
+use super::member::keep_an_owner;
 use super::unlock::clear_account_tries;
 use crate::context::AccountContext;
 use crate::error::AccountError;
@@ -42,16 +43,17 @@ pub async fn sign_out_everywhere(
 /// too many tries locked the account.
 ///
 /// # Errors
-/// When the rows cannot be written.
+/// [`AccountError::LastOwner`] for the only owner of an organisation who can sign in.
 pub async fn set_user_active(
     context: &AccountContext,
     user: UserId,
     is_active: bool,
 ) -> Result<(), AccountError> {
     let set = async |tx: &mut Tx| -> Result<_, AccountError> {
-        if is_active {
+        match is_active {
             // The count before the user: a sign-in that is refused locks them in that order.
-            clear_account_tries(tx, user).await?;
+            true => clear_account_tries(tx, user).await?,
+            false => keep_owners(tx, user).await?,
         }
         users::set_active(tx, user, is_active).await?;
         if !is_active {
@@ -60,4 +62,15 @@ pub async fn set_user_active(
         Ok(())
     };
     context.write_revocation(set).await
+}
+
+/// Refuses for the only owner who can sign in of one of their organisations, whose members it locks.
+async fn keep_owners(tx: &mut Tx, user: UserId) -> Result<(), AccountError> {
+    for membership in memberships::list_of_user(tx, user).await? {
+        memberships::lock_members(tx, membership.org_id).await?;
+    }
+    for membership in memberships::list_of_user(tx, user).await? {
+        keep_an_owner(tx, &membership).await?;
+    }
+    Ok(())
 }

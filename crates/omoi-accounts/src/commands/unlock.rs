@@ -7,7 +7,7 @@ use omoi_domain::id::UserId;
 use omoi_store::{Tx, users};
 
 use super::limits::{CountedTry, clear_tries};
-use super::one_time::use_token;
+use super::one_time::{find_holder, use_token};
 use crate::context::AccountContext;
 use crate::error::AccountError;
 
@@ -17,8 +17,11 @@ use crate::error::AccountError;
 /// [`AccountError::InvalidToken`].
 pub async fn unlock_account(context: &AccountContext, token: &str) -> Result<(), AccountError> {
     let open = async |tx: &mut Tx| -> Result<(), AccountError> {
-        let user = use_token(tx, token, TokenPurpose::Unlock).await?;
-        clear_account_tries(tx, user).await
+        let holder = find_holder(tx, token, TokenPurpose::Unlock).await?;
+        // The count before the user: a sign-in that is refused locks them in that order.
+        clear_account_tries(tx, holder.id).await?;
+        use_token(tx, token, TokenPurpose::Unlock).await?;
+        Ok(())
     };
     context
         .store

@@ -21,10 +21,7 @@ pub async fn verify_mail(
     token: &str,
     source: &RequestSource,
 ) -> Result<(), AccountError> {
-    let tries = [CountedTry::of_subject(
-        LimitScope::VerifyAddress,
-        &source.ip.to_string(),
-    )];
+    let tries = [CountedTry::of_address(LimitScope::VerifyAddress, source.ip)];
     let count = async |tx: &mut Tx| count_tries(tx, &tries).await;
     let system = context.store.system();
     system.write(CrashPoint::AccountChanged, count).await??;
@@ -46,7 +43,7 @@ pub async fn resend_verification(
 ) -> Result<Option<AccountMail>, AccountError> {
     let to: MailAddress = email.parse()?;
     let tries = [
-        CountedTry::of_subject(LimitScope::ResendAddress, &source.ip.to_string()),
+        CountedTry::of_address(LimitScope::ResendAddress, source.ip),
         CountedTry::of_subject(LimitScope::MailTo, to.as_str()),
     ];
     let make = async |tx: &mut Tx| -> Result<_, AccountError> {

@@ -22,6 +22,7 @@ use omoi_runtime::clock::{Clock as _, ManualClock};
 use omoi_runtime::rng::Rng;
 use omoi_store::{Store, StoreError, StoreOptions, Tx};
 use omoi_testkit::database::TestDatabase;
+use omoi_testkit::raw_connection::RawConnection;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
@@ -91,6 +92,12 @@ impl Desk {
         body: impl AsyncFnOnce(&mut Tx) -> Result<T, StoreError>,
     ) -> T {
         self.accounts.store.system().read(body).await.unwrap()
+    }
+
+    /// Runs `sql` as whoever owns the tables.
+    pub(crate) async fn raw(&self, sql: &str) {
+        let mut conn = RawConnection::open(self.database.url()).await.unwrap();
+        conn.execute(sql).await.unwrap();
     }
 
     /// Makes an account of an address that needs no mail.

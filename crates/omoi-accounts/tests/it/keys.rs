@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use omoi_accounts::commands::key::{
     NewApiKey, OrganisationKey, authenticate_key, create_organisation_key, create_person_key,
-    revoke_person_key,
+    revoke_organisation_key, revoke_person_key,
 };
 use omoi_accounts::commands::member::{MemberAuthority, add_member, remove_member};
 use omoi_accounts::commands::sign_out::set_user_active;
@@ -22,7 +22,8 @@ use crate::desk::Desk;
 both!(
     a_key_shrinks_with_its_owner,
     a_revoked_key_is_none,
-    a_key_of_an_organisation_stays_when_its_maker_leaves
+    a_key_of_an_organisation_stays_when_its_maker_leaves,
+    a_key_is_good_where_its_use_cannot_be_noted,
 );
 
 fn new_key(scopes: &[&str], days: Option<u32>) -> NewApiKey {
@@ -129,33 +130,75 @@ async fn a_key_of_an_organisation_stays_when_its_maker_leaves(desk: Desk) {
     };
     let above = create(SystemRole::Owner, new_key(&[], None)).await;
     assert!(matches!(above, Err(AccountError::Escalation(_))));
-    let fresh = create(SystemRole::Admin, new_key(&["*:*"], None)).await;
-    assert!(
-        matches!(fresh, Err(AccountError::Escalation(_))),
-        "an admin does not delete organisations"
-    );
-    let fresh = create(
-        SystemRole::Admin,
-        new_key(&["org:members:*", "spec:*"], None),
-    )
-    .await
-    .unwrap();
+    let wider = create(SystemRole::Member, new_key(&["ticket:force"], None)).await;
+    assert!(matches!(wider, Err(AccountError::Escalation(_))));
+    let fresh = create(SystemRole::Admin, new_key(&["*:*"], None))
+        .await
+        .unwrap();
     remove_member(accounts, operator, membership).await.unwrap();
     let caller = authenticate_key(accounts, fresh.key.expose_secret())
         .await
         .unwrap();
-    assert!(matches!(caller.actor, Actor::Key(_)));
+    let Actor::Key(id) = caller.actor else {
+        panic!("{:?}", caller.actor)
+    };
     let permissions = caller.reaches[0].permissions_in(None);
     assert!(permissions.contains(Permission::SpecApprove));
-    assert!(
-        !permissions.contains(Permission::OrgMembersWrite),
-        "no key gives roles"
-    );
+    for kept in [
+        Permission::OrgMembersWrite,
+        Permission::OrgMembersDelete,
+        Permission::OrgDelete,
+        Permission::OrgLimitsWrite,
+    ] {
+        assert!(!permissions.contains(kept), "{kept}");
+    }
     for n in 1..50 {
         create(SystemRole::Viewer, new_key(&[], None))
             .await
             .unwrap_or_else(|error| panic!("{n}: {error}"));
     }
-    let many = create(SystemRole::Viewer, new_key(&[], None)).await;
-    assert!(matches!(many, Err(AccountError::TooManyKeys)));
+    let create_more = async |days| create(SystemRole::Viewer, new_key(&[], days)).await;
+    let is_full = |made: Result<_, AccountError>| matches!(made, Err(AccountError::TooManyKeys));
+    assert!(is_full(create_more(None).await));
+    let revoke = async |by| revoke_organisation_key(accounts, by, id).await;
+    let elsewhere = MemberAuthority::of_operator(OrgId::from_uuid(ada.as_uuid()));
+    assert!(!revoke(elsewhere).await.unwrap());
+    let below = MemberAuthority {
+        power: RolePower::of_system(SystemRole::Member),
+        ..by
+    };
+    assert!(matches!(
+        revoke(below).await,
+        Err(AccountError::Escalation(_))
+    ));
+    assert!(!revoke_person_key(accounts, ada, id).await.unwrap());
+    assert!(revoke(by).await.unwrap());
+    assert!(!revoke(by).await.unwrap());
+    let revoked = authenticate_key(accounts, fresh.key.expose_secret()).await;
+    assert!(matches!(revoked, Err(AccountError::InvalidToken)));
+    // Its place is free, and so is that of one whose time is over.
+    create_more(Some(1)).await.unwrap();
+    assert!(is_full(create_more(None).await));
+    desk.advance(Duration::from_hours(24));
+    create_more(None).await.unwrap();
+}
+
+async fn a_key_is_good_where_its_use_cannot_be_noted(desk: Desk) {
+    let ada = desk.add_user("ada@example.org").await;
+    let fresh = create_person_key(&desk.accounts, ada, None, new_key(&[], None)).await;
+    let fresh = fresh.unwrap();
+    desk.raw(match desk.accounts.store.backend().as_str() {
+        "sqlite" => {
+            "create trigger kept before update on api_keys begin select raise(abort, 'kept'); end"
+        }
+        _ => "revoke update on api_keys from omoi_app",
+    })
+    .await;
+    authenticate_key(&desk.accounts, fresh.key.expose_secret())
+        .await
+        .unwrap();
+    let all = desk
+        .read(async |tx| api_keys::list_of_user(tx, ada).await)
+        .await;
+    assert_eq!(all[0].last_used_at, None);
 }

@@ -4,15 +4,26 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use omoi_accounts::commands::AccountMailKind;
+use omoi_accounts::commands::operator::make_operator_token;
+use omoi_accounts::commands::password::ask_password_reset;
+use omoi_accounts::commands::register::register_user;
 use omoi_accounts::commands::sign_in::sign_in;
 use omoi_accounts::commands::unlock::unlock_account;
+use omoi_accounts::context::AccountContext;
 use omoi_accounts::error::AccountError;
+use omoi_accounts::password_pool::PasswordPool;
+use omoi_domain::access::token_purpose::TokenPurpose;
+use omoi_runtime::rng::Rng;
+use secrecy::ExposeSecret as _;
 
-use crate::desk::{Desk, PASSWORD, source, token_of};
+use crate::desk::{Desk, PASSWORD, registration, source, token_of};
 
 both!(
     of_many_guesses_at_once_five_are_looked_at,
     a_locked_account_is_opened_by_a_mail,
+    addresses_of_one_network_count_as_one,
+    what_fails_by_our_fault_is_not_counted,
+    of_many_tokens_made_at_once_one_is_good,
 );
 
 const ADA: &str = "ada@example.org";
@@ -103,4 +114,89 @@ async fn a_locked_account_is_opened_by_a_mail(desk: Desk) {
     let token = token_of(again.mail.unwrap());
     unlock_account(&desk.accounts, &token).await.unwrap();
     try_here().await.unwrap();
+}
+
+async fn addresses_of_one_network_count_as_one(desk: Desk) {
+    let mut n_asked = 0;
+    let mut ask = async |ip: &str| {
+        n_asked += 1;
+        let email = format!("eve{n_asked}@example.org");
+        ask_password_reset(&desk.accounts, &email, &source(ip)).await
+    };
+    for (ips, other) in [
+        (
+            [
+                "2001:db8::1",
+                "2001:db8::2",
+                "2001:db8::9:0:0:1",
+                "2001:db8::3",
+            ],
+            "2001:db8:0:1::1",
+        ),
+        (
+            [
+                "192.0.2.1",
+                "::ffff:192.0.2.1",
+                "192.0.2.1",
+                "::ffff:192.0.2.1",
+            ],
+            "192.0.2.2",
+        ),
+    ] {
+        let [one, two, three, four] = ips;
+        for ip in [one, two, three] {
+            ask(ip).await.unwrap();
+        }
+        let limited = ask(four).await;
+        assert!(
+            matches!(limited, Err(AccountError::Limited { .. })),
+            "{four}"
+        );
+        ask(other).await.unwrap();
+    }
+}
+
+async fn what_fails_by_our_fault_is_not_counted(desk: Desk) {
+    desk.make_user(ADA).await;
+    let overloaded = AccountContext {
+        passwords: PasswordPool::with_threads(Rng::seeded(2), 0),
+        ..desk.accounts.clone()
+    };
+    for n in 0..6 {
+        let here = source("192.0.2.1");
+        let refused = sign_in(&overloaded, ADA, PASSWORD.into(), &here).await;
+        let refused = refused.unwrap_err().error;
+        assert!(matches!(refused, AccountError::Passwords(_)), "{n}");
+        let refused = register_user(&overloaded, registration("bob@example.org"), &here).await;
+        assert!(matches!(refused, Err(AccountError::Passwords(_))), "{n}");
+    }
+    desk.sign_in(ADA, PASSWORD, "192.0.2.1").await.unwrap();
+    for n in 0..5 {
+        let refused = desk.sign_in(ADA, "Wrong-Guess-1", "192.0.2.2").await;
+        assert!(
+            matches!(refused, Err(AccountError::InvalidCredentials)),
+            "{n}"
+        );
+    }
+    let sixth = desk.sign_in(ADA, PASSWORD, "192.0.2.3").await;
+    assert!(matches!(sixth, Err(AccountError::Locked { .. })));
+}
+
+async fn of_many_tokens_made_at_once_one_is_good(desk: Desk) {
+    let ada = desk.add_user(ADA).await;
+    let another = desk.another().await;
+    let made = (0..10).map(|n| {
+        let accounts = if n % 2 == 0 { &desk.accounts } else { &another };
+        make_operator_token(accounts, ada, TokenPurpose::Unlock)
+    });
+    let mut n_good = 0;
+    for made in join_all(made).await {
+        let token = made.unwrap().token;
+        n_good += u32::from(
+            unlock_account(&desk.accounts, token.expose_secret())
+                .await
+                .is_ok(),
+        );
+    }
+    assert_eq!(n_good, 1);
 }

@@ -25,6 +25,7 @@ macro_rules! both {
 
 mod desk;
 mod holders;
+mod invitations;
 mod keys;
 mod limits;
 mod members;

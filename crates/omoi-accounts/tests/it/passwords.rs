@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use omoi_accounts::commands::operator::set_user_password;
 use omoi_accounts::commands::password::{
     PasswordChange, ask_password_reset, change_password, reset_password,
 };
 use omoi_accounts::commands::refresh::refresh_session;
 use omoi_accounts::commands::register::register_user;
+use omoi_accounts::commands::sign_out::set_user_active;
 use omoi_accounts::commands::verify::verify_mail;
 use omoi_accounts::error::AccountError;
 use omoi_domain::access::password_rules::PasswordFault;
@@ -16,7 +18,9 @@ use crate::desk::{Desk, PASSWORD, registration, source, token_of};
 
 both!(
     a_mailed_link_sets_a_password_once,
-    whoever_knows_the_password_changes_it
+    whoever_knows_the_password_changes_it,
+    whoever_may_not_sign_in_sets_no_password,
+    the_operator_sets_a_password,
 );
 
 const ADA: &str = "ada@example.org";
@@ -133,4 +137,42 @@ async fn whoever_knows_the_password_changes_it(desk: Desk) {
         change(NEW, PASSWORD).await,
         Err(AccountError::Locked { .. })
     ));
+}
+
+async fn whoever_may_not_sign_in_sets_no_password(desk: Desk) {
+    let (accounts, here) = (&desk.accounts, source("192.0.2.1"));
+    let ada = desk.add_user(ADA).await;
+    let token = ask_password_reset(accounts, ADA, &here).await.unwrap();
+    let token = token_of(token.unwrap());
+    set_user_active(accounts, ada, false).await.unwrap();
+    let refused = reset_password(accounts, &token, NEW.into(), &here).await;
+    assert!(matches!(refused, Err(AccountError::InvalidToken)));
+    set_user_active(accounts, ada, true).await.unwrap();
+    desk.sign_in(ADA, PASSWORD, "192.0.2.1").await.unwrap();
+    // The link was not used up.
+    reset_password(accounts, &token, NEW.into(), &here)
+        .await
+        .unwrap();
+}
+
+async fn the_operator_sets_a_password(desk: Desk) {
+    desk.make_user(ADA).await;
+    let before = desk.sign_in(ADA, PASSWORD, "192.0.2.1").await.unwrap();
+    let set = async |email: &str, password: &str| {
+        set_user_password(&desk.accounts, &email.parse().unwrap(), password.into()).await
+    };
+    assert!(matches!(
+        set(ADA, "short").await,
+        Err(AccountError::WeakPassword(_))
+    ));
+    assert!(matches!(
+        set("eve@example.org", NEW).await,
+        Err(AccountError::InvalidCredentials)
+    ));
+    assert!(desk.is_let_in(&before).await);
+    set(ADA, NEW).await.unwrap();
+    assert!(!desk.is_let_in(&before).await);
+    let old = desk.sign_in(ADA, PASSWORD, "192.0.2.1").await;
+    assert!(matches!(old, Err(AccountError::InvalidCredentials)));
+    desk.sign_in(ADA, NEW, "192.0.2.1").await.unwrap();
 }

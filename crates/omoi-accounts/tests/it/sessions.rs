@@ -1,15 +1,22 @@
 //! Sign-ins and their tokens.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use omoi_accounts::access_token::AccessTokens;
 use omoi_accounts::commands::AccountMailKind;
 use omoi_accounts::commands::refresh::refresh_session;
 use omoi_accounts::commands::register::register_user;
+use omoi_accounts::commands::sign_in::sign_in;
 use omoi_accounts::commands::sign_out::{set_user_active, sign_out, sign_out_everywhere};
 use omoi_accounts::commands::verify::{resend_verification, verify_mail};
+use omoi_accounts::context::AccountContext;
 use omoi_accounts::error::AccountError;
+use omoi_accounts::key_ring::KeyRing;
+use omoi_accounts::refresh_token::{NamedGeneration, refresh_token};
 use omoi_domain::id::UserId;
+use omoi_runtime::rng::Rng;
 use omoi_store::{sessions, users};
 use secrecy::ExposeSecret as _;
 
@@ -19,6 +26,7 @@ both!(
     an_account_is_made_verified_and_signed_in_to,
     fifty_refreshes_of_one_token_give_one_successor,
     what_ends_a_session_ends_its_tokens,
+    a_key_that_signs_no_more_makes_no_newer_token,
 );
 
 const ADA: &str = "ada@example.org";
@@ -170,5 +178,60 @@ async fn what_ends_a_session_ends_its_tokens(desk: Desk) {
     assert!(matches!(
         idle.unwrap_err().error,
         AccountError::InvalidToken
+    ));
+}
+
+/// The accounts of a process whose ring is `text`.
+fn with_ring(desk: &Desk, text: &str) -> AccountContext {
+    let ring = KeyRing::parse(&text.to_owned().into()).unwrap();
+    AccountContext {
+        access_tokens: Arc::new(AccessTokens::new(&ring, "omoi").unwrap()),
+        ring: Arc::new(ring),
+        ..desk.accounts.clone()
+    }
+}
+
+async fn a_key_that_signs_no_more_makes_no_newer_token(desk: Desk) {
+    desk.make_user(ADA).await;
+    let rng = Rng::seeded(3);
+    let [old, new] = [(); 2].map(|()| KeyRing::draw_text(&rng).expose_secret().to_owned());
+    let before = with_ring(&desk, &old);
+    let after = with_ring(&desk, &format!("{new},{old}"));
+    let here = source("192.0.2.1");
+    let signed_in = sign_in(&before, ADA, PASSWORD.into(), &here).await.unwrap();
+    let session = signed_in.session;
+    let refresh = async |token: &str| {
+        let refreshed = refresh_session(&after, token).await;
+        refreshed.map_err(|refused| refused.error)
+    };
+    // Whoever learnt the old key knows every session's id.
+    let forged = |generation| {
+        let named = NamedGeneration {
+            session,
+            generation,
+        };
+        let token = refresh_token(before.ring.signing_key(), named);
+        token.expose_secret().to_owned()
+    };
+    let zeroth = signed_in.refresh_token.expose_secret();
+    assert_eq!(forged(0), zeroth);
+    let first = refresh(zeroth).await.unwrap();
+    let first = first.refresh_token.expose_secret();
+    let is_invalid = |refused| matches!(refused, Err(AccountError::InvalidToken));
+    assert!(is_invalid(refresh(&forged(1)).await), "the newest");
+    // The one before is really the old key's.
+    let again = refresh(zeroth).await.unwrap();
+    assert_eq!(again.refresh_token.expose_secret(), first);
+    let second = refresh(first).await.unwrap();
+    assert!(is_invalid(refresh(&forged(1)).await), "the one before");
+    assert!(is_invalid(refresh(&forged(2)).await));
+    let again = refresh(first).await.unwrap();
+    assert_eq!(
+        again.refresh_token.expose_secret(),
+        second.refresh_token.expose_secret()
+    );
+    assert!(matches!(
+        refresh(&forged(0)).await,
+        Err(AccountError::TokenReused)
     ));
 }

@@ -77,16 +77,17 @@ impl OrganisationReach {
     pub fn permissions_in(&self, project: Option<ProjectId>) -> PermissionSet {
         let role = self.role_permissions_in(project);
         match self.key {
+            Some(_) if !self.sees_place(project) => PermissionSet::EMPTY,
             Some(key) => role.common_with(key.scopes).without_set(KEPT_FROM_KEYS),
             None => role,
         }
     }
 
-    /// Whether the caller knows of rows of `project`.
-    pub fn sees_project(&self, project: ProjectId) -> bool {
-        self.key
-            .and_then(|key| key.project)
-            .is_none_or(|only| only == project)
+    /// Whether the caller knows of rows of `project`, or of the organisation's own: a key of one project knows of that
+    /// project alone.
+    pub fn sees_place(&self, project: Option<ProjectId>) -> bool {
+        let only = self.key.and_then(|key| key.project);
+        only.is_none() || only == project
     }
 
     fn role_permissions_in(&self, project: Option<ProjectId>) -> PermissionSet {
@@ -110,10 +111,7 @@ pub fn decide_access(
     let Some(reach) = reaches.iter().find(|reach| reach.org == place.org) else {
         return AccessDecision::Hidden;
     };
-    if place
-        .project
-        .is_some_and(|project| !reach.sees_project(project))
-    {
+    if !reach.sees_place(place.project) {
         return AccessDecision::Hidden;
     }
     if reach.permissions_in(place.project).contains(needed) {
@@ -204,6 +202,13 @@ mod tests {
         check(&owner, place(HERE, PROJECT), write, Allowed);
         check(&owner, place(HERE, PROJECT), task, OutOfScope(task));
         check(&owner, place(HERE, OTHER_PROJECT), write, Hidden);
+        // What belongs to the organisation as a whole tells of its other projects.
+        let whole = RowPlace {
+            org: HERE,
+            project: None,
+        };
+        check(&owner, whole, write, Hidden);
+        assert_eq!(owner.permissions_in(None), PermissionSet::EMPTY);
         let mut viewer = reach(SystemRole::Viewer);
         let project = None;
         viewer.key = Some(KeyReach { scopes, project });

@@ -9,12 +9,16 @@ use super::role_chain::RolePower;
 pub const GRANTED_PER_PROJECT: PermissionSet =
     PermissionSet::of_permissions(&[Permission::SpecApprove, Permission::TicketApprove]);
 
-/// What no key may do, whatever its scopes: make keys, give roles, move the organisation or its money.
+/// What no key may do, whatever its scopes: make keys, give or take memberships, end or move the organisation, change
+/// what it may use or pay.
 pub const KEPT_FROM_KEYS: PermissionSet = PermissionSet::of_permissions(&[
     Permission::OrgKeysWrite,
     Permission::OrgRolesWrite,
     Permission::OrgMembersWrite,
+    Permission::OrgMembersDelete,
+    Permission::OrgDelete,
     Permission::OrgTransfer,
+    Permission::OrgLimitsWrite,
     Permission::BillingWrite,
     Permission::BillingLifetime,
 ]);
@@ -32,7 +36,7 @@ pub enum PrivilegeEscalation {
 
 /// Why somebody who owns an organisation stays.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("an organisation has at least one owner")]
+#[error("an organisation has at least one owner who can sign in")]
 pub struct LastOwner;
 
 /// Decides whether a caller of power `own` may give somebody power `wanted`: by a role, an invitation or a key.
@@ -61,15 +65,15 @@ pub fn key_permissions(scopes: &[PermissionPattern]) -> PermissionSet {
     scoped.without_set(KEPT_FROM_KEYS)
 }
 
-/// Decides whether one of `n_owners` may cease to be one.
+/// Decides whether an owner may cease to be one, or to sign in, where `n_others` owners who can sign in stay.
 ///
-/// The count is taken under the organisation's lock, else two owners may remove each other.
+/// The others are counted under the organisation's lock, else two owners may remove each other.
 ///
 /// # Errors
-/// Returns [`LastOwner`] for the only one.
-pub const fn may_drop_owner(n_owners: u64) -> Result<(), LastOwner> {
-    match n_owners {
-        0 | 1 => Err(LastOwner),
+/// Returns [`LastOwner`] where none stays.
+pub const fn may_drop_owner(n_others: u64) -> Result<(), LastOwner> {
+    match n_others {
+        0 => Err(LastOwner),
         _ => Ok(()),
     }
 }
@@ -105,15 +109,26 @@ mod tests {
     fn a_key_reads_unless_it_is_scoped_and_never_gives_rights() {
         assert!(key_permissions(&[]).is_within(PermissionSet::of_reads()));
         let everything = key_permissions(&["*:*".parse().unwrap()]);
-        assert_eq!(everything.common_with(KEPT_FROM_KEYS), PermissionSet::EMPTY);
         assert!(everything.contains(Permission::SpecExecute));
+        for kept in [
+            Permission::OrgKeysWrite,
+            Permission::OrgRolesWrite,
+            Permission::OrgMembersWrite,
+            Permission::OrgMembersDelete,
+            Permission::OrgDelete,
+            Permission::OrgTransfer,
+            Permission::OrgLimitsWrite,
+            Permission::BillingWrite,
+            Permission::BillingLifetime,
+        ] {
+            assert!(!everything.contains(kept), "{kept}");
+        }
     }
 
     #[test]
     fn an_owner_leaves_only_where_another_stays() {
         assert_eq!(may_drop_owner(0), Err(LastOwner));
-        assert_eq!(may_drop_owner(1), Err(LastOwner));
-        assert_eq!(may_drop_owner(2), Ok(()));
+        assert_eq!(may_drop_owner(1), Ok(()));
     }
 
     fn any_patterns() -> impl Strategy<Value = Vec<PermissionPattern>> {

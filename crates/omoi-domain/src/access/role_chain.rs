@@ -43,6 +43,12 @@ pub enum RoleChainError {
 }
 
 impl RolePower {
+    /// The power of whoever may do nothing.
+    pub const NONE: Self = Self {
+        permissions: PermissionSet::EMPTY,
+        rank: SystemRole::AgentExecutor.role_rank(),
+    };
+
     /// The power of a role of every organisation.
     pub const fn of_system(role: SystemRole) -> Self {
         Self {

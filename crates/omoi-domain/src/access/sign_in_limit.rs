@@ -115,6 +115,18 @@ pub fn count_try(rule: LimitRule, before: Option<LimitCount>, now: Timestamp) ->
     LimitDecision::Counted(count)
 }
 
+/// What requests from `address` are counted under: whoever has one address of version 6 has the other 2⁶⁴ of its
+/// network.
+pub fn counted_address(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => {
+            let kept = v6.to_bits() & !(u128::MAX >> 64);
+            format!("{}/64", Ipv6Addr::from_bits(kept))
+        }
+    }
+}
+
 /// The network that an address counts as: whoever has one address of it has others.
 pub fn network_of(address: IpAddr) -> String {
     match address.to_canonical() {
@@ -192,6 +204,14 @@ mod tests {
             ("2001:db8:1:2fe::1", "2001:db8:1:200::/56"),
         ] {
             assert_eq!(network_of(address.parse().unwrap()), network);
+        }
+        for (address, counted) in [
+            ("203.0.113.7", "203.0.113.7"),
+            ("::ffff:203.0.113.7", "203.0.113.7"),
+            ("2001:db8:1:2fe:9::1", "2001:db8:1:2fe::/64"),
+            ("2001:db8:1:2ff::1", "2001:db8:1:2ff::/64"),
+        ] {
+            assert_eq!(counted_address(address.parse().unwrap()), counted);
         }
     }
 }

@@ -57,6 +57,11 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0010_keys.sql"),
     },
     MigrationText {
+        version: 11,
+        name: "account_guards",
+        text: include_str!("../../migrations/0011_account_guards.sql"),
+    },
+    MigrationText {
         version: 13,
         name: "month_budgets",
         text: include_str!("../../migrations/0013_month_budgets.sql"),

@@ -55,6 +55,11 @@ async fn a_schema_of_another_version_is_told_as_one() {
             matches!(error, StoreError::OtherVersion { version: 4711 }),
             "{error:?}"
         );
+        let error = bench.store.migrations().await.unwrap_err();
+        assert!(
+            matches!(error, StoreError::OtherVersion { version: 4711 }),
+            "{error:?}"
+        );
     }
 }
 

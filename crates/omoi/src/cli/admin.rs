@@ -1,10 +1,10 @@
 //! `omoi admin`: accounts, from the machine that holds the database.
 
 mod members;
+mod recovery;
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -13,16 +13,17 @@ use omoi_accounts::commands::sign_out::{set_user_active, sign_out_everywhere};
 use omoi_accounts::context::AccountContext;
 use omoi_accounts::error::AccountError;
 use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::config::Config;
 use omoi_runtime::options::DataOptions;
 use omoi_runtime::rng::Rng;
 use omoi_store::sessions::SignInSession;
 use omoi_store::users::User;
-use omoi_store::{StoreError, Tx, sessions, users};
+use omoi_store::{Store, StoreError, Tx, sessions, users};
 
 use super::command_context::{CommandContext, ConfigOverrides};
-use super::db::open_database;
+use super::db::{expect_migrated, open_database};
 use super::error_report::UsageError;
-use super::terminal::{print_done, read_secret_line};
+use super::terminal::{print_done, read_new_password};
 use crate::ErrorHint;
 use crate::composition;
 use crate::data_folder::OpenedFolder;
@@ -58,6 +59,17 @@ pub(crate) enum AdminCommand {
     /// List the keys of the organisation and of its members
     #[command(after_help = "Examples:\n  omoi admin keys")]
     Keys,
+    /// Revoke a key, whoever has it
+    #[command(
+        after_help = "Examples:\n  omoi admin revoke-key 01930000-0000-7000-8000-000000000009"
+    )]
+    RevokeKey(members::NamedKey),
+    /// Set somebody's password, end their sessions and unlock their account; the password is read from standard input
+    #[command(after_help = "Examples:\n  omoi admin set-password ada@example.org")]
+    SetPassword(NamedUser),
+    /// Print the token that a mail to somebody would carry, good once
+    #[command(after_help = "Examples:\n  omoi admin link ada@example.org --for reset")]
+    Link(recovery::LinkArgs),
     /// End every session of somebody
     #[command(after_help = "Examples:\n  omoi admin sign-out ada@example.org")]
     SignOut(NamedUser),
@@ -93,34 +105,39 @@ pub(crate) async fn run_admin_command(
     let settings = context.load_settings(&ConfigOverrides::default())?;
     context.start_log(&settings.config, true);
     let store = open_database(&settings.config).await?;
-    let migrated = store.migrate().await;
-    migrated.context("could not bring the database up to date")?;
-    let folder = OpenedFolder::open(&DataOptions::from_config(&settings.config).folder)?;
-    let rng = Rng::from_os()?;
-    let accounts = composition::open_accounts(&settings.config, &folder, store.clone(), &rng)?;
-    let done = run_with_accounts(context, &accounts, command).await;
+    let done = run_on_store(context, &settings.config, &store, command).await;
     store.close().await;
     done.map(|()| ExitCode::SUCCESS)
 }
 
-async fn run_with_accounts(
+/// Lists read rows and nothing else; what changes an account has its keys, too.
+async fn run_on_store(
     context: &CommandContext,
-    accounts: &AccountContext,
+    config: &Config,
+    store: &Store,
     command: AdminCommand,
 ) -> anyhow::Result<()> {
+    expect_migrated(store).await?;
+    let accounts = || open_accounts(config, store);
     match command {
-        AdminCommand::Users => list_users(context, accounts).await,
-        AdminCommand::AddUser(arguments) => add_account(accounts, arguments).await,
-        AdminCommand::DisableUser(named) => set_active(accounts, &named.mail, false).await,
-        AdminCommand::EnableUser(named) => set_active(accounts, &named.mail, true).await,
-        AdminCommand::Sessions(named) => list_sessions(context, accounts, &named.mail).await,
-        AdminCommand::Members => members::list_members(context, accounts).await,
-        AdminCommand::AddMember(arguments) => members::add(accounts, arguments).await,
-        AdminCommand::RemoveMember(named) => members::remove(accounts, &named.mail).await,
-        AdminCommand::Keys => members::list_keys(context, accounts).await,
+        AdminCommand::Users => list_users(context, store).await,
+        AdminCommand::Sessions(named) => list_sessions(context, store, &named.mail).await,
+        AdminCommand::Members => members::list_members(context, store).await,
+        AdminCommand::Keys => members::list_keys(context, store).await,
+        AdminCommand::AddUser(arguments) => add_account(&accounts()?, arguments).await,
+        AdminCommand::DisableUser(named) => set_active(&accounts()?, &named.mail, false).await,
+        AdminCommand::EnableUser(named) => set_active(&accounts()?, &named.mail, true).await,
+        AdminCommand::AddMember(arguments) => members::add(&accounts()?, arguments).await,
+        AdminCommand::RemoveMember(named) => members::remove(&accounts()?, &named.mail).await,
+        AdminCommand::RevokeKey(named) => members::revoke_key(&accounts()?, named).await,
+        AdminCommand::SetPassword(named) => recovery::set_password(&accounts()?, &named.mail).await,
+        AdminCommand::Link(arguments) => {
+            recovery::print_token(context, &accounts()?, arguments).await
+        }
         AdminCommand::SignOut(named) => {
-            let user = user_of(accounts, &named.mail).await?;
-            let n_ended = sign_out_everywhere(accounts, user.id).await?;
+            let accounts = accounts()?;
+            let user = user_of(store, &named.mail).await?;
+            let n_ended = sign_out_everywhere(&accounts, user.id).await?;
             let ended = count_noun(n_ended, "session");
             print_done(&format!("Ended {ended} of {}", named.mail));
             Ok(())
@@ -128,8 +145,13 @@ async fn run_with_accounts(
     }
 }
 
-async fn list_users(context: &CommandContext, accounts: &AccountContext) -> anyhow::Result<()> {
-    let system = accounts.store.system();
+fn open_accounts(config: &Config, store: &Store) -> anyhow::Result<AccountContext> {
+    let folder = OpenedFolder::open(&DataOptions::from_config(config).folder)?;
+    composition::open_accounts(config, &folder, store.clone(), &Rng::from_os()?)
+}
+
+async fn list_users(context: &CommandContext, store: &Store) -> anyhow::Result<()> {
+    let system = store.system();
     let all: Vec<User> = system
         .read(async |tx: &mut Tx| users::list_all(tx).await)
         .await?;
@@ -172,7 +194,7 @@ fn user_line(user: &User) -> String {
 }
 
 async fn add_account(accounts: &AccountContext, arguments: AddUserArgs) -> anyhow::Result<()> {
-    let password = read_secret_line("Password: ").await?;
+    let password = read_new_password().await?;
     let AddUserArgs { mail, name, staff } = arguments;
     let user = NewUser {
         email: mail.clone(),
@@ -180,21 +202,32 @@ async fn add_account(accounts: &AccountContext, arguments: AddUserArgs) -> anyho
         is_staff: staff,
     };
     let added = add_user(accounts, user, password).await;
-    added.map_err(|error| {
-        let hint = match &error {
-            AccountError::WeakPassword(faults) => {
-                let remedies: Vec<_> = faults.iter().map(|fault| fault.remedy_text()).collect();
-                remedies.join("; ")
-            }
-            AccountError::Store(StoreError::Exists { .. }) => {
-                format!("{mail} has an account: omoi admin users")
-            }
-            _ => return anyhow::Error::new(error),
-        };
-        anyhow::Error::new(error).context(ErrorHint(hint))
+    added.map_err(|error| match error {
+        AccountError::Store(StoreError::Exists { .. }) => {
+            let hint = format!("{mail} has an account: omoi admin users");
+            anyhow::Error::new(error).context(ErrorHint(hint))
+        }
+        error => with_remedy(error),
     })?;
     print_done(&format!("{mail} may sign in"));
     Ok(())
+}
+
+/// An error with what the operator does about it.
+fn with_remedy(error: AccountError) -> anyhow::Error {
+    let hint = match &error {
+        AccountError::WeakPassword(faults) => {
+            let remedies: Vec<_> = faults.iter().map(|fault| fault.remedy_text()).collect();
+            remedies.join("; ")
+        }
+        AccountError::LastOwner(_) => {
+            "make somebody else an owner first: omoi admin add-member MAIL --role owner; \
+             whoever knows the password is kept out by omoi admin set-password"
+                .to_owned()
+        }
+        _ => return anyhow::Error::new(error),
+    };
+    anyhow::Error::new(error).context(ErrorHint(hint))
 }
 
 async fn set_active(
@@ -202,8 +235,9 @@ async fn set_active(
     mail: &MailAddress,
     is_active: bool,
 ) -> anyhow::Result<()> {
-    let user = user_of(accounts, mail).await?;
-    set_user_active(accounts, user.id, is_active).await?;
+    let user = user_of(&accounts.store, mail).await?;
+    let set = set_user_active(accounts, user.id, is_active).await;
+    set.map_err(with_remedy)?;
     print_done(&match is_active {
         true => format!("{mail} may sign in"),
         false => format!("{mail} may not sign in any more, and every session of theirs has ended"),
@@ -213,11 +247,11 @@ async fn set_active(
 
 async fn list_sessions(
     context: &CommandContext,
-    accounts: &AccountContext,
+    store: &Store,
     mail: &MailAddress,
 ) -> anyhow::Result<()> {
-    let user = user_of(accounts, mail).await?;
-    let system = accounts.store.system();
+    let user = user_of(store, mail).await?;
+    let system = store.system();
     let (all, now) = system
         .read(async |tx: &mut Tx| {
             Ok::<_, StoreError>((sessions::list_all(tx, user.id).await?, tx.now()))
@@ -248,8 +282,8 @@ async fn list_sessions(
     Ok(context.print_lines(&lines.collect::<Vec<_>>())?)
 }
 
-async fn user_of(accounts: &AccountContext, mail: &MailAddress) -> anyhow::Result<User> {
-    let system = accounts.store.system();
+async fn user_of(store: &Store, mail: &MailAddress) -> anyhow::Result<User> {
+    let system = store.system();
     let found = system
         .read(async |tx: &mut Tx| users::find_by_email(tx, mail).await)
         .await?;

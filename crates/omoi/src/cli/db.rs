@@ -13,7 +13,9 @@ use omoi_runtime::rng::Rng;
 use omoi_store::Store;
 
 use super::command_context::{CommandContext, ConfigOverrides};
+use super::error_report::UsageError;
 use super::terminal::print_done;
+use crate::ErrorHint;
 use crate::composition;
 use crate::data_folder::OpenedFolder;
 use crate::view::text_layout::count_noun;
@@ -72,6 +74,19 @@ pub(crate) async fn run_db_command(
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses a schema that lacks migrations: whoever looks at rows changes nothing below servers that run.
+pub(super) async fn expect_migrated(store: &Store) -> anyhow::Result<()> {
+    let migrations = store.migrations().await;
+    let migrations = migrations.context("could not read the database")?;
+    let n_pending = migrations.iter().filter(|(_, _, applied)| !applied).count();
+    if n_pending == 0 {
+        return Ok(());
+    }
+    let pending = count_noun(n_pending as u64, "migration");
+    let hint = ErrorHint("once no older server runs: omoi db migrate".to_owned());
+    Err(anyhow::Error::new(UsageError(format!("the database lacks {pending}"))).context(hint))
 }
 
 /// Opens the database of a configuration, without touching its schema.

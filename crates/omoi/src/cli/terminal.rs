@@ -3,9 +3,10 @@
 use std::io::{self, IsTerminal as _};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::CommandContext;
+use super::error_report::UsageError;
 use crate::view::text_layout::clean_line;
 
 /// The next line typed at this process; its reader stays behind when nobody waits for it.
@@ -25,6 +26,19 @@ pub(crate) async fn read_secret_line(question: &str) -> io::Result<SecretString>
     Ok(line?.trim_end_matches(['\r', '\n']).to_owned().into())
 }
 
+/// Reads a new password; a person at a terminal types it twice, since nobody sees a slip.
+pub(crate) async fn read_new_password() -> anyhow::Result<SecretString> {
+    let password = read_secret_line("Password: ").await?;
+    if io::stdin().is_terminal() {
+        let again = read_secret_line("The same again: ").await?;
+        if again.expose_secret() != password.expose_secret() {
+            let differ = "the two passwords differ, and nothing was changed".to_owned();
+            return Err(UsageError(differ).into());
+        }
+    }
+    Ok(password)
+}
+
 /// What is typed is not shown until this is dropped.
 struct HiddenTyping(Option<Termios>);
 
@@ -33,11 +47,12 @@ impl HiddenTyping {
         if !io::stdin().is_terminal() {
             return Ok(Self(None));
         }
-        eprint!("{question}");
         let shown = tcgetattr(io::stdin())?;
         let mut hidden = shown.clone();
         hidden.local_modes.remove(LocalModes::ECHO);
         tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
+        // Asked before, a fast answer would be seen, or thrown away with what was typed ahead.
+        eprint!("{question}");
         Ok(Self(Some(shown)))
     }
 }

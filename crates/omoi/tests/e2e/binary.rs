@@ -56,7 +56,6 @@ pub(crate) fn start(mut command: Command, said: PathBuf) -> Running {
 }
 
 /// Starts `command` with its standard input as it was set.
-#[cfg(feature = "crash-points")]
 pub(crate) fn start_reading(command: Command, said: PathBuf) -> Running {
     spawn(command, said)
 }

@@ -32,6 +32,7 @@ mod listener;
 mod logs;
 mod many_files;
 mod mutants;
+mod operator;
 mod packages;
 mod process_log;
 mod processes;

@@ -40,15 +40,16 @@ fn people_sign_in_where_the_folders_token_opens_nothing() {
     let database = postgres::database();
     let password = world.beside("password");
     fs::write(&password, format!("{PASSWORD}\n")).unwrap();
-    let admin = |words: &[&str]| {
-        let mut command = world.command(&["admin"]);
-        command.args(words).env("DATABASE_URL", database.url());
+    let run = |words: &[&str]| {
+        let mut command = world.command(words);
+        command.env("DATABASE_URL", database.url());
         command.stdin(Stdio::from(File::open(&password).unwrap()));
         let said = start_reading(command, world.beside("admin")).wait();
         said.exited(0);
     };
-    admin(&["add-user", MAIL]);
-    admin(&["add-member", MAIL]);
+    run(&["db", "migrate"]);
+    run(&["admin", "add-user", MAIL]);
+    run(&["admin", "add-member", MAIL]);
     let mut serve = world.command(&["serve", "--roles", "api", "--json", "--port", "0"]);
     serve.env("DATABASE_URL", database.url());
     serve.env("SERVER_HOST", "0.0.0.0");

@@ -3,16 +3,17 @@
 use clap::Args;
 use serde_json::json;
 
+use omoi_accounts::commands::key::{revoke_organisation_key, revoke_person_key};
 use omoi_accounts::commands::member::{MemberAuthority, add_member, remove_member};
 use omoi_accounts::context::AccountContext;
 use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::role::{MemberRole, SystemRole};
-use omoi_domain::id::{MembershipId, OrgId, UserId};
+use omoi_domain::id::{ApiKeyId, MembershipId, OrgId, UserId};
 use omoi_domain::time::Timestamp;
 use omoi_store::api_keys::ApiKey;
-use omoi_store::{StoreError, Tx, api_keys, memberships, roles, users};
+use omoi_store::{Store, StoreError, Tx, api_keys, memberships, roles, users};
 
-use super::user_of;
+use super::{user_of, with_remedy};
 use crate::ErrorHint;
 use crate::cli::CommandContext;
 use crate::cli::error_report::UsageError;
@@ -33,6 +34,14 @@ pub(crate) struct AddMemberArgs {
     role: String,
 }
 
+/// Which key.
+#[derive(Args, Debug)]
+pub(crate) struct NamedKey {
+    /// Its id, as `omoi admin keys` lists it
+    #[arg(value_name = "ID")]
+    id: ApiKeyId,
+}
+
 /// A member, as a list shows them.
 struct ListedMember {
     id: MembershipId,
@@ -40,11 +49,8 @@ struct ListedMember {
     role: String,
 }
 
-pub(super) async fn list_members(
-    context: &CommandContext,
-    accounts: &AccountContext,
-) -> anyhow::Result<()> {
-    let all = listed_members(accounts).await?;
+pub(super) async fn list_members(context: &CommandContext, store: &Store) -> anyhow::Result<()> {
+    let all = listed_members(store).await?;
     if context.is_json() {
         let all = all
             .iter()
@@ -59,7 +65,7 @@ pub(super) async fn list_members(
 
 pub(super) async fn add(accounts: &AccountContext, arguments: AddMemberArgs) -> anyhow::Result<()> {
     let AddMemberArgs { mail, role } = arguments;
-    let user = user_of(accounts, &mail).await?;
+    let user = user_of(&accounts.store, &mail).await?;
     let named = role_called(accounts, &role).await?;
     let operator = MemberAuthority::of_operator(ORGANISATION);
     add_member(accounts, operator, user.id, named).await?;
@@ -68,23 +74,21 @@ pub(super) async fn add(accounts: &AccountContext, arguments: AddMemberArgs) -> 
 }
 
 pub(super) async fn remove(accounts: &AccountContext, mail: &MailAddress) -> anyhow::Result<()> {
-    let all = listed_members(accounts).await?;
+    let all = listed_members(&accounts.store).await?;
     let member = all.iter().find(|member| member.email == mail.as_str());
     let member = member.ok_or_else(|| {
         let hint = ErrorHint("who is one: omoi admin members".to_owned());
         anyhow::Error::new(UsageError(format!("{mail} is no member"))).context(hint)
     })?;
     let operator = MemberAuthority::of_operator(ORGANISATION);
-    remove_member(accounts, operator, member.id).await?;
+    let removed = remove_member(accounts, operator, member.id).await;
+    removed.map_err(with_remedy)?;
     print_done(&format!("{mail} is no member any more"));
     Ok(())
 }
 
-pub(super) async fn list_keys(
-    context: &CommandContext,
-    accounts: &AccountContext,
-) -> anyhow::Result<()> {
-    let system = accounts.store.system();
+pub(super) async fn list_keys(context: &CommandContext, store: &Store) -> anyhow::Result<()> {
+    let system = store.system();
     let all = system.read(async |tx: &mut Tx| -> Result<_, StoreError> {
         let mut all = api_keys::list_of_organisation(tx, ORGANISATION).await?;
         for member in memberships::list_of_organisation(tx, ORGANISATION).await? {
@@ -108,7 +112,8 @@ pub(super) async fn list_keys(
             .last_used_at
             .map_or_else(|| "never used".to_owned(), Timestamp::date_and_time);
         format!(
-            "{}…  {}  {}  {used}",
+            "{}  {}…  {}  {}  {used}",
+            key.id,
             key.shown_prefix,
             key.kind,
             clean_line(&key.name)
@@ -117,8 +122,30 @@ pub(super) async fn list_keys(
     Ok(context.print_lines(&lines.collect::<Vec<_>>())?)
 }
 
-async fn listed_members(accounts: &AccountContext) -> anyhow::Result<Vec<ListedMember>> {
-    let tenant = accounts.store.tenant(ORGANISATION);
+pub(super) async fn revoke_key(accounts: &AccountContext, named: NamedKey) -> anyhow::Result<()> {
+    let system = accounts.store.system();
+    let found = system
+        .read(async |tx: &mut Tx| api_keys::find(tx, named.id).await)
+        .await?;
+    let is_revoked = match found.as_ref().map(|key| (key.user_id, key.org_id)) {
+        Some((Some(user), _)) => revoke_person_key(accounts, user, named.id).await?,
+        Some((None, Some(org))) => {
+            let operator = MemberAuthority::of_operator(org);
+            revoke_organisation_key(accounts, operator, named.id).await?
+        }
+        Some((None, None)) | None => false,
+    };
+    if !is_revoked {
+        let hint = ErrorHint("which there are: omoi admin keys".to_owned());
+        let none = format!("there is no key {} that is good", named.id);
+        return Err(anyhow::Error::new(UsageError(none)).context(hint));
+    }
+    print_done(&format!("Revoked the key {}", named.id));
+    Ok(())
+}
+
+async fn listed_members(store: &Store) -> anyhow::Result<Vec<ListedMember>> {
+    let tenant = store.tenant(ORGANISATION);
     let read = tenant.read(async |tx: &mut Tx| -> Result<_, StoreError> {
         let custom = roles::list_all(tx).await?;
         let mut all = Vec::new();

@@ -24,6 +24,12 @@ fn a_death_leaves_an_account_or_none() {
         command.stdin(Stdio::from(std::fs::File::open(&password).unwrap()));
         binary::start_reading(command, home.path().join("said")).wait()
     };
+    // Accounts are looked at and changed in a schema that is up to date.
+    let mut migrate = omoi(home.path());
+    migrate.args(["db", "migrate"]);
+    binary::start(migrate, home.path().join("said"))
+        .wait()
+        .exited(0);
     let has_account = || run(&["users"], None).stdout.contains(MAIL);
     for side in ["before", "after"] {
         assert!(!has_account());
