@@ -14,8 +14,11 @@ mod earlier_routes;
 mod events;
 mod find;
 mod laptop;
+mod list;
+mod list_cursor;
 mod parts;
 pub(crate) mod policy;
+mod query;
 mod request_place;
 pub(crate) mod router;
 mod spec_view;
@@ -49,6 +52,7 @@ use crate::answer_headers::with_answer_headers;
 use crate::error::ApiError;
 
 pub(crate) use caller::Anyone;
+pub use list_cursor::CursorKeys;
 pub use parts::ApiParts;
 
 /// Where the operations lie.
@@ -67,6 +71,8 @@ pub struct ApiSurface {
     pub token: Option<String>,
     /// Who signs in.
     pub accounts: AccountContext,
+    /// What cursors of lists are signed with.
+    pub cursor_keys: CursorKeys,
     /// What of `GET /admin/status` stays the same.
     pub status: ProcessStatus,
     /// The reconcilers of this process.

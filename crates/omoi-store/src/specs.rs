@@ -1,5 +1,7 @@
 //! Specs: a feature idea on its way to merged code.
 
+mod listing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,8 @@ use crate::column::{Column as _, Json};
 use crate::error::StoreError;
 use crate::row::{row, versioned};
 use crate::tx::Tx;
+
+pub use listing::{SpecFilter, list_page};
 
 /// What the person who started the run chose.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,6 +3,8 @@
 mod claim;
 mod counters;
 mod dependencies;
+mod listing;
+mod numbers;
 mod standing;
 
 use std::collections::BTreeMap;
@@ -26,6 +28,8 @@ pub use claim::{CLAIMED_MAX, NewClaim, QueueScan, claim, eligible, keep_score, n
 pub use counters::hold_tasks;
 pub(crate) use counters::{ticket_moved, ticket_waits};
 pub use dependencies::{depend, dependencies, dependent_counts, require};
+pub use listing::{TaskFilter, list_page};
+pub use numbers::{TaskNumbers, numbers_around};
 pub use standing::{TaskStanding, get_as_seen, standing_of_spec};
 
 row! {

@@ -20,7 +20,9 @@ use uuid::Uuid;
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::event::StoredEvent;
 use omoi_llm::wire::headers::percent_encode;
-use omoi_protocol::api::{ReferenceKind, ReferenceUse, ResolvedReference};
+use omoi_protocol::api::{
+    ListPage, PAGE_LIMIT_MAX, ReferenceKind, ReferenceUse, ResolvedReference,
+};
 use omoi_protocol::error::ErrorBody;
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -163,6 +165,20 @@ impl ApiClient {
         Self::read_json(Self::send_request(self.new_request(Method::GET, path)).await?).await
     }
 
+    /// Every row of a list, page by page.
+    async fn get_rows<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let first = format!("{path}{joint}limit={PAGE_LIMIT_MAX}");
+        let mut page = self.get_json::<ListPage<T>>(&first).await?;
+        let mut rows = std::mem::take(&mut page.items);
+        while let Some(cursor) = page.next_cursor {
+            let next = format!("{first}&cursor={}", percent_encode(&cursor));
+            page = self.get_json::<ListPage<T>>(&next).await?;
+            rows.append(&mut page.items);
+        }
+        Ok(rows)
+    }
+
     async fn post_json<B: Serialize, T: DeserializeOwned>(
         &self,
         path: &str,
@@ -247,5 +263,47 @@ impl ApiClient {
                 }
             },
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use std::collections::BTreeMap;
+
+    use axum::extract::Query;
+    use axum::routing::get;
+    use axum::{Json, Router};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    /// Three pages of a list; a request that is not for the next of them is answered without rows.
+    async fn page_of(Query(asked): Query<BTreeMap<String, String>>) -> Json<ListPage<u32>> {
+        let is_first = asked["limit"] == "200" && asked["status"] == "failed";
+        let (items, next) = match asked.get("cursor").map(String::as_str) {
+            None if is_first => (vec![1, 2], Some("a+b=&c")),
+            Some("a+b=&c") if is_first => (vec![3], Some("d")),
+            Some("d") if is_first => (vec![4], None),
+            _ => (Vec::new(), None),
+        };
+        Json(ListPage {
+            next_cursor: next.map(ToOwned::to_owned),
+            ..ListPage::whole_list(items)
+        })
+    }
+
+    #[tokio::test]
+    async fn a_list_is_read_to_its_last_page() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/api/v1/specs", get(page_of));
+        let mut serving = JoinSet::new();
+        serving.spawn(async move { axum::serve(listener, router).await });
+        let endpoint = ClientEndpoint::Loopback(address);
+        let client = ApiClient::new(&endpoint, String::new()).unwrap();
+        let rows = client.get_rows::<u32>("/specs?status=failed").await;
+        assert_eq!(rows.unwrap(), [1, 2, 3, 4]);
     }
 }

@@ -225,6 +225,7 @@ fn api_surface(
         host: host_toolchain(&start.sources),
         config: start.config.clone(),
         token: None,
+        cursor_keys: accounts::cursor_keys(&accounts.ring),
         accounts,
         status: status.clone(),
         reconcilers: Vec::new(),

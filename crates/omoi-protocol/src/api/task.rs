@@ -22,7 +22,7 @@ use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
 use super::money::UsdText;
 use super::time::ApiTime;
 
-/// A task. `GET /tasks?spec_id=`.
+/// A task. `GET /tasks`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskView {
     /// Row id of the task.

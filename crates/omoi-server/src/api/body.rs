@@ -1,4 +1,4 @@
-//! What a request says: its body, query and path, read strictly and refused field by field.
+//! What a request says in its body and path, read strictly and refused field by field.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -79,24 +79,6 @@ fn read_body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(body)
 }
 
-/// The parameters after the `?`.
-pub(crate) struct ApiQuery<T>(pub(crate) T);
-
-impl<T: DeserializeOwned> FromRequestParts<ApiSurface> for ApiQuery<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &ApiSurface) -> Result<Self, ApiError> {
-        let query = parts.uri.query().unwrap_or_default();
-        let pairs = form_urlencoded::parse(query.as_bytes());
-        let read = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs));
-        read.map(Self).map_err(|error| {
-            let named = error.path().to_string();
-            let named = if named == "." { String::new() } else { named };
-            refuse_value(&named, &error.inner().to_string())
-        })
-    }
-}
-
 /// The values that the path names.
 pub(crate) struct ApiPath<T>(pub(crate) T);
 
@@ -111,7 +93,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<ApiSurface> for ApiPath<T> {
 }
 
 /// Refuses the value at `place`, about which its reader says `says`.
-fn refuse_value(place: &str, says: &str) -> ApiError {
+pub(super) fn refuse_value(place: &str, says: &str) -> ApiError {
     // The text of serde; there is no other sign.
     let unknown = says
         .strip_prefix("unknown field `")

@@ -21,10 +21,10 @@ use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::{StoreError, Tenant, events};
 
-use super::body::ApiQuery;
 use super::caller::Allowed;
 use super::find::{self, AskedReference};
 use super::policy::needs;
+use super::query::ApiQuery;
 use super::router::{ApiRouter, operation};
 use super::{ApiSurface, Surface};
 use crate::error::ApiError;
@@ -53,6 +53,9 @@ pub(super) struct EventsFrom {
     #[serde(default)]
     after: i64,
     /// Those of this spec: its row id, or its reference `SPEC-n`.
+    #[param(
+        pattern = "^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|([^/]+/)*[Ss][Pp][Ee][Cc]-0*[1-9][0-9]{0,17})$"
+    )]
     spec_id: Option<String>,
     /// Ends at the newest event instead of waiting for more.
     #[serde(default)]

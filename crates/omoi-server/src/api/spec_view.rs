@@ -19,11 +19,23 @@ use omoi_protocol::api::{
     OverlapView, PhaseView, PlanEstimate, SpecDetail, SpecView, SpecWaits, TicketView,
 };
 use omoi_store::phases::{self, PhaseRun};
+use omoi_store::projects::ProjectNames;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, opinions, projects, requirements, tickets};
 
 use super::task_view::task_views;
+
+/// Specs as people see them.
+pub(super) async fn spec_views(
+    tx: &mut Tx,
+    policy: &SpecPolicy,
+    specs: Vec<Spec>,
+) -> Result<Vec<SpecView>, StoreError> {
+    let names = projects::names(tx).await?;
+    let specs = specs.into_iter();
+    Ok(specs.map(|spec| view_of(&names, policy, spec)).collect())
+}
 
 /// A spec as people see it.
 pub(super) async fn spec_view(
@@ -31,7 +43,10 @@ pub(super) async fn spec_view(
     policy: &SpecPolicy,
     spec: Spec,
 ) -> Result<SpecView, StoreError> {
-    let names = projects::names(tx).await?;
+    Ok(view_of(&projects::names(tx).await?, policy, spec))
+}
+
+fn view_of(names: &ProjectNames, policy: &SpecPolicy, spec: Spec) -> SpecView {
     let number = HumanRef::spec(spec.number);
     let name = names.reference(spec.project_id, number);
     // Nothing starts with a toolbox that cannot be read, so nothing is shown to it.
@@ -40,7 +55,7 @@ pub(super) async fn spec_view(
         .unwrap_or_default();
     let mounts = mounts.iter().map(|mount| mount.host.display().to_string());
     let mounts = mounts.collect();
-    Ok(SpecView {
+    SpecView {
         waits: waits(&policy.selection, &name, &spec),
         name,
         scenario: spec.scenario,
@@ -62,7 +77,7 @@ pub(super) async fn spec_view(
         mounts,
         notes: spec.options.0.notes,
         survey: spec.survey.0,
-    })
+    }
 }
 
 /// A spec with its phases, tickets and tasks.
@@ -79,11 +94,12 @@ pub(super) async fn spec_detail(
         status: ticket.status,
     });
     let opinion = opinions::find(tx, spec.id).await?;
+    let planned = tasks::of_spec(tx, spec.id).await?;
     Ok(SpecDetail {
         original_request: spec.original_request.clone(),
         phases: phase_views(&runs),
         tickets: all.collect(),
-        tasks: task_views(tx, &spec).await?,
+        tasks: task_views(tx, &planned).await?,
         estimate: estimate(tx, &policy.limits, &spec, &runs).await?,
         overlaps: overlaps(tx, &spec).await?,
         opinion: opinion.map(trace::opinion_view),

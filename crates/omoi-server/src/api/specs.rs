@@ -22,13 +22,14 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use omoi_domain::id::ProjectId;
-use omoi_protocol::api::{EXAMPLE_SPEC, SpecView};
-use omoi_store::specs::Spec;
+use omoi_protocol::api::{EXAMPLE_SPEC, ListPage, SpecView};
+use omoi_store::specs::{self, Spec, SpecFilter};
 
 use super::caller::ApiCaller;
 use super::find::{self, AskedReference};
+use super::list::ApiList;
 use super::router::{ApiRouter, operation};
-use super::spec_view::spec_view;
+use super::spec_view::{spec_view, spec_views};
 use super::{Answer, ApiSurface};
 use crate::error::ApiError;
 
@@ -38,8 +39,12 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
 
 fn shown_specs() -> ApiRouter<ApiSurface> {
     ApiRouter::new()
-        .add(operation!(list_specs::list_specs))
-        .add(operation!(list_project_specs::list_project_specs, NotFound))
+        .add(operation!(list_specs::list_specs, InvalidCursor))
+        .add(operation!(
+            list_project_specs::list_project_specs,
+            InvalidCursor,
+            NotFound
+        ))
         .add(operation!(
             list_spec_tasks::list_spec_tasks,
             NotFound,
@@ -144,7 +149,10 @@ fn changed_specs() -> ApiRouter<ApiSurface> {
 #[into_params(parameter_in = Path)]
 pub(super) struct SpecPath {
     /// Row id of the spec, or its reference `SPEC-n`.
-    #[param(example = json!(EXAMPLE_SPEC))]
+    #[param(
+        example = json!(EXAMPLE_SPEC),
+        pattern = "^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|([^/]+/)*[Ss][Pp][Ee][Cc]-0*[1-9][0-9]{0,17})$"
+    )]
     pub(super) spec_id: String,
 }
 
@@ -173,4 +181,21 @@ async fn answered(s: &ApiSurface, caller: &ApiCaller, spec: Spec) -> Answer<Spec
         .own_rows()
         .read(async |tx| spec_view(tx, &s.parts.policy, spec).await);
     Ok(Json(view.await?))
+}
+
+/// The page of specs that `list` asks for, of those that `filter` takes.
+async fn answered_page<F>(
+    s: &ApiSurface,
+    caller: &ApiCaller,
+    list: &ApiList<F>,
+    filter: &SpecFilter,
+) -> Answer<ListPage<SpecView>> {
+    let asked = list.asked_page::<Spec>(s, caller, "-created_at")?;
+    let page = caller.own_rows().read(async |tx| {
+        let mut page = specs::list_page(tx, filter, &asked).await?;
+        let found = std::mem::take(&mut page.rows);
+        let views = spec_views(tx, &s.parts.policy, found).await?;
+        Ok::<_, ApiError>(page.replace_rows(views))
+    });
+    Ok(list.answer_page(s, caller, page.await?))
 }

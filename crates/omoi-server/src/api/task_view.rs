@@ -11,11 +11,11 @@ use omoi_protocol::api::{AttemptView, FallbackView, ModelUsageView, TaskDetail, 
 use omoi_store::attempts::Attempt;
 use omoi_store::costs::ModelSpend;
 use omoi_store::model_fallbacks::FallbackCount;
-use omoi_store::specs::Spec;
-use omoi_store::tasks::{self, Task};
+use omoi_store::projects::ProjectNames;
+use omoi_store::tasks::{self, Task, TaskNumbers};
 use omoi_store::{
     StoreError, Tx, attempts, checks, costs, egress_entries, events, model_fallbacks, open_calls,
-    projects, sandboxes, specs, tickets,
+    projects, sandboxes, specs,
 };
 
 /// A task with its attempts and receipts.
@@ -165,62 +165,57 @@ async fn waiting_call(tx: &mut Tx, attempt: &Attempt) -> Result<Option<String>, 
 
 /// A task as people see it.
 pub(super) async fn task_view(tx: &mut Tx, task: &Task) -> Result<TaskView, StoreError> {
-    let spec = specs::get(tx, task.spec_id).await?;
-    let views = task_views(tx, &spec).await?;
-    let found = views.into_iter().find(|view| view.id == task.id);
-    found.ok_or_else(|| StoreError::NotFound {
-        what: "task",
-        key: task.id.to_string(),
-    })
+    let mut views = task_views(tx, std::slice::from_ref(task)).await?;
+    views.pop().ok_or_else(|| missing(task))
 }
 
-/// Every task of a spec as people see it.
-pub(super) async fn task_views(tx: &mut Tx, spec: &Spec) -> Result<Vec<TaskView>, StoreError> {
-    let all = tasks::of_spec(tx, spec.id).await?;
-    let groups = tickets::of_spec(tx, spec.id).await?;
-    let edges = tasks::dependencies(tx, spec.id).await?;
+/// Tasks as people see them, in the order given.
+pub(super) async fn task_views(tx: &mut Tx, tasks: &[Task]) -> Result<Vec<TaskView>, StoreError> {
     let names = projects::names(tx).await?;
-    let name = |id: TaskId| {
-        all.iter()
-            .find(|t| t.id == id)
-            .map(|t| HumanRef::task(t.number).to_string())
-    };
-    Ok(all
-        .iter()
-        .map(|task| TaskView {
-            id: task.id,
-            task_ref: HumanRef::task(task.number).to_string(),
-            ticket_ref: groups
-                .iter()
-                .find(|ticket| ticket.id == task.ticket_id)
-                .map(|ticket| HumanRef::ticket(ticket.number).to_string())
-                .unwrap_or_default(),
-            spec_ref: HumanRef::spec(spec.number).to_string(),
-            name: names.reference(task.project_id, HumanRef::task(task.number)),
-            spec_name: names.reference(task.project_id, HumanRef::spec(spec.number)),
-            title: task.title.clone(),
-            task_type: task.task_type,
-            phase: task.phase_id,
-            priority: task.priority,
-            status: task.status,
-            integration_state: task.integration_state,
-            round: task.round,
-            depends_on: edges
-                .iter()
-                .filter(|(dependent, _)| *dependent == task.id)
-                .filter_map(|(_, on)| name(*on))
-                .collect(),
-            found_by: task.parent_task_id.and_then(name),
-            needed: task.needed,
-            branch: task.branch.clone(),
-            head_sha: task.head_sha.clone(),
-            requirements: task.requirements.0.clone(),
-            blocked_by: task.blocked_by,
-            problem: task
-                .error_message
-                .clone()
-                .or_else(|| task.blocked_reason.clone()),
-            summary: task.summary.clone(),
-        })
-        .collect())
+    let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
+    let around = tasks::numbers_around(tx, &ids).await?;
+    let views = tasks.iter().map(|task| {
+        let numbers = around.get(&task.id).ok_or_else(|| missing(task))?;
+        Ok(view_of(&names, task, numbers))
+    });
+    views.collect()
+}
+
+fn missing(task: &Task) -> StoreError {
+    StoreError::NotFound {
+        what: "task",
+        key: task.id.to_string(),
+    }
+}
+
+fn view_of(names: &ProjectNames, task: &Task, around: &TaskNumbers) -> TaskView {
+    let (number, spec) = (HumanRef::task(task.number), HumanRef::spec(around.spec));
+    let named = |number: i64| HumanRef::task(number).to_string();
+    TaskView {
+        id: task.id,
+        task_ref: number.to_string(),
+        ticket_ref: HumanRef::ticket(around.ticket).to_string(),
+        spec_ref: spec.to_string(),
+        name: names.reference(task.project_id, number),
+        spec_name: names.reference(task.project_id, spec),
+        title: task.title.clone(),
+        task_type: task.task_type,
+        phase: task.phase_id,
+        priority: task.priority,
+        status: task.status,
+        integration_state: task.integration_state,
+        round: task.round,
+        depends_on: around.waits_for.iter().copied().map(named).collect(),
+        found_by: around.found_by.map(named),
+        needed: task.needed,
+        branch: task.branch.clone(),
+        head_sha: task.head_sha.clone(),
+        requirements: task.requirements.0.clone(),
+        blocked_by: task.blocked_by,
+        problem: task
+            .error_message
+            .clone()
+            .or_else(|| task.blocked_reason.clone()),
+        summary: task.summary.clone(),
+    }
 }

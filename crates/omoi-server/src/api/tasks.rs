@@ -26,6 +26,7 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
     ApiRouter::new()
         .add(operation!(
             list_tasks::list_tasks,
+            InvalidCursor,
             NotFound,
             UnclearReference
         ))
@@ -63,7 +64,10 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
 #[into_params(parameter_in = Path)]
 struct TaskPath {
     /// Row id of the task, or its reference `TSK-n`.
-    #[param(example = json!(EXAMPLE_TASK))]
+    #[param(
+        example = json!(EXAMPLE_TASK),
+        pattern = "^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|([^/]+/)*[Tt][Ss][Kk]-0*[1-9][0-9]{0,17})$"
+    )]
     task_id: String,
 }
 

@@ -22,7 +22,7 @@ use omoi_runtime::config::{ConfigSources, KeyTable, load_config};
 use omoi_runtime::options::DATA_KEYS;
 use omoi_sandbox::options::SANDBOX_KEYS;
 use omoi_server::ApiDoor;
-use omoi_server::api::{ApiSurface, router};
+use omoi_server::api::{ApiSurface, CursorKeys, router};
 use omoi_store::attempts::{self, AgentEvent, Attempt};
 use omoi_store::{Json, events, projects, specs, tasks, tickets};
 use omoi_testkit::deployment::TestDeployment;
@@ -54,12 +54,22 @@ pub(crate) fn router_with(
     accounts: AccountContext,
     door: ApiDoor,
 ) -> Router {
-    let surface = ApiSurface {
+    router(surface_with(test, accounts), door)
+}
+
+/// What the API of `test` stands on.
+pub(crate) fn surface_of(test: &TestDeployment) -> ApiSurface {
+    surface_with(test, accounts_of(test))
+}
+
+fn surface_with(test: &TestDeployment, accounts: AccountContext) -> ApiSurface {
+    ApiSurface {
         parts: test.build_part(),
         host: HostEnvironment::default(),
         config: own_configuration(),
         token: Some(TOKEN.to_owned()),
         accounts,
+        cursor_keys: CursorKeys::new([7; 32], []),
         status: ProcessStatus {
             version: "0".to_owned(),
             pid: 1,
@@ -75,8 +85,7 @@ pub(crate) fn router_with(
             model_notes: Vec::new(),
         },
         reconcilers: Vec::new(),
-    };
-    router(surface, door)
+    }
 }
 
 /// What a repository may say something of, and a section that it may not touch.
@@ -100,7 +109,7 @@ fn own_configuration() -> Config {
 }
 
 /// A second project with a SPEC-1 and a TSK-001 of its own.
-async fn second_project(test: &TestDeployment) -> (specs::Spec, tasks::Task) {
+pub(crate) async fn second_project(test: &TestDeployment) -> (specs::Spec, tasks::Task) {
     let task = test.add_task(1, &[]).await;
     test.commit(async |tx| {
         let project = projects::ensure(tx, "shop", "/src/shop").await?;
@@ -132,7 +141,7 @@ async fn second_project(test: &TestDeployment) -> (specs::Spec, tasks::Task) {
 }
 
 /// What `GET` of `path` below the base says, as a status with a code or id and name.
-async fn told(router: &Router, path: &str) -> (u16, String, Value) {
+pub(crate) async fn told(router: &Router, path: &str) -> (u16, String, Value) {
     let path = format!("/api/v1{path}");
     let (status, text) = ask(router, (&Method::GET, &path), Some(TOKEN), Body::empty()).await;
     let told: Value = serde_json::from_str(&text).unwrap();

@@ -32,6 +32,7 @@ mod ask;
 mod credentials;
 mod egress;
 mod gateway_refusals;
+mod lists;
 mod live_stream;
 mod openapi;
 mod parallel_agents;

@@ -62,6 +62,11 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0011_account_guards.sql"),
     },
     MigrationText {
+        version: 12,
+        name: "list_indexes",
+        text: include_str!("../../migrations/0012_list_indexes.sql"),
+    },
+    MigrationText {
         version: 13,
         name: "month_budgets",
         text: include_str!("../../migrations/0013_month_budgets.sql"),

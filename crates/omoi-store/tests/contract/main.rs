@@ -32,6 +32,7 @@ mod counters;
 mod deployment;
 mod egress_entries;
 mod events;
+mod lists;
 mod locks;
 mod machines;
 mod month_budgets;

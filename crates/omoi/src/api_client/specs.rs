@@ -27,8 +27,7 @@ impl ApiClient {
     }
 
     pub(crate) async fn list_specs(&self) -> Result<Vec<SpecView>, ClientError> {
-        let page = self.get_json::<ListPage<SpecView>>("/specs").await?;
-        Ok(page.items)
+        self.get_rows("/specs").await
     }
 
     /// The spec that a command is about to change.

@@ -4,9 +4,7 @@ use reqwest::Method;
 use uuid::Uuid;
 
 use omoi_domain::error_code::ErrorCode;
-use omoi_protocol::api::{
-    ListPage, ReferenceKind, ReferenceUse, SteerTask, TaskDetail, TaskLog, TaskView,
-};
+use omoi_protocol::api::{ReferenceKind, ReferenceUse, SteerTask, TaskDetail, TaskLog, TaskView};
 
 use super::{ApiClient, ClientError};
 
@@ -24,7 +22,7 @@ impl ApiClient {
         self.resolve_text(ReferenceKind::Task, text, usage).await
     }
 
-    /// The tasks of a spec; without one, those of the newest, and none where there is no spec.
+    /// The tasks of a spec in plan order; without one, those of the newest, and none where there is no spec.
     pub(crate) async fn list_tasks(
         &self,
         spec: Option<&str>,
@@ -40,8 +38,8 @@ impl ApiClient {
             }
             found => found?,
         };
-        let path = format!("/tasks?spec_id={id}");
-        Ok(self.get_json::<ListPage<TaskView>>(&path).await?.items)
+        self.get_rows(&format!("/tasks?spec_id={id}&sort=level,ordinal,number"))
+            .await
     }
 
     pub(crate) async fn get_task_detail(&self, task: &str) -> Result<TaskDetail, ClientError> {

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use omoi_accounts::access_token::AccessTokens;
 use omoi_accounts::context::AccountContext;
 use omoi_accounts::holder_cache::{HolderCache, follow_revocations};
-use omoi_accounts::key_ring::KeyRing;
+use omoi_accounts::key_ring::{KeyPurpose, KeyRing, RingKey};
 use omoi_accounts::options::AccountOptions;
 use omoi_accounts::password_pool::PasswordPool;
 use omoi_domain::config::Config;
@@ -15,6 +15,7 @@ use omoi_execution::DeploymentParts;
 use omoi_runtime::bus::Bus;
 use omoi_runtime::clock::{Clocked, SystemClock};
 use omoi_runtime::rng::Rng;
+use omoi_server::api::CursorKeys;
 use omoi_store::Store;
 
 use crate::ErrorHint;
@@ -36,6 +37,13 @@ pub(super) fn start_accounts(
     let accounts = open_accounts(config, folder, parts.store.store().clone(), &parts.rng)?;
     follow_revocations(&accounts.holders, &parts.lifecycle, bus);
     Ok(accounts)
+}
+
+/// What cursors of lists are signed with.
+pub(super) fn cursor_keys(ring: &KeyRing) -> CursorKeys {
+    let key_of = |key: &RingKey| key.derived_key(KeyPurpose::Cursor);
+    let earlier = ring.verifying_keys().iter().skip(1).map(key_of);
+    CursorKeys::new(key_of(ring.signing_key()), earlier)
 }
 
 /// Opens the accounts in `store`.

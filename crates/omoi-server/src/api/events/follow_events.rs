@@ -25,9 +25,9 @@ use omoi_runtime::telemetry::error_chain;
 use omoi_store::StoreError;
 
 use crate::api::Surface;
-use crate::api::body::ApiQuery;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::error::ApiError;
 
 /// Longest silence on a stream: proxies end one that says nothing.

@@ -8,9 +8,9 @@ use utoipa::IntoParams;
 use omoi_planning::trust;
 use omoi_protocol::api::{EXAMPLE_REPOSITORY, RepositoryTrustView};
 
-use crate::api::body::ApiQuery;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::api::{Answer, Surface};
 
 /// Which repository.

@@ -10,10 +10,10 @@ use omoi_protocol::api::{ReferenceKind, ReferenceUse, ResolvedReference};
 use omoi_store::{StoreError, Tx, projects};
 
 use crate::api::Answer;
-use crate::api::body::ApiQuery;
 use crate::api::caller::Allowed;
 use crate::api::find::{self, AskedReference};
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::error::ApiError;
 
 /// What was typed, where, and what for.

@@ -6,9 +6,10 @@ use omoi_planning::commands;
 use omoi_protocol::api::SpecView;
 
 use super::{OfProject, SpecPath, answered};
-use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::api::{Answer, Surface};
 
 /// Hands over what has landed of a spec, although not all of it has.

@@ -7,9 +7,10 @@ use omoi_execution::spec_files::rendered_files;
 use omoi_protocol::api::{ExportedFile, ListPage};
 
 use super::{OfProject, SpecPath};
-use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::api::{Answer, Surface};
 
 /// Renders the documents of a spec as markdown files.
@@ -26,9 +27,6 @@ pub(super) async fn export_spec(
     let spec = caller.find_spec(&path, &of).await?;
     let files = rendered_files(&s.parts.renderer, &spec).await?;
     let files = files.into_iter();
-    Ok(Json(ListPage {
-        items: files
-            .map(|(path, text)| ExportedFile { path, text })
-            .collect(),
-    }))
+    let files = files.map(|(path, text)| ExportedFile { path, text });
+    Ok(Json(ListPage::whole_list(files.collect())))
 }

@@ -7,9 +7,10 @@ use omoi_delivery::trace;
 use omoi_protocol::api::{CriteriaStatus, CriterionStatus};
 
 use super::{OfProject, SpecPath};
-use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::api::{Answer, Surface};
 
 /// Tells which acceptance criteria of a spec are proven at its head.

@@ -7,9 +7,10 @@ use omoi_delivery::summary;
 use omoi_protocol::api::ExecutionStatus;
 
 use super::{OfProject, SpecPath};
-use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::api::{Answer, Surface};
 
 /// Tells how far the work on a spec has come, and what it took.

@@ -6,9 +6,10 @@ use axum::extract::State;
 use omoi_protocol::api::SpecDetail;
 
 use super::{OfProject, SpecPath};
-use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::api::spec_view::spec_detail;
 use crate::api::{Answer, Surface};
 

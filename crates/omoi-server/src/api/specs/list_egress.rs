@@ -11,9 +11,10 @@ use omoi_store::egress_entries::{self, EgressEntry, EgressFilter, PAGE_MAX};
 
 use super::{OfProject, SpecPath};
 use crate::api::Answer;
-use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::error::ApiError;
 
 /// Which entries.

@@ -8,9 +8,10 @@ use omoi_store::phases;
 
 use super::{OfProject, SpecPath};
 use crate::api::Answer;
-use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 
 /// Shows what each phase of a spec handed in, in the order of the phases.
 #[utoipa::path(
@@ -36,7 +37,5 @@ pub(super) async fn list_phase_data(
         output: run.output.as_ref().map(|output| output.0.clone()),
         ended_at: run.ended_at.map(Into::into),
     });
-    Ok(Json(ListPage {
-        items: items.collect(),
-    }))
+    Ok(Json(ListPage::whole_list(items.collect())))
 }

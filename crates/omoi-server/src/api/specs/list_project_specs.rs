@@ -1,6 +1,5 @@
 //! Lists the specs of a project.
 
-use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -9,13 +8,14 @@ use omoi_domain::id::ProjectId;
 use omoi_domain::spec::SpecStatus;
 use omoi_protocol::api::{EXAMPLE_PROJECT, ListPage, SpecView};
 use omoi_store::projects;
+use omoi_store::specs::SpecFilter;
 
-use super::list_specs::{SpecFilter, page_of_specs};
-use crate::api::body::{ApiPath, ApiQuery};
+use super::answered_page;
+use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
+use crate::api::list::{ApiList, ListParams, SORT_DESCRIPTION};
 use crate::api::policy::needs;
 use crate::api::{Answer, Surface};
-use crate::error::ApiError;
 
 /// Which project.
 #[derive(Deserialize, IntoParams)]
@@ -30,29 +30,42 @@ pub(super) struct ProjectPath {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct StatusFilter {
-    /// Those in this state.
-    status: Option<SpecStatus>,
+pub(super) struct ProjectSpecQuery {
+    /// Those in this state; in any of them, when it is repeated.
+    #[serde(default)]
+    status: Vec<SpecStatus>,
+    /// Those with this in their title or request, whatever the case of its letters.
+    #[serde(alias = "search")]
+    q: Option<String>,
 }
 
-/// Lists the specs of a project, newest first, at most 200.
+/// Lists the specs of a project, newest first.
+///
+/// They are sorted by `created_at`, `updated_at` and `number`.
 #[utoipa::path(
-    get, path = "/specs/project/{project_id}", tag = "specs", params(ProjectPath, StatusFilter),
-    responses((status = 200, description = "The newest specs.", body = ListPage<SpecView>))
+    get, path = "/specs/project/{project_id}", tag = "specs",
+    params(
+        ProjectPath, ProjectSpecQuery, ListParams,
+        ("sort" = Option<String>, Query, description = SORT_DESCRIPTION,
+            pattern = "^-?(created_at|updated_at|number)(,-?(created_at|updated_at|number)){0,3}$")
+    ),
+    responses((status = 200, description = "A page of specs.", body = ListPage<SpecView>))
 )]
 pub(super) async fn list_project_specs(
     caller: Allowed<needs::SpecRead>,
     State(s): Surface,
     ApiPath(path): ApiPath<ProjectPath>,
-    ApiQuery(query): ApiQuery<StatusFilter>,
+    list: ApiList<ProjectSpecQuery>,
 ) -> Answer<ListPage<SpecView>> {
-    let page = caller.own_rows().read(async |tx| {
-        let project = projects::get(tx, path.project_id).await?;
-        let filter = SpecFilter {
-            project_id: Some(project.id),
-            status: query.status,
-        };
-        Ok::<_, ApiError>(page_of_specs(tx, &s.parts.policy, &filter).await?)
-    });
-    Ok(Json(page.await?))
+    let id = path.project_id;
+    let project = caller
+        .own_rows()
+        .read(async |tx| projects::get(tx, id).await);
+    let filter = SpecFilter {
+        projects: vec![project.await?.id],
+        statuses: list.filter.status.clone(),
+        window: list.asked_window(),
+        text: list.filter.q.clone(),
+    };
+    answered_page(&s, &caller, &list, &filter).await
 }

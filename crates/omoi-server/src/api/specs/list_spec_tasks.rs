@@ -3,12 +3,14 @@
 use axum::Json;
 
 use omoi_protocol::api::{ListPage, TaskView};
+use omoi_store::tasks;
 
 use super::{OfProject, SpecPath};
 use crate::api::Answer;
-use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::api::task_view::task_views;
 
 /// Lists the tasks of a spec in plan order.
@@ -22,10 +24,9 @@ pub(super) async fn list_spec_tasks(
     ApiQuery(of): ApiQuery<OfProject>,
 ) -> Answer<ListPage<TaskView>> {
     let spec = caller.find_spec(&path, &of).await?;
-    let items = caller
-        .own_rows()
-        .read(async |tx| task_views(tx, &spec).await);
-    Ok(Json(ListPage {
-        items: items.await?,
-    }))
+    let items = caller.own_rows().read(async |tx| {
+        let planned = tasks::of_spec(tx, spec.id).await?;
+        task_views(tx, &planned).await
+    });
+    Ok(Json(ListPage::whole_list(items.await?)))
 }

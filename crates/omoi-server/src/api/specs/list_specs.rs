@@ -1,74 +1,58 @@
 //! Lists specs.
 
-use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use omoi_domain::id::ProjectId;
 use omoi_domain::spec::SpecStatus;
-use omoi_planning::spec_policy::SpecPolicy;
 use omoi_protocol::api::{ListPage, SpecView};
-use omoi_store::{StoreError, Tx, specs};
+use omoi_store::specs::SpecFilter;
 
-use crate::api::body::ApiQuery;
+use super::answered_page;
 use crate::api::caller::Allowed;
+use crate::api::list::{ApiList, ListParams, SORT_DESCRIPTION};
 use crate::api::policy::needs;
-use crate::api::spec_view::spec_view;
 use crate::api::{Answer, Surface};
-
-/// Most specs listed at once.
-const LIST_MAX: usize = 200;
 
 /// Which specs.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SpecFilter {
-    /// Those of this project.
-    pub(super) project_id: Option<ProjectId>,
-    /// Those in this state.
-    pub(super) status: Option<SpecStatus>,
+pub(super) struct SpecListQuery {
+    /// Those of this project; of any of them, when it is repeated.
+    #[serde(default)]
+    project_id: Vec<ProjectId>,
+    /// Those in this state; in any of them, when it is repeated.
+    #[serde(default)]
+    status: Vec<SpecStatus>,
+    /// Those with this in their title or request, whatever the case of its letters.
+    #[serde(alias = "search")]
+    q: Option<String>,
 }
 
-/// Lists specs, newest first, at most 200.
+/// Lists specs, newest first.
+///
+/// They are sorted by `created_at`, `updated_at` and `number`.
 #[utoipa::path(
-    get, path = "/specs", tag = "specs", params(SpecFilter),
-    responses((status = 200, description = "The newest specs.", body = ListPage<SpecView>))
+    get, path = "/specs", tag = "specs",
+    params(
+        SpecListQuery, ListParams,
+        ("sort" = Option<String>, Query, description = SORT_DESCRIPTION,
+            pattern = "^-?(created_at|updated_at|number)(,-?(created_at|updated_at|number)){0,3}$")
+    ),
+    responses((status = 200, description = "A page of specs.", body = ListPage<SpecView>))
 )]
 pub(super) async fn list_specs(
     caller: Allowed<needs::SpecRead>,
     State(s): Surface,
-    ApiQuery(filter): ApiQuery<SpecFilter>,
+    list: ApiList<SpecListQuery>,
 ) -> Answer<ListPage<SpecView>> {
-    let page = caller
-        .own_rows()
-        .read(async |tx| page_of_specs(tx, &s.parts.policy, &filter).await);
-    Ok(Json(page.await?))
-}
-
-/// The newest specs that `filter` takes.
-pub(super) async fn page_of_specs(
-    tx: &mut Tx,
-    policy: &SpecPolicy,
-    filter: &SpecFilter,
-) -> Result<ListPage<SpecView>, StoreError> {
-    // Filters are applied to all there are; without one the database cuts the list.
-    let is_filtered = filter.project_id.is_some() || filter.status.is_some();
-    let limit = if is_filtered {
-        i64::MAX
-    } else {
-        LIST_MAX as i64
+    let filter = SpecFilter {
+        projects: list.filter.project_id.clone(),
+        statuses: list.filter.status.clone(),
+        window: list.asked_window(),
+        text: list.filter.q.clone(),
     };
-    let mut found = specs::list(tx, limit).await?;
-    found.retain(|spec| {
-        filter.project_id.is_none_or(|of| of == spec.project_id)
-            && filter.status.is_none_or(|status| status == spec.status)
-    });
-    found.truncate(LIST_MAX);
-    let mut items = Vec::with_capacity(found.len());
-    for spec in found {
-        items.push(spec_view(tx, policy, spec).await?);
-    }
-    Ok(ListPage { items })
+    answered_page(&s, &caller, &list, &filter).await
 }

@@ -6,9 +6,10 @@ use omoi_planning::commands;
 use omoi_protocol::api::{ResumeSpec, SpecView};
 
 use super::{OfProject, SpecPath, answered};
-use crate::api::body::{ApiBody, ApiPath, ApiQuery};
+use crate::api::body::{ApiBody, ApiPath};
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::api::{Answer, Surface};
 
 /// Resumes a spec that failed or waits for a person.

@@ -7,9 +7,10 @@ use omoi_delivery::trace;
 use omoi_protocol::api::SpecTrace;
 
 use super::{OfProject, SpecPath};
-use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::api::{Answer, Surface};
 
 /// Tells what proves each criterion of a spec: tasks, commits, receipts.

@@ -5,9 +5,10 @@ use omoi_protocol::api::TaskView;
 
 use super::{ProjectOfTask, TaskPath, answered};
 use crate::api::Answer;
-use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 
 /// Cancels a task; its agent is stopped.
 #[utoipa::path(

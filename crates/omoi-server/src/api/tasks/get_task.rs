@@ -6,9 +6,10 @@ use omoi_protocol::api::TaskDetail;
 
 use super::{ProjectOfTask, TaskPath};
 use crate::api::Answer;
-use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::api::task_view::task_detail;
 
 /// Shows a task with its attempts and receipts.

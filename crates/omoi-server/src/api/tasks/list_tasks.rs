@@ -1,50 +1,97 @@
-//! Lists the tasks of a spec.
+//! Lists tasks.
 
-use axum::Json;
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use omoi_domain::id::ProjectId;
-use omoi_domain::task::TaskStatus;
+use omoi_domain::id::{ProjectId, TicketId};
+use omoi_domain::task::{Priority, TaskStatus, TicketPhase};
 use omoi_protocol::api::{EXAMPLE_SPEC, ListPage, TaskView};
+use omoi_store::tasks::{self, TaskFilter};
 
-use crate::api::Answer;
-use crate::api::body::ApiQuery;
 use crate::api::caller::Allowed;
 use crate::api::find::{self, AskedReference};
+use crate::api::list::{ApiList, ListParams, SORT_DESCRIPTION};
 use crate::api::policy::needs;
 use crate::api::task_view::task_views;
+use crate::api::{Answer, Surface};
 use crate::error::ApiError;
 
 /// Which tasks.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TaskFilter {
+pub(super) struct TaskListQuery {
     /// Those of this spec: its row id, or its reference `SPEC-n`.
-    #[param(example = json!(EXAMPLE_SPEC))]
-    spec_id: String,
-    /// The project of the reference, where several have one with its number.
-    project_id: Option<ProjectId>,
-    /// Those in this state.
-    status: Option<TaskStatus>,
+    #[param(
+        example = json!(EXAMPLE_SPEC),
+        pattern = "^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|([^/]+/)*[Ss][Pp][Ee][Cc]-0*[1-9][0-9]{0,17})$"
+    )]
+    spec_id: Option<String>,
+    /// Those of this project; of any of them, when it is repeated. Alone, it is the one whose number `spec_id` means.
+    #[serde(default)]
+    project_id: Vec<ProjectId>,
+    /// Those of this ticket; of any of them, when it is repeated.
+    #[serde(default)]
+    ticket_id: Vec<TicketId>,
+    /// Those in this state; in any of them, when it is repeated.
+    #[serde(default)]
+    status: Vec<TaskStatus>,
+    /// Those of this phase of their ticket; of any of them, when it is repeated.
+    #[serde(default)]
+    phase_id: Vec<TicketPhase>,
+    /// Those of this priority; of any of them, when it is repeated.
+    #[serde(default)]
+    priority: Vec<Priority>,
+    /// Those with this in their title or description, whatever the case of its letters.
+    #[serde(alias = "search")]
+    q: Option<String>,
 }
 
-/// Lists the tasks of a spec in plan order.
+/// Lists tasks, newest first.
+///
+/// They are sorted by `created_at`, `updated_at`, `number`, `priority`, `level` and `ordinal`; a plan has the order
+/// `level,ordinal,number`.
 #[utoipa::path(
-    get, path = "/tasks", tag = "tasks", params(TaskFilter),
-    responses((status = 200, description = "The tasks.", body = ListPage<TaskView>))
+    get, path = "/tasks", tag = "tasks",
+    params(
+        TaskListQuery, ListParams,
+        ("sort" = Option<String>, Query, description = SORT_DESCRIPTION,
+            pattern = "^-?(created_at|updated_at|number|priority|level|ordinal)(,-?(created_at|updated_at|number|priority|level|ordinal)){0,3}$")
+    ),
+    responses((status = 200, description = "A page of tasks.", body = ListPage<TaskView>))
 )]
 pub(super) async fn list_tasks(
     caller: Allowed<needs::TaskRead>,
-    ApiQuery(filter): ApiQuery<TaskFilter>,
+    State(s): Surface,
+    list: ApiList<TaskListQuery>,
 ) -> Answer<ListPage<TaskView>> {
-    let asked = AskedReference::of_path(&filter.spec_id, filter.project_id);
-    let items = caller.own_rows().read(async |tx| {
-        let spec = find::spec(tx, asked).await?;
-        Ok::<_, ApiError>(task_views(tx, &spec).await?)
+    let asked = list.asked_page(&s, &caller, "-created_at")?;
+    let wanted = &list.filter;
+    let page = caller.own_rows().read(async |tx| {
+        let spec = match &wanted.spec_id {
+            Some(text) => {
+                let project = match wanted.project_id.as_slice() {
+                    [only] => Some(*only),
+                    _ => None,
+                };
+                Some(find::spec(tx, AskedReference::of_path(text, project)).await?.id)
+            }
+            None => None,
+        };
+        let filter = TaskFilter {
+            spec,
+            projects: wanted.project_id.clone(),
+            tickets: wanted.ticket_id.clone(),
+            statuses: wanted.status.clone(),
+            phases: wanted.phase_id.clone(),
+            priorities: wanted.priority.clone(),
+            window: list.asked_window(),
+            text: wanted.q.clone(),
+        };
+        let page = tasks::list_page(tx, &filter, &asked).await?;
+        let views = task_views(tx, &page.rows).await?;
+        Ok::<_, ApiError>(page.replace_rows(views))
     });
-    let mut items = items.await?;
-    items.retain(|task| filter.status.is_none_or(|status| status == task.status));
-    Ok(Json(ListPage { items }))
+    Ok(list.answer_page(&s, &caller, page.await?))
 }

@@ -15,9 +15,10 @@ use omoi_store::{StoreError, Tx, checks, events};
 
 use super::{ProjectOfTask, TaskPath};
 use crate::api::Answer;
-use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::error::ApiError;
 
 /// Events of one attempt read at once.

@@ -6,9 +6,10 @@ use omoi_planning::commands;
 use omoi_protocol::api::TaskView;
 
 use super::{ProjectOfTask, TaskPath, answered};
-use crate::api::body::{ApiPath, ApiQuery};
+use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::api::{Answer, Surface};
 
 /// Tries a task again that failed, was cancelled or waits.

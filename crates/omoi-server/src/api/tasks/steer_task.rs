@@ -6,9 +6,10 @@ use omoi_execution::commands;
 use omoi_protocol::api::SteerTask;
 
 use super::{ProjectOfTask, TaskPath};
-use crate::api::body::{ApiBody, ApiPath, ApiQuery};
+use crate::api::body::{ApiBody, ApiPath};
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
 use crate::error::ApiError;
 
 /// Writes to the agent of a task, or orders it to stop; it reads the message at its next turn.
