@@ -91,6 +91,8 @@ error_codes! {
     Waits = "waits", 409;
     /// The earlier API had this address; this one has it no more.
     Gone = "gone", 410;
+    /// The row was changed after the version that the request names.
+    StaleVersion = "stale_version", 412;
     /// The body is larger than the route takes.
     TooLarge = "too_large", 413;
     /// The body is of another media type than the route takes.

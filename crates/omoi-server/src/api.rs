@@ -26,6 +26,7 @@ mod specs;
 mod system;
 mod task_view;
 mod tasks;
+mod version;
 
 use std::sync::Arc;
 

@@ -314,6 +314,7 @@ impl From<SpecCommandError> for ApiError {
             SpecCommandError::TaskCancelled { .. } => ErrorCode::TaskCancelled,
             SpecCommandError::NothingLanded { .. } => ErrorCode::NothingLanded,
             SpecCommandError::StillOpen { .. } => ErrorCode::StillOpen,
+            SpecCommandError::StaleVersion(_) => ErrorCode::StaleVersion,
             SpecCommandError::InvalidEdit(says) => {
                 return Self::new(ErrorCode::Refused, says);
             }

@@ -5,6 +5,7 @@ use omoi_domain::task::TaskStatus;
 use omoi_execution::commands::TaskCommandError;
 use omoi_runtime::BoxError;
 use omoi_store::StoreError;
+use omoi_store::specs::Spec;
 
 /// Why something asked of a spec was not done; nothing is written then.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +71,9 @@ pub enum SpecCommandError {
         /// Where it stands.
         status: SpecStatus,
     },
+    /// It was changed after the version that the change is meant for.
+    #[error("the spec was changed meanwhile")]
+    StaleVersion(Box<Spec>),
     /// An edit that cannot stand, with what was expected.
     #[error("{0}")]
     InvalidEdit(String),
@@ -109,7 +113,11 @@ impl SpecCommandError {
                 "wait for it, or call it off: omoi task cancel {task}"
             )),
             Self::Task(refused) => refused.next_step(),
-            Self::AtWork { .. } | Self::InvalidEdit(_) | Self::Store(_) | Self::Judge(_) => None,
+            Self::AtWork { .. }
+            | Self::StaleVersion(_)
+            | Self::InvalidEdit(_)
+            | Self::Store(_)
+            | Self::Judge(_) => None,
         }
     }
 }

@@ -10,17 +10,22 @@ use omoi_store::specs::{self, Spec};
 use super::SpecCommandError;
 use super::spec_changes::explain_refusal;
 
-/// Changes a spec's title; on the next resume every phase runs again with it.
+/// Changes a spec's title; on the next resume every phase runs again with it. With `versions`, only while the spec has
+/// one of them.
 ///
 /// # Errors
-/// [`SpecCommandError::AtWork`] once its tasks are released.
+/// [`SpecCommandError::AtWork`] once its tasks are released, [`SpecCommandError::StaleVersion`].
 pub async fn retitle_spec(
     tenant: &Tenant,
     id: SpecId,
     title: &str,
+    versions: Option<&[i64]>,
 ) -> Result<Spec, SpecCommandError> {
     let retitled = tenant.write(CrashPoint::SpecMoved, async |tx| {
         let mut spec = specs::get(tx, id).await?;
+        if versions.is_some_and(|meant| !meant.contains(&spec.state_version)) {
+            return Err(SpecCommandError::StaleVersion(Box::new(spec)));
+        }
         let actions = match rules::retitle_spec(spec.status) {
             Ok(actions) => actions,
             Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),

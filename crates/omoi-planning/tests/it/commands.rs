@@ -344,7 +344,7 @@ async fn resuming_plans_only_what_an_edit_made_stale() {
         .len();
     assert_eq!(rows.unwrap().len(), n_tasks, "no row is there twice");
 
-    commands::retitle_spec(&store, desk.spec.id, "Labels for todos")
+    commands::retitle_spec(&store, desk.spec.id, "Labels for todos", None)
         .await
         .unwrap();
     assert_eq!(desk.resume().await, SpecStatus::Executing);
@@ -354,7 +354,7 @@ async fn resuming_plans_only_what_an_edit_made_stale() {
     commands::approve_spec(&selection, &store, desk.spec.id)
         .await
         .unwrap();
-    let late = commands::retitle_spec(&store, desk.spec.id, "Too late").await;
+    let late = commands::retitle_spec(&store, desk.spec.id, "Too late", None).await;
     assert!(matches!(late, Err(SpecCommandError::AtWork { .. })));
 }
 
@@ -364,9 +364,14 @@ async fn what_an_attempt_made_under_an_old_title_is_dropped() {
     desk.tick().await;
     let (old, _) = desk.agent(Phase::Explore).await;
     desk.hand_in(&old, Phase::Explore).await;
-    commands::retitle_spec(&desk.it.deployment.store, desk.spec.id, "Labels for todos")
-        .await
-        .unwrap();
+    commands::retitle_spec(
+        &desk.it.deployment.store,
+        desk.spec.id,
+        "Labels for todos",
+        None,
+    )
+    .await
+    .unwrap();
     desk.tick().await;
     let late = desk.submit(&old, ("project_type", ""), json!("Old news"));
     assert!(matches!(late.await, Err(IntakeError::Superseded)));
@@ -393,7 +398,7 @@ async fn a_conversation_under_an_old_title_is_not_gone_on_with() {
         .await;
         desk.it.advance_clock(1);
         if let Some(title) = title {
-            commands::retitle_spec(&desk.it.deployment.store, desk.spec.id, title)
+            commands::retitle_spec(&desk.it.deployment.store, desk.spec.id, title, None)
                 .await
                 .unwrap();
             desk.tick().await;

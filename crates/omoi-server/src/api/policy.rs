@@ -111,3 +111,4 @@ guarded_arguments!(A);
 guarded_arguments!(A B);
 guarded_arguments!(A B C);
 guarded_arguments!(A B C D);
+guarded_arguments!(A B C D E);

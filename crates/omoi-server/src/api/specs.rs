@@ -97,6 +97,7 @@ fn changed_specs() -> ApiRouter<ApiSurface> {
         ))
         .add(operation!(
             update_spec::update_spec,
+            StaleVersion,
             NotFound,
             UnclearReference,
             AtWork,

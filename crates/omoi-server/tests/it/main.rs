@@ -44,5 +44,6 @@ mod shutdown;
 mod sign_in_desk;
 mod signed_in;
 mod typescript_client;
+mod versions;
 mod worker;
 mod worker_socket;

@@ -1,0 +1,99 @@
+//! Versions of rows: what is shown names its own, and a change may name those that it is meant for.
+
+use std::convert::Infallible;
+
+use axum::Json;
+use axum::extract::FromRequestParts;
+use axum::http::header::{ETAG, IF_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::error::ApiError;
+
+/// What the description says of `If-Match`.
+pub(super) const IF_MATCH_DESCRIPTION: &str =
+    "`ETag` of the row as it was read: the change is made only while the row is still that one.";
+/// The versions that a change is meant for, of `If-Match`; none where every one is.
+pub(crate) struct MeantVersions(pub(super) Option<Vec<i64>>);
+
+impl<S: Sync> FromRequestParts<S> for MeantVersions {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(meant_versions(&parts.headers)))
+    }
+}
+
+impl MeantVersions {
+    /// Whether the change is meant for a row of this version.
+    pub(super) fn includes_version(&self, version: i64) -> bool {
+        self.0.as_ref().is_none_or(|meant| meant.contains(&version))
+    }
+}
+
+/// A tag of another form, or a weak one, is that of no row.
+fn meant_versions(headers: &HeaderMap) -> Option<Vec<i64>> {
+    let mut values = headers.get_all(IF_MATCH).iter().peekable();
+    values.peek()?;
+    let texts = values.filter_map(|value| value.to_str().ok());
+    let tags: Vec<&str> = texts
+        .flat_map(|text| text.split(','))
+        .map(str::trim)
+        .collect();
+    if tags.contains(&"*") {
+        return None;
+    }
+    let number = |tag: &&str| tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok();
+    Some(tags.iter().filter_map(number).collect())
+}
+
+/// A row with its version as `ETag`.
+pub(crate) struct VersionedJson<T> {
+    pub(super) version: i64,
+    pub(super) body: T,
+}
+
+/// What an operation answers on one row.
+pub(super) type VersionedAnswer<T> = Result<VersionedJson<T>, ApiError>;
+
+impl<T: Serialize> IntoResponse for VersionedJson<T> {
+    fn into_response(self) -> Response {
+        with_version(Json(self.body).into_response(), self.version)
+    }
+}
+
+/// The same response, for a row of this version.
+pub(super) fn with_version(mut response: Response, version: i64) -> Response {
+    if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_meant_for_the_versions_that_it_names() {
+        for (values, expected) in [
+            (&[][..], None),
+            (&["*"][..], None),
+            (&["\"7\""][..], Some(vec![7])),
+            (&["\"7\", \"8\"", "\"9\""][..], Some(vec![7, 8, 9])),
+            (&["\"1\", *"][..], None),
+            (&["W/\"7\""][..], Some(vec![])),
+            (&["7"][..], Some(vec![])),
+            (&["\"abc\""][..], Some(vec![])),
+            (&[""][..], Some(vec![])),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(IF_MATCH, HeaderValue::from_static(value));
+            }
+            assert_eq!(meant_versions(&headers), expected, "{values:?}");
+        }
+    }
+}
