@@ -21,7 +21,8 @@ use omoi_runtime::reconcile::{Entities, Next, Nudge, ReconcileDriver, Reconciler
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::{CommittedEvents, StoreError, Tenant, events};
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::disk_room::{DiskRoom, LOOK};
@@ -170,14 +171,21 @@ pub fn publish_commits(store: &Tenant, lifecycle: &LifecycleHandle, bus: &Arc<dy
     });
 }
 
-/// One hint for each organisation of `first` and of what was committed since.
+/// One hint for each organisation of `first` and of what was committed since; where some of that was missed, one for
+/// everybody.
 fn commit_hints(
     first: CommittedEvents,
     commits: &mut broadcast::Receiver<CommittedEvents>,
 ) -> Vec<BusHint> {
     let mut newest = BTreeMap::from([(first.org, first.seq)]);
-    while let Ok(next) = commits.try_recv() {
-        newest.insert(next.org, next.seq);
+    loop {
+        match commits.try_recv() {
+            Ok(next) => {
+                newest.insert(next.org, next.seq);
+            }
+            Err(TryRecvError::Lagged(_)) => return vec![BusHint::Resync],
+            Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        }
     }
     let hints = newest.into_iter().map(|(org, seq)| BusHint::Appended {
         topic: outbox_topic(org),
@@ -244,4 +252,32 @@ async fn read_on(store: &Tenant, mut at: i64) -> Result<(i64, Vec<Consumer>), St
             Ok((at, woken))
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use super::*;
+
+    #[test]
+    fn each_organisation_has_a_hint_and_what_was_missed_one_for_all() {
+        let other: OrgId = "01930000-0000-7000-8000-0000000000ff".parse().unwrap();
+        let (told, mut commits) = broadcast::channel(2);
+        let committed = |org, seq| CommittedEvents { org, seq };
+        told.send(committed(other, 5)).unwrap();
+        told.send(committed(OrgId::LOCAL, 8)).unwrap();
+        let mut hints = commit_hints(committed(OrgId::LOCAL, 7), &mut commits);
+        hints.sort_by_key(|hint| format!("{hint:?}"));
+        let mut expected = [(OrgId::LOCAL, 8), (other, 5)].map(|(org, seq)| BusHint::Appended {
+            topic: outbox_topic(org),
+            seq,
+        });
+        expected.sort_by_key(|hint| format!("{hint:?}"));
+        assert_eq!(hints, expected);
+        for seq in 9..12 {
+            told.send(committed(OrgId::LOCAL, seq)).unwrap();
+        }
+        let hints = commit_hints(committed(OrgId::LOCAL, 8), &mut commits);
+        assert_eq!(hints, [BusHint::Resync]);
+    }
 }

@@ -3,12 +3,11 @@
 mod fan_out;
 mod frame;
 mod org_reader;
+mod reader_book;
 mod subscription;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
-use omoi_domain::id::OrgId;
 use omoi_domain::live::event_filter::LiveFilter;
 use omoi_runtime::bus::Bus;
 use omoi_runtime::clock::Clocked;
@@ -18,6 +17,7 @@ use omoi_store::{StoreError, Tenant, events};
 use self::fan_out::{FanOut, Receiver};
 pub use self::frame::LiveFrame;
 use self::org_reader::OrgReader;
+use self::reader_book::{EnteredFanOut, ReaderBook};
 pub use self::subscription::{LiveItem, LiveSubscription, ReaderAccess};
 
 /// Where those who listen to events of this process subscribe. Cheap to clone.
@@ -26,7 +26,7 @@ pub struct LiveEvents {
     bus: Arc<dyn Bus>,
     clock: Clocked,
     lifecycle: LifecycleHandle,
-    readers: Arc<Mutex<BTreeMap<OrgId, Weak<FanOut>>>>,
+    readers: ReaderBook,
 }
 
 impl LiveEvents {
@@ -36,7 +36,7 @@ impl LiveEvents {
             bus,
             clock,
             lifecycle,
-            readers: Arc::default(),
+            readers: ReaderBook::default(),
         }
     }
 
@@ -69,24 +69,21 @@ impl LiveEvents {
         // Hints from here on reach the reader, so that nothing falls between this and what it reads first.
         let hints = self.bus.subscribe_hints();
         let head = tenant.read(async |tx| events::head(tx).await).await?;
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = readers.get(&tenant.org()).and_then(Weak::upgrade);
-        if let Some(running) = running.filter(|fan_out| fan_out.enter_fan_out()) {
-            return Ok(running);
-        }
-        let fan_out = Arc::new(FanOut::new(tenant.org(), head));
-        readers.insert(tenant.org(), Arc::downgrade(&fan_out));
-        drop(readers);
+        let fan_out = match self.readers.enter_fan_out(tenant.org(), head) {
+            EnteredFanOut::Running(running) => return Ok(running),
+            EnteredFanOut::New(fan_out) => fan_out,
+        };
         let reader = OrgReader {
             tenant: tenant.clone(),
             clock: self.clock.clone(),
             lifecycle: self.lifecycle.clone(),
             hints,
             fan_out: Arc::clone(&fan_out),
+            readers: self.readers.clone(),
         };
-        let run = reader.run();
+        // It outlives the request of the first who listens, and reads for others.
         self.lifecycle
-            .spawn("live event reader", SpawnKind::Work, run);
+            .spawn_detached("live event reader", SpawnKind::Work, reader.run());
         Ok(fan_out)
     }
 }

@@ -15,10 +15,14 @@ use crate::api::ApiTime;
 pub struct EventFrame {
     /// Version of this shape: 1.
     pub v: u32,
-    /// Globally unique id; a receiver leaves out what it knows.
+    /// Globally unique id; a receiver leaves out what it knows. Of several, of the last: its items are told apart by
+    /// ids of their own.
     pub event_id: EventId,
     /// Position in the organisation's log; of several, of the first.
     pub seq: i64,
+    /// Of several, the position of the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<i64>,
     /// Name of the event; `docs/events.md` lists them.
     pub event_type: String,
     /// The kind of row that it is about.
@@ -38,7 +42,7 @@ pub struct EventFrame {
     pub related: RelatedIds,
     /// What happened; `{"items": […]}` of several.
     pub payload: Value,
-    /// Whether the payload is too large for a frame and is fetched by the event's id.
+    /// Whether the payload was left out, as it is too large for a frame.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
@@ -64,6 +68,7 @@ impl EventFrame {
             v: 1,
             event_id: stored.event_id,
             seq: stored.seq,
+            last_seq: None,
             event_type: stored.event.kind().as_str().to_owned(),
             entity_type: stored.event.kind().entity_type(),
             entity_id: event.entity_id(),
@@ -79,6 +84,10 @@ impl EventFrame {
 
     /// Has it carry several activities, of which its own is the first.
     pub fn set_items(&mut self, items: Vec<ActivityItem>) {
+        if let Some(last) = items.last() {
+            self.event_id = last.event_id;
+            self.last_seq = Some(last.seq);
+        }
         self.payload = json!({ "items": items });
     }
 
@@ -103,6 +112,11 @@ impl ActivityItem {
             occurred_at: event.stored.occurred_at.into(),
             payload: payload_of(event),
         }
+    }
+
+    /// The item as JSON.
+    pub fn to_json(&self) -> String {
+        json!(self).to_string()
     }
 }
 

@@ -205,6 +205,34 @@ impl LifecycleHandle {
         let name = name.into();
         // Below the span of who starts it, so that its lines carry the same ids.
         let span = info_span!("spawned", spawn.name = %name);
+        self.spawn_within(span, name, kind, future)
+    }
+
+    /// The same for what outlives whoever happens to start it: its lines carry no ids of theirs.
+    pub fn spawn_detached<F>(
+        &self,
+        name: impl Into<SpawnName>,
+        kind: SpawnKind,
+        future: F,
+    ) -> SpawnedTask
+    where
+        F: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        let name = name.into();
+        let span = info_span!(parent: None, "spawned", spawn.name = %name);
+        self.spawn_within(span, name, kind, future)
+    }
+
+    fn spawn_within<F>(
+        &self,
+        span: Span,
+        name: SpawnName,
+        kind: SpawnKind,
+        future: F,
+    ) -> SpawnedTask
+    where
+        F: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
         let entry = RunningEntry::add(&self.0.running, name.clone());
         let (done, outcome) = oneshot::channel();
         let handle = self.clone();

@@ -8,13 +8,16 @@ use crate::time::Timestamp;
 
 /// Least time between two frames of one agent's activity.
 pub const ACTIVITY_PAUSE: Duration = Duration::from_millis(100);
+/// Items of one agent that are held at most: then all go, also before their time.
+pub const HELD_ITEMS_MAX: usize = 64;
 
 /// Activity of agents on its way to frames.
 ///
 /// The first of an agent goes at once, what follows within [`ACTIVITY_PAUSE`] is held and goes together. While
 /// anything is held, so is the activity of every agent, and other events push all of it out before them: what a
 /// receiver is told stays in the order of the log, so that the number of the frame it was told last says what it
-/// has. Other events may therefore make more than ten frames.
+/// has. Other events may therefore make more than ten frames, and so may an agent that says more than
+/// [`HELD_ITEMS_MAX`] things in between.
 #[derive(Debug)]
 pub struct ActivityMerge<T> {
     held: Vec<(AttemptId, Vec<T>)>,
@@ -54,6 +57,16 @@ impl<T> ActivityMerge<T> {
             true => None,
             false => Some(latest.unwrap_or(Timestamp::from_micros(0))),
         }
+    }
+
+    /// Whether what is held has to go at `now`: its time has come, an agent holds [`HELD_ITEMS_MAX`] items, or its
+    /// time lies further ahead than it ever can, as the clock was set back.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        let is_full = |(_, items): &(AttemptId, Vec<T>)| items.len() >= HELD_ITEMS_MAX;
+        self.held.iter().any(is_full)
+            || self
+                .next_release()
+                .is_some_and(|due| due <= now || due.since(now) > ACTIVITY_PAUSE)
     }
 
     /// Lets all go that is held, the items of each agent together, agents in the order of their first.
@@ -104,6 +117,29 @@ mod tests {
         assert_eq!(merge.offer_activity(agent(1), 7, at(209)), None);
         assert_eq!(merge.release_held(at(210)), [[7]]);
         assert_eq!(merge.offer_activity(agent(1), 8, at(310)), Some(8));
+    }
+
+    #[test]
+    fn what_is_held_goes_at_its_time_when_it_is_much_or_when_the_clock_is_set_back() {
+        let mut merge = ActivityMerge::new();
+        assert!(!merge.is_due(at(0)));
+        merge.offer_activity(agent(1), 0, at(1_000));
+        assert!(!merge.is_due(at(5_000)), "nothing is held");
+        merge.offer_activity(agent(1), 1, at(1_010));
+        assert!(!merge.is_due(at(1_099)) && merge.is_due(at(1_100)));
+        assert!(!merge.is_due(at(1_000)), "as far ahead as can be");
+        assert!(merge.is_due(at(999)), "the clock was set back");
+        let n_max = i32::try_from(HELD_ITEMS_MAX).unwrap();
+        for n in 2..n_max {
+            assert_eq!(merge.offer_activity(agent(1), n, at(1_010)), None);
+            assert!(!merge.is_due(at(1_010)), "{n} are held");
+        }
+        merge.offer_activity(agent(2), 0, at(1_010));
+        assert!(!merge.is_due(at(1_010)), "as many, of two agents");
+        merge.offer_activity(agent(1), n_max, at(1_010));
+        assert!(merge.is_due(at(1_010)));
+        merge.release_held(at(1_010));
+        assert!(!merge.is_due(at(1_200)));
     }
 
     proptest! {

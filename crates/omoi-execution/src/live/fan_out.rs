@@ -11,7 +11,7 @@ use omoi_domain::live::frame_queue::{FrameQueue, QueuedItem};
 use omoi_domain::time::Timestamp;
 use tokio::sync::Notify;
 
-use super::frame::LiveFrame;
+use super::frame::{LiveFrame, split_activity};
 use super::subscription::ReaderAccess;
 
 /// Most frames that are kept for those who come back.
@@ -88,13 +88,34 @@ impl Receiver {
 
     fn push_frame(&self, frame: &Arc<LiveFrame>) {
         let mut state = self.lock();
-        if frame.seqs.last > state.known_seq && state.wants_frame(frame) {
+        if state.wants_frame(frame) {
             let n_bytes = frame.text.len();
             state
                 .queue
                 .push_frame(frame.seqs, n_bytes, Arc::clone(frame));
             self.news.notify_one();
         }
+    }
+
+    /// Queues what it does not know of `events`, of which `frame` was made.
+    fn push_unknown(&self, frame: &Arc<LiveFrame>, events: &[LoggedEvent]) {
+        let known_seq = self.lock().known_seq;
+        if frame.seqs.first > known_seq {
+            self.push_frame(frame);
+            return;
+        }
+        let n_known = events.partition_point(|event| event.stored.seq <= known_seq);
+        let unknown = events.get(n_known..).unwrap_or_default();
+        if let Some(rest) = LiveFrame::of_events(unknown, frame.known_seq.max(known_seq)) {
+            self.push_frame(&Arc::new(rest));
+        }
+    }
+
+    /// The last event that it knows once all up to `at` was handed out; none while something waits for it.
+    fn settled_seq(&self, at: i64) -> Option<i64> {
+        let state = self.lock();
+        let is_settled = state.queue.is_empty();
+        is_settled.then(|| state.known_seq.max(at))
     }
 
     fn set_known(&self, seq: i64) {
@@ -208,14 +229,22 @@ impl FanOut {
         for event in events {
             state.at = event.stored.seq;
             state.take_event(event, now);
+            state.release_due(now);
         }
     }
 
-    /// Lets held activity go whose time has come.
+    /// Lets held activity go that has to.
     pub(super) fn release_due(&self, now: Timestamp) {
-        let mut state = self.lock();
-        if state.merge.next_release().is_some_and(|due| due <= now) {
-            state.release_held(now);
+        self.lock().release_due(now);
+    }
+
+    /// The last event that `receiver` knows of or did not ask for, with all before it; none while something is on
+    /// its way to it.
+    pub(super) fn settled_seq(&self, receiver: &Receiver) -> Option<i64> {
+        let state = self.lock();
+        match state.merge.next_release() {
+            Some(_) => None,
+            None => receiver.settled_seq(state.at),
         }
     }
 
@@ -290,22 +319,40 @@ impl FanOutState {
             }
         };
         if let Some(event) = told {
-            self.send_frame(std::slice::from_ref(&event));
+            self.send_frame(std::slice::from_ref(&event), event.stored.seq);
         }
     }
 
+    fn release_due(&mut self, now: Timestamp) {
+        if self.merge.is_due(now) {
+            self.release_held(now);
+        }
+    }
+
+    /// Sends all that is held, in the order of what is told first.
     fn release_held(&mut self, now: Timestamp) {
-        for events in self.merge.release_held(now) {
-            self.send_frame(&events);
+        let held = self.merge.release_held(now);
+        let last_seqs = held.iter().filter_map(|events| events.last());
+        let Some(last) = last_seqs.map(|event| event.stored.seq).max() else {
+            return;
+        };
+        let mut parts: Vec<_> = held.into_iter().flat_map(split_activity).collect();
+        let first_seq = |events: &Vec<LoggedEvent>| events.first().map(|event| event.stored.seq);
+        parts.sort_by_key(first_seq);
+        // Once a part is sent, what comes before the first of the next has been told.
+        let next_firsts = parts.iter().skip(1).filter_map(first_seq);
+        let known_seqs: Vec<i64> = next_firsts.map(|next| next - 1).chain([last]).collect();
+        for (events, known_seq) in parts.iter().zip(known_seqs) {
+            self.send_frame(events, known_seq);
         }
     }
 
-    fn send_frame(&mut self, events: &[LoggedEvent]) {
-        let Some(frame) = LiveFrame::of_events(events).map(Arc::new) else {
+    fn send_frame(&mut self, events: &[LoggedEvent], known_seq: i64) {
+        let Some(frame) = LiveFrame::of_events(events, known_seq).map(Arc::new) else {
             return;
         };
         for receiver in &self.receivers {
-            receiver.push_frame(&frame);
+            receiver.push_unknown(&frame, events);
         }
         self.ring_bytes += frame.text.len();
         self.ring.push_back(frame);
@@ -318,3 +365,6 @@ impl FanOutState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

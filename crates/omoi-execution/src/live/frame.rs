@@ -9,14 +9,18 @@ use omoi_domain::live::frame_queue::SeqRange;
 use omoi_protocol::live::{ActivityItem, EventFrame};
 use serde_json::Value;
 
-/// Largest payload that goes along; a larger one is fetched by its event's id.
+/// Largest payload that goes along; a larger one is left out.
 const PAYLOAD_BYTES_MAX: usize = 16 << 10;
+/// What surrounds the items of several activities.
+const ITEMS_FRAME: &str = r#"{"items":[]}"#;
 
 /// A frame, made once for all who receive it.
 #[derive(Debug)]
 pub struct LiveFrame {
-    /// The events that it tells of.
+    /// The events that it tells of: there may be others between them.
     pub seqs: SeqRange,
+    /// The last event of which a receiver of this frame, and of those before it, was told, as of all before that.
+    pub known_seq: i64,
     /// What filters look at.
     pub facts: EventFacts,
     /// What one needs to read it.
@@ -28,9 +32,14 @@ pub struct LiveFrame {
 }
 
 impl LiveFrame {
+    /// The frame of one event, after which all before it are known.
+    pub(super) fn of_event(event: &LoggedEvent) -> Option<Self> {
+        Self::of_events(std::slice::from_ref(event), event.stored.seq)
+    }
+
     /// The frame of events of one organisation: of one, or of several activities of one agent. It bears the number
-    /// and the id of the first.
-    pub(super) fn of_events(events: &[LoggedEvent]) -> Option<Self> {
+    /// of the first and the id of the last.
+    pub(super) fn of_events(events: &[LoggedEvent], known_seq: i64) -> Option<Self> {
         let (first, last) = (events.first()?, events.last()?);
         let mut frame = EventFrame::of_event(first);
         if events.len() > 1 {
@@ -49,12 +58,34 @@ impl LiveFrame {
                 first: first.stored.seq,
                 last: last.stored.seq,
             },
+            known_seq,
             facts: EventFacts::of_event(first),
             permission: kind.read_permission(),
             event_type: kind.as_str(),
             text: text.into(),
         })
     }
+}
+
+/// Parts of `events`, activities of one agent in their order, each of which has room in one frame.
+pub(super) fn split_activity(events: Vec<LoggedEvent>) -> Vec<Vec<LoggedEvent>> {
+    let mut parts: Vec<Vec<LoggedEvent>> = Vec::new();
+    let mut room_bytes = 0;
+    for event in events {
+        let item_bytes = ActivityItem::of_event(&event).to_json().len() + ",".len();
+        match parts.last_mut() {
+            Some(part) if item_bytes <= room_bytes => {
+                room_bytes -= item_bytes;
+                part.push(event);
+            }
+            _ => {
+                let taken_bytes = ITEMS_FRAME.len() + item_bytes;
+                room_bytes = PAYLOAD_BYTES_MAX.saturating_sub(taken_bytes);
+                parts.push(vec![event]);
+            }
+        }
+    }
+    parts
 }
 
 fn is_large(payload: &Value) -> bool {

@@ -13,6 +13,7 @@ use omoi_store::{StoreError, Tenant, events};
 use tracing::{debug, warn};
 
 use super::fan_out::FanOut;
+use super::reader_book::ReaderBook;
 use crate::consume::outbox_topic;
 
 /// Longest wait for news that no hint told of.
@@ -20,13 +21,22 @@ const POLL: Duration = Duration::from_secs(1);
 /// How long a reader goes on after the last who listened left: most come back.
 const UNUSED_MAX: Duration = Duration::from_mins(1);
 
-/// The reader; ends itself when nobody listens any more.
+/// The reader; ends itself when nobody listens any more, and when it meets what it cannot read. However it ends, those
+/// who listen are told, and who comes next has a new one.
 pub(super) struct OrgReader {
     pub(super) tenant: Tenant,
     pub(super) clock: Clocked,
     pub(super) lifecycle: LifecycleHandle,
     pub(super) hints: HintSubscription,
     pub(super) fan_out: Arc<FanOut>,
+    pub(super) readers: ReaderBook,
+}
+
+impl Drop for OrgReader {
+    fn drop(&mut self) {
+        self.fan_out.end_all();
+        self.readers.forget_fan_out(&self.fan_out);
+    }
 }
 
 impl OrgReader {
@@ -35,8 +45,13 @@ impl OrgReader {
         debug!(org.id = %self.fan_out.org_id(), "Reading events for those who listen");
         let mut unused_since = None;
         loop {
-            if let Err(error) = self.read_news().await {
-                warn!(error = %error_chain(&error), "Could not read the events of those who listen");
+            let read = self.read_news().await;
+            let has_failed = read.is_err();
+            match read {
+                Err(error) if StoreError::is_passing(&error) => {
+                    warn!(error = %error_chain(&error), "Could not read the events of those who listen");
+                }
+                read => read?,
             }
             let now = self.clock.now();
             unused_since = match self.fan_out.is_used() {
@@ -48,12 +63,24 @@ impl OrgReader {
                 debug!(org.id = %self.fan_out.org_id(), "Nobody listens to events any more");
                 return Ok(());
             }
-            if !self.wait_for_news(&topic, now).await {
-                break;
+            let goes_on = match has_failed {
+                true => self.wait_after_failure().await,
+                false => self.wait_for_news(&topic, now).await,
+            };
+            if !goes_on {
+                return Ok(());
             }
         }
-        self.fan_out.end_all();
-        Ok(())
+    }
+
+    /// Waits for the database to come back, whatever is told meanwhile; false when the process stops.
+    async fn wait_after_failure(&self) -> bool {
+        let soft = self.lifecycle.soft_token();
+        // Cancel-safe: a token and a timer.
+        tokio::select! {
+            () = soft.cancelled() => false,
+            () = self.clock.sleep(POLL) => true,
+        }
     }
 
     /// Waits until something may have happened; false when the process stops.

@@ -51,7 +51,7 @@ pub enum LiveItem {
     Gap(SeqRange),
     /// What it missed cannot be told: it has to read everything anew, and is told what happens after this event.
     Reset(i64),
-    /// Nothing more will be told: the process stops.
+    /// Nothing more will be told: the process stops, or what reads the log failed. Who comes back reads on.
     Over,
 }
 
@@ -173,6 +173,16 @@ impl LiveSubscription {
         }
     }
 
+    /// The last event that it was told of or did not ask for, with all before it; none while it has still to be told
+    /// something.
+    pub fn settled_seq(&self) -> Option<i64> {
+        match self.stage {
+            SubscriptionStage::Live => self.fan_out.settled_seq(&self.receiver),
+            SubscriptionStage::Replay(seq) if self.replayed.is_empty() => Some(seq),
+            SubscriptionStage::Replay(_) | SubscriptionStage::Reset(_) => None,
+        }
+    }
+
     /// What it asks for from now on.
     pub fn change_filter(&self, filter: LiveFilter) {
         self.receiver.change_filter(filter);
@@ -194,7 +204,7 @@ impl LiveSubscription {
         };
         self.stage = SubscriptionStage::Replay(last.stored.seq);
         for event in batch {
-            let frame = LiveFrame::of_events(std::slice::from_ref(&event));
+            let frame = LiveFrame::of_event(&event);
             self.replayed.extend(
                 frame
                     .filter(|frame| self.receiver.wants_frame(frame))

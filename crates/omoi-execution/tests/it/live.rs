@@ -15,6 +15,7 @@ use omoi_execution::live::{LiveEvents, LiveItem, LiveSubscription, ReaderAccess}
 use omoi_runtime::bus::{Bus, LocalBus};
 use omoi_store::events;
 use omoi_testkit::deployment::TestDeployment;
+use omoi_testkit::raw_connection::RawConnection;
 
 use crate::delivery::{event, redis_bus};
 
@@ -218,6 +219,36 @@ async fn without_hints_the_log_is_polled_until_nobody_listens() {
 }
 
 #[tokio::test]
+async fn a_reader_that_cannot_go_on_tells_those_who_listen() {
+    let it = TestDeployment::new().await;
+    // Without hints, so that it reads when the clock says so.
+    let live = live_events(&it, &(Arc::new(LocalBus::default()) as Arc<dyn Bus>));
+    let mut one = subscribe(&live, &it, None).await;
+    it.clock.wait_for_sleepers(1).await;
+    tell(&it, &[EventKind::TaskStarted]).await;
+    let broken = head(&it).await;
+    let mut rows = RawConnection::open(it.database_url()).await.unwrap();
+    let mut rename = async |from: &str, to: &str| {
+        let sql = format!(
+            "update events set body = replace(body, '{from}', '{to}') where seq = {broken}"
+        );
+        rows.execute(&sql).await.unwrap();
+    };
+    rename("task.started", "task.startled").await;
+    it.advance_clock(1);
+    assert!(matches!(next(&mut one).await, LiveItem::Over));
+    // Who comes back has another reader.
+    rename("task.startled", "task.started").await;
+    let mut back = subscribe(&live, &it, Some(broken - 1)).await;
+    take_range(&mut back, broken, broken).await;
+    assert_eq!(back.settled_seq(), Some(broken));
+    it.clock.wait_for_sleepers(1).await;
+    tell(&it, &[EventKind::TaskStarted]).await;
+    it.advance_clock(1);
+    take_range(&mut back, broken + 1, broken + 1).await;
+}
+
+#[tokio::test]
 async fn nobody_is_told_what_it_may_not_read_or_did_not_ask_for() {
     let it = TestDeployment::new().await;
     let live = live_events(&it, &local_bus(&it));
@@ -308,7 +339,8 @@ async fn activity_of_an_agent_goes_together() {
         .map(|item| item["seq"].as_i64().unwrap())
         .collect();
     assert_eq!(seqs, [start + 2, start + 3, start + 4, start + 5]);
-    assert_eq!(items[0]["event_id"], frame["event_id"]);
+    assert_eq!(items[3]["event_id"], frame["event_id"]);
+    assert_eq!(frame["last_seq"], start + 5);
     assert!(items[3]["payload"]["summary"].is_string());
     // Other events push it out before them.
     tell(

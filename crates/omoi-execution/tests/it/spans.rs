@@ -1,10 +1,13 @@
 //! Lines of an attempt carry its ids, whoever started it.
 
 use serde_json::Value;
+use tracing::{Instrument as _, info_span};
 
 use omoi_domain::attempt::AttemptSubject;
+use omoi_domain::live::event_filter::LiveFilter;
 use omoi_execution::FromParts as _;
 use omoi_execution::dispatcher::Dispatcher;
+use omoi_execution::live::ReaderAccess;
 use omoi_execution::platform_run::{PlatformRunner, PlatformWork, begin_run};
 use omoi_runtime::clock::Clock as _;
 use omoi_testkit::deployment::{TestDeployment, tick_once};
@@ -51,6 +54,27 @@ async fn lines_of_an_attempt_carry_its_ids_and_not_those_of_the_pass_that_claime
     assert_eq!(span["subject"], "TSK-001");
     let error = refused["error"].as_str().unwrap();
     assert!(error.contains("runs no sandboxes"), "{error}");
+}
+
+#[tokio::test]
+async fn lines_of_the_reader_of_events_carry_no_ids_of_who_listened_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut reader = keep_log(folder.path(), "warn,omoi=debug");
+    let it = TestDeployment::new().await;
+    let (live, store) = (&it.deployment.live, &it.deployment.store);
+    let request = info_span!("request", request.id = "who-listened-first");
+    let opened = live
+        .open_subscription(store, ReaderAccess::FULL, LiveFilter::default(), None)
+        .instrument(request);
+    let _subscription = opened.await.unwrap();
+    it.clock.wait_for_sleepers(1).await;
+    let lines = new_lines(&mut reader);
+    let reading = find_line(&lines, "Reading events for those who listen");
+    assert_eq!(reading["spans"][0]["name"], "spawned", "{reading}");
+    assert!(
+        !reading.to_string().contains("who-listened-first"),
+        "{reading}"
+    );
 }
 
 #[tokio::test]
