@@ -216,12 +216,17 @@ pub async fn logged_after(tx: &mut Tx, seq: i64) -> Result<Vec<LoggedEvent>, Sto
 pub async fn occurred_after(tx: &mut Tx, seq: i64) -> Result<Option<Timestamp>, StoreError> {
     let rows = tx
         .rows(
-            "select occurred_at from events where org_id = $1 and seq = $2 + 1",
+            "select seq, occurred_at from events where org_id = $1 and seq > $2 order by seq limit 1",
             args![seq],
         )
         .await?;
-    rows.first()
-        .map_or(Ok(None), |row| Column::read(row, "occurred_at"))
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let is_next = seq.checked_add(1) == Some(i64::read(row, "seq")?);
+    is_next
+        .then(|| Column::read(row, "occurred_at"))
+        .transpose()
 }
 
 /// Every event of `spec` after `seq`, oldest first, at most [`BATCH_MAX`].

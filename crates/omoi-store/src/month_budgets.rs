@@ -13,7 +13,7 @@ use omoi_domain::time::Timestamp;
 use crate::args;
 use crate::column::Column;
 use crate::error::StoreError;
-use crate::row::{row, versioned};
+use crate::row::{Row as _, row, versioned};
 use crate::tx::Tx;
 
 row! {
@@ -114,12 +114,32 @@ pub async fn insert(tx: &mut Tx, budget: &MonthBudget) -> Result<(), StoreError>
     tx.insert(budget).await
 }
 
-/// Changes the limit of `budget`, or whether it refuses calls.
+/// Changes the limit of `budget`, or whether it refuses calls. A level that is no longer reached with the new limit is
+/// told again once it is.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] when it was changed since it was read.
 pub async fn save(tx: &mut Tx, budget: &mut MonthBudget) -> Result<(), StoreError> {
-    tx.update(budget).await
+    tx.update(budget).await?;
+    // Calls count without a version: what they counted is read once the row is locked.
+    let id = budget.id;
+    *budget = tx.get(id, "id = $2", args![id]).await?;
+    let level = BudgetLevel::of_spent(budget.spent_nanousd, budget.limit_nanousd);
+    if level < budget.level_reached {
+        budget.level_reached = level;
+        set_level(tx, id, level).await?;
+    }
+    Ok(())
+}
+
+async fn set_level(
+    tx: &mut Tx,
+    budget: MonthBudgetId,
+    level: BudgetLevel,
+) -> Result<(), StoreError> {
+    let sql = "update month_budgets set level_reached = $3 where org_id = $1 and id = $2";
+    tx.execute(sql, args![budget, level]).await?;
+    Ok(())
 }
 
 /// Puts `cost` in the place of `held` in `budget`, and tells of a level that is reached by that.
@@ -144,9 +164,11 @@ pub(crate) async fn charge_budget(
             args![budget, held, cost, month],
         )
         .await?;
-    let Some(row) = rows.first() else {
-        return Ok(());
-    };
+    let row = rows.first().ok_or_else(|| StoreError::Corrupt {
+        column: "month_budget_id",
+        value: budget.to_string(),
+        expected: MonthBudget::WHAT,
+    })?;
     let told = BudgetLevelReached {
         month_budget_id: budget,
         project_id: Column::read(row, "project_id")?,
@@ -158,8 +180,7 @@ pub(crate) async fn charge_budget(
     let Some(level) = level.newly_reached(Column::read(row, "level_reached")?) else {
         return Ok(());
     };
-    let sql = "update month_budgets set level_reached = $3 where org_id = $1 and id = $2";
-    tx.execute(sql, args![budget, level]).await?;
+    set_level(tx, budget, level).await?;
     let kind = if level >= BudgetLevel::Exceeded {
         EventKind::BudgetExceeded
     } else if level >= BudgetLevel::Critical {

@@ -158,10 +158,15 @@ pub async fn get(tx: &mut Tx, id: CostId) -> Result<OpenCall, StoreError> {
 /// holds it has no room for that. The caller has the [lock](lock_budgets) of the others and knows that there is room.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// [`StoreError::NotFound`] when it is not under way any more: nothing would ever let go of what is held for it then.
 pub async fn raise_cost(tx: &mut Tx, call: &OpenCall, cost: NanoUsd) -> Result<bool, StoreError> {
     let sql = "update open_calls set cost_nanousd = $3 where org_id = $1 and id = $2";
-    tx.execute(sql, args![call.id, cost]).await?;
+    if tx.execute(sql, args![call.id, cost]).await? == 0 {
+        return Err(StoreError::NotFound {
+            what: OpenCall::WHAT,
+            key: call.id.to_string(),
+        });
+    }
     let more = NanoUsd::from_nanos(cost.as_nanos() - call.cost_nanousd.as_nanos());
     let budgets = [call.project_budget_id, call.organisation_budget_id];
     for budget in budgets.into_iter().flatten() {

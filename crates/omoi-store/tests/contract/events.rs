@@ -19,6 +19,7 @@ both!(
     logs_are_read_in_batches,
     the_newest_of_a_kind_are_told,
     a_spec_knows_since_when_it_works,
+    what_follows_a_number_is_found_whatever_the_number,
 );
 
 /// An event that says who wrote it and which of its own it was.
@@ -55,6 +56,26 @@ async fn write(tenant: Tenant, world: Arc<World>, writer: i64) -> Result<Vec<usi
         }
     }
     Ok(kept)
+}
+
+async fn what_follows_a_number_is_found_whatever_the_number(
+    bench: Bench,
+) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    commit(&bench.local, async |tx| {
+        tell(tx, &world, 1, 1);
+        Ok(())
+    })
+    .await?;
+    let mut tx = bench.local.begin_read().await?;
+    let head = events::head(&mut tx).await?;
+    let last = events::occurred_after(&mut tx, head - 1).await?;
+    assert_eq!(last, Some(bench.now()));
+    for unknown in [head, head + 1, i64::MAX - 1, i64::MAX, -1, i64::MIN] {
+        let next = events::occurred_after(&mut tx, unknown).await?;
+        assert_eq!(next, None, "{unknown}");
+    }
+    Ok(())
 }
 
 async fn writers_and_a_reader_agree(bench: Bench) -> Result<(), StoreError> {

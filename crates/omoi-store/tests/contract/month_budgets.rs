@@ -23,6 +23,8 @@ both!(
     a_budget_without_room_holds_nothing,
     of_many_calls_as_many_are_held_as_fit,
     a_new_month_begins_at_nothing,
+    a_call_that_is_gone_is_held_no_more,
+    a_raised_limit_is_told_of_anew,
 );
 
 fn usd_nanos(nanos: i64) -> NanoUsd {
@@ -123,8 +125,22 @@ async fn a_call_is_held_and_then_counted(bench: Bench) -> Result<(), StoreError>
     assert!(close(&bench.local, &call, 11).await?);
     assert_eq!(open(&bench.local, &attempt, 5).await?, None);
     // Each level of the project's was told once; the organisation is far from any.
-    let mut tx = bench.local.begin_read().await?;
-    let told = events::after(&mut tx, 0).await?;
+    let project = Some(attempt.project_id);
+    assert_eq!(
+        told_levels(&bench.local).await?,
+        [
+            (EventKind::BudgetWarning, 85, project),
+            (EventKind::BudgetCritical, 96, project)
+        ]
+    );
+    Ok(())
+}
+
+/// Every level that was told of, with what was spent then and the project.
+async fn told_levels(
+    tenant: &Tenant,
+) -> Result<Vec<(EventKind, i64, Option<ProjectId>)>, StoreError> {
+    let told = events::after(&mut tenant.begin_read().await?, 0).await?;
     let levels = told.iter().filter_map(|event| match &event.event {
         Event::BudgetWarning(at) | Event::BudgetCritical(at) | Event::BudgetExceeded(at) => Some((
             event.event.kind(),
@@ -133,12 +149,61 @@ async fn a_call_is_held_and_then_counted(bench: Bench) -> Result<(), StoreError>
         )),
         _ => None,
     });
-    let project = Some(attempt.project_id);
+    Ok(levels.collect())
+}
+
+/// Another process may have settled a call by the time its first try failed.
+async fn a_call_that_is_gone_is_held_no_more(bench: Bench) -> Result<(), StoreError> {
+    let attempt = paying_attempt(&bench, Some(100), 1_000).await?;
+    let call = open(&bench.local, &attempt, 40).await?.unwrap();
+    let call = open_calls::get(&mut bench.local.begin_read().await?, call.id).await?;
+    assert!(close(&bench.local, &call, 10).await?);
+    let raised = commit(&bench.local, async |tx| {
+        open_calls::raise_cost(tx, &call, usd_nanos(70)).await
+    });
+    let refused = raised.await;
+    assert!(
+        matches!(refused, Err(StoreError::NotFound { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(counted(&bench.local, &attempt).await?, [(10, 0), (10, 0)]);
+    Ok(())
+}
+
+async fn a_raised_limit_is_told_of_anew(bench: Bench) -> Result<(), StoreError> {
+    let attempt = paying_attempt(&bench, None, 100).await?;
+    let spend = async |nanos| {
+        let call = open(&bench.local, &attempt, nanos).await?.unwrap();
+        close(&bench.local, &call, nanos).await
+    };
+    spend(96).await?;
+    let set_limit = async |nanos| {
+        commit(&bench.local, async |tx| {
+            let [mut budget] =
+                <[_; 1]>::try_from(month_budgets::of_project(tx, attempt.project_id).await?)
+                    .unwrap();
+            budget.limit_nanousd = usd_nanos(nanos);
+            month_budgets::save(tx, &mut budget).await?;
+            Ok(budget.level_reached)
+        })
+        .await
+    };
+    assert_eq!(set_limit(200).await?, BudgetLevel::Normal);
+    spend(64).await?;
+    // A lower one is told of by the next call that is counted.
+    assert_eq!(set_limit(170).await?, BudgetLevel::Warning);
+    spend(2).await?;
+    let levels = told_levels(&bench.local).await?;
+    let levels: Vec<_> = levels
+        .iter()
+        .map(|(kind, spent, _)| (*kind, *spent))
+        .collect();
     assert_eq!(
-        levels.collect::<Vec<_>>(),
+        levels,
         [
-            (EventKind::BudgetWarning, 85, project),
-            (EventKind::BudgetCritical, 96, project)
+            (EventKind::BudgetCritical, 96),
+            (EventKind::BudgetWarning, 160),
+            (EventKind::BudgetCritical, 162),
         ]
     );
     Ok(())
