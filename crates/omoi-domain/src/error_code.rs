@@ -23,7 +23,7 @@ macro_rules! error_codes {
 error_codes! {
     /// The token of a link is not good, or not any more.
     InvalidToken = "invalid_token", 400;
-    /// The cursor is none of this list with these filters in this order.
+    /// The cursor is none of this list or stream with these filters in this order.
     InvalidCursor = "invalid_cursor", 400;
     /// The body is no JSON, nests too deeply, holds too much, or names a field twice.
     MalformedJson = "malformed_json", 400;

@@ -1,6 +1,7 @@
 //! A project's bare mirror: the only repository the platform works in.
 
 mod base_store;
+mod head;
 mod markers;
 mod merge;
 mod new_commits;

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use omoi_domain::config::Config;
 use omoi_domain::repository_settings::{REPOSITORY_FILE, RepositorySettings};
-use omoi_git::mirror::{EntryKind, Mirror};
-use omoi_git::object::ObjectId;
-use omoi_git::process::GitError;
+use omoi_git::mirror::{EntryKind, FileEntry, Mirror};
+use omoi_git::object::{ObjectId, RepoPath};
+use omoi_git::process::{Git, GitError};
+use omoi_git::repo::RepoInfo;
 use omoi_runtime::config::{FILE_BYTES_MAX, LoadError};
 use omoi_sandbox::{GuardRefusal, GuardedPlaces, MountSource};
 
@@ -51,32 +52,71 @@ pub enum RepositoryFileError {
     Git(#[from] GitError),
 }
 
-/// What the file says at `commit`; a commit without one says nothing.
+/// A commit, and where it is read.
+#[derive(Clone, Copy)]
+pub(crate) enum CommitPlace<'a> {
+    /// A commit of a mirror.
+    Mirror {
+        /// The mirror.
+        mirror: &'a Mirror,
+        /// The commit.
+        commit: &'a ObjectId,
+    },
+    /// HEAD of a person's repository, of which nothing is copied.
+    Repository {
+        /// Reads it.
+        git: &'a Git,
+        /// The repository.
+        info: &'a RepoInfo,
+    },
+}
+
+impl CommitPlace<'_> {
+    const fn commit(&self) -> &ObjectId {
+        match self {
+            Self::Mirror { commit, .. } => commit,
+            Self::Repository { info, .. } => &info.head,
+        }
+    }
+
+    async fn list_files(&self) -> Result<Vec<FileEntry>, GitError> {
+        match self {
+            Self::Mirror { mirror, commit } => mirror.list_tree(commit).await,
+            Self::Repository { git, info } => info.list_head(git).await,
+        }
+    }
+
+    async fn read_file(&self, path: &RepoPath) -> Result<Option<Vec<u8>>, GitError> {
+        let bytes_max = FILE_BYTES_MAX as usize;
+        match self {
+            Self::Mirror { mirror, commit } => mirror.read_blob(commit, path, bytes_max).await,
+            Self::Repository { git, info } => info.read_head_file(git, path, bytes_max).await,
+        }
+    }
+}
+
+/// What the file says at the commit of `place`; a commit without one says nothing.
 ///
 /// # Errors
 /// [`RepositoryFileError`].
 pub(crate) async fn read_repository_file(
-    mirror: &Mirror,
-    commit: &ObjectId,
+    place: CommitPlace<'_>,
     own: &Config,
     home: Option<&Path>,
 ) -> Result<RepositorySettings, RepositoryFileError> {
-    let Some(text) = text_at(mirror, commit).await? else {
+    let Some(text) = text_at(place).await? else {
         return Ok(RepositorySettings::default());
     };
     read_repository_settings(own, home, &text).map_err(|source| RepositoryFileError::Refused {
-        commit: commit.to_string(),
+        commit: place.commit().to_string(),
         source: Box::new(source),
     })
 }
 
-async fn text_at(
-    mirror: &Mirror,
-    commit: &ObjectId,
-) -> Result<Option<String>, RepositoryFileError> {
+async fn text_at(place: CommitPlace<'_>) -> Result<Option<String>, RepositoryFileError> {
     let name = REPOSITORY_FILE.as_bytes();
     let at_root = |path: &[u8]| path.split(|b| *b == b'/').next() == Some(name);
-    let entries = mirror.list_tree(commit).await?;
+    let entries = place.list_files().await?;
     let Some(entry) = entries.iter().find(|e| at_root(e.path.as_bytes())) else {
         return Ok(None);
     };
@@ -95,9 +135,7 @@ async fn text_at(
     if entry.bytes > FILE_BYTES_MAX {
         return Err(RepositoryFileError::TooLarge { bytes: entry.bytes });
     }
-    let content = mirror
-        .read_blob(commit, &entry.path, FILE_BYTES_MAX as usize)
-        .await?;
+    let content = place.read_file(&entry.path).await?;
     let text = String::from_utf8(content.unwrap_or_default());
     text.map(Some).map_err(|_| RepositoryFileError::NotText)
 }

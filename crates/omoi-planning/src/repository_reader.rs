@@ -1,5 +1,6 @@
 //! Reads the repositories that people name.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use omoi_domain::config::Config;
@@ -17,7 +18,7 @@ use omoi_store::Tenant;
 use omoi_store::projects::{self, Project};
 
 use crate::commands::CreateError;
-use crate::repository_file;
+use crate::repository_file::{self, CommitPlace, RepositoryFileError};
 
 /// What a process has to read repositories with.
 #[derive(Clone)]
@@ -82,10 +83,11 @@ impl RepositoryReader<'_> {
             target: RefName::parse(&format!("refs/omoios/base/{}", info.head))?,
         };
         mirror.fetch_from(&info, &[fetch]).await?;
-        let home = self.host.home.as_deref();
-        let settings =
-            repository_file::read_repository_file(&mirror, &info.head, self.config, home).await?;
-        repository_file::expect_shown(&self.access.guarded, &settings)?;
+        let place = CommitPlace::Mirror {
+            mirror: &mirror,
+            commit: &info.head,
+        };
+        let settings = self.read_settings(place).await?;
         Ok(OpenedRepository {
             info,
             project,
@@ -93,6 +95,31 @@ impl RepositoryReader<'_> {
             settings,
         })
     }
+
+    /// What the repository's own file says at HEAD. Nothing is made or copied for that.
+    pub(crate) async fn read_head_settings(
+        &self,
+        info: &RepoInfo,
+    ) -> Result<RepositorySettings, RepositoryFileError> {
+        let git = &self.access.folders.git;
+        self.read_settings(CommitPlace::Repository { git, info })
+            .await
+    }
+
+    async fn read_settings(
+        &self,
+        place: CommitPlace<'_>,
+    ) -> Result<RepositorySettings, RepositoryFileError> {
+        let home = self.host.home.as_deref();
+        let settings = repository_file::read_repository_file(place, self.config, home).await?;
+        repository_file::expect_shown(&self.access.guarded, &settings)?;
+        Ok(settings)
+    }
+}
+
+/// The path of a repository as its project's row has it.
+pub(crate) fn repository_path(info: &RepoInfo) -> Cow<'_, str> {
+    info.toplevel.to_string_lossy()
 }
 
 /// The project of a repository, made when it is the first time.
@@ -102,7 +129,7 @@ async fn ensure_project(tenant: &Tenant, info: &RepoInfo) -> Result<Project, Cre
         name if name.is_empty() => "repository".to_owned(),
         name => name.into_owned(),
     };
-    let path = info.toplevel.to_string_lossy();
+    let path = repository_path(info);
     let ensured = tenant.write(CrashPoint::ProjectCreated, async |tx| {
         projects::ensure(tx, &name, &path).await
     });

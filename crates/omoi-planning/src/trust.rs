@@ -2,14 +2,16 @@
 
 use omoi_domain::id::UserId;
 use omoi_domain::repository_settings::RepositorySettings;
+use omoi_git::repo::RepoInfo;
 use omoi_protocol::api::RepositoryTrustView;
 use omoi_store::projects::Project;
-use omoi_store::{StoreError, Tenant, Tx, repository_trusts};
+use omoi_store::{StoreError, Tenant, Tx, projects, repository_trusts};
 
 use crate::commands::CreateError;
-use crate::repository_reader::{OpenedRepository, RepositoryReader};
+use crate::repository_reader::{OpenedRepository, RepositoryReader, repository_path};
 
-/// What the file of the repository at `path` asks for at HEAD, and whether a person allowed it.
+/// What the file of the repository at `path` asks for at HEAD, and whether a person allowed it. Only looks: a repository
+/// that nobody worked on is none of our projects afterwards either.
 ///
 /// # Errors
 /// [`CreateError`].
@@ -19,25 +21,36 @@ pub async fn look(
     path: &str,
 ) -> Result<RepositoryTrustView, CreateError> {
     let info = reader.inspect_repository(path).await?;
-    let repository = reader.open(tenant, info).await?;
-    let OpenedRepository {
-        project, settings, ..
-    } = &repository;
-    let trusted = tenant.read(async |tx| is_trusted(tx, project, settings).await);
+    let settings = reader.read_head_settings(&info).await?;
+    let repo = repository_path(&info).into_owned();
+    let trusted = tenant.read(async |tx| {
+        let project = projects::find(tx, &repo).await?;
+        is_trusted(tx, project.as_ref(), &settings).await
+    });
     let is_trusted = trusted.await?;
-    Ok(repository.trust_view(is_trusted))
+    Ok(trust_view(&info, settings, repo, is_trusted))
 }
 
 impl OpenedRepository {
-    /// What its file asks for, in words for the person who is asked.
-    pub(crate) fn trust_view(self, is_trusted: bool) -> RepositoryTrustView {
-        RepositoryTrustView {
-            commit: self.info.head.to_string(),
-            asks: asks(&self.settings),
-            is_trusted,
-            file_digest: self.settings.file_digest,
-            repo: self.project.repo_path,
-        }
+    /// What its file asks for, now that a person allowed it.
+    pub(crate) fn allowed_view(self) -> RepositoryTrustView {
+        trust_view(&self.info, self.settings, self.project.repo_path, true)
+    }
+}
+
+/// What the file of a repository asks for, in words for the person who is asked.
+fn trust_view(
+    info: &RepoInfo,
+    settings: RepositorySettings,
+    repo: String,
+    is_trusted: bool,
+) -> RepositoryTrustView {
+    RepositoryTrustView {
+        commit: info.head.to_string(),
+        asks: asks(&settings),
+        is_trusted,
+        file_digest: settings.file_digest,
+        repo,
     }
 }
 
@@ -52,7 +65,7 @@ pub(crate) async fn expect_trusted(
     let OpenedRepository {
         project, settings, ..
     } = repository;
-    let trusted = tenant.read(async |tx| is_trusted(tx, project, settings).await);
+    let trusted = tenant.read(async |tx| is_trusted(tx, Some(project), settings).await);
     match trusted.await? {
         true => Ok(()),
         false => Err(CreateError::NotTrusted {
@@ -67,15 +80,18 @@ fn asks(settings: &RepositorySettings) -> Vec<String> {
     privileges.iter().map(ToString::to_string).collect()
 }
 
-/// What asks for nothing needs no yes.
+/// What asks for nothing needs no yes; what is no project has none.
 async fn is_trusted(
     tx: &mut Tx,
-    project: &Project,
+    project: Option<&Project>,
     settings: &RepositorySettings,
 ) -> Result<bool, StoreError> {
     if settings.requested_privileges().is_empty() {
         return Ok(true);
     }
+    let Some(project) = project else {
+        return Ok(false);
+    };
     let kept = repository_trusts::find(tx, UserId::LOCAL, project.id).await?;
     let digest = kept.map(|trust| trust.file_digest);
     Ok(digest.is_some() && digest == settings.file_digest)

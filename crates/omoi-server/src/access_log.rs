@@ -1,5 +1,7 @@
 //! One span and one line per request, with an id that the answer carries too.
 
+use std::net::IpAddr;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -35,10 +37,28 @@ pub enum ApiDoor {
     /// The socket of the data folder, or a port that only this process's own command line knows: whoever asks may
     /// read the log as well.
     Folder,
-    /// An address that only this machine reaches.
+    /// An address that this machine alone reaches.
     Loopback,
     /// An address that others reach: the token of the data folder opens nothing there.
     Network,
+}
+
+impl ApiDoor {
+    /// The door of `address`.
+    pub const fn of_address(address: IpAddr) -> Self {
+        match address.to_canonical().is_loopback() {
+            true => Self::Loopback,
+            false => Self::Network,
+        }
+    }
+
+    /// Whether whoever asks shares a disk with this process, so that paths mean the same to both.
+    pub(crate) const fn shares_disk(self) -> bool {
+        match self {
+            Self::Folder | Self::Loopback => true,
+            Self::Network => false,
+        }
+    }
 }
 
 /// Which routes a request came by.
@@ -298,6 +318,25 @@ impl SeenRequest {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
+
+    #[test]
+    fn an_address_of_this_machine_is_told_from_others() {
+        for (address, door) in [
+            ("127.0.0.1", ApiDoor::Loopback),
+            ("127.8.0.1", ApiDoor::Loopback),
+            ("::1", ApiDoor::Loopback),
+            ("::ffff:127.0.0.1", ApiDoor::Loopback),
+            ("0.0.0.0", ApiDoor::Network),
+            ("::", ApiDoor::Network),
+            ("10.0.0.1", ApiDoor::Network),
+        ] {
+            assert_eq!(
+                ApiDoor::of_address(address.parse().unwrap()),
+                door,
+                "{address}"
+            );
+        }
+    }
 
     #[test]
     fn what_changes_something_or_is_refused_stands_out() {

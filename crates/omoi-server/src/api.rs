@@ -102,13 +102,21 @@ impl ApiSurface {
 
 /// Every operation of the API.
 fn all_operations() -> ApiRouter<ApiSurface> {
-    let below_base = ApiRouter::new()
+    operations_behind(ApiDoor::Folder)
+}
+
+/// The operations behind `door`: what goes by paths of this machine is nothing for others.
+fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
+    let mut below_base = ApiRouter::new()
         .merge(specs::group_operations())
         .merge(tasks::group_operations())
-        .merge(laptop::group_operations())
+        .merge(laptop::reference_operations())
         .merge(admin::group_operations())
         .merge(events::group_operations())
         .merge(auth::group_operations());
+    if door.shares_disk() {
+        below_base = below_base.merge(laptop::path_operations());
+    }
     system::group_operations().merge(below_base.nested_below(BASE))
 }
 
@@ -131,7 +139,7 @@ pub fn router(mut surface: ApiSurface, door: ApiDoor) -> Router {
         surface.token = None;
     }
     let ids = surface.parts.request_ids.clone();
-    let (operations, _) = all_operations().split();
+    let (operations, _) = operations_behind(door).split();
     let config = SwaggerConfig::new(["/openapi.json"]).validator_url("none");
     let pages: Router<ApiSurface> = SwaggerUi::new("/docs").config(config).into();
     let pages = pages

@@ -28,6 +28,9 @@ use omoi_store::StoreError;
 use crate::connection_seats::{CROWDED_WAIT, CrowdedAttempt};
 use crate::sandbox_limits::TooMuchTraffic;
 
+/// When to ask again what could not be answered for now.
+const NOT_READY_WAIT: Duration = Duration::from_secs(1);
+
 /// A refusal on its way out.
 #[derive(Debug)]
 pub(crate) struct ApiError {
@@ -162,11 +165,11 @@ impl ApiError {
         Self::new(ErrorCode::ValidationFailed, message)
     }
 
-    /// The database answers nothing for now, told in full to the log.
-    pub(crate) fn not_ready(source: StoreError) -> Self {
+    /// The database answers nothing for now, told in full to the log and as `says` to the caller.
+    pub(crate) fn not_ready(source: &StoreError, says: impl Into<String>) -> Self {
         Self {
-            cause: Some(InternalCause::of_error(&source)),
-            ..Self::new(ErrorCode::NotReady, source.to_string())
+            cause: Some(InternalCause::of_error(source)),
+            ..Self::new(ErrorCode::NotReady, says).retry_after(NOT_READY_WAIT)
         }
     }
 
@@ -234,7 +237,10 @@ impl From<StoreError> for ApiError {
             StoreError::Conflict { .. } | StoreError::Exists { .. } => {
                 Self::new(ErrorCode::Conflict, source.to_string())
             }
-            StoreError::Busy(_) => Self::not_ready(source),
+            StoreError::Busy(_)
+            | StoreError::NoSpace(_)
+            | StoreError::SlotsTaken
+            | StoreError::TakenOver => Self::not_ready(&source, source.to_string()),
             _ => Self::internal_failure(&source),
         }
     }
@@ -372,5 +378,26 @@ impl ApiError {
     /// The place of the first wrong value.
     pub(crate) fn first_field(&self) -> Option<String> {
         self.body.fields.first().map(|field| field.path.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_says_when_to_ask_again() {
+        for (source, status, wait) in [
+            (StoreError::SlotsTaken, 503, Some("1")),
+            (StoreError::TakenOver, 503, Some("1")),
+            (StoreError::Exists { what: "role" }, 409, None),
+            (StoreError::Payload { kind: "x" }, 500, None),
+        ] {
+            let about = source.to_string();
+            let answer = ApiError::from(source).into_response();
+            assert_eq!(answer.status().as_u16(), status, "{about}");
+            let told = answer.headers().get(RETRY_AFTER);
+            assert_eq!(told.and_then(|told| told.to_str().ok()), wait, "{about}");
+        }
     }
 }

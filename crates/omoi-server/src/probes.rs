@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::extract::State;
+use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
@@ -82,13 +83,15 @@ async fn get_readiness(
     State(probes): State<ProbeSurface>,
 ) -> Result<Json<HealthReport>, ApiError> {
     let head = probes.store.read(async |tx| events::head(tx).await).await;
-    head.map_err(ApiError::not_ready)?;
+    // Strangers ask: what the database says is for the log.
+    head.map_err(|error| ApiError::not_ready(&error, "the database does not answer for now"))?;
     Ok(get_health(Anyone).await)
 }
 
 /// Tells a prober `text`, and the log the causes of `error`.
 fn unavailable(error: &StoreError, text: String) -> Response {
-    let mut response = (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    let wait = [(RETRY_AFTER, "1")];
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, wait, text).into_response();
     let cause = InternalCause::of_error(error);
     response.extensions_mut().insert(cause);
     response

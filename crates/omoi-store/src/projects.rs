@@ -50,10 +50,7 @@ pub enum NumberCounter {
 /// # Errors
 /// When the database cannot be written.
 pub async fn ensure(tx: &mut Tx, name: &str, repo_path: &str) -> Result<Project, StoreError> {
-    if let Some(mut found) = tx
-        .find::<Project>("repo_path = $2", args![repo_path])
-        .await?
-    {
+    if let Some(mut found) = find(tx, repo_path).await? {
         tx.execute(
             "update projects set autonomous = true where org_id = $1 and id = $2",
             args![found.id],
@@ -75,6 +72,14 @@ pub async fn ensure(tx: &mut Tx, name: &str, repo_path: &str) -> Result<Project,
     };
     tx.insert(&project).await?;
     Ok(project)
+}
+
+/// The project of `repo_path`, where there is one.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn find(tx: &mut Tx, repo_path: &str) -> Result<Option<Project>, StoreError> {
+    tx.find("repo_path = $2", args![repo_path]).await
 }
 
 /// The project with that id.

@@ -249,7 +249,7 @@ fn copy_rules(config: &Config, sandboxes: &SandboxOptions) -> CopyRules {
     }
 }
 
-/// The routes of a process, by where they are reached.
+/// The routes of a process, which depend on where they are reached.
 struct DoorRouters {
     roles: ProcessRoles,
     surface: ApiSurface,
@@ -274,7 +274,7 @@ impl DoorRouters {
     }
 
     /// The routes behind one door: probes in every role, the API where the process answers people.
-    fn behind(&self, door: ApiDoor) -> Router {
+    fn router_behind(&self, door: ApiDoor) -> Router {
         let surface = &self.surface;
         let probes = omoi_server::probes::router(ProbeSurface {
             store: surface.parts.store.clone(),
@@ -287,14 +287,6 @@ impl DoorRouters {
             true => probes.merge(omoi_server::api::router(surface.clone(), door)),
             false => probes,
         }
-    }
-
-    /// The routes at an address: it is the folder's own where only this machine reaches it.
-    fn at_address(&self, address: SocketAddr) -> Router {
-        self.behind(match address.ip().is_loopback() {
-            true => ApiDoor::Loopback,
-            false => ApiDoor::Network,
-        })
     }
 }
 
@@ -392,16 +384,18 @@ async fn open_listeners(
 ) -> anyhow::Result<(ClientEndpoint, Option<String>)> {
     let socket = folder.socket_path();
     if start.roles.api && start.door == ListenMode::Private {
-        let folder = routers.behind(ApiDoor::Folder);
-        let address = listeners::serve_privately(handle, folder).await?;
+        let address =
+            listeners::serve_privately(handle, routers.router_behind(ApiDoor::Folder)).await?;
         return Ok((ClientEndpoint::Loopback(address), None));
     }
     // First the address, which nobody can take from another.
     let address = match start.door {
         ListenMode::FolderAndHttp => {
             let options = ListenOptions::from_config(&start.config);
-            let at_address = |address| routers.at_address(address);
-            Some(listeners::serve_http(handle, &options, at_address).await?)
+            let listener = listeners::bind_http(&options).await?;
+            let door = ApiDoor::of_address(listener.local_addr()?.ip());
+            let router = routers.router_behind(door);
+            Some(listeners::serve_http(handle, listener, router)?)
         }
         ListenMode::Folder | ListenMode::Private => None,
     };
@@ -409,7 +403,7 @@ async fn open_listeners(
         listeners::serve_socket(
             handle,
             listeners::bind_socket(&socket, 0o600)?,
-            routers.behind(ApiDoor::Folder),
+            routers.router_behind(ApiDoor::Folder),
         );
     }
     Ok((ClientEndpoint::Socket(socket), address))

@@ -6,7 +6,7 @@ use omoi_domain::time::Timestamp;
 
 use super::{Identity, Mirror};
 use crate::object::{ObjectId, RepoPath};
-use crate::process::GitError;
+use crate::process::{GitCall, GitError};
 use crate::trailers::{self, Trailer};
 
 /// Listings of very large trees are still bounded.
@@ -139,14 +139,7 @@ impl Mirror {
 
     /// Every file of `commit` (or tree), in order of path.
     pub async fn list_tree(&self, commit: &ObjectId) -> Result<Vec<FileEntry>, GitError> {
-        let out = self
-            .call("ls-tree")
-            .args(["-r", "-l", "-z", "--full-tree", commit.as_str()])
-            .stdout_max(LIST_BYTES_MAX)
-            .run()
-            .await?;
-        let entries: Option<Vec<FileEntry>> = out.nul_records().map(parse_entry).collect();
-        entries.ok_or_else(|| out.unexpected_output("a malformed entry"))
+        list_tree(self.call("ls-tree"), commit).await
     }
 
     /// Those of `paths` that `commit` has, as files or folders.
@@ -175,28 +168,7 @@ impl Mirror {
         path: &RepoPath,
         bytes_max: usize,
     ) -> Result<Option<Vec<u8>>, GitError> {
-        let mut request = format!("{commit}:").into_bytes();
-        request.extend_from_slice(path.as_bytes());
-        request.push(0);
-        let out = self
-            .call("cat-file")
-            .args(["--batch", "-z"])
-            .stdin_bytes(&request)
-            .stdout_max(bytes_max.saturating_add(256))
-            .run()
-            .await?;
-        match take_object(&out.stdout) {
-            Some((b"blob", content, b"")) if content.len() <= bytes_max => {
-                Ok(Some(content.to_vec()))
-            }
-            Some((b"blob", _, _)) => Err(GitError::OutputTooLarge {
-                command: "cat-file",
-                limit_bytes: bytes_max,
-            }),
-            Some(_) => Ok(None),
-            None if out.stdout.ends_with(b" missing\n") => Ok(None),
-            None => Err(out.unexpected_output("a malformed object")),
-        }
+        read_blob(self.call("cat-file"), commit, path, bytes_max).await
     }
 
     /// The contents of `paths` at `commit` by one call, in the order asked; none where there is no such file.
@@ -326,6 +298,48 @@ impl Mirror {
         let out = call.arg("--").run().await?;
         let entries: Option<Vec<LogEntry>> = out.nul_records().map(parse_log_entry).collect();
         entries.ok_or_else(|| out.unexpected_output("a malformed commit"))
+    }
+}
+
+/// Every file of `commit` (or tree) where `ls_tree` asks, in order of path.
+pub(super) async fn list_tree(
+    ls_tree: GitCall<'_>,
+    commit: &ObjectId,
+) -> Result<Vec<FileEntry>, GitError> {
+    let out = ls_tree
+        .args(["-r", "-l", "-z", "--full-tree", commit.as_str()])
+        .stdout_max(LIST_BYTES_MAX)
+        .run()
+        .await?;
+    let entries: Option<Vec<FileEntry>> = out.nul_records().map(parse_entry).collect();
+    entries.ok_or_else(|| out.unexpected_output("a malformed entry"))
+}
+
+/// The content of `path` at `commit` where `cat_file` asks; none when there is no such file.
+pub(super) async fn read_blob(
+    cat_file: GitCall<'_>,
+    commit: &ObjectId,
+    path: &RepoPath,
+    bytes_max: usize,
+) -> Result<Option<Vec<u8>>, GitError> {
+    let mut request = format!("{commit}:").into_bytes();
+    request.extend_from_slice(path.as_bytes());
+    request.push(0);
+    let out = cat_file
+        .args(["--batch", "-z"])
+        .stdin_bytes(&request)
+        .stdout_max(bytes_max.saturating_add(256))
+        .run()
+        .await?;
+    match take_object(&out.stdout) {
+        Some((b"blob", content, b"")) if content.len() <= bytes_max => Ok(Some(content.to_vec())),
+        Some((b"blob", _, _)) => Err(GitError::OutputTooLarge {
+            command: "cat-file",
+            limit_bytes: bytes_max,
+        }),
+        Some(_) => Ok(None),
+        None if out.stdout.ends_with(b" missing\n") => Ok(None),
+        None => Err(out.unexpected_output("a malformed object")),
     }
 }
 

@@ -31,5 +31,5 @@ pub async fn trust_repository(
     });
     kept.await?;
     info!(project.id = %project, digest, "A person allowed what `.omoi.yaml` asks for");
-    Ok(repository.trust_view(true))
+    Ok(repository.allowed_view())
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -313,8 +313,22 @@ pub struct ExportedFile {
 #[serde(deny_unknown_fields)]
 pub struct UpdateSpec {
     /// Another title, of up to 500 characters in one line.
-    #[serde(default)]
+    #[serde(
+        default,
+        deserialize_with = "given_value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = String)]
     pub title: Option<String>,
+}
+
+/// A field that may be left out, but not taken away by `null`.
+fn given_value<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 /// What one phase handed in. `GET /specs/{spec_id}/phase-data`.

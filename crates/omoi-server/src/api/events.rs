@@ -40,7 +40,8 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
         .add(operation!(
             follow_events::follow_events,
             Forbidden,
-            NotFound
+            NotFound,
+            InvalidCursor
         ))
 }
 

@@ -9,13 +9,18 @@ mod trust_repository;
 use super::ApiSurface;
 use super::router::{ApiRouter, operation};
 
-pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
+/// What means rows of the caller alone, wherever it asks from.
+pub(super) fn reference_operations() -> ApiRouter<ApiSurface> {
+    ApiRouter::new().add(operation!(
+        resolve_reference::resolve_reference,
+        NotFound,
+        UnclearReference
+    ))
+}
+
+/// What reads repositories by their paths on the disk of this process.
+pub(super) fn path_operations() -> ApiRouter<ApiSurface> {
     ApiRouter::new()
-        .add(operation!(
-            resolve_reference::resolve_reference,
-            NotFound,
-            UnclearReference
-        ))
         .add(operation!(
             get_trust::get_trust,
             BadRepository,

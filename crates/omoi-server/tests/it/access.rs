@@ -218,7 +218,11 @@ async fn why_a_probe_fails_is_in_the_log_under_the_id_of_its_answer() {
     let mut reader = keep_log(folder.path(), "warn,omoi_server=debug");
     for (path, token) in [("/health/ready", None), ("/metrics", Some(TOKEN))] {
         let asked = (Method::GET, path, token);
-        let (id, _, lines) = ask_logged(&probes, &mut reader, asked).await;
+        let (id, body, lines) = ask_logged(&probes, &mut reader, asked).await;
+        let told = body.map(|body| (body.error, body.message, body.retry_after));
+        let says = "the database does not answer for now".to_owned();
+        let expected = ("not_ready".to_owned(), says, Some(1));
+        assert_eq!(told, (path == "/health/ready").then_some(expected));
         let chain = "the database refused: attempted to acquire a connection on a closed pool";
         expect_failure(&lines, &id, ("WARN", chain));
         assert_eq!(lines[1]["route"], path);

@@ -384,7 +384,7 @@ async fn a_spec_is_listed_by_project_shown_by_phase_and_renamed_until_it_is_at_w
         "{criteria}"
     );
     assert_eq!(told(&router, "/specs/SPEC-1/phase-data").await.0, 200);
-    let rename = async |title: &str| {
+    let rename = async |title: Value| {
         let body = json!({ "title": title }).to_string();
         let what = (&Method::PATCH, "/api/v1/specs/SPEC-1");
         let (status, text) = ask(&router, what, Some(TOKEN), body.into()).await;
@@ -393,8 +393,12 @@ async fn a_spec_is_listed_by_project_shown_by_phase_and_renamed_until_it_is_at_w
             serde_json::from_str::<Value>(&text).unwrap(),
         )
     };
-    assert_eq!(rename(" \n").await.0, 422);
-    let (status, refused) = rename("Too late").await;
+    for title in [json!(" \n"), Value::Null, json!(7)] {
+        let (status, refused) = rename(title).await;
+        let code = (status, &refused["error"]);
+        assert_eq!(code, (422, &json!("validation_failed")), "{refused}");
+    }
+    let (status, refused) = rename(json!("Too late")).await;
     assert_eq!(
         (status, &refused["error"]),
         (409, &json!("at_work")),

@@ -7,9 +7,16 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use futures::StreamExt as _;
 use tower::ServiceExt as _;
 
+use omoi_domain::event::{Event, SpecChange};
+use omoi_protocol::error::ErrorBody;
 use omoi_store::events;
 
-use crate::api::{TOKEN, bench};
+use omoi_testkit::database::TestDatabase;
+use omoi_testkit::deployment::TestDeployment;
+
+use crate::api::{TOKEN, bench, router_of};
+
+omoi_testkit::on_both_databases!(what_was_missed_is_told_from_the_last_known_event_on);
 
 /// Opens the stream that `query` asks for.
 async fn open(router: &Router, query: &str, known: Option<i64>) -> (u16, String, BodyDataStream) {
@@ -26,6 +33,8 @@ async fn open(router: &Router, query: &str, known: Option<i64>) -> (u16, String,
         .unwrap()
         .to_owned();
     let status = response.status().as_u16();
+    let buffering = response.headers().get("x-accel-buffering");
+    assert_eq!(buffering.is_some(), status == 200);
     (status, media, response.into_body().into_data_stream())
 }
 
@@ -49,9 +58,9 @@ fn ids_of(text: &str) -> Vec<i64> {
     ids.map(|id| id.parse().unwrap()).collect()
 }
 
-#[tokio::test]
-async fn what_was_missed_is_told_from_the_last_known_event_on() {
-    let (test, router) = bench().await;
+async fn what_was_missed_is_told_from_the_last_known_event_on(database: TestDatabase) {
+    let test = TestDeployment::on_database(database, |_| {}).await;
+    let router = router_of(&test);
     let task = test.add_task(1, &[]).await;
     let head = events::head(&mut test.read_tx().await).await.unwrap();
     let (status, media, stream) = open(&router, "once=true&after_seq=0", None).await;
@@ -71,23 +80,25 @@ async fn what_was_missed_is_told_from_the_last_known_event_on() {
         told.contains("event: task.created\n") && !told.contains("event: spec."),
         "{told}"
     );
-    let (_, _, stream) = open(&router, "once=true", Some(head + 9)).await;
-    assert_eq!(
-        whole_text(stream).await,
-        format!("id: {head}\nevent: reset\ndata: {{}}\n\n")
-    );
-    for query in [
-        "after_seq=-1",
-        "after_seq=x",
-        "event_types=task.finished",
-        "entity_ids=SPEC-1",
+    for unknown in [head + 9, i64::MAX - 1, i64::MAX] {
+        let (_, _, stream) = open(&router, "once=true", Some(unknown)).await;
+        assert_eq!(
+            whole_text(stream).await,
+            format!("id: {head}\nevent: reset\ndata: {{}}\n\n"),
+            "{unknown}"
+        );
+    }
+    for (query, expected) in [
+        ("after_seq=-1", (400, "invalid_cursor")),
+        ("after_seq=x", (400, "invalid_cursor")),
+        ("after_seq=9223372036854775808", (400, "invalid_cursor")),
+        ("event_types=task.finished", (422, "validation_failed")),
+        ("entity_ids=SPEC-1", (422, "validation_failed")),
     ] {
         let (status, _, stream) = open(&router, query, None).await;
         let told = whole_text(stream).await;
-        assert!(
-            status == 422 && told.contains("validation_failed"),
-            "{query}: {told}"
-        );
+        let told: ErrorBody = serde_json::from_str(&told).unwrap();
+        assert_eq!((status, told.error.as_str()), expected, "{query}");
     }
 }
 
@@ -106,13 +117,31 @@ async fn what_happens_is_told_until_the_process_stops() {
         told.starts_with("id: ") && told.contains("\"event_type\":\"task.created\""),
         "{told}"
     );
+    // What it did not ask for is silence, behind which it need not go back.
+    test.commit(async |tx| {
+        let change = SpecChange {
+            spec_id: test.spec.id,
+            number: test.spec.number,
+            title: test.spec.title.clone(),
+            from: None,
+            to: test.spec.status,
+            blocked_by: None,
+            reason: None,
+        };
+        let (project, spec) = (Some(test.spec.project_id), Some(test.spec.id));
+        tx.emit(project, spec, Event::SpecCreated(change));
+        Ok(())
+    })
+    .await
+    .unwrap();
     let (told, ()) = tokio::join!(next_text(&mut stream), async {
         for _ in 0..15 {
             test.clock.wait_for_sleepers(2).await;
             test.advance_clock(1);
         }
     });
-    assert_eq!(told.as_deref(), Some(":\n\n"));
+    let head = events::head(&mut test.read_tx().await).await.unwrap();
+    assert_eq!(told, Some(format!("id: {head}\n\n")));
     test.deployment.lifecycle.stop();
     assert_eq!(next_text(&mut stream).await, None);
 }

@@ -7,12 +7,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
-use omoi_store::specs;
+use omoi_server::ApiDoor;
+use omoi_store::{projects, specs};
 use omoi_testkit::repo::TestRepo;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 
-use crate::api::{TOKEN, bench};
+use crate::api::{TOKEN, bench, router_behind};
 use crate::ask::{ask, refusal};
 
 /// Asks for a spec in the repository at `repo`.
@@ -94,6 +95,64 @@ async fn trust(router: &Router, method: Method, at: &str, body: Body) -> (Status
     let path = format!("/api/v1/trust{at}");
     let (status, text) = ask(router, (&method, &path), Some(TOKEN), body).await;
     (status, serde_json::from_str(&text).unwrap())
+}
+
+#[tokio::test]
+async fn a_look_at_a_repository_makes_nothing_and_others_may_not_look() {
+    let (test, router) = bench().await;
+    let shared = tempfile::tempdir_in("/opt").unwrap();
+    let folder = shared.path().display();
+    let text = format!("sandbox: {{read_only: ['{folder}']}}\n");
+    let repo = TestRepo::with_files(&[("a.txt", "a\n"), (".omoi.yaml", &text)]);
+    let kept = async || {
+        let all = projects::list(&mut test.read_tx().await).await.unwrap();
+        let mirrors = std::fs::read_dir(test.deployment.data.root_folder().join("mirrors"));
+        (all.len(), mirrors.unwrap().count())
+    };
+    let before = kept().await;
+    let at = format!("?repo_path={}", repo.path().display());
+    let loopback = router_behind(&test, ApiDoor::Loopback);
+    for near in [&router, &loopback] {
+        let (status, seen) = trust(near, Method::GET, &at, Body::empty()).await;
+        assert_eq!(status, StatusCode::OK, "{seen}");
+        assert_eq!(
+            seen["asks"],
+            json!([format!("let sandboxes read `{folder}`")])
+        );
+        assert_eq!(seen["is_trusted"], false);
+        assert!(seen["file_digest"].is_string(), "{seen}");
+    }
+    assert_eq!(kept().await, before);
+    // Who comes from elsewhere has no paths here, and learns of none.
+    let network = router_behind(&test, ApiDoor::Network);
+    let post = json!({ "repo_path": repo.path(), "file_digest": "x" }).to_string();
+    for (method, path, body) in [
+        (Method::GET, format!("/trust{at}"), String::new()),
+        (
+            Method::GET,
+            "/trust?repo_path=/nowhere".to_owned(),
+            String::new(),
+        ),
+        (Method::POST, "/trust".to_owned(), post.clone()),
+        (Method::POST, "/setup".to_owned(), post),
+    ] {
+        let path = format!("/api/v1{path}");
+        let said = ask(&network, (&method, &path), Some(TOKEN), body.into()).await;
+        assert_eq!(
+            refusal(said),
+            (404, "not_found".to_owned()),
+            "{method} {path}"
+        );
+    }
+    let resolve = "/api/v1/resolve?kind=spec&ref=SPEC-1";
+    let (status, _) = ask(
+        &network,
+        (&Method::GET, resolve),
+        Some(TOKEN),
+        Body::empty(),
+    )
+    .await;
+    assert_eq!(status, StatusCode::OK);
 }
 
 #[tokio::test]

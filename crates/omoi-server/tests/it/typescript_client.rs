@@ -20,6 +20,7 @@ async fn the_client_reads_answers_and_refusals() {
     let said: Value = serde_json::from_str(&said.await.unwrap()).unwrap();
     let expected = json!({
         "known": test.spec.id.to_string(),
+        "steered": true,
         "unknown": {"status": 404, "error": "not_found"},
         "stranger": {"status": 401, "error": "unauthenticated"},
     });

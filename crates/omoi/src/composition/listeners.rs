@@ -48,14 +48,10 @@ pub(super) fn serve_socket(handle: &LifecycleHandle, listener: UnixListener, rou
     });
 }
 
-/// Listens at the configured address and answers there by what `routes_at` has for it; returns it.
-pub(super) async fn serve_http(
-    handle: &LifecycleHandle,
-    options: &ListenOptions,
-    routes_at: impl FnOnce(SocketAddr) -> Router,
-) -> anyhow::Result<String> {
+/// Takes the configured address.
+pub(super) async fn bind_http(options: &ListenOptions) -> anyhow::Result<TcpListener> {
     let ListenOptions { host, port } = options;
-    let listener = TcpListener::bind((host.as_str(), *port))
+    TcpListener::bind((host.as_str(), *port))
         .await
         .map_err(|error| {
             let in_use = error.kind() == io::ErrorKind::AddrInUse;
@@ -68,9 +64,17 @@ pub(super) async fn serve_http(
                 )),
                 false => failed,
             }
-        })?;
+        })
+}
+
+/// Answers people on `listener` until the process stops; returns its address.
+pub(super) fn serve_http(
+    handle: &LifecycleHandle,
+    listener: TcpListener,
+    router: Router,
+) -> anyhow::Result<String> {
     let address = listener.local_addr()?;
-    serve_listener(handle, listener, routes_at(address));
+    serve_listener(handle, listener, router);
     info!(%address, "Listening at http://{address}");
     Ok(format!("http://{address}"))
 }

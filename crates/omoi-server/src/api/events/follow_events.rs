@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse as _, Response};
 use futures::stream;
 use serde::Deserialize;
@@ -16,6 +16,7 @@ use serde_json::json;
 use tracing::warn;
 use utoipa::IntoParams;
 
+use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::OrgId;
 use omoi_domain::live::event_filter::{FilterLists, LiveFilter, SubscribeMode};
 use omoi_domain::live::live_cursor::LiveCursor;
@@ -32,6 +33,8 @@ use crate::error::ApiError;
 
 /// Longest silence on a stream: proxies end one that says nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// What nginx and its like read of it.
+const PROXY_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Where a browser that comes back says which event it knows.
 const LAST_EVENT: &str = "last-event-id";
 
@@ -60,8 +63,9 @@ pub(in crate::api) struct FollowedEvents {
 
 /// Streams events as server-sent events, for as long as the caller stays.
 ///
-/// The `id` of each is the last event that the caller then knows, for `Last-Event-ID`. `gap` says that the caller was
-/// too slow for some, `reset` that it has to read everything anew.
+/// The `id` of each, which also comes by itself when nothing else has, is the last event up to which the caller then
+/// knows all that it asked for: its next `Last-Event-ID`. `event` is the name of the event. `gap` says that the caller
+/// was too slow for some, `reset` that it has to read everything anew.
 #[utoipa::path(
     get, path = "/events/stream", tag = "events", params(FollowedEvents),
     responses((status = 200, description = "One frame for each event.", content_type = "text/event-stream", body = String))
@@ -94,6 +98,8 @@ pub(in crate::api) async fn follow_events(
     let headers = [
         (CONTENT_TYPE, "text/event-stream"),
         (CACHE_CONTROL, "no-store"),
+        // Proxies that collect answers pass each event on at once.
+        (PROXY_BUFFERING, "no"),
     ];
     Ok((headers, Body::from_stream(chunks)).into_response())
 }
@@ -125,7 +131,11 @@ fn known_seq(
     };
     let cursor: Result<LiveCursor, _> = text.parse();
     let positions = cursor.and_then(|cursor| cursor.positions_in(&BTreeSet::from([org])));
-    let positions = positions.map_err(|error| ApiError::invalid_value(error.to_string()))?;
+    let positions = positions.map_err(|error| {
+        let next =
+            "send the `id` of the last event as it came, or leave it out to listen from now on";
+        ApiError::new(ErrorCode::InvalidCursor, error.to_string()).hint(next)
+    })?;
     Ok(positions.get(&org).copied())
 }
 
@@ -137,6 +147,14 @@ struct EventFollower {
 }
 
 impl EventFollower {
+    /// Says that the stream lives, and how far it is: what others were told meanwhile need not be read again.
+    fn silence_text(&self) -> Bytes {
+        match self.subscription.settled_seq() {
+            Some(seq) => format!("id: {seq}\n\n").into(),
+            None => Bytes::from_static(b":\n\n"),
+        }
+    }
+
     /// What is sent next; none when the stream ends.
     async fn next_chunk(&mut self) -> Option<Bytes> {
         let item: Result<Option<LiveItem>, StoreError> = if self.once {
@@ -145,7 +163,7 @@ impl EventFollower {
             // Cancel-safe: a subscription keeps its place, and a timer.
             tokio::select! {
                 item = self.subscription.next_item() => item.map(Some),
-                () = self.clock.sleep(SILENCE_MAX) => return Some(Bytes::from_static(b":\n\n")),
+                () = self.clock.sleep(SILENCE_MAX) => return Some(self.silence_text()),
             }
         };
         match item {
@@ -167,7 +185,7 @@ fn sent_text(item: &LiveItem) -> Option<Bytes> {
         LiveItem::Frame(frame) => write!(
             text,
             "id: {}\nevent: {}\ndata: {}\n\n",
-            frame.seqs.first, frame.event_type, frame.text
+            frame.known_seq, frame.event_type, frame.text
         ),
         LiveItem::Gap(gap) => {
             let told = json!({ "org_id": gap.org, "from_seq": gap.first, "to_seq": gap.last });
