@@ -30,9 +30,16 @@ async function refusalOf(answer: Promise<unknown>): Promise<unknown> {
 const known = { spec_id: "SPEC-1" };
 const unknown = { spec_id: "00000000-0000-7000-8000-000000000000" };
 const spec = "/api/v1/specs/{spec_id}";
+const message = { content: "be brief", message_type: "user_message" } as const;
+const steered = client.POST("/api/v1/tasks/{task_id}/messages", {
+  params: { path: { task_id: "TSK-001" } },
+  body: message,
+});
 console.log(
   JSON.stringify({
     known: (await expectAnswer(client.GET(spec, { params: { path: known } }))).spec.id,
+    // It is accepted, and there is nothing more to say of it.
+    steered: (await expectAnswer(steered)) === undefined,
     unknown: await refusalOf(expectAnswer(client.GET(spec, { params: { path: unknown } }))),
     stranger: await refusalOf(expectAnswer(stranger.GET(spec, { params: { path: known } }))),
   }),

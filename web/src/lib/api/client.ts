@@ -40,15 +40,19 @@ export function createApiClient(options: ApiClientOptions): Client<paths> {
   return createClient<paths>({ baseUrl: options.url, credentials: "same-origin", headers });
 }
 
-/** The body of an answer. Throws `ApiRefusal` for every other status than a success. */
+/**
+ * The body of an answer; `undefined` where its operation has none. Throws `ApiRefusal` for every other status than a
+ * success.
+ */
 export async function expectAnswer<T>(
   answer: Promise<{ data?: T; error?: unknown; response: Response }>,
 ): Promise<T> {
   const { data, error, response } = await answer;
-  if (!response.ok || data === undefined) {
+  if (!response.ok) {
     throw new ApiRefusal(response, error);
   }
-  return data;
+  // What a successful answer holds is what its operation says, which may be nothing.
+  return data as T;
 }
 
 function isErrorBody(body: unknown): body is ErrorBody {
