@@ -72,7 +72,7 @@ pub(crate) enum CommitPlace<'a> {
 }
 
 impl CommitPlace<'_> {
-    const fn commit(&self) -> &ObjectId {
+    const fn commit_id(&self) -> &ObjectId {
         match self {
             Self::Mirror { commit, .. } => commit,
             Self::Repository { info, .. } => &info.head,
@@ -108,7 +108,7 @@ pub(crate) async fn read_repository_file(
         return Ok(RepositorySettings::default());
     };
     read_repository_settings(own, home, &text).map_err(|source| RepositoryFileError::Refused {
-        commit: place.commit().to_string(),
+        commit: place.commit_id().to_string(),
         source: Box::new(source),
     })
 }

@@ -9,7 +9,6 @@ mod listeners;
 mod machine;
 mod model_setup;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 

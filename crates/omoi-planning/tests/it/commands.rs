@@ -577,27 +577,3 @@ async fn a_spec_that_waits_for_a_cancelled_task_says_what_a_person_can_do() {
     desk.resume().await;
     assert!(!desk.spec_now().await.options.0.as_it_stands);
 }
-
-#[tokio::test]
-async fn a_cancelled_spec_ends_its_phase_as_cancelled() {
-    let mut desk = Desk::new().await;
-    desk.tick().await;
-    commands::cancel_spec(&desk.it.deployment.store, desk.spec.id)
-        .await
-        .unwrap();
-    let mut tx = desk.it.read_tx().await;
-    let run = phases::find(&mut tx, desk.spec.id, Phase::Explore).await;
-    assert_eq!(
-        run.unwrap().unwrap().state,
-        omoi_domain::spec::PhaseState::Failed
-    );
-    let told = omoi_store::events::of_spec(&mut tx, desk.spec.id, 0).await;
-    let reasons = told
-        .unwrap()
-        .into_iter()
-        .filter_map(|stored| match stored.event {
-            omoi_domain::event::Event::SpecPhaseFailed(change) => change.reason,
-            _ => None,
-        });
-    assert_eq!(reasons.collect::<Vec<_>>(), ["cancelled"]);
-}

@@ -7,7 +7,7 @@ use serde_json::json;
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_execution::FromParts as _;
-use omoi_planning::commands::resume_spec;
+use omoi_planning::commands::{cancel_spec, resume_spec};
 use omoi_planning::planner::Planner;
 use omoi_protocol::api::ResumeSpec;
 use omoi_store::{Json, attempts, phases, specs};
@@ -112,4 +112,25 @@ async fn files_that_a_dead_process_did_not_write_are_written_by_the_next() {
     // A second spec without outputs has no files, and that is no fault.
     add_spec(&desk.it, 7, &desk.spec.base_sha).await;
     desk.tick().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_spec_ends_its_phase_as_cancelled() {
+    let mut desk = Desk::new().await;
+    desk.tick().await;
+    cancel_spec(&desk.it.deployment.store, desk.spec.id)
+        .await
+        .unwrap();
+    let mut tx = desk.it.read_tx().await;
+    let run = phases::find(&mut tx, desk.spec.id, Phase::Explore).await;
+    assert_eq!(run.unwrap().unwrap().state, PhaseState::Failed);
+    let told = omoi_store::events::of_spec(&mut tx, desk.spec.id, 0).await;
+    let reasons = told
+        .unwrap()
+        .into_iter()
+        .filter_map(|stored| match stored.event {
+            omoi_domain::event::Event::SpecPhaseFailed(change) => change.reason,
+            _ => None,
+        });
+    assert_eq!(reasons.collect::<Vec<_>>(), ["cancelled"]);
 }

@@ -306,8 +306,9 @@ export interface paths {
         };
         /**
          * Streams events as server-sent events, for as long as the caller stays.
-         * @description The `id` of each is the last event that the caller then knows, for `Last-Event-ID`. `gap` says that the caller was
-         *     too slow for some, `reset` that it has to read everything anew.
+         * @description The `id` of each, which also comes by itself when nothing else has, is the last event up to which the caller then
+         *     knows all that it asked for: its next `Last-Event-ID`. `event` is the name of the event. `gap` says that the caller
+         *     was too slow for some, `reset` that it has to read everything anew.
          */
         get: operations["follow_events"];
         put?: never;
@@ -359,7 +360,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists specs, newest first, at most 200. */
+        /**
+         * Lists specs, newest first.
+         * @description They are sorted by `created_at`, `updated_at` and `number`.
+         */
         get: operations["list_specs"];
         put?: never;
         post?: never;
@@ -396,7 +400,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the specs of a project, newest first, at most 200. */
+        /**
+         * Lists the specs of a project, newest first.
+         * @description They are sorted by `created_at`, `updated_at` and `number`.
+         */
         get: operations["list_project_specs"];
         put?: never;
         post?: never;
@@ -618,7 +625,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the tasks of a spec in plan order. */
+        /**
+         * Lists tasks, newest first.
+         * @description They are sorted by `created_at`, `updated_at`, `number`, `priority`, `level` and `ordinal`; a plan has the order
+         *     `level,ordinal,number`.
+         */
         get: operations["list_tasks"];
         put?: never;
         post?: never;
@@ -1130,7 +1141,7 @@ export interface components {
             retry_after?: number | null;
         };
         /** @enum {string} */
-        ErrorCode: "invalid_token" | "malformed_json" | "invalid_credentials" | "token_reused" | "unauthenticated" | "email_not_verified" | "forbidden" | "insufficient_scope" | "no_egress" | "privilege_escalation" | "reauth_required" | "wrong_sandbox" | "not_found" | "method_not_allowed" | "slow_request" | "agent_unusable" | "at_work" | "conflict" | "copy_refused" | "invalid_transition" | "no_sandbox" | "not_planned" | "nothing_landed" | "other_model" | "repository_not_trusted" | "still_open" | "superseded_attempt" | "task_cancelled" | "task_is_over" | "too_many_keys" | "trust_outdated" | "unclear_reference" | "waits" | "gone" | "too_large" | "unsupported_media_type" | "bad_repository" | "bad_repository_file" | "bundle_refused" | "refused" | "unknown_field" | "validation_failed" | "account_locked" | "rate_limited" | "too_many_connections" | "internal" | "not_ready";
+        ErrorCode: "invalid_token" | "invalid_cursor" | "malformed_json" | "invalid_credentials" | "token_reused" | "unauthenticated" | "email_not_verified" | "forbidden" | "insufficient_scope" | "no_egress" | "privilege_escalation" | "reauth_required" | "wrong_sandbox" | "not_found" | "method_not_allowed" | "slow_request" | "agent_unusable" | "at_work" | "conflict" | "copy_refused" | "invalid_transition" | "no_sandbox" | "not_planned" | "nothing_landed" | "other_model" | "repository_not_trusted" | "still_open" | "superseded_attempt" | "task_cancelled" | "task_is_over" | "too_many_keys" | "trust_outdated" | "unclear_reference" | "waits" | "gone" | "stale_version" | "too_large" | "unsupported_media_type" | "bad_repository" | "bad_repository_file" | "bundle_refused" | "refused" | "unknown_field" | "validation_failed" | "account_locked" | "rate_limited" | "too_many_connections" | "internal" | "not_ready";
         /** @description `GET /specs/{spec_id}/execution-status`: how far the work has come, with what it took. */
         ExecutionStatus: {
             blocked_by?: components["schemas"]["SpecBlock"] | null;
@@ -1326,6 +1337,15 @@ export interface components {
                 /** @description What of its owner's permissions it has; none where it reads. */
                 scopes: string[];
             }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
         };
         /** @description A part of a list. */
         ListPage_ExportedFile: {
@@ -1336,6 +1356,15 @@ export interface components {
                 /** @description Contents of the file. */
                 text: string;
             }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
         };
         /** @description A part of a list. */
         ListPage_PhaseDataView: {
@@ -1354,6 +1383,15 @@ export interface components {
                 /** @description Current state of the phase. */
                 state: components["schemas"]["PhaseState"];
             }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
         };
         /** @description A part of a list. */
         ListPage_SignInView: {
@@ -1374,6 +1412,15 @@ export interface components {
                 /** @description What their program calls itself. */
                 user_agent: string;
             }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
         };
         /** @description A part of a list. */
         ListPage_SpecView: {
@@ -1420,6 +1467,15 @@ export interface components {
                 title: string;
                 waits?: components["schemas"]["SpecWaits"] | null;
             }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
         };
         /** @description A part of a list. */
         ListPage_TaskView: {
@@ -1472,6 +1528,15 @@ export interface components {
                 /** @description Title shown to people. */
                 title: string;
             }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
         };
         /** @description Something an agent reported, or that became of its task. */
         LogLine: {
@@ -2264,7 +2329,7 @@ export interface components {
         TaskStatus: "pending" | "claiming" | "assigned" | "running" | "pending_validation" | "validating" | "needs_revision" | "blocked" | "completed" | "failed" | "cancelled";
         /** @enum {string} */
         TaskType: "implement_feature" | "write_tests" | "fix_bug" | "resolve_conflict";
-        /** @description A task. `GET /tasks?spec_id=`. */
+        /** @description A task. `GET /tasks`. */
         TaskView: {
             blocked_by?: components["schemas"]["TaskBlock"] | null;
             /** @description Branch that its attempts commit to. */
@@ -2413,7 +2478,7 @@ export interface components {
          */
         UpdateSpec: {
             /** @description Another title, of up to 500 characters in one line. */
-            title?: string | null;
+            title?: string;
         };
         UsdText: string;
         /** Format: uuid */
@@ -4802,6 +4867,23 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_cursor",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `unauthenticated` */
             401: {
                 headers: {
@@ -5274,10 +5356,30 @@ export interface operations {
     list_specs: {
         parameters: {
             query?: {
-                /** @description Those of this project. */
-                project_id?: components["schemas"]["ProjectId"];
-                /** @description Those in this state. */
-                status?: components["schemas"]["SpecStatus"];
+                /** @description Those of this project; of any of them, when it is repeated. */
+                project_id?: components["schemas"]["ProjectId"][];
+                /** @description Those in this state; in any of them, when it is repeated. */
+                status?: components["schemas"]["SpecStatus"][];
+                /** @description Those with this in their title or request, whatever the case of its letters. */
+                q?: string;
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
             };
             header?: never;
             path?: never;
@@ -5285,13 +5387,30 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The newest specs. */
+            /** @description A page of specs. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListPage_SpecView"];
+                };
+            };
+            /** @description `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_cursor",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
             /** @description `unauthenticated` */
@@ -5612,8 +5731,28 @@ export interface operations {
     list_project_specs: {
         parameters: {
             query?: {
-                /** @description Those in this state. */
-                status?: components["schemas"]["SpecStatus"];
+                /** @description Those in this state; in any of them, when it is repeated. */
+                status?: components["schemas"]["SpecStatus"][];
+                /** @description Those with this in their title or request, whatever the case of its letters. */
+                q?: string;
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
             };
             header?: never;
             path: {
@@ -5627,13 +5766,30 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The newest specs. */
+            /** @description A page of specs. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListPage_SpecView"];
+                };
+            };
+            /** @description `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_cursor",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
             /** @description `unauthenticated` */
@@ -5761,6 +5917,8 @@ export interface operations {
             /** @description The spec. */
             200: {
                 headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5894,7 +6052,10 @@ export interface operations {
                 /** @description The project of the reference, where several have one with its number. */
                 project_id?: components["schemas"]["ProjectId"];
             };
-            header?: never;
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+            };
             path: {
                 /**
                  * @description Row id of the spec, or its reference `SPEC-n`.
@@ -5913,6 +6074,8 @@ export interface operations {
             /** @description The spec as it is then. */
             200: {
                 headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6014,6 +6177,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -7814,16 +7994,42 @@ export interface operations {
     };
     list_tasks: {
         parameters: {
-            query: {
+            query?: {
                 /**
                  * @description Those of this spec: its row id, or its reference `SPEC-n`.
                  * @example 01930000-0000-7000-8000-000000000002
                  */
-                spec_id: string;
-                /** @description The project of the reference, where several have one with its number. */
-                project_id?: components["schemas"]["ProjectId"];
-                /** @description Those in this state. */
-                status?: components["schemas"]["TaskStatus"];
+                spec_id?: string;
+                /** @description Those of this project; of any of them, when it is repeated. Alone, it is the one whose number `spec_id` means. */
+                project_id?: components["schemas"]["ProjectId"][];
+                /** @description Those of this ticket; of any of them, when it is repeated. */
+                ticket_id?: string[];
+                /** @description Those in this state; in any of them, when it is repeated. */
+                status?: components["schemas"]["TaskStatus"][];
+                /** @description Those of this phase of their ticket; of any of them, when it is repeated. */
+                phase_id?: components["schemas"]["TicketPhase"][];
+                /** @description Those of this priority; of any of them, when it is repeated. */
+                priority?: components["schemas"]["Priority"][];
+                /** @description Those with this in their title or description, whatever the case of its letters. */
+                q?: string;
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
             };
             header?: never;
             path?: never;
@@ -7831,13 +8037,30 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The tasks. */
+            /** @description A page of tasks. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListPage_TaskView"];
+                };
+            };
+            /** @description `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_cursor",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
             /** @description `unauthenticated` */
@@ -7982,6 +8205,8 @@ export interface operations {
             /** @description The task. */
             200: {
                 headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -27,5 +27,5 @@ pub(super) async fn list_api_keys(
     let (keys, now) = s.accounts.store.system().read(list).await?;
     let items = keys.into_iter().map(|key| api_key_view(key, now));
     let items = items.collect();
-    Ok(Json(ListPage { items }))
+    Ok(Json(ListPage::whole_list(items)))
 }

@@ -35,5 +35,5 @@ pub(super) async fn list_sessions(
         expires_at: session.expires_at.min(session.absolute_expires_at).into(),
     });
     let items = items.collect();
-    Ok(Json(ListPage { items }))
+    Ok(Json(ListPage::whole_list(items)))
 }

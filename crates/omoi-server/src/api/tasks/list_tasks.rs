@@ -32,6 +32,7 @@ pub(super) struct TaskListQuery {
     #[serde(default)]
     project_id: Vec<ProjectId>,
     /// Those of this ticket; of any of them, when it is repeated.
+    #[param(inline)]
     #[serde(default)]
     ticket_id: Vec<TicketId>,
     /// Those in this state; in any of them, when it is repeated.
@@ -75,7 +76,11 @@ pub(super) async fn list_tasks(
                     [only] => Some(*only),
                     _ => None,
                 };
-                Some(find::spec(tx, AskedReference::of_path(text, project)).await?.id)
+                Some(
+                    find::spec(tx, AskedReference::of_path(text, project))
+                        .await?
+                        .id,
+                )
             }
             None => None,
         };
