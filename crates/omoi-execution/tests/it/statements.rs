@@ -33,7 +33,8 @@ impl Statements {
     /// Those since the last look, but for what sets up a connection: a pool opens one whenever it likes.
     pub(crate) fn take(&self) -> Vec<Statement> {
         let mut heard = std::mem::take(&mut *self.0.lock().unwrap());
-        let sets_up = |sql: &str| ["set ", "pragma "].iter().any(|word| sql.starts_with(word));
+        let begins = ["set ", "select set_config(", "pragma "];
+        let sets_up = |sql: &str| begins.iter().any(|word| sql.starts_with(word));
         heard.retain(|statement| !sets_up(&statement.sql.to_lowercase()));
         heard
     }

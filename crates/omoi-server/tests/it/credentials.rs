@@ -26,7 +26,7 @@ use omoi_store::{Tx, events, memberships, projects};
 use omoi_testkit::deployment::TestDeployment;
 use uuid::Uuid;
 
-use crate::api::{TOKEN, router_behind};
+use crate::api::{TOKEN, router_behind, router_with};
 use crate::ask::ask;
 use crate::sign_in_desk::{ELSEWHERE, ISSUER, PASSWORD, SignInDesk, UNKNOWN, refused};
 
@@ -34,6 +34,7 @@ both!(
     a_bad_credential_opens_nothing,
     a_role_reaches_as_far_as_it_says,
     a_row_of_another_organisation_is_not_there,
+    a_cursor_of_another_organisation_leads_nowhere,
     a_caller_of_several_organisations_acts_where_the_row_is,
     an_agents_key_stays_in_its_project,
 );
@@ -146,7 +147,7 @@ async fn last_actor(desk: &SignInDesk) -> Actor {
     told.unwrap().last().unwrap().actor
 }
 
-async fn a_role_reaches_as_far_as_it_says(desk: SignInDesk) {
+async fn a_role_reaches_as_far_as_it_says(mut desk: SignInDesk) {
     let task: TaskId = desk.test.add_task(1, &[]).await.id;
     let ada = desk.add_user(ADA, &MEMBER).await;
     let viewer = [(OrgId::LOCAL, SystemRole::Viewer)];
@@ -186,8 +187,8 @@ async fn a_role_reaches_as_far_as_it_says(desk: SignInDesk) {
             Method::GET,
             "/trust?repo_path=/src/todo",
             &ada_token,
-            403,
-            "forbidden",
+            404,
+            "not_found",
         ),
         (Method::GET, "/specs", &nil, 403, "forbidden"),
         (Method::GET, &shown, &nil, 404, "not_found"),
@@ -213,6 +214,28 @@ async fn a_role_reaches_as_far_as_it_says(desk: SignInDesk) {
     assert_eq!(last_actor(&desk).await, Actor::User(ada));
     removed_members_reach_nothing(&desk, ada, &shown, &ada_token).await;
     unverified_accounts_see_themselves(&desk).await;
+    // Where paths of the disk are answered, they are the data folder's alone.
+    desk.router = router_with(&desk.test, desk.accounts.clone(), ApiDoor::Loopback);
+    let look = (Method::GET, "/trust?repo_path=/src/todo");
+    let said = desk.code_of(look, &vic, None).await;
+    assert_eq!(said, refused(403, "forbidden"));
+}
+
+async fn a_cursor_of_another_organisation_leads_nowhere(mut desk: SignInDesk) {
+    desk.test.next_spec(2).await;
+    desk.add_user(ADA, &MEMBER).await;
+    let other = [(elsewhere(), SystemRole::Member)];
+    desk.add_user("eve@example.org", &other).await;
+    let ada = desk.sign_in(ADA, PASSWORD).await.access_token;
+    let eve = desk.sign_in("eve@example.org", PASSWORD).await.access_token;
+    let page = (Method::GET, "/specs?limit=1");
+    let (_, told) = desk.ask(page, Some(&ada), None).await;
+    let cursor = told["next_cursor"].as_str().unwrap();
+    let next = format!("/specs?limit=1&cursor={cursor}");
+    let said = desk.code_of((Method::GET, &next), &ada, None).await;
+    assert_eq!(said, refused(200, ""));
+    let said = desk.code_of((Method::GET, &next), &eve, None).await;
+    assert_eq!(said, refused(400, "invalid_cursor"));
 }
 
 async fn removed_members_reach_nothing(desk: &SignInDesk, ada: UserId, shown: &str, token: &str) {

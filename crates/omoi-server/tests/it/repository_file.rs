@@ -152,7 +152,8 @@ async fn a_look_at_a_repository_makes_nothing_and_others_may_not_look() {
         Body::empty(),
     )
     .await;
-    assert_eq!(status, StatusCode::OK);
+    // What goes by no path is there, for who signs in.
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
