@@ -1,5 +1,6 @@
-//! Asks the process that owns the data folder, over its socket or over HTTP.
+//! Asks the process that owns the data folder, over its socket, or a server over HTTP.
 
+mod account;
 mod admin;
 mod laptop;
 mod specs;
@@ -13,6 +14,7 @@ use bytes::BytesMut;
 use futures::StreamExt as _;
 use futures::stream::{self, Stream};
 use reqwest::{Method, RequestBuilder, Response};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -25,6 +27,8 @@ use omoi_protocol::api::{
 };
 use omoi_protocol::error::ErrorBody;
 
+use crate::server_profiles::ServerAddress;
+
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Where the owner answers.
@@ -34,8 +38,8 @@ pub(crate) enum ClientEndpoint {
     Socket(PathBuf),
     /// A port of this machine.
     Loopback(SocketAddr),
-    /// An `api` process at this address.
-    Url(String),
+    /// A server at this address.
+    Server(ServerAddress),
 }
 
 /// Why an answer did not come.
@@ -94,14 +98,18 @@ pub(crate) use self::tasks::LogPosition;
 pub(crate) struct ApiClient {
     http: reqwest::Client,
     base: String,
-    token: String,
+    /// What opens the API; none before somebody signed in.
+    token: Option<SecretString>,
     /// The repository that commands are typed in.
     here: Option<String>,
 }
 
 impl ApiClient {
     /// A client of the owner at `endpoint`.
-    pub(crate) fn new(endpoint: &ClientEndpoint, token: String) -> Result<Self, ClientError> {
+    pub(crate) fn new(
+        endpoint: &ClientEndpoint,
+        token: Option<SecretString>,
+    ) -> Result<Self, ClientError> {
         let builder = || reqwest::Client::builder().connect_timeout(CONNECT);
         // Nothing is encrypted on this machine: its root certificates stay unread.
         let here = || builder().no_proxy().tls_certs_only([]);
@@ -111,7 +119,8 @@ impl ApiClient {
                 (here().unix_socket(path.clone()), base)
             }
             ClientEndpoint::Loopback(address) => (here(), format!("http://{address}")),
-            ClientEndpoint::Url(url) => (builder(), url.trim_end_matches('/').to_owned()),
+            ClientEndpoint::Server(url) if url.is_loopback() => (here(), url.to_string()),
+            ClientEndpoint::Server(url) => (builder(), url.to_string()),
         };
         let http = builder.build().map_err(ClientError::Unreachable)?;
         let here = None;
@@ -131,9 +140,13 @@ impl ApiClient {
     }
 
     fn new_request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
-            .request(method, format!("{}/api/v1{path}", self.base))
-            .bearer_auth(&self.token)
+        let request = self
+            .http
+            .request(method, format!("{}/api/v1{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token.expose_secret()),
+            None => request,
+        }
     }
 
     async fn send_request(request: RequestBuilder) -> Result<Response, ClientError> {
@@ -302,7 +315,7 @@ mod tests {
         let mut serving = JoinSet::new();
         serving.spawn(async move { axum::serve(listener, router).await });
         let endpoint = ClientEndpoint::Loopback(address);
-        let client = ApiClient::new(&endpoint, String::new()).unwrap();
+        let client = ApiClient::new(&endpoint, None).unwrap();
         let rows = client.get_rows::<u32>("/specs?status=failed").await;
         assert_eq!(rows.unwrap(), [1, 2, 3, 4]);
     }

@@ -12,16 +12,19 @@ mod doctor;
 mod egress;
 mod error_report;
 mod follow;
+mod login;
 mod logs;
 mod models;
 mod named_repository;
 mod owner_access;
 #[cfg(test)]
 mod printed_commands;
+mod profile;
 mod run;
 mod sandbox;
 mod scenario;
 mod serve;
+mod server_choice;
 mod setup;
 mod spec;
 mod steer;
@@ -97,9 +100,9 @@ pub(crate) struct GlobalArgs {
         help_heading = "Everywhere"
     )]
     color: ColourMode,
-    /// Ask the `api` process at this address instead of the data folder's owner
-    #[arg(long, value_name = "URL", global = true, help_heading = "Everywhere")]
-    api: Option<String>,
+    /// Ask the server of this profile, or `local`: the data folder of this machine
+    #[arg(long, value_name = "NAME", global = true, help_heading = "Everywhere")]
+    profile: Option<String>,
 }
 
 /// When to use colour.
@@ -198,6 +201,16 @@ enum CliCommand {
     /// The database's schema
     #[command(subcommand)]
     Db(db::DbCommand),
+    /// Sign in to a server, and ask it from now on
+    Login(login::LoginArgs),
+    /// Sign out of a server
+    Logout(login::LogoutArgs),
+    /// Show who commands act as, and where
+    #[command(after_help = login::WHOAMI_EXAMPLES)]
+    Whoami,
+    /// Servers that you signed in to, and which one commands ask
+    #[command(subcommand)]
+    Profile(profile::ProfileCommand),
     /// Accounts, from the machine that holds the database
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -277,6 +290,10 @@ async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::R
         CliCommand::Egress(command) => egress::run_egress_command(context, command).await,
         CliCommand::Scenario(command) => scenario::run_scenario_command(context, command),
         CliCommand::Db(command) => db::run_db_command(context, command).await,
+        CliCommand::Login(arguments) => login::sign_in(context, arguments).await,
+        CliCommand::Logout(arguments) => login::sign_out(context, arguments).await,
+        CliCommand::Whoami => login::print_account(context).await,
+        CliCommand::Profile(command) => profile::run_profile_command(context, command),
         CliCommand::Admin(command) => admin::run_admin_command(context, command).await,
         CliCommand::Config(command) => config::run_config_command(context, &command),
         CliCommand::Completions(arguments) => {

@@ -204,7 +204,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let (endpoint, address) = open_listeners(&start, &folder, &handle, routers).await?;
     Ok(RunningProcess {
         lifecycle,
-        client: ApiClient::new(&endpoint, token)?,
+        client: ApiClient::new(&endpoint, Some(token.into()))?,
         status,
         address,
         folder: folder.folder_path().to_path_buf(),

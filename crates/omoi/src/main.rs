@@ -8,6 +8,7 @@ mod config_table;
 mod data_folder;
 mod open_files;
 mod process;
+mod server_profiles;
 mod view;
 
 use std::process::ExitCode;

@@ -157,6 +157,12 @@ fn every_command_teaches() {
         "db",
         "db migrate",
         "db status",
+        "login",
+        "logout",
+        "whoami",
+        "profile",
+        "profile list",
+        "profile use",
         "config",
         "config show",
         "completions",
@@ -167,7 +173,7 @@ fn every_command_teaches() {
         assert_eq!(said.code, 0, "{command}: {}", said.err);
         let has_examples = said.out.contains("Examples:");
         let is_group = [
-            "spec", "task", "models", "agents", "sandbox", "scenario", "db", "config",
+            "spec", "task", "models", "agents", "sandbox", "scenario", "db", "config", "profile",
         ]
         .contains(&command);
         assert!(has_examples || is_group, "{command} shows no example");

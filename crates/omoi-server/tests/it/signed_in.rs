@@ -203,7 +203,13 @@ async fn a_key_is_made_used_and_revoked(desk: SignInDesk) {
     assert!(!told.to_string().contains(&key), "a key is told once");
     let path = format!("{KEYS}/{}", items[0]["id"].as_str().unwrap());
     let revoke = (Method::DELETE, path.as_str());
-    let said = desk.code_of(revoke.clone(), &ada, None).await;
+    // A key revokes itself, and no other.
+    let (status, other) = create_key(&desk, &ada, json!({ "name": "laptop" })).await;
+    assert_eq!(status, 201, "{other}");
+    let other = other["key"].as_str().unwrap();
+    let said = desk.code_of(revoke.clone(), other, None).await;
+    assert_eq!(said, refused(403, "forbidden"));
+    let said = desk.code_of(revoke.clone(), &key, None).await;
     assert_eq!(said.0, 204, "{said:?}");
     assert!(!is_let_in(&desk, &key).await);
     let said = desk.code_of(revoke, &ada, None).await;

@@ -64,9 +64,20 @@ impl CommandContext {
         self.global.json
     }
 
-    /// The address of an `api` process, where one was named.
-    pub(crate) fn api_address(&self) -> Option<&str> {
-        self.global.api.as_deref()
+    /// The profile that was named by a flag.
+    pub(crate) fn profile_flag(&self) -> Option<&str> {
+        self.global.profile.as_deref()
+    }
+
+    /// Whether flags name data of this machine.
+    pub(crate) fn names_local_data(&self) -> bool {
+        self.global.data_dir.is_some() || self.global.database.is_some()
+    }
+
+    /// The folder of the person's own settings.
+    pub(crate) fn config_folder(&self) -> Option<PathBuf> {
+        let file = self.sources.user_file.as_deref()?;
+        file.parent().map(Path::to_path_buf)
     }
 
     /// The person's home folder.
@@ -174,7 +185,7 @@ impl CommandContext {
             database,
             redis,
             config,
-            api,
+            profile,
             ..
         } = &self.global;
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
@@ -193,7 +204,7 @@ impl CommandContext {
             ("database", address(database)),
             ("redis", address(redis)),
             ("config", path(config)),
-            ("api", address(api)),
+            ("profile", profile.clone()),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some(format!(" --{name} {}", shell_word(&value?))))

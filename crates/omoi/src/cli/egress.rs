@@ -260,18 +260,18 @@ async fn allow_entry(context: &CommandContext, arguments: &AllowArgs) -> anyhow:
 }
 
 /// From when on a new entry holds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum EntryForce {
-    /// The process of this id lets it through already.
-    Now(u32),
-    /// The process of this id runs no proxy; another one does, if any.
-    Elsewhere(u32),
+    /// Who answers lets it through already.
+    Now(String),
+    /// Who answers runs no proxy; another process does, if any.
+    Elsewhere(String),
     /// Nobody runs.
     NextStart,
 }
 
 impl EntryForce {
-    const fn is_now(self) -> bool {
+    const fn is_now(&self) -> bool {
         matches!(self, Self::Now(_))
     }
 }
@@ -279,10 +279,10 @@ impl EntryForce {
 impl fmt::Display for EntryForce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Now(pid) => write!(f, "process {pid} lets it through from now on"),
-            Self::Elsewhere(pid) => write!(
+            Self::Now(place) => write!(f, "{place} lets it through from now on"),
+            Self::Elsewhere(place) => write!(
                 f,
-                "process {pid} runs no agents: one that does lets it through once it is started again, and goes on \
+                "{place} runs no agents: one that does lets it through once it is started again, and goes on \
                  with its specs"
             ),
             Self::NextStart => f.write_str("whatever starts from now on lets it through"),
@@ -305,11 +305,11 @@ async fn put_in_force(
         HOSTS_KEY => entries.hosts.push(line),
         _ => entries.versions.push(line),
     }
-    let pid = access.status.pid;
+    let place = access.place_text();
     Ok(
         match access.client.allow_egress(&entries).await?.is_in_force {
-            true => EntryForce::Now(pid),
-            false => EntryForce::Elsewhere(pid),
+            true => EntryForce::Now(place),
+            false => EntryForce::Elsewhere(place),
         },
     )
 }

@@ -105,7 +105,7 @@ pub(crate) async fn follow_run(
             WAITING
         }
         FollowEnd::Interrupted => {
-            eprintln!("The run goes on in process {}.", access.status.pid);
+            eprintln!("The run goes on in {}.", access.place_text());
             eprintln!("Follow it: {resume}\nStop it:   omoi spec cancel {spec}{again}");
             WAITING
         }

@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use futures::Stream;
 
 use omoi_domain::config::Config;
+use omoi_domain::error_code::ErrorCode;
 use omoi_domain::model_kind::ModelKind;
 use omoi_execution::spec_selection::WorkScope;
 use omoi_llm::options::LlmOptions;
@@ -18,11 +19,13 @@ use omoi_store::DatabaseOptions;
 
 use super::command_context::{CommandSettings, check_scenario};
 use super::error_report::UsageError;
+use super::server_choice::ChosenServer;
 use super::{CommandContext, ModelArgs};
 use crate::ErrorHint;
 use crate::api_client::{ApiClient, ClientEndpoint, ClientError};
 use crate::composition::{self, ListenMode, ProcessRoles, RunningProcess, StartOptions};
 use crate::data_folder::{FolderOwnership, OpenedFolder};
+use crate::server_profiles::ServerAddress;
 
 /// Tries at an owner that holds the lock but does not answer yet.
 const TRIES: u32 = 100;
@@ -43,8 +46,10 @@ pub(crate) enum AccessPurpose {
 /// A connection to the process that owns the rows.
 pub(crate) struct OwnerAccess {
     pub(crate) client: ApiClient,
-    /// What the answering process says about itself.
-    pub(crate) status: ProcessStatus,
+    /// What the answering process says about itself; none where the caller may not read it.
+    status: Option<ProcessStatus>,
+    /// The server that answers, unless it is the data folder's owner.
+    server: Option<ServerAddress>,
     /// This process, when it is the one that answers.
     own: Option<RunningProcess>,
 }
@@ -55,10 +60,10 @@ pub(crate) async fn reach_owner(
     settings: CommandSettings,
     purpose: AccessPurpose,
 ) -> anyhow::Result<OwnerAccess> {
-    let folder = OpenedFolder::open(&DataOptions::from_config(&settings.config).folder)?;
-    if let Some(url) = context.api_address() {
-        return reach_address(context, &folder, url).await;
+    if let Some(server) = context.chosen_server()? {
+        return reach_server(context, server).await;
     }
+    let folder = OpenedFolder::open(&DataOptions::from_config(&settings.config).folder)?;
     let is_shared = DatabaseOptions::from_config(&settings.config).is_shared();
     let mut reader = None;
     for _ in 0..TRIES {
@@ -66,7 +71,7 @@ pub(crate) async fn reach_owner(
             if purpose == AccessPurpose::Ask || access.has_agents_work() {
                 return Ok(access);
             }
-            reader = Some(access.status.pid);
+            reader = Some(access.place_text());
         } else if is_shared {
             return become_owner(context, settings, purpose, None).await;
         } else if let Some(ownership) = folder.take_ownership()? {
@@ -76,7 +81,7 @@ pub(crate) async fn reach_owner(
     }
     let path = folder.folder_path().display();
     let error = match reader {
-        Some(pid) => anyhow!("process {pid} holds the data folder `{path}` to read from it"),
+        Some(process) => anyhow!("{process} holds the data folder `{path}` to read from it"),
         None => anyhow!("another process owns the data folder `{path}` and does not answer"),
     };
     Err(error.context(ErrorHint(
@@ -84,21 +89,50 @@ pub(crate) async fn reach_owner(
     )))
 }
 
-/// The process at `url`.
-async fn reach_address(
+/// The server that was chosen.
+async fn reach_server(
     context: &CommandContext,
-    folder: &OpenedFolder,
-    url: &str,
+    server: ChosenServer,
 ) -> anyhow::Result<OwnerAccess> {
-    let token = folder.stored_token()?.ok_or_else(no_token)?;
-    let client = ApiClient::new(&ClientEndpoint::Url(url.to_owned()), token)?;
-    let client = client.asking_from(context.current_repository().as_deref());
-    let status = client.get_status().await?;
+    let here = match server.shares_paths() {
+        true => context.current_repository(),
+        false => None,
+    };
+    let endpoint = ClientEndpoint::Server(server.url.clone());
+    let client = ApiClient::new(&endpoint, Some(server.key))?;
+    let client = client.asking_from(here.as_deref());
+    let status = match client.get_status().await {
+        Ok(status) => Some(status),
+        // What the process is, only staff may know.
+        Err(error) if error.has_code(ErrorCode::Forbidden) => None,
+        Err(error) if error.has_code(ErrorCode::InsufficientScope) => None,
+        Err(error) => return Err(refused_by(error, &server.url, server.profile.as_deref())),
+    };
     Ok(OwnerAccess {
         client,
         status,
+        server: Some(server.url),
         own: None,
     })
+}
+
+/// The refusal of a server, with its address and what to do.
+fn refused_by(error: ClientError, url: &ServerAddress, profile: Option<&str>) -> anyhow::Error {
+    let hint = match &error {
+        ClientError::Unreachable(_) => {
+            "check the address and that the server runs; this machine's own data: --profile local"
+                .to_owned()
+        }
+        error if error.has_code(ErrorCode::Unauthenticated) => match profile {
+            Some(name) => format!("sign in again: omoi login {url} --name {name}"),
+            None => "OMOI_API_KEY opens nothing there; make a key, or sign in: omoi login URL"
+                .to_owned(),
+        },
+        _ => return error.into(),
+    };
+    anyhow::Error::new(error)
+        .context(format!("{url} cannot be asked"))
+        .context(ErrorHint(hint))
 }
 
 /// The process that runs on the data folder of `config`, or at the address that is asked for. None is begun, and
@@ -107,15 +141,13 @@ pub(super) async fn find_running(
     context: &CommandContext,
     config: &Config,
 ) -> anyhow::Result<Option<OwnerAccess>> {
-    let path = DataOptions::from_config(config).folder;
-    let url = context.api_address();
-    if url.is_none() && !path.exists() {
-        return Ok(None);
+    if let Some(server) = context.chosen_server()? {
+        return reach_server(context, server).await.map(Some);
     }
-    let folder = OpenedFolder::open(&path)?;
-    match url {
-        Some(url) => reach_address(context, &folder, url).await.map(Some),
-        None => find_owner(&folder, context).await,
+    let path = DataOptions::from_config(config).folder;
+    match path.exists() {
+        true => find_owner(&OpenedFolder::open(&path)?, context).await,
+        false => Ok(None),
     }
 }
 
@@ -127,12 +159,16 @@ pub(super) async fn find_owner(
     let Some(token) = folder.stored_token()? else {
         return Ok(None);
     };
-    let client = ApiClient::new(&ClientEndpoint::Socket(folder.socket_path()), token)?;
+    let client = ApiClient::new(
+        &ClientEndpoint::Socket(folder.socket_path()),
+        Some(token.into()),
+    )?;
     let client = client.asking_from(context.current_repository().as_deref());
     match client.get_status().await {
         Ok(status) => Ok(Some(OwnerAccess {
             client,
-            status,
+            status: Some(status),
+            server: None,
             own: None,
         })),
         Err(ClientError::Unreachable(_)) => Ok(None),
@@ -181,7 +217,8 @@ async fn become_owner(
             .client
             .clone()
             .asking_from(context.current_repository().as_deref()),
-        status: process.status.clone(),
+        status: Some(process.status.clone()),
+        server: None,
         own: Some(process),
     })
 }
@@ -192,9 +229,25 @@ impl OwnerAccess {
         self.own.is_some()
     }
 
+    /// What the answering process says about itself; none where the caller may not read it.
+    pub(super) const fn process_status(&self) -> Option<&ProcessStatus> {
+        self.status.as_ref()
+    }
+
+    /// Who answers, for people: a server by its address, else a process of this machine.
+    pub(crate) fn place_text(&self) -> String {
+        match (&self.server, &self.status) {
+            (Some(url), _) => url.to_string(),
+            (None, Some(status)) => format!("process {}", status.pid),
+            (None, None) => "this machine".to_owned(),
+        }
+    }
+
     /// Whether whoever answers also has agents work; a command that only asks does not, and ends soon.
     pub(super) fn has_agents_work(&self) -> bool {
-        self.status.database != "sqlite" || self.status.roles.iter().any(|r| r == "orchestrator")
+        self.status.as_ref().is_none_or(|status| {
+            status.database != "sqlite" || status.roles.iter().any(|r| r == "orchestrator")
+        })
     }
 
     /// Stops this process, when it is the one that answers.
@@ -207,23 +260,33 @@ impl OwnerAccess {
         if self.is_own() {
             return Ok(());
         }
-        let theirs = self.status.model.as_str();
-        let has_model = self.status.model_kind != ModelKind::Missing;
-        let runs_agents = self.status.roles.iter().any(|r| r == "orchestrator");
+        let Some(status) = &self.status else {
+            return match &model.model {
+                None => Ok(()),
+                Some(_) => {
+                    let place = self.place_text();
+                    Err(
+                        UsageError(format!("{place} chooses the model of its agents itself"))
+                            .into(),
+                    )
+                }
+            };
+        };
+        let theirs = status.model.as_str();
+        let place = self.place_text();
+        let has_model = status.model_kind != ModelKind::Missing;
+        let runs_agents = status.roles.iter().any(|r| r == "orchestrator");
         if !has_model && !runs_agents {
             // The process that runs them has a model of its own.
             return Ok(());
         }
         if !has_model {
-            let error = UsageError(format!(
-                "process {} was started without a model",
-                self.status.pid
-            ));
+            let error = UsageError(format!("{place} was started without a model"));
             let hint = "stop it and start it again with a key set; `omoi doctor` says which";
             return Err(anyhow::Error::new(error).context(ErrorHint(hint.to_owned())));
         }
         let simulated = LlmOptions::from_config(config).is_simulated();
-        let is_simulated = self.status.model_kind == ModelKind::Simulated;
+        let is_simulated = status.model_kind == ModelKind::Simulated;
         let differs = match (simulated, &model.model) {
             (true, _) => !is_simulated,
             (false, Some(name)) => is_simulated || name != theirs,
@@ -234,8 +297,7 @@ impl OwnerAccess {
             return Ok(());
         }
         let error = UsageError(format!(
-            "process {} owns the data folder and answers with model `{theirs}` as it was started",
-            self.status.pid
+            "{place} owns the data folder and answers with model `{theirs}` as it was started"
         ));
         let hint = "stop it, or use a folder of its own for this run: --data-dir DIR";
         Err(anyhow::Error::new(error).context(ErrorHint(hint.to_owned())))
@@ -268,10 +330,4 @@ fn check_has_model(config: &Config) -> anyhow::Result<()> {
     composition::live_routes(&options, SystemClock.now())?
         .map(drop)
         .map_err(|error| anyhow::Error::new(error).context(ErrorHint(hint.to_owned())))
-}
-
-fn no_token() -> anyhow::Error {
-    let error = UsageError("the data folder has no token for that address".to_owned());
-    let hint = "use the data folder of the `api` process: --data-dir DIR";
-    anyhow::Error::new(error).context(ErrorHint(hint.to_owned()))
 }

@@ -86,13 +86,19 @@ pub(crate) async fn run_idea(
     access.check_model(&arguments.model, &config)?;
     let home = context.home_folder();
     let data = DataOptions::from_config(&config);
-    let scene = HeaderFacts {
-        status: &access.status,
-        data: &data.folder,
-        home: home.as_deref(),
-    };
     let page = context.stderr_page();
-    print_for_people(context, &header::render_header(&scene, page));
+    let head = match access.process_status() {
+        Some(status) => {
+            let scene = HeaderFacts {
+                status,
+                data: &data.folder,
+                home: home.as_deref(),
+            };
+            header::render_header(&scene, page)
+        }
+        None => vec![format!("Asking {}", access.place_text())],
+    };
+    print_for_people(context, &head);
     print_for_people(context, &[String::new()]);
     let request = LaunchSpec {
         idea: idea.clone(),

@@ -296,8 +296,9 @@ fn print_continued(
         return Ok(context.print_json(spec)?);
     }
     print_done(&format!(
-        "{} goes on in process {}",
-        spec.spec_ref, access.status.pid
+        "{} goes on in {}",
+        spec.spec_ref,
+        access.place_text()
     ));
     Ok(())
 }

@@ -52,8 +52,11 @@ fn two_processes_share_postgres_and_redis() {
     let mut orchestrator = world.start(orchestrator);
     self::address(&mut orchestrator);
 
-    let mut run = world.ask(&["--yes", "--api", &address]);
+    let token = std::fs::read_to_string(world.data().join("token")).unwrap();
+    let mut run = world.ask(&["--yes"]);
     run.args(shared);
+    run.env("OMOI_API_URL", &address);
+    run.env("OMOI_API_KEY", token.trim());
     let said = world.start(run).wait().exited(0);
     println!("{:?}", said.took);
     let summary = said.summary();

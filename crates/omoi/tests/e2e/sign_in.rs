@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Stdio;
 
 use omoi_testkit::postgres;
@@ -75,4 +76,52 @@ fn people_sign_in_where_the_folders_token_opens_nothing() {
     assert_eq!(status, 204);
     let (status, told) = ask(port, "GET /api/v1/specs", Some(access), None);
     assert_eq!((status, &told["error"]), (401, &json!("unauthenticated")));
+    commands_ask_the_server_signed_in_to(&world, &format!("http://127.0.0.1:{port}"), &password);
+}
+
+/// The command line signs in with a key of its own, asks that server, and signs out.
+fn commands_ask_the_server_signed_in_to(world: &World, url: &str, password: &Path) {
+    let omoi = |words: &[&str]| {
+        // No flag names a data folder: the profile in use decides.
+        let mut command = crate::binary::omoi(&world.home());
+        command.args(words);
+        command.stdin(Stdio::from(File::open(password).unwrap()));
+        start_reading(command, world.beside("login")).wait()
+    };
+    let refused = omoi(&["login", "http://omoi.example.org"]).exited(2);
+    assert!(refused.stderr.contains("plain http"), "{refused:?}");
+    let nobody = omoi(&["login", url, "--email", "eve@example.org"]).exited(1);
+    assert!(nobody.stderr.contains("password"), "{nobody:?}");
+    omoi(&["login", url, "--email", MAIL, "--name", "team"]).exited(0);
+    let who = omoi(&["whoami"]).exited(0);
+    assert!(
+        who.stdout.contains(MAIL) && who.stdout.contains(url),
+        "{who:?}"
+    );
+    let listed = omoi(&["spec", "list", "--json"]).exited(0);
+    assert_eq!(listed.stdout.trim(), "[]");
+    let repo = world.repo.path().to_str().unwrap();
+    let away = omoi(&["run", "add tags", "--repo", repo]);
+    assert!(
+        !away.status.success() && away.stderr.contains("path"),
+        "{away:?}"
+    );
+    let local = omoi(&["whoami", "--profile", "local", "--json"]).exited(0);
+    let local: Value = serde_json::from_str(&local.stdout).unwrap();
+    assert_eq!(local["account"]["email"], Value::Null);
+    let profiles = omoi(&["profile", "list"]).exited(0);
+    assert!(profiles.stdout.contains("* team"), "{profiles:?}");
+    let credential = world.home().join(".config/omoios/credentials/team");
+    let key = fs::read_to_string(&credential).unwrap();
+    omoi(&["logout"]).exited(0);
+    assert!(!credential.exists());
+    let mut by_key = crate::binary::omoi(&world.home());
+    by_key.args(["spec", "list"]);
+    by_key
+        .env("OMOI_API_URL", url)
+        .env("OMOI_API_KEY", key.trim());
+    let refused = start_reading(by_key, world.beside("login"))
+        .wait()
+        .exited(2);
+    assert!(refused.stderr.contains("OMOI_API_KEY"), "{refused:?}");
 }

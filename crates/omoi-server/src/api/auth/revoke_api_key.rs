@@ -6,6 +6,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use omoi_accounts::commands::key::revoke_person_key;
+use omoi_accounts::holder::CredentialKind;
 use omoi_domain::id::ApiKeyId;
 use omoi_protocol::api::EXAMPLE_KEY;
 use omoi_store::StoreError;
@@ -26,17 +27,23 @@ pub(super) struct KeyPath {
     key_id: ApiKeyId,
 }
 
-/// Revokes a key of whoever asks.
+/// Revokes a key of whoever asks. A key revokes itself and no other.
 #[utoipa::path(
     delete, path = "/auth/api-keys/{key_id}", tag = "auth", params(KeyPath),
     responses((status = 204, description = "The key opens nothing any more."))
 )]
 pub(super) async fn revoke_api_key(
-    caller: AccountCaller<needs::PersonSignedIn>,
+    caller: AccountCaller<needs::OwnAccount>,
     State(s): Surface,
     ApiPath(path): ApiPath<KeyPath>,
 ) -> Result<StatusCode, ApiError> {
     let user = expect_person(&caller)?;
+    if let CredentialKind::Key(own) = caller.credential
+        && own != path.key_id
+    {
+        let says = "a key revokes itself and no other; sign in to revoke this one";
+        return Err(ApiError::forbidden_act(says));
+    }
     let revoked = revoke_person_key(&s.accounts, user, path.key_id).await;
     match revoked.map_err(|error| s.refuse_account(error))? {
         true => Ok(StatusCode::NO_CONTENT),

@@ -50,7 +50,10 @@ async fn check_loops(context: &CommandContext, config: &Config) -> Vec<DoctorFin
         return Vec::new();
     };
     match owner_access::find_owner(&folder, context).await {
-        Ok(Some(owner)) => loop_findings(&owner.status),
+        Ok(Some(owner)) => owner
+            .process_status()
+            .map(loop_findings)
+            .unwrap_or_default(),
         Ok(None) => Vec::new(),
         Err(error) => vec![DoctorFinding::new(
             "loops",

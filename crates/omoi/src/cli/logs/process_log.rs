@@ -62,11 +62,10 @@ pub(super) async fn print_process_log(
     arguments: LogsArgs,
 ) -> anyhow::Result<ExitCode> {
     let settings = context.load_settings(&ConfigOverrides::default())?;
-    if let Some(url) = context.api_address() {
-        let error = UsageError(format!(
-            "the log of the process at {url} lies on its machine"
-        ));
-        let hint = "ask there, with its data folder: omoi logs --system --data-dir DIR";
+    if let Some(server) = context.chosen_server()? {
+        let url = server.url;
+        let error = UsageError(format!("the log of {url} lies on its machine"));
+        let hint = "ask there: omoi logs --system; the log of this machine: add --profile local";
         return Err(anyhow::Error::new(error).context(ErrorHint(hint.to_owned())));
     }
     let data = DataOptions::from_config(&settings.config).folder;

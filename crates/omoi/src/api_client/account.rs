@@ -1,0 +1,50 @@
+//! Accounts: signing in, and the keys of machines.
+
+use reqwest::Method;
+use serde::Deserialize;
+
+use omoi_domain::id::ApiKeyId;
+use omoi_protocol::api::{AccountView, CreateApiKey, IssuedApiKey, SignInRequest, TokenPair};
+
+use super::{ApiClient, ClientError};
+
+/// What `GET /health` says.
+#[derive(Deserialize)]
+struct ServerHealth {
+    version: String,
+}
+
+impl ApiClient {
+    /// The version of the server that answers.
+    pub(crate) async fn server_version(&self) -> Result<String, ClientError> {
+        let request = self.http.get(format!("{}/health", self.base));
+        let health: ServerHealth = Self::read_json(Self::send_request(request).await?).await?;
+        Ok(health.version)
+    }
+
+    pub(crate) async fn sign_in(&self, request: &SignInRequest) -> Result<TokenPair, ClientError> {
+        self.post_json("/auth/login", request).await
+    }
+
+    /// Ends the session of this client.
+    pub(crate) async fn sign_out(&self) -> Result<(), ClientError> {
+        let request = self.new_request(Method::POST, "/auth/logout");
+        Self::send_request(request).await.map(drop)
+    }
+
+    pub(crate) async fn get_account(&self) -> Result<AccountView, ClientError> {
+        self.get_json("/auth/me").await
+    }
+
+    pub(crate) async fn create_api_key(
+        &self,
+        new: &CreateApiKey,
+    ) -> Result<IssuedApiKey, ClientError> {
+        self.post_json("/auth/api-keys", new).await
+    }
+
+    pub(crate) async fn revoke_api_key(&self, id: ApiKeyId) -> Result<(), ClientError> {
+        let request = self.new_request(Method::DELETE, &format!("/auth/api-keys/{id}"));
+        Self::send_request(request).await.map(drop)
+    }
+}
