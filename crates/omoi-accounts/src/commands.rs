@@ -4,6 +4,7 @@ pub mod invitation;
 pub mod key;
 pub mod member;
 pub mod operator;
+pub mod organisation;
 pub mod password;
 pub mod refresh;
 pub mod register;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use omoi_domain::access::password_rules::PasswordRules;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SignInSessionId;
+use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
 use omoi_runtime::rng::Rng;
 use omoi_store::{Store, StoreError, Tenant, Tx};
@@ -32,6 +33,8 @@ pub struct AccountContext {
     pub passwords: PasswordPool,
     /// What a password must be.
     pub password_rules: PasswordRules,
+    /// What a new organisation may spend on models in a calendar month.
+    pub organization_month: NanoUsd,
     /// Draws tokens.
     pub rng: Rng,
     /// Who called in the last seconds.

@@ -5,6 +5,7 @@ use omoi_domain::access::grant::{LastOwner, PrivilegeEscalation};
 use omoi_domain::access::mail_address::BadMailAddress;
 use omoi_domain::access::password_rules::PasswordFault;
 use omoi_domain::access::role_chain::RoleChainError;
+use omoi_domain::plain_title::BadGivenName;
 use omoi_domain::time::Timestamp;
 use omoi_store::StoreError;
 
@@ -56,6 +57,9 @@ pub enum AccountError {
     /// That is no mail address.
     #[error(transparent)]
     MailAddress(#[from] BadMailAddress),
+    /// That is no name.
+    #[error(transparent)]
+    Name(#[from] BadGivenName),
     /// Passwords cannot be hashed now.
     #[error(transparent)]
     Passwords(#[from] PoolError),

@@ -3,6 +3,7 @@
 use omoi_domain::access::password_rules::PasswordRules;
 use omoi_domain::config::{Config, ConfigKey, ValueKind};
 use omoi_domain::config_keys;
+use omoi_domain::money::NanoUsd;
 use secrecy::SecretString;
 
 config_keys! {
@@ -18,13 +19,25 @@ config_keys! {
             .closed_to_repository();
 }
 
-/// How people sign in.
+config_keys! {
+    /// Keys of what organisations may spend.
+    COSTS_KEYS of COSTS = "costs", "COSTS_";
+
+    /// What an organisation that is made from now on may spend on models in a calendar month, until somebody sets another budget. The organisation of a laptop has no such budget.
+    COSTS_ORGANIZATION_MONTH: NanoUsd =
+        ConfigKey::new(&COSTS, "organization_month_usd", ValueKind::BUDGET, "100")
+            .closed_to_repository();
+}
+
+/// How people sign in, and what the organisations that they make begin with.
 #[derive(Clone, Debug)]
 pub struct AccountOptions {
     /// What tokens are signed with, unless the data folder's key is used.
     pub signing_keys: Option<SecretString>,
     /// What a password must be.
     pub password_rules: PasswordRules,
+    /// What a new organisation may spend on models in a calendar month.
+    pub organization_month: NanoUsd,
 }
 
 impl AccountOptions {
@@ -34,6 +47,7 @@ impl AccountOptions {
         Self {
             signing_keys: config.get(&AUTH_SIGNING_KEYS),
             password_rules: PasswordRules { chars_min },
+            organization_month: config.get(&COSTS_ORGANIZATION_MONTH),
         }
     }
 }

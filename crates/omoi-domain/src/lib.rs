@@ -40,6 +40,7 @@ pub mod model_route;
 pub mod money;
 pub mod month_budget;
 pub mod opinion;
+pub mod organisation;
 pub mod outage;
 pub mod pattern;
 pub mod phase;

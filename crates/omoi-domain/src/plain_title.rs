@@ -69,6 +69,33 @@ pub fn given_title(text: &str) -> Result<String, BadTitle> {
     }
 }
 
+/// Characters of a name that a person gives to an organisation or a project.
+const NAME_CHARS_MAX: usize = 255;
+
+/// Why a name that a person gives is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadGivenName {
+    /// Nothing that can be shown is in it.
+    #[error("a name needs at least one character that can be shown")]
+    Empty,
+    /// It is too long.
+    #[error("a name has at most {NAME_CHARS_MAX} characters")]
+    Long,
+}
+
+/// The name of an organisation or a project as a person gives it, on one line: it stands in mails and in tables.
+///
+/// # Errors
+/// [`BadGivenName`] when nothing of it is left, or too much.
+pub fn given_name(text: &str) -> Result<String, BadGivenName> {
+    let name = plain_title(text);
+    match name.chars().count() {
+        0 => Err(BadGivenName::Empty),
+        1..=NAME_CHARS_MAX => Ok(name),
+        _ => Err(BadGivenName::Long),
+    }
+}
+
 /// Whether the character changes the order in which its neighbours are shown.
 fn reorders_text(character: char) -> bool {
     matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
@@ -84,6 +111,14 @@ mod tests {
         assert_eq!(given_title("\u{1b}[0m \n"), Err(BadTitle::Empty));
         assert!(given_title(&"ä".repeat(500)).is_ok());
         assert_eq!(given_title(&"ä".repeat(501)), Err(BadTitle::Long));
+    }
+
+    #[test]
+    fn a_given_name_says_something_and_fits_a_line() {
+        assert_eq!(given_name("Acme\r\nBcc: x"), Ok("Acme Bcc: x".to_owned()));
+        assert_eq!(given_name("\u{202e}"), Err(BadGivenName::Empty));
+        assert!(given_name(&"ä".repeat(255)).is_ok());
+        assert_eq!(given_name(&"ä".repeat(256)), Err(BadGivenName::Long));
     }
 
     #[test]

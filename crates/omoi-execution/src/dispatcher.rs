@@ -137,8 +137,12 @@ impl Dispatcher {
             && let Some(task) = candidates.pop_front()
         {
             match slots.limit_reached(limits, task.project_id) {
-                Some(SlotLimit::Everywhere) => {
-                    debug!(n_waiting = candidates.len() + 1, "Every slot is taken");
+                Some(limit @ (SlotLimit::Organisation | SlotLimit::Deployment)) => {
+                    debug!(
+                        n_waiting = candidates.len() + 1,
+                        ?limit,
+                        "Every slot is taken"
+                    );
                     candidates.push_front(task);
                     break;
                 }

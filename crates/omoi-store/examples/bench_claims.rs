@@ -42,7 +42,7 @@ const N_TIMED: i64 = 400;
 /// Nothing is kept back: it is claims that are measured.
 const LIMITS: SlotLimits = SlotLimits {
     per_project: 1_000_000,
-    in_all: 1_000_000,
+    in_deployment: 1_000_000,
 };
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -207,7 +207,8 @@ impl Bench {
             "delete from attempts; delete from events;
              update tasks set status = 'pending', fence = 0, attempt_id = null, base_sha = null,
                  state_version = 0 where status = 'claiming';
-             update projects set slots_used = 0; update organisations set slots_used = 0;",
+             update projects set slots_used = 0; update organisations set slots_used = 0;
+             update deployment set slots_used = 0;",
         )
         .await?;
         self.settle().await

@@ -4,6 +4,7 @@
 //! one orchestrator at a time; each one that comes raises the fence, so that a commit of an earlier
 //! one that still breathes is refused.
 
+use omoi_domain::id::OrgId;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -20,17 +21,16 @@ pub struct DataFolder {
     pub place: String,
 }
 
-/// Names `folder` as the one of this database, if none is named yet. Where it lies may change.
+/// Names `folder` as the one of this database, if none is named yet. Where it lies may change. Slots are counted in
+/// the same row, after those of an organisation: a transaction that locks both comes here last.
 ///
 /// # Errors
 /// [`StoreError::OtherFolder`] when another one is named.
 pub async fn join(tx: &mut Tx, folder: &DataFolder) -> Result<(), StoreError> {
     let rows = tx
         .raw(
-            "insert into deployment (id, folder_id, place) values (1, $1, $2)
-             on conflict (id) do update set place = excluded.place
-             where deployment.folder_id = excluded.folder_id
-             returning folder_id",
+            "update deployment set folder_id = $1, place = $2
+             where folder_id is null or folder_id = $1 returning id",
             args![folder.id, folder.place],
         )
         .await?;
@@ -60,19 +60,41 @@ pub async fn is_named(tx: &mut Tx, folder: &DataFolder) -> Result<bool, StoreErr
     Ok(!rows.is_empty())
 }
 
-/// Begins the time of a new orchestrator; returns the fence its commits carry from now on.
+/// Begins the time of a new orchestrator; returns the fence its commits carry from now on, in every organisation.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub async fn take_over(tx: &mut Tx) -> Result<i64, StoreError> {
+    // The local organisation's row is locked first: until this commits, none is made that would keep the earlier fence.
     let rows = tx
         .raw(
-            "update organisations set owner_fence = owner_fence + 1 returning owner_fence",
-            args![],
+            "update organisations set owner_fence = owner_fence + 1 where id = $1 returning owner_fence",
+            args![OrgId::LOCAL],
         )
         .await?;
-    let mut fences = rows.iter().map(|row| i64::read(row, "owner_fence"));
-    fences.try_fold(0, |highest, fence| Ok(highest.max(fence?)))
+    let fence = rows
+        .first()
+        .map(|row| i64::read(row, "owner_fence"))
+        .ok_or(StoreError::Database(sqlx::Error::RowNotFound))??;
+    tx.execute_global(
+        "update organisations set owner_fence = $1 where id <> $2",
+        args![fence, OrgId::LOCAL],
+    )
+    .await?;
+    Ok(fence)
+}
+
+/// The fence that an organisation begins with which is made in this transaction: that of the orchestrator of now. None
+/// takes over until the transaction ends.
+pub(crate) async fn hold_fence(tx: &mut Tx) -> Result<i64, StoreError> {
+    let rows = tx
+        .raw(
+            "update organisations set owner_fence = owner_fence where id = $1 returning owner_fence",
+            args![OrgId::LOCAL],
+        )
+        .await?;
+    let fence = rows.first().map(|row| i64::read(row, "owner_fence"));
+    fence.ok_or(StoreError::Database(sqlx::Error::RowNotFound))?
 }
 
 /// SQL that holds while no later orchestrator has taken over. `$fence` is the parameter with the

@@ -14,8 +14,8 @@ use crate::tx::{BATCH_MAX as ROWS_MAX, Tx, row_batches};
 /// Most events read at once.
 pub const BATCH_MAX: i64 = 500;
 
-/// Writes events under the next numbers, and how the slots moved: both are counters of the organisation. Gives the
-/// number of the last event; none where there is no event.
+/// Writes events under the next numbers, and how the slots moved: both are counters of the organisation, and the slots
+/// of the deployment too. Gives the number of the last event; none where there is no event.
 pub(crate) async fn append(
     tx: &mut Tx,
     events: Vec<NewEvent>,
@@ -27,21 +27,25 @@ pub(crate) async fn append(
         return append_at_once(tx, &events, moves).await;
     }
     slots::write_projects(tx, moves).await?;
-    let (count, slots) = (events.len() as i64, moves.in_all());
+    let (count, slots) = (events.len() as i64, moves.in_organisation());
     if (count, slots) == (0, 0) {
         return Ok(None);
     }
     let rows = tx
         .rows(
             "update organisations set event_seq = event_seq + $2, slots_used = slots_used + $4
-             where id = $1 and ($3 = 0 or owner_fence = $3) and slots_used + $4 <= $5
+             where id = $1 and ($3 = 0 or owner_fence = $3)
+             and (not $5 or max_concurrent_agents is null or slots_used + $4 <= max_concurrent_agents)
              returning event_seq",
-            args![count, tx.fence(), slots, moves.most_in_all()],
+            args![count, tx.fence(), slots, moves.is_limited()],
         )
         .await?;
     let Some(row) = rows.first() else {
         return Err(counter_refusal(tx).await?);
     };
+    if slots != 0 {
+        slots::write_deployment(tx, moves).await?;
+    }
     let mut seq = i64::read(row, "event_seq")? - count;
     for batch in row_batches(&events) {
         let mut args = Args::default();
@@ -78,7 +82,7 @@ fn event_marks(first: usize) -> String {
     format!("{named}, coalesce(${ticket}, (select t.ticket_id from tasks t where t.id = ${task}))")
 }
 
-/// The same in one statement: of a project, the organisation and the events.
+/// The same in one statement: of a project, the organisation, the deployment and the events.
 async fn append_at_once(
     tx: &mut Tx,
     events: &[NewEvent],
@@ -86,12 +90,14 @@ async fn append_at_once(
 ) -> Result<Option<i64>, StoreError> {
     let count = events.len() as i64;
     let fence = tx.fence();
-    let mut args = args![tx.org(), count, fence, moves.in_all(), moves.most_in_all()];
+    let slots = moves.in_organisation();
+    let mut args = args![tx.org(), count, fence, slots, moves.is_limited()];
     let project = moves.moved_projects().next();
     if let Some((project, change)) = project {
         args.push(&project)?;
         args.push(&change)?;
         args.push(&moves.most_of_project(change))?;
+        args.push(&moves.most_in_deployment())?;
     }
     for event in events {
         push_event(&mut args, event)?;
@@ -108,15 +114,21 @@ async fn append_at_once(
     Ok(last)
 }
 
-/// The project's row is locked before the organisation's, which asks whether the project's was moved.
+/// The project's row is locked before the organisation's, which asks whether the project's was moved, and the
+/// deployment's after that in the same way.
 fn append_sql(n_events: usize, has_project: bool) -> String {
-    let (taken, is_taken, first) = if has_project {
+    let (taken, is_taken, seated, is_seated, first) = if has_project {
         let taken = "taken as (
                  update projects set slots_used = slots_used + $7
                  where org_id = $1 and id = $6 and slots_used + $7 <= $8 returning id), ";
-        (taken, " and exists (select 1 from taken)", 9)
+        let seated = ", seated as (
+                 update deployment set slots_used = slots_used + $4
+                 where id = 1 and slots_used + $4 <= $9 and exists (select 1 from counted) returning id)";
+        let is_seated = " where exists (select 1 from seated)";
+        let is_taken = " and exists (select 1 from taken)";
+        (taken, is_taken, seated, is_seated, 10)
     } else {
-        ("", "", 6)
+        ("", "", "", "", 6)
     };
     let rows = (0..n_events).map(|n| {
         let marks = event_marks(first + N_EVENT_COLUMNS * n);
@@ -126,11 +138,12 @@ fn append_sql(n_events: usize, has_project: bool) -> String {
     format!(
         "with {taken}counted as (
              update organisations set event_seq = event_seq + $2, slots_used = slots_used + $4
-             where id = $1 and ($3 = 0 or owner_fence = $3) and slots_used + $4 <= $5{is_taken}
-             returning event_seq)
+             where id = $1 and ($3 = 0 or owner_fence = $3)
+             and (not $5 or max_concurrent_agents is null or slots_used + $4 <= max_concurrent_agents){is_taken}
+             returning event_seq){seated}
          insert into events (org_id, seq, {EVENT_COLUMNS})
          select $1, counted.event_seq - $2 + v.n, {EVENT_COLUMNS}
-         from counted, (values {rows}) as v (n, {EVENT_COLUMNS})
+         from counted, (values {rows}) as v (n, {EVENT_COLUMNS}){is_seated}
          returning seq"
     )
 }
@@ -148,7 +161,7 @@ fn push_event(args: &mut Args, event: &NewEvent) -> Result<(), StoreError> {
     args.push(&related.ticket_id)
 }
 
-/// Why a counter of the organisation or of a project was not moved.
+/// Why a counter of the deployment, of the organisation or of a project was not moved.
 pub(crate) async fn counter_refusal(tx: &mut Tx) -> Result<StoreError, StoreError> {
     let rows = tx
         .rows(

@@ -36,6 +36,7 @@ pub mod month_budgets;
 pub mod one_time_tokens;
 pub mod open_calls;
 pub mod opinions;
+pub mod organisations;
 pub mod phases;
 pub mod project_grants;
 pub mod projects;

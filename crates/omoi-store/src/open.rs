@@ -190,6 +190,11 @@ impl Store {
         }
     }
 
+    /// A fresh row id, for what has to be known before a transaction can be begun: whose it will be.
+    pub fn new_id<I: From<Uuid>>(&self) -> I {
+        I::from((self.inner.new_uuid)())
+    }
+
     /// The same store, every event of which is written under `fence`: see [`crate::deployment`].
     #[must_use]
     pub fn fenced(&self, fence: i64) -> Self {

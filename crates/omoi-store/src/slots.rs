@@ -1,8 +1,9 @@
-//! Slots: how many tasks are at work at once, kept as counters of each project and of the organisation.
+//! Slots: how many tasks are at work at once, kept as counters of each project, of its organisation and of the
+//! deployment.
 //!
 //! Every move of a task into work or out of it tells its transaction ([`crate::tasks`] keeps that in one
 //! place). The transaction writes the sums right before it commits: others wait for these rows as short
-//! as can be, and rows are always locked in the same order: tasks, projects by id, the organisation.
+//! as can be, and rows are always locked in the same order: tasks, projects by id, the organisation, the deployment.
 
 use std::collections::BTreeMap;
 
@@ -38,9 +39,14 @@ impl SlotMoves {
         moved.map(|(project, change)| (*project, *change))
     }
 
-    /// By how much the organisation's counter moves.
-    pub(crate) fn in_all(&self) -> i64 {
+    /// By how much the counters of the organisation and of the deployment move.
+    pub(crate) fn in_organisation(&self) -> i64 {
         self.by_project.values().sum()
+    }
+
+    /// Whether the organisation's counter must stay within its limit. One that falls is under none, as below.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limits.is_some() && self.in_organisation() > 0
     }
 
     /// The most that a project's counter may be after it moved by `change`. One that falls is under no
@@ -50,10 +56,10 @@ impl SlotMoves {
         limits.map_or(i64::MAX, |limits| limits.per_project)
     }
 
-    /// The same for the organisation's counter.
-    pub(crate) fn most_in_all(&self) -> i64 {
-        let limits = self.limits.filter(|_| self.in_all() > 0);
-        limits.map_or(i64::MAX, |limits| limits.in_all)
+    /// The same for the deployment's counter.
+    pub(crate) fn most_in_deployment(&self) -> i64 {
+        let limits = self.limits.filter(|_| self.in_organisation() > 0);
+        limits.map_or(i64::MAX, |limits| limits.in_deployment)
     }
 }
 
@@ -75,6 +81,21 @@ pub(crate) async fn write_projects(tx: &mut Tx, moves: &SlotMoves) -> Result<(),
     Ok(())
 }
 
+/// Writes how the deployment's counter moved. It comes last: the organisations share it.
+pub(crate) async fn write_deployment(tx: &mut Tx, moves: &SlotMoves) -> Result<(), StoreError> {
+    let moved = tx
+        .execute_global(
+            "update deployment set slots_used = slots_used + $1
+             where id = 1 and slots_used + $1 <= $2",
+            args![moves.in_organisation(), moves.most_in_deployment()],
+        )
+        .await?;
+    if moved == 0 {
+        return Err(StoreError::SlotsTaken);
+    }
+    Ok(())
+}
+
 /// Slots that tasks hold at this instant. Nothing is locked: a transaction that goes on to take some
 /// says so with [`Tx::limit_slots`].
 ///
@@ -83,8 +104,11 @@ pub(crate) async fn write_projects(tx: &mut Tx, moves: &SlotMoves) -> Result<(),
 pub async fn in_use(tx: &mut Tx) -> Result<SlotsInUse, StoreError> {
     let rows = tx
         .rows(
-            "select id, slots_used from projects where org_id = $1 and slots_used > 0
-             union all select null, slots_used from organisations where id = $1",
+            "select id, slots_used, cast(null as bigint) as most, cast(0 as bigint) as in_deployment
+             from projects where org_id = $1 and slots_used > 0
+             union all
+             select null, o.slots_used, o.max_concurrent_agents, d.slots_used
+             from organisations o, deployment d where o.id = $1",
             args![],
         )
         .await?;
@@ -93,7 +117,11 @@ pub async fn in_use(tx: &mut Tx) -> Result<SlotsInUse, StoreError> {
         let n_slots = i64::read(row, "slots_used")?;
         match Column::read(row, "id")? {
             Some(project) => drop(slots.by_project.insert(project, n_slots)),
-            None => slots.in_all = n_slots,
+            None => {
+                slots.in_organisation = n_slots;
+                slots.organisation_max = Column::read(row, "most")?;
+                slots.in_deployment = Column::read(row, "in_deployment")?;
+            }
         }
     }
     Ok(slots)

@@ -294,7 +294,7 @@ impl TestDeployment {
     /// Slots of all projects that are taken.
     pub async fn slots_in_use(&self) -> i64 {
         let slots = omoi_store::slots::in_use(&mut self.read_tx().await).await;
-        slots.unwrap().in_all
+        slots.unwrap().in_organisation
     }
 
     /// Moves time on.

@@ -28,6 +28,7 @@ pub mod invariant;
 pub mod kept_log;
 pub mod mail_sink;
 pub mod openid_provider;
+pub mod organisations;
 pub mod package_clients;
 #[cfg(feature = "planning-corpus")]
 pub mod planning_corpus;

@@ -17,6 +17,7 @@ use omoi_accounts::key_ring::KeyRing;
 use omoi_accounts::password_pool::PasswordPool;
 use omoi_domain::access::password_rules::PasswordRules;
 use omoi_domain::id::UserId;
+use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
 use omoi_runtime::clock::{Clock as _, ManualClock};
 use omoi_runtime::rng::Rng;
@@ -58,6 +59,7 @@ impl Desk {
             ring: Arc::new(ring),
             passwords: PasswordPool::new(rng.fork()),
             password_rules: PasswordRules { chars_min: 8 },
+            organization_month: NanoUsd::from_dollars(100),
             rng,
             holders: HolderCache::new(Arc::new(clock.clone())),
         };

@@ -29,5 +29,6 @@ mod invitations;
 mod keys;
 mod limits;
 mod members;
+mod organisations;
 mod passwords;
 mod sessions;

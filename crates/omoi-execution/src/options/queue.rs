@@ -64,7 +64,7 @@ config_keys! {
     MAX_CONCURRENT_TASKS_PER_PROJECT: u32 =
         ConfigKey::new(&LIMITS, "max_concurrent_tasks_per_project", ValueKind::int_range(1, 1_000), "5")
             .closed_to_repository();
-    /// Tasks of all projects that hold a slot at once.
+    /// Tasks of all organisations that hold a slot at once.
     MAX_CONCURRENT_AGENTS: u32 =
         ConfigKey::new(&LIMITS, "max_concurrent_agents", ValueKind::int_range(1, 10_000), "10")
             .closed_to_repository();
@@ -88,7 +88,7 @@ impl QueueOptions {
             weights: score_weights(config),
             slots: SlotLimits {
                 per_project: config.get(&MAX_CONCURRENT_TASKS_PER_PROJECT).into(),
-                in_all: config.get(&MAX_CONCURRENT_AGENTS).into(),
+                in_deployment: config.get(&MAX_CONCURRENT_AGENTS).into(),
             },
             scan_batch: config.get(&MAX_QUEUE_SCAN_BATCH).into(),
         }

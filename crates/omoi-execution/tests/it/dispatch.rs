@@ -29,7 +29,7 @@ pub(crate) fn scan(it: &TestDeployment) -> QueueScan {
 async fn each_task_is_claimed_once(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |parts| {
         parts.queue.slots.per_project = 100;
-        parts.queue.slots.in_all = 100;
+        parts.queue.slots.in_deployment = 100;
     })
     .await;
     it.leaves_open_attempts();

@@ -43,7 +43,7 @@ async fn each_worker_is_told_of_the_models_of_its_own_work() {
     let mut desk = Desk::with(false, |parts| {
         parts.agent_models = models;
         parts.queue.slots.per_project = 10;
-        parts.queue.slots.in_all = 10;
+        parts.queue.slots.in_deployment = 10;
     })
     .await;
     desk.tick().await;

@@ -41,6 +41,7 @@ fn refuse_account_at(error: AccountError, now: Timestamp) -> ApiError {
         AccountError::TooManyKeys => refuse(ErrorCode::TooManyKeys),
         AccountError::KeyLife => refuse(ErrorCode::ValidationFailed).with_field("/expires_in_days"),
         AccountError::MailAddress(_) => refuse(ErrorCode::ValidationFailed).with_field("/email"),
+        AccountError::Name(_) => refuse(ErrorCode::ValidationFailed).with_field("/name"),
         AccountError::LastOwner(_) => refuse(ErrorCode::Conflict),
         AccountError::Passwords(PoolError::Full) => refuse(ErrorCode::NotReady),
         AccountError::Store(store) => store.into(),

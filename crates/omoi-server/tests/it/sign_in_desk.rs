@@ -23,13 +23,14 @@ use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::password_rules::PasswordRules;
 use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::id::{OrgId, UserId};
+use omoi_domain::money::NanoUsd;
 use omoi_protocol::api::TokenPair;
 use omoi_runtime::rng::Rng;
 use omoi_server::ApiDoor;
 use omoi_store::{Tx, events, users};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::TestDeployment;
-use omoi_testkit::raw_connection::RawConnection;
+use omoi_testkit::organisations::add_organisation;
 
 use crate::api::router_with;
 
@@ -52,6 +53,7 @@ pub(crate) fn accounts_of(test: &TestDeployment) -> AccountContext {
         ring: Arc::new(ring),
         passwords: PasswordPool::new(rng.fork()),
         password_rules: PasswordRules { chars_min: 8 },
+        organization_month: NanoUsd::from_dollars(100),
         rng,
         holders: HolderCache::new(test.deployment.clock.clone()),
     }
@@ -68,11 +70,8 @@ pub(crate) struct SignInDesk {
 impl SignInDesk {
     pub(crate) async fn on_database(database: TestDatabase) -> Self {
         let test = TestDeployment::on_database(database, |_| {}).await;
-        let mut conn = RawConnection::open(test.database_url()).await.unwrap();
-        let sql = format!("insert into organisations (id, name) values ('{ELSEWHERE}', 'other')");
-        conn.execute(&sql).await.unwrap();
-        conn.close().await.unwrap();
         let accounts = accounts_of(&test);
+        add_organisation(&accounts.store, ELSEWHERE.parse().unwrap()).await;
         let router = router_with(&test, accounts.clone(), ApiDoor::Network);
         Self {
             test,

@@ -42,6 +42,11 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0005_row_security.sql"),
     },
     MigrationText {
+        version: 6,
+        name: "organisations",
+        text: include_str!("../../migrations/0006_organisations.sql"),
+    },
+    MigrationText {
         version: 8,
         name: "accounts",
         text: include_str!("../../migrations/0008_accounts.sql"),

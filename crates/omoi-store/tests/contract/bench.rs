@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::id::OrgId;
 use omoi_domain::time::Timestamp;
 use omoi_store::{Store, StoreError, StoreOptions, Tenant, Tx};
 use omoi_testkit::database::TestDatabase;
+use omoi_testkit::organisations::add_organisation;
 use omoi_testkit::raw_connection::RawConnection;
 use uuid::Uuid;
 
@@ -86,12 +86,7 @@ impl Bench {
 
     /// A second organisation.
     pub(crate) async fn foreign(&self) -> Tenant {
-        let id: OrgId = self.id();
-        self.raw(format!(
-            "insert into organisations (id, name) values ('{id}', 'other')"
-        ))
-        .await;
-        self.store.tenant(id)
+        add_organisation(&self.store, self.id()).await
     }
 }
 

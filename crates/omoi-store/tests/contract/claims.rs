@@ -10,10 +10,11 @@ use omoi_store::tasks::{self, NewClaim, QueueScan, Task};
 use omoi_store::{
     StoreError, Tenant, Tx, attempt_tokens, attempts, events, projects, slots, specs, tickets,
 };
+use omoi_testkit::organisations::add_organisation_with;
 use omoi_testkit::raw_connection::RawConnection;
 use tokio::task::JoinSet;
 
-use crate::bench::{Bench, POINT, commit};
+use crate::bench::{Bench, commit};
 use crate::queue::scan;
 use crate::samples::{self, World};
 
@@ -27,7 +28,7 @@ both!(
 
 const NO_LIMITS: SlotLimits = SlotLimits {
     per_project: 1_000,
-    in_all: 1_000,
+    in_deployment: 1_000,
 };
 
 fn wanted(tx: &Tx, task: &Task) -> NewClaim {
@@ -41,7 +42,7 @@ fn wanted(tx: &Tx, task: &Task) -> NewClaim {
     }
 }
 
-async fn claim(
+pub(crate) async fn claim(
     tenant: &Tenant,
     tasks: &[Task],
     limits: SlotLimits,
@@ -77,7 +78,10 @@ async fn a_claim_moves_the_task_its_attempt_and_its_slot(bench: Bench) -> Result
     assert_eq!((task.attempt_id, attempt.fence), (Some(attempt.id), 1));
     assert_eq!(task.base_sha, attempt.base_sha);
     let slots = slots::in_use(&mut tx).await?;
-    assert_eq!((slots.in_all, slots.of_project(task.project_id)), (1, 1));
+    assert_eq!(
+        (slots.in_organisation, slots.of_project(task.project_id)),
+        (1, 1)
+    );
     let written = events::after(&mut tx, before).await?;
     let kinds: Vec<EventKind> = written.iter().map(|event| event.event.kind()).collect();
     assert_eq!(kinds, [EventKind::TaskClaimed]);
@@ -110,7 +114,7 @@ async fn many_are_claimed_at_once(bench: Bench) -> Result<(), StoreError> {
         assert_eq!(&tasks::get(&mut tx, task.id).await?, task);
         assert_eq!(&attempts::get(&mut tx, attempt.id).await?, attempt);
     }
-    assert_eq!(slots::in_use(&mut tx).await?.in_all, N_MANY);
+    assert_eq!(slots::in_use(&mut tx).await?.in_organisation, N_MANY);
     let written = events::after(&mut tx, before).await?;
     assert_eq!(written.len() as i64, N_MANY);
     let seqs: Vec<i64> = written.iter().map(|event| event.seq).collect();
@@ -142,7 +146,7 @@ async fn what_moved_on_is_skipped(bench: Bench) -> Result<(), StoreError> {
     // Once is enough.
     assert!(claim(&bench.local, &all, NO_LIMITS).await?.is_empty());
     let slots = slots::in_use(&mut bench.local.begin_read().await?).await?;
-    assert_eq!(slots.in_all, 1);
+    assert_eq!(slots.in_organisation, 1);
     Ok(())
 }
 
@@ -155,17 +159,17 @@ async fn slots_end_at_the_commit(bench: Bench) -> Result<(), StoreError> {
     })
     .await?;
     let both = [world.task.clone(), second.clone()];
-    for (per_project, in_all) in [(1, 9), (9, 1)] {
+    for (per_project, in_deployment) in [(1, 9), (9, 1)] {
         let limits = SlotLimits {
             per_project,
-            in_all,
+            in_deployment,
         };
         let refused = claim(&bench.local, &both, limits).await.unwrap_err();
         assert!(matches!(refused, StoreError::SlotsTaken), "{refused:?}");
         let mut tx = bench.local.begin_read().await?;
         assert_eq!(tasks::get(&mut tx, second.id).await?, second);
         assert!(attempts::all_live(&mut tx).await?.is_empty());
-        assert_eq!(slots::in_use(&mut tx).await?.in_all, 0);
+        assert_eq!(slots::in_use(&mut tx).await?.in_organisation, 0);
     }
     let claimed = claim(&bench.local, &both, NO_LIMITS).await?;
     // Limits that were lowered meanwhile keep nobody from ending.
@@ -173,24 +177,24 @@ async fn slots_end_at_the_commit(bench: Bench) -> Result<(), StoreError> {
     commit(&bench.local, async |tx| {
         tx.limit_slots(SlotLimits {
             per_project: 0,
-            in_all: 0,
+            in_deployment: 0,
         });
         tasks::transition(tx, &mut task, TaskStatus::Cancelled, None).await
     })
     .await?;
     let slots = slots::in_use(&mut bench.local.begin_read().await?).await?;
-    assert_eq!(slots.in_all, 1);
+    assert_eq!(slots.in_organisation, 1);
     Ok(())
 }
 
 const PER_PROJECT: i64 = 2;
 const IN_ALL: i64 = 3;
 
-/// Claims what it can until nothing is left, each time beside others that do the same.
-async fn claimer(tenant: Tenant, url: String) -> Result<Vec<i64>, StoreError> {
+/// Claims what it can, at most `n` at once, until nothing is left, each time beside others that do the same.
+async fn claimer(tenant: Tenant, url: String, n: i64) -> Result<Vec<String>, StoreError> {
     let limits = SlotLimits {
         per_project: PER_PROJECT,
-        in_all: IN_ALL,
+        in_deployment: IN_ALL,
     };
     let mut conn = RawConnection::open(&url).await.unwrap();
     let mut all = Vec::new();
@@ -200,7 +204,7 @@ async fn claimer(tenant: Tenant, url: String) -> Result<Vec<i64>, StoreError> {
             &mut tx,
             QueueScan {
                 project_slots: PER_PROJECT,
-                ..scan(2)
+                ..scan(n)
             },
         )
         .await?;
@@ -225,11 +229,16 @@ async fn claimer(tenant: Tenant, url: String) -> Result<Vec<i64>, StoreError> {
         let counts: Vec<i64> = counts.collect();
         assert!(counts.iter().all(|n| *n <= PER_PROJECT), "{counts:?}");
         assert!(counts.iter().sum::<i64>() <= IN_ALL, "{counts:?}");
+        let over = "select cast(count(*) as text) from tasks t join organisations o on o.id = t.org_id
+             where t.status in ('claiming', 'assigned', 'running', 'validating')
+             group by o.id, o.max_concurrent_agents having count(*) > coalesce(o.max_concurrent_agents, 9)";
+        let over = conn.texts(over).await.unwrap();
+        assert!(over.is_empty(), "{over:?} of an organisation");
         for claim in claimed {
             let NewClaim {
                 mut task, attempt, ..
             } = claim;
-            all.push(task.number + 100 * i64::from(task.title.starts_with("two")));
+            all.push(task.title.clone());
             assert_eq!((task.fence, attempt.fence), (1, 1));
             commit(&tenant, async |tx| {
                 tasks::transition(tx, &mut task, TaskStatus::Cancelled, None).await
@@ -240,9 +249,43 @@ async fn claimer(tenant: Tenant, url: String) -> Result<Vec<i64>, StoreError> {
 }
 
 async fn claimers_never_exceed_the_slots(bench: Bench) -> Result<(), StoreError> {
-    const N_TASKS: i64 = 12;
-    commit(&bench.local, async |tx| {
-        for path in ["one", "two"] {
+    let acme = add_organisation_with(&bench.store, bench.id(), |new| {
+        new.max_concurrent_agents = Some(1);
+    })
+    .await;
+    add_queue(&bench.local, &["one", "two"]).await?;
+    add_queue(&acme, &["three"]).await?;
+    let stores = [bench.store.clone(), bench.another().await];
+    let mut race = JoinSet::new();
+    for n in 0..8_usize {
+        let (org, most) = if n < 5 {
+            (bench.local.org(), 2)
+        } else {
+            (acme.org(), 1)
+        };
+        let tenant = stores[n % 2].tenant(org);
+        race.spawn(claimer(tenant, bench.url().to_owned(), most));
+    }
+    let mut all = BTreeSet::new();
+    for claimed in race.join_all().await {
+        for task in claimed? {
+            assert!(!all.contains(&task), "{task} was claimed twice");
+            all.insert(task);
+        }
+    }
+    assert_eq!(all.len() as i64, 3 * N_TASKS);
+    let slots = slots::in_use(&mut bench.local.begin_read().await?).await?;
+    assert_eq!((slots.in_organisation, slots.in_deployment), (0, 0));
+    Ok(())
+}
+
+/// Tasks of one project.
+const N_TASKS: i64 = 12;
+
+/// Tasks that can start, in projects at `paths`.
+async fn add_queue(tenant: &Tenant, paths: &[&str]) -> Result<(), StoreError> {
+    commit(tenant, async |tx| {
+        for path in paths {
             let project = projects::ensure(tx, path, path).await?;
             let mut spec = samples::spec(tx, project.id, 1);
             spec.status = SpecStatus::Working;
@@ -257,21 +300,5 @@ async fn claimers_never_exceed_the_slots(bench: Bench) -> Result<(), StoreError>
         }
         Ok(())
     })
-    .await?;
-    let stores = [bench.store.clone(), bench.another().await];
-    let mut race = JoinSet::new();
-    for n in 0..8_usize {
-        let tenant = stores[n % 2].tenant(bench.local.org());
-        race.spawn(claimer(tenant, bench.url().to_owned()));
-    }
-    let mut all = BTreeSet::new();
-    for claimed in race.join_all().await {
-        for number in claimed? {
-            assert!(all.insert(number), "{number} was claimed twice");
-        }
-    }
-    assert_eq!(all.len() as i64, 2 * N_TASKS);
-    let mut tx = bench.local.begin_write().await?;
-    assert_eq!(slots::in_use(&mut tx).await?.in_all, 0);
-    tx.commit(POINT).await
+    .await
 }

@@ -23,7 +23,7 @@ both!(
 /// Moves that one run makes.
 const N_MOVES: u32 = 150;
 
-/// Projects, or the organisation, whose counter is not what a count of the rows says.
+/// Projects, organisations, or the deployment, whose counter is not what a count of the rows says.
 const WRONG_SLOTS: &str = "
     select cast(p.slots_used as text) from projects p where p.slots_used <> (
         select count(*) from tasks t where t.project_id = p.id
@@ -31,7 +31,11 @@ const WRONG_SLOTS: &str = "
     union all
     select cast(o.slots_used as text) from organisations o where o.slots_used <> (
         select count(*) from tasks t where t.org_id = o.id
-        and t.status in ('claiming', 'assigned', 'running', 'validating'))";
+        and t.status in ('claiming', 'assigned', 'running', 'validating'))
+    union all
+    select cast(d.slots_used as text) from deployment d where d.slots_used <> (
+        select count(*) from tasks t
+        where t.status in ('claiming', 'assigned', 'running', 'validating'))";
 
 /// Tasks whose counters are not what a count of what they wait for, and of what depends on them, says.
 const WRONG_PREREQUISITES: &str = "
@@ -224,9 +228,9 @@ async fn a_move_that_is_rolled_back_counts_nothing(bench: Bench) -> Result<(), S
     tasks::transition(&mut tx, &mut task, TaskStatus::Claiming, None).await?;
     tx.rollback().await?;
     let slots = omoi_store::slots::in_use(&mut bench.local.begin_read().await?).await?;
-    assert_eq!(slots.in_all, 0);
+    assert_eq!(slots.in_organisation, 0);
     let mut task = world.task.clone();
-    for (to, in_all) in [
+    for (to, in_organisation) in [
         (TaskStatus::Claiming, 1),
         (TaskStatus::Assigned, 1),
         (TaskStatus::Cancelled, 0),
@@ -236,7 +240,7 @@ async fn a_move_that_is_rolled_back_counts_nothing(bench: Bench) -> Result<(), S
         })
         .await?;
         let slots = omoi_store::slots::in_use(&mut bench.local.begin_read().await?).await?;
-        assert_eq!(slots.in_all, in_all, "{to}");
+        assert_eq!(slots.in_organisation, in_organisation, "{to}");
     }
     Ok(())
 }

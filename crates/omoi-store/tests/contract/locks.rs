@@ -81,7 +81,7 @@ async fn an_earlier_orchestrator_learns_so_before_it_misses_slots(
     took_over(&bench).await?;
     let limits = SlotLimits {
         per_project: 1,
-        in_all: 9,
+        in_deployment: 9,
     };
     let claim = async |tx: &mut Tx| {
         let all = [&world.task, &other[0], &other[1]];
@@ -186,7 +186,7 @@ async fn a_task_that_others_refer_to_can_be_claimed() {
         .unwrap();
     let limits = SlotLimits {
         per_project: 9,
-        in_all: 9,
+        in_deployment: 9,
     };
     let claimed = commit(&bench.local, async |tx| {
         let wanted = NewClaim {

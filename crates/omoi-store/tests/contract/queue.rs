@@ -272,7 +272,7 @@ async fn slots_are_what_runs(bench: Bench) -> Result<(), StoreError> {
     let slots = slots::in_use(&mut bench.local.begin_read().await?).await?;
     assert_eq!(slots.of_project(other.id), holding);
     assert_eq!(slots.of_project(world.project.id), 1);
-    assert_eq!(slots.in_all, holding + 1);
+    assert_eq!(slots.in_organisation, holding + 1);
     Ok(())
 }
 

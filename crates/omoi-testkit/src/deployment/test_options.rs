@@ -15,7 +15,7 @@ pub(super) fn queue_options() -> QueueOptions {
         weights: ScoreWeights::default(),
         slots: SlotLimits {
             per_project: 5,
-            in_all: 10,
+            in_deployment: 10,
         },
         scan_batch: 100,
     }

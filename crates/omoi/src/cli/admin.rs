@@ -1,6 +1,7 @@
 //! `omoi admin`: accounts, from the machine that holds the database.
 
 mod members;
+mod organisations;
 mod recovery;
 
 use std::process::ExitCode;
@@ -47,6 +48,19 @@ pub(crate) enum AdminCommand {
     /// List the sign-ins of somebody, also those that ended
     #[command(after_help = "Examples:\n  omoi admin sessions ada@example.org")]
     Sessions(NamedUser),
+    /// List the organisations
+    #[command(
+        after_help = "Examples:\n  omoi admin organisations\n  omoi admin organisations --json"
+    )]
+    Organisations,
+    /// Make an organisation, with the budget of a month that `costs.organization_month_usd` sets
+    #[command(
+        after_help = "Examples:\n  omoi admin add-organisation acme --name \"Acme Inc.\" --owner ada@example.org"
+    )]
+    AddOrganisation(organisations::AddOrganisationArgs),
+    /// Set how many agents of an organisation may be at work at once
+    #[command(after_help = "Examples:\n  omoi admin limit-organisation acme --agents 20")]
+    LimitOrganisation(organisations::LimitOrganisationArgs),
     /// List the members of the organisation
     #[command(after_help = "Examples:\n  omoi admin members")]
     Members,
@@ -122,6 +136,13 @@ async fn run_on_store(
     match command {
         AdminCommand::Users => list_users(context, store).await,
         AdminCommand::Sessions(named) => list_sessions(context, store, &named.mail).await,
+        AdminCommand::Organisations => organisations::list_organisations(context, store).await,
+        AdminCommand::AddOrganisation(arguments) => {
+            organisations::add(&accounts()?, arguments).await
+        }
+        AdminCommand::LimitOrganisation(arguments) => {
+            organisations::limit(&accounts()?, arguments).await
+        }
         AdminCommand::Members => members::list_members(context, store).await,
         AdminCommand::Keys => members::list_keys(context, store).await,
         AdminCommand::AddUser(arguments) => add_account(&accounts()?, arguments).await,

@@ -75,6 +75,7 @@ pub(crate) fn open_accounts(
         ring: Arc::new(ring),
         passwords: PasswordPool::new(rng.fork()),
         password_rules: options.password_rules,
+        organization_month: options.organization_month,
         rng: rng.fork(),
     })
 }

@@ -70,8 +70,9 @@ pub(super) async fn join_deployment(
         return Ok(store);
     }
     let take_over = async |tx: &mut Tx| -> Result<_, StoreError> {
+        let fence = deployment::take_over(tx).await?;
         deployment::join(tx, folder).await?;
-        deployment::take_over(tx).await
+        Ok(fence)
     };
     let taken = system.write(CrashPoint::DeploymentTaken, take_over);
     let store = store.fenced(taken.await?);

@@ -72,4 +72,15 @@ fn an_operator_lets_people_in_again() {
     assert!(weak.stderr.contains("hint:"), "{weak:?}");
     let unknown = admin(&["revoke-key", "01930000-0000-7000-8000-000000000009"]).exited(2);
     assert!(unknown.stderr.contains("omoi admin keys"), "{unknown:?}");
+
+    let acme = ["add-organisation", "acme", "--owner", MAIL];
+    admin(&acme).exited(0);
+    let taken = admin(&acme).exited(1);
+    assert!(taken.stderr.contains("acme is taken"), "{taken:?}");
+    admin(&["limit-organisation", "acme", "--agents", "20"]).exited(0);
+    let listed = admin(&["organisations"]).exited(0);
+    assert_eq!(
+        listed.stdout,
+        "acme  acme  at most 20 at work\nlocal  local  at work as the deployment allows\n"
+    );
 }

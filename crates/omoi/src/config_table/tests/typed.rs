@@ -125,7 +125,7 @@ fn the_queue_and_the_watch_have_their_keys() {
     };
     let slots = SlotLimits {
         per_project: 8,
-        in_all: 9,
+        in_deployment: 9,
     };
     assert_eq!(
         (queue.weights, queue.slots, queue.scan_batch),
