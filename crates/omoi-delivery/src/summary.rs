@@ -62,7 +62,7 @@ pub async fn of_spec(
 /// What the rows say; the files outside the plan are known to git alone.
 async fn of_rows(tx: &mut Tx, spec: &Spec) -> Result<RunSummary, StoreError> {
     let id = spec.id;
-    let project = projects::get(tx, spec.project_id).await?;
+    let names = projects::names(tx).await?;
     let hand_over = deliveries::find(tx, id)
         .await?
         .filter(|h| h.state == HandOverState::Confirmed);
@@ -79,7 +79,7 @@ async fn of_rows(tx: &mut Tx, spec: &Spec) -> Result<RunSummary, StoreError> {
         model_kind: spec.model_kind,
         spec_id: spec.id.to_string(),
         spec_ref: HumanRef::spec(spec.number).to_string(),
-        spec_name: projects::reference(tx, project.id, HumanRef::spec(spec.number)).await?,
+        spec_name: names.reference(spec.project_id, HumanRef::spec(spec.number)),
         tickets: tickets::of_spec(tx, id).await?.len() as u32,
         tasks: task_counts(tx, id).await?,
         max_parallel: max_parallel(&log),
@@ -94,7 +94,7 @@ async fn of_rows(tx: &mut Tx, spec: &Spec) -> Result<RunSummary, StoreError> {
         conflicts: conflicts(tx, id).await?,
         receipts: receipt_counts(tx, id).await?,
         criteria: criteria(tx, id, head.as_deref()).await?,
-        repo: project.repo_path,
+        repo: names.repo(spec.project_id).to_owned(),
         branch: hand_over
             .as_ref()
             .map_or(spec.integration_branch.clone(), |h| h.branch.clone()),

@@ -58,7 +58,7 @@ macro_rules! crash_points {
 crash_points! {
     /// Pending schema migrations were applied.
     Migrate = "migrate",
-    /// A project row for a repository, or a person's yes to its file.
+    /// A project row, what a person changed of it, or their yes to its file.
     ProjectCreated = "project_created",
     /// A spec row with its first event.
     SpecCreated = "spec_created",

@@ -48,6 +48,7 @@ pub mod plain_title;
 pub mod planted_bug;
 pub mod postponed_start;
 pub mod principal;
+pub mod project;
 pub mod prompt_family;
 pub mod provider_row;
 pub mod quotation;

@@ -51,7 +51,7 @@ pub enum LookupResult {
 }
 
 /// Finds what `project` means among rows of that number in the repositories `of`, asked from the
-/// repository `here`, where that is one that is worked on.
+/// repository `here`, where that is one that is worked on. A project without a repository stands there by its name.
 pub fn look_up(
     project: Option<&str>,
     here: Option<&str>,
@@ -60,6 +60,9 @@ pub fn look_up(
 ) -> LookupResult {
     let all = || (0..of.len()).collect::<Vec<_>>();
     let kept: Vec<usize> = match (project, here) {
+        (Some(project), _) if of.contains(&project) => {
+            all().into_iter().filter(|at| of[*at] == project).collect()
+        }
         (Some(project), _) => all()
             .into_iter()
             .filter(|at| names_repository(project, of[*at]))
@@ -203,6 +206,9 @@ mod tests {
             (Some("fork/todo"), None, &[TODO, FORK], Act, One(1)),
             (Some(TODO), None, &[TODO, FORK], Act, One(0)),
             (Some("odo"), None, &both, Act, Missing),
+            // One that is called so is meant before what ends like it.
+            (Some("todo"), None, &[TODO, "todo"], Act, One(1)),
+            (Some("src/todo"), None, &[TODO, "todo"], Act, One(0)),
             (Some("elsewhere"), Some(TODO), &both, Act, Missing),
         ] {
             let found = look_up(project, here, of, usage);

@@ -131,6 +131,24 @@ pub struct WorkspaceCopies {
     pub(crate) withheld: Vec<String>,
 }
 
+/// What is to be copied out of the checkout of a project.
+struct CheckoutRows {
+    project: String,
+    repository: String,
+    rows: Vec<CopyRow>,
+}
+
+impl CheckoutRows {
+    /// Other rows of the same checkout.
+    fn with_rows(&self, rows: Vec<CopyRow>) -> Self {
+        Self {
+            project: self.project.clone(),
+            repository: self.repository.clone(),
+            rows,
+        }
+    }
+}
+
 /// A file for a workspace.
 pub(crate) struct CopiedFile {
     row: CopyRow,
@@ -148,11 +166,11 @@ impl CopiedFiles {
         mirror: &Mirror,
         commit: &ObjectId,
     ) -> Result<(), CopyError> {
-        let Some((_, rows)) = self.project_rows(project.id).await? else {
+        let Some(checkout) = self.checkout_rows(project.id).await? else {
             return Ok(());
         };
         let entries = mirror.list_tree(commit).await?;
-        for row in &rows {
+        for row in &checkout.rows {
             let is_taken = |path: &Path| {
                 path == Path::new(&row.path) || Path::new(&row.path).starts_with(path)
             };
@@ -165,15 +183,13 @@ impl CopiedFiles {
             };
             return Err(fault_of(row, fault));
         }
-        self.read_rows(project.name.clone(), project.repo_path.clone(), rows)
-            .await
-            .map(|_| ())
+        self.read_rows(checkout).await.map(|_| ())
     }
 
     /// Where the files of `project` lie in a workspace, whoever is given them: no commit may have anything there.
     pub(crate) async fn copied_paths(&self, project: ProjectId) -> Result<Vec<String>, StoreError> {
-        let found = self.project_rows(project).await?;
-        let rows = found.map(|(_, rows)| rows).unwrap_or_default();
+        let found = self.checkout_rows(project).await?;
+        let rows = found.map(|checkout| checkout.rows).unwrap_or_default();
         Ok(rows.into_iter().map(|row| row.path).collect())
     }
 
@@ -182,17 +198,15 @@ impl CopiedFiles {
     /// # Errors
     /// [`StoreError`] when the project cannot be read.
     pub async fn paths_for_checks(&self, project: ProjectId) -> Result<Vec<String>, StoreError> {
-        let found = self.project_rows(project).await?;
-        let mut rows = found.map(|(_, rows)| rows).unwrap_or_default();
+        let found = self.checkout_rows(project).await?;
+        let mut rows = found.map(|checkout| checkout.rows).unwrap_or_default();
         rows.retain(|row| CopyAudience::Check.is_given(row));
         Ok(rows.into_iter().map(|row| row.path).collect())
     }
 
-    /// The rows of a project, by names that mean no other one; none where there are none.
-    async fn project_rows(
-        &self,
-        project: ProjectId,
-    ) -> Result<Option<(Project, Vec<CopyRow>)>, StoreError> {
+    /// The rows of a project, by names that mean no other one; none where there are none, and of a project without a
+    /// checkout on this machine.
+    async fn checkout_rows(&self, project: ProjectId) -> Result<Option<CheckoutRows>, StoreError> {
         if self.rules.rows.is_empty() {
             return Ok(None);
         }
@@ -202,7 +216,12 @@ impl CopiedFiles {
         };
         let (project, named) = self.store.read(read).await?;
         let rows: Vec<_> = self.rules.of_project(&named).cloned().collect();
-        Ok((!rows.is_empty()).then_some((project, rows)))
+        let checkout = project.repo_path.map(|repository| CheckoutRows {
+            project: project.name,
+            repository,
+            rows,
+        });
+        Ok(checkout.filter(|checkout| !checkout.rows.is_empty()))
     }
 
     /// Has what is secret in the files of `project` hidden from now on, whoever was given them. A file that is gone
@@ -211,12 +230,12 @@ impl CopiedFiles {
     /// # Errors
     /// When the database cannot be read.
     pub async fn learn_secrets(&self, project: ProjectId) -> Result<(), CopyError> {
-        let Some((project, rows)) = self.project_rows(project).await? else {
+        let Some(checkout) = self.checkout_rows(project).await? else {
             return Ok(());
         };
-        for row in rows.into_iter().filter(|row| row.is_secret) {
+        for row in checkout.rows.iter().filter(|row| row.is_secret) {
             let path = row.path.clone();
-            let read = self.read_rows(project.name.clone(), project.repo_path.clone(), vec![row]);
+            let read = self.read_rows(checkout.with_rows(vec![row.clone()]));
             if let Err(error) = read.await {
                 let error = error_chain(&error);
                 warn!(
@@ -234,26 +253,29 @@ impl CopiedFiles {
         project: ProjectId,
         audience: CopyAudience,
     ) -> Result<WorkspaceCopies, CopyError> {
-        let Some((project, rows)) = self.project_rows(project).await? else {
+        let Some(mut checkout) = self.checkout_rows(project).await? else {
             return Ok(WorkspaceCopies::default());
         };
         let is_given = |row: &CopyRow| audience.is_given(row);
+        let rows = std::mem::take(&mut checkout.rows);
         let (given, withheld): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_given);
-        let files = self.read_rows(project.name.clone(), project.repo_path.clone(), given);
+        let files = self.read_rows(checkout.with_rows(given));
         Ok(WorkspaceCopies {
             files: files.await?,
             withheld: withheld.into_iter().map(|row| row.path).collect(),
         })
     }
 
-    async fn read_rows(
-        &self,
-        project: String,
-        repository: String,
-        rows: Vec<CopyRow>,
-    ) -> Result<Vec<CopiedFile>, CopyError> {
+    async fn read_rows(&self, checkout: CheckoutRows) -> Result<Vec<CopiedFile>, CopyError> {
         let secrets = self.rules.secrets.clone();
-        let reading = move || read_rows(&project, Path::new(&repository), rows, &secrets);
+        let reading = move || {
+            let CheckoutRows {
+                project,
+                repository,
+                rows,
+            } = checkout;
+            read_rows(&project, Path::new(&repository), rows, &secrets)
+        };
         let read = self
             .lifecycle
             .run_blocking("read files to copy", reading)

@@ -123,7 +123,10 @@ pub(crate) fn repository_path(info: &RepoInfo) -> Cow<'_, str> {
 }
 
 /// The project of a repository, made when it is the first time.
-async fn ensure_project(tenant: &Tenant, info: &RepoInfo) -> Result<Project, CreateError> {
+pub(crate) async fn ensure_project(
+    tenant: &Tenant,
+    info: &RepoInfo,
+) -> Result<Project, CreateError> {
     let name = info.toplevel.file_name().unwrap_or_default();
     let name = match name.to_string_lossy() {
         name if name.is_empty() => "repository".to_owned(),

@@ -11,7 +11,7 @@ use omoi_protocol::api::{CheckSandboxView, SetUpRepository, SetupView};
 use omoi_store::Tenant;
 
 use crate::commands::CreateError;
-use crate::repository_reader::{OpenedRepository, RepositoryReader};
+use crate::repository_reader::{OpenedRepository, RepositoryReader, repository_path};
 use crate::trust;
 
 /// Installs what HEAD of a repository needs, where it is not there yet.
@@ -109,7 +109,7 @@ fn installed_view(repository: &OpenedRepository, layer: &PackageLayer) -> SetupV
 
 fn empty_view(repository: &OpenedRepository) -> SetupView {
     SetupView {
-        repo: repository.project.repo_path.clone(),
+        repo: repository_path(&repository.info).into_owned(),
         commit: repository.info.head.to_string(),
         commands: Vec::new(),
         is_written: false,

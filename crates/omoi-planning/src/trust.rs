@@ -34,7 +34,8 @@ pub async fn look(
 impl OpenedRepository {
     /// What its file asks for, now that a person allowed it.
     pub(crate) fn allowed_view(self) -> RepositoryTrustView {
-        trust_view(&self.info, self.settings, self.project.repo_path, true)
+        let repo = repository_path(&self.info).into_owned();
+        trust_view(&self.info, self.settings, repo, true)
     }
 }
 
@@ -63,13 +64,16 @@ pub(crate) async fn expect_trusted(
     repository: &OpenedRepository,
 ) -> Result<(), CreateError> {
     let OpenedRepository {
-        project, settings, ..
+        info,
+        project,
+        settings,
+        ..
     } = repository;
     let trusted = tenant.read(async |tx| is_trusted(tx, Some(project), settings).await);
     match trusted.await? {
         true => Ok(()),
         false => Err(CreateError::NotTrusted {
-            repo: project.repo_path.clone(),
+            repo: repository_path(info).into_owned(),
             asks: asks(settings),
         }),
     }

@@ -18,6 +18,7 @@ mod list;
 mod list_cursor;
 mod parts;
 pub(crate) mod policy;
+mod projects;
 mod query;
 mod request_place;
 pub(crate) mod router;
@@ -110,6 +111,7 @@ fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
     let mut below_base = ApiRouter::new()
         .merge(specs::group_operations())
         .merge(tasks::group_operations())
+        .merge(projects::group_operations())
         .merge(laptop::reference_operations())
         .merge(admin::group_operations())
         .merge(events::group_operations())

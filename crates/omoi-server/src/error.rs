@@ -19,7 +19,7 @@ use omoi_execution::intake::IntakeError;
 use omoi_execution::integration::IntegrationError;
 use omoi_execution::spec_files::SpecFilesError;
 use omoi_llm::body_room::BodyRoomTaken;
-use omoi_planning::commands::{CreateError, SpecCommandError};
+use omoi_planning::commands::{CreateError, ProjectCommandError, SpecCommandError};
 use omoi_protocol::error::{ErrorBody, FieldProblem};
 use omoi_runtime::lifecycle::BlockingPanicked;
 use omoi_runtime::telemetry::error_chain;
@@ -330,6 +330,20 @@ impl From<SpecCommandError> for ApiError {
         };
         let refused = Self::new(code, source.to_string());
         refused.with_next_step(source.next_step())
+    }
+}
+
+impl From<ProjectCommandError> for ApiError {
+    fn from(source: ProjectCommandError) -> Self {
+        let says = source.to_string();
+        match source {
+            ProjectCommandError::Name(_) => Self::invalid_value(says).with_field("/name"),
+            ProjectCommandError::NameTaken { .. } => {
+                Self::new(ErrorCode::Conflict, says).with_field("/name")
+            }
+            ProjectCommandError::StaleVersion(_) => Self::new(ErrorCode::StaleVersion, says),
+            ProjectCommandError::Store(store) => store.into(),
+        }
     }
 }
 

@@ -59,6 +59,17 @@ alter table deployment alter column place drop not null;
 alter table deployment add column slots_used bigint not null default 0 check (slots_used >= 0);
 
 --@ both
+-- Limits that a provider tells of are those of a credential, whoever's work met them.
+create table new_closed_credentials (
+    credential text primary key,
+    open_at @time not null
+);
+insert into new_closed_credentials (credential, open_at)
+    select credential, max(open_at) from closed_credentials group by credential;
+drop table closed_credentials;
+alter table new_closed_credentials rename to closed_credentials;
+@global closed_credentials
+
 create index organisations_owner on organisations (owner_id);
 insert into deployment (id) values (1) on conflict (id) do nothing;
 update deployment set slots_used = (select coalesce(sum(slots_used), 0) from organisations);

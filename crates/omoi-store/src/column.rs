@@ -36,6 +36,7 @@ use omoi_domain::money::NanoUsd;
 use omoi_domain::month_budget::BudgetLevel;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
+use omoi_domain::project::ProjectStatus;
 use omoi_domain::requirement::RequirementType;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::{SandboxRung, SandboxState};
@@ -217,6 +218,7 @@ closed_sets!(
     ModelKind,
     Permission,
     PhaseState,
+    ProjectStatus,
     Priority,
     PurposeKind,
     FallbackClass,

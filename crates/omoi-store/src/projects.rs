@@ -1,14 +1,21 @@
 //! Projects: repositories under work.
 
+mod listing;
+
+use std::collections::BTreeSet;
+
 use omoi_domain::id::{HumanRef, OrgId, ProjectId};
+use omoi_domain::project::{ProjectStatus, folder_names, project_name_key};
 use omoi_domain::reference::NamedProject;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
 use crate::column::Column;
 use crate::error::StoreError;
-use crate::row::row;
+use crate::row::{row, versioned};
 use crate::tx::Tx;
+
+pub use listing::{ProjectFilter, ProjectTallies, RowCounts, list_page, row_counts, tally_rows};
 
 row! {
     /// A repository under work.
@@ -17,10 +24,16 @@ row! {
         id: ProjectId,
         /// Its organisation.
         org_id: OrgId,
-        /// The folder's name.
+        /// What people call it; of a folder, the end of its path.
         name: String,
-        /// The user's repository.
-        repo_path: String,
+        /// What its name is compared by: two of an organisation have the same only where one is archived.
+        name_key: String,
+        /// The user's repository on the disk of the server; none where it lies elsewhere.
+        repo_path: Option<String>,
+        /// What it is for.
+        description: Option<String>,
+        /// Whether work goes on in it.
+        status: ProjectStatus,
         /// Whether its tasks may start without a person.
         autonomous: bool,
         /// The next `SPEC-n`.
@@ -31,7 +44,41 @@ row! {
         next_task_no: i64,
         /// When it was first seen.
         created_at: Timestamp,
+        /// When a person changed it last.
+        updated_at: Timestamp,
+        /// When it was put away.
+        archived_at: Option<Timestamp>,
+        /// Grows with each write of a person.
+        state_version: i64,
     }
+}
+
+versioned! {
+    Project by id in "projects" { name, name_key, description, status, autonomous, updated_at, archived_at }
+}
+
+impl Project {
+    /// Has work go on in it or not. One that is put away twice keeps the instant of the first time.
+    pub fn move_to(&mut self, status: ProjectStatus, now: Timestamp) {
+        self.archived_at = match status {
+            ProjectStatus::Archived => self.archived_at.or(Some(now)),
+            ProjectStatus::Active | ProjectStatus::Paused | ProjectStatus::Completed => None,
+        };
+        self.status = status;
+    }
+}
+
+/// A project to begin.
+#[derive(Clone, Debug)]
+pub struct NewProject {
+    /// What people call it.
+    pub name: String,
+    /// The user's repository on the disk of the server; none where it lies elsewhere.
+    pub repo_path: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether its tasks may start without a person.
+    pub autonomous: bool,
 }
 
 /// A counter of human numbers.
@@ -45,33 +92,84 @@ pub enum NumberCounter {
     Task,
 }
 
-/// The project of `repo_path`, made when there is none. Switches its autonomy on.
+/// Begins a project: the only way in which one comes to be.
+///
+/// # Errors
+/// [`StoreError::Exists`] when another one that is not archived has the name, or one has the repository.
+pub async fn create(tx: &mut Tx, new: NewProject) -> Result<Project, StoreError> {
+    let project = Project {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        name_key: project_name_key(&new.name),
+        name: new.name,
+        repo_path: new.repo_path,
+        description: new.description,
+        status: ProjectStatus::Active,
+        autonomous: new.autonomous,
+        next_spec_no: 1,
+        next_ticket_no: 1,
+        next_task_no: 1,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+        archived_at: None,
+        state_version: 0,
+    };
+    tx.insert(&project).await?;
+    Ok(project)
+}
+
+/// The project of `repo_path`, begun when there is none. One that is there works on by itself from now on, also where it
+/// was put away. It is called `name`, or by a longer end of the path where another project is called so.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub async fn ensure(tx: &mut Tx, name: &str, repo_path: &str) -> Result<Project, StoreError> {
     if let Some(mut found) = find(tx, repo_path).await? {
-        tx.execute(
-            "update projects set autonomous = true where org_id = $1 and id = $2",
-            args![found.id],
-        )
-        .await?;
-        found.autonomous = true;
+        if !found.autonomous || found.status != ProjectStatus::Active {
+            found.autonomous = true;
+            if found.status == ProjectStatus::Archived {
+                found.name = free_name(tx, name, repo_path).await?;
+                found.name_key = project_name_key(&found.name);
+            }
+            found.move_to(ProjectStatus::Active, tx.now());
+            save(tx, &mut found).await?;
+        }
         return Ok(found);
     }
-    let project = Project {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        name: name.to_owned(),
-        repo_path: repo_path.to_owned(),
+    let new = NewProject {
+        name: free_name(tx, name, repo_path).await?,
+        repo_path: Some(repo_path.to_owned()),
+        description: None,
         autonomous: true,
-        next_spec_no: 1,
-        next_ticket_no: 1,
-        next_task_no: 1,
-        created_at: tx.now(),
     };
-    tx.insert(&project).await?;
-    Ok(project)
+    create(tx, new).await
+}
+
+/// `name` or the shortest end of `repo_path` that names no project that is not archived.
+async fn free_name(tx: &mut Tx, name: &str, repo_path: &str) -> Result<String, StoreError> {
+    let taken = tx
+        .rows(
+            "select name_key from projects where org_id = $1 and status <> 'archived'",
+            args![],
+        )
+        .await?;
+    let taken: Result<BTreeSet<String>, StoreError> = taken
+        .iter()
+        .map(|row| Column::read(row, "name_key"))
+        .collect();
+    let taken = taken?;
+    let mut names = std::iter::once(name).chain(folder_names(repo_path));
+    let free = names.find(|name| !taken.contains(&project_name_key(name)));
+    Ok(free.unwrap_or(repo_path).to_owned())
+}
+
+/// Writes what people may change of a project, if nobody changed it since it was read.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when somebody did, [`StoreError::Exists`] when the name is taken.
+pub async fn save(tx: &mut Tx, project: &mut Project) -> Result<(), StoreError> {
+    project.updated_at = tx.now();
+    tx.update(project).await
 }
 
 /// The project of `repo_path`, where there is one.
@@ -100,32 +198,60 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<Project>, StoreError> {
 
 /// What people call the rows of every project.
 #[derive(Clone, Debug)]
-pub struct ProjectNames(Vec<Project>);
+pub struct ProjectNames(Vec<ProjectPlace>);
+
+/// What tells a project from every other: the path of its repository, or its name without one.
+#[derive(Clone, Debug)]
+struct ProjectPlace {
+    id: ProjectId,
+    place: String,
+}
+
+impl ProjectPlace {
+    fn new(project: Project) -> Self {
+        let place = match project.repo_path {
+            Some(path) => path,
+            // Its name may be that of another one by now.
+            None if project.status == ProjectStatus::Archived => {
+                format!("{} {}", project.name_key, project.id.short())
+            }
+            None => project.name_key,
+        };
+        Self {
+            id: project.id,
+            place,
+        }
+    }
+}
 
 /// The names of every project.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn names(tx: &mut Tx) -> Result<ProjectNames, StoreError> {
-    Ok(ProjectNames(list(tx).await?))
+    let all = list(tx).await?;
+    Ok(ProjectNames(
+        all.into_iter().map(ProjectPlace::new).collect(),
+    ))
 }
 
 impl ProjectNames {
     /// The project of the repository at `path`.
-    pub fn at(&self, path: &str) -> Option<&Project> {
-        self.0.iter().find(|project| project.repo_path == path)
+    pub fn at(&self, path: &str) -> Option<ProjectId> {
+        let found = self.0.iter().find(|project| project.place == path);
+        found.map(|project| project.id)
     }
 
-    /// The repository of a project.
+    /// The repository of a project; its name where it has none on the disk of the server.
     pub fn repo(&self, project: ProjectId) -> &str {
         let found = self.0.iter().find(|known| known.id == project);
-        found.map_or("", |found| found.repo_path.as_str())
+        found.map_or("", |found| found.place.as_str())
     }
 
     /// A project among all the others.
     pub fn named_project(&self, project: ProjectId) -> NamedProject {
-        let paths = self.0.iter().map(|known| known.repo_path.as_str());
-        NamedProject::among_paths(self.repo(project), &paths.collect::<Vec<_>>())
+        let places = self.0.iter().map(|known| known.place.as_str());
+        NamedProject::among_paths(self.repo(project), &places.collect::<Vec<_>>())
     }
 
     /// `item` with its project, as every command takes it from anywhere.

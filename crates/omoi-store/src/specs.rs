@@ -19,7 +19,7 @@ use omoi_domain::time::Timestamp;
 use omoi_domain::work_limits::WorkLimits;
 
 use crate::args;
-use crate::column::{Column as _, Json};
+use crate::column::{Column, Json};
 use crate::error::StoreError;
 use crate::row::{row, versioned};
 use crate::tx::Tx;
@@ -193,6 +193,27 @@ pub async fn list(tx: &mut Tx, limit: i64) -> Result<Vec<Spec>, StoreError> {
 pub async fn with_status(tx: &mut Tx, status: SpecStatus) -> Result<Vec<Spec>, StoreError> {
     tx.all("status = $2 order by created_at, id", args![status])
         .await
+}
+
+/// Specs of `project` that can still be cancelled, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn cancellable_of(tx: &mut Tx, project: ProjectId) -> Result<Vec<SpecId>, StoreError> {
+    let rows = tx
+        .rows(
+            "select id, status from specs where org_id = $1 and project_id = $2 order by created_at, id",
+            args![project],
+        )
+        .await?;
+    let mut found = Vec::new();
+    for row in &rows {
+        let status = SpecStatus::read(row, "status")?;
+        if rule(status, SpecStatus::Cancelled).is_ok() {
+            found.push(Column::read(row, "id")?);
+        }
+    }
+    Ok(found)
 }
 
 /// The integration branch of every spec.

@@ -8,7 +8,7 @@ use omoi_accounts::reach::user_reaches;
 use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::actor::Actor;
 use omoi_domain::money::NanoUsd;
-use omoi_store::{StoreError, Tx, memberships, month_budgets, organisations, users};
+use omoi_store::{StoreError, Tx, memberships, month_budgets, organisations};
 
 use crate::desk::Desk;
 
@@ -50,8 +50,7 @@ async fn whoever_makes_an_organisation_owns_it(desk: Desk) {
         .map(|member| (member.user_id, member.role))
         .collect();
     assert_eq!(roles, [(user, owner)]);
-    let found = desk.read(async |tx| users::get(tx, user).await).await;
-    let reaches = desk.read(async |tx| user_reaches(tx, &found).await).await;
+    let reaches = user_reaches(&desk.accounts.store, user).await.unwrap();
     assert_eq!(
         reaches.iter().map(|reach| reach.org).collect::<Vec<_>>(),
         [made.id]

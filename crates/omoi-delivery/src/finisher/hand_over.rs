@@ -35,8 +35,8 @@ pub(super) fn why_unfinished(spec: &str, error: &BoxError) -> String {
     }
 }
 
-/// Writes the proven branch into the user's repository; `known` is what they should know of it. What
-/// is to be pushed is written down before, so that a process that dies in between does the same again.
+/// Writes the proven branch into the user's repository, where that lies on this machine; `known` is what they should
+/// know of it. What is to be pushed is written down before, so that a process that dies in between does the same again.
 pub(super) async fn hand_over(proof: HeadProof<'_>, known: Option<String>) -> Result<(), BoxError> {
     let store = &proof.prover.store;
     let (head, wanted) = (proof.head.as_str(), branch_ref(proof.spec)?);
@@ -57,14 +57,19 @@ pub(super) async fn hand_over(proof: HeadProof<'_>, known: Option<String>) -> Re
     });
     let (mut planned, repo) = planned.await?;
     debug!(head, branch = planned.branch, repo, "Handing a branch over");
-    let pushed = push_branch(
-        proof.mirror,
-        repo.as_ref(),
-        &ObjectId::parse(&planned.head_sha)?,
-        &planned.branch,
-    )
-    .await
-    .map_err(|source| NotHandedOver { repo, source })?;
+    let pushed = match repo {
+        Some(repo) => {
+            let head = ObjectId::parse(&planned.head_sha)?;
+            let pushed = push_branch(proof.mirror, repo.as_ref(), &head, &planned.branch).await;
+            pushed.map_err(|source| NotHandedOver { repo, source })?
+        }
+        // Whoever has the repository fetches the branch from the mirror, where it is already.
+        None => PushedBranch {
+            branch: planned.branch.clone(),
+            renamed: None,
+            existed: true,
+        },
+    };
     let notes: Vec<String> = known.into_iter().chain(renamed_note(&pushed)).collect();
     let note = (!notes.is_empty()).then(|| notes.join("; "));
     let confirmed = store.write(CrashPoint::HandOverConfirmed, async |tx| {

@@ -4,20 +4,20 @@ use futures::future::BoxFuture;
 use omoi_domain::crash::CrashPoint;
 use omoi_llm::quota::{ClosedCredential, QuotaBook, QuotaChange};
 use omoi_store::closed_credentials::{self, ClosedCredentialRow};
-use omoi_store::{StoreError, Tenant, Tx};
+use omoi_store::{Store, StoreError, Tx};
 
 use crate::deployment::{DeploymentParts, FromParts};
 
 /// The book of closed credentials of a deployment.
 #[derive(Clone)]
 pub struct StoredQuota {
-    store: Tenant,
+    store: Store,
 }
 
 impl FromParts for StoredQuota {
     fn from_parts(parts: &DeploymentParts) -> Self {
         Self {
-            store: parts.store.clone(),
+            store: parts.store.store().clone(),
         }
     }
 }
@@ -43,10 +43,12 @@ impl QuotaBook for StoredQuota {
                     }
                     Ok(())
                 };
-                self.store.write(CrashPoint::CostRecorded, write).await?;
+                let system = self.store.system();
+                system.write(CrashPoint::CostRecorded, write).await?;
             }
             let rows = self
                 .store
+                .system()
                 .read(async |tx| closed_credentials::closed_now(tx).await)
                 .await?;
             let of_row = |row: ClosedCredentialRow| ClosedCredential {

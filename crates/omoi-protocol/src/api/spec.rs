@@ -323,7 +323,7 @@ pub struct UpdateSpec {
 }
 
 /// A field that may be left out, but not taken away by `null`.
-fn given_value<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(super) fn given_value<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

@@ -87,7 +87,7 @@ pub(super) async fn newest_spec(tx: &mut Tx, here: Option<&str>) -> Result<Optio
     let names = projects::names(tx).await?;
     let mut found = specs::list(tx, i64::MAX).await?;
     if let Some(project) = here.and_then(|path| names.at(path)) {
-        return Ok(found.into_iter().find(|spec| spec.project_id == project.id));
+        return Ok(found.into_iter().find(|spec| spec.project_id == project));
     }
     let Some(newest) = found.first() else {
         return Ok(None);

@@ -85,6 +85,8 @@ pub(crate) mod needs {
         ProjectRead = RoutePolicy::Needs(Permission::ProjectRead);
         /// To change projects.
         ProjectWrite = RoutePolicy::Needs(Permission::ProjectWrite);
+        /// To put projects away.
+        ProjectArchive = RoutePolicy::Needs(Permission::ProjectArchive);
     }
 }
 

@@ -37,6 +37,7 @@ mod live_stream;
 mod openapi;
 mod parallel_agents;
 mod probes;
+mod projects;
 mod report_bench;
 mod report_bounds;
 mod repository_file;

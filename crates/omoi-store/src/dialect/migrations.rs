@@ -47,6 +47,11 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0006_organisations.sql"),
     },
     MigrationText {
+        version: 7,
+        name: "projects",
+        text: include_str!("../../migrations/0007_projects.sql"),
+    },
+    MigrationText {
         version: 8,
         name: "accounts",
         text: include_str!("../../migrations/0008_accounts.sql"),

@@ -28,7 +28,8 @@ macro_rules! can_start {
         "tasks.status = 'pending' and tasks.n_open_prerequisites = 0 and tasks.not_before <= $2
          and tasks.spec_id in (select id from specs where org_id = $1 and status = 'working')
          and exists (select 1 from projects p where p.id = tasks.project_id
-             and p.slots_used < $3 and (tasks.force_execute or p.autonomous))
+             and p.slots_used < $3 and p.status = 'active'
+             and (tasks.force_execute or p.autonomous))
          and exists (select 1 from tickets k where k.id = tasks.ticket_id
              and k.approval_status = 'approved' and not k.is_blocked)
          and not exists (

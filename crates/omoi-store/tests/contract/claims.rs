@@ -26,7 +26,7 @@ both!(
     claimers_never_exceed_the_slots,
 );
 
-const NO_LIMITS: SlotLimits = SlotLimits {
+pub(crate) const NO_LIMITS: SlotLimits = SlotLimits {
     per_project: 1_000,
     in_deployment: 1_000,
 };

@@ -38,6 +38,7 @@ mod machines;
 mod month_budgets;
 mod opening;
 mod organisations;
+mod projects;
 mod queue;
 mod receipts;
 mod repository;

@@ -20,6 +20,7 @@ use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
+use omoi_domain::project::ProjectStatus;
 use omoi_domain::requirement::RequirementType;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::{SandboxRung, StartStep, StartStepKind};
@@ -508,12 +509,18 @@ pub(crate) fn project(tx: &Tx, org: OrgId, path: &str) -> Project {
         id: tx.new_id(),
         org_id: org,
         name: ODD.to_owned(),
-        repo_path: path.to_owned(),
+        name_key: ODD.to_lowercase(),
+        repo_path: Some(path.to_owned()),
+        description: Some(ODD.to_owned()),
+        status: ProjectStatus::Archived,
         autonomous: false,
         next_spec_no: 4,
         next_ticket_no: 5,
         next_task_no: 6,
         created_at: at(1),
+        updated_at: at(2),
+        archived_at: Some(at(3)),
+        state_version: 7,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::schema::schema_of;
 const GLOBAL: &[&str] = &[
     "api_keys",
     "attempt_tokens",
+    "closed_credentials",
     "deployment",
     "invitations",
     "memberships",

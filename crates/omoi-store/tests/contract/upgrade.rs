@@ -32,6 +32,11 @@ const MOVED: &[(&str, &str, &str)] = &[
         "token_hash",
         "(select t.token_hash from attempt_tokens t where t.attempt_id = attempts.id)",
     ),
+    (
+        "closed_credentials",
+        "org_id",
+        "'01930000-0000-7000-8000-000000000001'",
+    ),
     // The only user of an earlier release is the laptop's, and so is the only organisation.
     (
         "users",

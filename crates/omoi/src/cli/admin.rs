@@ -141,7 +141,7 @@ async fn run_on_store(
             organisations::add(&accounts()?, arguments).await
         }
         AdminCommand::LimitOrganisation(arguments) => {
-            organisations::limit(&accounts()?, arguments).await
+            organisations::limit_agents(&accounts()?, arguments).await
         }
         AdminCommand::Members => members::list_members(context, store).await,
         AdminCommand::Keys => members::list_keys(context, store).await,

@@ -4,9 +4,8 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use omoi_domain::id::ProjectId;
 use omoi_domain::spec::SpecStatus;
-use omoi_protocol::api::{EXAMPLE_PROJECT, ListPage, SpecView};
+use omoi_protocol::api::{ListPage, SpecView};
 use omoi_store::projects;
 use omoi_store::specs::SpecFilter;
 
@@ -15,16 +14,8 @@ use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::list::{ApiList, ListParams, SORT_DESCRIPTION};
 use crate::api::policy::needs;
+use crate::api::projects::ProjectPath;
 use crate::api::{Answer, Surface};
-
-/// Which project.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(super) struct ProjectPath {
-    /// Row id of the project.
-    #[param(example = json!(EXAMPLE_PROJECT))]
-    project_id: ProjectId,
-}
 
 /// Which of its specs.
 #[derive(Deserialize, IntoParams)]

@@ -109,7 +109,7 @@ pub(super) async fn add(
     Ok(())
 }
 
-pub(super) async fn limit(
+pub(super) async fn limit_agents(
     accounts: &AccountContext,
     arguments: LimitOrganisationArgs,
 ) -> anyhow::Result<()> {

@@ -1,0 +1,67 @@
+//! Changes what a person says of a project.
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::ProjectId;
+use omoi_domain::plain_title::given_name;
+use omoi_domain::project::{ProjectStatus, project_name_key};
+use omoi_store::projects::{self, Project};
+use omoi_store::{StoreError, Tenant, Tx};
+
+use super::ProjectCommandError;
+
+/// What is changed of a project; what is absent stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectChange {
+    /// Another name.
+    pub name: Option<String>,
+    /// Another description, or none any more.
+    pub description: Option<Option<String>>,
+    /// Whether work goes on in it.
+    pub moves_to: Option<ProjectStatus>,
+    /// Whether its tasks may start without a person.
+    pub autonomous: Option<bool>,
+}
+
+/// Changes a project. With `versions`, only while it has one of them.
+///
+/// # Errors
+/// [`ProjectCommandError::StaleVersion`], also where somebody was first between the look and the write;
+/// [`ProjectCommandError::Name`], [`ProjectCommandError::NameTaken`].
+pub async fn update_project(
+    tenant: &Tenant,
+    id: ProjectId,
+    change: ProjectChange,
+    versions: Option<&[i64]>,
+) -> Result<Project, ProjectCommandError> {
+    let name = change.name.as_deref().map(given_name).transpose()?;
+    let update = async |tx: &mut Tx| -> Result<_, ProjectCommandError> {
+        let mut project = projects::get(tx, id).await?;
+        if versions.is_some_and(|meant| !meant.contains(&project.state_version)) {
+            return Err(ProjectCommandError::StaleVersion(Box::new(project)));
+        }
+        let before = project.clone();
+        if let Some(name) = name.filter(|name| *name != project.name) {
+            project.name_key = project_name_key(&name);
+            project.name = name;
+        }
+        if let Some(description) = change.description {
+            project.description = description;
+        }
+        if let Some(status) = change.moves_to {
+            project.move_to(status, tx.now());
+        }
+        project.autonomous = change.autonomous.unwrap_or(project.autonomous);
+        if project != before {
+            let saved = projects::save(tx, &mut project).await;
+            saved.map_err(|error| ProjectCommandError::of_write(error, &project.name))?;
+        }
+        Ok(project)
+    };
+    match tenant.write(CrashPoint::ProjectCreated, update).await {
+        Err(ProjectCommandError::Store(StoreError::Conflict { .. })) => {
+            let current = tenant.read(async |tx| projects::get(tx, id).await).await?;
+            Err(ProjectCommandError::StaleVersion(Box::new(current)))
+        }
+        updated => updated,
+    }
+}
