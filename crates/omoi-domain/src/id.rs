@@ -81,6 +81,14 @@ ids! {
     InvitationId,
     /// A sign-in: a family of tokens that end together.
     SignInSessionId,
+    /// Who acts: a user, a key or an attempt.
+    ActorId,
+    /// What a caller is known by: a sign-in or a key.
+    CredentialId,
+    /// An entry of the audit log.
+    AuditEntryId,
+    /// What an act was done to, whatever its kind.
+    AuditTargetId,
     /// A repository under work.
     ProjectId,
     /// A feature specification; a run is its spec.
@@ -122,6 +130,9 @@ ids! {
 impl OrgId {
     /// The organisation that every new database is seeded with.
     pub const LOCAL: Self = Self(Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0001));
+
+    /// No organisation: what belongs to the platform itself.
+    pub const PLATFORM: Self = Self(Uuid::nil());
 }
 
 impl UserId {

@@ -9,6 +9,7 @@ pub mod agent_program;
 pub mod agent_rule;
 pub mod agent_settings;
 pub mod attempt;
+pub mod audit;
 pub mod block;
 pub mod cache_miss;
 pub mod check;

@@ -17,15 +17,17 @@ use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::attempt::{
     AgentRole, AttemptState, AttemptStopReason, AttemptSubject, SubjectKind, TurnKind,
 };
+use omoi_domain::audit::{AuditAction, AuditOutcome, AuditTarget, AuditTargetKind};
 use omoi_domain::block::{SpecBlock, TaskBlock, TaskBlockKind};
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::discovery::DiscoveryType;
 use omoi_domain::egress::EgressOutcome;
 use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
-    ApiKeyId, AttemptId, CheckId, CostId, CriterionId, DiscoveryId, EgressEntryId, EventId,
-    HandOverId, InvitationId, MembershipId, MergeId, MessageId, MonthBudgetId, OrgId, ProjectId,
-    ReceiptId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, TaskId, TicketId, UserId,
+    ActorId, ApiKeyId, AttemptId, AuditEntryId, CheckId, CostId, CredentialId, CriterionId,
+    DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId, MembershipId, MergeId,
+    MessageId, MonthBudgetId, OrgId, ProjectId, ReceiptId, RequirementId, RoleId, SandboxId,
+    SignInSessionId, SpecId, TaskId, TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -160,10 +162,13 @@ macro_rules! ids {
     };
 }
 ids!(
+    ActorId,
     ApiKeyId,
     AttemptId,
+    AuditEntryId,
     CheckId,
     CostId,
+    CredentialId,
     CriterionId,
     DiscoveryId,
     EgressEntryId,
@@ -202,6 +207,9 @@ closed_sets!(
     ApiKeyKind,
     ApprovalStatus,
     AttemptState,
+    AuditAction,
+    AuditOutcome,
+    AuditTargetKind,
     BudgetLevel,
     CheckKind,
     CheckStage,
@@ -281,6 +289,24 @@ impl Column for Actor {
             column: "actor_id",
             value: id.map_or_else(String::new, |id| id.to_string()),
             expected: "id for its kind of actor",
+        })
+    }
+}
+
+/// What an act was done to, split over its kind and which one.
+impl Column for AuditTarget {
+    fn names(_: &'static str) -> Vec<&'static str> {
+        vec!["target_kind", "target_id"]
+    }
+    fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
+        self.kind.bind(args)?;
+        args.0.push(ColumnValue::Id(self.id));
+        Ok(())
+    }
+    fn read(row: &DatabaseRow, _: &'static str) -> Result<Self, StoreError> {
+        Ok(Self {
+            kind: AuditTargetKind::read(row, "target_kind")?,
+            id: row.id("target_id")?,
         })
     }
 }

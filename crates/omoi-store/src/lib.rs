@@ -17,6 +17,7 @@ pub mod ablations;
 pub mod api_keys;
 pub mod attempt_tokens;
 pub mod attempts;
+pub mod audit_log;
 pub mod budgets;
 pub mod checks;
 pub mod closed_credentials;

@@ -8,6 +8,7 @@ use tracing::{debug, error, info, trace, warn};
 use uuid::Uuid;
 
 use omoi_domain::actor::Actor;
+use omoi_domain::audit::RequestOrigin;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::OrgId;
 use omoi_domain::time::Timestamp;
@@ -43,6 +44,7 @@ pub struct StoreOptions {
 pub struct Store {
     inner: Arc<StoreInner>,
     fence: i64,
+    origin: Option<Arc<RequestOrigin>>,
 }
 
 pub(crate) struct StoreInner {
@@ -132,6 +134,7 @@ impl Store {
         Ok(Self {
             inner: Arc::new(inner),
             fence: 0,
+            origin: None,
         })
     }
 
@@ -179,14 +182,31 @@ impl Store {
         self.inner.backend
     }
 
-    /// Acts for one organisation, as OmoiOS itself; see [`Tenant::acting_as`].
+    /// Acts for one organisation: for whoever the request comes from, else as OmoiOS itself; see
+    /// [`Tenant::acting_as`].
     pub fn tenant(&self, org: OrgId) -> Tenant {
         Tenant {
             store: self.clone(),
-            scope: TenantScope {
-                org,
-                actor: Actor::System,
-            },
+            scope: self.scope_of(org),
+        }
+    }
+
+    fn scope_of(&self, org: OrgId) -> TenantScope {
+        let origin = self.origin.clone();
+        TenantScope {
+            org,
+            actor: origin.as_ref().map_or(Actor::System, |origin| origin.actor),
+            origin,
+        }
+    }
+
+    /// The same store for a request: what is written is written for whoever it comes from, and the audit log tells
+    /// from where.
+    #[must_use]
+    pub fn for_request(&self, origin: RequestOrigin) -> Self {
+        Self {
+            origin: Some(Arc::new(origin)),
+            ..self.clone()
         }
     }
 
@@ -199,8 +219,8 @@ impl Store {
     #[must_use]
     pub fn fenced(&self, fence: i64) -> Self {
         Self {
-            inner: Arc::clone(&self.inner),
             fence,
+            ..self.clone()
         }
     }
 
@@ -325,20 +345,14 @@ impl Store {
 }
 
 /// Whose rows a transaction sees and changes, and who the change is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantScope {
     /// The organisation every query is bound to.
     pub org: OrgId,
     /// Named in the events of the change.
     pub actor: Actor,
-}
-
-impl TenantScope {
-    /// The platform's own tables, which belong to no organisation.
-    const PLATFORM: Self = Self {
-        org: OrgId::from_uuid(Uuid::nil()),
-        actor: Actor::System,
-    };
+    /// The request that it is made for; none of what OmoiOS does by itself.
+    pub origin: Option<Arc<RequestOrigin>>,
 }
 
 /// The store in the scope of one organisation and actor.
@@ -359,7 +373,7 @@ impl Tenant {
     pub fn acting_as(&self, actor: Actor) -> Self {
         let scope = TenantScope {
             actor,
-            ..self.scope
+            ..self.scope.clone()
         };
         Self {
             store: self.store.clone(),
@@ -380,7 +394,7 @@ impl Tenant {
         &self,
         body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.store.run_read(self.scope, body).await
+        self.store.run_read(self.scope.clone(), body).await
     }
 
     /// Runs `body` in a transaction that writes, and commits rows and events when it succeeds; `point`
@@ -395,7 +409,7 @@ impl Tenant {
         point: CrashPoint,
         body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.store.run_write(self.scope, point, body).await
+        self.store.run_write(self.scope.clone(), point, body).await
     }
 
     /// As [`Tenant::write`], but gives back as soon as what was written outlives the end of this process; a loss of
@@ -409,7 +423,8 @@ impl Tenant {
         point: CrashPoint,
         body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
     ) -> Result<(T, CommitSync), E> {
-        self.store.run_write_ahead(self.scope, point, body).await
+        let scope = self.scope.clone();
+        self.store.run_write_ahead(scope, point, body).await
     }
 
     /// Begins a transaction that reads, for a caller that ends it by itself.
@@ -417,7 +432,7 @@ impl Tenant {
     /// # Errors
     /// [`StoreError::Busy`] when no connection is free in time.
     pub async fn begin_read(&self) -> Result<Tx, StoreError> {
-        self.store.begin(self.scope, false).await
+        self.store.begin(self.scope.clone(), false).await
     }
 
     /// Begins a transaction that writes, for a caller that ends it by itself.
@@ -425,7 +440,7 @@ impl Tenant {
     /// # Errors
     /// [`StoreError::Busy`] when no connection is free in time.
     pub async fn begin_write(&self) -> Result<Tx, StoreError> {
-        self.store.begin(self.scope, true).await
+        self.store.begin(self.scope.clone(), true).await
     }
 }
 
@@ -453,7 +468,8 @@ impl SystemStore {
         &self,
         body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.store.run_read(TenantScope::PLATFORM, body).await
+        let scope = self.store.scope_of(OrgId::PLATFORM);
+        self.store.run_read(scope, body).await
     }
 
     /// Runs `body` in a transaction that writes platform tables.
@@ -465,8 +481,7 @@ impl SystemStore {
         point: CrashPoint,
         body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.store
-            .run_write(TenantScope::PLATFORM, point, body)
-            .await
+        let scope = self.store.scope_of(OrgId::PLATFORM);
+        self.store.run_write(scope, point, body).await
     }
 }

@@ -99,15 +99,25 @@ impl ListConditions {
 
     /// The row was made and changed within `window`.
     pub(crate) fn within_window(&mut self, window: &ListWindow) -> Result<(), StoreError> {
-        for (condition, instant) in [
-            ("created_at >", window.created_after),
-            ("created_at <", window.created_before),
-            ("updated_at >", window.updated_after),
-            ("updated_at <", window.updated_before),
+        self.within_instants("created_at", "updated_at", window)
+    }
+
+    /// The same for rows that hold in other columns when they were made and changed.
+    pub(crate) fn within_instants(
+        &mut self,
+        created: &'static str,
+        updated: &'static str,
+        window: &ListWindow,
+    ) -> Result<(), StoreError> {
+        for (column, comparison, instant) in [
+            (created, ">", window.created_after),
+            (created, "<", window.created_before),
+            (updated, ">", window.updated_after),
+            (updated, "<", window.updated_before),
         ] {
             if let Some(instant) = instant {
                 let mark = self.bind_value(&instant)?;
-                let _ = write!(self.sql, " and {condition} ${mark}");
+                let _ = write!(self.sql, " and {column} {comparison} ${mark}");
             }
         }
         Ok(())

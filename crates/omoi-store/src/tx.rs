@@ -8,6 +8,7 @@ use std::sync::Arc;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use omoi_domain::audit::AuditAct;
 use omoi_domain::event::{Event, EventKind, NewEvent};
 use omoi_domain::id::{EventId, OrgId, ProjectId, SpecId};
 use omoi_domain::slots::SlotLimits;
@@ -60,6 +61,8 @@ pub struct Tx {
     /// The fence every event of it is written under; 0 for whoever may write without one.
     fence: i64,
     events: Vec<NewEvent>,
+    /// What the audit log is to tell.
+    acts: Vec<AuditAct>,
     /// What its moves of tasks do to the slots.
     slots: SlotMoves,
     /// Whether a statement touched a row.
@@ -80,6 +83,7 @@ impl Tx {
             fence,
             now: Timestamp::default(),
             events: Vec::new(),
+            acts: Vec::new(),
             slots: SlotMoves::default(),
             is_written: false,
         }
@@ -140,6 +144,15 @@ impl Tx {
             at: self.now,
             event,
         });
+    }
+
+    /// Has the audit log tell of an act; it is written when the transaction commits, and without it nothing is.
+    pub fn record_act(&mut self, act: AuditAct) {
+        self.acts.push(act);
+    }
+
+    pub(crate) const fn scope(&self) -> &TenantScope {
+        &self.scope
     }
 
     /// Collects the event a state machine's table names.

@@ -82,6 +82,11 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0013_month_budgets.sql"),
     },
     MigrationText {
+        version: 14,
+        name: "audit",
+        text: include_str!("../../migrations/0014_audit.sql"),
+    },
+    MigrationText {
         version: 20,
         name: "event_rows",
         text: include_str!("../../migrations/0020_event_rows.sql"),
@@ -117,6 +122,32 @@ create policy tenant on TABLE to omoi_app
     with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 create policy migrations on TABLE to current_user using (true) with check (true);
 grant select, insert, update, delete on TABLE to omoi_app;
+",
+    },
+    // The same, and rows of the platform itself under the nil id, for transactions of no organisation.
+    TableWord {
+        word: "@tenant_or_platform ",
+        sqlite: "",
+        postgres: "alter table TABLE enable row level security;
+alter table TABLE force row level security;
+create policy tenant on TABLE to omoi_app
+    using (org_id = (select coalesce(nullif(current_setting('app.org_id', true), '')::uuid,
+        '00000000-0000-0000-0000-000000000000'::uuid)))
+    with check (org_id = (select coalesce(nullif(current_setting('app.org_id', true), '')::uuid,
+        '00000000-0000-0000-0000-000000000000'::uuid)));
+create policy migrations on TABLE to current_user using (true) with check (true);
+grant select, insert, update, delete on TABLE to omoi_app;
+",
+    },
+    // Rows that stay as they were written.
+    TableWord {
+        word: "@append_only ",
+        sqlite: "create trigger TABLE_is_never_updated before update on TABLE
+begin select raise(abort, 'rows of TABLE are never changed'); end;
+create trigger TABLE_is_never_deleted before delete on TABLE
+begin select raise(abort, 'rows of TABLE are never removed'); end;
+",
+        postgres: "revoke update, delete on TABLE from omoi_app;
 ",
     },
     // Rows that are looked up before an organisation is known.
@@ -274,6 +305,17 @@ mod tests {
             "{sql}"
         );
         assert!(sql.ends_with("on users to omoi_app;\nselect 1;\n"), "{sql}");
+    }
+
+    #[test]
+    fn rows_that_stay_are_guarded_by_either_database() {
+        let text = "@append_only acts\n";
+        let sql = rendered(text, Backend::Sqlite);
+        for guarded in ["before update on acts", "before delete on acts"] {
+            assert!(sql.contains(guarded), "{sql}");
+        }
+        let sql = rendered(text, Backend::Postgres);
+        assert_eq!(sql, "revoke update, delete on acts from omoi_app;\n");
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl DatabaseRow {
             Self::Postgres(row) => return Ok(row.try_get(column)?),
         };
         let text: Option<String> = row.try_get(column)?;
-        let parsed = text.map(|text| Uuid::parse_str(&text).map_err(|_| text));
+        let parsed = text.map(|text| parse_id(&text).ok_or(text));
         parsed.transpose().map_err(|value| StoreError::Corrupt {
             column,
             value,
@@ -158,6 +158,13 @@ impl DatabaseRow {
             }
         }
     }
+}
+
+/// The id as it is written by us: one in another form is found by no statement.
+fn parse_id(text: &str) -> Option<Uuid> {
+    let id = Uuid::parse_str(text).ok()?;
+    let mut written = Uuid::encode_buffer();
+    (id.hyphenated().encode_lower(&mut written) == text).then_some(id)
 }
 
 /// The text of a `json` or `jsonb` value.

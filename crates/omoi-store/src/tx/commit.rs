@@ -5,6 +5,7 @@ use tracing::debug;
 use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
 use super::Tx;
+use crate::audit_log;
 use crate::commit_sync::CommitSync;
 use crate::error::StoreError;
 use crate::events;
@@ -34,7 +35,7 @@ impl Tx {
     }
 
     fn has_changes(&self) -> bool {
-        self.is_written || !self.events.is_empty()
+        self.is_written || !self.events.is_empty() || !self.acts.is_empty()
     }
 
     /// Commits rows and events. `point` names the commit for the kill matrix.
@@ -49,16 +50,24 @@ impl Tx {
         Ok(())
     }
 
+    /// Writes events and acts: the organisation's row is locked last, so that numbers become visible in their order,
+    /// and after it the head of its audit log alone.
+    async fn append_logs(&mut self) -> Result<Option<i64>, StoreError> {
+        let batch = std::mem::take(&mut self.events);
+        let moves = std::mem::take(&mut self.slots);
+        let acts = std::mem::take(&mut self.acts);
+        let last = events::append(self, batch, &moves).await?;
+        audit_log::append_acts(self, acts).await?;
+        Ok(last)
+    }
+
     /// Commits rows and events; gives the way of the commit onto the disk, and its events where it has some.
     async fn write_log(
         mut self,
         point: CrashPoint,
     ) -> Result<(CommitSync, Option<CommittedEvents>), StoreError> {
         let org = self.org();
-        // The organisation's row is locked last, so that numbers become visible in their order.
-        let batch = std::mem::take(&mut self.events);
-        let moves = std::mem::take(&mut self.slots);
-        let last = match events::append(&mut self, batch, &moves).await {
+        let last = match self.append_logs().await {
             Ok(last) => last,
             Err(error) => {
                 // Whoever hears of it may try again: its locks must be gone by then, and a transaction that is

@@ -27,6 +27,8 @@ const GLOBAL: &[&str] = &[
     "sign_in_limits",
     "users",
 ];
+/// Tables whose rows are never changed: the role that serves may not.
+const APPEND_ONLY: &[&str] = &["audit_log"];
 /// An organisation that owns nothing.
 const OTHER: &str = "01930000-0000-7000-8000-00000000ffff";
 
@@ -118,9 +120,14 @@ impl ServedDatabase {
             format!("with t as (delete from {table} returning 1) select count(*) from t"),
         ];
         let mut counts = [0; 3];
-        for (count, statement) in counts.iter_mut().zip(statements) {
-            let told = self.conn.texts(&statement).await.unwrap();
-            *count = told[0].parse().unwrap();
+        for (at, statement) in statements.iter().enumerate() {
+            let told = self.conn.texts(statement).await;
+            if at > 0 && APPEND_ONLY.contains(&table) {
+                let refused = told.unwrap_err().to_string();
+                assert!(refused.contains("permission denied"), "{table}: {refused}");
+                continue;
+            }
+            counts[at] = told.unwrap()[0].parse().unwrap();
         }
         counts
     }
