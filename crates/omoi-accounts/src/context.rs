@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use omoi_domain::access::password_rules::PasswordRules;
+use omoi_domain::audit::RequestOrigin;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SignInSessionId;
 use omoi_domain::money::NanoUsd;
@@ -64,6 +65,15 @@ pub struct SignedIn {
 }
 
 impl AccountContext {
+    /// The same for a request: its acts are those of whoever it comes from, and the audit log tells from where.
+    #[must_use]
+    pub fn for_request(&self, origin: RequestOrigin) -> Self {
+        Self {
+            store: self.store.for_request(origin),
+            ..self.clone()
+        }
+    }
+
     /// Writes rows of no organisation that decide what a credential is good for, and believes nothing of what was known
     /// of callers before.
     pub(crate) async fn write_revocation<T, E: From<StoreError>>(
@@ -91,7 +101,7 @@ impl AccountContext {
 
 impl RequestSource {
     /// As much of the program's name as is kept.
-    pub(crate) fn short_user_agent(&self) -> String {
+    pub fn short_user_agent(&self) -> String {
         let plain = self.user_agent.chars().filter(|c| !c.is_control());
         plain.take(USER_AGENT_CHARS_MAX).collect()
     }

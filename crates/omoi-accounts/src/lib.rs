@@ -3,6 +3,7 @@
 
 pub mod access_token;
 pub mod api_key;
+pub mod audit;
 pub mod commands;
 pub mod context;
 pub mod error;

@@ -7,10 +7,12 @@ use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::permission::Permission;
 use omoi_domain::access::role::MemberRole;
 use omoi_domain::actor::Actor;
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{MembershipId, UserId};
 use omoi_store::invitations::{self, Invitation};
 use omoi_store::{Tx, memberships, users};
+use serde_json::json;
 
 use super::member::{MemberAuthority, join_organisation};
 use super::{AccountMail, AccountMailKind};
@@ -48,6 +50,10 @@ pub async fn invite_member(
             accepted_at: None,
             revoked_at: None,
         };
+        let invited = AuditAct::done_to(AuditAction::MemberInvited, invitation.id);
+        tx.record_act(invited.with_after(json!({
+            "email": invitation.email, "role_id": invitation.role.role_id(),
+        })));
         Ok(invitations::replace(tx, &invitation).await?)
     };
     tenant.write(CrashPoint::AccountChanged, invite).await?;
@@ -65,8 +71,15 @@ pub async fn revoke_invitation(
     email: &MailAddress,
 ) -> Result<u64, AccountError> {
     let tenant = context.store.tenant(by.org).acting_as(by.actor);
-    let revoke = async |tx: &mut Tx| invitations::cancel(tx, by.org, email).await;
-    Ok(tenant.write(CrashPoint::AccountChanged, revoke).await?)
+    let revoke = async |tx: &mut Tx| -> Result<u64, AccountError> {
+        let n_revoked = invitations::cancel(tx, by.org, email).await?;
+        if n_revoked > 0 {
+            let revoked = AuditAct::done_to(AuditAction::InvitationRevoked, by.org);
+            tx.record_act(revoked.with_before(json!({ "email": email.as_str() })));
+        }
+        Ok(n_revoked)
+    };
+    tenant.write(CrashPoint::AccountChanged, revoke).await
 }
 
 /// Makes `user` a member by the invitation that `token` came with, once. The address must be theirs, and verified, and

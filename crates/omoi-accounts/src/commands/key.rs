@@ -7,12 +7,14 @@ use omoi_domain::access::grant::{PrivilegeEscalation, key_permissions, may_give}
 use omoi_domain::access::pattern::PermissionPattern;
 use omoi_domain::access::permission_set::PermissionSet;
 use omoi_domain::access::role::{MemberRole, SystemRole};
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
 use omoi_domain::time::Timestamp;
 use omoi_store::api_keys::{self, ApiKey};
 use omoi_store::{Json, Tx, memberships, users};
 use secrecy::SecretString;
+use serde_json::json;
 use tracing::warn;
 
 use super::member::MemberAuthority;
@@ -79,6 +81,7 @@ pub async fn create_person_key(
         let mut key = key_row(tx, kind, &new, &fresh, user)?;
         (key.user_id, key.org_id) = (Some(user), only);
         api_keys::insert(tx, &key).await?;
+        tx.record_act(created_key(&key));
         Ok(key)
     };
     let row = context
@@ -120,6 +123,7 @@ pub async fn create_organisation_key(
         let mut key = key_row(tx, kind, &new, &fresh, maker)?;
         (key.org_id, key.project_id, key.role) = (Some(by.org), project, role);
         api_keys::insert(tx, &key).await?;
+        tx.record_act(created_key(&key));
         Ok(key)
     };
     let row = tenant.write(CrashPoint::AccountChanged, create).await?;
@@ -165,8 +169,14 @@ pub async fn revoke_person_key(
     user: UserId,
     id: ApiKeyId,
 ) -> Result<bool, AccountError> {
-    let revoke = async |tx: &mut Tx| api_keys::revoke_of_user(tx, user, id).await;
-    Ok(context.write_revocation(revoke).await?)
+    let revoke = async |tx: &mut Tx| -> Result<bool, AccountError> {
+        let is_revoked = api_keys::revoke_of_user(tx, user, id).await?;
+        if is_revoked {
+            tx.record_act(AuditAct::done_to(AuditAction::ApiKeyRevoked, id));
+        }
+        Ok(is_revoked)
+    };
+    context.write_revocation(revoke).await
 }
 
 /// Revokes a key of the caller's organisation or of its agents; whether it was there.
@@ -188,9 +198,21 @@ pub async fn revoke_organisation_key(
         {
             may_give(by.power, power_or_none(tx, role).await?)?;
         }
-        Ok(api_keys::revoke_of_organisation(tx, by.org, id).await?)
+        let is_revoked = api_keys::revoke_of_organisation(tx, by.org, id).await?;
+        if is_revoked {
+            tx.record_act(AuditAct::done_to(AuditAction::ApiKeyRevoked, id));
+        }
+        Ok(is_revoked)
     };
     context.write_membership(&tenant, revoke).await
+}
+
+fn created_key(key: &ApiKey) -> AuditAct {
+    AuditAct::done_to(AuditAction::ApiKeyCreated, key.id).with_after(json!({
+        "kind": key.kind, "name": key.name, "key_prefix": key.shown_prefix,
+        "scopes": key.scopes.0, "organization_id": key.org_id, "project_id": key.project_id,
+        "role_id": key.role.map(MemberRole::role_id),
+    }))
 }
 
 fn refuse_wider(scopes: &[PermissionPattern], own: PermissionSet) -> Result<(), AccountError> {

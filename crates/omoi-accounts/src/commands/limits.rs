@@ -36,9 +36,23 @@ pub(crate) struct RefusedTry {
     pub(crate) scope: LimitScope,
     /// When it lets in again; without an instant once it is cleared.
     pub(crate) until: Option<omoi_domain::time::Timestamp>,
+    /// Whether the address that it came from was let in, and counted.
+    is_address_let_in: bool,
 }
 
-/// Counts a try against each of `tries`, or against none where one of them refuses it.
+impl RefusedTry {
+    /// Whether it was refused for the account, by an address that might have tried another one.
+    pub(crate) fn is_of_account(&self) -> bool {
+        let is_lock = matches!(
+            self.scope,
+            LimitScope::SignInPair | LimitScope::SignInAccount
+        );
+        is_lock && self.is_address_let_in
+    }
+}
+
+/// Counts a try against each of `tries`. Where one of them refuses it, it counts against its address alone: who goes on
+/// trying a locked account is slowed down like who tries many.
 pub(crate) async fn count_tries(
     tx: &mut Tx,
     tries: &[CountedTry],
@@ -58,15 +72,22 @@ pub(crate) async fn count_tries(
         };
         let scope = counted.scope;
         // The last of them says most of the account.
-        refused = Some(RefusedTry { scope, until });
+        refused = Some((scope, until));
     }
-    if let Some(refused) = refused {
-        return Ok(Err(refused));
+    if refused.is_some() {
+        counts.retain(|(counted, _)| counted.scope == LimitScope::SignInAddress);
     }
+    let is_address_let_in = !counts.is_empty();
     for (counted, count) in counts {
         sign_in_limits::set_count(tx, counted.scope, &counted.key_digest, count).await?;
     }
-    Ok(Ok(()))
+    Ok(refused.map_or(Ok(()), |(scope, until)| {
+        Err(RefusedTry {
+            scope,
+            until,
+            is_address_let_in,
+        })
+    }))
 }
 
 /// Takes tries back that failed by no fault of whoever made them.

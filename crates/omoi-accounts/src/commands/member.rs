@@ -4,9 +4,11 @@ use omoi_domain::access::grant::{may_drop_owner, may_give};
 use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::access::role_chain::RolePower;
 use omoi_domain::actor::Actor;
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::id::{MembershipId, OrgId, UserId};
 use omoi_store::memberships::{self, Membership};
 use omoi_store::{Tx, invitations, project_grants, users};
+use serde_json::{Value, json};
 
 use crate::context::AccountContext;
 use crate::error::AccountError;
@@ -76,6 +78,9 @@ pub async fn set_member_role(
             project_grants::delete_of_member(tx, id).await?;
         }
         memberships::set_role(tx, id, role).await?;
+        let changed = AuditAct::done_to(AuditAction::MemberRoleChanged, id);
+        let changed = changed.with_before(json!({ "role_id": member.role.role_id() }));
+        tx.record_act(changed.with_after(json!({ "role_id": role.role_id() })));
         Ok(users::raise_epoch(tx, member.user_id).await?)
     };
     context.write_membership(&tenant, set).await
@@ -96,6 +101,8 @@ pub async fn remove_member(
         keep_an_owner(tx, &member).await?;
         invitations::cancel_of_inviter(tx, by.org, member.user_id).await?;
         memberships::delete(tx, id).await?;
+        let removed = AuditAct::done_to(AuditAction::MemberRemoved, id);
+        tx.record_act(removed.with_before(member_facts(&member)));
         Ok(users::raise_epoch(tx, member.user_id).await?)
     };
     context.write_membership(&tenant, remove).await
@@ -115,7 +122,13 @@ pub(super) async fn join_organisation(
         joined_at: Some(tx.now()),
     };
     memberships::insert(tx, &membership).await?;
+    let added = AuditAct::done_to(AuditAction::MemberAdded, membership.id);
+    tx.record_act(added.with_after(member_facts(&membership)));
     Ok(membership.id)
+}
+
+fn member_facts(member: &Membership) -> Value {
+    json!({ "user_id": member.user_id, "role_id": member.role.role_id() })
 }
 
 /// The member, whom nobody else changes meanwhile and who does not stand above the caller, and what they may do.

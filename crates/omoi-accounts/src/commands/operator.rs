@@ -3,6 +3,7 @@
 use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::refresh::SessionEnd;
 use omoi_domain::access::token_purpose::TokenPurpose;
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::UserId;
 use omoi_domain::time::Timestamp;
@@ -61,6 +62,7 @@ pub async fn set_user_password(
         clear_account_tries(tx, user.id).await?;
         users::set_password(tx, user.id, &hash).await?;
         sessions::revoke_all(tx, user.id, None, SessionEnd::PasswordReset).await?;
+        tx.record_act(AuditAct::done_to(AuditAction::PasswordReset, user.id));
         Ok(())
     };
     context.write_revocation(set).await

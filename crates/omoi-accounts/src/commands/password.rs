@@ -5,6 +5,8 @@ use omoi_domain::access::password_rules::password_faults;
 use omoi_domain::access::refresh::SessionEnd;
 use omoi_domain::access::sign_in_limit::LimitScope;
 use omoi_domain::access::token_purpose::TokenPurpose;
+use omoi_domain::actor::Actor;
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::UserId;
 use omoi_store::{Tx, sessions, users};
@@ -86,6 +88,8 @@ pub async fn reset_password(
         users::set_password(tx, user, &hash).await?;
         users::set_verified(tx, user).await?;
         sessions::revoke_all(tx, user, None, SessionEnd::PasswordReset).await?;
+        let reset = AuditAct::done_to(AuditAction::PasswordReset, user);
+        tx.record_act(reset.done_by(Actor::User(user)));
         Ok(user)
     };
     context.write_revocation(set).await
@@ -127,6 +131,8 @@ pub async fn change_password(
         users::raise_epoch(tx, user.id).await?;
         sessions::revoke_all(tx, user.id, None, SessionEnd::PasswordChange).await?;
         let session = open_session(context, tx, user.id, source).await?;
+        let changed = AuditAct::done_to(AuditAction::PasswordChange, user.id);
+        tx.record_act(changed.done_by(Actor::User(user.id)));
         tokens_of(context, tx, &session).await
     };
     context.write_revocation(set).await

@@ -2,6 +2,8 @@
 
 use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::refresh::{RefreshDecision, SessionEnd, decide_refresh};
+use omoi_domain::actor::Actor;
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_store::sessions::{self, SignInSession};
 use omoi_store::{Tx, users};
@@ -59,6 +61,8 @@ async fn go_on_with(
             session.generation += 1;
             session.expires_at = expires_at;
             key_name.clone_into(&mut session.key_name);
+            let renewed = AuditAct::done_to(AuditAction::TokenRefresh, session.id);
+            tx.record_act(renewed.done_by(Actor::User(session.user_id)));
         }
     }
     tokens_of(context, tx, &session).await.map(Ok)
@@ -77,6 +81,10 @@ fn is_made_with(session: &SignInSession, generation: i64, key_name: &str) -> boo
 /// Ends a session of whose tokens somebody has a copy, and tells its user.
 async fn end_copied(tx: &mut Tx, session: &SignInSession) -> Result<RefusedSignIn, AccountError> {
     sessions::revoke_one(tx, session.user_id, session.id, SessionEnd::TokenReuse).await?;
+    tx.record_act(AuditAct::denied_to(
+        AuditAction::RefreshTokenReuse,
+        session.id,
+    ));
     let user = users::get(tx, session.user_id).await?;
     let to: Option<MailAddress> = user.email.and_then(|email| email.parse().ok());
     let kind = AccountMailKind::TokenReuse;

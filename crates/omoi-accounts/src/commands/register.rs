@@ -4,6 +4,8 @@ use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::password_rules::password_faults;
 use omoi_domain::access::sign_in_limit::LimitScope;
 use omoi_domain::access::token_purpose::TokenPurpose;
+use omoi_domain::actor::Actor;
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_store::users::{self, User};
 use omoi_store::{StoreError, Tx};
@@ -112,6 +114,7 @@ pub async fn add_user(
             verified_at: Some(tx.now()),
             ..fresh_user(tx, &new.email, name, &hash)
         };
+        tx.record_act(AuditAct::done_to(AuditAction::Register, user.id));
         users::insert(tx, &user).await
     };
     Ok(context
@@ -148,6 +151,8 @@ async fn make_account(
     }
     let user = fresh_user(tx, email, name, hash);
     users::insert(tx, &user).await?;
+    let registered = AuditAct::done_to(AuditAction::Register, user.id);
+    tx.record_act(registered.done_by(Actor::User(user.id)));
     let token = make_token(tx, &context.rng, user.id, TokenPurpose::Verify).await?;
     Ok(AccountMailKind::Verify(token))
 }

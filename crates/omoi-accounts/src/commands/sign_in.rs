@@ -6,8 +6,10 @@ use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::refresh::{SIGN_IN_IDLE, SIGN_IN_LONGEST};
 use omoi_domain::access::sign_in_limit::{LimitScope, network_of};
 use omoi_domain::access::token_purpose::TokenPurpose;
+use omoi_domain::actor::Actor;
+use omoi_domain::audit::{AuditAct, AuditAction, AuditTarget};
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::id::UserId;
+use omoi_domain::id::{OrgId, UserId};
 use omoi_store::sessions::{self, SignInSession};
 use omoi_store::users::{self, User};
 use omoi_store::{StoreError, Tx, one_time_tokens};
@@ -17,6 +19,7 @@ use super::limits::{CountedTry, RefusedTry, clear_tries, count_tries, give_back_
 use super::one_time::make_token;
 use super::{AccountMail, AccountMailKind};
 use crate::access_token::AccessClaims;
+use crate::audit::record_act;
 use crate::context::{AccountContext, RequestSource, SignedIn};
 use crate::error::AccountError;
 use crate::password_pool::PasswordVerdict;
@@ -62,13 +65,22 @@ pub async fn sign_in(
         .write(CrashPoint::AccountChanged, begin)
         .await;
     let LetIn { user } = begun.map_err(plain_refusal)??;
+    let tried = tried_account(user.as_ref());
     let opened = open_by_password(context, user, password, &tries, source).await;
-    if let Err(error) = &opened
-        && !matches!(error, AccountError::InvalidCredentials)
-    {
-        give_back_tries(&context.store, &tries).await;
+    match &opened {
+        Ok(_) => {}
+        Err(AccountError::InvalidCredentials) => {
+            let failed = AuditAct::denied_to(AuditAction::LoginFailed, tried);
+            let recorded = record_act(&context.store, OrgId::PLATFORM, failed).await;
+            recorded.map_err(plain_refusal)?;
+        }
+        Err(_) => give_back_tries(&context.store, &tries).await,
     }
     opened.map_err(plain_refusal)
+}
+
+fn tried_account(user: Option<&User>) -> AuditTarget {
+    user.map_or(AuditTarget::UNKNOWN_USER, |user| user.id.into())
 }
 
 async fn open_by_password(
@@ -97,6 +109,8 @@ async fn open_by_password(
             return Err(AccountError::InvalidCredentials);
         }
         let session = open_session(context, tx, user.id, source).await?;
+        let success = AuditAct::done_to(AuditAction::LoginSuccess, session.id);
+        tx.record_act(success.done_by(Actor::User(user.id)));
         tokens_of(context, tx, &session).await
     };
     context
@@ -131,6 +145,10 @@ async fn begin_sign_in(
     let Err(refused) = counted else {
         return Ok(Ok(LetIn { user }));
     };
+    if refused.is_of_account() {
+        let tried = tried_account(user.as_ref());
+        tx.record_act(AuditAct::denied_to(AuditAction::LoginBlockedLockout, tried));
+    }
     let mail = match (user, address) {
         (Some(user), Some(to)) => unlock_mail(context, tx, refused, &user, to).await?,
         _ => None,
@@ -156,6 +174,7 @@ async fn unlock_mail(
         return Ok(None);
     }
     let token = make_token(tx, &context.rng, user.id, purpose).await?;
+    tx.record_act(AuditAct::done_to(AuditAction::AccountLocked, user.id));
     let (to, kind) = (to.clone(), AccountMailKind::Unlock(token));
     Ok(Some(AccountMail { to, kind }))
 }

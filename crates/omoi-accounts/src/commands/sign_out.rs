@@ -1,15 +1,17 @@
 //! Ending sessions.
 
 use omoi_domain::access::refresh::SessionEnd;
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::id::{SignInSessionId, UserId};
 use omoi_store::{Tx, memberships, sessions, users};
+use serde_json::json;
 
 use super::member::keep_an_owner;
 use super::unlock::clear_account_tries;
 use crate::context::AccountContext;
 use crate::error::AccountError;
 
-/// Ends one session of `user`; whether it was there.
+/// Ends the session that `user` asks from; whether it was there.
 ///
 /// # Errors
 /// When the rows cannot be written.
@@ -18,9 +20,35 @@ pub async fn sign_out(
     user: UserId,
     session: SignInSessionId,
 ) -> Result<bool, AccountError> {
-    let end =
-        async |tx: &mut Tx| sessions::revoke_one(tx, user, session, SessionEnd::SignOut).await;
-    Ok(context.write_revocation(end).await?)
+    end_session(context, user, session, AuditAction::Logout).await
+}
+
+/// Ends another session of `user`; whether it was there.
+///
+/// # Errors
+/// When the rows cannot be written.
+pub async fn revoke_session(
+    context: &AccountContext,
+    user: UserId,
+    session: SignInSessionId,
+) -> Result<bool, AccountError> {
+    end_session(context, user, session, AuditAction::SessionRevoked).await
+}
+
+async fn end_session(
+    context: &AccountContext,
+    user: UserId,
+    session: SignInSessionId,
+    told: AuditAction,
+) -> Result<bool, AccountError> {
+    let end = async |tx: &mut Tx| -> Result<bool, AccountError> {
+        let is_ended = sessions::revoke_one(tx, user, session, SessionEnd::SignOut).await?;
+        if is_ended {
+            tx.record_act(AuditAct::done_to(told, session));
+        }
+        Ok(is_ended)
+    };
+    context.write_revocation(end).await
 }
 
 /// Ends every session of `user`, and their access tokens; how many sessions there were.
@@ -34,7 +62,10 @@ pub async fn sign_out_everywhere(
     let end = async |tx: &mut Tx| -> Result<_, AccountError> {
         users::raise_epoch(tx, user).await?;
         let reason = SessionEnd::SignOutEverywhere;
-        Ok(sessions::revoke_all(tx, user, None, reason).await?)
+        let n_ended = sessions::revoke_all(tx, user, None, reason).await?;
+        let ended = AuditAct::done_to(AuditAction::Logout, user);
+        tx.record_act(ended.with_after(json!({ "sessions_ended": n_ended })));
+        Ok(n_ended)
     };
     context.write_revocation(end).await
 }
@@ -56,9 +87,14 @@ pub async fn set_user_active(
             false => keep_owners(tx, user).await?,
         }
         users::set_active(tx, user, is_active).await?;
+        let action = match is_active {
+            true => AuditAction::AccountEnabled,
+            false => AuditAction::AccountDisabled,
+        };
         if !is_active {
             sessions::revoke_all(tx, user, None, SessionEnd::Deactivation).await?;
         }
+        tx.record_act(AuditAct::done_to(action, user));
         Ok(())
     };
     context.write_revocation(set).await

@@ -2,6 +2,8 @@
 
 use omoi_domain::access::sign_in_limit::LimitScope;
 use omoi_domain::access::token_purpose::TokenPurpose;
+use omoi_domain::actor::Actor;
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::UserId;
 use omoi_store::{Tx, users};
@@ -21,6 +23,8 @@ pub async fn unlock_account(context: &AccountContext, token: &str) -> Result<(),
         // The count before the user: a sign-in that is refused locks them in that order.
         clear_account_tries(tx, holder.id).await?;
         use_token(tx, token, TokenPurpose::Unlock).await?;
+        let unlocked = AuditAct::done_to(AuditAction::AccountUnlocked, holder.id);
+        tx.record_act(unlocked.done_by(Actor::User(holder.id)));
         Ok(())
     };
     context

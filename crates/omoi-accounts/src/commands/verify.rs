@@ -3,6 +3,8 @@
 use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::sign_in_limit::LimitScope;
 use omoi_domain::access::token_purpose::TokenPurpose;
+use omoi_domain::actor::Actor;
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_store::{Tx, users};
 
@@ -27,6 +29,8 @@ pub async fn verify_mail(
     system.write(CrashPoint::AccountChanged, count).await??;
     let verify = async |tx: &mut Tx| -> Result<(), AccountError> {
         let user = use_token(tx, token, TokenPurpose::Verify).await?;
+        let verified = AuditAct::done_to(AuditAction::EmailVerified, user);
+        tx.record_act(verified.done_by(Actor::User(user)));
         Ok(users::set_verified(tx, user).await?)
     };
     context.write_revocation(verify).await

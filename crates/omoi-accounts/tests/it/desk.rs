@@ -102,6 +102,22 @@ impl Desk {
         conn.execute(sql).await.unwrap();
     }
 
+    /// The same, which the database may refuse.
+    pub(crate) async fn try_raw(&self, sql: &str) -> Result<(), String> {
+        let mut conn = RawConnection::open(self.database.url()).await.unwrap();
+        conn.execute(sql).await.map_err(|error| error.to_string())
+    }
+
+    /// The rows of a query past the store, as texts.
+    pub(crate) async fn raw_rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        let mut conn = RawConnection::open(self.database.url()).await.unwrap();
+        conn.rows(sql).await.unwrap()
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.database.url().starts_with("sqlite:")
+    }
+
     /// Makes an account of an address that needs no mail.
     pub(crate) async fn add_user(&self, email: &str) -> UserId {
         let new = NewUser {

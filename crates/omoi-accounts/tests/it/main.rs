@@ -23,6 +23,7 @@ macro_rules! both {
     };
 }
 
+mod audit;
 mod desk;
 mod holders;
 mod invitations;

@@ -2,6 +2,7 @@
 
 use tracing::info;
 
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::TaskId;
 use omoi_store::Tenant;
@@ -21,6 +22,7 @@ pub async fn cancel_task(tenant: &Tenant, id: TaskId) -> Result<Task, TaskComman
         let cancelled = cancel(tx, &mut task, "cancelled by a person").await;
         let why = "it is over already";
         cancelled.map_err(|error| TaskCommandError::of_move(&task, status, why, error))?;
+        tx.record_act(AuditAct::done_to(AuditAction::TaskCancelled, id));
         Ok(task)
     });
     cancelled.await.inspect(|task: &Task| {

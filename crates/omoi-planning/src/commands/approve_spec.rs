@@ -1,7 +1,9 @@
 //! `omoi spec approve`.
 
+use serde_json::json;
 use tracing::info;
 
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec as rules;
@@ -30,6 +32,11 @@ pub async fn approve_spec(
             Ok(actions) => actions,
             Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),
         };
+        // One released already was approved before.
+        if !actions.is_empty() {
+            let approved = AuditAct::done_to(AuditAction::ApprovalDecided, spec.id);
+            tx.record_act(approved.with_after(json!({ "approved": "plan" })));
+        }
         let is_renamed = adopt_model(selection, tx, &mut spec).await?;
         apply_to_spec(tx, &mut spec, actions, is_renamed).await?;
         Ok(spec)

@@ -2,6 +2,7 @@
 
 use tracing::info;
 
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::{self as rules, CancelFacts};
@@ -25,6 +26,7 @@ pub async fn cancel_spec(tenant: &Tenant, id: SpecId) -> Result<Spec, StoreError
             phases: &read_phase_states(tx, id).await?,
         });
         apply_to_spec(tx, &mut spec, actions, false).await?;
+        tx.record_act(AuditAct::done_to(AuditAction::SpecCancelled, id));
         Ok(spec)
     });
     cancelled.await.inspect(|spec: &Spec| {

@@ -2,6 +2,7 @@
 
 use tracing::info;
 
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::{SpecRefusal, deliver_as_it_stands};
@@ -45,6 +46,7 @@ pub async fn deliver_spec(
         if !actions.is_empty() {
             let is_renamed = adopt_model(selection, tx, &mut spec).await?;
             apply_to_spec(tx, &mut spec, actions, is_renamed).await?;
+            tx.record_act(AuditAct::done_to(AuditAction::SpecDelivered, id));
         }
         Ok(spec)
     });

@@ -2,6 +2,7 @@
 
 use tracing::info;
 
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::lifecycle::spec::spec_of_retried_task;
@@ -33,6 +34,7 @@ pub async fn retry_task(
         let retried = omoi_execution::tasks::retry_by_person(tx, &mut task).await;
         let why = "only one that failed, was cancelled or waits is tried again";
         retried.map_err(|error| TaskCommandError::of_move(&task, status, why, error))?;
+        tx.record_act(AuditAct::done_to(AuditAction::TaskRetried, id));
         let mut spec = specs::get(tx, task.spec_id).await?;
         let is_renamed = adopt_model(selection, tx, &mut spec).await?;
         let facts = read_spec_facts(tx, &spec).await?;

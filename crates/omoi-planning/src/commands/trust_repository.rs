@@ -1,7 +1,9 @@
 //! `omoi trust`.
 
+use serde_json::json;
 use tracing::info;
 
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::UserId;
 use omoi_protocol::api::{RepositoryTrustView, TrustRepository};
@@ -27,6 +29,8 @@ pub async fn trust_repository(
     }
     let project = repository.project.id;
     let kept = tenant.write(CrashPoint::ProjectCreated, async |tx| {
+        let trusted = AuditAct::done_to(AuditAction::RepositoryTrusted, project);
+        tx.record_act(trusted.with_after(json!({ "file_digest": digest })));
         repository_trusts::keep(tx, UserId::LOCAL, project, digest).await
     });
     kept.await?;
