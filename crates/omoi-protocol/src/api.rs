@@ -4,6 +4,7 @@
 //! Instants are RFC 3339 texts ([`ApiTime`]), amounts of money decimal texts ([`UsdText`]), ids UUIDs.
 
 mod account;
+mod audit;
 mod egress;
 mod example;
 mod execution;
@@ -18,6 +19,7 @@ mod time;
 mod trace;
 
 pub use self::account::*;
+pub use self::audit::*;
 pub use self::egress::*;
 pub use self::example::*;
 pub use self::execution::*;

@@ -90,6 +90,10 @@ impl FromParts for RequestIds {
     }
 }
 
+/// What the access log calls a request.
+#[derive(Clone)]
+pub(crate) struct LoggedId(pub(crate) String);
+
 /// What a surface needs to log its requests.
 #[derive(Clone)]
 struct AccessLog {
@@ -167,8 +171,9 @@ enum AccessLevel {
     Debug,
 }
 
-async fn log_request(State(log): State<AccessLog>, request: Request, next: Next) -> Response {
+async fn log_request(State(log): State<AccessLog>, mut request: Request, next: Next) -> Response {
     let id = log.request_id(request.headers());
+    request.extensions_mut().insert(LoggedId(id.clone()));
     let route = request.extensions().get::<MatchedPath>();
     let seen = SeenRequest {
         surface: log.surface,

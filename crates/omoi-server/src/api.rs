@@ -16,6 +16,7 @@ mod find;
 mod laptop;
 mod list;
 mod list_cursor;
+mod organizations;
 mod parts;
 pub(crate) mod policy;
 mod projects;
@@ -55,6 +56,7 @@ use crate::error::ApiError;
 
 pub(crate) use caller::Anyone;
 pub use list_cursor::CursorKeys;
+pub use organizations::audit_entry_view;
 pub use parts::ApiParts;
 
 /// Where the operations lie.
@@ -115,7 +117,8 @@ fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
         .merge(laptop::reference_operations())
         .merge(admin::group_operations())
         .merge(events::group_operations())
-        .merge(auth::group_operations());
+        .merge(auth::group_operations())
+        .merge(organizations::group_operations());
     if door.shares_disk() {
         below_base = below_base.merge(laptop::path_operations());
     }

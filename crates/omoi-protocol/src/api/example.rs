@@ -1,5 +1,7 @@
 //! The rows that examples of the API's description name: tests make a world of them, so that every example works.
 
+/// Id of the example organisation: the one that every new database has.
+pub const EXAMPLE_ORGANIZATION: &str = "01930000-0000-7000-8000-000000000001";
 /// Id of the example project.
 pub const EXAMPLE_PROJECT: &str = "01930000-0000-7000-8000-000000000001";
 /// Id of the example spec.

@@ -11,15 +11,18 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 
+use omoi_accounts::context::AccountContext;
 use omoi_accounts::holder::{CredentialHolder, CredentialKind};
 use omoi_domain::access::decision::{AccessDecision, RowPlace, decide_access};
 use omoi_domain::access::permission_set::PermissionSet;
+use omoi_domain::audit::RequestOrigin;
 use omoi_domain::error_code::ErrorCode;
+use omoi_domain::id::OrgId;
 use omoi_execution::live::ReaderAccess;
-use omoi_store::Tenant;
+use omoi_store::{StoreError, Tenant};
 
 use super::ApiSurface;
-use super::credential::find_holder;
+use super::credential::{find_holder, request_origin};
 use super::policy::{NamedPolicy, RouteGuard, RoutePolicy};
 use super::request_place::place_of_request;
 use crate::error::ApiError;
@@ -28,12 +31,32 @@ use crate::error::ApiError;
 pub(crate) struct ApiCaller {
     holder: Arc<CredentialHolder>,
     tenant: Tenant,
+    origin: RequestOrigin,
 }
 
 impl ApiCaller {
     /// The rows of that organisation, changed in the caller's name.
     pub(crate) const fn own_rows(&self) -> &Tenant {
         &self.tenant
+    }
+
+    /// Refuses a request that names another organisation than the one it takes place in.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotFound`], as for one that is not there.
+    pub(crate) fn expect_organization(&self, named: OrgId) -> Result<OrgId, ApiError> {
+        match named == self.tenant.org() {
+            true => Ok(named),
+            false => Err(ApiError::from(StoreError::NotFound {
+                what: "organisation",
+                key: named.to_string(),
+            })),
+        }
+    }
+
+    /// The accounts, changed in the caller's name.
+    pub(crate) fn accounts_of(&self, surface: &ApiSurface) -> AccountContext {
+        surface.accounts.for_request(self.origin.clone())
     }
 
     /// What events of that organisation the caller may read.
@@ -92,9 +115,15 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for Allowed<P> {
         expect_kind(&holder, P::POLICY)?;
         let place = place_of_request(parts, &holder, P::POLICY, surface).await?;
         expect_permission(&holder, P::POLICY, place)?;
-        let tenant = surface.rows_of(place.org, holder.actor);
+        let origin = request_origin(parts, Some(&holder));
+        let store = surface.parts.store.store().for_request(origin.clone());
+        let caller = ApiCaller {
+            tenant: store.tenant(place.org),
+            holder,
+            origin,
+        };
         Ok(Self {
-            caller: ApiCaller { holder, tenant },
+            caller,
             policy: PhantomData,
         })
     }
@@ -103,7 +132,15 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for Allowed<P> {
 /// The caller of an operation that concerns no organisation: the first argument of its handler.
 pub(crate) struct AccountCaller<P> {
     holder: Arc<CredentialHolder>,
+    origin: RequestOrigin,
     policy: PhantomData<P>,
+}
+
+impl<P> AccountCaller<P> {
+    /// The accounts, changed in the caller's name.
+    pub(crate) fn accounts_of(&self, surface: &ApiSurface) -> AccountContext {
+        surface.accounts.for_request(self.origin.clone())
+    }
 }
 
 impl<P> Deref for AccountCaller<P> {
@@ -123,8 +160,12 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for AccountCaller<P> {
     async fn from_request_parts(parts: &mut Parts, surface: &ApiSurface) -> Result<Self, ApiError> {
         let holder = find_holder(&parts.headers, surface).await?;
         expect_kind(&holder, P::POLICY)?;
-        let policy = PhantomData;
-        Ok(Self { holder, policy })
+        let origin = request_origin(parts, Some(&holder));
+        Ok(Self {
+            holder,
+            origin,
+            policy: PhantomData,
+        })
     }
 }
 

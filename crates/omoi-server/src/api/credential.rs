@@ -12,9 +12,12 @@ use axum::http::request::Parts;
 use omoi_accounts::context::RequestSource;
 use omoi_accounts::error::AccountError;
 use omoi_accounts::holder::{CredentialHolder, CredentialKind, authenticate_credential};
+use omoi_domain::actor::Actor;
+use omoi_domain::audit::RequestOrigin;
+use omoi_domain::id::CredentialId;
 
 use super::ApiSurface;
-use crate::access_log::note_caller;
+use crate::access_log::{LoggedId, note_caller};
 use crate::error::ApiError;
 use crate::request_token::{is_same_token, request_token};
 
@@ -50,22 +53,50 @@ pub(super) async fn find_holder(
     Ok(holder)
 }
 
-/// Where a request came from, for what is counted and shown by address.
-pub(super) struct PeerSource(pub(super) RequestSource);
+/// Where a request came from, for what is counted and shown by address, and for the audit log.
+pub(super) struct PeerSource {
+    pub(super) source: RequestSource,
+    pub(super) origin: RequestOrigin,
+}
+
+/// Who and what a request comes from: its `holder`, or somebody who is not known yet.
+pub(super) fn request_origin(parts: &Parts, holder: Option<&CredentialHolder>) -> RequestOrigin {
+    let source = peer_source(parts);
+    let user_agent = source.short_user_agent();
+    let credential = holder.and_then(|holder| match holder.credential {
+        CredentialKind::Folder => None,
+        CredentialKind::SignIn { session, .. } => Some(session.as_uuid()),
+        CredentialKind::Key(key) => Some(key.as_uuid()),
+    });
+    let logged = parts.extensions.get::<LoggedId>();
+    RequestOrigin {
+        actor: holder.map_or(Actor::System, |holder| holder.actor),
+        credential: credential.map(CredentialId::from_uuid),
+        ip: Some(source.ip.to_string()),
+        user_agent: (!user_agent.is_empty()).then_some(user_agent),
+        request_id: logged.map(|LoggedId(id)| id.clone()),
+    }
+}
+
+fn peer_source(parts: &Parts) -> RequestSource {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    // A socket file has no address: whoever opens it sits at this machine.
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let agent = parts.headers.get(USER_AGENT);
+    let user_agent = agent.and_then(|agent| agent.to_str().ok());
+    RequestSource {
+        ip: peer.map_or(here, |ConnectInfo(peer)| peer.ip().to_canonical()),
+        user_agent: user_agent.unwrap_or_default().to_owned(),
+    }
+}
 
 impl FromRequestParts<ApiSurface> for PeerSource {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &ApiSurface) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        // A socket file has no address: whoever opens it sits at this machine.
-        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let ip = peer.map_or(here, |ConnectInfo(peer)| peer.ip().to_canonical());
-        let agent = parts.headers.get(USER_AGENT);
-        let user_agent = agent.and_then(|agent| agent.to_str().ok());
-        Ok(Self(RequestSource {
-            ip,
-            user_agent: user_agent.unwrap_or_default().to_owned(),
-        }))
+        Ok(Self {
+            source: peer_source(parts),
+            origin: request_origin(parts, None),
+        })
     }
 }

@@ -65,6 +65,8 @@ pub(crate) mod needs {
         OwnAccount = RoutePolicy::Account;
         /// A person who signed in.
         PersonSignedIn = RoutePolicy::Person;
+        /// To read the audit log of an organisation.
+        OrgAuditRead = RoutePolicy::Needs(Permission::OrgAuditRead);
         /// To see specs.
         SpecRead = RoutePolicy::Needs(Permission::SpecRead);
         /// To edit specs.

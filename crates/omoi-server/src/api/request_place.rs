@@ -21,6 +21,9 @@ use crate::error::ApiError;
 /// The header by which a request that names no row says its organisation.
 pub(super) const ORGANIZATION: &str = "x-organization-id";
 
+/// The parameter of a path that names the organisation itself, whatever else is named beside it.
+const ORGANIZATION_PATH: &str = "organization_id";
+
 /// A row that a request names in its path, or in its query.
 #[derive(Debug, PartialEq, Eq)]
 enum NamedRow {
@@ -48,12 +51,18 @@ pub(super) async fn place_of_request(
         return Ok(place);
     }
     let in_path = RawPathParams::from_request_parts(parts, surface).await;
-    let in_path = in_path.iter().flatten();
+    let in_path: Vec<(&str, &str)> = in_path.iter().flatten().collect();
+    let mut organizations = in_path
+        .iter()
+        .filter(|(name, _)| *name == ORGANIZATION_PATH);
+    if let Some((_, id)) = organizations.next() {
+        return place_of_organization(id, &holder.reaches);
+    }
     let query = parts.uri.query().unwrap_or_default();
     let in_query = form_urlencoded::parse(query.as_bytes());
     let in_query: Vec<_> = in_query.collect();
     let in_query = in_query.iter().map(|(name, value)| (&**name, &**value));
-    match NamedRow::of_parameters(in_path.chain(in_query)) {
+    match NamedRow::of_parameters(in_path.into_iter().chain(in_query)) {
         Some(named) => named.find_place(holder, surface).await,
         None => place_without_row(&parts.headers, &holder.reaches, policy),
     }
@@ -119,11 +128,29 @@ fn place_without_row(
     };
     let is_narrowed = reach.key.is_some_and(|key| key.project.is_some());
     if is_narrowed && matches!(policy, RoutePolicy::Needs(_)) {
-        let says = "this key is of one project, and the request is about more";
-        return Err(ApiError::new(ErrorCode::InsufficientScope, says)
-            .hint("name a row of the project, or the project by `project_id`"));
+        return Err(of_one_project());
     }
     Ok(place_in(reach.org, None))
+}
+
+/// The organisation that a path names.
+fn place_of_organization(id: &str, reaches: &[OrganisationReach]) -> Result<RowPlace, ApiError> {
+    let org: OrgId = id.parse().map_err(|_| {
+        ApiError::invalid_value("the path names an organisation by what is no id")
+            .with_field(ORGANIZATION_PATH)
+    })?;
+    let reach = reaches.iter().find(|reach| reach.org == org);
+    let reach = reach.ok_or_else(|| missing_row("organisation", org.to_string()))?;
+    match reach.key.is_some_and(|key| key.project.is_some()) {
+        true => Err(of_one_project()),
+        false => Ok(place_in(org, None)),
+    }
+}
+
+fn of_one_project() -> ApiError {
+    let says = "this key is of one project, and the request is about more";
+    ApiError::new(ErrorCode::InsufficientScope, says)
+        .hint("name a row of the project, or the project by `project_id`")
 }
 
 fn missing_row(what: &'static str, key: String) -> ApiError {

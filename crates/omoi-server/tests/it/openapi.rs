@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 
 use omoi_domain::access::permission::Permission;
 use omoi_domain::error_code::ErrorCode;
-use omoi_protocol::api::{EXAMPLE_KEY, EXAMPLE_PROJECT, EXAMPLE_SESSION};
+use omoi_protocol::api::{EXAMPLE_KEY, EXAMPLE_ORGANIZATION, EXAMPLE_PROJECT, EXAMPLE_SESSION};
 
 use crate::api::{TOKEN, bench};
 use crate::ask::{ask, refusal};
@@ -86,6 +86,7 @@ impl Described {
         let path = path.replace("{project_id}", EXAMPLE_PROJECT);
         let path = path.replace("{session_id}", EXAMPLE_SESSION);
         let path = path.replace("{key_id}", EXAMPLE_KEY);
+        let path = path.replace("{organization_id}", EXAMPLE_ORGANIZATION);
         let demanded = self.parameters().iter().filter(|parameter| {
             parameter["in"] == "query"
                 && (parameter["required"] == true || parameter["name"] == "once")

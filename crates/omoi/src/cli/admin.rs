@@ -1,5 +1,6 @@
 //! `omoi admin`: accounts, from the machine that holds the database.
 
+mod audit;
 mod members;
 mod organisations;
 mod recovery;
@@ -84,6 +85,9 @@ pub(crate) enum AdminCommand {
     /// Print the token that a mail to somebody would carry, good once
     #[command(after_help = "Examples:\n  omoi admin link ada@example.org --for reset")]
     Link(recovery::LinkArgs),
+    /// Check and copy the audit logs
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// End every session of somebody
     #[command(after_help = "Examples:\n  omoi admin sign-out ada@example.org")]
     SignOut(NamedUser),
@@ -155,6 +159,7 @@ async fn run_on_store(
         AdminCommand::Link(arguments) => {
             recovery::print_token(context, &accounts()?, arguments).await
         }
+        AdminCommand::Audit(command) => audit::run_audit_command(context, store, command).await,
         AdminCommand::SignOut(named) => {
             let accounts = accounts()?;
             let user = user_of(store, &named.mail).await?;

@@ -2,8 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use serde_json::json;
 use tracing::info;
 
+use omoi_accounts::audit::record_act;
+use omoi_domain::audit::{AuditAct, AuditAction, AuditTarget};
+use omoi_domain::id::OrgId;
 use omoi_egress::listing::ListedEntries;
 use omoi_egress::package::PackageVersion;
 use omoi_egress::project_hosts::ProjectHosts;
@@ -21,7 +25,7 @@ use crate::error::ApiError;
     responses((status = 200, description = "Whether it holds now.", body = AllowedEgress))
 )]
 pub(super) async fn allow_egress(
-    _: AccountCaller<needs::PlatformStaff>,
+    caller: AccountCaller<needs::PlatformStaff>,
     State(s): Surface,
     ApiBody(body): ApiBody<AllowEgress>,
 ) -> Answer<AllowedEgress> {
@@ -35,8 +39,14 @@ pub(super) async fn allow_egress(
     let Some(listing) = &s.parts.listing else {
         return Ok(Json(AllowedEgress { is_in_force: false }));
     };
+    let AllowEgress {
+        hosts: named,
+        versions: packages,
+    } = &body;
+    let act = AuditAct::done_to(AuditAction::EgressAllowed, AuditTarget::DEPLOYMENT)
+        .with_after(json!({ "hosts": named, "versions": packages }));
+    record_act(&caller.accounts_of(&s).store, OrgId::PLATFORM, act).await?;
     listing.add_entries(ListedEntries { hosts, versions });
-    let AllowEgress { hosts, versions } = &body;
-    info!(?hosts, ?versions, "A person lets more through the proxy");
+    info!(hosts = ?named, versions = ?packages, "A person lets more through the proxy");
     Ok(Json(AllowedEgress { is_in_force: true }))
 }

@@ -21,7 +21,7 @@ use crate::api::{Answer, Surface};
 pub(super) async fn change_password(
     caller: AccountCaller<needs::PersonSignedIn>,
     State(s): Surface,
-    PeerSource(source): PeerSource,
+    PeerSource { source, .. }: PeerSource,
     ApiBody(body): ApiBody<PasswordChangeRequest>,
 ) -> Answer<TokenPair> {
     let user = expect_person(&caller)?;
@@ -29,7 +29,8 @@ pub(super) async fn change_password(
         old: body.current_password.into(),
         new: body.new_password.into(),
     };
-    let changed = password::change_password(&s.accounts, user, passwords, &source).await;
+    let changed =
+        password::change_password(&caller.accounts_of(&s), user, passwords, &source).await;
     let changed = changed.map_err(|error| s.refuse_account(error))?;
     Ok(Json(token_pair(&changed)))
 }

@@ -45,7 +45,7 @@ pub(super) async fn create_api_key(
         scopes: body.scopes,
         days: body.expires_in_days,
     };
-    let made = create_person_key(&s.accounts, user, body.organization_id, new).await;
+    let made = create_person_key(&caller.accounts_of(&s), user, body.organization_id, new).await;
     let made = made.map_err(|error| s.refuse_account(error))?;
     let issued = IssuedApiKey {
         key: made.key.expose_secret().to_owned(),

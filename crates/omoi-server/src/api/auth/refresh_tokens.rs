@@ -9,6 +9,7 @@ use omoi_protocol::api::{RefreshRequest, TokenPair};
 use super::{refuse_sign_in, token_pair};
 use crate::api::body::ApiBody;
 use crate::api::caller::Anyone;
+use crate::api::credential::PeerSource;
 use crate::api::{Answer, Surface};
 
 /// Gives the next tokens of a session for its newest refresh token.
@@ -22,9 +23,11 @@ use crate::api::{Answer, Surface};
 pub(super) async fn refresh_tokens(
     _: Anyone,
     State(s): Surface,
+    PeerSource { origin, .. }: PeerSource,
     ApiBody(body): ApiBody<RefreshRequest>,
 ) -> Answer<TokenPair> {
-    let refreshed = refresh_session(&s.accounts, &body.refresh_token).await;
+    let accounts = s.accounts.for_request(origin);
+    let refreshed = refresh_session(&accounts, &body.refresh_token).await;
     let refreshed = refreshed.map_err(|refused| refuse_sign_in(&s, refused))?;
     Ok(Json(token_pair(&refreshed)))
 }

@@ -23,11 +23,12 @@ use crate::error::ApiError;
 pub(super) async fn reset_password(
     _: Anyone,
     State(s): Surface,
-    PeerSource(source): PeerSource,
+    PeerSource { source, origin }: PeerSource,
     ApiBody(body): ApiBody<PasswordResetRequest>,
 ) -> Result<StatusCode, ApiError> {
+    let accounts = s.accounts.for_request(origin);
     let done =
-        password::reset_password(&s.accounts, &body.token, body.new_password.into(), &source).await;
+        password::reset_password(&accounts, &body.token, body.new_password.into(), &source).await;
     done.map_err(|error| refuse_link(&s, error))?;
     Ok(StatusCode::NO_CONTENT)
 }

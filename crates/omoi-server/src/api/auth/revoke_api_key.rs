@@ -44,7 +44,7 @@ pub(super) async fn revoke_api_key(
         let says = "a key revokes itself and no other; sign in to revoke this one";
         return Err(ApiError::forbidden_act(says));
     }
-    let revoked = revoke_person_key(&s.accounts, user, path.key_id).await;
+    let revoked = revoke_person_key(&caller.accounts_of(&s), user, path.key_id).await;
     match revoked.map_err(|error| s.refuse_account(error))? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(ApiError::from(StoreError::NotFound {

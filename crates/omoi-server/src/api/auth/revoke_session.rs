@@ -37,7 +37,7 @@ pub(super) async fn revoke_session(
     ApiPath(path): ApiPath<SessionPath>,
 ) -> Result<StatusCode, ApiError> {
     let user = expect_person(&caller)?;
-    let ended = accounts::sign_out(&s.accounts, user, path.session_id).await;
+    let ended = accounts::revoke_session(&caller.accounts_of(&s), user, path.session_id).await;
     match ended.map_err(|error| s.refuse_account(error))? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(ApiError::from(StoreError::NotFound {

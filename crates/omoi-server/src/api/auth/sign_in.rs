@@ -23,11 +23,12 @@ use crate::api::{Answer, Surface};
 pub(super) async fn sign_in(
     _: Anyone,
     State(s): Surface,
-    PeerSource(source): PeerSource,
+    PeerSource { source, origin }: PeerSource,
     ApiBody(body): ApiBody<SignInRequest>,
 ) -> Answer<TokenPair> {
+    let accounts = s.accounts.for_request(origin);
     let password = body.password.into();
-    let signed_in = accounts::sign_in(&s.accounts, &body.email, password, &source).await;
+    let signed_in = accounts::sign_in(&accounts, &body.email, password, &source).await;
     let signed_in = signed_in.map_err(|refused| refuse_sign_in(&s, refused))?;
     Ok(Json(token_pair(&signed_in)))
 }

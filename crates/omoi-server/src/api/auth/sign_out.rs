@@ -24,7 +24,7 @@ pub(super) async fn sign_out(
     let session = caller.session_id().ok_or_else(|| {
         ApiError::forbidden_act("the token of the data folder is no sign-in that could end")
     })?;
-    let ended = accounts::sign_out(&s.accounts, user, session).await;
+    let ended = accounts::sign_out(&caller.accounts_of(&s), user, session).await;
     ended.map_err(|error| s.refuse_account(error))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -21,7 +21,7 @@ pub(super) async fn sign_out_everywhere(
     State(s): Surface,
 ) -> Result<StatusCode, ApiError> {
     let user = expect_person(&caller)?;
-    let ended = accounts::sign_out_everywhere(&s.accounts, user).await;
+    let ended = accounts::sign_out_everywhere(&caller.accounts_of(&s), user).await;
     ended.map_err(|error| s.refuse_account(error))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,6 +10,7 @@ use super::refuse_link;
 use crate::api::Surface;
 use crate::api::body::ApiBody;
 use crate::api::caller::Anyone;
+use crate::api::credential::PeerSource;
 use crate::error::ApiError;
 
 /// Opens an account that too many tries locked, by the token of a link.
@@ -22,9 +23,11 @@ use crate::error::ApiError;
 pub(super) async fn unlock_account(
     _: Anyone,
     State(s): Surface,
+    PeerSource { origin, .. }: PeerSource,
     ApiBody(body): ApiBody<LinkToken>,
 ) -> Result<StatusCode, ApiError> {
-    let done = unlock::unlock_account(&s.accounts, &body.token).await;
+    let accounts = s.accounts.for_request(origin);
+    let done = unlock::unlock_account(&accounts, &body.token).await;
     done.map_err(|error| refuse_link(&s, error))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -23,10 +23,11 @@ use crate::error::ApiError;
 pub(super) async fn verify_email(
     _: Anyone,
     State(s): Surface,
-    PeerSource(source): PeerSource,
+    PeerSource { source, origin }: PeerSource,
     ApiBody(body): ApiBody<LinkToken>,
 ) -> Result<StatusCode, ApiError> {
-    let done = verify::verify_mail(&s.accounts, &body.token, &source).await;
+    let accounts = s.accounts.for_request(origin);
+    let done = verify::verify_mail(&accounts, &body.token, &source).await;
     done.map_err(|error| refuse_link(&s, error))?;
     Ok(StatusCode::NO_CONTENT)
 }
