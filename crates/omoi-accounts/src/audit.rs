@@ -18,7 +18,7 @@ pub async fn verify_chain(
     // The head last: it is moved with the rows, so that none stands behind it.
     let look = async |tx: &mut Tx| -> Result<_, StoreError> {
         let newest = audit_log::newest_seq(tx).await?;
-        Ok((newest, audit_log::head(tx).await?))
+        Ok((newest, audit_log::chain_head(tx).await?))
     };
     let (newest, head) = tenant.read(look).await?;
     let mut check = ChainCheck::default();

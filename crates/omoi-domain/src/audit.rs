@@ -121,9 +121,9 @@ crate::closed_set! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditTarget {
     /// Its kind.
-    pub kind: AuditTargetKind,
+    pub target_kind: AuditTargetKind,
     /// Its row; none of what has no row, such as an account that nobody has.
-    pub id: Option<Uuid>,
+    pub target_id: Option<Uuid>,
 }
 
 impl AuditTarget {
@@ -132,8 +132,11 @@ impl AuditTarget {
     /// The whole deployment.
     pub const DEPLOYMENT: Self = Self::without_row(AuditTargetKind::Deployment);
 
-    const fn without_row(kind: AuditTargetKind) -> Self {
-        Self { kind, id: None }
+    const fn without_row(target_kind: AuditTargetKind) -> Self {
+        Self {
+            target_kind,
+            target_id: None,
+        }
     }
 }
 
@@ -141,8 +144,8 @@ macro_rules! audit_targets {
     ($($id:ident => $kind:ident,)+) => {$(
         impl From<$id> for AuditTarget {
             fn from(id: $id) -> Self {
-                let id = Some(id.as_uuid());
-                Self { kind: AuditTargetKind::$kind, id }
+                let target_id = Some(id.as_uuid());
+                Self { target_kind: AuditTargetKind::$kind, target_id }
             }
         }
     )+};
@@ -418,9 +421,9 @@ mod tests {
             .done_by(Actor::User(user))
             .with_reason("why");
         assert_eq!(act.outcome, AuditOutcome::Denied);
-        assert_eq!(act.target.kind, AuditTargetKind::User);
-        assert_eq!(act.target.id, Some(user.as_uuid()));
+        assert_eq!(act.target.target_kind, AuditTargetKind::User);
+        assert_eq!(act.target.target_id, Some(user.as_uuid()));
         assert_eq!(act.actor, Some(Actor::User(user)));
-        assert_eq!(AuditTarget::UNKNOWN_USER.id, None);
+        assert_eq!(AuditTarget::UNKNOWN_USER.target_id, None);
     }
 }

@@ -87,8 +87,8 @@ impl AuditEntry {
             json!(self.actor.actor_id()),
             json!(self.credential_id),
             json!(self.action),
-            json!(self.target.kind),
-            json!(self.target.id),
+            json!(self.target.target_kind),
+            json!(self.target.target_id),
             json!(self.outcome),
             json!(self.ip),
             json!(self.user_agent),
@@ -133,7 +133,7 @@ pub async fn list_page(
 ///
 /// # Errors
 /// When the database cannot be read, or an entry is not as it was written.
-pub async fn after(tx: &mut Tx, seq: i64) -> Result<Vec<AuditEntry>, StoreError> {
+pub async fn entries_after(tx: &mut Tx, seq: i64) -> Result<Vec<AuditEntry>, StoreError> {
     let tail = "seq > $2 order by seq limit $3";
     tx.all(tail, args![seq, BATCH_ROWS]).await
 }
@@ -142,7 +142,7 @@ pub async fn after(tx: &mut Tx, seq: i64) -> Result<Vec<AuditEntry>, StoreError>
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn head(tx: &mut Tx) -> Result<ChainHead, StoreError> {
+pub async fn chain_head(tx: &mut Tx) -> Result<ChainHead, StoreError> {
     let sql = "select seq, digest from audit_heads where org_id = $1";
     let rows = tx.rows(sql, args![]).await?;
     let Some(row) = rows.first() else {
@@ -235,7 +235,7 @@ pub(crate) async fn append_acts(tx: &mut Tx, acts: Vec<AuditAct>) -> Result<(), 
 
 /// The row of `act`, but for its digest.
 fn entry_of(tx: &Tx, seq: i64, act: AuditAct) -> AuditEntry {
-    let scope = tx.scope();
+    let scope = tx.tenant_scope();
     let origin = scope.origin.as_deref();
     let text = |value: Option<&String>| value.map(|text| plain_line(text));
     AuditEntry {

@@ -299,14 +299,14 @@ impl Column for AuditTarget {
         vec!["target_kind", "target_id"]
     }
     fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
-        self.kind.bind(args)?;
-        args.0.push(ColumnValue::Id(self.id));
+        self.target_kind.bind(args)?;
+        args.0.push(ColumnValue::Id(self.target_id));
         Ok(())
     }
     fn read(row: &DatabaseRow, _: &'static str) -> Result<Self, StoreError> {
         Ok(Self {
-            kind: AuditTargetKind::read(row, "target_kind")?,
-            id: row.id("target_id")?,
+            target_kind: AuditTargetKind::read(row, "target_kind")?,
+            target_id: row.id("target_id")?,
         })
     }
 }

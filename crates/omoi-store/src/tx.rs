@@ -151,7 +151,7 @@ impl Tx {
         self.acts.push(act);
     }
 
-    pub(crate) const fn scope(&self) -> &TenantScope {
+    pub(crate) const fn tenant_scope(&self) -> &TenantScope {
         &self.scope
     }
 

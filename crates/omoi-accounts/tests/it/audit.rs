@@ -45,7 +45,7 @@ const HERE: &str = "192.0.2.1";
 async fn entries(desk: &Desk, org: OrgId) -> Vec<AuditEntry> {
     let tenant = desk.accounts.store.tenant(org);
     tenant
-        .read(async |tx: &mut Tx| audit_log::after(tx, 0).await)
+        .read(async |tx: &mut Tx| audit_log::entries_after(tx, 0).await)
         .await
         .unwrap()
 }
@@ -83,7 +83,7 @@ async fn each_act_of_an_account_is_told_once(desk: Desk) {
     ];
     assert_eq!(told, expected);
     let last = entries(&desk, platform).await.pop().unwrap();
-    assert_eq!((last.target.id, last.outcome), (None, AuditOutcome::Denied));
+    assert_eq!((last.target.target_id, last.outcome), (None, AuditOutcome::Denied));
 
     let token = second.refresh_token.expose_secret();
     refresh_session(accounts, token).await.unwrap();

@@ -35,7 +35,7 @@ pub(super) async fn export_audit(
     record_export(&caller.accounts_of(&s).store, org).await?;
     let rows = caller.own_rows().clone();
     let head = rows
-        .read(async |tx: &mut Tx| audit_log::head(tx).await)
+        .read(async |tx: &mut Tx| audit_log::chain_head(tx).await)
         .await?;
     let begun = ExportedLog {
         rows,
@@ -65,7 +65,7 @@ impl ExportedLog {
         let after = self.after;
         let entries = self
             .rows
-            .read(async |tx: &mut Tx| audit_log::after(tx, after).await);
+            .read(async |tx: &mut Tx| audit_log::entries_after(tx, after).await);
         let mut entries: Vec<AuditEntry> = entries.await?;
         entries.retain(|entry| entry.seq <= self.last);
         let Some(newest) = entries.last() else {

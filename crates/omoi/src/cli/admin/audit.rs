@@ -105,7 +105,7 @@ async fn export(context: &CommandContext, store: &Store, org: OrgId) -> anyhow::
     let tenant = store.tenant(org);
     let mut after = 0;
     loop {
-        let entries = tenant.read(async |tx: &mut Tx| audit_log::after(tx, after).await);
+        let entries = tenant.read(async |tx: &mut Tx| audit_log::entries_after(tx, after).await);
         let entries: Vec<AuditEntry> = entries.await?;
         let Some(last) = entries.last() else {
             return Ok(());
