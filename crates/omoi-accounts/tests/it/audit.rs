@@ -83,7 +83,10 @@ async fn each_act_of_an_account_is_told_once(desk: Desk) {
     ];
     assert_eq!(told, expected);
     let last = entries(&desk, platform).await.pop().unwrap();
-    assert_eq!((last.target.target_id, last.outcome), (None, AuditOutcome::Denied));
+    assert_eq!(
+        (last.target.target_id, last.outcome),
+        (None, AuditOutcome::Denied)
+    );
 
     let token = second.refresh_token.expose_secret();
     refresh_session(accounts, token).await.unwrap();
