@@ -120,6 +120,8 @@ crash_points! {
     DeploymentTaken = "deployment_taken",
     /// Leases of attempts renewed.
     LeaseMoved = "lease_moved",
+    /// A person wrote, changed or moved a ticket, or what belongs to it.
+    TicketChanged = "ticket_changed",
     /// An account, a sign-in or what is counted of tries changed.
     AccountChanged = "account_changed",
     /// A mirror fetched a user's repository.

@@ -21,6 +21,8 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    /// Rows would wait for each other.
+    CircularDependency = "circular_dependency", 400;
     /// The token of a link is not good, or not any more.
     InvalidToken = "invalid_token", 400;
     /// The cursor is none of this list or stream with these filters in this order.
@@ -61,6 +63,10 @@ error_codes! {
     Conflict = "conflict", 409;
     /// A file to be copied into sandboxes cannot be taken.
     CopyRefused = "copy_refused", 409;
+    /// There is an open ticket that says the same.
+    DuplicateCandidate = "duplicate_candidate", 409;
+    /// The phase of the ticket does not show what it has to.
+    GateNotMet = "gate_not_met", 409;
     /// The state of the row does not allow this.
     InvalidTransition = "invalid_transition", 409;
     /// The process that answers runs no sandboxes.
@@ -89,6 +95,8 @@ error_codes! {
     UnclearReference = "unclear_reference", 409;
     /// The spec waits for a person.
     Waits = "waits", 409;
+    /// The column has as many tickets as it takes.
+    WipLimitExceeded = "wip_limit_exceeded", 409;
     /// The earlier API had this address; this one has it no more.
     Gone = "gone", 410;
     /// The row was changed after the version that the request names.
@@ -111,6 +119,8 @@ error_codes! {
     ValidationFailed = "validation_failed", 422;
     /// Too many tries failed for this account.
     AccountLocked = "account_locked", 423;
+    /// The request has to name the version of the row that it is meant for.
+    PreconditionRequired = "precondition_required", 428;
     /// The caller sends more than it may in that time.
     RateLimited = "rate_limited", 429;
     /// The caller holds as many connections as it may.

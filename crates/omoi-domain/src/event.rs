@@ -57,6 +57,8 @@ crate::closed_set! {
         Discovery = "discovery",
         /// A message to an agent.
         Message = "message",
+        /// What somebody says of a ticket.
+        Comment = "comment",
         /// A hand-over of an integration branch.
         HandOver = "hand_over",
         /// The budget of an organisation or a project for a month.
@@ -197,6 +199,24 @@ events! {
     TicketCreated = "ticket.created", TicketChange, Ticket, TicketRead, Run, [];
     /// A ticket moved to another status.
     TicketStatusChanged = "ticket.status_changed", TicketChange, Ticket, TicketRead, Run, [Dispatcher];
+    /// A ticket came to another phase of the same status.
+    TicketPhaseChanged = "ticket.phase_changed", TicketChange, Ticket, TicketRead, People, [];
+    /// What a ticket says, its priority, its labels or who takes care of it changed.
+    TicketUpdated = "ticket.updated", TicketChange, Ticket, TicketRead, People, [];
+    /// Something holds a ticket up.
+    TicketBlocked = "ticket.blocked", TicketBlockChange, Ticket, TicketRead, People, [];
+    /// Nothing holds a ticket up any more.
+    TicketUnblocked = "ticket.unblocked", TicketBlockChange, Ticket, TicketRead, People, [Dispatcher];
+    /// A ticket waits for another one, or does so no more.
+    TicketDependencyChanged = "ticket.dependency_changed", TicketEdgeChange, Ticket, TicketRead, People, [Dispatcher];
+    /// A person put a ticket to another place of the board.
+    BoardTicketMoved = "board.ticket_moved", BoardMove, Ticket, TicketRead, People, [];
+    /// Somebody commented on a ticket.
+    CommentCreated = "comment.created", CommentChange, Comment, TicketRead, People, [];
+    /// Somebody changed a comment of theirs.
+    CommentEdited = "comment.edited", CommentChange, Comment, TicketRead, People, [];
+    /// A comment was taken away.
+    CommentDeleted = "comment.deleted", CommentChange, Comment, TicketRead, People, [];
 
     /// A task was written.
     TaskCreated = "task.created", TaskChange, Task, TaskRead, Run, [Dispatcher];

@@ -99,6 +99,10 @@ ids! {
     CriterionId,
     /// A group of tasks.
     TicketId,
+    /// That a ticket moved, or something of it was changed.
+    StateTransitionId,
+    /// What somebody says of a ticket.
+    CommentId,
     /// The unit one agent works on.
     TaskId,
     /// One try at a task, a spec phase, a check or a merge.

@@ -14,6 +14,38 @@ crate::closed_set! {
     }
 }
 
+crate::closed_set! {
+    /// What holds a ticket up.
+    TicketBlockReason {
+        /// Something else must be done first.
+        Dependency = "dependency",
+        /// Somebody has to answer.
+        WaitingOnClarification = "waiting_on_clarification",
+        /// Its checks fail, or its phase does not show what it has to.
+        FailingChecks = "failing_checks",
+        /// The machine lacks something.
+        Environment = "environment",
+    }
+}
+
+crate::closed_set! {
+    /// What of a ticket its history tells.
+    TicketField {
+        /// Where it stands.
+        Status = "status",
+        /// The phase that it is in.
+        Phase = "phase",
+        /// Whether it may be worked on.
+        Approval = "approval",
+        /// What holds it up.
+        Blocked = "blocked",
+        /// Who takes care of it.
+        Assignee = "assignee",
+        /// How much it matters.
+        Priority = "priority",
+    }
+}
+
 crate::machine! {
     /// Where a ticket stands.
     TicketStatus ("ticket") {
@@ -35,8 +67,7 @@ crate::machine! {
     Backlog => Analyzing: TicketStatusChanged, Building: TicketStatusChanged;
     Analyzing => Building: TicketStatusChanged;
     Building => BuildingDone: TicketStatusChanged;
-    BuildingDone => Testing: TicketStatusChanged, Done: TicketStatusChanged,
-        Building: TicketStatusChanged;
+    BuildingDone => Testing: TicketStatusChanged, Building: TicketStatusChanged;
     Testing => Deploying: TicketStatusChanged, Done: TicketStatusChanged,
         Building: TicketStatusChanged;
     Deploying => Done: TicketStatusChanged, Building: TicketStatusChanged;

@@ -14,6 +14,8 @@ const PAGE: &str = "docs/events.md";
 const REGISTRY: &str = "crates/omoi-domain/src/event.rs";
 /// What they carry.
 const PAYLOADS: &str = "crates/omoi-domain/src/event/payload.rs";
+/// The same by what it is about.
+const PAYLOAD_FOLDER: &str = "crates/omoi-domain/src/event/payload/";
 /// The names of permissions.
 const PERMISSIONS: &str = "crates/omoi-domain/src/access/permission.rs";
 
@@ -70,9 +72,17 @@ pub(super) fn write(root: &Path, texts: &Texts<'_>) -> Result<()> {
     std::fs::write(root.join(PAGE), render(texts)).context("could not write the page of events")
 }
 
+/// Every file of payloads, one after the other.
+fn payload_texts(texts: &Texts<'_>) -> String {
+    let files = texts
+        .iter()
+        .filter(|(file, _)| **file == Path::new(PAYLOADS) || file.starts_with(PAYLOAD_FOLDER));
+    files.map(|(_, text)| *text).collect::<Vec<_>>().join("\n")
+}
+
 fn render(texts: &Texts<'_>) -> String {
     let text_of = |path| texts.get(Path::new(path)).copied().unwrap_or_default();
-    let (registry, payloads) = (text_of(REGISTRY), text_of(PAYLOADS));
+    let (registry, payloads) = (text_of(REGISTRY), payload_texts(texts));
     let permissions = text_of(PERMISSIONS);
     let entries = entries(registry);
     let mut page = HEAD.to_owned();
@@ -100,7 +110,7 @@ fn render(texts: &Texts<'_>) -> String {
     payload_names.sort_unstable();
     payload_names.dedup();
     for name in payload_names {
-        let (doc, fields) = fields(payloads, name);
+        let (doc, fields) = fields(&payloads, name);
         let _ = writeln!(
             page,
             "\n### {name}\n\n{doc}\n\n| Field | Type | Meaning |\n| --- | --- | --- |"

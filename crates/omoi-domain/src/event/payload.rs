@@ -1,5 +1,9 @@
 //! What events carry.
 
+mod ticket;
+
+pub use ticket::*;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ablation::AblationVerdict;
@@ -23,7 +27,6 @@ use crate::principal::PurposeKind;
 use crate::sandbox::{SandboxRung, SandboxState};
 use crate::spec::SpecStatus;
 use crate::task::{TaskStatus, TaskType};
-use crate::ticket::TicketStatus;
 use crate::time::Timestamp;
 
 /// A spec was written or moved to another status.
@@ -128,21 +131,6 @@ pub struct PlanningEnded {
     pub phases_completed: Vec<Phase>,
     /// The phase that failed, if one did.
     pub failed_phase: Option<Phase>,
-}
-
-/// A ticket was written or moved.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TicketChange {
-    /// Row id of the ticket.
-    pub ticket_id: TicketId,
-    /// The number `n` of its reference `TKT-n`.
-    pub number: i64,
-    /// Title shown to people.
-    pub title: String,
-    /// Status before; none when it was created.
-    pub from: Option<TicketStatus>,
-    /// Status after the change.
-    pub to: TicketStatus,
 }
 
 /// A task was written or moved.

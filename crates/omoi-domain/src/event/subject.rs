@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::payload::{
-    AblationDone, AgentActivity, AttemptChange, BudgetLevelReached, CallFailed, CostDone,
-    DependencyChange, DiscoveryDone, EgressDenied, HandOverDone, ItemAccepted, MergeChange,
-    MessageChange, ModelFallback, PhaseChange, PlanJudged, PlanningEnded, ReceiptDone,
-    SandboxChange, SavedAttempt, SpecChange, SyncDone, TaskChange, TicketChange,
+    AblationDone, AgentActivity, AttemptChange, BoardMove, BudgetLevelReached, CallFailed,
+    CommentChange, CostDone, DependencyChange, DiscoveryDone, EgressDenied, HandOverDone,
+    ItemAccepted, MergeChange, MessageChange, ModelFallback, PhaseChange, PlanJudged,
+    PlanningEnded, ReceiptDone, SandboxChange, SavedAttempt, SpecChange, SyncDone, TaskChange,
+    TicketBlockChange, TicketChange, TicketEdgeChange,
 };
 use crate::attempt::AttemptSubject;
 use crate::id::{AttemptId, MergeId, SandboxId, SpecId, TaskId, TicketId};
@@ -52,6 +53,13 @@ impl RelatedIds {
     fn of_spec(spec: SpecId) -> Self {
         Self {
             spec_id: Some(spec),
+            ..Self::default()
+        }
+    }
+
+    fn of_ticket(ticket: TicketId) -> Self {
+        Self {
+            ticket_id: Some(ticket),
             ..Self::default()
         }
     }
@@ -139,16 +147,30 @@ subjects_of_attempt!(
     SavedAttempt
 );
 
-impl EventSubject for TicketChange {
+/// Payloads about a ticket.
+macro_rules! subjects_of_ticket {
+    ($($payload:ty),+ $(,)?) => {$(
+        impl EventSubject for $payload {
+            fn entity_id(&self) -> Option<Uuid> {
+                Some(self.ticket_id.as_uuid())
+            }
+
+            fn related_ids(&self) -> RelatedIds {
+                RelatedIds::of_ticket(self.ticket_id)
+            }
+        }
+    )+};
+}
+
+subjects_of_ticket!(TicketChange, TicketBlockChange, TicketEdgeChange, BoardMove);
+
+impl EventSubject for CommentChange {
     fn entity_id(&self) -> Option<Uuid> {
-        Some(self.ticket_id.as_uuid())
+        Some(self.comment_id.as_uuid())
     }
 
     fn related_ids(&self) -> RelatedIds {
-        RelatedIds {
-            ticket_id: Some(self.ticket_id),
-            ..RelatedIds::default()
-        }
+        RelatedIds::of_ticket(self.ticket_id)
     }
 }
 

@@ -1,4 +1,8 @@
-//! Tickets follow their tasks.
+//! Tickets follow their tasks, and people.
+
+mod person_move;
+
+pub use person_move::*;
 
 use crate::merge::IntegrationState;
 use crate::task::TaskStatus;
@@ -17,7 +21,7 @@ pub struct TicketTask {
 
 impl TicketTask {
     /// Whether the ticket need not wait for it: it is merged, or given up and not needed.
-    fn is_settled(self) -> bool {
+    pub(super) fn is_settled(self) -> bool {
         let is_given_up = matches!(
             self.status,
             TaskStatus::Failed | TaskStatus::Cancelled | TaskStatus::Blocked
@@ -28,22 +32,37 @@ impl TicketTask {
     }
 }
 
-/// The moves of a ticket whose task landed: it is done when all that it needs is merged.
+/// The moves of a ticket whose task landed: it is done when all that it needs is merged. What shows that it works are the
+/// receipts of its checks on the merged tree, without which nothing lands.
 pub fn close_ticket(status: TicketStatus, tasks: &[TicketTask]) -> Vec<TicketStatus> {
     if !tasks.iter().all(|task| task.is_settled()) {
         return Vec::new();
     }
-    let moves = [TicketStatus::BuildingDone, TicketStatus::Done];
+    let moves = [
+        TicketStatus::BuildingDone,
+        TicketStatus::Testing,
+        TicketStatus::Done,
+    ];
     match status {
         TicketStatus::Building => moves.to_vec(),
         TicketStatus::BuildingDone => moves[1..].to_vec(),
-        _ => Vec::new(),
+        TicketStatus::Testing => moves[2..].to_vec(),
+        TicketStatus::Backlog
+        | TicketStatus::Analyzing
+        | TicketStatus::Deploying
+        | TicketStatus::Done => Vec::new(),
     }
 }
 
 /// The move of a ticket whose task is open again.
 pub fn reopen_ticket(status: TicketStatus) -> Option<TicketStatus> {
-    let is_closed = matches!(status, TicketStatus::Done | TicketStatus::BuildingDone);
+    let is_closed = matches!(
+        status,
+        TicketStatus::Done
+            | TicketStatus::BuildingDone
+            | TicketStatus::Testing
+            | TicketStatus::Deploying
+    );
     is_closed.then_some(TicketStatus::Building)
 }
 
@@ -93,12 +112,22 @@ mod tests {
                 assert!(transition(at, to).is_ok(), "{at} -> {to}");
                 at = to;
             }
+            if let Some(to) = reopen_ticket(*status) {
+                assert!(transition(*status, to).is_ok(), "{status} -> {to}");
+            }
             if let Some(to) = reopen_ticket(at) {
                 assert!(transition(at, to).is_ok(), "{at} -> {to}");
             }
             // Whoever never built has nothing to close or to take up again.
-            let was_built = matches!(status, TicketStatus::Building | TicketStatus::BuildingDone);
-            assert_eq!(at != *status, was_built, "{status}");
+            let is_open = matches!(
+                status,
+                TicketStatus::Building | TicketStatus::BuildingDone | TicketStatus::Testing
+            );
+            assert_eq!(
+                at == TicketStatus::Done,
+                is_open || *status == TicketStatus::Done,
+                "{status}"
+            );
         }
     }
 }
