@@ -13,7 +13,6 @@ use omoi_domain::merge::IntegrationState;
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::TASK_RETRIES_MAX;
 use omoi_domain::task::{TaskStatus, TicketPhase};
-use omoi_domain::ticket::TicketStatus;
 use omoi_execution::integration::{phase_output, task_branch};
 use omoi_execution::tasks::apply_to_task;
 use omoi_plan::coverage::PlannedOutputs;
@@ -281,20 +280,12 @@ async fn ticket(
     known: &mut KnownRows,
 ) -> Result<(), ApplyError> {
     let ticket = Ticket {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        project_id: spec.project_id,
-        spec_id: spec.id,
-        number,
         local_id: row.local_id.clone(),
         ordinal: i64::from(row.ordinal),
         title: row.title.clone(),
         description: row.description.clone(),
         priority: row.priority,
-        status: TicketStatus::Building,
-        state_version: 0,
-        created_at: tx.now(),
-        updated_at: tx.now(),
+        ..Ticket::of_plan(tx, spec, number)
     };
     known.tickets.insert(row.local_id.clone(), ticket.id);
     Ok(tickets::insert(tx, &ticket).await?)

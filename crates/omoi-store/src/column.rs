@@ -24,10 +24,10 @@ use omoi_domain::discovery::DiscoveryType;
 use omoi_domain::egress::EgressOutcome;
 use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
-    ActorId, ApiKeyId, AttemptId, AuditEntryId, CheckId, CostId, CredentialId, CriterionId,
-    DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId, MembershipId, MergeId,
-    MessageId, MonthBudgetId, OrgId, ProjectId, ReceiptId, RequirementId, RoleId, SandboxId,
-    SignInSessionId, SpecId, TaskId, TicketId, UserId,
+    ActorId, ApiKeyId, AttemptId, AuditEntryId, CheckId, CommentId, CostId, CredentialId,
+    CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId, MembershipId,
+    MergeId, MessageId, MonthBudgetId, OrgId, ProjectId, ReceiptId, RequirementId, RoleId,
+    SandboxId, SignInSessionId, SpecId, StateTransitionId, TaskId, TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -44,8 +44,9 @@ use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::{SandboxRung, SandboxState};
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
-use omoi_domain::ticket::{ApprovalStatus, TicketStatus};
+use omoi_domain::ticket::{ApprovalStatus, TicketBlockReason, TicketField, TicketStatus};
 use omoi_domain::time::Timestamp;
+use omoi_domain::workflow::{ArtifactType, PhaseId, PhaseMode};
 
 use crate::dialect::{ColumnValue, DatabaseRow};
 use crate::error::StoreError;
@@ -167,6 +168,7 @@ ids!(
     AttemptId,
     AuditEntryId,
     CheckId,
+    CommentId,
     CostId,
     CredentialId,
     CriterionId,
@@ -187,6 +189,7 @@ ids!(
     SandboxId,
     SignInSessionId,
     SpecId,
+    StateTransitionId,
     TaskId,
     TicketId,
     UserId
@@ -206,6 +209,7 @@ closed_sets!(
     AgentRole,
     ApiKeyKind,
     ApprovalStatus,
+    ArtifactType,
     AttemptState,
     AuditAction,
     AuditOutcome,
@@ -223,6 +227,8 @@ closed_sets!(
     MessageSender,
     MessageType,
     Phase,
+    PhaseId,
+    PhaseMode,
     ModelKind,
     Permission,
     PhaseState,
@@ -243,6 +249,8 @@ closed_sets!(
     TaskBlockKind,
     TaskStatus,
     TaskType,
+    TicketBlockReason,
+    TicketField,
     TicketPhase,
     TicketStatus,
     TokenPurpose,

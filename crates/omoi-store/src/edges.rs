@@ -41,6 +41,26 @@ impl EdgeTable {
         Ok(!written.is_empty())
     }
 
+    /// Takes an edge away; false when there was none.
+    pub(crate) async fn delete_edge<I: Column>(
+        &self,
+        tx: &mut Tx,
+        waiting: I,
+        depends_on: I,
+    ) -> Result<bool, StoreError> {
+        let Self {
+            name,
+            waiting: column,
+            ..
+        } = self;
+        let sql = format!(
+            "delete from {name} where org_id = $1 and {column} = $2 and depends_on_id = $3
+             returning depends_on_id"
+        );
+        let taken = tx.built_rows(sql, args![waiting, depends_on]).await?;
+        Ok(!taken.is_empty())
+    }
+
     /// The edges of a spec: (the one that waits, what it waits for).
     pub(crate) async fn of_spec<I: Column>(
         &self,

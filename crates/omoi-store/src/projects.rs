@@ -8,10 +8,13 @@ use omoi_domain::id::{HumanRef, OrgId, ProjectId};
 use omoi_domain::project::{ProjectStatus, folder_names, project_name_key};
 use omoi_domain::reference::NamedProject;
 use omoi_domain::time::Timestamp;
+use omoi_domain::workflow::seeded_workflow;
 
 use crate::args;
+use crate::board_columns::{self, BoardColumns};
 use crate::column::Column;
 use crate::error::StoreError;
+use crate::phase_definitions;
 use crate::row::{row, versioned};
 use crate::tx::Tx;
 
@@ -115,6 +118,7 @@ pub async fn create(tx: &mut Tx, new: NewProject) -> Result<Project, StoreError>
         state_version: 0,
     };
     tx.insert(&project).await?;
+    seed_workflow(tx, project.id).await?;
     Ok(project)
 }
 
@@ -170,6 +174,17 @@ async fn free_name(tx: &mut Tx, name: &str, repo_path: &str) -> Result<String, S
 pub async fn save(tx: &mut Tx, project: &mut Project) -> Result<(), StoreError> {
     project.updated_at = tx.now();
     tx.update(project).await
+}
+
+/// Gives a new project the phases of its tickets and the columns of its board.
+async fn seed_workflow(tx: &mut Tx, project: ProjectId) -> Result<(), StoreError> {
+    let seeded = seeded_workflow();
+    phase_definitions::seed_phases(tx, project, &seeded.phases).await?;
+    let board = BoardColumns {
+        version: 0,
+        columns: seeded.columns.clone(),
+    };
+    board_columns::write_columns(tx, project, &board).await
 }
 
 /// The project of `repo_path`, where there is one.

@@ -25,9 +25,10 @@ use crate::row::{row, versioned};
 use crate::tx::Tx;
 
 pub use claim::{CLAIMED_MAX, NewClaim, QueueScan, claim, eligible, keep_score, next_due};
-pub use counters::hold_tasks;
+pub use counters::{hold_around_ticket, hold_tasks};
 pub(crate) use counters::{ticket_moved, ticket_waits};
 pub use dependencies::{depend, dependencies, dependent_counts, require};
+pub(crate) use listing::{PRIORITY_RANK, rank_of_priority};
 pub use listing::{TaskFilter, list_page};
 pub use numbers::{TaskNumbers, numbers_around};
 pub use standing::{TaskStanding, get_as_seen, standing_of_spec};

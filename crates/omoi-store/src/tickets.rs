@@ -1,22 +1,34 @@
-//! Tickets: groups of tasks.
+//! Tickets: groups of tasks, and what people want done.
 
-use omoi_domain::event::{Event, TicketChange};
-use omoi_domain::id::{OrgId, ProjectId, SpecId, TicketId};
+mod around;
+mod edges;
+mod listing;
+
+pub use around::*;
+pub use edges::*;
+pub use listing::*;
+
+use omoi_domain::event::{Event, EventKind, TicketBlockChange, TicketChange};
+use omoi_domain::id::{OrgId, ProjectId, SpecId, TicketId, UserId};
+use omoi_domain::lifecycle::ticket::TicketStep;
 use omoi_domain::machine::transition as rule;
 use omoi_domain::task::Priority;
-use omoi_domain::ticket::{ApprovalStatus, TicketStatus};
+use omoi_domain::ticket::{ApprovalStatus, TicketBlockReason, TicketField, TicketStatus};
+use omoi_domain::ticket_text::text_digest;
 use omoi_domain::time::Timestamp;
+use omoi_domain::workflow::PhaseId;
 
 use crate::args;
-use crate::column::Column;
-use crate::edges::EdgeTable;
+use crate::column::{Column, Json};
 use crate::error::StoreError;
 use crate::row::{row, versioned};
+use crate::specs::Spec;
+use crate::state_transitions::{TicketFieldChange, record_changes};
 use crate::tasks;
 use crate::tx::Tx;
 
 row! {
-    /// A group of tasks.
+    /// A group of tasks, or what somebody wants done.
     Ticket in "tickets" as "ticket" {
         /// Its id.
         id: TicketId,
@@ -24,11 +36,11 @@ row! {
         org_id: OrgId,
         /// Its repository.
         project_id: ProjectId,
-        /// Its spec.
-        spec_id: SpecId,
+        /// The spec whose plan it is of; none where it was written by itself.
+        spec_id: Option<SpecId>,
         /// `n` of the project's `TKT-n`.
         number: i64,
-        /// The plan's `TKT-n`.
+        /// The plan's `TKT-n`; its own reference where it is of no plan.
         local_id: String,
         /// Position in the plan.
         ordinal: i64,
@@ -40,6 +52,28 @@ row! {
         priority: Priority,
         /// Where it stands.
         status: TicketStatus,
+        /// The phase that it is in, which goes with the status.
+        phase_id: PhaseId,
+        /// The phase that it was in before.
+        previous_phase_id: Option<PhaseId>,
+        /// Whether it may be worked on.
+        approval_status: ApprovalStatus,
+        /// Whether something holds it up: nothing of it starts then.
+        is_blocked: bool,
+        /// What holds it up.
+        blocked_reason: Option<TicketBlockReason>,
+        /// The same in words.
+        blocked_detail: Option<String>,
+        /// Since when.
+        blocked_at: Option<Timestamp>,
+        /// The person who wrote it.
+        user_id: Option<UserId>,
+        /// The person who takes care of it.
+        assignee_id: Option<UserId>,
+        /// Words that people find it by.
+        labels: Json<Vec<String>>,
+        /// What tickets that say the same have in common; written with the texts.
+        text_digest: Option<String>,
         /// Guards updates.
         state_version: i64,
         /// When it was written.
@@ -48,9 +82,68 @@ row! {
         updated_at: Timestamp,
     }
 }
-versioned!(Ticket by id in "tickets" { title, description, priority, status, updated_at });
+versioned!(Ticket by id in "tickets" {
+    title, description, priority, status, phase_id, previous_phase_id, approval_status, is_blocked, blocked_reason,
+    blocked_detail, blocked_at, assignee_id, labels, text_digest, updated_at,
+});
+
+/// What a person changes of a ticket; what is none stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct TicketEdit {
+    /// Another title.
+    pub title: Option<String>,
+    /// Another description.
+    pub description: Option<String>,
+    /// Another priority.
+    pub priority: Option<Priority>,
+    /// Other labels.
+    pub labels: Option<Vec<String>>,
+    /// Another person who takes care of it, or nobody.
+    pub assignee_id: Option<Option<UserId>>,
+}
 
 impl Ticket {
+    /// Ticket `number` of a project, of no plan, which nobody has begun.
+    pub fn in_backlog(tx: &Tx, project: ProjectId, number: i64) -> Self {
+        Self {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            project_id: project,
+            spec_id: None,
+            number,
+            local_id: format!("TKT-{number:03}"),
+            ordinal: 0,
+            title: String::new(),
+            description: String::new(),
+            priority: Priority::Medium,
+            status: TicketStatus::Backlog,
+            phase_id: PhaseId::Backlog,
+            previous_phase_id: None,
+            approval_status: ApprovalStatus::Approved,
+            is_blocked: false,
+            blocked_reason: None,
+            blocked_detail: None,
+            blocked_at: None,
+            user_id: None,
+            assignee_id: None,
+            labels: Json(Vec::new()),
+            text_digest: None,
+            state_version: 0,
+            created_at: tx.now(),
+            updated_at: tx.now(),
+        }
+    }
+
+    /// Ticket `number` of the plan of `spec`, whose tasks run once those of the spec do.
+    pub fn of_plan(tx: &Tx, spec: &Spec, number: i64) -> Self {
+        Self {
+            spec_id: Some(spec.id),
+            status: TicketStatus::Building,
+            phase_id: PhaseId::Implementation,
+            ..Self::in_backlog(tx, spec.project_id, number)
+        }
+    }
+
     fn change(&self, from: Option<TicketStatus>) -> TicketChange {
         TicketChange {
             ticket_id: self.id,
@@ -58,7 +151,28 @@ impl Ticket {
             title: self.title.clone(),
             from,
             to: self.status,
+            phase_id: Some(self.phase_id),
         }
+    }
+
+    fn block_change(&self) -> TicketBlockChange {
+        TicketBlockChange {
+            ticket_id: self.id,
+            number: self.number,
+            title: self.title.clone(),
+            blocked_reason: self.blocked_reason,
+            blocked_detail: self.blocked_detail.clone(),
+        }
+    }
+
+    /// Fills in what follows from other fields.
+    fn settle(&mut self) {
+        self.phase_id = self.phase_id.kept_with(self.status);
+        self.text_digest = Some(text_digest(&self.title, &self.description));
+    }
+
+    fn scope(&self) -> (Option<ProjectId>, Option<SpecId>) {
+        (Some(self.project_id), self.spec_id)
     }
 }
 
@@ -67,13 +181,11 @@ impl Ticket {
 /// # Errors
 /// [`StoreError::Exists`] when its number or local id is taken.
 pub async fn insert(tx: &mut Tx, ticket: &Ticket) -> Result<(), StoreError> {
-    tx.insert(ticket).await?;
-    let change = ticket.change(None);
-    tx.emit(
-        Some(ticket.project_id),
-        Some(ticket.spec_id),
-        Event::TicketCreated(change),
-    );
+    let mut row = ticket.clone();
+    row.settle();
+    tx.insert(&row).await?;
+    let (project, spec) = row.scope();
+    tx.emit(project, spec, Event::TicketCreated(row.change(None)));
     Ok(())
 }
 
@@ -103,7 +215,51 @@ pub async fn save(tx: &mut Tx, ticket: &mut Ticket) -> Result<(), StoreError> {
     write(tx, ticket).await
 }
 
-/// Moves a ticket along its machine and writes the event the table names.
+/// Changes what a person changes of a ticket.
+///
+/// # Errors
+/// [`StoreError::Conflict`].
+pub async fn edit_ticket(
+    tx: &mut Tx,
+    ticket: &mut Ticket,
+    edit: TicketEdit,
+) -> Result<(), StoreError> {
+    let before = ticket.clone();
+    let TicketEdit {
+        title,
+        description,
+        priority,
+        labels,
+        assignee_id,
+    } = edit;
+    ticket.title = title.unwrap_or(before.title);
+    ticket.description = description.unwrap_or(before.description);
+    ticket.priority = priority.unwrap_or(before.priority);
+    ticket.labels = labels.map_or(before.labels, Json);
+    ticket.assignee_id = assignee_id.unwrap_or(before.assignee_id);
+    save(tx, ticket).await?;
+    let (project, spec) = ticket.scope();
+    let event = Event::TicketUpdated(ticket.change(Some(ticket.status)));
+    tx.emit(project, spec, event);
+    let mut changes = Vec::new();
+    if ticket.priority != before.priority {
+        changes.push(TicketFieldChange {
+            field: TicketField::Priority,
+            from: Some(before.priority.to_string()),
+            to: Some(ticket.priority.to_string()),
+        });
+    }
+    if ticket.assignee_id != before.assignee_id {
+        changes.push(TicketFieldChange {
+            field: TicketField::Assignee,
+            from: before.assignee_id.map(|user| user.to_string()),
+            to: ticket.assignee_id.map(|user| user.to_string()),
+        });
+    }
+    record_changes(tx, ticket, changes, None).await
+}
+
+/// Moves a ticket along its machine, into the phase that goes with its status, and writes the event the table names.
 ///
 /// # Errors
 /// [`StoreError::Transition`], [`StoreError::Conflict`].
@@ -112,51 +268,128 @@ pub async fn transition(
     ticket: &mut Ticket,
     to: TicketStatus,
 ) -> Result<(), StoreError> {
-    let from = ticket.status;
-    let kind = rule(from, to)?;
-    ticket.status = to;
+    let step = TicketStep {
+        status: to,
+        phase: ticket.phase_id.kept_with(to),
+    };
+    take_step(tx, ticket, step, None).await
+}
+
+/// Moves a ticket one step; a step between phases of one status is no move of the machine.
+///
+/// # Errors
+/// [`StoreError::Transition`], [`StoreError::Conflict`].
+pub async fn take_step(
+    tx: &mut Tx,
+    ticket: &mut Ticket,
+    step: TicketStep,
+    reason: Option<&str>,
+) -> Result<(), StoreError> {
+    let (from, left) = (ticket.status, ticket.phase_id.kept_with(ticket.status));
+    let entered = step.phase.kept_with(step.status);
+    let mut kind = EventKind::TicketPhaseChanged;
+    if from != step.status || left == entered {
+        kind = rule(from, step.status)?;
+    }
+    ticket.status = step.status;
+    ticket.phase_id = entered;
     ticket.updated_at = tx.now();
+    if left != entered {
+        ticket.previous_phase_id = Some(left);
+    }
     write(tx, ticket).await?;
     let change = ticket.change(Some(from));
-    tx.emit_kind(
-        (Some(ticket.project_id), Some(ticket.spec_id)),
-        kind,
-        &change,
-    )
+    tx.emit_kind(ticket.scope(), kind, &change)?;
+    let moved = [
+        (TicketField::Status, from.as_str(), step.status.as_str()),
+        (TicketField::Phase, left.as_str(), entered.as_str()),
+    ];
+    let changes = moved.into_iter().filter(|(_, from, to)| from != to);
+    let changes = changes.map(|(field, from, to)| TicketFieldChange {
+        field,
+        from: Some(from.to_owned()),
+        to: Some(to.to_owned()),
+    });
+    record_changes(tx, ticket, changes.collect(), reason).await
 }
 
 /// Writes what people decided about a ticket; nothing of it starts unless it is approved.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// [`StoreError::Conflict`].
 pub async fn set_approval(
     tx: &mut Tx,
-    ticket: TicketId,
+    ticket: &mut Ticket,
     approval: ApprovalStatus,
+    reason: Option<&str>,
 ) -> Result<(), StoreError> {
-    tx.execute(
-        "update tickets set approval_status = $3 where org_id = $1 and id = $2",
-        args![ticket, approval],
-    )
-    .await?;
-    Ok(())
+    let before = ticket.approval_status;
+    ticket.approval_status = approval;
+    save(tx, ticket).await?;
+    let changed = TicketFieldChange {
+        field: TicketField::Approval,
+        from: Some(before.to_string()),
+        to: Some(approval.to_string()),
+    };
+    record_changes(tx, ticket, vec![changed], reason).await
 }
 
-/// Holds a ticket up, or lets it go on; nothing of a blocked one starts.
+/// Holds a ticket up: nothing of it starts until it goes on.
 ///
 /// # Errors
-/// When the database cannot be written.
-pub async fn set_blocked(tx: &mut Tx, ticket: TicketId, blocked: bool) -> Result<(), StoreError> {
-    tx.execute(
-        "update tickets set is_blocked = $3 where org_id = $1 and id = $2",
-        args![ticket, blocked],
-    )
-    .await?;
-    Ok(())
+/// [`StoreError::Conflict`].
+pub async fn block_ticket(
+    tx: &mut Tx,
+    ticket: &mut Ticket,
+    reason: TicketBlockReason,
+    detail: Option<String>,
+) -> Result<(), StoreError> {
+    let before = ticket.blocked_reason;
+    ticket.is_blocked = true;
+    ticket.blocked_reason = Some(reason);
+    ticket.blocked_detail = detail;
+    ticket.blocked_at = ticket.blocked_at.or(Some(tx.now()));
+    save(tx, ticket).await?;
+    tx.emit_kind(
+        ticket.scope(),
+        EventKind::TicketBlocked,
+        &ticket.block_change(),
+    )?;
+    let changed = TicketFieldChange {
+        field: TicketField::Blocked,
+        from: before.map(|reason| reason.to_string()),
+        to: Some(reason.to_string()),
+    };
+    let detail = ticket.blocked_detail.clone();
+    record_changes(tx, ticket, vec![changed], detail.as_deref()).await
+}
+
+/// Lets a ticket go on.
+///
+/// # Errors
+/// [`StoreError::Conflict`].
+pub async fn unblock_ticket(tx: &mut Tx, ticket: &mut Ticket) -> Result<(), StoreError> {
+    let before = ticket.blocked_reason.take();
+    ticket.is_blocked = false;
+    ticket.blocked_detail = None;
+    ticket.blocked_at = None;
+    save(tx, ticket).await?;
+    tx.emit_kind(
+        ticket.scope(),
+        EventKind::TicketUnblocked,
+        &ticket.block_change(),
+    )?;
+    let changed = TicketFieldChange {
+        field: TicketField::Blocked,
+        from: before.map(|reason| reason.to_string()),
+        to: None,
+    };
+    record_changes(tx, ticket, vec![changed], None).await
 }
 
 /// Writes a row back, and with every task whose ticket waits for it whether it is done.
 async fn write(tx: &mut Tx, ticket: &mut Ticket) -> Result<(), StoreError> {
+    ticket.settle();
     let rows = tx
         .rows(
             "select status from tickets where org_id = $1 and id = $2",
@@ -203,41 +436,4 @@ pub async fn hold_of_spec(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
 /// Whether tickets that wait for one in `status` go on waiting.
 fn is_open(status: TicketStatus) -> bool {
     status != TicketStatus::Done
-}
-
-const EDGES: EdgeTable = EdgeTable {
-    name: "ticket_dependencies",
-    between: "tickets",
-    waiting: "ticket_id",
-};
-
-/// Makes `ticket` wait for `depends_on`.
-///
-/// # Errors
-/// [`StoreError::NotFound`] when either is not of this organisation.
-pub async fn depend(tx: &mut Tx, ticket: TicketId, depends_on: TicketId) -> Result<(), StoreError> {
-    // Both are held until the commit: neither gets a task or is done between the count and the edge.
-    hold_ticket(tx, ticket.min(depends_on)).await?;
-    hold_ticket(tx, ticket.max(depends_on)).await?;
-    let is_new = EDGES.insert_edge(tx, ticket, depends_on).await?;
-    let prerequisite = get(tx, depends_on).await?;
-    if !is_new {
-        get(tx, ticket).await?;
-        return Ok(());
-    }
-    if is_open(prerequisite.status) {
-        tasks::ticket_waits(tx, ticket).await?;
-    }
-    Ok(())
-}
-
-/// Ticket edges of a spec: (ticket, what it waits for).
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn dependencies(
-    tx: &mut Tx,
-    spec: SpecId,
-) -> Result<Vec<(TicketId, TicketId)>, StoreError> {
-    EDGES.of_spec(tx, spec).await
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use omoi_domain::actor::Actor;
 use omoi_domain::audit::AuditAct;
 use omoi_domain::event::{Event, EventKind, NewEvent};
 use omoi_domain::id::{EventId, OrgId, ProjectId, SpecId};
@@ -112,6 +113,11 @@ impl Tx {
     /// The organisation every query is bound to.
     pub const fn org(&self) -> OrgId {
         self.scope.org
+    }
+
+    /// Who acts: what is written tells of them.
+    pub const fn current_actor(&self) -> Actor {
+        self.scope.actor
     }
 
     pub(crate) const fn fence(&self) -> i64 {

@@ -252,7 +252,7 @@ impl TestDeployment {
                 };
                 let ticket = Ticket {
                     id: tx.new_id(),
-                    spec_id: spec.id,
+                    spec_id: Some(spec.id),
                     number,
                     ..self.ticket.clone()
                 };

@@ -16,7 +16,6 @@ use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::sandbox::{SandboxRung, SandboxState};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
-use omoi_domain::ticket::TicketStatus;
 use omoi_store::attempts::Attempt;
 use omoi_store::merges::Merge;
 use omoi_store::sandboxes::Sandbox;
@@ -67,20 +66,9 @@ pub fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
 /// A ticket that is worked on.
 pub fn ticket(tx: &Tx, spec: &Spec, number: i64) -> Ticket {
     Ticket {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        project_id: spec.project_id,
-        spec_id: spec.id,
-        number,
-        local_id: format!("TKT-{number:03}"),
         ordinal: number,
         title: format!("Ticket {number}"),
-        description: String::new(),
-        priority: Priority::Medium,
-        status: TicketStatus::Building,
-        state_version: 0,
-        created_at: tx.now(),
-        updated_at: tx.now(),
+        ..Ticket::of_plan(tx, spec, number)
     }
 }
 
@@ -93,13 +81,17 @@ pub fn merge(tx: &Tx, task: &Task, state: MergeState, sha: &str) -> Merge {
 }
 
 /// A task that could start.
+#[expect(
+    clippy::expect_used,
+    reason = "a test that gives its task no spec is wrong"
+)]
 pub fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {
     let id = tx.new_id::<TaskId>();
     Task {
         id,
         org_id: tx.org(),
         project_id: ticket.project_id,
-        spec_id: ticket.spec_id,
+        spec_id: ticket.spec_id.expect("samples are of plans"),
         ticket_id: ticket.id,
         number,
         local_id: format!("TSK-{number:03}"),

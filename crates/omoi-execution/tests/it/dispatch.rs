@@ -96,7 +96,7 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
             let ticket = tickets::Ticket {
                 id: tx.new_id(),
                 project_id: project.id,
-                spec_id: spec.id,
+                spec_id: Some(spec.id),
                 ..it.ticket.clone()
             };
             tickets::insert(tx, &ticket).await?;

@@ -96,6 +96,26 @@ const MIGRATIONS: &[MigrationText] = &[
         name: "spec_times",
         text: include_str!("../../migrations/0021_spec_times.sql"),
     },
+    MigrationText {
+        version: 22,
+        name: "ticket_phases",
+        text: include_str!("../../migrations/0022_ticket_phases.sql"),
+    },
+    MigrationText {
+        version: 23,
+        name: "tickets",
+        text: include_str!("../../migrations/0023_tickets.sql"),
+    },
+    MigrationText {
+        version: 24,
+        name: "board_positions",
+        text: include_str!("../../migrations/0024_board_positions.sql"),
+    },
+    MigrationText {
+        version: 25,
+        name: "comments",
+        text: include_str!("../../migrations/0025_comments.sql"),
+    },
 ];
 
 /// Begins the lines that one backend alone runs, or both again: `--@ sqlite`, `--@ postgres`, `--@ both`.

@@ -159,6 +159,22 @@ pub async fn hold_tasks(
     Ok(())
 }
 
+/// Locks the tasks of a ticket and those of the tickets that wait for it, as whoever is about to change the ticket does
+/// first: tasks are locked before tickets.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn hold_around_ticket(tx: &mut Tx, ticket: TicketId) -> Result<(), StoreError> {
+    tx.locked_rows(
+        "select id from tasks where org_id = $1 and (ticket_id = $2 or ticket_id in
+             (select ticket_id from ticket_dependencies where depends_on_id = $2))
+         order by id",
+        args![ticket],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Notes that a ticket is done, or open again, with every task whose ticket waits for it.
 pub(crate) async fn ticket_moved(
     tx: &mut Tx,
@@ -183,17 +199,21 @@ pub(crate) async fn ticket_moved(
     Ok(())
 }
 
-/// Notes with every task of a ticket that the ticket waits for one more.
-pub(crate) async fn ticket_waits(tx: &mut Tx, ticket: TicketId) -> Result<(), StoreError> {
+/// Notes with every task of a ticket that the ticket waits for `change` more.
+pub(crate) async fn ticket_waits(
+    tx: &mut Tx,
+    ticket: TicketId,
+    change: i64,
+) -> Result<(), StoreError> {
     tx.locked_rows(
         "select id from tasks where org_id = $1 and ticket_id = $2 order by id",
         args![ticket],
     )
     .await?;
     tx.execute(
-        "update tasks set n_open_prerequisites = n_open_prerequisites + 1
+        "update tasks set n_open_prerequisites = n_open_prerequisites + $3
          where org_id = $1 and ticket_id = $2",
-        args![ticket],
+        args![ticket, change],
     )
     .await?;
     Ok(())

@@ -33,9 +33,9 @@ impl ListedRow for Task {
         },
         SortColumn {
             name: "priority",
-            sql: "case priority when 'CRITICAL' then 3 when 'HIGH' then 2 when 'MEDIUM' then 1 else 0 end",
+            sql: PRIORITY_RANK,
             value: SortValue::Number,
-            of_row: |task| rank_of(task.priority),
+            of_row: |task| rank_of_priority(task.priority),
         },
         SortColumn {
             name: "level",
@@ -56,8 +56,12 @@ impl ListedRow for Task {
     }
 }
 
-/// As the statement above ranks it.
-const fn rank_of(priority: Priority) -> i64 {
+/// Sorts by a column `priority`.
+pub(crate) const PRIORITY_RANK: &str =
+    "case priority when 'CRITICAL' then 3 when 'HIGH' then 2 when 'MEDIUM' then 1 else 0 end";
+
+/// As [`PRIORITY_RANK`] ranks it.
+pub(crate) const fn rank_of_priority(priority: Priority) -> i64 {
     match priority {
         Priority::Critical => 3,
         Priority::High => 2,

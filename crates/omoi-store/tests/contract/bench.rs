@@ -84,6 +84,14 @@ impl Bench {
         conn.close().await.unwrap();
     }
 
+    /// The one number that a query past the store gives.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let mut conn = RawConnection::open(self.url()).await.unwrap();
+        let texts = conn.texts(sql).await.unwrap();
+        conn.close().await.unwrap();
+        texts[0].parse().unwrap()
+    }
+
     /// A second organisation.
     pub(crate) async fn foreign(&self) -> Tenant {
         add_organisation(&self.store, self.id()).await

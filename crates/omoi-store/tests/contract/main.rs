@@ -48,6 +48,7 @@ mod schema;
 mod slots;
 mod standing;
 mod tenancy;
+mod tickets;
 mod transactions;
 mod upgrade;
 mod verdicts;

@@ -9,7 +9,7 @@ use omoi_domain::block::TaskBlock;
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::{Priority, TaskStatus};
-use omoi_domain::ticket::{ApprovalStatus, TicketStatus};
+use omoi_domain::ticket::{ApprovalStatus, TicketBlockReason, TicketStatus};
 use omoi_domain::time::Timestamp;
 use omoi_store::projects::{self, NumberCounter, take_numbers};
 
@@ -100,7 +100,11 @@ async fn only_what_can_start_is_eligible(bench: Bench) -> Result<(), StoreError>
     })
     .await?;
     assert!(eligible(local).await?.is_empty());
-    for to in [TicketStatus::BuildingDone, TicketStatus::Done] {
+    for to in [
+        TicketStatus::BuildingDone,
+        TicketStatus::Testing,
+        TicketStatus::Done,
+    ] {
         assert!(eligible(local).await?.is_empty());
         commit(local, async |tx| {
             tickets::transition(tx, &mut blocker, to).await
@@ -120,18 +124,27 @@ async fn only_what_can_start_is_eligible(bench: Bench) -> Result<(), StoreError>
         ApprovalStatus::TimedOut,
     ] {
         commit(local, async |tx| {
-            tickets::set_approval(tx, world.ticket.id, approval).await
+            let mut ticket = tickets::get(tx, world.ticket.id).await?;
+            tickets::set_approval(tx, &mut ticket, approval, None).await
         })
         .await?;
         assert!(eligible(local).await?.is_empty(), "{approval:?}");
     }
     commit(local, async |tx| {
-        tickets::set_approval(tx, world.ticket.id, ApprovalStatus::Approved).await
+        let mut ticket = tickets::get(tx, world.ticket.id).await?;
+        tickets::set_approval(tx, &mut ticket, ApprovalStatus::Approved, None).await
     })
     .await?;
     for (blocked, expected) in [(true, vec![]), (false, vec![2])] {
         commit(local, async |tx| {
-            tickets::set_blocked(tx, world.ticket.id, blocked).await
+            let mut ticket = tickets::get(tx, world.ticket.id).await?;
+            match blocked {
+                true => {
+                    let reason = TicketBlockReason::Environment;
+                    tickets::block_ticket(tx, &mut ticket, reason, None).await
+                }
+                false => tickets::unblock_ticket(tx, &mut ticket).await,
+            }
         })
         .await?;
         assert_eq!(eligible(local).await?, expected);

@@ -78,7 +78,9 @@ async fn postgres_has_native_types() {
         let [table, name, native]: [String; 3] = column.try_into().unwrap();
         let expected = match (table.as_str(), name.as_str()) {
             // The plan's own ids, and what a data folder calls itself.
-            (_, "local_id" | "phase_id" | "folder_id" | "request_id") => "text",
+            (_, "local_id" | "phase_id" | "previous_phase_id" | "folder_id" | "request_id") => {
+                "text"
+            }
             ("deployment", "id") => "bigint",
             (_, id) if id == "id" || id.ends_with("_id") => "uuid",
             (_, at) if at.ends_with("_at") || at == "not_before" => "timestamp with time zone",

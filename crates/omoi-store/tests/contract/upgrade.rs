@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use omoi_domain::id::OrgId;
-use omoi_store::{ServerOptions, Store, StoreError, StoreOptions, events};
+use omoi_domain::workflow::{PhaseId, seeded_workflow};
+use omoi_store::{
+    ServerOptions, Store, StoreError, StoreOptions, board_columns, events, phase_definitions,
+    projects, specs, tickets,
+};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::earlier_release::ReleasedData;
 use omoi_testkit::raw_connection::RawConnection;
@@ -121,6 +125,7 @@ async fn keeps_every_row(run: ReleasedData, database: &TestDatabase) {
     }
 
     later_columns_tell_what_the_log_tells(&store, database).await;
+    projects_have_what_new_ones_begin_with(&store).await;
 
     // The second run does nothing.
     let noted = "select version, installed_on, execution_time from _sqlx_migrations";
@@ -162,6 +167,32 @@ async fn later_columns_tell_what_the_log_tells(store: &Store, database: &TestDat
             select max(e.occurred_at) from events e where e.spec_id = s.id and e.event_type = 'spec.work_started')
         or s.working_since is null or s.resumed_at < s.working_since";
     assert_eq!(found(rows_of(database, other_time).await), 0);
+}
+
+/// The phases and the board of each project are those of the file, and each ticket is in the phase of its status.
+async fn projects_have_what_new_ones_begin_with(store: &Store) {
+    let tenant = store.tenant(OrgId::LOCAL);
+    let mut tx = tenant.begin_read().await.unwrap();
+    let all = projects::list(&mut tx).await.unwrap();
+    assert!(!all.is_empty());
+    for project in all {
+        let phases = phase_definitions::of_project(&mut tx, project.id).await;
+        assert_eq!(phases.unwrap(), seeded_workflow().phases);
+        let board = board_columns::of_project(&mut tx, project.id)
+            .await
+            .unwrap();
+        assert_eq!(
+            (board.version, &board.columns),
+            (0, &seeded_workflow().columns)
+        );
+    }
+    let specs = specs::list(&mut tx, i64::MAX).await.unwrap();
+    for spec in &specs {
+        for ticket in tickets::of_spec(&mut tx, spec.id).await.unwrap() {
+            assert_eq!(ticket.phase_id, PhaseId::of_status(ticket.status));
+            assert_eq!((ticket.text_digest, ticket.labels.0), (None, Vec::new()));
+        }
+    }
 }
 
 async fn an_earlier_schema_becomes_that_of_a_new_database(database: TestDatabase) {
