@@ -1,13 +1,26 @@
-//! Commands: what a person asks of a task, one per file.
+//! Commands: what a person asks of a task, of a ticket or of a board.
 //!
-//! A command opens its write transaction in the scope of who asks, has the task moved by its rules and
+//! A command opens its write transaction in the scope of who asks, has the row moved by its rules and
 //! commits.
 
 mod cancel_task;
+mod change_ticket;
+mod comment_on_ticket;
+mod create_ticket;
+mod move_on_board;
 mod steer_task;
+mod ticket_error;
 
 pub use cancel_task::cancel_task;
+pub use change_ticket::{
+    TicketMoveWish, TicketWish, add_ticket_dependency, block_ticket, move_ticket, progress_ticket,
+    remove_ticket_dependency, unblock_ticket, update_ticket,
+};
+pub use comment_on_ticket::{CommentOfTicket, add_comment, delete_comment, edit_comment};
+pub use create_ticket::{NewTicket, create_ticket, find_duplicates};
+pub use move_on_board::{BoardMoveDone, BoardMoveWish, move_on_board, set_board_columns};
 pub use steer_task::{MESSAGE_BYTES_MAX, steer_task};
+pub use ticket_error::TicketCommandError;
 
 use omoi_domain::id::HumanRef;
 use omoi_domain::task::TaskStatus;

@@ -44,6 +44,7 @@ pub mod specs;
 mod start_failure;
 mod start_steps;
 pub mod tasks;
+mod tickets;
 
 pub use agent_models::{AgentModelFacts, AgentModels};
 pub use deployment::{DeploymentParts, FromParts};

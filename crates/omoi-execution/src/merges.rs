@@ -2,7 +2,6 @@
 
 use omoi_domain::id::TaskId;
 use omoi_domain::lifecycle::merge::{MergeAction, NewResolutionTask};
-use omoi_domain::lifecycle::ticket::{TicketTask, close_ticket, reopen_ticket};
 use omoi_domain::task::TaskType;
 use omoi_store::merges::{self, Merge, MergeMove};
 use omoi_store::projects::{NumberCounter, take_numbers};
@@ -11,6 +10,7 @@ use omoi_store::{Json, StoreError, Tx, tickets};
 
 use crate::integration::task_branch;
 use crate::tasks::{block_waiting, free_dependents, send_back};
+use crate::tickets::close_ticket_of;
 
 /// Applies what a transition decided about a merge and its task, in order.
 ///
@@ -126,29 +126,4 @@ async fn add_resolution_task(
     };
     tasks::insert(tx, &task).await?;
     Ok(task.id)
-}
-
-/// Closes the ticket of `task` when all that it needs is merged.
-async fn close_ticket_of(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
-    let mut ticket = tickets::get(tx, task.ticket_id).await?;
-    let tasks = tasks::of_ticket(tx, task.ticket_id).await?;
-    let facts = tasks.iter().map(|task| TicketTask {
-        status: task.status,
-        integration_state: task.integration_state,
-        is_needed: task.needed,
-    });
-    let facts: Vec<TicketTask> = facts.collect();
-    for to in close_ticket(ticket.status, &facts) {
-        tickets::transition(tx, &mut ticket, to).await?;
-    }
-    Ok(())
-}
-
-/// Opens the ticket of `task` again, if it is closed.
-pub(crate) async fn reopen_ticket_of(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
-    let mut ticket = tickets::get(tx, task.ticket_id).await?;
-    match reopen_ticket(ticket.status) {
-        Some(to) => tickets::transition(tx, &mut ticket, to).await,
-        None => Ok(()),
-    }
 }

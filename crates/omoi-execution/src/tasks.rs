@@ -15,7 +15,7 @@ use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx, specs};
 
-use crate::merges::reopen_ticket_of;
+use crate::tickets::reopen_ticket_of;
 
 pub use attempt_end::fail_attempted;
 pub(crate) use attempt_end::{attempt_lost, follow_up};

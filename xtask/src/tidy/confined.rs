@@ -130,6 +130,7 @@ const CONFINEMENTS: &[Confinement] = &[
             "attempts::transition(",
             "sandboxes::transition(",
             "tickets::transition(",
+            "tickets::take_step(",
             ".status = ",
             ".state = ",
             ".integration_state = ",
@@ -145,7 +146,7 @@ const CONFINEMENTS: &[Confinement] = &[
             ),
             (
                 "crates/omoi-execution/src/merges.rs",
-                "applies to merges and tickets what a rule decided",
+                "applies to merges what a rule decided",
             ),
             (
                 "crates/omoi-execution/src/specs.rs",
@@ -154,6 +155,10 @@ const CONFINEMENTS: &[Confinement] = &[
             (
                 "crates/omoi-execution/src/tasks.rs",
                 "applies to tasks what a rule decided",
+            ),
+            (
+                "crates/omoi-execution/src/tickets.rs",
+                "applies to tickets what a rule decided",
             ),
             (
                 "crates/omoi-execution/src/tasks/prerequisites.rs",

@@ -1,0 +1,273 @@
+//! Changes, moves, holds up and links tickets for a person.
+
+use std::collections::BTreeSet;
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::graph::{Edge, Graph};
+use omoi_domain::id::{HumanRef, TicketId};
+use omoi_domain::lifecycle::ticket::TicketTarget;
+use omoi_domain::plain_title::given_title;
+use omoi_domain::ticket::{TicketBlockReason, TicketStatus};
+use omoi_domain::ticket_text::given_labels;
+use omoi_domain::workflow::usual_next_phase;
+use omoi_store::tickets::{self, Ticket, TicketEdit};
+use omoi_store::{StoreError, Tenant, Tx, phase_definitions, projects, tasks};
+
+use super::TicketCommandError;
+use super::create_ticket::{check_description, expect_member};
+use crate::tickets::{PersonMove, move_for_person};
+
+/// What a person wants of a ticket.
+#[derive(Clone, Debug, Default)]
+pub struct TicketWish {
+    /// What of it is to be another.
+    pub edit: TicketEdit,
+    /// The status it is to be in, one move away.
+    pub status: Option<TicketStatus>,
+    /// The versions that this is meant for; none where every one is.
+    pub versions: Option<Vec<i64>>,
+}
+
+/// A move that a person wants of a ticket.
+#[derive(Clone, Debug)]
+pub struct TicketMoveWish {
+    /// Where it is to be.
+    pub target: TicketTarget,
+    /// Whether its gates are passed by.
+    pub is_forced: bool,
+    /// Why; needed where they are.
+    pub reason: Option<String>,
+    /// The versions that this is meant for; none where every one is.
+    pub versions: Option<Vec<i64>>,
+}
+
+/// Reads a ticket to change it: nobody else does meanwhile. Its tasks and those that wait for it are locked first.
+pub(super) async fn ticket_to_change(
+    tx: &mut Tx,
+    id: TicketId,
+    versions: Option<&[i64]>,
+) -> Result<Ticket, TicketCommandError> {
+    tasks::hold_around_ticket(tx, id).await?;
+    tickets::hold_ticket(tx, id).await?;
+    let ticket = tickets::get(tx, id).await?;
+    match versions.is_none_or(|meant| meant.contains(&ticket.state_version)) {
+        true => Ok(ticket),
+        false => Err(TicketCommandError::StaleTicket(Box::new(ticket))),
+    }
+}
+
+/// Changes what a ticket says, and moves it where it is to be in another status.
+///
+/// # Errors
+/// [`TicketCommandError::StaleTicket`], [`TicketCommandError::Refused`], and as of a text or a person that cannot be taken.
+pub async fn update_ticket(
+    tenant: &Tenant,
+    id: TicketId,
+    mut wish: TicketWish,
+) -> Result<Ticket, TicketCommandError> {
+    let edit = &mut wish.edit;
+    if let Some(title) = &mut edit.title {
+        *title = given_title(title)?;
+    }
+    if let Some(labels) = &mut edit.labels {
+        *labels = given_labels(labels)?;
+    }
+    edit.description
+        .as_deref()
+        .map_or(Ok(()), check_description)?;
+    let has_edit = edit.title.is_some()
+        || edit.description.is_some()
+        || edit.priority.is_some()
+        || edit.labels.is_some()
+        || edit.assignee_id.is_some();
+    let updated = tenant.write(CrashPoint::TicketChanged, async |tx| {
+        let mut ticket = ticket_to_change(tx, id, wish.versions.as_deref()).await?;
+        expect_member(tx, wish.edit.assignee_id.flatten()).await?;
+        if has_edit {
+            tickets::edit_ticket(tx, &mut ticket, wish.edit).await?;
+        }
+        if let Some(status) = wish.status {
+            let wanted = PersonMove {
+                target: TicketTarget::Status(status),
+                is_forced: false,
+                reason: None,
+            };
+            move_for_person(tx, &mut ticket, wanted).await?;
+        }
+        Ok(ticket)
+    });
+    updated.await
+}
+
+/// Moves a ticket.
+///
+/// # Errors
+/// [`TicketCommandError::Refused`], [`TicketCommandError::NoReason`], [`TicketCommandError::StaleTicket`].
+pub async fn move_ticket(
+    tenant: &Tenant,
+    id: TicketId,
+    wish: &TicketMoveWish,
+) -> Result<Ticket, TicketCommandError> {
+    let reason = given_reason(wish.reason.as_deref(), wish.is_forced)?;
+    let moved = tenant.write(CrashPoint::TicketChanged, async |tx| {
+        let mut ticket = ticket_to_change(tx, id, wish.versions.as_deref()).await?;
+        let wanted = PersonMove {
+            target: wish.target,
+            is_forced: wish.is_forced,
+            reason,
+        };
+        move_for_person(tx, &mut ticket, wanted).await?;
+        Ok(ticket)
+    });
+    moved.await
+}
+
+/// Moves a ticket to the phase that usually follows its own.
+///
+/// # Errors
+/// [`TicketCommandError::Refused`], [`TicketCommandError::NothingFollows`].
+pub async fn progress_ticket(tenant: &Tenant, id: TicketId) -> Result<Ticket, TicketCommandError> {
+    let moved = tenant.write(CrashPoint::TicketChanged, async |tx| {
+        let mut ticket = ticket_to_change(tx, id, None).await?;
+        let phases = phase_definitions::of_project(tx, ticket.project_id).await?;
+        let Some(next) = usual_next_phase(&phases, ticket.phase_id) else {
+            return Err(TicketCommandError::NothingFollows(ticket.phase_id));
+        };
+        let wanted = PersonMove {
+            target: TicketTarget::Phase(next),
+            is_forced: false,
+            reason: None,
+        };
+        move_for_person(tx, &mut ticket, wanted).await?;
+        Ok(ticket)
+    });
+    moved.await
+}
+
+/// What is said of a move; what is forced says why.
+pub(super) fn given_reason(
+    reason: Option<&str>,
+    is_forced: bool,
+) -> Result<Option<&str>, TicketCommandError> {
+    let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+    reason.map_or(Ok(()), check_description)?;
+    match is_forced && reason.is_none() {
+        true => Err(TicketCommandError::NoReason),
+        false => Ok(reason),
+    }
+}
+
+/// Holds a ticket up: nothing of it starts until it goes on.
+///
+/// # Errors
+/// As of a text that is too long.
+pub async fn block_ticket(
+    tenant: &Tenant,
+    id: TicketId,
+    reason: TicketBlockReason,
+    detail: Option<&str>,
+) -> Result<Ticket, TicketCommandError> {
+    let detail = given_reason(detail, false)?;
+    let blocked = tenant.write(CrashPoint::TicketChanged, async |tx| {
+        let mut ticket = ticket_to_change(tx, id, None).await?;
+        let detail = detail.map(ToOwned::to_owned);
+        tickets::block_ticket(tx, &mut ticket, reason, detail).await?;
+        Ok(ticket)
+    });
+    blocked.await
+}
+
+/// Lets a ticket go on; nothing changes where nothing holds it up.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn unblock_ticket(tenant: &Tenant, id: TicketId) -> Result<Ticket, TicketCommandError> {
+    let unblocked = tenant.write(CrashPoint::TicketChanged, async |tx| {
+        let mut ticket = ticket_to_change(tx, id, None).await?;
+        if ticket.is_blocked {
+            tickets::unblock_ticket(tx, &mut ticket).await?;
+        }
+        Ok(ticket)
+    });
+    unblocked.await
+}
+
+/// Makes a ticket wait for another one of its project.
+///
+/// # Errors
+/// [`TicketCommandError::Circular`] with the chain that the edge would close, [`TicketCommandError::OtherProject`].
+pub async fn add_ticket_dependency(
+    tenant: &Tenant,
+    id: TicketId,
+    depends_on: TicketId,
+) -> Result<Ticket, TicketCommandError> {
+    let linked = tenant.write(CrashPoint::TicketChanged, async |tx| {
+        tasks::hold_around_ticket(tx, id).await?;
+        tickets::hold_ticket(tx, id.min(depends_on)).await?;
+        tickets::hold_ticket(tx, id.max(depends_on)).await?;
+        let ticket = tickets::get(tx, id).await?;
+        let prerequisite = tickets::get(tx, depends_on).await?;
+        if prerequisite.project_id != ticket.project_id {
+            let number = HumanRef::ticket(prerequisite.number);
+            return Err(TicketCommandError::OtherProject(number));
+        }
+        // Two halves of one cycle are not added at once.
+        projects::hold(tx, ticket.project_id).await?;
+        refuse_cycle(tx, &ticket, &prerequisite).await?;
+        tickets::add_dependency(tx, &ticket, depends_on).await?;
+        Ok(ticket)
+    });
+    linked.await
+}
+
+async fn refuse_cycle(
+    tx: &mut Tx,
+    ticket: &Ticket,
+    prerequisite: &Ticket,
+) -> Result<(), TicketCommandError> {
+    if ticket.id == prerequisite.id {
+        let number = HumanRef::ticket(ticket.number);
+        return Err(TicketCommandError::Circular(vec![number, number]));
+    }
+    let edges = tickets::dependencies_of_project(tx, ticket.project_id).await?;
+    let ends = [ticket.id, prerequisite.id];
+    let nodes = edges
+        .iter()
+        .flat_map(|(waiting, before)| [*waiting, *before]);
+    let nodes: BTreeSet<TicketId> = nodes.chain(ends).collect();
+    let edges = edges
+        .into_iter()
+        .map(|(waiting, before)| Edge::new(before, waiting));
+    let (graph, _) = Graph::build(nodes, edges);
+    let Some(path) = graph.shortest_path(&ticket.id, &prerequisite.id) else {
+        return Ok(());
+    };
+    let mut cycle = Vec::with_capacity(path.len() + 1);
+    for id in path.into_iter().chain([ticket.id]) {
+        cycle.push(HumanRef::ticket(tickets::get(tx, id).await?.number));
+    }
+    Err(TicketCommandError::Circular(cycle))
+}
+
+/// Makes a ticket wait for another one no more.
+///
+/// # Errors
+/// [`StoreError::NotFound`] where it does not.
+pub async fn remove_ticket_dependency(
+    tenant: &Tenant,
+    id: TicketId,
+    depends_on: TicketId,
+) -> Result<Ticket, TicketCommandError> {
+    let unlinked = tenant.write(CrashPoint::TicketChanged, async |tx| {
+        tasks::hold_around_ticket(tx, id).await?;
+        let ticket = tickets::get(tx, id).await?;
+        match tickets::remove_dependency(tx, &ticket, depends_on).await? {
+            true => Ok(ticket),
+            false => Err(TicketCommandError::Store(StoreError::NotFound {
+                what: "dependency",
+                key: depends_on.to_string(),
+            })),
+        }
+    });
+    unlinked.await
+}
