@@ -5,6 +5,7 @@
 
 mod account;
 mod audit;
+mod board;
 mod egress;
 mod example;
 mod execution;
@@ -15,11 +16,13 @@ mod project;
 mod reference;
 mod spec;
 mod task;
+mod ticket;
 mod time;
 mod trace;
 
 pub use self::account::*;
 pub use self::audit::*;
+pub use self::board::*;
 pub use self::egress::*;
 pub use self::example::*;
 pub use self::execution::*;
@@ -30,5 +33,6 @@ pub use self::project::*;
 pub use self::reference::*;
 pub use self::spec::*;
 pub use self::task::*;
+pub use self::ticket::*;
 pub use self::time::*;
 pub use self::trace::*;

@@ -6,6 +6,7 @@
 mod account_refusal;
 mod admin;
 mod auth;
+mod board;
 mod body;
 mod caller;
 mod credential;
@@ -28,6 +29,9 @@ mod specs;
 mod system;
 mod task_view;
 mod tasks;
+mod ticket_refusal;
+mod ticket_view;
+mod tickets;
 mod version;
 
 use std::sync::Arc;
@@ -114,6 +118,8 @@ fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
         .merge(specs::group_operations())
         .merge(tasks::group_operations())
         .merge(projects::group_operations())
+        .merge(tickets::group_operations())
+        .merge(board::group_operations())
         .merge(laptop::reference_operations())
         .merge(admin::group_operations())
         .merge(events::group_operations())

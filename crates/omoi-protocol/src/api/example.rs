@@ -8,6 +8,10 @@ pub const EXAMPLE_PROJECT: &str = "01930000-0000-7000-8000-000000000001";
 pub const EXAMPLE_SPEC: &str = "01930000-0000-7000-8000-000000000002";
 /// Id of the example task.
 pub const EXAMPLE_TASK: &str = "01930000-0000-7000-8000-000000000003";
+/// Id of the example ticket.
+pub const EXAMPLE_TICKET: &str = "01930000-0000-7000-8000-000000000006";
+/// Id of the example comment.
+pub const EXAMPLE_COMMENT: &str = "01930000-0000-7000-8000-000000000007";
 /// Id of the example sign-in.
 pub const EXAMPLE_SESSION: &str = "01930000-0000-7000-8000-000000000004";
 /// Id of the example key.

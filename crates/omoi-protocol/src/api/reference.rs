@@ -11,8 +11,12 @@ omoi_domain::closed_set! {
     ReferenceKind {
         /// A spec, written `SPEC-7`.
         Spec = "spec",
+        /// A ticket, written `TKT-007`.
+        Ticket = "ticket",
         /// A task, written `TSK-007`.
         Task = "task",
+        /// The project of the repository that is named, or the only one there is.
+        Project = "project",
     }
 }
 
@@ -35,6 +39,6 @@ pub struct ResolvedReference {
     pub id: Uuid,
     /// Its project.
     pub project_id: ProjectId,
-    /// `project/SPEC-n`: what every command takes from anywhere.
+    /// `project/SPEC-n`: what every command takes from anywhere; of a project what people call it.
     pub name: String,
 }

@@ -210,7 +210,7 @@ pub struct SpecDetail {
     /// Its phases in order.
     pub phases: Vec<PhaseView>,
     /// Its tickets in plan order.
-    pub tickets: Vec<TicketView>,
+    pub tickets: Vec<SpecTicketView>,
     /// Its tasks in plan order.
     pub tasks: Vec<TaskView>,
     /// What it will take, once planned.
@@ -289,7 +289,7 @@ pub struct PhaseView {
 
 /// A ticket of a spec.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct TicketView {
+pub struct SpecTicketView {
     /// Reference within its project, `TKT-n`.
     pub ticket_ref: String,
     /// Title shown to people.

@@ -14,10 +14,11 @@ use axum::response::Response;
 use omoi_accounts::context::AccountContext;
 use omoi_accounts::holder::{CredentialHolder, CredentialKind};
 use omoi_domain::access::decision::{AccessDecision, RowPlace, decide_access};
+use omoi_domain::access::permission::Permission;
 use omoi_domain::access::permission_set::PermissionSet;
 use omoi_domain::audit::RequestOrigin;
 use omoi_domain::error_code::ErrorCode;
-use omoi_domain::id::OrgId;
+use omoi_domain::id::{OrgId, ProjectId};
 use omoi_execution::live::ReaderAccess;
 use omoi_store::{StoreError, Tenant};
 
@@ -32,6 +33,7 @@ pub(crate) struct ApiCaller {
     holder: Arc<CredentialHolder>,
     tenant: Tenant,
     origin: RequestOrigin,
+    place: RowPlace,
 }
 
 impl ApiCaller {
@@ -57,6 +59,26 @@ impl ApiCaller {
     /// The accounts, changed in the caller's name.
     pub(crate) fn accounts_of(&self, surface: &ApiSurface) -> AccountContext {
         surface.accounts.for_request(self.origin.clone())
+    }
+
+    /// Refuses a caller who lacks `permission` where the request takes place, beside what the operation needs.
+    ///
+    /// # Errors
+    /// As of the policy of an operation that needs it.
+    pub(super) fn expect_also(&self, permission: Permission) -> Result<(), ApiError> {
+        expect_permission(&self.holder, RoutePolicy::Needs(permission), self.place)
+    }
+
+    /// Whether the caller has `permission` where the request takes place, too.
+    pub(super) fn has_also(&self, permission: Permission) -> bool {
+        self.expect_also(permission).is_ok()
+    }
+
+    /// The one project that the caller reaches, where a key is of one.
+    pub(super) fn only_project(&self) -> Option<ProjectId> {
+        let mut reaches = self.holder.reaches.iter();
+        let reach = reaches.find(|reach| reach.org == self.tenant.org())?;
+        reach.key.and_then(|key| key.project)
     }
 
     /// What events of that organisation the caller may read.
@@ -121,6 +143,7 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for Allowed<P> {
             tenant: store.tenant(place.org),
             holder,
             origin,
+            place,
         };
         Ok(Self {
             caller,

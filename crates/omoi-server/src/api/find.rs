@@ -1,11 +1,12 @@
 //! Finds rows by what people type: `SPEC-1`, `todo/TSK-003`, or a row id.
 
 use omoi_domain::error_code::ErrorCode;
-use omoi_domain::id::{HumanRef, ProjectId, RefKind, SpecId, TaskId};
+use omoi_domain::id::{HumanRef, ProjectId, RefKind, SpecId, TaskId, TicketId};
 use omoi_domain::reference::{LookupResult, LookupUse, ProjectRef, look_up};
 use omoi_store::projects::{self, ProjectNames};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
+use omoi_store::tickets::{self, Ticket};
 use omoi_store::{StoreError, Tx};
 
 use crate::error::ApiError;
@@ -79,6 +80,54 @@ pub(super) async fn task(tx: &mut Tx, asked: AskedReference<'_>) -> Result<Task,
     let at = which(tx, &asked, &named, &rows).await?;
     at.map(|at| found.swap_remove(at))
         .ok_or_else(|| missing("task", &asked, HINT))
+}
+
+/// The ticket people mean.
+pub(super) async fn find_ticket(
+    tx: &mut Tx,
+    asked: AskedReference<'_>,
+) -> Result<Ticket, ApiError> {
+    const HINT: &str = "`omoi ticket list` shows what there is";
+    if let Ok(id) = asked.text.parse::<TicketId>() {
+        let ticket = tickets::get(tx, id).await?;
+        return match asked.takes(ticket.project_id) {
+            true => Ok(ticket),
+            false => Err(missing("ticket", &asked, HINT)),
+        };
+    }
+    let named = reference(asked.text, RefKind::Ticket)?;
+    let mut found = tickets::with_number(tx, named.item.number).await?;
+    found.retain(|ticket| asked.takes(ticket.project_id));
+    let rows: Vec<Hit<'_>> = found
+        .iter()
+        .map(|ticket| (ticket.project_id, ticket.title.as_str()))
+        .collect();
+    let at = which(tx, &asked, &named, &rows).await?;
+    at.map(|at| found.swap_remove(at))
+        .ok_or_else(|| missing("ticket", &asked, HINT))
+}
+
+/// The project that a request names, the one that its caller reaches, or the only one there is.
+pub(super) async fn find_project(
+    tx: &mut Tx,
+    asked: Option<ProjectId>,
+) -> Result<ProjectId, ApiError> {
+    if let Some(id) = asked {
+        return Ok(projects::get(tx, id).await?.id);
+    }
+    match projects::list(tx).await?.as_slice() {
+        [only] => Ok(only.id),
+        [] => Err(ApiError::from(StoreError::NotFound {
+            what: "project",
+            key: "the only one".to_owned(),
+        })),
+        _ => {
+            let says = "there are several projects, and the request names none";
+            Err(ApiError::invalid_value(says)
+                .with_field("project_id")
+                .hint("say which by `project_id`"))
+        }
+    }
 }
 
 /// The newest spec of the repository a command was typed in; outside of one, of the only one there

@@ -75,6 +75,10 @@ pub(crate) mod needs {
         SpecExecute = RoutePolicy::Needs(Permission::SpecExecute);
         /// To approve the plan of a spec.
         SpecApprove = RoutePolicy::Needs(Permission::SpecApprove);
+        /// To see tickets, and the board that shows them.
+        TicketRead = RoutePolicy::Needs(Permission::TicketRead);
+        /// To write, change and move tickets.
+        TicketWrite = RoutePolicy::Needs(Permission::TicketWrite);
         /// To see tasks.
         TaskRead = RoutePolicy::Needs(Permission::TaskRead);
         /// To change tasks.
@@ -89,6 +93,8 @@ pub(crate) mod needs {
         ProjectWrite = RoutePolicy::Needs(Permission::ProjectWrite);
         /// To put projects away.
         ProjectArchive = RoutePolicy::Needs(Permission::ProjectArchive);
+        /// To change how a project works.
+        ProjectSettingsWrite = RoutePolicy::Needs(Permission::ProjectSettingsWrite);
     }
 }
 

@@ -30,6 +30,8 @@ enum NamedRow {
     /// By id or reference, and the project of the reference where it is given.
     Spec(String, Option<ProjectId>),
     /// As a spec.
+    Ticket(String, Option<ProjectId>),
+    /// As a spec.
     Task(String, Option<ProjectId>),
     /// By id.
     Project(ProjectId),
@@ -167,8 +169,10 @@ impl NamedRow {
         };
         let project: Option<ProjectId> = value_of("project_id").and_then(|id| id.parse().ok());
         let task = value_of("task_id").map(|text| Self::Task(text.to_owned(), project));
+        let ticket = || value_of("ticket_id").map(|text| Self::Ticket(text.to_owned(), project));
         let spec = || value_of("spec_id").map(|text| Self::Spec(text.to_owned(), project));
-        task.or_else(spec).or_else(|| project.map(Self::Project))
+        let row = task.or_else(ticket).or_else(spec);
+        row.or_else(|| project.map(Self::Project))
     }
 
     /// Where the row is, among what the caller reaches.
@@ -201,7 +205,8 @@ impl NamedRow {
 
     /// The key of one project is told nothing of the numbers of others.
     fn expect_project(&self, only: Option<ProjectId>) -> Result<(), ApiError> {
-        let (Self::Spec(text, None) | Self::Task(text, None)) = self else {
+        let (Self::Spec(text, None) | Self::Ticket(text, None) | Self::Task(text, None)) = self
+        else {
             return Ok(());
         };
         match only.is_none() || text.parse::<SpecId>().is_ok() {
@@ -225,6 +230,10 @@ impl NamedRow {
                 let asked = AskedReference::of_path(text, *project);
                 Ok(find::spec(tx, asked).await?.project_id)
             }
+            Self::Ticket(text, project) => {
+                let asked = AskedReference::of_path(text, *project);
+                Ok(find::find_ticket(tx, asked).await?.project_id)
+            }
             Self::Task(text, project) => {
                 let asked = AskedReference::of_path(text, *project);
                 Ok(find::task(tx, asked).await?.project_id)
@@ -237,6 +246,7 @@ impl NamedRow {
     fn missing(&self) -> ApiError {
         let (what, text) = match self {
             Self::Spec(text, _) => ("spec", text.clone()),
+            Self::Ticket(text, _) => ("ticket", text.clone()),
             Self::Task(text, _) => ("task", text.clone()),
             Self::Project(id) => ("project", id.to_string()),
         };
@@ -270,7 +280,10 @@ mod tests {
         check(&[of, ("spec_id", "SPEC-1")], spec(project));
         // The path comes first: a query of the same name changes nothing.
         check(&[("spec_id", "SPEC-1"), ("spec_id", "SPEC-2")], spec(None));
-        let task = Some(NamedRow::Task(TASK.to_owned(), None));
-        check(&[("spec_id", "SPEC-1"), ("task_id", TASK)], task);
+        let task = || Some(NamedRow::Task(TASK.to_owned(), None));
+        check(&[("spec_id", "SPEC-1"), ("task_id", TASK)], task());
+        check(&[("ticket_id", "TKT-1"), ("task_id", TASK)], task());
+        let ticket = Some(NamedRow::Ticket("TKT-1".to_owned(), project));
+        check(&[("spec_id", "SPEC-1"), of, ("ticket_id", "TKT-1")], ticket);
     }
 }

@@ -16,7 +16,7 @@ use omoi_planning::commands;
 use omoi_planning::spec_policy::SpecPolicy;
 use omoi_planning::sync::computed_summary;
 use omoi_protocol::api::{
-    OverlapView, PhaseView, PlanEstimate, SpecDetail, SpecView, SpecWaits, TicketView,
+    OverlapView, PhaseView, PlanEstimate, SpecDetail, SpecTicketView, SpecView, SpecWaits,
 };
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::projects::ProjectNames;
@@ -88,7 +88,7 @@ pub(super) async fn spec_detail(
 ) -> Result<SpecDetail, StoreError> {
     let runs = phases::of_spec(tx, spec.id).await?;
     let all = tickets::of_spec(tx, spec.id).await?.into_iter();
-    let all = all.map(|ticket| TicketView {
+    let all = all.map(|ticket| SpecTicketView {
         ticket_ref: HumanRef::ticket(ticket.number).to_string(),
         title: ticket.title,
         status: ticket.status,

@@ -122,7 +122,7 @@ pub(crate) async fn second_project(test: &TestDeployment) -> (specs::Spec, tasks
         let ticket = tickets::Ticket {
             id: tx.new_id(),
             project_id: project.id,
-            spec_id: spec.id,
+            spec_id: Some(spec.id),
             ..test.ticket.clone()
         };
         tickets::insert(tx, &ticket).await?;
@@ -231,7 +231,11 @@ async fn the_only_one_there_is_may_be_read_but_not_changed_from_elsewhere() {
         ("kind=task&ref=TSK-001", 200),
         ("kind=task&ref=TSK-001&use=act", 409),
         ("kind=task", 422),
-        ("kind=ticket&ref=TKT-001", 422),
+        ("kind=ticket&ref=TKT-001", 200),
+        ("kind=ticket", 422),
+        ("kind=project", 200),
+        ("kind=project&repo_path=/src/none", 404),
+        ("kind=project&ref=repo", 422),
         ("kind=spec&ref=nonsense", 422),
         ("kind=spec&ref=SPEC-9", 404),
     ] {

@@ -14,7 +14,10 @@ use tower::ServiceExt as _;
 
 use omoi_domain::access::permission::Permission;
 use omoi_domain::error_code::ErrorCode;
-use omoi_protocol::api::{EXAMPLE_KEY, EXAMPLE_ORGANIZATION, EXAMPLE_PROJECT, EXAMPLE_SESSION};
+use omoi_protocol::api::{
+    EXAMPLE_COMMENT, EXAMPLE_KEY, EXAMPLE_ORGANIZATION, EXAMPLE_PROJECT, EXAMPLE_SESSION,
+    EXAMPLE_TICKET,
+};
 
 use crate::api::{TOKEN, bench};
 use crate::ask::{ask, refusal};
@@ -82,7 +85,12 @@ impl Described {
         let path = self
             .path
             .replace("{spec_id}", spec)
-            .replace("{task_id}", task);
+            .replace("{task_id}", task)
+            // The ticket of a task is named as it is.
+            .replace("{ticket_id}", &task.replace("TSK", "TKT"))
+            .replace("{dependency_id}", EXAMPLE_TICKET)
+            .replace("{comment_id}", EXAMPLE_COMMENT)
+            .replace("{phase_id}", "PHASE_DESIGN");
         let path = path.replace("{project_id}", EXAMPLE_PROJECT);
         let path = path.replace("{session_id}", EXAMPLE_SESSION);
         let path = path.replace("{key_id}", EXAMPLE_KEY);
@@ -223,7 +231,7 @@ async fn what_is_not_there_and_what_makes_no_sense_is_told_apart() {
                 .map_or_else(Body::empty, |body| body.to_string().into());
             ask(&router, (&operation.method, &path), Some(TOKEN), body).await
         };
-        let takes_reference = ["{spec_id}", "{task_id}"];
+        let takes_reference = ["{spec_id}", "{task_id}", "{ticket_id}"];
         if takes_reference
             .iter()
             .any(|place| operation.path.contains(place))

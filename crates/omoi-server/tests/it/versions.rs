@@ -35,7 +35,7 @@ async fn add_draft(test: &TestDeployment) -> String {
 }
 
 /// Status, `ETag` and body of the answer.
-async fn send(router: &Router, request: Request<Body>) -> (u16, Option<String>, Value) {
+pub(crate) async fn send(router: &Router, request: Request<Body>) -> (u16, Option<String>, Value) {
     let response = router.clone().oneshot(request).await.unwrap();
     let tag = response.headers().get(ETAG);
     let tag = tag.map(|tag| tag.to_str().unwrap().to_owned());
@@ -55,7 +55,7 @@ fn rename(path: &str, title: &str, meant: Option<&str>) -> Request<Body> {
     request.body(Body::from(body)).unwrap()
 }
 
-fn show(path: &str) -> Request<Body> {
+pub(crate) fn show(path: &str) -> Request<Body> {
     let request = Request::get(path).header(AUTHORIZATION, format!("Bearer {TOKEN}"));
     request.body(Body::empty()).unwrap()
 }

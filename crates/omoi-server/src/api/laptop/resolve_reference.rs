@@ -69,6 +69,14 @@ async fn resolve(tx: &mut Tx, query: &ReferenceQuery) -> Result<ResolvedReferenc
                 HumanRef::spec(spec.number),
             )
         }
+        (ReferenceKind::Ticket, Some(asked)) => {
+            let ticket = find::find_ticket(tx, asked).await?;
+            (
+                ticket.id.as_uuid(),
+                ticket.project_id,
+                HumanRef::ticket(ticket.number),
+            )
+        }
         (ReferenceKind::Task, Some(asked)) => {
             let task = find::task(tx, asked).await?;
             (
@@ -86,8 +94,9 @@ async fn resolve(tx: &mut Tx, query: &ReferenceQuery) -> Result<ResolvedReferenc
                 HumanRef::spec(spec.number),
             )
         }
-        (ReferenceKind::Task, None) => {
-            let says = "name the task that is meant";
+        (ReferenceKind::Project, _) => return resolve_project(tx, query).await,
+        (ReferenceKind::Ticket | ReferenceKind::Task, None) => {
+            let says = format!("name the {} that is meant", query.kind);
             return Err(ApiError::invalid_value(says).with_field("ref"));
         }
     };
@@ -97,6 +106,38 @@ async fn resolve(tx: &mut Tx, query: &ReferenceQuery) -> Result<ResolvedReferenc
         id,
         project_id,
         name,
+    })
+}
+
+/// The project of the repository that a command was typed in; outside of one, the only one there is.
+async fn resolve_project(
+    tx: &mut Tx,
+    query: &ReferenceQuery,
+) -> Result<ResolvedReference, ApiError> {
+    if query.reference.is_some() {
+        let says = "a project is named by `repo_path` alone";
+        return Err(ApiError::invalid_value(says).with_field("ref"));
+    }
+    let project_id = match query.repo_path.as_deref() {
+        Some(path) => {
+            let found = projects::find(tx, path).await?;
+            let found = found.ok_or_else(|| StoreError::NotFound {
+                what: "project",
+                key: path.to_owned(),
+            });
+            let found = found.map_err(|missing| {
+                ApiError::from(missing).hint("nothing was worked on in this repository: omoi setup")
+            });
+            found?.id
+        }
+        None => find::find_project(tx, None).await?,
+    };
+    let name = projects::named_project(tx, project_id).await?;
+    Ok(ResolvedReference {
+        kind: query.kind,
+        id: project_id.as_uuid(),
+        project_id,
+        name: name.unique_name().to_owned(),
     })
 }
 

@@ -1,0 +1,251 @@
+//! Operations on tickets.
+
+mod add_comment;
+mod add_ticket_dependency;
+mod block_ticket;
+mod check_ticket_duplicates;
+mod create_ticket;
+mod delete_comment;
+mod edit_comment;
+mod get_ticket;
+mod list_comments;
+mod list_ticket_history;
+mod list_tickets;
+mod progress_ticket;
+mod regress_ticket;
+mod remove_ticket_dependency;
+mod transition_ticket;
+mod unblock_ticket;
+mod update_ticket;
+
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use omoi_domain::id::{CommentId, ProjectId};
+use omoi_protocol::api::{CommentView, EXAMPLE_COMMENT, EXAMPLE_TICKET, TicketView};
+use omoi_store::StoreError;
+use omoi_store::comments::Comment;
+use omoi_store::tickets::Ticket;
+
+use super::ApiSurface;
+use super::caller::ApiCaller;
+use super::find::{self, AskedReference};
+use super::router::{ApiRouter, operation};
+use super::ticket_view::{comment_views, ticket_view};
+use super::version::{VersionedAnswer, VersionedJson};
+use crate::error::ApiError;
+
+pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
+    shown_tickets()
+        .merge(changed_tickets())
+        .merge(moved_tickets())
+        .merge(comments_of_tickets())
+}
+
+fn shown_tickets() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            list_tickets::list_tickets,
+            InvalidCursor,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            list_tickets::list_tickets_alias,
+            InvalidCursor,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            get_ticket::get_ticket,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            list_ticket_history::list_ticket_history,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            check_ticket_duplicates::check_ticket_duplicates,
+            NotFound
+        ))
+}
+
+fn changed_tickets() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            create_ticket::create_ticket,
+            NotFound,
+            UnclearReference,
+            DuplicateCandidate,
+            Conflict
+        ))
+        .add(operation!(
+            update_ticket::update_ticket,
+            NotFound,
+            UnclearReference,
+            StaleVersion,
+            GateNotMet,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            add_ticket_dependency::add_ticket_dependency,
+            NotFound,
+            UnclearReference,
+            CircularDependency,
+            Conflict
+        ))
+        .add(operation!(
+            remove_ticket_dependency::remove_ticket_dependency,
+            NotFound,
+            UnclearReference,
+            Conflict
+        ))
+}
+
+fn moved_tickets() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            transition_ticket::transition_ticket,
+            NotFound,
+            UnclearReference,
+            StaleVersion,
+            GateNotMet,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            progress_ticket::progress_ticket,
+            NotFound,
+            UnclearReference,
+            GateNotMet,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            regress_ticket::regress_ticket,
+            NotFound,
+            UnclearReference,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            block_ticket::block_ticket,
+            NotFound,
+            UnclearReference,
+            Conflict
+        ))
+        .add(operation!(
+            unblock_ticket::unblock_ticket,
+            NotFound,
+            UnclearReference,
+            Conflict
+        ))
+}
+
+fn comments_of_tickets() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            list_comments::list_comments,
+            InvalidCursor,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            add_comment::add_comment,
+            NotFound,
+            UnclearReference,
+            Conflict
+        ))
+        .add(operation!(
+            edit_comment::edit_comment,
+            NotFound,
+            UnclearReference,
+            StaleVersion,
+            Conflict
+        ))
+        .add(operation!(
+            delete_comment::delete_comment,
+            NotFound,
+            UnclearReference,
+            StaleVersion,
+            Conflict
+        ))
+}
+
+/// Which ticket.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct TicketPath {
+    /// Row id of the ticket, or its reference `TKT-n`.
+    #[param(
+        example = json!(EXAMPLE_TICKET),
+        pattern = "^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|([^/]+/)*[Tt][Kk][Tt]-0*[1-9][0-9]{0,17})$"
+    )]
+    pub(super) ticket_id: String,
+}
+
+/// Which ticket, and which of its comments.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct CommentPath {
+    /// Row id of the ticket, or its reference `TKT-n`.
+    #[param(
+        example = json!(EXAMPLE_TICKET),
+        pattern = "^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|([^/]+/)*[Tt][Kk][Tt]-0*[1-9][0-9]{0,17})$"
+    )]
+    ticket_id: String,
+    /// Row id of the comment.
+    #[param(example = json!(EXAMPLE_COMMENT))]
+    comment_id: CommentId,
+}
+
+/// Which project's numbers a reference means.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProjectOfTicket {
+    /// The project of the reference, where several have one with its number.
+    pub(super) project_id: Option<ProjectId>,
+}
+
+impl ApiCaller {
+    /// The ticket that `text` names.
+    pub(super) async fn find_ticket(
+        &self,
+        text: &str,
+        of: &ProjectOfTicket,
+    ) -> Result<Ticket, ApiError> {
+        let asked = AskedReference::of_path(text, of.project_id);
+        self.own_rows()
+            .read(async |tx| find::find_ticket(tx, asked).await)
+            .await
+    }
+}
+
+/// A ticket as it is now, with its version.
+async fn answered(caller: &ApiCaller, ticket: Ticket) -> VersionedAnswer<TicketView> {
+    let version = ticket.state_version;
+    let view = caller
+        .own_rows()
+        .read(async |tx| ticket_view(tx, ticket).await);
+    Ok(VersionedJson {
+        version,
+        body: view.await?,
+    })
+}
+
+/// A comment as it is now, with its version.
+async fn answered_comment(caller: &ApiCaller, comment: Comment) -> VersionedAnswer<CommentView> {
+    let (id, version) = (comment.id, comment.state_version);
+    let views = caller
+        .own_rows()
+        .read(async |tx| comment_views(tx, vec![comment]).await);
+    let body = views.await?.pop().ok_or_else(|| StoreError::NotFound {
+        what: "comment",
+        key: id.to_string(),
+    })?;
+    Ok(VersionedJson { version, body })
+}
