@@ -5,6 +5,7 @@ mod admin;
 mod laptop;
 mod specs;
 mod tasks;
+mod tickets;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 mod admin;
 mod agent;
 mod agents;
+mod board;
 mod command_context;
 mod completions;
 mod config;
@@ -30,6 +31,7 @@ mod spec;
 mod steer;
 mod task;
 mod terminal;
+mod ticket;
 mod trace;
 mod trust;
 mod up;
@@ -168,6 +170,12 @@ enum CliCommand {
     /// Specs: an idea with its plan and its tasks
     #[command(subcommand)]
     Spec(spec::SpecCommand),
+    /// Tickets: what is wanted, and the groups of tasks of a plan
+    #[command(subcommand)]
+    Ticket(ticket::TicketCommand),
+    /// Show the tickets of a project, column by column
+    #[command(after_help = "Examples:\n  omoi board")]
+    Board,
     /// Tasks: the unit one agent works on
     #[command(subcommand)]
     Task(task::TaskCommand),
@@ -277,6 +285,8 @@ async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::R
         CliCommand::Up(arguments) => up::run_up(context, arguments).await,
         CliCommand::Serve(arguments) => serve::serve_roles(context, arguments).await,
         CliCommand::Spec(command) => spec::run_spec_command(context, command).await,
+        CliCommand::Ticket(command) => ticket::run_ticket_command(context, command).await,
+        CliCommand::Board => board::print_board(context).await,
         CliCommand::Task(command) => task::run_task_command(context, command).await,
         CliCommand::Logs(arguments) => logs::run_logs(context, arguments).await,
         CliCommand::Steer(arguments) => steer::run_steer(context, arguments).await,

@@ -3,6 +3,25 @@
 //! [`run_view`] folds events into the state of a run; [`header`], [`progress`], [`log_line`] and
 //! [`summary`] turn that state into lines without touching a terminal; [`live_screen`] draws lines on one.
 
+/// The events that those who watch a board or the budgets of an organisation are told of, as a pattern: a run shows
+/// nothing of them.
+macro_rules! people_event {
+    () => {
+        Event::BudgetWarning(_)
+            | Event::BudgetCritical(_)
+            | Event::BudgetExceeded(_)
+            | Event::TicketPhaseChanged(_)
+            | Event::TicketUpdated(_)
+            | Event::TicketBlocked(_)
+            | Event::TicketUnblocked(_)
+            | Event::TicketDependencyChanged(_)
+            | Event::BoardTicketMoved(_)
+            | Event::CommentCreated(_)
+            | Event::CommentEdited(_)
+            | Event::CommentDeleted(_)
+    };
+}
+
 pub(crate) mod header;
 pub(crate) mod live_screen;
 pub(crate) mod log_line;

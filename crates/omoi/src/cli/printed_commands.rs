@@ -31,6 +31,8 @@ const SOURCES: &[&str] = &[
     include_str!("spec/export.rs"),
     include_str!("steer.rs"),
     include_str!("task.rs"),
+    include_str!("ticket.rs"),
+    include_str!("board.rs"),
     include_str!("trace.rs"),
     include_str!("up.rs"),
     include_str!("../cli.rs"),
@@ -42,6 +44,7 @@ const SOURCES: &[&str] = &[
     include_str!("../../../omoi-delivery/src/finisher.rs"),
     include_str!("../../../omoi-delivery/src/finisher/ablation.rs"),
     include_str!("../../../omoi-server/src/api/find.rs"),
+    include_str!("../../../omoi-server/src/api/laptop/resolve_reference.rs"),
 ];
 
 /// Commands in string literals: after `omoi `, up to what cannot be part of one.

@@ -74,10 +74,8 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
         Event::TicketCreated(ticket) => ticket_text(ticket),
         Event::MessageQueued(message) => message_text(view, message)?,
         Event::CostRecorded(cost) if cost.unrecorded => newest_note(view, UNRECORDED)?,
-        Event::CostRecorded(_)
-        | Event::BudgetWarning(_)
-        | Event::BudgetCritical(_)
-        | Event::BudgetExceeded(_) => return None,
+        Event::CostRecorded(_) => return None,
+        people_event!() => return None,
         Event::SpecCreated(_)
         | Event::SpecExecutionStarted(_)
         | Event::SpecEvalResult(_)

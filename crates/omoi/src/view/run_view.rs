@@ -145,8 +145,7 @@ impl RunView {
             | Event::TicketCreated(_)
             | Event::SandboxEgressDenied(_)
             | Event::TaskDependenciesChanged(_) => {}
-            // Told to those who watch the budgets of an organisation.
-            Event::BudgetWarning(_) | Event::BudgetCritical(_) | Event::BudgetExceeded(_) => {}
+            people_event!() => {}
             // For reconcilers only.
             Event::TicketStatusChanged(_)
             | Event::AttemptEnded(_)

@@ -5,3 +5,4 @@ mod accounts;
 mod bench;
 mod moments;
 mod points;
+mod tickets;

@@ -1,0 +1,109 @@
+//! Tickets and boards. A ticket is named as people type it.
+
+use reqwest::Method;
+use serde::Serialize;
+use uuid::Uuid;
+
+use omoi_protocol::api::{
+    BlockTicket, BoardView, CommentView, CreateTicket, ReferenceKind, ReferenceUse, TicketView,
+    TransitionTicket, WriteComment,
+};
+
+use super::{ApiClient, ClientError};
+
+impl ApiClient {
+    async fn ticket_id(&self, text: &str, usage: ReferenceUse) -> Result<Uuid, ClientError> {
+        self.resolve_text(ReferenceKind::Ticket, text, usage).await
+    }
+
+    /// The project of the repository that the command was typed in.
+    async fn project_here(&self, usage: ReferenceUse) -> Result<Uuid, ClientError> {
+        self.resolve(ReferenceKind::Project, None, usage).await
+    }
+
+    /// Tickets of the project here, newest first; in `status` alone where it is given.
+    pub(crate) async fn list_tickets(
+        &self,
+        status: Option<&str>,
+    ) -> Result<Vec<TicketView>, ClientError> {
+        let project = self.project_here(ReferenceUse::Read).await?;
+        let status = status.map_or_else(String::new, |status| format!("&status={status}"));
+        self.get_rows(&format!("/tickets?project_id={project}{status}"))
+            .await
+    }
+
+    pub(crate) async fn get_ticket(&self, ticket: &str) -> Result<TicketView, ClientError> {
+        let id = self.ticket_id(ticket, ReferenceUse::Read).await?;
+        self.get_json(&format!("/tickets/{id}")).await
+    }
+
+    pub(crate) async fn list_comments(
+        &self,
+        ticket: Uuid,
+    ) -> Result<Vec<CommentView>, ClientError> {
+        self.get_rows(&format!("/tickets/{ticket}/comments")).await
+    }
+
+    /// Writes a ticket of the project here.
+    pub(crate) async fn create_ticket(
+        &self,
+        body: &CreateTicket,
+    ) -> Result<TicketView, ClientError> {
+        let project = self.project_here(ReferenceUse::Act).await?;
+        self.post_json(&format!("/tickets?project_id={project}"), body)
+            .await
+    }
+
+    pub(crate) async fn transition_ticket(
+        &self,
+        ticket: &str,
+        body: &TransitionTicket,
+    ) -> Result<TicketView, ClientError> {
+        self.change_ticket(ticket, "transition", body).await
+    }
+
+    pub(crate) async fn block_ticket(
+        &self,
+        ticket: &str,
+        body: &BlockTicket,
+    ) -> Result<TicketView, ClientError> {
+        self.change_ticket(ticket, "block", body).await
+    }
+
+    pub(crate) async fn unblock_ticket(&self, ticket: &str) -> Result<TicketView, ClientError> {
+        let id = self.ticket_id(ticket, ReferenceUse::Act).await?;
+        self.post_empty(&format!("/tickets/{id}/unblock")).await
+    }
+
+    pub(crate) async fn comment_on_ticket(
+        &self,
+        ticket: &str,
+        content: &str,
+    ) -> Result<CommentView, ClientError> {
+        let id = self.ticket_id(ticket, ReferenceUse::Act).await?;
+        let content = content.to_owned();
+        self.post_json(
+            &format!("/tickets/{id}/comments"),
+            &WriteComment { content },
+        )
+        .await
+    }
+
+    async fn change_ticket<B: Serialize>(
+        &self,
+        ticket: &str,
+        what: &str,
+        body: &B,
+    ) -> Result<TicketView, ClientError> {
+        let id = self.ticket_id(ticket, ReferenceUse::Act).await?;
+        let request = self.new_request(Method::POST, &format!("/tickets/{id}/{what}"));
+        Self::read_json(Self::send_request(request.json(body)).await?).await
+    }
+
+    /// The board of the project here.
+    pub(crate) async fn view_board(&self) -> Result<BoardView, ClientError> {
+        let project = self.project_here(ReferenceUse::Read).await?;
+        self.get_json(&format!("/board/view?project_id={project}"))
+            .await
+    }
+}
