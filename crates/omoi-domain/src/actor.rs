@@ -20,7 +20,19 @@ crate::closed_set! {
 }
 
 /// Who a change is made for. A transaction has one; its events, its history and its audit entries name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 pub enum Actor {
     /// A person, also by a key of their own. On a laptop it is [`UserId::LOCAL`].

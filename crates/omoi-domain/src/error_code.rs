@@ -117,6 +117,8 @@ error_codes! {
     UnknownField = "unknown_field", 422;
     /// A value is missing, of another type, or outside its bounds.
     ValidationFailed = "validation_failed", 422;
+    /// The operation is a WebSocket, and the request asks for none.
+    UpgradeRequired = "upgrade_required", 426;
     /// Too many tries failed for this account.
     AccountLocked = "account_locked", 423;
     /// The request has to name the version of the row that it is meant for.

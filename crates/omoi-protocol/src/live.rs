@@ -1,17 +1,23 @@
-//! Live events on the wire, the same on sockets and streams.
+//! Events on the wire, the same in lists, on sockets and on streams.
+
+pub mod socket_message;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use omoi_domain::actor::Actor;
-use omoi_domain::event::{EntityType, LoggedEvent, RelatedIds};
+use omoi_domain::event::{EntityType, Event, LoggedEvent, RelatedIds, StoredEvent};
 use omoi_domain::id::{EventId, OrgId, ProjectId};
 
 use crate::api::ApiTime;
 
+/// Largest payload that goes along; a larger one is left out.
+pub const PAYLOAD_BYTES_MAX: usize = 16 << 10;
+
 /// An event, or several activities of one agent, as a receiver gets it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EventFrame {
     /// Version of this shape: 1.
     pub v: u32,
@@ -41,8 +47,9 @@ pub struct EventFrame {
     /// The rows that it is found by beside.
     pub related: RelatedIds,
     /// What happened; `{"items": […]}` of several.
+    #[schema(value_type = Object)]
     pub payload: Value,
-    /// Whether the payload was left out, as it is too large for a frame.
+    /// Whether the payload was left out, as it is too large: `GET /events/{event_id}` has it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
@@ -91,10 +98,46 @@ impl EventFrame {
         self.payload = json!({ "items": items });
     }
 
-    /// Leaves the payload out and says so.
-    pub fn truncate_payload(&mut self) {
-        self.payload = json!({});
-        self.truncated = true;
+    /// Leaves a payload out that is larger than [`PAYLOAD_BYTES_MAX`]; tells whether it was.
+    pub fn bound_payload(&mut self) -> bool {
+        if self.payload.to_string().len() > PAYLOAD_BYTES_MAX {
+            self.payload = json!({});
+            self.truncated = true;
+        }
+        self.truncated
+    }
+
+    /// The events that it tells of, in their order.
+    ///
+    /// # Errors
+    /// When it has no payload, or one that is none of its event.
+    pub fn told_events(self) -> Result<Vec<StoredEvent>, serde_json::Error> {
+        let stored = |event_id, seq, occurred_at: ApiTime, payload| {
+            let told = json!({ "event_type": self.event_type, "payload": payload });
+            let event: Event = serde_json::from_value(told)?;
+            Ok(StoredEvent {
+                seq,
+                event_id,
+                spec_id: self.related.spec_id,
+                actor: self.actor,
+                occurred_at: occurred_at.to_timestamp(),
+                event,
+            })
+        };
+        if self.last_seq.is_none() {
+            return Ok(vec![stored(
+                self.event_id,
+                self.seq,
+                self.occurred_at,
+                &self.payload,
+            )?]);
+        }
+        let items = self.payload.get("items").cloned().unwrap_or_default();
+        let items: Vec<ActivityItem> = serde_json::from_value(items)?;
+        let events = items.iter();
+        events
+            .map(|item| stored(item.event_id, item.seq, item.occurred_at, &item.payload))
+            .collect()
     }
 
     /// The frame as JSON.
@@ -124,4 +167,54 @@ impl ActivityItem {
 fn payload_of(event: &LoggedEvent) -> Value {
     let mut told = json!(event.stored.event);
     told["payload"].take()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use omoi_domain::time::Timestamp;
+
+    use super::*;
+
+    fn activity(n: u128, summary: &str) -> LoggedEvent {
+        let id = Uuid::from_u128(n);
+        let payload = json!({
+            "event_type": "agent.activity",
+            "payload": {
+                "attempt_id": id, "subject": "base_suite", "kind": "agent.tool_use", "summary": summary,
+                "lines_added": 0, "lines_removed": 0,
+            },
+        });
+        LoggedEvent {
+            org_id: OrgId::LOCAL,
+            project_id: None,
+            ticket_id: None,
+            stored: StoredEvent {
+                seq: i64::try_from(n).unwrap(),
+                event_id: EventId::from_uuid(id),
+                spec_id: None,
+                actor: Actor::System,
+                occurred_at: Timestamp::from_micros(1_900_000_000_123_000),
+                event: serde_json::from_value(payload).unwrap(),
+            },
+        }
+    }
+
+    fn told(frame: &EventFrame) -> Vec<StoredEvent> {
+        let read: EventFrame = serde_json::from_str(&frame.to_json()).unwrap();
+        read.told_events().unwrap()
+    }
+
+    #[test]
+    fn a_frame_is_read_as_the_events_that_it_was_made_of() {
+        let events = [1, 2, 3].map(|n| activity(n, "reads a file"));
+        let mut frame = EventFrame::of_event(&events[0]);
+        assert_eq!(told(&frame), [events[0].stored.clone()]);
+        frame.set_items(events.iter().map(ActivityItem::of_event).collect());
+        assert_eq!(told(&frame), events.map(|event| event.stored));
+        let mut large = EventFrame::of_event(&activity(4, &"x".repeat(PAYLOAD_BYTES_MAX)));
+        assert!(!frame.bound_payload() && large.bound_payload());
+        assert_eq!(large.payload, json!({}));
+        assert!(large.told_events().is_err());
+    }
 }

@@ -14,7 +14,7 @@ use crate::attempt::AttemptSubject;
 use crate::id::{AttemptId, MergeId, SandboxId, SpecId, TaskId, TicketId};
 
 /// The rows beside its entity that an event is found by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RelatedIds {
     /// The spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]

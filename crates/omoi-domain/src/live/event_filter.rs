@@ -140,17 +140,26 @@ impl LiveFilter {
                     .is_some_and(|project| project.as_uuid() == *id)
                 || facts.related.contains_id(*id)
         };
-        let fits_entity = || self.entity_types.contains(&facts.kind.entity_type());
         let fits_project = || {
             facts
                 .project_id
                 .is_some_and(|id| self.projects.contains(&id))
         };
-        !self.is_paused
-            && (self.events.is_empty() || self.events.iter().any(|p| p.covers(facts.kind)))
-            && (self.entity_types.is_empty() || fits_entity())
+        self.may_ask_kind(facts.kind)
             && (self.entity_ids.is_empty() || self.entity_ids.iter().any(has_id))
             && (self.projects.is_empty() || fits_project())
+    }
+
+    /// Whether an event of `kind` may be asked for; which one, its rows decide.
+    pub fn may_ask_kind(&self, kind: EventKind) -> bool {
+        !self.is_paused
+            && (self.events.is_empty() || self.events.iter().any(|p| p.covers(kind)))
+            && (self.entity_types.is_empty() || self.entity_types.contains(&kind.entity_type()))
+    }
+
+    /// The projects whose events are asked for; none where those of all are.
+    pub fn asked_projects(&self) -> &[ProjectId] {
+        &self.projects
     }
 
     /// The filter after the receiver asked for `lists`.
