@@ -1,7 +1,9 @@
 //! The outbox: the organisation's log of events, gap-free and in commit order.
 
+mod event_page;
+
 use omoi_domain::event::{EventKind, LoggedEvent, NewEvent, StoredEvent};
-use omoi_domain::id::{ProjectId, SpecId};
+use omoi_domain::id::{OrgId, ProjectId, SpecId};
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -10,6 +12,8 @@ use crate::dialect::DatabaseRow;
 use crate::error::StoreError;
 use crate::slots::{self, SlotMoves};
 use crate::tx::{BATCH_MAX as ROWS_MAX, Tx, row_batches};
+
+pub use self::event_page::{EventPage, EventSearch, SCANNED_MAX, get_logged, read_page};
 
 /// Most events read at once.
 pub const BATCH_MAX: i64 = 500;
@@ -203,23 +207,25 @@ pub async fn after(tx: &mut Tx, seq: i64) -> Result<Vec<StoredEvent>, StoreError
 /// # Errors
 /// When the database cannot be read or an event does not parse.
 pub async fn logged_after(tx: &mut Tx, seq: i64) -> Result<Vec<LoggedEvent>, StoreError> {
-    let rows = tx
-        .rows(
-            "select seq, event_id, project_id, spec_id, ticket_id, actor_kind, actor_id, body, occurred_at
-             from events where org_id = $1 and seq > $2 order by seq limit $3",
-            args![seq, BATCH_MAX],
-        )
-        .await?;
-    let org_id = tx.org();
-    let logged = rows.iter().map(|row| {
-        Ok(LoggedEvent {
-            org_id,
-            project_id: Column::read(row, "project_id")?,
-            ticket_id: Column::read(row, "ticket_id")?,
-            stored: read(row)?,
-        })
-    });
-    logged.collect()
+    let sql = format!(
+        "select {LOGGED_COLUMNS} from events where org_id = $1 and seq > $2 order by seq limit $3"
+    );
+    let rows = tx.built_rows(sql, args![seq, BATCH_MAX]).await?;
+    let org = tx.org();
+    rows.iter().map(|row| read_logged(row, org)).collect()
+}
+
+/// What a [`LoggedEvent`] is read from.
+const LOGGED_COLUMNS: &str =
+    "seq, event_id, project_id, spec_id, ticket_id, actor_kind, actor_id, body, occurred_at";
+
+fn read_logged(row: &DatabaseRow, org_id: OrgId) -> Result<LoggedEvent, StoreError> {
+    Ok(LoggedEvent {
+        org_id,
+        project_id: Column::read(row, "project_id")?,
+        ticket_id: Column::read(row, "ticket_id")?,
+        stored: read(row)?,
+    })
 }
 
 /// When the event after `seq` happened; none when the log does not hold it.

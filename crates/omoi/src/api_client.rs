@@ -2,6 +2,7 @@
 
 mod account;
 mod admin;
+mod events;
 mod laptop;
 mod specs;
 mod tasks;
@@ -11,9 +12,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::BytesMut;
-use futures::StreamExt as _;
-use futures::stream::{self, Stream};
 use reqwest::{Method, RequestBuilder, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -21,7 +19,6 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use omoi_domain::error_code::ErrorCode;
-use omoi_domain::event::StoredEvent;
 use omoi_llm::wire::headers::percent_encode;
 use omoi_protocol::api::{
     ListPage, PAGE_LIMIT_MAX, ReferenceKind, ReferenceUse, ResolvedReference,
@@ -239,44 +236,6 @@ impl ApiClient {
             }
         }
         Ok(self.get_json::<ResolvedReference>(&path).await?.id)
-    }
-
-    /// Display events after `after`, as they happen; with `once` only those there are.
-    pub(crate) async fn stream_events(
-        &self,
-        after: i64,
-        spec: Option<&str>,
-        once: bool,
-    ) -> Result<impl Stream<Item = Result<StoredEvent, ClientError>> + Send + use<>, ClientError>
-    {
-        let spec_id = match spec {
-            Some(spec) => Some(self.spec_id(spec, ReferenceUse::Read).await?),
-            None => None,
-        };
-        let of_spec = spec_id
-            .map(|id| format!("&spec_id={id}"))
-            .unwrap_or_default();
-        let path = format!("/events?after={after}&once={once}{of_spec}");
-        let response = Self::send_request(self.new_request(Method::GET, &path)).await?;
-        let state = (response.bytes_stream().boxed(), BytesMut::new());
-        Ok(stream::unfold(
-            state,
-            |(mut bytes, mut buffer)| async move {
-                loop {
-                    if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
-                        let line = buffer.split_to(end + 1);
-                        let event = serde_json::from_slice(&line).map_err(ClientError::Answer);
-                        return Some((event, (bytes, buffer)));
-                    }
-                    match bytes.next().await? {
-                        Ok(chunk) => buffer.extend_from_slice(&chunk),
-                        Err(error) => {
-                            return Some((Err(ClientError::Unreachable(error)), (bytes, buffer)));
-                        }
-                    }
-                }
-            },
-        ))
     }
 }
 

@@ -134,7 +134,7 @@ impl Receiver {
 
 impl ReceiverState {
     fn wants_frame(&self, frame: &LiveFrame) -> bool {
-        self.access.may_read(frame) && self.filter.is_asked(&frame.facts)
+        self.access.may_read(&frame.facts) && self.filter.is_asked(&frame.facts)
     }
 }
 

@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use omoi_domain::access::permission::Permission;
 use omoi_domain::event::{EventKind, LoggedEvent};
 use omoi_domain::live::event_filter::EventFacts;
 use omoi_domain::live::frame_queue::SeqRange;
-use omoi_protocol::live::{ActivityItem, EventFrame};
-use serde_json::Value;
+use omoi_protocol::live::{ActivityItem, EventFrame, PAYLOAD_BYTES_MAX};
 
-/// Largest payload that goes along; a larger one is left out.
-const PAYLOAD_BYTES_MAX: usize = 16 << 10;
 /// What surrounds the items of several activities.
 const ITEMS_FRAME: &str = r#"{"items":[]}"#;
 
@@ -23,8 +19,6 @@ pub struct LiveFrame {
     pub known_seq: i64,
     /// What filters look at.
     pub facts: EventFacts,
-    /// What one needs to read it.
-    pub permission: Permission,
     /// The name of its event.
     pub event_type: &'static str,
     /// The frame as JSON.
@@ -47,8 +41,7 @@ impl LiveFrame {
             frame.set_items(items);
         }
         let mut text = frame.to_json();
-        if text.len() > PAYLOAD_BYTES_MAX && is_large(&frame.payload) {
-            frame.truncate_payload();
+        if text.len() > PAYLOAD_BYTES_MAX && frame.bound_payload() {
             text = frame.to_json();
         }
         let kind: EventKind = first.stored.event.kind();
@@ -60,7 +53,6 @@ impl LiveFrame {
             },
             known_seq,
             facts: EventFacts::of_event(first),
-            permission: kind.read_permission(),
             event_type: kind.as_str(),
             text: text.into(),
         })
@@ -86,8 +78,4 @@ pub(super) fn split_activity(events: Vec<LoggedEvent>) -> Vec<Vec<LoggedEvent>> 
         }
     }
     parts
-}
-
-fn is_large(payload: &Value) -> bool {
-    payload.to_string().len() > PAYLOAD_BYTES_MAX
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use omoi_domain::access::permission_set::PermissionSet;
-use omoi_domain::event::LoggedEvent;
+use omoi_domain::event::{EventKind, LoggedEvent};
 use omoi_domain::id::ProjectId;
-use omoi_domain::live::event_filter::LiveFilter;
+use omoi_domain::live::event_filter::{EventFacts, LiveFilter};
 use omoi_domain::live::frame_queue::{QueuedItem, SeqRange};
 use omoi_domain::live::replay_rule::{KnownPosition, ReplayStart};
 use omoi_runtime::clock::Clocked;
@@ -31,14 +31,19 @@ impl ReaderAccess {
         projects: None,
     };
 
-    /// Whether it may read the frame.
-    pub fn may_read(&self, frame: &LiveFrame) -> bool {
-        let project = frame.facts.project_id;
+    /// Whether it may read an event that these facts are of.
+    pub fn may_read(&self, facts: &EventFacts) -> bool {
+        let project = facts.project_id;
         let is_in_sight = match &self.projects {
             Some(projects) => project.is_some_and(|project| projects.contains(&project)),
             None => true,
         };
-        is_in_sight && self.permissions.contains(frame.permission)
+        is_in_sight && self.may_read_kind(facts.kind)
+    }
+
+    /// Whether it may read events of `kind` where it sees their project.
+    pub fn may_read_kind(&self, kind: EventKind) -> bool {
+        self.permissions.contains(kind.read_permission())
     }
 }
 

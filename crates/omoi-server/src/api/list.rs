@@ -101,7 +101,7 @@ impl<F: DeserializeOwned> FromRequestParts<ApiSurface> for ApiList<F> {
 }
 
 /// The path with every parameter that a cursor is bound to, in an order of their own.
-fn list_scope(path: &str, pairs: &[(String, String)]) -> Vec<u8> {
+pub(super) fn list_scope(path: &str, pairs: &[(String, String)]) -> Vec<u8> {
     let is_bound = |name: &str| {
         SHARED
             .iter()
@@ -118,6 +118,30 @@ fn list_scope(path: &str, pairs: &[(String, String)]) -> Vec<u8> {
         scope.extend_from_slice(text.as_bytes());
     }
     scope
+}
+
+/// The scope of a list among those of all organisations.
+pub(super) fn scope_for(caller: &ApiCaller, scope: &[u8]) -> Vec<u8> {
+    let org = caller.own_rows().org().as_uuid();
+    [&org.as_bytes()[..], scope].concat()
+}
+
+/// The refusal of a cursor that the list did not give.
+pub(super) fn refuse_cursor() -> ApiError {
+    let says = "`cursor` is none of this list with these filters in this order";
+    ApiError::new(ErrorCode::InvalidCursor, says)
+        .with_field("cursor")
+        .hint("send `next_cursor` as it came, with the same filters and `sort`")
+}
+
+/// Rows of a page, where `limit` are asked for.
+pub(super) fn page_limit(limit: Option<u32>) -> Result<u32, ApiError> {
+    let limit = limit.unwrap_or(LIMIT_USUAL);
+    if (1..=PAGE_LIMIT_MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    let says = format!("`limit` is 1 to {PAGE_LIMIT_MAX}");
+    Err(ApiError::invalid_value(says).with_field("limit"))
 }
 
 impl<F> ApiList<F> {
@@ -146,11 +170,7 @@ impl<F> ApiList<F> {
         let cursor = params.cursor.as_deref();
         let after = cursor.map(|cursor| self.read_cursor(surface, caller, &order, cursor));
         let after = after.transpose()?;
-        let limit = params.limit.unwrap_or(LIMIT_USUAL);
-        if !(1..=PAGE_LIMIT_MAX).contains(&limit) {
-            let says = format!("`limit` is 1 to {PAGE_LIMIT_MAX}");
-            return Err(ApiError::invalid_value(says).with_field("limit"));
-        }
+        let limit = page_limit(params.limit)?;
         let offset = params.offset.unwrap_or(0);
         if offset > OFFSET_MAX || (params.offset.is_some() && cursor.is_some()) {
             let says =
@@ -173,22 +193,10 @@ impl<F> ApiList<F> {
         order: &ListOrder<R>,
         cursor: &str,
     ) -> Result<PagePosition, ApiError> {
-        let place = surface
-            .cursor_keys
-            .read_place(&self.scope_of(caller), cursor);
+        let scope = scope_for(caller, &self.scope);
+        let place = surface.cursor_keys.read_place(&scope, cursor);
         let place = place.and_then(|place| order.read_position(&place));
-        place.ok_or_else(|| {
-            let says = "`cursor` is none of this list with these filters in this order";
-            ApiError::new(ErrorCode::InvalidCursor, says)
-                .with_field("cursor")
-                .hint("send `next_cursor` as it came, with the same filters and `sort`")
-        })
-    }
-
-    /// The scope of the list among those of all organisations.
-    fn scope_of(&self, caller: &ApiCaller) -> Vec<u8> {
-        let org = caller.own_rows().org().as_uuid();
-        [&org.as_bytes()[..], &self.scope[..]].concat()
+        place.ok_or_else(refuse_cursor)
     }
 
     /// The answer with `page` of what `caller` asked for.
@@ -199,7 +207,7 @@ impl<F> ApiList<F> {
         page: RowPage<T>,
     ) -> Json<ListPage<T>> {
         let sign = |place: PagePosition| {
-            let scope = self.scope_of(caller);
+            let scope = scope_for(caller, &self.scope);
             surface.cursor_keys.sign_place(&scope, &place.to_bytes())
         };
         Json(ListPage {

@@ -171,7 +171,7 @@ async fn a_number_means_what_the_repository_says_and_nothing_is_guessed() {
     for at in [
         "/specs/SPEC-1",
         "/tasks/TSK-001/log",
-        "/events?spec_id=SPEC-1&once=true",
+        "/events?spec_id=SPEC-1",
     ] {
         let (status, code, _) = told(&router, at).await;
         assert_eq!((status, code.as_str()), (409, "unclear_reference"), "{at}");
@@ -320,16 +320,6 @@ async fn a_log_that_is_followed_repeats_no_line() {
     let (_, text) = ask(&router, (&Method::GET, &path), Some(TOKEN), Body::empty()).await;
     let nothing: TaskLog = serde_json::from_str(&text).unwrap();
     assert_eq!(nothing.lines, []);
-}
-
-/// The reader sees it break off; retrying for ever would look like a run without news.
-#[tokio::test]
-async fn a_stream_whose_database_cannot_be_read_ends() {
-    let (test, router) = bench().await;
-    test.deployment.store.store().close().await;
-    let route = (&Method::GET, "/api/v1/events");
-    let (status, text) = ask(&router, route, Some(TOKEN), Body::empty()).await;
-    assert_eq!((status.as_u16(), text.as_str()), (200, ""));
 }
 
 #[tokio::test]

@@ -301,7 +301,7 @@ async fn a_row_of_another_organisation_is_not_there(desk: SignInDesk) {
             (Method::GET, "/specs/{id}/trace", &spec),
             (Method::GET, "/specs/project/{id}", &project),
             (Method::GET, "/tasks?spec_id={id}", &spec),
-            (Method::GET, "/events?once=true&spec_id={id}", &spec),
+            (Method::GET, "/events?spec_id={id}", &spec),
             (Method::GET, "/tasks/{id}/log", &task),
             (Method::POST, "/specs/{id}/cancel", &spec),
             (Method::POST, "/specs/{id}/execute-tasks", &spec),

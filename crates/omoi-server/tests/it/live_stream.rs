@@ -18,6 +18,18 @@ use crate::api::{TOKEN, bench, router_of};
 
 omoi_testkit::on_both_databases!(what_was_missed_is_told_from_the_last_known_event_on);
 
+pub(crate) fn spec_created(test: &TestDeployment) -> SpecChange {
+    SpecChange {
+        spec_id: test.spec.id,
+        number: test.spec.number,
+        title: test.spec.title.clone(),
+        from: None,
+        to: test.spec.status,
+        blocked_by: None,
+        reason: None,
+    }
+}
+
 /// Opens the stream that `query` asks for.
 async fn open(router: &Router, query: &str, known: Option<i64>) -> (u16, String, BodyDataStream) {
     let mut request = Request::builder()
@@ -119,15 +131,7 @@ async fn what_happens_is_told_until_the_process_stops() {
     );
     // What it did not ask for is silence, behind which it need not go back.
     test.commit(async |tx| {
-        let change = SpecChange {
-            spec_id: test.spec.id,
-            number: test.spec.number,
-            title: test.spec.title.clone(),
-            from: None,
-            to: test.spec.status,
-            blocked_by: None,
-            reason: None,
-        };
+        let change = spec_created(&test);
         let (project, spec) = (Some(test.spec.project_id), Some(test.spec.id));
         tx.emit(project, spec, Event::SpecCreated(change));
         Ok(())

@@ -32,6 +32,7 @@ mod ask;
 mod board;
 mod credentials;
 mod egress;
+mod event_pages;
 mod gateway_refusals;
 mod lists;
 mod live_stream;

@@ -15,8 +15,8 @@ use tower::ServiceExt as _;
 use omoi_domain::access::permission::Permission;
 use omoi_domain::error_code::ErrorCode;
 use omoi_protocol::api::{
-    EXAMPLE_COMMENT, EXAMPLE_KEY, EXAMPLE_ORGANIZATION, EXAMPLE_PROJECT, EXAMPLE_SESSION,
-    EXAMPLE_TICKET,
+    EXAMPLE_COMMENT, EXAMPLE_EVENT, EXAMPLE_KEY, EXAMPLE_ORGANIZATION, EXAMPLE_PROJECT,
+    EXAMPLE_SESSION, EXAMPLE_TICKET,
 };
 
 use crate::api::{TOKEN, bench};
@@ -95,6 +95,7 @@ impl Described {
         let path = path.replace("{session_id}", EXAMPLE_SESSION);
         let path = path.replace("{key_id}", EXAMPLE_KEY);
         let path = path.replace("{organization_id}", EXAMPLE_ORGANIZATION);
+        let path = path.replace("{event_id}", EXAMPLE_EVENT);
         let demanded = self.parameters().iter().filter(|parameter| {
             parameter["in"] == "query"
                 && (parameter["required"] == true || parameter["name"] == "once")

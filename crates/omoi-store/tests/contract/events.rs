@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use omoi_domain::event::{Event, EventKind, SpecChange};
+use omoi_domain::event::{Event, EventKind, LoggedEvent, SpecChange};
+use omoi_domain::id::EventId;
 use omoi_domain::spec::SpecStatus;
+use omoi_store::events::EventSearch;
 use omoi_store::{StoreError, Tenant, Tx, events, specs};
 
 use crate::bench::{Bench, POINT, commit};
@@ -20,6 +22,7 @@ both!(
     the_newest_of_a_kind_are_told,
     a_spec_knows_since_when_it_works,
     what_follows_a_number_is_found_whatever_the_number,
+    pages_hold_each_event_once_and_none_that_was_not_asked_for,
 );
 
 /// An event that says who wrote it and which of its own it was.
@@ -240,5 +243,111 @@ async fn the_newest_of_a_kind_are_told(bench: Bench) -> Result<(), StoreError> {
     let head = events::head(&mut tx).await?;
     let expected: Vec<i64> = (head - events::BATCH_MAX + 1..=head).collect();
     assert_eq!(told.iter().map(|e| e.seq).collect::<Vec<_>>(), expected);
+    Ok(())
+}
+
+/// The numbers that the pages of `search` hold, and how many pages there are.
+async fn walk_pages(
+    tenant: &Tenant,
+    mut search: EventSearch,
+    is_wanted: impl Fn(&LoggedEvent) -> bool,
+) -> Result<(Vec<i64>, usize), StoreError> {
+    let (mut seqs, mut n_pages) = (Vec::new(), 0);
+    loop {
+        let mut tx = tenant.begin_read().await?;
+        let page = events::read_page(&mut tx, &search, &is_wanted).await?;
+        assert!(page.events.len() <= search.limit);
+        seqs.extend(page.events.iter().map(|event| event.stored.seq));
+        n_pages += 1;
+        search.place = page.next;
+        if search.place.is_none() {
+            return Ok((seqs, n_pages));
+        }
+    }
+}
+
+fn search_all(limit: usize) -> EventSearch {
+    EventSearch {
+        after: 0,
+        kinds: EventKind::ALL.to_vec(),
+        projects: Vec::new(),
+        spec: None,
+        ticket: None,
+        task: None,
+        occurred_after: None,
+        occurred_before: None,
+        is_newest_first: false,
+        place: None,
+        limit,
+    }
+}
+
+async fn pages_hold_each_event_once_and_none_that_was_not_asked_for(
+    bench: Bench,
+) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let start = events::head(&mut bench.local.begin_read().await?).await?;
+    commit(&bench.local, async |tx| {
+        for n in 0..usize::try_from(events::BATCH_MAX).unwrap() + 7 {
+            tell(tx, &world, 1, n);
+        }
+        Ok(())
+    })
+    .await?;
+    let head = events::head(&mut bench.local.begin_read().await?).await?;
+    let all: Vec<i64> = (1..=head).collect();
+    let (oldest_first, n_pages) = walk_pages(&bench.local, search_all(100), |_| true).await?;
+    assert_eq!(
+        (oldest_first, n_pages),
+        (all.clone(), all.len().div_ceil(100))
+    );
+    let newest_first = EventSearch {
+        is_newest_first: true,
+        ..search_all(100)
+    };
+    let (mut newest, _) = walk_pages(&bench.local, newest_first.clone(), |_| true).await?;
+    newest.reverse();
+    assert_eq!(newest, all);
+    // What only its reader knows to leave out makes pages neither end early nor lose anything.
+    let is_even = |event: &LoggedEvent| event.stored.seq % 2 == 0;
+    let (even, _) = walk_pages(&bench.local, newest_first.clone(), is_even).await?;
+    let mut expected: Vec<i64> = all.iter().copied().filter(|seq| seq % 2 == 0).collect();
+    expected.reverse();
+    assert_eq!(even, expected);
+    let of_kind = |kind| EventSearch {
+        kinds: vec![kind],
+        after: start,
+        ..newest_first.clone()
+    };
+    let found = walk_pages(&bench.local, of_kind(EventKind::SpecCreated), |_| true).await?;
+    assert_eq!(found.0.len() as i64, head - start);
+    let found = walk_pages(&bench.local, of_kind(EventKind::TaskFailed), |_| true).await?;
+    assert_eq!(found, (Vec::new(), 1));
+    let of_task = EventSearch {
+        task: Some(world.task.id),
+        spec: Some(world.spec.id),
+        projects: vec![world.project.id],
+        occurred_before: Some(bench.now() + Duration::from_secs(1)),
+        ..search_all(100)
+    };
+    let mut tx = bench.local.begin_read().await?;
+    let page = events::read_page(&mut tx, &of_task, |_| true).await?;
+    assert!(!page.events.is_empty() && page.next.is_none());
+    for event in &page.events {
+        assert_eq!(event.related_ids().task_id, Some(world.task.id));
+        let again = events::get_logged(&mut tx, event.stored.event_id).await?;
+        assert_eq!(again, *event);
+    }
+    let later = EventSearch {
+        occurred_after: Some(bench.now()),
+        ..of_task
+    };
+    let page = events::read_page(&mut tx, &later, |_| true).await?;
+    assert!(page.events.is_empty() && page.next.is_none());
+    let unknown = events::get_logged(&mut tx, EventId::from_uuid(world.spec.id.as_uuid())).await;
+    assert!(
+        matches!(unknown, Err(StoreError::NotFound { .. })),
+        "{unknown:?}"
+    );
     Ok(())
 }

@@ -85,10 +85,7 @@ pub(crate) async fn follow_run(
         disk_wait: followed.disk_wait,
     };
     let resume = run.resume.clone();
-    let events = run
-        .client
-        .stream_events(followed.after, Some(&run.id), false)
-        .await?;
+    let events = run.client.follow_events(&run.id, followed.after).await?;
     let end = run.follow_events(events.boxed(), &mut stops).await?;
     if !matches!(end, FollowEnd::Over | FollowEnd::Lost) {
         // Before the socket closes.
@@ -264,9 +261,7 @@ pub(crate) async fn replay_run(
     let id = spec.id.to_string();
     let mut view = RunView::default();
     let mut last = 0;
-    let mut events = Box::pin(client.stream_events(0, Some(&id), true).await?);
-    while let Some(event) = events.next().await {
-        let event = event?;
+    for event in client.list_events(&id, 0).await? {
         view.apply(&event);
         last = event.seq;
     }

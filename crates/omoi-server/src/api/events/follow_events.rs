@@ -18,17 +18,16 @@ use utoipa::IntoParams;
 
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::OrgId;
-use omoi_domain::live::event_filter::{FilterLists, LiveFilter, SubscribeMode};
 use omoi_domain::live::live_cursor::LiveCursor;
 use omoi_execution::live::{LiveItem, LiveSubscription};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::StoreError;
 
+use super::event_query::{EventFilterParams, EventQuery};
 use crate::api::Surface;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
-use crate::api::query::ApiQuery;
 use crate::error::ApiError;
 
 /// Longest silence on a stream: proxies end one that says nothing.
@@ -38,21 +37,11 @@ const PROXY_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 /// Where a browser that comes back says which event it knows.
 const LAST_EVENT: &str = "last-event-id";
 
-/// Which events, and from where on.
+/// From where on.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct FollowedEvents {
-    /// Names of events or of groups as `ticket.*`, separated by commas.
-    #[param(example = "task.*,ticket.*")]
-    event_types: Option<String>,
-    /// Kinds of rows, separated by commas.
-    #[param(example = "task,ticket")]
-    entity_types: Option<String>,
-    /// Ids of rows, separated by commas: of the entity, the project or any related row.
-    entity_ids: Option<String>,
-    /// Ids of projects, separated by commas.
-    project_ids: Option<String>,
     /// The last event that the caller knows; without it and without `Last-Event-ID` from now on.
     after_seq: Option<String>,
     /// Ends at the newest event instead of waiting for more.
@@ -67,29 +56,26 @@ pub(in crate::api) struct FollowedEvents {
 /// knows all that it asked for: its next `Last-Event-ID`. `event` is the name of the event. `gap` says that the caller
 /// was too slow for some, `reset` that it has to read everything anew.
 #[utoipa::path(
-    get, path = "/events/stream", tag = "events", params(FollowedEvents),
+    get, path = "/events/stream", tag = "events", params(EventFilterParams, FollowedEvents),
     responses((status = 200, description = "One frame for each event.", content_type = "text/event-stream", body = String))
 )]
 pub(in crate::api) async fn follow_events(
     caller: Allowed<needs::Credential>,
     State(s): Surface,
     headers: HeaderMap,
-    ApiQuery(query): ApiQuery<FollowedEvents>,
+    query: EventQuery<FollowedEvents>,
 ) -> Result<Response, ApiError> {
     let tenant = caller.own_rows();
-    let known = known_seq(&headers, &query, tenant.org())?;
-    let filter = LiveFilter::default()
-        .with_subscribed(&query.filter_lists(), SubscribeMode::Merge)
-        .map_err(|error| ApiError::invalid_value(error.to_string()))?;
+    let known = known_seq(&headers, &query.own, tenant.org())?;
     let access = caller.live_access();
     let opened = s
         .parts
         .live
-        .open_subscription(tenant, access, filter, known);
+        .open_subscription(tenant, access, query.filter, known);
     let follower = EventFollower {
         subscription: opened.await?,
         clock: s.parts.clock,
-        once: query.once,
+        once: query.own.once,
     };
     let chunks = stream::unfold(follower, |mut follower| async move {
         let chunk = follower.next_chunk().await?;
@@ -102,21 +88,6 @@ pub(in crate::api) async fn follow_events(
         (PROXY_BUFFERING, "no"),
     ];
     Ok((headers, Body::from_stream(chunks)).into_response())
-}
-
-impl FollowedEvents {
-    fn filter_lists(&self) -> FilterLists {
-        let list = |text: &Option<String>| {
-            let values = text.as_deref().filter(|text| !text.is_empty())?.split(',');
-            Some(values.map(str::to_owned).collect())
-        };
-        FilterLists {
-            event_types: list(&self.event_types),
-            entity_types: list(&self.entity_types),
-            entity_ids: list(&self.entity_ids),
-            project_ids: list(&self.project_ids),
-        }
-    }
 }
 
 /// The last event that the caller knows, as it says itself or its browser does.
