@@ -39,6 +39,15 @@ pub struct AccessClaims {
     pub epoch: i64,
 }
 
+/// What a good access token says, and how long it will be good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedToken {
+    /// What it says.
+    pub claims: AccessClaims,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
 /// A text is no access token, or none that is good now. Why is told to nobody.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the access token is not valid")]
@@ -122,7 +131,7 @@ impl AccessTokens {
         &self,
         token: &str,
         now: Timestamp,
-    ) -> Result<AccessClaims, BadAccessToken> {
+    ) -> Result<VerifiedToken, BadAccessToken> {
         if token.len() > TOKEN_CHARS_MAX {
             return Err(BadAccessToken);
         }
@@ -141,10 +150,14 @@ impl AccessTokens {
         if !is_in_time || claims.typ != ACCESS {
             return Err(BadAccessToken);
         }
-        Ok(AccessClaims {
-            user: claims.sub,
-            session: claims.sid,
-            epoch: claims.epoch,
+        let expires_at = Timestamp::from_micros(claims.exp.saturating_mul(1_000_000));
+        Ok(VerifiedToken {
+            claims: AccessClaims {
+                user: claims.sub,
+                session: claims.sid,
+                epoch: claims.epoch,
+            },
+            expires_at,
         })
     }
 
@@ -192,6 +205,13 @@ mod tests {
         }
     }
 
+    fn verified() -> VerifiedToken {
+        VerifiedToken {
+            claims: claims(),
+            expires_at: after(900),
+        }
+    }
+
     fn sign(tokens: &AccessTokens) -> String {
         let token = tokens
             .sign_token(&claims(), Uuid::from_u128(9), NOW)
@@ -213,19 +233,19 @@ mod tests {
         };
         let here = tokens(old.clone(), "https://omoi.example");
         let token = sign(&here);
-        assert_eq!(here.verify_token(&token, NOW), Ok(claims()));
-        assert_eq!(here.verify_token(&token, after(959)), Ok(claims()));
+        assert_eq!(here.verify_token(&token, NOW), Ok(verified()));
+        assert_eq!(here.verify_token(&token, after(959)), Ok(verified()));
         assert_eq!(here.verify_token(&token, after(960)), Err(BadAccessToken));
         assert_eq!(
             here.verify_token(&token, NOW - Duration::from_secs(60)),
-            Ok(claims())
+            Ok(verified())
         );
         assert_eq!(
             here.verify_token(&token, NOW - Duration::from_secs(61)),
             Err(BadAccessToken)
         );
         let rolled = tokens(both.into(), "https://omoi.example");
-        assert_eq!(rolled.verify_token(&token, NOW), Ok(claims()));
+        assert_eq!(rolled.verify_token(&token, NOW), Ok(verified()));
         assert_eq!(here.verify_token(&sign(&rolled), NOW), Err(BadAccessToken));
         let elsewhere = tokens(old, "https://other.example");
         assert_eq!(elsewhere.verify_token(&token, NOW), Err(BadAccessToken));

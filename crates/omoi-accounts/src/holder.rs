@@ -32,6 +32,8 @@ pub struct CredentialHolder {
     pub is_staff: bool,
     /// Whether they showed that their mail address is theirs; who has none has nothing to show.
     pub is_verified: bool,
+    /// When the credential ends by itself, if it ever does.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// By what a caller is known.
@@ -65,6 +67,7 @@ impl CredentialHolder {
             reaches: vec![reach],
             is_staff: true,
             is_verified: true,
+            expires_at: None,
         }
     }
 
@@ -95,10 +98,20 @@ pub async fn authenticate_credential(
     context: &AccountContext,
     text: &str,
 ) -> Result<Arc<CredentialHolder>, AccountError> {
-    let digest = secret_digest(text);
-    if let Some(kept) = context.holders.find_holder(&digest) {
-        return Ok(kept);
+    match context.holders.find_holder(&secret_digest(text)) {
+        Some(kept) => Ok(kept),
+        None => load_credential(context, text).await,
     }
+}
+
+/// The same, whatever the database said in the last seconds.
+///
+/// # Errors
+/// As those of [`authenticate_credential`].
+pub async fn load_credential(
+    context: &AccountContext,
+    text: &str,
+) -> Result<Arc<CredentialHolder>, AccountError> {
     let load = context.holders.begin_load();
     let holder = match text.starts_with(KEY_BEGIN) {
         true => key_holder(context, text).await?,
@@ -106,7 +119,7 @@ pub async fn authenticate_credential(
     };
     let holder = Arc::new(holder);
     let kept = Arc::clone(&holder);
-    context.holders.keep_holder(digest, load, kept);
+    context.holders.keep_holder(secret_digest(text), load, kept);
     Ok(holder)
 }
 
@@ -121,6 +134,7 @@ async fn key_holder(
         reaches: caller.reaches,
         is_staff: false,
         is_verified: caller.is_verified,
+        expires_at: caller.expires_at,
     })
 }
 
@@ -129,12 +143,13 @@ async fn sign_in_holder(
     text: &str,
 ) -> Result<CredentialHolder, AccountError> {
     let now = context.holders.current_time();
-    let claims = context.access_tokens.verify_token(text, now);
+    let verified = context.access_tokens.verify_token(text, now);
+    let verified = verified.map_err(|_| AccountError::InvalidToken)?;
     let AccessClaims {
         user,
         session,
         epoch,
-    } = claims.map_err(|_| AccountError::InvalidToken)?;
+    } = verified.claims;
     let look = async |tx: &mut Tx| -> Result<_, AccountError> {
         let now = tx.now();
         let session = sessions::find(tx, session).await?;
@@ -157,5 +172,6 @@ async fn sign_in_holder(
         reaches: user_reaches(&context.store, user.id).await?,
         is_staff: user.is_staff,
         is_verified: user.is_verified(),
+        expires_at: Some(verified.expires_at),
     })
 }

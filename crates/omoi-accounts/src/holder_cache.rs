@@ -37,6 +37,8 @@ struct CacheInner {
     kept: Mutex<KeptHolders>,
     /// Changes with every revocation of this process.
     revoked: watch::Sender<u64>,
+    /// Changes with every revocation that this process hears of.
+    forgotten: watch::Sender<u64>,
 }
 
 /// Two halves: the younger one is filled, the older one is forgotten whole when that is full.
@@ -70,6 +72,7 @@ impl HolderCache {
                 clock,
                 kept: Mutex::default(),
                 revoked,
+                forgotten: watch::Sender::new(0),
             }),
         }
     }
@@ -115,12 +118,20 @@ impl HolderCache {
         kept.young.insert(digest, KeptHolder { loaded_at, holder });
     }
 
+    /// Changes with every revocation that this process hears of: for those who believe a holder for longer than a
+    /// request takes.
+    pub fn revocations(&self) -> watch::Receiver<u64> {
+        self.inner.forgotten.subscribe()
+    }
+
     /// Forgets every holder: something was revoked, here or elsewhere.
     fn forget_all(&self) {
         let mut kept = self.lock_kept();
         kept.generation += 1;
         kept.young.clear();
         kept.old.clear();
+        drop(kept);
+        self.inner.forgotten.send_modify(|n| *n += 1);
     }
 
     /// Forgets every holder, and has [`follow_revocations`] tell other processes.
@@ -174,6 +185,7 @@ async fn publish_revocation(bus: &dyn Bus) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use omoi_runtime::clock::ManualClock;
 
     use super::*;
@@ -196,7 +208,10 @@ mod tests {
         clock.advance(Duration::from_millis(1));
         assert!(cache.find_holder("a").is_none());
         keep(&cache, "a");
+        let revocations = cache.revocations();
+        assert!(!revocations.has_changed().unwrap());
         cache.note_revocation();
+        assert!(revocations.has_changed().unwrap());
         assert!(cache.find_holder("a").is_none());
         // What was read before the revocation says nothing of after it.
         let load = cache.begin_load();

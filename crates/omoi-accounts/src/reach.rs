@@ -9,6 +9,7 @@ use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::access::role_chain::{CustomRole, RolePower};
 use omoi_domain::actor::Actor;
 use omoi_domain::id::{ApiKeyId, OrgId, UserId};
+use omoi_domain::time::Timestamp;
 use omoi_store::api_keys::ApiKey;
 use omoi_store::memberships::{self, Membership};
 use omoi_store::{Store, Tx, project_grants, roles, users};
@@ -51,6 +52,8 @@ pub struct KeyCaller {
     pub reaches: Vec<OrganisationReach>,
     /// Whether the person it acts for, if any, showed that their mail address is theirs.
     pub is_verified: bool,
+    /// When it ends by itself, if it ever does.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// Who `key` acts for; it never reaches further than its owner does now.
@@ -86,6 +89,7 @@ pub(crate) async fn key_caller(store: &Store, key: &ApiKey) -> Result<KeyCaller,
         actor: Actor::Key(key.id),
         reaches: vec![reach],
         is_verified: true,
+        expires_at: key.expires_at,
     })
 }
 
@@ -113,6 +117,7 @@ async fn person_caller(
         actor: Actor::User(user),
         reaches,
         is_verified: owner.is_verified(),
+        expires_at: key.expires_at,
     })
 }
 

@@ -2,12 +2,14 @@
 
 mod fan_out;
 mod frame;
+mod listener_seats;
 mod org_reader;
 mod reader_book;
 mod subscription;
 
 use std::sync::Arc;
 
+use omoi_domain::actor::Actor;
 use omoi_domain::live::event_filter::LiveFilter;
 use omoi_runtime::bus::Bus;
 use omoi_runtime::clock::Clocked;
@@ -16,9 +18,11 @@ use omoi_store::{StoreError, Tenant, events};
 
 use self::fan_out::{FanOut, Receiver};
 pub use self::frame::LiveFrame;
+use self::listener_seats::ListenerSeats;
+pub use self::listener_seats::{LISTENERS_MAX, ListenerSeat};
 use self::org_reader::OrgReader;
 use self::reader_book::{EnteredFanOut, ReaderBook};
-pub use self::subscription::{LiveItem, LiveSubscription, ReaderAccess};
+pub use self::subscription::{LiveControl, LiveItem, LiveSubscription, ReaderAccess};
 
 /// Where those who listen to events of this process subscribe. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +31,7 @@ pub struct LiveEvents {
     clock: Clocked,
     lifecycle: LifecycleHandle,
     readers: ReaderBook,
+    seats: ListenerSeats,
 }
 
 impl LiveEvents {
@@ -37,7 +42,14 @@ impl LiveEvents {
             clock,
             lifecycle,
             readers: ReaderBook::default(),
+            seats: ListenerSeats::default(),
         }
+    }
+
+    /// A place for one more connection of `actor`, free again when it is dropped; none where they hold
+    /// [`LISTENERS_MAX`] in this process.
+    pub fn take_seat(&self, actor: Actor) -> Option<ListenerSeat> {
+        self.seats.take_seat(actor)
     }
 
     /// Listens to the organisation of `tenant`: to what happens after the event `known_seq`, or from now on.

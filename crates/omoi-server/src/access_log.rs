@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use tracing::{Instrument as _, Span, debug, error, field, info, info_span, warn};
+use uuid::Uuid;
 
 use omoi_domain::time::Timestamp;
 use omoi_execution::{DeploymentParts, FromParts};
@@ -79,6 +80,13 @@ pub struct RequestIds {
     clock: Clocked,
     /// The rest of an id.
     rng: Rng,
+}
+
+impl RequestIds {
+    /// A new id.
+    pub(crate) fn new_id(&self) -> Uuid {
+        uuid_v7(self.clock.as_ref(), &self.rng)
+    }
 }
 
 impl FromParts for RequestIds {
@@ -213,7 +221,7 @@ impl AccessLog {
         let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
         match given.filter(|id| self.surface != RequestSurface::Worker && is_request_id(id)) {
             Some(id) => id.to_owned(),
-            None => uuid_v7(self.ids.clock.as_ref(), &self.ids.rng).to_string(),
+            None => self.ids.new_id().to_string(),
         }
     }
 }

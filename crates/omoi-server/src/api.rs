@@ -58,7 +58,8 @@ use crate::access_log::{ApiDoor, RequestSurface, with_access_log};
 use crate::answer_headers::with_answer_headers;
 use crate::error::ApiError;
 
-pub(crate) use caller::Anyone;
+pub(crate) use caller::{Anyone, reader_access};
+pub(crate) use credential::load_holder;
 pub use list_cursor::CursorKeys;
 pub use organizations::audit_entry_view;
 pub use parts::ApiParts;
@@ -102,7 +103,7 @@ impl ApiSurface {
     }
 
     /// The rows of an organisation, changed in the name of `actor`.
-    fn rows_of(&self, org: OrgId, actor: Actor) -> Tenant {
+    pub(crate) fn rows_of(&self, org: OrgId, actor: Actor) -> Tenant {
         self.parts.store.store().tenant(org).acting_as(actor)
     }
 }

@@ -6,6 +6,7 @@ pub mod api;
 mod connection_seats;
 pub mod egress;
 mod error;
+mod live;
 pub mod options;
 pub mod probes;
 mod report_body;

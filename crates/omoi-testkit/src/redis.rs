@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use xtask::servers::redis;
+use xtask::servers::{Server, redis};
 
 use crate::server::SharedServer;
 
@@ -14,6 +14,14 @@ use crate::server::SharedServer;
 pub fn url() -> &'static str {
     static SERVER: SharedServer = SharedServer::new(redis::URL_VARIABLE, redis::start);
     SERVER.url()
+}
+
+/// A server of one test's own, which ends when it is dropped.
+///
+/// # Panics
+/// As [`url`].
+pub fn own_server() -> Server {
+    redis::start().unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// A key prefix that no other test running now uses.

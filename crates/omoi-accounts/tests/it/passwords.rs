@@ -100,7 +100,7 @@ async fn whoever_knows_the_password_changes_it(desk: Desk) {
         .accounts
         .access_tokens
         .verify_token(one.access_token.expose_secret(), desk.now());
-    let user = claims.unwrap().user;
+    let user = claims.unwrap().claims.user;
     let change = async |old: &str, new: &str| {
         let passwords = PasswordChange {
             old: old.into(),

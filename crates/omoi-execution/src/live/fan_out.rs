@@ -29,8 +29,8 @@ struct ReceiverState {
     queue: FrameQueue<Arc<LiveFrame>>,
     access: ReaderAccess,
     filter: LiveFilter,
-    /// The last event that it read from the log itself.
-    known_seq: i64,
+    /// The last event that it read from the log itself; none while it reads on.
+    known_seq: Option<i64>,
     is_over: bool,
 }
 
@@ -49,7 +49,7 @@ impl Receiver {
                 queue: FrameQueue::new(),
                 access,
                 filter,
-                known_seq: 0,
+                known_seq: None,
                 is_over: false,
             }),
             news: Notify::new(),
@@ -64,6 +64,11 @@ impl Receiver {
         self.lock().access = access;
     }
 
+    /// Whether it may read the frame now.
+    pub(super) fn may_read(&self, frame: &LiveFrame) -> bool {
+        self.lock().may_read(frame)
+    }
+
     /// Whether it asked for the frame and may read it.
     pub(super) fn wants_frame(&self, frame: &LiveFrame) -> bool {
         self.lock().wants_frame(frame)
@@ -75,8 +80,11 @@ impl Receiver {
             let news = self.news.notified();
             {
                 let mut state = self.lock();
-                if let Some(item) = state.queue.take_next() {
-                    return ReceivedItem::Queued(item);
+                while let Some(item) = state.queue.take_next() {
+                    // What it may not read any more is not told, though it waited.
+                    if !matches!(&item, QueuedItem::Frame(frame) if !state.may_read(frame)) {
+                        return ReceivedItem::Queued(item);
+                    }
                 }
                 if state.is_over {
                     return ReceivedItem::Over;
@@ -99,7 +107,7 @@ impl Receiver {
 
     /// Queues what it does not know of `events`, of which `frame` was made.
     fn push_unknown(&self, frame: &Arc<LiveFrame>, events: &[LoggedEvent]) {
-        let known_seq = self.lock().known_seq;
+        let known_seq = self.lock().known_seq.unwrap_or_default();
         if frame.seqs.first > known_seq {
             self.push_frame(frame);
             return;
@@ -114,12 +122,12 @@ impl Receiver {
     /// The last event that it knows once all up to `at` was handed out; none while something waits for it.
     fn settled_seq(&self, at: i64) -> Option<i64> {
         let state = self.lock();
-        let is_settled = state.queue.is_empty();
-        is_settled.then(|| state.known_seq.max(at))
+        let known_seq = state.known_seq.filter(|_| state.queue.is_empty());
+        known_seq.map(|known_seq| known_seq.max(at))
     }
 
     fn set_known(&self, seq: i64) {
-        self.lock().known_seq = seq;
+        self.lock().known_seq = Some(seq);
     }
 
     fn end(&self) {
@@ -133,8 +141,12 @@ impl Receiver {
 }
 
 impl ReceiverState {
+    fn may_read(&self, frame: &LiveFrame) -> bool {
+        self.access.may_read(&frame.facts)
+    }
+
     fn wants_frame(&self, frame: &LiveFrame) -> bool {
-        self.access.may_read(&frame.facts) && self.filter.is_asked(&frame.facts)
+        self.may_read(frame) && self.filter.is_asked(&frame.facts)
     }
 }
 
@@ -239,7 +251,7 @@ impl FanOut {
     }
 
     /// The last event that `receiver` knows of or did not ask for, with all before it; none while something is on
-    /// its way to it.
+    /// its way to it, or it still reads the log.
     pub(super) fn settled_seq(&self, receiver: &Receiver) -> Option<i64> {
         let state = self.lock();
         match state.merge.next_release() {

@@ -80,6 +80,31 @@ pub struct LiveSubscription {
     replayed: VecDeque<Arc<LiveFrame>>,
 }
 
+/// Changes what a subscription is told while somebody else waits for that. Cheap to clone.
+#[derive(Clone)]
+pub struct LiveControl {
+    fan_out: Arc<FanOut>,
+    receiver: Arc<Receiver>,
+}
+
+impl LiveControl {
+    /// What it asks for from now on.
+    pub fn change_filter(&self, filter: LiveFilter) {
+        self.receiver.change_filter(filter);
+    }
+
+    /// What it may read from now on, also of what waits.
+    pub fn change_access(&self, access: ReaderAccess) {
+        self.receiver.change_access(access);
+    }
+
+    /// The last event that it was told of or did not ask for, with all before it; none while it has still to be told
+    /// something.
+    pub fn settled_seq(&self) -> Option<i64> {
+        self.fan_out.settled_seq(&self.receiver)
+    }
+}
+
 impl LiveSubscription {
     /// A subscription that `fan_out` counts already.
     pub(super) fn new(
@@ -122,7 +147,7 @@ impl LiveSubscription {
     /// When the log cannot be read; asked again, it goes on where it was.
     pub async fn next_item(&mut self) -> Result<LiveItem, StoreError> {
         loop {
-            if let Some(frame) = self.replayed.pop_front() {
+            if let Some(frame) = self.next_replayed() {
                 return Ok(LiveItem::Frame(frame));
             }
             match self.stage {
@@ -159,7 +184,7 @@ impl LiveSubscription {
     /// As those of [`LiveSubscription::next_item`].
     pub async fn next_missed(&mut self) -> Result<Option<LiveItem>, StoreError> {
         loop {
-            if let Some(frame) = self.replayed.pop_front() {
+            if let Some(frame) = self.next_replayed() {
                 return Ok(Some(LiveItem::Frame(frame)));
             }
             match self.stage {
@@ -188,14 +213,30 @@ impl LiveSubscription {
         }
     }
 
-    /// What it asks for from now on.
-    pub fn change_filter(&self, filter: LiveFilter) {
-        self.receiver.change_filter(filter);
+    /// The event after which it begins, or goes on reading the log.
+    pub fn begin_seq(&self) -> i64 {
+        match self.stage {
+            SubscriptionStage::Reset(seq) | SubscriptionStage::Replay(seq) => seq,
+            SubscriptionStage::Live => self.fan_out.last_taken(),
+        }
     }
 
-    /// What it may read from now on; what waits already is told.
-    pub fn change_access(&self, access: ReaderAccess) {
-        self.receiver.change_access(access);
+    /// What changes it while it is waited for.
+    pub fn control(&self) -> LiveControl {
+        LiveControl {
+            fan_out: Arc::clone(&self.fan_out),
+            receiver: Arc::clone(&self.receiver),
+        }
+    }
+
+    /// The next frame that was read from the log and may be read by it now.
+    fn next_replayed(&mut self) -> Option<Arc<LiveFrame>> {
+        loop {
+            let frame = self.replayed.pop_front()?;
+            if self.receiver.may_read(&frame) {
+                return Some(frame);
+            }
+        }
     }
 
     /// Reads the next events after `seq` from the log.

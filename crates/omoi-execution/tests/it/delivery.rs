@@ -159,10 +159,15 @@ async fn each_event_wakes_its_consumers_over_redis() {
     wakes_exactly_its_consumers(redis_bus).await;
 }
 
-/// A bus over Redis.
+/// A bus over the Redis of all tests.
 pub(crate) fn redis_bus(it: &TestDeployment) -> Arc<dyn Bus> {
+    redis_bus_at(it, omoi_testkit::redis::url())
+}
+
+/// A bus over the Redis at `url`.
+pub(crate) fn redis_bus_at(it: &TestDeployment, url: &str) -> Arc<dyn Bus> {
     let options = RedisOptions {
-        url: omoi_testkit::redis::url().to_owned(),
+        url: url.to_owned(),
         key_prefix: omoi_testkit::redis::key_prefix(),
     };
     let (clock, rng) = (Arc::new(SystemClock), Rng::seeded(3));

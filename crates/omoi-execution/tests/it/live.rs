@@ -17,7 +17,7 @@ use omoi_store::events;
 use omoi_testkit::deployment::TestDeployment;
 use omoi_testkit::raw_connection::RawConnection;
 
-use crate::delivery::{event, redis_bus};
+use crate::delivery::{event, redis_bus, redis_bus_at};
 
 const READER: &str = "live event reader";
 
@@ -105,6 +105,27 @@ async fn events_are_told_at_once_in_one_process() {
 #[tokio::test]
 async fn events_are_told_at_once_over_redis() {
     is_told_at_once(redis_bus).await;
+}
+
+#[tokio::test]
+async fn without_redis_the_log_is_polled() {
+    let it = TestDeployment::new().await;
+    let redis = omoi_testkit::redis::own_server();
+    let bus = redis_bus_at(&it, redis.url());
+    publish_commits(&it.deployment.store, &it.deployment.lifecycle, &bus);
+    let live = live_events(&it, &bus);
+    let mut one = subscribe(&live, &it, None).await;
+    let at = head(&it).await;
+    // The clock stands still: it is told by a hint.
+    tell(&it, &[EventKind::TaskStarted]).await;
+    take_range(&mut one, at + 1, at + 1).await;
+    drop(redis);
+    for n in 2..5 {
+        tell(&it, &[EventKind::TaskStarted]).await;
+        it.clock.wait_for_sleepers(1).await;
+        it.advance_clock(1);
+        take_range(&mut one, at + n, at + n).await;
+    }
 }
 
 #[tokio::test]

@@ -81,20 +81,17 @@ impl ApiCaller {
         reach.key.and_then(|key| key.project)
     }
 
+    /// Who it is.
+    pub(crate) const fn holder(&self) -> &Arc<CredentialHolder> {
+        &self.holder
+    }
+
     /// What events of that organisation the caller may read.
     pub(crate) fn live_access(&self) -> ReaderAccess {
-        let mut reaches = self.holder.reaches.iter();
-        let Some(reach) = reaches.find(|reach| reach.org == self.tenant.org()) else {
-            return ReaderAccess {
-                permissions: PermissionSet::EMPTY,
-                projects: Some(BTreeSet::new()),
-            };
-        };
-        let project = reach.key.and_then(|key| key.project);
-        ReaderAccess {
-            permissions: reach.permissions_in(project),
-            projects: project.map(|project| BTreeSet::from([project])),
-        }
+        reader_access(&self.holder, self.tenant.org()).unwrap_or_else(|| ReaderAccess {
+            permissions: PermissionSet::EMPTY,
+            projects: Some(BTreeSet::new()),
+        })
     }
 
     /// Refuses everybody but the person whose data folder it is.
@@ -110,6 +107,17 @@ impl ApiCaller {
             )),
         }
     }
+}
+
+/// What events of `org` a holder may read; none where they do not belong to it.
+pub(crate) fn reader_access(holder: &CredentialHolder, org: OrgId) -> Option<ReaderAccess> {
+    let mut reaches = holder.reaches.iter();
+    let reach = reaches.find(|reach| reach.org == org)?;
+    let project = reach.key.and_then(|key| key.project);
+    Some(ReaderAccess {
+        permissions: reach.permissions_in(project),
+        projects: project.map(|project| BTreeSet::from([project])),
+    })
 }
 
 /// The caller of an operation for which the policy `P` must hold: the first argument of its handler.
@@ -193,7 +201,7 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for AccountCaller<P> {
 }
 
 /// Refuses whoever `policy` is not for, whatever row they ask for.
-fn expect_kind(holder: &CredentialHolder, policy: RoutePolicy) -> Result<(), ApiError> {
+pub(super) fn expect_kind(holder: &CredentialHolder, policy: RoutePolicy) -> Result<(), ApiError> {
     let is_for_verified = match policy {
         RoutePolicy::SignedIn | RoutePolicy::Needs(_) | RoutePolicy::Staff => true,
         RoutePolicy::Public | RoutePolicy::Account | RoutePolicy::Person => false,

@@ -11,7 +11,9 @@ use axum::http::request::Parts;
 
 use omoi_accounts::context::RequestSource;
 use omoi_accounts::error::AccountError;
-use omoi_accounts::holder::{CredentialHolder, CredentialKind, authenticate_credential};
+use omoi_accounts::holder::{
+    CredentialHolder, CredentialKind, authenticate_credential, load_credential,
+};
 use omoi_domain::actor::Actor;
 use omoi_domain::audit::RequestOrigin;
 use omoi_domain::id::CredentialId;
@@ -32,8 +34,7 @@ pub(super) async fn find_holder(
     surface: &ApiSurface,
 ) -> Result<Arc<CredentialHolder>, ApiError> {
     let given = request_token(headers).ok_or_else(ApiError::no_credential)?;
-    let folder_token = surface.token.as_deref();
-    if folder_token.is_some_and(|token| is_same_token(given, token)) {
+    if is_folder_token(given, surface) {
         note_caller("owner");
         return Ok(Arc::new(CredentialHolder::folder_owner()));
     }
@@ -51,6 +52,29 @@ pub(super) async fn find_holder(
     };
     note_caller(&caller);
     Ok(holder)
+}
+
+/// Who holds `given`, as the rows say now, whatever they said in the last seconds.
+///
+/// # Errors
+/// As those of [`find_holder`].
+pub(crate) async fn load_holder(
+    given: &str,
+    surface: &ApiSurface,
+) -> Result<Arc<CredentialHolder>, ApiError> {
+    if is_folder_token(given, surface) {
+        return Ok(Arc::new(CredentialHolder::folder_owner()));
+    }
+    let loaded = load_credential(&surface.accounts, given).await;
+    loaded.map_err(|error| match error {
+        AccountError::InvalidToken => ApiError::no_credential(),
+        other => surface.refuse_account(other),
+    })
+}
+
+fn is_folder_token(given: &str, surface: &ApiSurface) -> bool {
+    let folder_token = surface.token.as_deref();
+    folder_token.is_some_and(|token| is_same_token(given, token))
 }
 
 /// Where a request came from, for what is counted and shown by address, and for the audit log.

@@ -4,6 +4,8 @@ mod event_query;
 mod follow_events;
 mod get_event;
 mod list_events;
+mod open_socket;
+mod socket_caller;
 
 use super::ApiSurface;
 use super::router::{ApiRouter, operation};
@@ -21,7 +23,14 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
             follow_events::follow_events,
             Forbidden,
             NotFound,
-            InvalidCursor
+            InvalidCursor,
+            TooManyConnections
+        ))
+        .add(operation!(
+            open_socket::open_socket,
+            Forbidden,
+            InvalidCursor,
+            UpgradeRequired
         ))
         .add(operation!(get_event::get_event, Forbidden, NotFound))
 }

@@ -62,7 +62,7 @@ pub(crate) fn surface_of(test: &TestDeployment) -> ApiSurface {
     surface_with(test, accounts_of(test))
 }
 
-fn surface_with(test: &TestDeployment, accounts: AccountContext) -> ApiSurface {
+pub(crate) fn surface_with(test: &TestDeployment, accounts: AccountContext) -> ApiSurface {
     ApiSurface {
         parts: test.build_part(),
         host: HostEnvironment::default(),

@@ -17,7 +17,7 @@ both!(
     one_event_is_told_whole_to_whoever_may_read_it,
 );
 
-fn cost_recorded() -> Value {
+pub(crate) fn cost_recorded() -> Value {
     json!({ "event_type": "cost.recorded", "payload": {
         "purpose": "attempt", "attempt_id": null, "role": "planner", "model": "m", "tokens": 1, "cost_nanousd": 1,
         "latency_ms": 1, "estimated": false, "unrecorded": false,

@@ -119,8 +119,8 @@ async fn what_happens_is_told_until_the_process_stops() {
     let (test, router) = bench().await;
     let (_, _, mut stream) = open(&router, "event_types=task.created", None).await;
     let (told, ()) = tokio::join!(next_text(&mut stream), async {
-        // The reader, and the stream that would say that it lives.
-        test.clock.wait_for_sleepers(2).await;
+        // The reader, the stream that would say that it lives, and the look at who listens.
+        test.clock.wait_for_sleepers(3).await;
         test.add_task(1, &[]).await;
         test.advance_clock(1);
     });
@@ -140,7 +140,7 @@ async fn what_happens_is_told_until_the_process_stops() {
     .unwrap();
     let (told, ()) = tokio::join!(next_text(&mut stream), async {
         for _ in 0..15 {
-            test.clock.wait_for_sleepers(2).await;
+            test.clock.wait_for_sleepers(3).await;
             test.advance_clock(1);
         }
     });

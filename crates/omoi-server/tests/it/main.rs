@@ -33,6 +33,7 @@ mod board;
 mod credentials;
 mod egress;
 mod event_pages;
+mod event_sockets;
 mod gateway_refusals;
 mod lists;
 mod live_stream;

@@ -321,7 +321,7 @@ mod tests {
         let endpoint = ClientEndpoint::Loopback(listener.local_addr().unwrap());
         let mut serving = JoinSet::new();
         serving.spawn(async move { axum::serve(listener, router).await });
-        let client = ApiClient::new(&endpoint, String::new()).unwrap();
+        let client = ApiClient::new(&endpoint, None).unwrap();
         let mut events = Box::pin(client.follow_events(SPEC, 2).await.unwrap());
         let mut seqs = Vec::new();
         let refused = loop {

@@ -29,6 +29,7 @@ mod interrupt;
 #[cfg(feature = "crash-points")]
 mod kill;
 mod listener;
+mod live;
 mod logs;
 mod many_files;
 mod mutants;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -16,10 +17,12 @@ use serde_json::json;
 use tracing::warn;
 use utoipa::IntoParams;
 
+use omoi_accounts::holder::{CredentialHolder, CredentialKind};
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::OrgId;
-use omoi_domain::live::live_cursor::LiveCursor;
-use omoi_execution::live::{LiveItem, LiveSubscription};
+use omoi_domain::live::live_cursor::{CursorError, LiveCursor};
+use omoi_domain::time::Timestamp;
+use omoi_execution::live::{LISTENERS_MAX, ListenerSeat, LiveEvents, LiveItem, LiveSubscription};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::StoreError;
@@ -29,11 +32,15 @@ use crate::api::Surface;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
 use crate::error::ApiError;
+use crate::live::access_watch::{AccessStep, AccessWatch};
+use crate::request_token::request_token;
 
 /// Longest silence on a stream: proxies end one that says nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// What nginx and its like read of it.
 const PROXY_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// How long who listens on too many connections is told to wait.
+const CROWDED_WAIT: Duration = Duration::from_secs(30);
 /// Where a browser that comes back says which event it knows.
 const LAST_EVENT: &str = "last-event-id";
 
@@ -68,14 +75,20 @@ pub(in crate::api) async fn follow_events(
     let tenant = caller.own_rows();
     let known = known_seq(&headers, &query.own, tenant.org())?;
     let access = caller.live_access();
-    let opened = s
-        .parts
-        .live
-        .open_subscription(tenant, access, query.filter, known);
+    let live = s.parts.live.clone();
+    let seat = seat_of(&live, caller.holder())?;
+    let opened = live.open_subscription(tenant, access, query.filter, known);
+    let credential = request_token(&headers).ok_or_else(ApiError::no_credential)?;
+    let holder = Arc::clone(caller.holder());
+    let clock = s.parts.clock.clone();
     let follower = EventFollower {
         subscription: opened.await?,
-        clock: s.parts.clock,
+        org: tenant.org(),
+        watch: AccessWatch::new(s, credential.into(), holder),
+        spoken_at: clock.now(),
+        clock,
         once: query.own.once,
+        _seat: seat,
     };
     let chunks = stream::unfold(follower, |mut follower| async move {
         let chunk = follower.next_chunk().await?;
@@ -102,19 +115,56 @@ fn known_seq(
     };
     let cursor: Result<LiveCursor, _> = text.parse();
     let positions = cursor.and_then(|cursor| cursor.positions_in(&BTreeSet::from([org])));
-    let positions = positions.map_err(|error| {
-        let next =
-            "send the `id` of the last event as it came, or leave it out to listen from now on";
-        ApiError::new(ErrorCode::InvalidCursor, error.to_string()).hint(next)
-    })?;
+    let positions = positions.map_err(refuse_cursor)?;
     Ok(positions.get(&org).copied())
+}
+
+/// The refusal of a cursor that makes no sense for the caller.
+pub(super) fn refuse_cursor(error: CursorError) -> ApiError {
+    let next = "send the `id` of the last event as it came, or leave it out to listen from now on";
+    ApiError::new(ErrorCode::InvalidCursor, error.to_string()).hint(next)
+}
+
+/// A place for one more connection of `holder`. The person whose data folder it is needs none.
+///
+/// # Errors
+/// [`ErrorCode::TooManyConnections`] where they hold as many as they may.
+pub(super) fn seat_of(
+    live: &LiveEvents,
+    holder: &CredentialHolder,
+) -> Result<Option<ListenerSeat>, ApiError> {
+    if matches!(holder.credential, CredentialKind::Folder) {
+        return Ok(None);
+    }
+    match live.take_seat(holder.actor) {
+        Some(seat) => Ok(Some(seat)),
+        None => {
+            let says =
+                format!("you listen to events on {LISTENERS_MAX} connections, as many as you may");
+            Err(ApiError::new(ErrorCode::TooManyConnections, says)
+                .retry_after(CROWDED_WAIT)
+                .hint("end one of them, or ask for more on one"))
+        }
+    }
 }
 
 /// A stream and who is at its other end.
 struct EventFollower {
     subscription: LiveSubscription,
+    org: OrgId,
+    watch: AccessWatch,
     clock: Clocked,
+    /// When something was sent last.
+    spoken_at: Timestamp,
     once: bool,
+    _seat: Option<ListenerSeat>,
+}
+
+/// What happens next on a stream.
+enum StreamStep {
+    Access(AccessStep),
+    Item(Result<Option<LiveItem>, StoreError>),
+    Silence,
 }
 
 impl EventFollower {
@@ -128,22 +178,49 @@ impl EventFollower {
 
     /// What is sent next; none when the stream ends.
     async fn next_chunk(&mut self) -> Option<Bytes> {
-        let item: Result<Option<LiveItem>, StoreError> = if self.once {
-            self.subscription.next_missed().await
-        } else {
-            // Cancel-safe: a subscription keeps its place, and a timer.
-            tokio::select! {
-                item = self.subscription.next_item() => item.map(Some),
-                () = self.clock.sleep(SILENCE_MAX) => return Some(self.silence_text()),
+        let chunk = loop {
+            match self.next_step().await {
+                StreamStep::Access(step) => self.follow_access(step).await?,
+                StreamStep::Silence => break self.silence_text(),
+                StreamStep::Item(Ok(item)) => break sent_text(&item?)?,
+                StreamStep::Item(Err(error)) => {
+                    // The caller sees the stream break off; why is told here.
+                    let text = error_chain(&error);
+                    warn!(error = %text, "Could not read the events of a stream: it ends");
+                    return None;
+                }
             }
         };
-        match item {
-            Ok(item) => item.and_then(|item| sent_text(&item)),
-            Err(error) => {
-                // The caller sees the stream break off; why is told here.
-                let text = error_chain(&error);
-                warn!(error = %text, "Could not read the events of a stream: it ends");
-                None
+        self.spoken_at = self.clock.now();
+        Some(chunk)
+    }
+
+    async fn next_step(&mut self) -> StreamStep {
+        if self.once {
+            return StreamStep::Item(self.subscription.next_missed().await);
+        }
+        let silence = (self.spoken_at + SILENCE_MAX).since(self.clock.now());
+        // Cancel-safe: a watch, a subscription that keeps its place, and a timer. Who may read no more comes first.
+        tokio::select! {
+            biased;
+            step = self.watch.next_step() => StreamStep::Access(step),
+            item = self.subscription.next_item() => StreamStep::Item(item.map(Some)),
+            () = self.clock.sleep(silence) => StreamStep::Silence,
+        }
+    }
+
+    /// Follows what the caller may read now; none where that is nothing any more.
+    async fn follow_access(&mut self, step: AccessStep) -> Option<()> {
+        match step {
+            AccessStep::Expired => None,
+            AccessStep::Expiring(_) => Some(()),
+            AccessStep::Look => {
+                // Whoever reads on asks anew, and is told why not.
+                if self.watch.look_again().await.ok()? {
+                    let access = self.watch.access_in(self.org)?;
+                    self.subscription.control().change_access(access);
+                }
+                Some(())
             }
         }
     }
