@@ -120,7 +120,7 @@ impl HolderCache {
 
     /// Changes with every revocation that this process hears of: for those who believe a holder for longer than a
     /// request takes.
-    pub fn revocations(&self) -> watch::Receiver<u64> {
+    pub fn watch_revocations(&self) -> watch::Receiver<u64> {
         self.inner.forgotten.subscribe()
     }
 
@@ -208,7 +208,7 @@ mod tests {
         clock.advance(Duration::from_millis(1));
         assert!(cache.find_holder("a").is_none());
         keep(&cache, "a");
-        let revocations = cache.revocations();
+        let revocations = cache.watch_revocations();
         assert!(!revocations.has_changed().unwrap());
         cache.note_revocation();
         assert!(revocations.has_changed().unwrap());

@@ -222,7 +222,7 @@ impl LiveSubscription {
     }
 
     /// What changes it while it is waited for.
-    pub fn control(&self) -> LiveControl {
+    pub fn live_control(&self) -> LiveControl {
         LiveControl {
             fan_out: Arc::clone(&self.fan_out),
             receiver: Arc::clone(&self.receiver),

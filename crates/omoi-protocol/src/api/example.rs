@@ -17,6 +17,6 @@ pub const EXAMPLE_SESSION: &str = "01930000-0000-7000-8000-000000000004";
 /// Id of the example key.
 pub const EXAMPLE_KEY: &str = "01930000-0000-7000-8000-000000000005";
 /// Id of the example event.
-pub const EXAMPLE_EVENT: &str = "01930000-0000-7000-8000-000000000006";
+pub const EXAMPLE_EVENT: &str = "01930000-0000-7000-8000-000000000008";
 /// The example repository on the disk of the process.
 pub const EXAMPLE_REPOSITORY: &str = "/src/todo";

@@ -82,7 +82,7 @@ impl ApiCaller {
     }
 
     /// Who it is.
-    pub(crate) const fn holder(&self) -> &Arc<CredentialHolder> {
+    pub(crate) const fn credential_holder(&self) -> &Arc<CredentialHolder> {
         &self.holder
     }
 

@@ -52,7 +52,7 @@ impl AccessWatch {
     ) -> Self {
         let clock = surface.parts.clock.clone();
         Self {
-            revocations: surface.accounts.holders.revocations(),
+            revocations: surface.accounts.holders.watch_revocations(),
             // What the holder is known by may be as old as what is kept of it.
             next_look: clock.now(),
             clock,
@@ -64,7 +64,7 @@ impl AccessWatch {
     }
 
     /// Who listens.
-    pub(crate) fn holder(&self) -> &CredentialHolder {
+    pub(crate) fn current_holder(&self) -> &CredentialHolder {
         &self.holder
     }
 

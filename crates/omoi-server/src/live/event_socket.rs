@@ -286,7 +286,10 @@ impl EventSocket {
             }
             SocketRequest::Subscribe(asked) => self.subscribe(asked).await,
             SocketRequest::Unsubscribe(asked) => {
-                let filter = self.feed.filter().with_unsubscribed(&asked.filter_lists());
+                let filter = self
+                    .feed
+                    .asked_filter()
+                    .with_unsubscribed(&asked.filter_lists());
                 match filter {
                     Ok(filter) => {
                         self.change_filter(filter, SubscriptionStatus::Unsubscribed)
@@ -305,7 +308,7 @@ impl EventSocket {
         let mode = asked.mode.unwrap_or(SubscribeMode::Merge);
         let filter = self
             .feed
-            .filter()
+            .asked_filter()
             .with_subscribed(&asked.filter_lists(), mode);
         let filter = match filter {
             Ok(filter) => filter,

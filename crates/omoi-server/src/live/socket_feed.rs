@@ -63,7 +63,7 @@ impl SocketFeed {
     }
 
     /// What is asked for.
-    pub(super) const fn filter(&self) -> &LiveFilter {
+    pub(super) const fn asked_filter(&self) -> &LiveFilter {
         &self.filter
     }
 
@@ -152,12 +152,12 @@ impl SocketFeed {
         let Some(access) = watch.access_in(org) else {
             return Ok(());
         };
-        let tenant = self.surface.rows_of(org, watch.holder().actor);
+        let tenant = self.surface.rows_of(org, watch.current_holder().actor);
         let filter = self.filter.clone();
         let live = &self.surface.parts.live;
         let opened = live.open_subscription(&tenant, access, filter, known_seq);
         let subscription = opened.await?;
-        let (control, begin_seq) = (subscription.control(), subscription.begin_seq());
+        let (control, begin_seq) = (subscription.live_control(), subscription.begin_seq());
         let (items, end) = stream::abortable(items_of(subscription, org));
         self.items.push(items.boxed());
         let line = FeedLine {

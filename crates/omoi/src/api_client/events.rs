@@ -47,7 +47,7 @@ impl ApiClient {
         after: i64,
     ) -> Result<impl Stream<Item = Result<StoredEvent, ClientError>> + Send + use<>, ClientError>
     {
-        let follower = EventFollower {
+        let follower = SpecEventFollower {
             spec: self.spec_id(spec, ReferenceUse::Read).await?,
             client: self.clone(),
             shown: after,
@@ -95,7 +95,7 @@ fn is_break(error: &ClientError) -> bool {
 }
 
 /// Follows a spec over as many lines as it takes.
-struct EventFollower {
+struct SpecEventFollower {
     client: ApiClient,
     spec: Uuid,
     /// The last event that was handed out or waits in `ready`.
@@ -107,7 +107,7 @@ struct EventFollower {
     n_breaks: u32,
 }
 
-impl EventFollower {
+impl SpecEventFollower {
     /// The next event; none once nobody answers any more.
     async fn next_event(&mut self) -> Option<Result<StoredEvent, ClientError>> {
         loop {

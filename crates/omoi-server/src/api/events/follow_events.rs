@@ -76,10 +76,10 @@ pub(in crate::api) async fn follow_events(
     let known = known_seq(&headers, &query.own, tenant.org())?;
     let access = caller.live_access();
     let live = s.parts.live.clone();
-    let seat = seat_of(&live, caller.holder())?;
+    let seat = seat_of(&live, caller.credential_holder())?;
     let opened = live.open_subscription(tenant, access, query.filter, known);
     let credential = request_token(&headers).ok_or_else(ApiError::no_credential)?;
-    let holder = Arc::clone(caller.holder());
+    let holder = Arc::clone(caller.credential_holder());
     let clock = s.parts.clock.clone();
     let follower = EventFollower {
         subscription: opened.await?,
@@ -218,7 +218,7 @@ impl EventFollower {
                 // Whoever reads on asks anew, and is told why not.
                 if self.watch.look_again().await.ok()? {
                     let access = self.watch.access_in(self.org)?;
-                    self.subscription.control().change_access(access);
+                    self.subscription.live_control().change_access(access);
                 }
                 Some(())
             }
