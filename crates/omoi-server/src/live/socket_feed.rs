@@ -173,7 +173,7 @@ impl SocketFeed {
 /// The organisations that the holder of `watch` belongs to.
 pub(super) fn organisations_of(watch: &AccessWatch) -> BTreeSet<OrgId> {
     watch
-        .holder()
+        .current_holder()
         .reaches
         .iter()
         .map(|reach| reach.org)
