@@ -1,5 +1,7 @@
 //! Runs the checks of tasks whose agents say done; completes them or sends them back.
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 use tracing::{info, trace};
 
@@ -37,6 +39,9 @@ use crate::suite::{self, CommitAt};
 /// Versions that are told of as added, and as removed.
 const NAMES_MAX: usize = 100;
 
+/// How often tasks that wait for a slot are looked at.
+const SLOT_LOOK: Duration = Duration::from_secs(3);
+
 /// The validator of one process.
 pub struct Validator {
     store: Tenant,
@@ -71,12 +76,16 @@ impl Validator {
             let turn = async { Ok(self.take_up_lost(task.id).await?) };
             entities.give_turn(now, task.label(), turn).await;
         }
+        let mut waits = false;
         for task in self.with_status(TaskStatus::PendingValidation).await? {
-            entities
-                .give_turn(now, task.label(), self.start(task.id))
-                .await;
+            let turn = entities.give_turn(now, task.label(), self.start(task.id));
+            waits |= turn.await.done_value() == Some(false);
         }
-        Ok(Next::Idle)
+        // The slot that it waits for may be one that another organisation gives back.
+        Ok(match waits {
+            true => Next::At(now + SLOT_LOOK),
+            false => Next::Idle,
+        })
     }
 
     async fn with_status(&self, status: TaskStatus) -> Result<Vec<Task>, StoreError> {
@@ -100,7 +109,8 @@ impl Validator {
             .await
     }
 
-    async fn start(&self, id: TaskId) -> Result<(), BoxError> {
+    /// Begins the checks of a task; false when they wait.
+    async fn start(&self, id: TaskId) -> Result<bool, BoxError> {
         let store = &self.store;
         let begun = store.write(CrashPoint::ValidationStarted, async |tx| {
             begin_checks(tx, self, id).await
@@ -112,7 +122,7 @@ impl Validator {
         };
         let Some(BegunChecks { run, spec, task }) = begun else {
             trace!(task.id = %id, "The checks of `{id}` wait");
-            return Ok(());
+            return Ok(false);
         };
         let (number, head) = (task.number, task.head_sha.as_deref());
         info!(task.id = %id, attempt.id = %run.attempt.id, head, "Checking TSK-{number:03}");
@@ -120,7 +130,7 @@ impl Validator {
         run.spawn(format!("checks of TSK-{:03}", task.number), async move {
             validate_task(&runner, &spec, &task, attempt).await
         });
-        Ok(())
+        Ok(true)
     }
 }
 

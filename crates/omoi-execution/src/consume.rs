@@ -1,14 +1,19 @@
-//! Ties reconcilers to the outbox: an event wakes those that the registry names for it.
+//! Ties reconcilers to the outboxes: an event wakes those that the registry names for it, for its organisation.
 //!
 //! An event decides nothing: rows do. So no consumer keeps how far it has read, and a pass that finds
 //! nothing to do writes nothing.
 
+mod organisation_loop;
+mod organisation_news;
+mod outbox_pump;
+
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use omoi_domain::event::Consumer;
 use omoi_domain::id::OrgId;
@@ -17,26 +22,52 @@ use omoi_runtime::BoxError;
 use omoi_runtime::bus::{Bus, BusHint};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
-use omoi_runtime::reconcile::{Entities, Next, Nudge, ReconcileDriver, Reconciler, StatusReader};
+use omoi_runtime::reconcile::{Entities, Next, ReconcileDriver, StatusReader};
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
-use omoi_store::{CommittedEvents, StoreError, Tenant, events};
+use omoi_store::{CommittedEvents, Store, Tenant};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
+use self::organisation_loop::OrganisationLoop;
+use self::outbox_pump::{OutboxPump, WokenLoop};
 use crate::deployment::{DeploymentParts, FromParts};
-use crate::disk_room::{DiskRoom, LOOK};
+use crate::disk_room::DiskRoom;
 use crate::lease_renewal::{LeaseRenewal, start_lease_renewal};
+
+/// What the topics of outboxes begin with.
+const OUTBOX: &str = "outbox.";
 
 /// The topic of an organisation's outbox on the bus.
 pub(crate) fn outbox_topic(org: OrgId) -> String {
-    format!("outbox.{}", org.as_uuid().simple())
+    format!("{OUTBOX}{}", org.as_uuid().simple())
 }
 
-/// A reconciler that acts on events of its kind.
+/// The organisation whose outbox `topic` is of.
+fn org_of_topic(topic: &str) -> Option<OrgId> {
+    topic.strip_prefix(OUTBOX)?.parse().ok()
+}
+
+/// What a consumer would do with slots that other organisations hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotWant {
+    /// It has work for none.
+    Nothing,
+    /// It has, and got none in its last pass.
+    GotNone,
+    /// It has more, and got some in its last pass.
+    GotSome,
+}
+
+/// A reconciler that acts on events of its kind, of one organisation.
 pub trait EventConsumer: Send {
     /// Which one it is.
     fn consumer(&self) -> Consumer;
+
+    /// What it would do with slots that other organisations hold.
+    fn slot_want(&self) -> SlotWant {
+        SlotWant::Nothing
+    }
 
     /// One pass over the rows. May run twice without harm. Each spec, task or attempt has its turn
     /// through `entities`, so that one that fails keeps no other from its own.
@@ -50,11 +81,42 @@ pub trait EventConsumer: Send {
     ) -> BoxFuture<'a, Result<Next, BoxError>>;
 }
 
+/// Makes one consumer for each organisation.
+pub struct ConsumerFactory {
+    consumer: Consumer,
+    build: Box<dyn Fn(Tenant) -> Box<dyn EventConsumer> + Send>,
+}
+
+impl fmt::Debug for ConsumerFactory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ConsumerFactory")
+            .field(&self.consumer)
+            .finish()
+    }
+}
+
+impl ConsumerFactory {
+    /// Makes `consumer` by `build` for the rows that it is given.
+    pub fn new(
+        consumer: Consumer,
+        build: impl Fn(Tenant) -> Box<dyn EventConsumer> + Send + 'static,
+    ) -> Self {
+        Self {
+            consumer,
+            build: Box::new(build),
+        }
+    }
+
+    fn build_consumer(&self, store: Tenant) -> Box<dyn EventConsumer> {
+        (self.build)(store)
+    }
+}
+
 /// What the loops of a process run on.
 #[derive(Clone)]
 pub struct ConsumerRuntime {
-    /// The rows it reads and writes.
-    pub store: Tenant,
+    /// The rows it reads and writes, of every organisation.
+    pub store: Store,
     /// The clock of this process.
     pub clock: Clocked,
     /// Spreads the pauses after failures.
@@ -72,7 +134,7 @@ pub struct ConsumerRuntime {
 impl FromParts for ConsumerRuntime {
     fn from_parts(parts: &DeploymentParts) -> Self {
         Self {
-            store: parts.store.clone(),
+            store: parts.store.store().clone(),
             clock: parts.clock.clone(),
             rng: parts.rng.clone(),
             lifecycle: parts.lifecycle.clone(),
@@ -83,61 +145,32 @@ impl FromParts for ConsumerRuntime {
     }
 }
 
-/// A consumer as the driver sees it.
-struct ConsumerReconciler {
-    inner: Box<dyn EventConsumer>,
-    disk: DiskRoom,
-}
-
-impl Reconciler for ConsumerReconciler {
-    fn name(&self) -> &'static str {
-        self.inner.consumer().as_str()
-    }
-
-    fn tick<'a>(
-        &'a mut self,
-        now: Timestamp,
-        entities: &'a mut Entities,
-    ) -> BoxFuture<'a, Result<Next, BoxError>> {
-        // The reaper begins nothing: it clears away.
-        if self.inner.consumer() == Consumer::Reaper {
-            return self.inner.tick(now, entities);
-        }
-        Box::pin(async move {
-            match self.disk.lasting_shortage().await {
-                Some(_) => Ok(Next::At(now + LOOK)),
-                None => self.inner.tick(now, entities).await,
-            }
-        })
-    }
-}
-
-/// Starts `consumers`, the pump that wakes them and what keeps their attempts; returns their status
-/// readers.
+/// Starts a loop for each of `factories`, which serves every organisation, the pump that wakes them and what keeps their
+/// attempts; returns their status readers.
 pub fn start_consumers(
     runtime: &ConsumerRuntime,
     bus: &Arc<dyn Bus>,
-    consumers: Vec<Box<dyn EventConsumer>>,
+    factories: Vec<ConsumerFactory>,
 ) -> Vec<StatusReader> {
-    let mut nudges = BTreeMap::new();
+    let mut loops = BTreeMap::new();
     let mut readers = Vec::new();
-    for inner in consumers {
-        let consumer = inner.consumer();
+    for factory in factories {
+        let consumer = factory.consumer;
+        let reconciler = OrganisationLoop::new(runtime, factory);
+        let news = reconciler.news_board();
         let driver = ReconcileDriver::new(
-            Box::new(ConsumerReconciler {
-                inner,
-                disk: runtime.disk.clone(),
-            }),
+            Box::new(reconciler),
             runtime.poll,
             runtime.clock.clone(),
             runtime.rng.fork(),
         );
-        nudges.insert(consumer, driver.nudge_handle());
+        let nudge = driver.nudge_handle();
+        loops.insert(consumer, WokenLoop { news, nudge });
         readers.push(driver.status_reader());
         driver.spawn(&runtime.lifecycle);
     }
     start_lease_renewal(&runtime.leases);
-    let pump = wake_consumers(runtime.clone(), Arc::clone(bus), nudges);
+    let pump = OutboxPump::new(runtime.clone(), loops).follow_outboxes(Arc::clone(bus));
     runtime
         .lifecycle
         .spawn("outbox pump", SpawnKind::Critical, pump);
@@ -145,8 +178,8 @@ pub fn start_consumers(
 }
 
 /// Tells other processes of commits made here, so that their pumps wake.
-pub fn publish_commits(store: &Tenant, lifecycle: &LifecycleHandle, bus: &Arc<dyn Bus>) {
-    let (mut commits, soft) = (store.store().committed_events(), lifecycle.soft_token());
+pub fn publish_commits(store: &Store, lifecycle: &LifecycleHandle, bus: &Arc<dyn Bus>) {
+    let (mut commits, soft) = (store.committed_events(), lifecycle.soft_token());
     let bus = Arc::clone(bus);
     lifecycle.spawn("outbox publisher", SpawnKind::Critical, async move {
         loop {
@@ -194,70 +227,21 @@ fn commit_hints(
     hints.collect()
 }
 
-/// Reads new events and wakes the consumers the registry names for them.
-async fn wake_consumers(
-    runtime: ConsumerRuntime,
-    bus: Arc<dyn Bus>,
-    nudges: BTreeMap<Consumer, Nudge>,
-) -> Result<(), BoxError> {
-    let mut hints = bus.subscribe_hints();
-    debug!("Reading the outbox");
-    let soft = runtime.lifecycle.soft_token();
-    let mut at = runtime
-        .store
-        .read(async |tx| events::head(tx).await)
-        .await?;
-    // What was committed between a consumer's first pass and this moment has woken nobody.
-    nudges.values().for_each(Nudge::nudge);
-    loop {
-        match read_on(&runtime.store, at).await {
-            Ok((seq, woken)) => {
-                if seq > at {
-                    debug!(n_events = seq - at, ?woken, "Read the outbox up to {seq}");
-                }
-                at = seq;
-                for nudge in woken.iter().filter_map(|consumer| nudges.get(consumer)) {
-                    nudge.nudge();
-                }
-            }
-            Err(error) => warn!(error = %error_chain(&error), "Could not read the outbox"),
-        }
-        // Cancel-safe: a broadcast receiver, a token and a timer.
-        tokio::select! {
-            hint = hints.next_hint() => if hint.is_none() { break },
-            () = soft.cancelled() => break,
-            () = runtime.clock.sleep(runtime.poll) => {}
-        }
-    }
-    Ok(())
-}
-
-async fn read_on(store: &Tenant, mut at: i64) -> Result<(i64, Vec<Consumer>), StoreError> {
-    let mut woken = Vec::new();
-    store
-        .read(async |tx| {
-            loop {
-                let batch = events::after(tx, at).await?;
-                let Some(last) = batch.last() else { break };
-                at = last.seq;
-                for event in &batch {
-                    let (seq, kind) = (event.seq, event.event.kind().as_str());
-                    let spec = event.spec_id.map(tracing::field::display);
-                    debug!(seq, kind, spec.id = spec, "Event {seq}: {kind}");
-                    woken.extend_from_slice(event.event.kind().consumers());
-                }
-            }
-            woken.sort_unstable();
-            woken.dedup();
-            Ok((at, woken))
-        })
-        .await
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
+
+    #[test]
+    fn the_topic_of_an_outbox_names_its_organisation() {
+        assert_eq!(
+            org_of_topic(&outbox_topic(OrgId::LOCAL)),
+            Some(OrgId::LOCAL)
+        );
+        for other in ["revocations", "outbox.", "outbox.x"] {
+            assert_eq!(org_of_topic(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn each_organisation_has_a_hint_and_what_was_missed_one_for_all() {

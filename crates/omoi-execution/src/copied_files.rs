@@ -156,6 +156,15 @@ pub(crate) struct CopiedFile {
 }
 
 impl CopiedFiles {
+    /// The same for the rows that `store` sees.
+    #[must_use]
+    pub fn in_tenant(&self, store: &Tenant) -> Self {
+        Self {
+            store: store.clone(),
+            ..self.clone()
+        }
+    }
+
     /// Lets a run begin at `commit` whose files can all be copied; reads each of them once.
     ///
     /// # Errors

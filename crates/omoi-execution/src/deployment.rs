@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use omoi_domain::event::Consumer;
 use omoi_domain::model_kind::WorkModel;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::work_limits::WorkLimits;
@@ -17,6 +18,7 @@ use omoi_store::Tenant;
 
 use crate::agent_models::AgentModels;
 use crate::agent_programs::FindProgram;
+use crate::consume::{ConsumerFactory, EventConsumer};
 use crate::copied_files::CopyRules;
 use crate::disk_room::DataDisk;
 use crate::live::LiveEvents;
@@ -37,6 +39,7 @@ pub trait FromParts {
 
 /// All there is in a process, for the one place that builds its loops and surfaces: each takes what it
 /// needs through [`FromParts`] and never sees the rest.
+#[derive(Clone)]
 pub struct DeploymentParts {
     /// Rows of one organisation.
     pub store: Tenant,
@@ -102,4 +105,26 @@ pub struct DeploymentParts {
     pub render_spec_files: RenderSpecFiles,
     /// Takes the secrets of this process out of what others wrote, before it is kept or shown.
     pub mask: SecretMask,
+}
+
+impl DeploymentParts {
+    /// The same for the rows that `store` sees.
+    #[must_use]
+    pub fn in_tenant(&self, store: Tenant) -> Self {
+        Self {
+            store,
+            ..self.clone()
+        }
+    }
+
+    /// Makes `consumer` of these parts, one for each organisation.
+    pub fn consumer_factory<C: EventConsumer + FromParts + 'static>(
+        &self,
+        consumer: Consumer,
+    ) -> ConsumerFactory {
+        let parts = self.clone();
+        ConsumerFactory::new(consumer, move |store| {
+            Box::new(C::from_parts(&parts.in_tenant(store)))
+        })
+    }
 }

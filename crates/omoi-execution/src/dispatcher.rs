@@ -36,7 +36,7 @@ use crate::attempt::{
     AttemptIssuer, AttemptJob, AttemptStarter, CreatedAttempt, WorkPlan, launch_attempt,
     lose_attempt,
 };
-use crate::consume::EventConsumer;
+use crate::consume::{EventConsumer, SlotWant};
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::failure_policy::FailurePolicy;
 use crate::integration;
@@ -63,6 +63,8 @@ pub struct Dispatcher {
     failures: FailurePolicy,
     queue: QueueOptions,
     limits: WorkLimits,
+    /// What the last pass left for the want of slots that other organisations hold.
+    slot_want: SlotWant,
 }
 
 impl FromParts for Dispatcher {
@@ -78,18 +80,35 @@ impl FromParts for Dispatcher {
             failures: FailurePolicy::from_parts(parts),
             queue: parts.queue,
             limits: parts.limits,
+            slot_want: SlotWant::Nothing,
         }
     }
 }
 
+/// Starts of one claim.
+#[derive(Default)]
+struct PlannedBatch {
+    starts: Vec<PlannedStart>,
+    /// Whether more tasks could start, and every slot of the deployment is taken.
+    is_full: bool,
+}
+
 impl Dispatcher {
-    async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
+    async fn run_pass(
+        &mut self,
+        now: Timestamp,
+        entities: &mut Entities,
+    ) -> Result<Next, BoxError> {
+        self.slot_want = SlotWant::Nothing;
         let mut candidates = VecDeque::from(ranking::ranked_candidates(self).await?);
-        let mut look_again = false;
-        loop {
-            let batch = self.next_batch(&mut candidates, now, entities).await?;
+        let (mut look_again, mut has_claimed) = (false, false);
+        let is_full = loop {
+            let PlannedBatch {
+                starts: batch,
+                is_full,
+            } = self.next_batch(&mut candidates, now, entities).await?;
             if batch.is_empty() {
-                break;
+                break is_full;
             }
             debug!(
                 n_tasks = batch.len(),
@@ -100,6 +119,7 @@ impl Dispatcher {
                 claimed,
                 lost_slots,
             } = self.claim_batch(batch, now, entities).await?;
+            has_claimed |= !claimed.is_empty();
             for claimed in claimed {
                 let label = claimed.planned.task.label();
                 let turn = self.launch_or_fail(claimed);
@@ -109,7 +129,12 @@ impl Dispatcher {
                 debug!("Others took the slots meanwhile; looking again");
             }
             look_again |= lost_slots;
-        }
+        };
+        self.slot_want = match (is_full, has_claimed) {
+            (false, _) => SlotWant::Nothing,
+            (true, false) => SlotWant::GotNone,
+            (true, true) => SlotWant::GotSome,
+        };
         for task in &candidates {
             entities.keep_open(&task.label());
         }
@@ -128,12 +153,12 @@ impl Dispatcher {
         candidates: &mut VecDeque<Task>,
         now: Timestamp,
         entities: &mut Entities,
-    ) -> Result<Vec<PlannedStart>, BoxError> {
+    ) -> Result<PlannedBatch, BoxError> {
         let limits = self.queue.slots;
         let store = &self.store;
         let mut slots = store.read(async |tx| slots::in_use(tx).await).await?;
-        let mut batch = Vec::new();
-        while batch.len() < tasks::CLAIMED_MAX
+        let mut batch = PlannedBatch::default();
+        while batch.starts.len() < tasks::CLAIMED_MAX
             && let Some(task) = candidates.pop_front()
         {
             match slots.limit_reached(limits, task.project_id) {
@@ -143,6 +168,7 @@ impl Dispatcher {
                         ?limit,
                         "Every slot is taken"
                     );
+                    batch.is_full = limit == SlotLimit::Deployment;
                     candidates.push_front(task);
                     break;
                 }
@@ -155,7 +181,7 @@ impl Dispatcher {
             let turn = entities.begin_turn(now, task.label(), self.plan_or_fail(task));
             if let Some(Some(planned)) = turn.await.done_value() {
                 slots.take_slot(planned.task.project_id);
-                batch.push(planned);
+                batch.starts.push(planned);
             }
         }
         Ok(batch)
@@ -387,6 +413,10 @@ fn snapshot(created: &CreatedAttempt) -> Result<Option<ObjectId>, omoi_git::obje
 impl EventConsumer for Dispatcher {
     fn consumer(&self) -> Consumer {
         Consumer::Dispatcher
+    }
+
+    fn slot_want(&self) -> SlotWant {
+        self.slot_want
     }
 
     fn tick<'a>(

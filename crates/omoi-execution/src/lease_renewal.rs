@@ -7,11 +7,12 @@ use std::time::Duration;
 use tracing::{debug, info, trace, warn};
 
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::{AttemptId, OrgId};
 use omoi_runtime::BoxError;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_runtime::telemetry::error_chain;
-use omoi_store::{StoreError, Tenant, attempts};
+use omoi_store::{Store, StoreError, Tx, attempts};
 
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::running_attempts::RunningAttempts;
@@ -26,8 +27,8 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Keeps what this process works on.
 #[derive(Clone)]
 pub struct LeaseRenewal {
-    /// The rows it reads and writes.
-    pub store: Tenant,
+    /// The rows it reads and writes, of every organisation.
+    pub store: Store,
     /// Names this process in what it begins.
     pub owner: String,
     /// The attempts that this process works on.
@@ -41,7 +42,7 @@ pub struct LeaseRenewal {
 impl FromParts for LeaseRenewal {
     fn from_parts(parts: &DeploymentParts) -> Self {
         Self {
-            store: parts.store.clone(),
+            store: parts.store.store().clone(),
             owner: parts.owner.clone(),
             running: parts.running.clone(),
             clock: parts.clock.clone(),
@@ -70,9 +71,7 @@ async fn keep_renewing(renewal: LeaseRenewal) -> Result<(), BoxError> {
             );
         }
         renewed_at = renewal.clock.now();
-        if let Err(error) = renew_leases(&renewal).await {
-            warn!(error = %error_chain(&error), "Could not renew the leases");
-        }
+        renew_leases(&renewal).await;
         // Cancel-safe: a token, a notification and a timer.
         tokio::select! {
             () = renewal.clock.sleep(PERIOD) => {}
@@ -82,26 +81,31 @@ async fn keep_renewing(renewal: LeaseRenewal) -> Result<(), BoxError> {
 }
 
 /// Renews the leases of what this process works on, and of nothing else: an attempt it forgot must
-/// be found by the reaper.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn renew_leases(renewal: &LeaseRenewal) -> Result<(), StoreError> {
-    let held = renewal.running.attempt_ids();
-    if held.is_empty() {
-        return Ok(());
+/// be found by the reaper. Those of one organisation that cannot be renewed keep no other's from it; they are tried again
+/// the next time.
+pub async fn renew_leases(renewal: &LeaseRenewal) {
+    for (org, held) in renewal.running.attempts_by_org() {
+        trace!(n_attempts = held.len(), "Renewing leases");
+        if let Err(error) = renew_of_org(renewal, org, held).await {
+            warn!(org.id = %org, error = %error_chain(&error), "Could not renew the leases");
+        }
     }
-    trace!(n_attempts = held.len(), "Renewing leases");
-    renewal
-        .store
-        .write(CrashPoint::LeaseMoved, async |tx| {
-            let until = tx.now() + LEASE_TIME;
-            for id in held {
-                attempts::renew_lease(tx, &renewal.owner, id, until).await?;
-            }
-            Ok(())
-        })
-        .await
+}
+
+async fn renew_of_org(
+    renewal: &LeaseRenewal,
+    org: OrgId,
+    held: Vec<AttemptId>,
+) -> Result<(), StoreError> {
+    let renew = async |tx: &mut Tx| {
+        let until = tx.now() + LEASE_TIME;
+        for id in held {
+            attempts::renew_lease(tx, &renewal.owner, id, until).await?;
+        }
+        Ok(())
+    };
+    let tenant = renewal.store.tenant(org);
+    tenant.write(CrashPoint::LeaseMoved, renew).await
 }
 
 /// Asks every agent to save and stop when the process is to stop.

@@ -105,7 +105,8 @@ impl CallMeter for CallLedger {
         projection: &'a CostProjection,
     ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
         Box::pin(async move {
-            match grant_call(self, caller, projection).await {
+            let ledger = self.in_organisation(caller.principal.org);
+            match grant_call(&ledger, caller, projection).await {
                 Ok(call) => Ok(Box::new(call) as Box<dyn ReservedCall>),
                 Err(error) => Err(reserve_error(caller.principal, error)),
             }
@@ -118,7 +119,8 @@ impl CallMeter for CallLedger {
         failed: &'a FailedTry,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            if let Err(error) = call_failure::tell_call_failure(&self.store, caller, failed).await {
+            let store = self.in_organisation(caller.principal.org).store;
+            if let Err(error) = call_failure::tell_call_failure(&store, caller, failed).await {
                 let spec = caller.principal.spec;
                 warn!(spec.id = %spec, error = %error_chain(&error), "Could not tell of a failed model call");
             }
@@ -131,7 +133,8 @@ impl CallMeter for CallLedger {
         note: &'a FallbackNote,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            if let Err(error) = call_fallback::tell_fallback(&self.store, caller, note).await {
+            let store = self.in_organisation(caller.principal.org).store;
+            if let Err(error) = call_fallback::tell_fallback(&store, caller, note).await {
                 let spec = caller.principal.spec;
                 warn!(spec.id = %spec, error = %error_chain(&error), "Could not tell of a model that was passed over");
             }
@@ -143,7 +146,10 @@ impl CallMeter for CallLedger {
         caller: &'a ModelCaller,
         maker: &'a str,
     ) -> BoxFuture<'a, Option<String>> {
-        Box::pin(reasoning_maker::keep_maker(&self.store, caller, maker))
+        Box::pin(async move {
+            let store = self.in_organisation(caller.principal.org).store;
+            reasoning_maker::keep_maker(&store, caller, maker).await
+        })
     }
 
     fn save_attempt<'a>(
@@ -155,7 +161,8 @@ impl CallMeter for CallLedger {
             let Some(id) = caller.principal.purpose.attempt() else {
                 return false;
             };
-            let saved = saved_attempt::save_attempt(self, id, caller.n_turns, failed).await;
+            let ledger = self.in_organisation(caller.principal.org);
+            let saved = saved_attempt::save_attempt(&ledger, id, caller.n_turns, failed).await;
             // It then fails as its worker tells, and is tried again from there.
             if let Err(error) = &saved {
                 warn!(attempt.id = %id, error = %error_chain(error), "Could not save an attempt that its provider turns away");

@@ -110,7 +110,7 @@ pub async fn begin_run(
     let mut attempt = insert_attempt(tx, &platform.issuer, new).await?.attempt;
     apply_to_attempt(tx, &mut attempt, begin_attempt(None)).await?;
     // Before the commit: an attempt that nobody holds is taken for one of a process that died.
-    let held = platform.running.hold_attempt(attempt.id);
+    let held = platform.running.hold_attempt(attempt.org_id, attempt.id);
     Ok(PlatformRun {
         attempt,
         store: platform.store.clone(),

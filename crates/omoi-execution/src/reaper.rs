@@ -22,7 +22,7 @@ use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_sandbox::Provider;
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::{StoreError, Tenant, Tx, open_calls, sandboxes, specs, tasks};
+use omoi_store::{StoreError, Tenant, Tx, open_calls, projects, sandboxes, specs, tasks};
 
 use crate::attempt::{end_sandbox, lose_attempt};
 use crate::commit_workspace::clear_layers;
@@ -80,6 +80,7 @@ impl Reaper {
             .read(async |tx| attempts::all_live(tx).await)
             .await?;
         trace!(n_live = live.len(), "Looking at live attempts");
+        let mut has_open = !live.is_empty();
         for attempt in live {
             let entity = format!("attempt {}", attempt.id);
             entities.give_turn(now, entity, self.reap(attempt)).await;
@@ -88,6 +89,7 @@ impl Reaper {
             .store
             .read(async |tx| sandboxes::all_live(tx).await)
             .await?;
+        has_open |= !open.is_empty();
         for sandbox in open {
             let entity = format!("sandbox {}", sandbox.id);
             let turn = async { Ok(self.end_sandbox(sandbox.attempt_id).await?) };
@@ -97,6 +99,7 @@ impl Reaper {
             .store
             .read(async |tx| open_calls::all(tx).await)
             .await?;
+        has_open |= !calls.is_empty();
         for call in calls {
             let entity = format!("model call {}", call.id);
             let turn = async { Ok(settle_left_call(&self.ledger, &call).await?) };
@@ -105,15 +108,22 @@ impl Reaper {
         entities
             .give_turn(now, "base stores".to_owned(), self.remove_base_stores())
             .await;
-        Ok(Next::At(now + PERIOD))
+        Ok(match has_open {
+            true => Next::At(now + PERIOD),
+            false => Next::Idle,
+        })
     }
 
-    /// Removes the histories that were set apart for specs that have ended.
+    /// Removes the histories that were set apart for specs of the organisation that have ended.
     async fn remove_base_stores(&self) -> Result<(), BoxError> {
         let data = &self.folders.data;
+        let own = self
+            .store
+            .read(async |tx| projects::project_ids(tx).await)
+            .await?;
         let mut kept = Vec::new();
         for project in data.mirrored_projects()? {
-            if !base_stores(&data.mirror_path(project))?.is_empty() {
+            if own.contains(&project) && !base_stores(&data.mirror_path(project))?.is_empty() {
                 kept.push(project);
             }
         }

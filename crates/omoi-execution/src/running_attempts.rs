@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tracing::debug;
 
-use omoi_domain::id::AttemptId;
+use omoi_domain::id::{AttemptId, OrgId};
 use omoi_domain::time::Timestamp;
 use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_sandbox::{ExhaustedLimit, SandboxControl};
@@ -19,9 +19,16 @@ pub struct RunningAttempts(Arc<AttemptTable>);
 
 #[derive(Debug, Default)]
 struct AttemptTable {
-    all: Mutex<BTreeMap<AttemptId, Option<SandboxControl>>>,
+    all: Mutex<BTreeMap<AttemptId, RunningAttempt>>,
     preparing: Mutex<BTreeMap<AttemptId, PreparingNote>>,
     ended: Notify,
+}
+
+/// An attempt that this process works on.
+#[derive(Debug)]
+struct RunningAttempt {
+    org: OrgId,
+    control: Option<SandboxControl>,
 }
 
 /// This process works on an attempt for as long as this lives, however the work ends.
@@ -61,9 +68,10 @@ impl Drop for HeldAttempt {
 }
 
 impl RunningAttempts {
-    /// Notes that this process works on an attempt until the returned value is dropped.
-    pub fn hold_attempt(&self, attempt: AttemptId) -> HeldAttempt {
-        self.begin_attempt(attempt);
+    /// Notes that this process works on an attempt of `org` until the returned value is dropped.
+    pub fn hold_attempt(&self, org: OrgId, attempt: AttemptId) -> HeldAttempt {
+        let running = RunningAttempt { org, control: None };
+        self.lock_attempts().insert(attempt, running);
         HeldAttempt {
             among: self.clone(),
             attempt,
@@ -77,13 +85,11 @@ impl RunningAttempts {
         self.wait_drained().await;
     }
 
-    fn begin_attempt(&self, attempt: AttemptId) {
-        self.lock_attempts().insert(attempt, None);
-    }
-
     /// Notes how its sandbox can be stopped.
     pub(crate) fn set_control(&self, attempt: AttemptId, control: SandboxControl) {
-        self.lock_attempts().insert(attempt, Some(control));
+        if let Some(running) = self.lock_attempts().get_mut(&attempt) {
+            running.control = Some(control);
+        }
     }
 
     fn end_attempt(&self, attempt: AttemptId) {
@@ -132,12 +138,13 @@ impl RunningAttempts {
     /// The limit that the watcher stopped the sandbox of an attempt for.
     pub fn exhausted_limit(&self, attempt: AttemptId) -> Option<ExhaustedLimit> {
         let all = self.lock_attempts();
-        all.get(&attempt)?.as_ref()?.exhausted_limit()
+        all.get(&attempt)?.control.as_ref()?.exhausted_limit()
     }
 
     /// Kills the sandbox of an attempt, if this process runs it.
     pub fn kill_sandbox(&self, attempt: AttemptId) {
-        if let Some(Some(control)) = self.lock_attempts().get(&attempt) {
+        let all = self.lock_attempts();
+        if let Some(control) = all.get(&attempt).and_then(|one| one.control.as_ref()) {
             control.kill_tree();
         }
     }
@@ -145,7 +152,7 @@ impl RunningAttempts {
     /// Asks the worker of an attempt to save and stop; false when this process runs no such.
     pub fn interrupt_worker(&self, attempt: AttemptId) -> bool {
         let all = self.lock_attempts();
-        let Some(Some(control)) = all.get(&attempt) else {
+        let Some(control) = all.get(&attempt).and_then(|one| one.control.as_ref()) else {
             return false;
         };
         debug!(attempt.id = %attempt, "Interrupting the worker of `{attempt}`");
@@ -155,12 +162,22 @@ impl RunningAttempts {
 
     /// Whether the sandbox of an attempt was started here and is still held.
     pub fn has_sandboxes(&self) -> bool {
-        self.lock_attempts().values().any(Option::is_some)
+        let all = self.lock_attempts();
+        all.values().any(|running| running.control.is_some())
     }
 
     /// Every attempt this process works on.
     pub fn attempt_ids(&self) -> Vec<AttemptId> {
         self.lock_attempts().keys().copied().collect()
+    }
+
+    /// The same by their organisations.
+    pub(crate) fn attempts_by_org(&self) -> BTreeMap<OrgId, Vec<AttemptId>> {
+        let mut by_org = BTreeMap::<_, Vec<_>>::new();
+        for (attempt, running) in self.lock_attempts().iter() {
+            by_org.entry(running.org).or_default().push(*attempt);
+        }
+        by_org
     }
 
     /// Ends when this process works on nothing.
@@ -176,9 +193,7 @@ impl RunningAttempts {
         }
     }
 
-    fn lock_attempts(
-        &self,
-    ) -> std::sync::MutexGuard<'_, BTreeMap<AttemptId, Option<SandboxControl>>> {
+    fn lock_attempts(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptId, RunningAttempt>> {
         self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -193,7 +208,7 @@ mod tests {
         let running = RunningAttempts::default();
         let attempt = "01a22702-0000-7000-8000-000000000000".parse().unwrap();
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
-        let held = running.hold_attempt(attempt);
+        let held = running.hold_attempt(OrgId::LOCAL, attempt);
         assert_eq!(running.preparing_seen_at(attempt, at(1)), None);
         let preparing = running.note_preparing(attempt);
         assert_eq!(running.preparing_seen_at(attempt, at(2)), Some(at(2)));

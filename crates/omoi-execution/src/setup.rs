@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use omoi_domain::id::OrgId;
 use omoi_domain::repository_settings::NO_SETUP;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_git::layer::{LayerFolder, PackageLayer, SetupReference};
@@ -76,6 +77,8 @@ pub struct PackageSetup {
     pub worker: PathBuf,
     /// The way to registries; none in a process without a proxy.
     pub registries: Option<Arc<dyn OpenRegistries>>,
+    /// Whose set-ups they are.
+    pub org: OrgId,
 }
 
 impl FromParts for PackageSetup {
@@ -91,6 +94,7 @@ impl FromParts for PackageSetup {
             mask: parts.mask.clone(),
             worker: parts.worker.clone(),
             registries: parts.registries.clone(),
+            org: parts.store.org(),
         }
     }
 }

@@ -27,6 +27,17 @@ pub struct SpecRenderer {
     pub render: RenderSpecFiles,
 }
 
+impl SpecRenderer {
+    /// The same for the rows that `store` sees.
+    #[must_use]
+    pub fn in_tenant(&self, store: &Tenant) -> Self {
+        Self {
+            store: store.clone(),
+            ..self.clone()
+        }
+    }
+}
+
 impl FromParts for SpecRenderer {
     fn from_parts(parts: &DeploymentParts) -> Self {
         Self {

@@ -35,7 +35,8 @@ pub async fn set_up_repository(
     let subject = SetupSubject::at_base(&base, &toolbox);
     if request.only_find {
         let found = setup.find_packages(&provider, subject).await;
-        let copies = reader.access.copies.paths_for_checks(repository.project.id);
+        let copies = reader.access.copies.in_tenant(tenant);
+        let copies = copies.paths_for_checks(repository.project.id);
         return Ok(SetupView {
             checks: CheckSandboxView {
                 copies: copies.await?,

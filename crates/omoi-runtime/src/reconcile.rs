@@ -67,6 +67,11 @@ pub trait Reconciler: Send {
         now: Timestamp,
         entities: &'a mut Entities,
     ) -> BoxFuture<'a, Result<Next, BoxError>>;
+
+    /// Failing entities that it keeps apart from those of [`Reconciler::tick`].
+    fn own_failures(&self) -> Vec<EntityFailure> {
+        Vec::new()
+    }
 }
 
 /// Asks a driver for a tick soon; many nudges before it count as one.
@@ -220,6 +225,7 @@ impl ReconcileDriver {
         let mut status = lock(&self.status);
         status.ended_at = Some(now);
         status.entities = self.entities.failures();
+        status.entities.extend(self.reconciler.own_failures());
         match result {
             Ok(next) => {
                 let failed = std::mem::take(&mut status.failing);

@@ -16,6 +16,7 @@ use tracing::warn;
 
 use omoi_domain::egress::EgressMode;
 use omoi_domain::error_code::ErrorCode;
+use omoi_domain::id::OrgId;
 use omoi_domain::reference::NamedProject;
 use omoi_egress::listing::{ListedPolicy, SharedListing};
 use omoi_egress::lock_file::locked_versions;
@@ -59,6 +60,7 @@ struct AttemptProxyParts {
 
 /// One attempt's use of the way out.
 struct AttemptEgress {
+    org: OrgId,
     recorded: RecordedSession,
     /// Cancelled when the attempt is over: its connections end with it.
     ended: CancellationToken,
@@ -103,6 +105,7 @@ impl AttemptProxy {
             };
             let (clock, mask) = (self.parts.clock.clone(), parts.mask.clone());
             AttemptEgress {
+                org: tenant.org(),
                 recorded: RecordedSession::start(policy, clock, entries, mask),
                 ended: CancellationToken::new(),
             }

@@ -10,12 +10,13 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 
+use omoi_domain::id::OrgId;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::running_attempts::RunningAttempts;
 use omoi_protocol::api::{HealthReport, HealthStatus};
 use omoi_runtime::reconcile::StatusReader;
-use omoi_store::{StoreError, Tenant, events, specs, tasks};
+use omoi_store::{Store, StoreError, Tenant, events, organisations, specs, tasks};
 
 use crate::access_log::{RequestIds, RequestSurface, with_access_log};
 use crate::answer_headers::with_answer_headers;
@@ -115,15 +116,35 @@ struct Counts {
     specs: BTreeMap<String, i64>,
 }
 
+/// What the organisations have together.
+async fn count_everywhere(store: &Store) -> Result<Counts, StoreError> {
+    let system = store.system();
+    let heads = system.read(async |tx| organisations::event_heads(tx).await);
+    let heads: Vec<(OrgId, i64)> = heads.await?;
+    let mut counts = Counts {
+        n_events: heads.iter().map(|(_, head)| head).sum(),
+        tasks: BTreeMap::new(),
+        specs: BTreeMap::new(),
+    };
+    // Where nothing ever happened there is nothing to count.
+    for (org, _) in heads.into_iter().filter(|(_, head)| *head > 0) {
+        let tenant = store.tenant(org);
+        let counted = tenant.read(async |tx| {
+            let tasks = tasks::count_by_status(tx).await?;
+            Ok::<_, StoreError>((tasks, specs::count_by_status(tx).await?))
+        });
+        let (tasks, specs) = counted.await?;
+        for (all, own) in [(&mut counts.tasks, tasks), (&mut counts.specs, specs)] {
+            for (status, n) in own {
+                *all.entry(status).or_default() += n;
+            }
+        }
+    }
+    Ok(counts)
+}
+
 async fn rendered(probes: &ProbeSurface) -> Result<String, StoreError> {
-    let counted = probes.store.read(async |tx| {
-        Ok::<_, StoreError>(Counts {
-            n_events: events::head(tx).await?,
-            tasks: tasks::count_by_status(tx).await?,
-            specs: specs::count_by_status(tx).await?,
-        })
-    });
-    let counts = counted.await?;
+    let counts = count_everywhere(probes.store.store()).await?;
     let mut out = String::new();
     let _ = writeln!(out, "# TYPE omoi_events_total counter");
     let _ = writeln!(out, "omoi_events_total {}", counts.n_events);

@@ -18,7 +18,7 @@ use omoi_execution::egress::EgressOrigin;
 use omoi_execution::setup::{OpenRegistries, RegistriesInUse, SetupWay};
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
-use omoi_store::{Tenant, projects};
+use omoi_store::{Store, projects};
 
 use crate::egress::{AttemptProxy, EntryKeeper, RecordedSession, attempt_policy, versions_of};
 use crate::worker_socket::accept_stream;
@@ -28,8 +28,8 @@ use crate::worker_socket::accept_stream;
 pub struct SetupProxy {
     /// The proxy.
     pub proxy: AttemptProxy,
-    /// Where it is written down what came in and what was refused.
-    pub store: Tenant,
+    /// Where it is written down what came in and what was refused, in every organisation.
+    pub store: Store,
     /// Takes the secrets of this process out of that.
     pub mask: SecretMask,
     /// Serves connections.
@@ -59,9 +59,8 @@ impl OpenRegistries for SetupProxy {
     ) -> BoxFuture<'a, io::Result<Box<dyn RegistriesInUse>>> {
         Box::pin(async move {
             let project = way.project;
-            let named = self
-                .store
-                .read(async |tx| projects::named_project(tx, project).await);
+            let tenant = self.store.tenant(way.org);
+            let named = tenant.read(async |tx| projects::named_project(tx, project).await);
             let project = named.await.map_err(io::Error::other)?;
             let socket = self.clone().serve_socket(&way, project)?;
             Ok(Box::new(socket) as Box<dyn RegistriesInUse>)
@@ -83,7 +82,7 @@ impl SetupProxy {
             .extend(versions_of(way.lock_files));
         let lists_hosts = !policy.current_policy().hosts.allow.is_empty();
         let entries = EntryKeeper {
-            store: self.store.clone(),
+            store: self.store.tenant(way.org),
             origin: EgressOrigin::Setup {
                 project: way.project,
                 packages_layer: way.packages_layer.to_owned(),

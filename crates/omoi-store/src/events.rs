@@ -39,7 +39,8 @@ pub(crate) async fn append(
         .rows(
             "update organisations set event_seq = event_seq + $2, slots_used = slots_used + $4
              where id = $1 and ($3 = 0 or owner_fence = $3)
-             and (not $5 or max_concurrent_agents is null or slots_used + $4 <= max_concurrent_agents)
+             and (not $5 or archived_at is null
+                 and (max_concurrent_agents is null or slots_used + $4 <= max_concurrent_agents))
              returning event_seq",
             args![count, tx.fence(), slots, moves.is_limited()],
         )
@@ -143,7 +144,8 @@ fn append_sql(n_events: usize, has_project: bool) -> String {
         "with {taken}counted as (
              update organisations set event_seq = event_seq + $2, slots_used = slots_used + $4
              where id = $1 and ($3 = 0 or owner_fence = $3)
-             and (not $5 or max_concurrent_agents is null or slots_used + $4 <= max_concurrent_agents){is_taken}
+             and (not $5 or archived_at is null
+                 and (max_concurrent_agents is null or slots_used + $4 <= max_concurrent_agents)){is_taken}
              returning event_seq){seated}
          insert into events (org_id, seq, {EVENT_COLUMNS})
          select $1, counted.event_seq - $2 + v.n, {EVENT_COLUMNS}

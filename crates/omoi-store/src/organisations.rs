@@ -10,6 +10,7 @@ use omoi_domain::organisation::OrganisationSlug;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
+use crate::column::Column;
 use crate::deployment::hold_fence;
 use crate::error::StoreError;
 use crate::month_budgets::{self, MonthBudget};
@@ -136,6 +137,23 @@ pub async fn find_by_slug(
 /// When the database cannot be read.
 pub async fn list_all(tx: &mut Tx) -> Result<Vec<Organisation>, StoreError> {
     tx.all_global("true order by slug", args![]).await
+}
+
+/// The number of the newest event of every organisation.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn event_heads(tx: &mut Tx) -> Result<Vec<(OrgId, i64)>, StoreError> {
+    let rows = tx
+        .raw(
+            "select id, event_seq from organisations order by id",
+            args![],
+        )
+        .await?;
+    let heads = rows
+        .iter()
+        .map(|row| Ok((Column::read(row, "id")?, Column::read(row, "event_seq")?)));
+    heads.collect()
 }
 
 /// Writes what people may change of an organisation, if nobody changed it since it was read.

@@ -211,6 +211,17 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<Project>, StoreError> {
     tx.all("1 = 1 order by created_at, id", args![]).await
 }
 
+/// The id of every project.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn project_ids(tx: &mut Tx) -> Result<BTreeSet<ProjectId>, StoreError> {
+    let rows = tx
+        .rows("select id from projects where org_id = $1", args![])
+        .await?;
+    rows.iter().map(|row| Column::read(row, "id")).collect()
+}
+
 /// What people call the rows of every project.
 #[derive(Clone, Debug)]
 pub struct ProjectNames(Vec<ProjectPlace>);

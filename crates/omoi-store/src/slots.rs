@@ -107,7 +107,8 @@ pub async fn in_use(tx: &mut Tx) -> Result<SlotsInUse, StoreError> {
             "select id, slots_used, cast(null as bigint) as most, cast(0 as bigint) as in_deployment
              from projects where org_id = $1 and slots_used > 0
              union all
-             select null, o.slots_used, o.max_concurrent_agents, d.slots_used
+             select null, o.slots_used,
+                 case when o.archived_at is null then o.max_concurrent_agents else 0 end, d.slots_used
              from organisations o, deployment d where o.id = $1",
             args![],
         )

@@ -20,8 +20,9 @@ use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::Merger;
 use omoi_delivery::validator::Validator;
 use omoi_domain::config::Config;
+use omoi_domain::event::Consumer;
 use omoi_domain::id::OrgId;
-use omoi_execution::consume::{self, ConsumerRuntime, EventConsumer};
+use omoi_execution::consume::{self, ConsumerFactory, ConsumerRuntime};
 use omoi_execution::copied_files::CopyRules;
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::dispatcher::Dispatcher;
@@ -321,7 +322,7 @@ fn start_loops(
     surface: WorkerSurface,
     bus: &Arc<dyn Bus>,
 ) -> anyhow::Result<Vec<StatusReader>> {
-    consume::publish_commits(&parts.store, &parts.lifecycle, bus);
+    consume::publish_commits(parts.store.store(), &parts.lifecycle, bus);
     if !roles.orchestrator {
         return Ok(Vec::new());
     }
@@ -409,14 +410,14 @@ async fn open_listeners(
 }
 
 /// Every reconciler of an orchestrator; the registry in `omoi-domain` says what wakes each.
-fn loop_consumers(parts: &DeploymentParts) -> Vec<Box<dyn EventConsumer>> {
+fn loop_consumers(parts: &DeploymentParts) -> Vec<ConsumerFactory> {
     vec![
-        Box::new(Reaper::from_parts(parts)),
-        Box::new(Planner::from_parts(parts)),
-        Box::new(Dispatcher::from_parts(parts)),
-        Box::new(Validator::from_parts(parts)),
-        Box::new(Merger::from_parts(parts)),
-        Box::new(Finisher::from_parts(parts)),
+        parts.consumer_factory::<Reaper>(Consumer::Reaper),
+        parts.consumer_factory::<Planner>(Consumer::Planner),
+        parts.consumer_factory::<Dispatcher>(Consumer::Dispatcher),
+        parts.consumer_factory::<Validator>(Consumer::Validator),
+        parts.consumer_factory::<Merger>(Consumer::Merger),
+        parts.consumer_factory::<Finisher>(Consumer::Finisher),
     ]
 }
 

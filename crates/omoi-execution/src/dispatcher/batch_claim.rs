@@ -71,7 +71,7 @@ pub(super) async fn claim_planned(
             continue;
         };
         // Before the commit: an attempt that nobody holds is taken for one of a process that died.
-        let held = dispatcher.running.hold_attempt(attempt.id);
+        let held = dispatcher.running.hold_attempt(tx.org(), attempt.id);
         new.attempt = attempt;
         claimed.push(ClaimedTask {
             planned: PlannedStart {

@@ -32,6 +32,7 @@ impl AttemptIntake {
     pub fn in_tenant(&self, store: &Tenant) -> Self {
         Self {
             store: store.clone(),
+            copies: self.copies.in_tenant(store),
             ..self.clone()
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use futures::future::BoxFuture;
 use omoi_domain::egress::EgressMode;
-use omoi_domain::id::ProjectId;
+use omoi_domain::id::{OrgId, ProjectId};
 use omoi_egress::refusal::Refusal;
 
 use crate::egress::LockFile;
@@ -19,6 +19,8 @@ pub struct SetupWay<'a> {
     pub mode: EgressMode,
     /// Files whose versions come in at any age.
     pub lock_files: &'a [LockFile],
+    /// The organisation of its project.
+    pub org: OrgId,
     /// Whose set-up it is.
     pub project: ProjectId,
     /// What it installs, by its digest.

@@ -264,6 +264,7 @@ impl SetupRun<'_> {
             socket: &socket,
             mode: self.subject.setup_mode(),
             lock_files: &lock_files,
+            org: setup.org,
             project,
             packages_layer: self.digest,
         };

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use omoi_domain::access::permission::Permission;
 use omoi_domain::event::{Consumer, EntityType, Event, EventKind};
 use omoi_domain::time::Timestamp;
-use omoi_execution::consume::{EventConsumer, publish_commits, start_consumers};
+use omoi_execution::consume::{ConsumerFactory, EventConsumer, publish_commits, start_consumers};
 use omoi_runtime::BoxError;
 use omoi_runtime::bus::{Bus, LocalBus, RedisBus};
 use omoi_runtime::clock::SystemClock;
@@ -109,9 +109,12 @@ async fn wakes_exactly_its_consumers(bus: impl FnOnce(&TestDeployment) -> Arc<dy
     let (sender, mut seen) = mpsc::unbounded_channel();
     let recorder = |consumer| {
         let passes = sender.clone();
-        Box::new(Recorder { consumer, passes }) as Box<dyn EventConsumer>
+        ConsumerFactory::new(consumer, move |_| {
+            let passes = passes.clone();
+            Box::new(Recorder { consumer, passes })
+        })
     };
-    publish_commits(&it.deployment.store, &it.deployment.lifecycle, &bus);
+    publish_commits(it.deployment.store.store(), &it.deployment.lifecycle, &bus);
     start_consumers(
         &it.build_part(),
         &bus,

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use omoi_execution::FromParts as _;
-use omoi_execution::consume::{EventConsumer, publish_commits, start_consumers};
+use omoi_domain::event::Consumer;
+use omoi_execution::consume::{publish_commits, start_consumers};
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::reaper::Reaper;
 use omoi_runtime::bus::{Bus, LocalBus};
 use omoi_testkit::deployment::TestDeployment;
+use omoi_testkit::organisations::add_organisation;
 
 /// The drivers of the two consumers, the pump and the renewal of leases.
 const SLEEPERS: usize = 4;
@@ -24,10 +25,15 @@ fn files(it: &TestDeployment) -> Vec<Vec<u8>> {
 async fn idle_loops_write_nothing() {
     let it = TestDeployment::new().await;
     let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
-    publish_commits(&it.deployment.store, &it.deployment.lifecycle, &bus);
-    let consumers: Vec<Box<dyn EventConsumer>> = vec![
-        Box::new(Reaper::from_parts(&it.deployment)),
-        Box::new(Dispatcher::from_parts(&it.deployment)),
+    let store = it.deployment.store.store();
+    for _ in 0..3 {
+        add_organisation(store, store.new_id()).await;
+    }
+    publish_commits(store, &it.deployment.lifecycle, &bus);
+    let consumers = vec![
+        it.deployment.consumer_factory::<Reaper>(Consumer::Reaper),
+        it.deployment
+            .consumer_factory::<Dispatcher>(Consumer::Dispatcher),
     ];
     let readers = start_consumers(&it.build_part(), &bus, consumers);
     it.clock.wait_for_sleepers(SLEEPERS).await;

@@ -32,7 +32,7 @@ fn live_events(it: &TestDeployment, bus: &Arc<dyn Bus>) -> LiveEvents {
 
 fn local_bus(it: &TestDeployment) -> Arc<dyn Bus> {
     let bus: Arc<dyn Bus> = Arc::new(LocalBus::default());
-    publish_commits(&it.deployment.store, &it.deployment.lifecycle, &bus);
+    publish_commits(it.deployment.store.store(), &it.deployment.lifecycle, &bus);
     bus
 }
 
@@ -83,7 +83,7 @@ async fn take_range(of: &mut LiveSubscription, first: i64, last: i64) {
 async fn is_told_at_once(bus: impl FnOnce(&TestDeployment) -> Arc<dyn Bus>) {
     let it = TestDeployment::new().await;
     let bus = bus(&it);
-    publish_commits(&it.deployment.store, &it.deployment.lifecycle, &bus);
+    publish_commits(it.deployment.store.store(), &it.deployment.lifecycle, &bus);
     let live = live_events(&it, &bus);
     let mut one = subscribe(&live, &it, None).await;
     let mut two = subscribe(&live, &it, None).await;
@@ -112,7 +112,7 @@ async fn without_redis_the_log_is_polled() {
     let it = TestDeployment::new().await;
     let redis = omoi_testkit::redis::own_server();
     let bus = redis_bus_at(&it, redis.url());
-    publish_commits(&it.deployment.store, &it.deployment.lifecycle, &bus);
+    publish_commits(it.deployment.store.store(), &it.deployment.lifecycle, &bus);
     let live = live_events(&it, &bus);
     let mut one = subscribe(&live, &it, None).await;
     let at = head(&it).await;

@@ -33,3 +33,4 @@ mod spans;
 mod statements;
 mod stops;
 mod tasks;
+mod turns;

@@ -36,7 +36,10 @@ async fn verdict(
 async fn ours(it: &TestDeployment) -> (Attempt, HeldAttempt) {
     let task = it.add_task(1, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
-    let held = it.deployment.running.hold_attempt(attempt.id);
+    let held = it
+        .deployment
+        .running
+        .hold_attempt(attempt.org_id, attempt.id);
     (attempt, held)
 }
 
@@ -91,7 +94,10 @@ async fn a_worker_that_never_comes_up_is_given_up() {
     for (number, bound) in [(1, false), (2, true)] {
         let task = it.add_task(number, &[]).await;
         let attempt = it.claim_task(task.id).await.unwrap().attempt;
-        let held = it.deployment.running.hold_attempt(attempt.id);
+        let held = it
+            .deployment
+            .running
+            .hold_attempt(attempt.org_id, attempt.id);
         if bound {
             it.bind_sandbox(&attempt).await.unwrap();
         }
@@ -154,7 +160,7 @@ async fn only_what_this_process_works_on_keeps_its_lease() {
     let two = it.add_task(2, &[]).await;
     let two = it.run_task(two.id).await.attempt;
     // Work that panics gives its attempt up all the same.
-    let held = it.deployment.running.hold_attempt(two.id);
+    let held = it.deployment.running.hold_attempt(two.org_id, two.id);
     let work = std::panic::AssertUnwindSafe(|| {
         let _held = held;
         panic!("the work broke");
@@ -162,9 +168,7 @@ async fn only_what_this_process_works_on_keeps_its_lease() {
     assert!(std::panic::catch_unwind(work).is_err());
     for _ in 0..2 {
         it.advance_clock(10);
-        omoi_execution::lease_renewal::renew_leases(&it.build_part())
-            .await
-            .unwrap();
+        omoi_execution::lease_renewal::renew_leases(&it.build_part()).await;
         reap(&it).await;
     }
     assert_eq!(verdict(&it, &one).await, alone());
@@ -199,7 +203,7 @@ async fn an_attempt_that_cannot_be_judged_keeps_no_other_from_its_end() {
     it.advance_clock(1);
     let task = it.add_task(2, &[]).await;
     let silent = it.run_task(task.id).await.attempt;
-    let _silent_held = it.deployment.running.hold_attempt(silent.id);
+    let _silent_held = it.deployment.running.hold_attempt(silent.org_id, silent.id);
     it.advance_clock(91);
     let mut reaper = Reaper::from_parts(&it.deployment);
     let (_, failures) = tick_with_failures(&mut reaper, it.clock.now()).await;

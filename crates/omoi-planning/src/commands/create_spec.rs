@@ -127,9 +127,8 @@ pub async fn create_spec(
     let repository = reader.open(tenant, info).await?;
     trust::expect_trusted(tenant, &repository).await?;
     let OpenedRepository { info, mirror, .. } = &repository;
-    let readable = policy
-        .copies
-        .expect_readable(&repository.project, mirror, &info.head);
+    let copies = policy.copies.in_tenant(tenant);
+    let readable = copies.expect_readable(&repository.project, mirror, &info.head);
     readable.await?;
     let followed = all_followed_settings();
     let place = AgentPlace {

@@ -53,7 +53,10 @@ pub(super) async fn start_attempt(
                 .await?;
             let created = insert_attempt(tx, &driver.issuer, spec, &change.run).await?;
             // Before the commit: an attempt that nobody holds is taken for one of a process that died.
-            let held = driver.writer.running.hold_attempt(created.attempt.id);
+            let held = driver
+                .writer
+                .running
+                .hold_attempt(created.attempt.org_id, created.attempt.id);
             Ok::<_, ApplyError>((created, held))
         });
     let (created, held) = created.await?;

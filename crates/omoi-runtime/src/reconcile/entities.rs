@@ -147,7 +147,7 @@ impl Entities {
     /// Ends a whole pass that was begun at `began`: forgets what was not named in it, and says when the first
     /// of those that waited then has its turn, if that is before `next`. One whose pause was over had its
     /// turn or gave it up.
-    pub(crate) fn end_pass(&mut self, began: Timestamp, next: Next) -> Next {
+    pub fn end_pass(&mut self, began: Timestamp, next: Next) -> Next {
         self.failed.retain(|_, tracked| tracked.is_open);
         for tracked in self.failed.values_mut() {
             tracked.is_open = false;
@@ -155,6 +155,12 @@ impl Entities {
         let turns = self.failed.values().map(|t| t.failure.retry_at);
         let first = turns.filter(|at| *at > began).min();
         first.map_or(next, |at| next.sooner(Next::At(at)))
+    }
+
+    /// When `entity` has its next turn, if it waits after a failure.
+    pub fn retry_at(&self, entity: &str) -> Option<Timestamp> {
+        let tracked = self.failed.get(entity)?;
+        Some(tracked.failure.retry_at)
     }
 
     /// Every entity that waits after a failure.

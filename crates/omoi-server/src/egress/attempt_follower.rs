@@ -1,18 +1,18 @@
 //! Ends the way out of attempts that are over, whoever ended them: one look at the rows for all of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tracing::{debug, warn};
 
-use omoi_domain::id::AttemptId;
+use omoi_domain::id::{AttemptId, OrgId};
 use omoi_runtime::BoxError;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::SpawnKind;
 use omoi_runtime::telemetry::error_chain;
-use omoi_store::attempts;
+use omoi_store::{Tenant, attempts};
 
 use super::AttemptEgress;
 use crate::worker::WorkerParts;
@@ -82,22 +82,13 @@ impl FollowedAttempts {
 
     /// Ends the connections of each attempt when it is over, until none is left.
     async fn follow_attempts(self, parts: WorkerParts) -> Result<(), BoxError> {
-        let store = &parts.intake.store;
-        let mut commits = store.store().commits();
+        let store = parts.intake.store.store();
+        let mut commits = store.commits();
         while let Some(followed) = self.followed_ids() {
             // Seen before the look, so that none in between is missed.
             commits.borrow_and_update();
-            match store.read(async |tx| attempts::live_ids(tx).await).await {
-                Ok(live) => {
-                    let live = BTreeSet::from_iter(live);
-                    for id in followed.into_iter().filter(|id| !live.contains(id)) {
-                        debug!(attempt.id = %id, "The way out of `{id}` ends with it");
-                        self.end_egress(id).await;
-                    }
-                }
-                Err(error) => {
-                    warn!(error = %error_chain(&error), "Which attempts with a way out are live is not known");
-                }
+            for (org, ids) in followed {
+                self.end_those_over(&store.tenant(org), ids).await;
             }
             // All are cancel-safe: a watch, a timer, a permit that is kept, and a wait that changes nothing.
             tokio::select! {
@@ -108,18 +99,40 @@ impl FollowedAttempts {
             }
         }
         while let Some(left) = self.followed_ids() {
-            for id in left {
+            for id in left.into_values().flatten() {
                 self.end_egress(id).await;
             }
         }
         Ok(())
     }
 
-    /// The attempts that are followed. Where there are none, the next one needs another follower.
-    fn followed_ids(&self) -> Option<Vec<AttemptId>> {
+    /// Ends the connections of those among `followed` that are over, which are all of one organisation.
+    async fn end_those_over(&self, tenant: &Tenant, followed: Vec<AttemptId>) {
+        let live = tenant.read(async |tx| attempts::live_ids(tx).await).await;
+        match live {
+            Ok(live) => {
+                let live = BTreeSet::from_iter(live);
+                for id in followed.into_iter().filter(|id| !live.contains(id)) {
+                    debug!(attempt.id = %id, "The way out of `{id}` ends with it");
+                    self.end_egress(id).await;
+                }
+            }
+            Err(error) => {
+                let (org, error) = (tenant.org(), error_chain(&error));
+                warn!(org.id = %org, error, "Which attempts with a way out are live is not known");
+            }
+        }
+    }
+
+    /// The attempts that are followed, by their organisations. Where there are none, the next one needs another
+    /// follower.
+    fn followed_ids(&self) -> Option<BTreeMap<OrgId, Vec<AttemptId>>> {
         let mut state = self.lock_state();
         state.is_followed = !state.attempts.is_empty();
-        let ids = state.attempts.keys().copied().collect();
+        let mut ids = BTreeMap::<_, Vec<_>>::new();
+        for (id, egress) in &state.attempts {
+            ids.entry(egress.org).or_default().push(*id);
+        }
         state.is_followed.then_some(ids)
     }
 

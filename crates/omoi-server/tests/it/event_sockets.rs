@@ -49,7 +49,7 @@ impl Served {
     async fn new(test: &TestDeployment, accounts: &AccountContext, door: ApiDoor) -> Self {
         let bus: Arc<dyn Bus> = Arc::new(LocalBus::default());
         let parts = &test.deployment;
-        publish_commits(&parts.store, &parts.lifecycle, &bus);
+        publish_commits(parts.store.store(), &parts.lifecycle, &bus);
         let mut surface = surface_with(test, accounts.clone());
         surface.parts.live = LiveEvents::new(bus, parts.clock.clone(), parts.lifecycle.clone());
         let router = router(surface, door);

@@ -46,7 +46,7 @@ impl OpenedEgress {
     pub(super) fn setup_registries(&self, parts: &DeploymentParts) -> Arc<dyn OpenRegistries> {
         Arc::new(SetupProxy {
             proxy: self.attempts.clone(),
-            store: parts.store.clone(),
+            store: parts.store.store().clone(),
             mask: parts.mask.clone(),
             lifecycle: parts.lifecycle.clone(),
         })

@@ -276,7 +276,7 @@ async fn setup_socket(
 ) -> Box<dyn RegistriesInUse> {
     let setup = SetupProxy {
         proxy,
-        store: test.deployment.store.clone(),
+        store: test.deployment.store.store().clone(),
         mask: test.deployment.mask.clone(),
         lifecycle: test.deployment.lifecycle.clone(),
     };
@@ -284,6 +284,7 @@ async fn setup_socket(
         socket,
         mode: EgressMode::Registries,
         lock_files: &[],
+        org: test.deployment.store.org(),
         project: test.spec.project_id,
         packages_layer: "layer",
     };

@@ -25,7 +25,8 @@ pub(super) async fn export_spec(
     ApiQuery(of): ApiQuery<OfProject>,
 ) -> Answer<ListPage<ExportedFile>> {
     let spec = caller.find_spec(&path, &of).await?;
-    let files = rendered_files(&s.parts.renderer, &spec).await?;
+    let renderer = s.parts.renderer.in_tenant(caller.own_rows());
+    let files = rendered_files(&renderer, &spec).await?;
     let files = files.into_iter();
     let files = files.map(|(path, text)| ExportedFile { path, text });
     Ok(Json(ListPage::whole_list(files.collect())))
