@@ -151,10 +151,13 @@ async fn whoever_takes_over_waits_for_an_organisation_that_is_being_made() {
         .await
         .unwrap();
     let store = bench.another().await;
-    let taking = tokio::spawn(async move { took_over(&store).await });
-    wait_until_blocked(bench.url(), 1).await;
-    making.commit(POINT).await.unwrap();
-    let present = taking.await.unwrap().unwrap();
+    let make = async {
+        wait_until_blocked(bench.url(), 1).await;
+        making.commit(POINT).await
+    };
+    let (present, made) = tokio::join!(took_over(&store), make);
+    made.unwrap();
+    let present = present.unwrap();
     let world = World::new(&acme).await.unwrap();
     assert!(is_let(&present, acme.org(), &world).await);
 }

@@ -1,5 +1,7 @@
 //! Projects: names of their own, with and without a repository, at work or put away.
 
+use std::slice;
+
 use omoi_domain::id::HumanRef;
 use omoi_domain::project::ProjectStatus;
 use omoi_domain::task::TaskStatus;
@@ -155,7 +157,7 @@ async fn projects_are_listed_with_what_is_in_them(bench: Bench) -> Result<(), St
     let world = World::new(local).await?;
     let empty = begin(local, "Shop").await?;
     let foreign = World::new(&bench.foreign().await).await?;
-    claim(local, &[world.task.clone()], NO_LIMITS).await?;
+    claim(local, slice::from_ref(&world.task), NO_LIMITS).await?;
     commit(local, async |tx| {
         specs::insert(tx, &samples::spec(tx, world.project.id, 2)).await
     })
