@@ -62,6 +62,8 @@ pub mod retry;
 pub mod role_settings;
 pub mod sandbox;
 pub mod score;
+pub mod search_kind;
+pub mod search_words;
 pub mod secret_mask;
 pub mod secret_scan;
 pub mod secret_values;

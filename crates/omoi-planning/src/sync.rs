@@ -30,7 +30,7 @@ use omoi_store::requirements::{Criterion, Requirement};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
-use omoi_store::{Json, StoreError, Tx};
+use omoi_store::{Json, StoreError, Tx, search_documents};
 
 /// Wall time of one attempt at an ordinary task, in seconds.
 const TASK_TIMEOUT_S: i64 = 5_400;
@@ -392,14 +392,16 @@ async fn change(tx: &mut Tx, row: &PlanRow, known: &KnownRows) -> Result<(), App
             ticket.title.clone_from(&row.title);
             ticket.description.clone_from(&row.description);
             ticket.priority = row.priority;
-            Ok(tickets::save(tx, &mut ticket).await?)
+            tickets::save(tx, &mut ticket).await?;
+            Ok(search_documents::index_ticket(tx, &ticket).await?)
         }
         PlanRow::Task(row) => {
             let mut task = tasks::get(tx, resolve(&known.tasks, &row.local_id)?).await?;
             task.title.clone_from(&row.title);
             task.description.clone_from(&row.description);
             task.priority = row.priority;
-            Ok(tasks::save(tx, &mut task).await?)
+            tasks::save(tx, &mut task).await?;
+            Ok(search_documents::index_task(tx, &task).await?)
         }
         other => Err(ApplyError::Conflicts(vec![other.key().to_string()])),
     }

@@ -24,6 +24,7 @@ mod projects;
 mod query;
 mod request_place;
 pub(crate) mod router;
+mod search;
 mod spec_view;
 mod specs;
 mod system;
@@ -121,6 +122,7 @@ fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
         .merge(projects::group_operations())
         .merge(tickets::group_operations())
         .merge(board::group_operations())
+        .merge(search::group_operations())
         .merge(laptop::reference_operations())
         .merge(admin::group_operations())
         .merge(events::group_operations())

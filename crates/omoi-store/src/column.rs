@@ -42,6 +42,7 @@ use omoi_domain::project::ProjectStatus;
 use omoi_domain::requirement::RequirementType;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::{SandboxRung, SandboxState};
+use omoi_domain::search_kind::SearchKind;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
 use omoi_domain::ticket::{ApprovalStatus, TicketBlockReason, TicketField, TicketStatus};
@@ -133,6 +134,7 @@ columns!(Integer integer i64, "number",
     i32 => |n| i64::from(*n), |n| i32::try_from(n).map_err(|_| n);
     NanoUsd => |v| v.as_nanos(), |n| Ok(NanoUsd::from_nanos(n));
 );
+columns!(Id id Uuid, "id", Uuid => |id| *id, Ok;);
 columns!(Float float f64, "number", f64 => |n| *n, Ok;);
 columns!(Flag flag bool, "flag", bool => |is_set| *is_set, Ok;);
 columns!(Instant instant Timestamp, "instant", Timestamp => |at| *at, Ok;);
@@ -241,6 +243,7 @@ closed_sets!(
     RouteName,
     SandboxRung,
     SandboxState,
+    SearchKind,
     SessionEnd,
     SpecBlock,
     SpecStatus,

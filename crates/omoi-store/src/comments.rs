@@ -15,6 +15,7 @@ use crate::error::StoreError;
 use crate::list_order::{ListedRow, SortColumn, SortValue};
 use crate::row::{row, versioned};
 use crate::row_page::{ListConditions, ListWindow, PageRequest, RowPage};
+use crate::search_documents;
 use crate::tickets::Ticket;
 use crate::tx::Tx;
 
@@ -114,6 +115,7 @@ pub async fn add_comment(
     };
     tx.insert(&comment).await?;
     add_mentions(tx, comment.id, mentioned).await?;
+    search_documents::index_comment(tx, &comment).await?;
     let event = Event::CommentCreated(comment.change());
     tx.emit(Some(ticket.project_id), ticket.spec_id, event);
     Ok(comment)
@@ -154,6 +156,7 @@ pub async fn edit_comment(
     )
     .await?;
     add_mentions(tx, comment.id, mentioned).await?;
+    search_documents::index_comment(tx, comment).await?;
     let event = Event::CommentEdited(comment.change());
     tx.emit(Some(comment.project_id), None, event);
     Ok(())
@@ -167,6 +170,7 @@ pub async fn delete_comment(tx: &mut Tx, comment: &mut Comment) -> Result<(), St
     comment.deleted_at = Some(tx.now());
     comment.updated_at = tx.now();
     tx.update(comment).await?;
+    search_documents::index_comment(tx, comment).await?;
     let event = Event::CommentDeleted(comment.change());
     tx.emit(Some(comment.project_id), None, event);
     Ok(())

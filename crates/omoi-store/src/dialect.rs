@@ -2,6 +2,7 @@
 
 mod app_role;
 mod connections;
+mod full_text;
 mod log_sync;
 mod migration_run;
 mod migrations;

@@ -50,6 +50,7 @@ pub mod requirements;
 pub mod roles;
 pub mod row_page;
 pub mod sandboxes;
+pub mod search_documents;
 pub mod sessions;
 pub mod sign_in_limits;
 pub mod slots;

@@ -22,6 +22,7 @@ use crate::args;
 use crate::column::{Column, Json};
 use crate::error::StoreError;
 use crate::row::{row, versioned};
+use crate::search_documents;
 use crate::tx::Tx;
 
 pub use listing::{SpecFilter, list_page};
@@ -157,6 +158,7 @@ impl Spec {
 /// When the database cannot be written.
 pub async fn insert(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
     tx.insert(spec).await?;
+    search_documents::index_spec(tx, spec).await?;
     let change = spec.change(None, None);
     tx.emit(
         Some(spec.project_id),

@@ -22,6 +22,7 @@ use crate::args;
 use crate::column::{Column, Json};
 use crate::error::StoreError;
 use crate::row::{row, versioned};
+use crate::search_documents;
 use crate::tx::Tx;
 
 pub use claim::{CLAIMED_MAX, NewClaim, QueueScan, claim, eligible, keep_score, next_due};
@@ -209,6 +210,7 @@ impl Task {
 /// [`StoreError::Exists`] when its number or local id is taken.
 pub async fn insert(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
     counters::insert(tx, task).await?;
+    search_documents::index_task(tx, task).await?;
     let change = task.change(None, None);
     tx.emit(
         Some(task.project_id),

@@ -22,6 +22,7 @@ use crate::args;
 use crate::column::{Column, Json};
 use crate::error::StoreError;
 use crate::row::{row, versioned};
+use crate::search_documents;
 use crate::specs::Spec;
 use crate::state_transitions::{TicketFieldChange, record_changes};
 use crate::tasks;
@@ -184,6 +185,7 @@ pub async fn insert(tx: &mut Tx, ticket: &Ticket) -> Result<(), StoreError> {
     let mut row = ticket.clone();
     row.settle();
     tx.insert(&row).await?;
+    search_documents::index_ticket(tx, &row).await?;
     let (project, spec) = row.scope();
     tx.emit(project, spec, Event::TicketCreated(row.change(None)));
     Ok(())
@@ -238,6 +240,7 @@ pub async fn edit_ticket(
     ticket.labels = labels.map_or(before.labels, Json);
     ticket.assignee_id = assignee_id.unwrap_or(before.assignee_id);
     save(tx, ticket).await?;
+    search_documents::index_ticket(tx, ticket).await?;
     let (project, spec) = ticket.scope();
     let event = Event::TicketUpdated(ticket.change(Some(ticket.status)));
     tx.emit(project, spec, event);

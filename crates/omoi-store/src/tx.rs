@@ -17,7 +17,7 @@ use omoi_domain::time::Timestamp;
 
 use crate::args;
 use crate::column::{Args, Column};
-use crate::dialect::{DatabaseClock, DatabaseRow, DatabaseTransaction};
+use crate::dialect::{Backend, DatabaseClock, DatabaseRow, DatabaseTransaction};
 use crate::error::StoreError;
 use crate::open::{StoreInner, TenantScope};
 use crate::row::{Row, Versioned};
@@ -230,6 +230,11 @@ impl Tx {
     /// Appended to a query that picks rows to claim: other claimers skip them.
     pub(crate) fn claim_suffix(&self) -> &'static str {
         self.inner.backend.claim_suffix()
+    }
+
+    /// Which database it is.
+    pub(crate) fn backend(&self) -> Backend {
+        self.inner.backend
     }
 
     /// Whether one statement can change several tables.

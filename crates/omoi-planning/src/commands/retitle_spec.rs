@@ -4,8 +4,8 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec as rules;
 use omoi_execution::specs::apply_to_spec;
-use omoi_store::Tenant;
 use omoi_store::specs::{self, Spec};
+use omoi_store::{Tenant, search_documents};
 
 use super::SpecCommandError;
 use super::spec_changes::explain_refusal;
@@ -32,6 +32,7 @@ pub async fn retitle_spec(
         };
         title.clone_into(&mut spec.title);
         apply_to_spec(tx, &mut spec, actions, true).await?;
+        search_documents::index_spec(tx, &spec).await?;
         Ok(spec)
     });
     retitled.await

@@ -200,7 +200,7 @@ async fn a_task_that_left_the_plan_is_retired_not_deleted() {
 async fn arm(db: &mut SqliteConnection) {
     let tables: Vec<String> = sqlx::query_scalar(
         "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'
-         and name not like '_sqlx%'",
+         and name not like '_sqlx%' and name not like 'search_text%'",
     )
     .fetch_all(&mut *db)
     .await

@@ -44,6 +44,7 @@ mod projects;
 mod report_bench;
 mod report_bounds;
 mod repository_file;
+mod search;
 mod shutdown;
 mod sign_in_desk;
 mod signed_in;

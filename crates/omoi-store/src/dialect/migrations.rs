@@ -116,6 +116,11 @@ const MIGRATIONS: &[MigrationText] = &[
         name: "comments",
         text: include_str!("../../migrations/0025_comments.sql"),
     },
+    MigrationText {
+        version: 30,
+        name: "search",
+        text: include_str!("../../migrations/0030_search.sql"),
+    },
 ];
 
 /// Begins the lines that one backend alone runs, or both again: `--@ sqlite`, `--@ postgres`, `--@ both`.
@@ -202,6 +207,12 @@ const TYPE_WORDS: &[TypeWord] = &[
         word: "@time",
         sqlite: "bigint",
         postgres: "timestamptz",
+    },
+    // Numbers that the database gives rows; an index of words knows them by it.
+    TypeWord {
+        word: "@number",
+        sqlite: "integer",
+        postgres: "bigint generated always as identity",
     },
     // A value of our own types: the order of its keys says nothing.
     TypeWord {

@@ -45,6 +45,7 @@ mod repository;
 mod rows;
 mod samples;
 mod schema;
+mod search;
 mod slots;
 mod standing;
 mod tenancy;

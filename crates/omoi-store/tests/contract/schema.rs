@@ -116,7 +116,7 @@ async fn sqlite_schema(url: &str) -> BTreeSet<String> {
     let tables = lines(
         &mut conn,
         "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'
-         and name <> '_sqlx_migrations'",
+         and name <> '_sqlx_migrations' and name not like 'search_text%'",
     )
     .await;
     let mut facts = BTreeSet::new();
@@ -126,7 +126,9 @@ async fn sqlite_schema(url: &str) -> BTreeSet<String> {
                  coalesce(dflt_value, '-') from pragma_table_info('{table}')"
         );
         for column in lines(&mut conn, &columns).await {
-            facts.insert(format!("{table}.{}", column.join(" ")));
+            // A number that the database gives is called so.
+            let column = column.join(" ").replace(" integer ", " bigint ");
+            facts.insert(format!("{table}.{column}"));
         }
         let indexes = format!(
             "select name, case when \"unique\" = 1 then 'unique' else 'plain' end,
@@ -175,7 +177,7 @@ async fn postgres_schema(url: &str) -> BTreeSet<String> {
              case when is_nullable = 'NO' then 'not null' else 'null' end,
              replace(coalesce(column_default, '-')::text, '::text', '')
          from information_schema.columns
-         where table_schema = 'public' and table_name <> '_sqlx_migrations'";
+         where table_schema = 'public' and table_name <> '_sqlx_migrations' and column_name <> 'word_vector'";
     for column in lines(&mut conn, columns).await {
         let [table, name, native, null, default]: [String; 5] = column.try_into().unwrap();
         let kind = in_sqlite(&native);

@@ -73,7 +73,8 @@ async fn rows_of(database: &TestDatabase, sql: &str) -> TableRows {
 async fn tables_of(database: &TestDatabase) -> BTreeMap<String, Vec<String>> {
     let sql = if database.url().starts_with("sqlite:") {
         "select m.name, c.name from sqlite_master m join pragma_table_info(m.name) c
-         where m.type = 'table' and m.name not like 'sqlite_%' and m.name <> '_sqlx_migrations'"
+         where m.type = 'table' and m.name not like 'sqlite_%' and m.name <> '_sqlx_migrations'
+             and m.name not like 'search_text%'"
     } else {
         "select table_name::text, column_name::text from information_schema.columns
          where table_schema = 'public' and table_name <> '_sqlx_migrations'"

@@ -1,0 +1,210 @@
+//! What people search in: texts of specs, tickets, tasks and comments, by their words.
+//!
+//! **Invariant:** whatever writes such a text writes its document in the same transaction.
+
+use omoi_domain::id::{ProjectId, TicketId};
+use omoi_domain::search_kind::SearchKind;
+use omoi_domain::search_words::{SearchQuery, index_words};
+use omoi_domain::time::Timestamp;
+use uuid::Uuid;
+
+use crate::args;
+use crate::column::{Args, Column as _};
+use crate::comments::Comment;
+use crate::error::StoreError;
+use crate::specs::Spec;
+use crate::tasks::Task;
+use crate::tickets::Ticket;
+use crate::tx::Tx;
+
+/// Documents that are looked at for one search, the last changed first.
+const CANDIDATES_MAX: usize = 1_000;
+
+/// A text that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundDocument {
+    /// The row whose text it is.
+    pub row_id: Uuid,
+    /// Its project.
+    pub project_id: ProjectId,
+    /// What the row is.
+    pub kind: SearchKind,
+    /// Its title; none of a comment.
+    pub title: String,
+    /// Its text.
+    pub body: String,
+    /// The ticket of a comment.
+    pub ticket_id: Option<TicketId>,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+}
+
+/// What is searched, and where.
+#[derive(Clone, Debug)]
+pub struct SearchFilter {
+    /// What a text must have.
+    pub query: SearchQuery,
+    /// What may be found.
+    pub kinds: Vec<SearchKind>,
+    /// The one project to search in; all of them without it.
+    pub project: Option<ProjectId>,
+    /// Texts that are given, at most.
+    pub limit: usize,
+}
+
+/// A row's text as it is indexed.
+struct IndexedText<'a> {
+    row_id: Uuid,
+    project_id: ProjectId,
+    kind: SearchKind,
+    title: &'a str,
+    body: &'a str,
+    ticket_id: Option<TicketId>,
+}
+
+/// Has a spec found by its title and the request.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn index_spec(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
+    let text = IndexedText {
+        row_id: spec.id.as_uuid(),
+        project_id: spec.project_id,
+        kind: SearchKind::Spec,
+        title: &spec.title,
+        body: &spec.original_request,
+        ticket_id: None,
+    };
+    index_text(tx, text).await
+}
+
+/// Has a ticket found by its title and description.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn index_ticket(tx: &mut Tx, ticket: &Ticket) -> Result<(), StoreError> {
+    let text = IndexedText {
+        row_id: ticket.id.as_uuid(),
+        project_id: ticket.project_id,
+        kind: SearchKind::Ticket,
+        title: &ticket.title,
+        body: &ticket.description,
+        ticket_id: None,
+    };
+    index_text(tx, text).await
+}
+
+/// Has a task found by its title and description.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn index_task(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+    let text = IndexedText {
+        row_id: task.id.as_uuid(),
+        project_id: task.project_id,
+        kind: SearchKind::Task,
+        title: &task.title,
+        body: &task.description,
+        ticket_id: None,
+    };
+    index_text(tx, text).await
+}
+
+/// Has a comment found by its text, and no more once it was taken away.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn index_comment(tx: &mut Tx, comment: &Comment) -> Result<(), StoreError> {
+    if comment.deleted_at.is_some() {
+        let sql = "delete from search_documents where org_id = $1 and row_id = $2";
+        return tx.execute(sql, args![comment.id]).await.map(drop);
+    }
+    let text = IndexedText {
+        row_id: comment.id.as_uuid(),
+        project_id: comment.project_id,
+        kind: SearchKind::Comment,
+        title: "",
+        body: &comment.content,
+        ticket_id: Some(comment.ticket_id),
+    };
+    index_text(tx, text).await
+}
+
+async fn index_text(tx: &mut Tx, text: IndexedText<'_>) -> Result<(), StoreError> {
+    let IndexedText {
+        row_id,
+        project_id,
+        kind,
+        title,
+        body,
+        ticket_id,
+    } = text;
+    let words = index_words(&format!("{title}\n{body}"));
+    let now = tx.now();
+    let sql = "insert into search_documents (org_id, row_id, project_id, kind, title, body, words, ticket_id, updated_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        on conflict (row_id) do update set
+            title = excluded.title, body = excluded.body, words = excluded.words, updated_at = excluded.updated_at";
+    let args = args![
+        row_id,
+        project_id,
+        kind,
+        title.to_owned(),
+        body.to_owned(),
+        words,
+        ticket_id,
+        now
+    ];
+    tx.execute(sql, args).await.map(drop)
+}
+
+/// Texts that have all of the query: first those that have it in their title, then the last changed ones. Of very many
+/// only the last changed [`CANDIDATES_MAX`] are looked at.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn search(tx: &mut Tx, filter: &SearchFilter) -> Result<Vec<FoundDocument>, StoreError> {
+    if filter.kinds.is_empty() {
+        return Ok(Vec::new());
+    }
+    let backend = tx.backend();
+    let mut args = Args::default();
+    args.push(&backend.match_query(filter.query.word_beginnings()))?;
+    let mut sql = format!(
+        "select row_id, project_id, kind, title, body, ticket_id, updated_at from search_documents
+         where org_id = $1 and {}",
+        backend.match_condition("$2")
+    );
+    if let Some(project) = filter.project {
+        args.push(&project)?;
+        sql.push_str(" and project_id = $3");
+    }
+    let first = 3 + usize::from(filter.project.is_some());
+    for kind in &filter.kinds {
+        args.push(kind)?;
+    }
+    let marks: Vec<String> = (first..first + filter.kinds.len())
+        .map(|n| format!("${n}"))
+        .collect();
+    sql.push_str(&format!(
+        " and kind in ({}) order by updated_at desc, row_id desc limit {CANDIDATES_MAX}",
+        marks.join(", ")
+    ));
+    let rows = tx.built_rows(sql, args).await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        found.push(FoundDocument {
+            row_id: Uuid::read(row, "row_id")?,
+            project_id: ProjectId::read(row, "project_id")?,
+            kind: SearchKind::read(row, "kind")?,
+            title: String::read(row, "title")?,
+            body: String::read(row, "body")?,
+            ticket_id: Option::<TicketId>::read(row, "ticket_id")?,
+            updated_at: Timestamp::read(row, "updated_at")?,
+        });
+    }
+    // Stable: within both halves the last changed ones stay first.
+    found.sort_by_key(|document| !filter.query.is_found_in(&document.title));
+    found.truncate(filter.limit);
+    Ok(found)
+}
