@@ -6,6 +6,7 @@ pub mod member;
 pub mod operator;
 pub mod organisation;
 pub mod password;
+pub mod provider_sign_in;
 pub mod refresh;
 pub mod register;
 pub mod sign_in;

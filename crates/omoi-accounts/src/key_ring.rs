@@ -33,6 +33,8 @@ omoi_domain::closed_set! {
         Access = "access",
         /// Refresh tokens.
         Refresh = "refresh",
+        /// Secrets of the way to a sign-in provider and back.
+        Provider = "provider",
         /// Cursors of lists.
         Cursor = "cursor",
     }

@@ -13,6 +13,8 @@ pub mod key_ring;
 pub mod options;
 pub mod password_hash;
 pub mod password_pool;
+pub mod provider_options;
+pub mod providers;
 pub mod reach;
 pub mod refresh_token;
 pub mod secret_token;

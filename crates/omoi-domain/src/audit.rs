@@ -46,6 +46,10 @@ crate::closed_set! {
         PasswordChange = "password_change",
         /// Set a new password by a link, or as the operator.
         PasswordReset = "password_reset",
+        /// Had an account at a provider open their account.
+        OauthLinked = "oauth_linked",
+        /// Had it open their account no more.
+        OauthUnlinked = "oauth_unlinked",
         /// Made a key.
         ApiKeyCreated = "api_key_created",
         /// Revoked a key.

@@ -67,6 +67,8 @@ error_codes! {
     DuplicateCandidate = "duplicate_candidate", 409;
     /// The phase of the ticket does not show what it has to.
     GateNotMet = "gate_not_met", 409;
+    /// It is the only way to sign in to the account.
+    LastWayIn = "last_way_in", 409;
     /// The state of the row does not allow this.
     InvalidTransition = "invalid_transition", 409;
     /// The process that answers runs no sandboxes.
@@ -131,6 +133,8 @@ error_codes! {
     Internal = "internal", 500;
     /// The request cannot be answered for now.
     NotReady = "not_ready", 503;
+    /// Signing in by that provider is not set up here.
+    OauthNotConfigured = "oauth_not_configured", 503;
 }
 
 #[cfg(test)]

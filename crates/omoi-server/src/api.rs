@@ -17,6 +17,7 @@ mod find;
 mod laptop;
 mod list;
 mod list_cursor;
+mod oauth;
 mod organizations;
 mod parts;
 pub(crate) mod policy;
@@ -43,6 +44,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 use omoi_accounts::context::AccountContext;
+use omoi_accounts::providers::SignInProviders;
 use omoi_domain::actor::Actor;
 use omoi_domain::config::Config;
 use omoi_domain::id::OrgId;
@@ -81,6 +83,8 @@ pub struct ApiSurface {
     pub token: Option<String>,
     /// Who signs in.
     pub accounts: AccountContext,
+    /// The providers by which people sign in, too.
+    pub providers: SignInProviders,
     /// What cursors of lists are signed with.
     pub cursor_keys: CursorKeys,
     /// What of `GET /admin/status` stays the same.
@@ -127,7 +131,8 @@ fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
         .merge(admin::group_operations())
         .merge(events::group_operations())
         .merge(auth::group_operations())
-        .merge(organizations::group_operations());
+        .merge(organizations::group_operations())
+        .merge(oauth::group_operations());
     if door.shares_disk() {
         below_base = below_base.merge(laptop::path_operations());
     }

@@ -13,6 +13,16 @@ config_keys! {
     /// The port to listen at; 0 takes a free one.
     SERVER_PORT: u16 = ConfigKey::new(&SERVER, "port", ValueKind::int_range(0, 65_535), "8000")
         .closed_to_repository();
+    /// Address that people reach this server at, such as `https://omoi.example.org`. Signing in by GitHub or Google needs it: their pages lead back there.
+    SERVER_PUBLIC_URL: Option<String> =
+        ConfigKey::new(&SERVER, "public_url", ValueKind::Url(&["http", "https"]), "")
+            .closed_to_repository();
+}
+
+/// The address that people reach this server at, without a slash at its end.
+pub fn public_url(config: &Config) -> Option<String> {
+    let url = config.get(&SERVER_PUBLIC_URL)?;
+    Some(url.trim_end_matches('/').to_owned())
 }
 
 /// The address to listen at.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::access::api_key::ApiKeyKind;
 use omoi_domain::access::permission::Permission;
+use omoi_domain::access::provider_identity::{FlowStage, IdentityProvider};
 use omoi_domain::access::refresh::SessionEnd;
 use omoi_domain::access::role::{MemberRole, RoleColumn, SystemRole};
 use omoi_domain::access::sign_in_limit::LimitScope;
@@ -226,6 +227,8 @@ closed_sets!(
     IntegrationState,
     LimitScope,
     MergeState,
+    FlowStage,
+    IdentityProvider,
     MessageSender,
     MessageType,
     Phase,

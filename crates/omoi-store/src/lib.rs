@@ -45,6 +45,7 @@ pub mod phase_definitions;
 pub mod phases;
 pub mod project_grants;
 pub mod projects;
+pub mod provider_flows;
 pub mod repository_trusts;
 pub mod requirements;
 pub mod roles;
@@ -58,6 +59,7 @@ pub mod specs;
 pub mod state_transitions;
 pub mod tasks;
 pub mod tickets;
+pub mod user_identities;
 pub mod users;
 
 pub use column::{Args, Column, Json};

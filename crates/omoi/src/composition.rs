@@ -200,7 +200,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let reconcilers = start_loops(start.roles, &parts, workers, &bus)?;
     let status = process_status(&start, backend, sandbox.as_deref(), &models);
     let accounts = accounts::start_accounts(&start.config, &folder, &parts, &bus)?;
-    let surface = api_surface(&start, &parts, accounts, &status);
+    let surface = api_surface(&start, &parts, accounts, &status)?;
     let routers = DoorRouters::new(start.roles, surface, &token, reconcilers);
     let (endpoint, address) = open_listeners(&start, &folder, &handle, routers).await?;
     Ok(RunningProcess {
@@ -219,17 +219,18 @@ fn api_surface(
     parts: &DeploymentParts,
     accounts: AccountContext,
     status: &ProcessStatus,
-) -> ApiSurface {
-    ApiSurface {
+) -> anyhow::Result<ApiSurface> {
+    Ok(ApiSurface {
         parts: ApiParts::from_parts(parts),
         host: host_toolchain(&start.sources),
         config: start.config.clone(),
         token: None,
+        providers: accounts::sign_in_providers(&start.config)?,
         cursor_keys: accounts::cursor_keys(&accounts.ring),
         accounts,
         status: status.clone(),
         reconcilers: Vec::new(),
-    }
+    })
 }
 
 /// What is set of set-ups and prepared checkouts.

@@ -1,6 +1,7 @@
 //! The one table of everything that can be configured: each crate's sections, in the order of the reference page.
 
 use omoi_accounts::options::{AUTH_KEYS, COSTS_KEYS};
+use omoi_accounts::provider_options::OAUTH_KEYS;
 use omoi_egress::options::EGRESS_KEYS;
 use omoi_execution::options::{agent, discovery, monitoring, queue};
 use omoi_llm::options::{ANTHROPIC_KEYS, LLM_KEYS, MODELS_KEYS, OPENAI_KEYS};
@@ -21,6 +22,7 @@ pub(crate) static CONFIG_TABLE: KeyTable = KeyTable {
         REDIS_KEYS,
         SERVER_KEYS,
         AUTH_KEYS,
+        OAUTH_KEYS,
         COSTS_KEYS,
         LLM_KEYS,
         MODELS_KEYS,

@@ -26,7 +26,12 @@ const EDGES: &[(&str, &[&str])] = &[
     ("omoi-egress", &["omoi-domain", "omoi-runtime"]),
     (
         "omoi-accounts",
-        &["omoi-domain", "omoi-store", "omoi-runtime"],
+        &[
+            "omoi-domain",
+            "omoi-store",
+            "omoi-runtime",
+            "omoi-integrations",
+        ],
     ),
     (
         "omoi-execution",

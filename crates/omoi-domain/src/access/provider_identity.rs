@@ -1,5 +1,7 @@
 //! Signing in by an account at another provider: which account of ours it opens, and when it may not.
 
+use std::time::Duration;
+
 use crate::id::UserId;
 
 crate::closed_set! {
@@ -11,6 +13,23 @@ crate::closed_set! {
         Google = "google",
     }
 }
+
+crate::closed_set! {
+    /// How far a person is on the way to a provider and back.
+    FlowStage {
+        /// On the way there, to sign in.
+        SignIn = "sign_in",
+        /// On the way there, to link the identity to the account that they are signed in to.
+        Link = "link",
+        /// Back, and known: the browser still has to fetch the tokens.
+        Returned = "returned",
+    }
+}
+
+/// How long a person may be away at a provider. Source: 06-api-auth §7.5.
+pub const AWAY_MAX: Duration = Duration::from_secs(600);
+/// How long the code is good that a browser fetches its tokens with. Source: 06-api-auth §7.5.
+pub const EXCHANGE_MAX: Duration = Duration::from_secs(60);
 
 /// What is known when a person comes back from a provider.
 ///

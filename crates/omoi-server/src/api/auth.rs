@@ -96,12 +96,12 @@ fn api_keys() -> ApiRouter<ApiSurface> {
 ///
 /// # Errors
 /// [`omoi_domain::error_code::ErrorCode::Forbidden`] to a key of an organisation; policies of accounts refuse it before.
-fn expect_person(holder: &CredentialHolder) -> Result<UserId, ApiError> {
+pub(super) fn expect_person(holder: &CredentialHolder) -> Result<UserId, ApiError> {
     let user = holder.user_id();
     user.ok_or_else(|| ApiError::forbidden_act("this credential is no person's"))
 }
 
-fn token_pair(signed_in: &SignedIn) -> TokenPair {
+pub(super) fn token_pair(signed_in: &SignedIn) -> TokenPair {
     TokenPair {
         access_token: signed_in.access_token.expose_secret().to_owned(),
         refresh_token: signed_in.refresh_token.expose_secret().to_owned(),
@@ -113,7 +113,7 @@ fn token_pair(signed_in: &SignedIn) -> TokenPair {
 }
 
 /// What follows a link is refused with; its token is no credential.
-fn refuse_link(s: &ApiSurface, error: AccountError) -> ApiError {
+pub(super) fn refuse_link(s: &ApiSurface, error: AccountError) -> ApiError {
     match error {
         AccountError::InvalidToken => {
             ApiError::new(ErrorCode::InvalidToken, error.to_string()).hint("ask for a new link")

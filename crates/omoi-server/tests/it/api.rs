@@ -6,6 +6,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use omoi_accounts::context::AccountContext;
+use omoi_accounts::providers::SignInProviders;
 use omoi_domain::actor::Actor;
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AgentRole, AttemptState};
@@ -57,6 +58,20 @@ pub(crate) fn router_with(
     router(surface_with(test, accounts), door)
 }
 
+/// The same where people sign in by `providers`, too.
+pub(crate) fn router_of_providers(
+    test: &TestDeployment,
+    accounts: AccountContext,
+    providers: SignInProviders,
+    door: ApiDoor,
+) -> Router {
+    let surface = ApiSurface {
+        providers,
+        ..surface_with(test, accounts)
+    };
+    router(surface, door)
+}
+
 /// What the API of `test` stands on.
 pub(crate) fn surface_of(test: &TestDeployment) -> ApiSurface {
     surface_with(test, accounts_of(test))
@@ -69,6 +84,7 @@ pub(crate) fn surface_with(test: &TestDeployment, accounts: AccountContext) -> A
         config: own_configuration(),
         token: Some(TOKEN.to_owned()),
         accounts,
+        providers: SignInProviders::default(),
         cursor_keys: CursorKeys::new([7; 32], []),
         status: ProcessStatus {
             version: "0".to_owned(),

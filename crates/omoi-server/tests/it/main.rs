@@ -37,6 +37,7 @@ mod event_sockets;
 mod gateway_refusals;
 mod lists;
 mod live_stream;
+mod oauth;
 mod openapi;
 mod parallel_agents;
 mod probes;

@@ -121,6 +121,11 @@ const MIGRATIONS: &[MigrationText] = &[
         name: "search",
         text: include_str!("../../migrations/0030_search.sql"),
     },
+    MigrationText {
+        version: 31,
+        name: "identities",
+        text: include_str!("../../migrations/0031_identities.sql"),
+    },
 ];
 
 /// Begins the lines that one backend alone runs, or both again: `--@ sqlite`, `--@ postgres`, `--@ both`.

@@ -116,7 +116,7 @@ async fn titles_come_first_then_the_last_written(bench: Bench) -> Result<(), Sto
     let mut ids = Vec::new();
     for (n, (title, description)) in texts.into_iter().enumerate() {
         let ticket = commit(&bench.local, async |tx| {
-            let mut ticket = tickets::Ticket::unbegun(tx, world.project.id, 900 + n as i64);
+            let mut ticket = tickets::Ticket::in_backlog(tx, world.project.id, 900 + n as i64);
             ticket.title = title.to_owned();
             ticket.description = description.to_owned();
             tickets::insert(tx, &ticket).await?;

@@ -23,8 +23,10 @@ const GLOBAL: &[&str] = &[
     "memberships",
     "one_time_tokens",
     "organisations",
+    "provider_flows",
     "sessions",
     "sign_in_limits",
+    "user_identities",
     "users",
 ];
 /// Tables whose rows are never changed: the role that serves may not.

@@ -10,6 +10,8 @@ use omoi_accounts::holder_cache::{HolderCache, follow_revocations};
 use omoi_accounts::key_ring::{KeyPurpose, KeyRing, RingKey};
 use omoi_accounts::options::AccountOptions;
 use omoi_accounts::password_pool::PasswordPool;
+use omoi_accounts::provider_options;
+use omoi_accounts::providers::SignInProviders;
 use omoi_domain::config::Config;
 use omoi_execution::DeploymentParts;
 use omoi_runtime::bus::Bus;
@@ -44,6 +46,18 @@ pub(super) fn cursor_keys(ring: &KeyRing) -> CursorKeys {
     let key_of = |key: &RingKey| key.derived_key(KeyPurpose::Cursor);
     let earlier = ring.verifying_keys().iter().skip(1).map(key_of);
     CursorKeys::new(key_of(ring.signing_key()), earlier)
+}
+
+/// The providers by which people sign in, too.
+///
+/// # Errors
+/// When an address of one is neither https nor of this machine.
+pub(super) fn sign_in_providers(config: &Config) -> anyhow::Result<SignInProviders> {
+    let public_url = omoi_server::options::public_url(config);
+    provider_options::sign_in_providers(config, public_url.as_deref()).map_err(|error| {
+        let hint = "name https addresses in server.public_url and oauth.*_url".to_owned();
+        anyhow::Error::new(error).context(ErrorHint(hint))
+    })
 }
 
 /// Opens the accounts in `store`.
