@@ -113,6 +113,9 @@ pub enum BadColumns {
     /// A phase that no column shows, or that several do.
     #[error("{0} is in {1} columns: each phase is in one")]
     Phase(PhaseId, usize),
+    /// A column that shows nothing.
+    #[error("`{0}` shows no phase")]
+    NoPhase(String),
     /// A limit that lets nothing in, or means nothing.
     #[error("`{0}`: a limit is 1 to {WIP_LIMIT_MAX}")]
     Limit(String),
@@ -177,6 +180,9 @@ fn check_column(
     if columns[..index].iter().any(|other| other.key == column.key) {
         return Err(BadColumns::KeyTwice(column.key.clone()));
     }
+    if column.phases.is_empty() {
+        return Err(BadColumns::NoPhase(column.key.clone()));
+    }
     if column
         .wip_limit
         .is_some_and(|limit| !(1..=WIP_LIMIT_MAX).contains(&limit))
@@ -204,8 +210,12 @@ mod tests {
 
     #[test]
     fn a_board_that_hides_or_doubles_a_phase_is_refused() {
-        let cases: [BrokenBoard; 9] = [
+        let cases: [BrokenBoard; 10] = [
             (Vec::clear, BadColumns::Count),
+            (
+                |columns| columns[1].phases.clear(),
+                BadColumns::NoPhase(seeded_workflow().columns[1].key.clone()),
+            ),
             (
                 |columns| drop(columns.pop()),
                 BadColumns::Phase(PhaseId::Blocked, 0),

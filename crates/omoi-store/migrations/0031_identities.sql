@@ -20,6 +20,8 @@ create table provider_flows (
     return_to text not null,
     expires_at @time not null
 );
+create index provider_flows_user on provider_flows (user_id);
+create index provider_flows_end on provider_flows (expires_at);
 
 @global user_identities
 @global provider_flows

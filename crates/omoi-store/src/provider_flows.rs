@@ -47,6 +47,15 @@ pub async fn insert(tx: &mut Tx, flow: &ProviderFlow) -> Result<(), StoreError> 
     tx.insert(flow).await
 }
 
+/// Forgets the ways of `user`: what a stolen session began ends with it.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn delete_of_user(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
+    let sql = "delete from provider_flows where user_id = $1";
+    tx.execute_global(sql, args![user]).await.map(drop)
+}
+
 /// Takes the flow with that digest out: nobody else gets it. None where there is none, or it has ended.
 ///
 /// # Errors

@@ -171,8 +171,7 @@ pub async fn search(tx: &mut Tx, filter: &SearchFilter) -> Result<Vec<FoundDocum
     let mut args = Args::default();
     args.push(&backend.match_query(filter.query.word_beginnings()))?;
     let mut sql = format!(
-        "select row_id, project_id, kind, title, body, ticket_id, updated_at from search_documents
-         where org_id = $1 and {}",
+        "select row_id, title from search_documents where org_id = $1 and {}",
         backend.match_condition("$2")
     );
     if let Some(project) = filter.project {
@@ -191,8 +190,32 @@ pub async fn search(tx: &mut Tx, filter: &SearchFilter) -> Result<Vec<FoundDocum
         marks.join(", ")
     ));
     let rows = tx.built_rows(sql, args).await?;
-    let mut found = Vec::with_capacity(rows.len());
+    let mut candidates = Vec::with_capacity(rows.len());
     for row in &rows {
+        candidates.push((Uuid::read(row, "row_id")?, String::read(row, "title")?));
+    }
+    // Stable: within both halves the last changed ones stay first.
+    candidates.sort_by_cached_key(|(_, title)| !filter.query.is_found_in(title));
+    candidates.truncate(filter.limit);
+    let order: Vec<Uuid> = candidates.into_iter().map(|(id, _)| id).collect();
+    read_documents(tx, &order).await
+}
+
+/// The documents of `order`, in its order.
+async fn read_documents(tx: &mut Tx, order: &[Uuid]) -> Result<Vec<FoundDocument>, StoreError> {
+    if order.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut args = Args::default();
+    order.iter().try_for_each(|id| args.push(id))?;
+    let marks: Vec<String> = (2..order.len() + 2).map(|n| format!("${n}")).collect();
+    let sql = format!(
+        "select row_id, project_id, kind, title, body, ticket_id, updated_at from search_documents
+         where org_id = $1 and row_id in ({})",
+        marks.join(", ")
+    );
+    let mut found = Vec::with_capacity(order.len());
+    for row in &tx.built_rows(sql, args).await? {
         found.push(FoundDocument {
             row_id: Uuid::read(row, "row_id")?,
             project_id: ProjectId::read(row, "project_id")?,
@@ -203,8 +226,6 @@ pub async fn search(tx: &mut Tx, filter: &SearchFilter) -> Result<Vec<FoundDocum
             updated_at: Timestamp::read(row, "updated_at")?,
         });
     }
-    // Stable: within both halves the last changed ones stay first.
-    found.sort_by_key(|document| !filter.query.is_found_in(&document.title));
-    found.truncate(filter.limit);
+    found.sort_by_key(|document| order.iter().position(|id| *id == document.row_id));
     Ok(found)
 }

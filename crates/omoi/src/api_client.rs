@@ -108,7 +108,12 @@ impl ApiClient {
         endpoint: &ClientEndpoint,
         token: Option<SecretString>,
     ) -> Result<Self, ClientError> {
-        let builder = || reqwest::Client::builder().connect_timeout(CONNECT);
+        // A redirect would take a password or a key to an address that nobody named.
+        let no_redirect = reqwest::redirect::Policy::none;
+        let builder = || {
+            let builder = reqwest::Client::builder().connect_timeout(CONNECT);
+            builder.redirect(no_redirect())
+        };
         // Nothing is encrypted on this machine: its root certificates stay unread.
         let here = || builder().no_proxy().tls_certs_only([]);
         let (builder, base) = match endpoint {
@@ -117,8 +122,10 @@ impl ApiClient {
                 (here().unix_socket(path.clone()), base)
             }
             ClientEndpoint::Loopback(address) => (here(), format!("http://{address}")),
-            ClientEndpoint::Server(url) if url.is_loopback() => (here(), url.to_string()),
-            ClientEndpoint::Server(url) => (builder(), url.to_string()),
+            ClientEndpoint::Server(url) if url.is_encrypted() => {
+                (builder().https_only(true), url.to_string())
+            }
+            ClientEndpoint::Server(url) => (here(), url.to_string()),
         };
         let http = builder.build().map_err(ClientError::Unreachable)?;
         let here = None;

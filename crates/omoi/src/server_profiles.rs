@@ -58,6 +58,9 @@ pub(crate) enum ProfileError {
         "`{0}` is no name of a profile: up to 64 letters, digits, `.`, `-` and `_`, and not `local`"
     )]
     Name(String),
+    /// The key is for another address: a sign-in was cut short.
+    #[error("the key of the profile `{0}` is for another address")]
+    OtherAddress(String),
     /// Others may read the key.
     #[error("the key in `{}` is not this person's alone: it must be a plain file of theirs, of mode 0600", path.display())]
     Exposed {
@@ -96,6 +99,11 @@ impl ServerAddress {
     /// The address without a slash at its end.
     pub(crate) fn base_text(&self) -> &str {
         self.0.as_str().trim_end_matches('/')
+    }
+
+    /// Whether it is reached over TLS; else it is on this machine.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.0.scheme() == "https"
     }
 
     /// Whether only this machine reaches it.
@@ -162,6 +170,13 @@ pub(crate) struct ServerProfile {
     pub(crate) key_id: Option<ApiKeyId>,
 }
 
+/// A key with the one address that it is sent to: both are replaced in one step.
+#[derive(Serialize, Deserialize)]
+struct StoredKey {
+    url: ServerAddress,
+    key: String,
+}
+
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct ProfileFile {
     /// The one in use; none for the data folder of this machine.
@@ -214,7 +229,7 @@ impl ServerProfiles {
 
     /// The key to the server called `name`.
     pub(crate) fn read_key(&self, name: &str) -> Result<SecretString, ProfileError> {
-        self.find_profile(name)?;
+        let profile = self.find_profile(name)?;
         let path = self.key_path(name);
         let unusable = |source| ProfileError::Unusable {
             path: path.clone(),
@@ -234,7 +249,12 @@ impl ServerProfiles {
         }
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(unusable)?;
-        Ok(text.trim().to_owned().into())
+        let stored: StoredKey =
+            serde_json::from_str(&text).map_err(|source| ProfileError::Damaged { path, source })?;
+        match stored.url == profile.url {
+            true => Ok(stored.key.into()),
+            false => Err(ProfileError::OtherAddress(name.to_owned())),
+        }
     }
 
     /// Stores a server with the key to it, and uses it from now on.
@@ -248,13 +268,17 @@ impl ServerProfiles {
         let _lock = lock_folder(folder)?;
         let mut all = Self::load_from(folder)?;
         make_folder(&folder.join(CREDENTIALS))?;
-        let line = format!("{}\n", key.expose_secret());
-        files::replace_file(
-            CrashPoint::FileReplaced,
-            &all.key_path(name),
-            line.as_bytes(),
-            0o600,
-        )?;
+        let path = all.key_path(name);
+        let stored = StoredKey {
+            url: profile.url.clone(),
+            key: key.expose_secret().to_owned(),
+        };
+        let damaged = |source| ProfileError::Damaged {
+            path: path.clone(),
+            source,
+        };
+        let line = serde_json::to_vec(&stored).map_err(damaged)?;
+        files::replace_file(CrashPoint::FileReplaced, &path, &line, 0o600)?;
         all.file.profiles.insert(name.to_owned(), profile);
         all.file.current = Some(name.to_owned());
         all.write_file()
@@ -418,6 +442,25 @@ mod tests {
         fs::rename(&path, home.path().join("elsewhere")).unwrap();
         symlink(home.path().join("elsewhere"), &path).unwrap();
         assert!(all.read_key("team").is_err());
+    }
+
+    #[test]
+    fn a_key_goes_to_its_own_address_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path();
+        let key = SecretString::from("sk_live_1");
+        ServerProfiles::store_profile(folder, "team", profile(), &key).unwrap();
+        let profiles = fs::read(folder.join(PROFILES)).unwrap();
+        let moved = ServerProfile {
+            url: "https://elsewhere.example".parse().unwrap(),
+            ..profile()
+        };
+        ServerProfiles::store_profile(folder, "team", moved, &key).unwrap();
+        // As where the second file of a sign-in was not written any more.
+        fs::write(folder.join(PROFILES), profiles).unwrap();
+        let all = ServerProfiles::load_from(folder).unwrap();
+        let refused = all.read_key("team");
+        assert!(matches!(refused, Err(ProfileError::OtherAddress(_))));
     }
 
     #[test]

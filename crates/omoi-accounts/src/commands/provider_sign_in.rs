@@ -27,6 +27,9 @@ use crate::error::AccountError;
 use crate::providers::{SignInProviders, flow_secrets};
 use crate::secret_token::{FreshSecret, random_text, secret_digest};
 
+/// Bytes of the address that a browser ends at, at most.
+const RETURN_BYTES_MAX: usize = 2_000;
+
 /// Why somebody does not get in by a provider.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderSignInError {
@@ -110,7 +113,9 @@ pub async fn begin_flow(
 ) -> Result<BegunFlow, ProviderSignInError> {
     let client = providers.find_provider(provider);
     let client = client.ok_or(ProviderSignInError::NotSetUp(provider))?;
-    let return_to = providers.return_address(return_to);
+    let return_to = providers
+        .return_address(return_to)
+        .filter(|address| address.len() <= RETURN_BYTES_MAX);
     let return_to = return_to.ok_or(ProviderSignInError::ReturnsElsewhere)?;
     let mut state = [0; 32];
     context.rng.fill_bytes(&mut state);
@@ -135,12 +140,16 @@ pub async fn begin_flow(
             return_to: return_to.to_owned(),
             expires_at: tx.now() + AWAY_MAX,
         };
-        provider_flows::insert(tx, &flow).await?;
-        Ok(tx.now())
+        provider_flows::insert(tx, &flow).await
     };
-    let now = system.write(CrashPoint::AccountChanged, keep).await?;
+    let now = system
+        .read(async |tx: &mut Tx| Ok::<_, StoreError>(tx.now()))
+        .await?;
+    // A provider that does not answer leaves no row behind.
+    let consent_url = client.consent_url(&secrets, now).await?;
+    system.write(CrashPoint::AccountChanged, keep).await?;
     Ok(BegunFlow {
-        consent_url: client.consent_url(&secrets, now).await?,
+        consent_url,
         state: secrets.state,
         browser_secret: browser_secret.into(),
     })
@@ -256,7 +265,6 @@ async fn open_by_identity(
     let returned = ProviderFlow {
         digest: fresh.digest,
         stage: FlowStage::Returned,
-        browser_digest: None,
         user_id: Some(user),
         expires_at: tx.now() + EXCHANGE_MAX,
         ..flow.clone()
@@ -330,19 +338,23 @@ async fn add_identity(
     Ok(())
 }
 
-/// Opens a session for the browser that came back and was given `code`.
+/// Opens a session for the browser that came back and was given `code`: for the one that keeps `browser_secret`, since
+/// somebody else's code in an address signed people in to that person's account.
 ///
 /// # Errors
 /// [`AccountError::InvalidToken`] for a code that is none, was used, or has ended.
 pub async fn exchange_code(
     context: &AccountContext,
-    code: &str,
+    (code, browser_secret): (&str, Option<&str>),
     source: &RequestSource,
 ) -> Result<SignedIn, AccountError> {
     let digest = secret_digest(code);
+    let kept = browser_secret.map(secret_digest);
     let open = async |tx: &mut Tx| -> Result<_, AccountError> {
         let flow = provider_flows::take(tx, &digest).await?;
-        let flow = flow.filter(|flow| flow.stage == FlowStage::Returned);
+        let is_own =
+            |flow: &ProviderFlow| flow.stage == FlowStage::Returned && flow.browser_digest == kept;
+        let flow = flow.filter(is_own);
         let flow = flow.ok_or(AccountError::InvalidToken)?;
         let user = flow.user_id.ok_or(AccountError::InvalidToken)?;
         if !users::get(tx, user).await?.is_active {

@@ -201,7 +201,7 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for AccountCaller<P> {
 }
 
 /// Refuses whoever `policy` is not for, whatever row they ask for.
-pub(super) fn expect_kind(holder: &CredentialHolder, policy: RoutePolicy) -> Result<(), ApiError> {
+pub(crate) fn expect_kind(holder: &CredentialHolder, policy: RoutePolicy) -> Result<(), ApiError> {
     let is_for_verified = match policy {
         RoutePolicy::SignedIn | RoutePolicy::Needs(_) | RoutePolicy::Staff => true,
         RoutePolicy::Public | RoutePolicy::Account | RoutePolicy::Person => false,

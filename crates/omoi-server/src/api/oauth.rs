@@ -9,8 +9,8 @@ mod list_linked_providers;
 mod list_providers;
 mod unlink_provider;
 
-use axum::http::HeaderValue;
-use axum::http::header::SET_COOKIE;
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
@@ -104,6 +104,19 @@ fn refuse_provider(s: &ApiSurface, error: ProviderSignInError) -> ApiError {
         ProviderSignInError::Provider(source) => ApiError::internal_failure(&source),
         ProviderSignInError::Account(source) => s.refuse_account(source),
     }
+}
+
+/// What the browser kept.
+fn kept_secret(headers: &HeaderMap) -> Option<&str> {
+    let lines = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
+    let mut cookies = lines.flat_map(|line| line.split(';'));
+    cookies.find_map(|cookie| {
+        let (name, value) = cookie.trim().split_once('=')?;
+        (name == FLOW_COOKIE).then_some(value)
+    })
 }
 
 /// An answer that has the browser keep what ends its way.

@@ -13,6 +13,8 @@ use omoi_domain::time::Timestamp;
 use omoi_execution::live::ReaderAccess;
 use omoi_runtime::clock::Clocked;
 
+use crate::api::caller::expect_kind;
+use crate::api::policy::RoutePolicy;
 use crate::api::{ApiSurface, load_holder, reader_access};
 use crate::error::ApiError;
 
@@ -29,6 +31,8 @@ pub(crate) struct AccessWatch {
     holder: Arc<CredentialHolder>,
     revocations: watch::Receiver<u64>,
     next_look: Timestamp,
+    /// Whether the holder may do something else since the last look, by a credential that took the place of another.
+    is_changed: bool,
     is_notice_given: bool,
 }
 
@@ -59,6 +63,7 @@ impl AccessWatch {
             surface,
             credential,
             holder,
+            is_changed: false,
             is_notice_given: false,
         }
     }
@@ -117,7 +122,8 @@ impl AccessWatch {
         self.next_look = self.clock.now() + LOOK_EVERY;
         let text = self.credential.expose_secret();
         let holder = load_holder(text, &self.surface).await?;
-        let is_other = holder.reaches != self.holder.reaches;
+        let is_other = self.is_changed || holder.reaches != self.holder.reaches;
+        self.is_changed = false;
         self.holder = holder;
         Ok(is_other)
     }
@@ -132,10 +138,12 @@ impl AccessWatch {
         if holder.actor != self.holder.actor {
             return Err(ApiError::no_credential());
         }
+        expect_kind(&holder, RoutePolicy::SignedIn)?;
+        // The next look tells the listener of what the other credential may read.
+        self.is_changed |= holder.reaches != self.holder.reaches;
         self.credential = credential;
         self.holder = holder;
         self.is_notice_given = false;
-        // What it may read is told apart by the next look.
         self.next_look = self.clock.now();
         Ok(())
     }

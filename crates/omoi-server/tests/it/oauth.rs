@@ -110,34 +110,39 @@ impl ProviderDesk {
         (response.status().as_u16(), location.unwrap_or_default())
     }
 
-    /// Signs in at the provider as `who`: where the browser ends.
-    async fn sign_in_as(&self, who: ProviderProfile) -> String {
+    /// Signs in at the provider as `who`: where the browser ends, and what it keeps.
+    async fn sign_in_with_cookie(&self, who: ProviderProfile) -> (String, String) {
         let sent = self
             .send_there(Method::GET, "/auth/oauth/github/url?return_to=/here", None)
             .await;
         let code = self.github.consent_as(&sent.consent, who);
         let (status, location) = self.come_back(&sent, &code, &sent.cookie).await;
         assert_eq!(status, 303, "{location}");
-        location
+        (location, sent.cookie)
     }
 
-    async fn exchange(&self, code: &str) -> (u16, Value) {
-        let route = (Method::POST, "/auth/oauth/exchange");
-        self.desk
-            .ask(route, None, Some(json!({ "code": code })))
-            .await
+    async fn sign_in_as(&self, who: ProviderProfile) -> String {
+        self.sign_in_with_cookie(who).await.0
     }
 
-    /// The address of whoever the code behind `location` signs in.
-    async fn address_of(&self, location: &str) -> Value {
+    async fn exchange(&self, code: &str, cookie: &str) -> (u16, Value) {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/api/v1/auth/oauth/exchange")
+            .header("content-type", "application/json")
+            .header(COOKIE, cookie);
+        let body = Body::from(json!({ "code": code }).to_string());
+        self.desk.send(request.body(body).unwrap()).await
+    }
+
+    /// The address of whoever a way that ended like this signs in.
+    async fn address_of(&self, (location, cookie): &(String, String)) -> Value {
         let code = location.strip_prefix("/here#code=").unwrap();
-        let (status, pair) = self.exchange(code).await;
+        let (status, pair) = self.exchange(code, cookie).await;
         assert_eq!(status, 200, "{pair}");
         let token = pair["access_token"].as_str().unwrap();
-        let (_, me) = self
-            .desk
-            .ask((Method::GET, "/auth/me"), Some(token), None)
-            .await;
+        let me = (Method::GET, "/auth/me");
+        let (_, me) = self.desk.ask(me, Some(token), None).await;
         me["email"].clone()
     }
 }
@@ -155,14 +160,19 @@ async fn a_person_comes_back_signed_in(desk: SignInDesk) {
         .await;
     let on = json!([{ "name": "github", "enabled": true }, { "name": "google", "enabled": false }]);
     assert_eq!(told["items"], on);
-    let location = it.sign_in_as(profile("7", Some(ADA))).await;
-    let code = location.strip_prefix("/here#code=").unwrap().to_owned();
-    assert_eq!(it.address_of(&location).await, ADA);
-    let (status, told) = it.exchange(&code).await;
+    let ended = it.sign_in_with_cookie(profile("7", Some(ADA))).await;
+    let code = ended.0.strip_prefix("/here#code=").unwrap();
+    assert_eq!(it.address_of(&ended).await, ADA);
+    let (status, told) = it.exchange(code, &ended.1).await;
+    assert_eq!((status, &told["error"]), (400, &json!("invalid_token")));
+    // Somebody else's code in an address signs nobody in to that person's account.
+    let theirs = it.sign_in_with_cookie(profile("7", Some(ADA))).await;
+    let code = theirs.0.strip_prefix("/here#code=").unwrap();
+    let (status, told) = it.exchange(code, &ended.1).await;
     assert_eq!((status, &told["error"]), (400, &json!("invalid_token")));
     // The address may go to somebody else at the provider: the account stays with the person.
-    let location = it.sign_in_as(profile("7", None)).await;
-    assert_eq!(it.address_of(&location).await, ADA);
+    let ended = it.sign_in_with_cookie(profile("7", None)).await;
+    assert_eq!(it.address_of(&ended).await, ADA);
 }
 
 async fn a_way_back_is_good_once_and_in_one_browser(desk: SignInDesk) {
@@ -242,8 +252,8 @@ async fn an_account_is_opened_by_who_it_belongs_to(desk: SignInDesk) {
     ] {
         assert_eq!(it.sign_in_as(who).await, format!("/here#error={told}"));
     }
-    let location = it.sign_in_as(profile("4", Some(ADA))).await;
-    assert_eq!(it.address_of(&location).await, ADA);
+    let ended = it.sign_in_with_cookie(profile("4", Some(ADA))).await;
+    assert_eq!(it.address_of(&ended).await, ADA);
     // Another person of that provider with the same address is not let in beside the first.
     assert_eq!(
         it.sign_in_as(profile("5", Some(ADA))).await,
@@ -277,6 +287,16 @@ async fn an_account_at_a_provider_is_linked_and_taken_away(desk: SignInDesk) {
         link(&eve, profile("9", None)).await,
         "/here#error=linked_elsewhere"
     );
+    // What a stolen session began ends with it.
+    let stolen = it.send_there(Method::POST, connect, Some(&ada)).await;
+    let ended = it
+        .desk
+        .code_of((Method::POST, "/auth/logout-all"), &ada, None)
+        .await;
+    assert_eq!(ended.0, 204, "{ended:?}");
+    let code = it.github.consent_as(&stolen.consent, profile("66", None));
+    assert_eq!(it.come_back(&stolen, &code, &stolen.cookie).await.0, 400);
+    let ada = it.desk.sign_in(ADA, PASSWORD).await.access_token;
     let (_, told) = it
         .desk
         .ask((Method::GET, "/auth/oauth/connected"), Some(&ada), None)
@@ -285,8 +305,8 @@ async fn an_account_at_a_provider_is_linked_and_taken_away(desk: SignInDesk) {
         (&told["items"][0]["provider"], &told["items"][0]["username"]),
         (&json!("github"), &json!("user-9"))
     );
-    let location = it.sign_in_as(profile("9", None)).await;
-    assert_eq!(it.address_of(&location).await, ADA);
+    let ended = it.sign_in_with_cookie(profile("9", None)).await;
+    assert_eq!(it.address_of(&ended).await, ADA);
     let remove = (Method::DELETE, "/auth/oauth/github/disconnect");
     assert_eq!(it.desk.code_of(remove.clone(), &ada, None).await.0, 204);
     assert_eq!(

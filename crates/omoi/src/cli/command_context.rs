@@ -70,7 +70,7 @@ impl CommandContext {
     }
 
     /// Whether flags name data of this machine.
-    pub(crate) fn names_local_data(&self) -> bool {
+    pub(crate) fn flags_name_local_data(&self) -> bool {
         self.global.data_dir.is_some() || self.global.database.is_some()
     }
 

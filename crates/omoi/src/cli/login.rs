@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -65,6 +66,9 @@ pub(crate) struct LogoutArgs {
     /// Name of the profile; the one in use without it
     #[arg(value_name = "NAME")]
     name: Option<String>,
+    /// Forget the key also where its server does not answer, and the key stays good there
+    #[arg(long)]
+    force: bool,
 }
 
 /// A key, and whose it is.
@@ -86,6 +90,7 @@ pub(super) async fn sign_in(
         None => url.profile_name(),
     };
     check_name(&name)?;
+    let earlier = earlier_key(&folder, &name, &url)?;
     let version = client_of(&url, None)?
         .server_version()
         .await
@@ -101,6 +106,10 @@ pub(super) async fn sign_in(
         key_id: stored.key_id,
     };
     ServerProfiles::store_profile(&folder, &name, profile, &stored.key)?;
+    if let Some((id, key)) = earlier {
+        // It may have ended long ago; what is of use from now on is stored.
+        let _ = client_of(&url, Some(key))?.revoke_api_key(id).await;
+    }
     if context.is_json() {
         let told = json!({ "profile": name, "url": url, "account": who, "version": version });
         context.print_json(&told)?;
@@ -114,6 +123,26 @@ pub(super) async fn sign_in(
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The key that this program made before under that name, which a new sign-in takes the place of.
+fn earlier_key(
+    folder: &Path,
+    name: &str,
+    url: &ServerAddress,
+) -> anyhow::Result<Option<(ApiKeyId, SecretString)>> {
+    let all = ServerProfiles::load_from(folder)?;
+    let Ok(profile) = all.find_profile(name) else {
+        return Ok(None);
+    };
+    if profile.url != *url {
+        let other = &profile.url;
+        let taken = UsageError(format!("the profile `{name}` is of {other}"));
+        let hint =
+            "give this one another name: --name NAME, or sign out there first: omoi logout NAME";
+        return Err(anyhow::Error::new(taken).context(ErrorHint(hint.to_owned())));
+    }
+    Ok(profile.key_id.zip(all.read_key(name).ok()))
 }
 
 /// A client of the server at `url`.
@@ -214,6 +243,18 @@ pub(super) async fn sign_out(
             Ok(()) => true,
             // It opens nothing any more.
             Err(error) if error.has_code(ErrorCode::Unauthenticated) => true,
+            Err(ClientError::Unreachable(source)) if !arguments.force => {
+                let hint = format!(
+                    "try again later, or forget the key all the same: omoi logout {name} --force"
+                );
+                let error = anyhow::Error::new(source);
+                return Err(error
+                    .context(format!(
+                        "{} does not answer, so the key stays good",
+                        profile.url
+                    ))
+                    .context(ErrorHint(hint)));
+            }
             Err(_) => false,
         },
         _ => false,

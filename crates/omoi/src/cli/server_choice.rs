@@ -13,6 +13,8 @@ use crate::server_profiles::{LOCAL_PROFILE, ServerAddress, ServerProfiles};
 const API_URL: &str = "OMOI_API_URL";
 /// The key for it.
 const API_KEY: &str = "OMOI_API_KEY";
+/// Variables that name data of this machine.
+const LOCAL_DATA: [&str; 2] = ["OMOI_DATA_DIR", "DATABASE_URL"];
 /// What all keys of accounts begin with; the token of a data folder does not.
 const KEY_BEGIN: &str = "sk_";
 
@@ -26,9 +28,9 @@ pub(crate) struct ChosenServer {
 }
 
 impl ChosenServer {
-    /// Whether paths of this machine mean something there: only the token of a data folder names any.
+    /// Whether paths of this machine mean something there: on this machine, to the token of a data folder.
     pub(crate) fn shares_paths(&self) -> bool {
-        !self.key.expose_secret().starts_with(KEY_BEGIN)
+        self.url.is_loopback() && !self.key.expose_secret().starts_with(KEY_BEGIN)
     }
 }
 
@@ -44,8 +46,8 @@ impl CommandContext {
         })
     }
 
-    /// The server to ask; none for the data folder of this machine. First wins: `--profile`, the environment, flags
-    /// that name data of this machine, the profile in use.
+    /// The server to ask; none for the data folder of this machine. First wins: `--profile`, flags that name data of this
+    /// machine, `OMOI_API_URL`, variables that name data of this machine, the profile in use.
     ///
     /// # Errors
     /// When what is named cannot be used.
@@ -55,6 +57,9 @@ impl CommandContext {
                 LOCAL_PROFILE => Ok(None),
                 name => server_of_profile(&self.profiles_folder()?, name).map(Some),
             };
+        }
+        if self.flags_name_local_data() {
+            return Ok(None);
         }
         let variable = |name: &str| {
             let value = self.environment_variable(name)?;
@@ -75,7 +80,7 @@ impl CommandContext {
         let Some(folder) = self.config_folder() else {
             return Ok(None);
         };
-        if self.names_local_data() {
+        if LOCAL_DATA.iter().any(|name| variable(name).is_some()) {
             return Ok(None);
         }
         match ServerProfiles::load_from(&folder)?.current_name() {

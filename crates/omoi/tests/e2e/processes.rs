@@ -53,8 +53,7 @@ fn two_processes_share_postgres_and_redis() {
     self::address(&mut orchestrator);
 
     let token = std::fs::read_to_string(world.data().join("token")).unwrap();
-    let mut run = world.ask(&["--yes"]);
-    run.args(shared);
+    let mut run = world.ask_server(&["--yes"]);
     run.env("OMOI_API_URL", &address);
     run.env("OMOI_API_KEY", token.trim());
     let said = world.start(run).wait().exited(0);

@@ -112,16 +112,22 @@ fn commands_ask_the_server_signed_in_to(world: &World, url: &str, password: &Pat
     let profiles = omoi(&["profile", "list"]).exited(0);
     assert!(profiles.stdout.contains("* team"), "{profiles:?}");
     let credential = world.home().join(".config/omoios/credentials/team");
-    let key = fs::read_to_string(&credential).unwrap();
+    // Signing in again takes the place of the earlier key, which opens nothing any more.
+    let earlier: Value = serde_json::from_slice(&fs::read(&credential).unwrap()).unwrap();
+    omoi(&["login", url, "--email", MAIL, "--name", "team"]).exited(0);
+    let key: Value = serde_json::from_slice(&fs::read(&credential).unwrap()).unwrap();
+    assert_ne!(earlier["key"], key["key"]);
+    let taken = omoi(&["login", "http://127.0.0.1:1", "--name", "team"]).exited(2);
+    assert!(taken.stderr.contains("--name"), "{taken:?}");
     omoi(&["logout"]).exited(0);
     assert!(!credential.exists());
-    let mut by_key = crate::binary::omoi(&world.home());
-    by_key.args(["spec", "list"]);
-    by_key
-        .env("OMOI_API_URL", url)
-        .env("OMOI_API_KEY", key.trim());
-    let refused = start_reading(by_key, world.beside("login"))
-        .wait()
-        .exited(2);
-    assert!(refused.stderr.contains("OMOI_API_KEY"), "{refused:?}");
+    for key in [&earlier["key"], &key["key"]] {
+        let mut by_key = crate::binary::omoi(&world.home());
+        by_key.args(["spec", "list"]);
+        by_key.env("OMOI_API_URL", url);
+        by_key.env("OMOI_API_KEY", key.as_str().unwrap());
+        let refused = start_reading(by_key, world.beside("login"));
+        let refused = refused.wait().exited(2);
+        assert!(refused.stderr.contains("OMOI_API_KEY"), "{refused:?}");
+    }
 }

@@ -165,6 +165,16 @@ impl World {
         run
     }
 
+    /// The same, of whichever server is chosen: no flag names a data folder.
+    pub(crate) fn ask_server(&self, more: &[&str]) -> Command {
+        let mut run = omoi(&self.home());
+        run.current_dir(self.repo.path());
+        run.args(["run", &self.idea, "--repo"])
+            .arg(self.repo.path());
+        run.args(more).arg("--json");
+        run
+    }
+
     /// The same, told in words.
     pub(crate) fn ask_for_people(&self, more: &[&str]) -> Command {
         let mut run = self.command(&["run", &self.idea, "--repo"]);

@@ -2,8 +2,7 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::header::COOKIE;
-use axum::response::{Redirect, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use tracing::warn;
@@ -14,12 +13,12 @@ use omoi_accounts::commands::provider_sign_in::{
 };
 use omoi_accounts::error::AccountError;
 
-use super::{FLOW_COOKIE, ProviderPath, forget_in_browser, refuse_provider};
-use crate::api::Surface;
+use super::{ProviderPath, forget_in_browser, kept_secret, refuse_provider};
 use crate::api::body::ApiPath;
 use crate::api::caller::Anyone;
 use crate::api::credential::PeerSource;
 use crate::api::query::ApiQuery;
+use crate::api::{ApiSurface, Surface};
 use crate::error::ApiError;
 
 /// What a provider sends a browser back with. Others are of no use here, and no mistake.
@@ -61,30 +60,24 @@ pub(super) async fn end_provider_sign_in(
         None => return Ok(send_on(&s, returned.return_to(), "error=denied")),
     };
     let fragment = match ended {
-        Ok(FlowEnd::SignedIn(code)) => format!("code={}", code.expose_secret()),
+        // The browser shows that it is the one once more, when it fetches its tokens.
+        Ok(FlowEnd::SignedIn(code)) => {
+            let fragment = format!("code={}", code.expose_secret());
+            return Ok(redirect_with(returned.return_to(), &fragment).into_response());
+        }
         Ok(FlowEnd::Linked) => format!("linked={}", path.provider),
         Err(error) => format!("error={}", told_error(&error)),
     };
     Ok(send_on(&s, returned.return_to(), &fragment))
 }
 
-fn send_on(s: &crate::api::ApiSurface, return_to: &str, fragment: &str) -> Response {
-    let address = return_to.split('#').next().unwrap_or(return_to);
-    let target = format!("{address}#{fragment}");
-    forget_in_browser(s, Redirect::to(&target))
+fn send_on(s: &ApiSurface, return_to: &str, fragment: &str) -> Response {
+    forget_in_browser(s, redirect_with(return_to, fragment))
 }
 
-/// What the browser kept.
-fn kept_secret(headers: &HeaderMap) -> Option<&str> {
-    let lines = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok());
-    let mut cookies = lines.flat_map(|line| line.split(';'));
-    cookies.find_map(|cookie| {
-        let (name, value) = cookie.trim().split_once('=')?;
-        (name == FLOW_COOKIE).then_some(value)
-    })
+fn redirect_with(return_to: &str, fragment: &str) -> Redirect {
+    let address = return_to.split('#').next().unwrap_or(return_to);
+    Redirect::to(&format!("{address}#{fragment}"))
 }
 
 /// The word for a page; what went wrong on our side or the provider's is told to the log.
