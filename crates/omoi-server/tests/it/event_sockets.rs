@@ -461,6 +461,21 @@ async fn who_may_read_less_is_told_less_at_once(desk: SignInDesk) {
     let (_, made) = desk
         .ask((Method::POST, "/auth/api-keys"), Some(&token), Some(key))
         .await;
+    // A credential that reaches less takes the place of one that reaches more.
+    let narrow = json!({ "name": "ci", "scopes": ["spec:read"], "expires_in_days": 1 });
+    let (_, narrow) = desk
+        .ask((Method::POST, "/auth/api-keys"), Some(&token), Some(narrow))
+        .await;
+    let mut renewed = served.enter("", &token).await;
+    let auth = json!({ "type": "auth", "token": narrow["key"] });
+    renewed.write(&auth).await;
+    renewed.settle().await;
+    tell_cost(&desk.test).await;
+    tell_spec(&desk.test).await;
+    assert_eq!(
+        renewed.told().await["event_type"],
+        EventKind::SpecCreated.as_str()
+    );
     let mut receiver = served.enter("", made["key"].as_str().unwrap()).await;
     tell_cost(&desk.test).await;
     assert_eq!(
