@@ -3,7 +3,7 @@
 
 create table audit_log (
     org_id @uuid not null,
-    seq bigint not null,
+    seq bigint not null check (seq > 0),
     id @uuid not null,
     occurred_at @time not null,
     actor_kind text not null check (actor_kind in ('user', 'key', 'agent', 'system')),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use omoi_domain::actor::Actor;
 use omoi_domain::id::{TicketId, UserId};
 use omoi_domain::lifecycle::ticket::TicketStep;
+use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::{Priority, TaskStatus};
 use omoi_domain::ticket::{ApprovalStatus, TicketBlockReason, TicketField, TicketStatus};
 use omoi_domain::workflow::{PhaseId, seeded_workflow};
@@ -15,7 +16,8 @@ use omoi_store::list_order::ListOrder;
 use omoi_store::row_page::{ListWindow, PageRequest};
 use omoi_store::tickets::{self, Ticket, TicketEdit, TicketFilter};
 use omoi_store::{
-    Json, StoreError, board_columns, board_positions, phase_definitions, state_transitions, tasks,
+    Json, StoreError, board_columns, board_positions, phase_definitions, specs, state_transitions,
+    tasks,
 };
 
 use crate::bench::{Bench, commit};
@@ -379,6 +381,13 @@ async fn a_board_shows_each_ticket_once_in_the_order_of_its_column(
     let expected = [("backlog", 2), ("blocked", 1), ("building", 1)];
     let expected = expected.map(|(key, n)| (key.to_owned(), n));
     assert_eq!(counted, BTreeSet::from(expected));
+    // What nobody works on any more takes no place.
+    commit(&bench.local, async |tx| {
+        let mut spec = specs::get(tx, world.spec.id).await?;
+        specs::transition(tx, &mut spec, SpecStatus::Cancelled, None).await
+    })
+    .await?;
+    assert!(shown(100).await?.iter().all(|row| row.0 != "building"));
     Ok(())
 }
 
