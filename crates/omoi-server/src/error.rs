@@ -341,6 +341,7 @@ impl From<ProjectCommandError> for ApiError {
             ProjectCommandError::NameTaken { .. } => {
                 Self::new(ErrorCode::Conflict, says).with_field("/name")
             }
+            ProjectCommandError::Archived => Self::forbidden_act(says),
             ProjectCommandError::StaleVersion(_) => Self::new(ErrorCode::StaleVersion, says),
             ProjectCommandError::Store(store) => store.into(),
         }

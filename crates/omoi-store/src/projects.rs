@@ -122,22 +122,13 @@ pub async fn create(tx: &mut Tx, new: NewProject) -> Result<Project, StoreError>
     Ok(project)
 }
 
-/// The project of `repo_path`, begun when there is none. One that is there works on by itself from now on, also where it
-/// was put away. It is called `name`, or by a longer end of the path where another project is called so.
+/// The project of `repo_path`, begun when there is none. It is called `name`, or by a longer end of the path where another
+/// project is called so. One that is there stays as it is, also where it was put away.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub async fn ensure(tx: &mut Tx, name: &str, repo_path: &str) -> Result<Project, StoreError> {
-    if let Some(mut found) = find(tx, repo_path).await? {
-        if !found.autonomous || found.status != ProjectStatus::Active {
-            found.autonomous = true;
-            if found.status == ProjectStatus::Archived {
-                found.name = free_name(tx, name, repo_path).await?;
-                found.name_key = project_name_key(&found.name);
-            }
-            found.move_to(ProjectStatus::Active, tx.now());
-            save(tx, &mut found).await?;
-        }
+    if let Some(found) = find(tx, repo_path).await? {
         return Ok(found);
     }
     let new = NewProject {
@@ -147,6 +138,26 @@ pub async fn ensure(tx: &mut Tx, name: &str, repo_path: &str) -> Result<Project,
         autonomous: true,
     };
     create(tx, new).await
+}
+
+/// Has a project work on by itself from now on, also where it was put away: somebody begins something in it. It is called
+/// otherwise where another project has its name by now.
+///
+/// # Errors
+/// [`StoreError::NotFound`], [`StoreError::Conflict`].
+pub async fn take_up(tx: &mut Tx, id: ProjectId) -> Result<(), StoreError> {
+    let mut project = get(tx, id).await?;
+    if project.autonomous && project.status == ProjectStatus::Active {
+        return Ok(());
+    }
+    project.autonomous = true;
+    if project.status == ProjectStatus::Archived {
+        let path = project.repo_path.as_deref().unwrap_or(&project.name);
+        project.name = free_name(tx, &project.name, path).await?;
+        project.name_key = project_name_key(&project.name);
+    }
+    project.move_to(ProjectStatus::Active, tx.now());
+    save(tx, &mut project).await
 }
 
 /// `name` or the shortest end of `repo_path` that names no project that is not archived.

@@ -26,7 +26,7 @@ use omoi_git::slug;
 use omoi_git::survey::{Survey, SurveyError, survey_commit};
 use omoi_git::toolchain::resolve_toolchain;
 use omoi_protocol::api::LaunchSpec;
-use omoi_store::projects::{NumberCounter, take_numbers};
+use omoi_store::projects::{self, NumberCounter, take_numbers};
 use omoi_store::specs::{self, Spec, SpecOptions};
 use omoi_store::{Json, StoreError, Tenant, Tx};
 
@@ -237,6 +237,8 @@ async fn insert_spec(
             return Ok(None);
         }
         let number = take_numbers(tx, draft.project, NumberCounter::Spec, 1).await?;
+        // It may have been put away since the repository was looked at.
+        projects::take_up(tx, draft.project).await?;
         let mut spec = draft.numbered(tx, &policy.selection, number, branch);
         specs::insert(tx, &spec).await?;
         suite::insert_suite(tx, &policy.limits, &spec).await?;

@@ -16,6 +16,9 @@ pub enum ProjectCommandError {
         /// The name.
         name: String,
     },
+    /// It was put away, and whoever asks may not take it back.
+    #[error("the project is archived, and taking it back is for who may archive it")]
+    Archived,
     /// It was changed after the version that the change is meant for.
     #[error("the project was changed meanwhile")]
     StaleVersion(Box<Project>),

@@ -20,13 +20,15 @@ pub struct ProjectChange {
     pub moves_to: Option<ProjectStatus>,
     /// Whether its tasks may start without a person.
     pub autonomous: Option<bool>,
+    /// Whether whoever asks may take back what was put away.
+    pub may_take_back: bool,
 }
 
 /// Changes a project. With `versions`, only while it has one of them.
 ///
 /// # Errors
 /// [`ProjectCommandError::StaleVersion`], also where somebody was first between the look and the write;
-/// [`ProjectCommandError::Name`], [`ProjectCommandError::NameTaken`].
+/// [`ProjectCommandError::Name`], [`ProjectCommandError::NameTaken`], [`ProjectCommandError::Archived`].
 pub async fn update_project(
     tenant: &Tenant,
     id: ProjectId,
@@ -48,6 +50,9 @@ pub async fn update_project(
             project.description = description;
         }
         if let Some(status) = change.moves_to {
+            if project.status == ProjectStatus::Archived && !change.may_take_back {
+                return Err(ProjectCommandError::Archived);
+            }
             project.move_to(status, tx.now());
         }
         project.autonomous = change.autonomous.unwrap_or(project.autonomous);

@@ -163,6 +163,13 @@ async fn takes_its_specs_along(desk: &SignInDesk, ada: &str) {
         assert_eq!(told["repo_path"], Value::Null, "{told}");
         assert!(told["archived_at"].is_string(), "{told}");
     }
+    // What an admin put away, members do not take back.
+    desk.add_user("mia@example.org", &[(OrgId::LOCAL, SystemRole::Member)])
+        .await;
+    let mia = desk.sign_in("mia@example.org", PASSWORD).await.access_token;
+    let back = Some(json!({ "status": "active" }));
+    let (status, _, told) = change(desk, (Method::PATCH, &path), (&mia, "*"), back).await;
+    assert_eq!((status, &told["error"]), (403, &json!("forbidden")));
     assert_eq!(
         desk.test.task_now(task.id).await.status,
         TaskStatus::Cancelled

@@ -90,9 +90,12 @@ async fn a_folder_is_called_by_as_much_of_its_path_as_it_takes(
         ("src/todo", "fork/todo")
     );
     assert_eq!(ensure(local, "todo", "/src/todo").await?, one);
-    // Whoever works in the folder again takes its project back, under a name that is free then.
+    // Whoever begins something in the folder takes its project back, under a name that is free then; a look does not.
     set_status(local, &mut two, ProjectStatus::Archived).await?;
     begin(local, "fork/todo").await?;
+    let seen = ensure(local, "todo", "/fork/todo").await?;
+    assert_eq!((seen.id, seen.status), (two.id, ProjectStatus::Archived));
+    commit(local, async |tx| projects::take_up(tx, two.id).await).await?;
     let back = ensure(local, "todo", "/fork/todo").await?;
     assert_eq!((back.id, back.status), (two.id, ProjectStatus::Active));
     assert_eq!((back.name.as_str(), back.archived_at), ("/fork/todo", None));

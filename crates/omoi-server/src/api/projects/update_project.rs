@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 
+use omoi_domain::access::permission::Permission;
 use omoi_planning::commands::{self, ProjectChange};
 use omoi_protocol::api::{ProjectView, UpdateProject};
 
@@ -32,6 +33,7 @@ pub(super) async fn update_project(
         description: body.description,
         moves_to: body.status.map(Into::into),
         autonomous: body.autonomous_execution_enabled,
+        may_take_back: caller.has_also(Permission::ProjectArchive),
     };
     let (tenant, versions) = (caller.own_rows(), meant.0.as_deref());
     let updated = commands::update_project(tenant, path.project_id, change, versions).await;
