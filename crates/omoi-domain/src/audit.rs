@@ -64,6 +64,34 @@ crate::closed_set! {
         MemberRoleChanged = "member_role_changed",
         /// Removed a member.
         MemberRemoved = "member_removed",
+        /// Made an organisation.
+        OrgCreated = "org_created",
+        /// Changed an organisation.
+        OrgUpdated = "org_updated",
+        /// Put an organisation away.
+        OrgArchived = "org_archived",
+        /// Took an organisation back.
+        OrgRestored = "org_restored",
+        /// Offered a member to own the organisation.
+        OrgTransferOffered = "org_transfer_offered",
+        /// Took that offer back.
+        OrgTransferWithdrawn = "org_transfer_withdrawn",
+        /// Became the owner of an organisation that was offered to them.
+        OrgTransferred = "org_transferred",
+        /// Made a role.
+        RoleCreated = "role_created",
+        /// Changed a role.
+        RoleUpdated = "role_updated",
+        /// Removed a role.
+        RoleDeleted = "role_deleted",
+        /// Granted a member a permission in one project.
+        GrantAdded = "grant_added",
+        /// Took such a permission back.
+        GrantRemoved = "grant_removed",
+        /// Entered an organisation as staff of the platform.
+        StaffEnteredOrg = "staff_entered_org",
+        /// Left it again.
+        StaffLeftOrg = "staff_left_org",
         /// Approved a plan.
         ApprovalDecided = "approval_decided",
         /// Cancelled a spec.

@@ -71,6 +71,8 @@ error_codes! {
     LastWayIn = "last_way_in", 409;
     /// The state of the row does not allow this.
     InvalidTransition = "invalid_transition", 409;
+    /// The only owner of an organisation who can sign in stays one.
+    LastOwner = "last_owner", 409;
     /// The process that answers runs no sandboxes.
     NoSandbox = "no_sandbox", 409;
     /// The spec has no plan yet.

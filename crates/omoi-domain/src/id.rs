@@ -79,6 +79,8 @@ ids! {
     MembershipId,
     /// That somebody may come to belong to an organisation.
     InvitationId,
+    /// A stay of a member of staff in an organisation.
+    StaffEntryId,
     /// A sign-in: a family of tokens that end together.
     SignInSessionId,
     /// Who acts: a user, a key or an attempt.

@@ -153,3 +153,17 @@ pub async fn revoke_of_organisation(
         .await?;
     Ok(n_rows == 1)
 }
+
+/// Revokes every key of `org` and of its agents; how many there were. Those of people stay, and reach nothing there by
+/// themselves.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn revoke_all_of_organisation(tx: &mut Tx, org: OrgId) -> Result<u64, StoreError> {
+    let now = tx.now();
+    tx.execute_global(
+        "update api_keys set revoked_at = $2 where org_id = $1 and user_id is null and revoked_at is null",
+        args![org, now],
+    )
+    .await
+}

@@ -28,7 +28,7 @@ use omoi_domain::id::{
     ActorId, ApiKeyId, AttemptId, AuditEntryId, CheckId, CommentId, CostId, CredentialId,
     CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId, MembershipId,
     MergeId, MessageId, MonthBudgetId, OrgId, ProjectId, ReceiptId, RequirementId, RoleId,
-    SandboxId, SignInSessionId, SpecId, StateTransitionId, TaskId, TicketId, UserId,
+    SandboxId, SignInSessionId, SpecId, StaffEntryId, StateTransitionId, TaskId, TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -192,6 +192,7 @@ ids!(
     SandboxId,
     SignInSessionId,
     SpecId,
+    StaffEntryId,
     StateTransitionId,
     TaskId,
     TicketId,

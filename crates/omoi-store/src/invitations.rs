@@ -6,6 +6,7 @@ use omoi_domain::id::{InvitationId, OrgId, UserId};
 use omoi_domain::time::Timestamp;
 
 use crate::args;
+use crate::column::Column;
 use crate::error::StoreError;
 use crate::row::{GlobalRow, row};
 use crate::tx::Tx;
@@ -124,4 +125,35 @@ pub async fn cancel_of_inviter(
         args![org, inviter, now],
     )
     .await
+}
+
+/// The open invitations of `org`, the oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_open(tx: &mut Tx, org: OrgId) -> Result<Vec<Invitation>, StoreError> {
+    let now = tx.now();
+    let tail = "org_id = $1 and accepted_at is null and revoked_at is null and expires_at > $2 order by id";
+    tx.all_global(tail, args![org, now]).await
+}
+
+/// Takes the open invitation `id` of `org` back; to which address it was, if it was there.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn cancel_one(
+    tx: &mut Tx,
+    org: OrgId,
+    id: InvitationId,
+) -> Result<Option<String>, StoreError> {
+    let now = tx.now();
+    let rows = tx
+        .raw(
+            "update invitations set revoked_at = $3
+             where org_id = $1 and id = $2 and accepted_at is null and revoked_at is null returning email",
+            args![org, id, now],
+        )
+        .await?;
+    let email = rows.first().map(|row| Column::read(row, "email"));
+    email.transpose()
 }

@@ -23,6 +23,8 @@ row! {
         role: MemberRole,
         /// Since when; none for the user of a laptop.
         joined_at: Option<Timestamp>,
+        /// Grows with each change of the role.
+        state_version: i64,
     }
 }
 
@@ -118,7 +120,7 @@ pub async fn insert(tx: &mut Tx, membership: &Membership) -> Result<(), StoreErr
 /// When the database cannot be written.
 pub async fn set_role(tx: &mut Tx, id: MembershipId, role: MemberRole) -> Result<(), StoreError> {
     tx.execute_global(
-        "update memberships set role = $2, custom_role_id = $3 where id = $1",
+        "update memberships set role = $2, custom_role_id = $3, state_version = state_version + 1 where id = $1",
         args![id, role.role_column(), role.custom_role()],
     )
     .await
@@ -134,4 +136,16 @@ pub async fn delete(tx: &mut Tx, id: MembershipId) -> Result<(), StoreError> {
     tx.execute_global("delete from memberships where id = $1", args![id])
         .await
         .map(drop)
+}
+
+/// The membership of `user` in `org`.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get_of_user(tx: &mut Tx, org: OrgId, user: UserId) -> Result<Membership, StoreError> {
+    let found = find_of_user(tx, org, user).await?;
+    found.ok_or_else(|| StoreError::NotFound {
+        what: "member",
+        key: user.to_string(),
+    })
 }

@@ -45,6 +45,21 @@ pub async fn add(tx: &mut Tx, grant: &ProjectGrantRow) -> Result<(), StoreError>
     tx.insert_once(grant).await
 }
 
+/// Takes a grant back; whether it was there.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn delete(tx: &mut Tx, grant: &ProjectGrantRow) -> Result<bool, StoreError> {
+    let n_rows = tx
+        .execute(
+            "delete from project_grants
+             where org_id = $1 and project_id = $2 and membership_id = $3 and permission = $4",
+            args![grant.project_id, grant.membership_id, grant.permission],
+        )
+        .await?;
+    Ok(n_rows > 0)
+}
+
 /// Takes back all that `membership` is granted.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use crate::args;
 use crate::column::Json;
 use crate::error::StoreError;
 use crate::memberships;
-use crate::row::row;
+use crate::row::{row, versioned};
 use crate::tx::Tx;
 
 row! {
@@ -22,12 +22,18 @@ row! {
         name: String,
         /// The same for comparison: no two of an organisation.
         name_key: String,
+        /// What it is for.
+        description: Option<String>,
         /// What it allows.
         permissions: Json<Vec<PermissionPattern>>,
         /// The role whose permissions it has too.
         inherits_from_id: Option<RoleId>,
+        /// Grows with each change.
+        state_version: i64,
     }
 }
+
+versioned! { RoleRow by id in "roles" { name, name_key, description, permissions, inherits_from_id } }
 
 /// Every custom role of the organisation.
 ///
@@ -35,6 +41,22 @@ row! {
 /// When the database cannot be read.
 pub async fn list_all(tx: &mut Tx) -> Result<Vec<RoleRow>, StoreError> {
     tx.all("true order by name_key", args![]).await
+}
+
+/// The custom role `id` of the organisation.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(tx: &mut Tx, id: RoleId) -> Result<RoleRow, StoreError> {
+    tx.get(id, "id = $2", args![id]).await
+}
+
+/// Writes a role that was changed.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when it was changed since it was read, [`StoreError::Exists`] when its new name is taken.
+pub async fn save(tx: &mut Tx, role: &mut RoleRow) -> Result<(), StoreError> {
+    tx.update(role).await
 }
 
 /// Keeps a new role.

@@ -117,6 +117,11 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0025_comments.sql"),
     },
     MigrationText {
+        version: 29,
+        name: "organisation_acts",
+        text: include_str!("../../migrations/0029_organisation_acts.sql"),
+    },
+    MigrationText {
         version: 30,
         name: "search",
         text: include_str!("../../migrations/0030_search.sql"),

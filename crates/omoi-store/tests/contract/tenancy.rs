@@ -26,6 +26,7 @@ const GLOBAL: &[&str] = &[
     "provider_flows",
     "sessions",
     "sign_in_limits",
+    "staff_entries",
     "user_identities",
     "users",
 ];
