@@ -1,16 +1,21 @@
 //! Every act that changes an account. One transaction each, but where a password is hashed in between.
 
+pub mod grant;
 pub mod invitation;
 pub mod key;
 pub mod member;
 pub mod operator;
 pub mod organisation;
+pub mod organisation_changes;
 pub mod password;
 pub mod provider_sign_in;
 pub mod refresh;
 pub mod register;
+pub mod role;
 pub mod sign_in;
 pub mod sign_out;
+pub mod staff;
+pub mod transfer;
 pub mod unlock;
 pub mod verify;
 

@@ -10,6 +10,8 @@ use omoi_domain::time::Timestamp;
 use omoi_store::StoreError;
 
 use crate::access_token::SigningError;
+use crate::commands::role::{ROLE_DESCRIPTION_MAX, ROLE_NAME_MAX, ROLES_MAX};
+use crate::commands::staff::STAFF_REASON_MAX;
 use crate::password_pool::PoolError;
 
 /// Why an act on an account was refused.
@@ -54,6 +56,33 @@ pub enum AccountError {
     /// A key cannot live so long.
     #[error("a key lives 1 to {KEY_DAYS_MAX} days, an agent's at most {AGENT_KEY_DAYS_MAX}")]
     KeyLife,
+    /// The row was changed since the version that the change is meant for.
+    #[error("it was changed meanwhile")]
+    StaleVersion,
+    /// Somebody or something has the role.
+    #[error("a member, an invitation, a key or another role has this role")]
+    RoleInUse,
+    /// There are as many roles as there may be.
+    #[error("there are {ROLES_MAX} roles; remove one")]
+    TooManyRoles,
+    /// A role is called or described by what is no such text.
+    #[error("a role has a name of 1 to {ROLE_NAME_MAX} characters in one line, none of the system's, and a description of at most {ROLE_DESCRIPTION_MAX}")]
+    RoleText,
+    /// Roles alone give that permission.
+    #[error("only `spec:approve` and `ticket:approve` are granted for a project")]
+    NotGranted,
+    /// Only an owner hands an organisation over.
+    #[error("only an owner of the organisation may do this")]
+    NotOwner,
+    /// Only staff enters other organisations.
+    #[error("only staff of the platform may do this")]
+    NotStaff,
+    /// Whoever enters an organisation says why.
+    #[error("the reason has 1 to {STAFF_REASON_MAX} characters")]
+    StaffReason,
+    /// The organisation was put away, or is not.
+    #[error("the organisation was put away longer ago than it can be taken back, or not at all")]
+    NotArchived,
     /// That is no mail address.
     #[error(transparent)]
     MailAddress(#[from] BadMailAddress),

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use omoi_domain::access::api_key::ApiKeyKind;
 use omoi_domain::access::decision::{KeyReach, OrganisationReach, ProjectGrant};
 use omoi_domain::access::grant::key_permissions;
+use omoi_domain::access::permission::Permission;
+use omoi_domain::access::permission_set::PermissionSet;
 use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::access::role_chain::{CustomRole, RolePower};
 use omoi_domain::actor::Actor;
@@ -12,16 +14,33 @@ use omoi_domain::id::{ApiKeyId, OrgId, UserId};
 use omoi_domain::time::Timestamp;
 use omoi_store::api_keys::ApiKey;
 use omoi_store::memberships::{self, Membership};
-use omoi_store::{Store, Tx, project_grants, roles, users};
+use omoi_store::{Store, Tx, organisations, project_grants, roles, staff_entries, users};
 use tracing::warn;
 
 use crate::error::AccountError;
 
-/// What `user` may do in each organisation that they belong to; nothing where their role cannot be followed.
+/// What `user` may do in each organisation that they belong to, or entered as staff; nothing where their role cannot be
+/// followed.
 ///
 /// # Errors
 /// When the rows cannot be read.
 pub async fn user_reaches(
+    store: &Store,
+    user: UserId,
+) -> Result<Vec<OrganisationReach>, AccountError> {
+    let system = store.system();
+    let stays = system
+        .read(async |tx: &mut Tx| staff_entries::list_open(tx, user).await)
+        .await?;
+    let mut reaches = member_reaches(store, user).await?;
+    for stay in &stays {
+        add_stay(&mut reaches, stay.org_id);
+    }
+    Ok(reaches)
+}
+
+/// What `user` may do in each organisation that they belong to. No key goes where its owner is as staff.
+pub(crate) async fn member_reaches(
     store: &Store,
     user: UserId,
 ) -> Result<Vec<OrganisationReach>, AccountError> {
@@ -39,6 +58,15 @@ pub async fn user_reaches(
         );
     }
     Ok(reaches)
+}
+
+/// Staff who entered an organisation reach as far as its admins, and no less than by what they are there anyway.
+fn add_stay(reaches: &mut Vec<OrganisationReach>, org: OrgId) {
+    let entered = OrganisationReach::of_staff(org);
+    match reaches.iter_mut().find(|reach| reach.org == org) {
+        Some(own) => own.role = own.role.union_with(entered.role),
+        None => reaches.push(entered),
+    }
 }
 
 /// Who a good key acts for, and how far it reaches.
@@ -107,7 +135,7 @@ async fn person_caller(
         return Err(AccountError::InvalidToken);
     }
     let only: Option<OrgId> = key.org_id;
-    let mut reaches = user_reaches(store, user).await?;
+    let mut reaches = member_reaches(store, user).await?;
     reaches.retain(|reach| only.is_none_or(|only| reach.org == only));
     for reach in &mut reaches {
         reach.key = Some(narrowed);
@@ -125,7 +153,10 @@ async fn member_reach(
     tx: &mut Tx,
     membership: &Membership,
 ) -> Result<OrganisationReach, AccountError> {
-    let power = power_or_none(tx, membership.role).await?;
+    let mut power = power_or_none(tx, membership.role).await?;
+    if organisations::get(tx).await?.archived_at.is_some() {
+        power.permissions = archived_permissions(power.permissions);
+    }
     let granted = project_grants::list_of_member(tx, membership.id).await?;
     let grants = granted.into_iter().map(|grant| ProjectGrant {
         project: grant.project_id,
@@ -137,6 +168,12 @@ async fn member_reach(
         grants: grants.collect(),
         key: None,
     })
+}
+
+/// What is left of `own` in an organisation that was put away: to look, and to take it back.
+fn archived_permissions(own: PermissionSet) -> PermissionSet {
+    let back = PermissionSet::of_permissions(&[Permission::OrgDelete]);
+    own.common_with(PermissionSet::of_reads().union_with(back))
 }
 
 /// As [`role_power`]; no power where the chain cannot be followed, so that a broken role of one organisation keeps nobody

@@ -9,7 +9,7 @@ use omoi_domain::access::role::MemberRole;
 use omoi_domain::actor::Actor;
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::id::{MembershipId, UserId};
+use omoi_domain::id::{InvitationId, MembershipId, OrgId, UserId};
 use omoi_store::invitations::{self, Invitation};
 use omoi_store::{Tx, memberships, users};
 use serde_json::json;
@@ -82,6 +82,27 @@ pub async fn revoke_invitation(
     tenant.write(CrashPoint::AccountChanged, revoke).await
 }
 
+/// Takes the open invitation `id` back; whether it was there.
+///
+/// # Errors
+/// When the rows cannot be written.
+pub async fn revoke_one_invitation(
+    context: &AccountContext,
+    by: MemberAuthority,
+    id: InvitationId,
+) -> Result<bool, AccountError> {
+    let tenant = context.store.tenant(by.org).acting_as(by.actor);
+    let revoke = async |tx: &mut Tx| -> Result<bool, AccountError> {
+        let Some(email) = invitations::cancel_one(tx, by.org, id).await? else {
+            return Ok(false);
+        };
+        let revoked = AuditAct::done_to(AuditAction::InvitationRevoked, id);
+        tx.record_act(revoked.with_before(json!({ "email": email })));
+        Ok(true)
+    };
+    tenant.write(CrashPoint::AccountChanged, revoke).await
+}
+
 /// Makes `user` a member by the invitation that `token` came with, once. The address must be theirs, and verified, and
 /// whoever invited must still be able to give what it gives.
 ///
@@ -91,7 +112,7 @@ pub async fn accept_invitation(
     context: &AccountContext,
     user: UserId,
     token: &str,
-) -> Result<MembershipId, AccountError> {
+) -> Result<(OrgId, MembershipId), AccountError> {
     let digest = secret_digest(token);
     let system = context.store.system();
     let found = system
@@ -115,7 +136,8 @@ pub async fn accept_invitation(
         Ok(join_organisation(tx, org, user.id, invitation.role).await?)
     };
     let tenant = context.store.tenant(org).acting_as(Actor::User(user));
-    context.write_membership(&tenant, accept).await
+    let joined = context.write_membership(&tenant, accept).await?;
+    Ok((org, joined))
 }
 
 /// Whether whoever invited may still invite, and give what the invitation gives now.

@@ -21,7 +21,7 @@ use super::member::MemberAuthority;
 use crate::api_key::{FreshApiKey, api_key_digest};
 use crate::context::AccountContext;
 use crate::error::AccountError;
-use crate::reach::{KeyCaller, key_caller, power_or_none, role_power, user_reaches};
+use crate::reach::{KeyCaller, key_caller, power_or_none, role_power, member_reaches};
 
 /// How often at most the use of a key is noted.
 const USE_NOTED_EVERY: Duration = Duration::from_mins(1);
@@ -67,7 +67,7 @@ pub async fn create_person_key(
     new: NewApiKey,
 ) -> Result<MadeApiKey, AccountError> {
     let mut own = PermissionSet::EMPTY;
-    for reach in user_reaches(&context.store, user).await? {
+    for reach in member_reaches(&context.store, user).await? {
         if only.is_none_or(|only| only == reach.org) {
             own = own.union_with(reach.role);
         }

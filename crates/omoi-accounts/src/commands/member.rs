@@ -7,7 +7,8 @@ use omoi_domain::actor::Actor;
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::id::{MembershipId, OrgId, UserId};
 use omoi_store::memberships::{self, Membership};
-use omoi_store::{Tx, invitations, project_grants, users};
+use omoi_store::ownership_offers::OwnershipOffer;
+use omoi_store::{StoreError, Tx, invitations, organisations, ownership_offers, project_grants, users};
 use serde_json::{Value, json};
 
 use crate::context::AccountContext;
@@ -55,6 +56,39 @@ pub async fn add_member(
     context.write_membership(&tenant, add).await
 }
 
+/// As [`add_member`], for somebody who can sign in.
+///
+/// # Errors
+/// As [`add_member`], and `NotFound` for nobody who can.
+pub async fn add_known_member(
+    context: &AccountContext,
+    by: MemberAuthority,
+    user: UserId,
+    role: MemberRole,
+) -> Result<MembershipId, AccountError> {
+    let system = context.store.system();
+    let found = system
+        .read(async |tx: &mut Tx| users::get(tx, user).await)
+        .await?;
+    // Of others nothing is told: an id that was guessed is no account.
+    if !found.is_active || !found.is_verified() {
+        let key = user.to_string();
+        return Err(StoreError::NotFound { what: "user", key }.into());
+    }
+    add_member(context, by, user, role).await
+}
+
+/// Refuses a change that is meant for other versions of a row.
+///
+/// # Errors
+/// [`AccountError::StaleVersion`].
+pub(super) fn expect_version(versions: Option<&[i64]>, version: i64) -> Result<(), AccountError> {
+    match versions.is_none_or(|versions| versions.contains(&version)) {
+        true => Ok(()),
+        false => Err(AccountError::StaleVersion),
+    }
+}
+
 /// Gives a member another role. Their access tokens end, so that the next ones know of it; a role that allows less than
 /// the old one ends what they were granted for single projects, too.
 ///
@@ -65,10 +99,12 @@ pub async fn set_member_role(
     by: MemberAuthority,
     id: MembershipId,
     role: MemberRole,
+    versions: Option<&[i64]>,
 ) -> Result<(), AccountError> {
     let tenant = context.store.tenant(by.org).acting_as(by.actor);
     let set = async |tx: &mut Tx| -> Result<_, AccountError> {
         let (member, before) = changeable_member(tx, by, id).await?;
+        expect_version(versions, member.state_version)?;
         let power = role_power(tx, role).await?;
         may_give(by.power, power)?;
         if !role.is_owner() {
@@ -78,6 +114,9 @@ pub async fn set_member_role(
             project_grants::delete_of_member(tx, id).await?;
         }
         memberships::set_role(tx, id, role).await?;
+        if !role.is_owner() {
+            name_another_owner(tx, &member).await?;
+        }
         let changed = AuditAct::done_to(AuditAction::MemberRoleChanged, id);
         let changed = changed.with_before(json!({ "role_id": member.role.role_id() }));
         tx.record_act(changed.with_after(json!({ "role_id": role.role_id() })));
@@ -101,6 +140,7 @@ pub async fn remove_member(
         keep_an_owner(tx, &member).await?;
         invitations::cancel_of_inviter(tx, by.org, member.user_id).await?;
         memberships::delete(tx, id).await?;
+        name_another_owner(tx, &member).await?;
         let removed = AuditAct::done_to(AuditAction::MemberRemoved, id);
         tx.record_act(removed.with_before(member_facts(&member)));
         Ok(users::raise_epoch(tx, member.user_id).await?)
@@ -120,6 +160,7 @@ pub(super) async fn join_organisation(
         user_id: user,
         role,
         joined_at: Some(tx.now()),
+        state_version: 0,
     };
     memberships::insert(tx, &membership).await?;
     let added = AuditAct::done_to(AuditAction::MemberAdded, membership.id);
@@ -132,7 +173,7 @@ fn member_facts(member: &Membership) -> Value {
 }
 
 /// The member, whom nobody else changes meanwhile and who does not stand above the caller, and what they may do.
-async fn changeable_member(
+pub(super) async fn changeable_member(
     tx: &mut Tx,
     by: MemberAuthority,
     id: MembershipId,
@@ -142,6 +183,28 @@ async fn changeable_member(
     let power = power_or_none(tx, member.role).await?;
     may_give(by.power, power)?;
     Ok((member, power))
+}
+
+/// Names another owner as the one who answers for the organisation, where `member` did and is none any more. What they
+/// offered ends. The members are locked.
+async fn name_another_owner(tx: &mut Tx, member: &Membership) -> Result<(), AccountError> {
+    let offer = ownership_offers::find_open(tx).await?;
+    let is_theirs =
+        |offer: OwnershipOffer| [offer.offered_by_id, offer.to_user_id].contains(&member.user_id);
+    if offer.is_some_and(is_theirs) {
+        ownership_offers::delete(tx).await?;
+    }
+    let mut organisation = organisations::get(tx).await?;
+    if organisation.owner_id != member.user_id {
+        return Ok(());
+    }
+    let all = memberships::list_of_organisation(tx, member.org_id).await?;
+    let next = all.iter().find(|other| other.role.is_owner() && other.id != member.id);
+    if let Some(next) = next {
+        organisation.owner_id = next.user_id;
+        organisations::save(tx, &mut organisation).await?;
+    }
+    Ok(())
 }
 
 /// Refuses that the organisation's only owner who can sign in ceases to be one. The members are locked.

@@ -3,12 +3,14 @@
 use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::actor::Actor;
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, UserId};
 use omoi_domain::organisation::{AGENTS_OF_NEW_ORGANISATION, OrganisationSlug};
 use omoi_domain::plain_title::given_name;
 use omoi_store::Tx;
 use omoi_store::organisations::{self, NewOrganisation, Organisation};
+use serde_json::json;
 
 use super::member::join_organisation;
 use crate::context::AccountContext;
@@ -50,6 +52,8 @@ pub async fn create_organisation(
     let tenant = context.store.tenant(id).acting_as(by);
     let create = async |tx: &mut Tx| -> Result<_, AccountError> {
         let organisation = organisations::create(tx, &new).await?;
+        let created = AuditAct::done_to(AuditAction::OrgCreated, id);
+        tx.record_act(created.with_after(json!({ "name": organisation.name, "slug": organisation.slug })));
         join_organisation(tx, id, owner, MemberRole::System(SystemRole::Owner)).await?;
         Ok(organisation)
     };

@@ -200,10 +200,10 @@ async fn each_act_on_members_is_told_once_in_their_organisation(desk: Desk) {
         .unwrap();
     let bob = desk.read(async |tx| omoi_store::users::find_by_email(tx, &bob_address()).await);
     let bob = bob.await.unwrap().id;
-    let id = accept_invitation(&desk.accounts, bob, &token_of(mail))
+    let (_, id) = accept_invitation(&desk.accounts, bob, &token_of(mail))
         .await
         .unwrap();
-    set_member_role(&accounts, by, id, MemberRole::System(SystemRole::Viewer))
+    set_member_role(&accounts, by, id, MemberRole::System(SystemRole::Viewer), None)
         .await
         .unwrap();
     remove_member(&accounts, by, id).await.unwrap();

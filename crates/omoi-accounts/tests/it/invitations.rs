@@ -85,7 +85,7 @@ async fn an_invitation_is_worth_what_its_inviter_may_give(desk: Desk) {
         matches!(accepted, Err(AccountError::InvalidToken))
     };
     let demote = async |role| {
-        set_member_role(accounts, operator, ada_id, MemberRole::System(role))
+        set_member_role(accounts, operator, ada_id, MemberRole::System(role), None)
             .await
             .unwrap();
     };

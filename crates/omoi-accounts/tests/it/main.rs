@@ -32,4 +32,5 @@ mod limits;
 mod members;
 mod organisations;
 mod passwords;
+mod roles;
 mod sessions;

@@ -71,7 +71,7 @@ async fn owners_who_leave_at_once_leave_one_who_can_sign_in(desk: Desk) {
     assert!(left.iter().any(|member| member.user_id == UserId::LOCAL));
     let viewer = MemberRole::System(SystemRole::Viewer);
     for refused in [
-        set_member_role(accounts, owner(last), last_id, viewer).await,
+        set_member_role(accounts, owner(last), last_id, viewer, None).await,
         remove_member(accounts, owner(last), last_id).await,
         set_user_active(accounts, last, false).await,
     ] {
@@ -94,7 +94,7 @@ async fn nobody_gives_more_than_they_have(desk: Desk) {
         .await
         .unwrap();
     let set = async |authority, id, role| {
-        set_member_role(&desk.accounts, authority, id, MemberRole::System(role)).await
+        set_member_role(&desk.accounts, authority, id, MemberRole::System(role), None).await
     };
     let is_escalation =
         |done: Result<(), AccountError>| matches!(done, Err(AccountError::Escalation(_)));
@@ -150,8 +150,10 @@ async fn a_role_that_cannot_be_followed_gives_nothing(desk: Desk) {
                     org_id: OrgId::LOCAL,
                     name: "Loop".to_owned(),
                     name_key: "loop".to_owned(),
+                    description: None,
                     permissions: Json(vec!["ticket:*".parse().unwrap()]),
                     inherits_from_id: parent,
+                    state_version: 0,
                 };
                 roles::insert(tx, &role).await?;
                 Ok::<_, StoreError>(role.id)
@@ -167,10 +169,10 @@ async fn a_role_that_cannot_be_followed_gives_nothing(desk: Desk) {
     let reaches = user_reaches(&accounts.store, bob).await.unwrap();
     assert_eq!((reaches.len(), reaches[0].org), (1, OrgId::LOCAL));
     assert_eq!(reaches[0].role, PermissionSet::EMPTY);
-    let again = set_member_role(accounts, operator, id, MemberRole::Custom(role)).await;
+    let again = set_member_role(accounts, operator, id, MemberRole::Custom(role), None).await;
     assert!(matches!(again, Err(AccountError::RoleChain(_))));
     let viewer = MemberRole::System(SystemRole::Viewer);
-    set_member_role(accounts, operator, id, viewer)
+    set_member_role(accounts, operator, id, viewer, None)
         .await
         .unwrap();
     let reaches = user_reaches(&accounts.store, bob).await.unwrap();
@@ -186,8 +188,10 @@ async fn a_custom_role_and_a_grant_reach_as_far_as_they_say(desk: Desk) {
             org_id: OrgId::LOCAL,
             name: "Release".to_owned(),
             name_key: "release".to_owned(),
+            description: None,
             permissions: Json(vec!["ticket:*".parse().unwrap()]),
             inherits_from_id: Some(SystemRole::Viewer.role_id()),
+            state_version: 0,
         };
         roles::insert(tx, &role).await?;
         Ok::<_, StoreError>(role.id)
@@ -221,7 +225,7 @@ async fn a_custom_role_and_a_grant_reach_as_far_as_they_say(desk: Desk) {
     );
     // A role that allows less ends what was granted beside it.
     let n_granted = async |role| {
-        set_member_role(&desk.accounts, operator, id, role)
+        set_member_role(&desk.accounts, operator, id, role, None)
             .await
             .unwrap();
         let granted = tenant
