@@ -2,6 +2,12 @@
 
 /// Id of the example organisation: the one that every new database has.
 pub const EXAMPLE_ORGANIZATION: &str = "01930000-0000-7000-8000-000000000001";
+/// Id of the example member.
+pub const EXAMPLE_MEMBER: &str = "01930000-0000-7000-8000-000000000003";
+/// Id of the example role.
+pub const EXAMPLE_ROLE: &str = "01930000-0000-7000-8000-000000000007";
+/// Id of the example invitation.
+pub const EXAMPLE_INVITATION: &str = "01930000-0000-7000-8000-000000000008";
 /// Id of the example project.
 pub const EXAMPLE_PROJECT: &str = "01930000-0000-7000-8000-000000000001";
 /// Id of the example spec.

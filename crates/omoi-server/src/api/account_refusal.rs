@@ -17,6 +17,18 @@ impl ApiSurface {
     }
 }
 
+impl ApiSurface {
+    /// The same for a token of a link, which is no credential.
+    pub(super) fn refuse_link(&self, error: AccountError) -> ApiError {
+        match error {
+            AccountError::InvalidToken => {
+                ApiError::new(ErrorCode::InvalidToken, error.to_string()).hint("ask for a new link")
+            }
+            other => self.refuse_account(other),
+        }
+    }
+}
+
 fn refuse_account_at(error: AccountError, now: Timestamp) -> ApiError {
     let says = error.to_string();
     let refuse = |code| ApiError::new(code, says.clone());
@@ -42,10 +54,18 @@ fn refuse_account_at(error: AccountError, now: Timestamp) -> ApiError {
         AccountError::KeyLife => refuse(ErrorCode::ValidationFailed).with_field("/expires_in_days"),
         AccountError::MailAddress(_) => refuse(ErrorCode::ValidationFailed).with_field("/email"),
         AccountError::Name(_) => refuse(ErrorCode::ValidationFailed).with_field("/name"),
-        AccountError::LastOwner(_) => refuse(ErrorCode::Conflict),
+        AccountError::LastOwner(_) => refuse(ErrorCode::LastOwner),
+        AccountError::StaleVersion => refuse(ErrorCode::StaleVersion),
+        AccountError::RoleInUse | AccountError::TooManyRoles | AccountError::NotArchived => {
+            refuse(ErrorCode::Conflict)
+        }
+        AccountError::RoleText | AccountError::RoleChain(_) => refuse(ErrorCode::ValidationFailed),
+        AccountError::NotGranted => refuse(ErrorCode::ValidationFailed).with_field("/permission"),
+        AccountError::StaffReason => refuse(ErrorCode::ValidationFailed).with_field("/reason"),
+        AccountError::NotOwner | AccountError::NotStaff => refuse(ErrorCode::Forbidden),
         AccountError::Passwords(PoolError::Full) => refuse(ErrorCode::NotReady),
         AccountError::Store(store) => store.into(),
-        AccountError::RoleChain(_) | AccountError::Passwords(_) | AccountError::Signing(_) => {
+        AccountError::Passwords(_) | AccountError::Signing(_) => {
             ApiError::internal_failure(&error)
         }
     }

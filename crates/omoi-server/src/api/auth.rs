@@ -20,15 +20,14 @@ use tracing::warn;
 
 use omoi_accounts::commands::sign_in::RefusedSignIn;
 use omoi_accounts::context::SignedIn;
-use omoi_accounts::error::AccountError;
 use omoi_accounts::holder::CredentialHolder;
 use omoi_domain::access::refresh::ACCESS_TOKEN_LIFE;
-use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::UserId;
 use omoi_domain::time::Timestamp;
 use omoi_protocol::api::{ApiKeyView, TokenPair};
 use omoi_store::api_keys::ApiKey;
 
+pub(super) use self::create_api_key::expect_key_name;
 use super::ApiSurface;
 use super::router::{ApiRouter, operation};
 use crate::error::ApiError;
@@ -109,16 +108,6 @@ pub(super) fn token_pair(signed_in: &SignedIn) -> TokenPair {
         expires_in: ACCESS_TOKEN_LIFE.as_secs(),
         session_id: signed_in.session,
         session_expires_at: signed_in.expires_at.into(),
-    }
-}
-
-/// What follows a link is refused with; its token is no credential.
-pub(super) fn refuse_link(s: &ApiSurface, error: AccountError) -> ApiError {
-    match error {
-        AccountError::InvalidToken => {
-            ApiError::new(ErrorCode::InvalidToken, error.to_string()).hint("ask for a new link")
-        }
-        other => s.refuse_account(other),
     }
 }
 

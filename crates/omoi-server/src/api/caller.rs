@@ -11,14 +11,19 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 
+use omoi_accounts::commands::member::MemberAuthority;
 use omoi_accounts::context::AccountContext;
 use omoi_accounts::holder::{CredentialHolder, CredentialKind};
 use omoi_domain::access::decision::{AccessDecision, RowPlace, decide_access};
 use omoi_domain::access::permission::Permission;
 use omoi_domain::access::permission_set::PermissionSet;
+use omoi_domain::access::refresh::REAUTH_WITHIN;
+use omoi_domain::access::role::{MemberRole, rank_of_permissions};
+use omoi_domain::access::role_chain::RolePower;
 use omoi_domain::audit::RequestOrigin;
 use omoi_domain::error_code::ErrorCode;
-use omoi_domain::id::{OrgId, ProjectId};
+use omoi_domain::id::{OrgId, ProjectId, UserId};
+use omoi_domain::time::Timestamp;
 use omoi_execution::live::ReaderAccess;
 use omoi_store::{StoreError, Tenant};
 
@@ -40,6 +45,74 @@ impl ApiCaller {
     /// The rows of that organisation, changed in the caller's name.
     pub(crate) const fn own_rows(&self) -> &Tenant {
         &self.tenant
+    }
+
+    /// Who changes members, roles and the organisation itself, and how much they may give.
+    pub(crate) fn member_authority(&self) -> MemberAuthority {
+        let org = self.tenant.org();
+        let mut reaches = self.holder.reaches.iter();
+        let reach = reaches.find(|reach| reach.org == org);
+        let permissions = reach.map_or(PermissionSet::EMPTY, |reach| reach.permissions_in(None));
+        MemberAuthority {
+            org,
+            actor: self.holder.actor,
+            power: RolePower {
+                permissions,
+                rank: rank_of_permissions(permissions),
+            },
+        }
+    }
+
+    /// Refuses whoever lacks one permission more than the policy of the operation names.
+    ///
+    /// # Errors
+    /// As of the policy.
+    pub(crate) fn expect_permission(&self, permission: Permission) -> Result<(), ApiError> {
+        let place = RowPlace {
+            org: self.tenant.org(),
+            project: None,
+        };
+        expect_permission(&self.holder, RoutePolicy::Needs(permission), place)
+    }
+
+    /// The person who asks.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Forbidden`] to a key of an organisation or an agent.
+    pub(crate) fn expect_person(&self) -> Result<UserId, ApiError> {
+        let user = self.holder.user_id();
+        user.ok_or_else(|| ApiError::forbidden_act("this credential is no person's"))
+    }
+
+    /// Refuses whoever gave their password too long ago.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ReauthRequired`].
+    pub(crate) fn expect_recent_sign_in(&self, now: Timestamp) -> Result<(), ApiError> {
+        match self.holder.credential {
+            CredentialKind::SignIn { signed_in_at, .. }
+                if now.since(signed_in_at) >= REAUTH_WITHIN =>
+            {
+                let says = "this needs a password given in the last 10 minutes";
+                Err(ApiError::new(ErrorCode::ReauthRequired, says).hint("sign in again"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same for who makes somebody an owner.
+    ///
+    /// # Errors
+    /// As [`ApiCaller::expect_recent_sign_in`].
+    pub(crate) fn expect_recent_for(
+        &self,
+        role: MemberRole,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
+        match role.is_owner() {
+            true => self.expect_recent_sign_in(now),
+            false => Ok(()),
+        }
     }
 
     /// Refuses a request that names another organisation than the one it takes place in.
@@ -206,10 +279,8 @@ pub(crate) fn expect_kind(holder: &CredentialHolder, policy: RoutePolicy) -> Res
         RoutePolicy::SignedIn | RoutePolicy::Needs(_) | RoutePolicy::Staff => true,
         RoutePolicy::Public | RoutePolicy::Account | RoutePolicy::Person => false,
     };
-    if is_for_verified && !holder.is_verified {
-        let says = "the mail address of this account is not verified yet";
-        return Err(ApiError::new(ErrorCode::EmailNotVerified, says)
-            .hint("follow the link that came by mail when the account was made"));
+    if is_for_verified {
+        expect_verified(holder)?;
     }
     let is_of_person = holder.user_id().is_some();
     let is_key = matches!(holder.credential, CredentialKind::Key(_));
@@ -225,6 +296,21 @@ pub(crate) fn expect_kind(holder: &CredentialHolder, policy: RoutePolicy) -> Res
             "no key may do this; sign in",
         )),
         _ => Ok(()),
+    }
+}
+
+/// Refuses whoever did not show that their mail address is theirs.
+///
+/// # Errors
+/// [`ErrorCode::EmailNotVerified`].
+pub(crate) fn expect_verified(holder: &CredentialHolder) -> Result<(), ApiError> {
+    match holder.is_verified {
+        true => Ok(()),
+        false => {
+            let says = "the mail address of this account is not verified yet";
+            Err(ApiError::new(ErrorCode::EmailNotVerified, says)
+                .hint("follow the link that came by mail when the account was made"))
+        }
     }
 }
 

@@ -65,6 +65,24 @@ pub(crate) mod needs {
         OwnAccount = RoutePolicy::Account;
         /// A person who signed in.
         PersonSignedIn = RoutePolicy::Person;
+        /// To see an organisation.
+        OrgRead = RoutePolicy::Needs(Permission::OrgRead);
+        /// To change an organisation.
+        OrgWrite = RoutePolicy::Needs(Permission::OrgWrite);
+        /// To put an organisation away.
+        OrgDelete = RoutePolicy::Needs(Permission::OrgDelete);
+        /// To hand an organisation over.
+        OrgTransfer = RoutePolicy::Needs(Permission::OrgTransfer);
+        /// To see the members of an organisation.
+        OrgMembersRead = RoutePolicy::Needs(Permission::OrgMembersRead);
+        /// To give memberships.
+        OrgMembersWrite = RoutePolicy::Needs(Permission::OrgMembersWrite);
+        /// To remove members.
+        OrgMembersDelete = RoutePolicy::Needs(Permission::OrgMembersDelete);
+        /// To make and revoke keys of an organisation.
+        OrgKeysWrite = RoutePolicy::Needs(Permission::OrgKeysWrite);
+        /// To change roles.
+        OrgRolesWrite = RoutePolicy::Needs(Permission::OrgRolesWrite);
         /// To read the audit log of an organisation.
         OrgAuditRead = RoutePolicy::Needs(Permission::OrgAuditRead);
         /// To see specs.

@@ -9,12 +9,19 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::json;
+
+use omoi_domain::error_code::ErrorCode;
 
 use crate::error::ApiError;
 
 /// What the description says of `If-Match`.
 pub(super) const IF_MATCH_DESCRIPTION: &str =
     "`ETag` of the row as it was read: the change is made only while the row is still that one.";
+/// The same, where a change without it is refused.
+pub(super) const IF_MATCH_DEMANDED: &str =
+    "`ETag` of the row as it was read, or `*`; a change without it is refused.";
+
 /// The versions that a change is meant for, of `If-Match`; none where every one is.
 pub(crate) struct MeantVersions(pub(super) Option<Vec<i64>>);
 
@@ -62,6 +69,20 @@ impl<T: Serialize> IntoResponse for VersionedJson<T> {
     fn into_response(self) -> Response {
         with_version(Json(self.body).into_response(), self.version)
     }
+}
+
+/// The refusal of a change without the version that it is meant for.
+pub(super) fn precondition_required() -> ApiError {
+    let says = "this change has to say which version of the row it is meant for";
+    ApiError::new(ErrorCode::PreconditionRequired, says)
+        .hint("send `If-Match` with the `ETag` of the row as it was read")
+}
+
+/// The refusal of a change that was meant for another version: with the present one, and its `ETag`.
+pub(super) fn stale_version<T: Serialize>(version: i64, current: &T) -> Response {
+    let says = "the row was changed since it was read";
+    let refusal = ApiError::new(ErrorCode::StaleVersion, says).with_context("current", json!(current));
+    with_version(refusal.into_response(), version)
 }
 
 /// The same response, for a row of this version.

@@ -39,6 +39,7 @@ mod lists;
 mod live_stream;
 mod oauth;
 mod openapi;
+mod organizations;
 mod parallel_agents;
 mod probes;
 mod projects;

@@ -15,8 +15,8 @@ use tower::ServiceExt as _;
 use omoi_domain::access::permission::Permission;
 use omoi_domain::error_code::ErrorCode;
 use omoi_protocol::api::{
-    EXAMPLE_COMMENT, EXAMPLE_EVENT, EXAMPLE_KEY, EXAMPLE_ORGANIZATION, EXAMPLE_PROJECT,
-    EXAMPLE_SESSION, EXAMPLE_TICKET,
+    EXAMPLE_COMMENT, EXAMPLE_EVENT, EXAMPLE_INVITATION, EXAMPLE_KEY, EXAMPLE_MEMBER,
+    EXAMPLE_ORGANIZATION, EXAMPLE_PROJECT, EXAMPLE_ROLE, EXAMPLE_SESSION, EXAMPLE_TICKET,
 };
 
 use crate::api::{TOKEN, bench};
@@ -96,6 +96,9 @@ impl Described {
         let path = path.replace("{key_id}", EXAMPLE_KEY);
         let path = path.replace("{organization_id}", EXAMPLE_ORGANIZATION);
         let path = path.replace("{event_id}", EXAMPLE_EVENT);
+        let path = path.replace("{member_id}", EXAMPLE_MEMBER);
+        let path = path.replace("{role_id}", EXAMPLE_ROLE);
+        let path = path.replace("{invitation_id}", EXAMPLE_INVITATION);
         let demanded = self.parameters().iter().filter(|parameter| {
             parameter["in"] == "query"
                 && (parameter["required"] == true || parameter["name"] == "once")

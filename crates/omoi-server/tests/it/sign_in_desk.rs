@@ -141,6 +141,14 @@ impl SignInDesk {
         (status, serde_json::from_slice(&text).unwrap_or(Value::Null))
     }
 
+    /// What a request is answered, where that is no JSON.
+    pub(crate) async fn send_for_text(&self, request: Request<Body>) -> String {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        let text = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        String::from_utf8(text.to_vec()).unwrap()
+    }
+
     /// Status and code of what a request is answered.
     pub(crate) async fn code_of(
         &self,

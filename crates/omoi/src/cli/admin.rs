@@ -68,6 +68,9 @@ pub(crate) enum AdminCommand {
     /// Make somebody a member of the organisation
     #[command(after_help = "Examples:\n  omoi admin add-member ada@example.org --role owner")]
     AddMember(members::AddMemberArgs),
+    /// Invite an address to the organisation, and print the token that a mail would carry
+    #[command(after_help = "Examples:\n  omoi admin invite bob@example.org --role member")]
+    Invite(members::AddMemberArgs),
     /// Remove somebody from the organisation
     #[command(after_help = "Examples:\n  omoi admin remove-member ada@example.org")]
     RemoveMember(NamedUser),
@@ -153,6 +156,9 @@ async fn run_on_store(
         AdminCommand::DisableUser(named) => set_active(&accounts()?, &named.mail, false).await,
         AdminCommand::EnableUser(named) => set_active(&accounts()?, &named.mail, true).await,
         AdminCommand::AddMember(arguments) => members::add(&accounts()?, arguments).await,
+        AdminCommand::Invite(arguments) => {
+            members::invite(context, &accounts()?, arguments).await
+        }
         AdminCommand::RemoveMember(named) => members::remove(&accounts()?, &named.mail).await,
         AdminCommand::RevokeKey(named) => members::revoke_key(&accounts()?, named).await,
         AdminCommand::SetPassword(named) => recovery::set_password(&accounts()?, &named.mail).await,

@@ -54,6 +54,18 @@ pub(super) async fn create_api_key(
     Ok((StatusCode::CREATED, Json(issued)))
 }
 
+/// Refuses what people could not tell a key by.
+pub(in crate::api) fn expect_key_name(name: &str) -> Result<(), ApiError> {
+    let is_said = !name.trim().is_empty();
+    match is_said && name.chars().count() <= NAME_CHARS_MAX {
+        true => Ok(()),
+        false => {
+            let says = format!("a key's name has 1 to {NAME_CHARS_MAX} characters");
+            Err(ApiError::invalid_value(says).with_field("/name"))
+        }
+    }
+}
+
 fn check_request(
     holder: &CredentialHolder,
     body: &CreateApiKey,
@@ -63,11 +75,7 @@ fn check_request(
         let says = "the mail address of this account is not verified yet";
         return Err(ApiError::new(ErrorCode::EmailNotVerified, says));
     }
-    let n_chars = body.name.trim().chars().count();
-    if n_chars == 0 || body.name.chars().count() > NAME_CHARS_MAX {
-        let says = format!("a key's name has 1 to {NAME_CHARS_MAX} characters");
-        return Err(ApiError::invalid_value(says).with_field("/name"));
-    }
+    expect_key_name(&body.name)?;
     if let Some(org) = body.organization_id
         && !holder.reaches.iter().any(|reach| reach.org == org)
     {

@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use omoi_accounts::commands::password;
 use omoi_protocol::api::PasswordResetRequest;
 
-use super::refuse_link;
 use crate::api::Surface;
 use crate::api::body::ApiBody;
 use crate::api::caller::Anyone;
@@ -29,6 +28,6 @@ pub(super) async fn reset_password(
     let accounts = s.accounts.for_request(origin);
     let done =
         password::reset_password(&accounts, &body.token, body.new_password.into(), &source).await;
-    done.map_err(|error| refuse_link(&s, error))?;
+    done.map_err(|error| s.refuse_link(error))?;
     Ok(StatusCode::NO_CONTENT)
 }

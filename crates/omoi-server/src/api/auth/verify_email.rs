@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use omoi_accounts::commands::verify;
 use omoi_protocol::api::LinkToken;
 
-use super::refuse_link;
 use crate::api::Surface;
 use crate::api::body::ApiBody;
 use crate::api::caller::Anyone;
@@ -28,6 +27,6 @@ pub(super) async fn verify_email(
 ) -> Result<StatusCode, ApiError> {
     let accounts = s.accounts.for_request(origin);
     let done = verify::verify_mail(&accounts, &body.token, &source).await;
-    done.map_err(|error| refuse_link(&s, error))?;
+    done.map_err(|error| s.refuse_link(error))?;
     Ok(StatusCode::NO_CONTENT)
 }

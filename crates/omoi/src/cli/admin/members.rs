@@ -1,8 +1,11 @@
 //! Members of the organisation, and keys.
 
 use clap::Args;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
+use omoi_accounts::commands::AccountMailKind;
+use omoi_accounts::commands::invitation::invite_member;
 use omoi_accounts::commands::key::{revoke_organisation_key, revoke_person_key};
 use omoi_accounts::commands::member::{MemberAuthority, add_member, remove_member};
 use omoi_accounts::context::AccountContext;
@@ -70,6 +73,26 @@ pub(super) async fn add(accounts: &AccountContext, arguments: AddMemberArgs) -> 
     let operator = MemberAuthority::of_operator(ORGANISATION);
     add_member(accounts, operator, user.id, named).await?;
     print_done(&format!("{mail} is a member, as {role}"));
+    Ok(())
+}
+
+/// Prints the token of an invitation, for the operator to hand over.
+pub(super) async fn invite(
+    context: &CommandContext,
+    accounts: &AccountContext,
+    arguments: AddMemberArgs,
+) -> anyhow::Result<()> {
+    let AddMemberArgs { mail, role } = arguments;
+    let named = role_called(accounts, &role).await?;
+    let operator = MemberAuthority::of_operator(ORGANISATION);
+    let invited = invite_member(accounts, operator, mail.clone(), named).await;
+    let AccountMailKind::Invitation(token) = invited.map_err(with_remedy)?.kind else {
+        anyhow::bail!("an invitation carries no token");
+    };
+    context.print_lines(&[token.expose_secret().to_owned()])?;
+    print_done(&format!(
+        "Good once, within 7 days, for whoever has {mail}, as {role}: POST /api/v1/invitations/accept"
+    ));
     Ok(())
 }
 
