@@ -124,6 +124,8 @@ crash_points! {
     TicketChanged = "ticket_changed",
     /// An account, a sign-in or what is counted of tries changed.
     AccountChanged = "account_changed",
+    /// A request that its sender named was taken up, or its answer kept.
+    RequestKeyed = "request_keyed",
     /// A mirror fetched a user's repository.
     MirrorFetched = "mirror_fetched",
     /// A ref of a mirror moved.

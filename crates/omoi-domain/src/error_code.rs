@@ -57,6 +57,10 @@ error_codes! {
     SlowRequest = "slow_request", 408;
     /// The agent program cannot be used here.
     AgentUnusable = "agent_unusable", 409;
+    /// An earlier request with the same key did this, and its answer is lost.
+    AlreadyDone = "already_done", 409;
+    /// An earlier request with the same key was answered with what is told once.
+    AlreadyShown = "already_shown", 409;
     /// An agent still works on it.
     AtWork = "at_work", 409;
     /// Somebody else changed the row meanwhile, or it exists already.
@@ -69,6 +73,10 @@ error_codes! {
     GateNotMet = "gate_not_met", 409;
     /// It is the only way to sign in to the account.
     LastWayIn = "last_way_in", 409;
+    /// An earlier request with the same key is not answered yet.
+    IdempotencyInProgress = "idempotency_in_progress", 409;
+    /// The key is that of another request.
+    IdempotencyKeyReused = "idempotency_key_reused", 409;
     /// The state of the row does not allow this.
     InvalidTransition = "invalid_transition", 409;
     /// The only owner of an organisation who can sign in stays one.

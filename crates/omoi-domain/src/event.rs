@@ -220,6 +220,8 @@ events! {
 
     /// A task was written.
     TaskCreated = "task.created", TaskChange, Task, TaskRead, Run, [Dispatcher];
+    /// A person changed what a task says or waits for.
+    TaskEdited = "task.edited", TaskEdit, Task, TaskRead, People, [Dispatcher];
     /// A dispatcher claimed a task.
     TaskClaimed = "task.claimed", TaskChange, Task, TaskRead, Run, [];
     /// A sandbox is bound to a task.
@@ -241,7 +243,7 @@ events! {
     /// A failed task waits for its next try.
     TaskRetryScheduled = "task.retry_scheduled", TaskChange, Task, TaskRead, Run, [Dispatcher];
     /// A task will not be tried again.
-    TaskPermanentlyFailed = "task.permanently_failed", TaskChange, Task, TaskRead, Run, [Finisher, Merger];
+    TaskPermanentlyFailed = "task.permanently_failed", TaskChange, Task, TaskRead, Run, [Finisher, Merger, Reaper];
     /// A task waits for something outside.
     TaskBlocked = "task.blocked", TaskChange, Task, TaskRead, Run, [Finisher];
     /// A task's block is gone.

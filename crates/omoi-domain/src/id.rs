@@ -131,6 +131,10 @@ ids! {
     CostId,
     /// The budget of an organisation or a project for a month.
     MonthBudgetId,
+    /// A request that its sender named, so that it is done once.
+    KeyedRequestId,
+    /// One of the times that such a request came and was carried out, or was to be.
+    RequestRunId,
 }
 
 impl OrgId {

@@ -57,6 +57,7 @@ pub mod provider_row;
 pub mod quotation;
 pub mod reference;
 pub mod repository_settings;
+pub mod request_key;
 pub mod requirement;
 pub mod retry;
 pub mod role_settings;

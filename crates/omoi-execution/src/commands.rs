@@ -4,25 +4,40 @@
 //! commits.
 
 mod cancel_task;
+mod change_dependencies;
 mod change_ticket;
 mod comment_on_ticket;
 mod create_ticket;
+mod edit_task;
+mod end_timed_out;
+mod fail_task;
+mod keyed_request;
 mod move_on_board;
+mod set_task_timeout;
 mod steer_task;
 mod ticket_error;
 
 pub use cancel_task::cancel_task;
+pub use change_dependencies::{DependencyEdit, change_dependencies, find_cycle};
 pub use change_ticket::{
     TicketMoveWish, TicketWish, add_ticket_dependency, block_ticket, move_ticket, progress_ticket,
     remove_ticket_dependency, unblock_ticket, update_ticket,
 };
 pub use comment_on_ticket::{CommentOfTicket, add_comment, delete_comment, edit_comment};
 pub use create_ticket::{NewTicket, create_ticket, find_duplicates};
+pub use edit_task::{TaskPatch, edit_task};
+pub use end_timed_out::{
+    TimedAttempt, attempt_limit, end_timed_out, overdue_attempts, timed_attempt,
+};
+pub use fail_task::fail_task;
+pub use keyed_request::{claim_request, give_up_request, keep_answer, note_shown};
 pub use move_on_board::{BoardMoveDone, BoardMoveWish, move_on_board, set_board_columns};
+pub use set_task_timeout::set_task_timeout;
 pub use steer_task::{MESSAGE_BYTES_MAX, steer_task};
 pub use ticket_error::TicketCommandError;
 
 use omoi_domain::id::HumanRef;
+use omoi_domain::lifecycle::task::TaskEditRefusal;
 use omoi_domain::task::TaskStatus;
 use omoi_store::StoreError;
 use omoi_store::tasks::Task;
@@ -48,6 +63,29 @@ pub enum TaskCommandError {
         /// How it ended.
         status: TaskStatus,
     },
+    /// An agent or the platform works on the task as it is.
+    #[error("{task} is {status}: it changes while nobody works on it")]
+    AtWork {
+        /// The task.
+        task: HumanRef,
+        /// Where it stands.
+        status: TaskStatus,
+    },
+    /// The change was meant for another version of the task.
+    #[error("{} was changed meanwhile", HumanRef::task(.0.number))]
+    StaleVersion(Box<Task>),
+    /// Tasks would wait for each other.
+    #[error("tasks would wait for each other: {}", path.iter().map(ToString::to_string).collect::<Vec<_>>().join(" before "))]
+    CircularDependency {
+        /// Each comes before the next; the first is told again at the end.
+        path: Vec<HumanRef>,
+    },
+    /// The commits of that task do not come to the branch that this one is cut from.
+    #[error("{task} is of another spec, whose commits this task does not get")]
+    OtherSpec {
+        /// The task that was to come first.
+        task: HumanRef,
+    },
     /// A message that is empty or too long.
     #[error("a message has 1 to {MESSAGE_BYTES_MAX} bytes")]
     InvalidMessage,
@@ -70,13 +108,36 @@ impl TaskCommandError {
         }
     }
 
+    /// Why `task` is not changed.
+    fn of_edit(task: &Task, refusal: TaskEditRefusal) -> Self {
+        let (number, status) = (HumanRef::task(task.number), task.status);
+        match refusal {
+            TaskEditRefusal::AtWork => Self::AtWork {
+                task: number,
+                status,
+            },
+            TaskEditRefusal::IsOver => Self::IsOver {
+                task: number,
+                status,
+            },
+        }
+    }
+
     /// What the person can do about it.
     pub fn next_step(&self) -> Option<String> {
         match self {
             Self::InvalidMove { .. } => {
                 Some("`omoi task list` shows where each task stands".to_owned())
             }
-            Self::IsOver { .. } | Self::InvalidMessage | Self::Store(_) => None,
+            Self::AtWork { .. } => {
+                Some("wait until its attempt is over, or tell its agent: `omoi steer`".to_owned())
+            }
+            Self::IsOver { .. }
+            | Self::StaleVersion(_)
+            | Self::CircularDependency { .. }
+            | Self::OtherSpec { .. }
+            | Self::InvalidMessage
+            | Self::Store(_) => None,
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::tickets::reopen_ticket_of;
 pub use attempt_end::fail_attempted;
 pub(crate) use attempt_end::{attempt_lost, follow_up};
 pub use prerequisites::{block_dependents, keeper_of, resolved_by};
-pub(crate) use prerequisites::{block_waiting, free_dependents};
+pub(crate) use prerequisites::{block_waiting, follow_prerequisites, free_dependents};
 pub use retry_by_person::retry_by_person;
 
 /// The task of an attempt that still belongs to it; none when it moved on under a newer fence.

@@ -27,7 +27,7 @@ pub async fn set_up_repository(
     let provider = setup.host.provider.clone();
     let provider = provider.ok_or(CreateError::NoSandbox)?;
     let info = reader.inspect_repository(&request.repo_path).await?;
-    let repository = reader.open(tenant, info).await?;
+    let repository = reader.open(&tenant.before_request(), info).await?;
     trust::expect_trusted(tenant, &repository).await?;
     let commit = &repository.info.head;
     let toolbox = toolbox_of(reader, &repository).await?;

@@ -23,6 +23,7 @@ mod parts;
 pub(crate) mod policy;
 mod projects;
 mod query;
+mod request_key;
 mod request_place;
 pub(crate) mod router;
 mod search;
@@ -169,6 +170,10 @@ pub fn router(mut surface: ApiSurface, door: ApiDoor) -> Router {
         ));
     let described = ApiDescription(Arc::from(openapi_text()));
     let router = operations
+        .layer(middleware::from_fn_with_state(
+            surface.clone(),
+            request_key::with_request_key,
+        ))
         .layer(Extension(described))
         .merge(pages)
         .fallback(system::refuse_unknown_path)

@@ -237,6 +237,9 @@ impl From<StoreError> for ApiError {
             StoreError::Conflict { .. } | StoreError::Exists { .. } => {
                 Self::new(ErrorCode::Conflict, source.to_string())
             }
+            StoreError::RequestDone => Self::new(ErrorCode::AlreadyDone, source.to_string()).hint(
+                "look at the rows that it is about, or send it again with the same key in a minute",
+            ),
             StoreError::Busy(_)
             | StoreError::NoSpace(_)
             | StoreError::SlotsTaken
@@ -353,6 +356,14 @@ impl From<TaskCommandError> for ApiError {
         let code = match source {
             TaskCommandError::InvalidMove { .. } => ErrorCode::InvalidTransition,
             TaskCommandError::IsOver { .. } => ErrorCode::TaskIsOver,
+            TaskCommandError::AtWork { .. } => ErrorCode::AtWork,
+            TaskCommandError::StaleVersion(_) => ErrorCode::StaleVersion,
+            TaskCommandError::OtherSpec { .. } => ErrorCode::Refused,
+            TaskCommandError::CircularDependency { ref path } => {
+                let path: Vec<String> = path.iter().map(ToString::to_string).collect();
+                return Self::new(ErrorCode::CircularDependency, source.to_string())
+                    .with_context("cycle", path.into());
+            }
             TaskCommandError::InvalidMessage => return Self::invalid_value(source.to_string()),
             TaskCommandError::Store(store) => return store.into(),
         };

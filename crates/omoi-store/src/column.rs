@@ -26,9 +26,7 @@ use omoi_domain::egress::EgressOutcome;
 use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
     ActorId, ApiKeyId, AttemptId, AuditEntryId, CheckId, CommentId, CostId, CredentialId,
-    CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId, MembershipId,
-    MergeId, MessageId, MonthBudgetId, OrgId, ProjectId, ReceiptId, RequirementId, RoleId,
-    SandboxId, SignInSessionId, SpecId, StaffEntryId, StateTransitionId, TaskId, TicketId, UserId,
+    CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId, KeyedRequestId, MembershipId, MergeId, MessageId, MonthBudgetId, OrgId, ProjectId, ReceiptId, RequestRunId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, StaffEntryId, StateTransitionId, TaskId, TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -40,6 +38,7 @@ use omoi_domain::month_budget::BudgetLevel;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::project::ProjectStatus;
+use omoi_domain::request_key::RequestState;
 use omoi_domain::requirement::RequirementType;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::{SandboxRung, SandboxState};
@@ -180,6 +179,7 @@ ids!(
     EventId,
     HandOverId,
     InvitationId,
+    KeyedRequestId,
     MembershipId,
     MergeId,
     MessageId,
@@ -187,6 +187,7 @@ ids!(
     OrgId,
     ProjectId,
     ReceiptId,
+    RequestRunId,
     RequirementId,
     RoleId,
     SandboxId,
@@ -242,6 +243,7 @@ closed_sets!(
     Priority,
     PurposeKind,
     FallbackClass,
+    RequestState,
     RequirementType,
     RoleColumn,
     RouteName,

@@ -102,6 +102,9 @@ pub enum StoreError {
     /// Other transactions took the slots that this one was to take; nothing was written.
     #[error("no slot is free any more")]
     SlotsTaken,
+    /// An earlier request with the same key did this, or another one took the place of this; nothing was written.
+    #[error("a request with the same key did this, or is about to")]
+    RequestDone,
     /// Another process acts for the data folder now; nothing was written.
     #[error("another process has taken over the data folder")]
     TakenOver,
@@ -204,6 +207,7 @@ impl StoreError {
             | Self::OtherVersion { .. }
             | Self::OtherFolder { .. }
             | Self::SlotsTaken
+            | Self::RequestDone
             | Self::TakenOver
             | Self::Migrate(_)
             | Self::NoRight { .. }

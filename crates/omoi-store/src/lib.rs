@@ -48,6 +48,7 @@ pub mod project_grants;
 pub mod projects;
 pub mod provider_flows;
 pub mod repository_trusts;
+pub mod request_keys;
 pub mod requirements;
 pub mod roles;
 pub mod row_page;

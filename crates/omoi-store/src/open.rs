@@ -19,7 +19,8 @@ use crate::dialect::{Backend, DatabasePools};
 use crate::error::StoreError;
 use crate::kept_clock::KeptClock;
 use crate::options::ServerOptions;
-use crate::tx::Tx;
+use crate::request_keys::RunningRequest;
+use crate::tx::{Tx, TxWriter};
 
 /// A transaction that takes longer keeps others waiting that people notice.
 const SLOW: Duration = Duration::from_secs(1);
@@ -43,7 +44,7 @@ pub struct StoreOptions {
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<StoreInner>,
-    fence: i64,
+    writer: TxWriter,
     origin: Option<Arc<RequestOrigin>>,
 }
 
@@ -133,7 +134,7 @@ impl Store {
         };
         Ok(Self {
             inner: Arc::new(inner),
-            fence: 0,
+            writer: TxWriter::default(),
             origin: None,
         })
     }
@@ -219,7 +220,22 @@ impl Store {
     #[must_use]
     pub fn fenced(&self, fence: i64) -> Self {
         Self {
-            fence,
+            writer: TxWriter {
+                fence,
+                ..self.writer
+            },
+            ..self.clone()
+        }
+    }
+
+    /// The same store, every change of which is made by a run of a named request: see [`crate::request_keys`].
+    #[must_use]
+    pub fn for_run(&self, running: RunningRequest) -> Self {
+        Self {
+            writer: TxWriter {
+                running: Some(running),
+                ..self.writer
+            },
             ..self.clone()
         }
     }
@@ -262,7 +278,7 @@ impl Store {
             let ms = began.elapsed().as_millis() as u64;
             info!(write, ms, "Waited {ms} ms for a connection to the database");
         }
-        let mut tx = Tx::new(self.inner.clone(), conn, scope, self.fence);
+        let mut tx = Tx::new(self.inner.clone(), conn, scope, self.writer);
         let kept = if write {
             None
         } else {
@@ -378,6 +394,23 @@ impl Tenant {
         Self {
             store: self.store.clone(),
             scope,
+        }
+    }
+
+    /// The same for what comes before the change that a request asks for, and may be done again: the request is not done
+    /// with it.
+    #[must_use]
+    pub fn before_request(&self) -> Self {
+        let store = Store {
+            writer: TxWriter {
+                running: None,
+                ..self.store.writer
+            },
+            ..self.store.clone()
+        };
+        Self {
+            store,
+            scope: self.scope.clone(),
         }
     }
 

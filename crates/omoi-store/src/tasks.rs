@@ -3,6 +3,7 @@
 mod claim;
 mod counters;
 mod dependencies;
+mod edits;
 mod listing;
 mod numbers;
 mod standing;
@@ -28,7 +29,8 @@ use crate::tx::Tx;
 pub use claim::{CLAIMED_MAX, NewClaim, QueueScan, claim, eligible, keep_score, next_due};
 pub use counters::{hold_around_ticket, hold_tasks};
 pub(crate) use counters::{ticket_moved, ticket_waits};
-pub use dependencies::{depend, dependencies, dependent_counts, require};
+pub use dependencies::{depend, dependencies, dependent_counts, drop_dependency, require};
+pub use edits::save_edited;
 pub(crate) use listing::{PRIORITY_RANK, rank_of_priority};
 pub use listing::{TaskFilter, list_page};
 pub use numbers::{TaskNumbers, numbers_around};

@@ -20,6 +20,7 @@ use crate::column::{Args, Column};
 use crate::dialect::{Backend, DatabaseClock, DatabaseRow, DatabaseTransaction};
 use crate::error::StoreError;
 use crate::open::{StoreInner, TenantScope};
+use crate::request_keys::RunningRequest;
 use crate::row::{Row, Versioned};
 use crate::slots::SlotMoves;
 
@@ -53,6 +54,15 @@ fn is_write(sql: &str) -> bool {
     !sql.trim_start().starts_with("select")
 }
 
+/// Under what a transaction writes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TxWriter {
+    /// The fence every event of it is written under; 0 for whoever may write without one.
+    pub(crate) fence: i64,
+    /// The named request that it is made for.
+    pub(crate) running: Option<RunningRequest>,
+}
+
 /// One transaction of one organisation. Dropping it rolls back.
 pub struct Tx {
     inner: Arc<StoreInner>,
@@ -61,6 +71,10 @@ pub struct Tx {
     now: Timestamp,
     /// The fence every event of it is written under; 0 for whoever may write without one.
     fence: i64,
+    /// The named request that it is made for.
+    running: Option<RunningRequest>,
+    /// The row that it makes for that request.
+    made: Option<Uuid>,
     events: Vec<NewEvent>,
     /// What the audit log is to tell.
     acts: Vec<AuditAct>,
@@ -75,13 +89,15 @@ impl Tx {
         inner: Arc<StoreInner>,
         conn: DatabaseTransaction,
         scope: TenantScope,
-        fence: i64,
+        writer: TxWriter,
     ) -> Self {
         Self {
             inner,
             conn,
             scope,
-            fence,
+            fence: writer.fence,
+            running: writer.running,
+            made: None,
             now: Timestamp::default(),
             events: Vec::new(),
             acts: Vec::new(),
@@ -136,6 +152,12 @@ impl Tx {
     /// A fresh row id.
     pub fn new_id<I: From<Uuid>>(&self) -> I {
         I::from((self.inner.new_uuid)())
+    }
+
+    /// Notes the row that this transaction makes for the request that it is made for: what that is answered from, should
+    /// the answer be lost.
+    pub const fn note_made(&mut self, id: Uuid) {
+        self.made = Some(id);
     }
 
     /// Collects an event; it is written when the transaction commits.

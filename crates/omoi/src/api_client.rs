@@ -24,9 +24,12 @@ use omoi_protocol::api::{
     ListPage, PAGE_LIMIT_MAX, ReferenceKind, ReferenceUse, ResolvedReference,
 };
 use omoi_protocol::error::ErrorBody;
+use omoi_runtime::rng::{NoEntropy, Rng};
 
 use crate::server_profiles::ServerAddress;
 
+/// The header that names a request.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Where the owner answers.
@@ -58,6 +61,9 @@ pub(crate) enum ClientError {
     /// No process answers at the endpoint.
     #[error("no answer from the process that owns the data")]
     Unreachable(#[source] reqwest::Error),
+    /// The request could not be named.
+    #[error("could not name the request, so that it is done once")]
+    NoKey(#[source] NoEntropy),
     /// The answer does not read as what was asked for.
     #[error("the answer could not be read; is the other process of the same version?")]
     Answer(#[source] serde_json::Error),
@@ -76,7 +82,7 @@ impl ClientError {
             Self::Unreachable(_) => {
                 Some("start it again with `omoi up`, or wait until it has stopped")
             }
-            Self::Answer(_) => None,
+            Self::NoKey(_) | Self::Answer(_) => None,
         }
     }
 
@@ -84,7 +90,7 @@ impl ClientError {
     pub(crate) fn request_id(&self) -> Option<&str> {
         match self {
             Self::Refused { request_id, .. } => request_id.as_deref(),
-            Self::Unreachable(_) | Self::Answer(_) => None,
+            Self::Unreachable(_) | Self::NoKey(_) | Self::Answer(_) => None,
         }
     }
 }
@@ -206,6 +212,28 @@ impl ApiClient {
             .await
     }
 
+    /// Posts what is to be done once: where the line breaks before the answer has come, it is sent again with the same key.
+    async fn post_once<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ClientError> {
+        let mut bytes = [0; 16];
+        let rng = Rng::from_os().map_err(ClientError::NoKey)?;
+        rng.fill_bytes(&mut bytes);
+        let key = Uuid::from_bytes(bytes).to_string();
+        let post = || {
+            let request = self.new_request(Method::POST, path);
+            Self::send_request(request.header(IDEMPOTENCY_KEY, &key).json(body))
+        };
+        let response = match post().await {
+            // Whoever was never reached has done nothing.
+            Err(ClientError::Unreachable(error)) if !error.is_connect() => post().await?,
+            answered => answered?,
+        };
+        Self::read_json(response).await
+    }
+
     async fn read_json<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
         let text = response.text().await.map_err(ClientError::Unreachable)?;
         serde_json::from_str(&text).map_err(ClientError::Answer)
@@ -254,6 +282,7 @@ mod tests {
     use axum::extract::Query;
     use axum::routing::get;
     use axum::{Json, Router};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio::task::JoinSet;
 
@@ -272,6 +301,31 @@ mod tests {
             next_cursor: next.map(ToOwned::to_owned),
             ..ListPage::whole_list(items)
         })
+    }
+
+    #[tokio::test]
+    async fn what_is_done_once_is_sent_again_with_its_key() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = ClientEndpoint::Loopback(listener.local_addr().unwrap());
+        let client = ApiClient::new(&endpoint, None).unwrap();
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut keys = Vec::new();
+            for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n7"] {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = vec![0; 4096];
+                let n_bytes = stream.read(&mut head).await.unwrap();
+                let head = String::from_utf8_lossy(&head[..n_bytes]).into_owned();
+                let key = head.split("idempotency-key: ").nth(1).unwrap();
+                keys.push(key[..36].to_owned());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            keys
+        });
+        let answered: u32 = client.post_once("/specs/launch", &"body").await.unwrap();
+        assert_eq!(answered, 7);
+        let keys = serving.join_next().await.unwrap().unwrap();
+        assert_eq!(keys[0], keys[1]);
     }
 
     #[tokio::test]

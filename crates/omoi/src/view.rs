@@ -7,7 +7,8 @@
 /// nothing of them.
 macro_rules! people_event {
     () => {
-        Event::BudgetWarning(_)
+        Event::TaskEdited(_)
+            | Event::BudgetWarning(_)
             | Event::BudgetCritical(_)
             | Event::BudgetExceeded(_)
             | Event::TicketPhaseChanged(_)

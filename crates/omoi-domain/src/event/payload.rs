@@ -160,6 +160,21 @@ pub struct TaskChange {
     pub reason: Option<String>,
 }
 
+/// A person changed a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskEdit {
+    /// Row id of the task.
+    pub task_id: TaskId,
+    /// Row id of the ticket it belongs to.
+    pub ticket_id: TicketId,
+    /// The number `n` of its reference `TSK-n`.
+    pub number: i64,
+    /// Title shown to people.
+    pub title: String,
+    /// Names of the fields that changed, such as `priority`.
+    pub fields: Vec<String>,
+}
+
 /// An attempt moved to another state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptChange {

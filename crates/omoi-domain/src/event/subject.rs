@@ -8,7 +8,7 @@ use super::payload::{
     CommentChange, CostDone, DependencyChange, DiscoveryDone, EgressDenied, HandOverDone,
     ItemAccepted, MergeChange, MessageChange, ModelFallback, PhaseChange, PlanJudged,
     PlanningEnded, ReceiptDone, SandboxChange, SavedAttempt, SpecChange, SyncDone, TaskChange,
-    TicketBlockChange, TicketChange, TicketEdgeChange,
+    TaskEdit, TicketBlockChange, TicketChange, TicketEdgeChange,
 };
 use crate::attempt::AttemptSubject;
 use crate::id::{AttemptId, MergeId, SandboxId, SpecId, TaskId, TicketId};
@@ -171,6 +171,19 @@ impl EventSubject for CommentChange {
 
     fn related_ids(&self) -> RelatedIds {
         RelatedIds::of_ticket(self.ticket_id)
+    }
+}
+
+impl EventSubject for TaskEdit {
+    fn entity_id(&self) -> Option<Uuid> {
+        Some(self.task_id.as_uuid())
+    }
+
+    fn related_ids(&self) -> RelatedIds {
+        RelatedIds {
+            ticket_id: Some(self.ticket_id),
+            ..RelatedIds::of_task(self.task_id)
+        }
     }
 }
 

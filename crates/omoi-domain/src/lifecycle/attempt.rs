@@ -9,6 +9,7 @@ mod reap;
 mod reported;
 mod sandbox_gone;
 mod submission;
+mod time_limit;
 mod worker_started;
 
 pub use begin::begin_attempt;
@@ -24,6 +25,7 @@ pub use sandbox_gone::{LeftSandbox, SandboxStep, reap_sandbox, sandbox_gone};
 pub use submission::{
     Submission, SubmissionFault, SubmissionVerdict, SubmittedWork, judge_submission,
 };
+pub use time_limit::AttemptTime;
 pub use worker_started::worker_started;
 
 use crate::attempt::{AttemptState, AttemptStopReason};

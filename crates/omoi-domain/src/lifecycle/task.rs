@@ -3,9 +3,12 @@
 mod assign;
 mod cancel;
 mod checked;
+mod depend;
 mod discover;
 mod disk_stopped;
+mod edit;
 mod fail;
+mod fail_by_person;
 mod over_budget;
 mod prerequisites;
 mod provider_failed;
@@ -24,11 +27,14 @@ mod wait_for_person;
 pub use assign::assign_task;
 pub use cancel::{cancel_task, end_resolution, retire_task};
 pub use checked::{ChecksResult, ValidatedTask, conclude_checks};
+pub use depend::{EdgeChange, EdgeFacts, EdgeRefusal, EdgeTask};
 pub use discover::{
     DiscoveredTask, DiscoveryFacts, DiscoveryProof, DiscoveryStep, ReportedWork, judge_discovery,
 };
 pub use disk_stopped::{DiskStoppedTask, disk_stopped_task};
+pub use edit::{TaskEditRefusal, expect_idle_task, expect_open_task};
 pub use fail::{TaskFailure, fail_task};
+pub use fail_by_person::fail_by_person;
 pub use over_budget::block_over_budget;
 pub use prerequisites::{DependentChange, DependentTask, TaskGraph, TaskNode};
 pub use provider_failed::{ProviderFailure, provider_failed};

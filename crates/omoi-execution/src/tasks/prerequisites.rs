@@ -104,6 +104,13 @@ pub(crate) async fn free_dependents(tx: &mut Tx, task: &Task) -> Result<(), Stor
     apply_to_dependents(tx, &rows, changes).await
 }
 
+/// Stops or frees `task`, whose prerequisites are others now, and every task that waits for it.
+pub(crate) async fn follow_prerequisites(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+    let rows = TaskRows::read_rows(tx, task.spec_id).await?;
+    let changes = rows.task_graph().follow_prerequisites(task.id);
+    apply_to_dependents(tx, &rows, changes).await
+}
+
 /// Applies what was decided about tasks that wait for another one.
 async fn apply_to_dependents(
     tx: &mut Tx,

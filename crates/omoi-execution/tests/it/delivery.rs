@@ -67,8 +67,7 @@ pub(crate) fn event(kind: EventKind) -> Event {
         let counts = "number round attempt fence seq took_ms lines_added lines_removed \
             source_number latency_ms tickets tasks requirements criteria checks tokens \
             cost_nanousd limit_nanousd spent_nanousd month_start n_calls calls_max until wakes_at place";
-        let lists =
-            "blockers phases_completed conflicts without verdicts forecast doubts added removed";
+        let lists = "blockers phases_completed conflicts without verdicts forecast doubts added removed fields";
         let ids = "spec ticket task attempt subject sandbox message receipt check merge discovery \
             source_task hand_over month_budget comment depends_on";
         let mut fill = |names: &str, suffix: &str, value: Value| {

@@ -124,7 +124,7 @@ pub async fn create_spec(
     expect_idea(&request.idea)?;
     let info = reader.inspect_repository(&request.repo_path).await?;
     expect_writable(&info)?;
-    let repository = reader.open(tenant, info).await?;
+    let repository = reader.open(&tenant.before_request(), info).await?;
     trust::expect_trusted(tenant, &repository).await?;
     let OpenedRepository { info, mirror, .. } = &repository;
     let copies = policy.copies.in_tenant(tenant);
@@ -241,6 +241,7 @@ async fn insert_spec(
         projects::take_up(tx, draft.project).await?;
         let mut spec = draft.numbered(tx, &policy.selection, number, branch);
         specs::insert(tx, &spec).await?;
+        tx.note_made(spec.id.as_uuid());
         suite::insert_suite(tx, &policy.limits, &spec).await?;
         apply_to_spec(tx, &mut spec, begin_spec(), false).await?;
         Ok(Some(spec))

@@ -22,7 +22,7 @@ pub async fn trust_repository(
     request: &TrustRepository,
 ) -> Result<RepositoryTrustView, CreateError> {
     let info = reader.inspect_repository(&request.repo_path).await?;
-    let repository = reader.open(tenant, info).await?;
+    let repository = reader.open(&tenant.before_request(), info).await?;
     let digest = request.file_digest.as_str();
     if repository.settings.file_digest.as_deref() != Some(digest) {
         return Err(CreateError::TrustOutdated);

@@ -26,3 +26,5 @@ pub const EXAMPLE_KEY: &str = "01930000-0000-7000-8000-000000000005";
 pub const EXAMPLE_EVENT: &str = "01930000-0000-7000-8000-000000000008";
 /// The example repository on the disk of the process.
 pub const EXAMPLE_REPOSITORY: &str = "/src/todo";
+/// Id of a second task of the example spec, which the first may wait for.
+pub const EXAMPLE_PREREQUISITE: &str = "01930000-0000-7000-8000-000000000009";

@@ -322,7 +322,7 @@ pub struct UpdateSpec {
     pub title: Option<String>,
 }
 
-/// A field that may be left out, but not taken away by `null`.
+/// A field that may be left out; `null` is a value of it, or none of its values.
 pub(super) fn given_value<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

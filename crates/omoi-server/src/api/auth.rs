@@ -82,6 +82,7 @@ fn api_keys() -> ApiRouter<ApiSurface> {
         .add(operation!(list_api_keys::list_api_keys))
         .add(operation!(
             create_api_key::create_api_key,
+            AlreadyShown,
             EmailNotVerified,
             PrivilegeEscalation,
             ReauthRequired,

@@ -35,15 +35,27 @@ impl<T: DeserializeOwned> FromRequest<ApiSurface> for ApiBody<T> {
 
     async fn from_request(request: Request, surface: &ApiSurface) -> Result<Self, ApiError> {
         expect_json(request.headers())?;
-        let mut request = request;
-        DefaultBodyLimit::max(BODY_BYTES_MAX).apply(&mut request);
-        let clock = surface.parts.clock.as_ref();
-        let read = Bytes::from_request(request, surface);
-        let Ok(read) = with_deadline(clock, BODY_TIME_MAX, read).await else {
+        read_body(&read_bytes(request, surface).await?).map(Self)
+    }
+}
+
+/// The body of a request as it came.
+///
+/// # Errors
+/// [`ErrorCode::TooLarge`], [`ErrorCode::SlowRequest`].
+pub(super) async fn read_bytes(
+    mut request: Request,
+    surface: &ApiSurface,
+) -> Result<Bytes, ApiError> {
+    DefaultBodyLimit::max(BODY_BYTES_MAX).apply(&mut request);
+    let clock = surface.parts.clock.as_ref();
+    let read = Bytes::from_request(request, surface);
+    match with_deadline(clock, BODY_TIME_MAX, read).await {
+        Ok(read) => read.map_err(|refused| refuse_bytes(&refused)),
+        Err(_) => {
             let says = format!("the body did not come within {} s", BODY_TIME_MAX.as_secs());
-            return Err(ApiError::new(ErrorCode::SlowRequest, says));
-        };
-        read_body(&read.map_err(|refused| refuse_bytes(&refused))?).map(Self)
+            Err(ApiError::new(ErrorCode::SlowRequest, says))
+        }
     }
 }
 
@@ -89,6 +101,17 @@ impl<T: DeserializeOwned + Send> FromRequestParts<ApiSurface> for ApiPath<T> {
         let read = Path::<T>::from_request_parts(parts, surface).await;
         let Path(named) = read.map_err(|refused| ApiError::invalid_value(refused.body_text()))?;
         Ok(Self(named))
+    }
+}
+
+/// Refuses a text at `place` that says nothing, or more than `most` characters.
+pub(super) fn expect_chars(place: &str, text: &str, most: usize) -> Result<(), ApiError> {
+    match !text.trim().is_empty() && text.chars().count() <= most {
+        true => Ok(()),
+        false => {
+            let says = format!("`{place}` has 1 to {most} characters");
+            Err(ApiError::invalid_value(says).with_field(place))
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
+use uuid::Uuid;
 
 use omoi_accounts::commands::member::MemberAuthority;
 use omoi_accounts::context::AccountContext;
@@ -30,6 +31,7 @@ use omoi_store::{StoreError, Tenant};
 use super::ApiSurface;
 use super::credential::{find_holder, request_origin};
 use super::policy::{NamedPolicy, RouteGuard, RoutePolicy};
+use super::request_key::{NotRun, RequestTurn, take_up_request};
 use super::request_place::place_of_request;
 use crate::error::ApiError;
 
@@ -39,6 +41,7 @@ pub(crate) struct ApiCaller {
     tenant: Tenant,
     origin: RequestOrigin,
     place: RowPlace,
+    turn: RequestTurn,
 }
 
 impl ApiCaller {
@@ -131,7 +134,38 @@ impl ApiCaller {
 
     /// The accounts, changed in the caller's name.
     pub(crate) fn accounts_of(&self, surface: &ApiSurface) -> AccountContext {
-        surface.accounts.for_request(self.origin.clone())
+        let accounts = AccountContext {
+            store: self.turn.store_for(&surface.accounts.store),
+            ..surface.accounts.clone()
+        };
+        accounts.for_request(self.origin.clone())
+    }
+
+    /// What `act` gives; none where an earlier request with the same key did it, and this one is answered from the rows.
+    ///
+    /// # Errors
+    /// Those of `act`.
+    pub(super) async fn act_once<T, E: Into<ApiError>>(
+        &self,
+        act: impl Future<Output = Result<T, E>>,
+    ) -> Result<Option<T>, ApiError> {
+        match self.turn {
+            RequestTurn::ShowAgain { .. } => Ok(None),
+            RequestTurn::Unnamed | RequestTurn::Run(_) => act.await.map(Some).map_err(Into::into),
+        }
+    }
+
+    /// The row that an earlier request with the same key made.
+    ///
+    /// # Errors
+    /// [`ErrorCode::AlreadyDone`] where it noted none.
+    pub(super) fn expect_made(&self) -> Result<Uuid, ApiError> {
+        match self.turn {
+            RequestTurn::ShowAgain {
+                made: Some(made), ..
+            } => Ok(made),
+            _ => Err(ApiError::from(StoreError::RequestDone)),
+        }
     }
 
     /// Refuses a caller who lacks `permission` where the request takes place, beside what the operation needs.
@@ -211,20 +245,22 @@ impl<P: NamedPolicy> RouteGuard for Allowed<P> {
 }
 
 impl<P: NamedPolicy> FromRequestParts<ApiSurface> for Allowed<P> {
-    type Rejection = ApiError;
+    type Rejection = NotRun;
 
-    async fn from_request_parts(parts: &mut Parts, surface: &ApiSurface) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, surface: &ApiSurface) -> Result<Self, NotRun> {
         let holder = find_holder(&parts.headers, surface).await?;
         expect_kind(&holder, P::POLICY)?;
         let place = place_of_request(parts, &holder, P::POLICY, surface).await?;
         expect_permission(&holder, P::POLICY, place)?;
+        let turn = take_up_request(parts, surface, &holder, Some(place.org)).await?;
         let origin = request_origin(parts, Some(&holder));
-        let store = surface.parts.store.store().for_request(origin.clone());
+        let store = turn.store_for(surface.parts.store.store());
         let caller = ApiCaller {
-            tenant: store.tenant(place.org),
+            tenant: store.for_request(origin.clone()).tenant(place.org),
             holder,
             origin,
             place,
+            turn,
         };
         Ok(Self {
             caller,
@@ -237,13 +273,18 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for Allowed<P> {
 pub(crate) struct AccountCaller<P> {
     holder: Arc<CredentialHolder>,
     origin: RequestOrigin,
+    turn: RequestTurn,
     policy: PhantomData<P>,
 }
 
 impl<P> AccountCaller<P> {
-    /// The accounts, changed in the caller's name.
+    /// The accounts, changed in the caller's name, and once for a request with a key.
     pub(crate) fn accounts_of(&self, surface: &ApiSurface) -> AccountContext {
-        surface.accounts.for_request(self.origin.clone())
+        let accounts = AccountContext {
+            store: self.turn.store_for(&surface.accounts.store),
+            ..surface.accounts.clone()
+        };
+        accounts.for_request(self.origin.clone())
     }
 }
 
@@ -259,15 +300,17 @@ impl<P: NamedPolicy> RouteGuard for AccountCaller<P> {
 }
 
 impl<P: NamedPolicy> FromRequestParts<ApiSurface> for AccountCaller<P> {
-    type Rejection = ApiError;
+    type Rejection = NotRun;
 
-    async fn from_request_parts(parts: &mut Parts, surface: &ApiSurface) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, surface: &ApiSurface) -> Result<Self, NotRun> {
         let holder = find_holder(&parts.headers, surface).await?;
         expect_kind(&holder, P::POLICY)?;
+        let turn = take_up_request(parts, surface, &holder, None).await?;
         let origin = request_origin(parts, Some(&holder));
         Ok(Self {
             holder,
             origin,
+            turn,
             policy: PhantomData,
         })
     }

@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::extensions::Extensions;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr};
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
+};
 use utoipa::{PartialSchema as _, ToSchema};
 
 use omoi_domain::error_code::ErrorCode;
+use omoi_domain::request_key::KEY_CHARS_MAX;
 use omoi_protocol::error::ErrorBody;
 
 use super::policy::RoutePolicy;
@@ -60,6 +64,39 @@ pub(super) fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Op
     } = item;
     [get, put, post, delete, patch].into_iter().flatten()
 }
+
+/// Says of an operation that changes something by `POST` that its requests may have a key.
+pub(super) fn describe_key(operation: &mut Operation) {
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(KEY_CHARS_MAX))
+        .pattern(Some("^[ -~]+$"));
+    let key = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered \
+             as the first one was, with `Idempotent-Replayed: true`.",
+        ))
+        .schema(Some(text))
+        .build();
+    operation
+        .parameters
+        .get_or_insert_default()
+        .push(RefOr::T(key));
+}
+
+/// What an operation refuses with because of keys of requests.
+pub(super) const KEY_CODES: [ErrorCode; 6] = [
+    ErrorCode::AlreadyDone,
+    ErrorCode::IdempotencyInProgress,
+    ErrorCode::IdempotencyKeyReused,
+    ErrorCode::SlowRequest,
+    ErrorCode::TooLarge,
+    ErrorCode::ValidationFailed,
+];
 
 /// Completes the description of an operation by what its policy and its refusals are.
 pub(super) fn complete_operation(

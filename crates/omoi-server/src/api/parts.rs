@@ -2,6 +2,7 @@
 
 use omoi_egress::listing::SharedListing;
 use omoi_execution::disk_room::DiskRoom;
+use omoi_execution::failure_policy::FailurePolicy;
 use omoi_execution::live::LiveEvents;
 use omoi_execution::running_attempts::RunningAttempts;
 use omoi_execution::setup::PackageSetup;
@@ -34,6 +35,8 @@ pub struct ApiParts {
     pub listing: Option<SharedListing>,
     /// The attempts that this process works on.
     pub running: RunningAttempts,
+    /// What becomes of work whose attempt is ended.
+    pub failures: FailurePolicy,
     /// The clock of this process.
     pub clock: Clocked,
     /// Says when the process is to stop.
@@ -55,6 +58,7 @@ impl FromParts for ApiParts {
             disk: DiskRoom::from_parts(parts),
             listing: parts.egress.as_ref().map(|egress| egress.listing.clone()),
             running: parts.running.clone(),
+            failures: FailurePolicy::from_parts(parts),
             clock: parts.clock.clone(),
             lifecycle: parts.lifecycle.clone(),
             live: parts.live.clone(),

@@ -12,8 +12,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use omoi_domain::error_code::ErrorCode;
 
-use super::document::{complete_operation, describe_api, operations_of};
-use super::policy::GuardedArguments;
+use super::document::{KEY_CODES, complete_operation, describe_api, describe_key, operations_of};
+use super::policy::{GuardedArguments, RoutePolicy};
 
 /// A handler with its description, policy and refusals.
 pub(crate) struct DocumentedOperation<S> {
@@ -30,8 +30,18 @@ impl<S: Clone + Send + Sync + 'static> DocumentedOperation<S> {
         T: GuardedArguments,
     {
         let (schemas, mut paths, method) = described;
-        for operation in paths.paths.values_mut().flat_map(operations_of) {
-            complete_operation(operation, T::POLICY, codes);
+        for item in paths.paths.values_mut() {
+            let mut codes = codes.to_vec();
+            let may_have_key = item.post.is_some() && T::POLICY != RoutePolicy::Public;
+            if may_have_key {
+                codes.extend(KEY_CODES);
+            }
+            for operation in operations_of(item) {
+                complete_operation(operation, T::POLICY, &codes);
+            }
+            if let Some(operation) = item.post.as_mut().filter(|_| may_have_key) {
+                describe_key(operation);
+            }
         }
         Self {
             schemas,

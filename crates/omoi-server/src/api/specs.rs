@@ -21,7 +21,7 @@ use axum::Json;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use omoi_domain::id::ProjectId;
+use omoi_domain::id::{ProjectId, SpecId};
 use omoi_protocol::api::{EXAMPLE_SPEC, ListPage, SpecView};
 use omoi_store::specs::{self, Spec, SpecFilter};
 
@@ -199,4 +199,21 @@ async fn answered_page<F>(
         Ok::<_, ApiError>(page.replace_rows(views))
     });
     Ok(list.answer_page(s, caller, page.await?))
+}
+
+/// The spec after `act`, which an earlier request with the same key may have done.
+async fn spec_after<E: Into<ApiError>>(
+    caller: &ApiCaller,
+    id: SpecId,
+    act: impl Future<Output = Result<Spec, E>>,
+) -> Result<Spec, ApiError> {
+    match caller.act_once(act).await? {
+        Some(spec) => Ok(spec),
+        None => {
+            caller
+                .own_rows()
+                .read(async |tx| Ok(specs::get(tx, id).await?))
+                .await
+        }
+    }
 }

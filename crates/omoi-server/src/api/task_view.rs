@@ -7,7 +7,9 @@ use omoi_domain::event::{Event, EventKind};
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::task::TaskStatus;
 use omoi_execution::integration::wip_ref;
-use omoi_protocol::api::{AttemptView, FallbackView, ModelUsageView, TaskDetail, TaskView};
+use omoi_protocol::api::{
+    AttemptView, FallbackView, ModelUsageView, ReceiptView, TaskDetail, TaskView,
+};
 use omoi_store::attempts::Attempt;
 use omoi_store::costs::ModelSpend;
 use omoi_store::model_fallbacks::FallbackCount;
@@ -20,11 +22,30 @@ use omoi_store::{
 
 /// A task with its attempts and receipts.
 pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, StoreError> {
-    let all = tasks::of_spec(tx, task.spec_id).await?;
-    let every = checks::of_spec(tx, task.spec_id).await?;
-    let mut views = Vec::new();
+    let attempts = attempt_views(tx, task).await?;
+    let receipts = receipt_views(tx, task).await?;
     let tries = attempts::of_task(tx, task.id).await?;
-    for attempt in &tries {
+    let wip_ref = tries
+        .iter()
+        .rfind(|a| a.wip_sha.is_some())
+        .and_then(|a| wip_ref(a.id).ok())
+        .map(|name| name.as_str().to_owned());
+    Ok(TaskDetail {
+        description: task.description.clone(),
+        attempts,
+        receipts,
+        wip_ref,
+        task: task_view(tx, task).await?,
+    })
+}
+
+/// The attempts at a task, oldest first.
+pub(super) async fn attempt_views(
+    tx: &mut Tx,
+    task: &Task,
+) -> Result<Vec<AttemptView>, StoreError> {
+    let mut views = Vec::new();
+    for attempt in &attempts::of_task(tx, task.id).await? {
         let (mounts, start_steps) = match sandboxes::of_attempt(tx, attempt.id).await {
             Ok(sandbox) => (sandbox.mounts.0, sandbox.start_steps.0),
             // Attempts of the platform have none of their own.
@@ -66,29 +87,22 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
             late_reports: u32::try_from(attempt.late_reports).unwrap_or(u32::MAX),
         });
     }
-    let receipts = checks::receipts_of_task(tx, task.id)
-        .await?
-        .iter()
-        .filter_map(|r| {
-            Some(receipt_view(
-                every.iter().find(|c| c.id == r.check_id)?,
-                r,
-                &all,
-            ))
-        })
-        .collect();
-    let wip_ref = tries
-        .iter()
-        .rfind(|a| a.wip_sha.is_some())
-        .and_then(|a| wip_ref(a.id).ok())
-        .map(|name| name.as_str().to_owned());
-    Ok(TaskDetail {
-        description: task.description.clone(),
-        attempts: views,
-        receipts,
-        wip_ref,
-        task: task_view(tx, task).await?,
-    })
+    Ok(views)
+}
+
+/// The receipts of a task's checks, oldest first.
+pub(super) async fn receipt_views(
+    tx: &mut Tx,
+    task: &Task,
+) -> Result<Vec<ReceiptView>, StoreError> {
+    let all = tasks::of_spec(tx, task.spec_id).await?;
+    let every = checks::of_spec(tx, task.spec_id).await?;
+    let receipts = checks::receipts_of_task(tx, task.id).await?;
+    let views = receipts.iter().filter_map(|receipt| {
+        let check = every.iter().find(|check| check.id == receipt.check_id)?;
+        Some(receipt_view(check, receipt, &all))
+    });
+    Ok(views.collect())
 }
 
 /// What the models of an attempt used, with the part that came from their caches.

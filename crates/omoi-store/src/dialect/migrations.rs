@@ -87,6 +87,11 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0014_audit.sql"),
     },
     MigrationText {
+        version: 15,
+        name: "request_keys",
+        text: include_str!("../../migrations/0015_request_keys.sql"),
+    },
+    MigrationText {
         version: 20,
         name: "event_rows",
         text: include_str!("../../migrations/0020_event_rows.sql"),

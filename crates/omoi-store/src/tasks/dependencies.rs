@@ -20,29 +20,59 @@ const EDGES: EdgeTable = EdgeTable {
 /// # Errors
 /// [`StoreError::NotFound`] when either is not of this organisation.
 pub async fn depend(tx: &mut Tx, task: TaskId, depends_on: TaskId) -> Result<(), StoreError> {
-    // Held until the commit: nobody completes it between the count and the edge.
+    let is_open = hold_prerequisite(tx, depends_on).await?;
+    if !EDGES.insert_edge(tx, task, depends_on).await? {
+        get(tx, task).await?;
+        get(tx, depends_on).await?;
+        return Ok(());
+    }
+    count_edge(tx, (task, depends_on), (1, is_open)).await
+}
+
+/// Has `task` wait for `depends_on` no longer.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn drop_dependency(
+    tx: &mut Tx,
+    task: TaskId,
+    depends_on: TaskId,
+) -> Result<(), StoreError> {
+    let is_open = hold_prerequisite(tx, depends_on).await?;
+    match EDGES.delete_edge(tx, task, depends_on).await? {
+        true => count_edge(tx, (task, depends_on), (-1, is_open)).await,
+        false => Ok(()),
+    }
+}
+
+/// Whether what waits for a task waits, until the commit: nobody completes the task between the count and the edge.
+async fn hold_prerequisite(tx: &mut Tx, depends_on: TaskId) -> Result<bool, StoreError> {
     let held = tx
         .locked_rows(
             "select status, integration_state from tasks where org_id = $1 and id = $2",
             args![depends_on],
         )
         .await?;
-    if !EDGES.insert_edge(tx, task, depends_on).await? {
-        get(tx, task).await?;
-        get(tx, depends_on).await?;
-        return Ok(());
-    }
+    let is_open = held.first().map(counters::CountedFacts::is_open);
+    Ok(is_open.transpose()?.unwrap_or(false))
+}
+
+/// Counts one edge more or less with both its tasks.
+async fn count_edge(
+    tx: &mut Tx,
+    (task, depends_on): (TaskId, TaskId),
+    (change, is_open): (i64, bool),
+) -> Result<(), StoreError> {
     tx.execute(
-        "update tasks set n_dependents = n_dependents + 1 where org_id = $1 and id = $2",
-        args![depends_on],
+        "update tasks set n_dependents = n_dependents + $3 where org_id = $1 and id = $2",
+        args![depends_on, change],
     )
     .await?;
-    let is_open = held.first().map(counters::CountedFacts::is_open);
-    if is_open.transpose()?.unwrap_or(false) {
+    if is_open {
         tx.execute(
-            "update tasks set n_open_prerequisites = n_open_prerequisites + 1
+            "update tasks set n_open_prerequisites = n_open_prerequisites + $3
              where org_id = $1 and id = $2",
-            args![task],
+            args![task, change],
         )
         .await?;
     }

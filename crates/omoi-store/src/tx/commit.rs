@@ -10,6 +10,7 @@ use crate::commit_sync::CommitSync;
 use crate::error::StoreError;
 use crate::events;
 use crate::open::CommittedEvents;
+use crate::request_keys;
 
 impl Tx {
     /// Commits what was written, so that it outlives a loss of power; a transaction that wrote nothing passes no
@@ -50,9 +51,12 @@ impl Tx {
         Ok(())
     }
 
-    /// Writes events and acts: the organisation's row is locked last, so that numbers become visible in their order,
-    /// and after it the head of its audit log alone.
+    /// Notes the request that it is made for as done, and writes events and acts: the organisation's row is locked last,
+    /// so that numbers become visible in their order, and after it the head of its audit log alone.
     async fn append_logs(&mut self) -> Result<Option<i64>, StoreError> {
+        if let Some(running) = self.running {
+            request_keys::note_done(self, running, self.made).await?;
+        }
         let batch = std::mem::take(&mut self.events);
         let moves = std::mem::take(&mut self.slots);
         let acts = std::mem::take(&mut self.acts);

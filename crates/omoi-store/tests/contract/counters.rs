@@ -150,6 +150,20 @@ impl Rows {
         .await
     }
 
+    /// A task waits for none of those any more that it waited for, and no longer for one that it never waited for.
+    async fn drop_edges(&self, bench: &Bench, chance: &mut Chance) -> Result<(), StoreError> {
+        let task = self.tasks[chance.below(self.tasks.len())].clone();
+        commit(&bench.local, async |tx| {
+            for (waiting, earlier) in tasks::dependencies(tx, task.spec_id).await? {
+                if waiting == task.id {
+                    tasks::drop_dependency(tx, waiting, earlier).await?;
+                }
+            }
+            tasks::drop_dependency(tx, task.id, task.id).await
+        })
+        .await
+    }
+
     /// The second ticket of a project waits for its first, or the first is moved.
     async fn move_ticket(&mut self, bench: &Bench, chance: &mut Chance) -> Result<(), StoreError> {
         let first = 2 * chance.below(2);
@@ -193,11 +207,12 @@ async fn counters_follow_every_move(bench: Bench) -> Result<(), StoreError> {
     let mut rows = Rows::write(&bench).await?;
     let mut n_ready = 0;
     for n in 0..N_MOVES {
-        match chance.below(8) {
+        match chance.below(9) {
             _ if rows.tasks.len() < 4 => rows.add(&bench, &mut chance).await?,
             0 => rows.add(&bench, &mut chance).await?,
             1 | 2 => rows.add_edge(&bench, &mut chance).await?,
             3 => rows.move_ticket(&bench, &mut chance).await?,
+            4 => rows.drop_edges(&bench, &mut chance).await?,
             _ => rows.move_task(&bench, &mut chance).await?,
         }
         for wrong in [WRONG_SLOTS, WRONG_PREREQUISITES] {

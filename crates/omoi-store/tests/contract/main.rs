@@ -42,6 +42,7 @@ mod projects;
 mod queue;
 mod receipts;
 mod repository;
+mod request_keys;
 mod rows;
 mod samples;
 mod schema;

@@ -24,6 +24,7 @@ const GLOBAL: &[&str] = &[
     "one_time_tokens",
     "organisations",
     "provider_flows",
+    "request_keys",
     "sessions",
     "sign_in_limits",
     "staff_entries",

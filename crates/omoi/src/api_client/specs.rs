@@ -23,7 +23,7 @@ impl ApiClient {
     }
 
     pub(crate) async fn launch_spec(&self, body: &LaunchSpec) -> Result<SpecView, ClientError> {
-        self.post_json("/specs/launch", body).await
+        self.post_once("/specs/launch", body).await
     }
 
     pub(crate) async fn list_specs(&self) -> Result<Vec<SpecView>, ClientError> {

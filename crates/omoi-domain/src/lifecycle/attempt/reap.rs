@@ -52,10 +52,11 @@ pub struct TaskHolder {
     pub is_superseded: bool,
 }
 
-/// Whether what an attempt works on was cancelled, or went to a newer attempt.
+/// Whether what an attempt works on was cancelled, or failed by a person, or went to a newer attempt.
 pub fn is_called_off(holder: AttemptHolder) -> bool {
-    let has_lost_task =
-        |task: TaskHolder| task.status == TaskStatus::Cancelled || task.is_superseded;
+    let has_lost_task = |task: TaskHolder| {
+        matches!(task.status, TaskStatus::Cancelled | TaskStatus::Failed) || task.is_superseded
+    };
     holder.spec == SpecStatus::Cancelled || holder.task.is_some_and(has_lost_task)
 }
 
@@ -189,6 +190,7 @@ mod tests {
             (SpecStatus::Cancelled, None, true),
             (SpecStatus::Working, task(TaskStatus::Running, false), false),
             (SpecStatus::Working, task(TaskStatus::Running, true), true),
+            (SpecStatus::Working, task(TaskStatus::Failed, false), true),
             (
                 SpecStatus::Working,
                 task(TaskStatus::Cancelled, false),

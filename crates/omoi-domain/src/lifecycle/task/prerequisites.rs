@@ -109,6 +109,38 @@ impl TaskGraph<'_> {
         freed.collect()
     }
 
+    /// What becomes of `changed`, whose prerequisites are others now, and of every task that waits for it, directly or
+    /// not.
+    pub fn follow_prerequisites(&self, changed: TaskId) -> Vec<DependentTask> {
+        let waiting = reached_from(&[changed], |id| self.waiting_for(id));
+        let all = std::iter::once(changed).chain(waiting);
+        let moved = all.filter_map(|id| {
+            let node = self.node(id)?;
+            let keeper = self.lost_prerequisite(id).and_then(|lost| self.node(lost));
+            let kept_by = node.blocked_by.and_then(TaskBlock::prerequisite_task);
+            let change = match (node.status, keeper) {
+                (TaskStatus::Pending, Some(lost)) => {
+                    let (block, reason) = lost.as_block();
+                    DependentChange::Block { block, reason }
+                }
+                (TaskStatus::Blocked, None) if kept_by.is_some() => DependentChange::Free,
+                (TaskStatus::Blocked, Some(lost)) if kept_by.is_some_and(|id| id != lost.id) => {
+                    let (block, reason) = lost.as_block();
+                    DependentChange::WaitFor { block, reason }
+                }
+                _ => return None,
+            };
+            Some(DependentTask { id, change })
+        });
+        moved.collect()
+    }
+
+    /// The tasks that wait for `id` itself.
+    fn waiting_for(&self, id: TaskId) -> Vec<TaskId> {
+        let edges = self.edges.iter().filter(|edge| edge.before == id);
+        edges.map(|edge| edge.after).collect()
+    }
+
     /// The lost task without which a blocked one cannot go on, whoever asks; none for any other task.
     pub fn keeper_of(&self, task: TaskId) -> Option<TaskId> {
         let is_blocked = self.node(task)?.status == TaskStatus::Blocked;
@@ -117,15 +149,11 @@ impl TaskGraph<'_> {
 
     /// Tasks of the queue that wait, directly or not, for one of `lost`, nearest first.
     fn stopped_by(&self, lost: &[TaskId]) -> Vec<TaskId> {
-        let next = |id| {
-            let edges = self.edges.iter().filter(move |edge| edge.before == id);
-            edges.map(|edge| edge.after).collect()
-        };
         let is_queued = |id: &TaskId| {
             self.node(*id)
                 .is_some_and(|node| node.status == TaskStatus::Pending)
         };
-        let mut stopped = reached_from(lost, next);
+        let mut stopped = reached_from(lost, |id| self.waiting_for(id));
         stopped.retain(is_queued);
         stopped
     }
@@ -267,6 +295,79 @@ mod tests {
             };
             let freed = DependentTask { id: id(3), change };
             assert_eq!(graph.free_dependents(&[id(3)]), [freed]);
+        }
+    }
+
+    #[test]
+    fn other_prerequisites_stop_free_and_keep_what_follows_them() {
+        use TaskStatus::{Failed, Pending, Running};
+        let by = |n| TaskBlock::Prerequisite { task_id: id(n) };
+        let told = |n: u128| (by(n), format!("dependency_failed:TSK-{n:03}"));
+        let block = |n| {
+            let (block, reason) = told(n);
+            DependentChange::Block { block, reason }
+        };
+        let wait_for = |n| {
+            let (block, reason) = told(n);
+            DependentChange::WaitFor { block, reason }
+        };
+        // 2 has other prerequisites, and 3 waits for it.
+        for (first, second, third, edges, expected) in [
+            (
+                node(1, Failed),
+                node(2, Pending),
+                node(3, Pending),
+                vec![waits(2, 1)],
+                vec![(2, block(1)), (3, block(1))],
+            ),
+            (
+                node(1, Failed),
+                node(2, Pending),
+                node(3, Running),
+                vec![waits(2, 1)],
+                vec![(2, block(1))],
+            ),
+            (
+                node(1, Failed),
+                blocked(2, by(1)),
+                blocked(3, by(1)),
+                vec![waits(2, 1)],
+                vec![],
+            ),
+            (
+                node(1, Failed),
+                blocked(2, by(1)),
+                blocked(3, by(1)),
+                vec![],
+                vec![(2, DependentChange::Free), (3, DependentChange::Free)],
+            ),
+            (
+                node(1, Failed),
+                blocked(2, by(9)),
+                blocked(3, by(1)),
+                vec![waits(2, 1)],
+                vec![(2, wait_for(1))],
+            ),
+            (
+                node(1, Pending),
+                blocked(2, TaskBlock::Budget),
+                node(3, Pending),
+                vec![waits(2, 1)],
+                vec![(3, block(2))],
+            ),
+        ] {
+            let nodes = [first, second, third];
+            let edges: Vec<_> = edges.into_iter().chain([waits(3, 2)]).collect();
+            let graph = TaskGraph {
+                nodes: &nodes,
+                edges: &edges,
+                resolutions: &[],
+            };
+            let expected = expected.into_iter();
+            let expected: Vec<_> = expected
+                .map(|(n, change)| DependentTask { id: id(n), change })
+                .collect();
+            assert_eq!(graph.follow_prerequisites(id(2)), expected, "{nodes:?}");
         }
     }
 

@@ -1,8 +1,8 @@
 //! `POST /auth/api-keys`.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use secrecy::ExposeSecret as _;
 
 use omoi_accounts::commands::key::{NewApiKey, create_person_key};
@@ -18,6 +18,7 @@ use crate::api::Surface;
 use crate::api::body::ApiBody;
 use crate::api::caller::AccountCaller;
 use crate::api::policy::needs;
+use crate::api::request_key::ShownOnce;
 use crate::error::ApiError;
 
 /// Characters of a key's name, at most.
@@ -36,7 +37,7 @@ pub(super) async fn create_api_key(
     caller: AccountCaller<needs::PersonSignedIn>,
     State(s): Surface,
     ApiBody(body): ApiBody<CreateApiKey>,
-) -> Result<(StatusCode, Json<IssuedApiKey>), ApiError> {
+) -> Result<(StatusCode, Extension<ShownOnce>, Json<IssuedApiKey>), ApiError> {
     let user = expect_person(&caller)?;
     let now = s.parts.clock.now();
     check_request(&caller, &body, now)?;
@@ -51,7 +52,7 @@ pub(super) async fn create_api_key(
         key: made.key.expose_secret().to_owned(),
         api_key: api_key_view(made.row, now),
     };
-    Ok((StatusCode::CREATED, Json(issued)))
+    Ok((StatusCode::CREATED, Extension(ShownOnce), Json(issued)))
 }
 
 /// Refuses what people could not tell a key by.

@@ -5,7 +5,7 @@ use axum::extract::State;
 use omoi_planning::commands;
 use omoi_protocol::api::SpecView;
 
-use super::{OfProject, SpecPath, answered};
+use super::{OfProject, SpecPath, answered, spec_after};
 use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
@@ -24,6 +24,7 @@ pub(super) async fn deliver_spec(
     ApiQuery(of): ApiQuery<OfProject>,
 ) -> Answer<SpecView> {
     let id = caller.find_spec(&path, &of).await?.id;
-    let spec = commands::deliver_spec(&s.parts.policy.selection, caller.own_rows(), id).await?;
+    let act = commands::deliver_spec(&s.parts.policy.selection, caller.own_rows(), id);
+    let spec = spec_after(&caller, id, act).await?;
     answered(&s, &caller, spec).await
 }

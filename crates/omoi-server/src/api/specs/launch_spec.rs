@@ -4,8 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
+use omoi_domain::id::SpecId;
 use omoi_planning::commands::create_spec;
 use omoi_protocol::api::{LaunchSpec, SpecView};
+use omoi_store::specs;
 
 use super::answered;
 use crate::api::Surface;
@@ -26,7 +28,17 @@ pub(super) async fn launch_spec(
     State(s): Surface,
     ApiBody(body): ApiBody<LaunchSpec>,
 ) -> Result<(StatusCode, Json<SpecView>), ApiError> {
-    let tenant = caller.own_rows();
-    let spec = create_spec(&s.parts.policy, s.repositories(&caller)?, tenant, body).await?;
+    let rows = caller.own_rows();
+    let launch = create_spec(&s.parts.policy, s.repositories(&caller)?, rows, body);
+    let spec = match caller.act_once(launch).await? {
+        Some(spec) => spec,
+        None => {
+            let id = SpecId::from_uuid(caller.expect_made()?);
+            // The process that launched it may be another one.
+            s.parts.policy.selection.scope.ask_for(id);
+            rows.read(async |tx| Ok::<_, ApiError>(specs::get(tx, id).await?))
+                .await?
+        }
+    };
     Ok((StatusCode::ACCEPTED, answered(&s, &caller, spec).await?))
 }

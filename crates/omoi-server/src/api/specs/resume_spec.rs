@@ -5,7 +5,7 @@ use axum::extract::State;
 use omoi_planning::commands;
 use omoi_protocol::api::{ResumeSpec, SpecView};
 
-use super::{OfProject, SpecPath, answered};
+use super::{OfProject, SpecPath, answered, spec_after};
 use crate::api::body::{ApiBody, ApiPath};
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
@@ -25,6 +25,7 @@ pub(super) async fn resume_spec(
     ApiBody(body): ApiBody<ResumeSpec>,
 ) -> Answer<SpecView> {
     let id = caller.find_spec(&path, &of).await?.id;
-    let spec = commands::resume_spec(&s.parts.policy, caller.own_rows(), id, body).await?;
+    let act = commands::resume_spec(&s.parts.policy, caller.own_rows(), id, body);
+    let spec = spec_after(&caller, id, act).await?;
     answered(&s, &caller, spec).await
 }

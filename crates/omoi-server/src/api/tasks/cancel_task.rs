@@ -3,7 +3,7 @@
 use omoi_execution::commands;
 use omoi_protocol::api::TaskView;
 
-use super::{ProjectOfTask, TaskPath, answered};
+use super::{ProjectOfTask, TaskPath, answered, task_after};
 use crate::api::Answer;
 use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
@@ -21,6 +21,6 @@ pub(super) async fn cancel_task(
     ApiQuery(of): ApiQuery<ProjectOfTask>,
 ) -> Answer<TaskView> {
     let id = caller.find_task(&path, &of).await?.id;
-    let task = commands::cancel_task(caller.own_rows(), id).await?;
-    answered(&caller, &task).await
+    let act = commands::cancel_task(caller.own_rows(), id);
+    answered(&caller, &task_after(&caller, id, act).await?).await
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use omoi_planning::commands;
 use omoi_protocol::api::TaskView;
 
-use super::{ProjectOfTask, TaskPath, answered};
+use super::{ProjectOfTask, TaskPath, answered, task_after};
 use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
@@ -24,6 +24,6 @@ pub(super) async fn retry_task(
     ApiQuery(of): ApiQuery<ProjectOfTask>,
 ) -> Answer<TaskView> {
     let id = caller.find_task(&path, &of).await?.id;
-    let task = commands::retry_task(&s.parts.policy.selection, caller.own_rows(), id).await?;
-    answered(&caller, &task).await
+    let act = commands::retry_task(&s.parts.policy.selection, caller.own_rows(), id);
+    answered(&caller, &task_after(&caller, id, act).await?).await
 }

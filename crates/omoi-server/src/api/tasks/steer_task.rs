@@ -24,6 +24,7 @@ pub(super) async fn steer_task(
     ApiBody(body): ApiBody<SteerTask>,
 ) -> Result<StatusCode, ApiError> {
     let id = caller.find_task(&path, &of).await?.id;
-    commands::steer_task(caller.own_rows(), id, &body).await?;
+    let act = commands::steer_task(caller.own_rows(), id, &body);
+    caller.act_once(act).await?;
     Ok(StatusCode::ACCEPTED)
 }
