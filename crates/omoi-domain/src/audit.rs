@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::actor::Actor;
 use crate::id::{
     ApiKeyId, CredentialId, InvitationId, MembershipId, OrgId, ProjectId, RoleId, SignInSessionId,
-    SpecId, TaskId, UserId,
+    SpecId, TaskId, TicketId, UserId,
 };
 
 crate::closed_set! {
@@ -92,8 +92,10 @@ crate::closed_set! {
         StaffEnteredOrg = "staff_entered_org",
         /// Left it again.
         StaffLeftOrg = "staff_left_org",
-        /// Approved a plan.
+        /// Approved a plan, or decided about a ticket.
         ApprovalDecided = "approval_decided",
+        /// Moved a ticket past a gate or a limit.
+        TicketForced = "ticket_forced",
         /// Cancelled a spec.
         SpecCancelled = "spec_cancelled",
         /// Had a spec delivered as it stands.
@@ -132,6 +134,8 @@ crate::closed_set! {
         Project = "project",
         /// A spec.
         Spec = "spec",
+        /// A ticket.
+        Ticket = "ticket",
         /// A task.
         Task = "task",
         /// The whole deployment.
@@ -193,6 +197,7 @@ audit_targets! {
     RoleId => Role,
     ProjectId => Project,
     SpecId => Spec,
+    TicketId => Ticket,
     TaskId => Task,
 }
 

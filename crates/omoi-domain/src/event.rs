@@ -59,6 +59,8 @@ crate::closed_set! {
         Message = "message",
         /// What somebody says of a ticket.
         Comment = "comment",
+        /// A question to people.
+        Approval = "approval",
         /// A hand-over of an integration branch.
         HandOver = "hand_over",
         /// The budget of an organisation or a project for a month.
@@ -211,6 +213,12 @@ events! {
     TicketDependencyChanged = "ticket.dependency_changed", TicketEdgeChange, Ticket, TicketRead, People, [Dispatcher];
     /// A person put a ticket to another place of the board.
     BoardTicketMoved = "board.ticket_moved", BoardMove, Ticket, TicketRead, People, [];
+    /// A person is asked whether something may go on.
+    ApprovalRequested = "approval.requested", ApprovalChange, Approval, TicketRead, People, [];
+    /// A person decided whether something may go on.
+    ApprovalDecided = "approval.decided", ApprovalChange, Approval, TicketRead, People, [];
+    /// Nobody decided in time.
+    ApprovalExpired = "approval.expired", ApprovalChange, Approval, TicketRead, People, [];
     /// Somebody commented on a ticket.
     CommentCreated = "comment.created", CommentChange, Comment, TicketRead, People, [];
     /// Somebody changed a comment of theirs.

@@ -105,6 +105,8 @@ ids! {
     StateTransitionId,
     /// What somebody says of a ticket.
     CommentId,
+    /// A question to people.
+    ApprovalId,
     /// The unit one agent works on.
     TaskId,
     /// One try at a task, a spec phase, a check or a merge.

@@ -8,6 +8,7 @@ pub mod agent_event;
 pub mod agent_program;
 pub mod agent_rule;
 pub mod agent_settings;
+pub mod approval;
 pub mod attempt;
 pub mod audit;
 pub mod block;

@@ -5,6 +5,7 @@
 //! test. `omoi-execution` reads the facts, asks, and applies the actions in one transaction; nothing
 //! here reads a row, a clock or a random source.
 
+pub mod approval;
 pub mod attempt;
 pub mod merge;
 pub mod phase;

@@ -84,6 +84,7 @@ macro_rules! machine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::approval::ApprovalState;
     use crate::attempt::AttemptState;
     use crate::merge::MergeState;
     use crate::sandbox::SandboxState;
@@ -114,6 +115,7 @@ mod tests {
         check::<TicketStatus>();
         check::<SpecStatus>();
         check::<PhaseState>();
+        check::<ApprovalState>();
         check::<AttemptState>();
         check::<SandboxState>();
         check::<MergeState>();

@@ -4,9 +4,9 @@ use omoi_domain::id::{OrgId, ProjectId};
 use omoi_domain::workflow::{ColumnDefinition, PhaseId};
 
 use crate::args;
-use crate::column::Json;
+use crate::column::{Args, Json};
 use crate::error::StoreError;
-use crate::row::row;
+use crate::row::{Row as _, row};
 use crate::tx::Tx;
 
 row! {
@@ -75,19 +75,28 @@ fn definition_of(row: BoardColumn) -> ColumnDefinition {
     }
 }
 
-/// Writes the columns of a board that has none.
+/// Writes the columns of a board; those of the same key are changed where they stand, so that whoever waits for the row of
+/// one holds it afterwards.
 pub(crate) async fn write_columns(
     tx: &mut Tx,
     project: ProjectId,
     board: &BoardColumns,
 ) -> Result<(), StoreError> {
-    let org_id = tx.org();
-    let rows = (0..)
-        .zip(&board.columns)
-        .map(|(sequence_order, column)| BoardColumn {
+    let changed: Vec<String> = BoardColumn::columns()
+        .iter()
+        .filter(|column| !["project_id", "column_key", "org_id"].contains(column))
+        .map(|column| format!("{column} = excluded.{column}"))
+        .collect();
+    let sql = format!(
+        "{} on conflict (project_id, column_key) do update set {} returning column_key",
+        BoardColumn::insert(),
+        changed.join(", ")
+    );
+    for (sequence_order, column) in (0..).zip(&board.columns) {
+        let row = BoardColumn {
             project_id: project,
             column_key: column.key.clone(),
-            org_id,
+            org_id: tx.org(),
             name: column.name.clone(),
             description: column.description.clone(),
             sequence_order,
@@ -97,9 +106,33 @@ pub(crate) async fn write_columns(
             auto_transition_to: column.auto_transition_to.clone(),
             color_theme: column.color_theme.clone(),
             state_version: board.version,
-        });
-    let rows: Vec<BoardColumn> = rows.collect();
-    tx.insert_all(&rows.iter().collect::<Vec<_>>()).await
+        };
+        let mut args = Args::default();
+        row.bind(&mut args)?;
+        tx.built_raw(sql.clone(), args).await?;
+    }
+    Ok(())
+}
+
+/// Removes the columns of a board that are none of `kept`.
+async fn remove_others(
+    tx: &mut Tx,
+    project: ProjectId,
+    kept: &[ColumnDefinition],
+) -> Result<(), StoreError> {
+    let mut args = args![project];
+    let mut marks = Vec::with_capacity(kept.len());
+    for column in kept {
+        args.push(&column.key)?;
+        marks.push(format!("${}", args.0.len() + 1));
+    }
+    let sql = format!(
+        "delete from board_columns where org_id = $1 and project_id = $2 and column_key not in ({})
+         returning column_key",
+        marks.join(", ")
+    );
+    tx.built_rows(sql, args).await?;
+    Ok(())
 }
 
 /// Puts `columns` in the place of those of version `meant`, and gives the new version. Whoever moves a ticket waits
@@ -120,11 +153,7 @@ pub async fn replace_columns(
             key: project.to_string(),
         });
     }
-    tx.execute(
-        "delete from board_columns where org_id = $1 and project_id = $2",
-        args![project],
-    )
-    .await?;
+    remove_others(tx, project, &columns).await?;
     let board = BoardColumns {
         version: meant + 1,
         columns,

@@ -15,6 +15,7 @@ use omoi_domain::access::token_purpose::TokenPurpose;
 use omoi_domain::actor::{Actor, ActorKind};
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::agent_program::AgentProgram;
+use omoi_domain::approval::{ApprovalKind, ApprovalState};
 use omoi_domain::attempt::{
     AgentRole, AttemptState, AttemptStopReason, AttemptSubject, SubjectKind, TurnKind,
 };
@@ -25,8 +26,7 @@ use omoi_domain::discovery::DiscoveryType;
 use omoi_domain::egress::EgressOutcome;
 use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
-    ActorId, ApiKeyId, AttemptId, AuditEntryId, CheckId, CommentId, CostId, CredentialId,
-    CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId, KeyedRequestId, MembershipId, MergeId, MessageId, MonthBudgetId, OrgId, ProjectId, ReceiptId, RequestRunId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, StaffEntryId, StateTransitionId, TaskId, TicketId, UserId,
+    ActorId, ApiKeyId, ApprovalId, AttemptId, AuditEntryId, CheckId, CommentId, CostId, CredentialId, CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId, KeyedRequestId, MembershipId, MergeId, MessageId, MonthBudgetId, OrgId, ProjectId, ReceiptId, RequestRunId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, StaffEntryId, StateTransitionId, TaskId, TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -167,6 +167,7 @@ macro_rules! ids {
 ids!(
     ActorId,
     ApiKeyId,
+    ApprovalId,
     AttemptId,
     AuditEntryId,
     CheckId,
@@ -213,6 +214,8 @@ closed_sets!(
     AgentProgram,
     AgentRole,
     ApiKeyKind,
+    ApprovalKind,
+    ApprovalState,
     ApprovalStatus,
     ArtifactType,
     AttemptState,

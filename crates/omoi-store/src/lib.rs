@@ -15,6 +15,7 @@ pub mod options;
 
 pub mod ablations;
 pub mod api_keys;
+pub mod approvals;
 pub mod attempt_tokens;
 pub mod attempts;
 pub mod audit_log;

@@ -135,12 +135,10 @@ impl Ticket {
         }
     }
 
-    /// Ticket `number` of the plan of `spec`, whose tasks run once those of the spec do.
+    /// Ticket `number` of the plan of `spec`, which waits until the tasks of the spec may run.
     pub fn of_plan(tx: &Tx, spec: &Spec, number: i64) -> Self {
         Self {
             spec_id: Some(spec.id),
-            status: TicketStatus::Building,
-            phase_id: PhaseId::Implementation,
             ..Self::in_backlog(tx, spec.project_id, number)
         }
     }

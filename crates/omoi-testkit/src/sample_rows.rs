@@ -16,6 +16,8 @@ use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::sandbox::{SandboxRung, SandboxState};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
+use omoi_domain::ticket::TicketStatus;
+use omoi_domain::workflow::PhaseId;
 use omoi_store::attempts::Attempt;
 use omoi_store::merges::Merge;
 use omoi_store::sandboxes::Sandbox;
@@ -68,6 +70,8 @@ pub fn ticket(tx: &Tx, spec: &Spec, number: i64) -> Ticket {
     Ticket {
         ordinal: number,
         title: format!("Ticket {number}"),
+        status: TicketStatus::Building,
+        phase_id: PhaseId::Implementation,
         ..Ticket::of_plan(tx, spec, number)
     }
 }

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::payload::{
-    AblationDone, AgentActivity, AttemptChange, BoardMove, BudgetLevelReached, CallFailed,
-    CommentChange, CostDone, DependencyChange, DiscoveryDone, EgressDenied, HandOverDone,
-    ItemAccepted, MergeChange, MessageChange, ModelFallback, PhaseChange, PlanJudged,
+    AblationDone, AgentActivity, ApprovalChange, AttemptChange, BoardMove, BudgetLevelReached,
+    CallFailed, CommentChange, CostDone, DependencyChange, DiscoveryDone, EgressDenied,
+    HandOverDone, ItemAccepted, MergeChange, MessageChange, ModelFallback, PhaseChange, PlanJudged,
     PlanningEnded, ReceiptDone, SandboxChange, SavedAttempt, SpecChange, SyncDone, TaskChange,
     TaskEdit, TicketBlockChange, TicketChange, TicketEdgeChange,
 };
@@ -163,6 +163,16 @@ macro_rules! subjects_of_ticket {
 }
 
 subjects_of_ticket!(TicketChange, TicketBlockChange, TicketEdgeChange, BoardMove);
+
+impl EventSubject for ApprovalChange {
+    fn entity_id(&self) -> Option<Uuid> {
+        Some(self.approval_id.as_uuid())
+    }
+
+    fn related_ids(&self) -> RelatedIds {
+        RelatedIds::of_ticket(self.ticket_id)
+    }
+}
 
 impl EventSubject for CommentChange {
     fn entity_id(&self) -> Option<Uuid> {

@@ -54,6 +54,11 @@ pub fn close_ticket(status: TicketStatus, tasks: &[TicketTask]) -> Vec<TicketSta
     }
 }
 
+/// The move of a planned ticket once the tasks of its spec may run.
+pub fn release_ticket(status: TicketStatus) -> Option<TicketStatus> {
+    (status == TicketStatus::Backlog).then_some(TicketStatus::Building)
+}
+
 /// The move of a ticket whose task is open again.
 pub fn reopen_ticket(status: TicketStatus) -> Option<TicketStatus> {
     let is_closed = matches!(
@@ -111,6 +116,9 @@ mod tests {
             for to in close_ticket(*status, &[]) {
                 assert!(transition(at, to).is_ok(), "{at} -> {to}");
                 at = to;
+            }
+            if let Some(to) = release_ticket(*status) {
+                assert!(transition(*status, to).is_ok(), "{status} -> {to}");
             }
             if let Some(to) = reopen_ticket(*status) {
                 assert!(transition(*status, to).is_ok(), "{status} -> {to}");

@@ -122,6 +122,11 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0025_comments.sql"),
     },
     MigrationText {
+        version: 26,
+        name: "approvals",
+        text: include_str!("../../migrations/0026_approvals.sql"),
+    },
+    MigrationText {
         version: 29,
         name: "organisation_acts",
         text: include_str!("../../migrations/0029_organisation_acts.sql"),

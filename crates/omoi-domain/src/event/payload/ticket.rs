@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{CommentId, TicketId};
+use crate::approval::{ApprovalKind, ApprovalState};
+use crate::id::{ApprovalId, CommentId, TicketId};
 use crate::ticket::{TicketBlockReason, TicketStatus};
 use crate::workflow::PhaseId;
 
@@ -66,6 +67,19 @@ pub struct BoardMove {
     pub to_column: String,
     /// Its place there, from 0.
     pub place: u32,
+}
+
+/// People are asked something, or it is decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalChange {
+    /// Row id of the question.
+    pub approval_id: ApprovalId,
+    /// Row id of the ticket that it is about.
+    pub ticket_id: TicketId,
+    /// What it is about.
+    pub approval_kind: ApprovalKind,
+    /// Where it stands.
+    pub approval_state: ApprovalState,
 }
 
 /// A comment was written, changed or taken away.

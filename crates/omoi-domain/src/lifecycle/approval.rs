@@ -1,0 +1,88 @@
+//! What people decide, and what becomes of what they are asked about.
+
+use crate::approval::{ApprovalDecision, ApprovalKind, ApprovalState};
+use crate::ticket::ApprovalStatus;
+
+/// Why a decision is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApprovalRefusal {
+    /// It was decided before, or nobody did in time.
+    #[error("it is {0} already")]
+    Closed(ApprovalState),
+    /// A no that does not say why.
+    #[error("a rejection says why")]
+    NoComment,
+}
+
+/// What people may decide about a question of this kind.
+pub const fn allowed_decisions(kind: ApprovalKind) -> &'static [ApprovalDecision] {
+    match kind {
+        ApprovalKind::Ticket => &[ApprovalDecision::Approve, ApprovalDecision::Reject],
+    }
+}
+
+/// Where a question stands once a person has decided. What is closed stays as it is.
+///
+/// # Errors
+/// [`ApprovalRefusal`] says what is against it.
+pub fn decide_approval(
+    state: ApprovalState,
+    decision: ApprovalDecision,
+    comment: Option<&str>,
+) -> Result<ApprovalState, ApprovalRefusal> {
+    if state != ApprovalState::Pending {
+        return Err(ApprovalRefusal::Closed(state));
+    }
+    let (yes, no) = (ApprovalState::Approved, ApprovalState::Rejected);
+    match decision {
+        ApprovalDecision::Approve => Ok(yes),
+        ApprovalDecision::Reject if comment.is_none() => Err(ApprovalRefusal::NoComment),
+        ApprovalDecision::Reject => Ok(no),
+    }
+}
+
+/// What a ticket is once the question about it stands like that.
+pub const fn approval_of_ticket(state: ApprovalState) -> ApprovalStatus {
+    match state {
+        ApprovalState::Pending => ApprovalStatus::PendingReview,
+        ApprovalState::Approved => ApprovalStatus::Approved,
+        ApprovalState::Rejected => ApprovalStatus::Rejected,
+        ApprovalState::TimedOut => ApprovalStatus::TimedOut,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::transition;
+
+    #[test]
+    fn a_question_is_decided_once_and_a_no_says_why() {
+        for state in ApprovalState::ALL {
+            for decision in ApprovalDecision::ALL {
+                for comment in [None, Some("why")] {
+                    let decided = decide_approval(*state, *decision, comment);
+                    let is_bare_no = *decision == ApprovalDecision::Reject && comment.is_none();
+                    let is_open = *state == ApprovalState::Pending;
+                    assert_eq!(
+                        decided.is_ok(),
+                        is_open && !is_bare_no,
+                        "{state} {decision}"
+                    );
+                    if let Ok(to) = decided {
+                        assert!(transition(*state, to).is_ok(), "{state} {to}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_end_of_a_question_has_its_ticket() {
+        for state in ApprovalState::ALL {
+            let is_open = *state == ApprovalState::Pending;
+            let ticket = approval_of_ticket(*state);
+            assert_eq!(ticket == ApprovalStatus::PendingReview, is_open, "{state}");
+        }
+    }
+}

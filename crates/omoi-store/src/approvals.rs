@@ -1,0 +1,221 @@
+//! The inbox of questions to people.
+
+use uuid::Uuid;
+
+use omoi_domain::actor::Actor;
+use omoi_domain::approval::{ApprovalKind, ApprovalState};
+use omoi_domain::event::{ApprovalChange, EventKind};
+use omoi_domain::id::{ApprovalId, OrgId, ProjectId, TicketId, UserId};
+use omoi_domain::machine::transition as rule;
+use omoi_domain::time::Timestamp;
+
+use crate::args;
+use crate::column::Column;
+use crate::error::StoreError;
+use crate::list_order::{ListedRow, SortColumn, SortValue};
+use crate::row::{row, versioned};
+use crate::row_page::{ListConditions, ListWindow, PageRequest, RowPage};
+use crate::tickets::Ticket;
+use crate::tx::Tx;
+
+row! {
+    /// A question to people.
+    Approval in "approvals" as "approval" {
+        /// Its id.
+        id: ApprovalId,
+        /// Its organisation.
+        org_id: OrgId,
+        /// The project of what it is about.
+        project_id: ProjectId,
+        /// What it is about.
+        kind: ApprovalKind,
+        /// The ticket that it is about.
+        ticket_id: TicketId,
+        /// Where it stands.
+        state: ApprovalState,
+        /// Who asked.
+        actor: Actor,
+        /// Until when somebody has to decide.
+        deadline_at: Timestamp,
+        /// The person who decided.
+        decided_by_id: Option<UserId>,
+        /// When they did, or it was too late.
+        decided_at: Option<Timestamp>,
+        /// What they said.
+        comment: Option<String>,
+        /// Guards updates.
+        state_version: i64,
+        /// When it was asked.
+        created_at: Timestamp,
+        /// When it last changed.
+        updated_at: Timestamp,
+    }
+}
+versioned!(Approval by id in "approvals" { state, decided_by_id, decided_at, comment, updated_at });
+
+impl ListedRow for Approval {
+    const SORT_COLUMNS: &'static [SortColumn<Self>] = &[
+        SortColumn {
+            name: "created_at",
+            sql: "created_at",
+            value: SortValue::Instant,
+            of_row: |approval| approval.created_at.as_micros(),
+        },
+        SortColumn {
+            name: "deadline_at",
+            sql: "deadline_at",
+            value: SortValue::Instant,
+            of_row: |approval| approval.deadline_at.as_micros(),
+        },
+    ];
+
+    fn row_id(&self) -> Uuid {
+        self.id.as_uuid()
+    }
+}
+
+impl Approval {
+    fn change(&self) -> ApprovalChange {
+        ApprovalChange {
+            approval_id: self.id,
+            ticket_id: self.ticket_id,
+            approval_kind: self.kind,
+            approval_state: self.state,
+        }
+    }
+}
+
+/// Asks people whether `ticket` may be worked on, until `deadline`.
+///
+/// # Errors
+/// [`StoreError::Exists`] where they are asked already.
+pub async fn ask_about_ticket(
+    tx: &mut Tx,
+    ticket: &Ticket,
+    deadline: Timestamp,
+) -> Result<Approval, StoreError> {
+    let approval = Approval {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        project_id: ticket.project_id,
+        kind: ApprovalKind::Ticket,
+        ticket_id: ticket.id,
+        state: ApprovalState::Pending,
+        actor: tx.current_actor(),
+        deadline_at: deadline,
+        decided_by_id: None,
+        decided_at: None,
+        comment: None,
+        state_version: 0,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+    };
+    tx.insert(&approval).await?;
+    let scope = (Some(ticket.project_id), ticket.spec_id);
+    tx.emit_kind(scope, EventKind::ApprovalRequested, &approval.change())?;
+    Ok(approval)
+}
+
+/// Closes a question; whoever acts is who decided.
+///
+/// # Errors
+/// [`StoreError::Transition`], [`StoreError::Conflict`].
+pub async fn close_approval(
+    tx: &mut Tx,
+    approval: &mut Approval,
+    to: ApprovalState,
+    comment: Option<&str>,
+) -> Result<(), StoreError> {
+    let kind = rule(approval.state, to)?;
+    approval.state = to;
+    approval.decided_by_id = match tx.current_actor() {
+        Actor::User(user) => Some(user),
+        Actor::Key(_) | Actor::Agent(_) | Actor::System => None,
+    };
+    approval.decided_at = Some(tx.now());
+    approval.comment = comment.map(ToOwned::to_owned);
+    approval.updated_at = tx.now();
+    tx.update(approval).await?;
+    tx.emit_kind((Some(approval.project_id), None), kind, &approval.change())
+}
+
+/// The question with that id.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(tx: &mut Tx, id: ApprovalId) -> Result<Approval, StoreError> {
+    tx.get(id, "id = $2", args![id]).await
+}
+
+/// The newest question about a ticket, where there was one.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn newest_of_ticket(
+    tx: &mut Tx,
+    ticket: TicketId,
+) -> Result<Option<Approval>, StoreError> {
+    tx.find(
+        "ticket_id = $2 order by created_at desc, id desc limit 1",
+        args![ticket],
+    )
+    .await
+}
+
+/// Questions that nobody decided in time.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_overdue(tx: &mut Tx) -> Result<Vec<Approval>, StoreError> {
+    let now = tx.now();
+    tx.all(
+        "state = 'pending' and deadline_at <= $2 order by deadline_at, id limit 100",
+        args![now],
+    )
+    .await
+}
+
+/// How many questions wait for an answer, in one project or in all.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn count_pending(tx: &mut Tx, project: Option<ProjectId>) -> Result<u32, StoreError> {
+    let rows = tx
+        .rows(
+            "select count(*) as n from approvals
+             where org_id = $1 and state = 'pending' and ($2 is null or project_id = $2)",
+            args![project],
+        )
+        .await?;
+    rows.first().map_or(Ok(0), |row| u32::read(row, "n"))
+}
+
+/// Which questions are listed; an empty list of values takes every one.
+#[derive(Clone, Debug, Default)]
+pub struct ApprovalFilter {
+    /// Those of one of these projects.
+    pub projects: Vec<ProjectId>,
+    /// Those of one of these kinds.
+    pub kinds: Vec<ApprovalKind>,
+    /// Those in one of these states.
+    pub states: Vec<ApprovalState>,
+    /// Those made and changed within this.
+    pub window: ListWindow,
+}
+
+/// A page of the questions that `filter` takes.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_page(
+    tx: &mut Tx,
+    filter: &ApprovalFilter,
+    request: &PageRequest<Approval>,
+) -> Result<RowPage<Approval>, StoreError> {
+    let mut conditions = ListConditions::default();
+    conditions.one_of("project_id", &filter.projects)?;
+    conditions.one_of("kind", &filter.kinds)?;
+    conditions.one_of("state", &filter.states)?;
+    conditions.within_window(&filter.window)?;
+    conditions.read_page(tx, request).await
+}
