@@ -12,6 +12,8 @@ mod edit_task;
 mod end_timed_out;
 mod fail_task;
 mod keyed_request;
+mod decide_approval;
+mod look_at_move;
 mod move_on_board;
 mod set_task_timeout;
 mod steer_task;
@@ -31,6 +33,8 @@ pub use end_timed_out::{
 };
 pub use fail_task::fail_task;
 pub use keyed_request::{claim_request, give_up_request, keep_answer, note_shown};
+pub use decide_approval::{answer_approval, decide_ticket, expire_approval};
+pub use look_at_move::{TicketOutlook, look_at_move};
 pub use move_on_board::{BoardMoveDone, BoardMoveWish, move_on_board, set_board_columns};
 pub use set_task_timeout::set_task_timeout;
 pub use steer_task::{MESSAGE_BYTES_MAX, steer_task};

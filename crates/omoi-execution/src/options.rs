@@ -2,6 +2,7 @@
 //! module for each section.
 
 pub mod agent;
+pub mod approval;
 pub mod discovery;
 pub mod monitoring;
 pub mod queue;

@@ -22,9 +22,12 @@ use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_sandbox::Provider;
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::{StoreError, Tenant, Tx, open_calls, projects, sandboxes, specs, tasks};
+use omoi_store::{
+    StoreError, Tenant, Tx, approvals, open_calls, projects, sandboxes, specs, tasks,
+};
 
 use crate::attempt::{end_sandbox, lose_attempt};
+use crate::commands::expire_approval;
 use crate::commit_workspace::clear_layers;
 use crate::consume::EventConsumer;
 use crate::deployment::{DeploymentParts, FromParts};
@@ -103,6 +106,15 @@ impl Reaper {
         for call in calls {
             let entity = format!("model call {}", call.id);
             let turn = async { Ok(settle_left_call(&self.ledger, &call).await?) };
+            entities.give_turn(now, entity, turn).await;
+        }
+        let overdue = self
+            .store
+            .read(async |tx| approvals::list_overdue(tx).await)
+            .await?;
+        for approval in overdue {
+            let entity = format!("approval {}", approval.id);
+            let turn = async { Ok(expire_approval(&self.store, approval.id).await?) };
             entities.give_turn(now, entity, turn).await;
         }
         entities

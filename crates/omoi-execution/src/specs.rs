@@ -3,10 +3,12 @@
 use omoi_domain::lifecycle::spec::SpecAction;
 use omoi_domain::phase::{Phase, PhaseVerdict};
 use omoi_domain::retry::PhaseFailure;
-use omoi_domain::spec::PhaseState;
+use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::TaskStatus;
 use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tx, phases, tasks};
+
+use crate::tickets::release_tickets_of;
 
 /// Applies `actions` in order. A move writes every changed field; what changes after the last one is
 /// saved at the end. `is_changed` says that a field of `spec` was changed before.
@@ -27,7 +29,7 @@ pub async fn apply_to_spec(
     for action in actions {
         match action {
             SpecAction::Move { to, reason } => {
-                specs::transition(tx, spec, to, reason).await?;
+                move_spec(tx, spec, to, reason).await?;
                 is_changed = false;
             }
             SpecAction::Block { block, reason } => {
@@ -56,6 +58,29 @@ pub async fn apply_to_spec(
         specs::save(tx, spec).await?;
     }
     Ok(())
+}
+
+/// Moves a spec; its tickets are built once its tasks may run.
+///
+/// # Errors
+/// [`StoreError::Transition`], [`StoreError::Conflict`].
+pub async fn move_spec(
+    tx: &mut Tx,
+    spec: &mut Spec,
+    to: SpecStatus,
+    reason: Option<String>,
+) -> Result<(), StoreError> {
+    specs::transition(tx, spec, to, reason).await?;
+    match to {
+        SpecStatus::Working => release_tickets_of(tx, spec.id).await,
+        SpecStatus::Draft
+        | SpecStatus::Executing
+        | SpecStatus::Completed
+        | SpecStatus::Delivered
+        | SpecStatus::Failed
+        | SpecStatus::Blocked
+        | SpecStatus::Cancelled => Ok(()),
+    }
 }
 
 async fn reopen_phase(tx: &mut Tx, spec: &Spec, phase: Phase) -> Result<(), StoreError> {

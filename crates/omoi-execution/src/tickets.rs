@@ -1,8 +1,9 @@
 //! Applies to tickets what rules decided: that their tasks landed or are open again, and what people ask of them.
 
+use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::ticket::{
     TicketMoveFacts, TicketMoveRefusal, TicketTarget, TicketTask, close_ticket, decide_person_move,
-    reopen_ticket,
+    release_ticket, reopen_ticket,
 };
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
@@ -53,6 +54,26 @@ pub(crate) async fn move_for_person(
     Ok(())
 }
 
+/// What is against a person's move of a ticket.
+pub(crate) async fn reasons_against(
+    tx: &mut Tx,
+    ticket: &Ticket,
+    target: TicketTarget,
+) -> Result<Vec<String>, StoreError> {
+    let tasks = tasks_of(tx, ticket).await?;
+    let facts = TicketMoveFacts {
+        status: ticket.status,
+        phase: ticket.phase_id,
+        approval: ticket.approval_status,
+        tasks: &tasks,
+    };
+    Ok(match decide_person_move(&facts, target, false) {
+        Ok(_) => Vec::new(),
+        Err(TicketMoveRefusal::GateNotMet { reasons, .. }) => reasons,
+        Err(refusal) => vec![refusal.to_string()],
+    })
+}
+
 async fn tasks_of(tx: &mut Tx, ticket: &Ticket) -> Result<Vec<TicketTask>, StoreError> {
     let tasks = tasks::of_ticket(tx, ticket.id).await?.into_iter();
     let facts = tasks.map(|task| TicketTask {
@@ -69,6 +90,16 @@ pub(crate) async fn close_ticket_of(tx: &mut Tx, task: &Task) -> Result<(), Stor
     let tasks = tasks_of(tx, &ticket).await?;
     for to in close_ticket(ticket.status, &tasks) {
         tickets::transition(tx, &mut ticket, to).await?;
+    }
+    Ok(())
+}
+
+/// Lets the tickets of a spec be built, as its tasks may run now.
+pub(crate) async fn release_tickets_of(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
+    for mut ticket in tickets::of_spec(tx, spec).await? {
+        if let Some(to) = release_ticket(ticket.status) {
+            tickets::transition(tx, &mut ticket, to).await?;
+        }
     }
     Ok(())
 }

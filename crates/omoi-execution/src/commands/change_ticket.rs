@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::graph::{Edge, Graph};
 use omoi_domain::id::{HumanRef, TicketId};
@@ -117,6 +120,9 @@ pub async fn move_ticket(
             reason,
         };
         move_for_person(tx, &mut ticket, wanted).await?;
+        if wish.is_forced {
+            tell_forced(tx, &ticket, reason);
+        }
         Ok(ticket)
     });
     moved.await
@@ -142,6 +148,13 @@ pub async fn progress_ticket(tenant: &Tenant, id: TicketId) -> Result<Ticket, Ti
         Ok(ticket)
     });
     moved.await
+}
+
+/// Has the audit log tell that a ticket was moved past what would have held it.
+pub(super) fn tell_forced(tx: &mut Tx, ticket: &Ticket, reason: Option<&str>) {
+    let told = AuditAct::done_to(AuditAction::TicketForced, ticket.id);
+    let told = told.with_after(json!({ "status": ticket.status, "phase_id": ticket.phase_id }));
+    tx.record_act(told.with_reason(reason.unwrap_or_default()));
 }
 
 /// What is said of a move; what is forced says why.

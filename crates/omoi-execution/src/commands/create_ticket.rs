@@ -1,5 +1,7 @@
 //! Writes a ticket that a person wants done.
 
+use std::time::Duration;
+
 use tracing::info;
 
 use omoi_domain::actor::Actor;
@@ -8,11 +10,12 @@ use omoi_domain::id::{HumanRef, ProjectId, TicketId, UserId};
 use omoi_domain::lifecycle::ticket::TicketTarget;
 use omoi_domain::plain_title::given_title;
 use omoi_domain::task::Priority;
+use omoi_domain::ticket::ApprovalStatus;
 use omoi_domain::ticket_text::{DESCRIPTION_CHARS_MAX, given_labels};
 use omoi_domain::workflow::PhaseId;
 use omoi_store::projects::{self, NumberCounter};
 use omoi_store::tickets::{self, Ticket};
-use omoi_store::{Json, StoreError, Tenant, Tx, memberships};
+use omoi_store::{Json, StoreError, Tenant, Tx, approvals, memberships};
 
 use super::TicketCommandError;
 use crate::tickets::{PersonMove, move_for_person};
@@ -41,6 +44,8 @@ pub struct NewTicket {
     pub depends_on: Vec<TicketId>,
     /// Whether it is written although an open ticket says the same.
     pub takes_duplicate: bool,
+    /// How long people may take to say yes to it where a program writes it; none where nobody is asked.
+    pub review: Option<Duration>,
 }
 
 /// Writes a ticket, which waits in its phase until somebody moves it.
@@ -77,7 +82,15 @@ pub async fn create_ticket(tenant: &Tenant, new: NewTicket) -> Result<Ticket, Ti
             },
             ..Ticket::in_backlog(tx, new.project, number)
         };
+        let review = new.review.filter(|_| ticket.user_id.is_none());
+        if review.is_some() {
+            ticket.approval_status = ApprovalStatus::PendingReview;
+        }
         tickets::insert(tx, &ticket).await?;
+        if let Some(patience) = review {
+            let deadline = tx.now() + patience;
+            approvals::ask_about_ticket(tx, &ticket, deadline).await?;
+        }
         for prerequisite in &new.depends_on {
             tickets::add_dependency(tx, &ticket, *prerequisite).await?;
         }

@@ -13,7 +13,7 @@ use omoi_store::tickets::Ticket;
 use omoi_store::{Tenant, Tx, projects};
 
 use super::TicketCommandError;
-use super::change_ticket::{given_reason, ticket_to_change};
+use super::change_ticket::{given_reason, tell_forced, ticket_to_change};
 use crate::tickets::{PersonMove, PersonMoveError, move_for_person};
 
 /// Tickets of a column that a move looks at: one more than the greatest limit.
@@ -83,6 +83,9 @@ pub async fn move_on_board(
                 reason,
             };
             enter_column(tx, &mut ticket, column, wanted).await?;
+            if wish.is_forced {
+                tell_forced(tx, &ticket, reason);
+            }
         }
         let place = wish.place.map_or(others.len(), |place| place as usize);
         let place = place.min(others.len());

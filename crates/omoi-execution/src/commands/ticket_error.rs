@@ -3,6 +3,7 @@
 use omoi_domain::board::{BadColumns, WipExceeded};
 use omoi_domain::comment::BadComment;
 use omoi_domain::id::{HumanRef, UserId};
+use omoi_domain::lifecycle::approval::ApprovalRefusal;
 use omoi_domain::lifecycle::ticket::TicketMoveRefusal;
 use omoi_domain::plain_title::BadTitle;
 use omoi_domain::ticket_text::{BadLabels, DESCRIPTION_CHARS_MAX};
@@ -49,6 +50,12 @@ pub enum TicketCommandError {
     /// The ticket is in its last phase.
     #[error("no phase follows {0}")]
     NothingFollows(PhaseId),
+    /// A question to people that is answered already, or not in full.
+    #[error(transparent)]
+    Approval(#[from] ApprovalRefusal),
+    /// Nobody was asked about the ticket.
+    #[error("nobody was asked whether the ticket may be worked on")]
+    NotAsked,
     /// Something is passed by, and nobody says why.
     #[error("what is forced needs a reason")]
     NoReason,

@@ -57,6 +57,7 @@ pub(crate) fn event(kind: EventKind) -> Event {
             "purpose": "attempt", "estimated": false, "unrecorded": false, "rung": "process", "stage": "base",
             "role": "planner", "task_type": "fix_bug", "message_type": "interrupt",
             "discovery_type": "bug", "route": "agent", "class": "away",
+            "approval_kind": "ticket", "approval_state": "pending",
             "kind": match kind {
                 EventKind::AgentActivity => "agent.tool_use",
                 _ => "proof",
@@ -69,7 +70,7 @@ pub(crate) fn event(kind: EventKind) -> Event {
             cost_nanousd limit_nanousd spent_nanousd month_start n_calls calls_max until wakes_at place";
         let lists = "blockers phases_completed conflicts without verdicts forecast doubts added removed fields";
         let ids = "spec ticket task attempt subject sandbox message receipt check merge discovery \
-            source_task hand_over month_budget comment depends_on";
+            source_task hand_over month_budget comment depends_on approval";
         let mut fill = |names: &str, suffix: &str, value: Value| {
             for name in names.split_whitespace() {
                 payload[format!("{name}{suffix}")] = value.clone();

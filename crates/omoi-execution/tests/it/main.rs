@@ -6,6 +6,7 @@
     reason = "a test fails where it stands"
 )]
 
+mod approvals;
 mod base_store;
 mod checkout_check;
 mod claims;

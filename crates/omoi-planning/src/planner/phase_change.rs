@@ -15,6 +15,7 @@ use omoi_domain::time::Timestamp;
 use omoi_execution::attempt;
 use omoi_execution::failure_policy::FailurePolicy;
 use omoi_execution::running_attempts::RunningAttempts;
+use omoi_execution::specs::move_spec;
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_runtime::reconcile::Next;
 use omoi_store::phases::{self, PhaseRun};
@@ -232,7 +233,7 @@ impl PhaseChangeset<'_> {
                 end_planning(tx, spec, failed_phase).await?;
             }
             PhaseAction::MoveSpec { to, reason } => {
-                specs::transition(tx, spec, to, reason).await?;
+                move_spec(tx, spec, to, reason).await?;
                 self.is_spec_changed = false;
             }
             PhaseAction::BlockSpec { block, reason } => {

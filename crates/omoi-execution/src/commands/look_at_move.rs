@@ -1,0 +1,47 @@
+//! Looks whether a ticket could go to a phase, without moving it.
+
+use omoi_domain::id::TicketId;
+use omoi_domain::lifecycle::ticket::TicketTarget;
+use omoi_domain::workflow::{PhaseId, usual_next_phase};
+use omoi_store::tickets::{self, Ticket};
+use omoi_store::{StoreError, Tenant, phase_definitions};
+
+use super::TicketCommandError;
+use crate::tickets::reasons_against;
+
+/// Whether a ticket could go to a phase.
+#[derive(Clone, Debug)]
+pub struct TicketOutlook {
+    /// The ticket.
+    pub ticket: Ticket,
+    /// The phase that was looked at; none where no phase follows its own.
+    pub phase: Option<PhaseId>,
+    /// What is against it; nothing where it could go.
+    pub reasons: Vec<String>,
+}
+
+/// Looks whether a ticket could go to `phase`, or to the one that usually follows its own.
+///
+/// # Errors
+/// [`StoreError::NotFound`], and when the database cannot be read.
+pub async fn look_at_move(
+    tenant: &Tenant,
+    id: TicketId,
+    phase: Option<PhaseId>,
+) -> Result<TicketOutlook, TicketCommandError> {
+    let looked = tenant.read(async |tx| {
+        let ticket = tickets::get(tx, id).await?;
+        let phases = phase_definitions::of_project(tx, ticket.project_id).await?;
+        let phase = phase.or_else(|| usual_next_phase(&phases, ticket.phase_id));
+        let reasons = match phase {
+            Some(phase) => reasons_against(tx, &ticket, TicketTarget::Phase(phase)).await?,
+            None => vec![format!("no phase follows {}", ticket.phase_id)],
+        };
+        Ok::<_, StoreError>(TicketOutlook {
+            ticket,
+            phase,
+            reasons,
+        })
+    });
+    Ok(looked.await?)
+}
