@@ -4,6 +4,7 @@
 //! Instants are RFC 3339 texts ([`ApiTime`]), amounts of money decimal texts ([`UsdText`]), ids UUIDs.
 
 mod account;
+mod approval;
 mod audit;
 mod board;
 mod egress;
@@ -25,6 +26,7 @@ mod time;
 mod trace;
 
 pub use self::account::*;
+pub use self::approval::*;
 pub use self::audit::*;
 pub use self::board::*;
 pub use self::egress::*;

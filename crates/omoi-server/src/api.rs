@@ -5,6 +5,7 @@
 
 mod account_refusal;
 mod admin;
+mod approvals;
 mod auth;
 mod board;
 mod body;
@@ -128,6 +129,7 @@ fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
         .merge(tickets::group_operations())
         .merge(board::group_operations())
         .merge(search::group_operations())
+        .merge(approvals::group_operations())
         .merge(laptop::reference_operations())
         .merge(admin::group_operations())
         .merge(events::group_operations())

@@ -347,3 +347,35 @@ pub struct WriteComment {
     /// Markdown of up to 20,000 characters. `@` and the id of a member of the organisation mentions them.
     pub content: String,
 }
+
+/// Body of `POST /tickets/{ticket_id}/phase-transition`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "to_phase": "PHASE_IMPLEMENTATION", "reason": "small enough" }))]
+#[serde(deny_unknown_fields)]
+pub struct TransitionTicketPhase {
+    /// The phase that it goes to, by as many moves as lead there.
+    pub to_phase: PhaseId,
+    /// Why; needed with `force`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether gates on the way are passed by, which needs the permission `ticket:force`.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// A move of a ticket between phases, made or looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TicketPhaseMove {
+    /// Whether the ticket is where it was to go, or would get there.
+    pub success: bool,
+    /// The phase that it was in.
+    pub from_phase: PhaseId,
+    /// The phase that it is in, or was to go to.
+    pub to_phase: PhaseId,
+    /// Where it stood.
+    pub from_status: TicketStatus,
+    /// Where it stands.
+    pub to_status: TicketStatus,
+    /// What is against it.
+    pub blocking_reasons: Vec<String>,
+}

@@ -97,6 +97,8 @@ pub(crate) mod needs {
         TicketRead = RoutePolicy::Needs(Permission::TicketRead);
         /// To write, change and move tickets.
         TicketWrite = RoutePolicy::Needs(Permission::TicketWrite);
+        /// To say yes or no to tickets.
+        TicketApprove = RoutePolicy::Needs(Permission::TicketApprove);
         /// To see tasks.
         TaskRead = RoutePolicy::Needs(Permission::TaskRead);
         /// To change tasks.

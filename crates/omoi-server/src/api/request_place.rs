@@ -10,8 +10,8 @@ use axum::http::request::Parts;
 use omoi_accounts::holder::CredentialHolder;
 use omoi_domain::access::decision::{AccessDecision, OrganisationReach, RowPlace, decide_access};
 use omoi_domain::error_code::ErrorCode;
-use omoi_domain::id::{OrgId, ProjectId, SpecId};
-use omoi_store::{StoreError, Tenant, Tx, projects};
+use omoi_domain::id::{ApprovalId, OrgId, ProjectId, SpecId};
+use omoi_store::{StoreError, Tenant, Tx, approvals, projects};
 
 use super::ApiSurface;
 use super::find::{self, AskedReference};
@@ -33,6 +33,8 @@ enum NamedRow {
     Ticket(String, Option<ProjectId>),
     /// As a spec.
     Task(String, Option<ProjectId>),
+    /// By id.
+    Approval(ApprovalId),
     /// By id.
     Project(ProjectId),
 }
@@ -171,7 +173,9 @@ impl NamedRow {
         let task = value_of("task_id").map(|text| Self::Task(text.to_owned(), project));
         let ticket = || value_of("ticket_id").map(|text| Self::Ticket(text.to_owned(), project));
         let spec = || value_of("spec_id").map(|text| Self::Spec(text.to_owned(), project));
-        let row = task.or_else(ticket).or_else(spec);
+        let approval = value_of("approval_id").and_then(|id| id.parse().ok());
+        let approval = approval.map(Self::Approval);
+        let row = approval.or(task).or_else(ticket).or_else(spec);
         row.or_else(|| project.map(Self::Project))
     }
 
@@ -238,6 +242,7 @@ impl NamedRow {
                 let asked = AskedReference::of_path(text, *project);
                 Ok(find::task(tx, asked).await?.project_id)
             }
+            Self::Approval(id) => Ok(approvals::get(tx, *id).await?.project_id),
             Self::Project(id) => Ok(projects::get(tx, *id).await?.id),
         }
     }
@@ -248,6 +253,7 @@ impl NamedRow {
             Self::Spec(text, _) => ("spec", text.clone()),
             Self::Ticket(text, _) => ("ticket", text.clone()),
             Self::Task(text, _) => ("task", text.clone()),
+            Self::Approval(id) => ("approval", id.to_string()),
             Self::Project(id) => ("project", id.to_string()),
         };
         missing_row(what, text)

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::HumanRef;
+use omoi_domain::lifecycle::approval::ApprovalRefusal;
 use omoi_domain::lifecycle::ticket::TicketMoveRefusal;
 use omoi_execution::commands::TicketCommandError;
 use omoi_protocol::api::DuplicateTicket;
@@ -36,6 +37,11 @@ impl From<TicketCommandError> for ApiError {
                 .with_field("If-Match")
                 .hint("read the columns, and send the change with their `ETag`"),
             TicketCommandError::Refused(refusal) => refuse_move(says, refusal),
+            TicketCommandError::Approval(ApprovalRefusal::NoComment) => {
+                Self::invalid_value(says).with_field("/comment")
+            }
+            TicketCommandError::Approval(ApprovalRefusal::Closed(_))
+            | TicketCommandError::NotAsked => Self::new(ErrorCode::InvalidTransition, says),
             TicketCommandError::NoReason => Self::invalid_value(says).with_field("/reason"),
             TicketCommandError::OtherProject(_) => Self::invalid_value(says),
             TicketCommandError::Circular(cycle) => {

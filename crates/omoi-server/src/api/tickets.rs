@@ -2,19 +2,30 @@
 
 mod add_comment;
 mod add_ticket_dependency;
+mod approve_ticket;
 mod block_ticket;
+mod can_transition_ticket;
+mod check_ticket_advance;
 mod check_ticket_duplicates;
+mod complete_ticket;
+mod count_pending_reviews;
 mod create_ticket;
 mod delete_comment;
 mod edit_comment;
+mod fast_track_ticket;
 mod get_ticket;
+mod get_ticket_approval;
+mod get_ticket_gate;
 mod list_comments;
 mod list_ticket_history;
 mod list_tickets;
+mod phase_move;
 mod progress_ticket;
 mod regress_ticket;
+mod reject_ticket;
 mod remove_ticket_dependency;
 mod transition_ticket;
+mod transition_ticket_phase;
 mod unblock_ticket;
 mod update_ticket;
 
@@ -40,6 +51,8 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
         .merge(changed_tickets())
         .merge(moved_tickets())
         .merge(comments_of_tickets())
+        .merge(approved_tickets())
+        .merge(phases_of_tickets())
 }
 
 fn shown_tickets() -> ApiRouter<ApiSurface> {
@@ -142,6 +155,80 @@ fn moved_tickets() -> ApiRouter<ApiSurface> {
             NotFound,
             UnclearReference,
             Conflict
+        ))
+}
+
+fn phases_of_tickets() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            transition_ticket_phase::transition_ticket_phase,
+            NotFound,
+            UnclearReference,
+            StaleVersion,
+            GateNotMet,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            fast_track_ticket::fast_track_ticket,
+            NotFound,
+            UnclearReference,
+            GateNotMet,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            complete_ticket::complete_ticket,
+            NotFound,
+            UnclearReference,
+            GateNotMet,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            check_ticket_advance::check_ticket_advance,
+            NotFound,
+            UnclearReference,
+            GateNotMet,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            get_ticket_gate::get_ticket_gate,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            can_transition_ticket::can_transition_ticket,
+            NotFound,
+            UnclearReference
+        ))
+}
+
+fn approved_tickets() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            approve_ticket::approve_ticket,
+            NotFound,
+            UnclearReference,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            reject_ticket::reject_ticket,
+            NotFound,
+            UnclearReference,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            count_pending_reviews::count_pending_reviews,
+            NotFound
+        ))
+        .add(operation!(
+            get_ticket_approval::get_ticket_approval,
+            NotFound,
+            UnclearReference
         ))
 }
 

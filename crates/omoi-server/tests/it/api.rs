@@ -14,7 +14,7 @@ use omoi_domain::config::Config;
 use omoi_domain::id::UserId;
 use omoi_domain::model_kind::ModelKind;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
-use omoi_execution::options::{agent, discovery};
+use omoi_execution::options::{agent, approval, discovery};
 use omoi_git::toolchain::HostEnvironment;
 use omoi_llm::options::ANTHROPIC_KEYS;
 use omoi_planning::options::{SPEC_KEYS, VALIDATION_KEYS};
@@ -114,6 +114,7 @@ static TABLE: KeyTable = KeyTable {
         VALIDATION_KEYS,
         SANDBOX_KEYS,
         discovery::DISCOVERY_KEYS,
+        approval::APPROVAL_KEYS,
     ],
     rules: &[],
 };

@@ -28,6 +28,7 @@ macro_rules! both {
 mod access;
 mod answer_headers;
 mod api;
+mod approvals;
 mod ask;
 mod board;
 mod credentials;

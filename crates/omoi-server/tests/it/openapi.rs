@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 use omoi_domain::access::permission::Permission;
 use omoi_domain::error_code::ErrorCode;
 use omoi_protocol::api::{
-    EXAMPLE_COMMENT, EXAMPLE_EVENT, EXAMPLE_INVITATION, EXAMPLE_KEY, EXAMPLE_MEMBER, EXAMPLE_ORGANIZATION, EXAMPLE_PREREQUISITE, EXAMPLE_PROJECT, EXAMPLE_ROLE, EXAMPLE_SESSION, EXAMPLE_TICKET,
+    EXAMPLE_APPROVAL, EXAMPLE_COMMENT, EXAMPLE_EVENT, EXAMPLE_INVITATION, EXAMPLE_KEY, EXAMPLE_MEMBER, EXAMPLE_ORGANIZATION, EXAMPLE_PREREQUISITE, EXAMPLE_PROJECT, EXAMPLE_ROLE, EXAMPLE_SESSION, EXAMPLE_TICKET,
 };
 
 use crate::api::{TOKEN, bench};
@@ -91,6 +91,9 @@ impl Described {
             .replace("{comment_id}", EXAMPLE_COMMENT)
             .replace("{phase_id}", "PHASE_DESIGN");
         let path = path.replace("{depends_on_task_id}", EXAMPLE_PREREQUISITE);
+            .replace("{approval_id}", EXAMPLE_APPROVAL)
+            .replace("{phase_id}", "PHASE_DESIGN")
+            .replace("{to_phase}", "PHASE_DESIGN");
         let path = path.replace("{project_id}", EXAMPLE_PROJECT);
         let path = path.replace("{session_id}", EXAMPLE_SESSION);
         let path = path.replace("{key_id}", EXAMPLE_KEY);

@@ -191,6 +191,28 @@ async fn what_a_ticket_cannot_have_is_refused_field_by_field() {
         (201, &json!("building")),
         "{told}"
     );
+    // By hand it goes there, where nothing is against it.
+    let written = write_ticket(&router, "b").await;
+    let path = format!("/tickets/{}", written["id"].as_str().unwrap());
+    for (phase, success) in [("PHASE_DESIGN", true), ("PHASE_TESTING", false)] {
+        let (_, _, told) = send(
+            &router,
+            show(&format!("{BASE}{path}/can-transition/{phase}")),
+        )
+        .await;
+        assert_eq!(told["success"], success, "{told}");
+    }
+    let design = json!({ "to_phase": "PHASE_DESIGN" });
+    let (_, told) = post(&router, &format!("{path}/phase-transition"), design).await;
+    assert_eq!(
+        (&told["to_status"], &told["from_phase"]),
+        (&json!("analyzing"), &json!("PHASE_BACKLOG"))
+    );
+    let (_, told) = post(&router, &format!("{path}/fast-track"), json!({})).await;
+    assert_eq!(
+        (&told["to_phase"], &told["success"]),
+        (&json!("PHASE_IMPLEMENTATION"), &json!(true))
+    );
 }
 
 #[tokio::test]
@@ -271,6 +293,27 @@ async fn a_gate_holds_a_ticket_until_its_tasks_are_merged_or_somebody_says_why_n
     };
     let held = go("building-done", json!({})).await;
     assert_eq!(told_error(&held), (409, "gate_not_met"));
+    let (_, _, gate) = send(
+        &router,
+        show(&format!("{BASE}/tickets/TKT-001/gate-status")),
+    )
+    .await;
+    let (_, looked) = post(&router, "/tickets/TKT-001/check-advance", json!({})).await;
+    for told in [&gate, &looked] {
+        let (success, to) = (&told["success"], &told["to_phase"]);
+        assert_eq!(
+            (success, to),
+            (&json!(false), &json!("PHASE_TESTING")),
+            "{told}"
+        );
+        assert_eq!(
+            told["blocking_reasons"].as_array().unwrap().len(),
+            1,
+            "{told}"
+        );
+    }
+    let fast = post(&router, "/tickets/TKT-001/complete", json!({})).await;
+    assert_eq!(told_error(&fast), (409, "gate_not_met"));
     let reasons = &held.1["context"]["blocking_reasons"];
     assert_eq!(
         *reasons,

@@ -1,5 +1,6 @@
 //! Writes a ticket.
 
+use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -8,9 +9,11 @@ use omoi_domain::access::permission::Permission;
 use omoi_domain::id::{ProjectId, TicketId};
 use omoi_domain::workflow::PhaseId;
 use omoi_execution::commands::{self, NewTicket};
+use omoi_execution::options::approval::ticket_review;
 use omoi_protocol::api::{CreateTicket, TicketView};
 
 use super::{ProjectOfTicket, answered};
+use crate::api::Surface;
 use crate::api::body::ApiBody;
 use crate::api::caller::{Allowed, ApiCaller};
 use crate::api::find::{self, AskedReference};
@@ -23,6 +26,7 @@ const DEPENDENCIES_MAX: usize = 50;
 
 /// Writes a ticket, which waits in its phase until somebody moves it.
 ///
+/// One that a program writes waits for a person's yes first, where `approval.ticket_human_review` is set.
 /// An open ticket that says the same is answered with its reference, unless `force_create` is set.
 #[utoipa::path(
     post, path = "/tickets", tag = "tickets", params(ProjectOfTicket), request_body = CreateTicket,
@@ -36,6 +40,7 @@ const DEPENDENCIES_MAX: usize = 50;
 )]
 pub(super) async fn create_ticket(
     caller: Allowed<needs::TicketWrite>,
+    State(s): Surface,
     ApiQuery(of): ApiQuery<ProjectOfTicket>,
     ApiBody(body): ApiBody<CreateTicket>,
 ) -> Result<Response, ApiError> {
@@ -54,6 +59,7 @@ pub(super) async fn create_ticket(
         assignee: body.assignee_id,
         phase,
         takes_duplicate: body.force_create || !body.check_duplicates,
+        review: ticket_review(&s.config),
     };
     let ticket = commands::create_ticket(caller.own_rows(), new).await?;
     let location = HeaderValue::try_from(format!("/api/v1/tickets/{}", ticket.id));

@@ -1,0 +1,103 @@
+//! What waits for a person's yes.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use omoi_domain::approval::{ApprovalDecision, ApprovalKind, ApprovalState};
+use omoi_domain::id::{ApprovalId, ProjectId, TicketId, UserId};
+use omoi_domain::ticket::ApprovalStatus;
+
+use super::ticket::ActorView;
+use super::time::ApiTime;
+
+/// A question to people. `GET /approvals/{approval_id}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ApprovalView {
+    /// Row id of the question.
+    pub id: ApprovalId,
+    /// What it is about.
+    pub kind: ApprovalKind,
+    /// The project of that.
+    pub project_id: ProjectId,
+    /// The same more precisely.
+    pub subject: ApprovalSubject,
+    /// Where it stands.
+    pub state: ApprovalState,
+    /// What people may decide; nothing once it is closed.
+    pub allowed_decisions: Vec<ApprovalDecision>,
+    /// Who asked.
+    pub requested_by: ActorView,
+    /// When.
+    pub requested_at: ApiTime,
+    /// Until when somebody has to decide.
+    pub deadline_at: ApiTime,
+    /// The person who decided.
+    pub decided_by_id: Option<UserId>,
+    /// When they did, or it was too late.
+    pub decided_at: Option<ApiTime>,
+    /// What they said.
+    pub comment: Option<String>,
+}
+
+/// What a question is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ApprovalSubject {
+    /// Row id of the ticket.
+    pub id: TicketId,
+    /// `project/TKT-n`.
+    pub name: String,
+    /// Title shown to people.
+    pub title: String,
+}
+
+/// Body of `POST /approvals/{approval_id}/decide`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "decision": "reject", "comment": "We have that already." }))]
+#[serde(deny_unknown_fields)]
+pub struct DecideApproval {
+    /// What is decided.
+    pub decision: ApprovalDecision,
+    /// Why; needed for a no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// Body of `POST /tickets/approve`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "ticket_id": "TKT-002" }))]
+#[serde(deny_unknown_fields)]
+pub struct ApproveTicket {
+    /// The ticket, by id or `TKT-n`.
+    pub ticket_id: String,
+}
+
+/// Body of `POST /tickets/reject`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "ticket_id": "TKT-002", "rejection_reason": "We have that already." }))]
+#[serde(deny_unknown_fields)]
+pub struct RejectTicket {
+    /// The ticket, by id or `TKT-n`.
+    pub ticket_id: String,
+    /// Why.
+    pub rejection_reason: String,
+}
+
+/// How many questions wait. `GET /tickets/pending-review-count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PendingReviewCount {
+    /// That many.
+    pub pending_count: u32,
+}
+
+/// Whether a ticket may be worked on. `GET /tickets/approval-status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TicketApproval {
+    /// Row id of the ticket.
+    pub ticket_id: TicketId,
+    /// What people decided.
+    pub approval_status: ApprovalStatus,
+    /// Until when somebody has to decide; none where nobody is asked.
+    pub approval_deadline_at: Option<ApiTime>,
+    /// Why it may not, where somebody said so.
+    pub rejection_reason: Option<String>,
+}

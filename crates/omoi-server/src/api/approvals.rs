@@ -1,0 +1,90 @@
+//! Operations on what waits for a person's yes.
+
+mod decide_approval;
+mod get_approval;
+mod list_approvals;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use omoi_domain::approval::ApprovalState;
+use omoi_domain::id::{ApprovalId, HumanRef};
+use omoi_domain::lifecycle::approval::allowed_decisions;
+use omoi_protocol::api::{ApprovalSubject, ApprovalView, EXAMPLE_APPROVAL};
+use omoi_store::approvals::Approval;
+use omoi_store::{StoreError, Tx, projects, tickets};
+
+use super::ApiSurface;
+use super::router::{ApiRouter, operation};
+
+pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            list_approvals::list_approvals,
+            InvalidCursor,
+            NotFound
+        ))
+        .add(operation!(get_approval::get_approval, NotFound))
+        .add(operation!(
+            decide_approval::decide_approval,
+            NotFound,
+            InvalidTransition,
+            Conflict
+        ))
+}
+
+/// Which question.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct ApprovalPath {
+    /// Row id of the question.
+    #[param(example = json!(EXAMPLE_APPROVAL))]
+    approval_id: ApprovalId,
+}
+
+/// Questions as people see them, in the order given.
+pub(super) async fn approval_views(
+    tx: &mut Tx,
+    rows: Vec<Approval>,
+) -> Result<Vec<ApprovalView>, StoreError> {
+    let names = projects::names(tx).await?;
+    let mut subjects = BTreeMap::new();
+    for approval in &rows {
+        let ticket = tickets::get(tx, approval.ticket_id).await?;
+        let number = HumanRef::ticket(ticket.number);
+        let subject = ApprovalSubject {
+            id: ticket.id,
+            name: names.reference(ticket.project_id, number),
+            title: ticket.title,
+        };
+        subjects.insert(approval.id, subject);
+    }
+    let views = rows.into_iter().filter_map(|approval| {
+        let subject = subjects.remove(&approval.id)?;
+        Some(view_of(approval, subject))
+    });
+    Ok(views.collect())
+}
+
+fn view_of(approval: Approval, subject: ApprovalSubject) -> ApprovalView {
+    let decisions = match approval.state {
+        ApprovalState::Pending => allowed_decisions(approval.kind),
+        ApprovalState::Approved | ApprovalState::Rejected | ApprovalState::TimedOut => &[],
+    };
+    ApprovalView {
+        id: approval.id,
+        kind: approval.kind,
+        project_id: approval.project_id,
+        subject,
+        state: approval.state,
+        allowed_decisions: decisions.to_vec(),
+        requested_by: approval.actor.into(),
+        requested_at: approval.created_at.into(),
+        deadline_at: approval.deadline_at.into(),
+        decided_by_id: approval.decided_by_id,
+        decided_at: approval.decided_at.map(Into::into),
+        comment: approval.comment,
+    }
+}

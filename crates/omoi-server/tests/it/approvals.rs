@@ -1,0 +1,100 @@
+//! The inbox of questions to people, over HTTP.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use omoi_domain::ticket::ApprovalStatus;
+use omoi_store::{approvals, tickets};
+
+use crate::api::{bench, told};
+use crate::tickets::post;
+
+#[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
+async fn a_person_finds_what_waits_and_decides_once() {
+    let (test, router) = bench().await;
+    let asked = test.commit(async |tx| {
+        let mut ticket = tickets::get(tx, test.ticket.id).await?;
+        let pending = ApprovalStatus::PendingReview;
+        tickets::set_approval(tx, &mut ticket, pending, None).await?;
+        let deadline = tx.now() + Duration::from_secs(60);
+        approvals::ask_about_ticket(tx, &ticket, deadline).await
+    });
+    let id = asked.await.unwrap().id.to_string();
+    let (status, _, listed) = told(&router, "/approvals?state=pending&kind=ticket").await;
+    let item = &listed["items"][0];
+    assert_eq!((status, &item["id"]), (200, &json!(id)), "{listed}");
+    assert_eq!(item["allowed_decisions"], json!(["approve", "reject"]));
+    assert_eq!(item["subject"]["name"], "repo/TKT-001", "{item}");
+    let (_, _, one) = told(&router, &format!("/approvals/{id}")).await;
+    assert_eq!(&one, item);
+    let (_, _, count) = told(&router, "/tickets/pending-review-count").await;
+    assert_eq!(count, json!({ "pending_count": 1 }));
+    let (_, _, before) = told(&router, "/tickets/approval-status?ticket_id=TKT-001").await;
+    assert_eq!(
+        before["approval_deadline_at"], item["deadline_at"],
+        "{before}"
+    );
+    for (path, body) in [
+        (
+            format!("/approvals/{id}/decide"),
+            json!({ "decision": "request_changes" }),
+        ),
+        (
+            format!("/approvals/{id}/decide"),
+            json!({ "decision": "reject" }),
+        ),
+        (
+            "/tickets/reject".to_owned(),
+            json!({ "ticket_id": "TKT-001", "rejection_reason": " " }),
+        ),
+    ] {
+        let (status, said) = post(&router, &path, body.clone()).await;
+        assert_eq!(
+            (status, &said["error"]),
+            (422, &json!("validation_failed")),
+            "{body}: {said}"
+        );
+    }
+    let no = json!({ "ticket_id": "TKT-001", "rejection_reason": "we have it" });
+    let (status, ticket) = post(&router, "/tickets/reject", no).await;
+    assert_eq!(
+        (status, &ticket["approval_status"]),
+        (200, &json!("rejected")),
+        "{ticket}"
+    );
+    let yes = post(
+        &router,
+        "/tickets/approve",
+        json!({ "ticket_id": "TKT-001" }),
+    )
+    .await;
+    assert_eq!(
+        (yes.0, &yes.1["error"]),
+        (409, &json!("invalid_transition")),
+        "{yes:?}"
+    );
+    let again = json!({ "decision": "approve" });
+    let again = post(&router, &format!("/approvals/{id}/decide"), again).await;
+    assert_eq!(
+        (again.0, &again.1["error"]),
+        (409, &json!("invalid_transition")),
+        "{again:?}"
+    );
+    let (_, _, after) = told(&router, "/tickets/approval-status?ticket_id=TKT-001").await;
+    let expected = (&json!("we have it"), &Value::Null);
+    assert_eq!(
+        (&after["rejection_reason"], &after["approval_deadline_at"]),
+        expected,
+        "{after}"
+    );
+    let (_, _, board) = told(&router, "/board/view").await;
+    let columns = board["columns"].as_array().unwrap();
+    assert!(
+        columns.iter().all(|column| column["current_count"] == 0),
+        "{board}"
+    );
+    let unknown = "/approvals/01930000-0000-7000-8000-0000000000ff";
+    assert_eq!(told(&router, unknown).await.0, 404);
+}
