@@ -3,6 +3,7 @@
 mod admin;
 mod agent;
 mod agents;
+mod approvals;
 mod board;
 mod command_context;
 mod completions;
@@ -176,6 +177,9 @@ enum CliCommand {
     /// Show the tickets of a project, column by column
     #[command(after_help = "Examples:\n  omoi board")]
     Board,
+    /// Show what waits for a person's yes
+    #[command(after_help = "Examples:\n  omoi approvals")]
+    Approvals,
     /// Tasks: the unit one agent works on
     #[command(subcommand)]
     Task(task::TaskCommand),
@@ -286,6 +290,7 @@ async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::R
         CliCommand::Serve(arguments) => serve::serve_roles(context, arguments).await,
         CliCommand::Spec(command) => spec::run_spec_command(context, command).await,
         CliCommand::Ticket(command) => ticket::run_ticket_command(context, command).await,
+        CliCommand::Approvals => approvals::print_approvals(context).await,
         CliCommand::Board => board::print_board(context).await,
         CliCommand::Task(command) => task::run_task_command(context, command).await,
         CliCommand::Logs(arguments) => logs::run_logs(context, arguments).await,

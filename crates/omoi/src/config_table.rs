@@ -3,7 +3,7 @@
 use omoi_accounts::options::{AUTH_KEYS, COSTS_KEYS};
 use omoi_accounts::provider_options::OAUTH_KEYS;
 use omoi_egress::options::EGRESS_KEYS;
-use omoi_execution::options::{agent, discovery, monitoring, queue};
+use omoi_execution::options::{agent, approval, discovery, monitoring, queue};
 use omoi_llm::options::{ANTHROPIC_KEYS, LLM_KEYS, MODELS_KEYS, OPENAI_KEYS};
 use omoi_planning::options::{SPEC_KEYS, VALIDATION_KEYS};
 use omoi_programs::options::AGENTS_KEYS;
@@ -37,6 +37,7 @@ pub(crate) static CONFIG_TABLE: KeyTable = KeyTable {
         SANDBOX_KEYS,
         EGRESS_KEYS,
         discovery::DISCOVERY_KEYS,
+        approval::APPROVAL_KEYS,
         monitoring::MONITORING_KEYS,
     ],
     rules: &[queue::check_score_weights],

@@ -4,9 +4,10 @@ use reqwest::Method;
 use serde::Serialize;
 use uuid::Uuid;
 
+use omoi_domain::approval::ApprovalState;
 use omoi_protocol::api::{
-    BlockTicket, BoardView, CommentView, CreateTicket, ReferenceKind, ReferenceUse, TicketView,
-    TransitionTicket, WriteComment,
+    ApprovalView, ApproveTicket, BlockTicket, BoardView, CommentView, CreateTicket, ReferenceKind,
+    ReferenceUse, RejectTicket, TicketView, TransitionTicket, WriteComment,
 };
 
 use super::{ApiClient, ClientError};
@@ -98,6 +99,32 @@ impl ApiClient {
         let id = self.ticket_id(ticket, ReferenceUse::Act).await?;
         let request = self.new_request(Method::POST, &format!("/tickets/{id}/{what}"));
         Self::read_json(Self::send_request(request.json(body)).await?).await
+    }
+
+    pub(crate) async fn approve_ticket(&self, ticket: &str) -> Result<TicketView, ClientError> {
+        let ticket_id = self.ticket_id(ticket, ReferenceUse::Act).await?.to_string();
+        self.post_json("/tickets/approve", &ApproveTicket { ticket_id })
+            .await
+    }
+
+    pub(crate) async fn reject_ticket(
+        &self,
+        ticket: &str,
+        reason: &str,
+    ) -> Result<TicketView, ClientError> {
+        let body = RejectTicket {
+            ticket_id: self.ticket_id(ticket, ReferenceUse::Act).await?.to_string(),
+            rejection_reason: reason.to_owned(),
+        };
+        self.post_json("/tickets/reject", &body).await
+    }
+
+    /// Questions to people that stand like that, of every project.
+    pub(crate) async fn list_approvals(
+        &self,
+        state: ApprovalState,
+    ) -> Result<Vec<ApprovalView>, ClientError> {
+        self.get_rows(&format!("/approvals?state={state}")).await
     }
 
     /// The board of the project here.

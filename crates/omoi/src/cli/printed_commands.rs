@@ -33,6 +33,7 @@ const SOURCES: &[&str] = &[
     include_str!("task.rs"),
     include_str!("ticket.rs"),
     include_str!("board.rs"),
+    include_str!("approvals.rs"),
     include_str!("trace.rs"),
     include_str!("up.rs"),
     include_str!("../cli.rs"),

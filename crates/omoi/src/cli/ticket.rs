@@ -38,6 +38,14 @@ pub(crate) enum TicketCommand {
     /// Let a ticket go on
     #[command(after_help = "Examples:\n  omoi ticket unblock TKT-003")]
     Unblock(TicketArgs),
+    /// Say that a ticket may be worked on, where that is waited for
+    #[command(after_help = "Examples:\n  omoi ticket approve TKT-003")]
+    Approve(TicketArgs),
+    /// Say that a ticket is not worked on, and why
+    #[command(
+        after_help = "Examples:\n  omoi ticket reject TKT-003 --reason \"we have that already\""
+    )]
+    Reject(RejectTicketArgs),
     /// Comment on a ticket
     #[command(after_help = "Examples:\n  omoi ticket comment TKT-003 \"Which separator?\"")]
     Comment(CommentTicketArgs),
@@ -111,6 +119,16 @@ pub(crate) struct BlockTicketArgs {
     detail: Option<String>,
 }
 
+/// A ticket that is not worked on.
+#[derive(clap::Args, Debug)]
+pub(crate) struct RejectTicketArgs {
+    #[command(flatten)]
+    named: TicketArgs,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
 /// A comment to write.
 #[derive(clap::Args, Debug)]
 pub(crate) struct CommentTicketArgs {
@@ -167,15 +185,7 @@ async fn answer_command(
         }
         TicketCommand::List(ListTicketsArgs { status }) => {
             let status = status.map(TicketStatus::as_str);
-            let tickets = client.list_tickets(status).await?;
-            if context.is_json() {
-                return Ok(context.print_json(&tickets)?);
-            }
-            if tickets.is_empty() {
-                print_done("No ticket yet: omoi ticket create TITLE");
-            }
-            let lines = tickets.iter().map(|ticket| ticket_line(ticket, page.width));
-            Ok(context.print_lines(&lines.collect::<Vec<_>>())?)
+            print_tickets(context, &client.list_tickets(status).await?)
         }
         TicketCommand::Show(TicketArgs { ticket }) => {
             let ticket = client.get_ticket(&ticket).await?;
@@ -208,6 +218,14 @@ async fn answer_command(
             let ticket = client.unblock_ticket(&ticket).await?;
             tell_ticket(context, &ticket, "goes on")
         }
+        TicketCommand::Approve(TicketArgs { ticket }) => {
+            let ticket = client.approve_ticket(&ticket).await?;
+            tell_ticket(context, &ticket, "may be worked on")
+        }
+        TicketCommand::Reject(RejectTicketArgs { named, reason }) => {
+            let ticket = client.reject_ticket(&named.ticket, &reason).await?;
+            tell_ticket(context, &ticket, "is not worked on")
+        }
         TicketCommand::Comment(CommentTicketArgs { named, text }) => {
             let comment = client.comment_on_ticket(&named.ticket, &text).await?;
             if context.is_json() {
@@ -217,6 +235,18 @@ async fn answer_command(
             Ok(())
         }
     }
+}
+
+fn print_tickets(context: &CommandContext, tickets: &[TicketView]) -> anyhow::Result<()> {
+    if context.is_json() {
+        return Ok(context.print_json(&tickets)?);
+    }
+    if tickets.is_empty() {
+        print_done("No ticket yet: omoi ticket create TITLE");
+    }
+    let width = context.stdout_page().width;
+    let lines = tickets.iter().map(|ticket| ticket_line(ticket, width));
+    Ok(context.print_lines(&lines.collect::<Vec<_>>())?)
 }
 
 fn new_ticket(arguments: CreateTicketArgs) -> CreateTicket {
