@@ -214,7 +214,7 @@ events! {
     /// A person put a ticket to another place of the board.
     BoardTicketMoved = "board.ticket_moved", BoardMove, Ticket, TicketRead, People, [];
     /// A person is asked whether something may go on.
-    ApprovalRequested = "approval.requested", ApprovalChange, Approval, TicketRead, People, [];
+    ApprovalRequested = "approval.requested", ApprovalChange, Approval, TicketRead, People, [Reaper];
     /// A person decided whether something may go on.
     ApprovalDecided = "approval.decided", ApprovalChange, Approval, TicketRead, People, [];
     /// Nobody decided in time.

@@ -108,11 +108,13 @@ impl Reaper {
             let turn = async { Ok(settle_left_call(&self.ledger, &call).await?) };
             entities.give_turn(now, entity, turn).await;
         }
-        let overdue = self
+        let mut pending = self
             .store
-            .read(async |tx| approvals::list_overdue(tx).await)
+            .read(async |tx| approvals::list_pending(tx).await)
             .await?;
-        for approval in overdue {
+        let waiting = pending.split_off(pending.partition_point(|asked| asked.deadline_at <= now));
+        has_open |= !pending.is_empty();
+        for approval in pending {
             let entity = format!("approval {}", approval.id);
             let turn = async { Ok(expire_approval(&self.store, approval.id).await?) };
             entities.give_turn(now, entity, turn).await;
@@ -120,9 +122,10 @@ impl Reaper {
         entities
             .give_turn(now, "base stores".to_owned(), self.remove_base_stores())
             .await;
-        Ok(match has_open {
-            true => Next::At(now + PERIOD),
-            false => Next::Idle,
+        Ok(match (has_open, waiting.first()) {
+            (true, _) => Next::At(now + PERIOD),
+            (false, Some(asked)) => Next::At(asked.deadline_at),
+            (false, None) => Next::Idle,
         })
     }
 
