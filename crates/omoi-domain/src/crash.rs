@@ -58,6 +58,8 @@ macro_rules! crash_points {
 crash_points! {
     /// Pending schema migrations were applied.
     Migrate = "migrate",
+    /// A budget of a month was made, changed or removed.
+    BudgetChanged = "budget_changed",
     /// A project row, what a person changed of it, or their yes to its file.
     ProjectCreated = "project_created",
     /// A spec row with its first event.

@@ -313,6 +313,8 @@ events! {
     AttemptSaved = "attempt.saved", SavedAttempt, Attempt, AgentRead, Run, [];
     /// A model call was paid for.
     CostRecorded = "cost.recorded", CostDone, Spec, CostRead, Run, [];
+    /// A month's budget was made, changed or removed.
+    BudgetChanged = "cost.budget_changed", BudgetChange, MonthBudget, CostRead, People, [];
     /// A month's budget is spent by four fifths or more.
     BudgetWarning = "cost.budget_warning", BudgetLevelReached, MonthBudget, CostRead, People, [];
     /// A month's budget is spent but for a twentieth or less.

@@ -19,6 +19,9 @@ crate::closed_set! {
     }
 }
 
+/// The most that a budget may be.
+pub const LIMIT_MAX: NanoUsd = NanoUsd::from_dollars(1_000_000);
+
 impl BudgetLevel {
     /// The level at which `spent` of `limit` is.
     pub const fn of_spent(spent: NanoUsd, limit: NanoUsd) -> Self {

@@ -11,6 +11,7 @@ mod create_spec;
 mod deliver_spec;
 mod edit_item;
 mod error;
+mod month_budget;
 mod project_error;
 mod resume_spec;
 mod retitle_spec;
@@ -19,6 +20,7 @@ mod spec_changes;
 mod spec_model;
 mod trust_repository;
 mod update_project;
+mod wake_spent;
 
 pub use approve_spec::approve_spec;
 pub use archive_project::archive_project;
@@ -28,6 +30,10 @@ pub use create_spec::{CreateError, IDEA_CHARS_MAX, create_spec};
 pub use deliver_spec::deliver_spec;
 pub use edit_item::{ItemEdit, edit_item};
 pub use error::SpecCommandError;
+pub use month_budget::{
+    BudgetCommandError, MonthBudgetChange, NewMonthBudget, change_month_budget,
+    create_month_budget, remove_month_budget,
+};
 pub use project_error::ProjectCommandError;
 pub use resume_spec::resume_spec;
 pub use retitle_spec::retitle_spec;
@@ -35,3 +41,4 @@ pub use retry_task::retry_task;
 pub use spec_model::resume_command;
 pub use trust_repository::trust_repository;
 pub use update_project::{ProjectChange, update_project};
+pub use wake_spent::{WakeReason, wake_spent_work};

@@ -34,6 +34,7 @@ use tracing::{info, trace, warn};
 use self::files::RenderedFiles;
 pub(crate) use self::phase_change::end_planning;
 use self::step::PhaseDriver;
+use crate::commands::{WakeReason, wake_spent_work};
 
 /// The planner of one process.
 pub struct Planner {
@@ -47,6 +48,8 @@ pub struct Planner {
     /// Specs left alone, each told of once.
     left_alone: BTreeSet<SpecId>,
     rendered: RenderedFiles,
+    /// The month in whose beginning, or since whose beginning, work was taken up that waited for a budget.
+    woken_month: Option<Timestamp>,
 }
 
 impl FromParts for Planner {
@@ -60,6 +63,7 @@ impl FromParts for Planner {
             failures: BTreeMap::new(),
             left_alone: BTreeSet::new(),
             rendered: RenderedFiles::default(),
+            woken_month: None,
         }
     }
 }
@@ -70,6 +74,11 @@ impl Planner {
         now: Timestamp,
         entities: &mut Entities,
     ) -> Result<Next, BoxError> {
+        // With a new month, and once after a start, as a death may have come between a change and what follows from it.
+        if self.woken_month != Some(now.month_start()) {
+            wake_spent_work(&self.store, WakeReason::NewMonth).await?;
+            self.woken_month = Some(now.month_start());
+        }
         let store = &self.store;
         let executing = store.read(async |tx| specs::with_status(tx, SpecStatus::Executing).await);
         let executing = executing.await?;

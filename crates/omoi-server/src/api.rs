@@ -10,6 +10,7 @@ mod auth;
 mod board;
 mod body;
 mod caller;
+mod costs;
 mod credential;
 mod document;
 mod earlier_routes;
@@ -133,6 +134,7 @@ fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
         .merge(laptop::reference_operations())
         .merge(admin::group_operations())
         .merge(events::group_operations())
+        .merge(costs::group_operations())
         .merge(auth::group_operations())
         .merge(organizations::group_operations())
         .merge(oauth::group_operations());

@@ -4,6 +4,7 @@
 //! that exactly these let it go, whatever budgets came since. The project's row is always written before the
 //! organisation's. Calls of the simulated model cost nobody anything and are not counted.
 
+use omoi_domain::block::TaskBlockKind;
 use omoi_domain::event::{BudgetLevelReached, EventKind};
 use omoi_domain::id::{MonthBudgetId, OrgId, ProjectId, SpecId};
 use omoi_domain::money::NanoUsd;
@@ -104,6 +105,92 @@ pub(crate) async fn hold_more(
 pub async fn of_project(tx: &mut Tx, project: ProjectId) -> Result<Vec<MonthBudget>, StoreError> {
     let tail = "(project_id is null or project_id = $2) order by project_id is null";
     tx.all(tail, args![project]).await
+}
+
+/// Every budget: the organisation's own first, then those of projects, as they were made.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_all(tx: &mut Tx) -> Result<Vec<MonthBudget>, StoreError> {
+    tx.all("1 = 1 order by project_id is not null, id", args![])
+        .await
+}
+
+/// A budget by its id.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(tx: &mut Tx, id: MonthBudgetId) -> Result<MonthBudget, StoreError> {
+    tx.get(id, "id = $2", args![id]).await
+}
+
+/// What was spent since `month` on calls that are counted, in a project or in all.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn spent_since(
+    tx: &mut Tx,
+    project: Option<ProjectId>,
+    month: Timestamp,
+) -> Result<NanoUsd, StoreError> {
+    let rows = tx
+        .rows(
+            "select cast(coalesce(sum(c.cost_nanousd), 0) as bigint) as spent
+             from cost_entries c join specs s on s.id = c.spec_id
+             where c.org_id = $1 and not c.simulated and c.created_at >= $2
+                 and s.project_id = coalesce($3, s.project_id)",
+            args![month, project],
+        )
+        .await?;
+    rows.first()
+        .map_or(Ok(NanoUsd::ZERO), |row| NanoUsd::read(row, "spent"))
+}
+
+/// Removes `budget`; calls under way are held by it no more.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when it was changed since it was read.
+pub async fn delete(tx: &mut Tx, budget: &MonthBudget) -> Result<(), StoreError> {
+    // The budget first, as calls do that take from it.
+    let sql = "update month_budgets set state_version = state_version + 1
+        where org_id = $1 and id = $2 and state_version = $3";
+    if tx
+        .execute(sql, args![budget.id, budget.state_version])
+        .await?
+        == 0
+    {
+        return Err(StoreError::Conflict {
+            what: MonthBudget::WHAT,
+            key: budget.id.to_string(),
+        });
+    }
+    for sql in [
+        "update open_calls set project_budget_id = null where org_id = $1 and project_budget_id = $2",
+        "update open_calls set organisation_budget_id = null
+         where org_id = $1 and organisation_budget_id = $2",
+        "delete from month_budgets where org_id = $1 and id = $2",
+    ] {
+        tx.execute(sql, args![budget.id]).await?;
+    }
+    Ok(())
+}
+
+/// The specs, with their projects, in which something waits for a budget.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn stopped_specs(tx: &mut Tx) -> Result<Vec<(SpecId, ProjectId)>, StoreError> {
+    let rows = tx
+        .rows(
+            "select s.id, s.project_id from specs s
+             where s.org_id = $1 and s.status in ('working', 'blocked') and (s.blocked_by = $2 or exists (
+                 select 1 from tasks t where t.spec_id = s.id and t.blocked_by = $2))
+             order by s.id",
+            args![TaskBlockKind::Budget],
+        )
+        .await?;
+    let read = |row| Ok((Column::read(row, "id")?, Column::read(row, "project_id")?));
+    rows.iter().map(read).collect()
 }
 
 /// Writes down a budget.

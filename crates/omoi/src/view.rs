@@ -10,6 +10,7 @@ macro_rules! people_event {
         Event::TaskEdited(_)
             | Event::BudgetWarning(_)
             | Event::BudgetCritical(_)
+            | Event::BudgetChanged(_)
             | Event::BudgetExceeded(_)
             | Event::TicketPhaseChanged(_)
             | Event::TicketUpdated(_)

@@ -552,6 +552,19 @@ pub struct CostDone {
     pub unrecorded: bool,
 }
 
+/// A person made, changed or removed the budget of an organisation or a project for a month.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BudgetChange {
+    /// Row id of the budget.
+    pub month_budget_id: MonthBudgetId,
+    /// The project whose budget it is; none of an organisation's.
+    pub project_id: Option<ProjectId>,
+    /// The most that may be spent in a month; none once it is removed.
+    pub limit_nanousd: Option<NanoUsd>,
+    /// Whether calls without room are refused.
+    pub is_hard: bool,
+}
+
 /// A month's budget reached a level, the first time in its month.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BudgetLevelReached {

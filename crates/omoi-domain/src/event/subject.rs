@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::payload::{
-    AblationDone, AgentActivity, ApprovalChange, AttemptChange, BoardMove, BudgetLevelReached,
+    AblationDone, AgentActivity, ApprovalChange, AttemptChange, BoardMove, BudgetChange, BudgetLevelReached,
     CallFailed, CommentChange, CostDone, DependencyChange, DiscoveryDone, EgressDenied,
     HandOverDone, ItemAccepted, MergeChange, MessageChange, ModelFallback, PhaseChange, PlanJudged,
     PlanningEnded, ReceiptDone, SandboxChange, SavedAttempt, SpecChange, SyncDone, TaskChange,
@@ -315,6 +315,16 @@ impl EventSubject for CostDone {
             agent_id: self.attempt_id,
             ..RelatedIds::default()
         }
+    }
+}
+
+impl EventSubject for BudgetChange {
+    fn entity_id(&self) -> Option<Uuid> {
+        Some(self.month_budget_id.as_uuid())
+    }
+
+    fn related_ids(&self) -> RelatedIds {
+        RelatedIds::default()
     }
 }
 

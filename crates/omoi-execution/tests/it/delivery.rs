@@ -54,7 +54,7 @@ pub(crate) fn event(kind: EventKind) -> Event {
         let mut payload = json!({
             "from": status, "to": status, "subject": "task", "state": "queued", "phase": "explore",
             "success": true, "passed": true, "is_same_model": true, "coverage_percent": 100.0,
-            "purpose": "attempt", "estimated": false, "unrecorded": false, "rung": "process", "stage": "base",
+            "purpose": "attempt", "estimated": false, "is_hard": true, "unrecorded": false, "rung": "process", "stage": "base",
             "role": "planner", "task_type": "fix_bug", "message_type": "interrupt",
             "discovery_type": "bug", "route": "agent", "class": "away",
             "approval_kind": "ticket", "approval_state": "pending",

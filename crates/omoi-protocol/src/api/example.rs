@@ -26,6 +26,8 @@ pub const EXAMPLE_SESSION: &str = "01930000-0000-7000-8000-000000000004";
 pub const EXAMPLE_KEY: &str = "01930000-0000-7000-8000-000000000005";
 /// Id of the example event.
 pub const EXAMPLE_EVENT: &str = "01930000-0000-7000-8000-000000000008";
+/// Id of the example budget.
+pub const EXAMPLE_BUDGET: &str = "01930000-0000-7000-8000-000000000009";
 /// The example repository on the disk of the process.
 pub const EXAMPLE_REPOSITORY: &str = "/src/todo";
 /// Id of a second task of the example spec, which the first may wait for.

@@ -107,6 +107,10 @@ pub(crate) mod needs {
         TaskCancel = RoutePolicy::Needs(Permission::TaskCancel);
         /// To write to a running agent.
         AgentMessage = RoutePolicy::Needs(Permission::AgentMessage);
+        /// To see what work cost.
+        CostRead = RoutePolicy::Needs(Permission::CostRead);
+        /// To change budgets.
+        CostWrite = RoutePolicy::Needs(Permission::CostWrite);
         /// To see projects.
         ProjectRead = RoutePolicy::Needs(Permission::ProjectRead);
         /// To change projects.

@@ -31,6 +31,7 @@ mod api;
 mod approvals;
 mod ask;
 mod board;
+mod budgets;
 mod credentials;
 mod egress;
 mod event_pages;

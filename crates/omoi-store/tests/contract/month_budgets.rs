@@ -25,6 +25,7 @@ both!(
     a_new_month_begins_at_nothing,
     a_call_that_is_gone_is_held_no_more,
     a_raised_limit_is_told_of_anew,
+    what_is_held_is_what_calls_under_way_may_cost,
 );
 
 fn usd_nanos(nanos: i64) -> NanoUsd {
@@ -292,4 +293,79 @@ async fn a_new_month_begins_at_nothing(bench: Bench) -> Result<(), StoreError> {
     assert_eq!(budget.month_start, bench.now().month_start());
     assert_eq!(budget.level_reached, BudgetLevel::Warning);
     Ok(())
+}
+
+/// What the calls under way say that each of their budgets holds for them, the project's first.
+async fn held_by_calls(tenant: &Tenant, attempt: &Attempt) -> Result<Vec<i64>, StoreError> {
+    let mut tx = tenant.begin_read().await?;
+    let budgets = month_budgets::of_project(&mut tx, attempt.project_id).await?;
+    let calls = open_calls::all(&mut tx).await?;
+    let held = |budget: &MonthBudget| {
+        let holds = |call: &&OpenCall| {
+            [call.project_budget_id, call.organisation_budget_id].contains(&Some(budget.id))
+        };
+        let nanos = calls.iter().filter(holds);
+        nanos.map(|call| call.cost_nanousd.as_nanos()).sum()
+    };
+    Ok(budgets.iter().map(held).collect())
+}
+
+async fn what_is_held_is_what_calls_under_way_may_cost(bench: Bench) -> Result<(), StoreError> {
+    let attempt = paying_attempt(&bench, Some(400), 600).await?;
+    let mut under_way = Vec::new();
+    let mut seed = 7_u64;
+    for step in 0..150 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let (pick, nanos) = (seed >> 60, 1 + i64::try_from((seed >> 33) % 90).unwrap());
+        let at = usize::try_from((seed >> 40) % 64).unwrap();
+        match pick {
+            0..=6 => under_way.extend(open(&bench.local, &attempt, nanos).await?),
+            7..=8 if at < under_way.len() => {
+                let mut tx = bench.local.begin_write().await?;
+                let call = open_calls::get(&mut tx, under_way[at].id).await?;
+                let more = call.cost_nanousd.saturating_add(usd_nanos(nanos));
+                match open_calls::raise_cost(&mut tx, &call, more).await? {
+                    true => tx.commit(POINT).await?,
+                    false => tx.rollback().await?,
+                }
+            }
+            9..=13 if at < under_way.len() => {
+                let call = under_way.swap_remove(at);
+                assert!(close(&bench.local, &call, nanos).await?);
+            }
+            14 => bench.advance(Duration::from_secs(9 * 24 * 3600)),
+            15 => replace_budget(&bench.local, &attempt, step % 2 == 0).await?,
+            _ => {}
+        }
+        let counted = counted(&bench.local, &attempt).await?;
+        let held: Vec<i64> = counted.iter().map(|(_, held)| *held).collect();
+        assert_eq!(
+            held,
+            held_by_calls(&bench.local, &attempt).await?,
+            "step {step}"
+        );
+    }
+    Ok(())
+}
+
+/// Removes the budget of the project or of the organisation, which holds calls, and makes another.
+async fn replace_budget(
+    tenant: &Tenant,
+    attempt: &Attempt,
+    is_of_project: bool,
+) -> Result<(), StoreError> {
+    let project = is_of_project.then_some(attempt.project_id);
+    commit(tenant, async |tx| {
+        let all = month_budgets::list_all(tx).await?;
+        let there = all
+            .iter()
+            .find(|budget| budget.project_id == project)
+            .unwrap();
+        month_budgets::delete(tx, there).await?;
+        let stale = month_budgets::delete(tx, there).await;
+        assert!(matches!(stale, Err(StoreError::Conflict { .. })));
+        let next = month_budget(tx, project, there.limit_nanousd.as_nanos());
+        month_budgets::insert(tx, &next).await
+    })
+    .await
 }

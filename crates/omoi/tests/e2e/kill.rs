@@ -3,6 +3,7 @@
 
 mod accounts;
 mod bench;
+mod budgets;
 mod moments;
 mod points;
 mod tickets;

@@ -188,6 +188,7 @@ fn every_case(reached: &Reached) -> Vec<Case> {
     let elsewhere = [
         CrashPoint::LeaseMoved,
         CrashPoint::AccountChanged,
+        CrashPoint::BudgetChanged,
         CrashPoint::TicketChanged,
     ];
     let missed: Vec<_> = CrashPoint::ALL
