@@ -66,7 +66,9 @@ pub enum AccountError {
     #[error("there are {ROLES_MAX} roles; remove one")]
     TooManyRoles,
     /// A role is called or described by what is no such text.
-    #[error("a role has a name of 1 to {ROLE_NAME_MAX} characters in one line, none of the system's, and a description of at most {ROLE_DESCRIPTION_MAX}")]
+    #[error(
+        "a role has a name of 1 to {ROLE_NAME_MAX} characters in one line, none of the system's, and a description of at most {ROLE_DESCRIPTION_MAX}"
+    )]
     RoleText,
     /// Roles alone give that permission.
     #[error("only `spec:approve` and `ticket:approve` are granted for a project")]

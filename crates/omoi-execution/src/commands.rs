@@ -8,11 +8,11 @@ mod change_dependencies;
 mod change_ticket;
 mod comment_on_ticket;
 mod create_ticket;
+mod decide_approval;
 mod edit_task;
 mod end_timed_out;
 mod fail_task;
 mod keyed_request;
-mod decide_approval;
 mod look_at_move;
 mod move_on_board;
 mod set_task_timeout;
@@ -27,13 +27,13 @@ pub use change_ticket::{
 };
 pub use comment_on_ticket::{CommentOfTicket, add_comment, delete_comment, edit_comment};
 pub use create_ticket::{NewTicket, create_ticket, find_duplicates};
+pub use decide_approval::{answer_approval, decide_ticket, expire_approval};
 pub use edit_task::{TaskPatch, edit_task};
 pub use end_timed_out::{
     TimedAttempt, attempt_limit, end_timed_out, overdue_attempts, timed_attempt,
 };
 pub use fail_task::fail_task;
 pub use keyed_request::{claim_request, give_up_request, keep_answer, note_shown};
-pub use decide_approval::{answer_approval, decide_ticket, expire_approval};
 pub use look_at_move::{TicketOutlook, look_at_move};
 pub use move_on_board::{BoardMoveDone, BoardMoveWish, move_on_board, set_board_columns};
 pub use set_task_timeout::set_task_timeout;

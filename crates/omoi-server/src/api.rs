@@ -64,7 +64,7 @@ use crate::access_log::{ApiDoor, RequestSurface, with_access_log};
 use crate::answer_headers::with_answer_headers;
 use crate::error::ApiError;
 
-pub(crate) use caller::{Anyone, reader_access};
+pub(crate) use caller::{Anyone, expect_kind, reader_access};
 pub(crate) use credential::load_holder;
 pub use list_cursor::CursorKeys;
 pub use organizations::audit_entry_view;

@@ -26,7 +26,11 @@ use omoi_domain::discovery::DiscoveryType;
 use omoi_domain::egress::EgressOutcome;
 use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
-    ActorId, ApiKeyId, ApprovalId, AttemptId, AuditEntryId, CheckId, CommentId, CostId, CredentialId, CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId, KeyedRequestId, MembershipId, MergeId, MessageId, MonthBudgetId, OrgId, ProjectId, ReceiptId, RequestRunId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, StaffEntryId, StateTransitionId, TaskId, TicketId, UserId,
+    ActorId, ApiKeyId, ApprovalId, AttemptId, AuditEntryId, CheckId, CommentId, CostId,
+    CredentialId, CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId,
+    KeyedRequestId, MembershipId, MergeId, MessageId, MonthBudgetId, OrgId, ProjectId, ReceiptId,
+    RequestRunId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, StaffEntryId,
+    StateTransitionId, TaskId, TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};

@@ -21,7 +21,7 @@ use super::member::MemberAuthority;
 use crate::api_key::{FreshApiKey, api_key_digest};
 use crate::context::AccountContext;
 use crate::error::AccountError;
-use crate::reach::{KeyCaller, key_caller, power_or_none, role_power, member_reaches};
+use crate::reach::{KeyCaller, key_caller, member_reaches, power_or_none, role_power};
 
 /// How often at most the use of a key is noted.
 const USE_NOTED_EVERY: Duration = Duration::from_mins(1);

@@ -8,7 +8,9 @@ use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::id::{MembershipId, OrgId, UserId};
 use omoi_store::memberships::{self, Membership};
 use omoi_store::ownership_offers::OwnershipOffer;
-use omoi_store::{StoreError, Tx, invitations, organisations, ownership_offers, project_grants, users};
+use omoi_store::{
+    StoreError, Tx, invitations, organisations, ownership_offers, project_grants, users,
+};
 use serde_json::{Value, json};
 
 use crate::context::AccountContext;
@@ -199,7 +201,9 @@ async fn name_another_owner(tx: &mut Tx, member: &Membership) -> Result<(), Acco
         return Ok(());
     }
     let all = memberships::list_of_organisation(tx, member.org_id).await?;
-    let next = all.iter().find(|other| other.role.is_owner() && other.id != member.id);
+    let next = all
+        .iter()
+        .find(|other| other.role.is_owner() && other.id != member.id);
     if let Some(next) = next {
         organisation.owner_id = next.user_id;
         organisations::save(tx, &mut organisation).await?;

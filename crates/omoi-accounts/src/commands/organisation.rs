@@ -53,7 +53,9 @@ pub async fn create_organisation(
     let create = async |tx: &mut Tx| -> Result<_, AccountError> {
         let organisation = organisations::create(tx, &new).await?;
         let created = AuditAct::done_to(AuditAction::OrgCreated, id);
-        tx.record_act(created.with_after(json!({ "name": organisation.name, "slug": organisation.slug })));
+        tx.record_act(
+            created.with_after(json!({ "name": organisation.name, "slug": organisation.slug })),
+        );
         join_organisation(tx, id, owner, MemberRole::System(SystemRole::Owner)).await?;
         Ok(organisation)
     };

@@ -98,7 +98,9 @@ pub async fn restore_organisation(
         memberships::lock_members(tx, by.org).await?;
         let mut row = organisations::get(tx).await?;
         let now = tx.now();
-        let is_kept = row.archived_at.is_some_and(|at| now.since(at) < ARCHIVE_KEPT);
+        let is_kept = row
+            .archived_at
+            .is_some_and(|at| now.since(at) < ARCHIVE_KEPT);
         if !is_kept {
             return Err(AccountError::NotArchived);
         }

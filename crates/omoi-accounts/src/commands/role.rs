@@ -164,7 +164,8 @@ impl RoleDraft {
         let name = self.name.trim();
         let key = name.to_lowercase();
         let n_chars = name.chars().count();
-        let is_named = (1..=ROLE_NAME_MAX).contains(&n_chars) && !name.chars().any(char::is_control);
+        let is_named =
+            (1..=ROLE_NAME_MAX).contains(&n_chars) && !name.chars().any(char::is_control);
         let described = self.description.as_deref().unwrap_or_default();
         let is_short = described.chars().count() <= ROLE_DESCRIPTION_MAX;
         if !is_named || !is_short || SystemRole::parse(&key).is_some() {

@@ -203,9 +203,15 @@ async fn each_act_on_members_is_told_once_in_their_organisation(desk: Desk) {
     let (_, id) = accept_invitation(&desk.accounts, bob, &token_of(mail))
         .await
         .unwrap();
-    set_member_role(&accounts, by, id, MemberRole::System(SystemRole::Viewer), None)
-        .await
-        .unwrap();
+    set_member_role(
+        &accounts,
+        by,
+        id,
+        MemberRole::System(SystemRole::Viewer),
+        None,
+    )
+    .await
+    .unwrap();
     remove_member(&accounts, by, id).await.unwrap();
     let told = told_since(&desk, org, &mut known).await;
     let expected = [

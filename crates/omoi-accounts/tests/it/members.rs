@@ -94,7 +94,14 @@ async fn nobody_gives_more_than_they_have(desk: Desk) {
         .await
         .unwrap();
     let set = async |authority, id, role| {
-        set_member_role(&desk.accounts, authority, id, MemberRole::System(role), None).await
+        set_member_role(
+            &desk.accounts,
+            authority,
+            id,
+            MemberRole::System(role),
+            None,
+        )
+        .await
     };
     let is_escalation =
         |done: Result<(), AccountError>| matches!(done, Err(AccountError::Escalation(_)));

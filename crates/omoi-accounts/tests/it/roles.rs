@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use omoi_accounts::commands::grant::{GrantDraft, grant_permission, revoke_grant};
-use omoi_accounts::commands::invitation::{accept_invitation, invite_member, revoke_one_invitation};
+use omoi_accounts::commands::invitation::{
+    accept_invitation, invite_member, revoke_one_invitation,
+};
 use omoi_accounts::commands::member::{remove_member, set_member_role};
 use omoi_accounts::commands::organisation_changes::{archive_organisation, restore_organisation};
-use omoi_accounts::commands::role::{
-    RoleDraft, RoleUpdate, create_role, delete_role, update_role,
-};
+use omoi_accounts::commands::role::{RoleDraft, RoleUpdate, create_role, delete_role, update_role};
 use omoi_accounts::commands::staff::{enter_organisation, leave_organisation};
 use omoi_accounts::commands::transfer::{accept_ownership, offer_ownership, withdraw_offer};
 use omoi_accounts::error::AccountError;
@@ -84,7 +84,9 @@ async fn a_role_is_of_no_more_than_its_maker_may_do(desk: Desk) {
     assert!(matches!(refused, Err(AccountError::RoleChain(_))));
 
     let role = MemberRole::Custom(reader.id);
-    set_member_role(accounts, owner, bob_id, role, None).await.unwrap();
+    set_member_role(accounts, owner, bob_id, role, None)
+        .await
+        .unwrap();
     let stale = set_member_role(accounts, owner, bob_id, role, Some(&[0])).await;
     assert!(matches!(stale, Err(AccountError::StaleVersion)));
     for used in [reader.id, closer.id] {
@@ -124,7 +126,10 @@ async fn a_grant_is_of_what_its_giver_may_do(desk: Desk) {
         ..draft
     };
     let refused = grant_permission(accounts, admin, nowhere).await;
-    let is_missing = matches!(refused, Err(AccountError::Store(StoreError::NotFound { .. })));
+    let is_missing = matches!(
+        refused,
+        Err(AccountError::Store(StoreError::NotFound { .. }))
+    );
     assert!(is_missing);
     for _ in 0..2 {
         grant_permission(accounts, admin, draft).await.unwrap();
@@ -132,7 +137,9 @@ async fn a_grant_is_of_what_its_giver_may_do(desk: Desk) {
     let may = async || {
         let reaches = user_reaches(&accounts.store, bob).await.unwrap();
         let reach = reaches.iter().find(|reach| reach.org == ORG).unwrap();
-        reach.permissions_in(Some(project)).contains(Permission::SpecApprove)
+        reach
+            .permissions_in(Some(project))
+            .contains(Permission::SpecApprove)
     };
     assert!(may().await);
     assert!(revoke_grant(accounts, admin, draft).await.unwrap());
@@ -149,7 +156,10 @@ async fn ownership_moves_when_it_is_accepted(desk: Desk) {
     assert!(matches!(refused, Err(AccountError::NotOwner)));
     let stranger = desk.add_user("eve@example.org").await;
     let refused = offer_ownership(accounts, owner, stranger).await;
-    assert!(matches!(refused, Err(AccountError::Store(StoreError::NotFound { .. }))));
+    assert!(matches!(
+        refused,
+        Err(AccountError::Store(StoreError::NotFound { .. }))
+    ));
     let refused = accept_ownership(accounts, ORG, bob).await;
     assert!(matches!(refused, Err(AccountError::InvalidToken)));
     offer_ownership(accounts, owner, bob).await.unwrap();
@@ -173,7 +183,9 @@ async fn ownership_moves_when_it_is_accepted(desk: Desk) {
     let bobs = desk
         .read(async |tx| memberships::find_of_user(tx, ORG, bob).await)
         .await;
-    remove_member(accounts, owner, bobs.unwrap().id).await.unwrap();
+    remove_member(accounts, owner, bobs.unwrap().id)
+        .await
+        .unwrap();
     assert_ne!(who_owns().await, bob);
     let last = remove_member(accounts, owner, ada_id).await;
     assert!(matches!(last, Err(AccountError::LastOwner(_))));
@@ -184,22 +196,30 @@ async fn staff_enters_for_an_hour_and_with_a_reason(desk: Desk) {
     let eve = desk.add_user("eve@example.org").await;
     let refused = enter_organisation(accounts, eve, ORG, "because").await;
     assert!(matches!(refused, Err(AccountError::NotStaff)));
-    desk.raw(&format!("update users set is_staff = true where id = '{eve}'"))
-        .await;
+    desk.raw(&format!(
+        "update users set is_staff = true where id = '{eve}'"
+    ))
+    .await;
     for reason in ["", "  ", &"x".repeat(501)] {
         let refused = enter_organisation(accounts, eve, ORG, reason).await;
         assert!(matches!(refused, Err(AccountError::StaffReason)));
     }
     let nowhere = OrgId::from_uuid(Uuid::from_u128(9));
-    enter_organisation(accounts, eve, nowhere, "because").await.unwrap_err();
+    enter_organisation(accounts, eve, nowhere, "because")
+        .await
+        .unwrap_err();
     let n_reached = async || user_reaches(&accounts.store, eve).await.unwrap().len();
     assert_eq!(n_reached().await, 0);
-    enter_organisation(accounts, eve, ORG, "because").await.unwrap();
+    enter_organisation(accounts, eve, ORG, "because")
+        .await
+        .unwrap();
     let reaches = user_reaches(&accounts.store, eve).await.unwrap();
     assert_eq!(reaches[0].role, SystemRole::Admin.permission_set());
     desk.advance(Duration::from_mins(60));
     assert_eq!(n_reached().await, 0);
-    enter_organisation(accounts, eve, ORG, "again").await.unwrap();
+    enter_organisation(accounts, eve, ORG, "again")
+        .await
+        .unwrap();
     assert!(leave_organisation(accounts, eve, ORG).await.unwrap());
     assert!(!leave_organisation(accounts, eve, ORG).await.unwrap());
     assert_eq!(n_reached().await, 0);
@@ -213,11 +233,23 @@ async fn what_is_put_away_is_only_read(desk: Desk) {
     desk.make_user("bob@example.org").await;
     let to = || "bob@example.org".parse().unwrap();
     let mail = invite_member(accounts, owner, to(), member).await.unwrap();
-    let open = desk.read(async |tx| invitations::list_open(tx, ORG).await).await;
+    let open = desk
+        .read(async |tx| invitations::list_open(tx, ORG).await)
+        .await;
     let [one] = &open[..] else { panic!("{open:?}") };
-    assert!(revoke_one_invitation(accounts, owner, one.id).await.unwrap());
-    assert!(!revoke_one_invitation(accounts, owner, one.id).await.unwrap());
-    let bob = desk.read(async |tx| omoi_store::users::find_by_email(tx, &to()).await).await;
+    assert!(
+        revoke_one_invitation(accounts, owner, one.id)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !revoke_one_invitation(accounts, owner, one.id)
+            .await
+            .unwrap()
+    );
+    let bob = desk
+        .read(async |tx| omoi_store::users::find_by_email(tx, &to()).await)
+        .await;
     let bob: UserId = bob.unwrap().id;
     let refused = accept_invitation(accounts, bob, &token_of(mail)).await;
     assert!(matches!(refused, Err(AccountError::InvalidToken)));

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::payload::{
-    AblationDone, AgentActivity, ApprovalChange, AttemptChange, BoardMove, BudgetChange, BudgetLevelReached,
-    CallFailed, CommentChange, CostDone, DependencyChange, DiscoveryDone, EgressDenied,
-    HandOverDone, ItemAccepted, MergeChange, MessageChange, ModelFallback, PhaseChange, PlanJudged,
-    PlanningEnded, ReceiptDone, SandboxChange, SavedAttempt, SpecChange, SyncDone, TaskChange,
-    TaskEdit, TicketBlockChange, TicketChange, TicketEdgeChange,
+    AblationDone, AgentActivity, ApprovalChange, AttemptChange, BoardMove, BudgetChange,
+    BudgetLevelReached, CallFailed, CommentChange, CostDone, DependencyChange, DiscoveryDone,
+    EgressDenied, HandOverDone, ItemAccepted, MergeChange, MessageChange, ModelFallback,
+    PhaseChange, PlanJudged, PlanningEnded, ReceiptDone, SandboxChange, SavedAttempt, SpecChange,
+    SyncDone, TaskChange, TaskEdit, TicketBlockChange, TicketChange, TicketEdgeChange,
 };
 use crate::attempt::AttemptSubject;
 use crate::id::{AttemptId, MergeId, SandboxId, SpecId, TaskId, TicketId};

@@ -400,6 +400,7 @@ pub struct IssuedOrganizationKey {
 
 impl fmt::Debug for IssuedOrganizationKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IssuedOrganizationKey").finish_non_exhaustive()
+        f.debug_struct("IssuedOrganizationKey")
+            .finish_non_exhaustive()
     }
 }

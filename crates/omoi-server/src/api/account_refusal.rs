@@ -65,9 +65,7 @@ fn refuse_account_at(error: AccountError, now: Timestamp) -> ApiError {
         AccountError::NotOwner | AccountError::NotStaff => refuse(ErrorCode::Forbidden),
         AccountError::Passwords(PoolError::Full) => refuse(ErrorCode::NotReady),
         AccountError::Store(store) => store.into(),
-        AccountError::Passwords(_) | AccountError::Signing(_) => {
-            ApiError::internal_failure(&error)
-        }
+        AccountError::Passwords(_) | AccountError::Signing(_) => ApiError::internal_failure(&error),
     }
 }
 

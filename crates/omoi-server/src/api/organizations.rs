@@ -43,9 +43,9 @@ use omoi_protocol::api::{
     AuditEntryView, EXAMPLE_INVITATION, EXAMPLE_MEMBER, EXAMPLE_ORGANIZATION, EXAMPLE_ROLE,
     OrganizationView,
 };
+use omoi_store::Tx;
 use omoi_store::audit_log::AuditEntry;
 use omoi_store::organisations::{self, Organisation};
-use omoi_store::Tx;
 
 use super::ApiSurface;
 use super::caller::ApiCaller;

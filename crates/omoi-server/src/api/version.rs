@@ -81,7 +81,8 @@ pub(super) fn precondition_required() -> ApiError {
 /// The refusal of a change that was meant for another version: with the present one, and its `ETag`.
 pub(super) fn stale_version<T: Serialize>(version: i64, current: &T) -> Response {
     let says = "the row was changed since it was read";
-    let refusal = ApiError::new(ErrorCode::StaleVersion, says).with_context("current", json!(current));
+    let refusal =
+        ApiError::new(ErrorCode::StaleVersion, says).with_context("current", json!(current));
     with_version(refusal.into_response(), version)
 }
 

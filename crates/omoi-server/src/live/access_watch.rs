@@ -13,9 +13,8 @@ use omoi_domain::time::Timestamp;
 use omoi_execution::live::ReaderAccess;
 use omoi_runtime::clock::Clocked;
 
-use crate::api::caller::expect_kind;
 use crate::api::policy::RoutePolicy;
-use crate::api::{ApiSurface, load_holder, reader_access};
+use crate::api::{ApiSurface, expect_kind, load_holder, reader_access};
 use crate::error::ApiError;
 
 /// Time between two looks: with the look itself a revocation holds within five seconds, also where no hint comes.

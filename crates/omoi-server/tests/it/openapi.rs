@@ -15,7 +15,9 @@ use tower::ServiceExt as _;
 use omoi_domain::access::permission::Permission;
 use omoi_domain::error_code::ErrorCode;
 use omoi_protocol::api::{
-    EXAMPLE_APPROVAL, EXAMPLE_BUDGET, EXAMPLE_COMMENT, EXAMPLE_EVENT, EXAMPLE_INVITATION, EXAMPLE_KEY, EXAMPLE_MEMBER, EXAMPLE_ORGANIZATION, EXAMPLE_PREREQUISITE, EXAMPLE_PROJECT, EXAMPLE_ROLE, EXAMPLE_SESSION, EXAMPLE_TICKET,
+    EXAMPLE_APPROVAL, EXAMPLE_BUDGET, EXAMPLE_COMMENT, EXAMPLE_EVENT, EXAMPLE_INVITATION,
+    EXAMPLE_KEY, EXAMPLE_MEMBER, EXAMPLE_ORGANIZATION, EXAMPLE_PREREQUISITE, EXAMPLE_PROJECT,
+    EXAMPLE_ROLE, EXAMPLE_SESSION, EXAMPLE_TICKET,
 };
 
 use crate::api::{TOKEN, bench};
@@ -89,9 +91,8 @@ impl Described {
             .replace("{ticket_id}", &task.replace("TSK", "TKT"))
             .replace("{dependency_id}", EXAMPLE_TICKET)
             .replace("{comment_id}", EXAMPLE_COMMENT)
-            .replace("{phase_id}", "PHASE_DESIGN");
-        let path = path.replace("{depends_on_task_id}", EXAMPLE_PREREQUISITE);
             .replace("{approval_id}", EXAMPLE_APPROVAL)
+            .replace("{depends_on_task_id}", EXAMPLE_PREREQUISITE)
             .replace("{phase_id}", "PHASE_DESIGN")
             .replace("{to_phase}", "PHASE_DESIGN");
         let path = path.replace("{project_id}", EXAMPLE_PROJECT);

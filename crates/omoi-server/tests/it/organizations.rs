@@ -32,15 +32,24 @@ async fn an_organisation_is_of_whoever_made_it(desk: SignInDesk) {
     );
     let acme = json!({ "name": "Acme", "slug": "acme" });
     let (status, made) = desk
-        .ask((Method::POST, "/organizations"), Some(&ada), Some(acme.clone()))
+        .ask(
+            (Method::POST, "/organizations"),
+            Some(&ada),
+            Some(acme.clone()),
+        )
         .await;
     assert_eq!((status, &made["slug"]), (201, &json!("acme")), "{made}");
     let taken = desk.code_of((Method::POST, "/organizations"), &bob, Some(acme));
     assert_eq!(taken.await, refused(409, "conflict"));
     let path = format!("/organizations/{}", made["id"].as_str().unwrap());
-    let (_, listed) = desk.ask((Method::GET, "/organizations"), Some(&ada), None).await;
+    let (_, listed) = desk
+        .ask((Method::GET, "/organizations"), Some(&ada), None)
+        .await;
     assert_eq!(listed["items"][0]["id"], made["id"]);
-    assert_eq!(desk.ask((Method::GET, &path), Some(&ada), None).await.0, 200);
+    assert_eq!(
+        desk.ask((Method::GET, &path), Some(&ada), None).await.0,
+        200
+    );
     // Whoever is no member learns nothing, not even that it is there.
     let role = json!({ "name": "Reader", "permissions": ["spec:read"] });
     let renamed = json!({ "name": "Mine" });
@@ -56,30 +65,55 @@ async fn an_organisation_is_of_whoever_made_it(desk: SignInDesk) {
         let said = desk.code_of((method, &path), &bob, body).await;
         assert_eq!(said, refused(404, "not_found"), "{path}");
     }
-    let (status, changed) = desk.ask((Method::PATCH, &path), Some(&ada), Some(renamed)).await;
-    assert_eq!((status, &changed["name"], &changed["version"]), (200, &json!("Mine"), &json!(1)));
-    let (status, _) = desk.ask((Method::POST, &roles), Some(&ada), Some(role)).await;
+    let (status, changed) = desk
+        .ask((Method::PATCH, &path), Some(&ada), Some(renamed))
+        .await;
+    assert_eq!(
+        (status, &changed["name"], &changed["version"]),
+        (200, &json!("Mine"), &json!(1))
+    );
+    let (status, _) = desk
+        .ask((Method::POST, &roles), Some(&ada), Some(role))
+        .await;
     assert_eq!(status, 201);
     let enter = json!({ "reason": "because" });
     let stays = format!("{path}/staff-entries");
-    let said = desk.code_of((Method::POST, &stays), &bob, Some(enter)).await;
+    let said = desk
+        .code_of((Method::POST, &stays), &bob, Some(enter))
+        .await;
     assert_eq!(said, refused(403, "forbidden"));
-    assert_eq!(desk.ask((Method::DELETE, &path), Some(&ada), None).await.0, 204);
-    let said = desk.code_of((Method::PATCH, &path), &ada, Some(json!({ "name": "Again" })));
+    assert_eq!(
+        desk.ask((Method::DELETE, &path), Some(&ada), None).await.0,
+        204
+    );
+    let said = desk.code_of(
+        (Method::PATCH, &path),
+        &ada,
+        Some(json!({ "name": "Again" })),
+    );
     assert_eq!(said.await, refused(403, "forbidden"));
     let back = format!("{path}/restore");
-    assert_eq!(desk.ask((Method::POST, &back), Some(&ada), None).await.0, 204);
+    assert_eq!(
+        desk.ask((Method::POST, &back), Some(&ada), None).await.0,
+        204
+    );
 }
 
 async fn a_role_is_changed_by_its_version(desk: SignInDesk) {
     let of = |role| [(OrgId::LOCAL, role)];
-    desk.add_user("ada@example.org", &of(SystemRole::Owner)).await;
-    let bob = desk.add_user("bob@example.org", &of(SystemRole::Member)).await;
+    desk.add_user("ada@example.org", &of(SystemRole::Owner))
+        .await;
+    let bob = desk
+        .add_user("bob@example.org", &of(SystemRole::Member))
+        .await;
     let ada = token_of(&desk, "ada@example.org").await;
     let members = format!("{LOCAL}/members");
     let (_, listed) = desk.ask((Method::GET, &members), Some(&ada), None).await;
     let items = listed["items"].as_array().unwrap();
-    let bobs = items.iter().find(|one| one["user_id"] == json!(bob)).unwrap();
+    let bobs = items
+        .iter()
+        .find(|one| one["user_id"] == json!(bob))
+        .unwrap();
     let path = format!("{members}/{}", bobs["id"].as_str().unwrap());
     let viewer = json!({ "role_id": SystemRole::Viewer.role_id() });
     let change = async |version: Option<&str>| {
@@ -95,39 +129,60 @@ async fn a_role_is_changed_by_its_version(desk: SignInDesk) {
         desk.send(request.body(body).unwrap()).await
     };
     let (status, told) = change(None).await;
-    assert_eq!((status, &told["error"]), (428, &json!("precondition_required")));
+    assert_eq!(
+        (status, &told["error"]),
+        (428, &json!("precondition_required"))
+    );
     let (status, told) = change(Some("\"0\"")).await;
-    assert_eq!((status, &told["role_name"]), (200, &json!("viewer")), "{told}");
+    assert_eq!(
+        (status, &told["role_name"]),
+        (200, &json!("viewer")),
+        "{told}"
+    );
     let (status, told) = change(Some("\"0\"")).await;
     assert_eq!((status, &told["error"]), (412, &json!("stale_version")));
     assert_eq!(told["context"]["current"]["version"], json!(1));
     // A viewer sees members, and changes none.
     let bob = token_of(&desk, "bob@example.org").await;
-    assert_eq!(desk.ask((Method::GET, &members), Some(&bob), None).await.0, 200);
+    assert_eq!(
+        desk.ask((Method::GET, &members), Some(&bob), None).await.0,
+        200
+    );
     let said = desk.code_of((Method::DELETE, &path), &bob, None).await;
     assert_eq!(said, refused(403, "forbidden"));
 }
 
 async fn what_was_done_is_told_to_those_who_may_know(desk: SignInDesk) {
     let of = |role| [(OrgId::LOCAL, role)];
-    desk.add_user("ada@example.org", &of(SystemRole::Owner)).await;
-    desk.add_user("bob@example.org", &of(SystemRole::Member)).await;
+    desk.add_user("ada@example.org", &of(SystemRole::Owner))
+        .await;
+    desk.add_user("bob@example.org", &of(SystemRole::Member))
+        .await;
     let (ada, bob) = (
         token_of(&desk, "ada@example.org").await,
         token_of(&desk, "bob@example.org").await,
     );
     let role = json!({ "name": "Reader", "permissions": ["spec:read"] });
     let roles = format!("{LOCAL}/roles");
-    let (status, made) = desk.ask((Method::POST, &roles), Some(&ada), Some(role)).await;
+    let (status, made) = desk
+        .ask((Method::POST, &roles), Some(&ada), Some(role))
+        .await;
     assert_eq!(status, 201, "{made}");
     let audit = format!("{LOCAL}/audit");
-    assert_eq!(desk.code_of((Method::GET, &audit), &bob, None).await, refused(403, "forbidden"));
+    assert_eq!(
+        desk.code_of((Method::GET, &audit), &bob, None).await,
+        refused(403, "forbidden")
+    );
     let (_, told) = desk.ask((Method::GET, &audit), Some(&ada), None).await;
     let newest = &told["items"][0];
     assert_eq!(newest["action"], "role_created", "{told}");
     assert_eq!(newest["target_id"], made["id"]);
     assert_eq!(newest["after"]["name"], "Reader");
-    assert!(newest["ip"].is_string() && newest["request_id"].is_string() && newest["credential_id"].is_string());
+    assert!(
+        newest["ip"].is_string()
+            && newest["request_id"].is_string()
+            && newest["credential_id"].is_string()
+    );
     let filtered = format!("{audit}?action=member_added&limit=1");
     let (_, page) = desk.ask((Method::GET, &filtered), Some(&ada), None).await;
     assert_eq!(page["items"][0]["action"], "member_added");
@@ -138,12 +193,17 @@ async fn what_was_done_is_told_to_those_who_may_know(desk: SignInDesk) {
     let request = Request::builder()
         .uri(format!("/api/v1{audit}/export"))
         .header(AUTHORIZATION, format!("Bearer {ada}"));
-    let lines = desk.send_for_text(request.body(Body::empty()).unwrap()).await;
+    let lines = desk
+        .send_for_text(request.body(Body::empty()).unwrap())
+        .await;
     let entries: Vec<Value> = lines
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let numbers: Vec<i64> = entries.iter().map(|one| one["seq"].as_i64().unwrap()).collect();
+    let numbers: Vec<i64> = entries
+        .iter()
+        .map(|one| one["seq"].as_i64().unwrap())
+        .collect();
     assert_eq!(numbers, (1..=entries.len() as i64).collect::<Vec<_>>());
     assert_eq!(entries.last().unwrap()["action"], "export_audit");
 }

@@ -4,6 +4,7 @@ use omoi_domain::event::{Event, TaskEdit};
 
 use super::{Task, save};
 use crate::error::StoreError;
+use crate::search_documents;
 use crate::tx::Tx;
 
 /// Writes the `fields` that a person changed, and tells of them.
@@ -16,6 +17,7 @@ pub async fn save_edited(
     fields: &[&'static str],
 ) -> Result<(), StoreError> {
     save(tx, task).await?;
+    search_documents::index_task(tx, task).await?;
     let edit = TaskEdit {
         task_id: task.id,
         ticket_id: task.ticket_id,

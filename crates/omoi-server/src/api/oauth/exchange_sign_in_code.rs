@@ -10,7 +10,7 @@ use omoi_protocol::api::{SignInCode, TokenPair};
 
 use super::{forget_in_browser, kept_secret};
 use crate::api::Surface;
-use crate::api::auth::{refuse_link, token_pair};
+use crate::api::auth::token_pair;
 use crate::api::body::ApiBody;
 use crate::api::caller::Anyone;
 use crate::api::credential::PeerSource;
@@ -33,6 +33,6 @@ pub(super) async fn exchange_sign_in_code(
     let accounts = s.accounts.for_request(origin);
     let shown = (body.code.as_str(), kept_secret(&headers));
     let signed_in = exchange_code(&accounts, shown, &source).await;
-    let signed_in = signed_in.map_err(|error| refuse_link(&s, error))?;
+    let signed_in = signed_in.map_err(|error| s.refuse_link(error))?;
     Ok(forget_in_browser(&s, Json(token_pair(&signed_in))))
 }

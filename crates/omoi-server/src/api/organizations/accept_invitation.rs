@@ -26,9 +26,9 @@ pub(super) async fn accept_invitation(
     State(s): Surface,
     ApiBody(body): ApiBody<AcceptInvitation>,
 ) -> Answer<JoinedOrganization> {
-    let user = caller.user_id().ok_or_else(|| {
-        ApiError::new(ErrorCode::Forbidden, "this credential is no person's")
-    })?;
+    let user = caller
+        .user_id()
+        .ok_or_else(|| ApiError::new(ErrorCode::Forbidden, "this credential is no person's"))?;
     let accounts = caller.accounts_of(&s);
     let joined = invitation::accept_invitation(&accounts, user, &body.token).await;
     let (organization_id, membership_id) = joined.map_err(|error| s.refuse_link(error))?;

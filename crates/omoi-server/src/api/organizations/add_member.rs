@@ -33,5 +33,8 @@ pub(super) async fn add_member(
     caller.expect_recent_for(role, s.parts.clock.now())?;
     let added = member::add_known_member(&caller.accounts_of(&s), by, body.user_id, role).await;
     let added = added.map_err(|error| s.refuse_account(error))?;
-    Ok((StatusCode::CREATED, Json(read_member(&caller, added).await?)))
+    Ok((
+        StatusCode::CREATED,
+        Json(read_member(&caller, added).await?),
+    ))
 }

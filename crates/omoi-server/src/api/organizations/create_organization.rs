@@ -33,16 +33,20 @@ pub(super) async fn create_organization(
     ApiBody(body): ApiBody<CreateOrganization>,
 ) -> Result<CreatedOrganization, ApiError> {
     expect_verified(&caller)?;
-    let owner = caller.user_id().ok_or_else(|| {
-        ApiError::new(ErrorCode::Forbidden, "this credential is no person's")
-    })?;
+    let owner = caller
+        .user_id()
+        .ok_or_else(|| ApiError::new(ErrorCode::Forbidden, "this credential is no person's"))?;
     let draft = OrganisationDraft {
         slug: body.slug.parse().map_err(|error: BadOrganisationSlug| {
             ApiError::invalid_value(error.to_string()).with_field("/slug")
         })?,
         name: body.name,
         description: described_text(body.description)?,
-        billing_email: body.billing_email.as_deref().map(mail_address).transpose()?,
+        billing_email: body
+            .billing_email
+            .as_deref()
+            .map(mail_address)
+            .transpose()?,
     };
     let made = create_organisation(&caller.accounts_of(&s), caller.actor, owner, draft).await;
     let made = made.map_err(|error| s.refuse_account(error))?;
@@ -51,4 +55,8 @@ pub(super) async fn create_organization(
     Ok((StatusCode::CREATED, [(LOCATION, place)], Json(view)))
 }
 
-type CreatedOrganization = (StatusCode, [(HeaderName, String); 1], Json<OrganizationView>);
+type CreatedOrganization = (
+    StatusCode,
+    [(HeaderName, String); 1],
+    Json<OrganizationView>,
+);

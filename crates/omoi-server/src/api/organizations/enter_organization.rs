@@ -28,9 +28,9 @@ pub(super) async fn enter_organization(
     ApiPath(path): ApiPath<OrganizationPath>,
     ApiBody(body): ApiBody<EnterOrganization>,
 ) -> Result<(StatusCode, Json<StaffEntryView>), ApiError> {
-    let user = caller.user_id().ok_or_else(|| {
-        ApiError::new(ErrorCode::Forbidden, "this credential is no person's")
-    })?;
+    let user = caller
+        .user_id()
+        .ok_or_else(|| ApiError::new(ErrorCode::Forbidden, "this credential is no person's"))?;
     let (accounts, org) = (caller.accounts_of(&s), path.organization_id);
     let entry = staff::enter_organisation(&accounts, user, org, &body.reason).await;
     let entry = entry.map_err(|error| s.refuse_account(error))?;

@@ -25,9 +25,9 @@ pub(super) async fn leave_organization(
     State(s): Surface,
     ApiPath(path): ApiPath<OrganizationPath>,
 ) -> Result<StatusCode, ApiError> {
-    let user = caller.user_id().ok_or_else(|| {
-        ApiError::new(ErrorCode::Forbidden, "this credential is no person's")
-    })?;
+    let user = caller
+        .user_id()
+        .ok_or_else(|| ApiError::new(ErrorCode::Forbidden, "this credential is no person's"))?;
     let (accounts, org) = (caller.accounts_of(&s), path.organization_id);
     let left = staff::leave_organisation(&accounts, user, org).await;
     match left.map_err(|error| s.refuse_account(error))? {

@@ -24,9 +24,7 @@ pub(super) async fn list_staff_entries(
 ) -> Answer<ListPage<StaffEntryView>> {
     let org = caller.expect_organization(path.organization_id)?;
     let rows = caller.own_rows();
-    let stays = rows.read(async |tx: &mut Tx| {
-        staff_entries::list_of_organisation(tx, org).await
-    });
+    let stays = rows.read(async |tx: &mut Tx| staff_entries::list_of_organisation(tx, org).await);
     let items = stays.await?.into_iter().map(staff_entry_view);
     Ok(Json(ListPage::whole_list(items.collect())))
 }

@@ -36,7 +36,10 @@ pub(super) async fn update_role(
 ) -> Result<Response, ApiError> {
     caller.expect_organization(path.organization_id)?;
     let rows = caller.own_rows();
-    let look = async || rows.read(async |tx: &mut Tx| roles::get(tx, path.role_id).await).await;
+    let look = async || {
+        rows.read(async |tx: &mut Tx| roles::get(tx, path.role_id).await)
+            .await
+    };
     let known = look().await?;
     // What is left out is what was read: the change is meant for that, unless it names versions itself.
     let versions = meant.0.unwrap_or_else(|| vec![known.state_version]);
@@ -53,7 +56,10 @@ pub(super) async fn update_role(
         }
         Err(AccountError::StaleVersion) => {
             let current = look().await?;
-            Ok(stale_version(current.state_version, &custom_role_view(current)))
+            Ok(stale_version(
+                current.state_version,
+                &custom_role_view(current),
+            ))
         }
         Err(error) => Err(s.refuse_account(error)),
     }
