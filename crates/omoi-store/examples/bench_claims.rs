@@ -19,9 +19,11 @@ use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, NewClaim, QueueScan, Task};
 use omoi_store::tickets::Ticket;
 use omoi_store::{
-    Row as _, ServerOptions, Store, StoreError, StoreOptions, Tenant, Tx, projects, specs, tickets,
+    Row as _, ServerOptions, Store, StoreError, StoreOptions, Tenant, Tx, events, projects, specs,
+    tickets,
 };
 use omoi_testkit::database::TestDatabase;
+use omoi_testkit::organisations::add_organisation;
 use omoi_testkit::raw_connection::RawConnection;
 use omoi_testkit::sample_rows;
 use sqlx::{Connection as _, PgConnection};
@@ -38,6 +40,11 @@ const SCANNED: i64 = 200;
 const N_BLOCKED: i64 = 100_000;
 /// Claims whose times the percentiles are of.
 const N_TIMED: i64 = 400;
+
+/// Organisations of a deployment that many share.
+const N_ORGANISATIONS: usize = 1_000;
+/// Those of them that have work.
+const N_ORGANISATIONS_AT_WORK: usize = 10;
 
 /// Nothing is kept back: it is claims that are measured.
 const LIMITS: SlotLimits = SlotLimits {
@@ -61,6 +68,9 @@ async fn main() -> Fallible<()> {
     }
     if is_wanted("rates") {
         rates().await?;
+    }
+    if is_wanted("organisations") {
+        many_organisations().await?;
     }
     println!();
     Ok(())
@@ -119,6 +129,42 @@ async fn waiting_tasks() -> Fallible<()> {
     Ok(())
 }
 
+/// The median dispatch in one organisation alone, and in turn for few that have work among many.
+async fn many_organisations() -> Fallible<()> {
+    for (name, n_organisations, n_at_work) in [
+        ("alone", 1, 1),
+        ("among", N_ORGANISATIONS, N_ORGANISATIONS_AT_WORK),
+    ] {
+        let bench = Bench::on(omoi_testkit::postgres::database()).await?;
+        let mut tenants = vec![bench.tenant.clone()];
+        while tenants.len() < n_organisations {
+            let id = bench.store.new_id();
+            tenants.push(add_organisation(&bench.store, id).await);
+        }
+        tenants.truncate(n_at_work);
+        for tenant in &tenants {
+            bench.queue_of(tenant, "/work", N_TIMED).await?;
+        }
+        bench.settle().await?;
+        let mut times = Vec::new();
+        for tenant in tenants.iter().cycle().take(N_TIMED as usize) {
+            let began = Instant::now();
+            // What the loop reads before it: the news of the organisation.
+            let news = tenant.read(async |tx| {
+                let head = events::head(tx).await?;
+                events::after(tx, head - 1).await
+            });
+            news.await?;
+            scan_and_claim(tenant, None).await?;
+            times.push(began.elapsed());
+        }
+        times.sort();
+        print!(" {name}_dispatch_ms={:.3}", percentile(&times, 50));
+        bench.close().await;
+    }
+    Ok(())
+}
+
 /// A database and how to reach it.
 struct Bench {
     database: TestDatabase,
@@ -166,7 +212,11 @@ impl Bench {
 
     /// A project of its own with `n` ready tasks, all like the first.
     async fn queue(&self, path: &str, n: i64) -> Fallible<Queue> {
-        let mut tx = self.tenant.begin_write().await?;
+        self.queue_of(&self.tenant, path, n).await
+    }
+
+    async fn queue_of(&self, tenant: &Tenant, path: &str, n: i64) -> Fallible<Queue> {
+        let mut tx = tenant.begin_write().await?;
         let project = projects::ensure(&mut tx, path, path).await?;
         let spec = Spec {
             status: SpecStatus::Working,
@@ -204,7 +254,7 @@ impl Bench {
     /// Puts every task back as it was before any claim.
     async fn reset(&self) -> Fallible<()> {
         self.raw(
-            "delete from attempts; delete from events;
+            "delete from attempt_tokens; delete from attempts; delete from events;
              update tasks set status = 'pending', fence = 0, attempt_id = null, base_sha = null,
                  state_version = 0 where status = 'claiming';
              update projects set slots_used = 0; update organisations set slots_used = 0;
@@ -294,25 +344,11 @@ impl Bench {
         let mut times = Vec::new();
         for _ in 0..N_TIMED {
             let began = Instant::now();
-            self.scan_and_claim(Some(queue.spec)).await?;
+            scan_and_claim(&self.tenant, Some(queue.spec)).await?;
             times.push(began.elapsed());
         }
         times.sort();
         Ok(times)
-    }
-
-    async fn scan_and_claim(&self, spec: Option<SpecId>) -> Fallible<()> {
-        let mut tx = self.tenant.begin_read().await?;
-        let found = scan(&mut tx, spec, SCANNED).await?;
-        for task in found.iter().take(1) {
-            tasks::dependent_counts(&mut tx, task.spec_id).await?;
-        }
-        tx.rollback().await?;
-        let claimed = claim(&self.tenant, found.into_iter().take(1).collect()).await?;
-        match claimed {
-            1 => Ok(()),
-            n => Err(format!("{n} tasks were claimed, not 1").into()),
-        }
     }
 
     /// Milliseconds of the median task from the commit that made it ready to the one that claimed it.
@@ -346,11 +382,25 @@ impl Bench {
             let land = async |tx: &mut Tx| tasks::save(tx, &mut earlier).await;
             self.tenant.write(CrashPoint::TaskMoved, land).await?;
             let began = Instant::now();
-            self.scan_and_claim(None).await?;
+            scan_and_claim(&self.tenant, None).await?;
             times.push(began.elapsed());
         }
         times.sort();
         Ok(percentile(&times, 50))
+    }
+}
+
+async fn scan_and_claim(tenant: &Tenant, spec: Option<SpecId>) -> Fallible<()> {
+    let mut tx = tenant.begin_read().await?;
+    let found = scan(&mut tx, spec, SCANNED).await?;
+    for task in found.iter().take(1) {
+        tasks::dependent_counts(&mut tx, task.spec_id).await?;
+    }
+    tx.rollback().await?;
+    let claimed = claim(tenant, found.into_iter().take(1).collect()).await?;
+    match claimed {
+        1 => Ok(()),
+        n => Err(format!("{n} tasks were claimed, not 1").into()),
     }
 }
 

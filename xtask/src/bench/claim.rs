@@ -11,6 +11,9 @@ use super::row::{Amount, Limit, Row, Target, Unit, ratio};
 /// How much slower the slowest percent may be with many tasks that wait before it is not flat any more.
 const FLAT: f64 = 1.2;
 
+/// How much slower a dispatch may be where many organisations share the deployment.
+const MANY_ORGANISATIONS: f64 = 1.5;
+
 /// Clients that claim in one way.
 struct ClaimLoop {
     clients: u32,
@@ -63,6 +66,7 @@ pub(super) fn measure(_: &Bench, example: &Path) -> Result<Vec<Row>> {
     for (database, most) in [("postgres", 5.0), ("sqlite", 1.0)] {
         rows.push(ready_to_claimed(&figures, database, most)?);
     }
+    rows.push(among_organisations(&figures)?);
     Ok(rows)
 }
 
@@ -112,6 +116,29 @@ fn slowest_percent(figures: &Figures) -> Result<Row> {
         ),
         measured: "PostgreSQL, one client: scan for 200 tasks, count of dependents, claim of the first; 400 ready tasks \
                    at the beginning, tables analysed; the others wait for one task of the same spec"
+            .to_owned(),
+    })
+}
+
+fn among_organisations(figures: &Figures) -> Result<Row> {
+    let (ours, baseline) = (
+        figures.get("among_dispatch_ms")?,
+        figures.get("alone_dispatch_ms")?,
+    );
+    Ok(Row {
+        figure: "dispatch with 1,000 organisations, 10 at work".to_owned(),
+        ours: Amount(ours, Unit::Milliseconds),
+        baseline: Some(Amount(baseline, Unit::Milliseconds)),
+        compared: ratio(ours, baseline),
+        target: Some(Target {
+            limit: Limit::Most(MANY_ORGANISATIONS),
+            reached: Amount(ours / baseline, Unit::Times),
+            of: "one organisation alone",
+        }),
+        runs: format!("{} dispatches", figures.get("timed")?),
+        baseline_is: "the same with one organisation".to_owned(),
+        measured: "PostgreSQL, one client, medians: for each of ten organisations in turn its news, a scan for 200 of \
+                   400 ready tasks, count of dependents, claim of the first; without git"
             .to_owned(),
     })
 }
