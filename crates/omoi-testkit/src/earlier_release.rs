@@ -55,21 +55,31 @@ impl ReleasedData {
         serde_json::from_slice(&text).expect("a trace is JSON")
     }
 
+    /// The data folder beside that database, and the repository, as an archive; a run to its end has none.
+    pub fn folder_archive(self, database: &TestDatabase) -> PathBuf {
+        self.fixture_path(database, "folder.tar")
+    }
+
+    fn fixture_path(self, database: &TestDatabase, kind: &str) -> PathBuf {
+        let is_file = database.url().starts_with("sqlite:");
+        let backend = if is_file { "sqlite" } else { "postgres" };
+        let name = format!("{}.{backend}.{kind}.gz", self.as_str());
+        let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/upgrade");
+        fixtures.join(name)
+    }
+
     #[expect(
         clippy::panic,
         reason = "a test that needs the fixture fails without it"
     )]
     fn unpack(self, database: &TestDatabase, kind: &str) -> Vec<u8> {
-        let is_file = database.url().starts_with("sqlite:");
-        let backend = if is_file { "sqlite" } else { "postgres" };
-        let name = format!("{}.{backend}.{kind}.gz", self.as_str());
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/upgrade");
+        let path = self.fixture_path(database, kind);
         let mut unpacked = Vec::new();
-        let read = std::fs::File::open(folder.join(&name))
+        let read = std::fs::File::open(&path)
             .and_then(|file| GzDecoder::new(file).read_to_end(&mut unpacked));
         match read {
             Ok(_) => unpacked,
-            Err(error) => panic!("fixture {name}: {error}"),
+            Err(error) => panic!("fixture {}: {error}", path.display()),
         }
     }
 }

@@ -7,3 +7,4 @@ mod budgets;
 mod moments;
 mod points;
 mod tickets;
+mod upgrade;
