@@ -60,7 +60,7 @@ pub async fn delete_of_user(tx: &mut Tx, user: UserId) -> Result<(), StoreError>
 ///
 /// # Errors
 /// When the database cannot be read or written.
-pub async fn take(tx: &mut Tx, digest: &str) -> Result<Option<ProviderFlow>, StoreError> {
+pub async fn take_flow(tx: &mut Tx, digest: &str) -> Result<Option<ProviderFlow>, StoreError> {
     let found: Option<ProviderFlow> = tx
         .lock_global(
             "update provider_flows set digest = digest where digest = $1 returning digest",

@@ -163,11 +163,14 @@ async fn index_text(tx: &mut Tx, text: IndexedText<'_>) -> Result<(), StoreError
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn search(tx: &mut Tx, filter: &SearchFilter) -> Result<Vec<FoundDocument>, StoreError> {
+pub async fn search_texts(
+    tx: &mut Tx,
+    filter: &SearchFilter,
+) -> Result<Vec<FoundDocument>, StoreError> {
     if filter.kinds.is_empty() {
         return Ok(Vec::new());
     }
-    let backend = tx.backend();
+    let backend = tx.which_backend();
     let mut args = Args::default();
     args.push(&backend.match_query(filter.query.word_beginnings()))?;
     let mut sql = format!(

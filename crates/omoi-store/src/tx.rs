@@ -255,7 +255,7 @@ impl Tx {
     }
 
     /// Which database it is.
-    pub(crate) fn backend(&self) -> Backend {
+    pub(crate) fn which_backend(&self) -> Backend {
         self.inner.backend
     }
 

@@ -172,7 +172,7 @@ pub(crate) struct ServerProfile {
 
 /// A key with the one address that it is sent to: both are replaced in one step.
 #[derive(Serialize, Deserialize)]
-struct StoredKey {
+struct AddressedKey {
     url: ServerAddress,
     key: String,
 }
@@ -249,7 +249,7 @@ impl ServerProfiles {
         }
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(unusable)?;
-        let stored: StoredKey =
+        let stored: AddressedKey =
             serde_json::from_str(&text).map_err(|source| ProfileError::Damaged { path, source })?;
         match stored.url == profile.url {
             true => Ok(stored.key.into()),
@@ -269,7 +269,7 @@ impl ServerProfiles {
         let mut all = Self::load_from(folder)?;
         make_folder(&folder.join(CREDENTIALS))?;
         let path = all.key_path(name);
-        let stored = StoredKey {
+        let stored = AddressedKey {
             url: profile.url.clone(),
             key: key.expose_secret().to_owned(),
         };

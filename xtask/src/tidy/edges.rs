@@ -101,8 +101,9 @@ const EDGES: &[(&str, &[&str])] = &[
             "omoi-execution",
             "omoi-planning",
             "omoi-delivery",
-            // Who calls.
+            // Who calls, and by whom they sign in.
             "omoi-accounts",
+            "omoi-integrations",
         ],
     ),
     ("omoi", &["*"]),

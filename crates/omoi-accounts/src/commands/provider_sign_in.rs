@@ -192,7 +192,7 @@ pub async fn take_flow(
     let state: Option<[u8; 32]> = state.and_then(|bytes| bytes.try_into().ok());
     let state = state.ok_or(ProviderSignInError::UnknownFlow)?;
     let digest = secret_digest(back.state);
-    let take = async |tx: &mut Tx| provider_flows::take(tx, &digest).await;
+    let take = async |tx: &mut Tx| provider_flows::take_flow(tx, &digest).await;
     let system = context.store.system();
     let flow = system.write(CrashPoint::AccountChanged, take).await?;
     let kept = back.browser_secret.map(secret_digest);
@@ -351,7 +351,7 @@ pub async fn exchange_code(
     let digest = secret_digest(code);
     let kept = browser_secret.map(secret_digest);
     let open = async |tx: &mut Tx| -> Result<_, AccountError> {
-        let flow = provider_flows::take(tx, &digest).await?;
+        let flow = provider_flows::take_flow(tx, &digest).await?;
         let is_own =
             |flow: &ProviderFlow| flow.stage == FlowStage::Returned && flow.browser_digest == kept;
         let flow = flow.filter(is_own);

@@ -59,6 +59,7 @@ async fn told_since(desk: &Desk, org: OrgId, known: &mut usize) -> Vec<&'static 
     new
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn each_act_of_an_account_is_told_once(desk: Desk) {
     let mut known = 0;
     let accounts = &desk.accounts;
@@ -165,6 +166,7 @@ async fn each_act_of_an_account_is_told_once(desk: Desk) {
     );
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn each_act_on_members_is_told_once_in_their_organisation(desk: Desk) {
     let (org, mut known) = (OrgId::LOCAL, 0);
     let ada = desk.add_user(ADA).await;
@@ -331,6 +333,7 @@ fn changed_values(value: &str) -> Vec<String> {
         .collect()
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn any_change_of_a_row_names_it(desk: Desk) {
     write_rows(&desk).await;
     if desk.is_sqlite() {

@@ -78,7 +78,7 @@ impl SearchText {
             project: project.or_else(|| access.projects.and_then(|own| own.first().copied())),
             limit: limit as usize,
         };
-        let search = async |tx: &mut Tx| search_documents::search(tx, &filter).await;
+        let search = async |tx: &mut Tx| search_documents::search_texts(tx, &filter).await;
         let found = caller.own_rows().read(search).await?;
         let hits = found
             .into_iter()

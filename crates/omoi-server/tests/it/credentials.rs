@@ -147,6 +147,7 @@ async fn last_actor(desk: &SignInDesk) -> Actor {
     told.unwrap().last().unwrap().actor
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn a_role_reaches_as_far_as_it_says(mut desk: SignInDesk) {
     let task: TaskId = desk.test.add_task(1, &[]).await.id;
     let ada = desk.add_user(ADA, &MEMBER).await;

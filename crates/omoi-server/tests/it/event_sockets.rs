@@ -486,7 +486,7 @@ async fn who_may_read_less_is_told_less_at_once(desk: SignInDesk) {
     let theirs = desk.accounts.store.system().read(list).await.unwrap();
     let operator = MemberAuthority::of_operator(OrgId::LOCAL);
     let viewer = MemberRole::System(SystemRole::Viewer);
-    set_member_role(&desk.accounts, operator, theirs[0].id, viewer)
+    set_member_role(&desk.accounts, operator, theirs[0].id, viewer, None)
         .await
         .unwrap();
     // A sign-in ends with the role that it was made in; a key of theirs reaches as far as they do. The look that the

@@ -22,6 +22,7 @@ async fn token_of(desk: &SignInDesk, email: &str) -> String {
     desk.sign_in(email, PASSWORD).await.access_token
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn an_organisation_is_of_whoever_made_it(desk: SignInDesk) {
     let owner = [(OrgId::LOCAL, SystemRole::Owner)];
     desk.add_user("ada@example.org", &[]).await;

@@ -26,9 +26,10 @@ fn filter(query: &str, kinds: &[SearchKind]) -> SearchFilter {
 }
 
 async fn found(tx: &mut Tx, query: &str) -> Result<Vec<FoundDocument>, StoreError> {
-    search_documents::search(tx, &filter(query, SearchKind::ALL)).await
+    search_documents::search_texts(tx, &filter(query, SearchKind::ALL)).await
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn texts_are_found_by_their_words_as_they_are_now(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
     let (spec, ticket, task) = (world.spec.clone(), world.ticket.clone(), world.task.clone());
@@ -87,7 +88,8 @@ async fn texts_are_found_by_their_words_as_they_are_now(bench: Bench) -> Result<
         (told[0].kind, told[0].ticket_id),
         (SearchKind::Comment, Some(edited.id))
     );
-    let others = search_documents::search(&mut tx, &filter("plugh", &[SearchKind::Task])).await?;
+    let others =
+        search_documents::search_texts(&mut tx, &filter("plugh", &[SearchKind::Task])).await?;
     assert_eq!(others, []);
     let other = SearchFilter {
         project: Some(omoi_domain::id::ProjectId::from_uuid(
@@ -95,7 +97,7 @@ async fn texts_are_found_by_their_words_as_they_are_now(bench: Bench) -> Result<
         )),
         ..filter("plugh", SearchKind::ALL)
     };
-    assert_eq!(search_documents::search(&mut tx, &other).await?, []);
+    assert_eq!(search_documents::search_texts(&mut tx, &other).await?, []);
     drop(tx);
     commit(&bench.local, async |tx| {
         comments::delete_comment(tx, &mut comment).await
@@ -133,7 +135,7 @@ async fn titles_come_first_then_the_last_written(bench: Bench) -> Result<(), Sto
         limit: 1,
         ..filter("grue", SearchKind::ALL)
     };
-    let first = search_documents::search(&mut tx, &first).await?;
+    let first = search_documents::search_texts(&mut tx, &first).await?;
     assert_eq!(first[0].row_id, ids[2]);
     Ok(())
 }

@@ -156,7 +156,9 @@ async fn run_on_store(
         AdminCommand::DisableUser(named) => set_active(&accounts()?, &named.mail, false).await,
         AdminCommand::EnableUser(named) => set_active(&accounts()?, &named.mail, true).await,
         AdminCommand::AddMember(arguments) => members::add(&accounts()?, arguments).await,
-        AdminCommand::Invite(arguments) => members::invite(context, &accounts()?, arguments).await,
+        AdminCommand::Invite(arguments) => {
+            members::print_invitation(context, &accounts()?, arguments).await
+        }
         AdminCommand::RemoveMember(named) => members::remove(&accounts()?, &named.mail).await,
         AdminCommand::RevokeKey(named) => members::revoke_key(&accounts()?, named).await,
         AdminCommand::SetPassword(named) => recovery::set_password(&accounts()?, &named.mail).await,

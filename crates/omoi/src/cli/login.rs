@@ -72,7 +72,7 @@ pub(crate) struct LogoutArgs {
 }
 
 /// A key, and whose it is.
-struct StoredKey {
+struct LoginKey {
     key: SecretString,
     account: AccountView,
     key_id: Option<ApiKeyId>,
@@ -151,13 +151,13 @@ fn client_of(url: &ServerAddress, key: Option<SecretString>) -> Result<ApiClient
 }
 
 /// A key that a person made elsewhere.
-async fn key_from_input(url: &ServerAddress) -> anyhow::Result<StoredKey> {
+async fn key_from_input(url: &ServerAddress) -> anyhow::Result<LoginKey> {
     let key = read_secret_line("Key: ").await?;
     if key.expose_secret().is_empty() {
         return Err(UsageError("standard input holds no key".to_owned()).into());
     }
     let account = client_of(url, Some(key.clone()))?.get_account().await;
-    Ok(StoredKey {
+    Ok(LoginKey {
         key,
         account: account.map_err(|error| with_address(error, url))?,
         key_id: None,
@@ -165,7 +165,7 @@ async fn key_from_input(url: &ServerAddress) -> anyhow::Result<StoredKey> {
 }
 
 /// Makes a key of this machine; the sign-in that made it ends again.
-async fn key_by_password(url: &ServerAddress, email: Option<String>) -> anyhow::Result<StoredKey> {
+async fn key_by_password(url: &ServerAddress, email: Option<String>) -> anyhow::Result<LoginKey> {
     let email = match email {
         Some(email) => email,
         None if io::stdin().is_terminal() => {
@@ -192,7 +192,7 @@ async fn key_by_password(url: &ServerAddress, email: Option<String>) -> anyhow::
     made
 }
 
-async fn make_key(client: &ApiClient) -> anyhow::Result<StoredKey> {
+async fn make_key(client: &ApiClient) -> anyhow::Result<LoginKey> {
     let account = client.get_account().await?;
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     // All that this person may do today; a key never reaches further than its owner does when it is used.
@@ -212,7 +212,7 @@ async fn make_key(client: &ApiClient) -> anyhow::Result<StoredKey> {
         organization_id: None,
     };
     let made = client.create_api_key(&new).await?;
-    Ok(StoredKey {
+    Ok(LoginKey {
         key: made.key.into(),
         account,
         key_id: Some(made.api_key.id),

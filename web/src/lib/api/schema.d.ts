@@ -38,6 +38,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists questions to people, newest first: one inbox for all kinds.
+         * @description They are sorted by `created_at` and `deadline_at`.
+         */
+        get: operations["list_approvals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{approval_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a question to people. */
+        get: operations["get_approval"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{approval_id}/decide": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answers a question to people; of many who do at once, one is heard, and what is closed stays as it is. */
+        post: operations["decide_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/api-keys": {
         parameters: {
             query?: never;
@@ -69,7 +123,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Revokes a key of whoever asks. */
+        /** Revokes a key of whoever asks. A key revokes itself and no other. */
         delete: operations["revoke_api_key"];
         options?: never;
         head?: never;
@@ -157,6 +211,155 @@ export interface paths {
         };
         /** Shows the account of whoever asks, and what this credential may do in each organisation. */
         get: operations["get_account"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oauth/connected": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the accounts at providers that open the account of whoever asks. */
+        get: operations["list_linked_providers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oauth/exchange": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives the tokens of a sign-in by a provider for the code that the browser came back with.
+         * @description The code is good once, for a minute, and in that browser alone.
+         */
+        post: operations["exchange_sign_in_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oauth/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the providers by which people can sign in, and which of them are set up here. */
+        get: operations["list_providers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oauth/{provider}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends a browser to a provider to sign in there. */
+        get: operations["begin_provider_sign_in"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oauth/{provider}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Takes a browser back from a provider, and sends it on with what came of it behind `#`: `code`, for
+         *     `POST /auth/oauth/exchange` within a minute; `linked`; or `error`.
+         * @description A browser other than the one that went there is refused, and a second return.
+         */
+        get: operations["end_provider_sign_in"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oauth/{provider}/connect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins to link an account at a provider to the account of whoever asks, who goes to the provider's page in this
+         *     browser.
+         */
+        post: operations["link_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oauth/{provider}/disconnect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Has an account at a provider open the account of whoever asks no more. */
+        delete: operations["unlink_provider"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oauth/{provider}/url": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tells the page of a provider where somebody who signs in consents. The browser that asks is the one that may come
+         *     back, within ten minutes.
+         */
+        get: operations["get_provider_url"];
         put?: never;
         post?: never;
         delete?: never;
@@ -280,6 +483,205 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/board/auto-transition/{ticket_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Moves a ticket to the end of the column that its own goes on to. */
+        post: operations["auto_transition_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/board/column/{phase_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Finds the column of a board that shows the tickets of a phase. */
+        get: operations["get_phase_column"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/board/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Moves a ticket to a column and a place in it.
+         * @description The ticket goes to a phase of the column where its gate is met and the column has room; one that is held up goes on by
+         *     that. Which version of the ticket is meant is said by `If-Match` or `expected_version`.
+         */
+        post: operations["move_board_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/board/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts the tickets of each column of a board. */
+        get: operations["get_board_stats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/board/view": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows the board of a project: each column with its first 100 tickets, in the order that people gave them.
+         * @description Tickets that were turned down are not shown; those that something holds up are in the column of `PHASE_BLOCKED`.
+         */
+        get: operations["view_board"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/board/wip-violations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the columns of a board that have more tickets than they take, in their order. */
+        get: operations["list_wip_violations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/configs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the phases that the tickets of a project go through, in their order. */
+        get: operations["list_phase_configs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/configs/{phase_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one phase that the tickets of a project go through. */
+        get: operations["get_phase_config"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/costs/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the budgets of a month: the organisation's own first, then those of projects. */
+        get: operations["list_budgets"];
+        put?: never;
+        /** Gives the organisation or a project a budget for each month, which counts what was recorded in this one already. */
+        post: operations["create_budget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/costs/budgets/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tells whether a model call has room in the budgets of this month, of the organisation and of the project where one is
+         *     named.
+         */
+        get: operations["check_budget"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/costs/budgets/{budget_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes a budget: from then on calls are held by what is left of budgets. */
+        delete: operations["delete_budget"];
+        options?: never;
+        head?: never;
+        /** Changes a budget; work goes on that waited for it, where there is room now. */
+        patch: operations["update_budget"];
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -287,8 +689,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Streams events as JSON lines, from a sequence number on, for as long as the reader stays. */
-        get: operations["stream_events"];
+        /**
+         * Lists events of the log that the caller may read.
+         * @description A page may have fewer events than asked for, or none: it ends after the events that it has looked at. There are more
+         *     as long as there is a `next_cursor`.
+         */
+        get: operations["list_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -319,6 +725,464 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/{event_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Gets an event with all of its payload, also where that has no room in a frame. */
+        get: operations["get_event"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes whoever asks a member, by an invitation to their address.
+         * @description Their address must be verified, and whoever invited must still be able to give the role.
+         */
+        post: operations["accept_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the organisations that whoever asks belongs to, with what this credential may do in each. */
+        get: operations["list_organizations"];
+        put?: never;
+        /** Makes an organisation, whose owner is whoever asks. */
+        post: operations["create_organization"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows an organisation. */
+        get: operations["get_organization"];
+        put?: never;
+        post?: never;
+        /**
+         * Puts an organisation away: nothing is begun in it, its keys end, and its members only read.
+         * @description Within 30 days an owner takes it back.
+         */
+        delete: operations["archive_organization"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes what an organisation is called, and how much of it may be at work.
+         * @description Limits need `org:limits:write` as well.
+         */
+        patch: operations["update_organization"];
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/api-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the keys of an organisation and of its agents that were not revoked. */
+        get: operations["list_organization_keys"];
+        put?: never;
+        /**
+         * Makes a key of an organisation, with a role, or of an agent at one project. It is told this once, and stays when whoever
+         *     made it leaves.
+         */
+        post: operations["create_organization_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/api-keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revokes a key of an organisation or of its agents. It opens nothing any more, everywhere within 5 seconds. */
+        delete: operations["revoke_organization_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists what people did in an organisation, newest first.
+         * @description An entry is never changed: `created_after` and `updated_after` mean the same, when it was done. They are sorted by
+         *     `seq`.
+         */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends the whole audit log of an organisation as lines of JSON, oldest first. The last line tells of this. */
+        get: operations["export_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the invitations that are open, the oldest first. */
+        get: operations["list_invitations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/invitations/{invitation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes an invitation back. */
+        delete: operations["revoke_invitation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the members of an organisation. */
+        get: operations["list_members"];
+        put?: never;
+        /** Makes somebody with an account a member. Whoever has none yet is invited. */
+        post: operations["add_member"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/members/{member_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes a member, with the invitations that they made. Their keys reach nothing here from then on. */
+        delete: operations["remove_member"];
+        options?: never;
+        head?: never;
+        /**
+         * Gives a member another role. What they were granted in single projects ends where the new role allows less.
+         * @description The version that the change is meant for is demanded.
+         */
+        patch: operations["change_member"];
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/members/{member_id}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Grants a member a permission in one project, beyond their role. */
+        post: operations["grant_permission"];
+        /** Takes a permission in one project back. */
+        delete: operations["revoke_grant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes an organisation back that was put away in the last 30 days. Keys that ended stay so. */
+        post: operations["restore_organization"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the roles that members can have: those of every organisation, then its own. */
+        get: operations["list_roles"];
+        put?: never;
+        /** Makes a role, of no more than whoever makes it may do. */
+        post: operations["create_role"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/roles/{role_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes a role that no member, invitation, key or other role has. */
+        delete: operations["delete_role"];
+        options?: never;
+        head?: never;
+        /** Changes a role for everybody who has it. Those that every organisation has stay as they are. */
+        patch: operations["update_role"];
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/staff-entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists who of the platform's staff entered the organisation, and why, newest first: at most 200. */
+        get: operations["list_staff_entries"];
+        put?: never;
+        /** Lets staff of the platform act in an organisation as an admin of it, for an hour. Its owners read why. */
+        post: operations["enter_organization"];
+        /** Ends the stay of whoever asks in an organisation that they entered as staff. */
+        delete: operations["leave_organization"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/transfer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Offers a member to own the organisation, in place of an earlier offer. They accept within 72 hours. */
+        post: operations["offer_ownership"];
+        /** Takes the offer to own the organisation back. */
+        delete: operations["withdraw_offer"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organizations/{organization_id}/transfer/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes whoever asks the owner of the organisation, which was offered to them. */
+        post: operations["accept_ownership"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists projects, newest first.
+         * @description They are sorted by `created_at` and `updated_at`.
+         */
+        get: operations["list_projects"];
+        put?: never;
+        /**
+         * Begins a project under a name, or for the repository at a path of this machine.
+         * @description The project of a repository that has one is answered as it is, and works on by itself from then on.
+         */
+        post: operations["create_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a project. */
+        get: operations["get_project"];
+        put?: never;
+        post?: never;
+        /**
+         * Puts a project away: nothing starts in it any more, and its specs are cancelled.
+         * @description `PATCH` with the state `active` takes it back; its specs stay cancelled.
+         */
+        delete: operations["archive_project"];
+        options?: never;
+        head?: never;
+        /** Changes a project: its name, what it is for, and whether work goes on in it. */
+        patch: operations["update_project"];
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/board-columns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the columns of a project's board, in their order. */
+        get: operations["get_board_columns"];
+        /**
+         * Gives the board of a project other columns. `If-Match` says which version of the board this is meant for.
+         * @description Tickets stay in their phases: those of a column that is gone are shown by the one that has their phase now.
+         */
+        put: operations["set_board_columns"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Searches the texts of specs, tickets, tasks and comments of one project.
+         * @description What the caller may not read is not found.
+         */
+        get: operations["search_project"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells how far a project is: its tickets, tasks and specs by their states, and what landed. */
+        get: operations["get_project_stats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/resolve": {
         parameters: {
             query?: never;
@@ -328,6 +1192,26 @@ export interface paths {
         };
         /** Tells which row a reference means to a person in a repository. */
         get: operations["resolve_reference"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Searches the texts of specs, tickets, tasks and comments, in all projects that the caller reaches.
+         * @description What the caller may not read is not found.
+         */
+        get: operations["search_everything"];
         put?: never;
         post?: never;
         delete?: never;
@@ -639,6 +1523,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tasks/cancellable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists tasks that can be cancelled, newest first. */
+        get: operations["list_cancellable_tasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/cleanup-timed-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends, as failed, every attempt of an organisation that has had its time and did not end by itself; its task is tried
+         *     again as after any failure.
+         */
+        post: operations["cleanup_timed_out_tasks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/timed-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the tasks whose attempt has had its time and did not end by itself. */
+        get: operations["list_timed_out_tasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tasks/{task_id}": {
         parameters: {
             query?: never;
@@ -648,6 +1586,27 @@ export interface paths {
         };
         /** Shows a task with its attempts and receipts. */
         get: operations["get_task"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes title, description, priority or deadline of a task, or has it start without its project's autonomy.
+         * @description Title and description change only while nobody works on it: its agent is told of them when it begins.
+         */
+        patch: operations["update_task"];
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/attempts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the attempts at a task, oldest first. */
+        get: operations["list_task_attempts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -667,6 +1626,76 @@ export interface paths {
         put?: never;
         /** Cancels a task; its agent is stopped. */
         post: operations["cancel_task"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/check-circular": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tells whether tasks would wait for each other, were a task to wait for others as well; nothing is changed. */
+        post: operations["check_circular_dependency"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/dependencies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows what a task waits for, and what waits for it. */
+        get: operations["get_task_dependencies"];
+        /** Has a task wait for these tasks and no others; all are of one spec, and none may come to wait for itself. */
+        put: operations["replace_task_dependencies"];
+        /** Has a task wait for others as well; all are of one spec, and none may come to wait for itself. */
+        post: operations["add_task_dependencies"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/dependencies/{depends_on_task_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Has a task wait for another one no longer. */
+        delete: operations["remove_task_dependency"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/fail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Fails a task for good, and stops its agent; what waits for it waits for a person from then on. */
+        post: operations["fail_task"];
         delete?: never;
         options?: never;
         head?: never;
@@ -707,6 +1736,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tasks/{task_id}/receipts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the receipts of the checks of a task, oldest first. */
+        get: operations["list_task_receipts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tasks/{task_id}/retry": {
         parameters: {
             query?: never;
@@ -718,6 +1764,465 @@ export interface paths {
         put?: never;
         /** Tries a task again that failed, was cancelled or waits. */
         post: operations["retry_task"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/set-timeout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sets the wall time of one attempt at a task, from the next attempt on. */
+        post: operations["set_task_timeout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/timeout-status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells how long attempts at a task may run, and how long the one at work has run. */
+        get: operations["get_task_timeout"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists tickets, newest first.
+         * @description They are sorted by `created_at`, `updated_at`, `number` and `priority`.
+         */
+        get: operations["list_tickets"];
+        put?: never;
+        /**
+         * Writes a ticket, which waits in its phase until somebody moves it.
+         * @description One that a program writes waits for a person's yes first, where `approval.ticket_human_review` is set.
+         *     An open ticket that says the same is answered with its reference, unless `force_create` is set.
+         */
+        post: operations["create_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/approval-status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells whether a ticket may be worked on, and until when somebody has to decide that. */
+        get: operations["get_ticket_approval"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says that a ticket which waits for a yes may be worked on. */
+        post: operations["approve_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/check-duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Looks for open tickets of a project that say what a draft says. */
+        post: operations["check_ticket_duplicates"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists tickets as `GET /tickets` does, for callers who know it by this address. */
+        get: operations["list_tickets_alias"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/pending-review-count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts the questions to people that nobody has answered yet. */
+        get: operations["count_pending_reviews"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says that a ticket which waits for a yes is not worked on, and why. No board shows it from then on. */
+        post: operations["reject_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a ticket. */
+        get: operations["get_ticket"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes what a ticket says, who takes care of it, or its status. */
+        patch: operations["update_ticket"];
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/block": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Holds a ticket up: none of its tasks starts until it goes on; those at work are let finish. */
+        post: operations["block_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/can-transition/{to_phase}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells whether a ticket could go to a phase now, and what is against it. */
+        get: operations["can_transition_ticket"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/check-advance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Moves a ticket to the phase that usually follows its own where its gate is met, and else tells what is missing. */
+        post: operations["check_ticket_advance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the comments on a ticket, oldest first. One that was taken away stays in its place, without its text.
+         * @description They are sorted by `created_at` and `updated_at`.
+         */
+        get: operations["list_comments"];
+        put?: never;
+        /** Comments on a ticket. Whom the text mentions belongs to the organisation. */
+        post: operations["add_comment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/comments/{comment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a comment of one's own away; with the permission `ticket:delete` anybody's. */
+        delete: operations["delete_comment"];
+        options?: never;
+        head?: never;
+        /** Gives a comment of one's own another text. */
+        patch: operations["edit_comment"];
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Moves a ticket to its end; the gate of each phase on the way must be met. */
+        post: operations["complete_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/dependencies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a ticket wait for another one of its project: none of its tasks starts before that one is done. */
+        post: operations["add_ticket_dependency"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/dependencies/{dependency_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Makes a ticket wait for another one no more. */
+        delete: operations["remove_ticket_dependency"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/fast-track": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Moves a ticket from the backlog or its analysis straight to its implementation. */
+        post: operations["fast_track_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/gate-status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows whether a ticket could go to the phase that usually follows its own, and what is missing for that. */
+        get: operations["get_ticket_gate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the newest 1,000 changes of a ticket, oldest first, with who made them. */
+        get: operations["list_ticket_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/phase-transition": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Moves a ticket to another phase, by as many moves as lead there; the gate of each phase on the way must be met. */
+        post: operations["transition_ticket_phase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/progress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Moves a ticket to the phase that usually follows its own, where its gate is met.
+         * @description A deployment is passed by: nothing proves one yet.
+         */
+        post: operations["progress_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/regress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a ticket that is built, under test or being deployed back to building, and keeps why in its history. */
+        post: operations["regress_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/transition": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Moves a ticket to another status, and to the phase that goes with it; one that is held up goes on by that. */
+        post: operations["transition_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tickets/{ticket_id}/unblock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a ticket go on in the phase that it is in; nothing changes where nothing holds it up. */
+        post: operations["unblock_ticket"];
         delete?: never;
         options?: never;
         head?: never;
@@ -736,6 +2241,28 @@ export interface paths {
         put?: never;
         /** Agrees to what the `.omoi.yaml` of a repository asks for, in the text the person saw. */
         post: operations["trust_repository"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ws/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Opens a WebSocket that tells events as they happen, in all organisations that the caller belongs to.
+         * @description The credential comes as a subprotocol beside `omoios.v1`, `bearer.TOKEN`, or as `token`, or by the header of other
+         *     requests. Whoever is refused is told by the code that the socket is closed with; `docs/api.md` has the messages and
+         *     the codes.
+         */
+        get: operations["open_socket"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -815,6 +2342,16 @@ export interface components {
             /** @description `TSK-n` of the tasks whose commits were taken back. */
             without: string[];
         };
+        /**
+         * @description The yes to an invitation. `POST /invitations/accept`.
+         * @example {
+         *       "token": "9f0c2b7d6a514e38b1c4d2e7f8a90315"
+         *     }
+         */
+        AcceptInvitation: {
+            /** @description The token that the mail carries. */
+            token: string;
+        };
         /** @description The account of whoever asks. `GET /auth/me`. */
         AccountView: {
             created_at?: components["schemas"]["ApiTime"] | null;
@@ -831,6 +2368,60 @@ export interface components {
             last_login_at?: components["schemas"]["ApiTime"] | null;
             /** @description What the credential may do, by organisation. */
             organizations: components["schemas"]["OrganizationAccess"][];
+        };
+        /** @description Who a change is made for. A transaction has one; its events, its history and its audit entries name it. */
+        Actor: {
+            /** @description A person, also by a key of their own. On a laptop it is [`UserId::LOCAL`]. */
+            id: components["schemas"]["UserId"];
+            /** @enum {string} */
+            kind: "user";
+        } | {
+            /** @description A key of an organisation, which stays when the person who made it leaves. */
+            id: components["schemas"]["ApiKeyId"];
+            /** @enum {string} */
+            kind: "key";
+        } | {
+            /** @description The agent of an attempt, by what its worker reports. */
+            id: components["schemas"]["AttemptId"];
+            /** @enum {string} */
+            kind: "agent";
+        } | {
+            /** @enum {string} */
+            kind: "system";
+        };
+        /** Format: uuid */
+        ActorId: string;
+        /** @enum {string} */
+        ActorKind: "user" | "key" | "agent" | "system";
+        /** @description Who did something. */
+        ActorView: {
+            /** @description Which one; none of the platform itself. */
+            id?: string | null;
+            /** @description What they are. */
+            kind: components["schemas"]["ActorKind"];
+        };
+        /**
+         * @description Somebody with an account, made a member. `POST /organizations/{organization_id}/members`.
+         * @example {
+         *       "role_id": "01930000-0000-7000-8000-000000000103",
+         *       "user_id": "01930000-0000-7000-8000-000000000006"
+         *     }
+         */
+        AddMember: {
+            /** @description Their role. */
+            role_id: components["schemas"]["RoleId"];
+            /** @description Who. */
+            user_id: components["schemas"]["UserId"];
+        };
+        /**
+         * @description Body of `POST /tickets/{ticket_id}/dependencies`.
+         * @example {
+         *       "depends_on": "TKT-002"
+         *     }
+         */
+        AddTicketDependency: {
+            /** @description A ticket of the same project, by id or `TKT-n`. */
+            depends_on: string;
         };
         /** @description `native`, `claude-code`, or `acp:` and the name of a configured program. */
         AgentProgram: string;
@@ -858,6 +2449,8 @@ export interface components {
         };
         /** Format: uuid */
         ApiKeyId: string;
+        /** @enum {string} */
+        ApiKeyKind: "person" | "organization" | "agent";
         /** @description A key as lists show it. `GET /auth/api-keys`. */
         ApiKeyView: {
             /** @description When it was made. */
@@ -878,6 +2471,62 @@ export interface components {
         };
         /** Format: date-time */
         ApiTime: string;
+        /** @enum {string} */
+        ApprovalDecision: "approve" | "reject";
+        /** Format: uuid */
+        ApprovalId: string;
+        /** @enum {string} */
+        ApprovalKind: "ticket";
+        /** @enum {string} */
+        ApprovalState: "pending" | "approved" | "rejected" | "timed_out";
+        /** @enum {string} */
+        ApprovalStatus: "approved" | "pending_review" | "rejected" | "timed_out";
+        /** @description What a question is about. */
+        ApprovalSubject: {
+            /** @description Row id of the ticket. */
+            id: components["schemas"]["TicketId"];
+            /** @description `project/TKT-n`. */
+            name: string;
+            /** @description Title shown to people. */
+            title: string;
+        };
+        /** @description A question to people. `GET /approvals/{approval_id}`. */
+        ApprovalView: {
+            /** @description What people may decide; nothing once it is closed. */
+            allowed_decisions: components["schemas"]["ApprovalDecision"][];
+            /** @description What they said. */
+            comment?: string | null;
+            /** @description Until when somebody has to decide. */
+            deadline_at: components["schemas"]["ApiTime"];
+            decided_at?: components["schemas"]["ApiTime"] | null;
+            decided_by_id?: components["schemas"]["UserId"] | null;
+            /** @description Row id of the question. */
+            id: components["schemas"]["ApprovalId"];
+            /** @description What it is about. */
+            kind: components["schemas"]["ApprovalKind"];
+            /** @description The project of that. */
+            project_id: components["schemas"]["ProjectId"];
+            /** @description When. */
+            requested_at: components["schemas"]["ApiTime"];
+            /** @description Who asked. */
+            requested_by: components["schemas"]["ActorView"];
+            /** @description Where it stands. */
+            state: components["schemas"]["ApprovalState"];
+            /** @description The same more precisely. */
+            subject: components["schemas"]["ApprovalSubject"];
+        };
+        /**
+         * @description Body of `POST /tickets/approve`.
+         * @example {
+         *       "ticket_id": "TKT-002"
+         *     }
+         */
+        ApproveTicket: {
+            /** @description The ticket, by id or `TKT-n`. */
+            ticket_id: string;
+        };
+        /** @enum {string} */
+        ArtifactType: "requirements_document" | "design_document" | "code_changes" | "test_coverage" | "packaging_bundle" | "handoff_documentation" | "test_results" | "test_evidence" | "deployment_evidence";
         /** Format: uuid */
         AttemptId: string;
         /** @enum {string} */
@@ -940,6 +2589,232 @@ export interface components {
             /** @description For what it waits, and until when; none while it works. */
             waits_for?: string | null;
         };
+        /** @enum {string} */
+        AuditAction: "login_success" | "login_failed" | "login_blocked_lockout" | "account_locked" | "account_unlocked" | "account_disabled" | "account_enabled" | "logout" | "session_revoked" | "token_refresh" | "refresh_token_reuse" | "register" | "email_verified" | "password_change" | "password_reset" | "oauth_linked" | "oauth_unlinked" | "api_key_created" | "api_key_revoked" | "member_invited" | "invitation_revoked" | "member_added" | "member_role_changed" | "member_removed" | "org_created" | "org_updated" | "org_archived" | "org_restored" | "org_transfer_offered" | "org_transfer_withdrawn" | "org_transferred" | "role_created" | "role_updated" | "role_deleted" | "grant_added" | "grant_removed" | "staff_entered_org" | "staff_left_org" | "approval_decided" | "ticket_forced" | "spec_cancelled" | "spec_delivered" | "task_cancelled" | "task_retried" | "repository_trusted" | "egress_allowed" | "export_audit";
+        /** Format: uuid */
+        AuditEntryId: string;
+        /** @description An act, as the audit log tells it. `GET /organizations/{organization_id}/audit`, and each line of its export. */
+        AuditEntryView: {
+            /** @description What was done. */
+            action: components["schemas"]["AuditAction"];
+            actor_id?: components["schemas"]["ActorId"] | null;
+            /** @description What did it. */
+            actor_kind: components["schemas"]["ActorKind"];
+            /** @description What is there since. */
+            after?: unknown;
+            /** @description What was there before. */
+            before?: unknown;
+            credential_id?: components["schemas"]["CredentialId"] | null;
+            /** @description SHA-256 of the digest before it and of what the entry says, as 64 hexadecimal digits. */
+            digest: string;
+            /** @description Its id. */
+            id: components["schemas"]["AuditEntryId"];
+            /** @description The address that the request came from. */
+            ip?: string | null;
+            /** @description When it was done. */
+            occurred_at: components["schemas"]["ApiTime"];
+            /** @description Whose log it stands in. */
+            organization_id: components["schemas"]["OrgId"];
+            /** @description How it ended. */
+            outcome: components["schemas"]["AuditOutcome"];
+            /** @description Why, in the words of whoever did it. */
+            reason?: string | null;
+            /** @description What the access log calls the request. */
+            request_id?: string | null;
+            /**
+             * Format: int64
+             * @description Its number in the log of its organisation, without gaps.
+             */
+            seq: number;
+            target_id?: components["schemas"]["AuditTargetId"] | null;
+            /** @description What it was done to. */
+            target_type: components["schemas"]["AuditTargetKind"];
+            /** @description What the program calls itself. */
+            user_agent?: string | null;
+        };
+        /** @enum {string} */
+        AuditOutcome: "ok" | "denied";
+        /** Format: uuid */
+        AuditTargetId: string;
+        /** @enum {string} */
+        AuditTargetKind: "user" | "session" | "api_key" | "organization" | "membership" | "invitation" | "role" | "project" | "spec" | "ticket" | "task" | "deployment";
+        /**
+         * @description Body of `POST /tickets/{ticket_id}/block`.
+         * @example {
+         *       "blocker_type": "waiting_on_clarification",
+         *       "suggested_remediation": "Ask whose todos."
+         *     }
+         */
+        BlockTicket: {
+            /** @description What holds it up. */
+            blocker_type: components["schemas"]["TicketBlockReason"];
+            /** @description What would help. */
+            suggested_remediation?: string | null;
+        };
+        /** @description What a column of a board is. */
+        BoardColumnSettings: {
+            /** @description The column that tickets go on to by themselves. */
+            auto_transition_to?: string | null;
+            /** @description The colour that it is shown in. */
+            color_theme?: string | null;
+            /** @description What belongs into it. */
+            description?: string | null;
+            /** @description Its name in requests, of a-z, 0-9 and `-`. */
+            id: string;
+            /** @description Whether tickets stay in it. */
+            is_terminal?: boolean;
+            /** @description Its name for people. */
+            name: string;
+            /**
+             * @description The phases whose tickets it shows: each phase is in one column. Tickets that are held up are shown in
+             *     `PHASE_BLOCKED`.
+             */
+            phase_mapping: components["schemas"]["PhaseId"][];
+            /**
+             * Format: int32
+             * @description Tickets that people may have in it at once; none has no limit.
+             */
+            wip_limit?: number | null;
+        };
+        /** @description How full a column of a board is. */
+        BoardColumnStats: {
+            /**
+             * Format: int32
+             * @description Tickets that it has.
+             */
+            current_count: number;
+            /** @description The column. */
+            id: string;
+            /** @description Its name for people. */
+            name: string;
+            /**
+             * Format: double
+             * @description The first through the second; none without a limit.
+             */
+            utilization?: number | null;
+            /**
+             * Format: int32
+             * @description Tickets that people may have in it at once.
+             */
+            wip_limit?: number | null;
+        };
+        /** @description A column of a board with its tickets. */
+        BoardColumnView: {
+            /** @description The column that tickets go on to by themselves. */
+            auto_transition_to?: string | null;
+            /** @description The colour that it is shown in. */
+            color_theme?: string | null;
+            /**
+             * Format: int32
+             * @description Tickets that it has.
+             */
+            current_count: number;
+            /** @description What belongs into it. */
+            description?: string | null;
+            /** @description Its name in requests. */
+            id: string;
+            /** @description Whether tickets stay in it. */
+            is_terminal: boolean;
+            /** @description Whether it has more than these; `GET /tickets` lists them by `phase_id`. */
+            more: boolean;
+            /** @description Its name for people. */
+            name: string;
+            /** @description The phases whose tickets it shows. */
+            phase_mapping: components["schemas"]["PhaseId"][];
+            /**
+             * Format: int32
+             * @description Its place on the board, from 0.
+             */
+            sequence_order: number;
+            /** @description Its first tickets, up to 100, in the order that people gave them. */
+            tickets: components["schemas"]["TicketView"][];
+            /** @description Whether it has more than it takes: work under way is let in whatever the limit. */
+            wip_exceeded: boolean;
+            /**
+             * Format: int32
+             * @description Tickets that people may have in it at once.
+             */
+            wip_limit?: number | null;
+        };
+        /**
+         * @description The columns of a board, in their order: `GET` and body of `PUT /projects/{project_id}/board-columns`.
+         * @example {
+         *       "columns": [
+         *         {
+         *           "id": "to-do",
+         *           "name": "To do",
+         *           "phase_mapping": [
+         *             "PHASE_BACKLOG",
+         *             "PHASE_REQUIREMENTS",
+         *             "PHASE_DESIGN"
+         *           ]
+         *         },
+         *         {
+         *           "id": "doing",
+         *           "name": "Doing",
+         *           "phase_mapping": [
+         *             "PHASE_IMPLEMENTATION",
+         *             "PHASE_TESTING",
+         *             "PHASE_DEPLOYMENT"
+         *           ],
+         *           "wip_limit": 5
+         *         },
+         *         {
+         *           "id": "done",
+         *           "is_terminal": true,
+         *           "name": "Done",
+         *           "phase_mapping": [
+         *             "PHASE_DONE"
+         *           ]
+         *         },
+         *         {
+         *           "id": "blocked",
+         *           "is_terminal": true,
+         *           "name": "Blocked",
+         *           "phase_mapping": [
+         *             "PHASE_BLOCKED"
+         *           ]
+         *         }
+         *       ]
+         *     }
+         */
+        BoardSettings: {
+            /** @description Up to 20 columns. */
+            columns: components["schemas"]["BoardColumnSettings"][];
+        };
+        /** @description How full the columns of a board are. `GET /board/stats`. */
+        BoardStats: {
+            /** @description The columns, in their order. */
+            columns: components["schemas"]["BoardColumnStats"][];
+        };
+        /** @description A board. `GET /board/view`. */
+        BoardView: {
+            /** @description Its columns, in their order. */
+            columns: components["schemas"]["BoardColumnView"][];
+            /** @description The project whose board it is. */
+            project_id: components["schemas"]["ProjectId"];
+        };
+        /** @description Whether calls have room. `GET /costs/budgets/check`. */
+        BudgetCheck: {
+            /** @description Whether no budget of the scope refuses calls by now: each that does has something left. */
+            allowed: boolean;
+            /** @description The budgets that hold calls of the scope. */
+            budgets: components["schemas"]["MonthBudgetView"][];
+        };
+        /** @enum {string} */
+        BudgetLevel: "normal" | "warning" | "critical" | "exceeded";
+        /** @enum {string} */
+        BudgetScope: "organization" | "project";
+        /**
+         * @description Another role of a member. `PATCH /organizations/{organization_id}/members/{member_id}`.
+         * @example {
+         *       "role_id": "01930000-0000-7000-8000-000000000103"
+         *     }
+         */
+        ChangeMember: {
+            /** @description The role. */
+            role_id: components["schemas"]["RoleId"];
+        };
         /** @description How one check could pass while one criterion is violated. */
         CheckDoubt: {
             /**
@@ -967,6 +2842,54 @@ export interface components {
         };
         /** @enum {string} */
         CheckStage: "base" | "task" | "merge" | "head" | "ablation";
+        /**
+         * @description Body of `POST /tickets/check-duplicates`.
+         * @example {
+         *       "description": "As CSV.",
+         *       "project_id": "01930000-0000-7000-8000-000000000001",
+         *       "title": "Export todos"
+         *     }
+         */
+        CheckTicketDuplicates: {
+            /** @description Description of the draft. */
+            description?: string;
+            project_id?: components["schemas"]["ProjectId"] | null;
+            /** @description Title of the draft. */
+            title: string;
+        };
+        /** @description Whether tasks would wait for each other. `POST /tasks/{task_id}/check-circular`. */
+        CircularCheck: {
+            /** @description The tasks that would, each before the next and the first once more at the end; empty where none would. */
+            cycle: string[];
+            /** @description Whether they would. */
+            is_circular: boolean;
+        };
+        /** Format: uuid */
+        CommentId: string;
+        /** @description A comment on a ticket. `GET /tickets/{ticket_id}/comments`. */
+        CommentView: {
+            /** @description Who wrote it. */
+            author: components["schemas"]["ActorView"];
+            /** @description The text, in Markdown; none once it was taken away. */
+            content?: string | null;
+            /** @description When it was written. */
+            created_at: components["schemas"]["ApiTime"];
+            deleted_at?: components["schemas"]["ApiTime"] | null;
+            edited_at?: components["schemas"]["ApiTime"] | null;
+            /** @description Row id of the comment. */
+            id: components["schemas"]["CommentId"];
+            /** @description Whom it mentions. */
+            mentions: components["schemas"]["UserId"][];
+            /** @description The ticket. */
+            ticket_id: components["schemas"]["TicketId"];
+            /** @description When it last changed. */
+            updated_at: components["schemas"]["ApiTime"];
+            /**
+             * Format: int64
+             * @description Version of the row, as in `ETag`.
+             */
+            version: number;
+        };
         /** @description Number of merge conflicts by how they ended. */
         ConflictCounts: {
             /**
@@ -1003,6 +2926,139 @@ export interface components {
             /** @description What of its owner's permissions it has, as names or patterns; without any it reads. */
             scopes?: string[];
         };
+        /**
+         * @description A new budget. `POST /costs/budgets`.
+         * @example {
+         *       "limit": "50.00",
+         *       "scope_id": "01930000-0000-7000-8000-000000000001",
+         *       "scope_type": "project"
+         *     }
+         */
+        CreateMonthBudget: {
+            /** @description Whether calls without room are refused, as they are where nothing is said; else people are only told. */
+            is_hard_limit?: boolean | null;
+            /** @description The most that may be spent in a month, in dollars. */
+            limit: string;
+            /**
+             * Format: uuid
+             * @description The project; none for the organisation.
+             */
+            scope_id?: string | null;
+            /** @description Whose calls it holds. */
+            scope_type: components["schemas"]["BudgetScope"];
+        };
+        /**
+         * @description A new organisation. `POST /organizations`.
+         * @example {
+         *       "billing_email": "bills@example.org",
+         *       "name": "Acme",
+         *       "slug": "acme"
+         *     }
+         */
+        CreateOrganization: {
+            /** @description Where bills go. */
+            billing_email?: string | null;
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description What people call it: 1 to 200 characters in one line. */
+            name: string;
+            /** @description Its name in addresses: small letters, digits and `-`, nobody else's. */
+            slug: string;
+        };
+        /**
+         * @description A key of an organisation or of an agent. `POST /organizations/{organization_id}/api-keys`.
+         * @example {
+         *       "expires_in_days": 90,
+         *       "name": "ci",
+         *       "role_id": "01930000-0000-7000-8000-000000000103",
+         *       "scopes": [
+         *         "spec:read"
+         *       ]
+         *     }
+         */
+        CreateOrganizationKey: {
+            /**
+             * Format: int32
+             * @description Days until it ends, 1 to 365, of an agent's at most 90; without it, it stays until it is revoked.
+             */
+            expires_in_days?: number | null;
+            /** @description What people call it: 1 to 100 characters. */
+            name: string;
+            project_id?: components["schemas"]["ProjectId"] | null;
+            role_id?: components["schemas"]["RoleId"] | null;
+            /** @description What of its role it has, as names or patterns; without any it reads. */
+            scopes?: string[];
+        };
+        /**
+         * @description `POST /projects`: begin a project, under a name or for a repository on the disk of the process.
+         * @example {
+         *       "description": "Lists of things to do",
+         *       "name": "Todo"
+         *     }
+         */
+        CreateProject: {
+            /** @description Whether its tasks may start without a person. Those of a folder do. */
+            autonomous_execution_enabled?: boolean | null;
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description What people call it, of up to 255 characters; left out for a folder, which is called by the end of its path. */
+            name?: string | null;
+            /** @description Absolute path of a git repository on the disk of the process; with the token of its data folder alone. */
+            repo_path?: string | null;
+        };
+        /**
+         * @description A role that an organisation makes. `POST /organizations/{organization_id}/roles`.
+         * @example {
+         *       "inherits_from": "01930000-0000-7000-8000-000000000103",
+         *       "name": "Reviewer",
+         *       "permissions": [
+         *         "spec:read",
+         *         "task:*"
+         *       ]
+         *     }
+         */
+        CreateRole: {
+            /** @description What it is for. */
+            description?: string | null;
+            inherits_from?: components["schemas"]["RoleId"] | null;
+            /** @description What people call it: 1 to 100 characters, none of the system's names. */
+            name: string;
+            /** @description What it allows, as names or patterns. */
+            permissions: string[];
+        };
+        /**
+         * @description Body of `POST /tickets`.
+         * @example {
+         *       "description": "As CSV.",
+         *       "labels": [
+         *         "export"
+         *       ],
+         *       "priority": "MEDIUM",
+         *       "project_id": "01930000-0000-7000-8000-000000000001",
+         *       "title": "Export todos"
+         *     }
+         */
+        CreateTicket: {
+            assignee_id?: components["schemas"]["UserId"] | null;
+            /** @description Whether it is refused where an open ticket says the same. */
+            check_duplicates?: boolean;
+            /** @description Tickets of the project that it waits for, by id or `TKT-n`. */
+            dependencies?: string[];
+            /** @description What is wanted, of up to 50,000 characters. */
+            description?: string;
+            /** @description Whether it is written all the same. */
+            force_create?: boolean;
+            /** @description Words that people find it by, up to 20. */
+            labels?: string[];
+            phase_id?: components["schemas"]["PhaseId"] | null;
+            /** @description How much it matters. */
+            priority?: components["schemas"]["Priority"];
+            project_id?: components["schemas"]["ProjectId"] | null;
+            /** @description Title, of up to 500 characters in one line. */
+            title: string;
+        };
+        /** Format: uuid */
+        CredentialId: string;
         /** @description `GET /specs/{spec_id}/criteria-status`: which criteria are proven. */
         CriteriaStatus: {
             /** @description The head that proofs are looked for at. */
@@ -1061,6 +3117,44 @@ export interface components {
             /** @description The criterion in words. */
             text: string;
         };
+        /**
+         * @description Body of `POST /approvals/{approval_id}/decide`.
+         * @example {
+         *       "comment": "We have that already.",
+         *       "decision": "reject"
+         *     }
+         */
+        DecideApproval: {
+            /** @description Why; needed for a no. */
+            comment?: string | null;
+            /** @description What is decided. */
+            decision: components["schemas"]["ApprovalDecision"];
+        };
+        /**
+         * @description Tasks that are to come before another one. `POST` and `PUT /tasks/{task_id}/dependencies`.
+         * @example {
+         *       "depends_on": [
+         *         "01930000-0000-7000-8000-000000000009"
+         *       ]
+         *     }
+         */
+        DependencyList: {
+            /** @description Their row ids, or their references `TSK-n` in the project of the task; 100 at most. */
+            depends_on: string[];
+        };
+        /** @description A task at the other end of a dependency. */
+        DependencyView: {
+            /** @description Row id of the task. */
+            id: components["schemas"]["TaskId"];
+            /** @description Where its commits stand. */
+            integration_state: components["schemas"]["IntegrationState"];
+            /** @description Current stage of its life cycle. */
+            status: components["schemas"]["TaskStatus"];
+            /** @description Reference within its project, `TSK-n`. */
+            task_ref: string;
+            /** @description Title shown to people. */
+            title: string;
+        };
         /** @description Work that stands still for want of space on a disk. */
         DiskStall: {
             /**
@@ -1070,6 +3164,22 @@ export interface components {
             ms: number;
             /** @description Which disk, and how it is, without an end. */
             reason: string;
+        };
+        /** @description An open ticket that says what a draft says. */
+        DuplicateTicket: {
+            /**
+             * Format: double
+             * @description How much the texts have in common, 0 to 1.
+             */
+            similarity_score: number;
+            /** @description Where it stands. */
+            status: components["schemas"]["TicketStatus"];
+            /** @description Row id of the ticket. */
+            ticket_id: components["schemas"]["TicketId"];
+            /** @description Reference within its project, `TKT-n`. */
+            ticket_ref: string;
+            /** @description Title shown to people. */
+            title: string;
         };
         /** @description How far an attempt reaches, with what decided it. */
         EgressDecision: {
@@ -1117,6 +3227,18 @@ export interface components {
         EgressMode: "none" | "cached" | "registries";
         /** @enum {string} */
         EgressOutcome: "came_in" | "refused";
+        /**
+         * @description Why a member of staff enters an organisation. `POST /organizations/{organization_id}/staff-entries`.
+         * @example {
+         *       "reason": "the owner asked us why a run stands still"
+         *     }
+         */
+        EnterOrganization: {
+            /** @description 1 to 500 characters, which the owners read. */
+            reason: string;
+        };
+        /** @enum {string} */
+        EntityType: "project" | "spec" | "ticket" | "task" | "attempt" | "sandbox" | "receipt" | "discovery" | "message" | "comment" | "approval" | "hand_over" | "month_budget";
         /** @description Body of every answer with a status of 400 or above. */
         ErrorBody: {
             /** @description What a program needs to go on, such as the rows that were meant; its keys depend on the code. */
@@ -1141,7 +3263,54 @@ export interface components {
             retry_after?: number | null;
         };
         /** @enum {string} */
-        ErrorCode: "invalid_token" | "invalid_cursor" | "malformed_json" | "invalid_credentials" | "token_reused" | "unauthenticated" | "email_not_verified" | "forbidden" | "insufficient_scope" | "no_egress" | "privilege_escalation" | "reauth_required" | "wrong_sandbox" | "not_found" | "method_not_allowed" | "slow_request" | "agent_unusable" | "at_work" | "conflict" | "copy_refused" | "invalid_transition" | "no_sandbox" | "not_planned" | "nothing_landed" | "other_model" | "repository_not_trusted" | "still_open" | "superseded_attempt" | "task_cancelled" | "task_is_over" | "too_many_keys" | "trust_outdated" | "unclear_reference" | "waits" | "gone" | "stale_version" | "too_large" | "unsupported_media_type" | "bad_repository" | "bad_repository_file" | "bundle_refused" | "refused" | "unknown_field" | "validation_failed" | "account_locked" | "rate_limited" | "too_many_connections" | "internal" | "not_ready";
+        ErrorCode: "circular_dependency" | "invalid_token" | "invalid_cursor" | "malformed_json" | "invalid_credentials" | "token_reused" | "unauthenticated" | "email_not_verified" | "forbidden" | "insufficient_scope" | "no_egress" | "privilege_escalation" | "reauth_required" | "wrong_sandbox" | "not_found" | "method_not_allowed" | "slow_request" | "agent_unusable" | "already_done" | "already_shown" | "at_work" | "conflict" | "copy_refused" | "duplicate_candidate" | "gate_not_met" | "last_way_in" | "idempotency_in_progress" | "idempotency_key_reused" | "invalid_transition" | "last_owner" | "no_sandbox" | "not_planned" | "nothing_landed" | "other_model" | "repository_not_trusted" | "still_open" | "superseded_attempt" | "task_cancelled" | "task_is_over" | "too_many_keys" | "trust_outdated" | "unclear_reference" | "waits" | "wip_limit_exceeded" | "gone" | "stale_version" | "too_large" | "unsupported_media_type" | "bad_repository" | "bad_repository_file" | "bundle_refused" | "refused" | "unknown_field" | "validation_failed" | "upgrade_required" | "account_locked" | "precondition_required" | "rate_limited" | "too_many_connections" | "internal" | "not_ready" | "oauth_not_configured";
+        /** @description An event, or several activities of one agent, as a receiver gets it. */
+        EventFrame: {
+            /** @description Who the change was made for. */
+            actor: components["schemas"]["Actor"];
+            /**
+             * Format: uuid
+             * @description The row.
+             */
+            entity_id: string;
+            /** @description The kind of row that it is about. */
+            entity_type: components["schemas"]["EntityType"];
+            /**
+             * @description Globally unique id; a receiver leaves out what it knows. Of several, of the last: its items are told apart by
+             *     ids of their own.
+             */
+            event_id: components["schemas"]["EventId"];
+            /** @description Name of the event; `docs/events.md` lists them. */
+            event_type: string;
+            /**
+             * Format: int64
+             * @description Of several, the position of the last.
+             */
+            last_seq?: number | null;
+            /** @description Time of the transaction that wrote it. */
+            occurred_at: components["schemas"]["ApiTime"];
+            /** @description The organisation. */
+            org_id: components["schemas"]["OrgId"];
+            /** @description What happened; `{"items": […]}` of several. */
+            payload: Record<string, never>;
+            project_id?: components["schemas"]["ProjectId"] | null;
+            /** @description The rows that it is found by beside. */
+            related: components["schemas"]["RelatedIds"];
+            /**
+             * Format: int64
+             * @description Position in the organisation's log; of several, of the first.
+             */
+            seq: number;
+            /** @description Whether the payload was left out, as it is too large: `GET /events/{event_id}` has it. */
+            truncated?: boolean;
+            /**
+             * Format: int32
+             * @description Version of this shape: 1.
+             */
+            v: number;
+        };
+        /** Format: uuid */
+        EventId: string;
         /** @description `GET /specs/{spec_id}/execution-status`: how far the work has come, with what it took. */
         ExecutionStatus: {
             blocked_by?: components["schemas"]["SpecBlock"] | null;
@@ -1226,6 +3395,16 @@ export interface components {
             /** @description Contents of the file. */
             text: string;
         };
+        /**
+         * @description Body of `POST /tasks/{task_id}/fail`.
+         * @example {
+         *       "reason": "The library it needs is gone."
+         *     }
+         */
+        FailTask: {
+            /** @description Why no try of it would come to anything, of 1 to 2,000 characters. */
+            reason: string;
+        };
         /** @description Something a loop could not go on with, while it goes on with the rest. */
         FailingEntity: {
             /** @description `SPEC-1 (…)`, `TSK-004 (…)` … */
@@ -1267,6 +3446,19 @@ export interface components {
             /** @description Where it is, as a JSON pointer: `/tasks/0/title`; of a query, its parameter. */
             path: string;
         };
+        /**
+         * @description One permission more, in one project.
+         * @example {
+         *       "permission": "spec:approve",
+         *       "project_id": "01930000-0000-7000-8000-000000000001"
+         *     }
+         */
+        GrantView: {
+            /** @description `spec:approve` or `ticket:approve`. */
+            permission: components["schemas"]["Permission"];
+            /** @description Where. */
+            project_id: components["schemas"]["ProjectId"];
+        };
         /** @description `GET /health`, `GET /health/ready`. */
         HealthReport: {
             /** @description How the process does. */
@@ -1277,13 +3469,43 @@ export interface components {
         /** @enum {string} */
         HealthStatus: "ok";
         /** @enum {string} */
+        IdentityProvider: "github" | "google";
+        /** @enum {string} */
         IntegrationState: "none" | "queued" | "merging" | "conflict" | "merged" | "manual";
+        /** Format: uuid */
+        InvitationId: string;
+        /** @description An invitation that is open. `GET /organizations/{organization_id}/invitations`. */
+        InvitationView: {
+            /** @description To whom. */
+            email: string;
+            /** @description When it ends. */
+            expires_at: components["schemas"]["ApiTime"];
+            /** @description Row id of the invitation. */
+            id: components["schemas"]["InvitationId"];
+            invited_by?: components["schemas"]["UserId"] | null;
+            /** @description The role that they get. */
+            role_id: components["schemas"]["RoleId"];
+        };
         /** @description A key that was just made. This is the only time that it is told. */
         IssuedApiKey: {
             /** @description How lists show it. */
             api_key: components["schemas"]["ApiKeyView"];
             /** @description The key, for `Authorization: Bearer` or `X-API-Key`. */
             key: string;
+        };
+        /** @description A key that was just made. This is the only time that it is told. */
+        IssuedOrganizationKey: {
+            /** @description How lists show it. */
+            api_key: components["schemas"]["OrganizationKeyView"];
+            /** @description The key, for `Authorization: Bearer` or `X-API-Key`. */
+            key: string;
+        };
+        /** @description What came of accepting an invitation. */
+        JoinedOrganization: {
+            /** @description Row id of the membership. */
+            membership_id: components["schemas"]["MembershipId"];
+            /** @description Where. */
+            organization_id: components["schemas"]["OrgId"];
         };
         /**
          * @description `POST /specs/launch`: write a spec down and start it.
@@ -1317,6 +3539,15 @@ export interface components {
             /** @description The token that the link carries. */
             token: string;
         };
+        /** @description An account at a provider that opens an account here. `GET /auth/oauth/connected`. */
+        LinkedProviderView: {
+            /** @description When it was linked. */
+            linked_at: components["schemas"]["ApiTime"];
+            /** @description The provider. */
+            provider: components["schemas"]["IdentityProvider"];
+            /** @description What the person was called there when it was linked. */
+            username?: string | null;
+        };
         /** @description A part of a list. */
         ListPage_ApiKeyView: {
             /** @description The rows, in the order of the list. */
@@ -1348,6 +3579,255 @@ export interface components {
             total_is_lower_bound?: boolean;
         };
         /** @description A part of a list. */
+        ListPage_ApprovalView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description What people may decide; nothing once it is closed. */
+                allowed_decisions: components["schemas"]["ApprovalDecision"][];
+                /** @description What they said. */
+                comment?: string | null;
+                /** @description Until when somebody has to decide. */
+                deadline_at: components["schemas"]["ApiTime"];
+                decided_at?: components["schemas"]["ApiTime"] | null;
+                decided_by_id?: components["schemas"]["UserId"] | null;
+                /** @description Row id of the question. */
+                id: components["schemas"]["ApprovalId"];
+                /** @description What it is about. */
+                kind: components["schemas"]["ApprovalKind"];
+                /** @description The project of that. */
+                project_id: components["schemas"]["ProjectId"];
+                /** @description When. */
+                requested_at: components["schemas"]["ApiTime"];
+                /** @description Who asked. */
+                requested_by: components["schemas"]["ActorView"];
+                /** @description Where it stands. */
+                state: components["schemas"]["ApprovalState"];
+                /** @description The same more precisely. */
+                subject: components["schemas"]["ApprovalSubject"];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_AttemptView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                agent?: components["schemas"]["AgentProgram"] | null;
+                /** @description Id of the program's own session, once it has one. */
+                agent_session?: string | null;
+                /** @description The version of that program, once it has started. */
+                agent_version?: string | null;
+                /**
+                 * Format: int32
+                 * @description Counted per task, from 1.
+                 */
+                attempt_no: number;
+                /** @description When it was made. */
+                created_at: components["schemas"]["ApiTime"];
+                egress?: components["schemas"]["EgressDecision"] | null;
+                ended_at?: components["schemas"]["ApiTime"] | null;
+                /** @description Message of the error that ended it. */
+                error?: string | null;
+                /** @description Models that were passed over for the next of their list. */
+                fallbacks?: components["schemas"]["FallbackView"][];
+                /** @description Row id of the attempt. */
+                id: components["schemas"]["AttemptId"];
+                /**
+                 * Format: int32
+                 * @description Reports that came after its end, and changed nothing.
+                 */
+                late_reports?: number;
+                /** @description Read-only mounts beyond the system's. */
+                mounts: string[];
+                /** @description Versions of packages that came into its sandbox. */
+                packages?: string[];
+                /** @description What its sandbox asked for from outside and did not get, each once. */
+                refused_outside?: string[];
+                /** @description Role of the agent that made it. */
+                role: components["schemas"]["AgentRole"];
+                /**
+                 * Format: int32
+                 * @description Times the task had been sent back.
+                 */
+                round: number;
+                rung?: components["schemas"]["SandboxRung"] | null;
+                /** @description How the start of its sandbox went, step by step. */
+                start_steps?: components["schemas"]["StartStep"][];
+                /** @description Current state of the attempt. */
+                state: components["schemas"]["AttemptState"];
+                stop_reason?: components["schemas"]["AttemptStopReason"] | null;
+                /**
+                 * Format: int32
+                 * @description Number of turns it took.
+                 */
+                turns: number;
+                /** @description What its models used, by model. */
+                usage?: components["schemas"]["ModelUsageView"][];
+                /** @description For what it waits, and until when; none while it works. */
+                waits_for?: string | null;
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_AuditEntryView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description What was done. */
+                action: components["schemas"]["AuditAction"];
+                actor_id?: components["schemas"]["ActorId"] | null;
+                /** @description What did it. */
+                actor_kind: components["schemas"]["ActorKind"];
+                /** @description What is there since. */
+                after?: unknown;
+                /** @description What was there before. */
+                before?: unknown;
+                credential_id?: components["schemas"]["CredentialId"] | null;
+                /** @description SHA-256 of the digest before it and of what the entry says, as 64 hexadecimal digits. */
+                digest: string;
+                /** @description Its id. */
+                id: components["schemas"]["AuditEntryId"];
+                /** @description The address that the request came from. */
+                ip?: string | null;
+                /** @description When it was done. */
+                occurred_at: components["schemas"]["ApiTime"];
+                /** @description Whose log it stands in. */
+                organization_id: components["schemas"]["OrgId"];
+                /** @description How it ended. */
+                outcome: components["schemas"]["AuditOutcome"];
+                /** @description Why, in the words of whoever did it. */
+                reason?: string | null;
+                /** @description What the access log calls the request. */
+                request_id?: string | null;
+                /**
+                 * Format: int64
+                 * @description Its number in the log of its organisation, without gaps.
+                 */
+                seq: number;
+                target_id?: components["schemas"]["AuditTargetId"] | null;
+                /** @description What it was done to. */
+                target_type: components["schemas"]["AuditTargetKind"];
+                /** @description What the program calls itself. */
+                user_agent?: string | null;
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_CommentView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description Who wrote it. */
+                author: components["schemas"]["ActorView"];
+                /** @description The text, in Markdown; none once it was taken away. */
+                content?: string | null;
+                /** @description When it was written. */
+                created_at: components["schemas"]["ApiTime"];
+                deleted_at?: components["schemas"]["ApiTime"] | null;
+                edited_at?: components["schemas"]["ApiTime"] | null;
+                /** @description Row id of the comment. */
+                id: components["schemas"]["CommentId"];
+                /** @description Whom it mentions. */
+                mentions: components["schemas"]["UserId"][];
+                /** @description The ticket. */
+                ticket_id: components["schemas"]["TicketId"];
+                /** @description When it last changed. */
+                updated_at: components["schemas"]["ApiTime"];
+                /**
+                 * Format: int64
+                 * @description Version of the row, as in `ETag`.
+                 */
+                version: number;
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_EventFrame: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description Who the change was made for. */
+                actor: components["schemas"]["Actor"];
+                /**
+                 * Format: uuid
+                 * @description The row.
+                 */
+                entity_id: string;
+                /** @description The kind of row that it is about. */
+                entity_type: components["schemas"]["EntityType"];
+                /**
+                 * @description Globally unique id; a receiver leaves out what it knows. Of several, of the last: its items are told apart by
+                 *     ids of their own.
+                 */
+                event_id: components["schemas"]["EventId"];
+                /** @description Name of the event; `docs/events.md` lists them. */
+                event_type: string;
+                /**
+                 * Format: int64
+                 * @description Of several, the position of the last.
+                 */
+                last_seq?: number | null;
+                /** @description Time of the transaction that wrote it. */
+                occurred_at: components["schemas"]["ApiTime"];
+                /** @description The organisation. */
+                org_id: components["schemas"]["OrgId"];
+                /** @description What happened; `{"items": […]}` of several. */
+                payload: Record<string, never>;
+                project_id?: components["schemas"]["ProjectId"] | null;
+                /** @description The rows that it is found by beside. */
+                related: components["schemas"]["RelatedIds"];
+                /**
+                 * Format: int64
+                 * @description Position in the organisation's log; of several, of the first.
+                 */
+                seq: number;
+                /** @description Whether the payload was left out, as it is too large: `GET /events/{event_id}` has it. */
+                truncated?: boolean;
+                /**
+                 * Format: int32
+                 * @description Version of this shape: 1.
+                 */
+                v: number;
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
         ListPage_ExportedFile: {
             /** @description The rows, in the order of the list. */
             items: {
@@ -1355,6 +3835,239 @@ export interface components {
                 path: string;
                 /** @description Contents of the file. */
                 text: string;
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_InvitationView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description To whom. */
+                email: string;
+                /** @description When it ends. */
+                expires_at: components["schemas"]["ApiTime"];
+                /** @description Row id of the invitation. */
+                id: components["schemas"]["InvitationId"];
+                invited_by?: components["schemas"]["UserId"] | null;
+                /** @description The role that they get. */
+                role_id: components["schemas"]["RoleId"];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_LinkedProviderView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description When it was linked. */
+                linked_at: components["schemas"]["ApiTime"];
+                /** @description The provider. */
+                provider: components["schemas"]["IdentityProvider"];
+                /** @description What the person was called there when it was linked. */
+                username?: string | null;
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_MemberView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description What they may do in single projects beyond it. */
+                grants: components["schemas"]["GrantView"][];
+                /** @description Row id of the membership. */
+                id: components["schemas"]["MembershipId"];
+                joined_at?: components["schemas"]["ApiTime"] | null;
+                /** @description Where. */
+                organization_id: components["schemas"]["OrgId"];
+                /** @description Their role. */
+                role_id: components["schemas"]["RoleId"];
+                /** @description What the role is called. */
+                role_name: string;
+                /** @description How others see them. */
+                user: components["schemas"]["MemberUser"];
+                /** @description Who. */
+                user_id: components["schemas"]["UserId"];
+                /**
+                 * Format: int64
+                 * @description Grows with each change of the role.
+                 */
+                version: number;
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_MonthBudgetView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description What calls under way may cost. */
+                held: components["schemas"]["UsdText"];
+                /** @description Row id of the budget. */
+                id: components["schemas"]["MonthBudgetId"];
+                /** @description Whether calls without room are refused; else people are only told. */
+                is_hard_limit: boolean;
+                /** @description How much of it is spent. */
+                level: components["schemas"]["BudgetLevel"];
+                /** @description The most that may be spent in a month. */
+                limit: components["schemas"]["UsdText"];
+                /** @description Beginning of the next month. */
+                period_end: components["schemas"]["ApiTime"];
+                /** @description Beginning of the month, in UTC. */
+                period_start: components["schemas"]["ApiTime"];
+                /** @description What is left of it. */
+                remaining: components["schemas"]["UsdText"];
+                /**
+                 * Format: uuid
+                 * @description The project; none of an organisation.
+                 */
+                scope_id?: string | null;
+                /** @description Whose calls it holds. */
+                scope_type: components["schemas"]["BudgetScope"];
+                /** @description What is recorded in this month. Calls of the simulated model are not counted. */
+                spent: components["schemas"]["UsdText"];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_OrganizationKeyView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description When it was made. */
+                created_at: components["schemas"]["ApiTime"];
+                /** @description Who made it. */
+                created_by: components["schemas"]["UserId"];
+                expires_at?: components["schemas"]["ApiTime"] | null;
+                /** @description Row id of the key. */
+                id: components["schemas"]["ApiKeyId"];
+                /** @description Whether it is good now. */
+                is_active: boolean;
+                /** @description Its first 12 characters. */
+                key_prefix: string;
+                /** @description Whether it is the organisation's or an agent's. */
+                kind: components["schemas"]["ApiKeyKind"];
+                last_used_at?: components["schemas"]["ApiTime"] | null;
+                /** @description What people call it. */
+                name: string;
+                project_id?: components["schemas"]["ProjectId"] | null;
+                role_id?: components["schemas"]["RoleId"] | null;
+                /** @description What of its role it has; none where it reads. */
+                scopes: string[];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_OrganizationView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                archived_at?: components["schemas"]["ApiTime"] | null;
+                /** @description Where bills go; shown to whoever may read bills. */
+                billing_email?: string | null;
+                created_at?: components["schemas"]["ApiTime"] | null;
+                /** @description What it is for. */
+                description?: string | null;
+                /** @description Row id of the organisation. */
+                id: components["schemas"]["OrgId"];
+                /**
+                 * Format: int64
+                 * @description Most tasks at work at once; without it the deployment's limit alone holds.
+                 */
+                max_concurrent_agents?: number | null;
+                /** @description What people call it. */
+                name: string;
+                /** @description Who answers for it. */
+                owner_id: components["schemas"]["UserId"];
+                /** @description What this credential may do there. */
+                permissions: components["schemas"]["Permission"][];
+                /** @description Its name in addresses. */
+                slug: string;
+                /**
+                 * Format: int64
+                 * @description Grows with each change by a person.
+                 */
+                version: number;
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_PhaseConfigView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description The phases that may follow, the usual one first. */
+                allowed_transitions: components["schemas"]["PhaseId"][];
+                /** @description When it is done, in words. */
+                done_definitions: string[];
+                /** @description What comes out of it, in words. */
+                expected_outputs: string[];
+                /** @description What it has to show before a ticket leaves it. */
+                gates: components["schemas"]["PhaseGateView"][];
+                /** @description Which phase it is. */
+                id: components["schemas"]["PhaseId"];
+                /** @description Whether a ticket may pass it by. */
+                is_skippable: boolean;
+                mode?: components["schemas"]["PhaseMode"] | null;
+                /** @description Its name for people. */
+                name: string;
+                /** @description The work that it begins with. */
+                seeds: components["schemas"]["PhaseSeed"][];
+                /**
+                 * Format: int32
+                 * @description Its place among the phases, from 0.
+                 */
+                sequence_order: number;
             }[];
             /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
             next_cursor?: string | null;
@@ -1382,6 +4095,161 @@ export interface components {
                 score?: number | null;
                 /** @description Current state of the phase. */
                 state: components["schemas"]["PhaseState"];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_ProjectView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                archived_at?: components["schemas"]["ApiTime"] | null;
+                /** @description Whether its tasks may start without a person. */
+                autonomous_execution_enabled: boolean;
+                /** @description How much there is in it. */
+                counts: components["schemas"]["ProjectCounts"];
+                /** @description When it was made. */
+                created_at: components["schemas"]["ApiTime"];
+                /** @description What it is for. */
+                description?: string | null;
+                /** @description Row id of the project. */
+                id: components["schemas"]["ProjectId"];
+                /** @description What stands before its numbers where others have the same: `todo` of `todo/SPEC-1`. */
+                key: string;
+                /** @description What people call it. */
+                name: string;
+                /** @description Its organisation. */
+                organization_id: components["schemas"]["OrgId"];
+                /** @description Its repository on the disk of the process, told to the token of its data folder alone. */
+                repo_path?: string | null;
+                /** @description Whether work goes on in it. */
+                status: components["schemas"]["ProjectStatus"];
+                /** @description When a person changed it last. */
+                updated_at: components["schemas"]["ApiTime"];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_ReceiptView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description Command line of the check. */
+                command: string;
+                /** @description The commit it was run on. */
+                commit: string;
+                /** @description Those whose provider did not tell all tokens, so that some are an estimate. */
+                estimated_models?: string[];
+                /** @description Tracked files it read; none when the file system would not say. */
+                exercised?: string[] | null;
+                /**
+                 * Format: int32
+                 * @description Its exit code; none when it was stopped.
+                 */
+                exit_code?: number | null;
+                /** @description Those that were passed over for them, and why. */
+                fallbacks?: components["schemas"]["PassedModels"][];
+                /** @description Each property of the sandbox, and why it did not hold; none when it did. */
+                held?: [
+                    string,
+                    string | null
+                ][];
+                /** @description What the check shows. */
+                kind: components["schemas"]["CheckKind"];
+                /** @description Models whose answers the task's commits are made of. */
+                models?: string[];
+                /** @description Host paths the sandbox could read. */
+                mounts?: string[];
+                /** @description Head and tail of its output. */
+                output: string;
+                packages?: components["schemas"]["PackageListView"] | null;
+                /** @description Whether it exited 0. */
+                passed: boolean;
+                /** @description Sandbox rung that the check ran on. */
+                rung: components["schemas"]["SandboxRung"];
+                /** @description A test file it read was changed by the task it proves. */
+                self_tested: boolean;
+                /** @description Why it was run. */
+                stage: components["schemas"]["CheckStage"];
+                /** @description How its start went, step by step. */
+                start_steps?: components["schemas"]["StartStep"][];
+                /** @description The task it was run for. */
+                task_ref?: string | null;
+                tests?: components["schemas"]["SuiteReport"] | null;
+                /**
+                 * Format: int64
+                 * @description Wall time in milliseconds.
+                 */
+                took_ms: number;
+                /** @description That commit's tree: equal trees are equal files, whatever their history. */
+                tree: string;
+                /** @description What the workspace was made of, and why not of something faster. */
+                workspace?: string;
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_RoleView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description What it is for. */
+                description?: string | null;
+                /** @description Its id. */
+                id: components["schemas"]["RoleId"];
+                inherits_from?: components["schemas"]["RoleId"] | null;
+                /** @description Whether every organisation has it, and nobody changes it. */
+                is_system: boolean;
+                /** @description What people call it. */
+                name: string;
+                organization_id?: components["schemas"]["OrgId"] | null;
+                /** @description What it allows by itself, as names or patterns. */
+                permissions: string[];
+                /**
+                 * Format: int64
+                 * @description Grows with each change.
+                 */
+                version: number;
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_SignInProviderView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description Whether it is set up here. */
+                enabled: boolean;
+                /** @description Its name. */
+                name: components["schemas"]["IdentityProvider"];
             }[];
             /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
             next_cursor?: string | null;
@@ -1478,6 +4346,76 @@ export interface components {
             total_is_lower_bound?: boolean;
         };
         /** @description A part of a list. */
+        ListPage_StaffEntryView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description Since when. */
+                entered_at: components["schemas"]["ApiTime"];
+                /** @description Until when at most. */
+                expires_at: components["schemas"]["ApiTime"];
+                /** @description Row id of the stay. */
+                id: components["schemas"]["StaffEntryId"];
+                left_at?: components["schemas"]["ApiTime"] | null;
+                /** @description Why, in their words. */
+                reason: string;
+                /** @description Who. */
+                user_id: components["schemas"]["UserId"];
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_TaskTimeout: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                attempt_id?: components["schemas"]["AttemptId"] | null;
+                /**
+                 * Format: int64
+                 * @description Seconds that it has run.
+                 */
+                elapsed_seconds?: number | null;
+                ends_at?: components["schemas"]["ApiTime"] | null;
+                /** @description Whether its time was over long enough for its agent to have said so. */
+                is_timed_out: boolean;
+                /**
+                 * Format: int64
+                 * @description Wall time that an attempt has: no more than deployment and repository allow, in seconds.
+                 */
+                limit_seconds: number;
+                /**
+                 * Format: int64
+                 * @description Seconds that it has left; 0 once its time is over.
+                 */
+                remaining_seconds?: number | null;
+                started_at?: components["schemas"]["ApiTime"] | null;
+                /** @description Row id of the task. */
+                task_id: components["schemas"]["TaskId"];
+                /** @description Reference within its project, `TSK-n`. */
+                task_ref: string;
+                /**
+                 * Format: int64
+                 * @description Wall time of one attempt that the task asks for, in seconds.
+                 */
+                timeout_seconds: number;
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
         ListPage_TaskView: {
             /** @description The rows, in the order of the list. */
             items: {
@@ -1538,6 +4476,136 @@ export interface components {
             /** @description Whether the list has more rows than `total`, which are no longer counted. */
             total_is_lower_bound?: boolean;
         };
+        /** @description A part of a list. */
+        ListPage_TicketHistoryEntry: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description Who changed it. */
+                actor: components["schemas"]["ActorView"];
+                /** @description What changed. */
+                field: components["schemas"]["TicketField"];
+                /** @description What it was; none where there was nothing. */
+                from_value?: string | null;
+                /** @description Row id of the entry. */
+                id: components["schemas"]["StateTransitionId"];
+                /** @description When. */
+                occurred_at: components["schemas"]["ApiTime"];
+                /** @description Why, where somebody said so. */
+                reason?: string | null;
+                /** @description What it is; none where there is nothing any more. */
+                to_value?: string | null;
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_TicketView: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description Whether it may be worked on. */
+                approval_status: components["schemas"]["ApprovalStatus"];
+                assignee_id?: components["schemas"]["UserId"] | null;
+                blocked_at?: components["schemas"]["ApiTime"] | null;
+                /** @description The same in words. */
+                blocked_detail?: string | null;
+                blocked_reason?: components["schemas"]["TicketBlockReason"] | null;
+                /** @description When it was written. */
+                created_at: components["schemas"]["ApiTime"];
+                /** @description Which tickets wait for which. */
+                dependencies: components["schemas"]["TicketDependencyRefs"];
+                /** @description What is wanted. */
+                description: string;
+                /** @description Row id of the ticket. */
+                id: components["schemas"]["TicketId"];
+                /** @description Whether something holds it up. */
+                is_blocked: boolean;
+                /** @description Words that people find it by. */
+                labels: string[];
+                /**
+                 * Format: int32
+                 * @description How many comments it has.
+                 */
+                n_comments: number;
+                /** @description `project/TKT-n`: what every command takes from anywhere. */
+                name: string;
+                /** @description The phase that it is in; phase and status change together. */
+                phase_id: components["schemas"]["PhaseId"];
+                previous_phase_id?: components["schemas"]["PhaseId"] | null;
+                /** @description How much it matters. */
+                priority: components["schemas"]["Priority"];
+                /** @description The project. */
+                project_id: components["schemas"]["ProjectId"];
+                spec_id?: components["schemas"]["SpecId"] | null;
+                /** @description Reference of that spec, `SPEC-n`. */
+                spec_ref?: string | null;
+                /** @description Where it stands. */
+                status: components["schemas"]["TicketStatus"];
+                /** @description How many tasks it has. */
+                task_counts: components["schemas"]["TicketTaskCounts"];
+                /** @description Reference within its project, `TKT-n`. */
+                ticket_ref: string;
+                /** @description Title shown to people. */
+                title: string;
+                /** @description When it last changed. */
+                updated_at: components["schemas"]["ApiTime"];
+                user_id?: components["schemas"]["UserId"] | null;
+                /**
+                 * Format: int64
+                 * @description Version of the row, as in `ETag`.
+                 */
+                version: number;
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
+        /** @description A part of a list. */
+        ListPage_WipViolation: {
+            /** @description The rows, in the order of the list. */
+            items: {
+                /** @description The column. */
+                column_id: string;
+                /** @description Its name for people. */
+                column_name: string;
+                /**
+                 * Format: int32
+                 * @description Tickets that it has.
+                 */
+                current_count: number;
+                /**
+                 * Format: int32
+                 * @description How many more it has.
+                 */
+                excess: number;
+                /**
+                 * Format: int32
+                 * @description Tickets that it takes.
+                 */
+                wip_limit: number;
+            }[];
+            /** @description `cursor` of the next page, asked with the same filters and order; none on the last one. */
+            next_cursor?: string | null;
+            /**
+             * Format: int32
+             * @description Rows of the whole list, where they were asked for.
+             */
+            total?: number | null;
+            /** @description Whether the list has more rows than `total`, which are no longer counted. */
+            total_is_lower_bound?: boolean;
+        };
         /** @description Something an agent reported, or that became of its task. */
         LogLine: {
             /** @description When the event was stored. */
@@ -1566,6 +4634,40 @@ export interface components {
             /** @description Name of the loop, such as `planner`. */
             name: string;
         };
+        /** @description A person of an organisation, as others see them. */
+        MemberUser: {
+            /** @description Their mail address; none for the person of a laptop. */
+            email?: string | null;
+            /** @description What people call them. */
+            full_name: string;
+        };
+        /** @description A member. `GET /organizations/{organization_id}/members`. */
+        MemberView: {
+            /** @description What they may do in single projects beyond it. */
+            grants: components["schemas"]["GrantView"][];
+            /** @description Row id of the membership. */
+            id: components["schemas"]["MembershipId"];
+            joined_at?: components["schemas"]["ApiTime"] | null;
+            /** @description Where. */
+            organization_id: components["schemas"]["OrgId"];
+            /** @description Their role. */
+            role_id: components["schemas"]["RoleId"];
+            /** @description What the role is called. */
+            role_name: string;
+            /** @description How others see them. */
+            user: components["schemas"]["MemberUser"];
+            /** @description Who. */
+            user_id: components["schemas"]["UserId"];
+            /**
+             * Format: int64
+             * @description Grows with each change of the role.
+             */
+            version: number;
+        };
+        /** Format: uuid */
+        MembershipId: string;
+        /** Format: uuid */
+        MergeId: string;
         /** @enum {string} */
         MessageType: "user_message" | "interrupt";
         /** @enum {string} */
@@ -1606,6 +4708,91 @@ export interface components {
              */
             tokens_read: number;
         };
+        /** Format: uuid */
+        MonthBudgetId: string;
+        /** @description A budget. `GET /costs/budgets`. */
+        MonthBudgetView: {
+            /** @description What calls under way may cost. */
+            held: components["schemas"]["UsdText"];
+            /** @description Row id of the budget. */
+            id: components["schemas"]["MonthBudgetId"];
+            /** @description Whether calls without room are refused; else people are only told. */
+            is_hard_limit: boolean;
+            /** @description How much of it is spent. */
+            level: components["schemas"]["BudgetLevel"];
+            /** @description The most that may be spent in a month. */
+            limit: components["schemas"]["UsdText"];
+            /** @description Beginning of the next month. */
+            period_end: components["schemas"]["ApiTime"];
+            /** @description Beginning of the month, in UTC. */
+            period_start: components["schemas"]["ApiTime"];
+            /** @description What is left of it. */
+            remaining: components["schemas"]["UsdText"];
+            /**
+             * Format: uuid
+             * @description The project; none of an organisation.
+             */
+            scope_id?: string | null;
+            /** @description Whose calls it holds. */
+            scope_type: components["schemas"]["BudgetScope"];
+            /** @description What is recorded in this month. Calls of the simulated model are not counted. */
+            spent: components["schemas"]["UsdText"];
+        };
+        /**
+         * @description Body of `POST /board/move`.
+         * @example {
+         *       "expected_version": 0,
+         *       "position": 0,
+         *       "target_column_id": "building",
+         *       "ticket_id": "TKT-001"
+         *     }
+         */
+        MoveBoardTicket: {
+            /**
+             * Format: int64
+             * @description The version of the ticket that the move is meant for, where `If-Match` does not say it.
+             */
+            expected_version?: number | null;
+            /** @description Whether gate and limit are passed by, which needs the permission `ticket:force`. */
+            force?: boolean;
+            /**
+             * Format: int32
+             * @description Its place among the others there, from 0; the last one where it is left out.
+             */
+            position?: number | null;
+            /** @description Why; needed with `force`. */
+            reason?: string | null;
+            /** @description The column that it goes to. */
+            target_column_id: string;
+            /** @description The ticket, by id or `TKT-n`. */
+            ticket_id: string;
+        };
+        /** @description Where a ticket is after a move. `POST /board/move`. */
+        MovedBoardTicket: {
+            /** @description The column that it is in. */
+            new_column: string;
+            /** @description The phase that it is in. */
+            new_phase: components["schemas"]["PhaseId"];
+            /** @description Where it stands. */
+            new_status: components["schemas"]["TicketStatus"];
+            /** @description Row id of the ticket. */
+            ticket_id: components["schemas"]["TicketId"];
+            /**
+             * Format: int64
+             * @description Version of the row.
+             */
+            version: number;
+        };
+        /**
+         * @description Somebody to hand an organisation over to. `POST /organizations/{organization_id}/transfer`.
+         * @example {
+         *       "user_id": "01930000-0000-7000-8000-000000000006"
+         *     }
+         */
+        OfferOwnership: {
+            /** @description A member, who accepts within 72 hours. */
+            user_id: components["schemas"]["UserId"];
+        };
         /** @description What a model that did not write the plan says of its checks. */
         OpinionView: {
             /** @description How checks could pass while their criteria are violated. */
@@ -1628,12 +4815,75 @@ export interface components {
             /** @description The permissions there. */
             permissions: components["schemas"]["Permission"][];
         };
+        /** @description A key of an organisation as lists show it. `GET /organizations/{organization_id}/api-keys`. */
+        OrganizationKeyView: {
+            /** @description When it was made. */
+            created_at: components["schemas"]["ApiTime"];
+            /** @description Who made it. */
+            created_by: components["schemas"]["UserId"];
+            expires_at?: components["schemas"]["ApiTime"] | null;
+            /** @description Row id of the key. */
+            id: components["schemas"]["ApiKeyId"];
+            /** @description Whether it is good now. */
+            is_active: boolean;
+            /** @description Its first 12 characters. */
+            key_prefix: string;
+            /** @description Whether it is the organisation's or an agent's. */
+            kind: components["schemas"]["ApiKeyKind"];
+            last_used_at?: components["schemas"]["ApiTime"] | null;
+            /** @description What people call it. */
+            name: string;
+            project_id?: components["schemas"]["ProjectId"] | null;
+            role_id?: components["schemas"]["RoleId"] | null;
+            /** @description What of its role it has; none where it reads. */
+            scopes: string[];
+        };
+        /** @description An organisation. `GET /organizations/{organization_id}`. */
+        OrganizationView: {
+            archived_at?: components["schemas"]["ApiTime"] | null;
+            /** @description Where bills go; shown to whoever may read bills. */
+            billing_email?: string | null;
+            created_at?: components["schemas"]["ApiTime"] | null;
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description Row id of the organisation. */
+            id: components["schemas"]["OrgId"];
+            /**
+             * Format: int64
+             * @description Most tasks at work at once; without it the deployment's limit alone holds.
+             */
+            max_concurrent_agents?: number | null;
+            /** @description What people call it. */
+            name: string;
+            /** @description Who answers for it. */
+            owner_id: components["schemas"]["UserId"];
+            /** @description What this credential may do there. */
+            permissions: components["schemas"]["Permission"][];
+            /** @description Its name in addresses. */
+            slug: string;
+            /**
+             * Format: int64
+             * @description Grows with each change by a person.
+             */
+            version: number;
+        };
         /** @description Two tasks that may be worked on at once and say that they change the same files. */
         OverlapView: {
             /** @description Paths from the repository's root. */
             files: string[];
             /** @description References of both tasks, `TSK-n`. */
             task_refs: string[];
+        };
+        /** @description An offer to own an organisation. */
+        OwnershipOfferView: {
+            /** @description When it ends. */
+            expires_at: components["schemas"]["ApiTime"];
+            /** @description By which owner. */
+            offered_by: components["schemas"]["UserId"];
+            /** @description Where. */
+            organization_id: components["schemas"]["OrgId"];
+            /** @description To whom. */
+            user_id: components["schemas"]["UserId"];
         };
         /** @description Files of packages that came in, as a list that nobody can change unseen. */
         PackageListView: {
@@ -1694,10 +4944,43 @@ export interface components {
             /** @description The token that the link carries. */
             token: string;
         };
+        /** @description How many questions wait. `GET /tickets/pending-review-count`. */
+        PendingReviewCount: {
+            /**
+             * Format: int32
+             * @description That many.
+             */
+            pending_count: number;
+        };
         /** @enum {string} */
         Permission: "org:read" | "org:write" | "org:delete" | "org:transfer" | "org:limits:write" | "org:members:read" | "org:members:write" | "org:members:delete" | "org:roles:write" | "org:keys:write" | "org:audit:read" | "billing:summary:read" | "billing:read" | "billing:write" | "billing:lifetime" | "project:read" | "project:write" | "project:settings:write" | "project:archive" | "project:git:write" | "spec:read" | "spec:write" | "spec:execute" | "spec:share" | "spec:approve" | "ticket:read" | "ticket:write" | "ticket:force" | "ticket:delete" | "ticket:approve" | "task:read" | "task:write" | "task:cancel" | "task:complete:execute" | "agent:read" | "agent:message" | "agent:write" | "sandbox:read" | "sandbox:write" | "sandbox:terminate" | "memory:read" | "memory:write" | "memory:curate" | "monitor:read" | "monitor:intervene" | "monitor:configure" | "alert:ack" | "cost:read" | "cost:write" | "mcp:read" | "mcp:invoke" | "mcp:admin" | "document:read" | "document:write";
         /** @enum {string} */
         Phase: "explore" | "prd" | "requirements" | "design" | "tasks" | "sync" | "complete";
+        /** @description A phase of a project's tickets. `GET /configs`. */
+        PhaseConfigView: {
+            /** @description The phases that may follow, the usual one first. */
+            allowed_transitions: components["schemas"]["PhaseId"][];
+            /** @description When it is done, in words. */
+            done_definitions: string[];
+            /** @description What comes out of it, in words. */
+            expected_outputs: string[];
+            /** @description What it has to show before a ticket leaves it. */
+            gates: components["schemas"]["PhaseGateView"][];
+            /** @description Which phase it is. */
+            id: components["schemas"]["PhaseId"];
+            /** @description Whether a ticket may pass it by. */
+            is_skippable: boolean;
+            mode?: components["schemas"]["PhaseMode"] | null;
+            /** @description Its name for people. */
+            name: string;
+            /** @description The work that it begins with. */
+            seeds: components["schemas"]["PhaseSeed"][];
+            /**
+             * Format: int32
+             * @description Its place among the phases, from 0.
+             */
+            sequence_order: number;
+        };
         /** @description What one phase handed in. `GET /specs/{spec_id}/phase-data`. */
         PhaseDataView: {
             ended_at?: components["schemas"]["ApiTime"] | null;
@@ -1713,6 +4996,19 @@ export interface components {
             /** @description Current state of the phase. */
             state: components["schemas"]["PhaseState"];
         };
+        /** @description What a phase has to show. */
+        PhaseGateView: {
+            /** @description What it is. */
+            artifact_type: components["schemas"]["ArtifactType"];
+            /** @description When it is enough. */
+            rule: unknown;
+        };
+        /** @enum {string} */
+        PhaseId: "PHASE_BACKLOG" | "PHASE_REQUIREMENTS" | "PHASE_DESIGN" | "PHASE_IMPLEMENTATION" | "PHASE_TESTING" | "PHASE_DEPLOYMENT" | "PHASE_DONE" | "PHASE_BLOCKED";
+        /** @enum {string} */
+        PhaseMode: "exploration" | "implementation" | "validation";
+        /** @enum {string} */
+        PhaseSeed: "generate_prd" | "analyze_requirements" | "create_design" | "implement_feature" | "run_tests" | "write_tests" | "deploy";
         /** @enum {string} */
         PhaseState: "pending" | "running" | "backoff" | "passed" | "failed";
         /** @description Attempts at one phase and their last score. */
@@ -1830,8 +5126,96 @@ export interface components {
             /** @description Version of the running program. */
             version: string;
         };
+        /** @description How much there is in a project. */
+        ProjectCounts: {
+            /**
+             * Format: int64
+             * @description Tasks at work.
+             */
+            active_agents: number;
+            /**
+             * Format: int64
+             * @description Specs.
+             */
+            specs: number;
+            /**
+             * Format: int64
+             * @description Tasks.
+             */
+            tasks: number;
+            /**
+             * Format: int64
+             * @description Tickets.
+             */
+            tickets: number;
+        };
         /** Format: uuid */
         ProjectId: string;
+        /** @description How far a project is. `GET /projects/{project_id}/stats`. */
+        ProjectStats: {
+            /**
+             * Format: int64
+             * @description Tasks at work.
+             */
+            active_agents: number;
+            /** @description Specs in each state that any has. */
+            specs_by_status: {
+                [key: string]: number;
+            };
+            /** @description Tasks in each state that any has. */
+            tasks_by_status: {
+                [key: string]: number;
+            };
+            /** @description Tickets in each state that any has. */
+            tickets_by_status: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Commits of tasks that landed on a branch of a spec.
+             */
+            total_commits: number;
+            /**
+             * Format: int64
+             * @description Tickets.
+             */
+            total_tickets: number;
+        };
+        /** @enum {string} */
+        ProjectStatus: "active" | "paused" | "completed" | "archived";
+        /** @description A project as lists and commands show it. */
+        ProjectView: {
+            archived_at?: components["schemas"]["ApiTime"] | null;
+            /** @description Whether its tasks may start without a person. */
+            autonomous_execution_enabled: boolean;
+            /** @description How much there is in it. */
+            counts: components["schemas"]["ProjectCounts"];
+            /** @description When it was made. */
+            created_at: components["schemas"]["ApiTime"];
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description Row id of the project. */
+            id: components["schemas"]["ProjectId"];
+            /** @description What stands before its numbers where others have the same: `todo` of `todo/SPEC-1`. */
+            key: string;
+            /** @description What people call it. */
+            name: string;
+            /** @description Its organisation. */
+            organization_id: components["schemas"]["OrgId"];
+            /** @description Its repository on the disk of the process, told to the token of its data folder alone. */
+            repo_path?: string | null;
+            /** @description Whether work goes on in it. */
+            status: components["schemas"]["ProjectStatus"];
+            /** @description When a person changed it last. */
+            updated_at: components["schemas"]["ApiTime"];
+        };
+        /** @description Where somebody consents at a provider. `GET /auth/oauth/{provider}/url`. */
+        ProviderConsent: {
+            /** @description The provider's page. */
+            auth_url: string;
+            /** @description What the browser comes back with. */
+            state: string;
+        };
         /** @description What model calls for one purpose came to. */
         PurposeSpendView: {
             /**
@@ -1917,7 +5301,7 @@ export interface components {
             workspace?: string;
         };
         /** @enum {string} */
-        ReferenceKind: "spec" | "task";
+        ReferenceKind: "spec" | "ticket" | "task" | "project";
         /**
          * @description A request for the next tokens. `POST /auth/refresh`.
          * @example {
@@ -1927,6 +5311,38 @@ export interface components {
         RefreshRequest: {
             /** @description The newest refresh token of the session. */
             refresh_token: string;
+        };
+        /**
+         * @description Body of `POST /tickets/{ticket_id}/regress`.
+         * @example {
+         *       "feedback": "Commas in titles break the file."
+         *     }
+         */
+        RegressTicket: {
+            /** @description Why it goes back to building. */
+            feedback: string;
+        };
+        /**
+         * @description Body of `POST /tickets/reject`.
+         * @example {
+         *       "rejection_reason": "We have that already.",
+         *       "ticket_id": "TKT-002"
+         *     }
+         */
+        RejectTicket: {
+            /** @description Why. */
+            rejection_reason: string;
+            /** @description The ticket, by id or `TKT-n`. */
+            ticket_id: string;
+        };
+        /** @description The rows beside its entity that an event is found by. */
+        RelatedIds: {
+            agent_id?: components["schemas"]["AttemptId"] | null;
+            merge_id?: components["schemas"]["MergeId"] | null;
+            sandbox_id?: components["schemas"]["SandboxId"] | null;
+            spec_id?: components["schemas"]["SpecId"] | null;
+            task_id?: components["schemas"]["TaskId"] | null;
+            ticket_id?: components["schemas"]["TicketId"] | null;
         };
         /** @description What a repository says that one of its sandboxes may use; `None` where it says nothing. */
         RepositorySandboxLimits: {
@@ -2001,7 +5417,7 @@ export interface components {
             id: string;
             /** @description The kind of row. */
             kind: components["schemas"]["ReferenceKind"];
-            /** @description `project/SPEC-n`: what every command takes from anywhere. */
+            /** @description `project/SPEC-n`: what every command takes from anywhere; of a project what people call it. */
             name: string;
             /** @description Its project. */
             project_id: components["schemas"]["ProjectId"];
@@ -2020,13 +5436,76 @@ export interface components {
             /** @description Another command that runs the project's suite, or `none`, while nothing is planned yet. */
             suite?: string | null;
         };
+        /** Format: uuid */
+        RoleId: string;
+        /** @description A role. `GET /organizations/{organization_id}/roles`. */
+        RoleView: {
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description Its id. */
+            id: components["schemas"]["RoleId"];
+            inherits_from?: components["schemas"]["RoleId"] | null;
+            /** @description Whether every organisation has it, and nobody changes it. */
+            is_system: boolean;
+            /** @description What people call it. */
+            name: string;
+            organization_id?: components["schemas"]["OrgId"] | null;
+            /** @description What it allows by itself, as names or patterns. */
+            permissions: string[];
+            /**
+             * Format: int64
+             * @description Grows with each change.
+             */
+            version: number;
+        };
         /**
          * @description How a run ended.
          * @enum {string}
          */
         RunOutcome: "succeeded" | "failed" | "blocked";
+        /** Format: uuid */
+        SandboxId: string;
         /** @enum {string} */
         SandboxRung: "bubblewrap" | "container" | "landlock" | "process";
+        /** @description A row that a search found. */
+        SearchHit: {
+            /** @description The piece of its text around what was asked for, as it was written: nothing in it is markup. */
+            excerpt: string;
+            /**
+             * Format: uuid
+             * @description Its row id.
+             */
+            id: string;
+            /** @description What it is. */
+            kind: components["schemas"]["SearchKind"];
+            /** @description Its project. */
+            project_id: components["schemas"]["ProjectId"];
+            ticket_id?: components["schemas"]["TicketId"] | null;
+            /** @description Its title; none of a comment. */
+            title?: string | null;
+            /** @description When its text was last written. */
+            updated_at: components["schemas"]["ApiTime"];
+        };
+        /** @enum {string} */
+        SearchKind: "spec" | "ticket" | "task" | "comment";
+        /** @description What a search found. `GET /search`. */
+        SearchResults: {
+            /** @description Titles that have all of the query first, then the last written. */
+            items: components["schemas"]["SearchHit"][];
+        };
+        /**
+         * @description Body of `POST /tasks/{task_id}/set-timeout`.
+         * @example {
+         *       "timeout_seconds": 1800
+         *     }
+         */
+        SetTaskTimeout: {
+            /**
+             * Format: int32
+             * @description Wall time of one attempt, in seconds.
+             */
+            timeout_seconds: number;
+        };
         /**
          * @description Has the packages of HEAD installed. `POST /setup`.
          * @example {
@@ -2069,6 +5548,23 @@ export interface components {
              * @description How long it took when it ran, in milliseconds.
              */
             took_ms?: number | null;
+        };
+        /**
+         * @description The code that a browser came back with. `POST /auth/oauth/exchange`.
+         * @example {
+         *       "code": "9f0c2b7d6a514e38b1c4d2e7f8a90315"
+         *     }
+         */
+        SignInCode: {
+            /** @description What stands behind `#code=`. */
+            code: string;
+        };
+        /** @description A provider by which people sign in. `GET /auth/oauth/providers`. */
+        SignInProviderView: {
+            /** @description Whether it is set up here. */
+            enabled: boolean;
+            /** @description Its name. */
+            name: components["schemas"]["IdentityProvider"];
         };
         /**
          * @description A sign-in by mail address and password. `POST /auth/login`.
@@ -2122,12 +5618,21 @@ export interface components {
             /** @description Its tasks in plan order. */
             tasks: components["schemas"]["TaskView"][];
             /** @description Its tickets in plan order. */
-            tickets: components["schemas"]["TicketView"][];
+            tickets: components["schemas"]["SpecTicketView"][];
         };
         /** Format: uuid */
         SpecId: string;
         /** @enum {string} */
         SpecStatus: "draft" | "executing" | "completed" | "working" | "delivered" | "blocked" | "failed" | "cancelled";
+        /** @description A ticket of a spec. */
+        SpecTicketView: {
+            /** @description Current stage of its life cycle. */
+            status: components["schemas"]["TicketStatus"];
+            /** @description Reference within its project, `TKT-n`. */
+            ticket_ref: string;
+            /** @description Title shown to people. */
+            title: string;
+        };
         /** @description Requirement → criterion → task → commit → receipt. `GET /specs/{spec_id}/trace`. */
         SpecTrace: {
             /** @description What took the turns of its attempts, with the version: `claude-code 2.1.332`. */
@@ -2204,6 +5709,22 @@ export interface components {
             /** @description The command that goes on with it. */
             resume: string;
         };
+        /** Format: uuid */
+        StaffEntryId: string;
+        /** @description A stay of a member of staff. `GET /organizations/{organization_id}/staff-entries`. */
+        StaffEntryView: {
+            /** @description Since when. */
+            entered_at: components["schemas"]["ApiTime"];
+            /** @description Until when at most. */
+            expires_at: components["schemas"]["ApiTime"];
+            /** @description Row id of the stay. */
+            id: components["schemas"]["StaffEntryId"];
+            left_at?: components["schemas"]["ApiTime"] | null;
+            /** @description Why, in their words. */
+            reason: string;
+            /** @description Who. */
+            user_id: components["schemas"]["UserId"];
+        };
         /** @description One step on the way to a running sandbox, and how it went. */
         StartStep: {
             /** @description How it went, in a few words. */
@@ -2218,6 +5739,8 @@ export interface components {
         };
         /** @enum {string} */
         StartStepKind: "packages" | "checkout" | "workspace" | "files" | "copies" | "owner" | "sandbox";
+        /** Format: uuid */
+        StateTransitionId: string;
         /**
          * @description A message to a task's agent. `POST /tasks/{task_id}/messages`.
          * @example {
@@ -2325,8 +5848,51 @@ export interface components {
             /** @description Entries of the log, oldest first. */
             lines: components["schemas"]["LogLine"][];
         };
+        /** @description `GET /tasks/{task_id}/dependencies`: what a task waits for, and what waits for it. */
+        TaskPrerequisites: {
+            /** @description Tasks that it comes before. */
+            blocks: components["schemas"]["DependencyView"][];
+            /** @description Tasks that come before it. */
+            depends_on: components["schemas"]["DependencyView"][];
+            /** @description Whether everything that comes before it has landed. */
+            is_ready: boolean;
+            /** @description Row id of the task. */
+            task_id: components["schemas"]["TaskId"];
+        };
         /** @enum {string} */
         TaskStatus: "pending" | "claiming" | "assigned" | "running" | "pending_validation" | "validating" | "needs_revision" | "blocked" | "completed" | "failed" | "cancelled";
+        /** @description `GET /tasks/{task_id}/timeout-status`: how long attempts at a task may run, and the one at work has run. */
+        TaskTimeout: {
+            attempt_id?: components["schemas"]["AttemptId"] | null;
+            /**
+             * Format: int64
+             * @description Seconds that it has run.
+             */
+            elapsed_seconds?: number | null;
+            ends_at?: components["schemas"]["ApiTime"] | null;
+            /** @description Whether its time was over long enough for its agent to have said so. */
+            is_timed_out: boolean;
+            /**
+             * Format: int64
+             * @description Wall time that an attempt has: no more than deployment and repository allow, in seconds.
+             */
+            limit_seconds: number;
+            /**
+             * Format: int64
+             * @description Seconds that it has left; 0 once its time is over.
+             */
+            remaining_seconds?: number | null;
+            started_at?: components["schemas"]["ApiTime"] | null;
+            /** @description Row id of the task. */
+            task_id: components["schemas"]["TaskId"];
+            /** @description Reference within its project, `TSK-n`. */
+            task_ref: string;
+            /**
+             * Format: int64
+             * @description Wall time of one attempt that the task asks for, in seconds.
+             */
+            timeout_seconds: number;
+        };
         /** @enum {string} */
         TaskType: "implement_feature" | "write_tests" | "fix_bug" | "resolve_conflict";
         /** @description A task. `GET /tasks`. */
@@ -2396,18 +5962,141 @@ export interface components {
              */
             skipped: number;
         };
+        /** @description Whether a ticket may be worked on. `GET /tickets/approval-status`. */
+        TicketApproval: {
+            approval_deadline_at?: components["schemas"]["ApiTime"] | null;
+            /** @description What people decided. */
+            approval_status: components["schemas"]["ApprovalStatus"];
+            /** @description Why it may not, where somebody said so. */
+            rejection_reason?: string | null;
+            /** @description Row id of the ticket. */
+            ticket_id: components["schemas"]["TicketId"];
+        };
+        /** @enum {string} */
+        TicketBlockReason: "dependency" | "waiting_on_clarification" | "failing_checks" | "environment";
+        /** @description Which tickets wait for which, as `TKT-n` of their project. */
+        TicketDependencyRefs: {
+            /** @description Those that the ticket waits for. */
+            blocked_by: string[];
+            /** @description Those that wait for the ticket. */
+            blocks: string[];
+        };
+        /** @description Open tickets that say what a draft says. */
+        TicketDuplicates: {
+            /** @description They, oldest first. */
+            candidates: components["schemas"]["DuplicateTicket"][];
+            /** @description Whether there are any. */
+            is_duplicate: boolean;
+            /** @description How they were found: `hash` finds equal texts, whatever their case and white space. */
+            method: string;
+        };
+        /** @enum {string} */
+        TicketField: "status" | "phase" | "approval" | "blocked" | "assignee" | "priority";
+        /** @description A change of one thing about a ticket. `GET /tickets/{ticket_id}/history`. */
+        TicketHistoryEntry: {
+            /** @description Who changed it. */
+            actor: components["schemas"]["ActorView"];
+            /** @description What changed. */
+            field: components["schemas"]["TicketField"];
+            /** @description What it was; none where there was nothing. */
+            from_value?: string | null;
+            /** @description Row id of the entry. */
+            id: components["schemas"]["StateTransitionId"];
+            /** @description When. */
+            occurred_at: components["schemas"]["ApiTime"];
+            /** @description Why, where somebody said so. */
+            reason?: string | null;
+            /** @description What it is; none where there is nothing any more. */
+            to_value?: string | null;
+        };
+        /** Format: uuid */
+        TicketId: string;
         /** @enum {string} */
         TicketPhase: "PHASE_REQUIREMENTS" | "PHASE_DESIGN" | "PHASE_IMPLEMENTATION" | "PHASE_TESTING" | "PHASE_DEPLOYMENT";
+        /** @description A move of a ticket between phases, made or looked at. */
+        TicketPhaseMove: {
+            /** @description What is against it. */
+            blocking_reasons: string[];
+            /** @description The phase that it was in. */
+            from_phase: components["schemas"]["PhaseId"];
+            /** @description Where it stood. */
+            from_status: components["schemas"]["TicketStatus"];
+            /** @description Whether the ticket is where it was to go, or would get there. */
+            success: boolean;
+            /** @description The phase that it is in, or was to go to. */
+            to_phase: components["schemas"]["PhaseId"];
+            /** @description Where it stands. */
+            to_status: components["schemas"]["TicketStatus"];
+        };
         /** @enum {string} */
         TicketStatus: "backlog" | "analyzing" | "building" | "building-done" | "testing" | "deploying" | "done";
-        /** @description A ticket of a spec. */
+        /** @description How many tasks a ticket has, without those that were cancelled. */
+        TicketTaskCounts: {
+            /**
+             * Format: int32
+             * @description Those whose checks have passed.
+             */
+            completed: number;
+            /**
+             * Format: int32
+             * @description All of them.
+             */
+            total: number;
+        };
+        /** @description A ticket. `GET /tickets/{ticket_id}`. */
         TicketView: {
-            /** @description Current stage of its life cycle. */
+            /** @description Whether it may be worked on. */
+            approval_status: components["schemas"]["ApprovalStatus"];
+            assignee_id?: components["schemas"]["UserId"] | null;
+            blocked_at?: components["schemas"]["ApiTime"] | null;
+            /** @description The same in words. */
+            blocked_detail?: string | null;
+            blocked_reason?: components["schemas"]["TicketBlockReason"] | null;
+            /** @description When it was written. */
+            created_at: components["schemas"]["ApiTime"];
+            /** @description Which tickets wait for which. */
+            dependencies: components["schemas"]["TicketDependencyRefs"];
+            /** @description What is wanted. */
+            description: string;
+            /** @description Row id of the ticket. */
+            id: components["schemas"]["TicketId"];
+            /** @description Whether something holds it up. */
+            is_blocked: boolean;
+            /** @description Words that people find it by. */
+            labels: string[];
+            /**
+             * Format: int32
+             * @description How many comments it has.
+             */
+            n_comments: number;
+            /** @description `project/TKT-n`: what every command takes from anywhere. */
+            name: string;
+            /** @description The phase that it is in; phase and status change together. */
+            phase_id: components["schemas"]["PhaseId"];
+            previous_phase_id?: components["schemas"]["PhaseId"] | null;
+            /** @description How much it matters. */
+            priority: components["schemas"]["Priority"];
+            /** @description The project. */
+            project_id: components["schemas"]["ProjectId"];
+            spec_id?: components["schemas"]["SpecId"] | null;
+            /** @description Reference of that spec, `SPEC-n`. */
+            spec_ref?: string | null;
+            /** @description Where it stands. */
             status: components["schemas"]["TicketStatus"];
+            /** @description How many tasks it has. */
+            task_counts: components["schemas"]["TicketTaskCounts"];
             /** @description Reference within its project, `TKT-n`. */
             ticket_ref: string;
             /** @description Title shown to people. */
             title: string;
+            /** @description When it last changed. */
+            updated_at: components["schemas"]["ApiTime"];
+            user_id?: components["schemas"]["UserId"] | null;
+            /**
+             * Format: int64
+             * @description Version of the row, as in `ETag`.
+             */
+            version: number;
         };
         /** @description What a sign-in gives: a token for requests, and one for the next tokens. */
         TokenPair: {
@@ -2458,6 +6147,36 @@ export interface components {
             title: string;
         };
         /**
+         * @description Body of `POST /tickets/{ticket_id}/transition`.
+         * @example {
+         *       "reason": "next in line",
+         *       "to_status": "analyzing"
+         *     }
+         */
+        TransitionTicket: {
+            /** @description Whether the gate is passed by, which needs the permission `ticket:force`. */
+            force?: boolean;
+            /** @description Why; needed with `force`. */
+            reason?: string | null;
+            /** @description The status, one move away. */
+            to_status: components["schemas"]["TicketStatus"];
+        };
+        /**
+         * @description Body of `POST /tickets/{ticket_id}/phase-transition`.
+         * @example {
+         *       "reason": "small enough",
+         *       "to_phase": "PHASE_IMPLEMENTATION"
+         *     }
+         */
+        TransitionTicketPhase: {
+            /** @description Whether gates on the way are passed by, which needs the permission `ticket:force`. */
+            force?: boolean;
+            /** @description Why; needed with `force`. */
+            reason?: string | null;
+            /** @description The phase that it goes to, by as many moves as lead there. */
+            to_phase: components["schemas"]["PhaseId"];
+        };
+        /**
          * @description A person's yes. `POST /trust`.
          * @example {
          *       "file_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -2471,6 +6190,75 @@ export interface components {
             repo_path: string;
         };
         /**
+         * @description What becomes of a budget; what is absent stays. `PATCH /costs/budgets/{budget_id}`.
+         * @example {
+         *       "limit": "80.00"
+         *     }
+         */
+        UpdateMonthBudget: {
+            /** @description Whether calls without room are refused. */
+            is_hard_limit?: boolean;
+            /** @description The most that may be spent in a month, in dollars. */
+            limit?: string;
+        };
+        /**
+         * @description Body of `PATCH /organizations/{organization_id}`: what is left out stays as it is, and `null` clears.
+         * @example {
+         *       "name": "Acme Works"
+         *     }
+         */
+        UpdateOrganization: {
+            /** @description Where bills go. */
+            billing_email?: string | null;
+            /** @description What it is for. */
+            description?: string | null;
+            /**
+             * Format: int64
+             * @description Most tasks at work at once, 1 to 100. It needs `org:limits:write`.
+             */
+            max_concurrent_agents?: number;
+            /** @description Another name. */
+            name?: string;
+        };
+        /**
+         * @description Body of `PATCH /projects/{project_id}`: what is left out stays as it is.
+         * @example {
+         *       "autonomous_execution_enabled": true,
+         *       "description": "Lists of things to do"
+         *     }
+         */
+        UpdateProject: {
+            /** @description Whether its tasks may start without a person. */
+            autonomous_execution_enabled?: boolean;
+            /** @description Another description; `null` takes it away. */
+            description?: string | null;
+            /** @description Another name, of up to 255 characters. */
+            name?: string;
+            /** @description Whether work goes on in it. It is put away by `DELETE`, and by nothing here. */
+            status?: components["schemas"]["WorkingStatus"];
+        };
+        /**
+         * @description Body of `PATCH /organizations/{organization_id}/roles/{role_id}`: what is left out stays as it is, and `null` clears.
+         * @example {
+         *       "permissions": [
+         *         "spec:read"
+         *       ]
+         *     }
+         */
+        UpdateRole: {
+            /** @description What it is for. */
+            description?: string | null;
+            /**
+             * Format: uuid
+             * @description The role whose permissions it has too.
+             */
+            inherits_from?: string | null;
+            /** @description Another name. */
+            name?: string;
+            /** @description What it allows, in place of what it allowed. */
+            permissions?: string[];
+        };
+        /**
          * @description Body of `PATCH /specs/{spec_id}`: what is left out stays as it is.
          * @example {
          *       "title": "Labels for todos"
@@ -2480,9 +6268,81 @@ export interface components {
             /** @description Another title, of up to 500 characters in one line. */
             title?: string;
         };
+        /**
+         * @description Body of `PATCH /tasks/{task_id}`: what is left out stays as it is.
+         * @example {
+         *       "deadline_at": "2027-01-31T17:00:00.000Z",
+         *       "priority": "HIGH"
+         *     }
+         */
+        UpdateTask: {
+            deadline_at?: components["schemas"]["ApiTime"] | null;
+            /** @description What its agent is told, of 1 to 50,000 characters. */
+            description?: string;
+            /** @description Whether it starts although its project's tasks do not start by themselves. */
+            force_execute?: boolean;
+            /** @description How much it matters. */
+            priority?: components["schemas"]["Priority"];
+            /** @description Another title, of up to 500 characters in one line. */
+            title?: string;
+        };
+        /**
+         * @description Body of `PATCH /tickets/{ticket_id}`: what is left out stays as it is.
+         * @example {
+         *       "priority": "HIGH",
+         *       "title": "Export todos as CSV"
+         *     }
+         */
+        UpdateTicket: {
+            assignee_id?: components["schemas"]["UserId"] | null;
+            /** @description Another description. */
+            description?: string;
+            /** @description Other labels. */
+            labels?: string[];
+            /** @description Another priority. */
+            priority?: components["schemas"]["Priority"];
+            /** @description Another status, one move away; its gate must be met. */
+            status?: components["schemas"]["TicketStatus"];
+            /** @description Another title. */
+            title?: string;
+        };
         UsdText: string;
         /** Format: uuid */
         UserId: string;
+        /** @description A column that has more tickets than it takes. `GET /board/wip-violations`. */
+        WipViolation: {
+            /** @description The column. */
+            column_id: string;
+            /** @description Its name for people. */
+            column_name: string;
+            /**
+             * Format: int32
+             * @description Tickets that it has.
+             */
+            current_count: number;
+            /**
+             * Format: int32
+             * @description How many more it has.
+             */
+            excess: number;
+            /**
+             * Format: int32
+             * @description Tickets that it takes.
+             */
+            wip_limit: number;
+        };
+        /** @enum {string} */
+        WorkingStatus: "active" | "paused" | "completed";
+        /**
+         * @description Body of `POST /tickets/{ticket_id}/comments` and `PATCH /tickets/{ticket_id}/comments/{comment_id}`.
+         * @example {
+         *       "content": "Which separator?"
+         *     }
+         */
+        WriteComment: {
+            /** @description Markdown of up to 20,000 characters. `@` and the id of a member of the organisation mentions them. */
+            content: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -2495,7 +6355,10 @@ export interface operations {
     allow_egress: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2575,6 +6438,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "already_done",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -2757,6 +6637,518 @@ export interface operations {
             };
         };
     };
+    list_approvals: {
+        parameters: {
+            query?: {
+                /** @description Those of this project; of any of them, when it is repeated. */
+                project_id?: components["schemas"]["ProjectId"][];
+                /** @description Those of this kind; of any of them, when it is repeated. */
+                kind?: "ticket"[];
+                /** @description Those in this state; in any of them, when it is repeated. */
+                state?: ("pending" | "approved" | "rejected" | "timed_out")[];
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of questions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_ApprovalView"];
+                };
+            };
+            /** @description `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_cursor",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the question.
+                 * @example 01930000-0000-7000-8000-00000000000b
+                 */
+                approval_id: components["schemas"]["ApprovalId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The question. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    decide_approval: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the question.
+                 * @example 01930000-0000-7000-8000-00000000000b
+                 */
+                approval_id: components["schemas"]["ApprovalId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecideApproval"];
+            };
+        };
+        responses: {
+            /** @description The question as it is then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_transition",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     list_api_keys: {
         parameters: {
             query?: never;
@@ -2848,7 +7240,10 @@ export interface operations {
     create_api_key: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2952,7 +7347,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `too_many_keys` */
+            /** @description `already_shown`, `too_many_keys`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2961,7 +7356,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "detail": "what happened, and where",
-                     *       "error": "too_many_keys",
+                     *       "error": "already_shown",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -3095,7 +7490,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `forbidden`, `insufficient_scope` */
+            /** @description `forbidden` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3185,7 +7580,10 @@ export interface operations {
     change_password: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3265,6 +7663,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "already_done",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -3590,7 +8005,10 @@ export interface operations {
     sign_out: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3637,6 +8055,74 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "already_done",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description `internal` */
             500: {
                 headers: {
@@ -3676,7 +8162,10 @@ export interface operations {
     sign_out_everywhere: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3716,6 +8205,74 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "already_done",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -3829,6 +8386,857 @@ export interface operations {
                 };
             };
             /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_linked_providers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The accounts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_LinkedProviderView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exchange_sign_in_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInCode"];
+            };
+        };
+        responses: {
+            /** @description Tokens of a new session. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenPair"];
+                };
+            };
+            /** @description `malformed_json`, `invalid_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_providers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The providers. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_SignInProviderView"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    begin_provider_sign_in: {
+        parameters: {
+            query?: {
+                /** @description A path of this server, or an address below its public one; `/docs` without it. */
+                return_to?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Its name.
+                 * @example github
+                 */
+                provider: "github" | "google";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The provider's page of consent. */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready`, `oauth_not_configured` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    end_provider_sign_in: {
+        parameters: {
+            query: {
+                /** @description What the browser was sent there with. */
+                state: string;
+                /** @description The provider's code, where the person consented. */
+                code?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Its name.
+                 * @example github
+                 */
+                provider: "github" | "google";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where the sign-in was begun. */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_token",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    link_provider: {
+        parameters: {
+            query?: {
+                /** @description A path of this server, or an address below its public one; `/docs` without it. */
+                return_to?: string;
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Its name.
+                 * @example github
+                 */
+                provider: "github" | "google";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where to go. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderConsent"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "already_done",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready`, `oauth_not_configured` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    unlink_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its name.
+                 * @example github
+                 */
+                provider: "github" | "google";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It opens the account no more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `last_way_in` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "last_way_in",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_provider_url: {
+        parameters: {
+            query?: {
+                /** @description A path of this server, or an address below its public one; `/docs` without it. */
+                return_to?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Its name.
+                 * @example github
+                 */
+                provider: "github" | "google";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where to go. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderConsent"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready`, `oauth_not_configured` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4678,32 +10086,34 @@ export interface operations {
             };
         };
     };
-    stream_events: {
+    auto_transition_ticket: {
         parameters: {
             query?: {
-                /** @description Those after this sequence number; 0 is the beginning. */
-                after?: number;
-                /** @description Those of this spec: its row id, or its reference `SPEC-n`. */
-                spec_id?: string;
-                /**
-                 * @description Ends at the newest event instead of waiting for more.
-                 * @example true
-                 */
-                once?: boolean;
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
             };
-            header?: never;
-            path?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description One event per line. */
+            /** @description Where the ticket is then. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/x-ndjson": string;
+                    "application/json": components["schemas"]["MovedBoardTicket"];
                 };
             };
             /** @description `unauthenticated` */
@@ -4757,7 +10167,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `unclear_reference` */
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `gate_not_met`, `wip_limit_exceeded`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4767,6 +10194,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -4827,22 +10271,2096 @@ export interface operations {
             };
         };
     };
-    follow_events: {
+    get_phase_column: {
+        parameters: {
+            query?: {
+                /** @description The project; the only one that there is, where it is left out. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The phase.
+                 * @example PHASE_DESIGN
+                 */
+                phase_id: "PHASE_BACKLOG" | "PHASE_REQUIREMENTS" | "PHASE_DESIGN" | "PHASE_IMPLEMENTATION" | "PHASE_TESTING" | "PHASE_DEPLOYMENT" | "PHASE_DONE" | "PHASE_BLOCKED";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The column. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardColumnSettings"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    move_board_ticket: {
+        parameters: {
+            query?: {
+                /** @description The project; the only one that there is, where it is left out. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MoveBoardTicket"];
+            };
+        };
+        responses: {
+            /** @description Where the ticket is then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MovedBoardTicket"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `gate_not_met`, `wip_limit_exceeded`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `precondition_required` */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "precondition_required",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_board_stats: {
+        parameters: {
+            query?: {
+                /** @description The project; the only one that there is, where it is left out. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardStats"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    view_board: {
+        parameters: {
+            query?: {
+                /** @description The project; the only one that there is, where it is left out. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The board. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_wip_violations: {
+        parameters: {
+            query?: {
+                /** @description The project; the only one that there is, where it is left out. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The columns. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_WipViolation"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_phase_configs: {
+        parameters: {
+            query?: {
+                /** @description The project; the only one that there is, where it is left out. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The phases. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_PhaseConfigView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_phase_config: {
+        parameters: {
+            query?: {
+                /** @description The project; the only one that there is, where it is left out. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The phase.
+                 * @example PHASE_DESIGN
+                 */
+                phase_id: "PHASE_BACKLOG" | "PHASE_REQUIREMENTS" | "PHASE_DESIGN" | "PHASE_IMPLEMENTATION" | "PHASE_TESTING" | "PHASE_DEPLOYMENT" | "PHASE_DONE" | "PHASE_BLOCKED";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The phase. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PhaseConfigView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_budgets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_MonthBudgetView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    create_budget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateMonthBudget"];
+            };
+        };
+        responses: {
+            /** @description The budget. */
+            201: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonthBudgetView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    check_budget: {
+        parameters: {
+            query: {
+                /**
+                 * @description `organization` or `project`.
+                 * @example organization
+                 */
+                scope_type: "organization" | "project";
+                /** @description The project; none for the organisation. */
+                scope_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The budgets, and whether each has something left. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetCheck"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_budget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Row id of the budget.
+                 * @example 01930000-0000-7000-8000-000000000009
+                 */
+                budget_id: components["schemas"]["MonthBudgetId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is removed. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `precondition_required` */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "precondition_required",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    update_budget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Row id of the budget.
+                 * @example 01930000-0000-7000-8000-000000000009
+                 */
+                budget_id: components["schemas"]["MonthBudgetId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateMonthBudget"];
+            };
+        };
+        responses: {
+            /** @description The budget as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonthBudgetView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `precondition_required` */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "precondition_required",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_events: {
         parameters: {
             query?: {
                 /**
-                 * @description Names of events or of groups as `ticket.*`, separated by commas.
+                 * @description Names of events or of groups as `ticket.*`, separated by commas or each with a parameter of its own.
                  * @example task.*,ticket.*
                  */
                 event_types?: string;
                 /**
-                 * @description Kinds of rows, separated by commas.
+                 * @description Kinds of rows, likewise.
                  * @example task,ticket
                  */
                 entity_types?: string;
-                /** @description Ids of rows, separated by commas: of the entity, the project or any related row. */
+                /** @description Ids of rows, likewise: of the entity, the project or any related row. */
                 entity_ids?: string;
-                /** @description Ids of projects, separated by commas. */
+                /** @description Ids of projects, likewise. */
+                project_ids?: string;
+                /** @description Those after this event, by its `seq`. */
+                after_seq?: number;
+                /** @description Those of this spec: its row id, or its reference `SPEC-n`. */
+                spec_id?: string;
+                /** @description Those of this ticket. */
+                ticket_id?: components["schemas"]["TicketId"];
+                /** @description Those of this task: its row id, or its reference `TSK-n`. */
+                task_id?: string;
+                /** @description Those that happened after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Those that happened before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description `-seq`, the newest first, or `seq`. */
+                sort?: "-seq" | "seq";
+                /** @description Events of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_EventFrame"];
+                };
+            };
+            /** @description `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_cursor",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    follow_events: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Names of events or of groups as `ticket.*`, separated by commas or each with a parameter of its own.
+                 * @example task.*,ticket.*
+                 */
+                event_types?: string;
+                /**
+                 * @description Kinds of rows, likewise.
+                 * @example task,ticket
+                 */
+                entity_types?: string;
+                /** @description Ids of rows, likewise: of the entity, the project or any related row. */
+                entity_ids?: string;
+                /** @description Ids of projects, likewise. */
                 project_ids?: string;
                 /** @description The last event that the caller knows; without it and without `Last-Event-ID` from now on. */
                 after_seq?: string;
@@ -4945,6 +12463,6776 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_many_connections` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_many_connections",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_event: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `event_id` that the event bears.
+                 * @example 01930000-0000-7000-8000-000000000008
+                 */
+                event_id: components["schemas"]["EventId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The event. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventFrame"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    accept_invitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptInvitation"];
+            };
+        };
+        responses: {
+            /** @description They are a member. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinedOrganization"];
+                };
+            };
+            /** @description `malformed_json`, `invalid_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_organizations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The organisations. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_OrganizationView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    create_organization: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateOrganization"];
+            };
+        };
+        responses: {
+            /** @description The organisation. */
+            201: {
+                headers: {
+                    /** @description Where it is shown. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrganizationView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `forbidden`, `insufficient_scope`, `email_not_verified` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "forbidden",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_organization: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The organisation. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrganizationView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    archive_organization: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is put away. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope`, `reauth_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    update_organization: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateOrganization"];
+            };
+        };
+        responses: {
+            /** @description The organisation as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrganizationView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_organization_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_OrganizationKeyView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    create_organization_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateOrganizationKey"];
+            };
+        };
+        responses: {
+            /** @description The key. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedOrganizationKey"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope`, `privilege_escalation`, `reauth_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_many_keys`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_many_keys",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    revoke_organization_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+                /**
+                 * @description Row id of the key.
+                 * @example 01930000-0000-7000-8000-000000000005
+                 */
+                key_id: components["schemas"]["ApiKeyId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is revoked. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope`, `privilege_escalation` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                /** @description By this user, key or attempt; by any of them, when it is repeated. */
+                actor?: components["schemas"]["ActorId"][];
+                /** @description What was done; any of them, when it is repeated. */
+                action?: components["schemas"]["AuditAction"][];
+                /** @description Only what was done after this. */
+                after?: components["schemas"]["ApiTime"];
+                /** @description Only what was done before this. */
+                before?: components["schemas"]["ApiTime"];
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of acts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_AuditEntryView"];
+                };
+            };
+            /** @description `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_cursor",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    export_audit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An `AuditEntryView` on each line. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_invitations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invitations. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_InvitationView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    revoke_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+                /**
+                 * @description Row id of the invitation.
+                 * @example 01930000-0000-7000-8000-000000000008
+                 */
+                invitation_id: components["schemas"]["InvitationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is good no more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_members: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The members. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_MemberView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    add_member: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddMember"];
+            };
+        };
+        responses: {
+            /** @description The member. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope`, `privilege_escalation`, `reauth_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    remove_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+                /**
+                 * @description Row id of the membership.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                member_id: components["schemas"]["MembershipId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are no member any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope`, `privilege_escalation` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `last_owner` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "last_owner",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    change_member: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `ETag` of the row as it was read, or `*`; a change without it is refused. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+                /**
+                 * @description Row id of the membership.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                member_id: components["schemas"]["MembershipId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeMember"];
+            };
+        };
+        responses: {
+            /** @description The member as they are then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope`, `privilege_escalation`, `reauth_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `last_owner` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "last_owner",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `precondition_required` */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "precondition_required",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    grant_permission: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+                /**
+                 * @description Row id of the membership.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                member_id: components["schemas"]["MembershipId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantView"];
+            };
+        };
+        responses: {
+            /** @description They may. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope`, `privilege_escalation` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "already_done",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    revoke_grant: {
+        parameters: {
+            query: {
+                /**
+                 * @description Where.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                project_id: components["schemas"]["ProjectId"];
+                /**
+                 * @description `spec:approve` or `ticket:approve`.
+                 * @example spec:approve
+                 */
+                permission: "org:read" | "org:write" | "org:delete" | "org:transfer" | "org:limits:write" | "org:members:read" | "org:members:write" | "org:members:delete" | "org:roles:write" | "org:keys:write" | "org:audit:read" | "billing:summary:read" | "billing:read" | "billing:write" | "billing:lifetime" | "project:read" | "project:write" | "project:settings:write" | "project:archive" | "project:git:write" | "spec:read" | "spec:write" | "spec:execute" | "spec:share" | "spec:approve" | "ticket:read" | "ticket:write" | "ticket:force" | "ticket:delete" | "ticket:approve" | "task:read" | "task:write" | "task:cancel" | "task:complete:execute" | "agent:read" | "agent:message" | "agent:write" | "sandbox:read" | "sandbox:write" | "sandbox:terminate" | "memory:read" | "memory:write" | "memory:curate" | "monitor:read" | "monitor:intervene" | "monitor:configure" | "alert:ack" | "cost:read" | "cost:write" | "mcp:read" | "mcp:invoke" | "mcp:admin" | "document:read" | "document:write";
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+                /**
+                 * @description Row id of the membership.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                member_id: components["schemas"]["MembershipId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They may not any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope`, `privilege_escalation` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    restore_organization: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is as before. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The roles. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_RoleView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    create_role: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateRole"];
+            };
+        };
+        responses: {
+            /** @description The role. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope`, `privilege_escalation` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+                /**
+                 * @description Id of a role that the organisation made.
+                 * @example 01930000-0000-7000-8000-000000000007
+                 */
+                role_id: components["schemas"]["RoleId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope`, `privilege_escalation` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    update_role: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+                /**
+                 * @description Id of a role that the organisation made.
+                 * @example 01930000-0000-7000-8000-000000000007
+                 */
+                role_id: components["schemas"]["RoleId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateRole"];
+            };
+        };
+        responses: {
+            /** @description The role as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope`, `privilege_escalation` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_staff_entries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stays. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_StaffEntryView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    enter_organization: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnterOrganization"];
+            };
+        };
+        responses: {
+            /** @description The stay. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StaffEntryView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "already_done",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    leave_organization: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are out. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    offer_ownership: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OfferOwnership"];
+            };
+        };
+        responses: {
+            /** @description The offer. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnershipOfferView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope`, `reauth_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "already_done",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    withdraw_offer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nobody is offered it any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    accept_ownership: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the organisation.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                organization_id: components["schemas"]["OrgId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They own it. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_token",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "already_done",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_projects: {
+        parameters: {
+            query?: {
+                /** @description Those in this state; in any of them, when it is repeated. */
+                status?: components["schemas"]["ProjectStatus"][];
+                /** @description Those with this in their name or description, whatever the case of its letters. */
+                q?: string;
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of projects. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_ProjectView"];
+                };
+            };
+            /** @description `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_cursor",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    create_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateProject"];
+            };
+        };
+        responses: {
+            /** @description The project. */
+            201: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field`, `bad_repository` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_project: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the project.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                project_id: components["schemas"]["ProjectId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The project. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    archive_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Row id of the project.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                project_id: components["schemas"]["ProjectId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The project, which is archived. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    update_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Row id of the project.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                project_id: components["schemas"]["ProjectId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateProject"];
+            };
+        };
+        responses: {
+            /** @description The project as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_board_columns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the project.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                project_id: components["schemas"]["ProjectId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The columns. */
+            200: {
+                headers: {
+                    /** @description Version of the board. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardSettings"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    set_board_columns: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Row id of the project.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                project_id: components["schemas"]["ProjectId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BoardSettings"];
+            };
+        };
+        responses: {
+            /** @description The columns as they are then. */
+            200: {
+                headers: {
+                    /** @description Version of the board. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoardSettings"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `precondition_required` */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "precondition_required",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    search_project: {
+        parameters: {
+            query: {
+                /**
+                 * @description Words, each of which must begin a word of the text; signs between them mean nothing.
+                 * @example tag
+                 */
+                q: string;
+                /** @description What may be found; any of it, when it is repeated, and everything without it. */
+                kind?: ("spec" | "ticket" | "task" | "comment")[];
+                /** @description Rows at most: 1 to 100, 20 without it. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the project.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                project_id: components["schemas"]["ProjectId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchResults"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_project_stats: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the project.
+                 * @example 01930000-0000-7000-8000-000000000001
+                 */
+                project_id: components["schemas"]["ProjectId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Figures of the project. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectStats"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -5142,10 +19430,145 @@ export interface operations {
             };
         };
     };
+    search_everything: {
+        parameters: {
+            query: {
+                /**
+                 * @description Words, each of which must begin a word of the text; signs between them mean nothing.
+                 * @example tag
+                 */
+                q: string;
+                /** @description What may be found; any of it, when it is repeated, and everything without it. */
+                kind?: ("spec" | "ticket" | "task" | "comment")[];
+                /** @description Rows at most: 1 to 100, 20 without it. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchResults"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     set_up_repository: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5249,7 +19672,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `repository_not_trusted`, `copy_refused`, `no_sandbox` */
+            /** @description `repository_not_trusted`, `copy_refused`, `no_sandbox`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5520,7 +19943,10 @@ export interface operations {
     launch_spec: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5624,7 +20050,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `repository_not_trusted`, `trust_outdated`, `copy_refused`, `agent_unusable`, `conflict` */
+            /** @description `repository_not_trusted`, `trust_outdated`, `copy_refused`, `agent_unusable`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6294,7 +20720,10 @@ export interface operations {
                 /** @description The project of the reference, where several have one with its number. */
                 project_id?: components["schemas"]["ProjectId"];
             };
-            header?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /**
                  * @description Row id of the spec, or its reference `SPEC-n`.
@@ -6366,7 +20795,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `unclear_reference`, `invalid_transition`, `conflict` */
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6376,6 +20822,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -6590,7 +21053,10 @@ export interface operations {
                 /** @description The project of the reference, where several have one with its number. */
                 project_id?: components["schemas"]["ProjectId"];
             };
-            header?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /**
                  * @description Row id of the spec, or its reference `SPEC-n`.
@@ -6662,7 +21128,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `unclear_reference`, `nothing_landed`, `still_open`, `at_work`, `other_model`, `invalid_transition`, `conflict` */
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `nothing_landed`, `still_open`, `at_work`, `other_model`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6672,6 +21155,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -6890,7 +21390,10 @@ export interface operations {
                 /** @description The project of the reference, where several have one with its number. */
                 project_id?: components["schemas"]["ProjectId"];
             };
-            header?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /**
                  * @description Row id of the spec, or its reference `SPEC-n`.
@@ -6962,7 +21465,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `unclear_reference`, `not_planned`, `other_model`, `invalid_transition`, `conflict` */
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `not_planned`, `other_model`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6972,6 +21492,23 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -7482,7 +22019,10 @@ export interface operations {
                 /** @description The project of the reference, where several have one with its number. */
                 project_id?: components["schemas"]["ProjectId"];
             };
-            header?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /**
                  * @description Row id of the spec, or its reference `SPEC-n`.
@@ -7592,7 +22132,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `unclear_reference`, `not_planned`, `at_work`, `waits`, `task_cancelled`, `invalid_transition`, `conflict` */
+            /** @description `unclear_reference`, `not_planned`, `at_work`, `waits`, `task_cancelled`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8184,6 +22724,467 @@ export interface operations {
             };
         };
     };
+    list_cancellable_tasks: {
+        parameters: {
+            query?: {
+                /** @description Those of this project; of any of them, when it is repeated. */
+                project_id?: components["schemas"]["ProjectId"][];
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of tasks. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_TaskView"];
+                };
+            };
+            /** @description `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_cursor",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    cleanup_timed_out_tasks: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tasks as they are then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_TaskView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "conflict",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_timed_out_tasks: {
+        parameters: {
+            query?: {
+                /** @description Those of this project. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tasks. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_TaskTimeout"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_task: {
         parameters: {
             query?: {
@@ -8334,13 +23335,406 @@ export interface operations {
             };
         };
     };
-    cancel_task: {
+    update_task: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Row id of the task, or its reference `TSK-n`.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateTask"];
+            };
+        };
+        responses: {
+            /** @description The task as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `at_work`, `task_is_over`, `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_task_attempts: {
         parameters: {
             query?: {
                 /** @description The project of the reference, where several have one with its number. */
                 project_id?: components["schemas"]["ProjectId"];
             };
             header?: never;
+            path: {
+                /**
+                 * @description Row id of the task, or its reference `TSK-n`.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The attempts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_AttemptView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    cancel_task: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /**
                  * @description Row id of the task, or its reference `TSK-n`.
@@ -8412,7 +23806,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `unclear_reference`, `task_is_over`, `invalid_transition`, `conflict` */
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `task_is_over`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8422,6 +23833,1211 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    check_circular_dependency: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the task, or its reference `TSK-n`.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DependencyList"];
+            };
+        };
+        responses: {
+            /** @description The tasks that would. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CircularCheck"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field`, `refused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_task_dependencies: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the task, or its reference `TSK-n`.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tasks before and after it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskPrerequisites"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    replace_task_dependencies: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the task, or its reference `TSK-n`.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DependencyList"];
+            };
+        };
+        responses: {
+            /** @description What it waits for then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskPrerequisites"];
+                };
+            };
+            /** @description `malformed_json`, `circular_dependency` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `at_work`, `task_is_over`, `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field`, `refused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    add_task_dependencies: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the task, or its reference `TSK-n`.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DependencyList"];
+            };
+        };
+        responses: {
+            /** @description What it waits for then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskPrerequisites"];
+                };
+            };
+            /** @description `malformed_json`, `circular_dependency` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `at_work`, `task_is_over`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field`, `refused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    remove_task_dependency: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the task that waits, or its reference `TSK-n`.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                task_id: string;
+                /**
+                 * @description Row id of the task that it waits for, or its reference `TSK-n` in the same project.
+                 * @example 01930000-0000-7000-8000-000000000009
+                 */
+                depends_on_task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It waits for that one no longer. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `at_work`, `task_is_over`, `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    fail_task: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the task, or its reference `TSK-n`.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FailTask"];
+            };
+        };
+        responses: {
+            /** @description The task as it is then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -8640,7 +25256,10 @@ export interface operations {
                 /** @description The project of the reference, where several have one with its number. */
                 project_id?: components["schemas"]["ProjectId"];
             };
-            header?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /**
                  * @description Row id of the task, or its reference `TSK-n`.
@@ -8748,7 +25367,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `unclear_reference`, `task_is_over`, `conflict` */
+            /** @description `unclear_reference`, `task_is_over`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8852,13 +25471,164 @@ export interface operations {
             };
         };
     };
-    retry_task: {
+    list_task_receipts: {
         parameters: {
             query?: {
                 /** @description The project of the reference, where several have one with its number. */
                 project_id?: components["schemas"]["ProjectId"];
             };
             header?: never;
+            path: {
+                /**
+                 * @description Row id of the task, or its reference `TSK-n`.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receipts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_ReceiptView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    retry_task: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /**
                  * @description Row id of the task, or its reference `TSK-n`.
@@ -8930,7 +25700,24 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `unclear_reference`, `other_model`, `at_work`, `task_is_over`, `invalid_transition`, `conflict` */
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `other_model`, `at_work`, `task_is_over`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8940,6 +25727,5842 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    set_task_timeout: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the task, or its reference `TSK-n`.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetTaskTimeout"];
+            };
+        };
+        responses: {
+            /** @description The time that attempts have then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskTimeout"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `task_is_over`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_task_timeout: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the task, or its reference `TSK-n`.
+                 * @example 01930000-0000-7000-8000-000000000003
+                 */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The time that attempts have. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskTimeout"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_tickets: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Those of this spec's plan: its row id, or its reference `SPEC-n`.
+                 * @example 01930000-0000-7000-8000-000000000002
+                 */
+                spec_id?: string;
+                /** @description Those of this project; of any of them, when it is repeated. Alone, it is the one whose number `spec_id` means. */
+                project_id?: components["schemas"]["ProjectId"][];
+                /** @description Those in this state; in any of them, when it is repeated. */
+                status?: ("backlog" | "analyzing" | "building" | "building-done" | "testing" | "deploying" | "done")[];
+                /** @description Those in this phase; in any of them, when it is repeated. */
+                phase_id?: ("PHASE_BACKLOG" | "PHASE_REQUIREMENTS" | "PHASE_DESIGN" | "PHASE_IMPLEMENTATION" | "PHASE_TESTING" | "PHASE_DEPLOYMENT" | "PHASE_DONE" | "PHASE_BLOCKED")[];
+                /** @description Those of this priority; of any of them, when it is repeated. */
+                priority?: ("LOW" | "MEDIUM" | "HIGH" | "CRITICAL")[];
+                /** @description Those of which people decided this; any of it, when it is repeated. */
+                approval_status?: ("approved" | "pending_review" | "rejected" | "timed_out")[];
+                /** @description Those that this person takes care of; any of them, when it is repeated. */
+                assignee_id?: components["schemas"]["UserId"][];
+                /** @description Those that something holds up, or the others. */
+                is_blocked?: boolean;
+                /** @description Those with this in their title or description, whatever the case of its letters. */
+                q?: string;
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of tickets. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_TicketView"];
+                };
+            };
+            /** @description `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_cursor",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    create_ticket: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateTicket"];
+            };
+        };
+        responses: {
+            /** @description The ticket. */
+            201: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    /** @description Where the ticket is. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `duplicate_candidate`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_ticket_approval: {
+        parameters: {
+            query: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example TKT-001
+                 */
+                ticket_id: string;
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What people decided. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketApproval"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    approve_ticket: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApproveTicket"];
+            };
+        };
+        responses: {
+            /** @description The ticket as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    check_ticket_duplicates: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckTicketDuplicates"];
+            };
+        };
+        responses: {
+            /** @description What was found, up to 5 tickets. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketDuplicates"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "already_done",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_tickets_alias: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Those of this spec's plan: its row id, or its reference `SPEC-n`.
+                 * @example 01930000-0000-7000-8000-000000000002
+                 */
+                spec_id?: string;
+                /** @description Those of this project; of any of them, when it is repeated. Alone, it is the one whose number `spec_id` means. */
+                project_id?: components["schemas"]["ProjectId"][];
+                /** @description Those in this state; in any of them, when it is repeated. */
+                status?: ("backlog" | "analyzing" | "building" | "building-done" | "testing" | "deploying" | "done")[];
+                /** @description Those in this phase; in any of them, when it is repeated. */
+                phase_id?: ("PHASE_BACKLOG" | "PHASE_REQUIREMENTS" | "PHASE_DESIGN" | "PHASE_IMPLEMENTATION" | "PHASE_TESTING" | "PHASE_DEPLOYMENT" | "PHASE_DONE" | "PHASE_BLOCKED")[];
+                /** @description Those of this priority; of any of them, when it is repeated. */
+                priority?: ("LOW" | "MEDIUM" | "HIGH" | "CRITICAL")[];
+                /** @description Those of which people decided this; any of it, when it is repeated. */
+                approval_status?: ("approved" | "pending_review" | "rejected" | "timed_out")[];
+                /** @description Those that this person takes care of; any of them, when it is repeated. */
+                assignee_id?: components["schemas"]["UserId"][];
+                /** @description Those that something holds up, or the others. */
+                is_blocked?: boolean;
+                /** @description Those with this in their title or description, whatever the case of its letters. */
+                q?: string;
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of tickets. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_TicketView"];
+                };
+            };
+            /** @description `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_cursor",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    count_pending_reviews: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The count. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PendingReviewCount"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    reject_ticket: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RejectTicket"];
+            };
+        };
+        responses: {
+            /** @description The ticket as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_ticket: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The ticket. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    update_ticket: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateTicket"];
+            };
+        };
+        responses: {
+            /** @description The ticket as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `gate_not_met`, `invalid_transition`, `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    block_ticket: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BlockTicket"];
+            };
+        };
+        responses: {
+            /** @description The ticket as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    can_transition_ticket: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+                /**
+                 * @description The phase.
+                 * @example PHASE_IMPLEMENTATION
+                 */
+                to_phase: "PHASE_BACKLOG" | "PHASE_REQUIREMENTS" | "PHASE_DESIGN" | "PHASE_IMPLEMENTATION" | "PHASE_TESTING" | "PHASE_DEPLOYMENT" | "PHASE_DONE" | "PHASE_BLOCKED";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The move as it would be. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketPhaseMove"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    check_ticket_advance: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The move, made or not. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketPhaseMove"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `gate_not_met`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_comments: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+                /** @description Rows of the page at most; 50 where it is absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the filters and the order of that page. */
+                cursor?: string;
+                /** @description Rows to pass over before the page begins; not together with `cursor`. */
+                offset?: number;
+                /** @description Whether to count the rows of the whole list, up to 10,000. */
+                include_total?: boolean;
+                /** @description Only what was made after this. */
+                created_after?: components["schemas"]["ApiTime"];
+                /** @description Only what was made before this. */
+                created_before?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed after this. */
+                updated_after?: components["schemas"]["ApiTime"];
+                /** @description Only what last changed before this. */
+                updated_before?: components["schemas"]["ApiTime"];
+                /** @description Columns by weight, each with a `-` where the greatest value comes first. Rows that are equal in all of them follow their ids. */
+                sort?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of comments. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_CommentView"];
+                };
+            };
+            /** @description `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_cursor",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    add_comment: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WriteComment"];
+            };
+        };
+        responses: {
+            /** @description The comment. */
+            201: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommentView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_comment: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+                /**
+                 * @description Row id of the comment.
+                 * @example 01930000-0000-7000-8000-000000000007
+                 */
+                comment_id: components["schemas"]["CommentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The comment is taken away. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    edit_comment: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+                /**
+                 * @description Row id of the comment.
+                 * @example 01930000-0000-7000-8000-000000000007
+                 */
+                comment_id: components["schemas"]["CommentId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WriteComment"];
+            };
+        };
+        responses: {
+            /** @description The comment as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommentView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    complete_ticket: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The move that was made. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketPhaseMove"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `gate_not_met`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    add_ticket_dependency: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddTicketDependency"];
+            };
+        };
+        responses: {
+            /** @description The ticket that waits. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketView"];
+                };
+            };
+            /** @description `malformed_json`, `circular_dependency` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    remove_ticket_dependency: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the ticket that waits, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+                /**
+                 * @description Row id of the one that it waits for, or its reference `TKT-n`.
+                 * @example TKT-002
+                 */
+                dependency_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It waits for it no more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `conflict` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    fast_track_ticket: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The move that was made. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketPhaseMove"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `gate_not_met`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_ticket_gate: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The move as it would be. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketPhaseMove"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_ticket_history: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The changes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPage_TicketHistoryEntry"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    transition_ticket_phase: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TransitionTicketPhase"];
+            };
+        };
+        responses: {
+            /** @description The move that was made. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketPhaseMove"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `gate_not_met`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    progress_ticket: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The ticket as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `gate_not_met`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    regress_ticket: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegressTicket"];
+            };
+        };
+        responses: {
+            /** @description The ticket as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    transition_ticket: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description `ETag` of the row as it was read: the change is made only while the row is still that one. */
+                "If-Match"?: string | null;
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TransitionTicket"];
+            };
+        };
+        responses: {
+            /** @description The ticket as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketView"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "malformed_json",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `gate_not_met`, `invalid_transition`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `stale_version` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "stale_version",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unsupported_media_type",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `validation_failed`, `unknown_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    unblock_ticket: {
+        parameters: {
+            query?: {
+                /** @description The project of the reference, where several have one with its number. */
+                project_id?: components["schemas"]["ProjectId"];
+            };
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Row id of the ticket, or its reference `TKT-n`.
+                 * @example 01930000-0000-7000-8000-000000000006
+                 */
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The ticket as it is then. */
+            200: {
+                headers: {
+                    /** @description Version of the row. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketView"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden`, `insufficient_scope` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_found",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `slow_request` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "slow_request",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unclear_reference`, `conflict`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unclear_reference",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "too_large",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }
@@ -9131,7 +31754,10 @@ export interface operations {
     trust_repository: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names the request for 24 h: one that comes again with the same key and body changes nothing, and is answered as the first one was, with `Idempotent-Replayed: true`. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -9235,7 +31861,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description `trust_outdated` */
+            /** @description `trust_outdated`, `already_done`, `idempotency_in_progress`, `idempotency_key_reused` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9296,6 +31922,162 @@ export interface operations {
                      * @example {
                      *       "detail": "what happened, and where",
                      *       "error": "validation_failed",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "internal",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `not_ready` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "not_ready",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    open_socket: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Names of events or of groups as `ticket.*`, separated by commas or each with a parameter of its own.
+                 * @example task.*,ticket.*
+                 */
+                event_types?: string;
+                /**
+                 * @description Kinds of rows, likewise.
+                 * @example task,ticket
+                 */
+                entity_types?: string;
+                /** @description Ids of rows, likewise: of the entity, the project or any related row. */
+                entity_ids?: string;
+                /** @description Ids of projects, likewise. */
+                project_ids?: string;
+                /** @description The last event that the caller knows, `SEQ` or `ORG=SEQ,ORG=SEQ`; without it from now on. */
+                after_seq?: string;
+                /** @description An access token, for a client that can send it neither as a subprotocol nor as a header. */
+                token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A WebSocket. */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid_cursor` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "invalid_cursor",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unauthenticated",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `email_not_verified`, `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "email_not_verified",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `unknown_field`, `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "unknown_field",
+                     *       "message": "what happened, and where",
+                     *       "request_id": "019a5f00-0000-7000-8000-000000000000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description `upgrade_required` */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "what happened, and where",
+                     *       "error": "upgrade_required",
                      *       "message": "what happened, and where",
                      *       "request_id": "019a5f00-0000-7000-8000-000000000000"
                      *     }

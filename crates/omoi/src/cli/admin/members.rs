@@ -77,7 +77,7 @@ pub(super) async fn add(accounts: &AccountContext, arguments: AddMemberArgs) -> 
 }
 
 /// Prints the token of an invitation, for the operator to hand over.
-pub(super) async fn invite(
+pub(super) async fn print_invitation(
     context: &CommandContext,
     accounts: &AccountContext,
     arguments: AddMemberArgs,
