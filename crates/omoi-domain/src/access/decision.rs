@@ -63,11 +63,14 @@ pub enum AccessDecision {
 }
 
 impl OrganisationReach {
-    /// What a member of platform staff may do in an organisation that they entered: as much as its admins.
+    /// What a member of platform staff may do in an organisation that they entered: as much as its admins, but for what
+    /// would outlast the stay, such as a membership or a key of their own.
     pub const fn of_staff(org: OrgId) -> Self {
         Self {
             org,
-            role: SystemRole::Admin.permission_set(),
+            role: SystemRole::Admin
+                .permission_set()
+                .without_set(KEPT_FROM_KEYS),
             grants: Vec::new(),
             key: None,
         }
@@ -221,11 +224,13 @@ mod tests {
     }
 
     #[test]
-    fn staff_stand_where_admins_stand() {
-        let staff = OrganisationReach::of_staff(HERE);
-        assert_eq!(
-            staff.permissions_in(None),
-            SystemRole::Admin.permission_set()
+    fn staff_do_what_admins_do_but_for_what_outlasts_their_stay() {
+        let staff = OrganisationReach::of_staff(HERE).permissions_in(None);
+        let admin = SystemRole::Admin.permission_set();
+        assert_eq!(staff, admin.without_set(KEPT_FROM_KEYS));
+        assert!(admin.contains(Permission::OrgMembersWrite));
+        assert!(
+            !staff.contains(Permission::OrgMembersWrite) && staff.contains(Permission::SpecWrite)
         );
     }
 }

@@ -188,6 +188,12 @@ impl ApiCaller {
         reach.key.and_then(|key| key.project)
     }
 
+    /// The projects to list of those that a request asks for: the key of one project is told nothing of others.
+    pub(super) fn listed_projects(&self, asked: &[ProjectId]) -> Vec<ProjectId> {
+        let only = self.only_project();
+        only.map_or_else(|| asked.to_vec(), |only| vec![only])
+    }
+
     /// Who it is.
     pub(crate) const fn credential_holder(&self) -> &Arc<CredentialHolder> {
         &self.holder

@@ -450,6 +450,13 @@ async fn an_agents_key_stays_in_its_project(desk: SignInDesk) {
         let said = desk.code_of((method.clone(), path), token, None).await;
         assert_eq!(said, want, "{method} {path}");
     }
+    // One project after its own in a request is none of its own.
+    for list in ["specs", "tasks", "tickets"] {
+        let both = format!("/{list}?project_id={}&project_id={project}", other.id);
+        let (status, told) = desk.ask((Method::GET, &both), Some(&there), None).await;
+        let n_rows = told["items"].as_array().map_or(0, Vec::len);
+        assert!(status != 200 || n_rows == 0, "{both}: {told}");
+    }
     an_agents_key_comes_by_its_own_header_and_ends(&desk, &here, &shown).await;
 }
 

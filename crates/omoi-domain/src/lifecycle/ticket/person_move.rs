@@ -2,6 +2,7 @@
 
 use super::TicketTask;
 use crate::machine::{InvalidTransition, StateMachine as _, transition};
+use crate::task::TaskStatus;
 use crate::ticket::{ApprovalStatus, TicketStatus};
 use crate::workflow::PhaseId;
 
@@ -179,11 +180,16 @@ fn gate_reasons(from: TicketStatus, to: TicketStatus, tasks: &[TicketTask]) -> V
         return Vec::new();
     }
     let mut reasons = Vec::new();
-    let n_open = tasks.iter().filter(|task| !task.is_settled()).count();
-    if tasks.is_empty() {
+    // What was cancelled is no part of it any more.
+    let tasks = tasks
+        .iter()
+        .filter(|task| task.status != TaskStatus::Cancelled);
+    let (n, n_open) = tasks.fold((0, 0), |(n, n_open), task| {
+        (n + 1, n_open + usize::from(!task.is_settled()))
+    });
+    if n == 0 {
         reasons.push("it has no task".to_owned());
     } else if n_open > 0 {
-        let n = tasks.len();
         reasons.push(format!(
             "{n_open} of its {n} tasks are not completed and merged"
         ));
@@ -199,11 +205,15 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
     use crate::merge::IntegrationState;
-    use crate::task::TaskStatus;
 
     const MERGED: TicketTask = TicketTask {
         status: TaskStatus::Completed,
         integration_state: IntegrationState::Merged,
+        is_needed: true,
+    };
+    const CANCELLED: TicketTask = TicketTask {
+        status: TaskStatus::Cancelled,
+        integration_state: IntegrationState::None,
         is_needed: true,
     };
     const RUNNING: TicketTask = TicketTask {
@@ -280,6 +290,8 @@ mod tests {
             (Building, &[], BuildingDone, 1),
             (Building, &[MERGED, RUNNING], BuildingDone, 1),
             (Building, &[MERGED], BuildingDone, 0),
+            (Building, &[MERGED, CANCELLED], BuildingDone, 0),
+            (Building, &[CANCELLED], BuildingDone, 1),
             (BuildingDone, &[RUNNING], Testing, 1),
             (Testing, &[RUNNING], Building, 0),
             (Testing, &[MERGED], Done, 0),

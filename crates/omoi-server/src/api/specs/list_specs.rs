@@ -49,7 +49,7 @@ pub(super) async fn list_specs(
     list: ApiList<SpecListQuery>,
 ) -> Answer<ListPage<SpecView>> {
     let filter = SpecFilter {
-        projects: list.filter.project_id.clone(),
+        projects: caller.listed_projects(&list.filter.project_id),
         statuses: list.filter.status.clone(),
         window: list.asked_window(),
         text: list.filter.q.clone(),

@@ -69,10 +69,11 @@ pub(super) async fn list_tasks(
 ) -> Answer<ListPage<TaskView>> {
     let asked = list.asked_page(&s, &caller, "-created_at")?;
     let wanted = &list.filter;
+    let projects = caller.listed_projects(&wanted.project_id);
     let page = caller.own_rows().read(async |tx| {
         let spec = match &wanted.spec_id {
             Some(text) => {
-                let project = match wanted.project_id.as_slice() {
+                let project = match projects.as_slice() {
                     [only] => Some(*only),
                     _ => None,
                 };
@@ -86,7 +87,7 @@ pub(super) async fn list_tasks(
         };
         let filter = TaskFilter {
             spec,
-            projects: wanted.project_id.clone(),
+            projects: projects.clone(),
             tickets: wanted.ticket_id.clone(),
             statuses: wanted.status.clone(),
             phases: wanted.phase_id.clone(),

@@ -104,9 +104,7 @@ async fn answer_list(
 ) -> Answer<ListPage<TicketView>> {
     let asked = list.asked_page::<Ticket>(s, caller, "-created_at")?;
     let wanted = &list.filter;
-    // The key of one project is told nothing of others, whichever a request lists.
-    let only = caller.only_project();
-    let projects = only.map_or_else(|| wanted.project_id.clone(), |only| vec![only]);
+    let projects = caller.listed_projects(&wanted.project_id);
     let page = caller.own_rows().read(async |tx| {
         let spec = match &wanted.spec_id {
             Some(text) => {
