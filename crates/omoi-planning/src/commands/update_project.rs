@@ -50,7 +50,9 @@ pub async fn update_project(
             project.description = description;
         }
         if let Some(status) = change.moves_to {
-            if project.status == ProjectStatus::Archived && !change.may_take_back {
+            let is_taken_back =
+                project.status == ProjectStatus::Archived && status != ProjectStatus::Archived;
+            if is_taken_back && !change.may_take_back {
                 return Err(ProjectCommandError::Archived);
             }
             project.move_to(status, tx.now());

@@ -10,8 +10,8 @@ use omoi_domain::id::ProjectId;
 use omoi_domain::search_kind::SearchKind;
 use omoi_domain::search_words::SearchQuery;
 use omoi_protocol::api::{SearchHit, SearchResults};
-use omoi_store::Tx;
 use omoi_store::search_documents::{self, FoundDocument, SearchFilter};
+use omoi_store::{StoreError, Tx, projects};
 
 use super::ApiSurface;
 use super::caller::ApiCaller;
@@ -78,7 +78,12 @@ impl SearchText {
             project: project.or_else(|| access.projects.and_then(|own| own.first().copied())),
             limit: limit as usize,
         };
-        let search = async |tx: &mut Tx| search_documents::search_texts(tx, &filter).await;
+        let search = async |tx: &mut Tx| -> Result<_, StoreError> {
+            if let Some(project) = project {
+                projects::get(tx, project).await?;
+            }
+            search_documents::search_texts(tx, &filter).await
+        };
         let found = caller.own_rows().read(search).await?;
         let hits = found
             .into_iter()

@@ -58,7 +58,7 @@ pub(crate) async fn ask(
     let request = request.body(body).unwrap();
     let response = router.clone().oneshot(request).await.unwrap();
     let status = response.status();
-    let text = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let text = to_bytes(response.into_body(), 1 << 23).await.unwrap();
     (status, String::from_utf8(text.to_vec()).unwrap())
 }
 

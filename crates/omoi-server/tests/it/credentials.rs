@@ -384,6 +384,7 @@ async fn agents_key(
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn an_agents_key_stays_in_its_project(desk: SignInDesk) {
     let task = desk.test.add_task(1, &[]).await.id;
     let other = desk

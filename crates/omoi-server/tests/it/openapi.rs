@@ -94,6 +94,7 @@ impl Described {
             .replace("{approval_id}", EXAMPLE_APPROVAL)
             .replace("{depends_on_task_id}", EXAMPLE_PREREQUISITE)
             .replace("{phase_id}", "PHASE_DESIGN")
+            .replace("{provider}", "github")
             .replace("{to_phase}", "PHASE_DESIGN");
         let path = path.replace("{project_id}", EXAMPLE_PROJECT);
         let path = path.replace("{session_id}", EXAMPLE_SESSION);
@@ -254,11 +255,10 @@ async fn what_is_not_there_and_what_makes_no_sense_is_told_apart() {
                 operation.expect_refused(ask_for(spec, task, "").await, expected);
             }
         }
-        if operation
-            .parameters()
-            .iter()
-            .any(|parameter| parameter["in"] == "query")
-        {
+        // A provider sends a browser back with more than its documentation says.
+        let is_return = operation.path.ends_with("/callback");
+        let mut parameters = operation.parameters().iter();
+        if !is_return && parameters.any(|parameter| parameter["in"] == "query") {
             let said = ask_for("SPEC-1", "TSK-001", "&nonsense=1").await;
             operation.expect_refused(said, (422, "unknown_field"));
         }
@@ -450,10 +450,9 @@ async fn five_thousand_broken_requests_are_answered_by_registered_codes() {
         let told: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{about}"));
         let code = ErrorCode::parse(told["error"].as_str().unwrap()).expect(&about);
         assert_eq!(code.http_status(), status.as_u16(), "{about}");
-        assert!(
-            status.as_u16() < 500 && told["detail"].is_string(),
-            "{about}"
-        );
+        // A server that nobody set up a provider at says so; nothing else fails here.
+        let has_failed = status.as_u16() >= 500 && code != ErrorCode::OauthNotConfigured;
+        assert!(!has_failed && told["detail"].is_string(), "{about}");
         assert!(
             !text.contains("select ") && !text.contains("/crates/"),
             "{about}"

@@ -80,9 +80,10 @@ async fn postgres_has_native_types() {
             // The plan's own ids, and what a data folder calls itself.
             (
                 _,
-                "local_id" | "phase_id" | "previous_phase_id" | "folder_id" | "provider_user_id"
-                | "request_id",
+                "local_id" | "phase_id" | "previous_phase_id" | "folder_id" | "provider_user_id",
             ) => "text",
+            // What a caller calls its request.
+            ("audit_log", "request_id") => "text",
             ("deployment", "id") => "bigint",
             (_, id) if id == "id" || id.ends_with("_id") => "uuid",
             (_, at) if at.ends_with("_at") || at == "not_before" => "timestamp with time zone",

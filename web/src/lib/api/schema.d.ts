@@ -8770,7 +8770,10 @@ export interface operations {
     end_provider_sign_in: {
         parameters: {
             query: {
-                /** @description What the browser was sent there with. */
+                /**
+                 * @description What the browser was sent there with.
+                 * @example 47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU
+                 */
                 state: string;
                 /** @description The provider's code, where the person consented. */
                 code?: string;

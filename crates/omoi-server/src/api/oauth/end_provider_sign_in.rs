@@ -26,6 +26,7 @@ use crate::error::ApiError;
 #[into_params(parameter_in = Query)]
 pub(super) struct ProviderReturn {
     /// What the browser was sent there with.
+    #[param(example = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU")]
     state: String,
     /// The provider's code, where the person consented.
     code: Option<String>,
