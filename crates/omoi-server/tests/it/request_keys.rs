@@ -24,7 +24,6 @@ both!(
 );
 
 const ADA: &str = "ada@example.org";
-const MEMBER: [(OrgId, SystemRole); 1] = [(OrgId::LOCAL, SystemRole::Member)];
 /// Requests that come at once.
 const SENDERS: usize = 50;
 
@@ -55,7 +54,11 @@ impl Answered {
 
 impl<'a> Sender<'a> {
     async fn new(desk: &'a SignInDesk, email: &str) -> Self {
-        desk.add_user(email, &MEMBER).await;
+        Self::in_role(desk, email, SystemRole::Member).await
+    }
+
+    async fn in_role(desk: &'a SignInDesk, email: &str, role: SystemRole) -> Self {
+        desk.add_user(email, &[(OrgId::LOCAL, role)]).await;
         let token = desk.sign_in(email, PASSWORD).await.access_token;
         Self { desk, token }
     }
@@ -209,6 +212,15 @@ async fn a_refusal_frees_the_key_and_a_secret_is_told_once(desk: SignInDesk) {
     let made = ada.post("/auth/api-keys", "key", body.clone()).await;
     assert_eq!(made.status, 201, "{}", made.body);
     let said = ada.post("/auth/api-keys", "key", body).await;
+    assert_eq!(said.code(), (409, "already_shown"), "{}", said.body);
+    // The same where an organisation is told its key.
+    let path = format!("/organizations/{}/api-keys", OrgId::LOCAL);
+    let project = desk.test.spec.project_id;
+    let body = json!({ "name": "agent", "project_id": project, "expires_in_days": 1 });
+    let boss = Sender::in_role(&desk, "boss@example.org", SystemRole::Owner).await;
+    let made = boss.post(&path, "agents", body.clone()).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let said = boss.post(&path, "agents", body).await;
     assert_eq!(said.code(), (409, "already_shown"), "{}", said.body);
     let mut conn = RawConnection::open(desk.test.database_url()).await.unwrap();
     let kept = conn.rows("select body from kept_answers").await.unwrap();

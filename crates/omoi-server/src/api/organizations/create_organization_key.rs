@@ -1,8 +1,8 @@
 //! `POST /organizations/{organization_id}/api-keys`.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use secrecy::ExposeSecret as _;
 
 use omoi_accounts::commands::key::{NewApiKey, OrganisationKey, create_organisation_key};
@@ -16,6 +16,7 @@ use crate::api::auth::expect_key_name;
 use crate::api::body::{ApiBody, ApiPath};
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
+use crate::api::request_key::ShownOnce;
 use crate::error::ApiError;
 
 /// Makes a key of an organisation, with a role, or of an agent at one project. It is told this once, and stays when whoever
@@ -30,7 +31,14 @@ pub(super) async fn create_organization_key(
     State(s): Surface,
     ApiPath(path): ApiPath<OrganizationPath>,
     ApiBody(body): ApiBody<CreateOrganizationKey>,
-) -> Result<(StatusCode, Json<IssuedOrganizationKey>), ApiError> {
+) -> Result<
+    (
+        StatusCode,
+        Extension<ShownOnce>,
+        Json<IssuedOrganizationKey>,
+    ),
+    ApiError,
+> {
     caller.expect_organization(path.organization_id)?;
     let maker = caller.expect_person()?;
     expect_key_name(&body.name)?;
@@ -56,5 +64,5 @@ pub(super) async fn create_organization_key(
         key: made.key.expose_secret().to_owned(),
         api_key: organization_key_view(made.row, now),
     };
-    Ok((StatusCode::CREATED, Json(issued)))
+    Ok((StatusCode::CREATED, Extension(ShownOnce), Json(issued)))
 }
