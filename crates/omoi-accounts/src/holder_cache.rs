@@ -1,6 +1,6 @@
 //! Holders of credentials, kept for seconds so that a request costs no look at the database.
 //!
-//! **Invariant:** what was loaded before a revocation is not kept after it ([`HolderCache::keep_holder`]): this process
+//! **Invariant:** what was loaded before a revocation is not kept after it (`HolderCache::keep_holder`): this process
 //! refuses a revoked credential with the next request, another one as soon as a hint reaches it, and at the latest after
 //! [`KEPT_FOR`].
 
