@@ -159,7 +159,7 @@ async fn index_text(tx: &mut Tx, text: IndexedText<'_>) -> Result<(), StoreError
 }
 
 /// Texts that have all of the query: first those that have it in their title, then the last changed ones. Of very many
-/// only the last changed [`CANDIDATES_MAX`] are looked at.
+/// only the last changed `CANDIDATES_MAX` are looked at.
 ///
 /// # Errors
 /// When the database cannot be read.
