@@ -6,6 +6,7 @@ mod full_text;
 mod log_sync;
 mod migration_run;
 mod migrations;
+mod name_keys;
 mod values;
 
 pub(crate) use connections::{DatabasePools, DatabaseTransaction};

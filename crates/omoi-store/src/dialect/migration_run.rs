@@ -9,7 +9,7 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use omoi_domain::crash::{CrashPoint, CrashSide, pass_point};
 
-use super::{Backend, migrations};
+use super::{Backend, migrations, name_keys};
 
 /// Where applied migrations are noted.
 const NOTED: &str = "_sqlx_migrations";
@@ -37,6 +37,10 @@ pub(super) async fn migrate_file(options: &SqliteConnectOptions) -> Result<usize
         let Some(next) = next_migration(&mut *tx, Backend::Sqlite).await? else {
             break;
         };
+        if next.version == migrations::PROJECT_NAME_KEYS {
+            let written = name_keys::write_file_keys(&mut tx).await;
+            written.map_err(|error| MigrateError::ExecuteMigration(error, next.version))?;
+        }
         tx.apply(NOTED, next).await?;
         refuse_broken_references(&mut tx, next.version).await?;
         pass_point(CrashPoint::Migrate, CrashSide::Before);
@@ -58,6 +62,11 @@ pub(super) async fn migrate_server(options: &PgConnectOptions) -> Result<usize, 
     let mut n_applied = 0;
     while let Some(next) = next_migration(&mut conn, Backend::Postgres).await? {
         pass_point(CrashPoint::Migrate, CrashSide::Before);
+        // Who dies in here comes here again: the migration is noted last.
+        if next.version == migrations::PROJECT_NAME_KEYS {
+            let written = name_keys::write_server_keys(&mut conn).await;
+            written.map_err(|error| MigrateError::ExecuteMigration(error, next.version))?;
+        }
         conn.apply(NOTED, next).await?;
         pass_point(CrashPoint::Migrate, CrashSide::After);
         n_applied += 1;

@@ -14,6 +14,9 @@ struct MigrationText {
     text: &'static str,
 }
 
+/// Before this one, names of projects get the keys that the program compares names by: [`super::name_keys`].
+pub(super) const PROJECT_NAME_KEYS: i64 = 46;
+
 /// Every migration in order.
 const MIGRATIONS: &[MigrationText] = &[
     MigrationText {
@@ -140,6 +143,11 @@ const MIGRATIONS: &[MigrationText] = &[
         version: 31,
         name: "identities",
         text: include_str!("../../migrations/0031_identities.sql"),
+    },
+    MigrationText {
+        version: PROJECT_NAME_KEYS,
+        name: "kept_names_and_acts",
+        text: include_str!("../../migrations/0046_kept_names_and_acts.sql"),
     },
 ];
 

@@ -21,6 +21,7 @@ omoi_testkit::on_both_databases!(
     every_row_of_a_run_under_way_stays,
     an_earlier_schema_becomes_that_of_a_new_database,
     two_processes_migrate_an_earlier_schema_at_once,
+    names_get_the_keys_that_the_program_compares,
     a_changed_migration_is_refused,
 );
 
@@ -223,6 +224,31 @@ async fn two_processes_migrate_an_earlier_schema_at_once(database: TestDatabase)
     second.unwrap();
     let migrations = two.migrations().await.unwrap();
     assert!(migrations.iter().all(|(_, _, is_applied)| *is_applied));
+}
+
+/// Neither database lowers letters as the program does.
+async fn names_get_the_keys_that_the_program_compares(database: TestDatabase) {
+    ReleasedData::Finished.restore_into(&database).await;
+    let mut conn = RawConnection::open(database.url()).await.unwrap();
+    for (end, name) in [("1", "École"), ("2", "ÉCOLE"), ("3", "app"), ("4", "App")] {
+        let sql = format!(
+            "insert into projects (id, org_id, name, repo_path, autonomous, created_at)
+             select '01930000-0000-7000-8000-00000000000{end}', org_id, '{name}', '/{end}/{name}', autonomous, created_at
+             from projects limit 1"
+        );
+        conn.execute(&sql).await.unwrap();
+    }
+    conn.close().await.unwrap();
+    let store = open(&database).await;
+    store.migrate().await.unwrap();
+    let keys = "select name_key from projects where repo_path like '/_/%'";
+    let keys: Vec<String> = rows_of(&database, keys)
+        .await
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
+    assert_eq!(keys, ["app", "app 00000004", "école", "école 00000002"]);
 }
 
 async fn a_changed_migration_is_refused(database: TestDatabase) {
