@@ -48,14 +48,16 @@ pub async fn open(tx: &mut Tx, credential: &str) -> Result<(), StoreError> {
     .map(drop)
 }
 
-/// Opens all credentials: the next call with each finds out whether its provider answers again.
+/// Opens all credentials: the next call with each finds out whether its provider answers again. They are locked in the
+/// order of their names, as by whoever closes and opens several.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub async fn open_all(tx: &mut Tx) -> Result<(), StoreError> {
-    tx.execute_global("delete from closed_credentials", args![])
-        .await
-        .map(drop)
+    for closed in closed_now(tx).await? {
+        open(tx, &closed.credential).await?;
+    }
+    Ok(())
 }
 
 /// The credentials that are closed now.

@@ -76,6 +76,12 @@ pub async fn take_over(tx: &mut Tx) -> Result<i64, StoreError> {
         .first()
         .map(|row| i64::read(row, "owner_fence"))
         .ok_or(StoreError::Database(sqlx::Error::RowNotFound))??;
+    // Whoever changes the members of several organisations locks their rows in the same order.
+    tx.locked_rows(
+        "select id from organisations where id <> $1 and id <> $2 order by id",
+        args![OrgId::LOCAL],
+    )
+    .await?;
     tx.execute_global(
         "update organisations set owner_fence = $1 where id <> $2",
         args![fence, OrgId::LOCAL],

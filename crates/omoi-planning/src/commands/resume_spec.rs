@@ -4,7 +4,7 @@ use tracing::info;
 
 use omoi_domain::block::TaskBlock;
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::id::SpecId;
+use omoi_domain::id::{OrgId, SpecId};
 use omoi_domain::lifecycle::spec::{ResumeRoute, resume_planning, resume_route, resume_work};
 use omoi_domain::lifecycle::task::{StuckTask, next_stuck};
 use omoi_domain::spec::PhaseState;
@@ -56,8 +56,11 @@ pub async fn resume_spec(
             ResumeRoute::Work => work_on(tx, &mut spec, &asked).await?,
             ResumeRoute::Planning => plan_on(tx, &policy.limits, &mut spec, &asked).await?,
         }
-        // Whoever resumes may have bought credit: the providers are asked again.
-        closed_credentials::open_all(tx).await?;
+        // Whoever runs the deployment may have bought credit: the providers are asked again. Other organisations share
+        // its credentials, and none of them has every other one ask a provider that refuses.
+        if tx.org() == OrgId::LOCAL {
+            closed_credentials::open_all(tx).await?;
+        }
         Ok::<_, SpecCommandError>((spec, true))
     });
     let (spec, is_asked_for) = resumed.await?;
