@@ -104,11 +104,18 @@ pub(crate) async fn key_caller(store: &Store, key: &ApiKey) -> Result<KeyCaller,
     let org = key.org_id.ok_or(AccountError::InvalidToken)?;
     let tenant = store.tenant(org);
     let power = tenant
-        .read(async |tx: &mut Tx| power_or_none(tx, role).await)
+        .read(async |tx: &mut Tx| -> Result<_, AccountError> {
+            let power = power_or_none(tx, role).await?;
+            let is_archived = organisations::get(tx).await?.archived_at.is_some();
+            Ok(match is_archived {
+                true => archived_permissions(power.permissions),
+                false => power.permissions,
+            })
+        })
         .await?;
     let reach = OrganisationReach {
         org,
-        role: power.permissions,
+        role: power,
         grants: Vec::new(),
         key: Some(narrowed),
     };
@@ -153,9 +160,14 @@ async fn member_reach(
     tx: &mut Tx,
     membership: &Membership,
 ) -> Result<OrganisationReach, AccountError> {
-    let mut power = power_or_none(tx, membership.role).await?;
+    let power = power_or_none(tx, membership.role).await?;
     if organisations::get(tx).await?.archived_at.is_some() {
-        power.permissions = archived_permissions(power.permissions);
+        return Ok(OrganisationReach {
+            org: membership.org_id,
+            role: archived_permissions(power.permissions),
+            grants: Vec::new(),
+            key: None,
+        });
     }
     let granted = project_grants::list_of_member(tx, membership.id).await?;
     let grants = granted.into_iter().map(|grant| ProjectGrant {

@@ -15,7 +15,6 @@ use omoi_domain::event::Consumer;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::phase::{FailedStep, StepFailure, judge_failed_step};
 use omoi_domain::lifecycle::spec::{ModelChange, adopt_first_model};
-use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::consume::EventConsumer;
 use omoi_execution::repository_folders::DataDir;
@@ -80,7 +79,7 @@ impl Planner {
             self.woken_month = Some(now.month_start());
         }
         let store = &self.store;
-        let executing = store.read(async |tx| specs::with_status(tx, SpecStatus::Executing).await);
+        let executing = store.read(async |tx| specs::list_executing(tx).await);
         let executing = executing.await?;
         let ids: Vec<SpecId> = executing.iter().map(|spec| spec.id).collect();
         self.failures.retain(|id, _| ids.contains(id));

@@ -197,6 +197,20 @@ pub async fn with_status(tx: &mut Tx, status: SpecStatus) -> Result<Vec<Spec>, S
         .await
 }
 
+/// Specs whose plans are being made, oldest first: none of an organisation that was put away.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_executing(tx: &mut Tx) -> Result<Vec<Spec>, StoreError> {
+    tx.all(
+        "status = 'executing'
+         and exists (select 1 from organisations o where o.id = $1 and o.archived_at is null)
+         order by created_at, id",
+        args![],
+    )
+    .await
+}
+
 /// Specs of `project` that can still be cancelled, oldest first.
 ///
 /// # Errors

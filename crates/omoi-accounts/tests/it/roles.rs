@@ -143,6 +143,12 @@ async fn a_grant_is_of_what_its_giver_may_do(desk: Desk) {
             .contains(Permission::SpecApprove)
     };
     assert!(may().await);
+    // Of an organisation that was put away, grants give nothing.
+    let owner = by(ada, SystemRole::Owner);
+    archive_organisation(accounts, owner).await.unwrap();
+    assert!(!may().await);
+    restore_organisation(accounts, owner).await.unwrap();
+    assert!(may().await);
     assert!(revoke_grant(accounts, admin, draft).await.unwrap());
     assert!(!revoke_grant(accounts, admin, draft).await.unwrap());
     assert!(!may().await);
