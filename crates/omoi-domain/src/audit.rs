@@ -88,6 +88,10 @@ crate::closed_set! {
         GrantAdded = "grant_added",
         /// Took such a permission back.
         GrantRemoved = "grant_removed",
+        /// Changed what a project is called, or whether work goes on in it.
+        ProjectUpdated = "project_updated",
+        /// Put a project away.
+        ProjectArchived = "project_archived",
         /// Entered an organisation as staff of the platform.
         StaffEnteredOrg = "staff_entered_org",
         /// Left it again.

@@ -226,6 +226,9 @@ events! {
     /// A comment was taken away.
     CommentDeleted = "comment.deleted", CommentChange, Comment, TicketRead, People, [];
 
+    /// A person changed what a project is called, or whether work goes on in it.
+    ProjectUpdated = "project.updated", ProjectUpdate, Project, ProjectRead, People, [Planner, Dispatcher];
+
     /// A task was written.
     TaskCreated = "task.created", TaskChange, Task, TaskRead, Run, [Dispatcher];
     /// A person changed what a task says or waits for.

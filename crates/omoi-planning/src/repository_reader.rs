@@ -14,8 +14,8 @@ use omoi_git::refname::RefName;
 use omoi_git::repo::{InspectError, RepoInfo, inspect_repository};
 use omoi_git::toolchain::HostEnvironment;
 use omoi_sandbox::GuardedPlaces;
-use omoi_store::Tenant;
 use omoi_store::projects::{self, Project};
+use omoi_store::{StoreError, Tenant};
 
 use crate::commands::CreateError;
 use crate::repository_file::{self, CommitPlace, RepositoryFileError};
@@ -133,8 +133,15 @@ pub(crate) async fn ensure_project(
         name => name.into_owned(),
     };
     let path = repository_path(info);
-    let ensured = tenant.write(CrashPoint::ProjectCreated, async |tx| {
-        projects::ensure(tx, &name, &path).await
-    });
-    Ok(ensured.await?)
+    let ensure = async || {
+        let ensured = tenant.write(CrashPoint::ProjectCreated, async |tx| {
+            projects::ensure(tx, &name, &path).await
+        });
+        ensured.await
+    };
+    match ensure().await {
+        // Somebody else began it, or took its name, after this looked.
+        Err(StoreError::Exists { .. }) => Ok(ensure().await?),
+        ensured => Ok(ensured?),
+    }
 }

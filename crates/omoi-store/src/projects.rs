@@ -4,6 +4,7 @@ mod listing;
 
 use std::collections::BTreeSet;
 
+use omoi_domain::event::{Event, ProjectUpdate};
 use omoi_domain::id::{HumanRef, OrgId, ProjectId};
 use omoi_domain::project::{ProjectStatus, folder_names, project_name_key};
 use omoi_domain::reference::NamedProject;
@@ -62,7 +63,7 @@ versioned! {
 
 impl Project {
     /// Has work go on in it or not. One that is put away twice keeps the instant of the first time.
-    pub fn move_to(&mut self, status: ProjectStatus, now: Timestamp) {
+    pub fn set_status(&mut self, status: ProjectStatus, now: Timestamp) {
         self.archived_at = match status {
             ProjectStatus::Archived => self.archived_at.or(Some(now)),
             ProjectStatus::Active | ProjectStatus::Paused | ProjectStatus::Completed => None,
@@ -156,7 +157,7 @@ pub async fn take_up(tx: &mut Tx, id: ProjectId) -> Result<(), StoreError> {
         project.name = free_name(tx, &project.name, path).await?;
         project.name_key = project_name_key(&project.name);
     }
-    project.move_to(ProjectStatus::Active, tx.now());
+    project.set_status(ProjectStatus::Active, tx.now());
     save(tx, &mut project).await
 }
 
@@ -178,13 +179,21 @@ async fn free_name(tx: &mut Tx, name: &str, repo_path: &str) -> Result<String, S
     Ok(free.unwrap_or(repo_path).to_owned())
 }
 
-/// Writes what people may change of a project, if nobody changed it since it was read.
+/// Writes what people may change of a project, if nobody changed it since it was read, and tells of it.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] when somebody did, [`StoreError::Exists`] when the name is taken.
 pub async fn save(tx: &mut Tx, project: &mut Project) -> Result<(), StoreError> {
     project.updated_at = tx.now();
-    tx.update(project).await
+    tx.update(project).await?;
+    let updated = ProjectUpdate {
+        project_id: project.id,
+        name: project.name.clone(),
+        status: project.status,
+        autonomous: project.autonomous,
+    };
+    tx.emit(Some(project.id), None, Event::ProjectUpdated(updated));
+    Ok(())
 }
 
 /// Gives a new project the phases of its tickets and the columns of its board.

@@ -8,6 +8,7 @@
 macro_rules! people_event {
     () => {
         Event::TaskEdited(_)
+            | Event::ProjectUpdated(_)
             | Event::BudgetWarning(_)
             | Event::BudgetCritical(_)
             | Event::BudgetChanged(_)

@@ -1,7 +1,9 @@
 //! What events carry.
 
+mod project;
 mod ticket;
 
+pub use project::*;
 pub use ticket::*;
 
 use serde::{Deserialize, Serialize};

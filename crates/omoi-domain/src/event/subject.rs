@@ -7,8 +7,9 @@ use super::payload::{
     AblationDone, AgentActivity, ApprovalChange, AttemptChange, BoardMove, BudgetChange,
     BudgetLevelReached, CallFailed, CommentChange, CostDone, DependencyChange, DiscoveryDone,
     EgressDenied, HandOverDone, ItemAccepted, MergeChange, MessageChange, ModelFallback,
-    PhaseChange, PlanJudged, PlanningEnded, ReceiptDone, SandboxChange, SavedAttempt, SpecChange,
-    SyncDone, TaskChange, TaskEdit, TicketBlockChange, TicketChange, TicketEdgeChange,
+    PhaseChange, PlanJudged, PlanningEnded, ProjectUpdate, ReceiptDone, SandboxChange,
+    SavedAttempt, SpecChange, SyncDone, TaskChange, TaskEdit, TicketBlockChange, TicketChange,
+    TicketEdgeChange,
 };
 use crate::attempt::AttemptSubject;
 use crate::id::{AttemptId, MergeId, SandboxId, SpecId, TaskId, TicketId};
@@ -321,6 +322,16 @@ impl EventSubject for CostDone {
 impl EventSubject for BudgetChange {
     fn entity_id(&self) -> Option<Uuid> {
         Some(self.month_budget_id.as_uuid())
+    }
+
+    fn related_ids(&self) -> RelatedIds {
+        RelatedIds::default()
+    }
+}
+
+impl EventSubject for ProjectUpdate {
+    fn entity_id(&self) -> Option<Uuid> {
+        Some(self.project_id.as_uuid())
     }
 
     fn related_ids(&self) -> RelatedIds {

@@ -57,20 +57,21 @@ pub(crate) fn event(kind: EventKind) -> Event {
             "purpose": "attempt", "estimated": false, "is_hard": true, "unrecorded": false, "rung": "process", "stage": "base",
             "role": "planner", "task_type": "fix_bug", "message_type": "interrupt",
             "discovery_type": "bug", "route": "agent", "class": "away",
-            "approval_kind": "ticket", "approval_state": "pending",
+            "approval_kind": "ticket", "approval_state": "pending", "autonomous": true,
+            "status": (kind == EventKind::ProjectUpdated).then_some("active"),
             "kind": match kind {
                 EventKind::AgentActivity => "agent.tool_use",
                 _ => "proof",
             },
         });
         let words = "title section key target_branch commit command summary content branch head \
-            model requirement provider message refusal from_model to_model to_column";
+            model requirement provider message refusal from_model to_model to_column name";
         let counts = "number round attempt fence seq took_ms lines_added lines_removed \
             source_number latency_ms tickets tasks requirements criteria checks tokens \
             cost_nanousd limit_nanousd spent_nanousd month_start n_calls calls_max until wakes_at place";
         let lists = "blockers phases_completed conflicts without verdicts forecast doubts added removed fields";
         let ids = "spec ticket task attempt subject sandbox message receipt check merge discovery \
-            source_task hand_over month_budget comment depends_on approval";
+            source_task hand_over month_budget comment depends_on approval project";
         let mut fill = |names: &str, suffix: &str, value: Value| {
             for name in names.split_whitespace() {
                 payload[format!("{name}{suffix}")] = value.clone();

@@ -20,7 +20,7 @@ pub async fn archive_project(
     versions: Option<&[i64]>,
 ) -> Result<Project, ProjectCommandError> {
     let change = ProjectChange {
-        moves_to: Some(ProjectStatus::Archived),
+        new_status: Some(ProjectStatus::Archived),
         ..ProjectChange::default()
     };
     let archived = update_project(tenant, id, change, versions).await?;

@@ -1,11 +1,13 @@
 //! Changes what a person says of a project.
 
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::ProjectId;
 use omoi_domain::plain_title::given_name;
 use omoi_domain::project::{ProjectStatus, project_name_key};
 use omoi_store::projects::{self, Project};
 use omoi_store::{StoreError, Tenant, Tx};
+use serde_json::{Value, json};
 
 use super::ProjectCommandError;
 
@@ -17,7 +19,7 @@ pub struct ProjectChange {
     /// Another description, or none any more.
     pub description: Option<Option<String>>,
     /// Whether work goes on in it.
-    pub moves_to: Option<ProjectStatus>,
+    pub new_status: Option<ProjectStatus>,
     /// Whether its tasks may start without a person.
     pub autonomous: Option<bool>,
     /// Whether whoever asks may take back what was put away.
@@ -49,18 +51,26 @@ pub async fn update_project(
         if let Some(description) = change.description {
             project.description = description;
         }
-        if let Some(status) = change.moves_to {
+        if let Some(status) = change.new_status {
             let is_taken_back =
                 project.status == ProjectStatus::Archived && status != ProjectStatus::Archived;
             if is_taken_back && !change.may_take_back {
                 return Err(ProjectCommandError::Archived);
             }
-            project.move_to(status, tx.now());
+            project.set_status(status, tx.now());
         }
         project.autonomous = change.autonomous.unwrap_or(project.autonomous);
         if project != before {
             let saved = projects::save(tx, &mut project).await;
             saved.map_err(|error| ProjectCommandError::of_write(error, &project.name))?;
+            let is_put_away = project.status == ProjectStatus::Archived
+                && before.status != ProjectStatus::Archived;
+            let action = match is_put_away {
+                true => AuditAction::ProjectArchived,
+                false => AuditAction::ProjectUpdated,
+            };
+            let updated = AuditAct::done_to(action, id).with_before(project_facts(&before));
+            tx.record_act(updated.with_after(project_facts(&project)));
         }
         Ok(project)
     };
@@ -71,4 +81,12 @@ pub async fn update_project(
         }
         updated => updated,
     }
+}
+
+/// What the audit log tells of a project before and after a change.
+fn project_facts(project: &Project) -> Value {
+    json!({
+        "name": project.name, "description": project.description, "status": project.status,
+        "autonomous": project.autonomous,
+    })
 }

@@ -163,6 +163,18 @@ async fn takes_its_specs_along(desk: &SignInDesk, ada: &str) {
         assert_eq!(told["repo_path"], Value::Null, "{told}");
         assert!(told["archived_at"].is_string(), "{told}");
     }
+    let acts = format!(
+        "/organizations/{}/audit?action=project_archived&action=spec_cancelled",
+        OrgId::LOCAL
+    );
+    let (_, acts) = desk.ask((Method::GET, &acts), Some(ada), None).await;
+    let acts: Vec<&Value> = acts["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|act| &act["action"])
+        .collect();
+    assert_eq!(acts, ["spec_cancelled", "project_archived"]);
     // What an admin put away, members do not take back.
     desk.add_user("mia@example.org", &[(OrgId::LOCAL, SystemRole::Member)])
         .await;

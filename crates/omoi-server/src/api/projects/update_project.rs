@@ -31,7 +31,7 @@ pub(super) async fn update_project(
     let change = ProjectChange {
         name: body.name,
         description: body.description,
-        moves_to: body.status.map(Into::into),
+        new_status: body.status.map(Into::into),
         autonomous: body.autonomous_execution_enabled,
         may_take_back: caller.has_also(Permission::ProjectArchive),
     };
