@@ -48,6 +48,7 @@ usage: cargo xtask <command>
                             schemathesis against a server that runs on what a demo leaves: 1,000 cases an operation,
                             or all that it can ask in so many minutes; an answer of 500, or one that the OpenAPI file
                             does not describe, fails
+  matrix                    every operation of the API asked by every kind of caller, on both databases, as a table
   models                    make crates/omoi-llm/models.json anew: models, ends and prices
   routes                    what became of every route of the earlier API, and which promised ones are not
                             served: the list of fates held against the committed OpenAPI files
@@ -104,6 +105,7 @@ fn main() -> ExitCode {
         },
         "gates" => gates::run(rest),
         "invariants" => xtask::invariants::print_last(&root()).map(|()| Outcome::Done),
+        "matrix" => test::run_matrix(),
         "models" => models::run(),
         "openapi" => openapi::run(),
         "agent-quality" => match agent_quality::QualityMode::parse(rest) {

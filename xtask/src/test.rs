@@ -193,6 +193,23 @@ fn run_tests(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Asks every operation of the API as every kind of caller, and prints the table.
+///
+/// # Errors
+/// When somebody got what is not theirs.
+pub fn run_matrix() -> Result<Outcome> {
+    setup::tests()?;
+    let servers = TestServers::start(NeededServers::ALL)?;
+    let mut nextest = cargo_command("nextest run --locked --workspace --all-features");
+    nextest.args([
+        "--no-capture",
+        "-E",
+        "package(omoi-server) & test(/^matrix::/)",
+    ]);
+    process::run(servers.announce_to(&mut nextest))?;
+    Ok(Outcome::Done)
+}
+
 /// A temporary file that others write; dropping it removes it.
 struct Scratch(PathBuf);
 

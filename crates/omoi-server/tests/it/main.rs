@@ -39,6 +39,7 @@ mod event_sockets;
 mod gateway_refusals;
 mod lists;
 mod live_stream;
+mod matrix;
 mod oauth;
 mod openapi;
 mod organizations;

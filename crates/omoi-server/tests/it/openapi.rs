@@ -29,17 +29,17 @@ const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi
 const PUBLIC_MAX: usize = 22;
 
 /// An operation as it is described.
-struct Described {
-    method: Method,
-    path: String,
+pub(crate) struct Described {
+    pub(crate) method: Method,
+    pub(crate) path: String,
     operation: Value,
 }
 
-fn description() -> Value {
+pub(crate) fn description() -> Value {
     serde_json::to_value(omoi_server::api::describe_openapi()).unwrap()
 }
 
-fn described(api: &Value) -> Vec<Described> {
+pub(crate) fn described(api: &Value) -> Vec<Described> {
     let mut found = Vec::new();
     for (path, item) in api["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -55,11 +55,11 @@ fn described(api: &Value) -> Vec<Described> {
 }
 
 impl Described {
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 
-    fn permission(&self) -> &str {
+    pub(crate) fn permission(&self) -> &str {
         self.operation["x-permission"].as_str().unwrap()
     }
 
@@ -71,7 +71,7 @@ impl Described {
             .collect()
     }
 
-    fn parameters(&self) -> &[Value] {
+    pub(crate) fn parameters(&self) -> &[Value] {
         self.operation["parameters"]
             .as_array()
             .map_or(&[], Vec::as_slice)
@@ -125,7 +125,7 @@ impl Described {
     }
 
     /// The example of its body.
-    fn body(&self, api: &Value) -> Option<Value> {
+    pub(crate) fn body(&self, api: &Value) -> Option<Value> {
         let content = &self.operation["requestBody"]["content"]["application/json"];
         let named = content["schema"]["$ref"].as_str()?;
         let name = named.rsplit('/').next()?;
