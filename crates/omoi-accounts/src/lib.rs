@@ -18,3 +18,4 @@ pub mod providers;
 pub mod reach;
 pub mod refresh_token;
 pub mod secret_token;
+pub mod share_token;

@@ -102,6 +102,14 @@ crate::closed_set! {
         TicketForced = "ticket_forced",
         /// Cancelled a spec.
         SpecCancelled = "spec_cancelled",
+        /// Put a spec away.
+        SpecArchived = "spec_archived",
+        /// Took a spec back that was put away.
+        SpecUnarchived = "spec_unarchived",
+        /// Made a spec public to whoever has a link.
+        SpecShared = "spec_shared",
+        /// Had that link lead nowhere.
+        SpecUnshared = "spec_unshared",
         /// Had a spec delivered as it stands.
         SpecDelivered = "spec_delivered",
         /// Cancelled a task.

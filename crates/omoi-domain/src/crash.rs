@@ -128,6 +128,8 @@ crash_points! {
     AccountChanged = "account_changed",
     /// A request that its sender named was taken up, or its answer kept.
     RequestKeyed = "request_keyed",
+    /// An operation begun, or its end noted.
+    OperationMoved = "operation_moved",
     /// A mirror fetched a user's repository.
     MirrorFetched = "mirror_fetched",
     /// A ref of a mirror moved.

@@ -65,6 +65,8 @@ crate::closed_set! {
         HandOver = "hand_over",
         /// The budget of an organisation or a project for a month.
         MonthBudget = "month_budget",
+        /// Work that a request asked for and did not wait for.
+        Operation = "operation",
     }
 }
 
@@ -194,6 +196,10 @@ events! {
     SpecWorkFailed = "spec.work_failed", SpecChange, Spec, SpecRead, Run, [];
     /// A spec was cancelled.
     SpecCancelled = "spec.cancelled", SpecChange, Spec, SpecRead, Run, [Reaper];
+    /// A person put a spec away.
+    SpecArchived = "spec.archived", SpecChange, Spec, SpecRead, People, [];
+    /// A spec that was put away is back.
+    SpecUnarchived = "spec.unarchived", SpecChange, Spec, SpecRead, People, [];
     /// A failed or blocked spec goes on, or what waits in one that is under way.
     SpecResumed = "spec.resumed", SpecChange, Spec, SpecRead, Run, [Planner, Dispatcher];
 
@@ -318,6 +324,10 @@ events! {
     CostRecorded = "cost.recorded", CostDone, Spec, CostRead, Run, [];
     /// A month's budget was made, changed or removed.
     BudgetChanged = "cost.budget_changed", BudgetChange, MonthBudget, CostRead, People, [];
+    /// Work began that a request asked for and does not wait for.
+    OperationStarted = "operation.started", OperationChange, Operation, ProjectRead, People, [Reaper];
+    /// Such work is over.
+    OperationFinished = "operation.finished", OperationChange, Operation, ProjectRead, People, [];
     /// A month's budget is spent by four fifths or more.
     BudgetWarning = "cost.budget_warning", BudgetLevelReached, MonthBudget, CostRead, People, [];
     /// A month's budget is spent but for a twentieth or less.

@@ -9,6 +9,7 @@ mod cycles;
 mod dag;
 mod overlaps;
 mod progress;
+mod summary;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -18,6 +19,7 @@ pub use cycles::Cycle;
 pub use dag::{CriticalPath, Dag, DagError};
 pub use overlaps::FileOverlap;
 pub use progress::{DagProgress, UnknownNode};
+pub use summary::{EdgeDirection, GraphSummary};
 
 /// Most nodes one graph may have.
 pub const NODES_MAX: usize = 100_000;

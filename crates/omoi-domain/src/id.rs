@@ -133,6 +133,10 @@ ids! {
     CostId,
     /// The budget of an organisation or a project for a month.
     MonthBudgetId,
+    /// Work that a request asks for and does not wait for.
+    OperationId,
+    /// What a spec was planned from at one time.
+    SpecVersionId,
     /// A request that its sender named, so that it is done once.
     KeyedRequestId,
     /// One of the times that such a request came and was carried out, or was to be.

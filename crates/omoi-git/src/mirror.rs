@@ -7,6 +7,7 @@ mod merge;
 mod new_commits;
 mod read;
 mod refs;
+mod tree_diff;
 mod write;
 
 use std::ffi::OsString;
@@ -28,6 +29,7 @@ pub use new_commits::{CommitObject, PatchText};
 pub(crate) use read::LIST_BYTES_MAX;
 pub use read::{ChangeKind, EntryKind, FileEntry, LogEntry, PathChange};
 pub use refs::UpdateRefError;
+pub use tree_diff::FileDiff;
 pub use write::{CommitMeta, FileChange, Identity};
 
 use crate::object::ObjectId;

@@ -1,5 +1,6 @@
 //! Attempts: who tried what, how far it came and how it ended.
 
+mod listing;
 mod turns;
 
 use omoi_domain::agent_program::AgentProgram;
@@ -18,6 +19,7 @@ use crate::error::StoreError;
 use crate::row::{row, versioned};
 use crate::tx::Tx;
 
+pub use listing::{AttemptFilter, count_by_role, list_page, live_of_projects};
 pub use turns::{
     AgentEvent, StoredTurns, Turn, answered_at, append_event, append_turn, copy_turns, drop_turns,
     events, n_turns, stored_turns, turns,

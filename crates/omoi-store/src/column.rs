@@ -24,13 +24,14 @@ use omoi_domain::block::{SpecBlock, TaskBlock, TaskBlockKind};
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::discovery::DiscoveryType;
 use omoi_domain::egress::EgressOutcome;
+use omoi_domain::error_code::ErrorCode;
 use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
     ActorId, ApiKeyId, ApprovalId, AttemptId, AuditEntryId, CheckId, CommentId, CostId,
     CredentialId, CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId,
-    KeyedRequestId, MembershipId, MergeId, MessageId, MonthBudgetId, OrgId, ProjectId, ReceiptId,
-    RequestRunId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, StaffEntryId,
-    StateTransitionId, TaskId, TicketId, UserId,
+    KeyedRequestId, MembershipId, MergeId, MessageId, MonthBudgetId, OperationId, OrgId, ProjectId,
+    ReceiptId, RequestRunId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId,
+    SpecVersionId, StaffEntryId, StateTransitionId, TaskId, TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -39,6 +40,7 @@ use omoi_domain::model_kind::ModelKind;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::month_budget::BudgetLevel;
+use omoi_domain::operation::{OperationKind, OperationStatus};
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::project::ProjectStatus;
@@ -189,6 +191,7 @@ ids!(
     MergeId,
     MessageId,
     MonthBudgetId,
+    OperationId,
     OrgId,
     ProjectId,
     ReceiptId,
@@ -198,6 +201,7 @@ ids!(
     SandboxId,
     SignInSessionId,
     SpecId,
+    SpecVersionId,
     StaffEntryId,
     StateTransitionId,
     TaskId,
@@ -232,6 +236,7 @@ closed_sets!(
     DiscoveryType,
     EgressOutcome,
     ErrorClass,
+    ErrorCode,
     HandOverState,
     IntegrationState,
     LimitScope,
@@ -240,6 +245,8 @@ closed_sets!(
     IdentityProvider,
     MessageSender,
     MessageType,
+    OperationKind,
+    OperationStatus,
     Phase,
     PhaseId,
     PhaseMode,

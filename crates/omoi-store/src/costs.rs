@@ -1,5 +1,7 @@
 //! The cost ledger: what every model call took.
 
+mod listing;
+
 use omoi_domain::attempt::AgentRole;
 use omoi_domain::event::{CostDone, Event};
 use omoi_domain::id::{AttemptId, CostId, OrgId, ProjectId, SpecId, TaskId};
@@ -16,6 +18,8 @@ use crate::dialect::DatabaseRow;
 use crate::error::StoreError;
 use crate::row::row;
 use crate::tx::Tx;
+
+pub use listing::{CostFilter, ModelCost, list_page, sum_by_model, tokens_of_tasks};
 
 row! {
     /// One metered model call.
@@ -114,7 +118,7 @@ pub struct ModelSpend {
 
 impl CostEntry {
     /// Tokens read and written, those of the prompt cache included.
-    fn n_tokens(&self) -> i64 {
+    pub fn n_tokens(&self) -> i64 {
         let parts = [
             self.input_tokens,
             self.output_tokens,

@@ -1,7 +1,7 @@
 //! Work found by agents.
 
 use omoi_domain::discovery::DiscoveryType;
-use omoi_domain::id::{DiscoveryId, OrgId, SpecId, TaskId};
+use omoi_domain::id::{DiscoveryId, OrgId, ProjectId, SpecId, TaskId};
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -43,6 +43,18 @@ row! {
 /// [`StoreError::Exists`] when the source reported it already.
 pub async fn insert(tx: &mut Tx, discovery: &Discovery) -> Result<(), StoreError> {
     tx.insert(discovery).await
+}
+
+/// Every discovery of a project, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_project(tx: &mut Tx, project: ProjectId) -> Result<Vec<Discovery>, StoreError> {
+    tx.all(
+        "spec_id in (select id from specs where org_id = $1 and project_id = $2) order by created_at, id",
+        args![project],
+    )
+    .await
 }
 
 /// The discovery `source` reported under `key`, if it did.

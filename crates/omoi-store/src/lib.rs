@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 mod column;
+pub mod commit_links;
 mod commit_sync;
 mod edges;
 mod error;
@@ -31,6 +32,7 @@ pub mod deployment;
 pub mod discoveries;
 pub mod egress_entries;
 pub mod events;
+pub mod graph_rows;
 pub mod invitations;
 pub mod list_order;
 pub mod memberships;
@@ -40,6 +42,7 @@ pub mod model_fallbacks;
 pub mod month_budgets;
 pub mod one_time_tokens;
 pub mod open_calls;
+pub mod operations;
 pub mod opinions;
 pub mod organisations;
 pub mod ownership_offers;
@@ -58,6 +61,8 @@ pub mod search_documents;
 pub mod sessions;
 pub mod sign_in_limits;
 pub mod slots;
+pub mod spec_shares;
+pub mod spec_versions;
 pub mod specs;
 pub mod staff_entries;
 pub mod state_transitions;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use omoi_domain::time::Timestamp;
 
 use crate::column::{Args, Column};
+use crate::dialect::DatabaseRow;
 use crate::error::StoreError;
 use crate::list_order::{ListOrder, ListedRow, PagePosition};
 use crate::tx::Tx;
@@ -97,6 +98,33 @@ impl ListConditions {
         Ok(())
     }
 
+    /// `column` holds one of the rows that `related` selects, a statement that ends with the column which is to hold one of
+    /// `values`, where there are any.
+    pub(crate) fn one_related<C: Column>(
+        &mut self,
+        column: &'static str,
+        related: &'static str,
+        values: &[C],
+    ) -> Result<(), StoreError> {
+        let mut marks = Vec::with_capacity(values.len());
+        for value in values {
+            marks.push(format!("${}", self.bind_value(value)?));
+        }
+        if !marks.is_empty() {
+            let _ = write!(
+                self.sql,
+                " and {column} in ({related} in ({}))",
+                marks.join(", ")
+            );
+        }
+        Ok(())
+    }
+
+    /// `column` holds nothing.
+    pub(crate) fn has_no_value(&mut self, column: &'static str) {
+        let _ = write!(self.sql, " and {column} is null");
+    }
+
     /// The row was made and changed within `window`.
     pub(crate) fn within_window(&mut self, window: &ListWindow) -> Result<(), StoreError> {
         self.within_instants("created_at", "updated_at", window)
@@ -141,6 +169,17 @@ impl ListConditions {
         let like = columns.map(|column| format!(r"lower({column}) like lower(${mark}) escape '\'"));
         let _ = write!(self.sql, " and ({})", like.collect::<Vec<_>>().join(" or "));
         Ok(())
+    }
+
+    /// Reads what `select` makes of all rows that they hold for, with `tail` behind them.
+    pub(crate) async fn read_groups(
+        self,
+        tx: &mut Tx,
+        select: &'static str,
+        tail: &'static str,
+    ) -> Result<Vec<DatabaseRow>, StoreError> {
+        let sql = format!("{select} where org_id = $1{} {tail}", self.sql);
+        tx.built_rows(sql, self.args).await
     }
 
     /// Reads a page of the rows that they hold for.

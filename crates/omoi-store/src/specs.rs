@@ -100,11 +100,13 @@ row! {
         started_at: Option<Timestamp>,
         /// When it was delivered, failed, blocked or cancelled.
         ended_at: Option<Timestamp>,
+        /// When a person put it away; none while it is among the others.
+        archived_at: Option<Timestamp>,
     }
 }
 versioned!(Spec by id in "specs" {
     title, status, current_phase, model, model_kind, scenario, options, last_error, blocked_by, integration_branch, updated_at, started_at,
-    ended_at,
+    ended_at, archived_at,
 });
 
 impl Spec {
@@ -345,6 +347,9 @@ pub async fn transition(
     let kind = rule(from, to)?;
     spec.status = to;
     spec.updated_at = tx.now();
+    // What is worked on is not put away.
+    let is_taken_back = matches!(to, SpecStatus::Executing | SpecStatus::Working)
+        && spec.archived_at.take().is_some();
     if to != SpecStatus::Blocked {
         spec.blocked_by = None;
     }
@@ -367,8 +372,40 @@ pub async fn transition(
     }
     tx.update(spec).await?;
     note_start(tx, spec.id, kind).await?;
+    if is_taken_back {
+        tell_archived(tx, spec);
+    }
     let change = spec.change(Some(from), reason);
     tx.emit_kind((Some(spec.project_id), Some(spec.id)), kind, &change)
+}
+
+/// Puts a spec away, or takes it back; one that is where it should be stays as it is.
+///
+/// # Errors
+/// [`StoreError::Conflict`].
+pub async fn set_archived(
+    tx: &mut Tx,
+    spec: &mut Spec,
+    is_archived: bool,
+) -> Result<(), StoreError> {
+    if spec.archived_at.is_some() == is_archived {
+        return Ok(());
+    }
+    spec.archived_at = is_archived.then(|| tx.now());
+    save(tx, spec).await?;
+    tell_archived(tx, spec);
+    Ok(())
+}
+
+/// Tells whether a spec is put away.
+fn tell_archived(tx: &mut Tx, spec: &Spec) {
+    let change = spec.change(None, None);
+    let event = if spec.archived_at.is_some() {
+        Event::SpecArchived(change)
+    } else {
+        Event::SpecUnarchived(change)
+    };
+    tx.emit(Some(spec.project_id), Some(spec.id), event);
 }
 
 /// Has a spec wait for `block`; `reason` says the same to people.

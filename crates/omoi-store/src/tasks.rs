@@ -29,7 +29,9 @@ use crate::tx::Tx;
 pub use claim::{CLAIMED_MAX, NewClaim, QueueScan, claim, eligible, keep_score, next_due};
 pub use counters::{hold_around_ticket, hold_tasks};
 pub(crate) use counters::{ticket_moved, ticket_waits};
-pub use dependencies::{depend, dependencies, dependent_counts, drop_dependency, require};
+pub use dependencies::{
+    depend, dependencies, dependencies_of_project, dependent_counts, drop_dependency, require,
+};
 pub use edits::save_edited;
 pub(crate) use listing::{PRIORITY_RANK, rank_of_priority};
 pub use listing::{TaskFilter, list_page};

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use omoi_domain::phase::Phase;
 use omoi_plan::coverage::{PlannedOutputs, sync_verdict};
 use omoi_plan::evaluate::{EvaluationFacts, PhaseEvaluation, evaluate_output};
+use omoi_plan::items::{OutputItem, split_output};
 use omoi_plan::outputs::SyncOpinion;
 use omoi_plan::repository::RepositoryFacts;
 
@@ -26,6 +27,11 @@ pub struct HonestPlan {
 impl HonestPlan {
     pub fn phase_output(&self, phase: Phase) -> &Value {
         &self.outputs[&phase]
+    }
+
+    /// The output of `phase` as the items that an agent hands in.
+    pub fn phase_items(&self, phase: Phase) -> Vec<OutputItem> {
+        split_output(phase, self.phase_output(phase))
     }
 
     /// Judges `output` as this plan's `phase`.

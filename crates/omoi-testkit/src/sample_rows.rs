@@ -62,6 +62,7 @@ pub fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
         updated_at: tx.now(),
         started_at: None,
         ended_at: None,
+        archived_at: None,
     }
 }
 

@@ -15,14 +15,15 @@ use crate::block::{SpecBlock, TaskBlock};
 use crate::check::{CheckKind, CheckStage};
 use crate::discovery::DiscoveryType;
 use crate::id::{
-    AttemptId, CheckId, DiscoveryId, HandOverId, MergeId, MessageId, MonthBudgetId, ProjectId,
-    ReceiptId, SandboxId, SpecId, TaskId, TicketId,
+    AttemptId, CheckId, DiscoveryId, HandOverId, MergeId, MessageId, MonthBudgetId, OperationId,
+    ProjectId, ReceiptId, SandboxId, SpecId, TaskId, TicketId,
 };
 use crate::merge::{IntegrationState, MergeState};
 use crate::message::MessageType;
 use crate::model_fallback::FallbackClass;
 use crate::model_route::RouteName;
 use crate::money::NanoUsd;
+use crate::operation::{OperationKind, OperationStatus};
 use crate::opinion::CheckDoubt;
 use crate::phase::Phase;
 use crate::principal::PurposeKind;
@@ -580,4 +581,17 @@ pub struct BudgetLevelReached {
     pub limit_nanousd: NanoUsd,
     /// What is spent.
     pub spent_nanousd: NanoUsd,
+}
+
+/// Work that a request asked for and does not wait for began, or is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OperationChange {
+    /// Row id of the operation.
+    pub operation_id: OperationId,
+    /// What it does.
+    pub kind: OperationKind,
+    /// Where it stands.
+    pub status: OperationStatus,
+    /// Why it failed, where it did.
+    pub error: Option<String>,
 }

@@ -7,7 +7,7 @@ use super::payload::{
     AblationDone, AgentActivity, ApprovalChange, AttemptChange, BoardMove, BudgetChange,
     BudgetLevelReached, CallFailed, CommentChange, CostDone, DependencyChange, DiscoveryDone,
     EgressDenied, HandOverDone, ItemAccepted, MergeChange, MessageChange, ModelFallback,
-    PhaseChange, PlanJudged, PlanningEnded, ProjectUpdate, ReceiptDone, SandboxChange,
+    OperationChange, PhaseChange, PlanJudged, PlanningEnded, ProjectUpdate, ReceiptDone, SandboxChange,
     SavedAttempt, SpecChange, SyncDone, TaskChange, TaskEdit, TicketBlockChange, TicketChange,
     TicketEdgeChange,
 };
@@ -332,6 +332,16 @@ impl EventSubject for BudgetChange {
 impl EventSubject for ProjectUpdate {
     fn entity_id(&self) -> Option<Uuid> {
         Some(self.project_id.as_uuid())
+    }
+
+    fn related_ids(&self) -> RelatedIds {
+        RelatedIds::default()
+    }
+}
+
+impl EventSubject for OperationChange {
+    fn entity_id(&self) -> Option<Uuid> {
+        Some(self.operation_id.as_uuid())
     }
 
     fn related_ids(&self) -> RelatedIds {

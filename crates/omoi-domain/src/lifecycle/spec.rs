@@ -1,6 +1,7 @@
 //! Transitions of specs, and the actions they decide on.
 
 mod approve;
+mod archive;
 mod base_suite;
 mod begin;
 mod cancel;
@@ -13,11 +14,12 @@ mod suite;
 mod task_retried;
 
 pub use approve::approve_spec;
+pub use archive::expect_archivable;
 pub use base_suite::{BaseSuiteFacts, BaseSuiteStep, SuiteBaseRun, base_suite_step};
-pub use begin::begin_spec;
+pub use begin::{begin_spec, execute_spec};
 pub use cancel::{CancelFacts, cancel_spec};
 pub use deliver::deliver_as_it_stands;
-pub use edit::{EditedPhase, edit_output, expect_editable, retitle_spec};
+pub use edit::{EditedPhase, edit_output, expect_editable, restore_outputs, retitle_spec};
 pub use model::{ModelChange, adopt_first_model, adopt_model};
 pub use resume::{ResumeRoute, resume_planning, resume_route, resume_work};
 pub use suite::{StandingSuite, SuiteChange, SuiteFacts, change_suite};

@@ -95,6 +95,26 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0015_request_keys.sql"),
     },
     MigrationText {
+        version: 16,
+        name: "operations",
+        text: include_str!("../../migrations/0016_operations.sql"),
+    },
+    MigrationText {
+        version: 17,
+        name: "spec_versions",
+        text: include_str!("../../migrations/0017_spec_versions.sql"),
+    },
+    MigrationText {
+        version: 18,
+        name: "agent_work",
+        text: include_str!("../../migrations/0018_agent_work.sql"),
+    },
+    MigrationText {
+        version: 19,
+        name: "spec_shares",
+        text: include_str!("../../migrations/0019_spec_shares.sql"),
+    },
+    MigrationText {
         version: 20,
         name: "event_rows",
         text: include_str!("../../migrations/0020_event_rows.sql"),

@@ -45,6 +45,8 @@ pub struct SpecFilter {
     pub projects: Vec<ProjectId>,
     /// Those in one of these states.
     pub statuses: Vec<SpecStatus>,
+    /// Those that were put away, too.
+    pub with_archived: bool,
     /// Those made and changed within this.
     pub window: ListWindow,
     /// Those with this in their title or request.
@@ -63,6 +65,9 @@ pub async fn list_page(
     let mut conditions = ListConditions::default();
     conditions.one_of("project_id", &filter.projects)?;
     conditions.one_of("status", &filter.statuses)?;
+    if !filter.with_archived {
+        conditions.has_no_value("archived_at");
+    }
     conditions.within_window(&filter.window)?;
     conditions.mentions_text(&["title", "original_request"], filter.text.as_deref())?;
     conditions.read_page(tx, request).await

@@ -1,6 +1,6 @@
 //! What a task waits for, and what its agent must be able to do.
 
-use omoi_domain::id::{SpecId, TaskId};
+use omoi_domain::id::{ProjectId, SpecId, TaskId};
 
 use super::{counters, get};
 use crate::args;
@@ -85,6 +85,31 @@ async fn count_edge(
 /// When the database cannot be read.
 pub async fn dependencies(tx: &mut Tx, spec: SpecId) -> Result<Vec<(TaskId, TaskId)>, StoreError> {
     EDGES.of_spec(tx, spec).await
+}
+
+/// Task edges of a project: (task, what it waits for).
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn dependencies_of_project(
+    tx: &mut Tx,
+    project: ProjectId,
+) -> Result<Vec<(TaskId, TaskId)>, StoreError> {
+    let rows = tx
+        .rows(
+            "select d.task_id, d.depends_on_id from task_dependencies d
+             join tasks t on t.id = d.task_id
+             where d.org_id = $1 and t.project_id = $2 order by 1, 2",
+            args![project],
+        )
+        .await?;
+    let edges = rows.iter().map(|row| {
+        Ok((
+            TaskId::read(row, "task_id")?,
+            TaskId::read(row, "depends_on_id")?,
+        ))
+    });
+    edges.collect()
 }
 
 /// How many tasks depend directly on each task of `spec` that waits for nothing itself; one that nothing

@@ -23,6 +23,7 @@ macro_rules! both {
     };
 }
 
+mod agent_work;
 mod attempts;
 mod bench;
 mod claims;

@@ -47,6 +47,28 @@ pub fn retitle_spec(spec: SpecStatus) -> Result<Vec<SpecAction>, SpecRefusal> {
     Ok(vec![SpecAction::SetCurrentPhase(Phase::Explore)])
 }
 
+/// Has a spec planned on, when it is resumed, with the outputs of an earlier version: from where it was to be planned on
+/// then, and from the tasks at the latest, as no version has those.
+///
+/// # Errors
+/// [`SpecRefusal::AtWork`]; [`SpecRefusal::NotPassed`] for a phase that has no accepted output to take the place of.
+pub fn restore_outputs(
+    spec: SpecStatus,
+    restored: &[(Phase, PhaseState)],
+    planned_from: Phase,
+) -> Result<Vec<SpecAction>, SpecRefusal> {
+    expect_changeable(spec)?;
+    for (phase, state) in restored {
+        phase_after(*phase)?;
+        if *state != PhaseState::Passed {
+            return Err(SpecRefusal::NotPassed(*phase));
+        }
+    }
+    Ok(vec![SpecAction::SetCurrentPhase(
+        planned_from.min(Phase::Tasks),
+    )])
+}
+
 /// The phase to plan on from when the output of `phase` was changed.
 fn phase_after(phase: Phase) -> Result<Phase, SpecRefusal> {
     let next = match phase {
@@ -123,6 +145,35 @@ mod tests {
             };
             assert_eq!(early, late, "{edited:?}");
             assert_eq!(edit_output(edited), expected, "{edited:?}");
+        }
+    }
+
+    #[test]
+    fn an_earlier_version_is_planned_on_from_where_it_stood() {
+        use Phase::{Complete, Design, Explore, Requirements, Tasks};
+        use PhaseState::{Passed, Pending};
+        use SpecStatus::{Completed, Working};
+        let at = |phase| Ok(vec![SpecAction::SetCurrentPhase(phase)]);
+        for (spec, restored, planned_from, expected) in [
+            (Completed, vec![(Design, Passed)], Complete, at(Tasks)),
+            (Completed, vec![(Requirements, Passed)], Design, at(Design)),
+            (Completed, vec![], Explore, at(Explore)),
+            (
+                Completed,
+                vec![(Design, Pending)],
+                Tasks,
+                Err(SpecRefusal::NotPassed(Design)),
+            ),
+            (
+                Completed,
+                vec![(Tasks, Passed)],
+                Tasks,
+                Err(SpecRefusal::NotEditable(Tasks)),
+            ),
+            (Working, vec![], Tasks, Err(SpecRefusal::AtWork)),
+        ] {
+            let actions = restore_outputs(spec, &restored, planned_from);
+            assert_eq!(actions, expected, "{restored:?} {planned_from}");
         }
     }
 
