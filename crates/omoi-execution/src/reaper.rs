@@ -23,11 +23,11 @@ use omoi_runtime::reconcile::{Entities, Next};
 use omoi_sandbox::Provider;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{
-    StoreError, Tenant, Tx, approvals, open_calls, projects, sandboxes, specs, tasks,
+    StoreError, Tenant, Tx, approvals, open_calls, operations, projects, sandboxes, specs, tasks,
 };
 
 use crate::attempt::{end_sandbox, lose_attempt};
-use crate::commands::expire_approval;
+use crate::commands::{end_left_operation, expire_approval};
 use crate::commit_workspace::clear_layers;
 use crate::consume::EventConsumer;
 use crate::deployment::{DeploymentParts, FromParts};
@@ -117,6 +117,16 @@ impl Reaper {
         for approval in pending {
             let entity = format!("approval {}", approval.id);
             let turn = async { Ok(expire_approval(&self.store, approval.id).await?) };
+            entities.give_turn(now, entity, turn).await;
+        }
+        let operations = self
+            .store
+            .read(async |tx| operations::list_running(tx).await)
+            .await?;
+        has_open |= !operations.is_empty();
+        for operation in operations.iter().filter(|one| one.lease_until <= now) {
+            let entity = format!("operation {}", operation.id);
+            let turn = async { Ok(end_left_operation(&self.store, operation.id).await?) };
             entities.give_turn(now, entity, turn).await;
         }
         entities

@@ -5,40 +5,54 @@
 
 mod approve_spec;
 mod archive_project;
+mod archive_spec;
 mod cancel_spec;
+mod create_branch;
 mod create_project;
 mod create_spec;
 mod deliver_spec;
 mod edit_item;
 mod error;
+mod execute_spec;
+mod judged_edit;
 mod month_budget;
 mod project_error;
+mod restore_version;
 mod resume_spec;
 mod retitle_spec;
 mod retry_task;
+mod share_spec;
 mod spec_changes;
 mod spec_model;
+mod sync_spec;
 mod trust_repository;
 mod update_project;
 mod wake_spent;
 
 pub use approve_spec::approve_spec;
 pub use archive_project::archive_project;
+pub use archive_spec::archive_spec;
 pub use cancel_spec::cancel_spec;
+pub use create_branch::{CreateBranchError, SpecBranch, create_spec_branch};
 pub use create_project::{ProjectDraft, create_folder_project, create_project};
-pub use create_spec::{CreateError, IDEA_CHARS_MAX, create_spec};
+pub use create_spec::{AskedSpec, CreateError, IDEA_CHARS_MAX, SpecStart, create_spec};
 pub use deliver_spec::deliver_spec;
-pub use edit_item::{ItemEdit, edit_item};
+pub use edit_item::{PhaseEdit, edit_items};
 pub use error::SpecCommandError;
+pub use execute_spec::execute_spec;
+pub use judged_edit::ItemEdit;
 pub use month_budget::{
     BudgetCommandError, MonthBudgetChange, NewMonthBudget, change_month_budget,
     create_month_budget, remove_month_budget,
 };
 pub use project_error::ProjectCommandError;
+pub use restore_version::{RestoreWish, restore_version};
 pub use resume_spec::resume_spec;
 pub use retitle_spec::retitle_spec;
 pub use retry_task::retry_task;
+pub use share_spec::{SharedSpec, WantedShare, look_at_shared_spec, share_spec, unshare_spec};
 pub use spec_model::resume_command;
+pub use sync_spec::sync_spec;
 pub use trust_repository::trust_repository;
 pub use update_project::{ProjectChange, update_project};
 pub use wake_spent::{WakeReason, wake_spent_work};

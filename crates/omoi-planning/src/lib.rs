@@ -7,6 +7,7 @@ pub mod gate;
 mod gate_facts;
 pub mod items;
 pub mod options;
+pub mod output_diff;
 pub mod plan_gate;
 pub mod planner;
 mod prompt;

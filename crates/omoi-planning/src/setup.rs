@@ -1,59 +1,108 @@
 //! `omoi setup`: the packages of a repository's HEAD, installed before anybody works there.
 
+use std::sync::Arc;
+
+use omoi_domain::id::ProjectId;
+use omoi_execution::copied_files::CopiedFiles;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::setup::{
     CommitPackages, FoundPackages, PackageSetup, SetupError, SetupSubject,
 };
 use omoi_git::layer::PackageLayer;
+use omoi_git::mirror::BaseStore;
 use omoi_git::survey::survey_commit;
 use omoi_git::toolchain::resolve_toolchain;
 use omoi_protocol::api::{CheckSandboxView, SetUpRepository, SetupView};
+use omoi_sandbox::Provider;
 use omoi_store::Tenant;
 
 use crate::commands::CreateError;
 use crate::repository_reader::{OpenedRepository, RepositoryReader, repository_path};
 use crate::trust;
 
-/// Installs what HEAD of a repository needs, where it is not there yet.
+/// A repository whose packages are to be installed, looked at and agreed to.
+pub struct PreparedSetup {
+    repository: OpenedRepository,
+    toolbox: SandboxToolchain,
+    base: BaseStore,
+    provider: Arc<dyn Provider>,
+    setup: PackageSetup,
+    copies: CopiedFiles,
+    rebuild: bool,
+    only_find: bool,
+}
+
+/// Looks at the repository that is to be set up.
 ///
 /// # Errors
-/// [`CreateError`]; a set-up that ran and failed is an answer.
-pub async fn set_up_repository(
+/// [`CreateError`].
+pub async fn prepare_setup(
     reader: RepositoryReader<'_>,
     tenant: &Tenant,
     setup: &PackageSetup,
     request: &SetUpRepository,
-) -> Result<SetupView, CreateError> {
+) -> Result<PreparedSetup, CreateError> {
     let provider = setup.host.provider.clone();
     let provider = provider.ok_or(CreateError::NoSandbox)?;
     let info = reader.inspect_repository(&request.repo_path).await?;
     let repository = reader.open(&tenant.before_request(), info).await?;
     trust::expect_trusted(tenant, &repository).await?;
-    let commit = &repository.info.head;
     let toolbox = toolbox_of(reader, &repository).await?;
-    let base = repository.mirror.base_store(commit).await?;
-    let subject = SetupSubject::at_base(&base, &toolbox);
-    if request.only_find {
-        let found = setup.find_packages(&provider, subject).await;
-        let copies = reader.access.copies.in_tenant(tenant);
-        let copies = copies.paths_for_checks(repository.project.id);
-        return Ok(SetupView {
-            checks: CheckSandboxView {
-                copies: copies.await?,
-                read_only: toolbox.allowed,
-                limits: toolbox.limits,
-            },
-            ..found_view(&repository, found.map_err(CreateError::Setup)?)
-        });
+    let base = repository.mirror.base_store(&repository.info.head).await?;
+    Ok(PreparedSetup {
+        repository,
+        toolbox,
+        base,
+        provider,
+        setup: setup.clone(),
+        copies: reader.access.copies.in_tenant(tenant),
+        rebuild: request.rebuild,
+        only_find: request.only_find,
+    })
+}
+
+impl PreparedSetup {
+    /// The project of the repository.
+    pub const fn project_id(&self) -> ProjectId {
+        self.repository.project.id
     }
-    let found = match request.rebuild {
-        true => setup.reinstall_packages(&provider, subject).await,
-        false => setup.retry_packages(&provider, subject).await,
-    };
-    let mut view = empty_view(&repository);
+
+    /// Installs what HEAD of the repository needs, where it is not there yet.
+    ///
+    /// # Errors
+    /// [`CreateError`]; a set-up that ran and failed is an answer.
+    pub async fn install_packages(self) -> Result<SetupView, CreateError> {
+        let (setup, provider) = (&self.setup, &self.provider);
+        let subject = SetupSubject::at_base(&self.base, &self.toolbox);
+        if self.only_find {
+            let found = setup.find_packages(provider, subject).await;
+            let copies = self.copies.paths_for_checks(self.project_id());
+            return Ok(SetupView {
+                checks: CheckSandboxView {
+                    copies: copies.await?,
+                    read_only: self.toolbox.allowed.clone(),
+                    limits: self.toolbox.limits,
+                },
+                ..found_view(&self.repository, found.map_err(CreateError::Setup)?)
+            });
+        }
+        let found = match self.rebuild {
+            true => setup.reinstall_packages(provider, subject).await,
+            false => setup.retry_packages(provider, subject).await,
+        };
+        view_of(&self.repository, found)
+    }
+}
+
+/// What came of a set-up.
+fn view_of(
+    repository: &OpenedRepository,
+    found: Result<CommitPackages, SetupError>,
+) -> Result<SetupView, CreateError> {
+    let mut view = empty_view(repository);
     let failure = match found {
         Ok(CommitPackages::Unneeded) => return Ok(view),
-        Ok(CommitPackages::Installed(layer)) => return Ok(installed_view(&repository, &layer)),
+        Ok(CommitPackages::Installed(layer)) => return Ok(installed_view(repository, &layer)),
         Ok(CommitPackages::Missing(failure) | CommitPackages::Refused(failure)) => failure,
         Err(SetupError::Failed(failure)) => {
             view.is_written = true;

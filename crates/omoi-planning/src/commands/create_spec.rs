@@ -111,7 +111,36 @@ pub enum CreateError {
     Store(#[from] StoreError),
 }
 
-/// Inspects the repository, brings its HEAD into the mirror, surveys it and starts the spec.
+/// When a new spec is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecStart {
+    /// At once.
+    Now,
+    /// When a person says so.
+    Later,
+}
+
+/// A spec that a person asks for.
+#[derive(Clone, Debug)]
+pub struct AskedSpec {
+    /// What they say of it.
+    pub request: LaunchSpec,
+    /// When it is begun.
+    pub start: SpecStart,
+}
+
+impl AskedSpec {
+    /// One that is begun at once.
+    pub const fn begun_now(request: LaunchSpec) -> Self {
+        Self {
+            request,
+            start: SpecStart::Now,
+        }
+    }
+}
+
+/// Inspects the repository, brings its HEAD into the mirror, surveys it and writes the spec down; it is begun as `start`
+/// says.
 ///
 /// # Errors
 /// [`CreateError`]; nothing is written then.
@@ -119,8 +148,9 @@ pub async fn create_spec(
     policy: &SpecPolicy,
     reader: RepositoryReader<'_>,
     tenant: &Tenant,
-    request: LaunchSpec,
+    asked: AskedSpec,
 ) -> Result<Spec, CreateError> {
+    let AskedSpec { request, start } = asked;
     expect_idea(&request.idea)?;
     let info = reader.inspect_repository(&request.repo_path).await?;
     expect_writable(&info)?;
@@ -137,13 +167,16 @@ pub async fn create_spec(
     };
     let agents = assign_agents(policy.programs.as_ref(), place, request.agent).await?;
     policy.models.expect_usable(&agents.assignment)?;
-    let draft = reader.draft(&repository, request, agents).await?;
+    let mut draft = reader.draft(&repository, request, agents).await?;
+    draft.start = start;
     loop {
         let taken = tenant.read(async |tx| specs::branches(tx).await).await?;
         // Git is asked while no transaction is open.
         let branch = free_branch(&repository.mirror, &draft.slug, &taken).await?;
         if let Some(spec) = insert_spec(policy, tenant, &draft, branch).await? {
-            policy.selection.scope.ask_for(spec.id);
+            if start == SpecStart::Now {
+                policy.selection.scope.ask_for(spec.id);
+            }
             let suite = spec.suite_command();
             info!(
                 spec.id = %spec.id, base = spec.base_sha, model = spec.model, suite,
@@ -164,6 +197,7 @@ struct SpecDraft {
     base_branch: Option<String>,
     slug: String,
     survey: Value,
+    start: SpecStart,
 }
 
 fn expect_idea(idea: &str) -> Result<(), CreateError> {
@@ -221,6 +255,7 @@ impl RepositoryReader<'_> {
             base_sha: info.head.as_str().to_owned(),
             base_branch: info.branch.clone(),
             survey: json!({ "survey": survey, "toolbox": toolbox }),
+            start: SpecStart::Now,
         })
     }
 }
@@ -243,7 +278,9 @@ async fn insert_spec(
         specs::insert(tx, &spec).await?;
         tx.note_made(spec.id.as_uuid());
         suite::insert_suite(tx, &policy.limits, &spec).await?;
-        apply_to_spec(tx, &mut spec, begin_spec(), false).await?;
+        if draft.start == SpecStart::Now {
+            apply_to_spec(tx, &mut spec, begin_spec(), false).await?;
+        }
         Ok(Some(spec))
     });
     inserted.await
@@ -276,6 +313,7 @@ impl SpecDraft {
             updated_at: tx.now(),
             started_at: None,
             ended_at: None,
+            archived_at: None,
         }
     }
 }

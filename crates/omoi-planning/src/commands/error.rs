@@ -71,6 +71,14 @@ pub enum SpecCommandError {
         /// Where it stands.
         status: SpecStatus,
     },
+    /// It is worked on, or may go on by itself.
+    #[error("{spec} is {status}; only what nobody works on is put away")]
+    GoesOn {
+        /// The spec, as every command takes it.
+        spec: String,
+        /// Where it stands.
+        status: SpecStatus,
+    },
     /// It was changed after the version that the change is meant for.
     #[error("the spec was changed meanwhile")]
     StaleVersion(Box<Spec>),
@@ -112,6 +120,7 @@ impl SpecCommandError {
             Self::StillOpen { task, .. } => Some(format!(
                 "wait for it, or call it off: omoi task cancel {task}"
             )),
+            Self::GoesOn { spec, .. } => Some(format!("cancel it first: omoi spec cancel {spec}")),
             Self::Task(refused) => refused.next_step(),
             Self::AtWork { .. }
             | Self::StaleVersion(_)

@@ -5,10 +5,10 @@ use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec as rules;
 use omoi_execution::specs::apply_to_spec;
 use omoi_store::specs::{self, Spec};
-use omoi_store::{Tenant, search_documents};
+use omoi_store::{Tenant, search_documents, spec_versions};
 
 use super::SpecCommandError;
-use super::spec_changes::explain_refusal;
+use super::spec_changes::{expect_version, explain_refusal};
 
 /// Changes a spec's title; on the next resume every phase runs again with it. With `versions`, only while the spec has
 /// one of them.
@@ -23,16 +23,16 @@ pub async fn retitle_spec(
 ) -> Result<Spec, SpecCommandError> {
     let retitled = tenant.write(CrashPoint::SpecMoved, async |tx| {
         let mut spec = specs::get(tx, id).await?;
-        if versions.is_some_and(|meant| !meant.contains(&spec.state_version)) {
-            return Err(SpecCommandError::StaleVersion(Box::new(spec)));
-        }
+        expect_version(&spec, versions)?;
         let actions = match rules::retitle_spec(spec.status) {
             Ok(actions) => actions,
             Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),
         };
+        spec_versions::keep_first(tx, &spec).await?;
         title.clone_into(&mut spec.title);
         apply_to_spec(tx, &mut spec, actions, true).await?;
         search_documents::index_spec(tx, &spec).await?;
+        spec_versions::append(tx, &spec, "title").await?;
         Ok(spec)
     });
     retitled.await

@@ -11,6 +11,17 @@ use omoi_store::{StoreError, Tx, phases, projects};
 
 use super::SpecCommandError;
 
+/// Refuses a change that is meant for another version of `spec`.
+pub(super) fn expect_version(
+    spec: &Spec,
+    versions: Option<&[i64]>,
+) -> Result<(), SpecCommandError> {
+    match versions.is_none_or(|meant| meant.contains(&spec.state_version)) {
+        true => Ok(()),
+        false => Err(SpecCommandError::StaleVersion(Box::new(spec.clone()))),
+    }
+}
+
 /// A spec as every command takes it, wherever it is typed.
 pub(super) async fn spec_name(tx: &mut Tx, spec: &Spec) -> Result<String, StoreError> {
     projects::reference(tx, spec.project_id, HumanRef::spec(spec.number)).await

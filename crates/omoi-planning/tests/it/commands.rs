@@ -15,7 +15,7 @@ use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_execution::commands::cancel_task;
 use omoi_execution::intake::IntakeError;
 use omoi_execution::spec_selection::SpecSelection;
-use omoi_planning::commands::{self, ItemEdit, SpecCommandError};
+use omoi_planning::commands::{self, SpecCommandError};
 use omoi_planning::plan_gate::PlanGate;
 use omoi_protocol::api::ResumeSpec;
 use omoi_runtime::reconcile::Next;
@@ -26,6 +26,7 @@ use omoi_testkit::deployment::{ended_report, failed_report};
 use omoi_testkit::sample_rows::merge;
 
 use crate::desk::{Desk, work_model};
+use crate::spec_versions::considerations;
 
 impl Desk {
     async fn resume(&mut self) -> SpecStatus {
@@ -315,19 +316,14 @@ async fn resuming_plans_only_what_an_edit_made_stale() {
     assert_eq!(desk.tick().await, Next::Idle);
     assert_eq!(desk.counted().await, [1; 6]);
 
-    let edit = |value| ItemEdit {
-        phase: Phase::Design,
-        section: "security_considerations".to_owned(),
-        key: String::new(),
-        value,
-    };
+    let edit = |value| considerations(value, None);
     let store = desk.it.deployment.store.clone();
     let gate: PlanGate = desk.it.build_part();
     let selection: SpecSelection = desk.it.build_part();
-    let refused = commands::edit_item(&gate, &store, desk.spec.id, edit(json!(7))).await;
+    let refused = commands::edit_items(&gate, &store, desk.spec.id, &edit(json!(7))).await;
     assert!(matches!(refused, Err(SpecCommandError::InvalidEdit(_))));
     let value = json!(["Tags are shown as text only, never run as a shell command."]);
-    commands::edit_item(&gate, &store, desk.spec.id, edit(value.clone()))
+    commands::edit_items(&gate, &store, desk.spec.id, &edit(value.clone()))
         .await
         .unwrap();
     let approved = commands::approve_spec(&selection, &store, desk.spec.id).await;
@@ -433,17 +429,13 @@ async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
     let begun = tasks::of_spec(&mut desk.it.read_tx().await, desk.spec.id).await;
     let begun = begun.unwrap().into_iter().find(|t| t.local_id == "TSK-001");
     desk.it.run_task(begun.unwrap().id).await;
-    let edit = ItemEdit {
-        phase: Phase::Design,
-        section: "security_considerations".to_owned(),
-        key: String::new(),
-        value: json!(["Tags are shown as text only, never run as a shell command."]),
-    };
-    commands::edit_item(
+    let value = json!(["Tags are shown as text only, never run as a shell command."]);
+    let edit = considerations(value, None);
+    commands::edit_items(
         &desk.it.build_part(),
         &desk.it.deployment.store,
         desk.spec.id,
-        edit,
+        &edit,
     )
     .await
     .unwrap();

@@ -6,7 +6,7 @@ use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::prompt_family::PromptFamily;
 use omoi_execution::{AgentModelFacts, AgentModels};
 use omoi_git::toolchain::HostEnvironment;
-use omoi_planning::commands::{CreateError, create_spec};
+use omoi_planning::commands::{AskedSpec, CreateError, create_spec};
 use omoi_planning::options::{SPEC_KEYS, VALIDATION_KEYS};
 use omoi_planning::repository_reader::RepositoryReader;
 use omoi_protocol::api::LaunchSpec;
@@ -46,7 +46,13 @@ async fn a_spec_is_written_down_while_git_is_not_running() {
     let tenant = &guarded.it.deployment.store;
     let mut branches = Vec::new();
     for _ in 0..2 {
-        let spec = create_spec(&guarded.it.build_part(), reader, tenant, ask("Add tags")).await;
+        let spec = create_spec(
+            &guarded.it.build_part(),
+            reader,
+            tenant,
+            AskedSpec::begun_now(ask("Add tags")),
+        )
+        .await;
         branches.push(spec.unwrap().integration_branch);
     }
     assert_eq!(branches, ["omoi/add-tags", "omoi/add-tags-2"]);
@@ -87,7 +93,13 @@ async fn a_spec_whose_agent_may_ask_no_model_is_refused() {
     let tenant = &it.deployment.store;
     let branches = async || specs::branches(&mut it.read_tx().await).await.unwrap();
     let before = branches().await;
-    let refused = create_spec(&it.build_part(), reader, tenant, asked).await;
+    let refused = create_spec(
+        &it.build_part(),
+        reader,
+        tenant,
+        AskedSpec::begun_now(asked),
+    )
+    .await;
     let Err(CreateError::Agent(refused)) = refused else {
         panic!("{refused:?}");
     };

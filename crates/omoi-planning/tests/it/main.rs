@@ -18,5 +18,6 @@ mod planners;
 mod proofs;
 mod retries;
 mod sample;
+mod spec_versions;
 mod sync;
 mod woken;
