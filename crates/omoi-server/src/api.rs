@@ -5,29 +5,35 @@
 
 mod account_refusal;
 mod admin;
+mod agents;
 mod approvals;
 mod auth;
 mod board;
 mod body;
 mod caller;
+mod commits;
 mod costs;
 mod credential;
 mod document;
 mod earlier_routes;
 mod events;
 mod find;
+mod graph;
 mod laptop;
 mod list;
 mod list_cursor;
 mod oauth;
+mod operations;
 mod organizations;
 mod parts;
 pub(crate) mod policy;
 mod projects;
+mod public;
 mod query;
 mod request_key;
 mod request_place;
 pub(crate) mod router;
+mod sandboxes;
 mod search;
 mod spec_view;
 mod specs;
@@ -37,6 +43,7 @@ mod tasks;
 mod ticket_refusal;
 mod ticket_view;
 mod tickets;
+mod validation;
 mod version;
 
 use std::sync::Arc;
@@ -51,6 +58,7 @@ use omoi_accounts::providers::SignInProviders;
 use omoi_domain::actor::Actor;
 use omoi_domain::config::Config;
 use omoi_domain::id::OrgId;
+use omoi_domain::model_price::PriceRow;
 use omoi_git::toolchain::HostEnvironment;
 use omoi_planning::repository_reader::RepositoryReader;
 use omoi_protocol::api::ProcessStatus;
@@ -90,6 +98,8 @@ pub struct ApiSurface {
     pub providers: SignInProviders,
     /// What cursors of lists are signed with.
     pub cursor_keys: CursorKeys,
+    /// Prices that a person set for models; the others are those of the list that comes with the program.
+    pub own_prices: Vec<PriceRow>,
     /// What of `GET /admin/status` stays the same.
     pub status: ProcessStatus,
     /// The reconcilers of this process.
@@ -125,6 +135,7 @@ fn all_operations() -> ApiRouter<ApiSurface> {
 fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
     let mut below_base = ApiRouter::new()
         .merge(specs::group_operations())
+        .merge(public::group_operations())
         .merge(tasks::group_operations())
         .merge(projects::group_operations())
         .merge(tickets::group_operations())
@@ -132,6 +143,12 @@ fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
         .merge(search::group_operations())
         .merge(approvals::group_operations())
         .merge(laptop::reference_operations())
+        .merge(operations::group_operations())
+        .merge(agents::group_operations())
+        .merge(commits::group_operations())
+        .merge(graph::group_operations())
+        .merge(validation::group_operations())
+        .merge(sandboxes::group_operations())
         .merge(admin::group_operations())
         .merge(events::group_operations())
         .merge(costs::group_operations())

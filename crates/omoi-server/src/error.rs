@@ -18,12 +18,18 @@ use omoi_execution::copied_files::CopyError;
 use omoi_execution::intake::IntakeError;
 use omoi_execution::integration::IntegrationError;
 use omoi_execution::spec_files::SpecFilesError;
+use omoi_git::mirror::MirrorError;
+use omoi_git::process::GitError;
 use omoi_llm::body_room::BodyRoomTaken;
-use omoi_planning::commands::{CreateError, ProjectCommandError, SpecCommandError};
+use omoi_planning::commands::{
+    CreateBranchError, CreateError, ProjectCommandError, SpecCommandError,
+};
 use omoi_protocol::error::{ErrorBody, FieldProblem};
 use omoi_runtime::lifecycle::BlockingPanicked;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::StoreError;
+use omoi_store::operations::OperationEnding;
+use tracing::error;
 
 use crate::connection_seats::{CROWDED_WAIT, CrowdedAttempt};
 use crate::sandbox_limits::TooMuchTraffic;
@@ -173,6 +179,18 @@ impl ApiError {
         }
     }
 
+    /// The same as the end of an operation; whoever may not read the log is told no insides.
+    pub(crate) fn into_ending(self) -> OperationEnding {
+        if let Some(cause) = &self.cause {
+            error!(error = cause.as_str(), "An operation failed");
+        }
+        OperationEnding::Failed {
+            code: self.code,
+            message: self.body.message,
+            hint: self.body.hint,
+        }
+    }
+
     /// A failure of ours, told in full to the log and by the request's id to the caller.
     pub(crate) fn internal_failure(source: &(dyn std::error::Error + 'static)) -> Self {
         Self {
@@ -318,7 +336,7 @@ impl From<SpecCommandError> for ApiError {
         let code = match source {
             SpecCommandError::NotPlanned { .. } => ErrorCode::NotPlanned,
             SpecCommandError::OtherModel { .. } => ErrorCode::OtherModel,
-            SpecCommandError::AtWork { .. } => ErrorCode::AtWork,
+            SpecCommandError::AtWork { .. } | SpecCommandError::GoesOn { .. } => ErrorCode::AtWork,
             SpecCommandError::Waits { .. } => ErrorCode::Waits,
             SpecCommandError::TaskCancelled { .. } => ErrorCode::TaskCancelled,
             SpecCommandError::NothingLanded { .. } => ErrorCode::NothingLanded,
@@ -387,6 +405,28 @@ impl From<SpecFilesError> for ApiError {
             SpecFilesError::Store(store) => store.into(),
             other @ SpecFilesError::Render(_) => Self::internal_failure(&other),
         }
+    }
+}
+
+impl From<CreateBranchError> for ApiError {
+    fn from(source: CreateBranchError) -> Self {
+        match source {
+            CreateBranchError::Spec(refused) => refused.into(),
+            CreateBranchError::Branch(refused) => refused.into(),
+            CreateBranchError::Mirror(_) => Self::internal_failure(&source),
+        }
+    }
+}
+
+impl From<GitError> for ApiError {
+    fn from(source: GitError) -> Self {
+        Self::internal_failure(&source)
+    }
+}
+
+impl From<MirrorError> for ApiError {
+    fn from(source: MirrorError) -> Self {
+        Self::internal_failure(&source)
     }
 }
 

@@ -14,7 +14,7 @@ use omoi_domain::id::OrgId;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::running_attempts::RunningAttempts;
-use omoi_protocol::api::{HealthReport, HealthStatus};
+use omoi_protocol::api::{HealthReport, HealthStatus, ProgramReport};
 use omoi_runtime::reconcile::StatusReader;
 use omoi_store::{Store, StoreError, Tenant, events, organisations, specs, tasks};
 
@@ -43,6 +43,7 @@ pub struct ProbeSurface {
 /// The operations that answer without a credential, in every role.
 pub(crate) fn all_operations() -> ApiRouter<ProbeSurface> {
     ApiRouter::new()
+        .add(operation!(get_root))
         .add(operation!(get_health))
         .add(operation!(get_readiness))
 }
@@ -60,6 +61,18 @@ pub fn router(probes: ProbeSurface) -> Router {
         .with_state(probes)
         .layer(middleware::map_response(with_answer_headers));
     with_access_log(router, RequestSurface::Probe, ids)
+}
+
+/// Tells what answers here, and its version.
+#[utoipa::path(
+    get, path = "/", tag = "system",
+    responses((status = 200, description = "The program.", body = ProgramReport))
+)]
+async fn get_root(_: Anyone) -> Json<ProgramReport> {
+    Json(ProgramReport {
+        name: "OmoiOS".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
 }
 
 /// Tells that the process answers, and its version.

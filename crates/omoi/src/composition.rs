@@ -36,6 +36,7 @@ use omoi_execution::setup::{SetupBook, SetupOptions};
 use omoi_execution::spec_selection::WorkScope;
 use omoi_execution::{DeploymentParts, FromParts as _};
 use omoi_git::process::Git;
+use omoi_llm::options::LlmOptions;
 use omoi_planning::options::work_limits;
 use omoi_planning::planner::Planner;
 use omoi_protocol::api::ProcessStatus;
@@ -227,6 +228,7 @@ fn api_surface(
         token: None,
         providers: accounts::sign_in_providers(&start.config)?,
         cursor_keys: accounts::cursor_keys(&accounts.ring),
+        own_prices: LlmOptions::from_config(&start.config).prices,
         accounts,
         status: status.clone(),
         reconcilers: Vec::new(),

@@ -9,6 +9,10 @@ macro_rules! people_event {
     () => {
         Event::TaskEdited(_)
             | Event::ProjectUpdated(_)
+            | Event::SpecArchived(_)
+            | Event::SpecUnarchived(_)
+            | Event::OperationStarted(_)
+            | Event::OperationFinished(_)
             | Event::BudgetWarning(_)
             | Event::BudgetCritical(_)
             | Event::BudgetChanged(_)

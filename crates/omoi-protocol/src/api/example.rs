@@ -32,3 +32,9 @@ pub const EXAMPLE_BUDGET: &str = "01930000-0000-7000-8000-000000000009";
 pub const EXAMPLE_REPOSITORY: &str = "/src/todo";
 /// Id of a second task of the example spec, which the first may wait for.
 pub const EXAMPLE_PREREQUISITE: &str = "01930000-0000-7000-8000-000000000009";
+/// Id of the example operation.
+pub const EXAMPLE_OPERATION: &str = "01930000-0000-7000-8000-00000000000a";
+/// Id of the example requirement.
+pub const EXAMPLE_REQUIREMENT: &str = "REQ-TODO-FUNC-001";
+/// Id of the example attempt, which is an agent and its sandbox.
+pub const EXAMPLE_ATTEMPT: &str = "01930000-0000-7000-8000-00000000000b";

@@ -24,6 +24,15 @@ pub struct HealthReport {
     pub version: String,
 }
 
+/// `GET /`: what answers here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProgramReport {
+    /// Name of the program.
+    pub name: String,
+    /// Version of the running program.
+    pub version: String,
+}
+
 /// `GET /admin/status`: the process that owns the data folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProcessStatus {

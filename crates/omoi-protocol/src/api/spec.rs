@@ -87,7 +87,7 @@ pub struct SetUpRepository {
     pub only_find: bool,
 }
 
-/// What is installed for HEAD of a repository. Answer of `POST /setup`.
+/// What is installed for HEAD of a repository: result of the operation that `POST /setup` begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SetupView {
     /// Absolute path of the repository.
@@ -183,6 +183,9 @@ pub struct SpecView {
     pub created_at: ApiTime,
     /// When it ended; none while it goes on.
     pub ended_at: Option<ApiTime>,
+    /// When it was put away; none while lists have it.
+    #[serde(default)]
+    pub archived_at: Option<ApiTime>,
     /// Things the person was told at the start.
     pub notes: Vec<String>,
     /// Folders of the machine that its sandboxes read, beyond the system's.
@@ -320,6 +323,23 @@ pub struct UpdateSpec {
     )]
     #[schema(value_type = String)]
     pub title: Option<String>,
+    /// Whether it is put away, so that lists leave it out.
+    #[serde(
+        default,
+        deserialize_with = "given_value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = bool)]
+    pub archived: Option<bool>,
+}
+
+/// The integration branch of a spec. Answer of `POST /specs/{spec_id}/create-branch`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SpecBranchView {
+    /// Its name.
+    pub branch_name: String,
+    /// The commit that it is at.
+    pub head_sha: String,
 }
 
 /// A field that may be left out; `null` is a value of it, or none of its values.

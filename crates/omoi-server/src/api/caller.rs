@@ -155,6 +155,11 @@ impl ApiCaller {
         }
     }
 
+    /// Whether an earlier request with the same key did what this one asks for, so that it is answered from the rows.
+    pub(super) const fn is_shown_again(&self) -> bool {
+        matches!(self.turn, RequestTurn::ShowAgain { .. })
+    }
+
     /// The row that an earlier request with the same key made.
     ///
     /// # Errors

@@ -3,7 +3,10 @@
 mod check_budget;
 mod create_budget;
 mod delete_budget;
+mod forecast_costs;
+mod get_cost_summary;
 mod list_budgets;
+mod list_cost_records;
 mod update_budget;
 
 use axum::response::{IntoResponse as _, Response};
@@ -29,6 +32,12 @@ use crate::error::ApiError;
 
 pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
     ApiRouter::new()
+        .add(operation!(
+            list_cost_records::list_cost_records,
+            InvalidCursor
+        ))
+        .add(operation!(get_cost_summary::get_cost_summary, NotFound))
+        .add(operation!(forecast_costs::forecast_costs))
         .add(operation!(list_budgets::list_budgets))
         .add(operation!(create_budget::create_budget, Conflict))
         .add(operation!(check_budget::check_budget))

@@ -7,6 +7,8 @@ mod list_events;
 mod open_socket;
 mod socket_caller;
 
+pub(super) use self::event_query::{EventFilterParams, EventQuery};
+pub(super) use self::list_events::{EventListQuery, answer_events};
 use super::ApiSurface;
 use super::router::{ApiRouter, operation};
 

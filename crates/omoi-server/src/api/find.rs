@@ -60,6 +60,23 @@ pub(super) async fn spec(tx: &mut Tx, asked: AskedReference<'_>) -> Result<Spec,
         .ok_or_else(|| missing("spec", &asked, HINT))
 }
 
+/// The spec that a list is of, where one is named: by id, or by its number in the one project of `projects`.
+pub(super) async fn listed_spec(
+    tx: &mut Tx,
+    named: Option<&str>,
+    projects: &[ProjectId],
+) -> Result<Option<SpecId>, ApiError> {
+    let Some(text) = named else {
+        return Ok(None);
+    };
+    let project = match projects {
+        [only] => Some(*only),
+        _ => None,
+    };
+    let found = spec(tx, AskedReference::of_path(text, project)).await?;
+    Ok(Some(found.id))
+}
+
 /// The task people mean.
 pub(super) async fn task(tx: &mut Tx, asked: AskedReference<'_>) -> Result<Task, ApiError> {
     const HINT: &str = "`omoi task list` shows what there is";

@@ -58,6 +58,27 @@ pub(super) struct ListParams {
     updated_before: Option<ApiTime>,
 }
 
+/// What lists take of it that are sorted by when their rows were made alone.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what `ListParams` reads")]
+pub(super) struct PagedParams {
+    /// Rows of the page at most; 50 where it is absent.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before, with the filters and the order of that page.
+    cursor: Option<String>,
+    /// `created_at`, or `-created_at` where the newest comes first.
+    #[param(pattern = "^-?created_at$")]
+    sort: Option<String>,
+    /// Whether to count the rows of the whole list, up to 10,000.
+    include_total: Option<bool>,
+    /// Only what was made after this.
+    created_after: Option<ApiTime>,
+    /// Only what was made before this.
+    created_before: Option<ApiTime>,
+}
+
 /// The names of [`ListParams`], and whether a cursor is good only for the value that it came with.
 const SHARED: &[(&str, bool)] = &[
     ("limit", false),
@@ -154,6 +175,19 @@ impl<F> ApiList<F> {
             updated_after: params.updated_after.map(ApiTime::to_timestamp),
             updated_before: params.updated_before.map(ApiTime::to_timestamp),
         }
+    }
+
+    /// When the listed rows were made, of rows that are listed by that alone.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ValidationFailed`] where it is asked when they changed.
+    pub(super) fn created_window(&self) -> Result<ListWindow, ApiError> {
+        let window = self.asked_window();
+        if window.updated_after.is_some() || window.updated_before.is_some() {
+            let says = "these rows are listed by when they were made, not by when they changed";
+            return Err(ApiError::invalid_value(says).with_field("updated_after"));
+        }
+        Ok(window)
     }
 
     /// The page that `caller` asks for, in the order `usual` where it names none.

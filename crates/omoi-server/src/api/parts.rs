@@ -8,6 +8,7 @@ use omoi_execution::running_attempts::RunningAttempts;
 use omoi_execution::setup::PackageSetup;
 use omoi_execution::spec_files::SpecRenderer;
 use omoi_execution::{DeploymentParts, FromParts};
+use omoi_planning::plan_gate::PlanGate;
 use omoi_planning::repository_reader::RepositoryAccess;
 use omoi_planning::spec_policy::SpecPolicy;
 use omoi_runtime::clock::Clocked;
@@ -23,6 +24,8 @@ pub struct ApiParts {
     pub store: Tenant,
     /// What specs are begun and shown under.
     pub policy: SpecPolicy,
+    /// What changes of plans are judged by.
+    pub gate: PlanGate,
     /// Renders the files of specs.
     pub renderer: SpecRenderer,
     /// What repositories are read with.
@@ -52,6 +55,7 @@ impl FromParts for ApiParts {
         Self {
             store: parts.store.clone(),
             policy: SpecPolicy::from_parts(parts),
+            gate: PlanGate::from_parts(parts),
             renderer: SpecRenderer::from_parts(parts),
             repositories: RepositoryAccess::from_parts(parts),
             setup: PackageSetup::from_parts(parts),

@@ -87,6 +87,8 @@ pub(crate) mod needs {
         OrgAuditRead = RoutePolicy::Needs(Permission::OrgAuditRead);
         /// To see specs.
         SpecRead = RoutePolicy::Needs(Permission::SpecRead);
+        /// To show specs to strangers.
+        SpecShare = RoutePolicy::Needs(Permission::SpecShare);
         /// To edit specs.
         SpecWrite = RoutePolicy::Needs(Permission::SpecWrite);
         /// To have a spec planned and worked on.
@@ -105,6 +107,10 @@ pub(crate) mod needs {
         TaskWrite = RoutePolicy::Needs(Permission::TaskWrite);
         /// To cancel tasks.
         TaskCancel = RoutePolicy::Needs(Permission::TaskCancel);
+        /// To see agents.
+        AgentRead = RoutePolicy::Needs(Permission::AgentRead);
+        /// To see sandboxes.
+        SandboxRead = RoutePolicy::Needs(Permission::SandboxRead);
         /// To write to a running agent.
         AgentMessage = RoutePolicy::Needs(Permission::AgentMessage);
         /// To see what work cost.
@@ -115,6 +121,8 @@ pub(crate) mod needs {
         ProjectRead = RoutePolicy::Needs(Permission::ProjectRead);
         /// To change projects.
         ProjectWrite = RoutePolicy::Needs(Permission::ProjectWrite);
+        /// To make branches.
+        ProjectGitWrite = RoutePolicy::Needs(Permission::ProjectGitWrite);
         /// To put projects away.
         ProjectArchive = RoutePolicy::Needs(Permission::ProjectArchive);
         /// To change how a project works.

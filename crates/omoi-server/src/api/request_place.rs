@@ -10,8 +10,8 @@ use axum::http::request::Parts;
 use omoi_accounts::holder::CredentialHolder;
 use omoi_domain::access::decision::{AccessDecision, OrganisationReach, RowPlace, decide_access};
 use omoi_domain::error_code::ErrorCode;
-use omoi_domain::id::{ApprovalId, OrgId, ProjectId, SpecId};
-use omoi_store::{StoreError, Tenant, Tx, approvals, projects};
+use omoi_domain::id::{ApprovalId, AttemptId, OperationId, OrgId, ProjectId, SpecId};
+use omoi_store::{StoreError, Tenant, Tx, approvals, attempts, operations, projects};
 
 use super::ApiSurface;
 use super::find::{self, AskedReference};
@@ -33,6 +33,10 @@ enum NamedRow {
     Ticket(String, Option<ProjectId>),
     /// As a spec.
     Task(String, Option<ProjectId>),
+    /// By the id of the attempt.
+    Agent(AttemptId),
+    /// By id.
+    Operation(OperationId),
     /// By id.
     Approval(ApprovalId),
     /// By id.
@@ -175,7 +179,11 @@ impl NamedRow {
         let spec = || value_of("spec_id").map(|text| Self::Spec(text.to_owned(), project));
         let approval = value_of("approval_id").and_then(|id| id.parse().ok());
         let approval = approval.map(Self::Approval);
-        let row = approval.or(task).or_else(ticket).or_else(spec);
+        let agent = value_of("agent_id").or_else(|| value_of("sandbox_id"));
+        let agent = agent.and_then(|id| id.parse().ok()).map(Self::Agent);
+        let operation = value_of("operation_id").and_then(|id| id.parse().ok());
+        let agent = agent.or(operation.map(Self::Operation));
+        let row = approval.or(task).or_else(ticket).or_else(spec).or(agent);
         row.or_else(|| project.map(Self::Project))
     }
 
@@ -243,6 +251,8 @@ impl NamedRow {
                 Ok(find::task(tx, asked).await?.project_id)
             }
             Self::Approval(id) => Ok(approvals::get(tx, *id).await?.project_id),
+            Self::Agent(id) => Ok(attempts::get(tx, *id).await?.project_id),
+            Self::Operation(id) => Ok(operations::get(tx, *id).await?.project_id),
             Self::Project(id) => Ok(projects::get(tx, *id).await?.id),
         }
     }
@@ -254,6 +264,8 @@ impl NamedRow {
             Self::Ticket(text, _) => ("ticket", text.clone()),
             Self::Task(text, _) => ("task", text.clone()),
             Self::Approval(id) => ("approval", id.to_string()),
+            Self::Agent(id) => ("attempt", id.to_string()),
+            Self::Operation(id) => ("operation", id.to_string()),
             Self::Project(id) => ("project", id.to_string()),
         };
         missing_row(what, text)

@@ -74,6 +74,7 @@ fn view_of(names: &ProjectNames, policy: &SpecPolicy, spec: Spec) -> SpecView {
         last_error: spec.last_error,
         created_at: spec.created_at.into(),
         ended_at: spec.ended_at.map(Into::into),
+        archived_at: spec.archived_at.map(Into::into),
         mounts,
         notes: spec.options.0.notes,
         survey: spec.survey.0,

@@ -1,20 +1,38 @@
 //! Operations on specs.
 
+mod archive_spec;
 mod cancel_spec;
+mod create_branch;
+mod create_criterion;
+mod create_requirement;
+mod create_spec;
+mod delete_criterion;
+mod delete_requirement;
 mod deliver_spec;
+mod diff_spec_versions;
+mod execute_spec;
 mod execute_tasks;
 mod export_spec;
 mod get_criteria_status;
 mod get_execution_status;
 mod get_spec;
+mod get_spec_version;
 mod launch_spec;
 mod list_egress;
 mod list_phase_data;
 mod list_project_specs;
+mod list_spec_events;
 mod list_spec_tasks;
+mod list_spec_versions;
 mod list_specs;
+mod plan_edits;
+mod replace_design;
+mod restore_spec_version;
 mod resume_spec;
+mod sync_spec;
 mod trace_spec;
+mod update_criterion;
+mod update_requirement;
 mod update_spec;
 
 use axum::Json;
@@ -34,7 +52,10 @@ use super::{Answer, ApiSurface};
 use crate::error::ApiError;
 
 pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
-    shown_specs().merge(changed_specs())
+    shown_specs()
+        .merge(changed_specs())
+        .merge(edited_plans())
+        .merge(spec_versions())
 }
 
 fn shown_specs() -> ApiRouter<ApiSurface> {
@@ -59,6 +80,12 @@ fn shown_specs() -> ApiRouter<ApiSurface> {
             get_criteria_status::get_criteria_status,
             NotFound,
             UnclearReference
+        ))
+        .add(operation!(
+            list_spec_events::list_spec_events,
+            NotFound,
+            UnclearReference,
+            InvalidCursor
         ))
         .add(operation!(get_spec::get_spec, NotFound, UnclearReference))
         .add(operation!(
@@ -93,6 +120,49 @@ fn changed_specs() -> ApiRouter<ApiSurface> {
             TrustOutdated,
             CopyRefused,
             AgentUnusable,
+            Conflict
+        ))
+        .add(operation!(
+            create_spec::create_draft_spec,
+            BadRepository,
+            BadRepositoryFile,
+            RepositoryNotTrusted,
+            TrustOutdated,
+            CopyRefused,
+            AgentUnusable,
+            Conflict
+        ))
+        .add(operation!(
+            execute_spec::execute_spec,
+            NotFound,
+            UnclearReference,
+            AtWork,
+            OtherModel,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            archive_spec::archive_spec,
+            StaleVersion,
+            NotFound,
+            UnclearReference,
+            AtWork,
+            Conflict
+        ))
+        .add(operation!(
+            create_branch::create_branch,
+            NotFound,
+            UnclearReference,
+            NotPlanned
+        ))
+        .add(operation!(
+            sync_spec::sync_plan,
+            NotFound,
+            UnclearReference,
+            NotPlanned,
+            OtherModel,
+            TaskCancelled,
+            InvalidTransition,
             Conflict
         ))
         .add(operation!(
@@ -145,6 +215,102 @@ fn changed_specs() -> ApiRouter<ApiSurface> {
         ))
 }
 
+fn edited_plans() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            create_requirement::create_requirement,
+            StaleVersion,
+            NotFound,
+            UnclearReference,
+            AtWork,
+            Refused,
+            Conflict
+        ))
+        .add(operation!(
+            update_requirement::update_requirement,
+            StaleVersion,
+            NotFound,
+            UnclearReference,
+            AtWork,
+            Refused,
+            Conflict
+        ))
+        .add(operation!(
+            delete_requirement::delete_requirement,
+            StaleVersion,
+            NotFound,
+            UnclearReference,
+            AtWork,
+            Refused,
+            Conflict
+        ))
+        .add(operation!(
+            create_criterion::create_criterion,
+            StaleVersion,
+            NotFound,
+            UnclearReference,
+            AtWork,
+            Refused,
+            Conflict
+        ))
+        .add(operation!(
+            update_criterion::update_criterion,
+            StaleVersion,
+            NotFound,
+            UnclearReference,
+            AtWork,
+            Refused,
+            Conflict
+        ))
+        .add(operation!(
+            delete_criterion::delete_criterion,
+            StaleVersion,
+            NotFound,
+            UnclearReference,
+            AtWork,
+            Refused,
+            Conflict
+        ))
+        .add(operation!(
+            replace_design::replace_design,
+            PreconditionRequired,
+            StaleVersion,
+            NotFound,
+            UnclearReference,
+            AtWork,
+            Refused,
+            Conflict
+        ))
+}
+
+fn spec_versions() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            list_spec_versions::list_spec_versions,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            get_spec_version::get_spec_version,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            diff_spec_versions::diff_spec_versions,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            restore_spec_version::restore_spec_version,
+            StaleVersion,
+            NotFound,
+            UnclearReference,
+            AtWork,
+            Refused,
+            Conflict
+        ))
+}
+
 /// Which spec.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -168,7 +334,11 @@ pub(super) struct OfProject {
 
 impl ApiCaller {
     /// The spec that a path names.
-    async fn find_spec(&self, path: &SpecPath, of: &OfProject) -> Result<Spec, ApiError> {
+    pub(super) async fn find_spec(
+        &self,
+        path: &SpecPath,
+        of: &OfProject,
+    ) -> Result<Spec, ApiError> {
         let asked = AskedReference::of_path(&path.spec_id, of.project_id);
         self.own_rows()
             .read(async |tx| find::spec(tx, asked).await)
@@ -210,6 +380,23 @@ async fn spec_after<E: Into<ApiError>>(
     match caller.act_once(act).await? {
         Some(spec) => Ok(spec),
         None => {
+            caller
+                .own_rows()
+                .read(async |tx| Ok(specs::get(tx, id).await?))
+                .await
+        }
+    }
+}
+
+/// The spec that `create` writes down, or that an earlier request with the same key did.
+async fn created_spec<E: Into<ApiError>>(
+    caller: &ApiCaller,
+    create: impl Future<Output = Result<Spec, E>>,
+) -> Result<Spec, ApiError> {
+    match caller.act_once(create).await? {
+        Some(spec) => Ok(spec),
+        None => {
+            let id = SpecId::from_uuid(caller.expect_made()?);
             caller
                 .own_rows()
                 .read(async |tx| Ok(specs::get(tx, id).await?))

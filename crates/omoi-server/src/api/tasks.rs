@@ -7,6 +7,7 @@ mod cleanup_timed_out;
 mod fail_task;
 mod get_dependencies;
 mod get_task;
+mod get_task_diff;
 mod get_timeout_status;
 mod list_attempts;
 mod list_cancellable;
@@ -68,6 +69,11 @@ fn shown_tasks() -> ApiRouter<ApiSurface> {
         ))
         .add(operation!(
             list_receipts::list_task_receipts,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            get_task_diff::get_task_diff,
             NotFound,
             UnclearReference
         ))
@@ -188,7 +194,7 @@ fn dependencies() -> ApiRouter<ApiSurface> {
 /// Which task.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct TaskPath {
+pub(super) struct TaskPath {
     /// Row id of the task, or its reference `TSK-n`.
     #[param(
         example = json!(EXAMPLE_TASK),
@@ -201,9 +207,9 @@ struct TaskPath {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct ProjectOfTask {
+pub(super) struct ProjectOfTask {
     /// The project of the reference, where several have one with its number.
-    project_id: Option<ProjectId>,
+    pub(super) project_id: Option<ProjectId>,
 }
 
 impl ApiCaller {
@@ -231,7 +237,11 @@ impl ApiCaller {
     }
 
     /// The task that a path names.
-    async fn find_task(&self, path: &TaskPath, of: &ProjectOfTask) -> Result<Task, ApiError> {
+    pub(super) async fn find_task(
+        &self,
+        path: &TaskPath,
+        of: &ProjectOfTask,
+    ) -> Result<Task, ApiError> {
         let asked = AskedReference::of_path(&path.task_id, of.project_id);
         self.own_rows()
             .read(async |tx| find::task(tx, asked).await)

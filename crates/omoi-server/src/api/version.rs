@@ -33,13 +33,6 @@ impl<S: Sync> FromRequestParts<S> for MeantVersions {
     }
 }
 
-impl MeantVersions {
-    /// Whether the change is meant for a row of this version.
-    pub(super) fn includes_version(&self, version: i64) -> bool {
-        self.0.as_ref().is_none_or(|meant| meant.contains(&version))
-    }
-}
-
 /// A tag of another form, or a weak one, is that of no row.
 fn meant_versions(headers: &HeaderMap) -> Option<Vec<i64>> {
     let mut values = headers.get_all(IF_MATCH).iter().peekable();

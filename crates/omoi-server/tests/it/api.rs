@@ -86,6 +86,7 @@ pub(crate) fn surface_with(test: &TestDeployment, accounts: AccountContext) -> A
         accounts,
         providers: SignInProviders::default(),
         cursor_keys: CursorKeys::new([7; 32], []),
+        own_prices: Vec::new(),
         status: ProcessStatus {
             version: "0".to_owned(),
             pid: 1,

@@ -26,6 +26,7 @@ macro_rules! both {
 }
 
 mod access;
+mod agents;
 mod answer_headers;
 mod api;
 mod approvals;
@@ -42,10 +43,13 @@ mod live_stream;
 mod matrix;
 mod oauth;
 mod openapi;
+mod operations;
 mod organizations;
 mod parallel_agents;
+mod plan_edits;
 mod probes;
 mod projects;
+mod put_away;
 mod report_bench;
 mod report_bounds;
 mod repository_file;

@@ -15,9 +15,10 @@ use tower::ServiceExt as _;
 use omoi_domain::access::permission::Permission;
 use omoi_domain::error_code::ErrorCode;
 use omoi_protocol::api::{
-    EXAMPLE_APPROVAL, EXAMPLE_BUDGET, EXAMPLE_COMMENT, EXAMPLE_EVENT, EXAMPLE_INVITATION,
-    EXAMPLE_KEY, EXAMPLE_MEMBER, EXAMPLE_ORGANIZATION, EXAMPLE_PREREQUISITE, EXAMPLE_PROJECT,
-    EXAMPLE_ROLE, EXAMPLE_SESSION, EXAMPLE_TICKET,
+    EXAMPLE_APPROVAL, EXAMPLE_ATTEMPT, EXAMPLE_BUDGET, EXAMPLE_COMMENT, EXAMPLE_EVENT,
+    EXAMPLE_INVITATION, EXAMPLE_KEY, EXAMPLE_MEMBER, EXAMPLE_OPERATION, EXAMPLE_ORGANIZATION,
+    EXAMPLE_PREREQUISITE, EXAMPLE_PROJECT, EXAMPLE_REQUIREMENT, EXAMPLE_ROLE, EXAMPLE_SESSION,
+    EXAMPLE_TICKET,
 };
 
 use crate::api::{TOKEN, bench};
@@ -96,6 +97,14 @@ impl Described {
             .replace("{phase_id}", "PHASE_DESIGN")
             .replace("{provider}", "github")
             .replace("{to_phase}", "PHASE_DESIGN");
+        let path = path.replace("{req_id}", EXAMPLE_REQUIREMENT);
+        let path = path.replace("{commit_sha}", &"1".repeat(40));
+        let path = path.replace("{share_token}", &"A".repeat(43));
+        let path = path.replace("{criterion_id}", "1");
+        let path = path.replace("{number}", "1").replace("{other}", "2");
+        let path = path.replace("{operation_id}", EXAMPLE_OPERATION);
+        let path = path.replace("{agent_id}", EXAMPLE_ATTEMPT);
+        let path = path.replace("{sandbox_id}", EXAMPLE_ATTEMPT);
         let path = path.replace("{project_id}", EXAMPLE_PROJECT);
         let path = path.replace("{session_id}", EXAMPLE_SESSION);
         let path = path.replace("{key_id}", EXAMPLE_KEY);

@@ -208,3 +208,42 @@ async fn a_repository_reads_nothing_of_the_machine_without_a_yes_to_its_very_tex
         assert_eq!(refusal(refused), (409, "repository_not_trusted".to_owned()));
     }
 }
+
+#[tokio::test]
+async fn a_draft_is_written_down_and_planned_when_somebody_says_so() {
+    let (_test, router) = bench().await;
+    let repo = TestRepo::with_files(&[("a.txt", "a\n")]);
+    let body = json!({ "idea": "Add tags", "repo_path": repo.path(), "auto_start": false, "spec_files": false, "accept_red": false });
+    let post = async |path: &str| {
+        let path = format!("/api/v1{path}");
+        let body = Body::from(body.to_string());
+        let (status, text) = ask(&router, (&Method::POST, &path), Some(TOKEN), body).await;
+        (
+            status.as_u16(),
+            serde_json::from_str::<Value>(&text).unwrap(),
+        )
+    };
+    let (status, draft) = post("/specs").await;
+    assert_eq!(
+        (status, &draft["status"]),
+        (201, &json!("draft")),
+        "{draft}"
+    );
+    let execute = format!("/specs/{}/execute", draft["id"].as_str().unwrap());
+    for _ in 0..2 {
+        let (status, spec) = post(&execute).await;
+        assert_eq!(
+            (status, &spec["status"]),
+            (200, &json!("executing")),
+            "{spec}"
+        );
+    }
+    let cancel = format!("/specs/{}/cancel", draft["id"].as_str().unwrap());
+    assert_eq!(post(&cancel).await.0, 200);
+    let (status, refused) = post(&execute).await;
+    assert_eq!(
+        (status, &refused["error"]),
+        (409, &json!("at_work")),
+        "{refused}"
+    );
+}

@@ -17,7 +17,7 @@ use crate::error::ApiError;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct EventFilterParams {
+pub(in crate::api) struct EventFilterParams {
     /// Names of events or of groups as `ticket.*`, separated by commas or each with a parameter of its own.
     #[param(value_type = Option<String>, example = "task.*,ticket.*")]
     #[serde(default, alias = "event_type")]
@@ -49,9 +49,9 @@ const FILTER_NAMES: [&str; 8] = [
 ];
 
 /// A request for events, with what else it takes.
-pub(super) struct EventQuery<O> {
+pub(in crate::api) struct EventQuery<O> {
     pub(super) filter: LiveFilter,
-    pub(super) own: O,
+    pub(in crate::api) own: O,
     /// Tells the list, with its filters and order, from every other of an organisation.
     pub(super) scope: Vec<u8>,
 }

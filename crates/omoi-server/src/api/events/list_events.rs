@@ -35,7 +35,7 @@ pub(in crate::api) struct EventListQuery {
     #[param(
         pattern = "^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|([^/]+/)*[Ss][Pp][Ee][Cc]-0*[1-9][0-9]{0,17})$"
     )]
-    spec_id: Option<String>,
+    pub(in crate::api) spec_id: Option<String>,
     /// Those of this ticket.
     ticket_id: Option<TicketId>,
     /// Those of this task: its row id, or its reference `TSK-n`.
@@ -83,8 +83,17 @@ pub(in crate::api) async fn list_events(
     State(s): Surface,
     query: EventQuery<EventListQuery>,
 ) -> Answer<ListPage<EventFrame>> {
+    answer_events(&s, &caller, &query).await
+}
+
+/// The page of events that `query` asks for.
+pub(in crate::api) async fn answer_events(
+    s: &ApiSurface,
+    caller: &ApiCaller,
+    query: &EventQuery<EventListQuery>,
+) -> Answer<ListPage<EventFrame>> {
     let access = caller.live_access();
-    let search = asked_search(&s, &caller, &access, &query)?;
+    let search = asked_search(s, caller, &access, query)?;
     let page = caller.own_rows().read(async |tx| {
         let rows = query.named_rows(tx).await?;
         let search = EventSearch {
@@ -100,7 +109,7 @@ pub(in crate::api) async fn list_events(
         Ok::<_, ApiError>(page)
     });
     let page = page.await?;
-    let scope = scope_for(&caller, &query.scope);
+    let scope = scope_for(caller, &query.scope);
     let sign = |place: i64| s.cursor_keys.sign_place(&scope, &place.to_be_bytes());
     Ok(Json(ListPage {
         next_cursor: page.next.map(sign),

@@ -4,12 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use omoi_domain::id::SpecId;
-use omoi_planning::commands::create_spec;
+use omoi_planning::commands::{AskedSpec, create_spec};
 use omoi_protocol::api::{LaunchSpec, SpecView};
-use omoi_store::specs;
 
-use super::answered;
+use super::{answered, created_spec};
 use crate::api::Surface;
 use crate::api::body::ApiBody;
 use crate::api::caller::Allowed;
@@ -28,17 +26,11 @@ pub(super) async fn launch_spec(
     State(s): Surface,
     ApiBody(body): ApiBody<LaunchSpec>,
 ) -> Result<(StatusCode, Json<SpecView>), ApiError> {
+    let asked = AskedSpec::begun_now(body);
     let rows = caller.own_rows();
-    let launch = create_spec(&s.parts.policy, s.repositories(&caller)?, rows, body);
-    let spec = match caller.act_once(launch).await? {
-        Some(spec) => spec,
-        None => {
-            let id = SpecId::from_uuid(caller.expect_made()?);
-            // The process that launched it may be another one.
-            s.parts.policy.selection.scope.ask_for(id);
-            rows.read(async |tx| Ok::<_, ApiError>(specs::get(tx, id).await?))
-                .await?
-        }
-    };
+    let launch = create_spec(&s.parts.policy, s.repositories(&caller)?, rows, asked);
+    let spec = created_spec(&caller, launch).await?;
+    // The process that launched it before may be another one.
+    s.parts.policy.selection.scope.ask_for(spec.id);
     Ok((StatusCode::ACCEPTED, answered(&s, &caller, spec).await?))
 }

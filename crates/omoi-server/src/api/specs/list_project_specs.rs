@@ -28,6 +28,9 @@ pub(super) struct ProjectSpecQuery {
     /// Those with this in their title or request, whatever the case of its letters.
     #[serde(alias = "search")]
     q: Option<String>,
+    /// Those that were put away, too.
+    #[serde(default)]
+    include_archived: bool,
 }
 
 /// Lists the specs of a project, newest first.
@@ -55,6 +58,7 @@ pub(super) async fn list_project_specs(
     let filter = SpecFilter {
         projects: vec![project.await?.id],
         statuses: list.filter.status.clone(),
+        with_archived: list.filter.include_archived,
         window: list.asked_window(),
         text: list.filter.q.clone(),
     };

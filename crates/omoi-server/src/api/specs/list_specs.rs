@@ -29,6 +29,9 @@ pub(super) struct SpecListQuery {
     /// Those with this in their title or request, whatever the case of its letters.
     #[serde(alias = "search")]
     q: Option<String>,
+    /// Those that were put away, too.
+    #[serde(default)]
+    include_archived: bool,
 }
 
 /// Lists specs, newest first.
@@ -51,6 +54,7 @@ pub(super) async fn list_specs(
     let filter = SpecFilter {
         projects: caller.listed_projects(&list.filter.project_id),
         statuses: list.filter.status.clone(),
+        with_archived: list.filter.include_archived,
         window: list.asked_window(),
         text: list.filter.q.clone(),
     };

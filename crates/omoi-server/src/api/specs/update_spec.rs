@@ -1,25 +1,24 @@
 //! Changes what a person says of a spec.
 
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
-use serde_json::json;
+use axum::response::Response;
 
 use omoi_domain::plain_title::given_title;
-use omoi_planning::commands::{self, SpecCommandError};
+use omoi_planning::commands::{SpecCommandError, archive_spec, retitle_spec};
 use omoi_protocol::api::{SpecView, UpdateSpec};
-use omoi_store::StoreError;
 use omoi_store::specs::Spec;
 
-use super::{OfProject, SpecPath, answered};
+use super::plan_edits::{answer_edit, meant_edit};
+use super::{OfProject, SpecPath};
+use crate::api::Surface;
 use crate::api::body::{ApiBody, ApiPath};
 use crate::api::caller::{Allowed, ApiCaller};
 use crate::api::policy::needs;
 use crate::api::query::ApiQuery;
-use crate::api::version::{IF_MATCH_DESCRIPTION, MeantVersions, VersionedJson, with_version};
-use crate::api::{ApiSurface, Surface};
+use crate::api::version::{IF_MATCH_DESCRIPTION, MeantVersions};
 use crate::error::ApiError;
 
-/// Gives a spec another title; on the next resume every phase runs again with it.
+/// Gives a spec another title, with which every phase runs again on the next resume, or puts it away, or takes it back.
 #[utoipa::path(
     patch, path = "/specs/{spec_id}", tag = "specs", request_body = UpdateSpec,
     params(SpecPath, OfProject, ("If-Match" = Option<String>, Header, description = IF_MATCH_DESCRIPTION)),
@@ -37,45 +36,45 @@ pub(super) async fn update_spec(
     ApiBody(body): ApiBody<UpdateSpec>,
 ) -> Result<Response, ApiError> {
     let spec = caller.find_spec(&path, &of).await?;
-    if !meant.includes_version(spec.state_version) {
-        return refuse_stale(&s, &caller, spec).await;
-    }
-    let spec = match body.title {
-        None => spec,
-        Some(title) => {
-            let title = given_title(&title)
-                .map_err(|error| ApiError::invalid_value(error.to_string()).with_field("/title"))?;
-            let versions = meant.0.as_deref();
-            match commands::retitle_spec(caller.own_rows(), spec.id, &title, versions).await {
-                Err(SpecCommandError::StaleVersion(current)) => {
-                    return refuse_stale(&s, &caller, *current).await;
-                }
-                // Somebody was first between the look and the write.
-                Err(SpecCommandError::Store(StoreError::Conflict { .. })) if versions.is_some() => {
-                    let current = caller.find_spec(&path, &of).await?;
-                    return refuse_stale(&s, &caller, current).await;
-                }
-                changed => changed?,
-            }
-        }
+    let title = body.title.as_deref().map(given_title).transpose();
+    let title =
+        title.map_err(|error| ApiError::invalid_value(error.to_string()).with_field("/title"))?;
+    let wish = SpecWish {
+        title,
+        archived: body.archived,
     };
-    let version = spec.state_version;
-    let body = answered(&s, &caller, spec).await?.0;
-    Ok(VersionedJson { version, body }.into_response())
+    let versions = meant.0.as_deref();
+    let changed = wish.change_spec(&caller, spec.clone(), versions).await;
+    let changed = meant_edit(&caller, spec.id, versions, changed).await;
+    answer_edit(&s, &caller, changed).await
 }
 
-/// Refuses a change that was meant for another version of `spec`, and shows the present one.
-async fn refuse_stale(
-    s: &ApiSurface,
-    caller: &ApiCaller,
-    spec: Spec,
-) -> Result<Response, ApiError> {
-    let version = spec.state_version;
-    let stale = ApiError::from(SpecCommandError::StaleVersion(Box::new(spec.clone())));
-    let current = answered(s, caller, spec).await?.0;
-    let refusal = stale
-        .with_context("current", json!(current))
-        .with_field("If-Match")
-        .hint("look at what `context.current` has, and send the change with its `ETag`");
-    Ok(with_version(refusal.into_response(), version))
+/// What a person wants of a spec.
+struct SpecWish {
+    title: Option<String>,
+    archived: Option<bool>,
+}
+
+impl SpecWish {
+    async fn change_spec(
+        self,
+        caller: &ApiCaller,
+        mut spec: Spec,
+        versions: Option<&[i64]>,
+    ) -> Result<Spec, SpecCommandError> {
+        if versions.is_some_and(|meant| !meant.contains(&spec.state_version)) {
+            return Err(SpecCommandError::StaleVersion(Box::new(spec)));
+        }
+        let rows = caller.own_rows();
+        if let Some(title) = &self.title {
+            spec = retitle_spec(rows, spec.id, title, versions).await?;
+        }
+        if let Some(is_archived) = self.archived {
+            // After the title it is another version.
+            let meant = versions.map(|_| [spec.state_version]);
+            let meant = meant.as_ref().map(|one| &one[..]);
+            spec = archive_spec(rows, spec.id, is_archived, meant).await?;
+        }
+        Ok(spec)
+    }
 }

@@ -45,7 +45,7 @@ pub(super) async fn list_cancellable_tasks(
     let asked = list.asked_page(&s, &caller, "-created_at")?;
     let ends = |status: &TaskStatus| transition(*status, TaskStatus::Cancelled).is_ok();
     let filter = TaskFilter {
-        projects: list.filter.project_id.clone(),
+        projects: caller.listed_projects(&list.filter.project_id),
         statuses: TaskStatus::ALL.iter().copied().filter(ends).collect(),
         window: list.asked_window(),
         ..TaskFilter::default()

@@ -10,7 +10,7 @@ use omoi_protocol::api::{EXAMPLE_SPEC, ListPage, TaskView};
 use omoi_store::tasks::{self, TaskFilter};
 
 use crate::api::caller::Allowed;
-use crate::api::find::{self, AskedReference};
+use crate::api::find;
 use crate::api::list::{ApiList, ListParams, SORT_DESCRIPTION};
 use crate::api::policy::needs;
 use crate::api::task_view::task_views;
@@ -71,20 +71,7 @@ pub(super) async fn list_tasks(
     let wanted = &list.filter;
     let projects = caller.listed_projects(&wanted.project_id);
     let page = caller.own_rows().read(async |tx| {
-        let spec = match &wanted.spec_id {
-            Some(text) => {
-                let project = match projects.as_slice() {
-                    [only] => Some(*only),
-                    _ => None,
-                };
-                Some(
-                    find::spec(tx, AskedReference::of_path(text, project))
-                        .await?
-                        .id,
-                )
-            }
-            None => None,
-        };
+        let spec = find::listed_spec(tx, wanted.spec_id.as_deref(), &projects).await?;
         let filter = TaskFilter {
             spec,
             projects: projects.clone(),

@@ -12,7 +12,7 @@ use omoi_protocol::api::{EXAMPLE_SPEC, ListPage, TicketView};
 use omoi_store::tickets::{self, Ticket, TicketFilter};
 
 use crate::api::caller::{Allowed, ApiCaller};
-use crate::api::find::{self, AskedReference};
+use crate::api::find;
 use crate::api::list::{ApiList, ListParams, SORT_DESCRIPTION};
 use crate::api::policy::needs;
 use crate::api::ticket_view::ticket_views;
@@ -106,20 +106,7 @@ async fn answer_list(
     let wanted = &list.filter;
     let projects = caller.listed_projects(&wanted.project_id);
     let page = caller.own_rows().read(async |tx| {
-        let spec = match &wanted.spec_id {
-            Some(text) => {
-                let project = match projects.as_slice() {
-                    [only] => Some(*only),
-                    _ => None,
-                };
-                Some(
-                    find::spec(tx, AskedReference::of_path(text, project))
-                        .await?
-                        .id,
-                )
-            }
-            None => None,
-        };
+        let spec = find::listed_spec(tx, wanted.spec_id.as_deref(), &projects).await?;
         let filter = TicketFilter {
             spec,
             projects: projects.clone(),

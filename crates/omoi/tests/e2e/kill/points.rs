@@ -183,12 +183,13 @@ fn every_case(reached: &Reached) -> Vec<Case> {
         .iter()
         .flat_map(|c| c.deaths.iter().map(|d| d.point))
         .collect();
-    // Leases are renewed by the clock: a fast run is over before. Accounts and what people do with tickets die in tests of
-    // their own.
+    // Leases are renewed by the clock: a fast run is over before. Accounts, set-ups and what people do with tickets die in
+    // tests of their own.
     let elsewhere = [
         CrashPoint::LeaseMoved,
         CrashPoint::AccountChanged,
         CrashPoint::BudgetChanged,
+        CrashPoint::OperationMoved,
         CrashPoint::TicketChanged,
     ];
     let missed: Vec<_> = CrashPoint::ALL

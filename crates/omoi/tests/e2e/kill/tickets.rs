@@ -11,18 +11,27 @@ use crate::binary::{self, Said, omoi};
 fn a_death_leaves_a_change_of_a_ticket_or_none() {
     let home = tempfile::tempdir().unwrap();
     let repo = TestRepo::with_files(&[("README.md", "todo\n")]);
-    let run = |words: &[&str], death: Option<&str>| -> Said {
+    let run_until = |words: &[&str], death: Option<String>| -> Said {
         let mut command = omoi(home.path());
         command.args(words).current_dir(repo.path());
-        if let Some(side) = death {
-            let point = CrashPoint::TicketChanged.as_str();
-            command.env(CRASH_AT, format!("{point}:{side}:1"));
+        if let Some(death) = death {
+            command.env(CRASH_AT, death);
         }
         binary::start(command, home.path().join("said")).wait()
+    };
+    let run = |words: &[&str], death: Option<&str>| -> Said {
+        let point = CrashPoint::TicketChanged.as_str();
+        run_until(words, death.map(|side| format!("{point}:{side}:1")))
     };
     // A project begins with what is done in its repository first.
     let early = run(&["ticket", "list"], None);
     assert!(early.stderr.contains("omoi setup"), "{early:?}");
+    // A set-up whose process dies as it begins or ends is asked for again, whatever became of the first one.
+    let operation = CrashPoint::OperationMoved.as_str();
+    for pass in ["before:1", "after:1", "before:2", "after:2"] {
+        let died = run_until(&["setup"], Some(format!("{operation}:{pass}")));
+        assert!(died.was_killed(), "{pass}: {died:?}");
+    }
     run(&["setup"], None).exited(0);
     let listed = || -> Vec<Value> {
         let said = run(&["ticket", "list", "--json"], None);
