@@ -40,6 +40,14 @@ crate::closed_set! {
         RefreshTokenReuse = "refresh_token_reuse",
         /// Made an account.
         Register = "register",
+        /// Let an account in that had waited.
+        WaitlistApproved = "waitlist_approved",
+        /// Changed what an account says of its person.
+        ProfileUpdated = "profile_updated",
+        /// Gave their account up.
+        AccountDeleted = "account_deleted",
+        /// Made the token that a mail would carry, as the operator.
+        AccountLinkMade = "account_link_made",
         /// Showed that a mail address is theirs.
         EmailVerified = "email_verified",
         /// Set a new password by knowing the old one.
@@ -120,6 +128,8 @@ crate::closed_set! {
         RepositoryTrusted = "repository_trusted",
         /// Let more through the proxy.
         EgressAllowed = "egress_allowed",
+        /// Asked for what their permissions do not hold; one of many such requests is written down.
+        PermissionDenied = "permission_denied",
         /// Took a copy of an audit log.
         ExportAudit = "export_audit",
     }

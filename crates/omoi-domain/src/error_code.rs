@@ -43,10 +43,14 @@ error_codes! {
     InsufficientScope = "insufficient_scope", 403;
     /// The attempt has no way out of its sandbox.
     NoEgress = "no_egress", 403;
+    /// The account waits until staff of the platform lets it in.
+    OnWaitlist = "on_waitlist", 403;
     /// The caller would give more than they have.
     PrivilegeEscalation = "privilege_escalation", 403;
     /// The password was given too long ago for this.
     ReauthRequired = "reauth_required", 403;
+    /// Nobody makes an account here without an invitation.
+    RegistrationClosed = "registration_closed", 403;
     /// The token belongs to another sandbox than the path names.
     WrongSandbox = "wrong_sandbox", 403;
     /// There is no such row for this caller.
@@ -143,6 +147,8 @@ error_codes! {
     Internal = "internal", 500;
     /// The request cannot be answered for now.
     NotReady = "not_ready", 503;
+    /// The operation sends a mail, and no mail server is set up here.
+    MailNotConfigured = "mail_not_configured", 503;
     /// Signing in by that provider is not set up here.
     OauthNotConfigured = "oauth_not_configured", 503;
 }

@@ -137,6 +137,8 @@ ids! {
     OperationId,
     /// What a spec was planned from at one time.
     SpecVersionId,
+    /// A mail that is to go out.
+    MailIntentId,
     /// A request that its sender named, so that it is done once.
     KeyedRequestId,
     /// One of the times that such a request came and was carried out, or was to be.

@@ -167,3 +167,16 @@ pub async fn revoke_all_of_organisation(tx: &mut Tx, org: OrgId) -> Result<u64, 
     )
     .await
 }
+
+/// Revokes every key of `user`; how many there were.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn revoke_all_of_user(tx: &mut Tx, user: UserId) -> Result<u64, StoreError> {
+    let now = tx.now();
+    tx.execute_global(
+        "update api_keys set revoked_at = $2 where user_id = $1 and revoked_at is null",
+        args![user, now],
+    )
+    .await
+}

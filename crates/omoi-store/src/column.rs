@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::access::api_key::ApiKeyKind;
+use omoi_domain::access::mail_intent::{MailKind, MailState};
 use omoi_domain::access::permission::Permission;
-use omoi_domain::access::provider_identity::{FlowStage, IdentityProvider};
+use omoi_domain::access::provider_identity::IdentityProvider;
 use omoi_domain::access::refresh::SessionEnd;
 use omoi_domain::access::role::{MemberRole, RoleColumn, SystemRole};
 use omoi_domain::access::sign_in_limit::LimitScope;
@@ -29,9 +30,7 @@ use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
     ActorId, ApiKeyId, ApprovalId, AttemptId, AuditEntryId, CheckId, CommentId, CostId,
     CredentialId, CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId,
-    KeyedRequestId, MembershipId, MergeId, MessageId, MonthBudgetId, OperationId, OrgId, ProjectId,
-    ReceiptId, RequestRunId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId,
-    SpecVersionId, StaffEntryId, StateTransitionId, TaskId, TicketId, UserId,
+    KeyedRequestId, MailIntentId, MembershipId, MergeId, MessageId, MonthBudgetId, OperationId, OrgId, ProjectId, ReceiptId, RequestRunId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, SpecVersionId, StaffEntryId, StateTransitionId, TaskId, TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -187,6 +186,7 @@ ids!(
     HandOverId,
     InvitationId,
     KeyedRequestId,
+    MailIntentId,
     MembershipId,
     MergeId,
     MessageId,
@@ -240,8 +240,9 @@ closed_sets!(
     HandOverState,
     IntegrationState,
     LimitScope,
+    MailKind,
+    MailState,
     MergeState,
-    FlowStage,
     IdentityProvider,
     MessageSender,
     MessageType,

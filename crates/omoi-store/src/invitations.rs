@@ -157,3 +157,43 @@ pub async fn cancel_one(
     let email = rows.first().map(|row| Column::read(row, "email"));
     email.transpose()
 }
+
+/// The invitation `id`.
+///
+/// # Errors
+/// [`StoreError::NotFound`], and when the database cannot be read.
+pub async fn get(tx: &mut Tx, id: InvitationId) -> Result<Invitation, StoreError> {
+    let found = tx.find_global("id = $1", args![id]).await?;
+    found.ok_or_else(|| StoreError::NotFound {
+        what: "invitation",
+        key: id.to_string(),
+    })
+}
+
+/// Gives the open invitation `id` another token, in place of the one before; whether it is open.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn set_digest(tx: &mut Tx, id: InvitationId, digest: &str) -> Result<bool, StoreError> {
+    let now = tx.now();
+    let n_rows = tx
+        .execute_global(
+            "update invitations set digest = $2
+             where id = $1 and accepted_at is null and revoked_at is null and expires_at > $3",
+            args![id, digest, now],
+        )
+        .await?;
+    Ok(n_rows == 1)
+}
+
+/// Whether somebody invites `email` to any organisation.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn is_invited(tx: &mut Tx, email: &MailAddress) -> Result<bool, StoreError> {
+    let now = tx.now();
+    let tail =
+        "email = $1 and accepted_at is null and revoked_at is null and expires_at > $2 limit 1";
+    let found: Option<Invitation> = tx.find_global(tail, args![email.as_str(), now]).await?;
+    Ok(found.is_some())
+}

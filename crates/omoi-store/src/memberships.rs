@@ -90,20 +90,33 @@ pub async fn find_of_user(
         .await
 }
 
-/// Owners of `org` other than `user` who can sign in: the user of a laptop, and whoever is disabled, cannot.
+/// Owners of `org` other than `user` who can sign in, those of longest first: the user of a laptop, and whoever is
+/// disabled, cannot.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_other_owners(
+    tx: &mut Tx,
+    org: OrgId,
+    user: UserId,
+) -> Result<Vec<Membership>, StoreError> {
+    tx.all_global(
+        "org_id = $1 and user_id <> $2 and role = 'owner'
+         and exists (select 1 from users u
+             where u.id = memberships.user_id and u.is_active = $3 and (u.password_hash is not null
+                 or exists (select 1 from user_identities i where i.user_id = u.id)))
+         order by joined_at, id",
+        args![org, user, true],
+    )
+    .await
+}
+
+/// How many [`list_other_owners`] lists.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn count_other_owners(tx: &mut Tx, org: OrgId, user: UserId) -> Result<u64, StoreError> {
-    let owners: Vec<Membership> = tx
-        .all_global(
-            "org_id = $1 and user_id <> $2 and role = 'owner'
-             and exists (select 1 from users u
-                 where u.id = memberships.user_id and u.is_active = $3 and u.password_hash is not null)",
-            args![org, user, true],
-        )
-        .await?;
-    Ok(owners.len() as u64)
+    Ok(list_other_owners(tx, org, user).await?.len() as u64)
 }
 
 /// Keeps a new member.

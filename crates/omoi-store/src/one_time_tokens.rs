@@ -5,7 +5,9 @@ use omoi_domain::id::UserId;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
+use crate::column::Json;
 use crate::error::StoreError;
+use crate::provider_flows::FlowDetails;
 use crate::row::{GlobalRow, row};
 use crate::tx::Tx;
 
@@ -24,6 +26,8 @@ row! {
         expires_at: Timestamp,
         /// When it was used.
         used_at: Option<Timestamp>,
+        /// What is kept of a person who went to a sign-in provider.
+        provider_flow: Option<Json<FlowDetails>>,
     }
 }
 
@@ -54,20 +58,13 @@ pub async fn replace(tx: &mut Tx, token: &OneTimeToken) -> Result<(), StoreError
     tx.insert(token).await
 }
 
-/// The newest token of `user` for that purpose.
+/// Removes every token of `user`.
 ///
 /// # Errors
-/// When the database cannot be read.
-pub async fn find_of_user(
-    tx: &mut Tx,
-    user: UserId,
-    purpose: TokenPurpose,
-) -> Result<Option<OneTimeToken>, StoreError> {
-    tx.find_global(
-        "user_id = $1 and purpose = $2 order by expires_at desc",
-        args![user, purpose],
-    )
-    .await
+/// When the database cannot be written.
+pub async fn delete_of_user(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
+    let sql = "delete from one_time_tokens where user_id = $1";
+    tx.execute_global(sql, args![user]).await.map(drop)
 }
 
 /// The token with that digest, without keeping anybody from it.

@@ -1,50 +1,67 @@
-//! Ways to a sign-in provider and back that are under way.
+//! Ways to a sign-in provider and back that are under way: tokens that are good once, each with what is kept of its way.
+
+use serde::{Deserialize, Serialize};
 
 use omoi_domain::access::provider_identity::{FlowStage, IdentityProvider};
+use omoi_domain::access::token_purpose::TokenPurpose;
 use omoi_domain::id::UserId;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
+use crate::column::Json;
 use crate::error::StoreError;
-use crate::row::{GlobalRow, row};
+use crate::one_time_tokens::{self, OneTimeToken};
 use crate::tx::Tx;
 
-row! {
-    /// A person on the way to a provider, or who came back from it.
-    ProviderFlow in "provider_flows" as "flow" {
-        /// SHA-256 of what the person comes back with: the state, then the code of the last step.
-        digest: String,
-        /// The provider.
-        provider: IdentityProvider,
-        /// How far it is.
-        stage: FlowStage,
-        /// The key of the ring that the secrets of the flow are made by.
-        key_name: String,
-        /// SHA-256 of what the browser keeps, which begins and ends the way.
-        browser_digest: Option<String>,
-        /// Who links an account, or who came back.
-        user_id: Option<UserId>,
-        /// Where the browser goes at the end.
-        return_to: String,
-        /// When it ends.
-        expires_at: Timestamp,
-    }
+/// A person on the way to a provider, or who came back from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProviderFlow {
+    /// SHA-256 of what the person comes back with: the state, then the code of the last step.
+    pub digest: String,
+    /// Who links an account, or who came back.
+    pub user_id: Option<UserId>,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// The way.
+    pub details: FlowDetails,
 }
 
-impl GlobalRow for ProviderFlow {}
+/// What is kept of a way. Nothing of it is secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FlowDetails {
+    /// The provider.
+    pub provider: IdentityProvider,
+    /// How far it is.
+    pub stage: FlowStage,
+    /// The key of the ring that the secrets of the flow are made by.
+    pub key_name: String,
+    /// SHA-256 of what the browser keeps, which begins and ends the way.
+    pub browser_digest: Option<String>,
+    /// Where the browser goes at the end.
+    pub return_to: String,
+}
 
 /// Keeps a flow, and forgets those that have ended.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub async fn insert(tx: &mut Tx, flow: &ProviderFlow) -> Result<(), StoreError> {
-    let now = tx.now();
+    let (now, purpose) = (tx.now(), TokenPurpose::ProviderFlow);
     tx.execute_global(
-        "delete from provider_flows where expires_at < $1",
-        args![now],
+        "delete from one_time_tokens where purpose = $1 and expires_at < $2",
+        args![purpose, now],
     )
     .await?;
-    tx.insert(flow).await
+    let token = OneTimeToken {
+        digest: flow.digest.clone(),
+        purpose,
+        user_id: flow.user_id,
+        email: None,
+        expires_at: flow.expires_at,
+        used_at: None,
+        provider_flow: Some(Json(flow.details.clone())),
+    };
+    tx.insert(&token).await
 }
 
 /// Forgets the ways of `user`: what a stolen session began ends with it.
@@ -52,8 +69,9 @@ pub async fn insert(tx: &mut Tx, flow: &ProviderFlow) -> Result<(), StoreError> 
 /// # Errors
 /// When the database cannot be written.
 pub async fn delete_of_user(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
-    let sql = "delete from provider_flows where user_id = $1";
-    tx.execute_global(sql, args![user]).await.map(drop)
+    let sql = "delete from one_time_tokens where user_id = $1 and purpose = $2";
+    let args = args![user, TokenPurpose::ProviderFlow];
+    tx.execute_global(sql, args).await.map(drop)
 }
 
 /// Takes the flow with that digest out: nobody else gets it. None where there is none, or it has ended.
@@ -61,18 +79,21 @@ pub async fn delete_of_user(tx: &mut Tx, user: UserId) -> Result<(), StoreError>
 /// # Errors
 /// When the database cannot be read or written.
 pub async fn take_flow(tx: &mut Tx, digest: &str) -> Result<Option<ProviderFlow>, StoreError> {
-    let found: Option<ProviderFlow> = tx
-        .lock_global(
-            "update provider_flows set digest = digest where digest = $1 returning digest",
-            "digest = $1",
-            || Ok(args![digest]),
-        )
-        .await?;
+    let found = one_time_tokens::lock(tx, digest).await?;
+    let found = found.and_then(|token| {
+        let Json(details) = token.provider_flow?;
+        Some(ProviderFlow {
+            digest: token.digest,
+            user_id: token.user_id,
+            expires_at: token.expires_at,
+            details,
+        })
+    });
     let Some(flow) = found else {
         return Ok(None);
     };
     tx.execute_global(
-        "delete from provider_flows where digest = $1",
+        "delete from one_time_tokens where digest = $1",
         args![digest],
     )
     .await?;

@@ -79,6 +79,20 @@ pub async fn insert(tx: &mut Tx, role: &RoleRow) -> Result<(), StoreError> {
 /// When the database cannot be written.
 pub async fn delete_unused(tx: &mut Tx, id: RoleId) -> Result<bool, StoreError> {
     memberships::lock_members(tx, tx.org()).await?;
+    let (org, now) = (tx.org(), tx.now());
+    // What is over keeps no role; the audit log tells which one it was.
+    tx.execute_global(
+        "delete from invitations where org_id = $1 and custom_role_id = $2
+             and (accepted_at is not null or revoked_at is not null or expires_at <= $3)",
+        args![org, id, now],
+    )
+    .await?;
+    tx.execute_global(
+        "update api_keys set role = 'viewer', custom_role_id = null where org_id = $1 and custom_role_id = $2
+             and (revoked_at is not null or expires_at <= $3)",
+        args![org, id, now],
+    )
+    .await?;
     let n_rows = tx
         .execute(
             "delete from roles where org_id = $1 and id = $2

@@ -73,3 +73,12 @@ pub async fn delete_of_user(
     let n_deleted = tx.execute_global(sql, args![user, provider]).await?;
     Ok(n_deleted > 0)
 }
+
+/// Takes every identity from `user`.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn delete_all_of_user(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
+    let sql = "delete from user_identities where user_id = $1";
+    tx.execute_global(sql, args![user]).await.map(drop)
+}

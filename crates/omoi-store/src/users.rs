@@ -1,10 +1,12 @@
 //! People who use the platform, in all organisations.
 
 use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::access::profile::AccountAttributes;
 use omoi_domain::id::UserId;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
+use crate::column::Json;
 use crate::error::StoreError;
 use crate::row::{GlobalRow, row};
 use crate::tx::Tx;
@@ -32,6 +34,12 @@ row! {
         last_sign_in_at: Option<Timestamp>,
         /// When the account was made; none for the user of a laptop.
         created_at: Option<Timestamp>,
+        /// Where they work.
+        department: Option<String>,
+        /// Settings of the dashboard.
+        attributes: Option<Json<AccountAttributes>>,
+        /// Since when the account waits to be let in; none for one that does not.
+        waiting_since_at: Option<Timestamp>,
     }
 }
 
@@ -160,6 +168,54 @@ pub async fn set_active(tx: &mut Tx, id: UserId, is_active: bool) -> Result<(), 
     tx.execute_global(
         "update users set is_active = $2, token_epoch = token_epoch + 1 where id = $1 and is_active <> $2",
         args![id, is_active],
+    )
+    .await
+    .map(drop)
+}
+
+/// Keeps what the user says of themselves.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn save_profile(tx: &mut Tx, user: &User) -> Result<(), StoreError> {
+    tx.execute_global(
+        "update users set name = $2, department = $3, attributes = $4 where id = $1",
+        args![user.id, user.name, user.department, user.attributes],
+    )
+    .await
+    .map(drop)
+}
+
+/// Accounts that wait to be let in, those that wait longest first; `limit` at most.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_waiting(tx: &mut Tx, limit: i64) -> Result<Vec<User>, StoreError> {
+    let tail =
+        "waiting_since_at is not null and is_active = $1 order by waiting_since_at, id limit $2";
+    tx.all_global(tail, args![true, limit]).await
+}
+
+/// Lets a user in who waits; whether they did.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn end_wait(tx: &mut Tx, id: UserId) -> Result<bool, StoreError> {
+    let sql =
+        "update users set waiting_since_at = null where id = $1 and waiting_since_at is not null";
+    Ok(tx.execute_global(sql, args![id]).await? == 1)
+}
+
+/// Takes everything that tells who the user is from their row, which others name; nobody signs in by it any more.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn erase_person(tx: &mut Tx, id: UserId, name: &str) -> Result<(), StoreError> {
+    tx.execute_global(
+        "update users set name = $2, email = null, password_hash = null, is_active = $3, is_staff = $3,
+             token_epoch = token_epoch + 1, department = null, attributes = null, waiting_since_at = null
+         where id = $1",
+        args![id, name, false],
     )
     .await
     .map(drop)

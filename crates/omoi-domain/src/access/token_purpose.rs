@@ -19,8 +19,8 @@ crate::closed_set! {
         LocalLink = "local_link",
         /// Lets a command line wait for its approval in a browser.
         LoginCode = "login_code",
-        /// Makes the first owner of a server.
-        MakeOwner = "make_owner",
+        /// Takes a person back who went to a sign-in provider.
+        ProviderFlow = "provider_flow",
     }
 }
 
@@ -39,10 +39,10 @@ impl TokenPurpose {
     /// How long a token lives.
     pub const fn token_lifetime(self) -> Duration {
         match self {
-            Self::Verify | Self::MakeOwner => Duration::from_hours(24),
+            Self::Verify => Duration::from_hours(24),
             Self::Reset | Self::Unlock => Duration::from_hours(1),
             Self::LiveTicket => Duration::from_mins(1),
-            Self::LocalLink | Self::LoginCode => Duration::from_mins(10),
+            Self::LocalLink | Self::LoginCode | Self::ProviderFlow => Duration::from_mins(10),
         }
     }
 }

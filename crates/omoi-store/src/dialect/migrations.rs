@@ -165,6 +165,21 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0031_identities.sql"),
     },
     MigrationText {
+        version: 32,
+        name: "provider_flows",
+        text: include_str!("../../migrations/0032_provider_flows.sql"),
+    },
+    MigrationText {
+        version: 33,
+        name: "mail_intents",
+        text: include_str!("../../migrations/0033_mail_intents.sql"),
+    },
+    MigrationText {
+        version: 34,
+        name: "account_profiles",
+        text: include_str!("../../migrations/0034_account_profiles.sql"),
+    },
+    MigrationText {
         version: PROJECT_NAME_KEYS,
         name: "kept_names_and_acts",
         text: include_str!("../../migrations/0046_kept_names_and_acts.sql"),

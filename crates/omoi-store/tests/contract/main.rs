@@ -33,6 +33,7 @@ mod counters;
 mod deployment;
 mod egress_entries;
 mod events;
+mod expired;
 mod lists;
 mod locks;
 mod machines;
