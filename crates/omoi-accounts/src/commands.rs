@@ -1,13 +1,16 @@
 //! Every act that changes an account. One transaction each, but where a password is hashed in between.
 
+pub mod account_end;
 pub mod grant;
 pub mod invitation;
 pub mod key;
+pub mod linked_identity;
 pub mod member;
 pub mod operator;
 pub mod organisation;
 pub mod organisation_changes;
 pub mod password;
+pub mod profile;
 pub mod provider_sign_in;
 pub mod refresh;
 pub mod register;
@@ -18,32 +21,10 @@ pub mod staff;
 pub mod transfer;
 pub mod unlock;
 pub mod verify;
+pub mod waitlist;
 
 mod limits;
+mod mail_plan;
 mod one_time;
 
-/// A mail that follows from an act, with the token in it.
-#[derive(Debug)]
-pub struct AccountMail {
-    /// To whom.
-    pub to: omoi_domain::access::mail_address::MailAddress,
-    /// What it says.
-    pub kind: AccountMailKind,
-}
-
-/// What a mail to an account says.
-#[derive(Debug)]
-pub enum AccountMailKind {
-    /// Follow the link, to show that the address is yours.
-    Verify(secrecy::SecretString),
-    /// Somebody registered with your address, which has an account.
-    AlreadyRegistered,
-    /// Follow the link, to set a new password.
-    Reset(secrecy::SecretString),
-    /// Too many tried your account; follow the link to open it.
-    Unlock(secrecy::SecretString),
-    /// Somebody invites you to their organisation; follow the link.
-    Invitation(secrecy::SecretString),
-    /// An old token of yours was used: somebody has a copy, and that session is over.
-    TokenReuse,
-}
+pub(crate) use one_time::make_token as make_account_token;

@@ -4,16 +4,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use omoi_domain::access::password_rules::PasswordRules;
+use omoi_domain::access::registration::RegistrationMode;
 use omoi_domain::audit::RequestOrigin;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SignInSessionId;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
+use omoi_runtime::reconcile::Nudge;
 use omoi_runtime::rng::Rng;
 use omoi_store::{Store, StoreError, Tenant, Tx};
 use secrecy::SecretString;
 
 use crate::access_token::AccessTokens;
+use crate::denial_samples::DenialSamples;
 use crate::holder_cache::HolderCache;
 use crate::key_ring::KeyRing;
 use crate::password_pool::PasswordPool;
@@ -36,6 +39,12 @@ pub struct AccountContext {
     pub password_rules: PasswordRules,
     /// What a new organisation may spend on models in a calendar month.
     pub organization_month: NanoUsd,
+    /// Who makes an account.
+    pub registration: RegistrationMode,
+    /// Wakes the mailer of this process, where there is one.
+    pub mails: Nudge,
+    /// Which refusals are written down.
+    pub denials: DenialSamples,
     /// Draws tokens.
     pub rng: Rng,
     /// Who called in the last seconds.

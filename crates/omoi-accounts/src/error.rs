@@ -4,6 +4,8 @@ use omoi_domain::access::api_key::{AGENT_KEY_DAYS_MAX, KEY_DAYS_MAX, KEYS_ACTIVE
 use omoi_domain::access::grant::{LastOwner, PrivilegeEscalation};
 use omoi_domain::access::mail_address::BadMailAddress;
 use omoi_domain::access::password_rules::PasswordFault;
+use omoi_domain::access::profile::BadProfile;
+use omoi_domain::access::registration::RegistrationClosed;
 use omoi_domain::access::role_chain::RoleChainError;
 use omoi_domain::plain_title::BadGivenName;
 use omoi_domain::time::Timestamp;
@@ -85,6 +87,12 @@ pub enum AccountError {
     /// The organisation was put away, or is not.
     #[error("the organisation was put away longer ago than it can be taken back, or not at all")]
     NotArchived,
+    /// Nobody makes an account here without an invitation.
+    #[error(transparent)]
+    RegistrationClosed(#[from] RegistrationClosed),
+    /// What somebody says of themselves cannot be kept.
+    #[error(transparent)]
+    Profile(#[from] BadProfile),
     /// That is no mail address.
     #[error(transparent)]
     MailAddress(#[from] BadMailAddress),

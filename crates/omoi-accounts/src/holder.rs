@@ -32,6 +32,8 @@ pub struct CredentialHolder {
     pub is_staff: bool,
     /// Whether they showed that their mail address is theirs; who has none has nothing to show.
     pub is_verified: bool,
+    /// Whether they wait until staff lets them in.
+    pub is_waiting: bool,
     /// When the credential ends by itself, if it ever does.
     pub expires_at: Option<Timestamp>,
 }
@@ -67,6 +69,7 @@ impl CredentialHolder {
             reaches: vec![reach],
             is_staff: true,
             is_verified: true,
+            is_waiting: false,
             expires_at: None,
         }
     }
@@ -134,6 +137,8 @@ async fn key_holder(
         reaches: caller.reaches,
         is_staff: false,
         is_verified: caller.is_verified,
+        // Nobody who waits has made one.
+        is_waiting: false,
         expires_at: caller.expires_at,
     })
 }
@@ -172,6 +177,7 @@ async fn sign_in_holder(
         reaches: user_reaches(&context.store, user.id).await?,
         is_staff: user.is_staff,
         is_verified: user.is_verified(),
+        is_waiting: user.waiting_since_at.is_some(),
         expires_at: Some(verified.expires_at),
     })
 }

@@ -1,10 +1,13 @@
 //! What can be configured of accounts.
 
 use omoi_domain::access::password_rules::PasswordRules;
+use omoi_domain::access::registration::RegistrationMode;
 use omoi_domain::config::{Config, ConfigKey, ValueKind};
 use omoi_domain::config_keys;
 use omoi_domain::money::NanoUsd;
 use secrecy::SecretString;
+
+use crate::mail_options::registration_mode;
 
 config_keys! {
     /// Keys of accounts.
@@ -23,7 +26,7 @@ config_keys! {
     /// Keys of what organisations may spend.
     COSTS_KEYS of COSTS = "costs", "COSTS_";
 
-    /// What an organisation that is made from now on may spend on models in a calendar month, until somebody sets another budget. The organisation of a laptop has no such budget.
+    /// What an organisation that is made from now on may spend on models in a calendar month, until somebody sets another budget. The organisation of a laptop has no such budget. Where everybody registers (`accounts.registration` is `open`), it is 0 instead.
     COSTS_ORGANIZATION_MONTH: NanoUsd =
         ConfigKey::new(&COSTS, "organization_month_usd", ValueKind::BUDGET, "100")
             .closed_to_repository();
@@ -38,16 +41,27 @@ pub struct AccountOptions {
     pub password_rules: PasswordRules,
     /// What a new organisation may spend on models in a calendar month.
     pub organization_month: NanoUsd,
+    /// Who makes an account.
+    pub registration: RegistrationMode,
 }
 
 impl AccountOptions {
     /// The options that `config` asks for.
     pub fn from_config(config: &Config) -> Self {
         let chars_min = config.get(&AUTH_PASSWORD_LENGTH) as usize;
+        let registration = registration_mode(config);
+        // A stranger spends nothing of the operator's.
+        let organization_month = match registration {
+            RegistrationMode::Open => NanoUsd::ZERO,
+            RegistrationMode::Invite | RegistrationMode::Waitlist => {
+                config.get(&COSTS_ORGANIZATION_MONTH)
+            }
+        };
         Self {
             signing_keys: config.get(&AUTH_SIGNING_KEYS),
             password_rules: PasswordRules { chars_min },
-            organization_month: config.get(&COSTS_ORGANIZATION_MONTH),
+            organization_month,
+            registration,
         }
     }
 }

@@ -11,11 +11,12 @@ use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{InvitationId, MembershipId, OrgId, UserId};
 use omoi_store::invitations::{self, Invitation};
-use omoi_store::{Tx, memberships, users};
+use omoi_store::{Tx, memberships, organisations, users};
+use secrecy::SecretString;
 use serde_json::json;
 
+use super::mail_plan::{MailSubject, plan_mail};
 use super::member::{MemberAuthority, join_organisation};
-use super::{AccountMail, AccountMailKind};
 use crate::context::AccountContext;
 use crate::error::AccountError;
 use crate::reach::{power_or_none, role_power};
@@ -24,6 +25,24 @@ use crate::secret_token::{FreshSecret, secret_digest};
 /// How long an invitation can be followed.
 const INVITATION_LIFE: Duration = Duration::from_hours(7 * 24);
 
+/// How the token of an invitation comes to whom it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvitationWay {
+    /// By a mail, whose sender makes it.
+    Mailed,
+    /// By whoever runs the platform, who is shown it once.
+    Printed,
+}
+
+/// An invitation that was made.
+#[derive(Debug)]
+pub struct MadeInvitation {
+    /// Its row.
+    pub invitation: Invitation,
+    /// Its token, where it is printed.
+    pub token: Option<SecretString>,
+}
+
 /// Invites whoever has the address `to`, in place of an open invitation there.
 ///
 /// # Errors
@@ -31,9 +50,9 @@ const INVITATION_LIFE: Duration = Duration::from_hours(7 * 24);
 pub async fn invite_member(
     context: &AccountContext,
     by: MemberAuthority,
-    to: MailAddress,
-    role: MemberRole,
-) -> Result<AccountMail, AccountError> {
+    (to, role): (&MailAddress, MemberRole),
+    way: InvitationWay,
+) -> Result<MadeInvitation, AccountError> {
     let fresh = FreshSecret::draw_secret("", &context.rng);
     let tenant = context.store.tenant(by.org).acting_as(by.actor);
     let invite = async |tx: &mut Tx| -> Result<_, AccountError> {
@@ -54,11 +73,17 @@ pub async fn invite_member(
         tx.record_act(invited.with_after(json!({
             "email": invitation.email, "role_id": invitation.role.role_id(),
         })));
-        Ok(invitations::replace(tx, &invitation).await?)
+        invitations::replace(tx, &invitation).await?;
+        tx.note_made(invitation.id.as_uuid());
+        if way == InvitationWay::Mailed {
+            plan_mail(tx, to, MailSubject::Invitation(invitation.id)).await?;
+        }
+        Ok(invitation)
     };
-    tenant.write(CrashPoint::AccountChanged, invite).await?;
-    let kind = AccountMailKind::Invitation(fresh.secret);
-    Ok(AccountMail { to, kind })
+    let invitation = tenant.write(CrashPoint::AccountChanged, invite).await?;
+    context.mails.nudge();
+    let token = (way == InvitationWay::Printed).then_some(fresh.secret);
+    Ok(MadeInvitation { invitation, token })
 }
 
 /// Takes open invitations of `email` back; how many there were.
@@ -114,30 +139,70 @@ pub async fn accept_invitation(
     token: &str,
 ) -> Result<(OrgId, MembershipId), AccountError> {
     let digest = secret_digest(token);
-    let system = context.store.system();
-    let found = system
-        .read(async |tx: &mut Tx| invitations::find(tx, &digest).await)
-        .await?;
-    let org = found.ok_or(AccountError::InvalidToken)?.org_id;
+    let org = organisation_of(context, &digest).await?;
     let accept = async |tx: &mut Tx| -> Result<_, AccountError> {
-        // The organisation's members before the invitation: whoever invites locks them in that order.
-        memberships::lock_members(tx, org).await?;
-        let invitation = invitations::lock(tx, &digest).await?;
-        let now = tx.now();
-        let invitation = invitation.filter(|invitation| invitation.is_open(now));
-        let invitation = invitation.ok_or(AccountError::InvalidToken)?;
+        let invitation = lock_open_invitation(tx, org, &digest).await?;
         let user = users::get(tx, user).await?;
         let is_theirs =
             user.verified_at.is_some() && user.email.as_ref() == Some(&invitation.email);
-        if !is_theirs || !user.is_active || !is_backed(tx, &invitation).await? {
+        if !is_theirs || !user.is_active {
             return Err(AccountError::InvalidToken);
         }
-        invitations::set_accepted(tx, invitation.id).await?;
-        Ok(join_organisation(tx, org, user.id, invitation.role).await?)
+        join_invited(tx, &invitation, user.id).await
     };
     let tenant = context.store.tenant(org).acting_as(Actor::User(user));
     let joined = context.write_membership(&tenant, accept).await?;
     Ok((org, joined))
+}
+
+/// Where the invitation with that digest leads.
+pub(super) async fn organisation_of(
+    context: &AccountContext,
+    digest: &str,
+) -> Result<OrgId, AccountError> {
+    let find = async |tx: &mut Tx| invitations::find(tx, digest).await;
+    let found = context.store.system().read(find).await?;
+    Ok(found.ok_or(AccountError::InvalidToken)?.org_id)
+}
+
+/// The invitation to `org` with that digest, which can be followed, and nobody else does meanwhile.
+pub(super) async fn lock_open_invitation(
+    tx: &mut Tx,
+    org: OrgId,
+    digest: &str,
+) -> Result<Invitation, AccountError> {
+    // The organisation's members before the invitation: whoever invites locks them in that order.
+    memberships::lock_members(tx, org).await?;
+    let invitation = invitations::lock(tx, digest).await?;
+    let now = tx.now();
+    let invitation = invitation.filter(|invitation| invitation.is_open(now));
+    let invitation = invitation.ok_or(AccountError::InvalidToken)?;
+    match is_backed(tx, &invitation).await? {
+        true => Ok(invitation),
+        false => Err(AccountError::InvalidToken),
+    }
+}
+
+/// Makes `user` what the invitation says. An owner answers for what the user of a laptop did: nobody else can sign in
+/// there.
+pub(super) async fn join_invited(
+    tx: &mut Tx,
+    invitation: &Invitation,
+    user: UserId,
+) -> Result<MembershipId, AccountError> {
+    invitations::set_accepted(tx, invitation.id).await?;
+    let joined = join_organisation(tx, invitation.org_id, user, invitation.role).await?;
+    if invitation.role.is_owner() {
+        let mut organisation = organisations::get(tx).await?;
+        if organisation.owner_id == UserId::LOCAL {
+            organisation.owner_id = user;
+            organisations::save(tx, &mut organisation).await?;
+            let transferred = AuditAct::done_to(AuditAction::OrgTransferred, organisation.id);
+            let transferred = transferred.with_before(json!({ "owner_id": UserId::LOCAL }));
+            tx.record_act(transferred.with_after(json!({ "owner_id": user })));
+        }
+    }
+    Ok(joined)
 }
 
 /// Whether whoever invited may still invite, and give what the invitation gives now.

@@ -200,11 +200,8 @@ async fn name_another_owner(tx: &mut Tx, member: &Membership) -> Result<(), Acco
     if organisation.owner_id != member.user_id {
         return Ok(());
     }
-    let all = memberships::list_of_organisation(tx, member.org_id).await?;
-    let next = all
-        .iter()
-        .find(|other| other.role.is_owner() && other.id != member.id);
-    if let Some(next) = next {
+    let others = memberships::list_other_owners(tx, member.org_id, member.user_id).await?;
+    if let Some(next) = others.first() {
         organisation.owner_id = next.user_id;
         organisations::save(tx, &mut organisation).await?;
     }

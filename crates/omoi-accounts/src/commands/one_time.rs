@@ -28,6 +28,7 @@ pub(crate) async fn make_token(
         email: None,
         expires_at: tx.now() + purpose.token_lifetime(),
         used_at: None,
+        provider_flow: None,
     };
     one_time_tokens::replace(tx, &token).await?;
     Ok(fresh.secret)

@@ -9,6 +9,7 @@ use omoi_domain::id::UserId;
 use omoi_domain::time::Timestamp;
 use omoi_store::{Tx, sessions, users};
 use secrecy::SecretString;
+use serde_json::json;
 
 use super::one_time::make_token;
 use super::password::hash_good_password;
@@ -36,6 +37,8 @@ pub async fn make_operator_token(
 ) -> Result<OperatorToken, AccountError> {
     let make = async |tx: &mut Tx| -> Result<_, AccountError> {
         let token = make_token(tx, &context.rng, user, purpose).await?;
+        let told = AuditAct::done_to(AuditAction::AccountLinkMade, user);
+        tx.record_act(told.with_after(json!({ "purpose": purpose })));
         let expires_at = tx.now() + purpose.token_lifetime();
         Ok(OperatorToken { token, expires_at })
     };

@@ -8,8 +8,8 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, UserId};
 use omoi_domain::organisation::{AGENTS_OF_NEW_ORGANISATION, OrganisationSlug};
 use omoi_domain::plain_title::given_name;
-use omoi_store::Tx;
 use omoi_store::organisations::{self, NewOrganisation, Organisation};
+use omoi_store::{StoreError, Tx, users};
 use serde_json::json;
 
 use super::member::join_organisation;
@@ -32,7 +32,7 @@ pub struct OrganisationDraft {
 /// Makes an organisation that `owner` answers for, with the deployment's budget of a month.
 ///
 /// # Errors
-/// [`AccountError::Name`], and `Exists` where the slug is taken.
+/// [`AccountError::Name`], `Exists` where the slug is taken, and `NotFound` for an owner who may not sign in.
 pub async fn create_organisation(
     context: &AccountContext,
     by: Actor,
@@ -51,6 +51,10 @@ pub async fn create_organisation(
     let id: OrgId = context.store.new_id();
     let tenant = context.store.tenant(id).acting_as(by);
     let create = async |tx: &mut Tx| -> Result<_, AccountError> {
+        if !users::get(tx, owner).await?.is_active {
+            let key = owner.to_string();
+            return Err(StoreError::NotFound { what: "user", key }.into());
+        }
         let organisation = organisations::create(tx, &new).await?;
         let created = AuditAct::done_to(AuditAction::OrgCreated, id);
         tx.record_act(
@@ -75,8 +79,13 @@ pub async fn set_agents_max(
     let tenant = context.store.tenant(org).acting_as(by);
     let set = async |tx: &mut Tx| -> Result<_, AccountError> {
         let mut organisation = organisations::get(tx).await?;
+        let before = json!({ "max_concurrent_agents": organisation.max_concurrent_agents });
         organisation.max_concurrent_agents = Some(max_concurrent_agents);
-        Ok(organisations::save(tx, &mut organisation).await?)
+        organisations::save(tx, &mut organisation).await?;
+        let updated = AuditAct::done_to(AuditAction::OrgUpdated, org).with_before(before);
+        let after = json!({ "max_concurrent_agents": max_concurrent_agents });
+        tx.record_act(updated.with_after(after));
+        Ok(())
     };
     tenant.write(CrashPoint::AccountChanged, set).await
 }

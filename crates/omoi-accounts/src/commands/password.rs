@@ -1,6 +1,7 @@
 //! New passwords: by a mailed link, or by whoever knows the old one.
 
 use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::access::mail_intent::MailKind;
 use omoi_domain::access::password_rules::password_faults;
 use omoi_domain::access::refresh::SessionEnd;
 use omoi_domain::access::sign_in_limit::LimitScope;
@@ -8,20 +9,21 @@ use omoi_domain::access::token_purpose::TokenPurpose;
 use omoi_domain::actor::Actor;
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::id::UserId;
+use omoi_domain::id::{OrgId, UserId};
 use omoi_store::{Tx, sessions, users};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::limits::{CountedTry, clear_tries, count_tries, give_back_tries};
-use super::one_time::{find_holder, make_token, use_token};
+use super::mail_plan::{MailSubject, plan_mail};
+use super::one_time::{find_holder, use_token};
 use super::sign_in::{open_session, sign_in_tries, tokens_of};
 use super::unlock::clear_account_tries;
-use super::{AccountMail, AccountMailKind};
+use crate::audit::record_act;
 use crate::context::{AccountContext, RequestSource, SignedIn};
 use crate::error::AccountError;
 use crate::password_pool::PasswordVerdict;
 
-/// Makes the mail by which the owner of `email` sets a new password. The caller's answer is the same where there is
+/// Has a mail go out by which the owner of `email` sets a new password. The caller's answer is the same where there is
 /// no such account.
 ///
 /// # Errors
@@ -30,29 +32,26 @@ pub async fn ask_password_reset(
     context: &AccountContext,
     email: &str,
     source: &RequestSource,
-) -> Result<Option<AccountMail>, AccountError> {
+) -> Result<(), AccountError> {
     let to: MailAddress = email.parse()?;
     let tries = [
         CountedTry::of_address(LimitScope::ForgotAddress, source.ip),
         CountedTry::of_subject(LimitScope::MailTo, to.as_str()),
     ];
-    let make = async |tx: &mut Tx| -> Result<_, AccountError> {
+    let plan = async |tx: &mut Tx| -> Result<_, AccountError> {
         if let Err(refused) = count_tries(tx, &tries).await? {
             return Ok(Err(refused));
         }
         let user = users::find_by_email(tx, &to).await?;
-        let Some(user) = user.filter(|user| user.is_active) else {
-            return Ok(Ok(None));
-        };
-        let token = make_token(tx, &context.rng, user.id, TokenPurpose::Reset).await?;
-        Ok(Ok(Some(AccountMailKind::Reset(token))))
+        if let Some(user) = user.filter(|user| user.is_active) {
+            plan_mail(tx, &to, MailSubject::Account(MailKind::Reset, user.id)).await?;
+        }
+        Ok(Ok(()))
     };
-    let kind = context
-        .store
-        .system()
-        .write(CrashPoint::AccountChanged, make)
-        .await??;
-    Ok(kind.map(|kind| AccountMail { to, kind }))
+    let system = context.store.system();
+    system.write(CrashPoint::AccountChanged, plan).await??;
+    context.mails.nudge();
+    Ok(())
 }
 
 /// Sets the password of whoever has `token`, ends their sessions and opens a locked account. The link came by mail,
@@ -117,10 +116,14 @@ pub async fn change_password(
     let count = async |tx: &mut Tx| count_tries(tx, &tries[1..]).await;
     system.write(CrashPoint::AccountChanged, count).await??;
     let hashed = hash_next_password(context, passwords, &checked, &email).await;
-    if let Err(error) = &hashed
-        && !matches!(error, AccountError::InvalidCredentials)
-    {
-        give_back_tries(&context.store, &tries[1..]).await;
+    match &hashed {
+        Ok(_) => {}
+        Err(AccountError::InvalidCredentials) => {
+            let denied = AuditAct::denied_to(AuditAction::PasswordChange, user.id);
+            let denied = denied.done_by(Actor::User(user.id));
+            record_act(&context.store, OrgId::PLATFORM, denied).await?;
+        }
+        Err(_) => give_back_tries(&context.store, &tries[1..]).await,
     }
     let hash = hashed?;
     let set = async |tx: &mut Tx| -> Result<_, AccountError> {

@@ -5,22 +5,20 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::provider_identity::{
-    AWAY_MAX, EXCHANGE_MAX, FlowStage, IdentityFacts, IdentityLink, IdentityProvider,
-    IdentitySignIn, LastWayIn, MatchedAccount, may_unlink,
+    AWAY_MAX, EXCHANGE_MAX, FlowStage, IdentityProvider, IdentitySignIn, LastWayIn,
 };
 use omoi_domain::actor::Actor;
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::UserId;
 use omoi_integrations::oauth::{ProviderError, ProviderProfile, SignInReturn};
-use omoi_store::provider_flows::{self, ProviderFlow};
-use omoi_store::user_identities::{self, UserIdentity};
+use omoi_store::provider_flows::{self, FlowDetails, ProviderFlow};
 use omoi_store::{StoreError, Tx, users};
 use secrecy::SecretString;
 use serde_json::json;
 
+use super::linked_identity::{add_identity, identity_facts, link_identity, register_identity};
 use super::sign_in::{open_session, tokens_of};
 use crate::context::{AccountContext, RequestSource, SignedIn};
 use crate::error::AccountError;
@@ -124,21 +122,21 @@ pub async fn begin_flow(
     let browser_secret = random_text(&context.rng);
     let system = context.store.system();
     let keep = async |tx: &mut Tx| -> Result<_, StoreError> {
+        let (stage, user_id) = match purpose {
+            FlowPurpose::SignIn => (FlowStage::SignIn, None),
+            FlowPurpose::Link(user) => (FlowStage::Link, Some(user)),
+        };
         let flow = ProviderFlow {
             digest: secret_digest(&secrets.state),
-            provider,
-            stage: match purpose {
-                FlowPurpose::SignIn => FlowStage::SignIn,
-                FlowPurpose::Link(_) => FlowStage::Link,
-            },
-            key_name: key.key_name().to_owned(),
-            browser_digest: Some(secret_digest(&browser_secret)),
-            user_id: match purpose {
-                FlowPurpose::SignIn => None,
-                FlowPurpose::Link(user) => Some(user),
-            },
-            return_to: return_to.to_owned(),
+            user_id,
             expires_at: tx.now() + AWAY_MAX,
+            details: FlowDetails {
+                provider,
+                stage,
+                key_name: key.key_name().to_owned(),
+                browser_digest: Some(secret_digest(&browser_secret)),
+                return_to: return_to.to_owned(),
+            },
         };
         provider_flows::insert(tx, &flow).await
     };
@@ -176,7 +174,7 @@ pub struct ReturnedFlow {
 impl ReturnedFlow {
     /// Where the browser ends.
     pub fn return_to(&self) -> &str {
-        &self.flow.return_to
+        &self.flow.details.return_to
     }
 }
 
@@ -198,9 +196,9 @@ pub async fn take_flow(
     let kept = back.browser_secret.map(secret_digest);
     // Else an attacker's own way back, opened in somebody's browser, signed that person in to the attacker's account.
     let flow = flow.filter(|flow| {
-        flow.stage != FlowStage::Returned
-            && flow.provider == back.provider
-            && flow.browser_digest == kept
+        flow.details.stage != FlowStage::Returned
+            && flow.details.provider == back.provider
+            && flow.details.browser_digest == kept
     });
     let flow = flow.ok_or(ProviderSignInError::UnknownFlow)?;
     Ok(ReturnedFlow { flow, state })
@@ -217,9 +215,9 @@ pub async fn end_flow(
     code: &str,
 ) -> Result<FlowEnd, ProviderSignInError> {
     let flow = &returned.flow;
-    let client = providers.find_provider(flow.provider);
-    let client = client.ok_or(ProviderSignInError::NotSetUp(flow.provider))?;
-    let key = context.ring.find_key(&flow.key_name);
+    let client = providers.find_provider(flow.details.provider);
+    let client = client.ok_or(ProviderSignInError::NotSetUp(flow.details.provider))?;
+    let key = context.ring.find_key(&flow.details.key_name);
     let secrets = flow_secrets(
         key.ok_or(ProviderSignInError::UnknownFlow)?,
         &returned.state,
@@ -234,7 +232,7 @@ pub async fn end_flow(
         now,
     };
     let profile = client.read_profile(back).await?;
-    let end = async |tx: &mut Tx| match (flow.stage, flow.user_id) {
+    let end = async |tx: &mut Tx| match (flow.details.stage, flow.user_id) {
         (FlowStage::Link, Some(user)) => link_identity(tx, user, &profile).await,
         _ => open_by_identity(context, tx, flow, &profile).await,
     };
@@ -254,7 +252,7 @@ async fn open_by_identity(
             add_identity(tx, user, profile).await?;
             user
         }
-        IdentitySignIn::Register => return Err(ProviderSignInError::NoAccount),
+        IdentitySignIn::Register => register_identity(context, tx, profile).await?,
         IdentitySignIn::AskPassword(_) => return Err(ProviderSignInError::AskPassword),
         IdentitySignIn::NoAddress => return Err(ProviderSignInError::NoAddress),
     };
@@ -264,78 +262,15 @@ async fn open_by_identity(
     let fresh = FreshSecret::draw_secret("", &context.rng);
     let returned = ProviderFlow {
         digest: fresh.digest,
-        stage: FlowStage::Returned,
         user_id: Some(user),
         expires_at: tx.now() + EXCHANGE_MAX,
-        ..flow.clone()
+        details: FlowDetails {
+            stage: FlowStage::Returned,
+            ..flow.details.clone()
+        },
     };
     provider_flows::insert(tx, &returned).await?;
     Ok(FlowEnd::SignedIn(fresh.secret))
-}
-
-async fn link_identity(
-    tx: &mut Tx,
-    user: UserId,
-    profile: &ProviderProfile,
-) -> Result<FlowEnd, ProviderSignInError> {
-    let facts = identity_facts(tx, profile).await?;
-    match facts.decide_link(user) {
-        IdentityLink::Linked => {}
-        IdentityLink::OfAnother => return Err(ProviderSignInError::OfAnother),
-        IdentityLink::Link => add_identity(tx, user, profile).await?,
-    }
-    Ok(FlowEnd::Linked)
-}
-
-async fn identity_facts(
-    tx: &mut Tx,
-    profile: &ProviderProfile,
-) -> Result<IdentityFacts, StoreError> {
-    let identity = user_identities::find(tx, profile.provider, &profile.provider_user_id).await?;
-    let account = match &profile.address {
-        Some(address) => account_of(tx, address).await?,
-        None => None,
-    };
-    Ok(IdentityFacts {
-        linked_to: identity.map(|identity| identity.user_id),
-        has_vouched_address: profile.address.is_some(),
-        account,
-    })
-}
-
-async fn account_of(
-    tx: &mut Tx,
-    address: &MailAddress,
-) -> Result<Option<MatchedAccount>, StoreError> {
-    let user = users::find_by_email(tx, address).await?;
-    Ok(user.map(|user| MatchedAccount {
-        user: user.id,
-        is_verified: user.is_verified(),
-    }))
-}
-
-async fn add_identity(
-    tx: &mut Tx,
-    user: UserId,
-    profile: &ProviderProfile,
-) -> Result<(), ProviderSignInError> {
-    users::lock(tx, user).await?;
-    let identity = UserIdentity {
-        provider: profile.provider,
-        provider_user_id: profile.provider_user_id.clone(),
-        user_id: user,
-        username: profile.username.clone(),
-        created_at: tx.now(),
-    };
-    match user_identities::insert(tx, &identity).await {
-        // The account has another one of that provider, or somebody was faster.
-        Err(StoreError::Exists { .. }) => return Err(ProviderSignInError::OfAnother),
-        inserted => inserted?,
-    }
-    let linked = AuditAct::done_to(AuditAction::OauthLinked, user);
-    let linked = linked.done_by(Actor::User(user));
-    tx.record_act(linked.with_after(json!({ "provider": profile.provider })));
-    Ok(())
 }
 
 /// Opens a session for the browser that came back and was given `code`: for the one that keeps `browser_secret`, since
@@ -352,8 +287,9 @@ pub async fn exchange_code(
     let kept = browser_secret.map(secret_digest);
     let open = async |tx: &mut Tx| -> Result<_, AccountError> {
         let flow = provider_flows::take_flow(tx, &digest).await?;
-        let is_own =
-            |flow: &ProviderFlow| flow.stage == FlowStage::Returned && flow.browser_digest == kept;
+        let is_own = |flow: &ProviderFlow| {
+            flow.details.stage == FlowStage::Returned && flow.details.browser_digest == kept
+        };
         let flow = flow.filter(is_own);
         let flow = flow.ok_or(AccountError::InvalidToken)?;
         let user = flow.user_id.ok_or(AccountError::InvalidToken)?;
@@ -363,47 +299,9 @@ pub async fn exchange_code(
         let session = open_session(context, tx, user, source).await?;
         let success = AuditAct::done_to(AuditAction::LoginSuccess, session.id);
         let success = success.done_by(Actor::User(user));
-        tx.record_act(success.with_after(json!({ "provider": flow.provider })));
+        tx.record_act(success.with_after(json!({ "provider": flow.details.provider })));
         tokens_of(context, tx, &session).await
     };
     let system = context.store.system();
     system.write(CrashPoint::AccountChanged, open).await
-}
-
-/// The accounts at providers that open the account of `user`.
-///
-/// # Errors
-/// When the rows cannot be read.
-pub async fn list_identities(
-    context: &AccountContext,
-    user: UserId,
-) -> Result<Vec<UserIdentity>, StoreError> {
-    let list = async |tx: &mut Tx| user_identities::list_of_user(tx, user).await;
-    context.store.system().read(list).await
-}
-
-/// Takes the account at `provider` from `user`; whether there was one.
-///
-/// # Errors
-/// [`ProviderSignInError::LastWayIn`] where nothing else opens the account.
-pub async fn unlink_identity(
-    context: &AccountContext,
-    user: UserId,
-    provider: IdentityProvider,
-) -> Result<bool, ProviderSignInError> {
-    let unlink = async |tx: &mut Tx| -> Result<_, ProviderSignInError> {
-        users::lock(tx, user).await?;
-        let all = user_identities::list_of_user(tx, user).await?;
-        if all.iter().all(|identity| identity.provider != provider) {
-            return Ok(false);
-        }
-        let has_password = users::get(tx, user).await?.password_hash.is_some();
-        may_unlink(has_password, all.len())?;
-        let unlinked = AuditAct::done_to(AuditAction::OauthUnlinked, user);
-        let unlinked = unlinked.done_by(Actor::User(user));
-        tx.record_act(unlinked.with_before(json!({ "provider": provider })));
-        Ok(user_identities::delete_of_user(tx, user, provider).await?)
-    };
-    let system = context.store.system();
-    system.write(CrashPoint::AccountChanged, unlink).await
 }

@@ -1,6 +1,7 @@
 //! The next tokens of a session.
 
 use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::access::mail_intent::MailKind;
 use omoi_domain::access::refresh::{RefreshDecision, SessionEnd, decide_refresh};
 use omoi_domain::actor::Actor;
 use omoi_domain::audit::{AuditAct, AuditAction};
@@ -8,8 +9,8 @@ use omoi_domain::crash::CrashPoint;
 use omoi_store::sessions::{self, SignInSession};
 use omoi_store::{Tx, users};
 
-use super::sign_in::{RefusedSignIn, tokens_of};
-use super::{AccountMail, AccountMailKind};
+use super::mail_plan::{MailSubject, plan_mail};
+use super::sign_in::tokens_of;
 use crate::context::{AccountContext, SignedIn};
 use crate::error::AccountError;
 use crate::refresh_token::{NamedGeneration, read_refresh_token};
@@ -23,19 +24,19 @@ use crate::refresh_token::{NamedGeneration, read_refresh_token};
 pub async fn refresh_session(
     context: &AccountContext,
     token: &str,
-) -> Result<SignedIn, RefusedSignIn> {
+) -> Result<SignedIn, AccountError> {
     let named = read_refresh_token(&context.ring, token);
-    let refused = |error| RefusedSignIn { error, mail: None };
-    let (named, key) = named.ok_or_else(|| refused(AccountError::InvalidToken))?;
+    let (named, key) = named.ok_or(AccountError::InvalidToken)?;
     let go_on = async |tx: &mut Tx| go_on_with(context, tx, named, key.key_name()).await;
     let gone_on = context
         .store
         .system()
         .write(CrashPoint::AccountChanged, go_on)
         .await;
-    let gone_on = gone_on.map_err(refused)?;
+    let gone_on = gone_on?;
     if gone_on.is_err() {
         context.holders.note_revocation();
+        context.mails.nudge();
     }
     gone_on
 }
@@ -45,7 +46,7 @@ async fn go_on_with(
     tx: &mut Tx,
     named: NamedGeneration,
     key_name: &str,
-) -> Result<Result<SignedIn, RefusedSignIn>, AccountError> {
+) -> Result<Result<SignedIn, AccountError>, AccountError> {
     let session = sessions::lock(tx, named.session).await?;
     let mut session = session.ok_or(AccountError::InvalidToken)?;
     if !is_made_with(&session, named.generation, key_name) {
@@ -79,7 +80,7 @@ fn is_made_with(session: &SignInSession, generation: i64, key_name: &str) -> boo
 }
 
 /// Ends a session of whose tokens somebody has a copy, and tells its user.
-async fn end_copied(tx: &mut Tx, session: &SignInSession) -> Result<RefusedSignIn, AccountError> {
+async fn end_copied(tx: &mut Tx, session: &SignInSession) -> Result<AccountError, AccountError> {
     sessions::revoke_one(tx, session.user_id, session.id, SessionEnd::TokenReuse).await?;
     tx.record_act(AuditAct::denied_to(
         AuditAction::RefreshTokenReuse,
@@ -87,9 +88,8 @@ async fn end_copied(tx: &mut Tx, session: &SignInSession) -> Result<RefusedSignI
     ));
     let user = users::get(tx, session.user_id).await?;
     let to: Option<MailAddress> = user.email.and_then(|email| email.parse().ok());
-    let kind = AccountMailKind::TokenReuse;
-    Ok(RefusedSignIn {
-        error: AccountError::TokenReused,
-        mail: to.map(|to| AccountMail { to, kind }),
-    })
+    if let Some(to) = to {
+        plan_mail(tx, &to, MailSubject::Account(MailKind::TokenReuse, user.id)).await?;
+    }
+    Ok(AccountError::TokenReused)
 }

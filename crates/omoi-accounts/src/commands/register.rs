@@ -1,21 +1,25 @@
 //! Making an account.
 
 use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::access::mail_intent::MailKind;
 use omoi_domain::access::password_rules::password_faults;
+use omoi_domain::access::registration::RegistrationWay;
 use omoi_domain::access::sign_in_limit::LimitScope;
-use omoi_domain::access::token_purpose::TokenPurpose;
 use omoi_domain::actor::Actor;
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::UserId;
+use omoi_domain::plain_title::given_name;
 use omoi_store::users::{self, User};
 use omoi_store::{StoreError, Tx};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::invitation::{join_invited, lock_open_invitation, organisation_of};
 use super::limits::{CountedTry, count_tries, give_back_tries};
-use super::one_time::make_token;
-use super::{AccountMail, AccountMailKind};
+use super::mail_plan::{MailSubject, plan_mail};
 use crate::context::{AccountContext, RequestSource};
 use crate::error::AccountError;
+use crate::secret_token::secret_digest;
 
 /// What somebody registers with.
 #[derive(Debug)]
@@ -26,26 +30,38 @@ pub struct Registration {
     pub password: SecretString,
     /// What people call them; the beginning of the address without it.
     pub full_name: Option<String>,
+    /// The token of an invitation to an organisation.
+    pub invitation: Option<SecretString>,
 }
 
-/// Makes an account that is not verified yet, and the mail that its owner verifies it by.
+/// An account that is to be made, once its password is hashed.
+struct AccountDraft {
+    to: MailAddress,
+    name: String,
+    hash: String,
+}
+
+/// Makes an account, and the mail that its owner verifies it by. Whoever brings an invitation to their address is a
+/// member with it, and verified: the link came there.
 ///
 /// For an address that has an account nothing is made, and its owner is told. The caller's answer is the same, and
 /// takes as long: a password is hashed in either case.
 ///
 /// # Errors
-/// [`AccountError::WeakPassword`], [`AccountError::MailAddress`], [`AccountError::Limited`].
+/// [`AccountError::RegistrationClosed`], [`AccountError::WeakPassword`], [`AccountError::MailAddress`],
+/// [`AccountError::Name`], [`AccountError::Limited`], and [`AccountError::InvalidToken`] for an invitation that is not
+/// good for that address.
 pub async fn register_user(
     context: &AccountContext,
     registration: Registration,
     source: &RequestSource,
-) -> Result<AccountMail, AccountError> {
-    let Registration {
-        email,
-        password,
-        full_name,
-    } = registration;
-    let to: MailAddress = email.parse()?;
+) -> Result<(), AccountError> {
+    let to: MailAddress = registration.email.parse()?;
+    let is_invited = registration.invitation.is_some();
+    let way = context.registration.registration_way(is_invited)?;
+    let called = registration.full_name.as_deref();
+    let name = given_name(called.unwrap_or(to.local_part()))?;
+    let password = registration.password;
     let faults = password_faults(context.password_rules, password.expose_secret(), &to);
     if !faults.is_empty() {
         return Err(AccountError::WeakPassword(faults));
@@ -54,12 +70,9 @@ pub async fn register_user(
         CountedTry::of_address(LimitScope::RegisterAddress, source.ip),
         CountedTry::of_subject(LimitScope::MailTo, to.as_str()),
     ];
+    let system = context.store.system();
     let count = async |tx: &mut Tx| count_tries(tx, &tries).await;
-    context
-        .store
-        .system()
-        .write(CrashPoint::AccountChanged, count)
-        .await??;
+    system.write(CrashPoint::AccountChanged, count).await??;
     let hash = match context.passwords.hash_password(password).await {
         Ok(hash) => hash,
         Err(error) => {
@@ -67,19 +80,88 @@ pub async fn register_user(
             return Err(error.into());
         }
     };
-    let name = full_name.unwrap_or_else(|| to.local_part().to_owned());
-    let make = async |tx: &mut Tx| make_account(context, tx, &to, &name, &hash).await;
-    let made = context
-        .store
-        .system()
-        .write(CrashPoint::AccountChanged, make)
-        .await;
-    let kind = match made {
-        // Somebody else registered with it meanwhile.
-        Err(StoreError::Exists { .. }) => AccountMailKind::AlreadyRegistered,
-        made => made?,
+    let draft = AccountDraft { to, name, hash };
+    let made = match &registration.invitation {
+        Some(token) => make_invited(context, &draft, token).await,
+        None => make_account(context, &draft, way == RegistrationWay::Waiting).await,
     };
-    Ok(AccountMail { to, kind })
+    match made {
+        // Somebody else registered with it meanwhile.
+        Err(AccountError::Store(StoreError::Exists { .. })) => {
+            let tell = async |tx: &mut Tx| tell_known(tx, &draft.to).await.map(drop);
+            system.write(CrashPoint::AccountChanged, tell).await?;
+        }
+        made => made?,
+    }
+    context.mails.nudge();
+    Ok(())
+}
+
+/// Tells whoever has an account with that address of a registration with it; whether there is one.
+async fn tell_known(tx: &mut Tx, to: &MailAddress) -> Result<bool, StoreError> {
+    let Some(known) = users::find_by_email(tx, to).await? else {
+        return Ok(false);
+    };
+    if known.is_active {
+        let subject = MailSubject::Account(MailKind::KnownAddress, known.id);
+        plan_mail(tx, to, subject).await?;
+    }
+    Ok(true)
+}
+
+async fn make_account(
+    context: &AccountContext,
+    draft: &AccountDraft,
+    is_waiting: bool,
+) -> Result<(), AccountError> {
+    let make = async |tx: &mut Tx| -> Result<(), AccountError> {
+        if tell_known(tx, &draft.to).await? {
+            return Ok(());
+        }
+        let user = User {
+            waiting_since_at: is_waiting.then(|| tx.now()),
+            ..fresh_user(tx, &draft.to, &draft.name, Some(&draft.hash))
+        };
+        insert_registered(tx, &user).await?;
+        let subject = MailSubject::Account(MailKind::Verification, user.id);
+        Ok(plan_mail(tx, &draft.to, subject).await?)
+    };
+    let system = context.store.system();
+    system.write(CrashPoint::AccountChanged, make).await
+}
+
+async fn make_invited(
+    context: &AccountContext,
+    draft: &AccountDraft,
+    token: &SecretString,
+) -> Result<(), AccountError> {
+    let digest = secret_digest(token.expose_secret());
+    let org = organisation_of(context, &digest).await?;
+    let make = async |tx: &mut Tx| -> Result<(), AccountError> {
+        let invitation = lock_open_invitation(tx, org, &digest).await?;
+        if invitation.email != draft.to.as_str() {
+            return Err(AccountError::InvalidToken);
+        }
+        if tell_known(tx, &draft.to).await? {
+            return Ok(());
+        }
+        let user = User {
+            verified_at: Some(tx.now()),
+            ..fresh_user(tx, &draft.to, &draft.name, Some(&draft.hash))
+        };
+        insert_registered(tx, &user).await?;
+        join_invited(tx, &invitation, user.id).await.map(drop)
+    };
+    let tenant = context.store.tenant(org);
+    context.write_membership(&tenant, make).await
+}
+
+/// Keeps an account that its person made.
+pub(super) async fn insert_registered(tx: &mut Tx, user: &User) -> Result<(), StoreError> {
+    users::insert(tx, user).await?;
+    let registered = AuditAct::done_to(AuditAction::Register, user.id);
+    tx.record_act(registered.done_by(Actor::User(user.id)));
+    Ok(())
 }
 
 /// An account that the operator makes.
@@ -112,7 +194,7 @@ pub async fn add_user(
         let user = User {
             is_staff: new.is_staff,
             verified_at: Some(tx.now()),
-            ..fresh_user(tx, &new.email, name, &hash)
+            ..fresh_user(tx, &new.email, name, Some(&hash))
         };
         tx.record_act(AuditAct::done_to(AuditAction::Register, user.id));
         users::insert(tx, &user).await
@@ -124,35 +206,21 @@ pub async fn add_user(
         .await?)
 }
 
-fn fresh_user(tx: &Tx, email: &MailAddress, name: &str, hash: &str) -> User {
+/// An account of `email` that nobody has verified.
+pub(super) fn fresh_user(tx: &Tx, email: &MailAddress, name: &str, hash: Option<&str>) -> User {
     User {
-        id: tx.new_id(),
+        id: tx.new_id::<UserId>(),
         name: name.to_owned(),
         email: Some(email.as_str().to_owned()),
-        password_hash: Some(hash.to_owned()),
+        password_hash: hash.map(str::to_owned),
         is_active: true,
         is_staff: false,
         verified_at: None,
         token_epoch: 0,
         last_sign_in_at: None,
         created_at: Some(tx.now()),
+        department: None,
+        attributes: None,
+        waiting_since_at: None,
     }
-}
-
-async fn make_account(
-    context: &AccountContext,
-    tx: &mut Tx,
-    email: &MailAddress,
-    name: &str,
-    hash: &str,
-) -> Result<AccountMailKind, StoreError> {
-    if users::find_by_email(tx, email).await?.is_some() {
-        return Ok(AccountMailKind::AlreadyRegistered);
-    }
-    let user = fresh_user(tx, email, name, hash);
-    users::insert(tx, &user).await?;
-    let registered = AuditAct::done_to(AuditAction::Register, user.id);
-    tx.record_act(registered.done_by(Actor::User(user.id)));
-    let token = make_token(tx, &context.rng, user.id, TokenPurpose::Verify).await?;
-    Ok(AccountMailKind::Verify(token))
 }

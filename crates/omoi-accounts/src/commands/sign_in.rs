@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::access::mail_intent::MailKind;
 use omoi_domain::access::refresh::{SIGN_IN_IDLE, SIGN_IN_LONGEST};
 use omoi_domain::access::sign_in_limit::{LimitScope, network_of};
 use omoi_domain::access::token_purpose::TokenPurpose;
@@ -12,30 +13,23 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, UserId};
 use omoi_store::sessions::{self, SignInSession};
 use omoi_store::users::{self, User};
-use omoi_store::{StoreError, Tx, one_time_tokens};
+use omoi_store::{StoreError, Tx, mail_intents};
 use secrecy::SecretString;
+use serde_json::json;
 
 use super::limits::{CountedTry, RefusedTry, clear_tries, count_tries, give_back_tries};
-use super::one_time::make_token;
-use super::{AccountMail, AccountMailKind};
+use super::mail_plan::{MailSubject, plan_mail};
 use crate::access_token::AccessClaims;
 use crate::audit::record_act;
 use crate::context::{AccountContext, RequestSource, SignedIn};
 use crate::error::AccountError;
 use crate::password_pool::PasswordVerdict;
 use crate::refresh_token::{NamedGeneration, refresh_token};
+use crate::secret_token::secret_digest;
 
-/// What came of a sign-in that was refused for good reasons.
-#[derive(Debug)]
-pub struct RefusedSignIn {
-    /// What the caller is told.
-    pub error: AccountError,
-    /// What the account's owner is told.
-    pub mail: Option<AccountMail>,
-}
-
-/// Whether a try is let in, and against whose password.
+/// A try that is let in.
 struct LetIn {
+    /// Whose address it is.
     user: Option<User>,
 }
 
@@ -46,41 +40,46 @@ struct LetIn {
 /// is given up stays counted.
 ///
 /// # Errors
-/// [`RefusedSignIn`] with [`AccountError::InvalidCredentials`], [`AccountError::Locked`] or
-/// [`AccountError::Limited`]; and where a database or a thread fails nobody is let in.
+/// [`AccountError::InvalidCredentials`], [`AccountError::Locked`] or [`AccountError::Limited`]; and where a database or
+/// a thread fails nobody is let in.
 pub async fn sign_in(
     context: &AccountContext,
     email: &str,
     password: SecretString,
     source: &RequestSource,
-) -> Result<SignedIn, RefusedSignIn> {
+) -> Result<SignedIn, AccountError> {
     // What is no address has no account, and is counted like one.
     let address: Result<MailAddress, _> = email.parse();
     let account = address.as_ref().map_or(email, MailAddress::as_str);
     let tries = sign_in_tries(account, source.ip);
-    let begin = async |tx: &mut Tx| begin_sign_in(context, tx, &tries, address.as_ref().ok()).await;
-    let begun = context
-        .store
-        .system()
-        .write(CrashPoint::AccountChanged, begin)
-        .await;
-    let LetIn { user } = begun.map_err(plain_refusal)??;
-    let tried = tried_account(user.as_ref());
+    let begin = async |tx: &mut Tx| begin_sign_in(tx, &tries, account, address.as_ref().ok()).await;
+    let system = context.store.system();
+    let begun = system.write(CrashPoint::AccountChanged, begin).await?;
+    if begun.is_err() {
+        // A mail may tell the owner.
+        context.mails.nudge();
+    }
+    let LetIn { user } = begun?;
+    let failed = failed_act(AuditAction::LoginFailed, user.as_ref(), account);
+    let user = user.filter(|user| user.is_active);
     let opened = open_by_password(context, user, password, &tries, source).await;
     match &opened {
         Ok(_) => {}
         Err(AccountError::InvalidCredentials) => {
-            let failed = AuditAct::denied_to(AuditAction::LoginFailed, tried);
-            let recorded = record_act(&context.store, OrgId::PLATFORM, failed).await;
-            recorded.map_err(plain_refusal)?;
+            record_act(&context.store, OrgId::PLATFORM, failed).await?;
         }
         Err(_) => give_back_tries(&context.store, &tries).await,
     }
-    opened.map_err(plain_refusal)
+    opened
 }
 
-fn tried_account(user: Option<&User>) -> AuditTarget {
-    user.map_or(AuditTarget::UNKNOWN_USER, |user| user.id.into())
+/// A try that failed, at the account that has the address, or at none: then it is known again by its digest alone.
+fn failed_act(action: AuditAction, user: Option<&User>, account: &str) -> AuditAct {
+    match user {
+        Some(user) => AuditAct::denied_to(action, user.id),
+        None => AuditAct::denied_to(action, AuditTarget::UNKNOWN_USER)
+            .with_after(json!({ "address_digest": secret_digest(account) })),
+    }
 }
 
 async fn open_by_password(
@@ -131,52 +130,51 @@ pub(super) fn sign_in_tries(account: &str, ip: IpAddr) -> [CountedTry; 3] {
 }
 
 async fn begin_sign_in(
-    context: &AccountContext,
     tx: &mut Tx,
     tries: &[CountedTry],
+    account: &str,
     address: Option<&MailAddress>,
-) -> Result<Result<LetIn, RefusedSignIn>, AccountError> {
+) -> Result<Result<LetIn, AccountError>, AccountError> {
     let counted = count_tries(tx, tries).await?;
     let user = match address {
         Some(address) => users::find_by_email(tx, address).await?,
         None => None,
     };
-    let user = user.filter(|user| user.is_active);
     let Err(refused) = counted else {
         return Ok(Ok(LetIn { user }));
     };
     if refused.is_of_account() {
-        let tried = tried_account(user.as_ref());
-        tx.record_act(AuditAct::denied_to(AuditAction::LoginBlockedLockout, tried));
+        tx.record_act(failed_act(
+            AuditAction::LoginBlockedLockout,
+            user.as_ref(),
+            account,
+        ));
     }
-    let mail = match (user, address) {
-        (Some(user), Some(to)) => unlock_mail(context, tx, refused, &user, to).await?,
-        _ => None,
-    };
-    let error = refused.into();
-    Ok(Err(RefusedSignIn { error, mail }))
+    if let (Some(user), Some(to)) = (user.filter(|user| user.is_active), address) {
+        plan_unlock(tx, refused, &user, to).await?;
+    }
+    Ok(Err(refused.into()))
 }
 
-/// The mail by which an account is opened again, where none is under way.
-async fn unlock_mail(
-    context: &AccountContext,
+/// Has a mail go out by which an account is opened again, where none is under way.
+async fn plan_unlock(
     tx: &mut Tx,
     refused: RefusedTry,
     user: &User,
     to: &MailAddress,
-) -> Result<Option<AccountMail>, StoreError> {
+) -> Result<(), StoreError> {
     if refused.until.is_some() {
-        return Ok(None);
+        return Ok(());
     }
-    let (now, purpose) = (tx.now(), TokenPurpose::Unlock);
-    let sent = one_time_tokens::find_of_user(tx, user.id, purpose).await?;
-    if sent.is_some_and(|token| token.token_facts().is_good_for(purpose, now)) {
-        return Ok(None);
+    let (kind, since) = (
+        MailKind::Unlock,
+        tx.now() - TokenPurpose::Unlock.token_lifetime(),
+    );
+    if mail_intents::is_under_way(tx, user.id, kind, since).await? {
+        return Ok(());
     }
-    let token = make_token(tx, &context.rng, user.id, purpose).await?;
     tx.record_act(AuditAct::done_to(AuditAction::AccountLocked, user.id));
-    let (to, kind) = (to.clone(), AccountMailKind::Unlock(token));
-    Ok(Some(AccountMail { to, kind }))
+    plan_mail(tx, to, MailSubject::Account(kind, user.id)).await
 }
 
 /// Begins a session of `user`, who has just shown who they are.
@@ -239,11 +237,4 @@ pub(super) async fn tokens_of(
         refresh_token: refresh_token(key, named),
         expires_at: session.expires_at.min(session.absolute_expires_at),
     })
-}
-
-fn plain_refusal(error: impl Into<AccountError>) -> RefusedSignIn {
-    RefusedSignIn {
-        error: error.into(),
-        mail: None,
-    }
 }

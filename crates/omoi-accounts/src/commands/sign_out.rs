@@ -101,7 +101,7 @@ pub async fn set_user_active(
 }
 
 /// Refuses for the only owner who can sign in of one of their organisations, whose members it locks.
-async fn keep_owners(tx: &mut Tx, user: UserId) -> Result<(), AccountError> {
+pub(super) async fn keep_owners(tx: &mut Tx, user: UserId) -> Result<(), AccountError> {
     for membership in memberships::list_of_user(tx, user).await? {
         memberships::lock_members(tx, membership.org_id).await?;
     }

@@ -1,6 +1,7 @@
 //! Showing that a mail address is one's own.
 
 use omoi_domain::access::mail_address::MailAddress;
+use omoi_domain::access::mail_intent::MailKind;
 use omoi_domain::access::sign_in_limit::LimitScope;
 use omoi_domain::access::token_purpose::TokenPurpose;
 use omoi_domain::actor::Actor;
@@ -9,8 +10,8 @@ use omoi_domain::crash::CrashPoint;
 use omoi_store::{Tx, users};
 
 use super::limits::{CountedTry, count_tries};
-use super::one_time::{make_token, use_token};
-use super::{AccountMail, AccountMailKind};
+use super::mail_plan::{MailSubject, plan_mail};
+use super::one_time::use_token;
 use crate::context::{AccountContext, RequestSource};
 use crate::error::AccountError;
 
@@ -36,7 +37,7 @@ pub async fn verify_mail(
     context.write_revocation(verify).await
 }
 
-/// Makes a new verification mail for an account that is not verified. The caller's answer is the same without one.
+/// Has a new verification mail go to an account that is not verified. The caller's answer is the same without one.
 ///
 /// # Errors
 /// [`AccountError::MailAddress`], [`AccountError::Limited`].
@@ -44,27 +45,25 @@ pub async fn resend_verification(
     context: &AccountContext,
     email: &str,
     source: &RequestSource,
-) -> Result<Option<AccountMail>, AccountError> {
+) -> Result<(), AccountError> {
     let to: MailAddress = email.parse()?;
     let tries = [
         CountedTry::of_address(LimitScope::ResendAddress, source.ip),
         CountedTry::of_subject(LimitScope::MailTo, to.as_str()),
     ];
-    let make = async |tx: &mut Tx| -> Result<_, AccountError> {
+    let plan = async |tx: &mut Tx| -> Result<_, AccountError> {
         if let Err(refused) = count_tries(tx, &tries).await? {
             return Ok(Err(refused));
         }
         let user = users::find_by_email(tx, &to).await?;
-        let Some(user) = user.filter(|user| user.verified_at.is_none() && user.is_active) else {
-            return Ok(Ok(None));
-        };
-        let token = make_token(tx, &context.rng, user.id, TokenPurpose::Verify).await?;
-        Ok(Ok(Some(AccountMailKind::Verify(token))))
+        if let Some(user) = user.filter(|user| user.verified_at.is_none() && user.is_active) {
+            let subject = MailSubject::Account(MailKind::Verification, user.id);
+            plan_mail(tx, &to, subject).await?;
+        }
+        Ok(Ok(()))
     };
-    let kind = context
-        .store
-        .system()
-        .write(CrashPoint::AccountChanged, make)
-        .await??;
-    Ok(kind.map(|kind| AccountMail { to, kind }))
+    let system = context.store.system();
+    system.write(CrashPoint::AccountChanged, plan).await??;
+    context.mails.nudge();
+    Ok(())
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use omoi_accounts::audit::{record_act, verify_chain};
-use omoi_accounts::commands::invitation::{accept_invitation, invite_member, revoke_invitation};
+use omoi_accounts::commands::invitation::{
+    InvitationWay, accept_invitation, invite_member, revoke_invitation,
+};
 use omoi_accounts::commands::key::{NewApiKey, create_person_key, revoke_person_key};
 use omoi_accounts::commands::member::{
     MemberAuthority, add_member, remove_member, set_member_role,
@@ -27,7 +29,8 @@ use omoi_store::{StoreError, Tx};
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
-use crate::desk::{Desk, PASSWORD, source, token_of};
+use crate::desk::{Desk, PASSWORD, source};
+use crate::invitations::printed_token;
 use crate::members::by;
 
 both!(
@@ -42,7 +45,7 @@ both!(
 const ADA: &str = "ada@example.org";
 const HERE: &str = "192.0.2.1";
 
-async fn entries(desk: &Desk, org: OrgId) -> Vec<AuditEntry> {
+pub(crate) async fn entries(desk: &Desk, org: OrgId) -> Vec<AuditEntry> {
     let tenant = desk.accounts.store.tenant(org);
     tenant
         .read(async |tx: &mut Tx| audit_log::entries_after(tx, 0).await)
@@ -126,6 +129,7 @@ async fn each_act_of_an_account_is_told_once(desk: Desk) {
     let told = told_since(&desk, platform, &mut known).await;
     let expected = [
         "password_change",
+        "account_link_made",
         "password_reset",
         "account_disabled",
         "account_enabled",
@@ -191,18 +195,19 @@ async fn each_act_on_members_is_told_once_in_their_organisation(desk: Desk) {
     let accounts = desk.accounts.for_request(origin);
     let by = by(ada, SystemRole::Owner);
     let bob_address = || "bob@example.org".parse().unwrap();
-    invite_member(&accounts, by, "eve@example.org".parse().unwrap(), member)
+    let eve = "eve@example.org".parse().unwrap();
+    let way = InvitationWay::Printed;
+    invite_member(&accounts, by, (&eve, member), way)
         .await
         .unwrap();
-    let eve = "eve@example.org".parse().unwrap();
     assert_eq!(revoke_invitation(&accounts, by, &eve).await.unwrap(), 1);
     assert_eq!(revoke_invitation(&accounts, by, &eve).await.unwrap(), 0);
-    let mail = invite_member(&accounts, by, bob_address(), member)
+    let made = invite_member(&accounts, by, (&bob_address(), member), way)
         .await
         .unwrap();
     let bob = desk.read(async |tx| omoi_store::users::find_by_email(tx, &bob_address()).await);
     let bob = bob.await.unwrap().id;
-    let (_, id) = accept_invitation(&desk.accounts, bob, &token_of(mail))
+    let (_, id) = accept_invitation(&desk.accounts, bob, &printed_token(made))
         .await
         .unwrap();
     set_member_role(

@@ -8,18 +8,23 @@ use omoi_accounts::access_token::AccessTokens;
 use omoi_accounts::commands::register::{NewUser, Registration, add_user, register_user};
 use omoi_accounts::commands::sign_in::sign_in;
 use omoi_accounts::commands::verify::verify_mail;
-use omoi_accounts::commands::{AccountMail, AccountMailKind};
 use omoi_accounts::context::{AccountContext, RequestSource, SignedIn};
+use omoi_accounts::denial_samples::DenialSamples;
 use omoi_accounts::error::AccountError;
 use omoi_accounts::holder::authenticate_credential;
 use omoi_accounts::holder_cache::HolderCache;
 use omoi_accounts::key_ring::KeyRing;
+use omoi_accounts::mail_links::MailLinks;
+use omoi_accounts::mailer::Mailer;
 use omoi_accounts::password_pool::PasswordPool;
 use omoi_domain::access::password_rules::PasswordRules;
+use omoi_domain::access::registration::RegistrationMode;
 use omoi_domain::id::UserId;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
+use omoi_integrations::mail::fake::{FakeMailer, TakenMail};
 use omoi_runtime::clock::{Clock as _, ManualClock};
+use omoi_runtime::reconcile::{Next, Nudge};
 use omoi_runtime::rng::Rng;
 use omoi_store::{Store, StoreError, StoreOptions, Tx};
 use omoi_testkit::database::TestDatabase;
@@ -30,8 +35,12 @@ use uuid::Uuid;
 /// A password that every account of a test has at first.
 pub(crate) const PASSWORD: &str = "Opal-Harbour-7";
 
+/// Where people reach the server of the tests.
+const HOME: &str = "https://omoi.example.org";
+
 pub(crate) struct Desk {
     pub(crate) accounts: AccountContext,
+    pub(crate) mail_server: Arc<FakeMailer>,
     clock: ManualClock,
     ids: Arc<AtomicU64>,
     database: TestDatabase,
@@ -60,11 +69,15 @@ impl Desk {
             passwords: PasswordPool::new(rng.fork()),
             password_rules: PasswordRules { chars_min: 8 },
             organization_month: NanoUsd::from_dollars(100),
+            registration: RegistrationMode::Open,
+            mails: Nudge::default(),
+            denials: DenialSamples::default(),
             rng,
             holders: HolderCache::new(Arc::new(clock.clone())),
         };
         Self {
             accounts,
+            mail_server: Arc::default(),
             clock,
             ids,
             database,
@@ -135,8 +148,9 @@ impl Desk {
 
     /// Registers `email` and verifies it.
     pub(crate) async fn make_user(&self, email: &str) {
-        let mail = register_user(&self.accounts, registration(email), &source("192.0.2.200")).await;
-        let token = token_of(mail.unwrap());
+        let made = register_user(&self.accounts, registration(email), &source("192.0.2.200")).await;
+        made.unwrap();
+        let token = self.mailed_token(email).await;
         let verified = verify_mail(&self.accounts, &token, &source("192.0.2.200")).await;
         verified.unwrap();
     }
@@ -147,8 +161,30 @@ impl Desk {
         password: &str,
         ip: &str,
     ) -> Result<SignedIn, AccountError> {
-        let signed_in = sign_in(&self.accounts, email, password.into(), &source(ip)).await;
-        signed_in.map_err(|refused| refused.error)
+        sign_in(&self.accounts, email, password.into(), &source(ip)).await
+    }
+
+    /// Who sends the mails.
+    pub(crate) fn mailer(&self) -> Mailer {
+        let server = Arc::clone(&self.mail_server);
+        Mailer::new(self.accounts.clone(), server, MailLinks::new(HOME))
+    }
+
+    /// Sends what is due; when there is something to do again.
+    pub(crate) async fn send_mails(&self) -> Next {
+        self.mailer().send_due().await.unwrap()
+    }
+
+    /// The mails that came to `email` until now.
+    pub(crate) async fn mails_to(&self, email: &str) -> Vec<TakenMail> {
+        self.send_mails().await;
+        self.mail_server.mails_to(&email.parse().unwrap())
+    }
+
+    /// The token that the newest mail to `email` carries.
+    pub(crate) async fn mailed_token(&self, email: &str) -> String {
+        let mails = self.mails_to(email).await;
+        token_of(mails.last().unwrap())
     }
 
     /// Whether the access token opens anything, as a request asks.
@@ -196,16 +232,12 @@ pub(crate) fn registration(email: &str) -> Registration {
         email: email.to_owned(),
         password: PASSWORD.into(),
         full_name: None,
+        invitation: None,
     }
 }
 
 /// The token that a mail carries.
-pub(crate) fn token_of(mail: AccountMail) -> String {
-    match mail.kind {
-        AccountMailKind::Verify(token)
-        | AccountMailKind::Reset(token)
-        | AccountMailKind::Invitation(token)
-        | AccountMailKind::Unlock(token) => token.expose_secret().to_owned(),
-        other => panic!("{other:?} carries no token"),
-    }
+pub(crate) fn token_of(mail: &TakenMail) -> String {
+    let after = mail.text.split_once('#').unwrap().1;
+    after.split_whitespace().next().unwrap().to_owned()
 }

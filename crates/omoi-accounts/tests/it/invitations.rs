@@ -1,7 +1,9 @@
 //! Invitations: followed once, by whom they are for, and worth what their inviter may give.
 
 use futures::future::join_all;
-use omoi_accounts::commands::invitation::{accept_invitation, invite_member, revoke_invitation};
+use omoi_accounts::commands::invitation::{
+    InvitationWay, MadeInvitation, accept_invitation, invite_member, revoke_invitation,
+};
 use omoi_accounts::commands::member::{
     MemberAuthority, add_member, remove_member, set_member_role,
 };
@@ -11,8 +13,9 @@ use omoi_accounts::reach::user_reaches;
 use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::actor::Actor;
 use omoi_domain::id::{ApiKeyId, OrgId};
+use secrecy::ExposeSecret as _;
 
-use crate::desk::{Desk, token_of};
+use crate::desk::Desk;
 use crate::members::{add, by};
 
 both!(
@@ -30,14 +33,16 @@ async fn an_invitation_is_followed_once_by_its_address(desk: Desk) {
     let admin = by(ada, SystemRole::Admin);
     let invite = async |role| {
         let to = "Bob@example.org".parse().unwrap();
-        invite_member(&desk.accounts, admin, to, MemberRole::System(role)).await
+        let meant = (&to, MemberRole::System(role));
+        let made = invite_member(&desk.accounts, admin, meant, InvitationWay::Printed).await;
+        made.map(printed_token)
     };
     assert!(matches!(
         invite(SystemRole::Owner).await,
         Err(AccountError::Escalation(_))
     ));
-    let first = token_of(invite(SystemRole::Viewer).await.unwrap());
-    let second = token_of(invite(SystemRole::Member).await.unwrap());
+    let first = invite(SystemRole::Viewer).await.unwrap();
+    let second = invite(SystemRole::Member).await.unwrap();
     for (user, token) in [(bob, &first), (eve, &second)] {
         let refused = accept_invitation(&desk.accounts, user, token).await;
         assert!(matches!(refused, Err(AccountError::InvalidToken)));
@@ -51,7 +56,7 @@ async fn an_invitation_is_followed_once_by_its_address(desk: Desk) {
     assert_eq!(accepted, 1);
     let reaches = user_reaches(&desk.accounts.store, bob).await.unwrap();
     assert_eq!(reaches[0].role, SystemRole::Member.permission_set());
-    let third = token_of(invite(SystemRole::Admin).await.unwrap());
+    let third = invite(SystemRole::Admin).await.unwrap();
     let email = "bob@example.org".parse().unwrap();
     assert_eq!(
         revoke_invitation(&desk.accounts, admin, &email)
@@ -63,10 +68,16 @@ async fn an_invitation_is_followed_once_by_its_address(desk: Desk) {
     assert!(matches!(revoked, Err(AccountError::InvalidToken)));
 }
 
+/// The token that the operator is shown.
+pub(crate) fn printed_token(made: MadeInvitation) -> String {
+    made.token.unwrap().expose_secret().to_owned()
+}
+
 async fn invite(desk: &Desk, authority: MemberAuthority, email: &str, role: SystemRole) -> String {
     let to = email.parse().unwrap();
-    let mail = invite_member(&desk.accounts, authority, to, MemberRole::System(role)).await;
-    token_of(mail.unwrap())
+    let meant = (&to, MemberRole::System(role));
+    let made = invite_member(&desk.accounts, authority, meant, InvitationWay::Printed).await;
+    printed_token(made.unwrap())
 }
 
 async fn an_invitation_is_worth_what_its_inviter_may_give(desk: Desk) {
@@ -109,7 +120,7 @@ async fn an_invitation_is_worth_what_its_inviter_may_give(desk: Desk) {
         ..admin
     };
     let to = "eve@example.org".parse().unwrap();
-    let by_key = invite_member(accounts, key, to, admin_role).await;
+    let by_key = invite_member(accounts, key, (&to, admin_role), InvitationWay::Mailed).await;
     assert!(matches!(by_key, Err(AccountError::Escalation(_))));
     let to_eve = invite(&desk, operator, "eve@example.org", SystemRole::Owner).await;
     accept_invitation(accounts, eve, &to_eve).await.unwrap();
@@ -128,7 +139,10 @@ async fn invitations_are_made_and_followed_at_once(desk: Desk) {
             if n % 2 == 0 {
                 let role = MemberRole::System(SystemRole::Viewer);
                 let to = "bob@example.org".parse().unwrap();
-                invite_member(accounts, admin, to, role).await.map(drop)
+                let way = InvitationWay::Mailed;
+                invite_member(accounts, admin, (&to, role), way)
+                    .await
+                    .map(drop)
             } else {
                 accept_invitation(accounts, bob, token).await.map(drop)
             }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use omoi_accounts::commands::AccountMailKind;
 use omoi_accounts::commands::operator::make_operator_token;
 use omoi_accounts::commands::password::ask_password_reset;
 use omoi_accounts::commands::register::register_user;
@@ -16,7 +15,7 @@ use omoi_domain::access::token_purpose::TokenPurpose;
 use omoi_runtime::rng::Rng;
 use secrecy::ExposeSecret as _;
 
-use crate::desk::{Desk, PASSWORD, registration, source, token_of};
+use crate::desk::{Desk, PASSWORD, registration, source};
 
 both!(
     of_many_guesses_at_once_five_are_looked_at,
@@ -48,7 +47,7 @@ async fn of_many_guesses_at_once_five_are_looked_at(desk: Desk) {
     let refusals: Vec<_> = join_all(guesses)
         .await
         .into_iter()
-        .map(|guess| guess.unwrap_err().error)
+        .map(Result::unwrap_err)
         .collect();
     let n_looked = refusals
         .iter()
@@ -82,7 +81,7 @@ async fn of_many_guesses_at_once_five_are_looked_at(desk: Desk) {
     )
     .await;
     assert!(matches!(
-        elsewhere.unwrap_err().error,
+        elsewhere.unwrap_err(),
         AccountError::Limited { .. }
     ));
 }
@@ -100,18 +99,20 @@ async fn a_locked_account_is_opened_by_a_mail(desk: Desk) {
     }
     let try_here =
         async || sign_in(&desk.accounts, ADA, PASSWORD.into(), &source("192.0.2.1")).await;
-    let locked = try_here().await.unwrap_err();
-    assert!(matches!(locked.error, AccountError::Locked { until: None }));
-    let mail = locked.mail.unwrap();
-    assert!(matches!(mail.kind, AccountMailKind::Unlock(_)));
+    let is_locked_out =
+        async || matches!(try_here().await, Err(AccountError::Locked { until: None }));
+    assert!(is_locked_out().await);
+    let before = desk.mails_to(ADA).await;
+    assert_eq!(before.last().unwrap().subject, "Your account is locked");
+    let old = desk.mailed_token(ADA).await;
     // One mail is under way already.
-    assert!(try_here().await.unwrap_err().mail.is_none());
+    assert!(is_locked_out().await);
+    assert_eq!(desk.mails_to(ADA).await.len(), before.len());
     desk.advance(Duration::from_hours(24));
-    let again = try_here().await.unwrap_err();
-    assert!(matches!(again.error, AccountError::Locked { until: None }));
-    let old = unlock_account(&desk.accounts, &token_of(mail)).await;
-    assert!(matches!(old, Err(AccountError::InvalidToken)));
-    let token = token_of(again.mail.unwrap());
+    assert!(is_locked_out().await);
+    let token = desk.mailed_token(ADA).await;
+    let void = unlock_account(&desk.accounts, &old).await;
+    assert!(matches!(void, Err(AccountError::InvalidToken)));
     unlock_account(&desk.accounts, &token).await.unwrap();
     try_here().await.unwrap();
 }
@@ -165,7 +166,7 @@ async fn what_fails_by_our_fault_is_not_counted(desk: Desk) {
     for n in 0..6 {
         let here = source("192.0.2.1");
         let refused = sign_in(&overloaded, ADA, PASSWORD.into(), &here).await;
-        let refused = refused.unwrap_err().error;
+        let refused = refused.unwrap_err();
         assert!(matches!(refused, AccountError::Passwords(_)), "{n}");
         let refused = register_user(&overloaded, registration("bob@example.org"), &here).await;
         assert!(matches!(refused, Err(AccountError::Passwords(_))), "{n}");

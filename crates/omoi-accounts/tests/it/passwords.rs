@@ -12,9 +12,13 @@ use omoi_accounts::commands::sign_out::set_user_active;
 use omoi_accounts::commands::verify::verify_mail;
 use omoi_accounts::error::AccountError;
 use omoi_domain::access::password_rules::PasswordFault;
+use omoi_domain::actor::Actor;
+use omoi_domain::audit::{AuditAction, AuditOutcome};
+use omoi_domain::id::OrgId;
 use secrecy::ExposeSecret as _;
 
-use crate::desk::{Desk, PASSWORD, registration, source, token_of};
+use crate::audit::entries;
+use crate::desk::{Desk, PASSWORD, registration, source};
 
 both!(
     a_mailed_link_sets_a_password_once,
@@ -28,24 +32,18 @@ const NEW: &str = "Kettle-Meadow-9";
 
 async fn a_mailed_link_sets_a_password_once(desk: Desk) {
     let (accounts, here) = (&desk.accounts, source("192.0.2.1"));
-    let verify = register_user(accounts, registration(ADA), &here)
+    register_user(accounts, registration(ADA), &here)
         .await
         .unwrap();
-    let verify = token_of(verify);
+    let verify = desk.mailed_token(ADA).await;
     let signed_in = desk.sign_in(ADA, PASSWORD, "192.0.2.1").await.unwrap();
-    assert!(
-        ask_password_reset(accounts, "eve@example.org", &here)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    ask_password_reset(accounts, "eve@example.org", &here)
+        .await
+        .unwrap();
+    assert!(desk.mails_to("eve@example.org").await.is_empty());
     let ask = async || {
-        token_of(
-            ask_password_reset(accounts, ADA, &here)
-                .await
-                .unwrap()
-                .unwrap(),
-        )
+        ask_password_reset(accounts, ADA, &here).await.unwrap();
+        desk.mailed_token(ADA).await
     };
     let token = ask().await;
     let set = async |token: &str, password: &str| {
@@ -116,6 +114,15 @@ async fn whoever_knows_the_password_changes_it(desk: Desk) {
         change(PASSWORD, "short").await,
         Err(AccountError::WeakPassword(_))
     ));
+    let told = entries(&desk, OrgId::PLATFORM).await;
+    let guess = told
+        .iter()
+        .find(|entry| entry.action == AuditAction::PasswordChange);
+    let guess = guess.unwrap();
+    assert_eq!(
+        (guess.outcome, guess.actor),
+        (AuditOutcome::Denied, Actor::User(user))
+    );
     let after = change(PASSWORD, NEW).await.unwrap();
     assert!(desk.is_let_in(&after).await);
     for ended in [one, two] {
@@ -142,8 +149,8 @@ async fn whoever_knows_the_password_changes_it(desk: Desk) {
 async fn whoever_may_not_sign_in_sets_no_password(desk: Desk) {
     let (accounts, here) = (&desk.accounts, source("192.0.2.1"));
     let ada = desk.add_user(ADA).await;
-    let token = ask_password_reset(accounts, ADA, &here).await.unwrap();
-    let token = token_of(token.unwrap());
+    ask_password_reset(accounts, ADA, &here).await.unwrap();
+    let token = desk.mailed_token(ADA).await;
     set_user_active(accounts, ada, false).await.unwrap();
     let refused = reset_password(accounts, &token, NEW.into(), &here).await;
     assert!(matches!(refused, Err(AccountError::InvalidToken)));

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use omoi_accounts::commands::grant::{GrantDraft, grant_permission, revoke_grant};
 use omoi_accounts::commands::invitation::{
-    accept_invitation, invite_member, revoke_one_invitation,
+    InvitationWay, accept_invitation, invite_member, revoke_one_invitation,
 };
-use omoi_accounts::commands::member::{remove_member, set_member_role};
+use omoi_accounts::commands::key::{
+    NewApiKey, OrganisationKey, create_organisation_key, revoke_organisation_key,
+};
+use omoi_accounts::commands::member::{MemberAuthority, remove_member, set_member_role};
 use omoi_accounts::commands::organisation_changes::{archive_organisation, restore_organisation};
 use omoi_accounts::commands::role::{RoleDraft, RoleUpdate, create_role, delete_role, update_role};
 use omoi_accounts::commands::staff::{enter_organisation, leave_organisation};
@@ -21,7 +24,8 @@ use omoi_domain::id::{OrgId, ProjectId, UserId};
 use omoi_store::{StoreError, Tx, invitations, memberships, organisations, projects};
 use uuid::Uuid;
 
-use crate::desk::{Desk, token_of};
+use crate::desk::Desk;
+use crate::invitations::printed_token;
 use crate::members::{add, by};
 
 both!(
@@ -95,9 +99,38 @@ async fn a_role_is_of_no_more_than_its_maker_may_do(desk: Desk) {
         assert!(matches!(refused, Err(AccountError::RoleInUse)));
     }
     remove_member(accounts, owner, bob_id).await.unwrap();
+    delete_refused_while_given(&desk, owner, ada, role).await;
     for unused in [reader.id, closer.id] {
         delete_role(accounts, owner, unused).await.unwrap();
     }
+}
+
+/// An invitation and a key hold a role as long as they are good, and no longer.
+async fn delete_refused_while_given(
+    desk: &Desk,
+    owner: MemberAuthority,
+    ada: UserId,
+    role: MemberRole,
+) {
+    let accounts = &desk.accounts;
+    let to = "eve@example.org".parse().unwrap();
+    let invited = invite_member(accounts, owner, (&to, role), InvitationWay::Mailed).await;
+    let new = NewApiKey {
+        name: "ci".to_owned(),
+        scopes: Vec::new(),
+        days: None,
+    };
+    let owned = OrganisationKey::Role(role);
+    let key = create_organisation_key(accounts, owner, ada, owned, new).await;
+    let (invited, key) = (invited.unwrap().invitation, key.unwrap().row);
+    let refused = delete_role(accounts, owner, role.custom_role().unwrap()).await;
+    assert!(matches!(refused, Err(AccountError::RoleInUse)));
+    revoke_one_invitation(accounts, owner, invited.id)
+        .await
+        .unwrap();
+    revoke_organisation_key(accounts, owner, key.id)
+        .await
+        .unwrap();
 }
 
 async fn a_grant_is_of_what_its_giver_may_do(desk: Desk) {
@@ -241,7 +274,10 @@ async fn what_is_put_away_is_only_read(desk: Desk) {
     let member = MemberRole::System(SystemRole::Member);
     desk.make_user("bob@example.org").await;
     let to = || "bob@example.org".parse().unwrap();
-    let mail = invite_member(accounts, owner, to(), member).await.unwrap();
+    let way = InvitationWay::Printed;
+    let made = invite_member(accounts, owner, (&to(), member), way)
+        .await
+        .unwrap();
     let open = desk
         .read(async |tx| invitations::list_open(tx, ORG).await)
         .await;
@@ -260,7 +296,7 @@ async fn what_is_put_away_is_only_read(desk: Desk) {
         .read(async |tx| omoi_store::users::find_by_email(tx, &to()).await)
         .await;
     let bob: UserId = bob.unwrap().id;
-    let refused = accept_invitation(accounts, bob, &token_of(mail)).await;
+    let refused = accept_invitation(accounts, bob, &printed_token(made)).await;
     assert!(matches!(refused, Err(AccountError::InvalidToken)));
 
     let may = async |permission| {
