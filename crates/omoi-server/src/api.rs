@@ -57,6 +57,7 @@ use omoi_accounts::context::AccountContext;
 use omoi_accounts::providers::SignInProviders;
 use omoi_domain::actor::Actor;
 use omoi_domain::config::Config;
+use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::OrgId;
 use omoi_domain::model_price::PriceRow;
 use omoi_git::toolchain::HostEnvironment;
@@ -96,6 +97,8 @@ pub struct ApiSurface {
     pub accounts: AccountContext,
     /// The providers by which people sign in, too.
     pub providers: SignInProviders,
+    /// Whether mails go out.
+    pub sends_mail: bool,
     /// What cursors of lists are signed with.
     pub cursor_keys: CursorKeys,
     /// Prices that a person set for models; the others are those of the list that comes with the program.
@@ -118,6 +121,21 @@ impl ApiSurface {
             host: &self.host,
             config: &self.config,
         })
+    }
+
+    /// Refuses what a mail answers where none goes out.
+    ///
+    /// # Errors
+    /// [`ErrorCode::MailNotConfigured`].
+    fn expect_mail_server(&self) -> Result<(), ApiError> {
+        match self.sends_mail {
+            true => Ok(()),
+            false => {
+                let says = "no mail server is set up here, so no mail can answer this";
+                Err(ApiError::new(ErrorCode::MailNotConfigured, says)
+                    .hint("whoever runs the platform hands the link over: `omoi admin link`, `omoi admin invite`"))
+            }
+        }
     }
 
     /// The rows of an organisation, changed in the name of `actor`.

@@ -92,6 +92,11 @@ impl ApiError {
         }
     }
 
+    /// The permission that is missing, where the refusal names one.
+    pub(crate) const fn lacking_permission(&self) -> Option<Permission> {
+        self.body.permission
+    }
+
     /// A body that cannot be taken in.
     pub(crate) fn unreadable(status: StatusCode, says: String) -> Self {
         let code = match status {

@@ -1,8 +1,10 @@
 //! Accounts: signing in, sessions and keys.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use omoi_domain::access::pattern::PermissionPattern;
@@ -10,6 +12,7 @@ use omoi_domain::access::permission::Permission;
 use omoi_domain::id::{ApiKeyId, OrgId, SignInSessionId, UserId};
 
 use super::ApiTime;
+use super::spec::given_value;
 
 /// A sign-in by mail address and password. `POST /auth/login`.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
@@ -21,6 +24,84 @@ pub struct SignInRequest {
     /// Its password.
     #[schema(format = Password)]
     pub password: String,
+}
+
+/// A new account. `POST /auth/register`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "email": "bob@example.org", "password": "Opal-Harbour-7", "full_name": "Bob" }))]
+#[serde(deny_unknown_fields)]
+pub struct RegisterRequest {
+    /// Mail address of the account.
+    pub email: String,
+    /// Its password.
+    #[schema(format = Password)]
+    pub password: String,
+    /// What people call them; the beginning of the address without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    /// The token of an invitation to that address. Where nobody registers without one, it is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitation_token: Option<String>,
+}
+
+/// Whose mail is to come. `POST /auth/resend-verification`, `POST /auth/forgot-password`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "email": "ada@example.org" }))]
+#[serde(deny_unknown_fields)]
+pub struct MailRequest {
+    /// Mail address of the account.
+    pub email: String,
+}
+
+/// What follows from a request that a mail answers, the same whether or not the address has an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MailAnnouncement {
+    /// What to do next.
+    pub message: String,
+}
+
+/// What is to change of an account; what is absent stays. `PATCH /auth/me`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "full_name": "Ada Byron", "attributes": { "ui.theme": "dark" } }))]
+#[serde(deny_unknown_fields)]
+pub struct UpdateAccount {
+    /// What people call them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    /// Where they work, in at most 100 characters; `null` takes it away.
+    #[serde(
+        default,
+        deserialize_with = "given_value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<String>)]
+    pub department: Option<Option<String>>,
+    /// Settings of the dashboard in place of those before; their names begin with `ui.`, and together they have at most
+    /// 16 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<BTreeMap<String, Value>>,
+}
+
+/// An account that waits to be let in. `GET /auth/waitlist`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct WaitingAccountView {
+    /// Row id of the person.
+    pub id: UserId,
+    /// What people call them.
+    pub full_name: String,
+    /// Their mail address.
+    pub email: Option<String>,
+    /// Whether they showed that the address is theirs.
+    pub is_verified: bool,
+    /// Since when they wait.
+    pub waiting_since: Option<ApiTime>,
+}
+
+/// How many accounts were let in. `POST /auth/waitlist/approve-all`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ApprovedAccounts {
+    /// Accounts that waited.
+    pub approved: u64,
 }
 
 /// A request for the next tokens. `POST /auth/refresh`.
@@ -100,6 +181,7 @@ hidden_in_debug!(
     LinkToken,
     PasswordResetRequest,
     PasswordChangeRequest,
+    RegisterRequest,
     TokenPair,
     IssuedApiKey
 );
@@ -115,6 +197,12 @@ pub struct AccountView {
     pub email: Option<String>,
     /// Whether they showed that the address is theirs; who has none has nothing to show.
     pub is_verified: bool,
+    /// Since when the account waits until staff of the platform lets it in; none for one that does not.
+    pub waiting_since: Option<ApiTime>,
+    /// Where they work.
+    pub department: Option<String>,
+    /// Settings of the dashboard, by name.
+    pub attributes: BTreeMap<String, Value>,
     /// Whether they run the platform.
     pub is_staff: bool,
     /// When they signed in last.

@@ -4,6 +4,8 @@
 pub const EXAMPLE_ORGANIZATION: &str = "01930000-0000-7000-8000-000000000001";
 /// Id of the example member.
 pub const EXAMPLE_MEMBER: &str = "01930000-0000-7000-8000-000000000003";
+/// Id of the example person, whose account waits to be let in.
+pub const EXAMPLE_USER: &str = "01930000-0000-7000-8000-00000000000c";
 /// Id of the example role.
 pub const EXAMPLE_ROLE: &str = "01930000-0000-7000-8000-000000000007";
 /// Id of the example invitation.

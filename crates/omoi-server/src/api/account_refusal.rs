@@ -40,15 +40,14 @@ fn refuse_account_at(error: AccountError, now: Timestamp) -> ApiError {
             refuse(ErrorCode::AccountLocked).retry_after(until.since(now))
         }
         AccountError::Locked { until: None } => refuse(ErrorCode::AccountLocked)
-            .hint("whoever runs the platform opens it by `omoi admin enable-user MAIL`"),
+            .hint("follow the link that came by mail; whoever runs the platform opens it, too: `omoi admin enable-user MAIL`"),
         AccountError::InvalidCredentials => refuse(ErrorCode::InvalidCredentials),
         AccountError::InvalidToken => refuse(ErrorCode::Unauthenticated),
         AccountError::TokenReused => refuse(ErrorCode::TokenReused),
-        AccountError::WeakPassword(faults) => faults
-            .iter()
-            .fold(refuse(ErrorCode::ValidationFailed), |refused, fault| {
-                refused.with_problem(password_problem(*fault))
-            }),
+        AccountError::WeakPassword(faults) => password_refusal(&faults, "/new_password"),
+        AccountError::RegistrationClosed(_) => refuse(ErrorCode::RegistrationClosed)
+            .hint("ask an organisation for an invitation and follow its link"),
+        AccountError::Profile(_) => refuse(ErrorCode::ValidationFailed),
         AccountError::Escalation(_) => refuse(ErrorCode::PrivilegeEscalation),
         AccountError::TooManyKeys => refuse(ErrorCode::TooManyKeys),
         AccountError::KeyLife => refuse(ErrorCode::ValidationFailed).with_field("/expires_in_days"),
@@ -69,9 +68,18 @@ fn refuse_account_at(error: AccountError, now: Timestamp) -> ApiError {
     }
 }
 
-fn password_problem(fault: PasswordFault) -> FieldProblem {
+/// The refusal of a password that stands at `path` of the body.
+pub(super) fn password_refusal(faults: &[PasswordFault], path: &str) -> ApiError {
+    let says = AccountError::WeakPassword(Vec::new()).to_string();
+    let refused = ApiError::new(ErrorCode::ValidationFailed, says);
+    faults.iter().fold(refused, |refused, fault| {
+        refused.with_problem(password_problem(*fault, path))
+    })
+}
+
+fn password_problem(fault: PasswordFault, path: &str) -> FieldProblem {
     FieldProblem {
-        path: "/new_password".to_owned(),
+        path: path.to_owned(),
         code: ErrorCode::ValidationFailed,
         message: fault.remedy_text().to_owned(),
     }

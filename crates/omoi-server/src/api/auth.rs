@@ -1,11 +1,18 @@
 //! Signing in, sessions, and keys of one's own.
 
+mod approve_all_waiting;
+mod approve_waiting;
 mod change_password;
 mod create_api_key;
+mod delete_account;
+mod forgot_password;
 mod get_account;
 mod list_api_keys;
 mod list_sessions;
+mod list_waitlist;
 mod refresh_tokens;
+mod register_account;
+mod resend_verification;
 mod reset_password;
 mod revoke_api_key;
 mod revoke_session;
@@ -13,27 +20,40 @@ mod sign_in;
 mod sign_out;
 mod sign_out_everywhere;
 mod unlock_account;
+mod update_account;
 mod verify_email;
 
+use axum::Json;
+use axum::http::StatusCode;
 use secrecy::ExposeSecret as _;
-use tracing::warn;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use omoi_accounts::commands::sign_in::RefusedSignIn;
 use omoi_accounts::context::SignedIn;
 use omoi_accounts::holder::CredentialHolder;
+use omoi_domain::access::decision::OrganisationReach;
 use omoi_domain::access::refresh::ACCESS_TOKEN_LIFE;
 use omoi_domain::id::UserId;
 use omoi_domain::time::Timestamp;
-use omoi_protocol::api::{ApiKeyView, TokenPair};
+use omoi_protocol::api::{
+    AccountView, ApiKeyView, EXAMPLE_USER, MailAnnouncement, OrganizationAccess, TokenPair,
+};
 use omoi_store::api_keys::ApiKey;
+use omoi_store::users::User;
 
 pub(super) use self::create_api_key::expect_key_name;
 use super::ApiSurface;
+use super::account_refusal::password_refusal;
 use super::router::{ApiRouter, operation};
 use crate::error::ApiError;
 
 pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
-    sessions().merge(followed_links()).merge(api_keys())
+    sessions()
+        .merge(account())
+        .merge(mails())
+        .merge(followed_links())
+        .merge(waitlist())
+        .merge(api_keys())
 }
 
 fn sessions() -> ApiRouter<ApiSurface> {
@@ -51,7 +71,6 @@ fn sessions() -> ApiRouter<ApiSurface> {
         ))
         .add(operation!(sign_out::sign_out))
         .add(operation!(sign_out_everywhere::sign_out_everywhere))
-        .add(operation!(get_account::get_account))
         .add(operation!(
             change_password::change_password,
             InvalidCredentials,
@@ -60,6 +79,45 @@ fn sessions() -> ApiRouter<ApiSurface> {
         ))
         .add(operation!(list_sessions::list_sessions))
         .add(operation!(revoke_session::revoke_session, NotFound))
+}
+
+fn account() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(get_account::get_account))
+        .add(operation!(update_account::update_account))
+        .add(operation!(
+            delete_account::delete_account,
+            ReauthRequired,
+            LastOwner
+        ))
+}
+
+fn mails() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            register_account::register_account,
+            InvalidToken,
+            RegistrationClosed,
+            RateLimited,
+            MailNotConfigured
+        ))
+        .add(operation!(
+            resend_verification::resend_verification,
+            RateLimited,
+            MailNotConfigured
+        ))
+        .add(operation!(
+            forgot_password::forgot_password,
+            RateLimited,
+            MailNotConfigured
+        ))
+}
+
+fn waitlist() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(list_waitlist::list_waitlist))
+        .add(operation!(approve_waiting::approve_waiting, NotFound))
+        .add(operation!(approve_all_waiting::approve_all_waiting))
 }
 
 fn followed_links() -> ApiRouter<ApiSurface> {
@@ -84,6 +142,7 @@ fn api_keys() -> ApiRouter<ApiSurface> {
             create_api_key::create_api_key,
             AlreadyShown,
             EmailNotVerified,
+            OnWaitlist,
             PrivilegeEscalation,
             ReauthRequired,
             NotFound,
@@ -112,14 +171,43 @@ pub(super) fn token_pair(signed_in: &SignedIn) -> TokenPair {
     }
 }
 
-/// A refused sign-in or refresh, of which the account's owner may be to learn.
-fn refuse_sign_in(s: &ApiSurface, refused: RefusedSignIn) -> ApiError {
-    if refused.mail.is_some() {
-        warn!(
-            "An account was locked or its token copied, and no mail tells its owner: there is no mail server"
-        );
+/// Whose account waits.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct WaitingPath {
+    /// Row id of the person.
+    #[param(example = json!(EXAMPLE_USER))]
+    user_id: UserId,
+}
+
+/// The answer to a request that a mail answers, whether or not one comes.
+fn announce_mail(message: &str) -> (StatusCode, Json<MailAnnouncement>) {
+    let message = message.to_owned();
+    (StatusCode::ACCEPTED, Json(MailAnnouncement { message }))
+}
+
+/// An account as its person sees it.
+fn account_view(user: User, holder: &CredentialHolder) -> AccountView {
+    AccountView {
+        id: user.id,
+        is_verified: user.is_verified(),
+        waiting_since: user.waiting_since_at.map(Into::into),
+        full_name: user.name,
+        email: user.email,
+        department: user.department,
+        attributes: user.attributes.unwrap_or_default().0,
+        is_staff: user.is_staff,
+        last_login_at: user.last_sign_in_at.map(Into::into),
+        created_at: user.created_at.map(Into::into),
+        organizations: holder.reaches.iter().map(organization_access).collect(),
     }
-    s.refuse_account(refused.error)
+}
+
+fn organization_access(reach: &OrganisationReach) -> OrganizationAccess {
+    OrganizationAccess {
+        organization_id: reach.org,
+        permissions: reach.permissions_in(None).list_permissions().collect(),
+    }
 }
 
 fn api_key_view(key: ApiKey, now: Timestamp) -> ApiKeyView {

@@ -10,8 +10,11 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
+use serde_json::json;
+use tracing::warn;
 use uuid::Uuid;
 
+use omoi_accounts::audit::record_act;
 use omoi_accounts::commands::member::MemberAuthority;
 use omoi_accounts::context::AccountContext;
 use omoi_accounts::holder::{CredentialHolder, CredentialKind};
@@ -21,11 +24,12 @@ use omoi_domain::access::permission_set::PermissionSet;
 use omoi_domain::access::refresh::REAUTH_WITHIN;
 use omoi_domain::access::role::{MemberRole, rank_of_permissions};
 use omoi_domain::access::role_chain::RolePower;
-use omoi_domain::audit::RequestOrigin;
+use omoi_domain::audit::{AuditAct, AuditAction, RequestOrigin};
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::{OrgId, ProjectId, UserId};
 use omoi_domain::time::Timestamp;
 use omoi_execution::live::ReaderAccess;
+use omoi_runtime::telemetry::error_chain;
 use omoi_store::{StoreError, Tenant};
 
 use super::ApiSurface;
@@ -92,15 +96,7 @@ impl ApiCaller {
     /// # Errors
     /// [`ErrorCode::ReauthRequired`].
     pub(crate) fn expect_recent_sign_in(&self, now: Timestamp) -> Result<(), ApiError> {
-        match self.holder.credential {
-            CredentialKind::SignIn { signed_in_at, .. }
-                if now.since(signed_in_at) >= REAUTH_WITHIN =>
-            {
-                let says = "this needs a password given in the last 10 minutes";
-                Err(ApiError::new(ErrorCode::ReauthRequired, says).hint("sign in again"))
-            }
-            _ => Ok(()),
-        }
+        expect_recent_sign_in(&self.holder, now)
     }
 
     /// The same for who makes somebody an owner.
@@ -262,7 +258,10 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for Allowed<P> {
         let holder = find_holder(&parts.headers, surface).await?;
         expect_kind(&holder, P::POLICY)?;
         let place = place_of_request(parts, &holder, P::POLICY, surface).await?;
-        expect_permission(&holder, P::POLICY, place)?;
+        if let Err(refused) = expect_permission(&holder, P::POLICY, place) {
+            note_denial(parts, surface, &holder, (place.org, &refused)).await;
+            return Err(refused.into());
+        }
         let turn = take_up_request(parts, surface, &holder, Some(place.org)).await?;
         let origin = request_origin(parts, Some(&holder));
         let store = turn.store_for(surface.parts.store.store());
@@ -353,12 +352,33 @@ pub(crate) fn expect_kind(holder: &CredentialHolder, policy: RoutePolicy) -> Res
     }
 }
 
-/// Refuses whoever did not show that their mail address is theirs.
+/// Refuses whoever gave their password too long ago.
 ///
 /// # Errors
-/// [`ErrorCode::EmailNotVerified`].
+/// [`ErrorCode::ReauthRequired`].
+pub(super) fn expect_recent_sign_in(
+    holder: &CredentialHolder,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    match holder.credential {
+        CredentialKind::SignIn { signed_in_at, .. } if now.since(signed_in_at) >= REAUTH_WITHIN => {
+            let says = "this needs a password given in the last 10 minutes";
+            Err(ApiError::new(ErrorCode::ReauthRequired, says).hint("sign in again"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses whoever did not show that their mail address is theirs, or was not let in yet.
+///
+/// # Errors
+/// [`ErrorCode::EmailNotVerified`], [`ErrorCode::OnWaitlist`].
 pub(crate) fn expect_verified(holder: &CredentialHolder) -> Result<(), ApiError> {
     match holder.is_verified {
+        true if holder.is_waiting => {
+            let says = "this account waits until staff of the platform lets it in";
+            Err(ApiError::new(ErrorCode::OnWaitlist, says))
+        }
         true => Ok(()),
         false => {
             let says = "the mail address of this account is not verified yet";
@@ -388,6 +408,33 @@ fn expect_permission(
             let says = format!("the scopes of this key do not hold `{lacking}`");
             Err(ApiError::new(ErrorCode::InsufficientScope, says).with_permission(lacking))
         }
+    }
+}
+
+/// Writes a refusal down that concerns a row which the caller may know of; one in ten of those who ask on and on.
+async fn note_denial(
+    parts: &Parts,
+    surface: &ApiSurface,
+    holder: &CredentialHolder,
+    (org, refused): (OrgId, &ApiError),
+) {
+    let is_denial = matches!(
+        refused.error_code(),
+        ErrorCode::Forbidden | ErrorCode::InsufficientScope
+    );
+    let accounts = &surface.accounts;
+    let now = surface.parts.clock.now();
+    if !is_denial || !accounts.denials.count_denial(holder.actor, now) {
+        return;
+    }
+    let store = accounts
+        .store
+        .for_request(request_origin(parts, Some(holder)));
+    let denied = AuditAct::denied_to(AuditAction::PermissionDenied, org);
+    let denied = denied.with_after(json!({ "permission": refused.lacking_permission() }));
+    // The refusal stands whether or not it can be told of.
+    if let Err(error) = record_act(&store, org, denied).await {
+        warn!(error = %error_chain(&error), "A refusal is not in the audit log");
     }
 }
 

@@ -137,19 +137,20 @@ pub(super) fn complete_operation(
 fn usual_codes(operation: &Operation, policy: RoutePolicy) -> Vec<ErrorCode> {
     use ErrorCode::{
         EmailNotVerified, Forbidden, InsufficientScope, Internal, MalformedJson, NotFound,
-        NotReady, SlowRequest, TooLarge, Unauthenticated, UnknownField, UnsupportedMediaType,
-        ValidationFailed,
+        NotReady, OnWaitlist, SlowRequest, TooLarge, Unauthenticated, UnknownField,
+        UnsupportedMediaType, ValidationFailed,
     };
     let mut codes = match policy {
         RoutePolicy::Public => Vec::new(),
-        RoutePolicy::SignedIn => vec![Unauthenticated, EmailNotVerified],
-        RoutePolicy::Staff => vec![Unauthenticated, EmailNotVerified, Forbidden],
+        RoutePolicy::SignedIn => vec![Unauthenticated, EmailNotVerified, OnWaitlist],
+        RoutePolicy::Staff => vec![Unauthenticated, EmailNotVerified, OnWaitlist, Forbidden],
         RoutePolicy::Account => vec![Unauthenticated, Forbidden],
         RoutePolicy::Person => vec![Unauthenticated, Forbidden, InsufficientScope],
         // Its place is looked for, or chosen by a header.
         RoutePolicy::Needs(_) => vec![
             Unauthenticated,
             EmailNotVerified,
+            OnWaitlist,
             Forbidden,
             InsufficientScope,
             NotFound,

@@ -13,6 +13,7 @@ mod enter_organization;
 mod export_audit;
 mod get_organization;
 mod grant_permission;
+mod invite_member;
 mod leave_organization;
 mod list_audit;
 mod list_invitations;
@@ -67,6 +68,7 @@ fn organizations() -> ApiRouter<ApiSurface> {
         .add(operation!(
             create_organization::create_organization,
             EmailNotVerified,
+            OnWaitlist,
             Conflict
         ))
         .add(operation!(list_organizations::list_organizations))
@@ -138,6 +140,12 @@ fn roles() -> ApiRouter<ApiSurface> {
 fn invitations() -> ApiRouter<ApiSurface> {
     ApiRouter::new()
         .add(operation!(list_invitations::list_invitations))
+        .add(operation!(
+            invite_member::invite_member,
+            PrivilegeEscalation,
+            ReauthRequired,
+            MailNotConfigured
+        ))
         .add(operation!(revoke_invitation::revoke_invitation))
         .add(operation!(
             accept_invitation::accept_invitation,

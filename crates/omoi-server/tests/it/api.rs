@@ -58,7 +58,16 @@ pub(crate) fn router_with(
     router(surface_with(test, accounts), door)
 }
 
-/// The same where people sign in by `providers`, too.
+/// The routes of a deployment without a mail server.
+pub(crate) fn router_without_mail(test: &TestDeployment, accounts: AccountContext) -> Router {
+    let surface = ApiSurface {
+        sends_mail: false,
+        ..surface_with(test, accounts)
+    };
+    router(surface, ApiDoor::Network)
+}
+
+/// The routes with `accounts`, where people sign in by `providers`, too.
 pub(crate) fn router_of_providers(
     test: &TestDeployment,
     accounts: AccountContext,
@@ -85,6 +94,7 @@ pub(crate) fn surface_with(test: &TestDeployment, accounts: AccountContext) -> A
         token: Some(TOKEN.to_owned()),
         accounts,
         providers: SignInProviders::default(),
+        sends_mail: true,
         cursor_keys: CursorKeys::new([7; 32], []),
         own_prices: Vec::new(),
         status: ProcessStatus {

@@ -258,6 +258,7 @@ async fn unverified_accounts_see_themselves(desk: &SignInDesk) {
         email: "new@example.org".to_owned(),
         password: PASSWORD.into(),
         full_name: None,
+        invitation: None,
     };
     let source = RequestSource {
         ip: "192.0.2.9".parse().unwrap(),

@@ -50,6 +50,7 @@ mod plan_edits;
 mod probes;
 mod projects;
 mod put_away;
+mod registration;
 mod report_bench;
 mod report_bounds;
 mod repository_file;

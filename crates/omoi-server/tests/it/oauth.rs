@@ -9,11 +9,14 @@ use axum::http::{Method, Request};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use omoi_accounts::commands::invitation::{InvitationWay, invite_member};
+use omoi_accounts::commands::member::MemberAuthority;
 use omoi_accounts::commands::register::{Registration, register_user};
 use omoi_accounts::context::RequestSource;
 use omoi_accounts::providers::SignInProviders;
 use omoi_domain::access::provider_identity::IdentityProvider;
-use omoi_domain::access::role::SystemRole;
+use omoi_domain::access::registration::RegistrationMode;
+use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::id::OrgId;
 use omoi_integrations::oauth::fake::FakeProvider;
 use omoi_integrations::oauth::{ProviderProfile, SignInProvider};
@@ -30,6 +33,7 @@ both!(
 );
 
 const ADA: &str = "ada@example.org";
+const GUEST: &str = "guest@example.org";
 const HOME: &str = "https://omoi.example.org";
 const MEMBER: [(OrgId, SystemRole); 1] = [(OrgId::LOCAL, SystemRole::Member)];
 
@@ -229,12 +233,13 @@ async fn a_way_back_is_good_once_and_in_one_browser(desk: SignInDesk) {
     assert_eq!(it.come_back(&forged, &code, &forged.cookie).await.0, 400);
 }
 
-async fn an_account_is_opened_by_who_it_belongs_to(desk: SignInDesk) {
+async fn an_account_is_opened_by_who_it_belongs_to(mut desk: SignInDesk) {
     desk.add_user(ADA, &MEMBER).await;
     let registration = Registration {
         email: "new@example.org".to_owned(),
         password: PASSWORD.into(),
         full_name: None,
+        invitation: None,
     };
     let source = RequestSource {
         ip: "198.51.100.1".parse().unwrap(),
@@ -243,7 +248,19 @@ async fn an_account_is_opened_by_who_it_belongs_to(desk: SignInDesk) {
     register_user(&desk.accounts, registration, &source)
         .await
         .unwrap();
+    desk.accounts.registration = RegistrationMode::Invite;
+    let operator = MemberAuthority::of_operator(OrgId::LOCAL);
+    let (to, role) = (
+        GUEST.parse().unwrap(),
+        MemberRole::System(SystemRole::Viewer),
+    );
+    invite_member(&desk.accounts, operator, (&to, role), InvitationWay::Mailed)
+        .await
+        .unwrap();
     let it = ProviderDesk::new(desk);
+    // Whoever is invited somewhere gets an account, and accepts then.
+    let guest = it.sign_in_with_cookie(profile("9", Some(GUEST))).await;
+    assert_eq!(it.address_of(&guest).await, GUEST);
     for (who, told) in [
         (profile("1", None), "no_address"),
         (profile("2", Some("nobody@example.org")), "no_account"),

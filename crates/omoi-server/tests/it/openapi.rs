@@ -15,10 +15,7 @@ use tower::ServiceExt as _;
 use omoi_domain::access::permission::Permission;
 use omoi_domain::error_code::ErrorCode;
 use omoi_protocol::api::{
-    EXAMPLE_APPROVAL, EXAMPLE_ATTEMPT, EXAMPLE_BUDGET, EXAMPLE_COMMENT, EXAMPLE_EVENT,
-    EXAMPLE_INVITATION, EXAMPLE_KEY, EXAMPLE_MEMBER, EXAMPLE_OPERATION, EXAMPLE_ORGANIZATION,
-    EXAMPLE_PREREQUISITE, EXAMPLE_PROJECT, EXAMPLE_REQUIREMENT, EXAMPLE_ROLE, EXAMPLE_SESSION,
-    EXAMPLE_TICKET,
+    EXAMPLE_APPROVAL, EXAMPLE_ATTEMPT, EXAMPLE_BUDGET, EXAMPLE_COMMENT, EXAMPLE_EVENT, EXAMPLE_INVITATION, EXAMPLE_KEY, EXAMPLE_MEMBER, EXAMPLE_OPERATION, EXAMPLE_ORGANIZATION, EXAMPLE_PREREQUISITE, EXAMPLE_PROJECT, EXAMPLE_REQUIREMENT, EXAMPLE_ROLE, EXAMPLE_SESSION, EXAMPLE_TICKET, EXAMPLE_USER,
 };
 
 use crate::api::{TOKEN, bench};
@@ -114,6 +111,7 @@ impl Described {
         let path = path.replace("{role_id}", EXAMPLE_ROLE);
         let path = path.replace("{invitation_id}", EXAMPLE_INVITATION);
         let path = path.replace("{budget_id}", EXAMPLE_BUDGET);
+        let path = path.replace("{user_id}", EXAMPLE_USER);
         let demanded = self.parameters().iter().filter(|parameter| {
             parameter["in"] == "query"
                 && (parameter["required"] == true || parameter["name"] == "once")

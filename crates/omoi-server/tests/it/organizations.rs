@@ -175,7 +175,11 @@ async fn what_was_done_is_told_to_those_who_may_know(desk: SignInDesk) {
         refused(403, "forbidden")
     );
     let (_, told) = desk.ask((Method::GET, &audit), Some(&ada), None).await;
-    let newest = &told["items"][0];
+    // The refusal is told of, too.
+    let denied = &told["items"][0];
+    assert_eq!(denied["action"], "permission_denied", "{told}");
+    assert_eq!(denied["after"]["permission"], "org:audit:read");
+    let newest = &told["items"][1];
     assert_eq!(newest["action"], "role_created", "{told}");
     assert_eq!(newest["target_id"], made["id"]);
     assert_eq!(newest["after"]["name"], "Reader");

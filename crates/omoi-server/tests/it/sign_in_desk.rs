@@ -16,15 +16,21 @@ use omoi_accounts::access_token::AccessTokens;
 use omoi_accounts::commands::member::{MemberAuthority, add_member};
 use omoi_accounts::commands::register::{NewUser, add_user};
 use omoi_accounts::context::AccountContext;
+use omoi_accounts::denial_samples::DenialSamples;
 use omoi_accounts::holder_cache::HolderCache;
 use omoi_accounts::key_ring::KeyRing;
+use omoi_accounts::mail_links::MailLinks;
+use omoi_accounts::mailer::Mailer;
 use omoi_accounts::password_pool::PasswordPool;
 use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::password_rules::PasswordRules;
+use omoi_domain::access::registration::RegistrationMode;
 use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::id::{OrgId, UserId};
 use omoi_domain::money::NanoUsd;
+use omoi_integrations::mail::fake::FakeMailer;
 use omoi_protocol::api::TokenPair;
+use omoi_runtime::reconcile::Nudge;
 use omoi_runtime::rng::Rng;
 use omoi_server::ApiDoor;
 use omoi_store::{Tx, events, users};
@@ -54,6 +60,9 @@ pub(crate) fn accounts_of(test: &TestDeployment) -> AccountContext {
         passwords: PasswordPool::new(rng.fork()),
         password_rules: PasswordRules { chars_min: 8 },
         organization_month: NanoUsd::from_dollars(100),
+        registration: RegistrationMode::Open,
+        mails: Nudge::default(),
+        denials: DenialSamples::default(),
         rng,
         holders: HolderCache::new(test.deployment.clock.clone()),
     }
@@ -169,6 +178,23 @@ impl SignInDesk {
             .await;
         assert_eq!(status, 200, "{told}");
         serde_json::from_value(told).unwrap()
+    }
+
+    /// The text of the newest mail to `email` that was not sent before.
+    pub(crate) async fn mailed_text(&self, email: &str) -> String {
+        let server = Arc::new(FakeMailer::default());
+        let links = MailLinks::new("https://omoi.example.org");
+        let mailer = Mailer::new(self.accounts.clone(), server.clone(), links);
+        mailer.send_due().await.unwrap();
+        let mails = server.mails_to(&email.parse().unwrap());
+        mails.last().unwrap().text.clone()
+    }
+
+    /// The token that the newest mail to `email` carries.
+    pub(crate) async fn mailed_token(&self, email: &str) -> String {
+        let text = self.mailed_text(email).await;
+        let after = text.split_once('#').unwrap().1;
+        after.split_whitespace().next().unwrap().to_owned()
     }
 
     /// The number of the last event of the laptop's organisation.

@@ -3,13 +3,8 @@
 use std::net::Ipv4Addr;
 
 use axum::http::Method;
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use omoi_accounts::commands::password::ask_password_reset;
-use omoi_accounts::commands::register::{Registration, register_user};
-use omoi_accounts::commands::{AccountMail, AccountMailKind};
-use omoi_accounts::context::RequestSource;
 use omoi_domain::access::role::SystemRole;
 use omoi_domain::id::OrgId;
 use omoi_protocol::api::TokenPair;
@@ -268,33 +263,19 @@ async fn a_key_of_a_day_ends(desk: &SignInDesk, ada: &str) {
     assert!(!is_let_in(desk, &day).await);
 }
 
-fn source() -> RequestSource {
-    RequestSource {
-        ip: "192.0.2.9".parse().unwrap(),
-        user_agent: String::new(),
-    }
-}
-
-/// The token that a mail carries.
-fn token_of(mail: AccountMail) -> String {
-    match mail.kind {
-        AccountMailKind::Verify(token) | AccountMailKind::Reset(token) => {
-            token.expose_secret().to_owned()
-        }
-        other => panic!("{other:?} carries no token"),
-    }
-}
-
 async fn a_link_is_followed_once_and_for_its_purpose(desk: SignInDesk) {
-    let registration = Registration {
-        email: ADA.to_owned(),
-        password: PASSWORD.into(),
-        full_name: None,
-    };
-    let mail = register_user(&desk.accounts, registration, &source()).await;
-    let verify = token_of(mail.unwrap());
-    let mail = ask_password_reset(&desk.accounts, ADA, &source()).await;
-    let reset = token_of(mail.unwrap().unwrap());
+    let registration = json!({ "email": ADA, "password": PASSWORD });
+    let (status, _) = desk
+        .ask((Method::POST, "/auth/register"), None, Some(registration))
+        .await;
+    assert_eq!(status, 202);
+    let verify = desk.mailed_token(ADA).await;
+    let asked = json!({ "email": ADA });
+    let (status, _) = desk
+        .ask((Method::POST, "/auth/forgot-password"), None, Some(asked))
+        .await;
+    assert_eq!(status, 202);
+    let reset = desk.mailed_token(ADA).await;
     let ada = desk.sign_in(ADA, PASSWORD).await;
     let said = desk.code_of(SPECS, &ada.access_token, None).await;
     assert_eq!(said, refused(403, "email_not_verified"));

@@ -16,7 +16,7 @@ use omoi_store::StoreError;
 use super::{api_key_view, expect_person};
 use crate::api::Surface;
 use crate::api::body::ApiBody;
-use crate::api::caller::AccountCaller;
+use crate::api::caller::{AccountCaller, expect_verified};
 use crate::api::policy::needs;
 use crate::api::request_key::ShownOnce;
 use crate::error::ApiError;
@@ -72,10 +72,7 @@ fn check_request(
     body: &CreateApiKey,
     now: Timestamp,
 ) -> Result<(), ApiError> {
-    if !holder.is_verified {
-        let says = "the mail address of this account is not verified yet";
-        return Err(ApiError::new(ErrorCode::EmailNotVerified, says));
-    }
+    expect_verified(holder)?;
     expect_key_name(&body.name)?;
     if let Some(org) = body.organization_id
         && !holder.reaches.iter().any(|reach| reach.org == org)

@@ -6,7 +6,7 @@ use axum::extract::State;
 use omoi_accounts::commands::refresh::refresh_session;
 use omoi_protocol::api::{RefreshRequest, TokenPair};
 
-use super::{refuse_sign_in, token_pair};
+use super::token_pair;
 use crate::api::body::ApiBody;
 use crate::api::caller::Anyone;
 use crate::api::credential::PeerSource;
@@ -28,6 +28,6 @@ pub(super) async fn refresh_tokens(
 ) -> Answer<TokenPair> {
     let accounts = s.accounts.for_request(origin);
     let refreshed = refresh_session(&accounts, &body.refresh_token).await;
-    let refreshed = refreshed.map_err(|refused| refuse_sign_in(&s, refused))?;
+    let refreshed = refreshed.map_err(|error| s.refuse_account(error))?;
     Ok(Json(token_pair(&refreshed)))
 }

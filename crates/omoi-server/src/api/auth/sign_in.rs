@@ -6,7 +6,7 @@ use axum::extract::State;
 use omoi_accounts::commands::sign_in as accounts;
 use omoi_protocol::api::{SignInRequest, TokenPair};
 
-use super::{refuse_sign_in, token_pair};
+use super::token_pair;
 use crate::api::body::ApiBody;
 use crate::api::caller::Anyone;
 use crate::api::credential::PeerSource;
@@ -29,6 +29,6 @@ pub(super) async fn sign_in(
     let accounts = s.accounts.for_request(origin);
     let password = body.password.into();
     let signed_in = accounts::sign_in(&accounts, &body.email, password, &source).await;
-    let signed_in = signed_in.map_err(|refused| refuse_sign_in(&s, refused))?;
+    let signed_in = signed_in.map_err(|error| s.refuse_account(error))?;
     Ok(Json(token_pair(&signed_in)))
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 
-use omoi_accounts::commands::provider_sign_in::list_identities;
+use omoi_accounts::commands::linked_identity::list_identities;
 use omoi_protocol::api::{LinkedProviderView, ListPage};
 
 use crate::api::auth::expect_person;

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use omoi_accounts::commands::provider_sign_in::unlink_identity;
+use omoi_accounts::commands::linked_identity::unlink_identity;
 use omoi_store::StoreError;
 
 use super::{ProviderPath, refuse_provider};
