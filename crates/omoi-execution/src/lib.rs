@@ -20,6 +20,7 @@ pub mod failure_policy;
 pub mod guidance;
 pub mod intake;
 pub mod integration;
+pub mod janitor;
 pub mod lease_renewal;
 pub mod live;
 pub mod merges;

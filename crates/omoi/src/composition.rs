@@ -15,7 +15,6 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use axum::Router;
 
-use omoi_accounts::context::AccountContext;
 use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::Merger;
 use omoi_delivery::validator::Validator;
@@ -26,6 +25,7 @@ use omoi_execution::consume::{self, ConsumerFactory, ConsumerRuntime};
 use omoi_execution::copied_files::CopyRules;
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::dispatcher::Dispatcher;
+use omoi_execution::janitor::Janitor;
 use omoi_execution::live::LiveEvents;
 use omoi_execution::metering::HeldCalls;
 use omoi_execution::options::{MonitoringOptions, QueueOptions};
@@ -46,7 +46,7 @@ use omoi_runtime::config::ConfigSources;
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::{Lifecycle, LifecycleHandle, SpawnKind};
 use omoi_runtime::options::{DataOptions, RedisOptions};
-use omoi_runtime::reconcile::StatusReader;
+use omoi_runtime::reconcile::{ReconcileDriver, StatusReader};
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::ProcessLog;
 use omoi_sandbox::Provider;
@@ -58,6 +58,7 @@ use omoi_server::probes::ProbeSurface;
 use omoi_server::worker::{WorkerParts, WorkerSurface};
 use omoi_store::dialect::Backend;
 
+use self::accounts::StartedAccounts;
 use self::agent_programs::InstalledPrograms;
 use self::database::join_deployment;
 use self::egress::{OpenedEgress, open_egress};
@@ -68,7 +69,7 @@ use crate::api_client::{ApiClient, ClientEndpoint};
 use crate::data_folder::{FolderOwnership, OpenedFolder};
 use crate::open_files;
 
-pub(crate) use self::accounts::open_accounts;
+pub(crate) use self::accounts::{mail_links, open_accounts};
 pub(crate) use self::database::{database_options, open_store};
 pub(crate) use self::machine::{guarded_places, host_toolchain, probe_config, select_sandbox};
 pub(crate) use self::model_setup::{build_llm, live_routes, model_catalogue};
@@ -218,20 +219,22 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
 fn api_surface(
     start: &StartOptions,
     parts: &DeploymentParts,
-    accounts: AccountContext,
+    started: StartedAccounts,
     status: &ProcessStatus,
 ) -> anyhow::Result<ApiSurface> {
+    let accounts = started.accounts;
     Ok(ApiSurface {
         parts: ApiParts::from_parts(parts),
         host: host_toolchain(&start.sources),
         config: start.config.clone(),
         token: None,
         providers: accounts::sign_in_providers(&start.config)?,
+        sends_mail: started.sends_mail,
         cursor_keys: accounts::cursor_keys(&accounts.ring),
         own_prices: LlmOptions::from_config(&start.config).prices,
         accounts,
         status: status.clone(),
-        reconcilers: Vec::new(),
+        reconcilers: started.mailer.into_iter().collect(),
     })
 }
 
@@ -268,7 +271,7 @@ impl DoorRouters {
         reconcilers: Vec<StatusReader>,
     ) -> Self {
         surface.token = Some(token.to_owned());
-        surface.reconcilers = reconcilers;
+        surface.reconcilers.extend(reconcilers);
         Self {
             roles,
             surface,
@@ -344,11 +347,20 @@ fn start_loops(
     if let Some(provider) = &parts.sandbox {
         clear_away(provider.as_ref(), &parts.data).map_err(|error| anyhow!(error))?;
     }
-    Ok(consume::start_consumers(
-        &ConsumerRuntime::from_parts(parts),
-        bus,
-        loop_consumers(parts),
-    ))
+    let runtime = ConsumerRuntime::from_parts(parts);
+    let mut readers = consume::start_consumers(&runtime, bus, loop_consumers(parts));
+    readers.push(start_janitor(parts));
+    Ok(readers)
+}
+
+/// Starts what removes rows whose time is over.
+fn start_janitor(parts: &DeploymentParts) -> StatusReader {
+    let janitor = Box::new(Janitor::new(parts.store.store().clone()));
+    let (clock, rng) = (parts.clock.clone(), parts.rng.fork());
+    let driver = ReconcileDriver::new(janitor, parts.monitoring.poll, clock, rng);
+    let reader = driver.status_reader();
+    driver.spawn(&parts.lifecycle);
+    reader
 }
 
 /// What `GET /status` says.

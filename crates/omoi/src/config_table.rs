@@ -1,5 +1,6 @@
 //! The one table of everything that can be configured: each crate's sections, in the order of the reference page.
 
+use omoi_accounts::mail_options::{ACCOUNTS_KEYS, MAIL_KEYS};
 use omoi_accounts::options::{AUTH_KEYS, COSTS_KEYS};
 use omoi_accounts::provider_options::OAUTH_KEYS;
 use omoi_egress::options::EGRESS_KEYS;
@@ -22,6 +23,8 @@ pub(crate) static CONFIG_TABLE: KeyTable = KeyTable {
         REDIS_KEYS,
         SERVER_KEYS,
         AUTH_KEYS,
+        ACCOUNTS_KEYS,
+        MAIL_KEYS,
         OAUTH_KEYS,
         COSTS_KEYS,
         LLM_KEYS,

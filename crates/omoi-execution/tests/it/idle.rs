@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
+use omoi_domain::access::provider_identity::{FlowStage, IdentityProvider};
 use omoi_domain::event::Consumer;
 use omoi_execution::consume::{publish_commits, start_consumers};
 use omoi_execution::dispatcher::Dispatcher;
+use omoi_execution::janitor::Janitor;
 use omoi_execution::reaper::Reaper;
 use omoi_runtime::bus::{Bus, LocalBus};
+use omoi_runtime::clock::Clock as _;
+use omoi_runtime::reconcile::{Entities, Next, Reconciler as _};
+use omoi_store::provider_flows::{self, FlowDetails, ProviderFlow};
+use omoi_store::{StoreError, Tx, one_time_tokens};
 use omoi_testkit::deployment::TestDeployment;
 use omoi_testkit::organisations::add_organisation;
 
@@ -50,4 +56,39 @@ async fn idle_loops_write_nothing() {
     // Had anything been written it would show.
     it.add_task(1, &[]).await;
     assert!(files(&it) != before);
+}
+
+#[tokio::test]
+async fn what_is_over_is_removed_in_steps_and_then_nothing_is_written() {
+    let it = TestDeployment::new().await;
+    let now = it.clock.now();
+    let fill = async |tx: &mut Tx| -> Result<(), StoreError> {
+        for n in 0..501 {
+            let flow = ProviderFlow {
+                digest: n.to_string(),
+                user_id: None,
+                expires_at: now,
+                details: FlowDetails {
+                    provider: IdentityProvider::GitHub,
+                    stage: FlowStage::SignIn,
+                    key_name: "key".to_owned(),
+                    browser_digest: None,
+                    return_to: "/docs".to_owned(),
+                },
+            };
+            provider_flows::insert(tx, &flow).await?;
+        }
+        Ok(())
+    };
+    it.commit(fill).await.unwrap();
+    let mut janitor = Janitor::new(it.deployment.store.store().clone());
+    let mut entities = Entities::new(janitor.name(), it.deployment.rng.fork());
+    let mut pass = async || janitor.tick(now, &mut entities).await.unwrap();
+    assert_eq!(pass().await, Next::Now);
+    assert_eq!(pass().await, Next::Idle);
+    let left = one_time_tokens::find(&mut it.read_tx().await, "500").await;
+    assert!(left.unwrap().is_none());
+    let before = files(&it);
+    assert_eq!(pass().await, Next::Idle);
+    assert!(files(&it) == before, "something was written");
 }

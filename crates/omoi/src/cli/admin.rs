@@ -68,9 +68,12 @@ pub(crate) enum AdminCommand {
     /// Make somebody a member of the organisation
     #[command(after_help = "Examples:\n  omoi admin add-member ada@example.org --role owner")]
     AddMember(members::AddMemberArgs),
-    /// Invite an address to the organisation, and print the token that a mail would carry
+    /// Invite an address to the organisation, and print the link that a mail would carry, or its token
     #[command(after_help = "Examples:\n  omoi admin invite bob@example.org --role member")]
     Invite(members::AddMemberArgs),
+    /// Invite the first owner of a server, or of a laptop's data that becomes a team's, and print the link, good once
+    #[command(after_help = "Examples:\n  omoi admin make-owner ada@example.org")]
+    MakeOwner(NamedUser),
     /// Remove somebody from the organisation
     #[command(after_help = "Examples:\n  omoi admin remove-member ada@example.org")]
     RemoveMember(NamedUser),
@@ -85,7 +88,7 @@ pub(crate) enum AdminCommand {
     /// Set somebody's password, end their sessions and unlock their account; the password is read from standard input
     #[command(after_help = "Examples:\n  omoi admin set-password ada@example.org")]
     SetPassword(NamedUser),
-    /// Print the token that a mail to somebody would carry, good once
+    /// Print the link that a mail to somebody would carry, good once, or its token
     #[command(after_help = "Examples:\n  omoi admin link ada@example.org --for reset")]
     Link(recovery::LinkArgs),
     /// Check and copy the audit logs
@@ -157,13 +160,19 @@ async fn run_on_store(
         AdminCommand::EnableUser(named) => set_active(&accounts()?, &named.mail, true).await,
         AdminCommand::AddMember(arguments) => members::add(&accounts()?, arguments).await,
         AdminCommand::Invite(arguments) => {
-            members::print_invitation(context, &accounts()?, arguments).await
+            let links = composition::mail_links(config);
+            members::print_invitation(context, &accounts()?, links.as_ref(), arguments).await
+        }
+        AdminCommand::MakeOwner(named) => {
+            let links = composition::mail_links(config);
+            members::make_owner(context, &accounts()?, links.as_ref(), named.mail).await
         }
         AdminCommand::RemoveMember(named) => members::remove(&accounts()?, &named.mail).await,
         AdminCommand::RevokeKey(named) => members::revoke_key(&accounts()?, named).await,
         AdminCommand::SetPassword(named) => recovery::set_password(&accounts()?, &named.mail).await,
         AdminCommand::Link(arguments) => {
-            recovery::print_token(context, &accounts()?, arguments).await
+            let links = composition::mail_links(config);
+            recovery::print_token(context, &accounts()?, links.as_ref(), arguments).await
         }
         AdminCommand::Audit(command) => audit::run_audit_command(context, store, command).await,
         AdminCommand::SignOut(named) => {

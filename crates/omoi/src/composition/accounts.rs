@@ -1,13 +1,18 @@
 //! The accounts of a process: its key ring, and what changes an account.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
 use omoi_accounts::access_token::AccessTokens;
 use omoi_accounts::context::AccountContext;
+use omoi_accounts::denial_samples::DenialSamples;
 use omoi_accounts::holder_cache::{HolderCache, follow_revocations};
 use omoi_accounts::key_ring::{KeyPurpose, KeyRing, RingKey};
+use omoi_accounts::mail_links::MailLinks;
+use omoi_accounts::mail_options::mail_sender;
+use omoi_accounts::mailer::Mailer;
 use omoi_accounts::options::AccountOptions;
 use omoi_accounts::password_pool::PasswordPool;
 use omoi_accounts::provider_options;
@@ -16,6 +21,7 @@ use omoi_domain::config::Config;
 use omoi_execution::DeploymentParts;
 use omoi_runtime::bus::Bus;
 use omoi_runtime::clock::{Clocked, SystemClock};
+use omoi_runtime::reconcile::{Nudge, ReconcileDriver, StatusReader};
 use omoi_runtime::rng::Rng;
 use omoi_server::api::CursorKeys;
 use omoi_store::Store;
@@ -26,19 +32,67 @@ use crate::data_folder::OpenedFolder;
 /// Whose tokens they are: those of another program by the same key are none of ours.
 const ISSUER: &str = "omoios";
 
+/// How often a process looks for mails that others wrote down.
+const MAIL_PERIOD: Duration = Duration::from_secs(5);
+
+/// The accounts of a process that serves.
+pub(super) struct StartedAccounts {
+    pub(super) accounts: AccountContext,
+    /// Whether mails go out.
+    pub(super) sends_mail: bool,
+    /// What sends them, where something does.
+    pub(super) mailer: Option<StatusReader>,
+}
+
 /// Opens the accounts of a process that serves, which tells other processes what is revoked here and hears of theirs.
 ///
 /// # Errors
-/// As [`open_accounts`].
+/// As [`open_accounts`], and when mails cannot be sent as it is configured.
 pub(super) fn start_accounts(
     config: &Config,
     folder: &OpenedFolder,
     parts: &DeploymentParts,
     bus: &Arc<dyn Bus>,
-) -> anyhow::Result<AccountContext> {
-    let accounts = open_accounts(config, folder, parts.store.store().clone(), &parts.rng)?;
+) -> anyhow::Result<StartedAccounts> {
+    let mut accounts = open_accounts(config, folder, parts.store.store().clone(), &parts.rng)?;
     follow_revocations(&accounts.holders, &parts.lifecycle, bus);
-    Ok(accounts)
+    let mailer = start_mailer(config, parts, &accounts)?;
+    let (nudge, mailer) = mailer.unzip();
+    let sends_mail = nudge.is_some();
+    accounts.mails = nudge.unwrap_or_default();
+    Ok(StartedAccounts {
+        accounts,
+        sends_mail,
+        mailer,
+    })
+}
+
+/// Starts what sends mails, where a mail server is configured. Any process does: a mail is claimed before it is sent.
+fn start_mailer(
+    config: &Config,
+    parts: &DeploymentParts,
+    accounts: &AccountContext,
+) -> anyhow::Result<Option<(Nudge, StatusReader)>> {
+    let public_url = omoi_server::options::public_url(config);
+    let sender = mail_sender(config, public_url.as_deref()).map_err(|error| {
+        let hint = "set mail.from, mail.user with mail.password, and server.public_url, or unset mail.host";
+        anyhow::Error::new(error).context(ErrorHint(hint.to_owned()))
+    })?;
+    let (Some(sender), Some(links)) = (sender, mail_links(config)) else {
+        return Ok(None);
+    };
+    let mailer = Mailer::new(accounts.clone(), sender, links);
+    let (clock, rng) = (parts.clock.clone(), parts.rng.fork());
+    let driver = ReconcileDriver::new(Box::new(mailer), MAIL_PERIOD, clock, rng);
+    let started = (driver.nudge_handle(), driver.status_reader());
+    driver.spawn(&parts.lifecycle);
+    Ok(Some(started))
+}
+
+/// The links of mails; none where nobody knows at which address people reach this server.
+pub(crate) fn mail_links(config: &Config) -> Option<MailLinks> {
+    let public_url = omoi_server::options::public_url(config)?;
+    Some(MailLinks::new(&public_url))
 }
 
 /// What cursors of lists are signed with.
@@ -90,6 +144,9 @@ pub(crate) fn open_accounts(
         passwords: PasswordPool::new(rng.fork()),
         password_rules: options.password_rules,
         organization_month: options.organization_month,
+        registration: options.registration,
+        mails: Nudge::default(),
+        denials: DenialSamples::default(),
         rng: rng.fork(),
     })
 }

@@ -14,13 +14,14 @@ use crate::story;
 use crate::world::World;
 
 /// The loops of a process, each of which must have looked around before rows are compared.
-const LOOPS: [&str; 6] = [
+const LOOPS: [&str; 7] = [
     "planner",
     "dispatcher",
     "validator",
     "merger",
     "finisher",
     "reaper",
+    "janitor",
 ];
 /// Looks of each loop at rows that nobody changes.
 const IDLE_TICKS: u64 = 3;

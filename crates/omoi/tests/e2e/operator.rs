@@ -52,7 +52,16 @@ fn an_operator_lets_people_in_again() {
     add_at_terminal(home, "Opal-Harbour-7", "Opal-Harbour-7").exited(0);
     assert!(admin(&["users"]).stdout.contains(MAIL) && keys.exists());
 
+    let invited = admin(&["make-owner", MAIL]).exited(0);
+    assert_eq!(invited.stdout.trim_end().len(), 43);
     admin(&["add-member", MAIL, "--role", "owner"]).exited(0);
+    let owned = admin(&["make-owner", "bob@example.org"]).exited(2);
+    assert!(
+        owned
+            .stderr
+            .contains("omoi admin invite bob@example.org --role owner"),
+        "{owned:?}"
+    );
     for words in [["disable-user", MAIL], ["remove-member", MAIL]] {
         let refused = admin(&words).exited(1);
         assert!(refused.stderr.contains("--role owner"), "{refused:?}");

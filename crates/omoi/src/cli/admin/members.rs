@@ -1,14 +1,15 @@
 //! Members of the organisation, and keys.
 
+use anyhow::Context as _;
 use clap::Args;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use omoi_accounts::commands::AccountMailKind;
-use omoi_accounts::commands::invitation::invite_member;
+use omoi_accounts::commands::invitation::{InvitationWay, invite_member};
 use omoi_accounts::commands::key::{revoke_organisation_key, revoke_person_key};
 use omoi_accounts::commands::member::{MemberAuthority, add_member, remove_member};
 use omoi_accounts::context::AccountContext;
+use omoi_accounts::mail_links::MailLinks;
 use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::id::{ApiKeyId, MembershipId, OrgId, UserId};
@@ -76,24 +77,60 @@ pub(super) async fn add(accounts: &AccountContext, arguments: AddMemberArgs) -> 
     Ok(())
 }
 
-/// Prints the token of an invitation, for the operator to hand over.
+/// Prints the link of an invitation, for the operator to hand over, or its token.
 pub(super) async fn print_invitation(
     context: &CommandContext,
     accounts: &AccountContext,
+    links: Option<&MailLinks>,
     arguments: AddMemberArgs,
 ) -> anyhow::Result<()> {
     let AddMemberArgs { mail, role } = arguments;
     let named = role_called(accounts, &role).await?;
-    let operator = MemberAuthority::of_operator(ORGANISATION);
-    let invited = invite_member(accounts, operator, mail.clone(), named).await;
-    let AccountMailKind::Invitation(token) = invited.map_err(with_remedy)?.kind else {
-        anyhow::bail!("an invitation carries no token");
-    };
-    context.print_lines(&[token.expose_secret().to_owned()])?;
+    invite_by_link(context, accounts, links, (&mail, named)).await?;
     print_done(&format!(
-        "Good once, within 7 days, for whoever has {mail}, as {role}: POST /api/v1/invitations/accept"
+        "Good once, within 7 days, for whoever has {mail}, as {role}: POST /api/v1/invitations/accept, or /api/v1/auth/register for a new account"
     ));
     Ok(())
+}
+
+/// Invites the first owner who can sign in. They answer for the organisation from then on, with all that is in it.
+pub(super) async fn make_owner(
+    context: &CommandContext,
+    accounts: &AccountContext,
+    links: Option<&MailLinks>,
+    mail: MailAddress,
+) -> anyhow::Result<()> {
+    let tenant = accounts.store.tenant(ORGANISATION);
+    let count =
+        async |tx: &mut Tx| memberships::count_other_owners(tx, ORGANISATION, UserId::LOCAL).await;
+    if tenant.read(count).await? > 0 {
+        let hint = format!("further ones are invited: omoi admin invite {mail} --role owner");
+        let owned = UsageError("the organisation has an owner who can sign in".to_owned());
+        return Err(anyhow::Error::new(owned).context(ErrorHint(hint)));
+    }
+    let owner = MemberRole::System(SystemRole::Owner);
+    invite_by_link(context, accounts, links, (&mail, owner)).await?;
+    print_done(&format!(
+        "Good once, within 7 days, for whoever has {mail}, who owns the organisation then: POST /api/v1/auth/register with it as invitation_token"
+    ));
+    Ok(())
+}
+
+async fn invite_by_link(
+    context: &CommandContext,
+    accounts: &AccountContext,
+    links: Option<&MailLinks>,
+    (mail, role): (&MailAddress, MemberRole),
+) -> anyhow::Result<()> {
+    let operator = MemberAuthority::of_operator(ORGANISATION);
+    let made = invite_member(accounts, operator, (mail, role), InvitationWay::Printed).await;
+    let token = made.map_err(with_remedy)?.token;
+    let token = token.context("an invitation that is printed carries no token")?;
+    let printed = match links {
+        Some(links) => links.invitation_link(&token),
+        None => token.expose_secret().to_owned(),
+    };
+    Ok(context.print_lines(&[printed])?)
 }
 
 pub(super) async fn remove(accounts: &AccountContext, mail: &MailAddress) -> anyhow::Result<()> {

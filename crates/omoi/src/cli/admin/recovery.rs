@@ -6,6 +6,7 @@ use serde_json::json;
 
 use omoi_accounts::commands::operator::{make_operator_token, set_user_password};
 use omoi_accounts::context::AccountContext;
+use omoi_accounts::mail_links::MailLinks;
 use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::token_purpose::TokenPurpose;
 
@@ -50,6 +51,7 @@ impl LinkPurpose {
 pub(super) async fn print_token(
     context: &CommandContext,
     accounts: &AccountContext,
+    links: Option<&MailLinks>,
     arguments: LinkArgs,
 ) -> anyhow::Result<()> {
     let LinkArgs { mail, purpose } = arguments;
@@ -62,13 +64,14 @@ pub(super) async fn print_token(
     let purpose = purpose.token_purpose();
     let made = make_operator_token(accounts, user.id, purpose).await?;
     let token = made.token.expose_secret();
+    let link = links.and_then(|links| links.purpose_link(purpose, &made.token));
     if context.is_json() {
         let told = json!({
-            "token": token, "purpose": purpose, "expires_at": made.expires_at.to_string(),
+            "token": token, "link": link, "purpose": purpose, "expires_at": made.expires_at.to_string(),
         });
         return Ok(context.print_json(&told)?);
     }
-    context.print_lines(&[token.to_owned()])?;
+    context.print_lines(&[link.unwrap_or_else(|| token.to_owned())])?;
     print_done(&format!(
         "Good once, until {} UTC; earlier ones are void. Hand it to {mail} alone",
         made.expires_at.date_and_time()
