@@ -6,6 +6,7 @@
 pub mod api_key;
 pub mod common_passwords;
 pub mod decision;
+pub mod device_login;
 pub mod grant;
 pub mod mail_address;
 pub mod mail_intent;
@@ -15,6 +16,7 @@ pub mod permission;
 pub mod permission_set;
 pub mod profile;
 pub mod provider_identity;
+pub mod rate_limit;
 pub mod refresh;
 pub mod registration;
 pub mod role;

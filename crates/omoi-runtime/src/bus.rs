@@ -14,6 +14,7 @@ use tokio::sync::broadcast;
 
 pub use self::local::LocalBus;
 pub use self::redis::RedisBus;
+pub(crate) use self::redis::open_client;
 
 /// Hints a slow subscriber may fall behind before it gets [`BusHint::Resync`] instead.
 pub const BACKLOG_MAX: usize = 256;

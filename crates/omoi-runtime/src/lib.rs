@@ -17,6 +17,8 @@ pub mod reconcile;
 
 pub mod bus;
 
+pub mod rate_limiter;
+
 pub mod files;
 
 #[cfg(feature = "crash-points")]

@@ -12,12 +12,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use omoi_domain::access::rate_limit::RateScope;
 use omoi_runtime::bus::{
     BACKLOG_MAX, Bus, BusError, BusHint, HintSubscription, LocalBus, RedisBus,
 };
 use omoi_runtime::clock::{Clocked, ManualClock, SystemClock};
 use omoi_runtime::lifecycle::Lifecycle;
 use omoi_runtime::options::RedisOptions;
+use omoi_runtime::rate_limiter::{CounterAway, RateLimiter};
 use omoi_runtime::rng::Rng;
 use omoi_testkit::redis;
 
@@ -276,4 +278,42 @@ async fn a_bad_address_is_refused_without_showing_it() {
         assert!(matches!(error, BusError::Address(_)));
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn requests_are_counted_for_all_processes_or_refused_where_they_must_be() {
+    let limiter_at = |url: &str, key_prefix: &str| {
+        let options = RedisOptions {
+            url: url.to_owned(),
+            key_prefix: key_prefix.to_owned(),
+        };
+        RateLimiter::of_server(Arc::new(SystemClock), &options).unwrap()
+    };
+    let prefix = redis::key_prefix();
+    let (one, two) = (
+        limiter_at(redis::url(), &prefix),
+        limiter_at(redis::url(), &prefix),
+    );
+    let scope = RateScope::AddressProviders;
+    let most = scope.rate_rule().burst;
+    let mut n_let_in = 0;
+    // Time goes on meanwhile, and lets in one or two more.
+    for n in 0..2 * most {
+        let limiter = if n % 2 == 0 { &one } else { &two };
+        let answer = limiter.judge_one(scope, "192.0.2.1").await.unwrap();
+        n_let_in += u32::from(answer.retry_after.is_none());
+        assert_eq!(answer.limit, most);
+    }
+    assert!((most..most + 5).contains(&n_let_in), "{n_let_in}");
+    let apart = limiter_at(redis::url(), &redis::key_prefix());
+    let answer = apart.judge_one(scope, "192.0.2.1").await.unwrap();
+    assert_eq!((answer.remaining, answer.retry_after), (most - 1, None));
+    // Nobody answers on a port that was just free.
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}/", free.local_addr().unwrap());
+    drop(free);
+    let alone = limiter_at(&url, &prefix);
+    assert_eq!(alone.judge_one(scope, "192.0.2.1").await, Err(CounterAway));
+    let answer = alone.judge_one(RateScope::Caller, "user 1").await.unwrap();
+    assert_eq!(answer.retry_after, None);
 }

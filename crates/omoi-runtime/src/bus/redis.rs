@@ -51,11 +51,7 @@ impl RedisBus {
         rng: Rng,
         handle: &LifecycleHandle,
     ) -> Result<Self, BusError> {
-        if options.url.starts_with("rediss:") || options.url.starts_with("valkeys:") {
-            // Fails only when a provider is installed already, which is as good.
-            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        }
-        let client = Client::open(options.url.as_str()).map_err(address_error)?;
+        let client = client_of(options)?;
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(1)
             .set_connection_timeout(Some(PUBLISH_LIMIT))
@@ -223,6 +219,25 @@ fn decode_message(message: &Msg) -> BusHint {
         check_topic(&hint).ok().map(|()| hint)
     });
     appended.unwrap_or(BusHint::Resync)
+}
+
+fn client_of(options: &RedisOptions) -> Result<Client, BusError> {
+    if options.url.starts_with("rediss:") || options.url.starts_with("valkeys:") {
+        // Fails only when a provider is installed already, which is as good.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    }
+    Client::open(options.url.as_str()).map_err(address_error)
+}
+
+/// A connection that comes back by itself, and is not waited for.
+pub(crate) fn open_client(
+    options: &RedisOptions,
+    config: ConnectionManagerConfig,
+) -> Result<ConnectionManager, BusError> {
+    let client = client_of(options)?;
+    client
+        .get_connection_manager_lazy(config)
+        .map_err(address_error)
 }
 
 fn address_error(error: RedisError) -> BusError {
