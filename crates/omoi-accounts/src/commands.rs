@@ -1,11 +1,18 @@
 //! Every act that changes an account. One transaction each, but where a password is hashed in between.
 
 pub mod account_end;
+pub mod browser_session;
+pub mod device_login;
 pub mod grant;
 pub mod invitation;
 pub mod key;
+mod limits;
 pub mod linked_identity;
+pub mod live_ticket;
+pub mod local_link;
+mod mail_plan;
 pub mod member;
+mod one_time;
 pub mod operator;
 pub mod organisation;
 pub mod organisation_changes;
@@ -22,9 +29,5 @@ pub mod transfer;
 pub mod unlock;
 pub mod verify;
 pub mod waitlist;
-
-mod limits;
-mod mail_plan;
-mod one_time;
 
 pub(crate) use one_time::make_token as make_account_token;

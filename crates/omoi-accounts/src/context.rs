@@ -12,7 +12,7 @@ use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
 use omoi_runtime::reconcile::Nudge;
 use omoi_runtime::rng::Rng;
-use omoi_store::{Store, StoreError, Tenant, Tx};
+use omoi_store::{Store, StoreError, Tenant, Tx, deployment, memberships};
 use secrecy::SecretString;
 
 use crate::access_token::AccessTokens;
@@ -90,6 +90,11 @@ impl AccountContext {
         body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
     ) -> Result<T, E> {
         let system = self.store.system();
+        let body = async |tx: &mut Tx| -> Result<T, E> {
+            let done = body(tx).await?;
+            deployment::count_revocation(tx).await?;
+            Ok(done)
+        };
         let written = system.write(CrashPoint::AccountChanged, body).await;
         // Also where it failed: a commit whose answer was lost may have been made.
         self.holders.note_revocation();
@@ -102,9 +107,30 @@ impl AccountContext {
         tenant: &Tenant,
         body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
     ) -> Result<T, E> {
+        let body = async |tx: &mut Tx| -> Result<T, E> {
+            let done = body(tx).await?;
+            // Whoever counts slots locks the organisation before the deployment, too.
+            memberships::lock_members(tx, tenant.org()).await?;
+            deployment::count_revocation(tx).await?;
+            Ok(done)
+        };
         let written = tenant.write(CrashPoint::AccountChanged, body).await;
         self.holders.note_revocation();
         written
+    }
+}
+
+impl AccountContext {
+    /// Revocations in the whole deployment so far, as of the last half second: many who ask cost one look.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub async fn revocations_counted(&self) -> Result<i64, StoreError> {
+        let system = self.store.system();
+        let look = async |tx: &mut Tx| deployment::revocations_counted(tx).await;
+        self.holders
+            .count_once(async || system.read(look).await)
+            .await
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why an act on an account was refused.
 
 use omoi_domain::access::api_key::{AGENT_KEY_DAYS_MAX, KEY_DAYS_MAX, KEYS_ACTIVE_MAX};
+use omoi_domain::access::device_login::BadMachineName;
 use omoi_domain::access::grant::{LastOwner, PrivilegeEscalation};
 use omoi_domain::access::mail_address::BadMailAddress;
 use omoi_domain::access::password_rules::PasswordFault;
@@ -93,6 +94,9 @@ pub enum AccountError {
     /// What somebody says of themselves cannot be kept.
     #[error(transparent)]
     Profile(#[from] BadProfile),
+    /// That is no name of a machine.
+    #[error(transparent)]
+    MachineName(#[from] BadMachineName),
     /// That is no mail address.
     #[error(transparent)]
     MailAddress(#[from] BadMailAddress),

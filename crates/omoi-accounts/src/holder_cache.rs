@@ -20,6 +20,8 @@ use crate::holder::CredentialHolder;
 
 /// How long a holder is answered without a look at the database.
 pub const KEPT_FOR: Duration = Duration::from_secs(5);
+/// How long the number of revocations is believed.
+const COUNT_KEPT_FOR: Duration = Duration::from_millis(500);
 /// Holders that are kept at once, at most.
 pub const HOLDERS_MAX: usize = 10_000;
 /// The topic of the bus on which processes tell each other of revocations.
@@ -35,6 +37,8 @@ pub struct HolderCache {
 struct CacheInner {
     clock: Clocked,
     kept: Mutex<KeptHolders>,
+    /// Revocations in the whole deployment, and when they were counted.
+    counted: tokio::sync::Mutex<Option<(Timestamp, i64)>>,
     /// Changes with every revocation of this process.
     revoked: watch::Sender<u64>,
     /// Changes with every revocation that this process hears of.
@@ -71,6 +75,7 @@ impl HolderCache {
             inner: Arc::new(CacheInner {
                 clock,
                 kept: Mutex::default(),
+                counted: tokio::sync::Mutex::default(),
                 revoked,
                 forgotten: watch::Sender::new(0),
             }),
@@ -122,6 +127,25 @@ impl HolderCache {
     /// request takes.
     pub fn watch_revocations(&self) -> watch::Receiver<u64> {
         self.inner.forgotten.subscribe()
+    }
+
+    /// The number of revocations: what it was less than half a second ago, or what `count` finds now, once for all who
+    /// ask meanwhile.
+    pub(crate) async fn count_once<E>(
+        &self,
+        count: impl AsyncFnOnce() -> Result<i64, E>,
+    ) -> Result<i64, E> {
+        let mut counted = self.inner.counted.lock().await;
+        let now = self.current_time();
+        if let Some((at, n)) = *counted
+            && at <= now
+            && now.since(at) < COUNT_KEPT_FOR
+        {
+            return Ok(n);
+        }
+        let n = count().await?;
+        *counted = Some((now, n));
+        Ok(n)
     }
 
     /// Forgets every holder: something was revoked, here or elsewhere.

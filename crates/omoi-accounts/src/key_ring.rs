@@ -37,6 +37,10 @@ omoi_domain::closed_set! {
         Provider = "provider",
         /// Cursors of lists.
         Cursor = "cursor",
+        /// Cookies of sessions.
+        Cookie = "cookie",
+        /// What pages send beside a cookie.
+        Csrf = "csrf",
     }
 }
 

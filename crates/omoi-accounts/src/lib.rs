@@ -4,6 +4,7 @@
 pub mod access_token;
 pub mod api_key;
 pub mod audit;
+pub mod browser_cookie;
 pub mod commands;
 pub mod context;
 pub mod denial_samples;

@@ -103,6 +103,25 @@ pub(crate) async fn hold_fence(tx: &mut Tx) -> Result<i64, StoreError> {
     fence.ok_or(StoreError::Database(sqlx::Error::RowNotFound))?
 }
 
+/// Counts a revocation, so that processes that hear of it by no hint learn that there was one. As slots, it is counted
+/// after all else that a transaction locks.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn count_revocation(tx: &mut Tx) -> Result<(), StoreError> {
+    let sql = "update deployment set revocations = revocations + 1";
+    tx.execute_global(sql, args![]).await.map(drop)
+}
+
+/// Revocations so far.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn revocations_counted(tx: &mut Tx) -> Result<i64, StoreError> {
+    let counted = tx.scalars::<i64>("select revocations as value from deployment", args![]);
+    Ok(counted.await?.first().copied().unwrap_or_default())
+}
+
 /// SQL that holds while no later orchestrator has taken over. `$fence` is the parameter with the
 /// transaction's own fence, which is 0 outside an orchestrator. What it refuses touches no row:
 /// [`refuse_earlier`] says why.

@@ -1,7 +1,7 @@
 //! Tokens that are good once.
 
 use omoi_domain::access::token_purpose::{TokenFacts, TokenPurpose};
-use omoi_domain::id::UserId;
+use omoi_domain::id::{ApiKeyId, SignInSessionId, UserId};
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -22,6 +22,14 @@ row! {
         user_id: Option<UserId>,
         /// The address it was made for, where there is no user yet.
         email: Option<String>,
+        /// The sign-in that asked for it.
+        session_id: Option<SignInSessionId>,
+        /// The key that asked for it.
+        api_key_id: Option<ApiKeyId>,
+        /// SHA-256 of the code by which people know what they approve.
+        code_digest: Option<String>,
+        /// The machine that waits for their approval.
+        label: Option<String>,
         /// When it ends.
         expires_at: Timestamp,
         /// When it was used.
@@ -97,6 +105,62 @@ pub async fn set_used(tx: &mut Tx, digest: &str) -> Result<(), StoreError> {
     tx.execute_global(
         "update one_time_tokens set used_at = $2 where digest = $1",
         args![digest, now],
+    )
+    .await
+    .map(drop)
+}
+
+/// Keeps a token beside earlier ones for its purpose.
+///
+/// # Errors
+/// When the database cannot be written; [`StoreError::Exists`] where another one has its code.
+pub async fn insert(tx: &mut Tx, token: &OneTimeToken) -> Result<(), StoreError> {
+    tx.insert(token).await
+}
+
+/// Removes the tokens for that purpose that have ended.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn delete_ended(tx: &mut Tx, purpose: TokenPurpose) -> Result<(), StoreError> {
+    let now = tx.now();
+    tx.execute_global(
+        "delete from one_time_tokens where purpose = $1 and expires_at <= $2",
+        args![purpose, now],
+    )
+    .await
+    .map(drop)
+}
+
+/// The token whose code has that digest, which nobody else changes until the transaction ends.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn lock_by_code(tx: &mut Tx, digest: &str) -> Result<Option<OneTimeToken>, StoreError> {
+    tx.lock_global(
+        "update one_time_tokens set purpose = purpose where code_digest = $1 returning digest",
+        "code_digest = $1",
+        || Ok(args![digest]),
+    )
+    .await
+}
+
+/// The token whose code has that digest.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn find_by_code(tx: &mut Tx, digest: &str) -> Result<Option<OneTimeToken>, StoreError> {
+    tx.find_global("code_digest = $1", args![digest]).await
+}
+
+/// Notes whose the token is.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn set_user(tx: &mut Tx, digest: &str, user: UserId) -> Result<(), StoreError> {
+    tx.execute_global(
+        "update one_time_tokens set user_id = $2 where digest = $1",
+        args![digest, user],
     )
     .await
     .map(drop)

@@ -142,6 +142,23 @@ pub async fn rotate_token(
     .map(drop)
 }
 
+/// Puts off the end of a session that is used, unless it has ended.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn put_off_end(
+    tx: &mut Tx,
+    id: SignInSessionId,
+    expires_at: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute_global(
+        "update sessions set expires_at = $2 where id = $1 and revoked_at is null and expires_at < $2",
+        args![id, expires_at],
+    )
+    .await
+    .map(drop)
+}
+
 /// Ends the session of `user`, unless it has ended; whether it did.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use omoi_domain::access::grant::{PrivilegeEscalation, key_permissions, may_give}
 use omoi_domain::access::pattern::PermissionPattern;
 use omoi_domain::access::permission_set::PermissionSet;
 use omoi_domain::access::role::{MemberRole, SystemRole};
+use omoi_domain::actor::Actor;
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
@@ -25,6 +26,9 @@ use crate::reach::{KeyCaller, key_caller, member_reaches, power_or_none, role_po
 
 /// How often at most the use of a key is noted.
 const USE_NOTED_EVERY: Duration = Duration::from_mins(1);
+
+/// Days that the key of a machine is good for.
+const MACHINE_KEY_DAYS: u32 = 180;
 
 /// What a key is to be.
 #[derive(Clone, Debug)]
@@ -91,6 +95,63 @@ pub async fn create_person_key(
         .await?;
     let key = fresh.key;
     Ok(MadeApiKey { key, row })
+}
+
+/// A machine that a person let sign in as them.
+pub(super) struct WaitingMachine {
+    /// Who let it in.
+    pub(super) user: UserId,
+    /// What it calls itself.
+    pub(super) machine: String,
+    /// What it may do.
+    pub(super) scopes: Vec<PermissionPattern>,
+}
+
+/// Makes the key of a machine that a person let in.
+///
+/// # Errors
+/// As [`create_person_key`].
+pub(super) async fn create_machine_key(
+    context: &AccountContext,
+    tx: &mut Tx,
+    waiting: WaitingMachine,
+) -> Result<MadeApiKey, AccountError> {
+    let WaitingMachine {
+        user,
+        machine,
+        scopes,
+    } = waiting;
+    let kind = ApiKeyKind::Person;
+    let fresh = FreshApiKey::draw_key(kind, &context.rng);
+    users::lock(tx, user).await?;
+    refuse_too_many(&api_keys::list_of_user(tx, user).await?, tx.now())?;
+    let new = NewApiKey {
+        name: format!("command line of {machine}"),
+        scopes,
+        days: Some(MACHINE_KEY_DAYS),
+    };
+    let mut key = key_row(tx, kind, &new, &fresh, user)?;
+    key.user_id = Some(user);
+    api_keys::insert(tx, &key).await?;
+    tx.record_act(created_key(&key).done_by(Actor::User(user)));
+    let (key, row) = (fresh.key, key);
+    Ok(MadeApiKey { key, row })
+}
+
+/// All that `user` may do today, as the scopes of a key.
+pub(super) async fn scopes_of_everything(
+    context: &AccountContext,
+    user: UserId,
+) -> Result<Vec<PermissionPattern>, AccountError> {
+    let reaches = member_reaches(&context.store, user).await?;
+    let all = reaches.iter().fold(PermissionSet::EMPTY, |all, reach| {
+        all.union_with(reach.role)
+    });
+    // Every permission is a pattern of itself.
+    let scopes = all
+        .list_permissions()
+        .map(|permission| permission.as_str().parse());
+    Ok(scopes.filter_map(Result::ok).collect())
 }
 
 /// Makes a key of an organisation or of its agent, which stays when `maker` leaves.

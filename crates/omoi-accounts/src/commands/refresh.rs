@@ -7,7 +7,7 @@ use omoi_domain::actor::Actor;
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_store::sessions::{self, SignInSession};
-use omoi_store::{Tx, users};
+use omoi_store::{Tx, deployment, users};
 
 use super::mail_plan::{MailSubject, plan_mail};
 use super::sign_in::tokens_of;
@@ -27,7 +27,13 @@ pub async fn refresh_session(
 ) -> Result<SignedIn, AccountError> {
     let named = read_refresh_token(&context.ring, token);
     let (named, key) = named.ok_or(AccountError::InvalidToken)?;
-    let go_on = async |tx: &mut Tx| go_on_with(context, tx, named, key.key_name()).await;
+    let go_on = async |tx: &mut Tx| {
+        let gone_on = go_on_with(context, tx, named, key.key_name()).await?;
+        if gone_on.is_err() {
+            deployment::count_revocation(tx).await?;
+        }
+        Ok(gone_on)
+    };
     let gone_on = context
         .store
         .system()

@@ -6,11 +6,14 @@ use std::time::Duration;
 use omoi_accounts::commands::key::{
     NewApiKey, OrganisationKey, create_organisation_key, create_person_key, revoke_person_key,
 };
+use omoi_accounts::commands::live_ticket::{make_live_ticket, redeem_live_ticket};
 use omoi_accounts::commands::member::{MemberAuthority, add_member, remove_member};
 use omoi_accounts::commands::sign_out::sign_out;
 use omoi_accounts::context::AccountContext;
 use omoi_accounts::error::AccountError;
-use omoi_accounts::holder::{CredentialHolder, CredentialKind, authenticate_credential};
+use omoi_accounts::holder::{
+    CredentialHolder, CredentialKind, authenticate_credential, reload_holder,
+};
 use omoi_accounts::holder_cache::{KEPT_FOR, follow_revocations};
 use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::actor::Actor;
@@ -18,7 +21,7 @@ use omoi_domain::id::OrgId;
 use omoi_runtime::bus::{Bus, LocalBus};
 use omoi_runtime::clock::ManualClock;
 use omoi_runtime::lifecycle::Lifecycle;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::desk::{Desk, PASSWORD, is_let_in};
 
@@ -26,6 +29,7 @@ both!(
     a_revocation_holds_here_at_once_and_elsewhere_within_five_seconds,
     a_hint_makes_another_process_forget_at_once,
     a_key_is_held_by_whoever_it_acts_for,
+    a_ticket_opens_one_stream_for_whoever_asked,
 );
 
 const ADA: &str = "ada@example.org";
@@ -114,4 +118,51 @@ async fn a_key_is_held_by_whoever_it_acts_for(desk: Desk) {
         let refused = holder(accounts, text).await;
         assert!(matches!(refused, Err(AccountError::InvalidToken)), "{text}");
     }
+}
+
+async fn a_ticket_opens_one_stream_for_whoever_asked(desk: Desk) {
+    let accounts = &desk.accounts;
+    let ada = desk.add_user(ADA).await;
+    let signed_in = desk.sign_in(ADA, PASSWORD, "192.0.2.1").await.unwrap();
+    let held = holder(accounts, signed_in.access_token.expose_secret());
+    let held = held.await.unwrap();
+    let redeem =
+        async |ticket: &SecretString| redeem_live_ticket(accounts, ticket.expose_secret()).await;
+    let first = make_live_ticket(accounts, &held).await.unwrap();
+    let redeemed = redeem(&first).await.unwrap();
+    assert_eq!(redeemed.session_id(), Some(signed_in.session));
+    assert_eq!(redeemed.user_id(), Some(ada));
+    let is_refused = |done: Result<Arc<CredentialHolder>, AccountError>| {
+        matches!(done, Err(AccountError::InvalidToken))
+    };
+    assert!(is_refused(redeem(&first).await), "once");
+    assert!(reload_holder(accounts, &redeemed).await.is_ok());
+    let late = make_live_ticket(accounts, &held).await.unwrap();
+    desk.advance(Duration::from_secs(60));
+    assert!(is_refused(redeem(&late).await), "within a minute");
+    let ended = make_live_ticket(accounts, &held).await.unwrap();
+    let counted = accounts.revocations_counted().await.unwrap();
+    sign_out(accounts, ada, signed_in.session).await.unwrap();
+    assert!(is_refused(redeem(&ended).await), "while the sign-in lasts");
+    assert!(is_refused(reload_holder(accounts, &redeemed).await));
+    // The count is believed for half a second.
+    assert_eq!(accounts.revocations_counted().await.unwrap(), counted);
+    desk.advance(Duration::from_millis(500));
+    assert_eq!(accounts.revocations_counted().await.unwrap(), counted + 1);
+    let folder = CredentialHolder::folder_owner();
+    let of_folder = make_live_ticket(accounts, &folder).await.unwrap();
+    let redeemed = redeem(&of_folder).await.unwrap();
+    assert_eq!(redeemed.credential, CredentialKind::Folder);
+    let new = NewApiKey {
+        name: "ci".to_owned(),
+        scopes: Vec::new(),
+        days: None,
+    };
+    let made = create_person_key(accounts, ada, None, new).await.unwrap();
+    let by_key = holder(accounts, made.key.expose_secret()).await.unwrap();
+    let of_key = make_live_ticket(accounts, &by_key).await.unwrap();
+    let redeemed = redeem(&of_key).await.unwrap();
+    assert_eq!(redeemed.credential, CredentialKind::Key(made.row.id));
+    revoke_person_key(accounts, ada, made.row.id).await.unwrap();
+    assert!(is_refused(reload_holder(accounts, &redeemed).await));
 }

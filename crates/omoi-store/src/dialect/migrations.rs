@@ -180,6 +180,11 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0034_account_profiles.sql"),
     },
     MigrationText {
+        version: 35,
+        name: "browser_sign_in",
+        text: include_str!("../../migrations/0035_browser_sign_in.sql"),
+    },
+    MigrationText {
         version: PROJECT_NAME_KEYS,
         name: "kept_names_and_acts",
         text: include_str!("../../migrations/0046_kept_names_and_acts.sql"),
