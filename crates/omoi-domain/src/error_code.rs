@@ -23,6 +23,8 @@ macro_rules! error_codes {
 error_codes! {
     /// Rows would wait for each other.
     CircularDependency = "circular_dependency", 400;
+    /// The request carries two credentials of different holders.
+    ConflictingCredentials = "conflicting_credentials", 400;
     /// The token of a link is not good, or not any more.
     InvalidToken = "invalid_token", 400;
     /// The cursor is none of this list or stream with these filters in this order.
@@ -35,6 +37,8 @@ error_codes! {
     TokenReused = "token_reused", 401;
     /// The credential is missing or not valid.
     Unauthenticated = "unauthenticated", 401;
+    /// A change by a cookie lacks the token that pages of this server send with it.
+    CsrfRefused = "csrf_refused", 403;
     /// The mail address of the account is not verified yet.
     EmailNotVerified = "email_not_verified", 403;
     /// The caller lacks the permission, which the body names.
@@ -45,6 +49,8 @@ error_codes! {
     NoEgress = "no_egress", 403;
     /// The account waits until staff of the platform lets it in.
     OnWaitlist = "on_waitlist", 403;
+    /// The request came under a name that is not this server's, or from a page of another one.
+    OriginRefused = "origin_refused", 403;
     /// The caller would give more than they have.
     PrivilegeEscalation = "privilege_escalation", 403;
     /// The password was given too long ago for this.
@@ -127,6 +133,8 @@ error_codes! {
     BadRepositoryFile = "bad_repository_file", 422;
     /// The bundle of commits cannot be taken in.
     BundleRefused = "bundle_refused", 422;
+    /// The server takes no paths of its own disk.
+    ServerPathRefused = "server_path_refused", 422;
     /// A rule of the plan or of a report forbids it.
     Refused = "refused", 422;
     /// The body or the query has a field that the operation does not know.

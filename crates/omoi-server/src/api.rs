@@ -13,7 +13,7 @@ mod body;
 mod caller;
 mod commits;
 mod costs;
-mod credential;
+pub(crate) mod credential;
 mod document;
 mod earlier_routes;
 mod events;
@@ -72,9 +72,13 @@ use self::system::ApiDescription;
 use crate::access_log::{ApiDoor, RequestSurface, with_access_log};
 use crate::answer_headers::with_answer_headers;
 use crate::error::ApiError;
+use crate::options::ServerMode;
+use crate::request_limits::{RequestLimits, with_request_limits};
+use crate::site::Site;
+use crate::site_checks::{SiteDoor, check_site};
 
 pub(crate) use caller::{Anyone, expect_kind, reader_access};
-pub(crate) use credential::load_holder;
+pub(crate) use credential::{known_holder, load_again, load_holder};
 pub use list_cursor::CursorKeys;
 pub use organizations::audit_entry_view;
 pub use parts::ApiParts;
@@ -103,6 +107,10 @@ pub struct ApiSurface {
     pub cursor_keys: CursorKeys,
     /// Prices that a person set for models; the others are those of the list that comes with the program.
     pub own_prices: Vec<PriceRow>,
+    /// How browsers know this server.
+    pub site: Site,
+    /// How many requests a caller may send.
+    pub limits: RequestLimits,
     /// What of `GET /admin/status` stays the same.
     pub status: ProcessStatus,
     /// The reconcilers of this process.
@@ -113,9 +121,14 @@ impl ApiSurface {
     /// Reads repositories on the disk of this process for `caller`.
     ///
     /// # Errors
-    /// As [`ApiCaller::expect_folder_owner`].
+    /// As [`ApiCaller::expect_folder_owner`]; [`ErrorCode::ServerPathRefused`] where a team is served.
     fn repositories(&self, caller: &ApiCaller) -> Result<RepositoryReader<'_>, ApiError> {
         caller.expect_folder_owner()?;
+        if self.site.server_mode() == ServerMode::Team {
+            let says = "a server of a team takes no paths of its own disk";
+            return Err(ApiError::new(ErrorCode::ServerPathRefused, says)
+                .hint("name a repository by its address, or send its commits"));
+        }
         Ok(RepositoryReader {
             access: &self.parts.repositories,
             host: &self.host,
@@ -198,11 +211,15 @@ pub fn router(mut surface: ApiSurface, door: ApiDoor) -> Router {
         surface.token = None;
     }
     let ids = surface.parts.request_ids.clone();
+    let site = SiteDoor {
+        site: surface.site.clone(),
+        door,
+    };
     let (operations, _) = operations_behind(door).split();
     let config = SwaggerConfig::new(["/openapi.json"]).validator_url("none");
     let pages: Router<ApiSurface> = SwaggerUi::new("/docs").config(config).into();
     let pages = pages
-        .layer(middleware::map_response(system::with_page_policy))
+        .layer(middleware::from_fn(system::with_page_policy))
         .layer(middleware::from_fn_with_state(
             surface.clone(),
             expect_credential,
@@ -213,11 +230,17 @@ pub fn router(mut surface: ApiSurface, door: ApiDoor) -> Router {
             surface.clone(),
             request_key::with_request_key,
         ))
+        .layer(middleware::from_fn_with_state(
+            surface.clone(),
+            with_request_limits,
+        ))
         .layer(Extension(described))
         .merge(pages)
+        .merge(crate::pages::page_routes())
         .fallback(system::refuse_unknown_path)
         .method_not_allowed_fallback(system::refuse_method)
         .with_state(surface)
+        .layer(middleware::from_fn_with_state(site, check_site))
         .layer(middleware::map_response(with_answer_headers));
     with_access_log(router, RequestSurface::Api(door), ids)
 }

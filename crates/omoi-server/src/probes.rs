@@ -18,12 +18,14 @@ use omoi_protocol::api::{HealthReport, HealthStatus, ProgramReport};
 use omoi_runtime::reconcile::StatusReader;
 use omoi_store::{Store, StoreError, Tenant, events, organisations, specs, tasks};
 
-use crate::access_log::{RequestIds, RequestSurface, with_access_log};
+use crate::access_log::{ApiDoor, RequestIds, RequestSurface, with_access_log};
 use crate::answer_headers::with_answer_headers;
 use crate::api::Anyone;
 use crate::api::router::{ApiRouter, operation};
 use crate::error::{ApiError, InternalCause};
 use crate::request_token::{is_same_token, request_token};
+use crate::site::Site;
+use crate::site_checks::{SiteDoor, check_site};
 
 /// What the probes read.
 #[derive(Clone)]
@@ -38,6 +40,8 @@ pub struct ProbeSurface {
     pub token: String,
     /// Names each request in the log.
     pub request_ids: RequestIds,
+    /// How browsers know this server.
+    pub site: Site,
 }
 
 /// The operations that answer without a credential, in every role.
@@ -49,8 +53,12 @@ pub(crate) fn all_operations() -> ApiRouter<ProbeSurface> {
 }
 
 /// The routes of the probes.
-pub fn router(probes: ProbeSurface) -> Router {
+pub fn router(probes: ProbeSurface, door: ApiDoor) -> Router {
     let ids = probes.request_ids.clone();
+    let site = SiteDoor {
+        site: probes.site.clone(),
+        door,
+    };
     let (operations, _) = all_operations().split();
     let router = operations
         .route(
@@ -59,6 +67,7 @@ pub fn router(probes: ProbeSurface) -> Router {
         )
         .route("/metrics", get(metrics))
         .with_state(probes)
+        .layer(middleware::from_fn_with_state(site, check_site))
         .layer(middleware::map_response(with_answer_headers));
     with_access_log(router, RequestSurface::Probe, ids)
 }

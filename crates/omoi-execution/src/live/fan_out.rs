@@ -64,11 +64,6 @@ impl Receiver {
         self.lock().access = access;
     }
 
-    /// Whether it may read the frame now.
-    pub(super) fn may_read(&self, frame: &LiveFrame) -> bool {
-        self.lock().may_read(frame)
-    }
-
     /// Whether it asked for the frame and may read it.
     pub(super) fn wants_frame(&self, frame: &LiveFrame) -> bool {
         self.lock().wants_frame(frame)
@@ -81,8 +76,8 @@ impl Receiver {
             {
                 let mut state = self.lock();
                 while let Some(item) = state.queue.take_next() {
-                    // What it may not read any more is not told, though it waited.
-                    if !matches!(&item, QueuedItem::Frame(frame) if !state.may_read(frame)) {
+                    // What it may not read any more, or does not ask for, is not told, though it waited.
+                    if !matches!(&item, QueuedItem::Frame(frame) if !state.wants_frame(frame)) {
                         return ReceivedItem::Queued(item);
                     }
                 }

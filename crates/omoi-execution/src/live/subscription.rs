@@ -229,11 +229,11 @@ impl LiveSubscription {
         }
     }
 
-    /// The next frame that was read from the log and may be read by it now.
+    /// The next frame that was read from the log, and is asked for and may be read by it now.
     fn next_replayed(&mut self) -> Option<Arc<LiveFrame>> {
         loop {
             let frame = self.replayed.pop_front()?;
-            if self.receiver.may_read(&frame) {
+            if self.receiver.wants_frame(&frame) {
                 return Some(frame);
             }
         }

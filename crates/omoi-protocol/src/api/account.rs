@@ -183,8 +183,103 @@ hidden_in_debug!(
     PasswordChangeRequest,
     RegisterRequest,
     TokenPair,
+    LiveTicketView,
+    BrowserSessionView,
+    LocalLinkView,
+    LocalLinkCode,
+    DeviceLoginView,
+    DeviceToken,
     IssuedApiKey
 );
+
+/// A ticket that opens one stream of live events. `POST /auth/ws-ticket`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct LiveTicketView {
+    /// The ticket, good once.
+    pub ticket: String,
+    /// Seconds that it is good for.
+    pub expires_in: u64,
+}
+
+/// A sign-in that a browser keeps in a cookie. `POST /auth/browser-session`, `POST /auth/local-link/exchange`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct BrowserSessionView {
+    /// What changes send by `X-CSRF-Token`; a cookie that scripts read holds it, too.
+    pub csrf_token: String,
+    /// When the sign-in ends, however often it is used.
+    pub expires_at: ApiTime,
+}
+
+/// A link that signs in a browser of this machine. `POST /auth/local-link`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct LocalLinkView {
+    /// The link, good once.
+    pub url: String,
+    /// Seconds that it is good for.
+    pub expires_in: u64,
+}
+
+/// The code of such a link. `POST /auth/local-link/exchange`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "code": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU" }))]
+#[serde(deny_unknown_fields)]
+pub struct LocalLinkCode {
+    /// What stands behind `#` in the link.
+    pub code: String,
+}
+
+/// A machine that asks to act as somebody. `POST /auth/device`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "machine": "ada's laptop" }))]
+#[serde(deny_unknown_fields)]
+pub struct DeviceLoginRequest {
+    /// What it calls itself, in one line of at most 64 characters.
+    pub machine: String,
+}
+
+/// What a machine waits with.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct DeviceLoginView {
+    /// For `POST /auth/device/token`.
+    pub device_code: String,
+    /// What a person compares: it stands on the machine and on the page.
+    pub user_code: String,
+    /// The page where somebody who signed in says yes.
+    pub verification_url: String,
+    /// Seconds between two questions.
+    pub interval: u64,
+    /// Seconds that the machine may wait.
+    pub expires_in: u64,
+}
+
+/// The question of a machine that waits. `POST /auth/device/token`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "device_code": "omd_47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU" }))]
+#[serde(deny_unknown_fields)]
+pub struct DeviceToken {
+    /// What it waits with.
+    pub device_code: String,
+}
+
+/// A machine that waits, as whoever says yes sees it. `GET /auth/device/{user_code}`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct WaitingLoginView {
+    /// The code that stands on the machine.
+    pub user_code: String,
+    /// What it calls itself.
+    pub machine: String,
+    /// When it has waited in vain.
+    pub expires_at: ApiTime,
+}
+
+/// What a person says to a machine that waits. `POST /auth/device/{user_code}/decision`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "approve": true }))]
+#[serde(deny_unknown_fields)]
+pub struct DeviceDecision {
+    /// Whether it may act as them.
+    pub approve: bool,
+}
 
 /// The account of whoever asks. `GET /auth/me`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

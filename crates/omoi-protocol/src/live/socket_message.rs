@@ -1,6 +1,7 @@
 //! What goes over a socket of events beside the frames of the events themselves.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,8 +53,19 @@ pub enum SocketRequest {
     /// It goes on with another credential of the same holder.
     Auth {
         /// An access token or a key.
-        token: String,
+        token: SocketToken,
     },
+}
+
+/// A credential in a message; no log shows it.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct SocketToken(pub String);
+
+impl fmt::Debug for SocketToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketToken").finish_non_exhaustive()
+    }
 }
 
 /// Events that a receiver asks for.
@@ -213,6 +225,8 @@ omoi_domain::closed_set! {
         GoingAway = "going_away",
         /// A message is larger than it may be.
         TooLarge = "too_large",
+        /// The filter or the cursor that the socket was asked for with makes no sense.
+        BadRequest = "bad_request",
         /// The rows cannot be read for now.
         NotReady = "not_ready",
         /// The credential is missing, wrong, expired or revoked.
@@ -232,6 +246,7 @@ impl SocketClose {
         match self {
             Self::Normal => 1000,
             Self::GoingAway => 1001,
+            Self::BadRequest => 1008,
             Self::TooLarge => 1009,
             Self::NotReady => 1013,
             Self::Unauthenticated => 4401,

@@ -51,6 +51,7 @@ fn refuse_account_at(error: AccountError, now: Timestamp) -> ApiError {
         AccountError::Escalation(_) => refuse(ErrorCode::PrivilegeEscalation),
         AccountError::TooManyKeys => refuse(ErrorCode::TooManyKeys),
         AccountError::KeyLife => refuse(ErrorCode::ValidationFailed).with_field("/expires_in_days"),
+        AccountError::MachineName(_) => refuse(ErrorCode::ValidationFailed).with_field("/machine"),
         AccountError::MailAddress(_) => refuse(ErrorCode::ValidationFailed).with_field("/email"),
         AccountError::Name(_) => refuse(ErrorCode::ValidationFailed).with_field("/name"),
         AccountError::LastOwner(_) => refuse(ErrorCode::LastOwner),

@@ -2,11 +2,19 @@
 
 mod approve_all_waiting;
 mod approve_waiting;
+mod ask_device_login;
+mod begin_device_login;
 mod change_password;
 mod create_api_key;
+mod create_live_ticket;
+mod create_local_link;
+mod decide_device_login;
 mod delete_account;
+mod follow_local_link;
 mod forgot_password;
 mod get_account;
+mod get_device_login;
+mod keep_browser_session;
 mod list_api_keys;
 mod list_sessions;
 mod list_waitlist;
@@ -25,10 +33,12 @@ mod verify_email;
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::response::Response;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use omoi_accounts::commands::browser_session::BrowserSession;
 use omoi_accounts::context::SignedIn;
 use omoi_accounts::holder::CredentialHolder;
 use omoi_domain::access::decision::OrganisationReach;
@@ -36,7 +46,8 @@ use omoi_domain::access::refresh::ACCESS_TOKEN_LIFE;
 use omoi_domain::id::UserId;
 use omoi_domain::time::Timestamp;
 use omoi_protocol::api::{
-    AccountView, ApiKeyView, EXAMPLE_USER, MailAnnouncement, OrganizationAccess, TokenPair,
+    AccountView, ApiKeyView, BrowserSessionView, EXAMPLE_USER, MailAnnouncement, OrganizationAccess,
+    TokenPair,
 };
 use omoi_store::api_keys::ApiKey;
 use omoi_store::users::User;
@@ -45,6 +56,7 @@ pub(super) use self::create_api_key::expect_key_name;
 use super::ApiSurface;
 use super::account_refusal::password_refusal;
 use super::router::{ApiRouter, operation};
+use crate::browser_cookies::keep_session;
 use crate::error::ApiError;
 
 pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
@@ -54,6 +66,36 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
         .merge(followed_links())
         .merge(waitlist())
         .merge(api_keys())
+        .merge(browsers())
+}
+
+fn browsers() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            create_live_ticket::create_live_ticket,
+            AlreadyShown
+        ))
+        .add(operation!(keep_browser_session::keep_browser_session))
+        .add(operation!(
+            create_local_link::create_local_link,
+            AlreadyShown
+        ))
+        .add(operation!(
+            follow_local_link::follow_local_link,
+            InvalidToken
+        ))
+        .add(operation!(begin_device_login::begin_device_login))
+        .add(operation!(
+            ask_device_login::ask_device_login,
+            InvalidToken,
+            TooManyKeys
+        ))
+        .add(operation!(get_device_login::get_device_login, InvalidToken))
+        .add(operation!(
+            decide_device_login::decide_device_login,
+            EmailNotVerified,
+            InvalidToken
+        ))
 }
 
 fn sessions() -> ApiRouter<ApiSurface> {
@@ -149,6 +191,15 @@ fn api_keys() -> ApiRouter<ApiSurface> {
             TooManyKeys
         ))
         .add(operation!(revoke_api_key::revoke_api_key, NotFound))
+}
+
+/// An answer that has a browser keep a sign-in.
+fn kept_session(s: &ApiSurface, kept: &BrowserSession) -> Response {
+    let view = BrowserSessionView {
+        csrf_token: kept.csrf_token.clone(),
+        expires_at: kept.expires_at.into(),
+    };
+    keep_session(&s.site, kept, s.parts.clock.now(), Json(view))
 }
 
 /// The person who asks.

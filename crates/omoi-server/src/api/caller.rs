@@ -26,17 +26,20 @@ use omoi_domain::access::role::{MemberRole, rank_of_permissions};
 use omoi_domain::access::role_chain::RolePower;
 use omoi_domain::audit::{AuditAct, AuditAction, RequestOrigin};
 use omoi_domain::error_code::ErrorCode;
-use omoi_domain::id::{OrgId, ProjectId, UserId};
+use omoi_domain::id::{OrgId, ProjectId, SignInSessionId, UserId};
 use omoi_domain::time::Timestamp;
 use omoi_execution::live::ReaderAccess;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::{StoreError, Tenant};
 
 use super::ApiSurface;
-use super::credential::{find_holder, request_origin};
+use super::credential::{
+    RequestHead, find_bearer, find_counted_holder, find_holder, request_origin,
+};
 use super::policy::{NamedPolicy, RouteGuard, RoutePolicy};
 use super::request_key::{NotRun, RequestTurn, take_up_request};
 use super::request_place::place_of_request;
+use crate::browser_cookies::expect_own_page;
 use crate::error::ApiError;
 
 /// Whoever a request comes from, in the organisation of the row that it is about.
@@ -255,7 +258,7 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for Allowed<P> {
     type Rejection = NotRun;
 
     async fn from_request_parts(parts: &mut Parts, surface: &ApiSurface) -> Result<Self, NotRun> {
-        let holder = find_holder(&parts.headers, surface).await?;
+        let holder = find_counted_holder(RequestHead::of_parts(parts), surface).await?;
         expect_kind(&holder, P::POLICY)?;
         let place = place_of_request(parts, &holder, P::POLICY, surface).await?;
         if let Err(refused) = expect_permission(&holder, P::POLICY, place) {
@@ -263,7 +266,7 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for Allowed<P> {
             return Err(refused.into());
         }
         let turn = take_up_request(parts, surface, &holder, Some(place.org)).await?;
-        let origin = request_origin(parts, Some(&holder));
+        let origin = request_origin(parts, Some(&holder), &surface.site);
         let store = turn.store_for(surface.parts.store.store());
         let caller = ApiCaller {
             tenant: store.for_request(origin.clone()).tenant(place.org),
@@ -313,16 +316,38 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for AccountCaller<P> {
     type Rejection = NotRun;
 
     async fn from_request_parts(parts: &mut Parts, surface: &ApiSurface) -> Result<Self, NotRun> {
-        let holder = find_holder(&parts.headers, surface).await?;
+        let holder = find_counted_holder(RequestHead::of_parts(parts), surface).await?;
         expect_kind(&holder, P::POLICY)?;
         let turn = take_up_request(parts, surface, &holder, None).await?;
-        let origin = request_origin(parts, Some(&holder));
+        let origin = request_origin(parts, Some(&holder), &surface.site);
         Ok(Self {
             holder,
             origin,
             turn,
             policy: PhantomData,
         })
+    }
+}
+
+/// The sign-in of an access token, whatever cookie comes with it, asked for by a page of ours: the first argument of the
+/// handler that lets a browser keep it.
+pub(crate) struct BearerSignIn(pub(crate) SignInSessionId);
+
+impl RouteGuard for BearerSignIn {
+    const POLICY: RoutePolicy = RoutePolicy::Person;
+}
+
+impl FromRequestParts<ApiSurface> for BearerSignIn {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, surface: &ApiSurface) -> Result<Self, ApiError> {
+        let holder = find_bearer(RequestHead::of_parts(parts), surface).await?;
+        expect_kind(&holder, Self::POLICY)?;
+        expect_own_page(&surface.site, &parts.headers)?;
+        let session = holder.session_id().ok_or_else(|| {
+            ApiError::forbidden_act("the token of the data folder is no sign-in to keep")
+        })?;
+        Ok(Self(session))
     }
 }
 
@@ -459,7 +484,7 @@ pub(super) async fn expect_credential(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let holder = find_holder(request.headers(), &surface).await?;
+    let holder = find_holder(RequestHead::of_request(&request), &surface).await?;
     expect_kind(&holder, RoutePolicy::SignedIn)?;
     Ok(next.run(request).await)
 }

@@ -136,9 +136,7 @@ pub(super) fn complete_operation(
 /// What an operation refuses with because of its policy, parameters and body.
 fn usual_codes(operation: &Operation, policy: RoutePolicy) -> Vec<ErrorCode> {
     use ErrorCode::{
-        EmailNotVerified, Forbidden, InsufficientScope, Internal, MalformedJson, NotFound,
-        NotReady, OnWaitlist, SlowRequest, TooLarge, Unauthenticated, UnknownField,
-        UnsupportedMediaType, ValidationFailed,
+    ConflictingCredentials, CsrfRefused, EmailNotVerified, Forbidden, InsufficientScope, Internal, MalformedJson, NotFound, NotReady, OnWaitlist, OriginRefused, RateLimited, SlowRequest, TooLarge, Unauthenticated, UnknownField, UnsupportedMediaType, ValidationFailed,
     };
     let mut codes = match policy {
         RoutePolicy::Public => Vec::new(),
@@ -163,7 +161,10 @@ fn usual_codes(operation: &Operation, policy: RoutePolicy) -> Vec<ErrorCode> {
     if operation.request_body.is_some() {
         codes.extend([MalformedJson, SlowRequest, TooLarge, UnsupportedMediaType]);
     }
-    codes.extend([Internal, NotReady]);
+    if policy != RoutePolicy::Public {
+        codes.extend([ConflictingCredentials, CsrfRefused]);
+    }
+    codes.extend([OriginRefused, RateLimited, Internal, NotReady]);
     codes
 }
 

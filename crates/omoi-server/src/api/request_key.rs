@@ -35,7 +35,7 @@ use omoi_store::{Store, StoreError};
 
 use super::ApiSurface;
 use super::body::read_bytes;
-use super::credential::find_holder;
+use super::credential::{RequestHead, find_holder};
 use crate::error::ApiError;
 
 /// The header that names a request.
@@ -134,7 +134,8 @@ pub(super) async fn with_request_key(
     let is_named =
         request.method() == Method::POST && request.headers().contains_key(IDEMPOTENCY_KEY);
     // Whoever has no credential is refused without their body being read, or asks for what is everybody's.
-    if !is_named || find_holder(request.headers(), &surface).await.is_err() {
+    let head = RequestHead::of_request(&request);
+    if !is_named || find_holder(head, &surface).await.is_err() {
         return Ok(next.run(request).await);
     }
     let key = read_key(request.headers())?;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use axum::Extension;
+use axum::extract::Request;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderValue, Method, Uri};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::OpenApi;
 
@@ -56,8 +58,19 @@ pub(super) fn sorted_text(api: &OpenApi) -> String {
     text + "\n"
 }
 
+/// The script that begins Swagger UI: with the word that goes with the cookie, so that a page can call what changes
+/// something, too.
+const DOCS_SCRIPT: &str = include_str!("../../pages/docs.js");
+/// Its place among the files of the page.
+const DOCS_SCRIPT_FILE: &str = "/swagger-initializer.js";
+
 /// Lets a page load what this process serves, and nothing else.
-pub(super) async fn with_page_policy(mut response: Response) -> Response {
+pub(super) async fn with_page_policy(request: Request, next: Next) -> Response {
+    let is_script = request.uri().path().ends_with(DOCS_SCRIPT_FILE);
+    let mut response = match is_script {
+        true => ([(CONTENT_TYPE, "text/javascript")], DOCS_SCRIPT).into_response(),
+        false => next.run(request).await,
+    };
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, PAGE_POLICY);
     response

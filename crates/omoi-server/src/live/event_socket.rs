@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
@@ -236,7 +237,9 @@ impl EventSocket {
             Some(Ok(Message::Text(text))) => Some(text),
             Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => None,
             Some(Ok(Message::Close(_))) => return Err(SocketClose::Normal.into()),
-            Some(Err(_)) | None => return Err(SocketEnd::Gone),
+            // A frame larger than is read at all; where the line broke, nobody reads why.
+            Some(Err(_)) => return Err(SocketClose::TooLarge.into()),
+            None => return Err(SocketEnd::Gone),
         };
         if text
             .as_ref()
@@ -272,7 +275,7 @@ impl EventSocket {
         match request {
             SocketRequest::Pong {} => Ok(()),
             SocketRequest::Auth { token } => {
-                let renewed = self.watch.renew(SecretString::from(token)).await;
+                let renewed = self.watch.renew(SecretString::from(token.0)).await;
                 match renewed {
                     Ok(()) => Ok(()),
                     Err(refused) if close_of_refusal(&refused) == SocketClose::NotReady => {
@@ -358,7 +361,8 @@ impl EventSocket {
             .await
     }
 
-    /// Writes `messages`; a receiver that takes none of them for as long as it may be silent is gone.
+    /// Writes `messages`; a receiver that takes none of them for as long as it may be silent is gone. One who may do less
+    /// meanwhile comes back for what they may read: what is on its way cannot be called back.
     async fn write(&mut self, messages: Vec<Message>) -> Result<(), SocketEnd> {
         let socket = &mut self.socket;
         let written = async {
@@ -367,12 +371,33 @@ impl EventSocket {
             }
             socket.flush().await
         };
-        // Not cancel-safe: whatever ends the wait ends the socket.
-        tokio::select! {
-            biased;
-            written = written => written.map_err(|_| SocketEnd::Gone),
-            () = self.soft.cancelled() => Err(SocketClose::GoingAway.into()),
-            () = self.clock.sleep(HEARTBEAT) => Err(SocketClose::Silent.into()),
+        let mut written = pin!(written);
+        let mut silence = pin!(self.clock.sleep(HEARTBEAT));
+        let mut is_notice_due = false;
+        loop {
+            // What is written and the silence go on where they were; whatever else ends the wait ends the socket.
+            let step = tokio::select! {
+                biased;
+                written = &mut written => {
+                    if is_notice_due {
+                        self.watch.put_off_notice();
+                    }
+                    return written.map_err(|_| SocketEnd::Gone);
+                }
+                () = self.soft.cancelled() => return Err(SocketClose::GoingAway.into()),
+                step = self.watch.next_step() => step,
+                () = &mut silence => return Err(SocketClose::Silent.into()),
+            };
+            match step {
+                AccessStep::Expired => return Err(SocketClose::Unauthenticated.into()),
+                // It is told when it reads again.
+                AccessStep::Expiring(_) => is_notice_due = true,
+                AccessStep::Look => match self.watch.look_again().await {
+                    Ok(false) => {}
+                    Ok(true) => return Err(SocketClose::GoingAway.into()),
+                    Err(refused) => return Err(close_of_refusal(&refused).into()),
+                },
+            }
         }
     }
 }
@@ -380,6 +405,7 @@ impl EventSocket {
 /// Why a socket ends whose credential was refused like that.
 pub(crate) fn close_of_refusal(refused: &ApiError) -> SocketClose {
     match refused.error_code().http_status() {
+        400 | 422 => SocketClose::BadRequest,
         401 => SocketClose::Unauthenticated,
         403 => SocketClose::Forbidden,
         429 => SocketClose::TooMany,

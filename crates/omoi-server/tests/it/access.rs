@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::{Method, Request};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -31,7 +31,7 @@ use omoi_server::worker::WorkerSurface;
 use omoi_testkit::deployment::TestDeployment;
 use omoi_testkit::kept_log::{keep_log, new_lines};
 
-use crate::api::{TOKEN, bench, router_behind, router_of};
+use crate::api::{TOKEN, bench, laptop_site, router_behind, router_of};
 use crate::shutdown::StandingPace;
 
 /// Asks, and gives the answer with the lines that were written meanwhile.
@@ -45,6 +45,7 @@ async fn ask_logged(
 
 fn request_of((method, path, token): (Method, &str, Option<&str>), body: Body) -> Request<Body> {
     let mut request = Request::builder().method(method).uri(path);
+    request = request.header(HOST, "127.0.0.1:8000");
     if let Some(token) = token {
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     }
@@ -65,13 +66,15 @@ async fn send_logged(
 }
 
 fn probes_of(test: &TestDeployment) -> Router {
-    omoi_server::probes::router(ProbeSurface {
+    let probes = ProbeSurface {
         store: test.deployment.store.clone(),
         running: test.deployment.running.clone(),
         reconcilers: Vec::new(),
         token: TOKEN.to_owned(),
         request_ids: test.build_part(),
-    })
+        site: laptop_site(),
+    };
+    omoi_server::probes::router(probes, ApiDoor::Folder)
 }
 
 /// Level, route, status and caller of the one line of a request.

@@ -22,8 +22,10 @@ use omoi_protocol::api::{ProcessStatus, TaskLog};
 use omoi_runtime::config::{ConfigSources, KeyTable, load_config};
 use omoi_runtime::options::DATA_KEYS;
 use omoi_sandbox::options::SANDBOX_KEYS;
-use omoi_server::ApiDoor;
 use omoi_server::api::{ApiSurface, CursorKeys, router};
+use omoi_server::options::{ServerMode, SiteOptions};
+use omoi_server::site::Site;
+use omoi_server::{ApiDoor, RequestLimits};
 use omoi_store::attempts::{self, AgentEvent, Attempt};
 use omoi_store::{Json, events, projects, specs, tasks, tickets};
 use omoi_testkit::deployment::TestDeployment;
@@ -55,7 +57,11 @@ pub(crate) fn router_with(
     accounts: AccountContext,
     door: ApiDoor,
 ) -> Router {
-    router(surface_with(test, accounts), door)
+    let surface = ApiSurface {
+        site: site_behind(door),
+        ..surface_with(test, accounts)
+    };
+    router(surface, door)
 }
 
 /// The routes of a deployment without a mail server.
@@ -76,6 +82,7 @@ pub(crate) fn router_of_providers(
 ) -> Router {
     let surface = ApiSurface {
         providers,
+        site: site_behind(door),
         ..surface_with(test, accounts)
     };
     router(surface, door)
@@ -97,6 +104,8 @@ pub(crate) fn surface_with(test: &TestDeployment, accounts: AccountContext) -> A
         sends_mail: true,
         cursor_keys: CursorKeys::new([7; 32], []),
         own_prices: Vec::new(),
+        site: laptop_site(),
+        limits: RequestLimits::default(),
         status: ProcessStatus {
             version: "0".to_owned(),
             pid: 1,
@@ -113,6 +122,38 @@ pub(crate) fn surface_with(test: &TestDeployment, accounts: AccountContext) -> A
         },
         reconcilers: Vec::new(),
     }
+}
+
+/// Others reach a team's server alone.
+pub(crate) fn site_behind(door: ApiDoor) -> Site {
+    match door {
+        ApiDoor::Folder | ApiDoor::Loopback => laptop_site(),
+        ApiDoor::Network => team_site(),
+    }
+}
+
+/// A laptop's server that listens at port 8000.
+pub(crate) fn laptop_site() -> Site {
+    let options = SiteOptions {
+        mode: ServerMode::Local,
+        public_url: None,
+        allowed_origins: Vec::new(),
+        trusted_proxies: Vec::new(),
+    };
+    let loopback = "127.0.0.1".parse().unwrap();
+    let site = Site::of_options(&options).unwrap();
+    site.listening_at(loopback, 8000).unwrap()
+}
+
+/// A team's server behind a proxy.
+pub(crate) fn team_site() -> Site {
+    let options = SiteOptions {
+        mode: ServerMode::Team,
+        public_url: Some("https://omoi.example.org".to_owned()),
+        allowed_origins: vec!["https://board.example.org".to_owned()],
+        trusted_proxies: vec!["10.0.0.0/8".to_owned()],
+    };
+    Site::of_options(&options).unwrap()
 }
 
 /// What a repository may say something of, and a section that it may not touch.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::{Method, Request, StatusCode};
 use omoi_protocol::error::ErrorBody;
 use tower::ServiceExt as _;
@@ -51,6 +51,7 @@ pub(crate) async fn ask(
     let mut request = Request::builder()
         .method(method)
         .uri(path)
+        .header(HOST, "127.0.0.1:8000")
         .header(CONTENT_TYPE, "application/json");
     if let Some(token) = token {
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));

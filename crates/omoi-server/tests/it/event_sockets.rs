@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use futures::{SinkExt as _, StreamExt as _};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -13,6 +14,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
+use omoi_accounts::commands::browser_session::keep_session;
 use omoi_accounts::commands::member::{MemberAuthority, remove_member, set_member_role};
 use omoi_accounts::commands::sign_out::sign_out_everywhere;
 use omoi_accounts::context::AccountContext;
@@ -27,7 +29,7 @@ use omoi_server::api::router;
 use omoi_store::{Tx, memberships};
 use omoi_testkit::deployment::TestDeployment;
 
-use crate::api::{TOKEN, surface_with};
+use crate::api::{TOKEN, site_behind, surface_with};
 use crate::event_pages::cost_recorded;
 use crate::live_stream::spec_created;
 use crate::sign_in_desk::{ELSEWHERE, PASSWORD, SignInDesk, accounts_of};
@@ -36,6 +38,8 @@ both!(
     who_is_let_in_and_why_others_are_not,
     a_credential_ends_or_is_renewed,
     who_may_read_less_is_told_less_at_once,
+    a_browser_listens_by_a_ticket_or_by_its_cookie,
+    a_revocation_that_no_hint_tells_of_ends_a_socket,
 );
 
 /// A router that answers on a port of loopback.
@@ -51,6 +55,7 @@ impl Served {
         let parts = &test.deployment;
         publish_commits(parts.store.store(), &parts.lifecycle, &bus);
         let mut surface = surface_with(test, accounts.clone());
+        surface.site = site_behind(door);
         surface.parts.live = LiveEvents::new(bus, parts.clock.clone(), parts.lifecycle.clone());
         let router = router(surface, door);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -504,4 +509,80 @@ async fn who_may_read_less_is_told_less_at_once(desk: SignInDesk) {
         .await
         .unwrap();
     assert_eq!(receiver.closed().await, 4403);
+}
+
+async fn a_browser_listens_by_a_ticket_or_by_its_cookie(desk: SignInDesk) {
+    let served = Served::new(&desk.test, &desk.accounts, ApiDoor::Network).await;
+    desk.add_user("ada@example.org", &[(OrgId::LOCAL, SystemRole::Viewer)])
+        .await;
+    let pair = desk.sign_in("ada@example.org", PASSWORD).await;
+    let token = pair.access_token.as_str();
+    let ticket = async || {
+        let (_, told) = desk
+            .ask((Method::POST, "/auth/ws-ticket"), Some(token), None)
+            .await;
+        format!("ticket={}", told["ticket"].as_str().unwrap())
+    };
+    let first = ticket().await;
+    let mut by_ticket = served.connect(&first, None).await;
+    assert_eq!(by_ticket.told().await["type"], "welcome");
+    assert_eq!(served.connect(&first, None).await.closed().await, 4401);
+    let late = ticket().await;
+    desk.test.advance_clock(60);
+    assert_eq!(served.connect(&late, None).await.closed().await, 4401);
+    let kept = keep_session(&desk.accounts, pair.session_id).await.unwrap();
+    let cookie = format!("__Host-omoi_session={}", kept.cookie.expose_secret());
+    for (origin, expected) in [
+        (Some("https://omoi.example.org"), Ok(json!("welcome"))),
+        (Some("https://board.example.org"), Ok(json!("welcome"))),
+        (Some("https://evil.example"), Err(4403)),
+        (None, Err(4403)),
+    ] {
+        let mut request = served.request("", None);
+        let headers = request.headers_mut();
+        headers.insert("cookie", cookie.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert("origin", origin.parse().unwrap());
+        }
+        let (socket, _) = connect_async(request).await.unwrap();
+        let told = Receiver(socket).next().await;
+        assert_eq!(
+            told.map(|told| told["type"].clone()),
+            expected,
+            "{origin:?}"
+        );
+    }
+    // What makes no sense is told where a script hears it.
+    for query in ["after_seq=x", "event_types=task.finished", "nonsense=1"] {
+        let closed = served.connect(query, Some(token)).await.closed().await;
+        assert_eq!(closed, 1008, "{query}");
+    }
+    // A ticket is good once, and whoever asked for it is looked for again.
+    let user = user_of(&desk, "ada@example.org").await;
+    sign_out_everywhere(&desk.accounts, user).await.unwrap();
+    // A minute has passed: it was asked whether it is there.
+    let mut told = by_ticket.next().await;
+    while told.is_ok() {
+        told = by_ticket.next().await;
+    }
+    assert_eq!(told, Err(4401));
+}
+
+async fn a_revocation_that_no_hint_tells_of_ends_a_socket(desk: SignInDesk) {
+    let served = Served::new(&desk.test, &desk.accounts, ApiDoor::Network).await;
+    desk.add_user("ada@example.org", &[(OrgId::LOCAL, SystemRole::Viewer)])
+        .await;
+    let token = desk.sign_in("ada@example.org", PASSWORD).await.access_token;
+    let mut receiver = served.enter("", &token).await;
+    let user = user_of(&desk, "ada@example.org").await;
+    // The reader's poll, the look at the access, and the next ping.
+    desk.test.clock.wait_for_sleepers(3).await;
+    desk.test.advance_clock(4);
+    receiver.settle().await;
+    // Another process, of which this one hears nothing.
+    let elsewhere = accounts_of(&desk.test);
+    sign_out_everywhere(&elsewhere, user).await.unwrap();
+    desk.test.clock.wait_for_sleepers(3).await;
+    desk.test.advance_clock(4);
+    assert_eq!(receiver.closed().await, 4401);
 }

@@ -32,6 +32,7 @@ mod api;
 mod approvals;
 mod ask;
 mod board;
+mod browsers;
 mod budgets;
 mod credentials;
 mod egress;

@@ -93,6 +93,7 @@ impl Described {
             .replace("{depends_on_task_id}", EXAMPLE_PREREQUISITE)
             .replace("{phase_id}", "PHASE_DESIGN")
             .replace("{provider}", "github")
+            .replace("{user_code}", "BCDF-GHJK")
             .replace("{to_phase}", "PHASE_DESIGN");
         let path = path.replace("{req_id}", EXAMPLE_REQUIREMENT);
         let path = path.replace("{commit_sha}", &"1".repeat(40));

@@ -4,9 +4,11 @@ use axum::body::Body;
 use axum::http::Method;
 
 use omoi_protocol::api::{HealthReport, HealthStatus};
+use omoi_server::ApiDoor;
 use omoi_server::probes::{ProbeSurface, router};
 use omoi_testkit::deployment::TestDeployment;
 
+use crate::api::laptop_site;
 use crate::ask::ask;
 
 const TOKEN: &str = "the token of the data folder";
@@ -17,13 +19,15 @@ async fn metrics_want_the_folders_token_and_count_in_the_database() {
     for number in 1..=3 {
         it.add_task(number, &[]).await;
     }
-    let router = router(ProbeSurface {
+    let probes = ProbeSurface {
         store: it.deployment.store.clone(),
         running: it.deployment.running.clone(),
         reconcilers: Vec::new(),
         token: TOKEN.to_owned(),
         request_ids: it.build_part(),
-    });
+        site: laptop_site(),
+    };
+    let router = router(probes, ApiDoor::Folder);
     let get = async |path: &str, token: Option<&str>| {
         ask(&router, (&Method::GET, path), token, Body::empty()).await
     };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -134,6 +134,7 @@ impl SignInDesk {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("/api/v1{path}"))
+            .header(HOST, "127.0.0.1:8000")
             .header(CONTENT_TYPE, "application/json")
             .extension(ConnectInfo(SocketAddr::from((ip, 40_000))));
         if let Some(token) = token {

@@ -8,6 +8,7 @@ use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::event::{AgentActivity, StoredEvent};
 use omoi_domain::live::activity_merge::HELD_ITEMS_MAX;
+use omoi_domain::live::event_filter::{FilterLists, SubscribeMode};
 use serde_json::Value;
 
 use super::*;
@@ -196,4 +197,18 @@ fn a_clock_set_back_holds_nothing_up() {
     fan_out.take_in(run_of([3], 10), earlier);
     fan_out.release_due(earlier + Duration::from_millis(100));
     assert_eq!(all_told(&waiting_frames(&receiver)), [3]);
+}
+
+#[test]
+fn what_waits_is_not_told_once_it_is_not_asked_for() {
+    let (fan_out, receiver) = followed(0);
+    fan_out.take_in(run_of(1..=8, 10), START);
+    fan_out.release_due(START + Duration::from_millis(100));
+    let lists = FilterLists {
+        event_types: Some(vec!["spec.*".to_owned()]),
+        ..FilterLists::default()
+    };
+    let asked = LiveFilter::default().with_subscribed(&lists, SubscribeMode::Replace);
+    receiver.change_filter(asked.unwrap());
+    assert!(waiting_frames(&receiver).is_empty());
 }

@@ -2,8 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::Extensions;
 
 use omoi_accounts::commands::refresh::refresh_session;
+use omoi_accounts::refresh_token::read_refresh_token;
+use omoi_domain::access::rate_limit::RateScope;
 use omoi_protocol::api::{RefreshRequest, TokenPair};
 
 use super::token_pair;
@@ -24,8 +27,14 @@ pub(super) async fn refresh_tokens(
     _: Anyone,
     State(s): Surface,
     PeerSource { origin, .. }: PeerSource,
+    extensions: Extensions,
     ApiBody(body): ApiBody<RefreshRequest>,
 ) -> Answer<TokenPair> {
+    if let Some((named, _)) = read_refresh_token(&s.accounts.ring, &body.refresh_token) {
+        let family = named.session.to_string();
+        let scope = RateScope::RefreshFamily;
+        s.limits.count(scope, &family, &extensions).await?;
+    }
     let accounts = s.accounts.for_request(origin);
     let refreshed = refresh_session(&accounts, &body.refresh_token).await;
     let refreshed = refreshed.map_err(|error| s.refuse_account(error))?;

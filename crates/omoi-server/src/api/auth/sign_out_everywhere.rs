@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 
 use omoi_accounts::commands::sign_out as accounts;
 
@@ -9,6 +10,7 @@ use super::expect_person;
 use crate::api::Surface;
 use crate::api::caller::AccountCaller;
 use crate::api::policy::needs;
+use crate::browser_cookies::forget_session;
 use crate::error::ApiError;
 
 /// Ends every session of whoever asks. Keys stay.
@@ -19,9 +21,10 @@ use crate::error::ApiError;
 pub(super) async fn sign_out_everywhere(
     caller: AccountCaller<needs::PersonSignedIn>,
     State(s): Surface,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Response, ApiError> {
     let user = expect_person(&caller)?;
     let ended = accounts::sign_out_everywhere(&caller.accounts_of(&s), user).await;
     ended.map_err(|error| s.refuse_account(error))?;
-    Ok(StatusCode::NO_CONTENT)
+    // A cookie that opens nothing any more is of no use to a browser.
+    Ok(forget_session(&s.site, StatusCode::NO_CONTENT))
 }

@@ -30,10 +30,10 @@ use omoi_store::StoreError;
 use super::event_query::{EventFilterParams, EventQuery};
 use crate::api::Surface;
 use crate::api::caller::Allowed;
+use crate::api::credential::credential_text;
 use crate::api::policy::needs;
 use crate::error::ApiError;
-use crate::live::access_watch::{AccessStep, AccessWatch};
-use crate::request_token::request_token;
+use crate::live::access_watch::{AccessStep, AccessWatch, WatchedCredential};
 
 /// Longest silence on a stream: proxies end one that says nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
@@ -78,13 +78,14 @@ pub(in crate::api) async fn follow_events(
     let live = s.parts.live.clone();
     let seat = seat_of(&live, caller.credential_holder())?;
     let opened = live.open_subscription(tenant, access, query.filter, known);
-    let credential = request_token(&headers).ok_or_else(ApiError::no_credential)?;
+    let credential = credential_text(&headers, &s).ok_or_else(ApiError::no_credential)?;
+    let credential = WatchedCredential::Text(credential.into());
     let holder = Arc::clone(caller.credential_holder());
     let clock = s.parts.clock.clone();
     let follower = EventFollower {
         subscription: opened.await?,
         org: tenant.org(),
-        watch: AccessWatch::new(s, credential.into(), holder),
+        watch: AccessWatch::new(s, credential, holder),
         spoken_at: clock.now(),
         clock,
         once: query.own.once,

@@ -10,12 +10,13 @@ use tokio::sync::oneshot;
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::OrgId;
 use omoi_domain::live::live_cursor::LiveCursor;
+use omoi_execution::live::ListenerSeat;
 use omoi_protocol::live::socket_message::SocketClose;
 use omoi_runtime::lifecycle::SpawnKind;
 
 use super::event_query::EventFilterParams;
 use super::follow_events::{refuse_cursor, seat_of};
-use super::socket_caller::{SocketCaller, SocketQuery};
+use super::socket_caller::{FoundCaller, SocketCaller, SocketQuery};
 use crate::api::{ApiSurface, Surface};
 use crate::error::ApiError;
 use crate::live::access_watch::AccessWatch;
@@ -30,8 +31,8 @@ const UNSENT_BYTES_MAX: usize = 1 << 20;
 
 /// Opens a WebSocket that tells events as they happen, in all organisations that the caller belongs to.
 ///
-/// The credential comes as a subprotocol beside `omoios.v1`, `bearer.TOKEN`, or as `token`, or by the header of other
-/// requests. Whoever is refused is told by the code that the socket is closed with; `docs/api.md` has the messages and
+/// The credential comes as the `ticket` of `POST /auth/ws-ticket`, as a subprotocol beside `omoios.v1`, `bearer.TOKEN`, by the
+/// cookie of our own pages, as `token`, or by the header of other requests. Whoever is refused is told by the code that the socket is closed with; `docs/api.md` has the messages and
 /// the codes.
 #[utoipa::path(
     get, path = "/ws/events", tag = "events", params(EventFilterParams, SocketQuery),
@@ -41,28 +42,40 @@ pub(in crate::api) async fn open_socket(
     caller: SocketCaller,
     State(s): Surface,
 ) -> Result<Response, ApiError> {
-    let SocketCaller {
-        upgrade,
-        found,
-        query,
-    } = caller;
+    let SocketCaller { upgrade, found } = caller;
     let Some(upgrade) = upgrade else {
         let says =
             "this is a WebSocket: ask for one by `Connection: Upgrade` and `Upgrade: websocket`";
         return Err(ApiError::new(ErrorCode::UpgradeRequired, says)
             .hint("`GET /api/v1/events/stream` tells the same over plain HTTP"));
     };
-    let seated = found.and_then(|(credential, holder)| {
-        let seat = seat_of(&s.parts.live, &holder)?;
-        Ok((credential, holder, seat))
-    });
-    let (credential, holder, seat) = match seated {
-        Ok(seated) => seated,
+    let begun = found.and_then(|found| begin_socket(&s, found));
+    let (start, seat) = match begun {
+        Ok(begun) => begun,
         Err(refused) => return Ok(close_at_once(&s, upgrade, close_of_refusal(&refused))),
     };
+    let surface = s.clone();
+    Ok(answer_upgrade(&s, upgrade, move |socket| async move {
+        serve_socket(surface, socket, start).await;
+        drop(seat);
+    }))
+}
+
+/// What a socket begins with; whoever belongs to nothing is told nothing.
+fn begin_socket(
+    s: &ApiSurface,
+    found: FoundCaller,
+) -> Result<(SocketStart, Option<ListenerSeat>), ApiError> {
+    let FoundCaller {
+        credential,
+        holder,
+        query,
+    } = found;
+    let seat = seat_of(&s.parts.live, &holder)?;
     let organisations: BTreeSet<OrgId> = holder.reaches.iter().map(|reach| reach.org).collect();
     if organisations.is_empty() {
-        return Ok(close_at_once(&s, upgrade, SocketClose::Forbidden));
+        let says = "this credential belongs to no organisation";
+        return Err(ApiError::forbidden_act(says));
     }
     let positions = known_positions(query.own.after_seq.as_deref(), &organisations)?;
     let start = SocketStart {
@@ -71,11 +84,7 @@ pub(in crate::api) async fn open_socket(
         positions,
         id: s.parts.request_ids.new_id(),
     };
-    let surface = s.clone();
-    Ok(answer_upgrade(&s, upgrade, move |socket| async move {
-        serve_socket(surface, socket, start).await;
-        drop(seat);
-    }))
+    Ok((start, seat))
 }
 
 /// The last events that the caller knows.

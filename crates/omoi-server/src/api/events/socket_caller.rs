@@ -6,21 +6,25 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::http::HeaderMap;
-use axum::http::header::SEC_WEBSOCKET_PROTOCOL;
+use axum::http::header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use axum::http::request::Parts;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use omoi_accounts::commands::live_ticket::redeem_live_ticket;
 use omoi_accounts::holder::CredentialHolder;
 
 use super::event_query::EventQuery;
 use crate::api::ApiSurface;
 use crate::api::caller::expect_kind;
-use crate::api::credential::load_holder;
+use crate::api::credential::{RequestHead, load_holder};
 use crate::api::policy::{RouteGuard, RoutePolicy};
+use crate::browser_cookies::session_cookie;
 use crate::error::ApiError;
+use crate::live::access_watch::WatchedCredential;
 use crate::request_token::request_token;
+use crate::site_checks::foreign_origin;
 
 /// What the subprotocol begins with that carries a credential.
 const BEARER: &str = "bearer.";
@@ -32,6 +36,8 @@ const BEARER: &str = "bearer.";
 pub(super) struct SocketQuery {
     /// The last event that the caller knows, `SEQ` or `ORG=SEQ,ORG=SEQ`; without it from now on.
     pub(super) after_seq: Option<String>,
+    /// A ticket of `POST /auth/ws-ticket`.
+    ticket: Option<String>,
     /// An access token, for a client that can send it neither as a subprotocol nor as a header.
     token: Option<String>,
 }
@@ -40,8 +46,14 @@ pub(super) struct SocketQuery {
 pub(super) struct SocketCaller {
     /// The socket, where one is asked for.
     pub(super) upgrade: Option<WebSocketUpgrade>,
-    /// Whose it is, and by which credential; or why it is closed at once.
-    pub(super) found: Result<(SecretString, Arc<CredentialHolder>), ApiError>,
+    /// Who it is and what they ask for; or why it is closed at once.
+    pub(super) found: Result<FoundCaller, ApiError>,
+}
+
+/// Somebody who may listen.
+pub(super) struct FoundCaller {
+    pub(super) credential: WatchedCredential,
+    pub(super) holder: Arc<CredentialHolder>,
     pub(super) query: EventQuery<SocketQuery>,
 }
 
@@ -53,51 +65,87 @@ impl FromRequestParts<ApiSurface> for SocketCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, surface: &ApiSurface) -> Result<Self, ApiError> {
-        let query = EventQuery::<SocketQuery>::from_request_parts(parts, surface).await?;
         let upgrade = WebSocketUpgrade::from_request_parts(parts, surface).await;
-        let found = find_caller(&parts.headers, &query.own, surface).await;
+        let found = find_caller(parts, surface).await;
         match (upgrade, found) {
             (Ok(upgrade), found) => Ok(Self {
                 upgrade: Some(upgrade),
                 found,
-                query,
             }),
             (Err(_), Err(refused)) => Err(refused),
             (Err(_), found) => Ok(Self {
                 upgrade: None,
                 found,
-                query,
             }),
         }
     }
 }
 
-async fn find_caller(
+async fn find_caller(parts: &mut Parts, surface: &ApiSurface) -> Result<FoundCaller, ApiError> {
+    let query = EventQuery::<SocketQuery>::from_request_parts(parts, surface).await?;
+    let (credential, holder) = match &query.own.ticket {
+        Some(ticket) => {
+            let redeemed = redeem_live_ticket(&surface.accounts, ticket).await;
+            let holder = redeemed.map_err(|error| surface.refuse_account(error))?;
+            (WatchedCredential::Ticket, holder)
+        }
+        None => holder_of_socket(&parts.headers, &query.own, surface).await?,
+    };
+    let head = RequestHead::of_parts(parts);
+    surface.limits.count_caller(&holder, head).await?;
+    expect_kind(&holder, RoutePolicy::SignedIn)?;
+    Ok(FoundCaller {
+        credential,
+        holder,
+        query,
+    })
+}
+
+async fn holder_of_socket(
     headers: &HeaderMap,
     query: &SocketQuery,
     surface: &ApiSurface,
-) -> Result<(SecretString, Arc<CredentialHolder>), ApiError> {
-    let credential = socket_credential(headers, query).ok_or_else(ApiError::no_credential)?;
-    let holder = load_holder(credential.expose_secret(), surface).await?;
-    expect_kind(&holder, RoutePolicy::SignedIn)?;
-    Ok((credential, holder))
+) -> Result<(WatchedCredential, Arc<CredentialHolder>), ApiError> {
+    let cookie = session_cookie(&surface.site, headers);
+    let found = socket_credential(headers, query, cookie).ok_or_else(ApiError::no_credential)?;
+    if found.is_cookie {
+        // Browsers send cookies with the sockets of every page.
+        let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+        if !origin.is_some_and(|origin| surface.site.is_allowed_origin(origin)) {
+            return Err(foreign_origin());
+        }
+    }
+    let holder = load_holder(found.text.expose_secret(), surface).await?;
+    Ok((WatchedCredential::Text(found.text), holder))
 }
 
-/// The credential of a socket: the first that there is of a subprotocol, the query and a header.
-///
-/// A ticket, once there is one, comes before all of them; a cookie, with the `Origin` of our own pages, after the
-/// subprotocol.
-fn socket_credential(headers: &HeaderMap, query: &SocketQuery) -> Option<SecretString> {
+/// The credential of a socket.
+struct SocketCredential {
+    text: SecretString,
+    is_cookie: bool,
+}
+
+/// The first that there is of a subprotocol, a cookie, the query and a header.
+fn socket_credential(
+    headers: &HeaderMap,
+    query: &SocketQuery,
+    cookie: Option<&str>,
+) -> Option<SocketCredential> {
     let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
     let offered = offered.filter_map(|offered| offered.to_str().ok());
     let mut offered = offered
         .flat_map(|offered| offered.split(','))
         .map(str::trim);
     let bearer = offered.find_map(|protocol| protocol.strip_prefix(BEARER));
+    let is_cookie = bearer.is_none() && cookie.is_some();
     let found = bearer
+        .or(cookie)
         .or(query.token.as_deref())
         .or_else(|| request_token(headers));
-    found.map(SecretString::from)
+    found.map(|text| SocketCredential {
+        text: text.into(),
+        is_cookie,
+    })
 }
 
 #[cfg(test)]
@@ -122,11 +170,16 @@ mod tests {
             }
             let query = SocketQuery {
                 after_seq: None,
+                ticket: None,
                 token: token.map(ToOwned::to_owned),
             };
-            let found = socket_credential(&headers, &query);
-            let found = found.as_ref().map(SecretString::expose_secret);
+            let found = socket_credential(&headers, &query, None);
+            let found = found.as_ref().map(|found| found.text.expose_secret());
             assert_eq!(found, expected, "{protocols:?} {token:?} {bearer:?}");
+            // A cookie comes after what a page says by itself.
+            let found = socket_credential(&headers, &query, Some("c")).unwrap();
+            let is_said = protocols.iter().any(|offered| offered.contains(BEARER));
+            assert_eq!(found.is_cookie, !is_said, "{protocols:?}");
         };
         check(&[], None, None, None);
         check(&["omoios.v1"], None, None, None);
