@@ -18,6 +18,7 @@ mod login;
 mod logs;
 mod models;
 mod named_repository;
+mod open;
 mod owner_access;
 #[cfg(test)]
 mod printed_commands;
@@ -45,6 +46,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use omoi_domain::agent_program::AgentProgram;
 
 pub(crate) use self::command_context::CommandContext;
+pub(crate) use self::error_report::UsageError;
 use crate::closed_memory;
 
 const EXAMPLES: &str = "\
@@ -166,6 +168,9 @@ enum CliCommand {
     Demo(demo::DemoArgs),
     /// Own the data folder and work until stopped
     Up(up::UpArgs),
+    /// Print a link that signs in a browser to this machine's `omoi up`
+    #[command(after_help = "Examples:\n  omoi open")]
+    Open,
     /// Play single roles against a shared database
     Serve(serve::ServeArgs),
     /// Specs: an idea with its plan and its tasks
@@ -287,6 +292,7 @@ async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::R
         CliCommand::Run(arguments) => run::run_idea(context, arguments).await,
         CliCommand::Demo(arguments) => demo::run_demo(context, arguments).await,
         CliCommand::Up(arguments) => up::run_up(context, arguments).await,
+        CliCommand::Open => open::print_link(context).await,
         CliCommand::Serve(arguments) => serve::serve_roles(context, arguments).await,
         CliCommand::Spec(command) => spec::run_spec_command(context, command).await,
         CliCommand::Ticket(command) => ticket::run_ticket_command(context, command).await,

@@ -8,6 +8,7 @@ mod folder_claim;
 mod listeners;
 mod machine;
 mod model_setup;
+mod reach;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -145,6 +146,8 @@ pub(crate) struct RunningProcess {
 
 /// Builds and starts a process.
 pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<RunningProcess> {
+    // Before anything is made.
+    reach::site_of(&start)?;
     let folder = OpenedFolder::open(&DataOptions::from_config(&start.config).folder)?;
     open_files::raise_limit(start.roles);
     let database = database_options(&start.config, &folder);
@@ -232,6 +235,8 @@ fn api_surface(
         sends_mail: started.sends_mail,
         cursor_keys: accounts::cursor_keys(&accounts.ring),
         own_prices: LlmOptions::from_config(&start.config).prices,
+        site: reach::site_of(start)?,
+        limits: reach::request_limits(&start.config, &parts.clock)?,
         accounts,
         status: status.clone(),
         reconcilers: started.mailer.into_iter().collect(),
@@ -282,13 +287,15 @@ impl DoorRouters {
     /// The routes behind one door: probes in every role, the API where the process answers people.
     fn router_behind(&self, door: ApiDoor) -> Router {
         let surface = &self.surface;
-        let probes = omoi_server::probes::router(ProbeSurface {
+        let probes = ProbeSurface {
             store: surface.parts.store.clone(),
             running: surface.parts.running.clone(),
             reconcilers: surface.reconcilers.clone(),
             token: self.token.clone(),
             request_ids: surface.parts.request_ids.clone(),
-        });
+            site: surface.site.clone(),
+        };
+        let probes = omoi_server::probes::router(probes, door);
         match self.roles.api {
             true => probes.merge(omoi_server::api::router(surface.clone(), door)),
             false => probes,
@@ -395,7 +402,7 @@ async fn open_listeners(
     start: &StartOptions,
     folder: &OpenedFolder,
     handle: &LifecycleHandle,
-    routers: DoorRouters,
+    mut routers: DoorRouters,
 ) -> anyhow::Result<(ClientEndpoint, Option<String>)> {
     let socket = folder.socket_path();
     if start.roles.api && start.door == ListenMode::Private {
@@ -408,7 +415,10 @@ async fn open_listeners(
         ListenMode::FolderAndHttp => {
             let options = ListenOptions::from_config(&start.config);
             let listener = listeners::bind_http(&options).await?;
-            let door = ApiDoor::of_address(listener.local_addr()?.ip());
+            let address = listener.local_addr()?;
+            // By whichever door somebody asks, it is the same server.
+            routers.surface.site = reach::site_at(&routers.surface.site, address)?;
+            let door = ApiDoor::of_address(address.ip());
             let router = routers.router_behind(door);
             Some(listeners::serve_http(handle, listener, router)?)
         }

@@ -19,6 +19,8 @@ use tempfile::TempDir;
 mod agents;
 #[path = "cli/doctor.rs"]
 mod doctor;
+#[path = "cli/servers.rs"]
+mod servers;
 #[path = "cli/start_refusals.rs"]
 mod start_refusals;
 #[path = "cli/subscription.rs"]

@@ -1,10 +1,13 @@
 //! Accounts: signing in, and the keys of machines.
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
 use omoi_domain::id::ApiKeyId;
-use omoi_protocol::api::{AccountView, CreateApiKey, IssuedApiKey, SignInRequest, TokenPair};
+use omoi_protocol::api::{
+    AccountView, CreateApiKey, DeviceLoginRequest, DeviceLoginView, DeviceToken, IssuedApiKey,
+    LocalLinkView, SignInRequest, TokenPair,
+};
 
 use super::{ApiClient, ClientError};
 
@@ -24,6 +27,32 @@ impl ApiClient {
 
     pub(crate) async fn sign_in(&self, request: &SignInRequest) -> Result<TokenPair, ClientError> {
         self.post_json("/auth/login", request).await
+    }
+
+    /// A link that signs in a browser of this machine.
+    pub(crate) async fn create_local_link(&self) -> Result<LocalLinkView, ClientError> {
+        self.post_empty("/auth/local-link").await
+    }
+
+    /// Lets this machine wait for a person's yes.
+    pub(crate) async fn begin_device_login(
+        &self,
+        machine: &DeviceLoginRequest,
+    ) -> Result<DeviceLoginView, ClientError> {
+        self.post_json("/auth/device", machine).await
+    }
+
+    /// The key of this machine, once somebody said yes.
+    pub(crate) async fn ask_device_login(
+        &self,
+        token: &DeviceToken,
+    ) -> Result<Option<IssuedApiKey>, ClientError> {
+        let request = self.new_request(Method::POST, "/auth/device/token");
+        let response = Self::send_request(request.json(token)).await?;
+        match response.status() {
+            StatusCode::ACCEPTED => Ok(None),
+            _ => Self::read_json(response).await.map(Some),
+        }
     }
 
     /// Ends the session of this client.

@@ -4,14 +4,20 @@ use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::anyhow;
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
+use omoi_domain::access::device_login::MACHINE_CHARS_MAX;
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::ApiKeyId;
-use omoi_protocol::api::{AccountView, CreateApiKey, SignInRequest};
+use omoi_protocol::api::{
+    AccountView, CreateApiKey, DeviceLoginRequest, DeviceToken, SignInRequest,
+};
+use omoi_runtime::clock::{Clock as _, SystemClock};
 
 use super::CommandContext;
 use super::command_context::ConfigOverrides;
@@ -29,6 +35,7 @@ const KEY_DAYS: u32 = 180;
 
 const LOGIN_EXAMPLES: &str = "\
 Examples:
+  omoi login https://omoi.example.org
   omoi login https://omoi.example.org --email ada@example.org
   omoi login https://omoi.example.org --token - < key.txt
   omoi login http://127.0.0.1:8000 --name staging";
@@ -48,7 +55,10 @@ pub(crate) struct LoginArgs {
     /// Address of the server: https://…, or http on this machine
     #[arg(value_name = "URL")]
     url: String,
-    /// Mail address of your account; asked for where it is missing
+    /// Sign in by mail address and password in place of a browser
+    #[arg(long, conflicts_with = "token")]
+    password: bool,
+    /// Mail address of your account, for --password
     #[arg(long, value_name = "MAIL", conflicts_with = "token")]
     email: Option<String>,
     /// Read a key of the server from standard input in place of a password: `--token -`
@@ -95,9 +105,11 @@ pub(super) async fn sign_in(
         .server_version()
         .await
         .map_err(|error| with_address(error, &url))?;
+    let by_password = arguments.password || arguments.email.is_some();
     let stored = match arguments.token {
         Some(_) => key_from_input(&url).await?,
-        None => key_by_password(&url, arguments.email).await?,
+        None if by_password => key_by_password(&url, arguments.email).await?,
+        None => key_by_browser(&url).await?,
     };
     let who = name_of(&stored.account);
     let profile = ServerProfile {
@@ -164,6 +176,56 @@ async fn key_from_input(url: &ServerAddress) -> anyhow::Result<LoginKey> {
     })
 }
 
+/// Waits until somebody lets this machine in on a page of the server.
+async fn key_by_browser(url: &ServerAddress) -> anyhow::Result<LoginKey> {
+    let client = client_of(url, None)?;
+    let machine = DeviceLoginRequest {
+        machine: machine_name(),
+    };
+    let begun = client.begin_device_login(&machine).await;
+    let begun = begun.map_err(|error| with_address(error, url))?;
+    eprintln!("Open {}", clean_line(&begun.verification_url));
+    eprintln!(
+        "and say yes where it shows the code {}",
+        clean_line(&begun.user_code)
+    );
+    let token = DeviceToken {
+        device_code: begun.device_code,
+    };
+    let pause = Duration::from_secs(begun.interval.clamp(1, 60));
+    let issued = loop {
+        match client.ask_device_login(&token).await {
+            Ok(Some(issued)) => break issued,
+            Ok(None) => SystemClock.sleep(pause).await,
+            Err(error) if error.has_code(ErrorCode::InvalidToken) => {
+                let hint = "begin again: omoi login URL".to_owned();
+                let refused = anyhow!("nobody let this machine in");
+                return Err(refused.context(ErrorHint(hint)));
+            }
+            Err(error) if error.has_code(ErrorCode::RateLimited) => {
+                SystemClock.sleep(pause).await;
+            }
+            Err(error) => return Err(with_address(error, url)),
+        }
+    };
+    let key = SecretString::from(issued.key);
+    let account = client_of(url, Some(key.clone()))?.get_account().await;
+    Ok(LoginKey {
+        key,
+        account: account.map_err(|error| with_address(error, url))?,
+        key_id: Some(issued.api_key.id),
+    })
+}
+
+/// What this machine is called.
+fn machine_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match clean_line(host.trim()) {
+        name if name.is_empty() => "a machine without a name".to_owned(),
+        name => name.chars().take(MACHINE_CHARS_MAX).collect(),
+    }
+}
+
 /// Makes a key of this machine; the sign-in that made it ends again.
 async fn key_by_password(url: &ServerAddress, email: Option<String>) -> anyhow::Result<LoginKey> {
     let email = match email {
@@ -194,7 +256,6 @@ async fn key_by_password(url: &ServerAddress, email: Option<String>) -> anyhow::
 
 async fn make_key(client: &ApiClient) -> anyhow::Result<LoginKey> {
     let account = client.get_account().await?;
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     // All that this person may do today; a key never reaches further than its owner does when it is used.
     let permissions = account
         .organizations
@@ -206,7 +267,7 @@ async fn make_key(client: &ApiClient) -> anyhow::Result<LoginKey> {
         .map(str::parse)
         .collect::<Result<Vec<_>, _>>()?;
     let new = CreateApiKey {
-        name: format!("command line of {}", clean_line(host.trim())),
+        name: format!("command line of {}", machine_name()),
         scopes,
         expires_in_days: Some(KEY_DAYS),
         organization_id: None,

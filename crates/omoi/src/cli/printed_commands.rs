@@ -8,6 +8,7 @@ use super::Cli;
 const SOURCES: &[&str] = &[
     include_str!("agents.rs"),
     include_str!("agents/install.rs"),
+    include_str!("open.rs"),
     include_str!("owner_access.rs"),
     include_str!("command_context.rs"),
     include_str!("doctor.rs"),

@@ -11,6 +11,7 @@ use omoi_execution::spec_selection::WorkScope;
 use omoi_llm::options::LlmOptions;
 use omoi_runtime::lifecycle::StopCause;
 use omoi_runtime::options::DataOptions;
+use omoi_server::options::{ServerMode, SiteOptions};
 use omoi_store::DatabaseOptions;
 
 use super::ModelArgs;
@@ -74,6 +75,7 @@ pub(super) async fn run_roles(
         true => ListenMode::FolderAndHttp,
         false => ListenMode::Folder,
     };
+    let is_laptop = SiteOptions::from_config(&config).mode == ServerMode::Local;
     let process = composition::start_process(StartOptions {
         config,
         sources,
@@ -88,36 +90,80 @@ pub(super) async fn run_roles(
     })
     .await?;
     let open = open_specs(&process, roles).await?;
-    let address = process.address.as_deref().unwrap_or("no address");
-    if context.is_json() {
-        context.print_json(&json!({
-            "type": "started",
-            "address": process.address,
-            "data": process.folder,
-            "status": process.status,
-            "goes_on": open.goes_on,
-            "waits": open.waits,
-        }))?;
-    } else {
-        let data = tilde_path(&process.folder, context.home_folder().as_deref());
-        let name = model_label(process.status.model_kind, &process.status.model);
-        eprintln!("{address}   model: {name}   data: {data}");
-        if let Some(why) = process
-            .status
-            .model_missing
-            .as_deref()
-            .filter(|_| roles.orchestrator)
-        {
-            eprintln!("warning: agents have no model to ask: {why}");
-        }
-        for line in open.spec_lines(&context.data_flags()) {
-            eprintln!("{line}");
-        }
-    }
+    let link = match roles.api && is_laptop {
+        true => link_of(&process).await?,
+        false => None,
+    };
+    print_start(
+        context,
+        &StartedProcess {
+            process: &process,
+            link,
+            open,
+            runs_agents: roles.orchestrator,
+        },
+    )?;
     let exit = process.lifecycle.run_until_signal().await?;
     match exit.cause {
         StopCause::Failed { name, error } => Err(anyhow!("{name} failed: {error}")),
         StopCause::Signal(_) | StopCause::Requested => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// A process that has just begun.
+struct StartedProcess<'a> {
+    process: &'a RunningProcess,
+    /// Signs in a browser of this machine.
+    link: Option<String>,
+    open: OpenSpecs,
+    runs_agents: bool,
+}
+
+/// Says where a process is found, and what it goes on with.
+fn print_start(context: &CommandContext, started: &StartedProcess<'_>) -> anyhow::Result<()> {
+    if context.is_json() {
+        context.print_json(&json!({
+            "type": "started",
+            "address": started.process.address,
+            "link": started.link,
+            "data": started.process.folder,
+            "status": started.process.status,
+            "goes_on": started.open.goes_on,
+            "waits": started.open.waits,
+        }))?;
+    } else {
+        let data = tilde_path(&started.process.folder, context.home_folder().as_deref());
+        let name = model_label(
+            started.process.status.model_kind,
+            &started.process.status.model,
+        );
+        let place = started
+            .link
+            .as_deref()
+            .or(started.process.address.as_deref());
+        let place = place.unwrap_or("no address");
+        eprintln!("{place}   model: {name}   data: {data}");
+        if let Some(why) = started
+            .process
+            .status
+            .model_missing
+            .as_deref()
+            .filter(|_| started.runs_agents)
+        {
+            eprintln!("warning: agents have no model to ask: {why}");
+        }
+        for line in started.open.spec_lines(&context.data_flags()) {
+            eprintln!("{line}");
+        }
+    }
+    Ok(())
+}
+
+/// The link that signs in a browser of this machine, where the process has an address.
+async fn link_of(process: &RunningProcess) -> anyhow::Result<Option<String>> {
+    match process.address {
+        Some(_) => Ok(Some(process.client.create_local_link().await?.url)),
+        None => Ok(None),
     }
 }
 

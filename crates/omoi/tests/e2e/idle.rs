@@ -31,10 +31,11 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How often each loop of the process at `address` has looked around.
 fn ticks(world: &World, address: &str) -> BTreeMap<String, u64> {
     let token = fs::read_to_string(world.data().join("token")).unwrap();
-    let mut stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
+    let host = address.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).unwrap();
     write!(
         stream,
-        "GET /metrics HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n",
+        "GET /metrics HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n",
         token.trim()
     )
     .unwrap();

@@ -28,6 +28,7 @@ mod injections;
 mod interrupt;
 #[cfg(feature = "crash-points")]
 mod kill;
+mod laptop;
 mod listener;
 mod live;
 mod logs;

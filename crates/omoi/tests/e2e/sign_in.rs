@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use omoi_testkit::postgres;
 use serde_json::{Value, json};
@@ -15,6 +16,14 @@ use crate::world::World;
 
 const MAIL: &str = "ada@example.org";
 const PASSWORD: &str = "Opal-Harbour-7";
+/// What a server needs that others reach.
+const TEAM: [(&str, &str); 5] = [
+    ("SERVER_MODE", "team"),
+    ("SERVER_HOST", "0.0.0.0"),
+    ("SERVER_PUBLIC_URL", "https://omoi.example.org"),
+    ("SERVER_TRUSTED_PROXIES", "10.0.0.0/8"),
+    ("AUTH_KEYS", "k1:kJ3f0vQmZ8xw-Tq41LrYb7NcUe5sGhPd"),
+];
 
 /// What the server at `port` answers.
 fn ask(port: &str, route: &str, token: Option<&str>, body: Option<&Value>) -> (u16, Value) {
@@ -53,7 +62,9 @@ fn people_sign_in_where_the_folders_token_opens_nothing() {
     run(&["admin", "add-member", MAIL]);
     let mut serve = world.command(&["serve", "--roles", "api", "--json", "--port", "0"]);
     serve.env("DATABASE_URL", database.url());
-    serve.env("SERVER_HOST", "0.0.0.0");
+    for (name, value) in TEAM {
+        serve.env(name, value);
+    }
     let mut server = world.start(serve);
     let address = address(&mut server).unwrap();
     let port = address.rsplit(':').next().unwrap();
@@ -72,11 +83,47 @@ fn people_sign_in_where_the_folders_token_opens_nothing() {
     assert_eq!((status, &told["items"]), (200, &json!([])), "{told}");
     let (_, sessions) = ask(port, "GET /api/v1/auth/sessions", Some(access), None);
     assert_eq!(sessions["items"][0]["ip"], "127.0.0.1", "{sessions}");
+    a_machine_is_let_in_by_a_browser(&world, port, access);
     let (status, _) = ask(port, "POST /api/v1/auth/logout", Some(access), None);
     assert_eq!(status, 204);
     let (status, told) = ask(port, "GET /api/v1/specs", Some(access), None);
     assert_eq!((status, &told["error"]), (401, &json!("unauthenticated")));
     commands_ask_the_server_signed_in_to(&world, &format!("http://127.0.0.1:{port}"), &password);
+}
+
+/// The command line waits until somebody who is signed in says yes to its code.
+fn a_machine_is_let_in_by_a_browser(world: &World, port: &str, access: &str) {
+    let url = format!("http://127.0.0.1:{port}");
+    let mut login = crate::binary::omoi(&world.home());
+    login.args(["login", &url, "--name", "browser"]);
+    let mut login = start_reading(login, world.beside("browser"));
+    let code = loop {
+        let said = login.stderr();
+        if let Some((_, code)) = said.split_once("the code ") {
+            break code.trim().to_owned();
+        }
+        assert!(!login.ends_within(Duration::from_millis(20)), "{said}");
+    };
+    let (status, waiting) = ask(
+        port,
+        &format!("GET /api/v1/auth/device/{code}"),
+        Some(access),
+        None,
+    );
+    assert_eq!(
+        (status, &waiting["user_code"]),
+        (200, &json!(code)),
+        "{waiting}"
+    );
+    let decide = format!("POST /api/v1/auth/device/{code}/decision");
+    let yes = json!({ "approve": true });
+    assert_eq!(ask(port, &decide, Some(access), Some(&yes)).0, 204);
+    let said = login.wait().exited(0);
+    assert!(said.stderr.contains(MAIL), "{said:?}");
+    let mut who = crate::binary::omoi(&world.home());
+    who.args(["whoami", "--profile", "browser"]);
+    let who = start_reading(who, world.beside("browser")).wait().exited(0);
+    assert!(who.stdout.contains(MAIL), "{who:?}");
 }
 
 /// The command line signs in with a key of its own, asks that server, and signs out.

@@ -14,9 +14,10 @@ use crate::world::World;
 /// What the server at `address` answers to whoever has the token of its data folder; none where it dies of that.
 fn ask(world: &World, address: &str, method: &str, body: &str) -> Option<Value> {
     let token = std::fs::read_to_string(world.data().join("token")).unwrap();
-    let mut stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
+    let host = address.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).unwrap();
     let request = format!(
-        "{method} /api/v1/costs/budgets HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+        "{method} /api/v1/costs/budgets HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\nauthorization: Bearer {}\r\n\r\n{body}",
         body.len(),
         token.trim()
