@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::id::{CheckId, CriterionId, HumanRef, SpecId, TaskId};
 use omoi_domain::merge::MergeState;
+use omoi_domain::spec::{SpecKind, WorkEvidence};
 use omoi_execution::integration::{IntegrationError, integration_head};
 use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_git::mirror::{Mirror, MirrorError};
@@ -242,7 +243,9 @@ pub async fn of_spec(
             criteria,
         });
     }
+    let is_direct = material.spec.kind == SpecKind::Direct;
     Ok(SpecTrace {
+        evidence: is_direct.then(|| WorkEvidence::of_direct(!traced.is_empty())),
         outside_plan: material.files_outside_plan().await?,
         failed_calls,
         spec_ref: HumanRef::spec(material.spec.number).to_string(),

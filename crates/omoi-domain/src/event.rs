@@ -204,25 +204,25 @@ events! {
     SpecResumed = "spec.resumed", SpecChange, Spec, SpecRead, Run, [Planner, Dispatcher];
 
     /// A ticket was written.
-    TicketCreated = "ticket.created", TicketChange, Ticket, TicketRead, Run, [];
+    TicketCreated = "ticket.created", TicketChange, Ticket, TicketRead, Run, [Planner];
     /// A ticket moved to another status.
-    TicketStatusChanged = "ticket.status_changed", TicketChange, Ticket, TicketRead, Run, [Dispatcher];
+    TicketStatusChanged = "ticket.status_changed", TicketChange, Ticket, TicketRead, Run, [Planner, Dispatcher];
     /// A ticket came to another phase of the same status.
     TicketPhaseChanged = "ticket.phase_changed", TicketChange, Ticket, TicketRead, People, [];
     /// What a ticket says, its priority, its labels or who takes care of it changed.
-    TicketUpdated = "ticket.updated", TicketChange, Ticket, TicketRead, People, [];
+    TicketUpdated = "ticket.updated", TicketChange, Ticket, TicketRead, People, [Planner];
     /// Something holds a ticket up.
     TicketBlocked = "ticket.blocked", TicketBlockChange, Ticket, TicketRead, People, [];
     /// Nothing holds a ticket up any more.
-    TicketUnblocked = "ticket.unblocked", TicketBlockChange, Ticket, TicketRead, People, [Dispatcher];
+    TicketUnblocked = "ticket.unblocked", TicketBlockChange, Ticket, TicketRead, People, [Planner, Dispatcher];
     /// A ticket waits for another one, or does so no more.
-    TicketDependencyChanged = "ticket.dependency_changed", TicketEdgeChange, Ticket, TicketRead, People, [Dispatcher];
+    TicketDependencyChanged = "ticket.dependency_changed", TicketEdgeChange, Ticket, TicketRead, People, [Planner, Dispatcher];
     /// A person put a ticket to another place of the board.
     BoardTicketMoved = "board.ticket_moved", BoardMove, Ticket, TicketRead, People, [];
     /// A person is asked whether something may go on.
     ApprovalRequested = "approval.requested", ApprovalChange, Approval, TicketRead, People, [Reaper];
     /// A person decided whether something may go on.
-    ApprovalDecided = "approval.decided", ApprovalChange, Approval, TicketRead, People, [];
+    ApprovalDecided = "approval.decided", ApprovalChange, Approval, TicketRead, People, [Planner];
     /// Nobody decided in time.
     ApprovalExpired = "approval.expired", ApprovalChange, Approval, TicketRead, People, [];
     /// Somebody commented on a ticket.

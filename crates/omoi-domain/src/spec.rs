@@ -1,5 +1,35 @@
 //! Specs: a feature idea on its way to merged code. A run is its spec.
 
+crate::closed_set! {
+    /// Where the plan of a spec comes from.
+    SpecKind {
+        /// From phases, which agents go through.
+        Planned = "planned",
+        /// From the ticket that it was begun for: the ticket is the plan.
+        Direct = "direct",
+    }
+}
+
+crate::closed_set! {
+    /// What shows that the work of a direct spec does what was asked for.
+    WorkEvidence {
+        /// Commands given with its ticket, which fail without the work.
+        Proven = "proven",
+        /// The suite of the project alone, which passes without the work as well.
+        Checked = "checked_not_proven",
+    }
+}
+
+impl WorkEvidence {
+    /// The evidence of a direct spec with or without commands of its own.
+    pub const fn of_direct(has_proofs: bool) -> Self {
+        match has_proofs {
+            true => Self::Proven,
+            false => Self::Checked,
+        }
+    }
+}
+
 crate::machine! {
     /// Where a spec stands.
     SpecStatus ("spec") {

@@ -15,6 +15,16 @@ crate::closed_set! {
 }
 
 crate::closed_set! {
+    /// What is begun for a ticket by itself, once it may be worked on.
+    WorkflowMode {
+        /// One task, whose plan is the ticket.
+        Quick = "quick",
+        /// A spec, which is planned; the ticket follows it to the end.
+        SpecDriven = "spec_driven",
+    }
+}
+
+crate::closed_set! {
     /// What holds a ticket up.
     TicketBlockReason {
         /// Something else must be done first.

@@ -12,6 +12,11 @@ const LABELS_MAX: usize = 20;
 /// Characters of a label at most.
 const LABEL_CHARS_MAX: usize = 50;
 
+/// Commands that show that a ticket is done, at most.
+const COMMANDS_MAX: usize = 10;
+/// Characters of such a command at most.
+const COMMAND_CHARS_MAX: usize = 4_000;
+
 /// Labels that a ticket cannot have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a ticket has at most {LABELS_MAX} labels, each of 1 to {LABEL_CHARS_MAX} characters")]
@@ -38,6 +43,34 @@ pub fn given_labels(labels: &[String]) -> Result<Vec<String>, BadLabels> {
     }
 }
 
+/// Commands that cannot show that a ticket is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a ticket has at most {COMMANDS_MAX} commands, each of 1 to {COMMAND_CHARS_MAX} characters without NUL"
+)]
+pub struct BadCommands;
+
+/// The commands that a person gives to show that a ticket is done, each once, in the order given.
+///
+/// # Errors
+/// [`BadCommands`] where there are too many, or one is empty or too long.
+pub fn given_commands(commands: &[String]) -> Result<Vec<String>, BadCommands> {
+    let mut given: Vec<String> = Vec::new();
+    for command in commands {
+        let command = command.trim();
+        if !(1..=COMMAND_CHARS_MAX).contains(&command.chars().count()) || command.contains('\0') {
+            return Err(BadCommands);
+        }
+        if !given.iter().any(|known| known == command) {
+            given.push(command.to_owned());
+        }
+    }
+    match given.len() <= COMMANDS_MAX {
+        true => Ok(given),
+        false => Err(BadCommands),
+    }
+}
+
 /// The digest of what a ticket says, the same for texts that differ in case, in white space or in how their characters
 /// are composed.
 pub fn text_digest(title: &str, description: &str) -> String {
@@ -58,6 +91,23 @@ fn normalized(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_are_taken_once_and_have_limits() {
+        let all = |given: &[&str]| {
+            let given: Vec<String> = given.iter().map(|one| (*one).to_owned()).collect();
+            given_commands(&given)
+        };
+        assert_eq!(
+            all(&[" make a ", "make b", "make a"]).unwrap(),
+            ["make a", "make b"]
+        );
+        let many: Vec<String> = (0..=COMMANDS_MAX).map(|n| format!("make {n}")).collect();
+        assert_eq!(given_commands(&many), Err(BadCommands));
+        for bad in [" ", "a\0b", &"x".repeat(COMMAND_CHARS_MAX + 1)] {
+            assert_eq!(all(&[bad]), Err(BadCommands), "{bad:.10}");
+        }
+    }
 
     #[test]
     fn labels_are_short_lines_each_once() {

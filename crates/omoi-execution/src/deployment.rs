@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use omoi_domain::config::Config;
 use omoi_domain::event::Consumer;
 use omoi_domain::model_kind::WorkModel;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::work_limits::WorkLimits;
 use omoi_git::process::Git;
+use omoi_git::toolchain::HostEnvironment;
 use omoi_llm::llm_client::LlmClient;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::LifecycleHandle;
@@ -55,6 +57,10 @@ pub struct DeploymentParts {
     pub sandbox: Option<Arc<dyn Provider>>,
     /// The git program of this machine.
     pub git: Git,
+    /// The machine, for surveys of repositories.
+    pub host: HostEnvironment,
+    /// The configuration of this process, which limits what a repository's own file may say.
+    pub config: Config,
     /// Folders below the data folder.
     pub data: DataDir,
     /// Which task is next, and how many are at work at once.

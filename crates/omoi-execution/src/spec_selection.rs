@@ -71,6 +71,11 @@ impl SpecSelection {
         !self.model.is_missing() && !matches!(self.scope, WorkScope::Nothing)
     }
 
+    /// Whether this process begins what nobody asked it for by name.
+    pub fn begins_tickets(&self) -> bool {
+        !self.model.is_missing() && matches!(self.scope, WorkScope::Every)
+    }
+
     /// Whether `spec` was begun with another kind of model than this process works with: then nothing
     /// here may go on with it, or its label would not be true.
     pub fn is_of_another_kind(&self, spec: &Spec) -> bool {

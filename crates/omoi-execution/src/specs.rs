@@ -1,5 +1,6 @@
 //! Applies what the transitions of specs decide.
 
+use omoi_domain::block::SpecBlock;
 use omoi_domain::lifecycle::spec::SpecAction;
 use omoi_domain::phase::{Phase, PhaseVerdict};
 use omoi_domain::retry::PhaseFailure;
@@ -8,7 +9,7 @@ use omoi_domain::task::TaskStatus;
 use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tx, phases, tasks};
 
-use crate::tickets::release_tickets_of;
+use crate::tickets::{follow_spec_move, release_tickets_of};
 
 /// Applies `actions` in order. A move writes every changed field; what changes after the last one is
 /// saved at the end. `is_changed` says that a field of `spec` was changed before.
@@ -33,7 +34,7 @@ pub async fn apply_to_spec(
                 is_changed = false;
             }
             SpecAction::Block { block, reason } => {
-                specs::block(tx, spec, block, reason).await?;
+                block_spec(tx, spec, block, reason).await?;
                 is_changed = false;
             }
             SpecAction::SetCurrentPhase(phase) => {
@@ -70,7 +71,9 @@ pub async fn move_spec(
     to: SpecStatus,
     reason: Option<String>,
 ) -> Result<(), StoreError> {
+    let from = spec.status;
     specs::transition(tx, spec, to, reason).await?;
+    follow_spec_move(tx, spec, from).await?;
     match to {
         SpecStatus::Working => release_tickets_of(tx, spec.id).await,
         SpecStatus::Draft
@@ -81,6 +84,21 @@ pub async fn move_spec(
         | SpecStatus::Blocked
         | SpecStatus::Cancelled => Ok(()),
     }
+}
+
+/// Has a spec wait for `block`; what works for it is held up with it.
+///
+/// # Errors
+/// [`StoreError::Transition`], [`StoreError::Conflict`].
+pub async fn block_spec(
+    tx: &mut Tx,
+    spec: &mut Spec,
+    block: SpecBlock,
+    reason: String,
+) -> Result<(), StoreError> {
+    let from = spec.status;
+    specs::block(tx, spec, block, reason).await?;
+    follow_spec_move(tx, spec, from).await
 }
 
 async fn reopen_phase(tx: &mut Tx, spec: &Spec, phase: Phase) -> Result<(), StoreError> {

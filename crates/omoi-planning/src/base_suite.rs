@@ -68,14 +68,14 @@ impl SuiteRows {
 }
 
 /// Keeps a spec from its first model call until its suite has passed on the base commit, or a person
-/// has accepted how it fails. None when planning may go on.
+/// has accepted how it fails. None when planning, which stands at `phase` where there is any, may go on.
 ///
 /// # Errors
 /// When the database refuses.
 pub(crate) async fn hold_for_suite(
     runner: &BaseRunner,
     spec: &Spec,
-    phase: Phase,
+    phase: Option<Phase>,
 ) -> Result<Option<Next>, BoxError> {
     if spec.suite_command().is_none() {
         return Ok(None);
@@ -100,7 +100,7 @@ pub(crate) async fn hold_for_suite(
 
 /// Planning that does not begin.
 struct StoppedPlanning {
-    phase: Phase,
+    phase: Option<Phase>,
     actions: Vec<SpecAction>,
 }
 
@@ -113,7 +113,9 @@ async fn stop_planning(
     info!(spec.id = %spec.id, "The suite of SPEC-{} does not pass on its base", spec.number);
     let mut spec = spec.clone();
     let written = store.write(CrashPoint::SpecMoved, async |tx| {
-        end_planning(tx, &spec, Some(stopped.phase)).await?;
+        if let Some(phase) = stopped.phase {
+            end_planning(tx, &spec, Some(phase)).await?;
+        }
         apply_to_spec(tx, &mut spec, stopped.actions, false).await
     });
     written.await

@@ -3,12 +3,14 @@
 mod base_runner;
 mod base_suite;
 pub mod commands;
+mod direct_plan;
 pub mod gate;
 mod gate_facts;
 pub mod items;
 pub mod options;
 pub mod output_diff;
 pub mod plan_gate;
+mod planned_task;
 pub mod planner;
 mod prompt;
 mod proofs;

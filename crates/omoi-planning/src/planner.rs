@@ -1,6 +1,7 @@
 //! Drives the phases of specs: start, judge, repair, pass or fail, until sync has written the plan.
 
 mod conclude;
+mod direct;
 mod files;
 mod phase_change;
 mod plan_rows;
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::BoxFuture;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
-use omoi_domain::id::SpecId;
+use omoi_domain::id::{SpecId, TicketId};
 use omoi_domain::lifecycle::phase::{FailedStep, StepFailure, judge_failed_step};
 use omoi_domain::lifecycle::spec::{ModelChange, adopt_first_model};
 use omoi_domain::time::Timestamp;
@@ -25,7 +26,7 @@ use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, EntityTurn, Next};
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::specs::{self, Spec};
-use omoi_store::{StoreError, Tenant};
+use omoi_store::{StoreError, Tenant, tickets};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tracing::{info, trace, warn};
@@ -33,7 +34,7 @@ use tracing::{info, trace, warn};
 use self::files::RenderedFiles;
 pub(crate) use self::phase_change::end_planning;
 use self::step::PhaseDriver;
-use crate::commands::{WakeReason, wake_spent_work};
+use crate::commands::{TicketBeginner, WakeReason, wake_spent_work};
 
 /// The planner of one process.
 pub struct Planner {
@@ -47,6 +48,8 @@ pub struct Planner {
     /// Specs left alone, each told of once.
     left_alone: BTreeSet<SpecId>,
     rendered: RenderedFiles,
+    /// Begins tickets that are worked on by themselves.
+    beginner: TicketBeginner,
     /// The month in whose beginning, or since whose beginning, work was taken up that waited for a budget.
     woken_month: Option<Timestamp>,
 }
@@ -62,6 +65,7 @@ impl FromParts for Planner {
             failures: BTreeMap::new(),
             left_alone: BTreeSet::new(),
             rendered: RenderedFiles::default(),
+            beginner: TicketBeginner::from_parts(parts),
             woken_month: None,
         }
     }
@@ -78,9 +82,12 @@ impl Planner {
             wake_spent_work(&self.store, WakeReason::NewMonth).await?;
             self.woken_month = Some(now.month_start());
         }
-        let store = &self.store;
-        let executing = store.read(async |tx| specs::list_executing(tx).await);
-        let executing = executing.await?;
+        let found = self.store.read(async |tx| {
+            let executing = specs::list_executing(tx).await?;
+            Ok::<_, StoreError>((executing, tickets::list_to_begin(tx).await?))
+        });
+        let (executing, to_begin) = found.await?;
+        self.begin_tickets(now, entities, to_begin).await;
         let ids: Vec<SpecId> = executing.iter().map(|spec| spec.id).collect();
         self.failures.retain(|id, _| ids.contains(id));
         let mut next = Next::Idle;
@@ -109,6 +116,23 @@ impl Planner {
         let (renderer, data) = (&self.renderer, &self.data);
         self.rendered.refresh(renderer, data, ids).await?;
         Ok(next)
+    }
+
+    /// Begins what people want done by itself; the specs that are written for it have their turn in the next pass.
+    async fn begin_tickets(
+        &self,
+        now: Timestamp,
+        entities: &mut Entities,
+        to_begin: Vec<TicketId>,
+    ) {
+        if !self.beginner.begins_tickets() {
+            return;
+        }
+        for ticket in to_begin {
+            let entity = format!("ticket {ticket}");
+            let begin = async { Ok(self.beginner.begin_ticket(ticket).await?) };
+            entities.give_turn(now, entity, begin).await;
+        }
     }
 
     /// A simulated model must not go on with what a real one began, nor the reverse, nor one script

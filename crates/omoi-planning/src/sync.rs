@@ -9,10 +9,7 @@ use serde_json::json;
 use omoi_domain::event::{Event, SyncDone};
 use omoi_domain::id::{CheckId, CriterionId, RequirementId, TaskId, TicketId};
 use omoi_domain::lifecycle::task::retire_task;
-use omoi_domain::merge::IntegrationState;
 use omoi_domain::phase::Phase;
-use omoi_domain::retry::TASK_RETRIES_MAX;
-use omoi_domain::task::{TaskStatus, TicketPhase};
 use omoi_execution::integration::{phase_output, task_branch};
 use omoi_execution::tasks::apply_to_task;
 use omoi_plan::coverage::PlannedOutputs;
@@ -32,8 +29,8 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, StoreError, Tx, search_documents};
 
-/// Wall time of one attempt at an ordinary task, in seconds.
-const TASK_TIMEOUT_S: i64 = 5_400;
+use crate::planned_task::pending_task;
+
 /// Why a plan was not applied; nothing is written then.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -218,6 +215,19 @@ async fn create(
     }
 }
 
+/// Writes a requirement with all its criteria.
+pub(crate) async fn write_requirement(
+    tx: &mut Tx,
+    requirement: &Requirement,
+    criteria: &[Criterion],
+) -> Result<(), StoreError> {
+    tx.insert(requirement).await?;
+    for criterion in criteria {
+        tx.insert(criterion).await?;
+    }
+    Ok(())
+}
+
 async fn requirement(
     tx: &mut Tx,
     spec: &Spec,
@@ -298,7 +308,6 @@ async fn task(
     number: i64,
     known: &mut KnownRows,
 ) -> Result<(), ApplyError> {
-    let id: TaskId = tx.new_id();
     let files: Vec<String> = row
         .files
         .create
@@ -306,57 +315,22 @@ async fn task(
         .chain(&row.files.modify)
         .cloned()
         .collect();
+    let blank = pending_task(tx, spec, resolve(&known.tickets, &row.ticket)?, number);
     let task = Task {
-        id,
-        org_id: tx.org(),
-        project_id: spec.project_id,
-        spec_id: spec.id,
-        ticket_id: resolve(&known.tickets, &row.ticket)?,
-        number,
         local_id: row.local_id.clone(),
         title: row.title.clone(),
         description: row.description.clone(),
         task_type: row.task_type,
-        phase_id: TicketPhase::Implementation,
         priority: row.priority,
-        status: TaskStatus::Pending,
-        score: 0.0,
         level: i64::from(row.level),
         ordinal: i64::from(row.ordinal),
         estimated_hours: row.estimated_hours,
         files: Json(files),
         requirements: Json(row.requirements.clone()),
-        branch: task_branch(id, &row.title),
-        base_sha: None,
-        head_sha: None,
-        integration_state: IntegrationState::None,
-        round: 0,
-        retry_count: 0,
-        max_retries: TASK_RETRIES_MAX,
-        force_execute: false,
-        needed: true,
-        not_before: tx.now(),
-        deadline_at: None,
-        timeout_seconds: TASK_TIMEOUT_S,
-        fence: 0,
-        attempt_id: None,
-        revision: None,
-        error_class: None,
-        error_message: None,
-        blocked_by: None,
-        blocked_reason: None,
-        parent_task_id: None,
-        discovery_depth: 0,
-        resolves_merge_id: None,
-        summary: None,
-        state_version: 0,
-        queued_at: tx.now(),
-        started_at: None,
-        completed_at: None,
-        created_at: tx.now(),
-        updated_at: tx.now(),
+        branch: task_branch(blank.id, &row.title),
+        ..blank
     };
-    known.tasks.insert(row.local_id.clone(), id);
+    known.tasks.insert(row.local_id.clone(), task.id);
     Ok(tasks::insert(tx, &task).await?)
 }
 

@@ -15,7 +15,7 @@ use crate::error::StoreError;
 use crate::list_order::{ListedRow, SortColumn, SortValue};
 use crate::row::{row, versioned};
 use crate::row_page::{ListConditions, ListWindow, PageRequest, RowPage};
-use crate::tickets::Ticket;
+use crate::tickets::{self, Ticket};
 use crate::tx::Tx;
 
 row! {
@@ -136,7 +136,8 @@ pub async fn close_approval(
     approval.comment = comment.map(ToOwned::to_owned);
     approval.updated_at = tx.now();
     tx.update(approval).await?;
-    tx.emit_kind((Some(approval.project_id), None), kind, &approval.change())
+    let spec = tickets::get(tx, approval.ticket_id).await?.spec_id;
+    tx.emit_kind((Some(approval.project_id), spec), kind, &approval.change())
 }
 
 /// The question with that id.

@@ -56,7 +56,7 @@ fn placed_tickets(columns: &[ColumnDefinition], args: &mut Args) -> Result<Strin
              join shown s on s.phase_id = case when t.is_blocked then 'PHASE_BLOCKED' else t.phase_id end
              left join board_positions p on p.ticket_id = t.id and p.column_key = s.column_key
              left join specs given_up on given_up.id = t.spec_id and given_up.org_id = t.org_id
-                 and given_up.status in ('cancelled', 'failed')
+                 and given_up.kind = 'planned' and given_up.status in ('cancelled', 'failed')
              where t.org_id = $1 and t.project_id = $2
                  and t.approval_status in ('approved', 'pending_review')
                  and (given_up.id is null or t.status = 'done'))",

@@ -275,6 +275,25 @@ pub async fn drop_suite(tx: &mut Tx, suite: CheckId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Takes away the proofs of a spec, with the requirements that they are for, while no task was judged by them yet.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn drop_proofs(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
+    for sql in [
+        "delete from receipts where org_id = $1 and check_id in
+             (select id from checks where spec_id = $2 and kind = 'proof')",
+        "delete from check_criteria where org_id = $1 and check_id in
+             (select id from checks where spec_id = $2 and kind = 'proof')",
+        "delete from checks where org_id = $1 and spec_id = $2 and kind = 'proof'",
+        "delete from criteria where org_id = $1 and spec_id = $2",
+        "delete from requirements where org_id = $1 and spec_id = $2",
+    ] {
+        tx.execute(sql, args![spec]).await?;
+    }
+    Ok(())
+}
+
 /// Stores a receipt. A check that passed on a commit at a stage stays passed: its receipt again
 /// changes nothing, while a red one may be followed by another try. Returns whether it was new.
 ///

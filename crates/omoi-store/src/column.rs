@@ -48,9 +48,11 @@ use omoi_domain::requirement::RequirementType;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::{SandboxRung, SandboxState};
 use omoi_domain::search_kind::SearchKind;
-use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::spec::{PhaseState, SpecKind, SpecStatus};
 use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
-use omoi_domain::ticket::{ApprovalStatus, TicketBlockReason, TicketField, TicketStatus};
+use omoi_domain::ticket::{
+    ApprovalStatus, TicketBlockReason, TicketField, TicketStatus, WorkflowMode,
+};
 use omoi_domain::time::Timestamp;
 use omoi_domain::workflow::{ArtifactType, PhaseId, PhaseMode};
 
@@ -267,6 +269,7 @@ closed_sets!(
     SearchKind,
     SessionEnd,
     SpecBlock,
+    SpecKind,
     SpecStatus,
     AttemptStopReason,
     SubjectKind,
@@ -277,6 +280,7 @@ closed_sets!(
     TicketField,
     TicketPhase,
     TicketStatus,
+    WorkflowMode,
     TokenPurpose,
     TurnKind
 );

@@ -16,7 +16,7 @@ use crate::list_order::{ListedRow, SortColumn, SortValue};
 use crate::row::{row, versioned};
 use crate::row_page::{ListConditions, ListWindow, PageRequest, RowPage};
 use crate::search_documents;
-use crate::tickets::Ticket;
+use crate::tickets::{self, Ticket};
 use crate::tx::Tx;
 
 row! {
@@ -146,6 +146,7 @@ pub async fn edit_comment(
     content: &str,
     mentioned: &BTreeSet<UserId>,
 ) -> Result<(), StoreError> {
+    let spec = tickets::get(tx, comment.ticket_id).await?.spec_id;
     content.clone_into(&mut comment.content);
     comment.edited_at = Some(tx.now());
     comment.updated_at = tx.now();
@@ -158,7 +159,7 @@ pub async fn edit_comment(
     add_mentions(tx, comment.id, mentioned).await?;
     search_documents::index_comment(tx, comment).await?;
     let event = Event::CommentEdited(comment.change());
-    tx.emit(Some(comment.project_id), None, event);
+    tx.emit(Some(comment.project_id), spec, event);
     Ok(())
 }
 
@@ -167,12 +168,13 @@ pub async fn edit_comment(
 /// # Errors
 /// [`StoreError::Conflict`] when it was changed since it was read.
 pub async fn delete_comment(tx: &mut Tx, comment: &mut Comment) -> Result<(), StoreError> {
+    let spec = tickets::get(tx, comment.ticket_id).await?.spec_id;
     comment.deleted_at = Some(tx.now());
     comment.updated_at = tx.now();
     tx.update(comment).await?;
     search_documents::index_comment(tx, comment).await?;
     let event = Event::CommentDeleted(comment.change());
-    tx.emit(Some(comment.project_id), None, event);
+    tx.emit(Some(comment.project_id), spec, event);
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use omoi_domain::machine::transition as rule;
 use omoi_domain::model_kind::{ModelKind, WorkModel};
 use omoi_domain::phase::Phase;
 use omoi_domain::repository_settings::RepositorySettings;
-use omoi_domain::spec::SpecStatus;
+use omoi_domain::spec::{SpecKind, SpecStatus};
 use omoi_domain::time::Timestamp;
 use omoi_domain::work_limits::WorkLimits;
 
@@ -58,6 +58,8 @@ row! {
         org_id: OrgId,
         /// Its repository.
         project_id: ProjectId,
+        /// Where its plan comes from.
+        kind: SpecKind,
         /// `n` of `SPEC-n`.
         number: i64,
         /// A short title cut from the request.
@@ -160,7 +162,10 @@ impl Spec {
 /// When the database cannot be written.
 pub async fn insert(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
     tx.insert(spec).await?;
-    search_documents::index_spec(tx, spec).await?;
+    // A direct one says what its ticket says.
+    if spec.kind == SpecKind::Planned {
+        search_documents::index_spec(tx, spec).await?;
+    }
     let change = spec.change(None, None);
     tx.emit(
         Some(spec.project_id),

@@ -1,10 +1,12 @@
 //! Tickets: groups of tasks, and what people want done.
 
 mod around;
+mod begun;
 mod edges;
 mod listing;
 
 pub use around::*;
+pub use begun::*;
 pub use edges::*;
 pub use listing::*;
 
@@ -13,7 +15,9 @@ use omoi_domain::id::{OrgId, ProjectId, SpecId, TicketId, UserId};
 use omoi_domain::lifecycle::ticket::TicketStep;
 use omoi_domain::machine::transition as rule;
 use omoi_domain::task::Priority;
-use omoi_domain::ticket::{ApprovalStatus, TicketBlockReason, TicketField, TicketStatus};
+use omoi_domain::ticket::{
+    ApprovalStatus, TicketBlockReason, TicketField, TicketStatus, WorkflowMode,
+};
 use omoi_domain::ticket_text::text_digest;
 use omoi_domain::time::Timestamp;
 use omoi_domain::workflow::PhaseId;
@@ -37,8 +41,14 @@ row! {
         org_id: OrgId,
         /// Its repository.
         project_id: ProjectId,
-        /// The spec whose plan it is of; none where it was written by itself.
+        /// The spec whose plan it is of, or whose plan it is; none where it was written by itself and is not begun.
         spec_id: Option<SpecId>,
+        /// The spec that is planned for it, which it follows.
+        follows_spec_id: Option<SpecId>,
+        /// What is begun for it by itself; none where it waits in its phase until people move it.
+        workflow_mode: Option<WorkflowMode>,
+        /// Commands that show that it is done, and fail before.
+        check_commands: Json<Vec<String>>,
         /// `n` of the project's `TKT-n`.
         number: i64,
         /// The plan's `TKT-n`; its own reference where it is of no plan.
@@ -84,7 +94,7 @@ row! {
     }
 }
 versioned!(Ticket by id in "tickets" {
-    title, description, priority, status, phase_id, previous_phase_id, approval_status, is_blocked, blocked_reason,
+    spec_id, follows_spec_id, workflow_mode, check_commands, title, description, priority, status, phase_id, previous_phase_id, approval_status, is_blocked, blocked_reason,
     blocked_detail, blocked_at, assignee_id, labels, text_digest, updated_at,
 });
 
@@ -101,6 +111,8 @@ pub struct TicketEdit {
     pub labels: Option<Vec<String>>,
     /// Another person who takes care of it, or nobody.
     pub assignee_id: Option<Option<UserId>>,
+    /// Other commands that show that it is done.
+    pub check_commands: Option<Vec<String>>,
 }
 
 impl Ticket {
@@ -111,6 +123,9 @@ impl Ticket {
             org_id: tx.org(),
             project_id: project,
             spec_id: None,
+            follows_spec_id: None,
+            workflow_mode: None,
+            check_commands: Json(Vec::new()),
             number,
             local_id: format!("TKT-{number:03}"),
             ordinal: 0,
@@ -231,11 +246,13 @@ pub async fn edit_ticket(
         priority,
         labels,
         assignee_id,
+        check_commands,
     } = edit;
     ticket.title = title.unwrap_or(before.title);
     ticket.description = description.unwrap_or(before.description);
     ticket.priority = priority.unwrap_or(before.priority);
     ticket.labels = labels.map_or(before.labels, Json);
+    ticket.check_commands = check_commands.map_or(before.check_commands, Json);
     ticket.assignee_id = assignee_id.unwrap_or(before.assignee_id);
     save(tx, ticket).await?;
     search_documents::index_ticket(tx, ticket).await?;

@@ -26,6 +26,7 @@ use crate::sample_rows::{self, task};
 use crate::sqlite;
 use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::agent_rule::AgentRule;
+use omoi_domain::config::{Config, DeploymentEnvironment};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, TaskId};
 use omoi_domain::model_kind::WorkModel;
@@ -48,6 +49,7 @@ use omoi_execution::spec_selection::WorkScope;
 use omoi_execution::{AgentModelFacts, AgentModels, DeploymentParts, FromParts};
 use omoi_git::object::ObjectId;
 use omoi_git::process::Git;
+use omoi_git::toolchain::HostEnvironment;
 use omoi_runtime::bus::LocalBus;
 use omoi_runtime::clock::{Clock as _, ManualClock};
 use omoi_runtime::ids::uuid_v7;
@@ -168,6 +170,8 @@ impl TestDeployment {
             git: Git::find_on_path(&std::env::var_os("PATH").unwrap_or_default())
                 .await
                 .unwrap(),
+            host: HostEnvironment::default(),
+            config: Config::of_entries(DeploymentEnvironment::Test, Vec::new()),
             data: DataDir::new(folder.path().to_owned()),
             queue: test_options::queue_options(),
             monitoring: test_options::MONITORING,

@@ -14,7 +14,7 @@ use omoi_domain::model_kind::ModelKind;
 use omoi_domain::phase::Phase;
 use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::sandbox::{SandboxRung, SandboxState};
-use omoi_domain::spec::SpecStatus;
+use omoi_domain::spec::{SpecKind, SpecStatus};
 use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
 use omoi_domain::ticket::TicketStatus;
 use omoi_domain::workflow::PhaseId;
@@ -32,6 +32,7 @@ pub fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
         id: tx.new_id(),
         org_id: tx.org(),
         project_id: project,
+        kind: SpecKind::Planned,
         number,
         title: format!("Spec {number}"),
         original_request: "Add tags".to_owned(),

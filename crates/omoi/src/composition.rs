@@ -68,7 +68,6 @@ use self::machine::{choose_sandbox, environment_variable};
 use self::model_setup::ModelSetup;
 use crate::api_client::{ApiClient, ClientEndpoint};
 use crate::data_folder::{FolderOwnership, OpenedFolder};
-use crate::open_files;
 
 pub(crate) use self::accounts::{mail_links, open_accounts};
 pub(crate) use self::database::{database_options, open_store};
@@ -149,20 +148,18 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     // Before anything is made.
     reach::site_of(&start)?;
     let folder = OpenedFolder::open(&DataOptions::from_config(&start.config).folder)?;
-    open_files::raise_limit(start.roles);
     let database = database_options(&start.config, &folder);
     let backend = Backend::of(&database.url)?;
     let ownership = claim_folder(&mut start, &folder, backend)?;
     let clock: Clocked = Arc::new(SystemClock);
     let rng = Rng::from_os()?;
     let lifecycle = Lifecycle::new(clock.clone());
-    let handle = lifecycle.handle();
     let store = open_store(&database, &clock, &rng).await?;
     let store = join_deployment(store, &folder.store_identity(&rng)?, start.roles).await?;
-    let bus = open_bus(&start.config, &clock, &rng, &handle)?;
+    let bus = open_bus(&start.config, &clock, &rng, &lifecycle.handle())?;
     let sandbox = start_sandbox(&start, &folder).await?;
     let sandboxes = SandboxOptions::from_config(&start.config);
-    let models = model_setup::start_models(&start, &handle, &clock, &rng).await?;
+    let models = model_setup::start_models(&start, &lifecycle.handle(), &clock, &rng).await?;
     models.note_models(&store, start.roles).await?;
     let egress = open_egress(&start, folder.folder_path(), &clock)?;
     let token = folder.control_token(&rng)?;
@@ -170,10 +167,12 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         store: store.tenant(OrgId::LOCAL),
         clock: clock.clone(),
         rng: rng.fork(),
-        lifecycle: handle.clone(),
-        live: LiveEvents::new(bus.clone(), clock.clone(), handle.clone()),
+        lifecycle: lifecycle.handle(),
+        live: LiveEvents::new(bus.clone(), clock.clone(), lifecycle.handle()),
         sandbox: sandbox.clone(),
         git: Git::find_on_path(&environment_variable(&start.sources, "PATH")).await?,
+        host: host_toolchain(&start.sources),
+        config: start.config.clone(),
         data: DataDir::new(folder.folder_path().to_path_buf()),
         queue: QueueOptions::from_config(&start.config),
         monitoring: MonitoringOptions::from_config(&start.config),
@@ -207,7 +206,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let accounts = accounts::start_accounts(&start.config, &folder, &parts, &bus)?;
     let surface = api_surface(&start, &parts, accounts, &status)?;
     let routers = DoorRouters::new(start.roles, surface, &token, reconcilers);
-    let (endpoint, address) = open_listeners(&start, &folder, &handle, routers).await?;
+    let (endpoint, address) = open_listeners(&start, &folder, &lifecycle.handle(), routers).await?;
     Ok(RunningProcess {
         lifecycle,
         client: ApiClient::new(&endpoint, Some(token.into()))?,

@@ -6,10 +6,11 @@ use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, HumanRef};
 use omoi_domain::lifecycle::spec::finish::{
-    BranchSearch, HeadResult, HeadVerdict, SpecStop, StandingHead, ablation_note,
+    BranchSearch, CHECKED_NOTE, HeadResult, HeadVerdict, SpecStop, StandingHead, ablation_note,
     judge_as_it_stands, judge_found_secrets, judge_head, refuse_weak_proofs,
 };
 use omoi_domain::secret_scan::SecretScan;
+use omoi_domain::spec::SpecKind;
 use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_execution::integration::ensure_for;
 use omoi_execution::platform_run::{RunEnding, end_run};
@@ -83,6 +84,11 @@ pub(super) async fn finish_spec(
         HeadVerdict::Stop(stop) => proof.stop(stop).await,
         HeadVerdict::SendBack(red) => reopen_all(proof, red).await,
         HeadVerdict::Proven => proof.finish_proven(&receipts).await,
+        HeadVerdict::Checked => {
+            proof
+                .scan_and_hand_over(Some(CHECKED_NOTE.to_owned()))
+                .await
+        }
     }
 }
 
@@ -174,6 +180,8 @@ impl HeadProof<'_> {
             red_tasks: red_tasks(receipts),
             unmet: receipts::unmet_checks(UnmetCode::HeadRed, receipts),
             has_criteria: criteria.total > 0,
+            suite_decides: self.spec.kind == SpecKind::Direct
+                && self.spec.suite_command().is_some(),
             unproven: criteria.unproven,
         })
     }

@@ -9,9 +9,21 @@ pub enum ApprovalRefusal {
     /// It was decided before, or nobody did in time.
     #[error("it is {0} already")]
     Closed(ApprovalState),
+    /// Nobody decided in time, although that is not written down yet.
+    #[error("the time to decide about it is over")]
+    Overdue,
     /// A no that does not say why.
     #[error("a rejection says why")]
     NoComment,
+}
+
+/// A question that is decided now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskedQuestion {
+    /// Where it stands.
+    pub state: ApprovalState,
+    /// Whether the time to decide is over.
+    pub is_overdue: bool,
 }
 
 /// What people may decide about a question of this kind.
@@ -26,12 +38,15 @@ pub const fn allowed_decisions(kind: ApprovalKind) -> &'static [ApprovalDecision
 /// # Errors
 /// [`ApprovalRefusal`] says what is against it.
 pub fn decide_approval(
-    state: ApprovalState,
+    question: AskedQuestion,
     decision: ApprovalDecision,
     comment: Option<&str>,
 ) -> Result<ApprovalState, ApprovalRefusal> {
-    if state != ApprovalState::Pending {
-        return Err(ApprovalRefusal::Closed(state));
+    if question.state != ApprovalState::Pending {
+        return Err(ApprovalRefusal::Closed(question.state));
+    }
+    if question.is_overdue {
+        return Err(ApprovalRefusal::Overdue);
     }
     let (yes, no) = (ApprovalState::Approved, ApprovalState::Rejected);
     match decision {
@@ -61,7 +76,12 @@ mod tests {
         for state in ApprovalState::ALL {
             for decision in ApprovalDecision::ALL {
                 for comment in [None, Some("why")] {
-                    let decided = decide_approval(*state, *decision, comment);
+                    let asked = |is_overdue| AskedQuestion {
+                        state: *state,
+                        is_overdue,
+                    };
+                    assert!(decide_approval(asked(true), *decision, comment).is_err());
+                    let decided = decide_approval(asked(false), *decision, comment);
                     let is_bare_no = *decision == ApprovalDecision::Reject && comment.is_none();
                     let is_open = *state == ApprovalState::Pending;
                     assert_eq!(

@@ -6,6 +6,7 @@ mod base_suite;
 mod begin;
 mod cancel;
 mod deliver;
+mod direct;
 mod edit;
 pub mod finish;
 mod model;
@@ -19,6 +20,10 @@ pub use base_suite::{BaseSuiteFacts, BaseSuiteStep, SuiteBaseRun, base_suite_ste
 pub use begin::{begin_spec, execute_spec};
 pub use cancel::{CancelFacts, cancel_spec};
 pub use deliver::deliver_as_it_stands;
+pub use direct::{
+    BaseEnding, DirectFacts, DirectProof, DirectStep, NEEDS_CHECK, NO_CHECK_GIVEN, direct_step,
+    give_up_direct,
+};
 pub use edit::{EditedPhase, edit_output, expect_editable, restore_outputs, retitle_spec};
 pub use model::{ModelChange, adopt_first_model, adopt_model};
 pub use resume::{ResumeRoute, resume_planning, resume_route, resume_work};
@@ -104,6 +109,14 @@ impl SpecFacts {
         let is_planned =
             current == Phase::Complete && Phase::ALL_WORKING.into_iter().all(has_passed);
         Self { status, is_planned }
+    }
+
+    /// The facts of a direct spec, whose task was released before or never.
+    pub const fn of_direct(status: SpecStatus, was_released: bool) -> Self {
+        Self {
+            status,
+            is_planned: was_released,
+        }
     }
 }
 

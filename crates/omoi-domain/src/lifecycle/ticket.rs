@@ -1,7 +1,11 @@
 //! Tickets follow their tasks, and people.
 
+mod begin;
+mod follow_spec;
 mod person_move;
 
+pub use begin::{TicketBeginning, may_begin};
+pub use follow_spec::{FollowedSpec, TicketFollowing, follow_spec};
 pub use person_move::*;
 
 use crate::merge::IntegrationState;
@@ -54,9 +58,10 @@ pub fn close_ticket(status: TicketStatus, tasks: &[TicketTask]) -> Vec<TicketSta
     }
 }
 
-/// The move of a planned ticket once the tasks of its spec may run.
+/// The move of a ticket once the tasks of its spec may run, wherever people put it before that.
 pub fn release_ticket(status: TicketStatus) -> Option<TicketStatus> {
-    (status == TicketStatus::Backlog).then_some(TicketStatus::Building)
+    let is_before = matches!(status, TicketStatus::Backlog | TicketStatus::Analyzing);
+    is_before.then_some(TicketStatus::Building)
 }
 
 /// The move of a ticket whose task is open again.

@@ -6,12 +6,12 @@ use tracing::info;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::graph::Edge;
-use omoi_domain::id::{HumanRef, SpecId, TaskId, TicketId};
+use omoi_domain::id::{HumanRef, ProjectId, TaskId, TicketId};
 use omoi_domain::lifecycle::task::{
     EdgeChange, EdgeFacts, EdgeRefusal, EdgeTask, expect_idle_task,
 };
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tenant, Tx, tickets};
+use omoi_store::{StoreError, Tenant, Tx, projects, tickets};
 
 use super::TaskCommandError;
 use crate::tasks::follow_prerequisites;
@@ -47,26 +47,23 @@ impl DependencyEdit {
     }
 }
 
-/// The rows that say what waits for what in a spec.
-struct EdgeRows {
+/// The rows that say what waits for what in a project.
+pub(super) struct EdgeRows {
     tasks: Vec<EdgeTask>,
     edges: Vec<Edge<TaskId>>,
     ticket_edges: Vec<Edge<TicketId>>,
 }
 
 impl EdgeRows {
-    async fn read_rows(tx: &mut Tx, spec: SpecId) -> Result<Self, StoreError> {
-        let tasks = tasks::of_spec(tx, spec).await?.into_iter();
-        let tasks = tasks.map(|task| EdgeTask {
-            id: task.id,
-            ticket: task.ticket_id,
-            level: task.level,
-        });
-        let tasks = tasks.collect();
-        let edges = tasks::dependencies(tx, spec).await?.into_iter();
-        let ticket_edges = tickets::dependencies(tx, spec).await?.into_iter();
+    pub(super) async fn of_project(tx: &mut Tx, project: ProjectId) -> Result<Self, StoreError> {
+        let edges = tasks::dependencies_of_project(tx, project)
+            .await?
+            .into_iter();
+        let ticket_edges = tickets::dependencies_of_project(tx, project)
+            .await?
+            .into_iter();
         Ok(Self {
-            tasks,
+            tasks: tasks::order_of_project(tx, project).await?,
             edges: edges
                 .map(|(after, before)| Edge::new(before, after))
                 .collect(),
@@ -76,7 +73,7 @@ impl EdgeRows {
         })
     }
 
-    fn edge_facts(&self) -> EdgeFacts<'_> {
+    pub(super) fn edge_facts(&self) -> EdgeFacts<'_> {
         EdgeFacts {
             tasks: &self.tasks,
             edges: &self.edges,
@@ -100,6 +97,8 @@ pub async fn change_dependencies(
         tasks::hold_of_spec(tx, spec).await?;
         tickets::hold_of_spec(tx, spec).await?;
         let task = tasks::get(tx, id).await?;
+        // Tickets of the project may be made to wait for each other meanwhile.
+        projects::hold(tx, task.project_id).await?;
         expect_idle_task(task.status)
             .map_err(|refusal| TaskCommandError::of_edit(&task, refusal))?;
         let change = judge_edit(tx, &task, edit).await?;
@@ -141,7 +140,7 @@ async fn judge_edit(
     task: &Task,
     edit: &DependencyEdit,
 ) -> Result<EdgeChange, TaskCommandError> {
-    let rows = EdgeRows::read_rows(tx, task.spec_id).await?;
+    let rows = EdgeRows::of_project(tx, task.project_id).await?;
     let facts = rows.edge_facts();
     let wanted = edit.wanted(facts.prerequisites_of(task.id))?;
     match facts.set_prerequisites(task.id, &wanted) {

@@ -1,24 +1,23 @@
 //! Changes, moves, holds up and links tickets for a person.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::graph::{Edge, Graph};
 use omoi_domain::id::{HumanRef, TicketId};
 use omoi_domain::lifecycle::ticket::TicketTarget;
 use omoi_domain::plain_title::given_title;
+use omoi_domain::spec::SpecKind;
 use omoi_domain::ticket::{TicketBlockReason, TicketStatus};
-use omoi_domain::ticket_text::given_labels;
+use omoi_domain::ticket_text::{given_commands, given_labels};
 use omoi_domain::workflow::usual_next_phase;
 use omoi_store::tickets::{self, Ticket, TicketEdit};
-use omoi_store::{StoreError, Tenant, Tx, phase_definitions, projects, tasks};
+use omoi_store::{StoreError, Tenant, Tx, phase_definitions, projects, specs, tasks};
 
 use super::TicketCommandError;
+use super::change_dependencies::EdgeRows;
 use super::create_ticket::{check_description, expect_member};
-use crate::tickets::{PersonMove, move_for_person};
+use crate::tickets::{PersonMove, expect_room, move_for_person};
 
 /// What a person wants of a ticket.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +74,9 @@ pub async fn update_ticket(
     if let Some(labels) = &mut edit.labels {
         *labels = given_labels(labels)?;
     }
+    if let Some(commands) = &mut edit.check_commands {
+        *commands = given_commands(commands)?;
+    }
     edit.description
         .as_deref()
         .map_or(Ok(()), check_description)?;
@@ -82,10 +84,14 @@ pub async fn update_ticket(
         || edit.description.is_some()
         || edit.priority.is_some()
         || edit.labels.is_some()
-        || edit.assignee_id.is_some();
+        || edit.assignee_id.is_some()
+        || edit.check_commands.is_some();
     let updated = tenant.write(CrashPoint::TicketChanged, async |tx| {
         let mut ticket = ticket_to_change(tx, id, wish.versions.as_deref()).await?;
         expect_member(tx, wish.edit.assignee_id.flatten()).await?;
+        if wish.edit.check_commands.is_some() {
+            expect_own_checks(tx, &ticket).await?;
+        }
         if has_edit {
             tickets::edit_ticket(tx, &mut ticket, wish.edit).await?;
         }
@@ -100,6 +106,18 @@ pub async fn update_ticket(
         Ok(ticket)
     });
     updated.await
+}
+
+/// Refuses a ticket whose work is judged already, or by the checks of a plan.
+async fn expect_own_checks(tx: &mut Tx, ticket: &Ticket) -> Result<(), TicketCommandError> {
+    let Some(id) = ticket.spec_id else {
+        return Ok(());
+    };
+    let is_direct = specs::get(tx, id).await?.kind == SpecKind::Direct;
+    match is_direct && specs::working_since(tx, id).await?.is_none() {
+        true => Ok(()),
+        false => Err(TicketCommandError::ChecksStand),
+    }
 }
 
 /// Moves a ticket.
@@ -193,11 +211,13 @@ pub async fn block_ticket(
 /// Lets a ticket go on; nothing changes where nothing holds it up.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// [`TicketCommandError::Full`] where the column that it comes back to is full.
 pub async fn unblock_ticket(tenant: &Tenant, id: TicketId) -> Result<Ticket, TicketCommandError> {
     let unblocked = tenant.write(CrashPoint::TicketChanged, async |tx| {
         let mut ticket = ticket_to_change(tx, id, None).await?;
         if ticket.is_blocked {
+            let phase = ticket.phase_id;
+            expect_room(tx, &ticket, phase).await?;
             tickets::unblock_ticket(tx, &mut ticket).await?;
         }
         Ok(ticket)
@@ -238,25 +258,13 @@ async fn refuse_cycle(
     ticket: &Ticket,
     prerequisite: &Ticket,
 ) -> Result<(), TicketCommandError> {
-    if ticket.id == prerequisite.id {
-        let number = HumanRef::ticket(ticket.number);
-        return Err(TicketCommandError::Circular(vec![number, number]));
-    }
-    let edges = tickets::dependencies_of_project(tx, ticket.project_id).await?;
-    let ends = [ticket.id, prerequisite.id];
-    let nodes = edges
-        .iter()
-        .flat_map(|(waiting, before)| [*waiting, *before]);
-    let nodes: BTreeSet<TicketId> = nodes.chain(ends).collect();
-    let edges = edges
-        .into_iter()
-        .map(|(waiting, before)| Edge::new(before, waiting));
-    let (graph, _) = Graph::build(nodes, edges);
-    let Some(path) = graph.shortest_path(&ticket.id, &prerequisite.id) else {
+    let rows = EdgeRows::of_project(tx, ticket.project_id).await?;
+    let cycle = rows.edge_facts().ticket_cycle(ticket.id, prerequisite.id);
+    let Some(ids) = cycle else {
         return Ok(());
     };
-    let mut cycle = Vec::with_capacity(path.len() + 1);
-    for id in path.into_iter().chain([ticket.id]) {
+    let mut cycle = Vec::with_capacity(ids.len());
+    for id in ids {
         cycle.push(HumanRef::ticket(tickets::get(tx, id).await?.number));
     }
     Err(TicketCommandError::Circular(cycle))

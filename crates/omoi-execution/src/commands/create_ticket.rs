@@ -10,14 +10,15 @@ use omoi_domain::id::{HumanRef, ProjectId, TicketId, UserId};
 use omoi_domain::lifecycle::ticket::TicketTarget;
 use omoi_domain::plain_title::given_title;
 use omoi_domain::task::Priority;
-use omoi_domain::ticket::ApprovalStatus;
-use omoi_domain::ticket_text::{DESCRIPTION_CHARS_MAX, given_labels};
+use omoi_domain::ticket::{ApprovalStatus, WorkflowMode};
+use omoi_domain::ticket_text::{DESCRIPTION_CHARS_MAX, given_commands, given_labels};
 use omoi_domain::workflow::PhaseId;
 use omoi_store::projects::{self, NumberCounter};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, StoreError, Tenant, Tx, approvals, memberships};
 
 use super::TicketCommandError;
+use super::change_ticket::tell_forced;
 use crate::tickets::{PersonMove, move_for_person};
 
 /// Tickets that are named where a new one says the same.
@@ -40,6 +41,10 @@ pub struct NewTicket {
     pub assignee: Option<UserId>,
     /// The phase that it begins in; the caller may skip phases for a later one.
     pub phase: PhaseId,
+    /// What is begun for it by itself, once it may be worked on.
+    pub mode: Option<WorkflowMode>,
+    /// Commands that show that it is done, and fail before.
+    pub check_commands: Vec<String>,
     /// What it waits for.
     pub depends_on: Vec<TicketId>,
     /// Whether it is written although an open ticket says the same.
@@ -48,7 +53,7 @@ pub struct NewTicket {
     pub review: Option<Duration>,
 }
 
-/// Writes a ticket, which waits in its phase until somebody moves it.
+/// Writes a ticket, which waits in its phase until somebody moves it, or until what its mode says is begun for it.
 ///
 /// # Errors
 /// [`TicketCommandError::Duplicate`] where an open ticket says the same, and as of a text, a person or a ticket that cannot
@@ -57,6 +62,7 @@ pub async fn create_ticket(tenant: &Tenant, new: NewTicket) -> Result<Ticket, Ti
     let title = given_title(&new.title)?;
     check_description(&new.description)?;
     let labels = given_labels(&new.labels)?;
+    let check_commands = given_commands(&new.check_commands)?;
     let created = tenant.write(CrashPoint::TicketChanged, async |tx| {
         expect_member(tx, new.assignee).await?;
         hold_prerequisites(tx, &new).await?;
@@ -75,6 +81,8 @@ pub async fn create_ticket(tenant: &Tenant, new: NewTicket) -> Result<Ticket, Ti
             description: new.description,
             priority: new.priority,
             labels: Json(labels),
+            workflow_mode: new.mode,
+            check_commands: Json(check_commands),
             assignee_id: new.assignee,
             user_id: match tx.current_actor() {
                 Actor::User(user) => Some(user),
@@ -100,6 +108,9 @@ pub async fn create_ticket(tenant: &Tenant, new: NewTicket) -> Result<Ticket, Ti
             reason: None,
         };
         move_for_person(tx, &mut ticket, wanted).await?;
+        if new.phase != PhaseId::Backlog {
+            tell_forced(tx, &ticket, Some("it was written in this phase"));
+        }
         Ok(ticket)
     });
     created.await.inspect(|ticket: &Ticket| {

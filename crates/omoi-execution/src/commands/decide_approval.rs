@@ -7,7 +7,7 @@ use omoi_domain::approval::{ApprovalDecision, ApprovalState};
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{ApprovalId, TicketId};
-use omoi_domain::lifecycle::approval::{approval_of_ticket, decide_approval};
+use omoi_domain::lifecycle::approval::{AskedQuestion, approval_of_ticket, decide_approval};
 use omoi_store::approvals::{self, Approval};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{StoreError, Tenant, Tx};
@@ -28,7 +28,11 @@ pub async fn answer_approval(
     let comment = given_reason(comment, false)?;
     let answered = tenant.write(CrashPoint::TicketChanged, async |tx| {
         let mut approval = approval_to_close(tx, id).await?;
-        let to = decide_approval(approval.state, decision, comment)?;
+        let question = AskedQuestion {
+            state: approval.state,
+            is_overdue: approval.deadline_at <= tx.now(),
+        };
+        let to = decide_approval(question, decision, comment)?;
         close_question(tx, &mut approval, to, comment).await?;
         let told = AuditAct::done_to(AuditAction::ApprovalDecided, approval.ticket_id);
         let told = told.with_after(json!({ "state": to }));

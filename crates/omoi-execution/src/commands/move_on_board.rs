@@ -1,8 +1,8 @@
 //! Moves tickets on the board of their project, and changes its columns.
 
-use omoi_domain::board::{
-    RankPlan, check_columns, check_wip_limit, column_of_phase, plan_rank, shown_phase,
-};
+use std::collections::BTreeSet;
+
+use omoi_domain::board::{RankPlan, check_columns, column_of_phase, plan_rank, shown_phase};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{ProjectId, TicketId};
 use omoi_domain::lifecycle::ticket::{TicketMoveRefusal, TicketTarget};
@@ -66,7 +66,13 @@ pub async fn move_on_board(
             None => next_column(columns, from.as_deref())?,
         };
         // Whoever changes the board meanwhile waits, and so does whoever else moves a ticket into the column.
-        board_columns::hold_column(tx, ticket.project_id, &key).await?;
+        // Both are held, in one order: who leaves a column does not meet who gives its tickets other places.
+        for held in BTreeSet::from([from.as_deref(), Some(key.as_str())])
+            .into_iter()
+            .flatten()
+        {
+            board_columns::hold_column(tx, ticket.project_id, held).await?;
+        }
         let board = board_columns::of_project(tx, ticket.project_id).await?;
         let column = board.columns.iter().find(|column| column.key == key);
         let Some(column) = column else {
@@ -74,9 +80,6 @@ pub async fn move_on_board(
         };
         let others = board_positions::others_in_column(tx, &ticket, column, OTHERS_MAX).await?;
         if from.as_deref() != Some(key.as_str()) {
-            if !wish.is_forced {
-                check_wip_limit(column, others.len() as u32)?;
-            }
             let wanted = PersonMove {
                 target: TicketTarget::Phase(ticket.phase_id),
                 is_forced: wish.is_forced,

@@ -6,7 +6,7 @@ use omoi_domain::id::{HumanRef, UserId};
 use omoi_domain::lifecycle::approval::ApprovalRefusal;
 use omoi_domain::lifecycle::ticket::TicketMoveRefusal;
 use omoi_domain::plain_title::BadTitle;
-use omoi_domain::ticket_text::{BadLabels, DESCRIPTION_CHARS_MAX};
+use omoi_domain::ticket_text::{BadCommands, BadLabels, DESCRIPTION_CHARS_MAX};
 use omoi_domain::workflow::PhaseId;
 use omoi_store::StoreError;
 use omoi_store::comments::Comment;
@@ -26,6 +26,12 @@ pub enum TicketCommandError {
     /// Labels that it cannot have.
     #[error(transparent)]
     Labels(#[from] BadLabels),
+    /// Commands that it cannot have.
+    #[error(transparent)]
+    Commands(#[from] BadCommands),
+    /// Commands of a ticket whose work is judged by what it has.
+    #[error("the work on the ticket is judged by its checks already")]
+    ChecksStand,
     /// A comment that is not taken.
     #[error(transparent)]
     Comment(#[from] BadComment),
@@ -97,6 +103,7 @@ impl From<PersonMoveError> for TicketCommandError {
     fn from(source: PersonMoveError) -> Self {
         match source {
             PersonMoveError::Refused(refusal) => Self::Refused(refusal),
+            PersonMoveError::Full(full) => Self::Full(full),
             PersonMoveError::Store(store) => Self::Store(store),
         }
     }

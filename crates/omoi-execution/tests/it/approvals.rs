@@ -43,6 +43,8 @@ async fn ask(it: &TestDeployment, title: &str) -> (Ticket, Approval) {
         labels: Vec::new(),
         assignee: None,
         phase: PhaseId::Backlog,
+        mode: None,
+        check_commands: Vec::new(),
         depends_on: Vec::new(),
         takes_duplicate: false,
         review: Some(REVIEW),

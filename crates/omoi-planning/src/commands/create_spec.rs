@@ -7,11 +7,11 @@ use tracing::info;
 
 use omoi_domain::agent_settings::all_followed_settings;
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::id::ProjectId;
+use omoi_domain::id::{ProjectId, TicketId};
 use omoi_domain::lifecycle::spec::begin_spec;
 use omoi_domain::phase::Phase;
 use omoi_domain::plain_title::plain_title;
-use omoi_domain::spec::SpecStatus;
+use omoi_domain::spec::{SpecKind, SpecStatus};
 use omoi_execution::agent_programs::{AgentPlace, AgentPlan, ProgramUnusable, assign_agents};
 use omoi_execution::copied_files::CopyError;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
@@ -30,6 +30,7 @@ use omoi_store::projects::{self, NumberCounter, take_numbers};
 use omoi_store::specs::{self, Spec, SpecOptions};
 use omoi_store::{Json, StoreError, Tenant, Tx};
 
+use super::begin_ticket::{kind_of_mode, link_ticket, ticket_to_begin};
 use crate::repository_file::{self, RepositoryFileError};
 use crate::repository_reader::{OpenedRepository, RepositoryReader};
 use crate::spec_policy::SpecPolicy;
@@ -85,6 +86,9 @@ pub enum CreateError {
     /// The repository could not be surveyed.
     #[error("could not survey the repository")]
     Survey(#[from] SurveyError),
+    /// The ticket that it was for is not to be begun any more.
+    #[error("nothing is to be begun any more")]
+    NotWanted,
     /// Every name the integration branch could have is taken.
     #[error("no free name for the integration branch; `omoi/{slug}` and its successors are taken")]
     NoFreeBranch {
@@ -152,6 +156,26 @@ pub async fn create_spec(
 ) -> Result<Spec, CreateError> {
     let AskedSpec { request, start } = asked;
     expect_idea(&request.idea)?;
+    let (repository, mut draft) = prepare_spec(policy, reader, tenant, request).await?;
+    draft.start = start;
+    let origin = SpecOrigin::Idea;
+    match write_spec(policy, tenant, &repository, SpecPlan { draft, origin }).await? {
+        Some(spec) => Ok(spec),
+        None => Err(CreateError::NotWanted),
+    }
+}
+
+/// Inspects the repository of a request, brings its HEAD into the mirror, surveys it and puts together what is written
+/// down of the spec.
+///
+/// # Errors
+/// [`CreateError`].
+pub(super) async fn prepare_spec(
+    policy: &SpecPolicy,
+    reader: RepositoryReader<'_>,
+    tenant: &Tenant,
+    request: LaunchSpec,
+) -> Result<(OpenedRepository, SpecDraft), CreateError> {
     let info = reader.inspect_repository(&request.repo_path).await?;
     expect_writable(&info)?;
     let repository = reader.open(&tenant.before_request(), info).await?;
@@ -167,14 +191,31 @@ pub async fn create_spec(
     };
     let agents = assign_agents(policy.programs.as_ref(), place, request.agent).await?;
     policy.models.expect_usable(&agents.assignment)?;
-    let mut draft = reader.draft(&repository, request, agents).await?;
-    draft.start = start;
+    let draft = reader.draft(&repository, request, agents).await?;
+    Ok((repository, draft))
+}
+
+/// Names the branch of a spec, writes the spec down and has it planned; none where its ticket wants none any more.
+///
+/// # Errors
+/// [`CreateError`].
+pub(super) async fn write_spec(
+    policy: &SpecPolicy,
+    tenant: &Tenant,
+    repository: &OpenedRepository,
+    plan: SpecPlan,
+) -> Result<Option<Spec>, CreateError> {
     loop {
         let taken = tenant.read(async |tx| specs::branches(tx).await).await?;
         // Git is asked while no transaction is open.
-        let branch = free_branch(&repository.mirror, &draft.slug, &taken).await?;
-        if let Some(spec) = insert_spec(policy, tenant, &draft, branch).await? {
-            if start == SpecStart::Now {
+        let branch = free_branch(&repository.mirror, &plan.draft.slug, &taken).await?;
+        let spec = match insert_spec(policy, tenant, &plan, branch).await? {
+            SpecInsert::Written(spec) => Some(*spec),
+            SpecInsert::NotWanted => return Ok(None),
+            SpecInsert::BranchTaken => None,
+        };
+        if let Some(spec) = spec {
+            if plan.draft.start == SpecStart::Now {
                 policy.selection.scope.ask_for(spec.id);
             }
             let suite = spec.suite_command();
@@ -182,22 +223,53 @@ pub async fn create_spec(
                 spec.id = %spec.id, base = spec.base_sha, model = spec.model, suite,
                 "Created SPEC-{} on branch `{}`", spec.number, spec.integration_branch
             );
-            return Ok(spec);
+            return Ok(Some(spec));
         }
     }
 }
 
 /// A spec before its branch is named.
-struct SpecDraft {
+pub(super) struct SpecDraft {
     project: ProjectId,
-    title: String,
-    original_request: String,
-    options: SpecOptions,
+    pub(super) title: String,
+    pub(super) original_request: String,
+    pub(super) options: SpecOptions,
     base_sha: String,
     base_branch: Option<String>,
-    slug: String,
+    pub(super) slug: String,
     survey: Value,
     start: SpecStart,
+}
+
+/// What a spec is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SpecOrigin {
+    /// An idea.
+    Idea,
+    /// A ticket, which is its plan or follows it, as its mode says.
+    Ticket(TicketId),
+}
+
+/// A spec that is to be written.
+pub(super) struct SpecPlan {
+    /// What it says.
+    pub(super) draft: SpecDraft,
+    /// What it is for.
+    pub(super) origin: SpecOrigin,
+}
+
+/// What became of it.
+enum SpecInsert {
+    Written(Box<Spec>),
+    /// Another one took the branch in the meantime.
+    BranchTaken,
+    /// Its ticket is not to be begun any more.
+    NotWanted,
+}
+
+/// What the branch of a spec with that title is called by.
+pub(super) fn branch_slug(title: &str) -> String {
+    slug::title_slug(title, SLUG_CHARS)
 }
 
 fn expect_idea(idea: &str) -> Result<(), CreateError> {
@@ -239,7 +311,7 @@ impl RepositoryReader<'_> {
         let title = title(&request.idea);
         Ok(SpecDraft {
             project: repository.project.id,
-            slug: slug::title_slug(&title, SLUG_CHARS),
+            slug: branch_slug(&title),
             title,
             original_request: request.idea,
             options: SpecOptions {
@@ -260,28 +332,44 @@ impl RepositoryReader<'_> {
     }
 }
 
-/// Writes the spec down and has it planned; none when another one took the branch in the meantime.
+/// Writes the spec down and has it planned.
 async fn insert_spec(
     policy: &SpecPolicy,
     tenant: &Tenant,
-    draft: &SpecDraft,
+    SpecPlan { draft, origin }: &SpecPlan,
     branch: String,
-) -> Result<Option<Spec>, CreateError> {
+) -> Result<SpecInsert, CreateError> {
     let inserted = tenant.write(CrashPoint::SpecCreated, async |tx| {
         if specs::branches(tx).await?.contains(&branch) {
-            return Ok(None);
+            return Ok(SpecInsert::BranchTaken);
         }
+        let begun = match origin {
+            SpecOrigin::Idea => None,
+            SpecOrigin::Ticket(id) => match ticket_to_begin(tx, *id).await? {
+                Some(ticket) => Some(ticket),
+                None => return Ok(SpecInsert::NotWanted),
+            },
+        };
         let number = take_numbers(tx, draft.project, NumberCounter::Spec, 1).await?;
         // It may have been put away since the repository was looked at.
         projects::take_up(tx, draft.project).await?;
         let mut spec = draft.numbered(tx, &policy.selection, number, branch);
+        if let Some(ticket) = &begun {
+            spec.kind = kind_of_mode(ticket.workflow_mode);
+        }
+        if spec.kind == SpecKind::Direct {
+            spec.current_phase = Phase::Complete;
+        }
         specs::insert(tx, &spec).await?;
-        tx.note_made(spec.id.as_uuid());
         suite::insert_suite(tx, &policy.limits, &spec).await?;
+        match begun {
+            Some(ticket) => link_ticket(tx, &policy.limits, &spec, ticket).await?,
+            None => tx.note_made(spec.id.as_uuid()),
+        }
         if draft.start == SpecStart::Now {
             apply_to_spec(tx, &mut spec, begin_spec(), false).await?;
         }
-        Ok(Some(spec))
+        Ok(SpecInsert::Written(Box::new(spec)))
     });
     inserted.await
 }
@@ -292,6 +380,7 @@ impl SpecDraft {
             id: tx.new_id(),
             org_id: tx.org(),
             project_id: self.project,
+            kind: SpecKind::Planned,
             number,
             title: self.title.clone(),
             original_request: self.original_request.clone(),

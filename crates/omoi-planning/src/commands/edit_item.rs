@@ -10,7 +10,7 @@ use omoi_store::{Tenant, phases, spec_versions};
 
 use super::SpecCommandError;
 use super::judged_edit::{EditDraft, ItemEdit, JudgedEdit};
-use super::spec_changes::{expect_version, explain_refusal};
+use super::spec_changes::{expect_planned, expect_version, explain_refusal};
 use crate::gate_facts::PhaseMaterial;
 use crate::items::journal;
 use crate::plan_gate::PlanGate;
@@ -45,6 +45,7 @@ pub async fn edit_items(
     let read = tenant.read(async |tx| {
         let spec = specs::get(tx, id).await?;
         expect_version(&spec, edit.versions.as_deref())?;
+        expect_planned(&spec)?;
         if let Err(refusal) = expect_editable(spec.status, phase) {
             return Err(explain_refusal(tx, &spec, refusal).await);
         }

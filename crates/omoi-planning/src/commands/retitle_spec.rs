@@ -8,7 +8,7 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::{Tenant, search_documents, spec_versions};
 
 use super::SpecCommandError;
-use super::spec_changes::{expect_version, explain_refusal};
+use super::spec_changes::{expect_planned, expect_version, explain_refusal};
 
 /// Changes a spec's title; on the next resume every phase runs again with it. With `versions`, only while the spec has
 /// one of them.
@@ -24,6 +24,7 @@ pub async fn retitle_spec(
     let retitled = tenant.write(CrashPoint::SpecMoved, async |tx| {
         let mut spec = specs::get(tx, id).await?;
         expect_version(&spec, versions)?;
+        expect_planned(&spec)?;
         let actions = match rules::retitle_spec(spec.status) {
             Ok(actions) => actions,
             Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),

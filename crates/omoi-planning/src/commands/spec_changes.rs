@@ -3,9 +3,9 @@
 use omoi_domain::id::{HumanRef, SpecId, TaskId};
 use omoi_domain::lifecycle::spec::{SpecFacts, SpecRefusal, SpecTask};
 use omoi_domain::phase::Phase;
-use omoi_domain::spec::PhaseState;
+use omoi_domain::spec::{PhaseState, SpecKind};
 use omoi_domain::task::TaskStatus;
-use omoi_store::specs::Spec;
+use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, TaskStanding};
 use omoi_store::{StoreError, Tx, phases, projects};
 
@@ -36,6 +36,10 @@ pub(super) async fn read_phase_states(
 }
 
 pub(super) async fn read_spec_facts(tx: &mut Tx, spec: &Spec) -> Result<SpecFacts, StoreError> {
+    if spec.kind == SpecKind::Direct {
+        let was_released = specs::working_since(tx, spec.id).await?.is_some();
+        return Ok(SpecFacts::of_direct(spec.status, was_released));
+    }
     let phases = read_phase_states(tx, spec.id).await?;
     Ok(SpecFacts::new(spec.status, spec.current_phase, &phases))
 }
@@ -49,6 +53,17 @@ pub(super) async fn read_spec_tasks(tx: &mut Tx, id: SpecId) -> Result<Vec<SpecT
         is_needed: task.needed,
     };
     Ok(all.iter().map(facts).collect())
+}
+
+/// Refuses a spec that has no phases: its plan is its ticket.
+pub(super) fn expect_planned(spec: &Spec) -> Result<(), SpecCommandError> {
+    match spec.kind {
+        SpecKind::Planned => Ok(()),
+        SpecKind::Direct => {
+            let says = "it was begun for a ticket, which is its plan; change the ticket";
+            Err(SpecCommandError::InvalidEdit(says.to_owned()))
+        }
+    }
 }
 
 /// A refusal in words for people, who know specs and tasks by their references.

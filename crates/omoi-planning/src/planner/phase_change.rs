@@ -15,7 +15,7 @@ use omoi_domain::time::Timestamp;
 use omoi_execution::attempt;
 use omoi_execution::failure_policy::FailurePolicy;
 use omoi_execution::running_attempts::RunningAttempts;
-use omoi_execution::specs::move_spec;
+use omoi_execution::specs::{block_spec, move_spec};
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_runtime::reconcile::Next;
 use omoi_store::phases::{self, PhaseRun};
@@ -237,7 +237,7 @@ impl PhaseChangeset<'_> {
                 self.is_spec_changed = false;
             }
             PhaseAction::BlockSpec { block, reason } => {
-                specs::block(tx, spec, block, reason).await?;
+                block_spec(tx, spec, block, reason).await?;
                 self.is_spec_changed = false;
             }
             PhaseAction::SetAttempts(_)

@@ -14,7 +14,7 @@ use omoi_domain::lifecycle::phase::{
     give_up_spent_phase, open_phase, phase_at_fault, phase_step,
 };
 use omoi_domain::phase::Phase;
-use omoi_domain::spec::PhaseState;
+use omoi_domain::spec::{PhaseState, SpecKind};
 use omoi_execution::attempt::{AttemptIssuer, AttemptStarter};
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_runtime::BoxError;
@@ -27,6 +27,7 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tenant};
 
 use super::conclude::{conclude_attempt, handle_failure, postpone_start};
+use super::direct;
 use super::phase_change::{PhaseChangeset, PhaseDecision, PhaseWriter, SpecPhase, change_phase};
 use super::start::{AttemptOrder, start_attempt};
 use crate::base_runner::BaseRunner;
@@ -71,11 +72,15 @@ impl FromParts for PhaseDriver {
 
 /// Takes the step the rows ask for.
 pub(super) async fn planner_step(driver: &PhaseDriver, mut spec: Spec) -> Result<Next, BoxError> {
+    if spec.kind == SpecKind::Direct {
+        return direct::direct_step(&driver.runner, spec).await;
+    }
     let Some(run) = find_open_phase(&driver.writer, &mut spec).await? else {
         return Ok(Next::Idle);
     };
     if matches!(run.state, PhaseState::Pending | PhaseState::Backoff)
-        && let Some(next) = base_suite::hold_for_suite(&driver.runner, &spec, run.phase).await?
+        && let Some(next) =
+            base_suite::hold_for_suite(&driver.runner, &spec, Some(run.phase)).await?
     {
         return Ok(next);
     }
@@ -177,6 +182,12 @@ pub(super) async fn give_up(
     id: SpecId,
     reason: &str,
 ) -> Result<(), ApplyError> {
+    let kind = writer
+        .store
+        .read(async |tx| Ok::<_, StoreError>(specs::get(tx, id).await?.kind));
+    if kind.await? == SpecKind::Direct {
+        return Ok(direct::give_up(&writer.store, id, reason).await?);
+    }
     let given_up = writer.store.write(CrashPoint::PhaseMoved, async |tx| {
         let spec = specs::get(tx, id).await?;
         let Some(phase) = phase_at_fault(spec.status, spec.current_phase) else {

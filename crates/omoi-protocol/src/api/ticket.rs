@@ -5,8 +5,11 @@ use utoipa::ToSchema;
 
 use omoi_domain::actor::{Actor, ActorKind};
 use omoi_domain::id::{CommentId, ProjectId, SpecId, StateTransitionId, TicketId, UserId};
+use omoi_domain::spec::WorkEvidence;
 use omoi_domain::task::Priority;
-use omoi_domain::ticket::{ApprovalStatus, TicketBlockReason, TicketField, TicketStatus};
+use omoi_domain::ticket::{
+    ApprovalStatus, TicketBlockReason, TicketField, TicketStatus, WorkflowMode,
+};
 use omoi_domain::workflow::PhaseId;
 
 use super::spec::given_value;
@@ -39,6 +42,15 @@ pub struct TicketView {
     pub spec_id: Option<SpecId>,
     /// Reference of that spec, `SPEC-n`.
     pub spec_ref: Option<String>,
+    /// What is begun for it by itself; none where it waits in its phase until people move it.
+    pub workflow_mode: Option<WorkflowMode>,
+    /// Commands that show that it is done, and fail before.
+    #[serde(default)]
+    pub check_commands: Vec<String>,
+    /// Reference of the spec that works for this ticket alone, `SPEC-n`, once that is begun: its trace and its costs.
+    pub run_ref: Option<String>,
+    /// What shows that this work does what was asked for, where the ticket is its plan.
+    pub evidence: Option<WorkEvidence>,
     /// Whether it may be worked on.
     pub approval_status: ApprovalStatus,
     /// Whether something holds it up.
@@ -115,6 +127,12 @@ pub struct CreateTicket {
     /// The person who takes care of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignee_id: Option<UserId>,
+    /// What is begun for it by itself, once it may be worked on: `quick` is one task, `spec_driven` a spec that is planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow_mode: Option<WorkflowMode>,
+    /// Commands that show that it is done, up to 10, run by `sh -c` at the root of the repository; each must fail before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub check_commands: Vec<String>,
     /// Tickets of the project that it waits for, by id or `TKT-n`.
     #[serde(default)]
     pub dependencies: Vec<String>,
@@ -179,6 +197,14 @@ pub struct UpdateTicket {
     )]
     #[schema(value_type = Option<UserId>)]
     pub assignee_id: Option<Option<UserId>>,
+    /// Other commands that show that it is done, while none of its tasks has begun.
+    #[serde(
+        default,
+        deserialize_with = "given_value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Vec<String>)]
+    pub check_commands: Option<Vec<String>>,
     /// Another status, one move away; its gate must be met.
     #[serde(
         default,

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::model_kind::ModelKind;
+use omoi_domain::spec::WorkEvidence;
 
 use super::spec::OpinionView;
 use super::task::ReceiptView;
@@ -25,6 +26,9 @@ pub struct SpecTrace {
     /// What took the turns of its attempts, with the version: `claude-code 2.1.332`.
     #[serde(default)]
     pub agents: Vec<String>,
+    /// What shows that the work on a ticket does what was asked for, where the ticket is the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<WorkEvidence>,
     /// The second opinion on its checks, once it was asked for.
     pub opinion: Option<OpinionView>,
     /// Files of the branch that no task of the plan names.

@@ -3,6 +3,7 @@
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::{HumanRef, ProjectId, RefKind, SpecId, TaskId, TicketId};
 use omoi_domain::reference::{LookupResult, LookupUse, ProjectRef, look_up};
+use omoi_domain::spec::SpecKind;
 use omoi_store::projects::{self, ProjectNames};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
@@ -152,6 +153,7 @@ pub(super) async fn find_project(
 pub(super) async fn newest_spec(tx: &mut Tx, here: Option<&str>) -> Result<Option<Spec>, ApiError> {
     let names = projects::names(tx).await?;
     let mut found = specs::list(tx, i64::MAX).await?;
+    found.retain(|spec| spec.kind == SpecKind::Planned);
     if let Some(project) = here.and_then(|path| names.at(path)) {
         return Ok(found.into_iter().find(|spec| spec.project_id == project));
     }

@@ -19,6 +19,12 @@ impl From<TicketCommandError> for ApiError {
             TicketCommandError::Title(_) => Self::invalid_value(says).with_field("/title"),
             TicketCommandError::LongDescription => Self::invalid_value(says),
             TicketCommandError::Labels(_) => Self::invalid_value(says).with_field("/labels"),
+            TicketCommandError::Commands(_) => {
+                Self::invalid_value(says).with_field("/check_commands")
+            }
+            TicketCommandError::ChecksStand => {
+                Self::new(ErrorCode::InvalidTransition, says).with_field("/check_commands")
+            }
             TicketCommandError::Comment(_) => Self::invalid_value(says).with_field("/content"),
             TicketCommandError::NoMember(user) => Self::invalid_value(says)
                 .with_context("user_id", json!(user))
@@ -40,7 +46,7 @@ impl From<TicketCommandError> for ApiError {
             TicketCommandError::Approval(ApprovalRefusal::NoComment) => {
                 Self::invalid_value(says).with_field("/comment")
             }
-            TicketCommandError::Approval(ApprovalRefusal::Closed(_))
+            TicketCommandError::Approval(ApprovalRefusal::Closed(_) | ApprovalRefusal::Overdue)
             | TicketCommandError::NotAsked => Self::new(ErrorCode::InvalidTransition, says),
             TicketCommandError::NoReason => Self::invalid_value(says).with_field("/reason"),
             TicketCommandError::OtherProject(_) => Self::invalid_value(says),

@@ -50,7 +50,12 @@ fn view_of(names: &ProjectNames, ticket: Ticket, around: TicketSurroundings) -> 
         status: ticket.status,
         phase_id: ticket.phase_id,
         previous_phase_id: ticket.previous_phase_id,
-        spec_id: ticket.spec_id,
+        // What works for the ticket alone is no plan that it is of.
+        spec_id: ticket.spec_id.filter(|_| around.spec.is_some()),
+        workflow_mode: ticket.workflow_mode,
+        check_commands: ticket.check_commands.0,
+        run_ref: around.run.map(|run| HumanRef::spec(run).to_string()),
+        evidence: around.evidence,
         spec_ref: around.spec.map(|spec| HumanRef::spec(spec).to_string()),
         approval_status: ticket.approval_status,
         is_blocked: ticket.is_blocked,

@@ -173,6 +173,53 @@ async fn columns_are_changed_for_the_version_that_was_read() {
 /// People who move tickets into one column at once.
 const MOVERS: usize = 20;
 
+#[tokio::test]
+async fn a_limit_binds_every_way_into_its_column() {
+    let (test, router) = bench().await;
+    let path = format!("/projects/{}/board-columns", test.spec.project_id);
+    let (_, _, mut columns) = send(&router, show(&format!("{BASE}{path}"))).await;
+    assert_eq!(columns["columns"][1]["id"], "analyzing", "{columns}");
+    columns["columns"][1]["wip_limit"] = json!(1);
+    let set = request(Method::PUT, &path, &columns, Some("\"0\""));
+    assert_eq!(send(&router, set).await.0, 200);
+    let first = write_ticket(&router, "a").await["ticket_ref"].clone();
+    let second = write_ticket(&router, "b").await["ticket_ref"].clone();
+    let act = async |ticket: &Value, act: &str, body: Value| {
+        let path = format!("/tickets/{}/{act}", ticket.as_str().unwrap());
+        let (status, told) = post(&router, &path, body).await;
+        (
+            status,
+            told["error"].as_str().unwrap_or_default().to_owned(),
+        )
+    };
+    let (taken, full) = ((200, String::new()), (409, "wip_limit_exceeded".to_owned()));
+    let analyzing = || json!({ "to_status": "analyzing" });
+    assert_eq!(act(&first, "transition", analyzing()).await, taken);
+    for (way, body) in [
+        ("transition", analyzing()),
+        ("progress", json!({})),
+        ("phase-transition", json!({ "to_phase": "PHASE_DESIGN" })),
+    ] {
+        assert_eq!(act(&second, way, body).await, full, "{way}");
+    }
+    let path = format!("/tickets/{}", second.as_str().unwrap());
+    let patch = request(
+        Method::PATCH,
+        &path,
+        &json!({ "status": "analyzing" }),
+        None,
+    );
+    assert_eq!(send(&router, patch).await.0, 409);
+    // What is held up leaves room, and comes back where there is some.
+    let held = json!({ "blocker_type": "dependency" });
+    assert_eq!(act(&first, "block", held).await, taken);
+    assert_eq!(act(&second, "transition", analyzing()).await, taken);
+    assert_eq!(act(&first, "unblock", json!({})).await, full);
+    let forced = json!({ "to_status": "building", "force": true, "reason": "now" });
+    assert_eq!(act(&second, "transition", forced).await, taken);
+    assert_eq!(act(&first, "unblock", json!({})).await, taken);
+}
+
 /// Twenty move into `analyzing`, which takes five and has one.
 async fn a_column_takes_no_more_than_its_limit(database: TestDatabase) {
     let test = TestDeployment::on_database(database, |_| {}).await;

@@ -14,8 +14,10 @@ use omoi_domain::merge::IntegrationState;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::commands::{self, CommentOfTicket, TicketCommandError};
 use omoi_store::tasks;
+use omoi_store::tickets::{self, Ticket};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::TestDeployment;
+use omoi_testkit::sample_rows;
 
 use crate::api::{TOKEN, bench, router_of};
 use crate::versions::{send, show};
@@ -396,7 +398,7 @@ async fn a_gate_holds_a_ticket_until_its_tasks_are_merged_or_somebody_says_why_n
 
 #[tokio::test]
 async fn tickets_never_wait_for_each_other() {
-    let (_test, router) = bench().await;
+    let (test, router) = bench().await;
     for title in ["a", "b"] {
         write_ticket(&router, title).await;
     }
@@ -436,6 +438,22 @@ async fn tickets_never_wait_for_each_other() {
     assert_eq!(remove(second, third).await, 204);
     assert_eq!(remove(second, third).await, 404);
     assert_eq!(wait(third, first).await.0, 200);
+
+    // Nor by what their tasks wait for.
+    let task = test.add_task(1, &[]).await;
+    let beside = test.commit(async |tx| {
+        let ticket = Ticket::of_plan(tx, &test.spec, 9);
+        tickets::insert(tx, &ticket).await?;
+        let prerequisite = sample_rows::task(tx, &ticket, 2);
+        tasks::insert(tx, &prerequisite).await?;
+        tasks::depend(tx, task.id, prerequisite.id).await?;
+        Ok(ticket.number)
+    });
+    let beside = format!("TKT-{:03}", beside.await.unwrap());
+    let circular = wait(&beside, first).await;
+    assert_eq!(told_error(&circular), (400, "circular_dependency"));
+    let cycle = &circular.1["context"]["cycle"];
+    assert_eq!(cycle, &json!([beside, first, beside]));
 }
 
 #[tokio::test]

@@ -150,6 +150,11 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0026_approvals.sql"),
     },
     MigrationText {
+        version: 27,
+        name: "direct_specs",
+        text: include_str!("../../migrations/0027_direct_specs.sql"),
+    },
+    MigrationText {
         version: 29,
         name: "organisation_acts",
         text: include_str!("../../migrations/0029_organisation_acts.sql"),

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use omoi_domain::id::ProjectId;
-use omoi_domain::spec::SpecStatus;
+use omoi_domain::spec::{SpecKind, SpecStatus};
 
 use super::Spec;
 use crate::error::StoreError;
@@ -38,7 +38,7 @@ impl ListedRow for Spec {
     }
 }
 
-/// Which specs are listed; an empty list of values takes every one.
+/// Which planned specs are listed; an empty list of values takes every one.
 #[derive(Clone, Debug, Default)]
 pub struct SpecFilter {
     /// Those of one of these projects.
@@ -63,6 +63,7 @@ pub async fn list_page(
     request: &PageRequest<Spec>,
 ) -> Result<RowPage<Spec>, StoreError> {
     let mut conditions = ListConditions::default();
+    conditions.one_of("kind", &[SpecKind::Planned])?;
     conditions.one_of("project_id", &filter.projects)?;
     conditions.one_of("status", &filter.statuses)?;
     if !filter.with_archived {

@@ -1,6 +1,7 @@
 //! What a task waits for, and what its agent must be able to do.
 
 use omoi_domain::id::{ProjectId, SpecId, TaskId};
+use omoi_domain::lifecycle::task::EdgeTask;
 
 use super::{counters, get};
 use crate::args;
@@ -110,6 +111,31 @@ pub async fn dependencies_of_project(
         ))
     });
     edges.collect()
+}
+
+/// Every task of a project, as far as it is ordered.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn order_of_project(
+    tx: &mut Tx,
+    project: ProjectId,
+) -> Result<Vec<EdgeTask>, StoreError> {
+    let rows = tx
+        .rows(
+            "select id, spec_id, ticket_id, level from tasks where org_id = $1 and project_id = $2 order by id",
+            args![project],
+        )
+        .await?;
+    let tasks = rows.iter().map(|row| {
+        Ok(EdgeTask {
+            id: Column::read(row, "id")?,
+            spec: Column::read(row, "spec_id")?,
+            ticket: Column::read(row, "ticket_id")?,
+            level: i64::read(row, "level")?,
+        })
+    });
+    tasks.collect()
 }
 
 /// How many tasks depend directly on each task of `spec` that waits for nothing itself; one that nothing

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use omoi_domain::id::TicketId;
+use omoi_domain::spec::{SpecKind, WorkEvidence};
 
 use crate::column::{Args, Column};
 use crate::error::StoreError;
@@ -14,8 +15,12 @@ const ASKED_MAX: usize = 200;
 /// What lies around a ticket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TicketSurroundings {
-    /// `n` of the `SPEC-n` whose plan it is of.
+    /// `n` of the `SPEC-n` whose plan it is of, where that was planned.
     pub spec: Option<i64>,
+    /// `n` of the `SPEC-n` that works for it alone: the direct one, or the one that it follows.
+    pub run: Option<i64>,
+    /// What shows that its direct spec does what was asked for.
+    pub evidence: Option<WorkEvidence>,
     /// `n` of each `TKT-n` that it waits for.
     pub waits_for: Vec<i64>,
     /// `n` of each `TKT-n` that waits for it.
@@ -58,17 +63,26 @@ async fn read_counts(
 ) -> Result<(), StoreError> {
     let (marks, args) = bind_ids(asked)?;
     let sql = format!(
-        "select k.id as id, s.number as spec_number,
+        "select k.id as id, s.number as spec_number, s.kind as spec_kind, f.number as followed_number,
+             exists (select 1 from criteria c where c.spec_id = k.spec_id) as has_criteria,
              (select count(*) from tasks t where t.ticket_id = k.id and t.status <> 'cancelled') as n_tasks,
              (select count(*) from tasks t where t.ticket_id = k.id and t.status = 'completed') as n_completed,
              (select count(*) from comments c
                   where c.org_id = k.org_id and c.ticket_id = k.id and c.deleted_at is null) as n_comments
-         from tickets k left join specs s on s.id = k.spec_id
+         from tickets k left join specs s on s.id = k.spec_id left join specs f on f.id = k.follows_spec_id
          where k.org_id = $1 and k.id in ({marks})"
     );
     for row in &tx.built_rows(sql, args).await? {
+        let number = Option::<i64>::read(row, "spec_number")?;
+        let is_direct = Option::<SpecKind>::read(row, "spec_kind")? == Some(SpecKind::Direct);
+        let has_criteria = bool::read(row, "has_criteria")?;
         let around = TicketSurroundings {
-            spec: Option::<i64>::read(row, "spec_number")?,
+            spec: number.filter(|_| !is_direct),
+            run: match is_direct {
+                true => number,
+                false => Option::<i64>::read(row, "followed_number")?,
+            },
+            evidence: is_direct.then(|| WorkEvidence::of_direct(has_criteria)),
             n_tasks: u32::read(row, "n_tasks")?,
             n_tasks_completed: u32::read(row, "n_completed")?,
             n_comments: u32::read(row, "n_comments")?,

@@ -22,6 +22,15 @@ const EDGES: EdgeTable = EdgeTable {
 /// # Errors
 /// [`StoreError::NotFound`] when either is not of this organisation.
 pub async fn depend(tx: &mut Tx, ticket: TicketId, depends_on: TicketId) -> Result<(), StoreError> {
+    write_edge(tx, ticket, depends_on).await.map(drop)
+}
+
+/// Writes an edge; false when it is there already.
+async fn write_edge(
+    tx: &mut Tx,
+    ticket: TicketId,
+    depends_on: TicketId,
+) -> Result<bool, StoreError> {
     // Both are held until the commit: neither gets a task or is done between the count and the edge.
     hold_ticket(tx, ticket.min(depends_on)).await?;
     hold_ticket(tx, ticket.max(depends_on)).await?;
@@ -29,12 +38,12 @@ pub async fn depend(tx: &mut Tx, ticket: TicketId, depends_on: TicketId) -> Resu
     let prerequisite = get(tx, depends_on).await?;
     if !is_new {
         get(tx, ticket).await?;
-        return Ok(());
+        return Ok(false);
     }
     if is_open(prerequisite.status) {
         tasks::ticket_waits(tx, ticket, 1).await?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Ticket edges of a spec: (ticket, what it waits for).
@@ -57,8 +66,9 @@ pub async fn add_dependency(
     ticket: &Ticket,
     depends_on: TicketId,
 ) -> Result<(), StoreError> {
-    depend(tx, ticket.id, depends_on).await?;
-    tell_edge(tx, ticket, depends_on, false);
+    if write_edge(tx, ticket.id, depends_on).await? {
+        tell_edge(tx, ticket, depends_on, false);
+    }
     Ok(())
 }
 

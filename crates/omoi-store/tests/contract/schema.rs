@@ -178,7 +178,7 @@ async fn postgres_schema(url: &str) -> BTreeSet<String> {
     let mut facts = BTreeSet::new();
     let columns = "select table_name::text, column_name::text, data_type::text,
              case when is_nullable = 'NO' then 'not null' else 'null' end,
-             replace(coalesce(column_default, '-')::text, '::text', '')
+             replace(replace(coalesce(column_default, '-')::text, '::text', ''), '::jsonb', '')
          from information_schema.columns
          where table_schema = 'public' and table_name <> '_sqlx_migrations' and column_name <> 'word_vector'";
     for column in lines(&mut conn, columns).await {

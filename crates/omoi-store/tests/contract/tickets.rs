@@ -6,14 +6,17 @@ use std::time::Duration;
 use omoi_domain::actor::Actor;
 use omoi_domain::id::{TicketId, UserId};
 use omoi_domain::lifecycle::ticket::TicketStep;
-use omoi_domain::spec::SpecStatus;
+use omoi_domain::spec::{SpecKind, SpecStatus, WorkEvidence};
 use omoi_domain::task::{Priority, TaskStatus};
-use omoi_domain::ticket::{ApprovalStatus, TicketBlockReason, TicketField, TicketStatus};
+use omoi_domain::ticket::{
+    ApprovalStatus, TicketBlockReason, TicketField, TicketStatus, WorkflowMode,
+};
 use omoi_domain::workflow::{PhaseId, seeded_workflow};
 use omoi_store::board_positions::RankedTicket;
 use omoi_store::comments::{self, Comment};
 use omoi_store::list_order::ListOrder;
 use omoi_store::row_page::{ListWindow, PageRequest};
+use omoi_store::specs::Spec;
 use omoi_store::tickets::{self, Ticket, TicketEdit, TicketFilter};
 use omoi_store::{
     Json, StoreError, board_columns, board_positions, phase_definitions, specs, state_transitions,
@@ -30,6 +33,7 @@ both!(
     tickets_are_filtered_and_those_that_say_the_same_are_found,
     a_board_shows_each_ticket_once_in_the_order_of_its_column,
     comments_are_told_in_pages_with_whom_they_mention,
+    a_ticket_begins_by_itself_once_and_is_bound_to_its_spec,
 );
 
 async fn a_project_begins_with_the_seeded_workflow(bench: Bench) -> Result<(), StoreError> {
@@ -442,5 +446,92 @@ async fn comments_are_told_in_pages_with_whom_they_mention(bench: Bench) -> Resu
     );
     let around = tickets::surroundings_of(&mut tx, &[world.ticket.id]).await?;
     assert_eq!(around[&world.ticket.id].n_comments, 1);
+    Ok(())
+}
+
+async fn a_ticket_begins_by_itself_once_and_is_bound_to_its_spec(
+    bench: Bench,
+) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let mut quick = add_ticket(&bench, &world, 2).await?;
+    let mut planned = add_ticket(&bench, &world, 3).await?;
+    add_ticket(&bench, &world, 4).await?;
+    let begins = async || {
+        let found = bench
+            .local
+            .read(async |tx| tickets::list_to_begin(tx).await);
+        found.await
+    };
+    assert_eq!(begins().await?, []);
+    commit(&bench.local, async |tx| {
+        quick.workflow_mode = Some(WorkflowMode::Quick);
+        quick.check_commands = Json(vec![samples::ODD.to_owned()]);
+        tickets::save(tx, &mut quick).await?;
+        planned.workflow_mode = Some(WorkflowMode::SpecDriven);
+        tickets::save(tx, &mut planned).await?;
+        tickets::depend(tx, planned.id, quick.id).await
+    })
+    .await?;
+    assert_eq!(begins().await?, [quick.id]);
+    let foreign = bench.foreign().await;
+    let mut tx = foreign.begin_read().await?;
+    assert_eq!(tickets::list_to_begin(&mut tx).await?, []);
+    drop(tx);
+    commit(&bench.local, async |tx| {
+        let reason = TicketBlockReason::FailingChecks;
+        tickets::block_ticket(tx, &mut quick, reason, None).await
+    })
+    .await?;
+    assert_eq!(begins().await?, []);
+    // One is its own plan, the other follows a spec.
+    let direct = commit(&bench.local, async |tx| {
+        let spec = Spec {
+            kind: SpecKind::Direct,
+            integration_branch: "omoi/direct".to_owned(),
+            ..samples::spec(tx, world.project.id, 7)
+        };
+        specs::insert(tx, &spec).await?;
+        tickets::unblock_ticket(tx, &mut quick).await?;
+        quick.spec_id = Some(spec.id);
+        tickets::save(tx, &mut quick).await?;
+        planned.follows_spec_id = Some(world.spec.id);
+        tickets::save(tx, &mut planned).await?;
+        tickets::remove_dependency(tx, &planned, quick.id).await?;
+        Ok(spec)
+    })
+    .await?;
+    assert_eq!(begins().await?, []);
+    let mut tx = bench.local.begin_read().await?;
+    let read = tickets::of_direct_spec(&mut tx, direct.id).await?;
+    assert_eq!(
+        (read.id, &read.check_commands),
+        (quick.id, &quick.check_commands)
+    );
+    let following = tickets::following_spec(&mut tx, world.spec.id).await?;
+    assert_eq!(
+        following.iter().map(|ticket| ticket.id).collect::<Vec<_>>(),
+        [planned.id]
+    );
+    let around =
+        tickets::surroundings_of(&mut tx, &[quick.id, planned.id, world.ticket.id]).await?;
+    let told = |id: TicketId| (around[&id].spec, around[&id].run, around[&id].evidence);
+    assert_eq!(told(quick.id), (None, Some(7), Some(WorkEvidence::Checked)));
+    assert_eq!(told(planned.id), (None, Some(world.spec.number), None));
+    assert_eq!(told(world.ticket.id), (Some(world.spec.number), None, None));
+    let request = PageRequest {
+        order: ListOrder::parse("-created_at").unwrap(),
+        after: None,
+        offset: 0,
+        limit: 10,
+        count_max: None,
+    };
+    let listed = specs::list_page(&mut tx, &specs::SpecFilter::default(), &request).await?;
+    assert!(
+        listed
+            .rows
+            .iter()
+            .all(|spec| spec.kind == SpecKind::Planned)
+    );
+    assert!(!listed.rows.is_empty());
     Ok(())
 }

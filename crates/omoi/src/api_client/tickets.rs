@@ -5,9 +5,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use omoi_domain::approval::ApprovalState;
+use omoi_domain::error_code::ErrorCode;
 use omoi_protocol::api::{
-    ApprovalView, ApproveTicket, BlockTicket, BoardView, CommentView, CreateTicket, ReferenceKind,
-    ReferenceUse, RejectTicket, TicketView, TransitionTicket, WriteComment,
+    ApprovalView, ApproveTicket, BlockTicket, BoardView, CommentView, CreateProject, CreateTicket,
+    ProjectView, ReferenceKind, ReferenceUse, RejectTicket, TicketView, TransitionTicket,
+    UpdateTicket, WriteComment,
 };
 
 use super::{ApiClient, ClientError};
@@ -45,14 +47,43 @@ impl ApiClient {
         self.get_rows(&format!("/tickets/{ticket}/comments")).await
     }
 
+    /// The same, begun where nothing was worked on here yet.
+    async fn begun_project_here(&self) -> Result<Uuid, ClientError> {
+        let missing = match self.project_here(ReferenceUse::Act).await {
+            Err(error) if error.has_code(ErrorCode::NotFound) => error,
+            found => return found,
+        };
+        let Some(path) = &self.here else {
+            return Err(missing);
+        };
+        let body = CreateProject {
+            repo_path: Some(path.clone()),
+            ..CreateProject::default()
+        };
+        // Another machine has no such folder.
+        let made = self.post_json::<_, ProjectView>("/projects", &body).await;
+        made.map_or(Err(missing), |project| Ok(project.id.as_uuid()))
+    }
+
     /// Writes a ticket of the project here.
     pub(crate) async fn create_ticket(
         &self,
         body: &CreateTicket,
     ) -> Result<TicketView, ClientError> {
-        let project = self.project_here(ReferenceUse::Act).await?;
+        let project = self.begun_project_here().await?;
         self.post_json(&format!("/tickets?project_id={project}"), body)
             .await
+    }
+
+    pub(crate) async fn update_ticket(
+        &self,
+        ticket: &str,
+        body: &UpdateTicket,
+    ) -> Result<TicketView, ClientError> {
+        let id = self.ticket_id(ticket, ReferenceUse::Act).await?;
+        let path = format!("/tickets/{id}");
+        let request = self.new_request(Method::PATCH, &path).json(body);
+        Self::read_json(Self::send_request(request).await?).await
     }
 
     pub(crate) async fn transition_ticket(

@@ -2,9 +2,12 @@
 
 use std::process::ExitCode;
 
+use omoi_domain::spec::WorkEvidence;
 use omoi_domain::task::Priority;
-use omoi_domain::ticket::{TicketBlockReason, TicketStatus};
-use omoi_protocol::api::{BlockTicket, CommentView, CreateTicket, TicketView, TransitionTicket};
+use omoi_domain::ticket::{TicketBlockReason, TicketStatus, WorkflowMode};
+use omoi_protocol::api::{
+    BlockTicket, CommentView, CreateTicket, TicketView, TransitionTicket, UpdateTicket,
+};
 
 use super::command_context::{CommandContext, ConfigOverrides};
 use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
@@ -16,7 +19,7 @@ use crate::view::text_layout::{OutputPage, clean_line, clean_lines, fit_columns,
 pub(crate) enum TicketCommand {
     /// Write down what is wanted
     #[command(
-        after_help = "Examples:\n  omoi ticket create \"Export todos as CSV\"\n  omoi ticket create \"Export todos\" --description \"As CSV.\" --priority HIGH --label export"
+        after_help = "Examples:\n  omoi ticket create \"Export todos as CSV\"\n  omoi ticket create \"Export todos\" --description \"As CSV.\" --priority HIGH --label export\n  omoi ticket create \"Export todos\" --quick --check \"pytest tests/test_export.py\""
     )]
     Create(CreateTicketArgs),
     /// List the tickets of a project, newest first
@@ -30,6 +33,11 @@ pub(crate) enum TicketCommand {
         after_help = "Examples:\n  omoi ticket move TKT-003 analyzing\n  omoi ticket move TKT-003 building-done --force --reason \"done by hand\""
     )]
     Move(MoveTicketArgs),
+    /// Say by which commands a ticket is judged that is done by one task
+    #[command(
+        after_help = "Examples:\n  omoi ticket checks TKT-003 \"pytest tests/test_export.py\""
+    )]
+    Checks(TicketChecksArgs),
     /// Hold a ticket up: none of its tasks starts
     #[command(
         after_help = "Examples:\n  omoi ticket block TKT-003 waiting_on_clarification --detail \"Whose todos?\""
@@ -69,6 +77,15 @@ pub(crate) struct CreateTicketArgs {
     /// A ticket that it waits for, such as TKT-002; may be repeated
     #[arg(long = "after", value_name = "TICKET")]
     dependencies: Vec<String>,
+    /// Have it done by one task, once nothing stands against it
+    #[arg(long, conflicts_with = "spec")]
+    quick: bool,
+    /// Have it planned as a spec and done, once nothing stands against it
+    #[arg(long)]
+    spec: bool,
+    /// A command that shows that it is done, and fails before; may be repeated
+    #[arg(long = "check", value_name = "CMD", requires = "quick")]
+    check_commands: Vec<String>,
     /// Write it although an open ticket says the same
     #[arg(long)]
     force: bool,
@@ -104,6 +121,16 @@ pub(crate) struct MoveTicketArgs {
     /// Pass the gate of its phase by; needs a reason
     #[arg(long, requires = "reason")]
     force: bool,
+}
+
+/// What shows that a ticket is done.
+#[derive(clap::Args, Debug)]
+pub(crate) struct TicketChecksArgs {
+    #[command(flatten)]
+    named: TicketArgs,
+    /// Commands that pass once it is done, and fail before
+    #[arg(value_name = "CMD")]
+    commands: Vec<String>,
 }
 
 /// What holds a ticket up.
@@ -206,6 +233,14 @@ async fn answer_command(
                 .await?;
             tell_ticket(context, &ticket, &format!("is {}", ticket.status))
         }
+        TicketCommand::Checks(TicketChecksArgs { named, commands }) => {
+            let body = UpdateTicket {
+                check_commands: Some(commands),
+                ..UpdateTicket::default()
+            };
+            let ticket = client.update_ticket(&named.ticket, &body).await?;
+            tell_ticket(context, &ticket, "is judged by these commands")
+        }
         TicketCommand::Block(arguments) => {
             let body = BlockTicket {
                 blocker_type: arguments.what,
@@ -258,6 +293,12 @@ fn new_ticket(arguments: CreateTicketArgs) -> CreateTicket {
         phase_id: None,
         labels: arguments.labels,
         assignee_id: None,
+        workflow_mode: match (arguments.quick, arguments.spec) {
+            (true, _) => Some(WorkflowMode::Quick),
+            (false, true) => Some(WorkflowMode::SpecDriven),
+            (false, false) => None,
+        },
+        check_commands: arguments.check_commands,
         dependencies: arguments.dependencies,
         check_duplicates: true,
         force_create: arguments.force,
@@ -299,6 +340,13 @@ fn ticket_lines(ticket: &TicketView, comments: &[CommentView], page: OutputPage)
     });
     let facts = [
         ("spec", ticket.spec_ref.clone().unwrap_or_default()),
+        (
+            "run",
+            ticket.run_ref.clone().map_or_else(String::new, |run| {
+                format!("{run}{}", evidence_words(ticket.evidence))
+            }),
+        ),
+        ("checks", clean_line(&ticket.check_commands.join("; "))),
         ("status", format!("{}  {}", ticket.status, ticket.phase_id)),
         ("priority", ticket.priority.to_string()),
         ("held up", held.unwrap_or_default()),
@@ -331,6 +379,15 @@ fn ticket_lines(ticket: &TicketView, comments: &[CommentView], page: OutputPage)
         lines.extend(text_block(text, page).into_iter().skip(1));
     }
     lines
+}
+
+/// What is said of the work on a ticket that is its own plan.
+fn evidence_words(evidence: Option<WorkEvidence>) -> &'static str {
+    match evidence {
+        Some(WorkEvidence::Checked) => "  checked by the suite, not proven",
+        Some(WorkEvidence::Proven) => "  proven by its own checks",
+        None => "",
+    }
 }
 
 /// An empty line, and the lines of a text that somebody wrote.

@@ -9,6 +9,7 @@ use omoi_store::dialect::Backend;
 
 use super::{ListenMode, StartOptions};
 use crate::data_folder::{FolderOwnership, OpenedFolder};
+use crate::open_files;
 
 /// Takes the data folder where nobody else may hold it, and opens the log in it; one that the caller took stays
 /// taken.
@@ -17,6 +18,7 @@ pub(super) fn claim_folder(
     folder: &OpenedFolder,
     backend: Backend,
 ) -> anyhow::Result<Option<FolderOwnership>> {
+    open_files::raise_limit(start.roles);
     // Rows of SQLite have one user; so have the socket and the workspaces of an orchestrator.
     let owns_rows = backend == Backend::Sqlite;
     let ownership = match start.ownership.take() {

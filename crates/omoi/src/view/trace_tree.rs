@@ -1,6 +1,7 @@
 //! A trace as a tree a reviewer can trust.
 
 use omoi_domain::ablation::AblationVerdict;
+use omoi_domain::spec::WorkEvidence;
 use omoi_protocol::api::{AblationView, ReceiptView, SpecTrace, TraceCriterion};
 
 use super::header::model_label;
@@ -13,10 +14,20 @@ use super::text_layout::{
 /// Columns before a requirement's text, and before what hangs below a criterion.
 const HANG: usize = 4;
 
-/// The tree; with `output` every receipt shows what its command printed.
-pub(crate) fn render_trace(trace: &SpecTrace, output: bool, page: OutputPage) -> Vec<String> {
+/// How much of it is proven.
+fn proof_cell(trace: &SpecTrace, open: &str) -> String {
     let all = trace.requirements.iter().flat_map(|r| &r.criteria);
     let proven = all.clone().filter(|criterion| criterion.proven).count();
+    match trace.evidence {
+        Some(WorkEvidence::Checked) => "checked by the suite, not proven".to_owned(),
+        Some(WorkEvidence::Proven) | None => {
+            format!("{proven} of {} criteria proven{open}", all.count())
+        }
+    }
+}
+
+/// The tree; with `output` every receipt shows what its command printed.
+pub(crate) fn render_trace(trace: &SpecTrace, output: bool, page: OutputPage) -> Vec<String> {
     let head = trace.head.as_deref().map_or("no commit yet", short_sha);
     let mut lines = wrap_text(
         &format!("{}  {}", trace.spec_ref, clean_line(&trace.title)),
@@ -28,7 +39,7 @@ pub(crate) fn render_trace(trace: &SpecTrace, output: bool, page: OutputPage) ->
     let open = open_verdicts(trace);
     let cells = [
         format!("head {head}"),
-        format!("{proven} of {} criteria proven{open}", all.clone().count()),
+        proof_cell(trace, &open),
         format!("model: {}", model_label(trace.model_kind, &trace.model)),
     ];
     lines.extend(flow_cells(&cells, page.width));

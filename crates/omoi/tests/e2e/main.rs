@@ -38,6 +38,7 @@ mod operator;
 mod packages;
 mod process_log;
 mod processes;
+mod quick_ticket;
 mod real_packages;
 mod rungs;
 mod sandbox;

@@ -12,7 +12,7 @@ mod weak_proof;
 pub use as_it_stands::{StandingHead, judge_as_it_stands};
 pub use found_secrets::{BranchSearch, judge_found_secrets};
 pub use hand_over::{HandOverPlan, PlannedHandOver, conclude_hand_over, plan_hand_over};
-pub use head::{HeadResult, HeadVerdict, RedTask, judge_head};
+pub use head::{CHECKED_NOTE, HeadResult, HeadVerdict, RedTask, judge_head};
 pub use open_work::{OpenMerge, OpenTask, OpenWork, WorkStanding, judge_open_work};
 pub use prove::{PROOF_TRIES_MAX, ProofStart, start_proof};
 pub use stop::stop_spec;

@@ -3,23 +3,25 @@
 use std::collections::BTreeSet;
 
 use crate::graph::{Edge, Graph};
-use crate::id::{TaskId, TicketId};
+use crate::id::{SpecId, TaskId, TicketId};
 
 /// A task as far as its prerequisites are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EdgeTask {
     /// The task.
     pub id: TaskId,
+    /// Its spec.
+    pub spec: SpecId,
     /// Its ticket.
     pub ticket: TicketId,
     /// Longest chain of prerequisites before it.
     pub level: i64,
 }
 
-/// What waits for what in a spec: an edge's `after` waits for its `before`.
+/// What waits for what in a project: an edge's `after` waits for its `before`.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeFacts<'a> {
-    /// Every task of the spec.
+    /// Every task of the project: tasks of one spec wait by their tickets for those of others.
     pub tasks: &'a [EdgeTask],
     /// Tasks that wait for tasks.
     pub edges: &'a [Edge<TaskId>],
@@ -71,7 +73,9 @@ impl EdgeFacts<'_> {
         task: TaskId,
         wanted: &BTreeSet<TaskId>,
     ) -> Result<EdgeChange, EdgeRefusal> {
-        let is_here = |id: &TaskId| self.tasks.iter().any(|task| task.id == *id);
+        let of_task = |id: &TaskId| self.tasks.iter().find(|task| task.id == *id);
+        let spec = of_task(&task).map(|task| task.spec);
+        let is_here = |id: &TaskId| of_task(id).is_some_and(|task| Some(task.spec) == spec);
         if let Some(foreign) = wanted.iter().find(|id| !is_here(id)) {
             return Err(EdgeRefusal::OtherSpec(*foreign));
         }
@@ -90,9 +94,41 @@ impl EdgeFacts<'_> {
         })
     }
 
+    /// The cycle that the ticket `after` closes by waiting for `before`: each comes before the next, and the first is
+    /// told again at the end.
+    pub fn ticket_cycle(&self, after: TicketId, before: TicketId) -> Option<Vec<TicketId>> {
+        if after == before {
+            return Some(vec![after, after]);
+        }
+        let waits = self.wait_graph();
+        // All tasks of the ticket would wait, and whoever waits for the ticket itself.
+        let own = self.tasks.iter().filter(|task| task.ticket == after);
+        let own = own.map(|task| WaitNode::Task(task.id));
+        let from = own.chain([WaitNode::TicketDone(after)]);
+        let to = WaitNode::TicketDone(before);
+        let paths = from.filter_map(|node| waits.shortest_path(&node, &to));
+        let shortest = paths.min_by_key(Vec::len)?;
+        let mut cycle = vec![after];
+        for node in shortest {
+            let ticket = match node {
+                WaitNode::TicketDone(ticket) => Some(ticket),
+                WaitNode::Task(id) => {
+                    let task = self.tasks.iter().find(|task| task.id == id);
+                    task.map(|task| task.ticket)
+                }
+            };
+            cycle.extend(ticket.filter(|ticket| cycle.last() != Some(ticket)));
+        }
+        cycle.push(after);
+        Some(cycle)
+    }
+
     /// Tasks and tickets as they wait for each other now.
     fn wait_graph(&self) -> Graph<WaitNode> {
-        let tickets: BTreeSet<TicketId> = self.tasks.iter().map(|task| task.ticket).collect();
+        let of_tasks = self.tasks.iter().map(|task| task.ticket);
+        let of_edges = self.ticket_edges.iter();
+        let of_edges = of_edges.flat_map(|edge| [edge.before, edge.after]);
+        let tickets: BTreeSet<TicketId> = of_tasks.chain(of_edges).collect();
         let nodes = self.tasks.iter().map(|task| WaitNode::Task(task.id));
         let nodes = nodes.chain(tickets.into_iter().map(WaitNode::TicketDone));
         let edges = self.edges.iter();
@@ -106,8 +142,15 @@ impl EdgeFacts<'_> {
             waiting
                 .map(|task| Edge::new(WaitNode::TicketDone(edge.before), WaitNode::Task(task.id)))
         });
-        // What names rows of other specs orders nothing here.
-        Graph::build(nodes, edges.chain(within).chain(between)).0
+        // A ticket may get its tasks later.
+        let through = self.ticket_edges.iter().map(|edge| {
+            Edge::new(
+                WaitNode::TicketDone(edge.before),
+                WaitNode::TicketDone(edge.after),
+            )
+        });
+        // What names rows of other projects orders nothing here.
+        Graph::build(nodes, edges.chain(within).chain(between).chain(through)).0
     }
 
     /// The levels of `task` and of what waits for it that are others once it waits for `wanted`.
@@ -165,6 +208,7 @@ mod tests {
     fn check(after: u128, wanted: &[u128], expected: Result<EdgeChange, EdgeRefusal>) {
         let of = |n, of_ticket, level| EdgeTask {
             id: task(n),
+            spec: SpecId::from_uuid(Uuid::nil()),
             ticket: ticket(of_ticket),
             level,
         };
@@ -191,6 +235,44 @@ mod tests {
         Err(EdgeRefusal::Cycle(
             tasks.iter().copied().map(task).collect(),
         ))
+    }
+
+    /// Task 1 of ticket 1 waits for task 2 of ticket 2; ticket 4 waits for ticket 3, which has no task, and task 5 of
+    /// another spec is of ticket 5, which waits for ticket 1.
+    #[test]
+    fn tickets_do_not_wait_for_each_other_by_their_tasks_either() {
+        let of = |n, of_ticket, of_spec: u128| EdgeTask {
+            id: task(n),
+            spec: SpecId::from_uuid(Uuid::from_u128(of_spec)),
+            ticket: ticket(of_ticket),
+            level: 0,
+        };
+        let tasks = [of(1, 1, 1), of(2, 2, 1), of(5, 5, 2)];
+        let edges = [Edge::new(task(2), task(1))];
+        let ticket_edges = [
+            Edge::new(ticket(3), ticket(4)),
+            Edge::new(ticket(1), ticket(5)),
+        ];
+        let facts = EdgeFacts {
+            tasks: &tasks,
+            edges: &edges,
+            ticket_edges: &ticket_edges,
+        };
+        for (after, before, expected) in [
+            (1, 2, None),
+            (2, 1, Some(vec![2, 1, 2])),
+            (2, 5, Some(vec![2, 1, 5, 2])),
+            (3, 4, Some(vec![3, 4, 3])),
+            (4, 3, None),
+            (3, 1, None),
+            (1, 1, Some(vec![1, 1])),
+        ] {
+            let found = facts.ticket_cycle(ticket(after), ticket(before));
+            let expected = expected.map(|cycle| cycle.into_iter().map(ticket).collect());
+            assert_eq!(found, expected, "{after} after {before}");
+        }
+        let foreign = facts.set_prerequisites(task(1), &BTreeSet::from([task(5)]));
+        assert_eq!(foreign, Err(EdgeRefusal::OtherSpec(task(5))));
     }
 
     #[test]

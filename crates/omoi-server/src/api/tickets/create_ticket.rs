@@ -26,6 +26,9 @@ const DEPENDENCIES_MAX: usize = 50;
 
 /// Writes a ticket, which waits in its phase until somebody moves it.
 ///
+/// With a `workflow_mode` its work is begun by itself, once it may be: on a branch of its own, which is handed over when the
+/// commands given with it pass. Where that cannot be, it is held up with the reason.
+///
 /// One that a program writes waits for a person's yes first, where `approval.ticket_human_review` is set.
 /// An open ticket that says the same is answered with its reference, unless `force_create` is set.
 #[utoipa::path(
@@ -58,6 +61,8 @@ pub(super) async fn create_ticket(
         labels: body.labels,
         assignee: body.assignee_id,
         phase,
+        mode: body.workflow_mode,
+        check_commands: body.check_commands,
         takes_duplicate: body.force_create || !body.check_duplicates,
         review: ticket_review(&s.config),
     };

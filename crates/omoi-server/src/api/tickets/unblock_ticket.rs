@@ -1,9 +1,13 @@
 //! Lets a ticket go on.
 
+use axum::extract::State;
+
 use omoi_execution::commands;
+use omoi_planning::commands::resume_ticket_work;
 use omoi_protocol::api::TicketView;
 
 use super::{ProjectOfTicket, TicketPath, answered};
+use crate::api::Surface;
 use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
@@ -20,10 +24,12 @@ use crate::api::version::VersionedAnswer;
 )]
 pub(super) async fn unblock_ticket(
     caller: Allowed<needs::TicketWrite>,
+    State(s): Surface,
     ApiPath(path): ApiPath<TicketPath>,
     ApiQuery(of): ApiQuery<ProjectOfTicket>,
 ) -> VersionedAnswer<TicketView> {
     let id = caller.find_ticket(&path.ticket_id, &of).await?.id;
+    resume_ticket_work(&s.parts.policy, caller.own_rows(), id).await?;
     let ticket = commands::unblock_ticket(caller.own_rows(), id).await?;
     answered(&caller, ticket).await
 }

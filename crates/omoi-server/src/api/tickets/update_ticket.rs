@@ -35,6 +35,7 @@ pub(super) async fn update_ticket(
             priority: body.priority,
             labels: body.labels,
             assignee_id: body.assignee_id,
+            check_commands: body.check_commands,
         },
         status: body.status,
         versions: meant.0,

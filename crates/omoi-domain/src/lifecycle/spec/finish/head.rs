@@ -24,9 +24,14 @@ pub struct HeadResult {
     pub unmet: Option<UnmetResult>,
     /// Whether the plan has any acceptance criterion.
     pub has_criteria: bool,
+    /// Whether the suite, which passed, is all that the work is to be judged by: a person asked for no more.
+    pub suite_decides: bool,
     /// Criteria that no check proves, `REQ-…#n`.
     pub unproven: Vec<String>,
 }
+
+/// What whoever gets a branch is told that the suite alone was run on.
+pub const CHECKED_NOTE: &str = "checked, not proven: no command was given that fails without the work, so the project's suite decided alone";
 
 /// What follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub enum HeadVerdict {
     SendBack(Vec<RedTask>),
     /// Every criterion is proven.
     Proven,
+    /// The suite passes, and nothing shows that the work does what was asked for.
+    Checked,
 }
 
 /// Decides what follows from the checks at the head. A red check that belongs to a task is the task's
@@ -52,6 +59,9 @@ pub fn judge_head(head: HeadResult) -> HeadVerdict {
     if let Some(unmet) = head.unmet {
         let headline = unmet.feedback.lines().next().unwrap_or_default();
         return failed(format!("at the head {headline}"));
+    }
+    if !head.has_criteria && head.suite_decides {
+        return HeadVerdict::Checked;
     }
     if !head.has_criteria {
         return failed(
@@ -88,6 +98,7 @@ mod tests {
             red_tasks: Vec::new(),
             unmet: None,
             has_criteria: true,
+            suite_decides: false,
             unproven: Vec::new(),
         };
         let failed = |reason: &str| HeadVerdict::Stop(SpecStop::fail(reason));
@@ -120,6 +131,14 @@ mod tests {
                     ..proven.clone()
                 },
                 failed("at the head 1 of 3 checks failed"),
+            ),
+            (
+                HeadResult {
+                    has_criteria: false,
+                    suite_decides: true,
+                    ..proven.clone()
+                },
+                HeadVerdict::Checked,
             ),
             (
                 HeadResult {

@@ -1,0 +1,76 @@
+//! Tickets whose work is begun by itself, and those that follow a spec.
+
+use omoi_domain::id::{SpecId, TicketId};
+
+use super::{Ticket, get};
+use crate::args;
+use crate::column::Column;
+use crate::error::StoreError;
+use crate::tx::Tx;
+
+/// Tickets that are looked at in one pass.
+const BEGUN_MAX: u32 = 100;
+
+/// Tickets whose work may begin by itself, oldest first, at most 100: those that nothing holds up, that people let go on and
+/// whose prerequisites are done. A rule has the last word on each.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_to_begin(tx: &mut Tx) -> Result<Vec<TicketId>, StoreError> {
+    let rows = tx
+        .rows(
+            "select id from tickets t
+             where t.org_id = $1 and t.workflow_mode is not null and t.spec_id is null and t.follows_spec_id is null
+                 and t.status in ('backlog', 'analyzing') and t.approval_status = 'approved' and not t.is_blocked
+                 and not exists (select 1 from ticket_dependencies d join tickets p on p.id = d.depends_on_id
+                     where d.ticket_id = t.id and p.status <> 'done')
+             order by t.created_at, t.id limit $2",
+            args![BEGUN_MAX],
+        )
+        .await?;
+    rows.iter().map(|row| TicketId::read(row, "id")).collect()
+}
+
+/// Whether a ticket that `ticket` waits for is not done.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn has_open_prerequisite(tx: &mut Tx, ticket: TicketId) -> Result<bool, StoreError> {
+    let rows = tx
+        .rows(
+            "select 1 as n from ticket_dependencies d join tickets p on p.id = d.depends_on_id
+             where d.org_id = $1 and d.ticket_id = $2 and p.status <> 'done' limit 1",
+            args![ticket],
+        )
+        .await?;
+    Ok(!rows.is_empty())
+}
+
+/// The ticket that is the plan of a direct spec.
+///
+/// # Errors
+/// [`StoreError::NotFound`] for a spec that is none.
+pub async fn of_direct_spec(tx: &mut Tx, spec: SpecId) -> Result<Ticket, StoreError> {
+    let rows = tx
+        .rows(
+            "select id from tickets where org_id = $1 and spec_id = $2 order by number limit 1",
+            args![spec],
+        )
+        .await?;
+    let Some(row) = rows.first() else {
+        return Err(StoreError::NotFound {
+            what: "ticket",
+            key: format!("of spec {spec}"),
+        });
+    };
+    get(tx, TicketId::read(row, "id")?).await
+}
+
+/// Tickets that follow a spec.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn following_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Ticket>, StoreError> {
+    tx.all("follows_spec_id = $2 order by number", args![spec])
+        .await
+}
