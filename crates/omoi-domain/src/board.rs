@@ -59,7 +59,7 @@ pub enum RankPlan {
     /// It takes this rank, and nothing else changes.
     Take(i64),
     /// There is no room: these take new ranks, named by their index among the others, with the ticket as `None`. Those
-    /// behind them have no rank, and stay behind.
+    /// before them stay as they are.
     Renumber(Vec<(Option<usize>, i64)>),
 }
 
@@ -70,15 +70,15 @@ pub fn plan_rank(others: &[Option<i64>], place: usize) -> RankPlan {
     let before = place.checked_sub(1).map(|index| others[index]);
     let after = others.get(place).copied();
     let taken = match (before, after) {
-        // Those that nobody has put anywhere come last.
-        (None, None | Some(None)) => Some(0),
-        (None, Some(Some(first))) => first.checked_sub(RANK_GAP),
-        (Some(Some(last)), None | Some(None)) => last.checked_add(RANK_GAP),
+        // Those that nobody has put anywhere come first, so that the end is free however many the platform brought there.
+        (None | Some(None), None) => Some(0),
+        (None | Some(None), Some(Some(first))) => first.checked_sub(RANK_GAP),
+        (Some(Some(last)), None) => last.checked_add(RANK_GAP),
         (Some(Some(low)), Some(Some(high))) => {
             let middle = low.midpoint(high);
             (low < middle && middle < high).then_some(middle)
         }
-        (Some(None), _) => None,
+        (_, Some(None)) => None,
     };
     match taken {
         Some(rank) => RankPlan::Take(rank),
@@ -87,9 +87,9 @@ pub fn plan_rank(others: &[Option<i64>], place: usize) -> RankPlan {
 }
 
 fn numbered_anew(others: &[Option<i64>], place: usize) -> Vec<(Option<usize>, i64)> {
-    let n_ranked = others.iter().filter(|rank| rank.is_some()).count();
-    let before = (0..place).map(Some);
-    let after = (place..n_ranked).map(Some);
+    let n_unranked = others.iter().filter(|rank| rank.is_none()).count();
+    let before = (n_unranked.min(place)..place).map(Some);
+    let after = (place..others.len()).map(Some);
     let in_order = before.chain([None]).chain(after);
     let ranks = (0..).map(|n: i64| n * RANK_GAP);
     in_order.zip(ranks).collect()
@@ -275,8 +275,24 @@ mod tests {
     /// The order of a column's tickets by their ranks, as names.
     fn order_of(ranked: &[(usize, Option<i64>)]) -> Vec<usize> {
         let mut sorted = ranked.to_vec();
-        sorted.sort_by_key(|(name, rank)| (rank.is_none(), *rank, *name));
+        sorted.sort_by_key(|(name, rank)| (rank.is_some(), *rank, *name));
         sorted.into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn a_move_to_the_end_changes_one_place_however_many_are_before_it() {
+        for (others, place, n_changed) in [
+            (vec![None; 2_000], 2_000, 1),
+            ([vec![None; 2_000], vec![Some(0)]].concat(), 2_001, 1),
+            ([vec![None; 2_000], vec![Some(0)]].concat(), 2_000, 1),
+            ([vec![None; 2_000], vec![Some(0)]].concat(), 1_999, 3),
+        ] {
+            let changed = match plan_rank(&others, place) {
+                RankPlan::Take(_) => 1,
+                RankPlan::Renumber(all) => all.len(),
+            };
+            assert_eq!(changed, n_changed, "{place}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Where tickets stand on the board of their project.
 //!
 //! The column of a ticket follows from its phase; people order the tickets of a column by ranks. A rank counts in the
-//! column that it was given in, and tickets without one come after the others, by number.
+//! column that it was given in, and tickets without one come before the others, by number.
 
 use omoi_domain::event::{BoardMove, Event};
 use omoi_domain::id::{ProjectId, TicketId};
@@ -65,7 +65,7 @@ fn placed_tickets(columns: &[ColumnDefinition], args: &mut Args) -> Result<Strin
 }
 
 /// The order of the tickets of a column.
-const COLUMN_ORDER: &str = "case when rank is null then 1 else 0 end, rank, number";
+const COLUMN_ORDER: &str = "case when rank is null then 0 else 1 end, rank, number";
 
 /// The first `limit` tickets of each of `columns`, in the order of each column.
 ///
