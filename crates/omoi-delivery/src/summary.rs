@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use omoi_domain::ablation::AblationVerdict;
+use omoi_domain::approval::ApprovalState;
 use omoi_domain::attempt::{AttemptState, SubjectKind};
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{AttemptId, HumanRef, SpecId};
+use omoi_domain::lifecycle::phase::phase_asked_about;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
@@ -21,8 +23,8 @@ use omoi_protocol::summary::{
 };
 use omoi_store::specs::{self, Spec};
 use omoi_store::{
-    StoreError, Tenant, Tx, ablations, checks, costs, deliveries, discoveries, events, merges,
-    opinions, phases, projects, requirements, tasks, tickets,
+    StoreError, Tenant, Tx, ablations, approvals, checks, costs, deliveries, discoveries, events,
+    merges, opinions, phases, projects, requirements, tasks, tickets,
 };
 
 use crate::receipts;
@@ -74,7 +76,7 @@ async fn of_rows(tx: &mut Tx, spec: &Spec) -> Result<RunSummary, StoreError> {
         r#type: RunSummary::TYPE.to_owned(),
         outcome: outcome(spec),
         blocked_by: spec.blocked_by,
-        reason: reason(spec),
+        reason: reason(tx, spec).await?,
         model: spec.model.clone(),
         model_kind: spec.model_kind,
         spec_id: spec.id.to_string(),
@@ -146,11 +148,19 @@ async fn suite_summary(tx: &mut Tx, spec: &Spec) -> Result<Option<SuiteSummary>,
 }
 
 /// Why the run is not over, or not as wished.
-fn reason(spec: &Spec) -> Option<String> {
-    match spec.status {
+async fn reason(tx: &mut Tx, spec: &Spec) -> Result<Option<String>, StoreError> {
+    Ok(match spec.status {
         SpecStatus::Completed => Some("the plan waits for approval".to_owned()),
+        SpecStatus::Executing => {
+            let mut asked = approvals::of_spec(tx, spec.id).await?;
+            asked.retain(|asked| asked.state == ApprovalState::Pending);
+            let phase = asked
+                .first()
+                .and_then(|asked| phase_asked_about(asked.kind));
+            phase.map(|phase| format!("{phase} waits for approval"))
+        }
         _ => spec.last_error.clone(),
-    }
+    })
 }
 
 fn outcome(spec: &Spec) -> RunOutcome {

@@ -5,6 +5,10 @@ crate::closed_set! {
     ApprovalKind {
         /// Whether a ticket that a program wrote may be worked on.
         Ticket = "ticket",
+        /// Whether the requirements of a spec are what was asked for.
+        SpecRequirements = "spec_requirements",
+        /// Whether the design of a spec is to be built.
+        SpecDesign = "spec_design",
     }
 }
 
@@ -29,6 +33,9 @@ crate::machine! {
         Rejected = "rejected",
         /// Nobody decided in time.
         TimedOut = "timed_out",
+        /// What it is about changed before anybody decided.
+        Withdrawn = "withdrawn",
     }
-    Pending => Approved: ApprovalDecided, Rejected: ApprovalDecided, TimedOut: ApprovalExpired;
+    Pending => Approved: ApprovalDecided, Rejected: ApprovalDecided, TimedOut: ApprovalExpired,
+        Withdrawn: ApprovalWithdrawn;
 }

@@ -220,11 +220,13 @@ events! {
     /// A person put a ticket to another place of the board.
     BoardTicketMoved = "board.ticket_moved", BoardMove, Ticket, TicketRead, People, [];
     /// A person is asked whether something may go on.
-    ApprovalRequested = "approval.requested", ApprovalChange, Approval, TicketRead, People, [Reaper];
+    ApprovalRequested = "approval.requested", ApprovalChange, Approval, TicketRead, Run, [Reaper];
     /// A person decided whether something may go on.
     ApprovalDecided = "approval.decided", ApprovalChange, Approval, TicketRead, People, [Planner];
     /// Nobody decided in time.
     ApprovalExpired = "approval.expired", ApprovalChange, Approval, TicketRead, People, [];
+    /// What people are asked about changed before anybody decided.
+    ApprovalWithdrawn = "approval.withdrawn", ApprovalChange, Approval, TicketRead, People, [];
     /// Somebody commented on a ticket.
     CommentCreated = "comment.created", CommentChange, Comment, TicketRead, People, [];
     /// Somebody changed a comment of theirs.

@@ -29,7 +29,9 @@ pub use change_ticket::{
 };
 pub use comment_on_ticket::{CommentOfTicket, add_comment, delete_comment, edit_comment};
 pub use create_ticket::{NewTicket, create_ticket, find_duplicates};
-pub use decide_approval::{answer_approval, decide_ticket, expire_approval};
+pub use decide_approval::{
+    PersonSaid, answer_approval, decide_output, decide_ticket, expire_approval,
+};
 pub use edit_task::{TaskPatch, edit_task};
 pub use end_timed_out::{
     TimedAttempt, attempt_limit, end_timed_out, overdue_attempts, timed_attempt,

@@ -21,6 +21,7 @@ use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_sandbox::Provider;
+use omoi_store::approvals::Approval;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{
     StoreError, Tenant, Tx, approvals, open_calls, operations, projects, sandboxes, specs, tasks,
@@ -112,7 +113,8 @@ impl Reaper {
             .store
             .read(async |tx| approvals::list_pending(tx).await)
             .await?;
-        let waiting = pending.split_off(pending.partition_point(|asked| asked.deadline_at <= now));
+        let is_due = |asked: &Approval| asked.deadline_at.is_some_and(|at| at <= now);
+        let waiting = pending.split_off(pending.partition_point(is_due));
         has_open |= !pending.is_empty();
         for approval in pending {
             let entity = format!("approval {}", approval.id);
@@ -132,9 +134,10 @@ impl Reaper {
         entities
             .give_turn(now, "base stores".to_owned(), self.remove_base_stores())
             .await;
-        Ok(match (has_open, waiting.first()) {
+        let next_due = waiting.first().and_then(|asked| asked.deadline_at);
+        Ok(match (has_open, next_due) {
             (true, _) => Next::At(now + PERIOD),
-            (false, Some(asked)) => Next::At(asked.deadline_at),
+            (false, Some(at)) => Next::At(at),
             (false, None) => Next::Idle,
         })
     }

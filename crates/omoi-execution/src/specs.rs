@@ -7,7 +7,7 @@ use omoi_domain::retry::PhaseFailure;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::TaskStatus;
 use omoi_store::specs::{self, Spec};
-use omoi_store::{StoreError, Tx, phases, tasks};
+use omoi_store::{StoreError, Tx, approvals, phases, tasks};
 
 use crate::tickets::{follow_spec_move, release_tickets_of};
 
@@ -46,6 +46,9 @@ pub async fn apply_to_spec(
                 spec.options.0.as_it_stands = wanted;
             }
             SpecAction::ReopenPhase(phase) => reopen_phase(tx, spec, phase).await?,
+            SpecAction::ReturnPhase { phase, feedback } => {
+                return_phase(tx, spec, phase, feedback).await?;
+            }
             SpecAction::FailPhase { phase, failure } => {
                 fail_phase(tx, spec, phase, failure).await?;
             }
@@ -76,13 +79,14 @@ pub async fn move_spec(
     follow_spec_move(tx, spec, from).await?;
     match to {
         SpecStatus::Working => release_tickets_of(tx, spec.id).await,
+        SpecStatus::Failed | SpecStatus::Cancelled => {
+            approvals::withdraw_of_spec(tx, spec.id).await
+        }
         SpecStatus::Draft
         | SpecStatus::Executing
         | SpecStatus::Completed
         | SpecStatus::Delivered
-        | SpecStatus::Failed
-        | SpecStatus::Blocked
-        | SpecStatus::Cancelled => Ok(()),
+        | SpecStatus::Blocked => Ok(()),
     }
 }
 
@@ -105,6 +109,19 @@ async fn reopen_phase(tx: &mut Tx, spec: &Spec, phase: Phase) -> Result<(), Stor
     let mut run = phases::ensure(tx, spec.id, phase).await?;
     run.attempts = 0;
     let told = PhaseVerdict::with_reason("resumed by a person");
+    phases::transition(tx, spec.project_id, &mut run, PhaseState::Pending, told).await
+}
+
+async fn return_phase(
+    tx: &mut Tx,
+    spec: &Spec,
+    phase: Phase,
+    feedback: String,
+) -> Result<(), StoreError> {
+    let mut run = phases::ensure(tx, spec.id, phase).await?;
+    run.attempts = 0;
+    run.feedback = Some(feedback);
+    let told = PhaseVerdict::with_reason("returned by a person");
     phases::transition(tx, spec.project_id, &mut run, PhaseState::Pending, told).await
 }
 

@@ -3,6 +3,7 @@
 mod conclude;
 mod direct;
 mod files;
+mod hold_for_people;
 mod phase_change;
 mod plan_rows;
 mod start;

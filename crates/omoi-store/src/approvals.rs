@@ -5,7 +5,7 @@ use uuid::Uuid;
 use omoi_domain::actor::Actor;
 use omoi_domain::approval::{ApprovalKind, ApprovalState};
 use omoi_domain::event::{ApprovalChange, EventKind};
-use omoi_domain::id::{ApprovalId, OrgId, ProjectId, TicketId, UserId};
+use omoi_domain::id::{ApprovalId, OrgId, ProjectId, SpecId, TicketId, UserId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::time::Timestamp;
 
@@ -15,6 +15,7 @@ use crate::error::StoreError;
 use crate::list_order::{ListedRow, SortColumn, SortValue};
 use crate::row::{row, versioned};
 use crate::row_page::{ListConditions, ListWindow, PageRequest, RowPage};
+use crate::specs::Spec;
 use crate::tickets::{self, Ticket};
 use crate::tx::Tx;
 
@@ -29,14 +30,14 @@ row! {
         project_id: ProjectId,
         /// What it is about.
         kind: ApprovalKind,
-        /// The ticket that it is about.
-        ticket_id: TicketId,
+        /// The ticket that it is about, where it is about one.
+        ticket_id: Option<TicketId>,
         /// Where it stands.
         state: ApprovalState,
         /// Who asked.
         actor: Actor,
-        /// Until when somebody has to decide.
-        deadline_at: Timestamp,
+        /// Until when somebody has to decide; none where it waits for as long as it takes.
+        deadline_at: Option<Timestamp>,
         /// The person who decided.
         decided_by_id: Option<UserId>,
         /// When they did, or it was too late.
@@ -49,25 +50,21 @@ row! {
         created_at: Timestamp,
         /// When it last changed.
         updated_at: Timestamp,
+        /// The spec that it is about, where it is about one.
+        spec_id: Option<SpecId>,
+        /// Digest of the output of a phase that it is about: a yes is to this one and to no other.
+        output_digest: Option<String>,
     }
 }
 versioned!(Approval by id in "approvals" { state, decided_by_id, decided_at, comment, updated_at });
 
 impl ListedRow for Approval {
-    const SORT_COLUMNS: &'static [SortColumn<Self>] = &[
-        SortColumn {
-            name: "created_at",
-            sql: "created_at",
-            value: SortValue::Instant,
-            of_row: |approval| approval.created_at.as_micros(),
-        },
-        SortColumn {
-            name: "deadline_at",
-            sql: "deadline_at",
-            value: SortValue::Instant,
-            of_row: |approval| approval.deadline_at.as_micros(),
-        },
-    ];
+    const SORT_COLUMNS: &'static [SortColumn<Self>] = &[SortColumn {
+        name: "created_at",
+        sql: "created_at",
+        value: SortValue::Instant,
+        of_row: |approval| approval.created_at.as_micros(),
+    }];
 
     fn row_id(&self) -> Uuid {
         self.id.as_uuid()
@@ -75,10 +72,33 @@ impl ListedRow for Approval {
 }
 
 impl Approval {
+    /// A question of `kind` that whoever acts asks now.
+    fn asked_now(tx: &Tx, project: ProjectId, kind: ApprovalKind) -> Self {
+        Self {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            project_id: project,
+            kind,
+            ticket_id: None,
+            state: ApprovalState::Pending,
+            actor: tx.current_actor(),
+            deadline_at: None,
+            decided_by_id: None,
+            decided_at: None,
+            comment: None,
+            state_version: 0,
+            created_at: tx.now(),
+            updated_at: tx.now(),
+            spec_id: None,
+            output_digest: None,
+        }
+    }
+
     fn change(&self) -> ApprovalChange {
         ApprovalChange {
             approval_id: self.id,
             ticket_id: self.ticket_id,
+            spec_id: self.spec_id,
             approval_kind: self.kind,
             approval_state: self.state,
         }
@@ -95,25 +115,63 @@ pub async fn ask_about_ticket(
     deadline: Timestamp,
 ) -> Result<Approval, StoreError> {
     let approval = Approval {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        project_id: ticket.project_id,
-        kind: ApprovalKind::Ticket,
-        ticket_id: ticket.id,
-        state: ApprovalState::Pending,
-        actor: tx.current_actor(),
-        deadline_at: deadline,
-        decided_by_id: None,
-        decided_at: None,
-        comment: None,
-        state_version: 0,
-        created_at: tx.now(),
-        updated_at: tx.now(),
+        ticket_id: Some(ticket.id),
+        deadline_at: Some(deadline),
+        ..Approval::asked_now(tx, ticket.project_id, ApprovalKind::Ticket)
     };
     tx.insert(&approval).await?;
     let scope = (Some(ticket.project_id), ticket.spec_id);
     tx.emit_kind(scope, EventKind::ApprovalRequested, &approval.change())?;
     Ok(approval)
+}
+
+/// Asks people about what a phase of `spec` made, for as long as it takes; what they were asked about an earlier output of
+/// it is withdrawn.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn ask_about_output(
+    tx: &mut Tx,
+    spec: &Spec,
+    kind: ApprovalKind,
+    output_digest: String,
+) -> Result<Approval, StoreError> {
+    for mut earlier in of_spec(tx, spec.id).await? {
+        if earlier.kind == kind && earlier.state == ApprovalState::Pending {
+            close_approval(tx, &mut earlier, ApprovalState::Withdrawn, None).await?;
+        }
+    }
+    let approval = Approval {
+        spec_id: Some(spec.id),
+        output_digest: Some(output_digest),
+        ..Approval::asked_now(tx, spec.project_id, kind)
+    };
+    tx.insert(&approval).await?;
+    let scope = (Some(spec.project_id), Some(spec.id));
+    tx.emit_kind(scope, EventKind::ApprovalRequested, &approval.change())?;
+    Ok(approval)
+}
+
+/// Withdraws what people are asked about a spec that is not planned any more.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn withdraw_of_spec(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
+    for mut asked in of_spec(tx, spec).await? {
+        if asked.state == ApprovalState::Pending {
+            close_approval(tx, &mut asked, ApprovalState::Withdrawn, None).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Every question about what the phases of a spec made, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Approval>, StoreError> {
+    tx.all("spec_id = $2 order by created_at, id", args![spec])
+        .await
 }
 
 /// Closes a question; whoever acts is who decided.
@@ -136,7 +194,10 @@ pub async fn close_approval(
     approval.comment = comment.map(ToOwned::to_owned);
     approval.updated_at = tx.now();
     tx.update(approval).await?;
-    let spec = tickets::get(tx, approval.ticket_id).await?.spec_id;
+    let spec = match approval.ticket_id {
+        Some(ticket) => tickets::get(tx, ticket).await?.spec_id,
+        None => approval.spec_id,
+    };
     tx.emit_kind((Some(approval.project_id), spec), kind, &approval.change())
 }
 
@@ -163,13 +224,13 @@ pub async fn newest_of_ticket(
     .await
 }
 
-/// Questions that nobody has answered, the soonest to be closed first, at most 100.
+/// Questions with a deadline that nobody has answered, the soonest to be closed first, at most 100.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn list_pending(tx: &mut Tx) -> Result<Vec<Approval>, StoreError> {
     tx.all(
-        "state = 'pending' order by deadline_at, id limit 100",
+        "state = 'pending' and deadline_at is not null order by deadline_at, id limit 100",
         args![],
     )
     .await

@@ -47,6 +47,9 @@ pub struct SpecOptions {
     pub agents: AgentAssignment,
     /// What the repository said of itself at the base commit.
     pub repository: RepositorySettings,
+    /// Whether planning waits for a person after the requirements and after the design.
+    #[serde(default)]
+    pub require_approval_gates: bool,
 }
 
 row! {

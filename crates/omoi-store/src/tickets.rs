@@ -113,6 +113,8 @@ pub struct TicketEdit {
     pub assignee_id: Option<Option<UserId>>,
     /// Other commands that show that it is done.
     pub check_commands: Option<Vec<String>>,
+    /// What is begun for it by itself from now on.
+    pub workflow_mode: Option<WorkflowMode>,
 }
 
 impl Ticket {
@@ -247,12 +249,14 @@ pub async fn edit_ticket(
         labels,
         assignee_id,
         check_commands,
+        workflow_mode,
     } = edit;
     ticket.title = title.unwrap_or(before.title);
     ticket.description = description.unwrap_or(before.description);
     ticket.priority = priority.unwrap_or(before.priority);
     ticket.labels = labels.map_or(before.labels, Json);
     ticket.check_commands = check_commands.map_or(before.check_commands, Json);
+    ticket.workflow_mode = workflow_mode.or(before.workflow_mode);
     ticket.assignee_id = assignee_id.unwrap_or(before.assignee_id);
     save(tx, ticket).await?;
     search_documents::index_ticket(tx, ticket).await?;

@@ -45,6 +45,7 @@ pub fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
             accept_red: false,
             agents: AgentAssignment::of_one(AgentProgram::Native),
             repository: RepositorySettings::default(),
+            require_approval_gates: false,
         }),
         status: SpecStatus::Draft,
         current_phase: Phase::Explore,

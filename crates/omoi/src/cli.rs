@@ -182,9 +182,11 @@ enum CliCommand {
     /// Show the tickets of a project, column by column
     #[command(after_help = "Examples:\n  omoi board")]
     Board,
-    /// Show what waits for a person's yes
-    #[command(after_help = "Examples:\n  omoi approvals")]
-    Approvals,
+    /// Show what waits for a person's yes, and give it
+    #[command(
+        after_help = "Examples:\n  omoi approvals\n  omoi approvals approve 01930000-0000-7000-8000-00000000000a"
+    )]
+    Approvals(approvals::ApprovalsArgs),
     /// Tasks: the unit one agent works on
     #[command(subcommand)]
     Task(task::TaskCommand),
@@ -296,7 +298,7 @@ async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::R
         CliCommand::Serve(arguments) => serve::serve_roles(context, arguments).await,
         CliCommand::Spec(command) => spec::run_spec_command(context, command).await,
         CliCommand::Ticket(command) => ticket::run_ticket_command(context, command).await,
-        CliCommand::Approvals => approvals::print_approvals(context).await,
+        CliCommand::Approvals(arguments) => approvals::run_approvals(context, arguments).await,
         CliCommand::Board => board::print_board(context).await,
         CliCommand::Task(command) => task::run_task_command(context, command).await,
         CliCommand::Logs(arguments) => logs::run_logs(context, arguments).await,

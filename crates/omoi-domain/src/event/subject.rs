@@ -171,7 +171,11 @@ impl EventSubject for ApprovalChange {
     }
 
     fn related_ids(&self) -> RelatedIds {
-        RelatedIds::of_ticket(self.ticket_id)
+        RelatedIds {
+            ticket_id: self.ticket_id,
+            spec_id: self.spec_id,
+            ..RelatedIds::default()
+        }
     }
 }
 

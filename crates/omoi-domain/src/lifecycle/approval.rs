@@ -12,6 +12,9 @@ pub enum ApprovalRefusal {
     /// Nobody decided in time, although that is not written down yet.
     #[error("the time to decide about it is over")]
     Overdue,
+    /// What it is about is another by now.
+    #[error("what it is about changed since it was asked")]
+    Outdated,
     /// A no that does not say why.
     #[error("a rejection says why")]
     NoComment,
@@ -24,12 +27,16 @@ pub struct AskedQuestion {
     pub state: ApprovalState,
     /// Whether the time to decide is over.
     pub is_overdue: bool,
+    /// Whether what it is about is another by now.
+    pub is_outdated: bool,
 }
 
 /// What people may decide about a question of this kind.
 pub const fn allowed_decisions(kind: ApprovalKind) -> &'static [ApprovalDecision] {
     match kind {
-        ApprovalKind::Ticket => &[ApprovalDecision::Approve, ApprovalDecision::Reject],
+        ApprovalKind::Ticket | ApprovalKind::SpecRequirements | ApprovalKind::SpecDesign => {
+            &[ApprovalDecision::Approve, ApprovalDecision::Reject]
+        }
     }
 }
 
@@ -48,6 +55,9 @@ pub fn decide_approval(
     if question.is_overdue {
         return Err(ApprovalRefusal::Overdue);
     }
+    if question.is_outdated {
+        return Err(ApprovalRefusal::Outdated);
+    }
     let (yes, no) = (ApprovalState::Approved, ApprovalState::Rejected);
     match decision {
         ApprovalDecision::Approve => Ok(yes),
@@ -62,7 +72,7 @@ pub const fn approval_of_ticket(state: ApprovalState) -> ApprovalStatus {
         ApprovalState::Pending => ApprovalStatus::PendingReview,
         ApprovalState::Approved => ApprovalStatus::Approved,
         ApprovalState::Rejected => ApprovalStatus::Rejected,
-        ApprovalState::TimedOut => ApprovalStatus::TimedOut,
+        ApprovalState::TimedOut | ApprovalState::Withdrawn => ApprovalStatus::TimedOut,
     }
 }
 
@@ -76,12 +86,14 @@ mod tests {
         for state in ApprovalState::ALL {
             for decision in ApprovalDecision::ALL {
                 for comment in [None, Some("why")] {
-                    let asked = |is_overdue| AskedQuestion {
+                    let asked = |is_overdue, is_outdated| AskedQuestion {
                         state: *state,
                         is_overdue,
+                        is_outdated,
                     };
-                    assert!(decide_approval(asked(true), *decision, comment).is_err());
-                    let decided = decide_approval(asked(false), *decision, comment);
+                    assert!(decide_approval(asked(true, false), *decision, comment).is_err());
+                    assert!(decide_approval(asked(false, true), *decision, comment).is_err());
+                    let decided = decide_approval(asked(false, false), *decision, comment);
                     let is_bare_no = *decision == ApprovalDecision::Reject && comment.is_none();
                     let is_open = *state == ApprovalState::Pending;
                     assert_eq!(

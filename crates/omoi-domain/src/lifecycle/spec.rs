@@ -11,6 +11,7 @@ mod edit;
 pub mod finish;
 mod model;
 mod resume;
+mod return_phase;
 mod suite;
 mod task_retried;
 
@@ -27,6 +28,7 @@ pub use direct::{
 pub use edit::{EditedPhase, edit_output, expect_editable, restore_outputs, retitle_spec};
 pub use model::{ModelChange, adopt_first_model, adopt_model};
 pub use resume::{ResumeRoute, resume_planning, resume_route, resume_work};
+pub use return_phase::return_phase;
 pub use suite::{StandingSuite, SuiteChange, SuiteFacts, change_suite};
 pub use task_retried::spec_of_retried_task;
 
@@ -61,6 +63,13 @@ pub enum SpecAction {
     SetAsItStands(bool),
     /// Gives a phase all its attempts again.
     ReopenPhase(Phase),
+    /// Has a phase made again, with all its attempts.
+    ReturnPhase {
+        /// The phase.
+        phase: Phase,
+        /// What its agent is told.
+        feedback: String,
+    },
     /// Ends a phase whose attempt is under way.
     FailPhase {
         /// The phase.

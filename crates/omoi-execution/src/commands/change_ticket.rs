@@ -85,10 +85,15 @@ pub async fn update_ticket(
         || edit.priority.is_some()
         || edit.labels.is_some()
         || edit.assignee_id.is_some()
-        || edit.check_commands.is_some();
+        || edit.check_commands.is_some()
+        || edit.workflow_mode.is_some();
     let updated = tenant.write(CrashPoint::TicketChanged, async |tx| {
         let mut ticket = ticket_to_change(tx, id, wish.versions.as_deref()).await?;
         expect_member(tx, wish.edit.assignee_id.flatten()).await?;
+        let has_spec = ticket.spec_id.is_some() || ticket.follows_spec_id.is_some();
+        if wish.edit.workflow_mode.is_some() && has_spec {
+            return Err(TicketCommandError::Begun);
+        }
         if wish.edit.check_commands.is_some() {
             expect_own_checks(tx, &ticket).await?;
         }

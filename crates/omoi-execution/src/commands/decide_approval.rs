@@ -3,22 +3,29 @@
 use serde_json::json;
 use tracing::info;
 
-use omoi_domain::approval::{ApprovalDecision, ApprovalState};
+use omoi_domain::approval::{ApprovalDecision, ApprovalKind, ApprovalState};
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::id::{ApprovalId, TicketId};
-use omoi_domain::lifecycle::approval::{AskedQuestion, approval_of_ticket, decide_approval};
+use omoi_domain::id::{ApprovalId, SpecId, TicketId};
+use omoi_domain::lifecycle::approval::{
+    ApprovalRefusal, AskedQuestion, approval_of_ticket, decide_approval,
+};
+use omoi_domain::lifecycle::phase::phase_asked_about;
+use omoi_domain::lifecycle::spec::{EditedPhase, return_phase};
+use omoi_domain::spec::PhaseState;
 use omoi_store::approvals::{self, Approval};
+use omoi_store::specs;
 use omoi_store::tickets::{self, Ticket};
-use omoi_store::{StoreError, Tenant, Tx};
+use omoi_store::{StoreError, Tenant, Tx, phases};
 
 use super::TicketCommandError;
 use super::change_ticket::given_reason;
+use crate::specs::apply_to_spec;
 
 /// Answers a question; of many who do at once, one is heard.
 ///
 /// # Errors
-/// [`TicketCommandError::Approval`] where it is closed already, or a no says nothing.
+/// [`TicketCommandError::Approval`] where it is closed already, is about what is another by now, or a no says nothing.
 pub async fn answer_approval(
     tenant: &Tenant,
     id: ApprovalId,
@@ -30,12 +37,18 @@ pub async fn answer_approval(
         let mut approval = approval_to_close(tx, id).await?;
         let question = AskedQuestion {
             state: approval.state,
-            is_overdue: approval.deadline_at <= tx.now(),
+            is_overdue: is_due(tx, &approval),
+            is_outdated: is_outdated(tx, &approval).await?,
         };
         let to = decide_approval(question, decision, comment)?;
         close_question(tx, &mut approval, to, comment).await?;
-        let told = AuditAct::done_to(AuditAction::ApprovalDecided, approval.ticket_id);
-        let told = told.with_after(json!({ "state": to }));
+        let decided = AuditAction::ApprovalDecided;
+        let told = match (approval.ticket_id, approval.spec_id) {
+            (Some(ticket), _) => AuditAct::done_to(decided, ticket),
+            (None, Some(spec)) => AuditAct::done_to(decided, spec),
+            (None, None) => AuditAct::done_to(decided, approval.project_id),
+        };
+        let told = told.with_after(json!({ "kind": approval.kind, "state": to }));
         tx.record_act(match comment {
             Some(comment) => told.with_reason(comment),
             None => told,
@@ -52,11 +65,13 @@ pub async fn answer_approval(
 pub async fn expire_approval(tenant: &Tenant, id: ApprovalId) -> Result<(), StoreError> {
     let expired = tenant.write(CrashPoint::TicketChanged, async |tx| {
         let mut approval = approval_to_close(tx, id).await?;
-        let is_due = approval.state == ApprovalState::Pending && approval.deadline_at <= tx.now();
-        if is_due {
-            close_question(tx, &mut approval, ApprovalState::TimedOut, None).await?;
+        let expires = approval.state == ApprovalState::Pending && is_due(tx, &approval);
+        if expires {
+            let to = ApprovalState::TimedOut;
+            approvals::close_approval(tx, &mut approval, to, None).await?;
+            settle_ticket(tx, &approval, to, None).await?;
         }
-        Ok::<_, StoreError>(is_due)
+        Ok::<_, StoreError>(expires)
     });
     if expired.await? {
         info!(approval.id = %id, "Nobody decided about `{id}` in time");
@@ -64,10 +79,24 @@ pub async fn expire_approval(tenant: &Tenant, id: ApprovalId) -> Result<(), Stor
     Ok(())
 }
 
+fn is_due(tx: &Tx, approval: &Approval) -> bool {
+    approval.deadline_at.is_some_and(|at| at <= tx.now())
+}
+
+/// Whether the output of a phase that a question is about is another by now, or is not accepted any more.
+async fn is_outdated(tx: &mut Tx, approval: &Approval) -> Result<bool, StoreError> {
+    let (Some(spec), Some(phase)) = (approval.spec_id, phase_asked_about(approval.kind)) else {
+        return Ok(false);
+    };
+    let run = phases::ensure(tx, spec, phase).await?;
+    Ok(run.state != PhaseState::Passed || run.output_digest != approval.output_digest)
+}
+
 /// Reads a question with what it is about locked: nobody else closes it meanwhile.
 async fn approval_to_close(tx: &mut Tx, id: ApprovalId) -> Result<Approval, StoreError> {
-    let ticket = approvals::get(tx, id).await?.ticket_id;
-    tickets::hold_ticket(tx, ticket).await?;
+    if let Some(ticket) = approvals::get(tx, id).await?.ticket_id {
+        tickets::hold_ticket(tx, ticket).await?;
+    }
     approvals::get(tx, id).await
 }
 
@@ -76,10 +105,52 @@ async fn close_question(
     approval: &mut Approval,
     to: ApprovalState,
     comment: Option<&str>,
-) -> Result<(), StoreError> {
+) -> Result<(), TicketCommandError> {
     approvals::close_approval(tx, approval, to, comment).await?;
-    let mut ticket = tickets::get(tx, approval.ticket_id).await?;
+    match approval.kind {
+        ApprovalKind::Ticket => Ok(settle_ticket(tx, approval, to, comment).await?),
+        ApprovalKind::SpecRequirements | ApprovalKind::SpecDesign => {
+            settle_output(tx, approval, to, comment).await
+        }
+    }
+}
+
+async fn settle_ticket(
+    tx: &mut Tx,
+    approval: &Approval,
+    to: ApprovalState,
+    comment: Option<&str>,
+) -> Result<(), StoreError> {
+    let Some(ticket) = approval.ticket_id else {
+        return Ok(());
+    };
+    let mut ticket = tickets::get(tx, ticket).await?;
     tickets::set_approval(tx, &mut ticket, approval_of_ticket(to), comment).await
+}
+
+/// A no sends the output back to its phase; with a yes planning goes on by itself.
+async fn settle_output(
+    tx: &mut Tx,
+    approval: &Approval,
+    to: ApprovalState,
+    comment: Option<&str>,
+) -> Result<(), TicketCommandError> {
+    let (Some(spec), Some(phase)) = (approval.spec_id, phase_asked_about(approval.kind)) else {
+        return Ok(());
+    };
+    if to != ApprovalState::Rejected {
+        return Ok(());
+    }
+    let mut spec = specs::get(tx, spec).await?;
+    let run = phases::ensure(tx, spec.id, phase).await?;
+    let of = EditedPhase {
+        spec: spec.status,
+        phase,
+        state: run.state,
+    };
+    let actions = return_phase(of, comment.unwrap_or_default());
+    let actions = actions.map_err(|_| ApprovalRefusal::Outdated)?;
+    Ok(apply_to_spec(tx, &mut spec, actions, false).await?)
 }
 
 /// Answers the question whether a ticket may be worked on.
@@ -97,4 +168,30 @@ pub async fn decide_ticket(
     answer_approval(tenant, asked.id, decision, comment).await?;
     let decided = tenant.read(async |tx| tickets::get(tx, ticket).await);
     Ok(decided.await?)
+}
+
+/// Answers the newest question of `kind` about what a phase of a spec made.
+///
+/// # Errors
+/// As [`answer_approval`]; [`TicketCommandError::NotAsked`] where nobody was asked.
+pub async fn decide_output(
+    tenant: &Tenant,
+    spec: SpecId,
+    kind: ApprovalKind,
+    said: PersonSaid<'_>,
+) -> Result<Approval, TicketCommandError> {
+    let asked = tenant.read(async |tx| approvals::of_spec(tx, spec).await);
+    let mut asked = asked.await?;
+    asked.retain(|approval| approval.kind == kind);
+    let newest = asked.pop().ok_or(TicketCommandError::NotAsked)?;
+    answer_approval(tenant, newest.id, said.decision, said.comment).await
+}
+
+/// What a person says to a question.
+#[derive(Clone, Copy, Debug)]
+pub struct PersonSaid<'a> {
+    /// Yes or no.
+    pub decision: ApprovalDecision,
+    /// Why.
+    pub comment: Option<&'a str>,
 }

@@ -29,6 +29,9 @@ pub enum TicketCommandError {
     /// Commands that it cannot have.
     #[error(transparent)]
     Commands(#[from] BadCommands),
+    /// The work on it is begun, and goes on in the way that it was begun.
+    #[error("the work on the ticket is begun already")]
+    Begun,
     /// Commands of a ticket whose work is judged by what it has.
     #[error("the work on the ticket is judged by its checks already")]
     ChecksStand,
@@ -59,8 +62,8 @@ pub enum TicketCommandError {
     /// A question to people that is answered already, or not in full.
     #[error(transparent)]
     Approval(#[from] ApprovalRefusal),
-    /// Nobody was asked about the ticket.
-    #[error("nobody was asked whether the ticket may be worked on")]
+    /// Nobody was asked about the ticket, or about what the phase made.
+    #[error("nobody was asked about it")]
     NotAsked,
     /// Something is passed by, and nobody says why.
     #[error("what is forced needs a reason")]

@@ -108,6 +108,7 @@ impl TicketBeginner {
             suite: None,
             accept_red: false,
             agent: None,
+            require_approval_gates: false,
         };
         let (repository, mut draft) =
             prepare_spec(&self.policy, reader, &self.store, asked).await?;

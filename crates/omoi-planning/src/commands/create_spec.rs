@@ -323,6 +323,7 @@ impl RepositoryReader<'_> {
                 accept_red: request.accept_red,
                 agents: agents.assignment,
                 repository: settings.clone(),
+                require_approval_gates: request.require_approval_gates,
             },
             base_sha: info.head.as_str().to_owned(),
             base_branch: info.branch.clone(),

@@ -28,6 +28,7 @@ use omoi_store::{StoreError, Tenant};
 
 use super::conclude::{conclude_attempt, handle_failure, postpone_start};
 use super::direct;
+use super::hold_for_people::hold_for_people;
 use super::phase_change::{PhaseChangeset, PhaseDecision, PhaseWriter, SpecPhase, change_phase};
 use super::start::{AttemptOrder, start_attempt};
 use crate::base_runner::BaseRunner;
@@ -81,6 +82,11 @@ pub(super) async fn planner_step(driver: &PhaseDriver, mut spec: Spec) -> Result
     if matches!(run.state, PhaseState::Pending | PhaseState::Backoff)
         && let Some(next) =
             base_suite::hold_for_suite(&driver.runner, &spec, Some(run.phase)).await?
+    {
+        return Ok(next);
+    }
+    if run.state == PhaseState::Pending
+        && let Some(next) = hold_for_people(&driver.writer.store, &spec, run.phase).await?
     {
         return Ok(next);
     }
@@ -166,7 +172,7 @@ async fn find_open_phase(
     Ok(Some(change.run))
 }
 
-fn stored_phases(runs: &[PhaseRun]) -> Vec<StoredPhase> {
+pub(super) fn stored_phases(runs: &[PhaseRun]) -> Vec<StoredPhase> {
     let stored = |run: &PhaseRun| StoredPhase {
         phase: run.phase,
         state: run.state,

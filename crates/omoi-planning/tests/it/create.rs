@@ -34,6 +34,7 @@ async fn a_spec_is_written_down_while_git_is_not_running() {
         suite: None,
         accept_red: false,
         agent: None,
+        require_approval_gates: false,
     };
     let host = HostEnvironment::default();
     let sources = ConfigSources::default().with_flag("data.dir", "/nowhere");
@@ -89,6 +90,7 @@ async fn a_spec_whose_agent_may_ask_no_model_is_refused() {
         suite: None,
         accept_red: false,
         agent: None,
+        require_approval_gates: false,
     };
     let tenant = &it.deployment.store;
     let branches = async || specs::branches(&mut it.read_tx().await).await.unwrap();

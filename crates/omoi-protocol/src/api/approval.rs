@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use omoi_domain::approval::{ApprovalDecision, ApprovalKind, ApprovalState};
 use omoi_domain::id::{ApprovalId, ProjectId, TicketId, UserId};
@@ -29,8 +30,8 @@ pub struct ApprovalView {
     pub requested_by: ActorView,
     /// When.
     pub requested_at: ApiTime,
-    /// Until when somebody has to decide.
-    pub deadline_at: ApiTime,
+    /// Until when somebody has to decide; none where it waits for as long as it takes.
+    pub deadline_at: Option<ApiTime>,
     /// The person who decided.
     pub decided_by_id: Option<UserId>,
     /// When they did, or it was too late.
@@ -42,9 +43,9 @@ pub struct ApprovalView {
 /// What a question is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApprovalSubject {
-    /// Row id of the ticket.
-    pub id: TicketId,
-    /// `project/TKT-n`.
+    /// Row id of the ticket or spec.
+    pub id: Uuid,
+    /// `project/TKT-n` or `project/SPEC-n`.
     pub name: String,
     /// Title shown to people.
     pub title: String,
@@ -60,6 +61,25 @@ pub struct DecideApproval {
     /// Why; needed for a no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+}
+
+/// Body of `POST /specs/{spec_id}/approve-requirements` and `/approve-design`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "comment": "Just so." }))]
+#[serde(deny_unknown_fields)]
+pub struct ApproveOutput {
+    /// What is said with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// Body of `POST /specs/{spec_id}/reject-requirements` and `/reject-design`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "comment": "Tags are not shared between lists." }))]
+#[serde(deny_unknown_fields)]
+pub struct RejectOutput {
+    /// What is to be another; the next attempt at the phase is told.
+    pub comment: String,
 }
 
 /// Body of `POST /tickets/approve`.

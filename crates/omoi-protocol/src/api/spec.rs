@@ -44,6 +44,9 @@ pub struct LaunchSpec {
     /// What takes the turns of its attempts; by the rules of the configuration when absent.
     #[serde(default)]
     pub agent: Option<AgentProgram>,
+    /// Whether planning waits for a person after the requirements and after the design.
+    #[serde(default)]
+    pub require_approval_gates: bool,
 }
 
 /// What the `.omoi.yaml` of a repository asks for at HEAD. `GET /trust`.

@@ -205,6 +205,14 @@ pub struct UpdateTicket {
     )]
     #[schema(value_type = Vec<String>)]
     pub check_commands: Option<Vec<String>>,
+    /// What is begun for it by itself from now on, while nothing is.
+    #[serde(
+        default,
+        deserialize_with = "given_value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = WorkflowMode)]
+    pub workflow_mode: Option<WorkflowMode>,
     /// Another status, one move away; its gate must be met.
     #[serde(
         default,

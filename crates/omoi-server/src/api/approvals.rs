@@ -14,7 +14,7 @@ use omoi_domain::id::{ApprovalId, HumanRef};
 use omoi_domain::lifecycle::approval::allowed_decisions;
 use omoi_protocol::api::{ApprovalSubject, ApprovalView, EXAMPLE_APPROVAL};
 use omoi_store::approvals::Approval;
-use omoi_store::{StoreError, Tx, projects, tickets};
+use omoi_store::{StoreError, Tx, projects, specs, tickets};
 
 use super::ApiSurface;
 use super::router::{ApiRouter, operation};
@@ -52,14 +52,23 @@ pub(super) async fn approval_views(
     let names = projects::names(tx).await?;
     let mut subjects = BTreeMap::new();
     for approval in &rows {
-        let ticket = tickets::get(tx, approval.ticket_id).await?;
-        let number = HumanRef::ticket(ticket.number);
-        let subject = ApprovalSubject {
-            id: ticket.id,
-            name: names.reference(ticket.project_id, number),
-            title: ticket.title,
+        let (id, number, title) = match (approval.ticket_id, approval.spec_id) {
+            (Some(ticket), _) => {
+                let ticket = tickets::get(tx, ticket).await?;
+                (
+                    ticket.id.as_uuid(),
+                    HumanRef::ticket(ticket.number),
+                    ticket.title,
+                )
+            }
+            (None, Some(spec)) => {
+                let spec = specs::get(tx, spec).await?;
+                (spec.id.as_uuid(), HumanRef::spec(spec.number), spec.title)
+            }
+            (None, None) => continue,
         };
-        subjects.insert(approval.id, subject);
+        let name = names.reference(approval.project_id, number);
+        subjects.insert(approval.id, ApprovalSubject { id, name, title });
     }
     let views = rows.into_iter().filter_map(|approval| {
         let subject = subjects.remove(&approval.id)?;
@@ -68,10 +77,23 @@ pub(super) async fn approval_views(
     Ok(views.collect())
 }
 
+/// A question as people see it.
+pub(super) async fn approval_view(tx: &mut Tx, row: Approval) -> Result<ApprovalView, StoreError> {
+    let id = row.id;
+    let views = approval_views(tx, vec![row]).await?.pop();
+    views.ok_or_else(|| StoreError::NotFound {
+        what: "approval",
+        key: id.to_string(),
+    })
+}
+
 fn view_of(approval: Approval, subject: ApprovalSubject) -> ApprovalView {
     let decisions = match approval.state {
         ApprovalState::Pending => allowed_decisions(approval.kind),
-        ApprovalState::Approved | ApprovalState::Rejected | ApprovalState::TimedOut => &[],
+        ApprovalState::Approved
+        | ApprovalState::Rejected
+        | ApprovalState::TimedOut
+        | ApprovalState::Withdrawn => &[],
     };
     ApprovalView {
         id: approval.id,
@@ -82,7 +104,7 @@ fn view_of(approval: Approval, subject: ApprovalSubject) -> ApprovalView {
         allowed_decisions: decisions.to_vec(),
         requested_by: approval.actor.into(),
         requested_at: approval.created_at.into(),
-        deadline_at: approval.deadline_at.into(),
+        deadline_at: approval.deadline_at.map(Into::into),
         decided_by_id: approval.decided_by_id,
         decided_at: approval.decided_at.map(Into::into),
         comment: approval.comment,

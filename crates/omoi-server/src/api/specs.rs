@@ -1,5 +1,7 @@
 //! Operations on specs.
 
+mod approve_design;
+mod approve_requirements;
 mod archive_spec;
 mod cancel_spec;
 mod create_branch;
@@ -26,6 +28,8 @@ mod list_spec_tasks;
 mod list_spec_versions;
 mod list_specs;
 mod plan_edits;
+mod reject_design;
+mod reject_requirements;
 mod replace_design;
 mod restore_spec_version;
 mod resume_spec;
@@ -55,6 +59,7 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
     shown_specs()
         .merge(changed_specs())
         .merge(edited_plans())
+        .merge(decided_specs())
         .merge(spec_versions())
 }
 
@@ -107,6 +112,39 @@ fn shown_specs() -> ApiRouter<ApiSurface> {
             list_egress::list_egress,
             NotFound,
             UnclearReference
+        ))
+}
+
+/// What people decide about what phases made.
+fn decided_specs() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            approve_requirements::approve_requirements,
+            NotFound,
+            UnclearReference,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            approve_design::approve_design,
+            NotFound,
+            UnclearReference,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            reject_requirements::reject_requirements,
+            NotFound,
+            UnclearReference,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            reject_design::reject_design,
+            NotFound,
+            UnclearReference,
+            InvalidTransition,
+            Conflict
         ))
 }
 

@@ -22,6 +22,7 @@ impl From<TicketCommandError> for ApiError {
             TicketCommandError::Commands(_) => {
                 Self::invalid_value(says).with_field("/check_commands")
             }
+            TicketCommandError::Begun => Self::new(ErrorCode::InvalidTransition, says),
             TicketCommandError::ChecksStand => {
                 Self::new(ErrorCode::InvalidTransition, says).with_field("/check_commands")
             }
@@ -46,7 +47,9 @@ impl From<TicketCommandError> for ApiError {
             TicketCommandError::Approval(ApprovalRefusal::NoComment) => {
                 Self::invalid_value(says).with_field("/comment")
             }
-            TicketCommandError::Approval(ApprovalRefusal::Closed(_) | ApprovalRefusal::Overdue)
+            TicketCommandError::Approval(
+                ApprovalRefusal::Closed(_) | ApprovalRefusal::Overdue | ApprovalRefusal::Outdated,
+            )
             | TicketCommandError::NotAsked => Self::new(ErrorCode::InvalidTransition, says),
             TicketCommandError::NoReason => Self::invalid_value(says).with_field("/reason"),
             TicketCommandError::OtherProject(_) => Self::invalid_value(says),

@@ -24,6 +24,7 @@ mod progress_ticket;
 mod regress_ticket;
 mod reject_ticket;
 mod remove_ticket_dependency;
+mod spawn_phase_tasks;
 mod transition_ticket;
 mod transition_ticket_phase;
 mod unblock_ticket;
@@ -101,7 +102,8 @@ fn changed_tickets() -> ApiRouter<ApiSurface> {
             StaleVersion,
             GateNotMet,
             InvalidTransition,
-            Conflict
+            Conflict,
+            WipLimitExceeded
         ))
         .add(operation!(
             add_ticket_dependency::add_ticket_dependency,
@@ -127,7 +129,8 @@ fn moved_tickets() -> ApiRouter<ApiSurface> {
             StaleVersion,
             GateNotMet,
             InvalidTransition,
-            Conflict
+            Conflict,
+            WipLimitExceeded
         ))
         .add(operation!(
             progress_ticket::progress_ticket,
@@ -135,14 +138,16 @@ fn moved_tickets() -> ApiRouter<ApiSurface> {
             UnclearReference,
             GateNotMet,
             InvalidTransition,
-            Conflict
+            Conflict,
+            WipLimitExceeded
         ))
         .add(operation!(
             regress_ticket::regress_ticket,
             NotFound,
             UnclearReference,
             InvalidTransition,
-            Conflict
+            Conflict,
+            WipLimitExceeded
         ))
         .add(operation!(
             block_ticket::block_ticket,
@@ -154,7 +159,11 @@ fn moved_tickets() -> ApiRouter<ApiSurface> {
             unblock_ticket::unblock_ticket,
             NotFound,
             UnclearReference,
-            Conflict
+            Conflict,
+            InvalidTransition,
+            OtherModel,
+            TaskCancelled,
+            WipLimitExceeded
         ))
 }
 
@@ -167,13 +176,22 @@ fn phases_of_tickets() -> ApiRouter<ApiSurface> {
             StaleVersion,
             GateNotMet,
             InvalidTransition,
-            Conflict
+            Conflict,
+            WipLimitExceeded
         ))
         .add(operation!(
             fast_track_ticket::fast_track_ticket,
             NotFound,
             UnclearReference,
             GateNotMet,
+            InvalidTransition,
+            Conflict,
+            WipLimitExceeded
+        ))
+        .add(operation!(
+            spawn_phase_tasks::spawn_phase_tasks,
+            NotFound,
+            UnclearReference,
             InvalidTransition,
             Conflict
         ))
@@ -183,7 +201,8 @@ fn phases_of_tickets() -> ApiRouter<ApiSurface> {
             UnclearReference,
             GateNotMet,
             InvalidTransition,
-            Conflict
+            Conflict,
+            WipLimitExceeded
         ))
         .add(operation!(
             check_ticket_advance::check_ticket_advance,

@@ -155,6 +155,11 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0027_direct_specs.sql"),
     },
     MigrationText {
+        version: 28,
+        name: "spec_approvals",
+        text: include_str!("../../migrations/0028_spec_approvals.sql"),
+    },
+    MigrationText {
         version: 29,
         name: "organisation_acts",
         text: include_str!("../../migrations/0029_organisation_acts.sql"),

@@ -8,8 +8,8 @@ use omoi_domain::approval::ApprovalState;
 use omoi_domain::error_code::ErrorCode;
 use omoi_protocol::api::{
     ApprovalView, ApproveTicket, BlockTicket, BoardView, CommentView, CreateProject, CreateTicket,
-    ProjectView, ReferenceKind, ReferenceUse, RejectTicket, TicketView, TransitionTicket,
-    UpdateTicket, WriteComment,
+    DecideApproval, ProjectView, ReferenceKind, ReferenceUse, RejectTicket, TicketView,
+    TransitionTicket, UpdateTicket, WriteComment,
 };
 
 use super::{ApiClient, ClientError};
@@ -151,6 +151,15 @@ impl ApiClient {
     }
 
     /// Questions to people that stand like that, of every project.
+    pub(crate) async fn decide_approval(
+        &self,
+        id: Uuid,
+        body: &DecideApproval,
+    ) -> Result<ApprovalView, ClientError> {
+        self.post_json(&format!("/approvals/{id}/decide"), body)
+            .await
+    }
+
     pub(crate) async fn list_approvals(
         &self,
         state: ApprovalState,

@@ -2,25 +2,95 @@
 
 use std::process::ExitCode;
 
-use omoi_domain::approval::ApprovalState;
-use omoi_protocol::api::ApprovalView;
+use omoi_domain::approval::{ApprovalDecision, ApprovalState};
+use omoi_protocol::api::{ApprovalView, DecideApproval};
+use uuid::Uuid;
 
 use super::command_context::{CommandContext, ConfigOverrides};
 use super::owner_access::{AccessPurpose, reach_owner};
 use super::terminal::print_done;
+use crate::api_client::ApiClient;
 use crate::view::text_layout::{clean_line, fit_columns};
 
-/// Prints what waits for a person's yes, newest first.
-pub(crate) async fn print_approvals(context: &CommandContext) -> anyhow::Result<ExitCode> {
+/// What to do with what waits for a person.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ApprovalsArgs {
+    #[command(subcommand)]
+    command: Option<ApprovalCommand>,
+}
+
+/// What a person says.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum ApprovalCommand {
+    /// Say yes
+    Approve {
+        /// Id of the question, as `omoi approvals` shows it
+        #[arg(value_name = "ID")]
+        id: Uuid,
+        /// What is said with it
+        #[arg(long, value_name = "TEXT")]
+        comment: Option<String>,
+    },
+    /// Say no, and why: a phase of a spec is made again with that
+    Reject {
+        /// Id of the question, as `omoi approvals` shows it
+        #[arg(value_name = "ID")]
+        id: Uuid,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+/// Prints what waits for a person's yes, newest first, or gives an answer.
+pub(crate) async fn run_approvals(
+    context: &CommandContext,
+    arguments: ApprovalsArgs,
+) -> anyhow::Result<ExitCode> {
     let settings = context.load_settings(&ConfigOverrides::default())?;
     context.start_log(&settings.config, true);
     let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
-    let pending = access.client.list_approvals(ApprovalState::Pending).await;
+    let done = answer_arguments(context, &access.client, arguments).await;
     access.close(futures::stream::pending()).await?;
-    let pending = pending?;
+    done?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn answer_arguments(
+    context: &CommandContext,
+    client: &ApiClient,
+    arguments: ApprovalsArgs,
+) -> anyhow::Result<()> {
+    let (id, body) = match arguments.command {
+        None => {
+            let pending = client.list_approvals(ApprovalState::Pending).await?;
+            return print_pending(context, &pending);
+        }
+        Some(ApprovalCommand::Approve { id, comment }) => {
+            let decision = ApprovalDecision::Approve;
+            (id, DecideApproval { decision, comment })
+        }
+        Some(ApprovalCommand::Reject { id, reason }) => {
+            let (decision, comment) = (ApprovalDecision::Reject, Some(reason));
+            (id, DecideApproval { decision, comment })
+        }
+    };
+    let decided = client.decide_approval(id, &body).await?;
     if context.is_json() {
-        context.print_json(&pending)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(context.print_json(&decided)?);
+    }
+    print_done(&format!(
+        "{} of {} is {}",
+        decided.kind,
+        clean_line(&decided.subject.name),
+        decided.state
+    ));
+    Ok(())
+}
+
+fn print_pending(context: &CommandContext, pending: &[ApprovalView]) -> anyhow::Result<()> {
+    if context.is_json() {
+        return Ok(context.print_json(&pending)?);
     }
     if pending.is_empty() {
         print_done("Nothing waits for a person");
@@ -29,17 +99,18 @@ pub(crate) async fn print_approvals(context: &CommandContext) -> anyhow::Result<
     let lines = pending
         .iter()
         .map(|approval| approval_line(approval, width));
-    context.print_lines(&lines.collect::<Vec<_>>())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(context.print_lines(&lines.collect::<Vec<_>>())?)
 }
 
 fn approval_line(approval: &ApprovalView, width: usize) -> String {
     let subject = &approval.subject;
+    let until = approval.deadline_at.map(|at| format!("  until {at}"));
     let line = format!(
-        "{}  {}  until {}  {}",
+        "{}  {}  {}{}  {}",
+        approval.id,
         approval.kind,
         clean_line(&subject.name),
-        approval.deadline_at,
+        until.unwrap_or_default(),
         clean_line(&subject.title)
     );
     fit_columns(&line, width).into_owned()

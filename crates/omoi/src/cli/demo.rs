@@ -66,6 +66,7 @@ pub(crate) async fn run_demo(context: &CommandContext, demo: DemoArgs) -> anyhow
         },
         agent: demo.agent,
         suite: SuiteArgs::default(),
+        gates: false,
         yes: true,
         no_spec_files: false,
     };

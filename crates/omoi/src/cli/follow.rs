@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use self::disk_stall::StallStep;
 use futures::stream::{BoxStream, StreamExt as _};
+use omoi_domain::approval::ApprovalState;
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::spec::SpecStatus;
-use omoi_protocol::api::SpecView;
+use omoi_protocol::api::{ApprovalView, SpecView};
 use omoi_protocol::shell_word::shell_word;
 use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::lifecycle::stop_signals;
@@ -50,6 +51,8 @@ enum FollowEnd {
     Over,
     /// The plan waits for a person.
     Waiting,
+    /// What a phase made waits for a person.
+    Asked(Box<ApprovalView>),
     /// SIGINT or SIGTERM asked this process to stop.
     Interrupted,
     /// The owner of the data went away.
@@ -86,7 +89,11 @@ pub(crate) async fn follow_run(
     };
     let resume = run.resume.clone();
     let events = run.client.follow_events(&run.id, followed.after).await?;
-    let end = run.follow_events(events.boxed(), &mut stops).await?;
+    // Somebody may have been asked before this look.
+    let end = match run.find_asked(|_| true).await? {
+        Some(asked) => FollowEnd::Asked(asked),
+        None => run.follow_events(events.boxed(), &mut stops).await?,
+    };
     if !matches!(end, FollowEnd::Over | FollowEnd::Lost) {
         // Before the socket closes.
         run.print_json_summary().await?;
@@ -95,6 +102,15 @@ pub(crate) async fn follow_run(
         FollowEnd::Over => run.print_end().await?,
         FollowEnd::Waiting => {
             eprintln!("The plan waits for you: omoi spec approve {spec}{again}");
+            WAITING
+        }
+        FollowEnd::Asked(ref asked) => {
+            let id = asked.id;
+            eprintln!(
+                "Waiting for you ({}): omoi approvals approve {id}{again}",
+                asked.kind
+            );
+            eprintln!("Then resume: {resume}");
             WAITING
         }
         FollowEnd::Interrupted if access.is_own() => {
@@ -221,6 +237,19 @@ impl RunFollower<'_> {
         }
     }
 
+    /// A question about this spec that nobody has answered.
+    async fn find_asked(
+        &self,
+        is_meant: impl Fn(&ApprovalView) -> bool,
+    ) -> Result<Option<Box<ApprovalView>>, ClientError> {
+        let pending = self.client.list_approvals(ApprovalState::Pending).await?;
+        let is_own = |asked: &ApprovalView| asked.subject.id.to_string() == self.id;
+        let found = pending
+            .into_iter()
+            .find(|asked| is_own(asked) && is_meant(asked));
+        Ok(found.map(Box::new))
+    }
+
     async fn apply_event(
         &mut self,
         event: StoredEvent,
@@ -237,6 +266,14 @@ impl RunFollower<'_> {
         let over = match &event.event {
             Event::SpecExecutionCompleted(_) if waits => {
                 return self.ask_release(stops).await;
+            }
+            Event::ApprovalRequested(asked) => {
+                let id = asked.approval_id;
+                let asked = self.find_asked(|pending| pending.id == id).await?;
+                if asked.is_some() {
+                    self.show.leave_picture()?;
+                }
+                return Ok(asked.map(FollowEnd::Asked));
             }
             Event::SpecBlocked(_) if self.ask_accept_red(stops).await? => return Ok(None),
             Event::SpecDelivered(_)

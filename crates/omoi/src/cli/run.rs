@@ -57,6 +57,9 @@ pub(crate) struct RunArgs {
     /// Build as soon as the plan stands
     #[arg(long)]
     pub(super) yes: bool,
+    /// Wait for a person after the requirements, and after the design
+    #[arg(long)]
+    pub(super) gates: bool,
     /// Leave the plan's files out of the branch
     #[arg(long)]
     pub(super) no_spec_files: bool,
@@ -108,6 +111,7 @@ pub(crate) async fn run_idea(
         suite: arguments.suite.suite,
         accept_red: arguments.suite.accept_red,
         agent: arguments.agent.agent,
+        require_approval_gates: arguments.gates,
     };
     let created = create_spec(context, &access.client, &request).await;
     let spec = match created {

@@ -4,11 +4,12 @@ use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{
-    AblationDone, AgentActivity, CallFailed, DependencyChange, EgressDenied, Event, HandOverDone,
-    MergeChange, MessageChange, ModelFallback, PhaseChange, PlanningEnded, ReceiptDone,
-    SavedAttempt, SpecChange, StoredEvent, TaskChange, TicketChange,
+    AblationDone, AgentActivity, ApprovalChange, CallFailed, DependencyChange, EgressDenied, Event,
+    HandOverDone, MergeChange, MessageChange, ModelFallback, PhaseChange, PlanningEnded,
+    ReceiptDone, SavedAttempt, SpecChange, StoredEvent, TaskChange, TicketChange,
 };
 use omoi_domain::id::HumanRef;
+use omoi_domain::lifecycle::phase::phase_asked_about;
 use omoi_domain::retry::PhaseFailure;
 use omoi_domain::task::TaskStatus;
 
@@ -75,6 +76,7 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
         Event::MessageQueued(message) => message_text(view, message)?,
         Event::CostRecorded(cost) if cost.unrecorded => newest_note(view, UNRECORDED)?,
         Event::CostRecorded(_) => return None,
+        Event::ApprovalRequested(asked) => approval_text(asked)?,
         people_event!() => return None,
         Event::SpecCreated(_)
         | Event::SpecExecutionStarted(_)
@@ -100,6 +102,14 @@ fn event_text(view: &RunView, event: &Event) -> Option<String> {
 fn sent_back_text(view: &RunView, change: &TaskChange) -> Option<String> {
     let is_sent_back = change.to == TaskStatus::NeedsRevision;
     is_sent_back.then(|| newest_note(view, &task_ref(change)))?
+}
+
+/// What people are asked about what a phase made.
+fn approval_text(asked: &ApprovalChange) -> Option<String> {
+    let phase = phase_asked_about(asked.approval_kind)?;
+    Some(format!(
+        "{phase} waits for the yes of a person: omoi approvals"
+    ))
 }
 
 /// What a sandbox did not get, and what would let it through.

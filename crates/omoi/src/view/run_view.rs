@@ -143,6 +143,7 @@ impl RunView {
             // A line in the log of a run; the picture tells of what follows from them.
             Event::AgentCompleted(_)
             | Event::TicketCreated(_)
+            | Event::ApprovalRequested(_)
             | Event::SandboxEgressDenied(_)
             | Event::TaskDependenciesChanged(_) => {}
             people_event!() => {}

@@ -23,6 +23,7 @@ mod copies;
 mod egress;
 mod elsewhere;
 mod full_disk;
+mod gates;
 mod idle;
 mod injections;
 mod interrupt;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::approval::{ApprovalKind, ApprovalState};
-use crate::id::{ApprovalId, CommentId, TicketId};
+use crate::id::{ApprovalId, CommentId, SpecId, TicketId};
 use crate::ticket::{TicketBlockReason, TicketStatus};
 use crate::workflow::PhaseId;
 
@@ -74,8 +74,11 @@ pub struct BoardMove {
 pub struct ApprovalChange {
     /// Row id of the question.
     pub approval_id: ApprovalId,
-    /// Row id of the ticket that it is about.
-    pub ticket_id: TicketId,
+    /// Row id of the ticket that it is about, where it is about one.
+    pub ticket_id: Option<TicketId>,
+    /// Row id of the spec that it is about, where it is about one.
+    #[serde(default)]
+    pub spec_id: Option<SpecId>,
     /// What it is about.
     pub approval_kind: ApprovalKind,
     /// Where it stands.

@@ -2,11 +2,13 @@
 
 use axum::Json;
 
+use omoi_domain::access::permission::Permission;
+use omoi_domain::approval::ApprovalKind;
 use omoi_execution::commands;
 use omoi_protocol::api::{ApprovalView, DecideApproval};
-use omoi_store::StoreError;
+use omoi_store::approvals;
 
-use super::{ApprovalPath, approval_views};
+use super::{ApprovalPath, approval_view};
 use crate::api::Answer;
 use crate::api::body::{ApiBody, ApiPath};
 use crate::api::caller::Allowed;
@@ -24,11 +26,11 @@ pub(super) async fn decide_approval(
     ApiBody(body): ApiBody<DecideApproval>,
 ) -> Answer<ApprovalView> {
     let (tenant, id, comment) = (caller.own_rows(), path.approval_id, body.comment.as_deref());
+    let asked = tenant.read(async |tx| approvals::get(tx, id).await).await?;
+    if asked.kind != ApprovalKind::Ticket {
+        caller.expect_also(Permission::SpecApprove)?;
+    }
     let approval = commands::answer_approval(tenant, id, body.decision, comment).await?;
-    let views = tenant.read(async |tx| approval_views(tx, vec![approval]).await);
-    let view = views.await?.pop().ok_or_else(|| StoreError::NotFound {
-        what: "approval",
-        key: id.to_string(),
-    })?;
-    Ok(Json(view))
+    let view = tenant.read(async |tx| approval_view(tx, approval).await);
+    Ok(Json(view.await?))
 }

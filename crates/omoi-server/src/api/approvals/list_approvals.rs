@@ -36,13 +36,13 @@ pub(super) struct ApprovalListQuery {
 
 /// Lists questions to people, newest first: one inbox for all kinds.
 ///
-/// They are sorted by `created_at` and `deadline_at`.
+/// They are sorted by `created_at`.
 #[utoipa::path(
     get, path = "/approvals", tag = "approvals",
     params(
         ApprovalListQuery, ListParams,
         ("sort" = Option<String>, Query, description = SORT_DESCRIPTION,
-            pattern = "^-?(created_at|deadline_at)(,-?(created_at|deadline_at)){0,3}$")
+            pattern = "^-?created_at$")
     ),
     responses((status = 200, description = "A page of questions.", body = ListPage<ApprovalView>))
 )]

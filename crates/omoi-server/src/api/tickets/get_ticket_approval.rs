@@ -52,7 +52,7 @@ pub(super) async fn get_ticket_approval(
     Ok(Json(TicketApproval {
         ticket_id: ticket.id,
         approval_status: ticket.approval_status,
-        approval_deadline_at: deadline.map(|asked| asked.deadline_at.into()),
+        approval_deadline_at: deadline.and_then(|asked| asked.deadline_at).map(Into::into),
         rejection_reason: asked
             .filter(|asked| asked.state == ApprovalState::Rejected)
             .and_then(|asked| asked.comment),

@@ -36,6 +36,7 @@ pub(super) async fn update_ticket(
             labels: body.labels,
             assignee_id: body.assignee_id,
             check_commands: body.check_commands,
+            workflow_mode: body.workflow_mode,
         },
         status: body.status,
         versions: meant.0,

@@ -135,14 +135,6 @@ mod tests {
             (
                 HeadResult {
                     has_criteria: false,
-                    suite_decides: true,
-                    ..proven.clone()
-                },
-                HeadVerdict::Checked,
-            ),
-            (
-                HeadResult {
-                    has_criteria: false,
                     ..proven.clone()
                 },
                 failed("the plan has no acceptance criterion, so nothing could be proven"),
@@ -157,5 +149,22 @@ mod tests {
         ] {
             assert_eq!(judge_head(head.clone()), expected, "{head:?}");
         }
+    }
+
+    #[test]
+    fn the_suite_alone_shows_less_than_proofs() {
+        let head = |has_criteria, suite_decides| {
+            judge_head(HeadResult {
+                fault: None,
+                red_tasks: Vec::new(),
+                unmet: None,
+                has_criteria,
+                suite_decides,
+                unproven: Vec::new(),
+            })
+        };
+        assert_eq!(head(false, true), HeadVerdict::Checked);
+        assert_eq!(head(true, true), HeadVerdict::Proven);
+        assert!(matches!(head(false, false), HeadVerdict::Stop(_)));
     }
 }

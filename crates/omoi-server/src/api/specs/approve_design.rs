@@ -1,0 +1,39 @@
+//! Says that the design of a spec may be gone on with.
+
+use axum::Json;
+
+use omoi_domain::approval::{ApprovalDecision, ApprovalKind};
+use omoi_execution::commands::{self, PersonSaid};
+use omoi_protocol::api::{ApprovalView, ApproveOutput};
+
+use super::{OfProject, SpecPath};
+use crate::api::Answer;
+use crate::api::approvals::approval_view;
+use crate::api::body::{ApiBody, ApiPath};
+use crate::api::caller::Allowed;
+use crate::api::policy::needs;
+use crate::api::query::ApiQuery;
+
+/// Says that the design of a spec may be gone on with, where planning waits for that.
+///
+/// Planning goes on by itself. A yes to what is another by now is refused.
+#[utoipa::path(
+    post, path = "/specs/{spec_id}/approve-design", tag = "specs", params(SpecPath, OfProject),
+    request_body = ApproveOutput,
+    responses((status = 200, description = "The question as it is then.", body = ApprovalView))
+)]
+pub(super) async fn approve_design(
+    caller: Allowed<needs::SpecApprove>,
+    ApiPath(path): ApiPath<SpecPath>,
+    ApiQuery(of): ApiQuery<OfProject>,
+    ApiBody(body): ApiBody<ApproveOutput>,
+) -> Answer<ApprovalView> {
+    let (id, tenant) = (caller.find_spec(&path, &of).await?.id, caller.own_rows());
+    let said = PersonSaid {
+        decision: ApprovalDecision::Approve,
+        comment: body.comment.as_deref(),
+    };
+    let decided = commands::decide_output(tenant, id, ApprovalKind::SpecDesign, said).await?;
+    let view = tenant.read(async |tx| approval_view(tx, decided).await);
+    Ok(Json(view.await?))
+}
