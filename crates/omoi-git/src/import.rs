@@ -47,6 +47,23 @@ pub struct ImportLimits {
     pub depth_max: usize,
     /// Length of all new folders and commits together.
     pub structure_bytes_max: usize,
+    /// Whether flaws of old but honest histories are let in.
+    pub takes_old_flaws: bool,
+}
+
+impl ImportLimits {
+    /// Limits for the history of a person's own repository, which is much at its first time and may be old.
+    #[must_use]
+    pub fn of_history() -> Self {
+        Self {
+            refs_max: 1,
+            objects_max: 5_000_000,
+            commits_max: 1_000_000,
+            files_max: 500_000,
+            takes_old_flaws: true,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for ImportLimits {
@@ -60,6 +77,7 @@ impl Default for ImportLimits {
             files_max: 50_000,
             depth_max: 200,
             structure_bytes_max: 256 << 20,
+            takes_old_flaws: false,
         }
     }
 }
@@ -71,7 +89,7 @@ pub struct ImportRequest<'a> {
     pub hold: ImportHold<'a>,
     /// Bytes of a git bundle, version 2.
     pub bundle: &'a [u8],
-    /// The commit the agent started from; what it holds is not the agent's doing.
+    /// The commit the sender started from; what it holds is not the sender's doing. The empty tree, where all is.
     pub base: &'a ObjectId,
     /// Sizes and counts above which the bundle is refused.
     pub limits: &'a ImportLimits,

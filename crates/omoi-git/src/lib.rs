@@ -15,6 +15,7 @@ pub mod work;
 
 pub mod import;
 pub mod push;
+pub mod transfer;
 
 pub mod slug;
 pub mod trailers;

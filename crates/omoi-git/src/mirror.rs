@@ -63,7 +63,7 @@ const SETTINGS: &str = "\
 
 /// Flaws that old but honest histories carry and that harm nobody. Accepted from the user's own
 /// repository only; what agents send is held to the full rules.
-const OLD_FLAWS: [&str; 9] = [
+pub(crate) const OLD_FLAWS: [&str; 9] = [
     "fetch.fsck.badDate",
     "fetch.fsck.badEmail",
     "fetch.fsck.badName",

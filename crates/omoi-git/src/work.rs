@@ -4,7 +4,7 @@
 //! agent's own confinement; the platform sees nothing but the bundles they yield. The exceptions
 //! are [`WorkDir::begin_merge`] and [`WorkDir::restore_snapshot`] on a clone no agent has seen yet.
 
-mod bundle;
+pub(crate) mod bundle;
 mod head;
 mod snapshot;
 

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tracing::debug;
 
 use super::{IMPORT_SECONDS_MAX, ImportError, ImportLimits, ImportRefusal, ImportedTip};
-use crate::mirror::{LIST_BYTES_MAX, Mirror};
+use crate::mirror::{LIST_BYTES_MAX, Mirror, OLD_FLAWS};
 use crate::object::{ObjectId, RepoPath};
 use crate::process::{GitCall, GitError, GitOutput, ObjectInfo, ObjectReader};
 
@@ -34,8 +34,12 @@ impl<'a> Quarantine<'a> {
         let folder = mirror.scratch_folder()?;
         std::fs::create_dir(folder.path().join("pack"))?;
         let max_input = format!("--max-input-size={}", limits.bundle_bytes_max);
+        let strict = match limits.takes_old_flaws {
+            true => strict_but_for_old_flaws(),
+            false => "--strict".to_owned(),
+        };
         let indexed = call_beside(mirror, folder.path(), "index-pack")
-            .args(["--stdin", "--fix-thin", "--strict", &max_input])
+            .args(["--stdin", "--fix-thin", &strict, &max_input])
             .config("core.fsync", if keep { "committed" } else { "none" })
             .stdin_bytes(pack)
             .deadline_seconds(IMPORT_SECONDS_MAX)
@@ -172,6 +176,15 @@ fn call_beside<'a>(mirror: &'a Mirror, folder: &Path, command: &'static str) -> 
             "GIT_ALTERNATE_OBJECT_DIRECTORIES",
             mirror.objects_as_alternate(),
         )
+}
+
+/// The argument that has `index-pack` check everything but what [`OLD_FLAWS`] lists.
+fn strict_but_for_old_flaws() -> String {
+    let ids = OLD_FLAWS
+        .iter()
+        .filter_map(|flaw| flaw.strip_prefix("fetch.fsck."));
+    let ignored: Vec<String> = ids.map(|id| format!("{id}=ignore")).collect();
+    format!("--strict={}", ignored.join(","))
 }
 
 /// The name that `index-pack` gave to its pack.

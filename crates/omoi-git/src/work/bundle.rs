@@ -10,7 +10,7 @@ const LARGEST_FILES_NAMED: usize = 5;
 const OUT_REF: &str = "refs/omoios/out/tip";
 
 /// The lines before the pack: what the receiver must have, and what it gets.
-fn bundle_header(tip: &ObjectId, needed: &[ObjectId]) -> Vec<u8> {
+pub(crate) fn bundle_header(tip: &ObjectId, needed: &[ObjectId]) -> Vec<u8> {
     let needed: String = needed.iter().map(|id| format!("-{id}\n")).collect();
     format!("# v2 git bundle\n{needed}{tip} {OUT_REF}\n\n").into_bytes()
 }

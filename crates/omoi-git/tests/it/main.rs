@@ -20,4 +20,5 @@ mod refs;
 mod repo;
 mod survey;
 mod toolchain;
+mod transfer;
 mod work;
