@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod branch;
+pub mod delivered_bundle;
 pub mod finisher;
 pub mod merger;
 pub mod receipts;

@@ -1,16 +1,19 @@
-//! Reads the repositories that people name.
+//! Reads the repositories that people name, on the disk of this process or as what they sent of them.
 
 use std::borrow::Cow;
 use std::path::Path;
 
 use omoi_domain::config::Config;
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::ProjectId;
+use omoi_domain::project::ProjectStatus;
 use omoi_domain::repository_settings::RepositorySettings;
 use omoi_execution::copied_files::CopiedFiles;
 use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_git::mirror::{FetchRef, Mirror};
-use omoi_git::refname::RefName;
+use omoi_git::object::ObjectId;
+use omoi_git::refname::{BadRefName, RefName};
 use omoi_git::repo::{InspectError, RepoInfo, inspect_repository};
 use omoi_git::toolchain::HostEnvironment;
 use omoi_sandbox::GuardedPlaces;
@@ -52,10 +55,63 @@ pub struct RepositoryReader<'a> {
     pub config: &'a Config,
 }
 
+/// Where the commits of a project come from.
+pub(crate) enum RepositorySource {
+    /// A repository on the disk of this process, as it was found there.
+    Path(RepoInfo),
+    /// A repository elsewhere, of which a person sends commits.
+    Uploaded(UploadedHead),
+}
+
+/// HEAD of a repository elsewhere.
+#[derive(Clone, Debug)]
+pub struct UploadedHead {
+    /// The commit.
+    pub commit: ObjectId,
+    /// The branch that was checked out.
+    pub branch: Option<String>,
+    /// Whether the work tree had more than the commit.
+    pub dirty: bool,
+}
+
+impl RepositorySource {
+    /// The commit that work begins at.
+    pub(crate) const fn head(&self) -> &ObjectId {
+        match self {
+            Self::Path(info) => &info.head,
+            Self::Uploaded(head) => &head.commit,
+        }
+    }
+
+    /// The branch that was checked out.
+    pub(crate) fn branch(&self) -> Option<&str> {
+        match self {
+            Self::Path(info) => info.branch.as_deref(),
+            Self::Uploaded(head) => head.branch.as_deref(),
+        }
+    }
+
+    /// Whether there was more than the commit.
+    pub(crate) const fn is_dirty(&self) -> bool {
+        match self {
+            Self::Path(info) => info.dirty,
+            Self::Uploaded(head) => head.dirty,
+        }
+    }
+
+    /// Its work tree, where this process can look at it.
+    pub(crate) fn work_tree(&self) -> Option<&Path> {
+        match self {
+            Self::Path(info) => Some(&info.toplevel),
+            Self::Uploaded(_) => None,
+        }
+    }
+}
+
 /// A repository at its HEAD, with a mirror that has that commit.
 pub(crate) struct OpenedRepository {
-    /// What was found at the place a person named.
-    pub(crate) info: RepoInfo,
+    /// Where it comes from.
+    pub(crate) source: RepositorySource,
     /// Its project.
     pub(crate) project: Project,
     /// Its mirror.
@@ -80,16 +136,49 @@ impl RepositoryReader<'_> {
         let mirror = self.access.folders.project_mirror(project.id).await?;
         let fetch = FetchRef {
             commit: info.head.clone(),
-            target: RefName::parse(&format!("refs/omoios/base/{}", info.head))?,
+            target: base_ref(&info.head)?,
         };
         mirror.fetch_from(&info, &[fetch]).await?;
+        self.open_in(mirror, project, RepositorySource::Path(info))
+            .await
+    }
+
+    /// The commit that a person sent of the repository of a project, with what its own file says there.
+    ///
+    /// # Errors
+    /// [`CreateError::NotUploaded`], [`CreateError::OnServer`].
+    pub(crate) async fn open_uploaded(
+        &self,
+        tenant: &Tenant,
+        project: ProjectId,
+        head: UploadedHead,
+    ) -> Result<OpenedRepository, CreateError> {
+        let (project, mirror) = self.access.uploaded_mirror(tenant, project).await?;
+        if !mirror.has_commit(&head.commit).await? {
+            return Err(CreateError::NotUploaded {
+                commit: head.commit,
+            });
+        }
+        mirror
+            .hold_commit(&base_ref(&head.commit)?, &head.commit)
+            .await?;
+        self.open_in(mirror, project, RepositorySource::Uploaded(head))
+            .await
+    }
+
+    async fn open_in(
+        &self,
+        mirror: Mirror,
+        project: Project,
+        source: RepositorySource,
+    ) -> Result<OpenedRepository, CreateError> {
         let place = CommitPlace::Mirror {
             mirror: &mirror,
-            commit: &info.head,
+            commit: source.head(),
         };
         let settings = self.read_settings(place).await?;
         Ok(OpenedRepository {
-            info,
+            source,
             project,
             mirror,
             settings,
@@ -115,6 +204,48 @@ impl RepositoryReader<'_> {
         repository_file::expect_shown(&self.access.guarded, &settings)?;
         Ok(settings)
     }
+}
+
+impl RepositoryAccess {
+    /// A project whose repository lies elsewhere, with its mirror.
+    ///
+    /// # Errors
+    /// [`CreateError::OnServer`] for one whose repository lies on the disk of this process, [`CreateError::PutAway`].
+    pub(crate) async fn uploaded_mirror(
+        &self,
+        tenant: &Tenant,
+        project: ProjectId,
+    ) -> Result<(Project, Mirror), CreateError> {
+        let found = tenant.read(async |tx| projects::get(tx, project).await);
+        let found = found.await?;
+        if found.repo_path.is_some() {
+            return Err(CreateError::OnServer {
+                project: found.name,
+            });
+        }
+        if found.status == ProjectStatus::Archived {
+            return Err(CreateError::PutAway {
+                project: found.name,
+            });
+        }
+        let mirror = self.folders.project_mirror(found.id).await?;
+        Ok((found, mirror))
+    }
+}
+
+impl OpenedRepository {
+    /// What a person calls the repository: its path, or the name of its project where it lies elsewhere.
+    pub(crate) fn place_text(&self) -> Cow<'_, str> {
+        match &self.source {
+            RepositorySource::Path(info) => repository_path(info),
+            RepositorySource::Uploaded(_) => Cow::Borrowed(&self.project.name),
+        }
+    }
+}
+
+/// The ref that holds a commit which work begins at.
+pub(crate) fn base_ref(commit: &ObjectId) -> Result<RefName, BadRefName> {
+    RefName::parse(&format!("refs/omoios/base/{commit}"))
 }
 
 /// The path of a repository as its project's row has it.

@@ -17,7 +17,7 @@ use omoi_sandbox::Provider;
 use omoi_store::Tenant;
 
 use crate::commands::CreateError;
-use crate::repository_reader::{OpenedRepository, RepositoryReader, repository_path};
+use crate::repository_reader::{OpenedRepository, RepositoryReader};
 use crate::trust;
 
 /// A repository whose packages are to be installed, looked at and agreed to.
@@ -47,8 +47,9 @@ pub async fn prepare_setup(
     let info = reader.inspect_repository(&request.repo_path).await?;
     let repository = reader.open(&tenant.before_request(), info).await?;
     trust::expect_trusted(tenant, &repository).await?;
+    let commit = repository.source.head();
     let toolbox = toolbox_of(reader, &repository).await?;
-    let base = repository.mirror.base_store(&repository.info.head).await?;
+    let base = repository.mirror.base_store(commit).await?;
     Ok(PreparedSetup {
         repository,
         toolbox,
@@ -122,7 +123,7 @@ async fn toolbox_of(
     reader: RepositoryReader<'_>,
     repository: &OpenedRepository,
 ) -> Result<SandboxToolchain, CreateError> {
-    let survey = survey_commit(&repository.mirror, &repository.info.head).await?;
+    let survey = survey_commit(&repository.mirror, repository.source.head()).await?;
     let toolchain = resolve_toolchain(&survey, reader.host).await;
     Ok(SandboxToolchain {
         allowed: repository.settings.read_only.clone(),
@@ -159,8 +160,8 @@ fn installed_view(repository: &OpenedRepository, layer: &PackageLayer) -> SetupV
 
 fn empty_view(repository: &OpenedRepository) -> SetupView {
     SetupView {
-        repo: repository_path(&repository.info).into_owned(),
-        commit: repository.info.head.to_string(),
+        repo: repository.place_text().into_owned(),
+        commit: repository.source.head().to_string(),
         commands: Vec::new(),
         is_written: false,
         packages: Vec::new(),

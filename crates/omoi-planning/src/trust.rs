@@ -2,13 +2,15 @@
 
 use omoi_domain::id::UserId;
 use omoi_domain::repository_settings::RepositorySettings;
-use omoi_git::repo::RepoInfo;
+use omoi_git::object::ObjectId;
 use omoi_protocol::api::RepositoryTrustView;
 use omoi_store::projects::Project;
 use omoi_store::{StoreError, Tenant, Tx, projects, repository_trusts};
 
 use crate::commands::CreateError;
-use crate::repository_reader::{OpenedRepository, RepositoryReader, repository_path};
+use crate::repository_reader::{
+    OpenedRepository, RepositoryReader, RepositorySource, repository_path,
+};
 
 /// What the file of the repository at `path` asks for at HEAD, and whether a person allowed it. Only looks: a repository
 /// that nobody worked on is none of our projects afterwards either.
@@ -28,26 +30,26 @@ pub async fn look(
         is_trusted(tx, project.as_ref(), &settings).await
     });
     let is_trusted = trusted.await?;
-    Ok(trust_view(&info, settings, repo, is_trusted))
+    Ok(trust_view(&info.head, settings, repo, is_trusted))
 }
 
 impl OpenedRepository {
     /// What its file asks for, now that a person allowed it.
     pub(crate) fn allowed_view(self) -> RepositoryTrustView {
-        let repo = repository_path(&self.info).into_owned();
-        trust_view(&self.info, self.settings, repo, true)
+        let repo = self.place_text().into_owned();
+        trust_view(self.source.head(), self.settings, repo, true)
     }
 }
 
 /// What the file of a repository asks for, in words for the person who is asked.
 fn trust_view(
-    info: &RepoInfo,
+    head: &ObjectId,
     settings: RepositorySettings,
     repo: String,
     is_trusted: bool,
 ) -> RepositoryTrustView {
     RepositoryTrustView {
-        commit: info.head.to_string(),
+        commit: head.to_string(),
         asks: asks(&settings),
         is_trusted,
         file_digest: settings.file_digest,
@@ -58,24 +60,27 @@ fn trust_view(
 /// Refuses what no person allowed.
 ///
 /// # Errors
-/// [`CreateError::NotTrusted`].
+/// [`CreateError::NotTrusted`], [`CreateError::AsksForMachine`].
 pub(crate) async fn expect_trusted(
     tenant: &Tenant,
     repository: &OpenedRepository,
 ) -> Result<(), CreateError> {
     let OpenedRepository {
-        info,
-        project,
-        settings,
-        ..
+        project, settings, ..
     } = repository;
     let trusted = tenant.read(async |tx| is_trusted(tx, Some(project), settings).await);
     match trusted.await? {
         true => Ok(()),
-        false => Err(CreateError::NotTrusted {
-            repo: repository_path(info).into_owned(),
-            asks: asks(settings),
-        }),
+        false => {
+            let asks = asks(settings);
+            Err(match &repository.source {
+                RepositorySource::Path(info) => CreateError::NotTrusted {
+                    repo: repository_path(info).into_owned(),
+                    asks,
+                },
+                RepositorySource::Uploaded(_) => CreateError::AsksForMachine { asks },
+            })
+        }
     }
 }
 

@@ -32,6 +32,7 @@ mod task_change;
 mod ticket;
 mod time;
 mod trace;
+mod upload;
 mod validation;
 
 pub use self::account::*;
@@ -63,4 +64,5 @@ pub use self::task_change::*;
 pub use self::ticket::*;
 pub use self::time::*;
 pub use self::trace::*;
+pub use self::upload::*;
 pub use self::validation::*;

@@ -43,6 +43,8 @@ mod tasks;
 mod ticket_refusal;
 mod ticket_view;
 mod tickets;
+mod upload_body;
+mod uploads;
 mod validation;
 mod version;
 
@@ -82,6 +84,7 @@ pub(crate) use credential::{known_holder, load_again, load_holder};
 pub use list_cursor::CursorKeys;
 pub use organizations::audit_entry_view;
 pub use parts::ApiParts;
+pub use upload_body::UploadRoom;
 
 /// Where the operations lie.
 const BASE: &str = "/api/v1";
@@ -129,11 +132,16 @@ impl ApiSurface {
             return Err(ApiError::new(ErrorCode::ServerPathRefused, says)
                 .hint("name a repository by its address, or send its commits"));
         }
-        Ok(RepositoryReader {
+        Ok(self.uploaded_repositories())
+    }
+
+    /// Reads what people sent of repositories elsewhere, which are named by their projects alone.
+    fn uploaded_repositories(&self) -> RepositoryReader<'_> {
+        RepositoryReader {
             access: &self.parts.repositories,
             host: &self.host,
             config: &self.config,
-        })
+        }
     }
 
     /// Refuses what a mail answers where none goes out.
@@ -169,6 +177,7 @@ fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
         .merge(public::group_operations())
         .merge(tasks::group_operations())
         .merge(projects::group_operations())
+        .merge(uploads::group_operations())
         .merge(tickets::group_operations())
         .merge(board::group_operations())
         .merge(search::group_operations())

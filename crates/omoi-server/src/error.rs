@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use omoi_delivery::delivered_bundle::DeliveredBundleError;
 use omoi_delivery::trace::TraceError;
 use omoi_domain::access::permission::Permission;
 use omoi_domain::error_code::ErrorCode;
@@ -18,6 +19,7 @@ use omoi_execution::copied_files::CopyError;
 use omoi_execution::intake::IntakeError;
 use omoi_execution::integration::IntegrationError;
 use omoi_execution::spec_files::SpecFilesError;
+use omoi_git::import::ImportError;
 use omoi_git::mirror::MirrorError;
 use omoi_git::process::GitError;
 use omoi_llm::body_room::BodyRoomTaken;
@@ -278,7 +280,7 @@ impl From<IntakeError> for ApiError {
             IntakeError::Unauthorized => Self::no_credential(),
             IntakeError::Superseded => Self::new(ErrorCode::SupersededAttempt, source.to_string()),
             IntakeError::Refused(why) => Self::new(ErrorCode::Refused, why),
-            IntakeError::Import(omoi_git::import::ImportError::Refused(refusal)) => {
+            IntakeError::Import(ImportError::Refused(refusal)) => {
                 Self::new(ErrorCode::BundleRefused, refusal.to_string())
             }
             IntakeError::Store(store) => store.into(),
@@ -290,8 +292,23 @@ impl From<IntakeError> for ApiError {
 impl From<CreateError> for ApiError {
     fn from(source: CreateError) -> Self {
         match source {
-            CreateError::EmptyIdea | CreateError::LongIdea { .. } => {
+            CreateError::EmptyIdea | CreateError::LongIdea { .. } | CreateError::CommitName(_) => {
                 Self::invalid_value(source.to_string())
+            }
+            CreateError::NotUploaded { .. } => {
+                Self::new(ErrorCode::BadRepository, source.to_string())
+                    .hint("send it first: POST /projects/{project_id}/repository/bundle")
+            }
+            CreateError::OnServer { .. } => Self::new(ErrorCode::BadRepository, source.to_string())
+                .hint("work on it there, or in a project of another name"),
+            CreateError::PutAway { .. } => Self::new(ErrorCode::Conflict, source.to_string())
+                .hint("take it back first: PATCH /projects/{project_id}"),
+            CreateError::AsksForMachine { .. } => {
+                Self::new(ErrorCode::RepositoryNotTrusted, source.to_string())
+                    .hint("take it out of the file and commit that")
+            }
+            CreateError::Upload(ImportError::Refused(refusal)) => {
+                Self::new(ErrorCode::BundleRefused, refusal.to_string())
             }
             CreateError::Repository(refused) => {
                 Self::new(ErrorCode::BadRepository, error_chain(&refused))
@@ -399,6 +416,18 @@ impl From<TraceError> for ApiError {
     fn from(source: TraceError) -> Self {
         match source {
             TraceError::Store(store) => store.into(),
+            other => Self::internal_failure(&other),
+        }
+    }
+}
+
+impl From<DeliveredBundleError> for ApiError {
+    fn from(source: DeliveredBundleError) -> Self {
+        match source {
+            DeliveredBundleError::NotDelivered { .. } => {
+                Self::new(ErrorCode::NothingLanded, source.to_string())
+            }
+            DeliveredBundleError::Store(store) => store.into(),
             other => Self::internal_failure(&other),
         }
     }

@@ -15,7 +15,7 @@ use tracing::debug;
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::AttemptId;
 use omoi_llm::body_room::{BodyLimits, BodyRoom, BodyRoomTaken, BodyRooms};
-use omoi_runtime::clock::{Clocked, with_deadline};
+use omoi_runtime::clock::{Clock, Clocked, with_deadline};
 
 use crate::error::ApiError;
 use crate::worker::Caller;
@@ -40,8 +40,8 @@ const LARGE_LIMITS: BodyLimits = BodyLimits {
 const BODY_TIME_MIN: Duration = Duration::from_mins(1);
 /// Bytes of a body that come in a second at least, beyond that time.
 const BYTES_PER_SECOND: usize = 1 << 20;
-/// How long a worker is told to wait for room.
-const ROOM_WAIT: Duration = Duration::from_secs(2);
+/// How long a sender is told to wait for room.
+pub(crate) const ROOM_WAIT: Duration = Duration::from_secs(2);
 
 /// The room for bodies of reports. Clones share it.
 #[derive(Clone, Debug)]
@@ -98,14 +98,23 @@ pub(crate) async fn take_body(
     check_length(n_bytes, bounds.bytes_max)?;
     let room = bounds.rooms.reserve_report(caller.attempt.id, n_bytes);
     let _room = room.map_err(|taken| ApiError::no_room(taken, ROOM_WAIT))?;
-    let limit = body_time(n_bytes);
-    let read = with_deadline(bounds.clock.as_ref(), limit, read_body(body, n_bytes)).await;
-    let bytes = read.map_err(|_| {
-        let says = format!("the body did not come within {} s", limit.as_secs());
-        ApiError::new(ErrorCode::SlowRequest, says)
-    })??;
+    let bytes = read_within(bounds.clock.as_ref(), body, n_bytes).await?;
     let request = Request::from_parts(parts, Body::from(bytes));
     Ok(next.run(request).await)
+}
+
+/// All of `body`, which has at most `bytes_max` bytes and the time that so many may take.
+pub(crate) async fn read_within(
+    clock: &dyn Clock,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Vec<u8>, ApiError> {
+    let limit = body_time(bytes_max);
+    let read = with_deadline(clock, limit, read_body(body, bytes_max)).await;
+    read.map_err(|_| {
+        let says = format!("the body did not come within {} s", limit.as_secs());
+        ApiError::new(ErrorCode::SlowRequest, says)
+    })?
 }
 
 /// All of `body`, which has at most `bytes_max` bytes.
@@ -115,7 +124,7 @@ async fn read_body(body: Body, bytes_max: usize) -> Result<Vec<u8>, ApiError> {
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| {
-            debug!(%error, "The body of a report broke off");
+            debug!(%error, "A body broke off");
             ApiError::new(ErrorCode::MalformedJson, "the body broke off")
         })?;
         check_length(bytes.len() + piece.len(), bytes_max)?;
@@ -124,7 +133,7 @@ async fn read_body(body: Body, bytes_max: usize) -> Result<Vec<u8>, ApiError> {
     Ok(bytes)
 }
 
-fn check_length(n_bytes: usize, bytes_max: usize) -> Result<(), ApiError> {
+pub(crate) fn check_length(n_bytes: usize, bytes_max: usize) -> Result<(), ApiError> {
     if n_bytes <= bytes_max {
         return Ok(());
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tracing::info;
 
+use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::agent_settings::all_followed_settings;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{ProjectId, TicketId};
@@ -18,10 +19,12 @@ use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::setup::SetupError;
 use omoi_execution::spec_selection::SpecSelection;
 use omoi_execution::specs::apply_to_spec;
-use omoi_git::mirror::{BaseStoreError, Mirror, MirrorError};
+use omoi_git::import::ImportError;
+use omoi_git::mirror::{BaseStoreError, Mirror, MirrorError, UpdateRefError};
+use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_git::refname::{BadRefName, RefName};
-use omoi_git::repo::{InspectError, RepoInfo, expect_writable};
+use omoi_git::repo::{InspectError, expect_writable};
 use omoi_git::slug;
 use omoi_git::survey::{Survey, SurveyError, survey_commit};
 use omoi_git::toolchain::resolve_toolchain;
@@ -32,7 +35,7 @@ use omoi_store::{Json, StoreError, Tenant, Tx};
 
 use super::begin_ticket::{kind_of_mode, link_ticket, ticket_to_begin};
 use crate::repository_file::{self, RepositoryFileError};
-use crate::repository_reader::{OpenedRepository, RepositoryReader};
+use crate::repository_reader::{OpenedRepository, RepositoryReader, RepositorySource};
 use crate::spec_policy::SpecPolicy;
 use crate::{options, suite, trust};
 
@@ -80,6 +83,41 @@ pub enum CreateError {
         /// What it asks for, one line each.
         asks: Vec<String>,
     },
+    /// A repository that lies elsewhere asks for something of this machine.
+    #[error("`.omoi.yaml` asks for what nobody can allow a repository that lies elsewhere: {}", asks.join("; "))]
+    AsksForMachine {
+        /// What it asks for, one line each.
+        asks: Vec<String>,
+    },
+    /// A commit is named by what is no name of one.
+    #[error(transparent)]
+    CommitName(BadObjectId),
+    /// The commit was never sent here.
+    #[error("commit {commit:.10} of the repository is not here")]
+    NotUploaded {
+        /// The commit that work was to begin at.
+        commit: ObjectId,
+    },
+    /// The commits of the project are read where its repository lies.
+    #[error(
+        "the repository of the project `{project}` lies on the disk of the server, which takes no commits of it"
+    )]
+    OnServer {
+        /// What people call the project.
+        project: String,
+    },
+    /// Nothing is begun in the project any more.
+    #[error("the project `{project}` is put away, and takes no commits")]
+    PutAway {
+        /// What people call the project.
+        project: String,
+    },
+    /// What was sent of the repository cannot be taken in.
+    #[error("the commits that were sent cannot be taken in")]
+    Upload(#[from] ImportError),
+    /// A ref of the mirror could not be set.
+    #[error("could not keep the commit that work begins at")]
+    Ref(#[from] UpdateRefError),
     /// The yes was to another text.
     #[error("`.omoi.yaml` changed since you looked at it; nothing was allowed")]
     TrustOutdated,
@@ -158,11 +196,7 @@ pub async fn create_spec(
     expect_idea(&request.idea)?;
     let (repository, mut draft) = prepare_spec(policy, reader, tenant, request).await?;
     draft.start = start;
-    let origin = SpecOrigin::Idea;
-    match write_spec(policy, tenant, &repository, SpecPlan { draft, origin }).await? {
-        Some(spec) => Ok(spec),
-        None => Err(CreateError::NotWanted),
-    }
+    write_asked(policy, tenant, &repository, draft).await
 }
 
 /// Inspects the repository of a request, brings its HEAD into the mirror, surveys it and puts together what is written
@@ -179,15 +213,82 @@ pub(super) async fn prepare_spec(
     let info = reader.inspect_repository(&request.repo_path).await?;
     expect_writable(&info)?;
     let repository = reader.open(&tenant.before_request(), info).await?;
+    let request = SpecRequest {
+        idea: request.idea,
+        auto_start: request.auto_start,
+        spec_files: request.spec_files,
+        suite: request.suite,
+        accept_red: request.accept_red,
+        agent: request.agent,
+        require_approval_gates: request.require_approval_gates,
+    };
+    let asked = AskedWork {
+        repository,
+        request,
+    };
+    draft_spec(policy, reader, tenant, asked).await
+}
+
+/// What a person asks for, whatever repository it is about.
+pub(super) struct SpecRequest {
+    pub(super) idea: String,
+    pub(super) auto_start: bool,
+    pub(super) spec_files: bool,
+    pub(super) suite: Option<String>,
+    pub(super) accept_red: bool,
+    pub(super) agent: Option<AgentProgram>,
+    pub(super) require_approval_gates: bool,
+}
+
+/// What a person asks for, and of which repository.
+pub(super) struct AskedWork {
+    pub(super) repository: OpenedRepository,
+    pub(super) request: SpecRequest,
+}
+
+/// Surveys the repository of `asked` and starts the spec.
+pub(super) async fn begin_on(
+    policy: &SpecPolicy,
+    reader: RepositoryReader<'_>,
+    tenant: &Tenant,
+    asked: AskedWork,
+) -> Result<Spec, CreateError> {
+    let (repository, draft) = draft_spec(policy, reader, tenant, asked).await?;
+    write_asked(policy, tenant, &repository, draft).await
+}
+
+/// Writes down what a person asks for.
+async fn write_asked(
+    policy: &SpecPolicy,
+    tenant: &Tenant,
+    repository: &OpenedRepository,
+    draft: SpecDraft,
+) -> Result<Spec, CreateError> {
+    let origin = SpecOrigin::Idea;
+    let written = write_spec(policy, tenant, repository, SpecPlan { draft, origin }).await?;
+    written.ok_or(CreateError::NotWanted)
+}
+
+/// Surveys the repository of `asked` and puts together what is written down of the spec.
+async fn draft_spec(
+    policy: &SpecPolicy,
+    reader: RepositoryReader<'_>,
+    tenant: &Tenant,
+    asked: AskedWork,
+) -> Result<(OpenedRepository, SpecDraft), CreateError> {
+    let AskedWork {
+        repository,
+        request,
+    } = asked;
     trust::expect_trusted(tenant, &repository).await?;
-    let OpenedRepository { info, mirror, .. } = &repository;
+    let OpenedRepository { source, mirror, .. } = &repository;
     let copies = policy.copies.in_tenant(tenant);
-    let readable = copies.expect_readable(&repository.project, mirror, &info.head);
+    let readable = copies.expect_readable(&repository.project, mirror, source.head());
     readable.await?;
     let followed = all_followed_settings();
     let place = AgentPlace {
         project: &repository.project.name,
-        settings: &mirror.present_paths(&info.head, &followed).await?,
+        settings: &mirror.present_paths(source.head(), &followed).await?,
     };
     let agents = assign_agents(policy.programs.as_ref(), place, request.agent).await?;
     policy.models.expect_usable(&agents.assignment)?;
@@ -272,7 +373,7 @@ pub(super) fn branch_slug(title: &str) -> String {
     slug::title_slug(title, SLUG_CHARS)
 }
 
-fn expect_idea(idea: &str) -> Result<(), CreateError> {
+pub(super) fn expect_idea(idea: &str) -> Result<(), CreateError> {
     let chars = idea.chars().count();
     if idea.trim().is_empty() {
         return Err(CreateError::EmptyIdea);
@@ -288,18 +389,23 @@ impl RepositoryReader<'_> {
     async fn draft(
         &self,
         repository: &OpenedRepository,
-        request: LaunchSpec,
+        request: SpecRequest,
         agents: AgentPlan,
     ) -> Result<SpecDraft, CreateError> {
-        let OpenedRepository { info, settings, .. } = repository;
-        let uncommitted = repository_file::look_at_work_tree(&info.toplevel, settings)?;
-        let survey = survey_commit(&repository.mirror, &info.head).await?;
+        let OpenedRepository {
+            source, settings, ..
+        } = repository;
+        let uncommitted = match source.work_tree() {
+            Some(folder) => repository_file::look_at_work_tree(folder, settings)?,
+            None => None,
+        };
+        let survey = survey_commit(&repository.mirror, source.head()).await?;
         let toolchain = resolve_toolchain(&survey, self.host).await;
         let own_suite = options::own_suite(self.config);
         let named = request.suite.as_deref();
         let named = named.or(settings.suite.as_deref()).or(own_suite.as_deref());
         let mut notes = notes(NoteFacts {
-            info,
+            source,
             survey: &survey,
             suite: named,
             missing: &toolchain.missing,
@@ -325,8 +431,8 @@ impl RepositoryReader<'_> {
                 repository: settings.clone(),
                 require_approval_gates: request.require_approval_gates,
             },
-            base_sha: info.head.as_str().to_owned(),
-            base_branch: info.branch.clone(),
+            base_sha: source.head().as_str().to_owned(),
+            base_branch: source.branch().map(ToOwned::to_owned),
             survey: json!({ "survey": survey, "toolbox": toolbox }),
             start: SpecStart::Now,
         })
@@ -410,7 +516,7 @@ impl SpecDraft {
 
 /// What the notes of a new spec are about.
 struct NoteFacts<'a> {
-    info: &'a RepoInfo,
+    source: &'a RepositorySource,
     survey: &'a Survey,
     /// The command that was named as the project's suite.
     suite: Option<&'a str>,
@@ -420,12 +526,12 @@ struct NoteFacts<'a> {
 
 /// Things the person should know before anything runs.
 fn notes(facts: NoteFacts<'_>) -> Vec<String> {
-    let NoteFacts { info, survey, .. } = facts;
+    let NoteFacts { source, survey, .. } = facts;
     let mut notes = Vec::new();
-    if info.dirty {
+    if source.is_dirty() {
         notes.push("the work tree has uncommitted changes; HEAD is used without them".to_owned());
     }
-    if info.branch.is_none() {
+    if source.branch().is_none() {
         notes.push("HEAD is detached; its commit is used".to_owned());
     }
     if facts.suite.is_none() && survey.test.is_empty() {

@@ -30,6 +30,8 @@ pub const EXAMPLE_KEY: &str = "01930000-0000-7000-8000-000000000005";
 pub const EXAMPLE_EVENT: &str = "01930000-0000-7000-8000-000000000008";
 /// Id of the example budget.
 pub const EXAMPLE_BUDGET: &str = "01930000-0000-7000-8000-000000000009";
+/// Name of the example commit.
+pub const EXAMPLE_COMMIT: &str = "4f2c1d0b9a8e7f6d5c4b3a29180f7e6d5c4b3a29";
 /// The example repository on the disk of the process.
 pub const EXAMPLE_REPOSITORY: &str = "/src/todo";
 /// Id of a second task of the example spec, which the first may wait for.

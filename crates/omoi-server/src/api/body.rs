@@ -20,6 +20,8 @@ use omoi_runtime::clock::with_deadline;
 use super::ApiSurface;
 use crate::error::ApiError;
 
+/// The media type of most bodies.
+const JSON_MEDIA: &str = "application/json";
 /// Bytes of one body: the longest idea, as JSON.
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// Values in one body.
@@ -34,7 +36,7 @@ impl<T: DeserializeOwned> FromRequest<ApiSurface> for ApiBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, surface: &ApiSurface) -> Result<Self, ApiError> {
-        expect_json(request.headers())?;
+        expect_media(request.headers(), JSON_MEDIA)?;
         read_body(&read_bytes(request, surface).await?).map(Self)
     }
 }
@@ -59,17 +61,18 @@ pub(super) async fn read_bytes(
     }
 }
 
-fn expect_json(headers: &HeaderMap) -> Result<(), ApiError> {
+/// Refuses a body that is said to be something else than `wanted`.
+pub(super) fn expect_media(headers: &HeaderMap, wanted: &str) -> Result<(), ApiError> {
     let told = headers
         .get(CONTENT_TYPE)
         .and_then(|told| told.to_str().ok());
     let media = told.and_then(|told| told.split(';').next());
-    match media.is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json")) {
+    match media.is_some_and(|media| media.trim().eq_ignore_ascii_case(wanted)) {
         true => Ok(()),
-        false => Err(ApiError::new(
-            ErrorCode::UnsupportedMediaType,
-            "the body is to be JSON: `Content-Type: application/json`",
-        )),
+        false => {
+            let says = format!("the body is to be sent as `Content-Type: {wanted}`");
+            Err(ApiError::new(ErrorCode::UnsupportedMediaType, says))
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_store::Tenant;
 
+use super::upload_body::UploadRoom;
 use crate::access_log::RequestIds;
 
 /// What people are answered from.
@@ -46,6 +47,8 @@ pub struct ApiParts {
     pub lifecycle: LifecycleHandle,
     /// Where callers listen to events.
     pub live: LiveEvents,
+    /// Room for large bodies.
+    pub upload_room: UploadRoom,
     /// Names each request in the log.
     pub request_ids: RequestIds,
 }
@@ -66,6 +69,7 @@ impl FromParts for ApiParts {
             clock: parts.clock.clone(),
             lifecycle: parts.lifecycle.clone(),
             live: parts.live.clone(),
+            upload_room: UploadRoom::default(),
             request_ids: RequestIds::from_parts(parts),
         }
     }

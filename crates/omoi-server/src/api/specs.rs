@@ -385,7 +385,7 @@ impl ApiCaller {
 }
 
 /// A spec as it is now.
-async fn answered(s: &ApiSurface, caller: &ApiCaller, spec: Spec) -> Answer<SpecView> {
+pub(super) async fn answered(s: &ApiSurface, caller: &ApiCaller, spec: Spec) -> Answer<SpecView> {
     let view = caller
         .own_rows()
         .read(async |tx| spec_view(tx, &s.parts.policy, spec).await);

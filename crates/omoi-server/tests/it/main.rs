@@ -63,6 +63,7 @@ mod signed_in;
 mod task_changes;
 mod tickets;
 mod typescript_client;
+mod uploads;
 mod versions;
 mod worker;
 mod worker_socket;

@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 use omoi_domain::access::permission::Permission;
 use omoi_domain::error_code::ErrorCode;
 use omoi_protocol::api::{
-    EXAMPLE_APPROVAL, EXAMPLE_ATTEMPT, EXAMPLE_BUDGET, EXAMPLE_COMMENT, EXAMPLE_EVENT, EXAMPLE_INVITATION, EXAMPLE_KEY, EXAMPLE_MEMBER, EXAMPLE_OPERATION, EXAMPLE_ORGANIZATION, EXAMPLE_PREREQUISITE, EXAMPLE_PROJECT, EXAMPLE_REQUIREMENT, EXAMPLE_ROLE, EXAMPLE_SESSION, EXAMPLE_TICKET, EXAMPLE_USER,
+    EXAMPLE_APPROVAL, EXAMPLE_ATTEMPT, EXAMPLE_BUDGET, EXAMPLE_COMMENT, EXAMPLE_EVENT, EXAMPLE_FILE, EXAMPLE_INVITATION, EXAMPLE_KEY, EXAMPLE_MEMBER, EXAMPLE_OPERATION, EXAMPLE_ORGANIZATION, EXAMPLE_PREREQUISITE, EXAMPLE_PROJECT, EXAMPLE_REQUIREMENT, EXAMPLE_ROLE, EXAMPLE_SESSION, EXAMPLE_TICKET, EXAMPLE_USER,
 };
 
 use crate::api::{TOKEN, bench};
@@ -75,8 +75,10 @@ impl Described {
             .map_or(&[], Vec::as_slice)
     }
 
+    /// Whether it reads JSON; bytes of another kind have tests of their own.
     fn takes_body(&self) -> bool {
-        self.operation.get("requestBody").is_some()
+        let content = &self.operation["requestBody"]["content"];
+        content.get("application/json").is_some()
     }
 
     /// Its path with `spec` and `task` in it, and the examples of the query that it demands.
