@@ -7,6 +7,7 @@ mod laptop;
 mod specs;
 mod tasks;
 mod tickets;
+mod uploads;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,12 @@ pub(crate) enum ClientError {
     /// The request could not be named.
     #[error("could not name the request, so that it is done once")]
     NoKey(#[source] NoEntropy),
+    /// The answer is longer than is taken.
+    #[error("the answer has more than {bytes_max} bytes")]
+    LongAnswer {
+        /// The longest that is taken.
+        bytes_max: usize,
+    },
     /// The answer does not read as what was asked for.
     #[error("the answer could not be read; is the other process of the same version?")]
     Answer(#[source] serde_json::Error),
@@ -82,7 +89,7 @@ impl ClientError {
             Self::Unreachable(_) => {
                 Some("start it again with `omoi up`, or wait until it has stopped")
             }
-            Self::NoKey(_) | Self::Answer(_) => None,
+            Self::NoKey(_) | Self::Answer(_) | Self::LongAnswer { .. } => None,
         }
     }
 
@@ -90,7 +97,9 @@ impl ClientError {
     pub(crate) fn request_id(&self) -> Option<&str> {
         match self {
             Self::Refused { request_id, .. } => request_id.as_deref(),
-            Self::Unreachable(_) | Self::NoKey(_) | Self::Answer(_) => None,
+            Self::Unreachable(_) | Self::NoKey(_) | Self::Answer(_) | Self::LongAnswer { .. } => {
+                None
+            }
         }
     }
 }

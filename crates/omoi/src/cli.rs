@@ -23,6 +23,7 @@ mod owner_access;
 #[cfg(test)]
 mod printed_commands;
 mod profile;
+mod remote_repository;
 mod run;
 mod sandbox;
 mod scenario;

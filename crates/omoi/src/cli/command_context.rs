@@ -85,6 +85,21 @@ impl CommandContext {
         self.environment_variable("HOME").map(PathBuf::from)
     }
 
+    /// The person's folder for what can be made again.
+    ///
+    /// # Errors
+    /// When there is no home folder.
+    pub(crate) fn cache_folder(&self) -> anyhow::Result<PathBuf> {
+        let named = self.environment_variable("XDG_CACHE_HOME");
+        let named = named.map(PathBuf::from).filter(|path| path.is_absolute());
+        let cache = named.or_else(|| Some(self.home_folder()?.join(".cache")));
+        let cache = cache.ok_or_else(|| {
+            let error = UsageError("there is no folder for what can be made again".to_owned());
+            anyhow::Error::new(error).context(ErrorHint("set HOME or XDG_CACHE_HOME".to_owned()))
+        })?;
+        Ok(cache.join("omoios"))
+    }
+
     /// The repository this command was typed in, if it was in one.
     pub(crate) fn current_repository(&self) -> Option<PathBuf> {
         let folder = std::env::current_dir().ok()?;

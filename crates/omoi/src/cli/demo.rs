@@ -14,7 +14,6 @@ use rust_embed::RustEmbed;
 use omoi_runtime::rng::Rng;
 
 use super::command_context::CommandContext;
-use super::error_report::UsageError;
 use super::{AgentChoice, ModelArgs, SuiteArgs, run};
 use crate::ErrorHint;
 use crate::process::run_git;
@@ -44,7 +43,7 @@ struct DemoAssets;
 
 /// Unpacks the example and runs it.
 pub(crate) async fn run_demo(context: &CommandContext, demo: DemoArgs) -> anyhow::Result<ExitCode> {
-    let cache = cache_folder(context)?;
+    let cache = context.cache_folder()?;
     let repo = make_run_folder(&cache)?;
     let script = repo.with_extension("script");
     unpack_assets(&repo, &script).context("could not unpack the example")?;
@@ -60,6 +59,7 @@ pub(crate) async fn run_demo(context: &CommandContext, demo: DemoArgs) -> anyhow
         idea: None,
         idea_file: Some(script.join("idea.txt")),
         repo,
+        project: None,
         model: ModelArgs {
             model: Some("simulated".to_owned()),
             scenario: Some(script.join("scenario.yaml")),
@@ -71,20 +71,6 @@ pub(crate) async fn run_demo(context: &CommandContext, demo: DemoArgs) -> anyhow
         no_spec_files: false,
     };
     run::run_idea(context, arguments).await
-}
-
-/// The person's folder for what can be made again.
-fn cache_folder(context: &CommandContext) -> anyhow::Result<PathBuf> {
-    let named = context
-        .environment_variable("XDG_CACHE_HOME")
-        .map(PathBuf::from);
-    let named = named.filter(|path| path.is_absolute());
-    let cache = named.or_else(|| Some(context.home_folder()?.join(".cache")));
-    let cache = cache.ok_or_else(|| {
-        let error = UsageError("there is no folder to unpack the example in".to_owned());
-        anyhow::Error::new(error).context(ErrorHint("set HOME or XDG_CACHE_HOME".to_owned()))
-    })?;
-    Ok(cache.join("omoios"))
 }
 
 /// A folder of its own for this run.

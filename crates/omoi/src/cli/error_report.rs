@@ -58,7 +58,10 @@ pub(crate) fn report_error(error: &anyhow::Error, style: ReportStyle<'_>) -> Exi
     if style.as_json {
         let refused = refused.and_then(|refused| match refused {
             ClientError::Refused { code, .. } => Some(code.as_str()),
-            ClientError::Unreachable(_) | ClientError::NoKey(_) | ClientError::Answer(_) => None,
+            ClientError::Unreachable(_)
+            | ClientError::NoKey(_)
+            | ClientError::Answer(_)
+            | ClientError::LongAnswer { .. } => None,
         });
         let usual = if exit_code == 2 { "usage" } else { "failed" };
         print_json(&ErrorLine {

@@ -13,6 +13,7 @@ use super::error_report::UsageError;
 /// A repository with its top folder as requests name it.
 pub(super) struct NamedRepository {
     pub(super) path: String,
+    pub(super) git: Git,
     pub(super) info: RepoInfo,
 }
 
@@ -27,10 +28,11 @@ impl NamedRepository {
     ) -> anyhow::Result<Self> {
         let given = std::path::absolute(given).context("could not name the repository")?;
         let programs = context.environment_variable("PATH").unwrap_or_default();
-        let info = inspect_repository(&Git::find_on_path(&programs).await?, &given).await?;
+        let git = Git::find_on_path(&programs).await?;
+        let info = inspect_repository(&git, &given).await?;
         let path = info.toplevel.to_str().map(ToOwned::to_owned);
         let path =
             path.ok_or_else(|| UsageError("the repository's path is not UTF-8".to_owned()))?;
-        Ok(Self { path, info })
+        Ok(Self { path, git, info })
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct OwnerAccess {
     status: Option<ProcessStatus>,
     /// The server that answers, unless it is the data folder's owner.
     server: Option<ServerAddress>,
+    /// Whether paths of this machine mean something to whoever answers.
+    shares_paths: bool,
     /// This process, when it is the one that answers.
     own: Option<RunningProcess>,
 }
@@ -94,7 +96,8 @@ async fn reach_server(
     context: &CommandContext,
     server: ChosenServer,
 ) -> anyhow::Result<OwnerAccess> {
-    let here = match server.shares_paths() {
+    let shares_paths = server.shares_paths();
+    let here = match shares_paths {
         true => context.current_repository(),
         false => None,
     };
@@ -112,6 +115,7 @@ async fn reach_server(
         client,
         status,
         server: Some(server.url),
+        shares_paths,
         own: None,
     })
 }
@@ -169,6 +173,7 @@ pub(super) async fn find_owner(
             client,
             status: Some(status),
             server: None,
+            shares_paths: true,
             own: None,
         })),
         Err(ClientError::Unreachable(_)) => Ok(None),
@@ -219,11 +224,17 @@ async fn become_owner(
             .asking_from(context.current_repository().as_deref()),
         status: Some(process.status.clone()),
         server: None,
+        shares_paths: true,
         own: Some(process),
     })
 }
 
 impl OwnerAccess {
+    /// Whether paths of this machine mean something to whoever answers; else commits are sent and fetched.
+    pub(super) const fn shares_paths(&self) -> bool {
+        self.shares_paths
+    }
+
     /// Whether this process is the one that answers.
     pub(crate) fn is_own(&self) -> bool {
         self.own.is_some()

@@ -7,14 +7,15 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use omoi_git::process::Git;
-use omoi_git::repo::inspect_repository;
-use omoi_protocol::api::{LaunchSpec, SpecView};
+use omoi_git::repo::{RepoInfo, inspect_repository};
+use omoi_protocol::api::{LaunchProjectSpec, LaunchSpec, SpecView};
 use omoi_runtime::options::DataOptions;
 
 use super::command_context::{CommandContext, ConfigOverrides, check_scenario, utf8_path};
 use super::error_report::UsageError;
 use super::follow::{FollowedRun, follow_run};
-use super::owner_access::{AccessPurpose, reach_owner};
+use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
+use super::remote_repository::RemoteRepository;
 use super::terminal::print_for_people;
 use super::{AgentChoice, ModelArgs, SuiteArgs, trust};
 use crate::ErrorHint;
@@ -33,7 +34,8 @@ Examples:
   omoi run \"…\" --model simulated --scenario scenario.yaml
 
 The plan is shown before anything is built: on a terminal you are asked, elsewhere --yes is needed.
-The result is a branch in your repository; your checkout is never touched.";
+The result is a branch in your repository; your checkout is never touched. A server that you signed
+in to is sent the commits it does not have, and the branch is fetched when it is delivered.";
 
 /// What to build, and where.
 #[derive(clap::Args, Debug)]
@@ -48,6 +50,9 @@ pub(crate) struct RunArgs {
     /// The git repository to work on
     #[arg(long, value_name = "PATH", default_value = ".")]
     pub(super) repo: PathBuf,
+    /// Project of the server that gets the commits; called as the repository's folder when absent
+    #[arg(long, value_name = "NAME")]
+    pub(super) project: Option<String>,
     #[command(flatten)]
     pub(super) model: ModelArgs,
     #[command(flatten)]
@@ -87,33 +92,26 @@ pub(crate) async fn run_idea(
     let config = settings.config.clone();
     let access = reach_owner(context, settings, AccessPurpose::Work).await?;
     access.check_model(&arguments.model, &config)?;
+    if arguments.project.is_some() && access.shares_paths() {
+        let says = "--project names a project of a server; here it is the repository's own";
+        return Err(UsageError(says.to_owned()).into());
+    }
     let home = context.home_folder();
     let data = DataOptions::from_config(&config);
     let page = context.stderr_page();
-    let head = match access.process_status() {
-        Some(status) => {
-            let scene = HeaderFacts {
-                status,
-                data: &data.folder,
-                home: home.as_deref(),
-            };
-            header::render_header(&scene, page)
+    print_scene(context, &access, &data);
+    let remote = RemoteRepository {
+        context,
+        git: &git,
+        info: &repository,
+    };
+    let created = match access.shares_paths() {
+        true => {
+            let request = launch_here(&idea, &repository, &arguments)?;
+            create_spec(context, &access.client, &request).await
         }
-        None => vec![format!("Asking {}", access.place_text())],
+        false => create_remote_spec(&access, remote, &idea, &arguments).await,
     };
-    print_for_people(context, &head);
-    print_for_people(context, &[String::new()]);
-    let request = LaunchSpec {
-        idea: idea.clone(),
-        repo_path: utf8_path(&repository.toplevel)?,
-        auto_start: arguments.yes,
-        spec_files: !arguments.no_spec_files,
-        suite: arguments.suite.suite,
-        accept_red: arguments.suite.accept_red,
-        agent: arguments.agent.agent,
-        require_approval_gates: arguments.gates,
-    };
-    let created = create_spec(context, &access.client, &request).await;
     let spec = match created {
         Ok(spec) => spec,
         Err(error) => {
@@ -132,7 +130,74 @@ pub(crate) async fn run_idea(
         after: 0,
         disk_wait: data.disk_wait,
     };
-    follow_run(context, access, subject).await
+    let (id, client) = (subject.spec.id, access.client.clone());
+    let shares_paths = access.shares_paths();
+    let code = follow_run(context, access, subject).await?;
+    if !shares_paths {
+        remote.fetch_if_delivered(&client, id).await?;
+    }
+    Ok(code)
+}
+
+/// Says who does the work, with which data.
+fn print_scene(context: &CommandContext, access: &OwnerAccess, data: &DataOptions) {
+    let home = context.home_folder();
+    let head = match access.process_status() {
+        Some(status) => {
+            let scene = HeaderFacts {
+                status,
+                data: &data.folder,
+                home: home.as_deref(),
+            };
+            header::render_header(&scene, context.stderr_page())
+        }
+        None => vec![format!("Asking {}", access.place_text())],
+    };
+    print_for_people(context, &head);
+    print_for_people(context, &[String::new()]);
+}
+
+/// The run of a repository that whoever answers finds at its path.
+fn launch_here(
+    idea: &str,
+    repository: &RepoInfo,
+    arguments: &RunArgs,
+) -> anyhow::Result<LaunchSpec> {
+    Ok(LaunchSpec {
+        idea: idea.to_owned(),
+        repo_path: utf8_path(&repository.toplevel)?,
+        auto_start: arguments.yes,
+        spec_files: !arguments.no_spec_files,
+        suite: arguments.suite.suite.clone(),
+        accept_red: arguments.suite.accept_red,
+        agent: arguments.agent.agent,
+        require_approval_gates: arguments.gates,
+    })
+}
+
+/// Sends the repository's HEAD to a server that does not see it, and creates the spec there.
+async fn create_remote_spec(
+    access: &OwnerAccess,
+    remote: RemoteRepository<'_>,
+    idea: &str,
+    arguments: &RunArgs,
+) -> anyhow::Result<SpecView> {
+    let project = remote
+        .send_head(access, arguments.project.as_deref())
+        .await?;
+    let request = LaunchProjectSpec {
+        require_approval_gates: arguments.gates,
+        idea: idea.to_owned(),
+        commit: remote.info.head.to_string(),
+        branch: remote.info.branch.clone(),
+        has_uncommitted: remote.info.dirty,
+        auto_start: arguments.yes,
+        spec_files: !arguments.no_spec_files,
+        suite: arguments.suite.suite.clone(),
+        accept_red: arguments.suite.accept_red,
+        agent: arguments.agent.agent,
+    };
+    Ok(access.client.launch_project_spec(project, &request).await?)
 }
 
 /// Creates the spec; what its repository asks for beyond the work is first put to a person.

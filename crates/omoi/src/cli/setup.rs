@@ -37,7 +37,7 @@ pub(crate) async fn run_setup(
     context: &CommandContext,
     arguments: SetupArgs,
 ) -> anyhow::Result<ExitCode> {
-    let NamedRepository { path, info } =
+    let NamedRepository { path, info, .. } =
         NamedRepository::inspect_given(context, &arguments.repo).await?;
     let settings = context.load_settings(&ConfigOverrides::default())?;
     context.start_log(&settings.config, true);

@@ -1,6 +1,7 @@
 //! `omoi spec`: an idea with its plan and its tasks.
 
 mod export;
+mod fetch;
 mod render;
 
 use std::path::PathBuf;
@@ -39,6 +40,11 @@ pub(crate) enum SpecCommand {
         after_help = "Examples:\n  omoi spec export SPEC-1                    print them\n  omoi spec export SPEC-1 --output plan/"
     )]
     Export(export::ExportArgs),
+    /// Fetch the branch of a delivered spec from a server into a repository here
+    #[command(
+        after_help = "Examples:\n  omoi spec fetch SPEC-1                      into the repository you are in\n  omoi spec fetch todo/SPEC-1 --repo ~/src/todo\n\nA branch of that name stays as it is: what is fetched gets the next free one."
+    )]
+    Fetch(fetch::FetchArgs),
     /// Release the tasks of a planned spec and follow the work
     #[command(
         after_help = "Examples:\n  omoi spec approve SPEC-1\n  omoi spec approve SPEC-1 --no-wait    leave the work to `omoi up`"
@@ -179,6 +185,7 @@ async fn answer_command(
             Ok(context.print_lines(&lines)?)
         }
         SpecCommand::Export(arguments) => export::export_plan(context, access, arguments).await,
+        SpecCommand::Fetch(arguments) => fetch::fetch_spec(context, access, arguments).await,
         SpecCommand::Cancel(SpecArgs { spec }) => {
             let spec = access.client.cancel_spec(&spec).await?;
             if context.is_json() {
@@ -265,7 +272,13 @@ async fn continue_spec(
         after,
         disk_wait: DataOptions::from_config(&config).disk_wait,
     };
-    follow_run(context, access, subject).await
+    let (id, client) = (subject.spec.id, access.client.clone());
+    let shares_paths = access.shares_paths();
+    let code = follow_run(context, access, subject).await?;
+    if !shares_paths && let Some(here) = context.current_repository() {
+        fetch::fetch_here(context, &client, id, &here).await?;
+    }
+    Ok(code)
 }
 
 /// Says that a plan waits for a person; scripts get the summary that ends every run.

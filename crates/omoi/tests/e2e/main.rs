@@ -41,6 +41,7 @@ mod process_log;
 mod processes;
 mod quick_ticket;
 mod real_packages;
+mod remote;
 mod rungs;
 mod sandbox;
 mod scenarios;
