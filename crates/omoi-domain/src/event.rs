@@ -61,6 +61,8 @@ crate::closed_set! {
         Comment = "comment",
         /// A question to people.
         Approval = "approval",
+        /// That a person is told of something.
+        Notification = "notification",
         /// A hand-over of an integration branch.
         HandOver = "hand_over",
         /// The budget of an organisation or a project for a month.
@@ -77,6 +79,8 @@ crate::closed_set! {
         Loops = "loops",
         /// Everybody with its permission.
         People = "people",
+        /// The one person whom it names, with its permission.
+        User = "user",
         /// The same; the command line shows it where it follows a run.
         Run = "run",
     }
@@ -233,6 +237,8 @@ events! {
     CommentEdited = "comment.edited", CommentChange, Comment, TicketRead, People, [];
     /// A comment was taken away.
     CommentDeleted = "comment.deleted", CommentChange, Comment, TicketRead, People, [];
+    /// A person is told of something.
+    NotificationCreated = "notification.created", NotificationChange, Notification, TicketRead, User, [];
 
     /// A person changed what a project is called, or whether work goes on in it.
     ProjectUpdated = "project.updated", ProjectUpdate, Project, ProjectRead, People, [Planner, Dispatcher];

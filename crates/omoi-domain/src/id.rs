@@ -107,6 +107,8 @@ ids! {
     CommentId,
     /// A question to people.
     ApprovalId,
+    /// That a person is told of something.
+    NotificationId,
     /// The unit one agent works on.
     TaskId,
     /// One try at a task, a spec phase, a check or a merge.

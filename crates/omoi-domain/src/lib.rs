@@ -45,6 +45,7 @@ pub mod model_route;
 pub mod money;
 pub mod month_budget;
 pub mod operation;
+pub mod notification;
 pub mod opinion;
 pub mod organisation;
 pub mod outage;

@@ -22,6 +22,7 @@ mod graph;
 mod laptop;
 mod list;
 mod list_cursor;
+mod notifications;
 mod oauth;
 mod operations;
 mod organizations;
@@ -182,6 +183,7 @@ fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
         .merge(board::group_operations())
         .merge(search::group_operations())
         .merge(approvals::group_operations())
+        .merge(notifications::group_operations())
         .merge(laptop::reference_operations())
         .merge(operations::group_operations())
         .merge(agents::group_operations())

@@ -13,6 +13,7 @@ use crate::args;
 use crate::column::Column;
 use crate::error::StoreError;
 use crate::list_order::{ListedRow, SortColumn, SortValue};
+use crate::notifications;
 use crate::row::{row, versioned};
 use crate::row_page::{ListConditions, ListWindow, PageRequest, RowPage};
 use crate::specs::Spec;
@@ -122,6 +123,7 @@ pub async fn ask_about_ticket(
     tx.insert(&approval).await?;
     let scope = (Some(ticket.project_id), ticket.spec_id);
     tx.emit_kind(scope, EventKind::ApprovalRequested, &approval.change())?;
+    notifications::tell_approvers(tx, &approval).await?;
     Ok(approval)
 }
 
@@ -194,6 +196,7 @@ pub async fn close_approval(
     approval.comment = comment.map(ToOwned::to_owned);
     approval.updated_at = tx.now();
     tx.update(approval).await?;
+    notifications::end_approval(tx, approval.id).await?;
     let spec = match approval.ticket_id {
         Some(ticket) => tickets::get(tx, ticket).await?.spec_id,
         None => approval.spec_id,

@@ -30,7 +30,7 @@ use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
     ActorId, ApiKeyId, ApprovalId, AttemptId, AuditEntryId, CheckId, CommentId, CostId,
     CredentialId, CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId,
-    KeyedRequestId, MailIntentId, MembershipId, MergeId, MessageId, MonthBudgetId, OperationId, OrgId, ProjectId, ReceiptId, RequestRunId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, SpecVersionId, StaffEntryId, StateTransitionId, TaskId, TicketId, UserId,
+    KeyedRequestId, MailIntentId, MembershipId, MergeId, MessageId, MonthBudgetId, NotificationId, OperationId, OrgId, ProjectId, ReceiptId, RequestRunId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, SpecVersionId, StaffEntryId, StateTransitionId, TaskId, TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -40,6 +40,7 @@ use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::month_budget::BudgetLevel;
 use omoi_domain::operation::{OperationKind, OperationStatus};
+use omoi_domain::notification::NotificationKind;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::project::ProjectStatus;
@@ -193,7 +194,7 @@ ids!(
     MergeId,
     MessageId,
     MonthBudgetId,
-    OperationId,
+    NotificationId, OperationId,
     OrgId,
     ProjectId,
     ReceiptId,
@@ -248,8 +249,7 @@ closed_sets!(
     IdentityProvider,
     MessageSender,
     MessageType,
-    OperationKind,
-    OperationStatus,
+    NotificationKind, OperationKind, OperationStatus,
     Phase,
     PhaseId,
     PhaseMode,

@@ -13,6 +13,7 @@ use crate::args;
 use crate::column::{Args, Column};
 use crate::error::StoreError;
 use crate::list_order::{ListedRow, SortColumn, SortValue};
+use crate::notifications;
 use crate::row::{row, versioned};
 use crate::row_page::{ListConditions, ListWindow, PageRequest, RowPage};
 use crate::search_documents;
@@ -118,6 +119,7 @@ pub async fn add_comment(
     search_documents::index_comment(tx, &comment).await?;
     let event = Event::CommentCreated(comment.change());
     tx.emit(Some(ticket.project_id), ticket.spec_id, event);
+    notifications::tell_mentioned(tx, &comment, mentioned).await?;
     Ok(comment)
 }
 
@@ -151,6 +153,10 @@ pub async fn edit_comment(
     comment.edited_at = Some(tx.now());
     comment.updated_at = tx.now();
     tx.update(comment).await?;
+    let before = mentions_of(tx, &[comment.id]).await?;
+    let before = before.get(&comment.id).map_or(&[][..], Vec::as_slice);
+    let mut added = mentioned.clone();
+    added.retain(|user| !before.contains(user));
     tx.execute(
         "delete from comment_mentions where org_id = $1 and comment_id = $2",
         args![comment.id],
@@ -160,7 +166,7 @@ pub async fn edit_comment(
     search_documents::index_comment(tx, comment).await?;
     let event = Event::CommentEdited(comment.change());
     tx.emit(Some(comment.project_id), spec, event);
-    Ok(())
+    notifications::tell_mentioned(tx, comment, &added).await
 }
 
 /// Takes a comment away.

@@ -137,6 +137,17 @@ pub async fn list_open(tx: &mut Tx, org: OrgId) -> Result<Vec<Invitation>, Store
     tx.all_global(tail, args![org, now]).await
 }
 
+/// The open invitations to `email`, wherever to, the oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_of_address(tx: &mut Tx, email: &str) -> Result<Vec<Invitation>, StoreError> {
+    let now = tx.now();
+    let tail =
+        "email = $1 and accepted_at is null and revoked_at is null and expires_at > $2 order by id";
+    tx.all_global(tail, args![email, now]).await
+}
+
 /// Takes the open invitation `id` of `org` back; to which address it was, if it was there.
 ///
 /// # Errors

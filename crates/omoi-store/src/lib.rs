@@ -42,6 +42,7 @@ pub mod merges;
 pub mod messages;
 pub mod model_fallbacks;
 pub mod month_budgets;
+pub mod notifications;
 pub mod one_time_tokens;
 pub mod open_calls;
 pub mod operations;

@@ -1,5 +1,7 @@
 //! What members may do in single projects beyond their role.
 
+use std::collections::BTreeSet;
+
 use omoi_domain::access::permission::Permission;
 use omoi_domain::id::{MembershipId, OrgId, ProjectId};
 
@@ -35,6 +37,27 @@ pub async fn list_of_member(
         args![membership],
     )
     .await
+}
+
+/// Who is granted `permission` in `project`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_holders(
+    tx: &mut Tx,
+    project: ProjectId,
+    permission: Permission,
+) -> Result<BTreeSet<MembershipId>, StoreError> {
+    let grants: Vec<ProjectGrantRow> = tx
+        .all(
+            "project_id = $2 and permission = $3",
+            args![project, permission],
+        )
+        .await?;
+    Ok(grants
+        .into_iter()
+        .map(|grant| grant.membership_id)
+        .collect())
 }
 
 /// Keeps a grant; one that is there stays.

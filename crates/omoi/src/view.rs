@@ -29,6 +29,7 @@ macro_rules! people_event {
             | Event::CommentCreated(_)
             | Event::CommentEdited(_)
             | Event::CommentDeleted(_)
+            | Event::NotificationCreated(_)
     };
 }
 

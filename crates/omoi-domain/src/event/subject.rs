@@ -7,12 +7,12 @@ use super::payload::{
     AblationDone, AgentActivity, ApprovalChange, AttemptChange, BoardMove, BudgetChange,
     BudgetLevelReached, CallFailed, CommentChange, CostDone, DependencyChange, DiscoveryDone,
     EgressDenied, HandOverDone, ItemAccepted, MergeChange, MessageChange, ModelFallback,
-    OperationChange, PhaseChange, PlanJudged, PlanningEnded, ProjectUpdate, ReceiptDone, SandboxChange,
+    NotificationChange, OperationChange, PhaseChange, PlanJudged, PlanningEnded, ProjectUpdate, ReceiptDone, SandboxChange,
     SavedAttempt, SpecChange, SyncDone, TaskChange, TaskEdit, TicketBlockChange, TicketChange,
     TicketEdgeChange,
 };
 use crate::attempt::AttemptSubject;
-use crate::id::{AttemptId, MergeId, SandboxId, SpecId, TaskId, TicketId};
+use crate::id::{AttemptId, MergeId, SandboxId, SpecId, TaskId, TicketId, UserId};
 
 /// The rows beside its entity that an event is found by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -99,6 +99,11 @@ pub trait EventSubject {
 
     /// The rows that the payload names.
     fn related_ids(&self) -> RelatedIds;
+
+    /// The one person who is told; none where everybody is who may read it.
+    fn recipient_id(&self) -> Option<UserId> {
+        None
+    }
 }
 
 /// Payloads of a spec, which name nothing else.
@@ -176,6 +181,20 @@ impl EventSubject for ApprovalChange {
             spec_id: self.spec_id,
             ..RelatedIds::default()
         }
+    }
+}
+
+impl EventSubject for NotificationChange {
+    fn entity_id(&self) -> Option<Uuid> {
+        Some(self.notification_id.as_uuid())
+    }
+
+    fn related_ids(&self) -> RelatedIds {
+        RelatedIds::of_ticket(self.ticket_id)
+    }
+
+    fn recipient_id(&self) -> Option<UserId> {
+        Some(self.user_id)
     }
 }
 

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::event::{EntityType, EventKind, LoggedEvent, RelatedIds};
-use crate::id::ProjectId;
+use crate::id::{ProjectId, UserId};
 
 /// Most values of one list of a filter.
 pub const FILTER_VALUES_MAX: usize = 100;
@@ -19,6 +19,8 @@ pub struct EventFacts {
     pub project_id: Option<ProjectId>,
     /// The rows it is found by beside.
     pub related: RelatedIds,
+    /// The one person who is told of it; none where everybody is who may read it.
+    pub recipient: Option<UserId>,
 }
 
 impl EventFacts {
@@ -29,6 +31,7 @@ impl EventFacts {
             entity_id: event.entity_id(),
             project_id: event.project_id,
             related: event.related_ids(),
+            recipient: event.stored.event.event_subject().recipient_id(),
         }
     }
 }
@@ -313,6 +316,7 @@ mod tests {
                 task_id: Some(TaskId::from_uuid(Uuid::from_u128(TASK))),
                 ..RelatedIds::default()
             },
+            recipient: None,
         }
     }
 

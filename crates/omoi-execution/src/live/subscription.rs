@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use omoi_domain::access::permission_set::PermissionSet;
 use omoi_domain::event::{EventKind, LoggedEvent};
-use omoi_domain::id::ProjectId;
+use omoi_domain::id::{ProjectId, UserId};
 use omoi_domain::live::event_filter::{EventFacts, LiveFilter};
 use omoi_domain::live::frame_queue::{QueuedItem, SeqRange};
 use omoi_domain::live::replay_rule::{KnownPosition, ReplayStart};
@@ -22,13 +22,16 @@ pub struct ReaderAccess {
     pub permissions: PermissionSet,
     /// The projects it is kept to; none where it may see them all.
     pub projects: Option<BTreeSet<ProjectId>>,
+    /// The person who listens; none where it is no person.
+    pub user: Option<UserId>,
 }
 
 impl ReaderAccess {
-    /// Everything of the organisation.
+    /// Everything of the organisation that is not told to one person alone.
     pub const FULL: Self = Self {
         permissions: PermissionSet::FULL,
         projects: None,
+        user: None,
     };
 
     /// Whether it may read an event that these facts are of.
@@ -38,7 +41,8 @@ impl ReaderAccess {
             Some(projects) => project.is_some_and(|project| projects.contains(&project)),
             None => true,
         };
-        is_in_sight && self.may_read_kind(facts.kind)
+        let is_told = facts.recipient.is_none_or(|user| self.user == Some(user));
+        is_in_sight && is_told && self.may_read_kind(facts.kind)
     }
 
     /// Whether it may read events of `kind` where it sees their project.

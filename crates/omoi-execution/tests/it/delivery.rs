@@ -57,12 +57,13 @@ pub(crate) fn event(kind: EventKind) -> Event {
             "purpose": "attempt", "estimated": false, "is_hard": true, "unrecorded": false, "rung": "process", "stage": "base",
             "role": "planner", "task_type": "fix_bug", "message_type": "interrupt",
             "discovery_type": "bug", "route": "agent", "class": "away",
-            "approval_kind": "ticket", "approval_state": "pending", "autonomous": true,
+            "autonomous": true,
             "status": match kind {
                 EventKind::ProjectUpdated => Some("active"),
                 EventKind::OperationStarted | EventKind::OperationFinished => Some("succeeded"),
                 _ => None,
             },
+            "approval_kind": "ticket", "approval_state": "pending", "notification_kind": "mention",
             "kind": match kind {
                 EventKind::AgentActivity => "agent.tool_use",
                 EventKind::OperationStarted | EventKind::OperationFinished => "set_up_repository",
@@ -76,7 +77,7 @@ pub(crate) fn event(kind: EventKind) -> Event {
             cost_nanousd limit_nanousd spent_nanousd month_start n_calls calls_max until wakes_at place";
         let lists = "blockers phases_completed conflicts without verdicts forecast doubts added removed fields";
         let ids = "spec ticket task attempt subject sandbox message receipt check merge discovery \
-            source_task hand_over month_budget comment depends_on approval project operation";
+            source_task hand_over month_budget comment depends_on approval project operation notification user";
         let mut fill = |names: &str, suffix: &str, value: Value| {
             for name in names.split_whitespace() {
                 payload[format!("{name}{suffix}")] = value.clone();

@@ -289,6 +289,7 @@ async fn nobody_is_told_what_it_may_not_read_or_did_not_ask_for() {
     let no_costs = ReaderAccess {
         permissions: PermissionSet::of_permissions(&[Permission::SpecRead, Permission::TaskRead]),
         projects: None,
+        user: None,
     };
     let other = ProjectId::from_uuid(it.deployment.store.org().as_uuid());
     let other_project = ReaderAccess {

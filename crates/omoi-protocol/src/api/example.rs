@@ -22,6 +22,8 @@ pub const EXAMPLE_TICKET: &str = "01930000-0000-7000-8000-000000000006";
 pub const EXAMPLE_COMMENT: &str = "01930000-0000-7000-8000-000000000007";
 /// Id of the example question to people.
 pub const EXAMPLE_APPROVAL: &str = "01930000-0000-7000-8000-00000000000b";
+/// Id of the example notification.
+pub const EXAMPLE_NOTIFICATION: &str = "01930000-0000-7000-8000-00000000000c";
 /// Id of the example sign-in.
 pub const EXAMPLE_SESSION: &str = "01930000-0000-7000-8000-000000000004";
 /// Id of the example key.

@@ -208,6 +208,7 @@ impl ApiCaller {
         reader_access(&self.holder, self.tenant.org()).unwrap_or_else(|| ReaderAccess {
             permissions: PermissionSet::EMPTY,
             projects: Some(BTreeSet::new()),
+            user: None,
         })
     }
 
@@ -234,6 +235,7 @@ pub(crate) fn reader_access(holder: &CredentialHolder, org: OrgId) -> Option<Rea
     Some(ReaderAccess {
         permissions: reach.permissions_in(project),
         projects: project.map(|project| BTreeSet::from([project])),
+        user: holder.user_id(),
     })
 }
 

@@ -42,6 +42,7 @@ mod gateway_refusals;
 mod lists;
 mod live_stream;
 mod matrix;
+mod notifications;
 mod oauth;
 mod openapi;
 mod operations;

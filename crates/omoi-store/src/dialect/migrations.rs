@@ -195,6 +195,11 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0035_browser_sign_in.sql"),
     },
     MigrationText {
+        version: 41,
+        name: "notifications",
+        text: include_str!("../../migrations/0041_notifications.sql"),
+    },
+    MigrationText {
         version: PROJECT_NAME_KEYS,
         name: "kept_names_and_acts",
         text: include_str!("../../migrations/0046_kept_names_and_acts.sql"),

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::approval::{ApprovalKind, ApprovalState};
-use crate::id::{ApprovalId, CommentId, SpecId, TicketId};
+use crate::id::{ApprovalId, CommentId, NotificationId, SpecId, TicketId, UserId};
+use crate::notification::NotificationKind;
 use crate::ticket::{TicketBlockReason, TicketStatus};
 use crate::workflow::PhaseId;
 
@@ -92,4 +93,17 @@ pub struct CommentChange {
     pub comment_id: CommentId,
     /// Row id of the ticket it is on.
     pub ticket_id: TicketId,
+}
+
+/// A person is told of something.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotificationChange {
+    /// Row id of the notification.
+    pub notification_id: NotificationId,
+    /// The person, who alone is told.
+    pub user_id: UserId,
+    /// Row id of the ticket that it is about.
+    pub ticket_id: TicketId,
+    /// Why they are told.
+    pub notification_kind: NotificationKind,
 }
