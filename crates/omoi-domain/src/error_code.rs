@@ -99,6 +99,8 @@ error_codes! {
     NothingLanded = "nothing_landed", 409;
     /// The spec was begun with a model of another kind.
     OtherModel = "other_model", 409;
+    /// There is no room for more files.
+    QuotaExceeded = "quota_exceeded", 409;
     /// The repository asks for something that nobody agreed to.
     RepositoryNotTrusted = "repository_not_trusted", 409;
     /// Tasks of the spec are not over yet.

@@ -109,6 +109,8 @@ ids! {
     ApprovalId,
     /// That a person is told of something.
     NotificationId,
+    /// A file that people gave with a ticket.
+    StoredFileId,
     /// The unit one agent works on.
     TaskId,
     /// One try at a task, a spec phase, a check or a merge.

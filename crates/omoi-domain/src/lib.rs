@@ -74,6 +74,7 @@ pub mod secret_scan;
 pub mod secret_values;
 pub mod slots;
 pub mod spec;
+pub mod stored_file;
 pub mod suite;
 pub mod task;
 pub mod ticket;

@@ -20,6 +20,7 @@ mod operation;
 mod read_notifications;
 mod set_task_timeout;
 mod steer_task;
+mod store_file;
 mod ticket_error;
 
 pub use cancel_task::cancel_task;
@@ -46,6 +47,7 @@ pub use operation::{begin_operation, end_left_operation, end_operation, renew_op
 pub use read_notifications::read_notifications;
 pub use set_task_timeout::set_task_timeout;
 pub use steer_task::{MESSAGE_BYTES_MAX, steer_task};
+pub use store_file::{FileCommandError, remove_file, store_file};
 pub use ticket_error::TicketCommandError;
 
 use omoi_domain::id::HumanRef;

@@ -153,6 +153,22 @@ impl CheckoutRows {
 pub(crate) struct CopiedFile {
     row: CopyRow,
     file: PlainFile,
+    /// Whether nobody who works there may change it.
+    is_read_only: bool,
+}
+
+impl WorkspaceCopies {
+    /// Adds a file that is none of a checkout, at `path` of the workspace, which nobody there changes.
+    pub(crate) fn add_read_only(&mut self, path: String, content: Vec<u8>) {
+        self.files.push(CopiedFile {
+            row: CopyRow::of_plain_file("", path),
+            file: PlainFile {
+                content,
+                is_executable: false,
+            },
+            is_read_only: true,
+        });
+    }
 }
 
 impl CopiedFiles {
@@ -343,7 +359,11 @@ fn read_rows(
         if row.is_secret {
             secrets.learn_secrets(secret_values(&String::from_utf8_lossy(&file.content)));
         }
-        copies.push(CopiedFile { row, file });
+        copies.push(CopiedFile {
+            row,
+            file,
+            is_read_only: false,
+        });
     }
     Ok(copies)
 }
@@ -383,8 +403,14 @@ pub fn lay_copies(copies: &WorkspaceCopies, dest: &Path) -> Result<Option<String
         }
     };
     let (mut told, mut laid) = (Vec::new(), Vec::new());
-    for CopiedFile { row, file } in &copies.files {
+    for CopiedFile {
+        row,
+        file,
+        is_read_only,
+    } in &copies.files
+    {
         let mode = match (row.is_secret, file.is_executable) {
+            _ if *is_read_only => 0o444,
             (true, false) => 0o600,
             (true, true) => 0o700,
             (false, false) => 0o644,

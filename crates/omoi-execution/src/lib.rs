@@ -45,6 +45,7 @@ pub mod specs;
 mod start_failure;
 mod start_steps;
 pub mod tasks;
+pub mod ticket_files;
 mod tickets;
 
 pub use agent_models::{AgentModelFacts, AgentModels};

@@ -6,7 +6,7 @@ use omoi_domain::agent_settings::{AGENT_SETTINGS, is_within};
 use omoi_sandbox::ProtectedPath;
 
 /// What the platform keeps in a repository.
-const PLATFORM_FOLDER: &str = ".omoi_os";
+pub(crate) const PLATFORM_FOLDER: &str = ".omoi_os";
 
 /// Files that are not held where they are missing: the mount would be a folder, of which opencode ends.
 const NO_FOLDERS: [&str; 2] = ["opencode.json", "opencode.jsonc"];

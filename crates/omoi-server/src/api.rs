@@ -17,11 +17,13 @@ pub(crate) mod credential;
 mod document;
 mod earlier_routes;
 mod events;
+mod files;
 mod find;
 mod graph;
 mod laptop;
 mod list;
 mod list_cursor;
+mod multipart_body;
 mod notifications;
 mod oauth;
 mod operations;
@@ -180,6 +182,7 @@ fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
         .merge(projects::group_operations())
         .merge(uploads::group_operations())
         .merge(tickets::group_operations())
+        .merge(files::group_operations())
         .merge(board::group_operations())
         .merge(search::group_operations())
         .merge(approvals::group_operations())

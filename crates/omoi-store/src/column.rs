@@ -30,7 +30,7 @@ use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
     ActorId, ApiKeyId, ApprovalId, AttemptId, AuditEntryId, CheckId, CommentId, CostId,
     CredentialId, CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId,
-    KeyedRequestId, MailIntentId, MembershipId, MergeId, MessageId, MonthBudgetId, NotificationId, OperationId, OrgId, ProjectId, ReceiptId, RequestRunId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, SpecVersionId, StaffEntryId, StateTransitionId, TaskId, TicketId, UserId,
+    KeyedRequestId, MailIntentId, MembershipId, MergeId, MessageId, MonthBudgetId, NotificationId, OperationId, OrgId, ProjectId, ReceiptId, RequestRunId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, SpecVersionId, StaffEntryId, StateTransitionId, StoredFileId, TaskId, TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -50,6 +50,7 @@ use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::{SandboxRung, SandboxState};
 use omoi_domain::search_kind::SearchKind;
 use omoi_domain::spec::{PhaseState, SpecKind, SpecStatus};
+use omoi_domain::stored_file::MediaType;
 use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
 use omoi_domain::ticket::{
     ApprovalStatus, TicketBlockReason, TicketField, TicketStatus, WorkflowMode,
@@ -148,6 +149,16 @@ columns!(Flag flag bool, "flag", bool => |is_set| *is_set, Ok;);
 columns!(Instant instant Timestamp, "instant", Timestamp => |at| *at, Ok;);
 columns!(Text text String, "text", String => |text| storable(text), Ok;);
 
+impl Column for Vec<u8> {
+    fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
+        args.0.push(ColumnValue::Bytes(Some(self.clone())));
+        Ok(())
+    }
+    fn read(row: &DatabaseRow, column: &'static str) -> Result<Self, StoreError> {
+        row.bytes(column)?.ok_or_else(|| absent(column))
+    }
+}
+
 /// Text as both databases can hold it: PostgreSQL has no NUL in text, and programs print some.
 fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
@@ -207,6 +218,7 @@ ids!(
     SpecVersionId,
     StaffEntryId,
     StateTransitionId,
+    StoredFileId,
     TaskId,
     TicketId,
     UserId
@@ -248,6 +260,7 @@ closed_sets!(
     MergeState,
     IdentityProvider,
     MessageSender,
+    MediaType,
     MessageType,
     NotificationKind, OperationKind, OperationStatus,
     Phase,

@@ -69,6 +69,7 @@ pub mod spec_versions;
 pub mod specs;
 pub mod staff_entries;
 pub mod state_transitions;
+pub mod stored_files;
 pub mod tasks;
 pub mod tickets;
 pub mod user_identities;

@@ -24,6 +24,7 @@ use crate::egress::work_setup_mode;
 use crate::sandbox_host::SandboxHost;
 use crate::sandbox_toolchain::SandboxToolchain;
 use crate::setup::SetupSubject;
+use crate::ticket_files::add_ticket_files;
 
 /// Initial contents of the workspace of an attempt.
 #[derive(Clone, Debug)]
@@ -101,7 +102,7 @@ fn clone_spec(job: &AttemptJob) -> Result<CloneSpec, JobError> {
     })
 }
 
-/// The files of the person's checkout that are for this attempt.
+/// The files of the person's checkout that are for this attempt, and those of its ticket.
 async fn attempt_copies(
     starter: &AttemptStarter,
     attempt: &Attempt,
@@ -109,7 +110,12 @@ async fn attempt_copies(
     let read = async |tx: &mut Tx| copy_audience(tx, &starter.host, attempt).await;
     let audience = starter.store.read(read).await?;
     let copies = starter.copies.read_copies(attempt.project_id, audience);
-    Ok(copies.await?)
+    let mut copies = copies.await?;
+    if let Some(task) = attempt.subject.task_id() {
+        let task = starter.store.read(async |tx| tasks::get(tx, task).await);
+        add_ticket_files(&starter.store, task.await?.ticket_id, &mut copies).await?;
+    }
+    Ok(copies)
 }
 
 /// Who works in the workspace of `attempt`.

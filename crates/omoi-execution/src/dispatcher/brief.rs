@@ -28,6 +28,7 @@ use crate::prompt_template::prompt_environment;
 use crate::protected;
 use crate::repository_map::{MapError, map_of_commit};
 use crate::spec_files::{SpecFilesError, SpecRenderer, rendered_files};
+use crate::ticket_files;
 
 const SYSTEM: &str = include_str!("../../prompts/system.md");
 const TASK: &str = include_str!("../../prompts/task.md");
@@ -244,6 +245,7 @@ async fn task_prompt(tx: &mut Tx, facts: PromptFacts<'_>) -> Result<String, BoxE
         task_type => task.task_type.as_str(),
         priority => task.priority.as_str(),
         ticket_title => ticket.title,
+        ticket_files => ticket_files::file_lines(tx, task.ticket_id).await?,
         description => task.description.clone(),
         is_found => task.local_id.starts_with(FOUND_WORK_PREFIX),
         files => task.files.0.clone(),

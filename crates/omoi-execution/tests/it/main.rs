@@ -34,4 +34,5 @@ mod spans;
 mod statements;
 mod stops;
 mod tasks;
+mod ticket_files;
 mod turns;

@@ -22,6 +22,8 @@ pub const EXAMPLE_TICKET: &str = "01930000-0000-7000-8000-000000000006";
 pub const EXAMPLE_COMMENT: &str = "01930000-0000-7000-8000-000000000007";
 /// Id of the example question to people.
 pub const EXAMPLE_APPROVAL: &str = "01930000-0000-7000-8000-00000000000b";
+/// Id of the example file.
+pub const EXAMPLE_FILE: &str = "01930000-0000-7000-8000-00000000000d";
 /// Id of the example notification.
 pub const EXAMPLE_NOTIFICATION: &str = "01930000-0000-7000-8000-00000000000c";
 /// Id of the example sign-in.

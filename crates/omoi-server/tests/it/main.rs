@@ -38,6 +38,7 @@ mod credentials;
 mod egress;
 mod event_pages;
 mod event_sockets;
+mod files;
 mod gateway_refusals;
 mod lists;
 mod live_stream;

@@ -91,6 +91,7 @@ impl Described {
             .replace("{ticket_id}", &task.replace("TSK", "TKT"))
             .replace("{dependency_id}", EXAMPLE_TICKET)
             .replace("{comment_id}", EXAMPLE_COMMENT)
+            .replace("{file_id}", EXAMPLE_FILE)
             .replace("{approval_id}", EXAMPLE_APPROVAL)
             .replace("{depends_on_task_id}", EXAMPLE_PREREQUISITE)
             .replace("{phase_id}", "PHASE_DESIGN")

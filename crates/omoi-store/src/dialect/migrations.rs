@@ -200,6 +200,11 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0041_notifications.sql"),
     },
     MigrationText {
+        version: 42,
+        name: "stored_files",
+        text: include_str!("../../migrations/0042_stored_files.sql"),
+    },
+    MigrationText {
         version: PROJECT_NAME_KEYS,
         name: "kept_names_and_acts",
         text: include_str!("../../migrations/0046_kept_names_and_acts.sql"),
@@ -296,6 +301,11 @@ const TYPE_WORDS: &[TypeWord] = &[
         word: "@number",
         sqlite: "integer",
         postgres: "bigint generated always as identity",
+    },
+    TypeWord {
+        word: "@bytes",
+        sqlite: "blob",
+        postgres: "bytea",
     },
     // A value of our own types: the order of its keys says nothing.
     TypeWord {

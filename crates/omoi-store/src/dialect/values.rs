@@ -28,6 +28,7 @@ pub(crate) enum ColumnValue {
     /// As text that has no NUL, which `jsonb` refuses.
     Json(Option<String>),
     Instant(Option<Timestamp>),
+    Bytes(Option<Vec<u8>>),
 }
 
 impl ColumnValue {
@@ -39,6 +40,7 @@ impl ColumnValue {
             Self::Flag(flag) => arguments.add(flag.map(i64::from)),
             Self::Id(id) => arguments.add(id.map(|id| id.to_string())),
             Self::Instant(at) => arguments.add(at.map(Timestamp::as_micros)),
+            Self::Bytes(bytes) => arguments.add(bytes),
         }
     }
 
@@ -51,6 +53,7 @@ impl ColumnValue {
             Self::Id(id) => arguments.add(id),
             Self::Json(text) => arguments.add(text.map(PgJson)),
             Self::Instant(at) => arguments.add(at.map(PgInstant)),
+            Self::Bytes(bytes) => arguments.add(bytes),
         }
     }
 }
@@ -144,6 +147,13 @@ impl DatabaseRow {
                 Ok(json.map(|PgJson(text)| text))
             }
         }
+    }
+
+    pub(crate) fn bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(match self {
+            Self::Sqlite(row) => row.try_get(column)?,
+            Self::Postgres(row) => row.try_get(column)?,
+        })
     }
 
     pub(crate) fn instant(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {

@@ -169,6 +169,7 @@ fn in_sqlite(native: &str) -> &str {
     match native {
         "uuid" | "json" | "jsonb" => "text",
         "boolean" | "timestamp with time zone" => "bigint",
+        "bytea" => "blob",
         same => same,
     }
 }
