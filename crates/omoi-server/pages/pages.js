@@ -54,8 +54,8 @@ async function isSignedIn() {
   return answer.ok;
 }
 
-// Resolves once somebody is signed in by the cookie of this browser.
-async function signedIn() {
+// Resolves once somebody is signed in by the cookie of this browser; until then the page says `wish`.
+async function signedIn(wish = "Sign in to go on.") {
   if (await isSignedIn()) {
     return;
   }
@@ -63,7 +63,7 @@ async function signedIn() {
     tell("This browser is not signed in. Type `omoi open` in a terminal, follow the link, and come back.");
     return new Promise(() => {});
   }
-  tell("Sign in to go on.");
+  tell(wish);
   signIn.hidden = false;
   await new Promise((resolve) => {
     signIn.addEventListener("submit", async (event) => {
@@ -147,7 +147,31 @@ const pages = {
     }
   },
   async invite() {
-    await signedIn();
+    // Whoever has no account makes one by the link, and is a member with it.
+    const newAccount = document.getElementById("new-account");
+    let isMade = false;
+    newAccount.hidden = false;
+    newAccount.addEventListener("click", async () => {
+      if (!signIn.reportValidity()) {
+        return;
+      }
+      const form = new FormData(signIn);
+      const body = { email: form.get("email"), password: form.get("password"), invitation_token: secret };
+      const made = await ask("POST", "/auth/register", body);
+      if (made.ok) {
+        isMade = true;
+        signIn.requestSubmit();
+      } else {
+        tell(refusal(made));
+      }
+    });
+    await signedIn("You are invited. Sign in, or choose a password and make an account.");
+    newAccount.hidden = true;
+    const account = await ask("GET", "/auth/me");
+    if (isMade && account.ok && account.told.organizations.length > 0) {
+      done("You are a member now.");
+      return;
+    }
     tell("You are invited to an organisation.");
     await choice("Join it");
     const answer = await ask("POST", "/invitations/accept", { token: secret });

@@ -1,6 +1,6 @@
 //! The place that browsers know this server by: its names, the pages that may ask it, and the proxies in front of it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -101,7 +101,8 @@ impl Site {
     /// The same once it listens at `address`.
     ///
     /// # Errors
-    /// [`SiteError::NotLoopback`] for a laptop that others would reach.
+    /// [`SiteError::NotLoopback`] for a laptop that others would reach, [`SiteError::Exposed`] for a team's server that they
+    /// would reach without TLS.
     pub fn listening_at(&self, address: IpAddr, port: u16) -> Result<Self, SiteError> {
         let mut own_origins = self.0.own_origins.clone();
         if self.0.mode == ServerMode::Local {
@@ -109,6 +110,9 @@ impl Site {
                 return Err(SiteError::NotLoopback(address));
             }
             own_origins = OWN_NAMES.map(|name| own_origin(name, port)).to_vec();
+        } else if !self.is_encrypted() && !address.to_canonical().is_loopback() {
+            let origin = own_origins.first().cloned().unwrap_or_default();
+            return Err(SiteError::Exposed(origin));
         }
         Ok(Self(Arc::new(SiteRules {
             mode: self.0.mode,
@@ -181,10 +185,10 @@ impl Site {
             if !self.is_proxy(client) {
                 break;
             }
-            match hop.trim().parse::<IpAddr>() {
-                Ok(address) => client = address.to_canonical(),
+            match read_hop(hop.trim()) {
+                Some(address) => client = address.to_canonical(),
                 // Whoever wrote that is the last one we know.
-                Err(_) => break,
+                None => break,
             }
         }
         client
@@ -194,6 +198,12 @@ impl Site {
         let mut proxies = self.0.proxies.iter();
         proxies.any(|block| block.contains(address))
     }
+}
+
+/// The address that a proxy names; some name its port too.
+fn read_hop(hop: &str) -> Option<IpAddr> {
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
+    hop.parse().ok().or_else(with_port)
 }
 
 fn own_origin(name: &str, port: u16) -> String {

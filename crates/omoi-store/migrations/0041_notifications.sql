@@ -6,7 +6,9 @@ create table notifications (
     project_id @uuid not null references projects (id),
     user_id @uuid not null references users (id),
     kind text not null check (kind in ('mention', 'approval')),
-    ticket_id @uuid not null references tickets (id),
+    -- what it is about: a ticket, or the plan of a spec
+    ticket_id @uuid references tickets (id),
+    spec_id @uuid references specs (id),
     comment_id @uuid references comments (id),
     approval_id @uuid references approvals (id),
     -- who mentions, or asks

@@ -151,6 +151,7 @@ pub async fn ask_about_output(
     tx.insert(&approval).await?;
     let scope = (Some(spec.project_id), Some(spec.id));
     tx.emit_kind(scope, EventKind::ApprovalRequested, &approval.change())?;
+    notifications::tell_approvers(tx, &approval).await?;
     Ok(approval)
 }
 

@@ -30,7 +30,10 @@ use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
     ActorId, ApiKeyId, ApprovalId, AttemptId, AuditEntryId, CheckId, CommentId, CostId,
     CredentialId, CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId,
-    KeyedRequestId, MailIntentId, MembershipId, MergeId, MessageId, MonthBudgetId, NotificationId, OperationId, OrgId, ProjectId, ReceiptId, RequestRunId, RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, SpecVersionId, StaffEntryId, StateTransitionId, StoredFileId, TaskId, TicketId, UserId,
+    KeyedRequestId, MailIntentId, MembershipId, MergeId, MessageId, MonthBudgetId, NotificationId,
+    OperationId, OrgId, ProjectId, ReceiptId, RequestRunId, RequirementId, RoleId, SandboxId,
+    SignInSessionId, SpecId, SpecVersionId, StaffEntryId, StateTransitionId, StoredFileId, TaskId,
+    TicketId, UserId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -39,8 +42,8 @@ use omoi_domain::model_kind::ModelKind;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::month_budget::BudgetLevel;
-use omoi_domain::operation::{OperationKind, OperationStatus};
 use omoi_domain::notification::NotificationKind;
+use omoi_domain::operation::{OperationKind, OperationStatus};
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::project::ProjectStatus;
@@ -155,7 +158,7 @@ impl Column for Vec<u8> {
         Ok(())
     }
     fn read(row: &DatabaseRow, column: &'static str) -> Result<Self, StoreError> {
-        row.bytes(column)?.ok_or_else(|| absent(column))
+        row.read_bytes(column)?.ok_or_else(|| absent(column))
     }
 }
 
@@ -205,7 +208,8 @@ ids!(
     MergeId,
     MessageId,
     MonthBudgetId,
-    NotificationId, OperationId,
+    NotificationId,
+    OperationId,
     OrgId,
     ProjectId,
     ReceiptId,
@@ -262,7 +266,9 @@ closed_sets!(
     MessageSender,
     MediaType,
     MessageType,
-    NotificationKind, OperationKind, OperationStatus,
+    NotificationKind,
+    OperationKind,
+    OperationStatus,
     Phase,
     PhaseId,
     PhaseMode,

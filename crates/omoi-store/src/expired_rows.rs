@@ -35,28 +35,28 @@ impl ExpiringTable {
     const fn statements(self) -> (&'static str, &'static str) {
         match self {
             Self::OneTimeTokens => (
-                "select digest as found from one_time_tokens where expires_at <= $1 limit $2",
+                "select digest as value from one_time_tokens where expires_at <= $1 limit $2",
                 "delete from one_time_tokens where digest in
                      (select digest from one_time_tokens where expires_at <= $1 order by expires_at limit $2)",
             ),
             Self::Sessions => (
-                "select key_name as found from sessions where expires_at <= $1 limit $2",
+                "select key_name as value from sessions where expires_at <= $1 limit $2",
                 "delete from sessions where id in
                      (select id from sessions where expires_at <= $1 order by expires_at limit $2)",
             ),
             Self::SignInLimits => (
-                "select scope as found from sign_in_limits where window_start_at <= $1 and scope <> 'sign_in_account' limit $2",
+                "select scope as value from sign_in_limits where window_start_at <= $1 and scope <> 'sign_in_account' limit $2",
                 "delete from sign_in_limits where window_start_at <= $1 and scope <> 'sign_in_account' and key_digest in
                      (select key_digest from sign_in_limits where window_start_at <= $1 and scope <> 'sign_in_account'
                       order by window_start_at limit $2)",
             ),
             Self::RequestKeys => (
-                "select state as found from request_keys where expires_at <= $1 limit $2",
+                "select state as value from request_keys where expires_at <= $1 limit $2",
                 "delete from request_keys where id in
                      (select id from request_keys where expires_at <= $1 order by expires_at limit $2)",
             ),
             Self::MailIntents => (
-                "select kind as found from mail_intents where expires_at <= $1 limit $2",
+                "select kind as value from mail_intents where expires_at <= $1 limit $2",
                 "delete from mail_intents where id in
                      (select id from mail_intents where expires_at <= $1 order by expires_at limit $2)",
             ),
@@ -80,7 +80,7 @@ impl ExpiringTable {
 /// When the database cannot be read.
 pub async fn has_expired(tx: &mut Tx, table: ExpiringTable) -> Result<bool, StoreError> {
     let args = args_of(tx, table, 1)?;
-    let found = tx.raw(table.statements().0, args).await?;
+    let found: Vec<String> = tx.scalars(table.statements().0, args).await?;
     Ok(!found.is_empty())
 }
 

@@ -7,7 +7,7 @@ use omoi_domain::access::role_chain::{CustomRole, RolePower};
 use omoi_domain::actor::Actor;
 use omoi_domain::event::{Event, NotificationChange};
 use omoi_domain::id::{
-    ApprovalId, CommentId, NotificationId, OrgId, ProjectId, RoleId, TicketId, UserId,
+    ApprovalId, CommentId, NotificationId, OrgId, ProjectId, RoleId, SpecId, TicketId, UserId,
 };
 use omoi_domain::notification::NotificationKind;
 use omoi_domain::time::Timestamp;
@@ -34,8 +34,10 @@ row! {
         user_id: UserId,
         /// Why.
         kind: NotificationKind,
-        /// The ticket that it is about.
-        ticket_id: TicketId,
+        /// The ticket that it is about, where it is about one.
+        ticket_id: Option<TicketId>,
+        /// The spec whose plan it is about, where it is about one.
+        spec_id: Option<SpecId>,
         /// The comment that mentions them.
         comment_id: Option<CommentId>,
         /// The question that waits for their answer.
@@ -65,7 +67,8 @@ pub(crate) async fn tell_mentioned(
             project_id: comment.project_id,
             user_id: *user,
             kind: NotificationKind::Mention,
-            ticket_id: comment.ticket_id,
+            ticket_id: Some(comment.ticket_id),
+            spec_id: None,
             comment_id: Some(comment.id),
             approval_id: None,
             actor: tx.current_actor(),
@@ -82,7 +85,11 @@ pub(crate) async fn tell_mentioned(
 /// # Errors
 /// When the database cannot be written.
 pub(crate) async fn tell_approvers(tx: &mut Tx, approval: &Approval) -> Result<(), StoreError> {
-    for user in list_approvers(tx, approval.project_id).await? {
+    let needed = match approval.ticket_id {
+        Some(_) => Permission::TicketApprove,
+        None => Permission::SpecApprove,
+    };
+    for user in list_approvers(tx, approval.project_id, needed).await? {
         let notification = Notification {
             id: tx.new_id(),
             org_id: tx.org(),
@@ -90,6 +97,7 @@ pub(crate) async fn tell_approvers(tx: &mut Tx, approval: &Approval) -> Result<(
             user_id: user,
             kind: NotificationKind::Approval,
             ticket_id: approval.ticket_id,
+            spec_id: approval.spec_id,
             comment_id: None,
             approval_id: Some(approval.id),
             actor: approval.actor,
@@ -111,14 +119,19 @@ async fn tell(tx: &mut Tx, notification: &Notification) -> Result<(), StoreError
         notification_id: notification.id,
         user_id: notification.user_id,
         ticket_id: notification.ticket_id,
+        spec_id: notification.spec_id,
         notification_kind: notification.kind,
     });
-    tx.emit(Some(notification.project_id), None, event);
+    tx.emit(Some(notification.project_id), notification.spec_id, event);
     Ok(())
 }
 
-/// The members who may answer questions about tickets of `project`, by their role or as granted for it.
-async fn list_approvers(tx: &mut Tx, project: ProjectId) -> Result<Vec<UserId>, StoreError> {
+/// The members who have the permission `needed` in `project`, by their role or as granted for it.
+async fn list_approvers(
+    tx: &mut Tx,
+    project: ProjectId,
+    needed: Permission,
+) -> Result<Vec<UserId>, StoreError> {
     let org = tx.org();
     let custom: BTreeMap<RoleId, CustomRole> = roles::list_all(tx)
         .await?
@@ -131,12 +144,12 @@ async fn list_approvers(tx: &mut Tx, project: ProjectId) -> Result<Vec<UserId>, 
             (row.id, role)
         })
         .collect();
-    let granted = project_grants::list_holders(tx, project, Permission::TicketApprove).await?;
+    let granted = project_grants::list_holders(tx, project, needed).await?;
     let members = memberships::list_of_organisation(tx, org).await?;
     let approvers = members.into_iter().filter(|member| {
         // Whoever has a role that cannot be followed may do nothing by it.
         let power = RolePower::of_role(member.role, &custom).unwrap_or(RolePower::NONE);
-        power.permissions.contains(Permission::TicketApprove) || granted.contains(&member.id)
+        power.permissions.contains(needed) || granted.contains(&member.id)
     });
     Ok(approvers.map(|member| member.user_id).collect())
 }

@@ -75,6 +75,26 @@ pub async fn delete_of_user(tx: &mut Tx, user: UserId) -> Result<(), StoreError>
     tx.execute_global(sql, args![user]).await.map(drop)
 }
 
+/// Removes what `user` was about to be let in by: ways to providers and back, machines that they said yes to, tickets of
+/// sockets and links. What a stolen session began ends with it.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn delete_sign_in_tokens(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
+    tx.execute_global(
+        "delete from one_time_tokens where user_id = $1 and purpose in ($2, $3, $4, $5)",
+        args![
+            user,
+            TokenPurpose::ProviderFlow,
+            TokenPurpose::LoginCode,
+            TokenPurpose::LiveTicket,
+            TokenPurpose::LocalLink
+        ],
+    )
+    .await
+    .map(drop)
+}
+
 /// The token with that digest, without keeping anybody from it.
 ///
 /// # Errors

@@ -57,21 +57,15 @@ pub async fn insert(tx: &mut Tx, flow: &ProviderFlow) -> Result<(), StoreError> 
         purpose,
         user_id: flow.user_id,
         email: None,
+        session_id: None,
+        api_key_id: None,
+        code_digest: None,
+        label: None,
         expires_at: flow.expires_at,
         used_at: None,
         provider_flow: Some(Json(flow.details.clone())),
     };
     tx.insert(&token).await
-}
-
-/// Forgets the ways of `user`: what a stolen session began ends with it.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn delete_of_user(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
-    let sql = "delete from one_time_tokens where user_id = $1 and purpose = $2";
-    let args = args![user, TokenPurpose::ProviderFlow];
-    tx.execute_global(sql, args).await.map(drop)
 }
 
 /// Takes the flow with that digest out: nobody else gets it. None where there is none, or it has ended.

@@ -6,7 +6,7 @@ use omoi_domain::time::Timestamp;
 
 use crate::args;
 use crate::error::StoreError;
-use crate::provider_flows;
+use crate::one_time_tokens;
 use crate::row::{GlobalRow, row};
 use crate::tx::Tx;
 
@@ -191,7 +191,7 @@ pub async fn revoke_all(
     reason: SessionEnd,
 ) -> Result<u64, StoreError> {
     let now = tx.now();
-    provider_flows::delete_of_user(tx, user).await?;
+    one_time_tokens::delete_sign_in_tokens(tx, user).await?;
     // The nil id is no session's.
     let kept = kept.unwrap_or(SignInSessionId::from_uuid(uuid::Uuid::nil()));
     tx.execute_global(

@@ -73,24 +73,63 @@ impl SpecVersion {
     }
 }
 
-/// Keeps how `spec` stands before it is changed for the first time.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn keep_first(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
-    match newest_number(tx, spec.id).await? {
-        0 => insert(tx, spec, 1, FIRST).await,
-        _ => Ok(()),
-    }
+/// How a spec stands before it is changed.
+pub struct StandingBefore(VersionDraft);
+
+/// What a version keeps of a spec.
+struct VersionDraft {
+    summary: String,
+    title: String,
+    outputs: Map<String, Value>,
+    current_phase: Phase,
 }
 
-/// Keeps how `spec` stands after the change that `summary` names.
+/// Looks at how `spec` stands, to be given to [`append`] once it is changed.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn look_before(tx: &mut Tx, spec: &Spec) -> Result<StandingBefore, StoreError> {
+    Ok(StandingBefore(
+        VersionDraft::read_spec(tx, spec, FIRST).await?,
+    ))
+}
+
+/// Keeps how `spec` stands after the change that `summary` names, and before the first change of all how it stood. The row
+/// of the spec was written before, so that of two who change it at once the later one waits, and numbers what it keeps
+/// after the other.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn append(tx: &mut Tx, spec: &Spec, summary: &str) -> Result<(), StoreError> {
-    let number = newest_number(tx, spec.id).await? + 1;
-    insert(tx, spec, number, summary).await
+pub async fn append(
+    tx: &mut Tx,
+    before: StandingBefore,
+    spec: &Spec,
+    summary: &str,
+) -> Result<(), StoreError> {
+    let mut number = newest_number(tx, spec.id).await?;
+    if number == 0 {
+        number = 1;
+        insert(tx, spec.id, number, before.0).await?;
+    }
+    let after = VersionDraft::read_spec(tx, spec, summary).await?;
+    insert(tx, spec.id, number + 1, after).await
+}
+
+impl VersionDraft {
+    async fn read_spec(tx: &mut Tx, spec: &Spec, summary: &str) -> Result<Self, StoreError> {
+        let mut outputs = Map::new();
+        for run in phases::of_spec(tx, spec.id).await? {
+            if let Some(output) = run.output.filter(|_| VERSIONED_PHASES.contains(&run.phase)) {
+                outputs.insert(run.phase.as_str().to_owned(), output.0);
+            }
+        }
+        Ok(Self {
+            summary: summary.to_owned(),
+            title: spec.title.clone(),
+            outputs,
+            current_phase: spec.current_phase,
+        })
+    }
 }
 
 async fn newest_number(tx: &mut Tx, spec: SpecId) -> Result<i64, StoreError> {
@@ -103,22 +142,21 @@ async fn newest_number(tx: &mut Tx, spec: SpecId) -> Result<i64, StoreError> {
     rows.first().map_or(Ok(0), |row| i64::read(row, "newest"))
 }
 
-async fn insert(tx: &mut Tx, spec: &Spec, number: i64, summary: &str) -> Result<(), StoreError> {
-    let mut outputs = Map::new();
-    for run in phases::of_spec(tx, spec.id).await? {
-        if let Some(output) = run.output.filter(|_| VERSIONED_PHASES.contains(&run.phase)) {
-            outputs.insert(run.phase.as_str().to_owned(), output.0);
-        }
-    }
+async fn insert(
+    tx: &mut Tx,
+    spec: SpecId,
+    number: i64,
+    draft: VersionDraft,
+) -> Result<(), StoreError> {
     let version = SpecVersion {
         id: tx.new_id(),
         org_id: tx.org(),
-        spec_id: spec.id,
+        spec_id: spec,
         number,
-        title: spec.title.clone(),
-        outputs: Json(outputs),
-        current_phase: spec.current_phase,
-        summary: summary.to_owned(),
+        title: draft.title,
+        outputs: Json(draft.outputs),
+        current_phase: draft.current_phase,
+        summary: draft.summary,
         actor: tx.current_actor(),
         created_at: tx.now(),
     };

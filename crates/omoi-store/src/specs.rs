@@ -198,6 +198,19 @@ pub async fn list(tx: &mut Tx, limit: i64) -> Result<Vec<Spec>, StoreError> {
     .await
 }
 
+/// Lets nobody else move a spec until the transaction ends. It is locked before what people are asked about it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn hold_spec(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
+    tx.locked_rows(
+        "select id from specs where org_id = $1 and id = $2",
+        args![spec],
+    )
+    .await
+    .map(drop)
+}
+
 /// Specs in `status`, oldest first.
 ///
 /// # Errors

@@ -258,6 +258,24 @@ pub async fn remove_file(tx: &mut Tx, file: &StoredFile) -> Result<(), StoreErro
     touch_content(tx, &file.digest).await.map(drop)
 }
 
+/// Whether there are contents that [`remove_unreferenced`] removes.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn has_unreferenced(tx: &mut Tx, before: Timestamp) -> Result<bool, StoreError> {
+    let rows = tx
+        .rows(
+            "select content_bytes from file_contents
+             where org_id = $1 and touched_at < $2
+               and not exists (select 1 from stored_files f
+                   where f.org_id = file_contents.org_id and f.digest = file_contents.digest)
+             limit 1",
+            args![before],
+        )
+        .await?;
+    Ok(!rows.is_empty())
+}
+
 /// Removes contents that no file has and that nobody touched since `before`, at most `limit` of them; how many there
 /// were. Their room is free then.
 ///

@@ -30,7 +30,8 @@ pub use claim::{CLAIMED_MAX, NewClaim, QueueScan, claim, eligible, keep_score, n
 pub use counters::{hold_around_ticket, hold_tasks};
 pub(crate) use counters::{ticket_moved, ticket_waits};
 pub use dependencies::{
-    depend, dependencies, dependencies_of_project, dependent_counts, drop_dependency, order_of_project, require,
+    depend, dependencies, dependencies_of_project, dependent_counts, drop_dependency,
+    order_of_project, require,
 };
 pub use edits::save_edited;
 pub(crate) use listing::{PRIORITY_RANK, rank_of_priority};

@@ -72,6 +72,7 @@ pub async fn begin_device_login(
             label: Some(machine.clone()),
             expires_at: tx.now() + PURPOSE.token_lifetime(),
             used_at: None,
+            provider_flow: None,
         };
         one_time_tokens::insert(tx, &token).await?;
         Ok(token.expires_at)

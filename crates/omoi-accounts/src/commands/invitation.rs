@@ -142,6 +142,8 @@ pub async fn accept_invitation(
     let org = organisation_of(context, &digest).await?;
     let accept = async |tx: &mut Tx| -> Result<_, AccountError> {
         let invitation = lock_open_invitation(tx, org, &digest).await?;
+        // Nobody erases the account meanwhile.
+        users::lock(tx, user).await?;
         let user = users::get(tx, user).await?;
         let is_theirs =
             user.verified_at.is_some() && user.email.as_ref() == Some(&invitation.email);

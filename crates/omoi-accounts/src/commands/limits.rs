@@ -73,6 +73,10 @@ pub(crate) async fn count_tries(
         let scope = counted.scope;
         // The last of them says most of the account.
         refused = Some((scope, until));
+        if scope == LimitScope::SignInAddress {
+            // Whoever may try nothing more leaves no row of each account that they name.
+            break;
+        }
     }
     if refused.is_some() {
         counts.retain(|(counted, _)| counted.scope == LimitScope::SignInAddress);

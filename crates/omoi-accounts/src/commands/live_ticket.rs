@@ -45,6 +45,7 @@ pub async fn make_live_ticket(
             label: None,
             expires_at: tx.now() + purpose.token_lifetime(),
             used_at: None,
+            provider_flow: None,
         };
         one_time_tokens::delete_ended(tx, purpose).await?;
         one_time_tokens::insert(tx, &ticket).await

@@ -2,6 +2,7 @@
 
 use omoi_domain::access::profile::{AccountAttributes, department_line, judge_attributes};
 use omoi_domain::audit::{AuditAct, AuditAction};
+use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::UserId;
 use omoi_domain::plain_title::given_name;
 use omoi_store::users::{self, User};
@@ -56,5 +57,6 @@ pub async fn update_profile(
         );
         Ok(row)
     };
-    context.write_revocation(update).await
+    let system = context.store.system();
+    system.write(CrashPoint::AccountChanged, update).await
 }

@@ -27,7 +27,7 @@ pub async fn refresh_session(
 ) -> Result<SignedIn, AccountError> {
     let named = read_refresh_token(&context.ring, token);
     let (named, key) = named.ok_or(AccountError::InvalidToken)?;
-    let go_on = async |tx: &mut Tx| {
+    let go_on = async |tx: &mut Tx| -> Result<_, AccountError> {
         let gone_on = go_on_with(context, tx, named, key.key_name()).await?;
         if gone_on.is_err() {
             deployment::count_revocation(tx).await?;

@@ -46,8 +46,8 @@ use omoi_domain::access::refresh::ACCESS_TOKEN_LIFE;
 use omoi_domain::id::UserId;
 use omoi_domain::time::Timestamp;
 use omoi_protocol::api::{
-    AccountView, ApiKeyView, BrowserSessionView, EXAMPLE_USER, MailAnnouncement, OrganizationAccess,
-    TokenPair,
+    AccountView, ApiKeyView, BrowserSessionView, EXAMPLE_USER, MailAnnouncement,
+    OrganizationAccess, TokenPair,
 };
 use omoi_store::api_keys::ApiKey;
 use omoi_store::users::User;

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, SqliteConnection};
 
 /// A project as far as its name goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct NamedRow {
+struct KeyedProject {
     id: String,
     org: String,
     name: String,
@@ -47,7 +47,7 @@ pub(super) async fn write_server_keys(conn: &mut PgConnection) -> Result<(), sql
 fn key_changes(rows: Vec<NameColumns>) -> Vec<(String, String)> {
     let rows = rows.into_iter().map(|(id, org, name, name_key, status)| {
         let is_archived = status == "archived";
-        NamedRow {
+        KeyedProject {
             id,
             org,
             name,
@@ -72,7 +72,7 @@ fn key_changes(rows: Vec<NameColumns>) -> Vec<(String, String)> {
 }
 
 /// The key of a name, or one with the end of the row's id where an earlier project has it.
-fn free_key(row: &NamedRow, taken: &BTreeSet<(String, String)>) -> String {
+fn free_key(row: &KeyedProject, taken: &BTreeSet<(String, String)>) -> String {
     let key = project_name_key(&row.name);
     let is_taken = taken.contains(&(row.org.clone(), key.clone()));
     match row.is_archived || !is_taken {

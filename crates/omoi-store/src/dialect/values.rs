@@ -149,7 +149,7 @@ impl DatabaseRow {
         }
     }
 
-    pub(crate) fn bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(crate) fn read_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(match self {
             Self::Sqlite(row) => row.try_get(column)?,
             Self::Postgres(row) => row.try_get(column)?,

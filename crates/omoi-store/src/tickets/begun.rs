@@ -12,7 +12,7 @@ use crate::tx::Tx;
 const BEGUN_MAX: u32 = 100;
 
 /// Tickets whose work may begin by itself, oldest first, at most 100: those that nothing holds up, that people let go on and
-/// whose prerequisites are done. A rule has the last word on each.
+/// whose prerequisites are done, where project and organisation go on. A rule has the last word on each.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -24,6 +24,8 @@ pub async fn list_to_begin(tx: &mut Tx) -> Result<Vec<TicketId>, StoreError> {
                  and t.status in ('backlog', 'analyzing') and t.approval_status = 'approved' and not t.is_blocked
                  and not exists (select 1 from ticket_dependencies d join tickets p on p.id = d.depends_on_id
                      where d.ticket_id = t.id and p.status <> 'done')
+                 and exists (select 1 from projects j where j.id = t.project_id and j.status = 'active')
+                 and exists (select 1 from organisations o where o.id = $1 and o.archived_at is null)
              order by t.created_at, t.id limit $2",
             args![BEGUN_MAX],
         )

@@ -60,11 +60,9 @@ async fn versions_keep_what_was_planned_from(bench: Bench) -> Result<(), StoreEr
     let mut run = phases::ensure(&mut tx, spec.id, Phase::Design).await?;
     run.output = Some(omoi_store::Json(json!({ "n": 1 })));
     phases::save(&mut tx, &mut run).await?;
-    for _ in 0..2 {
-        spec_versions::keep_first(&mut tx, &spec).await?;
-    }
+    let before = spec_versions::look_before(&mut tx, &spec).await?;
     spec.title = "Labels".to_owned();
-    spec_versions::append(&mut tx, &spec, "title").await?;
+    spec_versions::append(&mut tx, before, &spec, "title").await?;
     let heads = spec_versions::of_spec(&mut tx, spec.id).await?;
     let told: Vec<_> = heads
         .iter()

@@ -10,7 +10,7 @@ use super::expect_person;
 use super::get_device_login::UserCodePath;
 use crate::api::Surface;
 use crate::api::body::{ApiBody, ApiPath};
-use crate::api::caller::{AccountCaller, expect_verified};
+use crate::api::caller::{AccountCaller, expect_recent_sign_in, expect_verified};
 use crate::api::policy::needs;
 use crate::error::ApiError;
 
@@ -28,6 +28,9 @@ pub(super) async fn decide_device_login(
     ApiBody(body): ApiBody<DeviceDecision>,
 ) -> Result<StatusCode, ApiError> {
     expect_verified(&caller)?;
+    if body.approve {
+        expect_recent_sign_in(&caller, s.parts.clock.now())?;
+    }
     let (user, code) = (expect_person(&caller)?, path.read_code()?);
     let accounts = caller.accounts_of(&s);
     let decided = device_login::decide_device_login(&accounts, user, &code, body.approve).await;

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use omoi_accounts::commands::live_ticket::redeem_live_ticket;
-use omoi_accounts::holder::CredentialHolder;
+use omoi_accounts::holder::{CredentialHolder, CredentialKind};
 
 use super::event_query::EventQuery;
 use crate::api::ApiSurface;
@@ -87,6 +87,10 @@ async fn find_caller(parts: &mut Parts, surface: &ApiSurface) -> Result<FoundCal
         Some(ticket) => {
             let redeemed = redeem_live_ticket(&surface.accounts, ticket).await;
             let holder = redeemed.map_err(|error| surface.refuse_account(error))?;
+            // The folder's token opens the folder's own doors, and so does a ticket that was asked for with it.
+            if holder.credential == CredentialKind::Folder && surface.token.is_none() {
+                return Err(ApiError::no_credential());
+            }
             (WatchedCredential::Ticket, holder)
         }
         None => holder_of_socket(&parts.headers, &query.own, surface).await?,
