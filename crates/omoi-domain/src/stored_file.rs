@@ -10,8 +10,8 @@ pub const FILE_CHUNK_BYTES: usize = 1 << 20;
 pub const TICKET_FILES_MAX: u32 = 100;
 /// Bytes of all of them, at most: each of its agents gets them all.
 pub const TICKET_FILE_BYTES_MAX: u64 = 100 << 20;
-/// Bytes of a name, as file systems take it.
-const NAME_BYTES_MAX: usize = 255;
+/// Bytes of a name: file systems take 255, and in workspaces nine more stand before it.
+const NAME_BYTES_MAX: usize = 255 - 9;
 
 crate::closed_set! {
     /// What a file is, by its own first bytes and never by what its sender says.

@@ -1,6 +1,7 @@
 //! Removes rows whose time is over.
 
 use std::fmt;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -9,15 +10,24 @@ use omoi_domain::time::Timestamp;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next, Reconciler};
 use omoi_store::expired_rows::{ExpiringTable, has_expired, remove_expired};
-use omoi_store::{Store, StoreError, Tx};
+use omoi_store::{Store, StoreError, Tx, organisations, stored_files};
 use tracing::debug;
 
 /// Rows of one pass.
 const ROWS_MAX: i64 = 500;
 
-/// Removes rows of no organisation whose time is over; writes nothing where there is none. Several may run at once.
+/// Contents of files of one organisation in one pass.
+const FILES_MAX: u32 = 20;
+/// How long contents are kept that no ticket has a file of.
+const FILES_KEPT_FOR: Duration = Duration::from_hours(24);
+/// How often every organisation is looked at.
+const FILES_LOOKED_AT_EVERY: Duration = Duration::from_hours(1);
+
+/// Removes rows whose time is over; writes nothing where there is none. Several may run at once.
 pub struct Janitor {
     store: Store,
+    /// When the files of all organisations were looked at last.
+    files_looked_at: Option<Timestamp>,
 }
 
 impl fmt::Debug for Janitor {
@@ -29,7 +39,42 @@ impl fmt::Debug for Janitor {
 impl Janitor {
     /// Cleans `store` up.
     pub const fn new(store: Store) -> Self {
-        Self { store }
+        Self {
+            store,
+            files_looked_at: None,
+        }
+    }
+
+    /// Removes contents of files that no ticket has any more, in every organisation.
+    ///
+    /// # Errors
+    /// When the rows cannot be read or written.
+    async fn clean_up_files(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let is_due = self
+            .files_looked_at
+            .is_none_or(|at| now < at || now.since(at) >= FILES_LOOKED_AT_EVERY);
+        if !is_due {
+            return Ok(());
+        }
+        let system = self.store.system();
+        let all = system.read(async |tx| organisations::event_heads(tx).await);
+        for (org, _) in all.await? {
+            let tenant = self.store.tenant(org);
+            let look = async |tx: &mut Tx| {
+                let before = tx.now() - FILES_KEPT_FOR;
+                stored_files::has_unreferenced(tx, before).await
+            };
+            while tenant.read(look).await? {
+                let remove = async |tx: &mut Tx| {
+                    let before = tx.now() - FILES_KEPT_FOR;
+                    stored_files::remove_unreferenced(tx, before, FILES_MAX).await
+                };
+                let n_removed = tenant.write(CrashPoint::TicketChanged, remove).await?;
+                debug!(%org, n_removed, "Removed contents of files that no ticket has");
+            }
+        }
+        self.files_looked_at = Some(now);
+        Ok(())
     }
 
     /// One pass: 500 rows at most; how many it removed.
@@ -69,10 +114,11 @@ impl Reconciler for Janitor {
 
     fn tick<'a>(
         &'a mut self,
-        _: Timestamp,
+        now: Timestamp,
         _: &'a mut Entities,
     ) -> BoxFuture<'a, Result<Next, BoxError>> {
-        async {
+        async move {
+            self.clean_up_files(now).await?;
             let n_removed = self.clean_up().await?;
             Ok(match n_removed < ROWS_MAX {
                 true => Next::Idle,

@@ -76,7 +76,7 @@ pub struct UploadedHead {
 
 impl RepositorySource {
     /// The commit that work begins at.
-    pub(crate) const fn head(&self) -> &ObjectId {
+    pub(crate) const fn head_commit(&self) -> &ObjectId {
         match self {
             Self::Path(info) => &info.head,
             Self::Uploaded(head) => &head.commit,
@@ -84,7 +84,7 @@ impl RepositorySource {
     }
 
     /// The branch that was checked out.
-    pub(crate) fn branch(&self) -> Option<&str> {
+    pub(crate) fn branch_name(&self) -> Option<&str> {
         match self {
             Self::Path(info) => info.branch.as_deref(),
             Self::Uploaded(head) => head.branch.as_deref(),
@@ -174,7 +174,7 @@ impl RepositoryReader<'_> {
     ) -> Result<OpenedRepository, CreateError> {
         let place = CommitPlace::Mirror {
             mirror: &mirror,
-            commit: source.head(),
+            commit: source.head_commit(),
         };
         let settings = self.read_settings(place).await?;
         Ok(OpenedRepository {

@@ -47,7 +47,7 @@ pub async fn prepare_setup(
     let info = reader.inspect_repository(&request.repo_path).await?;
     let repository = reader.open(&tenant.before_request(), info).await?;
     trust::expect_trusted(tenant, &repository).await?;
-    let commit = repository.source.head();
+    let commit = repository.source.head_commit();
     let toolbox = toolbox_of(reader, &repository).await?;
     let base = repository.mirror.base_store(commit).await?;
     Ok(PreparedSetup {
@@ -123,7 +123,7 @@ async fn toolbox_of(
     reader: RepositoryReader<'_>,
     repository: &OpenedRepository,
 ) -> Result<SandboxToolchain, CreateError> {
-    let survey = survey_commit(&repository.mirror, repository.source.head()).await?;
+    let survey = survey_commit(&repository.mirror, repository.source.head_commit()).await?;
     let toolchain = resolve_toolchain(&survey, reader.host).await;
     Ok(SandboxToolchain {
         allowed: repository.settings.read_only.clone(),
@@ -161,7 +161,7 @@ fn installed_view(repository: &OpenedRepository, layer: &PackageLayer) -> SetupV
 fn empty_view(repository: &OpenedRepository) -> SetupView {
     SetupView {
         repo: repository.place_text().into_owned(),
-        commit: repository.source.head().to_string(),
+        commit: repository.source.head_commit().to_string(),
         commands: Vec::new(),
         is_written: false,
         packages: Vec::new(),

@@ -37,7 +37,7 @@ impl OpenedRepository {
     /// What its file asks for, now that a person allowed it.
     pub(crate) fn allowed_view(self) -> RepositoryTrustView {
         let repo = self.place_text().into_owned();
-        trust_view(self.source.head(), self.settings, repo, true)
+        trust_view(self.source.head_commit(), self.settings, repo, true)
     }
 }
 

@@ -7,9 +7,9 @@ use super::payload::{
     AblationDone, AgentActivity, ApprovalChange, AttemptChange, BoardMove, BudgetChange,
     BudgetLevelReached, CallFailed, CommentChange, CostDone, DependencyChange, DiscoveryDone,
     EgressDenied, HandOverDone, ItemAccepted, MergeChange, MessageChange, ModelFallback,
-    NotificationChange, OperationChange, PhaseChange, PlanJudged, PlanningEnded, ProjectUpdate, ReceiptDone, SandboxChange,
-    SavedAttempt, SpecChange, SyncDone, TaskChange, TaskEdit, TicketBlockChange, TicketChange,
-    TicketEdgeChange,
+    NotificationChange, OperationChange, PhaseChange, PlanJudged, PlanningEnded, ProjectUpdate,
+    ReceiptDone, SandboxChange, SavedAttempt, SpecChange, SyncDone, TaskChange, TaskEdit,
+    TicketBlockChange, TicketChange, TicketEdgeChange,
 };
 use crate::attempt::AttemptSubject;
 use crate::id::{AttemptId, MergeId, SandboxId, SpecId, TaskId, TicketId, UserId};
@@ -190,7 +190,11 @@ impl EventSubject for NotificationChange {
     }
 
     fn related_ids(&self) -> RelatedIds {
-        RelatedIds::of_ticket(self.ticket_id)
+        RelatedIds {
+            spec_id: self.spec_id,
+            ticket_id: self.ticket_id,
+            ..RelatedIds::default()
+        }
     }
 
     fn recipient_id(&self) -> Option<UserId> {

@@ -94,8 +94,12 @@ async fn is_outdated(tx: &mut Tx, approval: &Approval) -> Result<bool, StoreErro
 
 /// Reads a question with what it is about locked: nobody else closes it meanwhile.
 async fn approval_to_close(tx: &mut Tx, id: ApprovalId) -> Result<Approval, StoreError> {
-    if let Some(ticket) = approvals::get(tx, id).await?.ticket_id {
+    let about = approvals::get(tx, id).await?;
+    if let Some(ticket) = about.ticket_id {
         tickets::hold_ticket(tx, ticket).await?;
+    }
+    if let Some(spec) = about.spec_id {
+        specs::hold_spec(tx, spec).await?;
     }
     approvals::get(tx, id).await
 }

@@ -10,7 +10,7 @@ use omoi_store::Tenant;
 use omoi_store::specs::{self, Spec};
 
 use super::SpecCommandError;
-use super::spec_changes::{expect_version, spec_name};
+use super::spec_changes::{expect_planned, expect_version, spec_name};
 
 /// Puts a spec away, so that lists leave it out, or takes it back; one that is where it should be stays as it is. With
 /// `versions`, only while the spec has one of them.
@@ -26,6 +26,7 @@ pub async fn archive_spec(
     let archived = tenant.write(CrashPoint::SpecMoved, async |tx| {
         let mut spec = specs::get(tx, id).await?;
         expect_version(&spec, versions)?;
+        expect_planned(&spec)?;
         if is_archived && expect_archivable(spec.status).is_err() {
             return Err(SpecCommandError::GoesOn {
                 spec: spec_name(tx, &spec).await?,

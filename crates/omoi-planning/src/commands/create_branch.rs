@@ -10,7 +10,7 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tenant};
 
 use super::SpecCommandError;
-use super::spec_changes::spec_name;
+use super::spec_changes::{expect_planned, spec_name};
 use crate::plan_gate::PlanGate;
 
 /// An integration branch with the commit that it is at.
@@ -55,6 +55,7 @@ pub async fn create_spec_branch(
 ) -> Result<SpecBranch, CreateBranchError> {
     let spec = tenant.read(async |tx| {
         let spec = specs::get(tx, id).await?;
+        expect_planned(&spec)?;
         match spec.current_phase {
             Phase::Complete => Ok::<Spec, SpecCommandError>(spec),
             _ => Err(SpecCommandError::NotPlanned {

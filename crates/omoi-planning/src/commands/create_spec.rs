@@ -12,6 +12,7 @@ use omoi_domain::id::{ProjectId, TicketId};
 use omoi_domain::lifecycle::spec::begin_spec;
 use omoi_domain::phase::Phase;
 use omoi_domain::plain_title::plain_title;
+use omoi_domain::project::ProjectStatus;
 use omoi_domain::spec::{SpecKind, SpecStatus};
 use omoi_execution::agent_programs::{AgentPlace, AgentPlan, ProgramUnusable, assign_agents};
 use omoi_execution::copied_files::CopyError;
@@ -283,12 +284,14 @@ async fn draft_spec(
     trust::expect_trusted(tenant, &repository).await?;
     let OpenedRepository { source, mirror, .. } = &repository;
     let copies = policy.copies.in_tenant(tenant);
-    let readable = copies.expect_readable(&repository.project, mirror, source.head());
+    let readable = copies.expect_readable(&repository.project, mirror, source.head_commit());
     readable.await?;
     let followed = all_followed_settings();
     let place = AgentPlace {
         project: &repository.project.name,
-        settings: &mirror.present_paths(source.head(), &followed).await?,
+        settings: &mirror
+            .present_paths(source.head_commit(), &followed)
+            .await?,
     };
     let agents = assign_agents(policy.programs.as_ref(), place, request.agent).await?;
     policy.models.expect_usable(&agents.assignment)?;
@@ -399,7 +402,7 @@ impl RepositoryReader<'_> {
             Some(folder) => repository_file::look_at_work_tree(folder, settings)?,
             None => None,
         };
-        let survey = survey_commit(&repository.mirror, source.head()).await?;
+        let survey = survey_commit(&repository.mirror, source.head_commit()).await?;
         let toolchain = resolve_toolchain(&survey, self.host).await;
         let own_suite = options::own_suite(self.config);
         let named = request.suite.as_deref();
@@ -431,8 +434,8 @@ impl RepositoryReader<'_> {
                 repository: settings.clone(),
                 require_approval_gates: request.require_approval_gates,
             },
-            base_sha: source.head().as_str().to_owned(),
-            base_branch: source.branch().map(ToOwned::to_owned),
+            base_sha: source.head_commit().as_str().to_owned(),
+            base_branch: source.branch_name().map(ToOwned::to_owned),
             survey: json!({ "survey": survey, "toolbox": toolbox }),
             start: SpecStart::Now,
         })
@@ -458,8 +461,17 @@ async fn insert_spec(
             },
         };
         let number = take_numbers(tx, draft.project, NumberCounter::Spec, 1).await?;
-        // It may have been put away since the repository was looked at.
-        projects::take_up(tx, draft.project).await?;
+        // It may have been put away since the repository was looked at: whoever begins something in it takes it back, and
+        // a ticket does not.
+        match (&begun, draft.start) {
+            (None, SpecStart::Now) => projects::take_up(tx, draft.project).await?,
+            (None, SpecStart::Later) => {}
+            (Some(_), _) => {
+                if projects::get(tx, draft.project).await?.status != ProjectStatus::Active {
+                    return Ok(SpecInsert::NotWanted);
+                }
+            }
+        }
         let mut spec = draft.numbered(tx, &policy.selection, number, branch);
         if let Some(ticket) = &begun {
             spec.kind = kind_of_mode(ticket.workflow_mode);
@@ -531,7 +543,7 @@ fn notes(facts: NoteFacts<'_>) -> Vec<String> {
     if source.is_dirty() {
         notes.push("the work tree has uncommitted changes; HEAD is used without them".to_owned());
     }
-    if source.branch().is_none() {
+    if source.branch_name().is_none() {
         notes.push("HEAD is detached; its commit is used".to_owned());
     }
     if facts.suite.is_none() && survey.test.is_empty() {

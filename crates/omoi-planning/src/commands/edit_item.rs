@@ -74,10 +74,10 @@ pub async fn edit_items(
             Ok(actions) => actions,
             Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),
         };
-        spec_versions::keep_first(tx, &spec).await?;
+        let before = spec_versions::look_before(tx, &spec).await?;
         judged.write_output(tx, &spec).await?;
         apply_to_spec(tx, &mut spec, actions, true).await?;
-        spec_versions::append(tx, &spec, &edit.summary).await?;
+        spec_versions::append(tx, before, &spec, &edit.summary).await?;
         Ok(spec)
     });
     edited.await

@@ -8,6 +8,7 @@ use omoi_domain::lifecycle::spec as rules;
 use omoi_execution::spec_selection::SpecSelection;
 use omoi_execution::specs::apply_to_spec;
 use omoi_store::Tenant;
+use omoi_store::projects;
 use omoi_store::specs::{self, Spec};
 
 use super::SpecCommandError;
@@ -30,6 +31,7 @@ pub async fn execute_spec(
             Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),
         };
         if !actions.is_empty() {
+            projects::take_up(tx, spec.project_id).await?;
             let is_renamed = adopt_model(selection, tx, &mut spec).await?;
             apply_to_spec(tx, &mut spec, actions, is_renamed).await?;
         }

@@ -79,7 +79,7 @@ pub async fn restore_version(
             Ok(actions) => actions,
             Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),
         };
-        spec_versions::keep_first(tx, &spec).await?;
+        let before = spec_versions::look_before(tx, &spec).await?;
         for (_, edit) in &judged {
             edit.write_output(tx, &spec).await?;
         }
@@ -87,7 +87,7 @@ pub async fn restore_version(
         apply_to_spec(tx, &mut spec, actions, true).await?;
         search_documents::index_spec(tx, &spec).await?;
         let summary = format!("restored version {}", wish.number);
-        spec_versions::append(tx, &spec, &summary).await?;
+        spec_versions::append(tx, before, &spec, &summary).await?;
         Ok(spec)
     });
     restored.await

@@ -29,11 +29,11 @@ pub async fn retitle_spec(
             Ok(actions) => actions,
             Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),
         };
-        spec_versions::keep_first(tx, &spec).await?;
+        let before = spec_versions::look_before(tx, &spec).await?;
         title.clone_into(&mut spec.title);
         apply_to_spec(tx, &mut spec, actions, true).await?;
         search_documents::index_spec(tx, &spec).await?;
-        spec_versions::append(tx, &spec, "title").await?;
+        spec_versions::append(tx, before, &spec, "title").await?;
         Ok(spec)
     });
     retitled.await

@@ -3,10 +3,11 @@
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
+use omoi_domain::project::ProjectStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_store::spec_shares::{self, SpecShare};
 use omoi_store::specs::{self, Spec};
-use omoi_store::{StoreError, Tenant, projects, requirements, tasks, tickets};
+use omoi_store::{StoreError, Tenant, organisations, projects, requirements, tasks, tickets};
 
 /// A link to a spec that a person wants.
 #[derive(Clone, Debug)]
@@ -88,18 +89,21 @@ pub async fn look_at_shared_spec(tenant: &Tenant, digest: &str) -> Result<Shared
     let looked = tenant.write(CrashPoint::SpecMoved, async |tx| {
         let share = spec_shares::count_view(tx, digest).await?;
         let spec = specs::get(tx, share.spec_id).await?;
-        if spec.archived_at.is_some() {
+        let project = projects::get(tx, spec.project_id).await?;
+        let is_put_away = spec.archived_at.is_some()
+            || project.status == ProjectStatus::Archived
+            || organisations::get(tx).await?.archived_at.is_some();
+        if is_put_away {
             return Err(StoreError::NotFound {
                 what: "shared spec",
                 key: "of this link".to_owned(),
             });
         }
-        let project = projects::get(tx, spec.project_id).await?.name;
         let all = tasks::standing_of_spec(tx, spec.id).await?;
         let done = all.iter();
         let done = done.filter(|task| task.status == TaskStatus::Completed);
         Ok(SharedSpec {
-            project,
+            project: project.name,
             n_requirements: requirements::of_spec(tx, spec.id).await?.len(),
             n_tickets: tickets::of_spec(tx, spec.id).await?.len(),
             n_tasks: all.len(),

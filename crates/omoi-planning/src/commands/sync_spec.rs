@@ -9,7 +9,7 @@ use omoi_store::specs::{self, Spec};
 
 use super::SpecCommandError;
 use super::resume_spec::resume_spec;
-use super::spec_changes::spec_name;
+use super::spec_changes::{expect_planned, spec_name};
 use crate::spec_policy::SpecPolicy;
 
 /// Has the tickets and tasks of a plan written where that stopped. One that has them is left alone, and one whose planning
@@ -24,6 +24,7 @@ pub async fn sync_spec(
 ) -> Result<Spec, SpecCommandError> {
     let seen = tenant.read(async |tx| {
         let spec = specs::get(tx, id).await?;
+        expect_planned(&spec)?;
         let name = spec_name(tx, &spec).await?;
         Ok::<_, SpecCommandError>((spec, name))
     });

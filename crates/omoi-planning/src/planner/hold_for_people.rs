@@ -5,9 +5,10 @@ use tracing::info;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::lifecycle::phase::{AskedOutput, PersonGate, person_gate};
 use omoi_domain::phase::Phase;
+use omoi_domain::spec::SpecStatus;
 use omoi_runtime::reconcile::Next;
 use omoi_store::approvals::{self, Approval};
-use omoi_store::specs::Spec;
+use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tenant, Tx, phases};
 
 use super::step::stored_phases;
@@ -31,6 +32,11 @@ pub(super) async fn hold_for_people(
         PersonGate::Ask { .. } => {}
     }
     let asked = store.write(CrashPoint::PhaseMoved, async |tx| {
+        // Whoever ends the spec withdraws what people are asked: nothing is asked after that.
+        specs::hold_spec(tx, spec.id).await?;
+        if specs::get(tx, spec.id).await?.status != SpecStatus::Executing {
+            return Ok(None);
+        }
         // It may have been asked, or changed, meanwhile.
         let PersonGate::Ask {
             kind,

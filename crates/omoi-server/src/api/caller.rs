@@ -456,7 +456,7 @@ async fn note_denial(
     }
     let store = accounts
         .store
-        .for_request(request_origin(parts, Some(holder)));
+        .for_request(request_origin(parts, Some(holder), &surface.site));
     let denied = AuditAct::denied_to(AuditAction::PermissionDenied, org);
     let denied = denied.with_after(json!({ "permission": refused.lacking_permission() }));
     // The refusal stands whether or not it can be told of.

@@ -136,7 +136,10 @@ pub(super) fn complete_operation(
 /// What an operation refuses with because of its policy, parameters and body.
 fn usual_codes(operation: &Operation, policy: RoutePolicy) -> Vec<ErrorCode> {
     use ErrorCode::{
-    ConflictingCredentials, CsrfRefused, EmailNotVerified, Forbidden, InsufficientScope, Internal, MalformedJson, NotFound, NotReady, OnWaitlist, OriginRefused, RateLimited, SlowRequest, TooLarge, Unauthenticated, UnknownField, UnsupportedMediaType, ValidationFailed,
+        ConflictingCredentials, CsrfRefused, EmailNotVerified, Forbidden, InsufficientScope,
+        Internal, MalformedJson, NotFound, NotReady, OnWaitlist, OriginRefused, RateLimited,
+        SlowRequest, TooLarge, Unauthenticated, UnknownField, UnsupportedMediaType,
+        ValidationFailed,
     };
     let mut codes = match policy {
         RoutePolicy::Public => Vec::new(),

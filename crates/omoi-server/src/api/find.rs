@@ -153,7 +153,7 @@ pub(super) async fn find_project(
 pub(super) async fn newest_spec(tx: &mut Tx, here: Option<&str>) -> Result<Option<Spec>, ApiError> {
     let names = projects::names(tx).await?;
     let mut found = specs::list(tx, i64::MAX).await?;
-    found.retain(|spec| spec.kind == SpecKind::Planned);
+    found.retain(|spec| spec.kind == SpecKind::Planned && spec.archived_at.is_none());
     if let Some(project) = here.and_then(|path| names.at(path)) {
         return Ok(found.into_iter().find(|spec| spec.project_id == project));
     }

@@ -57,7 +57,9 @@ use crate::error::ApiError;
 
 pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
     shown_specs()
+        .merge(begun_specs())
         .merge(changed_specs())
+        .merge(worked_specs())
         .merge(edited_plans())
         .merge(decided_specs())
         .merge(spec_versions())
@@ -148,7 +150,8 @@ fn decided_specs() -> ApiRouter<ApiSurface> {
         ))
 }
 
-fn changed_specs() -> ApiRouter<ApiSurface> {
+/// What begins specs, or writes them down.
+fn begun_specs() -> ApiRouter<ApiSurface> {
     ApiRouter::new()
         .add(operation!(
             launch_spec::launch_spec,
@@ -179,6 +182,10 @@ fn changed_specs() -> ApiRouter<ApiSurface> {
             InvalidTransition,
             Conflict
         ))
+}
+
+fn changed_specs() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
         .add(operation!(
             archive_spec::archive_spec,
             StaleVersion,
@@ -212,6 +219,11 @@ fn changed_specs() -> ApiRouter<ApiSurface> {
             InvalidTransition,
             Conflict
         ))
+}
+
+/// What people do with the work on specs.
+fn worked_specs() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
         .add(operation!(
             execute_tasks::execute_tasks,
             NotFound,
@@ -385,7 +397,11 @@ impl ApiCaller {
 }
 
 /// A spec as it is now.
-pub(super) async fn answered(s: &ApiSurface, caller: &ApiCaller, spec: Spec) -> Answer<SpecView> {
+pub(super) async fn answered_spec(
+    s: &ApiSurface,
+    caller: &ApiCaller,
+    spec: Spec,
+) -> Answer<SpecView> {
     let view = caller
         .own_rows()
         .read(async |tx| spec_view(tx, &s.parts.policy, spec).await);

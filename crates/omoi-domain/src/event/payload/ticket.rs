@@ -102,8 +102,10 @@ pub struct NotificationChange {
     pub notification_id: NotificationId,
     /// The person, who alone is told.
     pub user_id: UserId,
-    /// Row id of the ticket that it is about.
-    pub ticket_id: TicketId,
+    /// Row id of the ticket that it is about, where it is about one.
+    pub ticket_id: Option<TicketId>,
+    /// Row id of the spec whose plan it is about, where it is about one.
+    pub spec_id: Option<SpecId>,
     /// Why they are told.
     pub notification_kind: NotificationKind,
 }

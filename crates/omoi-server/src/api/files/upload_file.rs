@@ -35,6 +35,11 @@ pub(super) async fn upload_file(
     let ticket = caller.find_ticket(&path.ticket_id, &of).await?;
     // Nothing is read for a ticket that is not there.
     let form = FormFile::from_request(request, &s).await?;
-    let stored = store_file(caller.own_rows(), ticket.id, &form.name, form.file_content());
+    let stored = store_file(
+        caller.own_rows(),
+        ticket.id,
+        &form.name,
+        form.file_content(),
+    );
     Ok((StatusCode::CREATED, Json(file_view(stored.await?))))
 }

@@ -82,6 +82,7 @@ fn notification_view(notification: Notification) -> NotificationView {
         organization_id: notification.org_id,
         project_id: notification.project_id,
         ticket_id: notification.ticket_id,
+        spec_id: notification.spec_id,
         comment_id: notification.comment_id,
         approval_id: notification.approval_id,
         actor: notification.actor.into(),

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use omoi_planning::commands::{AskedSpec, SpecStart, create_spec};
 use omoi_protocol::api::{LaunchSpec, SpecView};
 
-use super::{answered, created_spec};
+use super::{answered_spec, created_spec};
 use crate::api::Surface;
 use crate::api::body::ApiBody;
 use crate::api::caller::Allowed;
@@ -33,5 +33,5 @@ pub(super) async fn create_draft_spec(
     let rows = caller.own_rows();
     let create = create_spec(&s.parts.policy, s.repositories(&caller)?, rows, asked);
     let spec = created_spec(&caller, create).await?;
-    Ok((StatusCode::CREATED, answered(&s, &caller, spec).await?))
+    Ok((StatusCode::CREATED, answered_spec(&s, &caller, spec).await?))
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use omoi_planning::commands;
 use omoi_protocol::api::SpecView;
 
-use super::{OfProject, SpecPath, answered, spec_after};
+use super::{OfProject, SpecPath, answered_spec, spec_after};
 use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
@@ -26,5 +26,5 @@ pub(super) async fn execute_spec(
     let id = caller.find_spec(&path, &of).await?.id;
     let act = commands::execute_spec(&s.parts.policy.selection, caller.own_rows(), id);
     let spec = spec_after(&caller, id, act).await?;
-    answered(&s, &caller, spec).await
+    answered_spec(&s, &caller, spec).await
 }

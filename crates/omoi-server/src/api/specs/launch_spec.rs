@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use omoi_planning::commands::{AskedSpec, create_spec};
 use omoi_protocol::api::{LaunchSpec, SpecView};
 
-use super::{answered, created_spec};
+use super::{answered_spec, created_spec};
 use crate::api::Surface;
 use crate::api::body::ApiBody;
 use crate::api::caller::Allowed;
@@ -32,5 +32,8 @@ pub(super) async fn launch_spec(
     let spec = created_spec(&caller, launch).await?;
     // The process that launched it before may be another one.
     s.parts.policy.selection.scope.ask_for(spec.id);
-    Ok((StatusCode::ACCEPTED, answered(&s, &caller, spec).await?))
+    Ok((
+        StatusCode::ACCEPTED,
+        answered_spec(&s, &caller, spec).await?,
+    ))
 }

@@ -15,7 +15,7 @@ use omoi_protocol::api::{EXAMPLE_REQUIREMENT, EXAMPLE_SPEC};
 use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, phases};
 
-use super::answered;
+use super::answered_spec;
 use crate::api::ApiSurface;
 use crate::api::caller::ApiCaller;
 use crate::api::find::{self, AskedReference};
@@ -43,6 +43,7 @@ pub(super) struct RequirementPath {
 /// Which criterion.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
+#[allow(clippy::struct_field_names, reason = "named as in the path")]
 pub(super) struct CriterionPath {
     /// Row id of the spec, or its reference `SPEC-n`.
     #[param(
@@ -98,7 +99,7 @@ impl<'a> EditedPlan<'a> {
         let output = run.await?.and_then(|run| run.output).map(|output| output.0);
         let mut all = output
             .iter()
-            .flat_map(|output| output[REQUIREMENTS].as_array())
+            .filter_map(|output| output[REQUIREMENTS].as_array())
             .flatten();
         Ok(all.find(|requirement| requirement["id"] == id).cloned())
     }
@@ -211,7 +212,7 @@ pub(super) async fn answer_edit(
     match changed {
         Ok(spec) => {
             let version = spec.state_version;
-            let body = answered(s, caller, spec).await?.0;
+            let body = answered_spec(s, caller, spec).await?.0;
             Ok(VersionedJson { version, body }.into_response())
         }
         Err(SpecCommandError::StaleVersion(current)) => refuse_stale(s, caller, *current).await,
@@ -227,7 +228,7 @@ pub(super) async fn refuse_stale(
 ) -> Result<Response, ApiError> {
     let version = spec.state_version;
     let stale = ApiError::from(SpecCommandError::StaleVersion(Box::new(spec.clone())));
-    let current = answered(s, caller, spec).await?.0;
+    let current = answered_spec(s, caller, spec).await?.0;
     let refusal = stale
         .with_context("current", json!(current))
         .with_field("If-Match")

@@ -5,7 +5,7 @@ use axum::extract::State;
 use omoi_planning::commands;
 use omoi_protocol::api::{ResumeSpec, SpecView};
 
-use super::{OfProject, SpecPath, answered, spec_after};
+use super::{OfProject, SpecPath, answered_spec, spec_after};
 use crate::api::body::{ApiBody, ApiPath};
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
@@ -27,5 +27,5 @@ pub(super) async fn resume_spec(
     let id = caller.find_spec(&path, &of).await?.id;
     let act = commands::resume_spec(&s.parts.policy, caller.own_rows(), id, body);
     let spec = spec_after(&caller, id, act).await?;
-    answered(&s, &caller, spec).await
+    answered_spec(&s, &caller, spec).await
 }

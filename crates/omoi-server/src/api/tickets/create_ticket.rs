@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use omoi_domain::access::permission::Permission;
 use omoi_domain::id::{ProjectId, TicketId};
+use omoi_domain::ticket::WorkflowMode;
 use omoi_domain::workflow::PhaseId;
 use omoi_execution::commands::{self, NewTicket};
 use omoi_execution::options::approval::ticket_review;
@@ -52,6 +53,7 @@ pub(super) async fn create_ticket(
     if phase != PhaseId::Backlog {
         caller.expect_also(Permission::TicketForce)?;
     }
+    expect_begun_by(&caller, body.workflow_mode)?;
     let new = NewTicket {
         project,
         depends_on: tickets_of_body(&caller, project, &body.dependencies).await?,
@@ -74,6 +76,20 @@ pub(super) async fn create_ticket(
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+/// Refuses whoever has work begun by itself and may not begin work; a plan that nobody looks at is theirs to approve.
+pub(super) fn expect_begun_by(
+    caller: &ApiCaller,
+    mode: Option<WorkflowMode>,
+) -> Result<(), ApiError> {
+    if mode.is_some() {
+        caller.expect_also(Permission::SpecExecute)?;
+    }
+    match mode {
+        Some(WorkflowMode::SpecDriven) => caller.expect_also(Permission::SpecApprove),
+        Some(WorkflowMode::Quick) | None => Ok(()),
+    }
 }
 
 /// The project that a body names, or the query, or the only one there is.

@@ -5,6 +5,7 @@ use omoi_execution::commands::{self, TicketWish};
 use omoi_protocol::api::TicketView;
 use omoi_store::tickets::TicketEdit;
 
+use super::create_ticket::expect_begun_by;
 use super::{ProjectOfTicket, TicketPath, answered};
 use crate::api::body::ApiPath;
 use crate::api::caller::Allowed;
@@ -25,6 +26,7 @@ pub(super) async fn spawn_phase_tasks(
     ApiPath(path): ApiPath<TicketPath>,
     ApiQuery(of): ApiQuery<ProjectOfTicket>,
 ) -> VersionedAnswer<TicketView> {
+    expect_begun_by(&caller, Some(WorkflowMode::Quick))?;
     let id = caller.find_ticket(&path.ticket_id, &of).await?.id;
     let wish = TicketWish {
         edit: TicketEdit {

@@ -4,6 +4,7 @@ use omoi_execution::commands::{self, TicketWish};
 use omoi_protocol::api::{TicketView, UpdateTicket};
 use omoi_store::tickets::TicketEdit;
 
+use super::create_ticket::expect_begun_by;
 use super::{ProjectOfTicket, TicketPath, answered};
 use crate::api::body::{ApiBody, ApiPath};
 use crate::api::caller::Allowed;
@@ -27,6 +28,7 @@ pub(super) async fn update_ticket(
     meant: MeantVersions,
     ApiBody(body): ApiBody<UpdateTicket>,
 ) -> VersionedAnswer<TicketView> {
+    expect_begun_by(&caller, body.workflow_mode)?;
     let id = caller.find_ticket(&path.ticket_id, &of).await?.id;
     let wish = TicketWish {
         edit: TicketEdit {

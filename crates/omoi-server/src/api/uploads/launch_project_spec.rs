@@ -15,7 +15,7 @@ use crate::api::body::{ApiBody, ApiPath, expect_chars};
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
 use crate::api::projects::ProjectPath;
-use crate::api::specs::answered;
+use crate::api::specs::answered_spec;
 use crate::error::ApiError;
 
 /// Characters of the name of a branch.
@@ -54,5 +54,8 @@ pub(super) async fn launch_project_spec(
                 .await?
         }
     };
-    Ok((StatusCode::ACCEPTED, answered(&s, &caller, spec).await?))
+    Ok((
+        StatusCode::ACCEPTED,
+        answered_spec(&s, &caller, spec).await?,
+    ))
 }
