@@ -48,7 +48,7 @@ usage: cargo xtask <command>
                             schemathesis against a server that runs on what a demo leaves: 1,000 cases an operation,
                             or all that it can ask in so many minutes; an answer of 500, or one that the OpenAPI file
                             does not describe, fails
-  matrix                    every operation of the API asked by every kind of caller, on both databases, as a table
+  matrix                    every operation of the API asked by callers that may not, on both databases, as a table
   models                    make crates/omoi-llm/models.json anew: models, ends and prices
   routes                    what became of every route of the earlier API, and which promised ones are not
                             served: the list of fates held against the committed OpenAPI files

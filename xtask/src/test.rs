@@ -197,7 +197,7 @@ fn run_tests(options: &Options) -> Result<()> {
 ///
 /// # Errors
 /// When somebody got what is not theirs.
-pub fn run_matrix() -> Result<Outcome> {
+pub(crate) fn run_matrix() -> Result<Outcome> {
     setup::tests()?;
     let servers = TestServers::start(NeededServers::ALL)?;
     let mut nextest = cargo_command("nextest run --locked --workspace --all-features");

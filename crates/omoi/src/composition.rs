@@ -143,11 +143,17 @@ pub(crate) struct RunningProcess {
     _ownership: Option<FolderOwnership>,
 }
 
+/// Opens the data folder of a process; what it is to be reached by is checked before anything is made.
+fn open_folder(start: &StartOptions) -> anyhow::Result<OpenedFolder> {
+    reach::site_of(start)?;
+    Ok(OpenedFolder::open(
+        &DataOptions::from_config(&start.config).folder,
+    )?)
+}
+
 /// Builds and starts a process.
 pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<RunningProcess> {
-    // Before anything is made.
-    reach::site_of(&start)?;
-    let folder = OpenedFolder::open(&DataOptions::from_config(&start.config).folder)?;
+    let folder = open_folder(&start)?;
     let database = database_options(&start.config, &folder);
     let backend = Backend::of(&database.url)?;
     let ownership = claim_folder(&mut start, &folder, backend)?;

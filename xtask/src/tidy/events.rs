@@ -31,7 +31,7 @@ struct Kind<'a> {
     has_consumer: bool,
     /// Whether the command line shows it where it follows a run.
     is_of_run: bool,
-    /// Whether it is told to those who ask for live events, without a place in the view.
+    /// Whether it is told to those who ask for live events, or to one of them, without a place in the view.
     is_of_people: bool,
 }
 
@@ -90,7 +90,7 @@ fn kinds(registry: &str) -> Vec<Kind<'_>> {
                 name,
                 has_consumer: !consumers.trim().is_empty(),
                 is_of_run: facts.ends_with(", Run"),
-                is_of_people: facts.ends_with(", People"),
+                is_of_people: facts.ends_with(", People") || facts.ends_with(", User"),
             })
         })
         .collect()

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use omoi_domain::id::{
-    ApprovalId, CommentId, InvitationId, NotificationId, OrgId, ProjectId, RoleId, TicketId,
+    ApprovalId, CommentId, InvitationId, NotificationId, OrgId, ProjectId, RoleId, SpecId, TicketId,
 };
 use omoi_domain::notification::NotificationKind;
 
@@ -26,8 +26,10 @@ pub struct NotificationView {
     pub organization_id: OrgId,
     /// Its project.
     pub project_id: ProjectId,
-    /// The ticket that it is about.
-    pub ticket_id: TicketId,
+    /// The ticket that it is about, where it is about one.
+    pub ticket_id: Option<TicketId>,
+    /// The spec whose plan it is about, where it is about one.
+    pub spec_id: Option<SpecId>,
     /// The comment that mentions them.
     pub comment_id: Option<CommentId>,
     /// The question that waits for their answer.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use omoi_accounts::commands::invitation::invite_member;
+use omoi_accounts::commands::invitation::{InvitationWay, invite_member};
 use omoi_accounts::commands::member::MemberAuthority;
 use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::approval::ApprovalState;
@@ -22,12 +22,12 @@ const ADA: &str = "ada@example.org";
 const BOB: &str = "bob@example.org";
 
 /// One who is told something.
-struct Told<'a> {
+struct ToldPerson<'a> {
     desk: &'a SignInDesk,
     token: String,
 }
 
-impl Told<'_> {
+impl ToldPerson<'_> {
     async fn list(&self, query: &str) -> Value {
         let path = format!("/notifications{query}");
         let (status, told) = self
@@ -71,7 +71,7 @@ async fn each_person_is_told_what_is_for_them(desk: SignInDesk) {
     let bob_id = desk
         .add_user(BOB, &[(OrgId::LOCAL, SystemRole::Member)])
         .await;
-    let sign_in = async |mail| Told {
+    let sign_in = async |mail| ToldPerson {
         desk: &desk,
         token: desk.sign_in(mail, PASSWORD).await.access_token,
     };
@@ -118,9 +118,19 @@ async fn each_person_is_told_what_is_for_them(desk: SignInDesk) {
     ada_is_asked(&desk, &ada, ticket).await;
     assert_eq!(bob.unread().await, 0, "who may not answer is not asked");
 
+    is_invited(&desk, elsewhere, (&ada, &bob)).await;
+}
+
+/// An invitation is told until it is answered.
+async fn is_invited(
+    desk: &SignInDesk,
+    elsewhere: OrgId,
+    (ada, bob): (&ToldPerson<'_>, &ToldPerson<'_>),
+) {
     let by = MemberAuthority::of_operator(elsewhere);
     let role = MemberRole::System(SystemRole::Viewer);
-    invite_member(&desk.accounts, by, BOB.parse().unwrap(), role)
+    let bob_there = (&BOB.parse().unwrap(), role);
+    invite_member(&desk.accounts, by, bob_there, InvitationWay::Printed)
         .await
         .unwrap();
     assert_eq!((ada.unread().await, bob.unread().await), (0, 1));
@@ -138,7 +148,7 @@ async fn each_person_is_told_what_is_for_them(desk: SignInDesk) {
 }
 
 /// Pages follow each other, and only one's own are read.
-async fn pages_and_reads(ada: &Told<'_>, bob: &Told<'_>) {
+async fn pages_and_reads(ada: &ToldPerson<'_>, bob: &ToldPerson<'_>) {
     let first = bob.list("?limit=1").await;
     let before = first["next_before"].as_str().unwrap();
     assert_eq!(before, first["items"][0]["id"].as_str().unwrap());
@@ -171,7 +181,7 @@ async fn pages_and_reads(ada: &Told<'_>, bob: &Told<'_>) {
 }
 
 /// A question is told to whoever may answer it, until somebody did.
-async fn ada_is_asked(desk: &SignInDesk, ada: &Told<'_>, ticket: TicketId) {
+async fn ada_is_asked(desk: &SignInDesk, ada: &ToldPerson<'_>, ticket: TicketId) {
     let asked = desk
         .test
         .commit(async |tx: &mut Tx| -> Result<_, StoreError> {

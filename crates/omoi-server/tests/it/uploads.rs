@@ -22,13 +22,13 @@ const BOB: &str = "bob@example.org";
 const BYTES: &str = "application/octet-stream";
 
 /// A project whose repository lies elsewhere, and who sends commits of it.
-struct Sender<'a> {
+struct BundleSender<'a> {
     desk: &'a SignInDesk,
     token: String,
     project: String,
 }
 
-impl Sender<'_> {
+impl BundleSender<'_> {
     async fn send(&self, commit: &str, media: &str, body: impl Into<Body>) -> (u16, Value) {
         let path = format!("/api/v1/projects/{}/repository/bundle", self.project);
         let request = Request::builder()
@@ -64,7 +64,7 @@ async fn commits_of_a_repository_elsewhere_are_taken_in(desk: SignInDesk) {
     let (_, made) = desk
         .ask((Method::POST, "/projects"), Some(&ada), Some(new))
         .await;
-    let ada = Sender {
+    let ada = BundleSender {
         desk: &desk,
         token: ada,
         project: made["id"].as_str().unwrap().to_owned(),
@@ -86,22 +86,12 @@ async fn commits_of_a_repository_elsewhere_are_taken_in(desk: SignInDesk) {
         "{told}"
     );
     refuses_what_is_wrong(&ada, &head, &bundle).await;
-    let foreign = Sender {
+    let foreign = BundleSender {
         token: bob,
         project: ada.project.clone(),
         desk: &desk,
     };
-    for (status, told) in [
-        foreign.ask_missing(json!({ "commits": [head] })).await,
-        foreign.send(&head, BYTES, bundle.clone()).await,
-        foreign.launch(&head).await,
-    ] {
-        assert_eq!(
-            (status, &told["error"]),
-            (404, &json!("not_found")),
-            "{told}"
-        );
-    }
+    refuses_whoever_is_elsewhere(&foreign, &head, &bundle).await;
     let (_, known) = ada.ask_missing(json!({ "commits": [head] })).await;
     assert_eq!(known["is_empty"], true, "something of it was kept");
     for _ in 0..2 {
@@ -122,14 +112,7 @@ async fn commits_of_a_repository_elsewhere_are_taken_in(desk: SignInDesk) {
         (202, &json!(head), &json!("main"), &json!("todo")),
         "{spec}"
     );
-    let path = format!("/specs/{}/bundle", spec["id"].as_str().unwrap());
-    let early = desk.code_of((Method::GET, &path), &ada.token, None).await;
-    assert_eq!(early, refused(409, "nothing_landed"));
-    let many = format!("{path}?{}", "have=x&".repeat(17));
-    let many = desk
-        .code_of((Method::GET, many.trim_end_matches('&')), &ada.token, None)
-        .await;
-    assert_eq!(many, refused(422, "validation_failed"));
+    takes_one_branch_back(&desk, &ada, &spec).await;
     takes_nothing_of_a_repository_here(&desk, &ada.token, &head).await;
     let path = format!("/projects/{}", ada.project);
     desk.ask((Method::DELETE, &path), Some(&ada.token), None)
@@ -142,8 +125,35 @@ async fn commits_of_a_repository_elsewhere_are_taken_in(desk: SignInDesk) {
     );
 }
 
+/// What a project of another organisation is answered.
+async fn refuses_whoever_is_elsewhere(foreign: &BundleSender<'_>, head: &str, bundle: &[u8]) {
+    for (status, told) in [
+        foreign.ask_missing(json!({ "commits": [head] })).await,
+        foreign.send(head, BYTES, bundle.to_vec()).await,
+        foreign.launch(head).await,
+    ] {
+        assert_eq!(
+            (status, &told["error"]),
+            (404, &json!("not_found")),
+            "{told}"
+        );
+    }
+}
+
+/// The branch is asked for with what one has of it.
+async fn takes_one_branch_back(desk: &SignInDesk, ada: &BundleSender<'_>, spec: &Value) {
+    let path = format!("/specs/{}/bundle", spec["id"].as_str().unwrap());
+    let early = desk.code_of((Method::GET, &path), &ada.token, None).await;
+    assert_eq!(early, refused(409, "nothing_landed"));
+    let many = format!("{path}?{}", "have=x&".repeat(17));
+    let many = desk
+        .code_of((Method::GET, many.trim_end_matches('&')), &ada.token, None)
+        .await;
+    assert_eq!(many, refused(422, "validation_failed"));
+}
+
 /// Each way in which what is sent may be wrong has its name.
-async fn refuses_what_is_wrong(ada: &Sender<'_>, head: &str, bundle: &[u8]) {
+async fn refuses_what_is_wrong(ada: &BundleSender<'_>, head: &str, bundle: &[u8]) {
     let unknown = ObjectId::empty_tree().to_string();
     let hostile = String::from_utf8_lossy(bundle).replace("refs/omoios/out/tip", "refs/../../tip");
     for (commit, media, body, expected) in [
@@ -207,7 +217,7 @@ async fn takes_nothing_of_a_repository_here(desk: &SignInDesk, token: &str, head
         .write(CrashPoint::ProjectCreated, make)
         .await
         .unwrap();
-    let sender = Sender {
+    let sender = BundleSender {
         desk,
         token: token.to_owned(),
         project: project.id.to_string(),

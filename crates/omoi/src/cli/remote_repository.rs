@@ -218,9 +218,9 @@ impl RemoteRepository<'_> {
                 "{} is delivered, and its branch could not be fetched",
                 spec.spec_ref
             );
-            match error.downcast_ref::<ErrorHint>() {
-                Some(_) => error,
-                None => error.context(says).context(ErrorHint(hint)),
+            match error.downcast_ref::<ErrorHint>().is_some() {
+                true => error,
+                false => error.context(says).context(ErrorHint(hint)),
             }
         })?;
         self.tell_fetched(&spec, &fetched);

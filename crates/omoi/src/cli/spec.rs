@@ -259,13 +259,7 @@ async fn continue_spec(
     if no_wait {
         return print_continued(context, &access, &spec).map(|()| ExitCode::SUCCESS);
     }
-    let home = context.home_folder();
-    let page = context.stderr_page();
-    print_for_people(
-        context,
-        &header::render_subject(&spec, &spec.title, home.as_deref(), page),
-    );
-    print_for_people(context, &[String::new()]);
+    print_subject(context, &spec);
     let subject = FollowedRun {
         spec,
         view,
@@ -279,6 +273,14 @@ async fn continue_spec(
         fetch::fetch_here(context, &client, id, &here).await?;
     }
     Ok(code)
+}
+
+/// Says which spec is followed.
+fn print_subject(context: &CommandContext, spec: &SpecView) {
+    let (home, page) = (context.home_folder(), context.stderr_page());
+    let subject = header::render_subject(spec, &spec.title, home.as_deref(), page);
+    print_for_people(context, &subject);
+    print_for_people(context, &[String::new()]);
 }
 
 /// Says that a plan waits for a person; scripts get the summary that ends every run.

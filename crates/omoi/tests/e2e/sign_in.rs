@@ -147,12 +147,6 @@ fn commands_ask_the_server_signed_in_to(world: &World, url: &str, password: &Pat
     );
     let listed = omoi(&["spec", "list", "--json"]).exited(0);
     assert_eq!(listed.stdout.trim(), "[]");
-    let repo = world.repo.path().to_str().unwrap();
-    let away = omoi(&["run", "add tags", "--repo", repo]);
-    assert!(
-        !away.status.success() && away.stderr.contains("path"),
-        "{away:?}"
-    );
     let local = omoi(&["whoami", "--profile", "local", "--json"]).exited(0);
     let local: Value = serde_json::from_str(&local.stdout).unwrap();
     assert_eq!(local["account"]["email"], Value::Null);
