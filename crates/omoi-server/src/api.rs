@@ -51,10 +51,9 @@ mod uploads;
 mod validation;
 mod version;
 
-use std::sync::Arc;
 
 use axum::extract::State;
-use axum::{Extension, Json, Router, middleware};
+use axum::{Json, Router, middleware};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
@@ -73,7 +72,6 @@ use omoi_store::Tenant;
 
 use self::caller::{ApiCaller, expect_credential};
 use self::router::ApiRouter;
-use self::system::ApiDescription;
 use crate::access_log::{ApiDoor, RequestSurface, with_access_log};
 use crate::answer_headers::with_answer_headers;
 use crate::error::ApiError;
@@ -240,7 +238,6 @@ pub fn router(mut surface: ApiSurface, door: ApiDoor) -> Router {
             surface.clone(),
             expect_credential,
         ));
-    let described = ApiDescription(Arc::from(openapi_text()));
     let router = operations
         .layer(middleware::from_fn_with_state(
             surface.clone(),
@@ -250,7 +247,6 @@ pub fn router(mut surface: ApiSurface, door: ApiDoor) -> Router {
             surface.clone(),
             with_request_limits,
         ))
-        .layer(Extension(described))
         .merge(pages)
         .merge(crate::pages::page_routes())
         .fallback(system::refuse_unknown_path)

@@ -1,8 +1,7 @@
 //! What belongs to no group: the API's description of itself, and what no operation answers.
 
-use std::sync::Arc;
+use std::sync::LazyLock;
 
-use axum::Extension;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderValue, Method, Uri};
@@ -24,9 +23,8 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'",
 );
 
-/// The text of the description.
-#[derive(Clone)]
-pub(super) struct ApiDescription(pub(super) Arc<str>);
+/// The text of the description, made when somebody asks for it: a command that looks something up never does.
+static DESCRIPTION: LazyLock<String> = LazyLock::new(super::openapi_text);
 
 pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
     ApiRouter::new().add(operation!(get_openapi))
@@ -39,11 +37,8 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
     get, path = "/openapi.json", tag = "system",
     responses((status = 200, description = "This document.", content_type = "application/json", body = Object))
 )]
-pub(super) async fn get_openapi(
-    _: AccountCaller<needs::Credential>,
-    Extension(ApiDescription(text)): Extension<ApiDescription>,
-) -> Response {
-    ([(CONTENT_TYPE, "application/json")], text.to_string()).into_response()
+pub(super) async fn get_openapi(_: AccountCaller<needs::Credential>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], DESCRIPTION.as_str()).into_response()
 }
 
 /// The description as it is served and committed: keys in the order of the alphabet, so that no run differs.
