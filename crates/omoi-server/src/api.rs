@@ -51,7 +51,6 @@ mod uploads;
 mod validation;
 mod version;
 
-
 use axum::extract::State;
 use axum::{Json, Router, middleware};
 use utoipa::openapi::OpenApi;
