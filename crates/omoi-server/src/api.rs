@@ -51,6 +51,9 @@ mod uploads;
 mod validation;
 mod version;
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::{Json, Router, middleware};
 use utoipa::openapi::OpenApi;
@@ -89,9 +92,22 @@ pub use upload_body::UploadRoom;
 /// Where the operations lie.
 const BASE: &str = "/api/v1";
 
-/// What the API stands on.
+/// What the API stands on, one for each door. Every route and every layer keeps a handle to it, and every connection
+/// copies them all: a handle is one count.
 #[derive(Clone)]
-pub struct ApiSurface {
+pub(crate) struct ApiSurface(Arc<SurfaceParts>);
+
+impl Deref for ApiSurface {
+    type Target = SurfaceParts;
+
+    fn deref(&self) -> &SurfaceParts {
+        &self.0
+    }
+}
+
+/// What answers are made from, behind any door.
+#[derive(Clone)]
+pub struct SurfaceParts {
     /// What its answers are made of.
     pub parts: ApiParts,
     /// The machine, for surveys.
@@ -205,9 +221,8 @@ fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
 
 /// What describes the API: OpenAPI 3.1, with the operations that a process answers in every role.
 pub fn describe_openapi() -> OpenApi {
-    let (_, mut described) = all_operations().split();
-    let (_, probes) = crate::probes::all_operations().split();
-    described.merge(probes);
+    let mut described = all_operations().into_description();
+    described.merge(crate::probes::all_operations().into_description());
     described
 }
 
@@ -217,7 +232,7 @@ pub fn openapi_text() -> String {
 }
 
 /// The routes of the API behind `door`.
-pub fn router(mut surface: ApiSurface, door: ApiDoor) -> Router {
+pub fn router(mut surface: SurfaceParts, door: ApiDoor) -> Router {
     // What stands before a team's server may be on the same machine: requests from everywhere come by loopback then.
     let is_teams = surface.site.server_mode() == ServerMode::Team;
     if door == ApiDoor::Network || (is_teams && door != ApiDoor::Folder) {
@@ -228,7 +243,8 @@ pub fn router(mut surface: ApiSurface, door: ApiDoor) -> Router {
         site: surface.site.clone(),
         door,
     };
-    let (operations, _) = operations_behind(door).split();
+    let surface = ApiSurface(Arc::new(surface));
+    let operations = operations_behind(door).into_routes();
     let config = SwaggerConfig::new(["/openapi.json"]).validator_url("none");
     let pages: Router<ApiSurface> = SwaggerUi::new("/docs").config(config).into();
     let pages = pages

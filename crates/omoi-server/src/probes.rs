@@ -59,7 +59,7 @@ pub fn router(probes: ProbeSurface, door: ApiDoor) -> Router {
         site: probes.site.clone(),
         door,
     };
-    let (operations, _) = all_operations().split();
+    let operations = all_operations().into_routes();
     let router = operations
         .route(
             "/ready",

@@ -53,7 +53,7 @@ use omoi_runtime::telemetry::ProcessLog;
 use omoi_sandbox::Provider;
 use omoi_sandbox::options::SandboxOptions;
 use omoi_server::ApiDoor;
-use omoi_server::api::{ApiParts, ApiSurface};
+use omoi_server::api::{ApiParts, SurfaceParts};
 use omoi_server::options::ListenOptions;
 use omoi_server::probes::ProbeSurface;
 use omoi_server::worker::{WorkerParts, WorkerSurface};
@@ -229,9 +229,9 @@ fn api_surface(
     parts: &DeploymentParts,
     started: StartedAccounts,
     status: &ProcessStatus,
-) -> anyhow::Result<ApiSurface> {
+) -> anyhow::Result<SurfaceParts> {
     let accounts = started.accounts;
-    Ok(ApiSurface {
+    Ok(SurfaceParts {
         parts: ApiParts::from_parts(parts),
         host: host_toolchain(&start.sources),
         config: start.config.clone(),
@@ -268,7 +268,7 @@ fn copy_rules(config: &Config, sandboxes: &SandboxOptions) -> CopyRules {
 /// The routes of a process, which depend on where they are reached.
 struct DoorRouters {
     roles: ProcessRoles,
-    surface: ApiSurface,
+    surface: SurfaceParts,
     /// The token of the data folder.
     token: String,
 }
@@ -276,7 +276,7 @@ struct DoorRouters {
 impl DoorRouters {
     fn new(
         roles: ProcessRoles,
-        mut surface: ApiSurface,
+        mut surface: SurfaceParts,
         token: &str,
         reconcilers: Vec<StatusReader>,
     ) -> Self {

@@ -6,8 +6,9 @@
 
 use axum::Router;
 use axum::handler::Handler;
-use utoipa::openapi::path::Paths;
-use utoipa::openapi::{OpenApi, RefOr, Schema};
+use axum::routing::MethodRouter;
+use utoipa::openapi::{HttpMethod, OpenApi};
+use utoipa_axum::PathItemExt as _;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use omoi_domain::error_code::ErrorCode;
@@ -15,60 +16,96 @@ use omoi_domain::error_code::ErrorCode;
 use super::document::{KEY_CODES, complete_operation, describe_api, describe_key, operations_of};
 use super::policy::{GuardedArguments, RoutePolicy};
 
-/// A handler with its description, policy and refusals.
+/// Where an operation is asked: its path and its methods.
+pub(crate) struct OperationRoute {
+    /// The path, with the names of its parts in braces.
+    pub(crate) path: String,
+    /// The methods, mostly one.
+    pub(crate) methods: Vec<HttpMethod>,
+}
+
+/// A handler with its route, and what makes its description, policy and refusals.
 pub(crate) struct DocumentedOperation<S> {
-    schemas: Vec<(String, RefOr<Schema>)>,
-    paths: Paths,
-    method: axum::routing::MethodRouter<S>,
+    path: String,
+    method: MethodRouter<S>,
+    describe: Box<dyn FnOnce() -> UtoipaMethodRouter<S>>,
 }
 
 impl<S: Clone + Send + Sync + 'static> DocumentedOperation<S> {
-    /// The operation of `handler`, which refuses with `codes` beside what every operation refuses with.
-    pub(crate) fn new<H, T>(_: H, described: UtoipaMethodRouter<S>, codes: &[ErrorCode]) -> Self
+    /// The operation of `handler` at `route`, which refuses with `codes` beside what every operation refuses with.
+    /// `describe` is called when somebody asks what there is, not when a request is answered.
+    pub(crate) fn new<H, T>(
+        handler: H,
+        route: OperationRoute,
+        describe: fn() -> UtoipaMethodRouter<S>,
+        codes: &'static [ErrorCode],
+    ) -> Self
     where
         H: Handler<T, S>,
-        T: GuardedArguments,
+        T: GuardedArguments + 'static,
     {
-        let (schemas, mut paths, method) = described;
-        for item in paths.paths.values_mut() {
-            let mut codes = codes.to_vec();
-            let may_have_key = item.post.is_some() && T::POLICY != RoutePolicy::Public;
-            if may_have_key {
-                codes.extend(KEY_CODES);
-            }
-            for operation in operations_of(item) {
-                complete_operation(operation, T::POLICY, &codes);
-            }
-            if let Some(operation) = item.post.as_mut().filter(|_| may_have_key) {
-                describe_key(operation);
-            }
-        }
+        let with_method = |router: MethodRouter<S>, method: &HttpMethod| {
+            router.on(method.to_method_filter(), handler.clone())
+        };
         Self {
-            schemas,
-            paths,
-            method,
+            path: route.path,
+            method: route.methods.iter().fold(MethodRouter::new(), with_method),
+            describe: Box::new(move || complete(describe(), T::POLICY, codes)),
         }
     }
 }
 
+/// The description of an operation with its policy and all that it refuses with.
+fn complete<S>(
+    (schemas, mut paths, method): UtoipaMethodRouter<S>,
+    policy: RoutePolicy,
+    codes: &[ErrorCode],
+) -> UtoipaMethodRouter<S> {
+    for item in paths.paths.values_mut() {
+        let mut codes = codes.to_vec();
+        let may_have_key = item.post.is_some() && policy != RoutePolicy::Public;
+        if may_have_key {
+            codes.extend(KEY_CODES);
+        }
+        for operation in operations_of(item) {
+            complete_operation(operation, policy, &codes);
+        }
+        if let Some(operation) = item.post.as_mut().filter(|_| may_have_key) {
+            describe_key(operation);
+        }
+    }
+    (schemas, paths, method)
+}
+
 /// An operation by its handler, with the codes of its own refusals.
 macro_rules! operation {
-    ($handler:path $(, $code:ident)* $(,)?) => {
+    ($($handler:ident)::+ $(, $code:ident)* $(,)?) => {
         $crate::api::router::DocumentedOperation::new(
-            $handler,
-            utoipa_axum::routes!($handler),
+            $($handler)::+,
+            $crate::api::router::OperationRoute {
+                path: utoipa_axum::routes!(@path [path()] of $($handler)::+),
+                methods: utoipa_axum::routes!(@path [methods()] of $($handler)::+),
+            },
+            || utoipa_axum::routes!($($handler)::+),
             &[$(omoi_domain::error_code::ErrorCode::$code),*],
         )
     };
 }
 pub(crate) use operation;
 
-/// Operations with their description.
-pub(crate) struct ApiRouter<S>(OpenApiRouter<S>);
+/// Operations, and what makes their description: most of the time of a start would go into a text that a command on
+/// the embedded owner never reads.
+pub(crate) struct ApiRouter<S> {
+    routes: Router<S>,
+    describe: Box<dyn FnOnce() -> OpenApiRouter<S>>,
+}
 
 impl<S: Clone + Send + Sync + 'static> ApiRouter<S> {
     pub(crate) fn new() -> Self {
-        Self(OpenApiRouter::with_openapi(describe_api()))
+        Self {
+            routes: Router::new(),
+            describe: Box::new(|| OpenApiRouter::with_openapi(describe_api())),
+        }
     }
 
     /// Adds an operation.
@@ -76,26 +113,37 @@ impl<S: Clone + Send + Sync + 'static> ApiRouter<S> {
     /// # Panics
     /// When its method and path are there already.
     pub(crate) fn add(self, operation: DocumentedOperation<S>) -> Self {
-        let DocumentedOperation {
-            schemas,
-            paths,
-            method,
-        } = operation;
-        Self(self.0.routes((schemas, paths, method)))
+        Self {
+            routes: self.routes.route(&operation.path, operation.method),
+            describe: Box::new(move || (self.describe)().routes((operation.describe)())),
+        }
     }
 
     /// Adds the operations of another part.
     pub(crate) fn merge(self, other: Self) -> Self {
-        Self(self.0.merge(other.0))
+        Self {
+            routes: self.routes.merge(other.routes),
+            describe: Box::new(move || (self.describe)().merge((other.describe)())),
+        }
     }
 
     /// All operations below `prefix`.
-    pub(crate) fn nested_below(self, prefix: &str) -> Self {
-        Self(OpenApiRouter::with_openapi(describe_api()).nest(prefix, self.0))
+    pub(crate) fn nested_below(self, prefix: &'static str) -> Self {
+        Self {
+            routes: Router::new().nest(prefix, self.routes),
+            describe: Box::new(move || {
+                OpenApiRouter::with_openapi(describe_api()).nest(prefix, (self.describe)())
+            }),
+        }
     }
 
-    /// The routes, and what describes them.
-    pub(crate) fn split(self) -> (Router<S>, OpenApi) {
-        self.0.split_for_parts()
+    /// The routes that answer.
+    pub(crate) fn into_routes(self) -> Router<S> {
+        self.routes
+    }
+
+    /// What describes the operations.
+    pub(crate) fn into_description(self) -> OpenApi {
+        (self.describe)().into_openapi()
     }
 }

@@ -22,7 +22,7 @@ use omoi_protocol::api::{ProcessStatus, TaskLog};
 use omoi_runtime::config::{ConfigSources, KeyTable, load_config};
 use omoi_runtime::options::DATA_KEYS;
 use omoi_sandbox::options::SANDBOX_KEYS;
-use omoi_server::api::{ApiSurface, CursorKeys, router};
+use omoi_server::api::{CursorKeys, SurfaceParts, router};
 use omoi_server::options::{ServerMode, SiteOptions};
 use omoi_server::site::Site;
 use omoi_server::{ApiDoor, RequestLimits};
@@ -57,7 +57,7 @@ pub(crate) fn router_with(
     accounts: AccountContext,
     door: ApiDoor,
 ) -> Router {
-    let surface = ApiSurface {
+    let surface = SurfaceParts {
         site: site_behind(door),
         ..surface_with(test, accounts)
     };
@@ -66,7 +66,7 @@ pub(crate) fn router_with(
 
 /// The routes of a deployment without a mail server.
 pub(crate) fn router_without_mail(test: &TestDeployment, accounts: AccountContext) -> Router {
-    let surface = ApiSurface {
+    let surface = SurfaceParts {
         sends_mail: false,
         ..surface_with(test, accounts)
     };
@@ -80,7 +80,7 @@ pub(crate) fn router_of_providers(
     providers: SignInProviders,
     door: ApiDoor,
 ) -> Router {
-    let surface = ApiSurface {
+    let surface = SurfaceParts {
         providers,
         site: site_behind(door),
         ..surface_with(test, accounts)
@@ -89,12 +89,12 @@ pub(crate) fn router_of_providers(
 }
 
 /// What the API of `test` stands on.
-pub(crate) fn surface_of(test: &TestDeployment) -> ApiSurface {
+pub(crate) fn surface_of(test: &TestDeployment) -> SurfaceParts {
     surface_with(test, accounts_of(test))
 }
 
-pub(crate) fn surface_with(test: &TestDeployment, accounts: AccountContext) -> ApiSurface {
-    ApiSurface {
+pub(crate) fn surface_with(test: &TestDeployment, accounts: AccountContext) -> SurfaceParts {
+    SurfaceParts {
         parts: test.build_part(),
         host: HostEnvironment::default(),
         config: own_configuration(),

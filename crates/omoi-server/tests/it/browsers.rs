@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 use omoi_domain::access::role::SystemRole;
 use omoi_domain::id::OrgId;
 use omoi_runtime::rate_limiter::RateLimiter;
-use omoi_server::api::{ApiSurface, router};
+use omoi_server::api::{SurfaceParts, router};
 use omoi_server::{ApiDoor, RequestLimits};
 
 use crate::api::{TOKEN, site_behind, surface_with};
@@ -131,8 +131,8 @@ impl Browser {
     }
 }
 
-fn surface_behind(desk: &SignInDesk, door: ApiDoor) -> ApiSurface {
-    ApiSurface {
+fn surface_behind(desk: &SignInDesk, door: ApiDoor) -> SurfaceParts {
+    SurfaceParts {
         site: site_behind(door),
         ..surface_with(&desk.test, desk.accounts.clone())
     }
@@ -452,7 +452,7 @@ async fn who_asks_too_much_waits(mut desk: SignInDesk) {
     let ada = desk.sign_in(ADA, PASSWORD).await.access_token;
     let bob = desk.sign_in("bob@example.org", PASSWORD).await.access_token;
     let limiter = RateLimiter::of_process(desk.test.deployment.clock.clone());
-    let surface = ApiSurface {
+    let surface = SurfaceParts {
         limits: RequestLimits::counted_by(limiter),
         ..surface_behind(&desk, ApiDoor::Network)
     };

@@ -23,7 +23,7 @@ pub(super) async fn get_status(
     Json(ProcessStatus {
         loops: surface.reconcilers.iter().map(loop_status).collect(),
         stall: disk_stall(&surface.parts),
-        ..surface.status
+        ..surface.status.clone()
     })
 }
 
