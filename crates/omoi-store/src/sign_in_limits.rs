@@ -44,6 +44,18 @@ pub async fn lock(
         args![scope, key_digest, now],
     )
     .await?;
+    find_count(tx, scope, key_digest).await
+}
+
+/// What was counted, for whoever counts nothing.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn find_count(
+    tx: &mut Tx,
+    scope: LimitScope,
+    key_digest: &str,
+) -> Result<Option<LimitCount>, StoreError> {
     let limit: Option<SignInLimit> = tx
         .find_global("scope = $1 and key_digest = $2", args![scope, key_digest])
         .await?;

@@ -61,7 +61,11 @@ pub(crate) async fn count_tries(
     let mut counts = Vec::new();
     let mut refused = None;
     for counted in tries {
-        let before = sign_in_limits::lock(tx, counted.scope, &counted.key_digest).await?;
+        // Whoever may try nothing more leaves no row of each account that they name.
+        let before = match refused {
+            None => sign_in_limits::lock(tx, counted.scope, &counted.key_digest).await?,
+            Some(_) => sign_in_limits::find_count(tx, counted.scope, &counted.key_digest).await?,
+        };
         let until = match count_try(counted.scope.limit_rule(), before, now) {
             LimitDecision::Counted(count) => {
                 counts.push((counted, count));
@@ -70,13 +74,8 @@ pub(crate) async fn count_tries(
             LimitDecision::RefusedUntil(until) => Some(until),
             LimitDecision::Refused => None,
         };
-        let scope = counted.scope;
         // The last of them says most of the account.
-        refused = Some((scope, until));
-        if scope == LimitScope::SignInAddress {
-            // Whoever may try nothing more leaves no row of each account that they name.
-            break;
-        }
+        refused = Some((counted.scope, until));
     }
     if refused.is_some() {
         counts.retain(|(counted, _)| counted.scope == LimitScope::SignInAddress);
