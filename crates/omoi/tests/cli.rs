@@ -172,6 +172,7 @@ const COMMANDS: &[&str] = &[
     "login",
     "logout",
     "whoami",
+    "open",
     "profile",
     "profile list",
     "profile use",
