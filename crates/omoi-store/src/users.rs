@@ -57,11 +57,19 @@ impl User {
 /// # Errors
 /// [`StoreError::NotFound`], and when the database cannot be read.
 pub async fn get(tx: &mut Tx, id: UserId) -> Result<User, StoreError> {
-    let found = tx.find_global("id = $1", args![id]).await?;
+    let found = find(tx, id).await?;
     found.ok_or_else(|| StoreError::NotFound {
         what: "user",
         key: id.to_string(),
     })
+}
+
+/// The user with that id, if there is one.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn find(tx: &mut Tx, id: UserId) -> Result<Option<User>, StoreError> {
+    tx.find_global("id = $1", args![id]).await
 }
 
 /// The user with that address.

@@ -58,26 +58,42 @@ pub async fn add_member(
     context.write_membership(&tenant, add).await
 }
 
-/// As [`add_member`], for somebody who can sign in.
+/// Somebody with an account, made a member by one who knows them.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownAccount<'a> {
+    /// Who.
+    pub user: UserId,
+    /// As what.
+    pub role: MemberRole,
+    /// The organisations in which the caller sees members.
+    pub met_in: &'a [OrgId],
+}
+
+/// As [`add_member`], for somebody who can sign in and whom the caller knows from an organisation that both belong to.
 ///
 /// # Errors
-/// As [`add_member`], and `NotFound` for nobody who can.
+/// As [`add_member`], and `NotFound` for everybody else, whether they have an account or not.
 pub async fn add_known_member(
     context: &AccountContext,
     by: MemberAuthority,
-    user: UserId,
-    role: MemberRole,
+    account: KnownAccount<'_>,
 ) -> Result<MembershipId, AccountError> {
     let system = context.store.system();
-    let found = system
-        .read(async |tx: &mut Tx| users::get(tx, user).await)
-        .await?;
-    // Of others nothing is told: an id that was guessed is no account.
-    if !found.is_active || !found.is_verified() {
+    let user = account.user;
+    // Both are read for whoever is named, so that an account which is there takes no longer to refuse.
+    let read = async |tx: &mut Tx| -> Result<_, StoreError> {
+        let found = users::find(tx, user).await?;
+        Ok((found, memberships::list_of_user(tx, user).await?))
+    };
+    let (found, joined) = system.read(read).await?;
+    let can_sign_in = found.is_some_and(|found| found.is_active && found.is_verified());
+    let is_met = |member: &Membership| account.met_in.contains(&member.org_id);
+    // Of others nothing is told: an id that was guessed is no account, and a stranger is invited to their address.
+    if !can_sign_in || !joined.iter().any(is_met) {
         let key = user.to_string();
         return Err(StoreError::NotFound { what: "user", key }.into());
     }
-    add_member(context, by, user, role).await
+    add_member(context, by, user, account.role).await
 }
 
 /// Refuses a change that is meant for other versions of a row.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use omoi_accounts::commands::member;
+use omoi_accounts::commands::member::{self, KnownAccount};
 use omoi_domain::access::role::MemberRole;
 use omoi_protocol::api::{AddMember, MemberView};
 
@@ -16,7 +16,8 @@ use crate::api::caller::Allowed;
 use crate::api::policy::needs;
 use crate::error::ApiError;
 
-/// Makes somebody with an account a member. Whoever has none yet is invited.
+/// Makes an account a member that belongs to another organisation in which the caller sees members. Everybody else is
+/// invited to their mail address.
 #[utoipa::path(
     post, path = "/organizations/{organization_id}/members", tag = "organizations",
     request_body = AddMember, params(OrganizationPath),
@@ -31,7 +32,12 @@ pub(super) async fn add_member(
     caller.expect_organization(path.organization_id)?;
     let (by, role) = (caller.member_authority(), MemberRole::of_id(body.role_id));
     caller.expect_recent_for(role, s.parts.clock.now())?;
-    let added = member::add_known_member(&caller.accounts_of(&s), by, body.user_id, role).await;
+    let account = KnownAccount {
+        user: body.user_id,
+        role,
+        met_in: &caller.sees_members_of(),
+    };
+    let added = member::add_known_member(&caller.accounts_of(&s), by, account).await;
     let added = added.map_err(|error| s.refuse_account(error))?;
     Ok((
         StatusCode::CREATED,
