@@ -101,7 +101,7 @@ async fn of_rows(tx: &mut Tx, spec: &Spec) -> Result<RunSummary, StoreError> {
             .as_ref()
             .map_or(spec.integration_branch.clone(), |h| h.branch.clone()),
         head,
-        cost_nanousd: spend.cost_nanousd,
+        cost_nanousd: Some(spend.cost_nanousd),
         cost_by_purpose: by_purpose(tx, id).await?,
         tokens: spend.tokens,
         wall_ms: (ended_at.as_micros() - spec.created_at.as_micros()) / 1000,

@@ -5,6 +5,7 @@
 
 pub mod api_key;
 pub mod common_passwords;
+pub mod cost_sight;
 pub mod decision;
 pub mod device_login;
 pub mod grant;

@@ -160,9 +160,10 @@ pub struct RunSummary {
     pub branch: String,
     /// Commit that the branch points at.
     pub head: Option<String>,
-    /// Billionths of a dollar spent.
-    pub cost_nanousd: NanoUsd,
-    /// What it was spent for.
+    /// Billionths of a dollar spent; none where the server does not tell costs to whoever asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_nanousd: Option<NanoUsd>,
+    /// What it was spent for; empty likewise.
     #[serde(default)]
     pub cost_by_purpose: BTreeMap<PurposeKind, PurposeCost>,
     /// Tokens in and out.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use omoi_domain::access::cost_sight::CostSight;
 use omoi_domain::event::{Event, LoggedEvent};
 use omoi_domain::id::OrgId;
 use omoi_domain::live::activity_merge::ActivityMerge;
@@ -67,6 +68,11 @@ impl Receiver {
     /// Whether it asked for the frame and may read it.
     pub(super) fn wants_frame(&self, frame: &LiveFrame) -> bool {
         self.lock().wants_frame(frame)
+    }
+
+    /// What it is told of costs now.
+    pub(super) fn cost_sight(&self) -> CostSight {
+        CostSight::of_permissions(self.lock().access.permissions)
     }
 
     /// Waits for what comes next. May be dropped while waiting.

@@ -1,7 +1,9 @@
 //! What goes to receivers of live events.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use omoi_domain::access::cost_sight::CostSight;
 use omoi_domain::event::{EventKind, LoggedEvent};
 use omoi_domain::live::event_filter::EventFacts;
 use omoi_domain::live::frame_queue::SeqRange;
@@ -26,6 +28,24 @@ pub struct LiveFrame {
 }
 
 impl LiveFrame {
+    /// The frame as it is told to one who is told of costs what `sight` says.
+    pub(super) fn seen_by(self: Arc<Self>, sight: CostSight) -> Arc<Self> {
+        let changed = match sight.told_text(&self.text) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(told) => Some(told),
+        };
+        match changed {
+            None => self,
+            Some(told) => Arc::new(Self {
+                seqs: self.seqs,
+                known_seq: self.known_seq,
+                facts: self.facts,
+                event_type: self.event_type,
+                text: told.into(),
+            }),
+        }
+    }
+
     /// The frame of one event, after which all before it are known.
     pub(super) fn of_event(event: &LoggedEvent) -> Option<Self> {
         Self::of_events(std::slice::from_ref(event), event.stored.seq)

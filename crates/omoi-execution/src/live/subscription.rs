@@ -172,7 +172,9 @@ impl LiveSubscription {
                 }
                 SubscriptionStage::Live => {
                     return Ok(match self.receiver.next_item().await {
-                        ReceivedItem::Queued(QueuedItem::Frame(frame)) => LiveItem::Frame(frame),
+                        ReceivedItem::Queued(QueuedItem::Frame(frame)) => {
+                            LiveItem::Frame(frame.seen_by(self.receiver.cost_sight()))
+                        }
                         ReceivedItem::Queued(QueuedItem::Gap(seqs)) => LiveItem::Gap(seqs),
                         ReceivedItem::Over => LiveItem::Over,
                     });
@@ -238,7 +240,7 @@ impl LiveSubscription {
         loop {
             let frame = self.replayed.pop_front()?;
             if self.receiver.wants_frame(&frame) {
-                return Some(frame);
+                return Some(frame.seen_by(self.receiver.cost_sight()));
             }
         }
     }

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use omoi_domain::access::cost_sight::CostSight;
 use omoi_domain::block::SpecBlock;
 use omoi_domain::model_kind::ModelKind;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 
+use super::guarded_cost::GuardedCost;
 use super::money::UsdText;
 use crate::summary::{
     ConflictCounts, CriterionCounts, PhaseSummary, PurposeCost, ReceiptCounts, RunOutcome,
@@ -61,8 +63,10 @@ pub struct ExecutionStatus {
     pub branch: String,
     /// Commit that the branch points at.
     pub head: Option<String>,
-    /// Money spent.
-    pub cost_usd: UsdText,
+    /// Money spent; absent without `cost:read`.
+    #[serde(default, skip_serializing_if = "GuardedCost::is_hidden")]
+    #[schema(value_type = UsdText, required = false)]
+    pub cost_usd: GuardedCost<UsdText>,
     /// What it was spent for.
     pub cost_by_purpose: BTreeMap<PurposeKind, PurposeSpendView>,
     /// Tokens in and out.
@@ -82,36 +86,41 @@ pub struct PurposeSpendView {
     pub calls: i64,
     /// Tokens in and out.
     pub tokens: i64,
-    /// Money spent.
-    pub cost_usd: UsdText,
-    /// How much of it is an estimate: nobody recorded the call.
-    pub estimated_usd: UsdText,
+    /// Money spent; absent without `cost:read`.
+    #[serde(default, skip_serializing_if = "GuardedCost::is_hidden")]
+    #[schema(value_type = UsdText, required = false)]
+    pub cost_usd: GuardedCost<UsdText>,
+    /// How much of it is an estimate: nobody recorded the call. Absent without `cost:read`.
+    #[serde(default, skip_serializing_if = "GuardedCost::is_hidden")]
+    #[schema(value_type = UsdText, required = false)]
+    pub estimated_usd: GuardedCost<UsdText>,
 }
 
-impl From<PurposeCost> for PurposeSpendView {
-    fn from(cost: PurposeCost) -> Self {
+impl PurposeSpendView {
+    fn seen_by(sight: CostSight, cost: PurposeCost) -> Self {
         Self {
             calls: cost.calls,
             tokens: cost.tokens,
-            cost_usd: cost.cost_nanousd.into(),
-            estimated_usd: cost.estimated_nanousd.into(),
+            cost_usd: GuardedCost::seen_by(sight, cost.cost_nanousd),
+            estimated_usd: GuardedCost::seen_by(sight, cost.estimated_nanousd),
         }
+    }
+
+    /// The same as a run's last line has it; none where its amounts are hidden.
+    fn purpose_cost(self) -> Option<PurposeCost> {
+        Some(PurposeCost {
+            calls: self.calls,
+            tokens: self.tokens,
+            cost_nanousd: self.cost_usd.told_amount()?.to_nanos(),
+            estimated_nanousd: self.estimated_usd.told_amount()?.to_nanos(),
+        })
     }
 }
 
-impl From<PurposeSpendView> for PurposeCost {
-    fn from(spend: PurposeSpendView) -> Self {
-        Self {
-            calls: spend.calls,
-            tokens: spend.tokens,
-            cost_nanousd: spend.cost_usd.to_nanos(),
-            estimated_nanousd: spend.estimated_usd.to_nanos(),
-        }
-    }
-}
-
-impl From<RunSummary> for ExecutionStatus {
-    fn from(summary: RunSummary) -> Self {
+impl ExecutionStatus {
+    /// How far the work of `summary` has come, for a caller who is told of costs what `sight` says.
+    pub fn seen_by(sight: CostSight, summary: RunSummary) -> Self {
+        let seen = |cost| PurposeSpendView::seen_by(sight, cost);
         let by_purpose = summary.cost_by_purpose.into_iter();
         Self {
             outcome: summary.outcome,
@@ -139,8 +148,8 @@ impl From<RunSummary> for ExecutionStatus {
             wall_ms: summary.wall_ms,
             model_ms: summary.model_ms,
             notes: summary.notes,
-            cost_usd: summary.cost_nanousd.into(),
-            cost_by_purpose: by_purpose.map(|(of, cost)| (of, cost.into())).collect(),
+            cost_usd: GuardedCost::seen_by(sight, summary.cost_nanousd.unwrap_or_default()),
+            cost_by_purpose: by_purpose.map(|(of, cost)| (of, seen(cost))).collect(),
         }
     }
 }
@@ -175,8 +184,10 @@ impl From<ExecutionStatus> for RunSummary {
             wall_ms: status.wall_ms,
             model_ms: status.model_ms,
             notes: status.notes,
-            cost_nanousd: status.cost_usd.to_nanos(),
-            cost_by_purpose: by_purpose.map(|(of, spend)| (of, spend.into())).collect(),
+            cost_nanousd: status.cost_usd.told_amount().map(UsdText::to_nanos),
+            cost_by_purpose: by_purpose
+                .filter_map(|(of, spend)| Some((of, spend.purpose_cost()?)))
+                .collect(),
         }
     }
 }

@@ -16,6 +16,7 @@ use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::ticket::TicketStatus;
 
 use super::example::EXAMPLE_REPOSITORY;
+use super::guarded_cost::GuardedCost;
 use super::money::UsdText;
 use super::task::TaskView;
 use super::time::ApiTime;
@@ -266,8 +267,10 @@ pub struct PlanEstimate {
     pub width: u32,
     /// Hours a person would take.
     pub hours: f64,
-    /// Most it may cost.
-    pub cost_cap_usd: UsdText,
+    /// Most it may cost; absent without `cost:read`.
+    #[serde(default, skip_serializing_if = "GuardedCost::is_hidden")]
+    #[schema(value_type = UsdText, required = false)]
+    pub cost_cap_usd: GuardedCost<UsdText>,
     /// Share of requirements covered, 0 to 100.
     pub coverage_percent: f64,
 }

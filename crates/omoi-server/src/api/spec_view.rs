@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 
 use omoi_delivery::trace;
+use omoi_domain::access::cost_sight::CostSight;
 use omoi_domain::graph::{Edge, Graph};
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::spec_selection::{SpecSelection, WorkScope};
 use omoi_planning::commands;
 use omoi_planning::spec_policy::SpecPolicy;
 use omoi_planning::sync::computed_summary;
 use omoi_protocol::api::{
-    OverlapView, PhaseView, PlanEstimate, SpecDetail, SpecTicketView, SpecView, SpecWaits,
+    GuardedCost, OverlapView, PhaseView, PlanEstimate, SpecDetail, SpecTicketView, SpecView,
+    SpecWaits, UsdText,
 };
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::projects::ProjectNames;
@@ -85,8 +86,11 @@ fn view_of(names: &ProjectNames, policy: &SpecPolicy, spec: Spec) -> SpecView {
 pub(super) async fn spec_detail(
     tx: &mut Tx,
     policy: &SpecPolicy,
+    sight: CostSight,
     spec: Spec,
 ) -> Result<SpecDetail, StoreError> {
+    let cap = spec.work_limits(policy.limits).spec_budget;
+    let cap = GuardedCost::seen_by(sight, cap);
     let runs = phases::of_spec(tx, spec.id).await?;
     let all = tickets::of_spec(tx, spec.id).await?.into_iter();
     let all = all.map(|ticket| SpecTicketView {
@@ -101,7 +105,7 @@ pub(super) async fn spec_detail(
         phases: phase_views(&runs),
         tickets: all.collect(),
         tasks: task_views(tx, &planned).await?,
-        estimate: estimate(tx, &policy.limits, &spec, &runs).await?,
+        estimate: estimate(tx, cap, &spec, &runs).await?,
         overlaps: overlaps(tx, &spec).await?,
         opinion: opinion.map(trace::opinion_view),
         spec: spec_view(tx, policy, spec).await?,
@@ -142,7 +146,7 @@ fn phase_views(runs: &[PhaseRun]) -> Vec<PhaseView> {
 /// What the plan will take, once sync has computed it.
 async fn estimate(
     tx: &mut Tx,
-    limits: &WorkLimits,
+    cap: GuardedCost<UsdText>,
     spec: &Spec,
     runs: &[PhaseRun],
 ) -> Result<Option<PlanEstimate>, StoreError> {
@@ -161,7 +165,7 @@ async fn estimate(
         longest_chain: per_level.len() as u32,
         width: per_level.values().copied().max().unwrap_or(0),
         hours: summary.total_estimated_hours,
-        cost_cap_usd: spec.work_limits(*limits).spec_budget.into(),
+        cost_cap_usd: cap,
         coverage_percent: summary.requirement_coverage_percent,
     }))
 }

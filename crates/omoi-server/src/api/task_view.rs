@@ -1,6 +1,7 @@
 //! Tasks as people see them.
 
 use omoi_delivery::trace::receipt_view;
+use omoi_domain::access::cost_sight::CostSight;
 use omoi_domain::attempt::AttemptStopReason;
 use omoi_domain::egress::{EgressDecision, EgressOutcome};
 use omoi_domain::event::{Event, EventKind};
@@ -8,7 +9,7 @@ use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::task::TaskStatus;
 use omoi_execution::integration::wip_ref;
 use omoi_protocol::api::{
-    AttemptView, FallbackView, ModelUsageView, ReceiptView, TaskDetail, TaskView,
+    AttemptView, FallbackView, GuardedCost, ModelUsageView, ReceiptView, TaskDetail, TaskView,
 };
 use omoi_store::attempts::Attempt;
 use omoi_store::costs::ModelSpend;
@@ -21,8 +22,12 @@ use omoi_store::{
 };
 
 /// A task with its attempts and receipts.
-pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, StoreError> {
-    let attempts = attempt_views(tx, task).await?;
+pub(super) async fn task_detail(
+    tx: &mut Tx,
+    sight: CostSight,
+    task: &Task,
+) -> Result<TaskDetail, StoreError> {
+    let attempts = attempt_views(tx, sight, task).await?;
     let receipts = receipt_views(tx, task).await?;
     let tries = attempts::of_task(tx, task.id).await?;
     let wip_ref = tries
@@ -42,6 +47,7 @@ pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, 
 /// The attempts at a task, oldest first.
 pub(super) async fn attempt_views(
     tx: &mut Tx,
+    sight: CostSight,
     task: &Task,
 ) -> Result<Vec<AttemptView>, StoreError> {
     let mut views = Vec::new();
@@ -82,7 +88,7 @@ pub(super) async fn attempt_views(
                 true => attempt_wait(tx, task, attempt).await?,
                 false => None,
             },
-            usage: model_usage(tx, attempt).await?,
+            usage: model_usage(tx, sight, attempt).await?,
             fallbacks: fallbacks_of(tx, attempt).await?,
             late_reports: u32::try_from(attempt.late_reports).unwrap_or(u32::MAX),
         });
@@ -106,7 +112,11 @@ pub(super) async fn receipt_views(
 }
 
 /// What the models of an attempt used, with the part that came from their caches.
-async fn model_usage(tx: &mut Tx, attempt: &Attempt) -> Result<Vec<ModelUsageView>, StoreError> {
+async fn model_usage(
+    tx: &mut Tx,
+    sight: CostSight,
+    attempt: &Attempt,
+) -> Result<Vec<ModelUsageView>, StoreError> {
     let spends = costs::by_model(tx, attempt.id).await?;
     let view = |spend: ModelSpend| {
         let tokens_read = spend.input_tokens + spend.cache_read_tokens + spend.cache_write_tokens;
@@ -120,7 +130,7 @@ async fn model_usage(tx: &mut Tx, attempt: &Attempt) -> Result<Vec<ModelUsageVie
                 all => spend.cache_read_tokens as f64 / all as f64,
             },
             cache_misses: spend.cache_misses.into_iter().collect(),
-            cost_usd: spend.cost_nanousd.into(),
+            cost_usd: GuardedCost::seen_by(sight, spend.cost_nanousd),
             estimated_calls: spend.estimated_calls,
         }
     };

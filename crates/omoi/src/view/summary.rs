@@ -133,6 +133,9 @@ fn ablation_text(criteria: CriterionCounts) -> String {
 
 /// `~$0.42 ($0.02 for the second opinion, $0.10 estimated)`.
 fn cost_text(summary: &RunSummary) -> String {
+    let Some(cost_nanousd) = summary.cost_nanousd else {
+        return "not told: it needs the permission `cost:read`".to_owned();
+    };
     let mut parts = Vec::new();
     let mut estimated = NanoUsd::ZERO;
     for (purpose, cost) in &summary.cost_by_purpose {
@@ -146,7 +149,7 @@ fn cost_text(summary: &RunSummary) -> String {
             parts.push(format!("{} {purpose_text}", format_usd(cost.cost_nanousd)));
         }
     }
-    let mut all = format_usd(summary.cost_nanousd);
+    let mut all = format_usd(cost_nanousd);
     if estimated > NanoUsd::ZERO {
         parts.push(format!("{} estimated", format_usd(estimated)));
         all.insert(0, '~');

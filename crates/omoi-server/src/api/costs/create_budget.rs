@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 
+use omoi_domain::access::permission::Permission;
 use omoi_planning::commands::{NewMonthBudget, create_month_budget};
 use omoi_protocol::api::{CreateMonthBudget, MonthBudgetView};
 
@@ -15,7 +16,8 @@ use crate::api::policy::needs;
 use crate::api::version::VersionedJson;
 use crate::error::ApiError;
 
-/// Gives the organisation or a project a budget for each month, which counts what was recorded in this one already.
+/// Gives the organisation or a project a budget for each month, which counts what was recorded in this one already. It
+/// takes `cost:read`, too: the answer tells what is spent.
 #[utoipa::path(
     post, path = "/costs/budgets", tag = "costs", request_body = CreateMonthBudget,
     responses((
@@ -28,6 +30,8 @@ pub(super) async fn create_budget(
     State(s): Surface,
     ApiBody(body): ApiBody<CreateMonthBudget>,
 ) -> Result<Response, ApiError> {
+    // The answer, also that of a refusal, tells what is spent.
+    caller.expect_also(Permission::CostRead)?;
     let new = NewMonthBudget {
         project: scope_project(body.scope_type, body.scope_id)?,
         limit: budget_limit(body.limit)?,

@@ -27,5 +27,5 @@ pub(super) async fn get_execution_status(
     let id = caller.find_spec(&path, &of).await?.id;
     let folders = &s.parts.repositories.folders;
     let summary = summary::of_spec(caller.own_rows(), folders, id).await?;
-    Ok(Json(summary.into()))
+    Ok(Json(ExecutionStatus::seen_by(caller.cost_sight(), summary)))
 }

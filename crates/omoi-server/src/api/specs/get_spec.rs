@@ -29,9 +29,10 @@ pub(super) async fn get_spec(
 ) -> VersionedAnswer<SpecDetail> {
     let spec = caller.find_spec(&path, &of).await?;
     let version = spec.state_version;
+    let (policy, sight) = (&s.parts.policy, caller.cost_sight());
     let detail = caller
         .own_rows()
-        .read(async |tx| spec_detail(tx, &s.parts.policy, spec).await);
+        .read(async |tx| spec_detail(tx, policy, sight, spec).await);
     Ok(VersionedJson {
         version,
         body: detail.await?,

@@ -26,7 +26,7 @@ pub(super) async fn get_task(
     let task = caller.find_task(&path, &of).await?;
     let detail = caller
         .own_rows()
-        .read(async |tx| task_detail(tx, &task).await);
+        .read(async |tx| task_detail(tx, caller.cost_sight(), &task).await);
     Ok(VersionedJson {
         version: task.state_version,
         body: detail.await?,

@@ -25,6 +25,6 @@ pub(super) async fn list_task_attempts(
     let task = caller.find_task(&path, &of).await?;
     let views = caller
         .own_rows()
-        .read(async |tx| attempt_views(tx, &task).await);
+        .read(async |tx| attempt_views(tx, caller.cost_sight(), &task).await);
     Ok(Json(ListPage::whole_list(views.await?)))
 }

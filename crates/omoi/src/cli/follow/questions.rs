@@ -68,10 +68,12 @@ impl RunFollower<'_> {
             eprintln!("{line}");
         }
         if let Some(estimate) = &detail.estimate {
+            let cap = estimate.cost_cap_usd.told_amount();
+            let stop = cap.map(|cap| format!("; the run stops at {}", format_usd(cap.to_nanos())));
             eprintln!(
-                "\n  about {:.1} hours of a person's work; the run stops at {}",
+                "\n  about {:.1} hours of a person's work{}",
                 estimate.hours,
-                format_usd(estimate.cost_cap_usd.to_nanos())
+                stop.unwrap_or_default()
             );
         }
         if !(io::stdin().is_terminal() && live_screen::is_watched()) {

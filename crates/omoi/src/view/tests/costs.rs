@@ -9,7 +9,7 @@ use super::*;
 #[test]
 fn the_cost_of_a_run_says_what_it_was_for() {
     let mut summary = summary("succeeded");
-    summary.cost_nanousd = NanoUsd::from_dollars(7);
+    summary.cost_nanousd = Some(NanoUsd::from_dollars(7));
     let cost = |dollars, estimated| PurposeCost {
         cost_nanousd: NanoUsd::from_dollars(dollars),
         estimated_nanousd: NanoUsd::from_dollars(estimated),

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use omoi_domain::access::cost_sight::CostSight;
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
-use omoi_protocol::api::PlanEstimate;
+use omoi_protocol::api::{GuardedCost, PlanEstimate};
 
 use crate::view::run_view::RunView;
 
@@ -325,7 +326,7 @@ pub(super) fn estimate() -> PlanEstimate {
         longest_chain: 2,
         width: 3,
         hours: 6.5,
-        cost_cap_usd: NanoUsd::from_dollars(50).into(),
+        cost_cap_usd: GuardedCost::seen_by(CostSight::Shown, NanoUsd::from_dollars(50)),
         coverage_percent: 100.0,
     }
 }
