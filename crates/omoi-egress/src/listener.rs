@@ -1,4 +1,4 @@
-//! How requests of a sandbox are read: within bounds of size and time.
+//! How requests are read: within bounds of size and time.
 
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -17,15 +17,35 @@ const HEADERS_MAX: usize = 100;
 /// Bytes of the head of a request.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
-/// Serves connections within these bounds.
+/// What the head of a request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadBounds {
+    /// How long it may take to come, the silence before it counted in.
+    pub time_max: Duration,
+    /// Its bytes.
+    pub bytes_max: usize,
+}
+
+/// Serves connections of sandboxes.
 pub fn server_builder(clock: &Clocked) -> http1::Builder {
+    let bounds = HeadBounds {
+        time_max: HEAD_MAX,
+        bytes_max: HEAD_BYTES_MAX,
+    };
+    let mut builder = server_builder_within(clock, bounds);
+    builder.max_buf_size(HEAD_BYTES_MAX);
+    builder
+}
+
+/// Serves connections within `bounds`.
+pub fn server_builder_within(clock: &Clocked, bounds: HeadBounds) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         // Without a timer the bound of time is not kept.
         .timer(ClockTimer(clock.clone()))
-        .header_read_timeout(HEAD_MAX)
+        .header_read_timeout(bounds.time_max)
         .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX);
+        .max_header_size(bounds.bytes_max);
     builder
 }
 

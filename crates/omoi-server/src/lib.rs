@@ -1,13 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 mod access_log;
+mod address_seats;
 mod answer_headers;
 pub mod api;
 mod browser_cookies;
 mod connection_seats;
+mod cost_texts;
 pub mod egress;
 mod error;
 mod live;
+pub mod network_listener;
 pub mod options;
 mod pages;
 pub mod probes;

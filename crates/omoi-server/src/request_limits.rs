@@ -23,9 +23,24 @@ use crate::error::ApiError;
 /// When to ask again what nobody could count.
 const COUNTER_WAIT: Duration = Duration::from_secs(1);
 
-/// Counts requests, or lets all of them in.
-#[derive(Clone, Debug, Default)]
-pub struct RequestLimits(Option<RateLimiter>);
+/// How long a body may take to come where nobody says.
+const BODY_TIME: Duration = Duration::from_mins(1);
+
+/// Counts requests, or lets all of them in, and says how long each may take to come.
+#[derive(Clone, Debug)]
+pub struct RequestLimits {
+    limiter: Option<RateLimiter>,
+    body_time: Duration,
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self {
+            limiter: None,
+            body_time: BODY_TIME,
+        }
+    }
+}
 
 /// The strictest of what was counted for a request: its answer tells it.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +49,22 @@ struct RateNote(Arc<Mutex<Option<RateAnswer>>>);
 impl RequestLimits {
     /// Counts by `limiter`.
     pub const fn counted_by(limiter: RateLimiter) -> Self {
-        Self(Some(limiter))
+        Self {
+            limiter: Some(limiter),
+            body_time: BODY_TIME,
+        }
+    }
+
+    /// The same, where a body may take `body_time` to come.
+    #[must_use]
+    pub const fn with_body_time(mut self, body_time: Duration) -> Self {
+        self.body_time = body_time;
+        self
+    }
+
+    /// How long a body may take to come.
+    pub(crate) const fn body_time(&self) -> Duration {
+        self.body_time
     }
 
     /// Counts a request of whoever holds a credential.
@@ -85,7 +115,7 @@ impl RequestLimits {
         subject: &str,
         extensions: &Extensions,
     ) -> Result<(), ApiError> {
-        let Some(limiter) = &self.0 else {
+        let Some(limiter) = &self.limiter else {
             return Ok(());
         };
         let answer = limiter.judge_one(scope, subject).await.map_err(|away| {

@@ -194,6 +194,11 @@ impl Site {
         client
     }
 
+    /// Whether `peer` is a proxy of ours, which brings the requests of others.
+    pub fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
+        self.is_proxy(peer.to_canonical())
+    }
+
     fn is_proxy(&self, address: IpAddr) -> bool {
         let mut proxies = self.0.proxies.iter();
         proxies.any(|block| block.contains(address))

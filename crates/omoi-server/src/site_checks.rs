@@ -6,11 +6,12 @@ use axum::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
     ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, STRICT_TRANSPORT_SECURITY,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use omoi_domain::error_code::ErrorCode;
+use omoi_domain::planted_bug::{PlantedBug, is_planted};
 
 use crate::access_log::ApiDoor;
 use crate::error::ApiError;
@@ -24,6 +25,8 @@ pub(crate) struct SiteDoor {
     pub(crate) door: ApiDoor,
 }
 
+/// Bytes of an address with its query.
+const URL_BYTES_MAX: usize = 8 << 10;
 /// What a page elsewhere is told that it may send, and for how long it need not ask.
 const PREFLIGHT: [(HeaderName, &str); 3] = [
     (
@@ -45,6 +48,9 @@ pub(crate) async fn check_site(
     request: Request,
     next: Next,
 ) -> Response {
+    if let Err(refused) = check_url(request.uri()) {
+        return refused.into_response();
+    }
     if door.door == ApiDoor::Folder {
         return next.run(request).await;
     }
@@ -75,8 +81,23 @@ pub(crate) async fn check_site(
     response
 }
 
+/// Refuses an address that is longer than those of all operations.
+fn check_url(uri: &Uri) -> Result<(), ApiError> {
+    let length = uri.path_and_query().map_or(0, |told| told.as_str().len());
+    match length > URL_BYTES_MAX {
+        true => {
+            let says = format!("the address has {length} bytes, more than {URL_BYTES_MAX}");
+            Err(ApiError::new(ErrorCode::UrlTooLong, says))
+        }
+        false => Ok(()),
+    }
+}
+
 impl SiteDoor {
     fn check_names(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        if is_planted(PlantedBug::SiteNames) {
+            return Ok(());
+        }
         let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next().and_then(|host| host.to_str().ok());
         if !self.site.answers_to(host) || hosts.next().is_some() {

@@ -10,7 +10,7 @@ use omoi_runtime::clock::Clocked;
 use omoi_runtime::options::RedisOptions;
 use omoi_runtime::rate_limiter::RateLimiter;
 use omoi_server::RequestLimits;
-use omoi_server::options::{ListenOptions, ServerMode, SiteOptions, has_request_limits};
+use omoi_server::options::{ListenOptions, ServerMode, SiteOptions, body_time, has_request_limits};
 use omoi_server::site::{Site, SiteError};
 
 use super::{ListenMode, StartOptions};
@@ -74,13 +74,14 @@ fn with_remedy(error: SiteError) -> anyhow::Error {
 /// # Errors
 /// When the address of that server is malformed.
 pub(super) fn request_limits(config: &Config, clock: &Clocked) -> anyhow::Result<RequestLimits> {
+    let body_time = body_time(config);
     if !has_request_limits(config) {
-        return Ok(RequestLimits::default());
+        return Ok(RequestLimits::default().with_body_time(body_time));
     }
     let limiter = match RedisOptions::from_config(config) {
         Some(options) => RateLimiter::of_server(clock.clone(), &options)
             .context("the server that counts requests cannot be used")?,
         None => RateLimiter::of_process(clock.clone()),
     };
-    Ok(RequestLimits::counted_by(limiter))
+    Ok(RequestLimits::counted_by(limiter).with_body_time(body_time))
 }
