@@ -6,6 +6,7 @@ use omoi_domain::access::grant::{PrivilegeEscalation, may_give};
 use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::permission::Permission;
 use omoi_domain::access::role::MemberRole;
+use omoi_domain::access::sign_in_limit::LimitScope;
 use omoi_domain::actor::Actor;
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
@@ -15,6 +16,7 @@ use omoi_store::{Tx, memberships, organisations, users};
 use secrecy::SecretString;
 use serde_json::json;
 
+use super::limits::{CountedTry, count_tries};
 use super::mail_plan::{MailSubject, plan_mail};
 use super::member::{MemberAuthority, join_organisation};
 use crate::context::AccountContext;
@@ -46,7 +48,8 @@ pub struct MadeInvitation {
 /// Invites whoever has the address `to`, in place of an open invitation there.
 ///
 /// # Errors
-/// [`AccountError::Escalation`].
+/// [`AccountError::Escalation`]; [`AccountError::Limited`] where the address was sent as many mails as it may be, or
+/// the organisation sent as many as it may.
 pub async fn invite_member(
     context: &AccountContext,
     by: MemberAuthority,
@@ -76,6 +79,12 @@ pub async fn invite_member(
         invitations::replace(tx, &invitation).await?;
         tx.note_made(invitation.id.as_uuid());
         if way == InvitationWay::Mailed {
+            // Whoever is invited again and again did not ask for any of it.
+            let tries = [
+                CountedTry::of_subject(LimitScope::MailTo, to.as_str()),
+                CountedTry::of_subject(LimitScope::MailFromOrganisation, &by.org.to_string()),
+            ];
+            count_tries(tx, &tries).await??;
             plan_mail(tx, to, MailSubject::Invitation(invitation.id)).await?;
         }
         Ok(invitation)

@@ -3,6 +3,7 @@
 use core::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use crate::planted_bug::{PlantedBug, is_planted};
 use crate::time::Timestamp;
 
 crate::closed_set! {
@@ -26,6 +27,8 @@ crate::closed_set! {
         VerifyAddress = "verify_address",
         /// Resets from an address.
         ResetAddress = "reset_address",
+        /// Mails that members of an organisation have sent to others: its invitations.
+        MailFromOrganisation = "mail_from_organisation",
     }
 }
 
@@ -75,6 +78,7 @@ impl LimitScope {
                 (3, Some(HOUR), None)
             }
             Self::VerifyAddress | Self::ResetAddress => (10, Some(HOUR), None),
+            Self::MailFromOrganisation => (100, Some(HOUR), None),
         };
         LimitRule {
             most,
@@ -101,7 +105,7 @@ pub fn count_try(rule: LimitRule, before: Option<LimitCount>, now: Timestamp) ->
         ..LimitCount::default()
     };
     let mut count = before.filter(|count| !is_over(count)).unwrap_or(fresh);
-    if count.count >= rule.most {
+    if count.count >= rule.most && !is_planted(PlantedBug::TryLimit) {
         let window_ends = rule.window.map(|window| count.window_start + window);
         return match count.locked_until.or(window_ends) {
             Some(end) => LimitDecision::RefusedUntil(end),

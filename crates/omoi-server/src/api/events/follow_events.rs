@@ -22,7 +22,7 @@ use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::OrgId;
 use omoi_domain::live::live_cursor::{CursorError, LiveCursor};
 use omoi_domain::time::Timestamp;
-use omoi_execution::live::{LISTENERS_MAX, ListenerSeat, LiveEvents, LiveItem, LiveSubscription};
+use omoi_execution::live::{ListenerSeat, LiveEvents, LiveItem, LiveSubscription};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::StoreError;
@@ -76,7 +76,7 @@ pub(in crate::api) async fn follow_events(
     let known = known_seq(&headers, &query.own, tenant.org())?;
     let access = caller.live_access();
     let live = s.parts.live.clone();
-    let seat = seat_of(&live, caller.credential_holder())?;
+    let seat = seat_of(&live, caller.credential_holder(), &[tenant.org()])?;
     let opened = live.open_subscription(tenant, access, query.filter, known);
     let credential = credential_text(&headers, &s).ok_or_else(ApiError::no_credential)?;
     let credential = WatchedCredential::Text(credential.into());
@@ -126,26 +126,25 @@ pub(super) fn refuse_cursor(error: CursorError) -> ApiError {
     ApiError::new(ErrorCode::InvalidCursor, error.to_string()).hint(next)
 }
 
-/// A place for one more connection of `holder`. The person whose data folder it is needs none.
+/// A place for one more connection of `holder`, which listens to `organisations`. The person whose data folder it is needs none.
 ///
 /// # Errors
-/// [`ErrorCode::TooManyConnections`] where they hold as many as they may.
+/// [`ErrorCode::TooManyConnections`] where they, or the members of an organisation, hold as many as they may.
 pub(super) fn seat_of(
     live: &LiveEvents,
     holder: &CredentialHolder,
+    organisations: &[OrgId],
 ) -> Result<Option<ListenerSeat>, ApiError> {
     if matches!(holder.credential, CredentialKind::Folder) {
         return Ok(None);
     }
-    match live.take_seat(holder.actor) {
-        Some(seat) => Ok(Some(seat)),
-        None => {
-            let says =
-                format!("you listen to events on {LISTENERS_MAX} connections, as many as you may");
-            Err(ApiError::new(ErrorCode::TooManyConnections, says)
+    match live.take_seat(holder.actor, organisations) {
+        Ok(seat) => Ok(Some(seat)),
+        Err(full) => Err(
+            ApiError::new(ErrorCode::TooManyConnections, full.to_string())
                 .retry_after(CROWDED_WAIT)
-                .hint("end one of them, or ask for more on one"))
-        }
+                .hint("end one of them, or ask for more on one"),
+        ),
     }
 }
 

@@ -71,8 +71,9 @@ fn begin_socket(
         holder,
         query,
     } = found;
-    let seat = seat_of(&s.parts.live, &holder)?;
     let organisations: BTreeSet<OrgId> = holder.reaches.iter().map(|reach| reach.org).collect();
+    let listened: Vec<OrgId> = organisations.iter().copied().collect();
+    let seat = seat_of(&s.parts.live, &holder, &listened)?;
     if organisations.is_empty() {
         let says = "this credential belongs to no organisation";
         return Err(ApiError::forbidden_act(says));
