@@ -122,11 +122,35 @@ impl Permission {
     pub fn is_read(self) -> bool {
         self.as_str().ends_with(":read")
     }
+
+    /// The permission to see rows of the kind that this one is about, if there is one.
+    pub fn row_sight(self) -> Option<Self> {
+        let kind = self.as_str().split(':').next()?;
+        Self::parse(&format!("{kind}:read"))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_changes_a_row_sees_it_by_the_permission_of_its_kind() {
+        for (permission, sight) in [
+            (Permission::TicketApprove, Some(Permission::TicketRead)),
+            (
+                Permission::ProjectSettingsWrite,
+                Some(Permission::ProjectRead),
+            ),
+            (Permission::SpecRead, Some(Permission::SpecRead)),
+            (
+                Permission::DocumentWrite,
+                Permission::parse("document:read"),
+            ),
+        ] {
+            assert_eq!(permission.row_sight(), sight, "{permission:?}");
+        }
+    }
 
     #[test]
     fn there_are_fifty_four_and_their_names_have_two_or_three_parts() {

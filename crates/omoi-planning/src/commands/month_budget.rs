@@ -1,5 +1,6 @@
 //! Makes, changes and removes budgets of a month.
 
+use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{BudgetChange, Event};
 use omoi_domain::id::{MonthBudgetId, ProjectId};
@@ -7,6 +8,7 @@ use omoi_domain::money::NanoUsd;
 use omoi_domain::month_budget::BudgetLevel;
 use omoi_store::month_budgets::{self, MonthBudget};
 use omoi_store::{StoreError, Tenant, Tx, projects};
+use serde_json::{Value, json};
 
 /// A budget is not changed.
 #[derive(Debug, thiserror::Error)]
@@ -73,13 +75,15 @@ pub async fn create_month_budget(
             state_version: 1,
         };
         month_budgets::insert(tx, &budget).await?;
+        let created = AuditAct::done_to(AuditAction::BudgetCreated, budget.id);
+        tx.record_act(created.with_after(budget_facts(&budget)));
         tell_change(tx, &budget, Some(budget.limit_nanousd));
         Ok(budget)
     };
     tenant.write(CrashPoint::BudgetChanged, create).await
 }
 
-/// Changes a budget that has one of `versions`.
+/// Changes a budget that has one of `versions`, or any where none are named.
 ///
 /// # Errors
 /// [`BudgetCommandError::StaleVersion`]; [`StoreError::NotFound`].
@@ -87,31 +91,36 @@ pub async fn change_month_budget(
     tenant: &Tenant,
     id: MonthBudgetId,
     change: MonthBudgetChange,
-    versions: &[i64],
+    versions: Option<&[i64]>,
 ) -> Result<MonthBudget, BudgetCommandError> {
     let change = async |tx: &mut Tx| {
         let mut budget = meant_budget(tx, id, versions).await?;
+        let updated = AuditAct::done_to(AuditAction::BudgetUpdated, budget.id);
+        let updated = updated.with_before(budget_facts(&budget));
         budget.limit_nanousd = change.limit.unwrap_or(budget.limit_nanousd);
         budget.is_hard = change.is_hard.unwrap_or(budget.is_hard);
         month_budgets::save(tx, &mut budget).await?;
+        tx.record_act(updated.with_after(budget_facts(&budget)));
         tell_change(tx, &budget, Some(budget.limit_nanousd));
         Ok(budget)
     };
     tenant.write(CrashPoint::BudgetChanged, change).await
 }
 
-/// Removes a budget that has one of `versions`.
+/// Removes a budget that has one of `versions`, or any where none are named.
 ///
 /// # Errors
 /// As those of [`change_month_budget`].
 pub async fn remove_month_budget(
     tenant: &Tenant,
     id: MonthBudgetId,
-    versions: &[i64],
+    versions: Option<&[i64]>,
 ) -> Result<(), BudgetCommandError> {
     let remove = async |tx: &mut Tx| {
         let budget = meant_budget(tx, id, versions).await?;
         month_budgets::delete(tx, &budget).await?;
+        let deleted = AuditAct::done_to(AuditAction::BudgetDeleted, budget.id);
+        tx.record_act(deleted.with_before(budget_facts(&budget)));
         tell_change(tx, &budget, None);
         Ok(())
     };
@@ -121,13 +130,22 @@ pub async fn remove_month_budget(
 async fn meant_budget(
     tx: &mut Tx,
     id: MonthBudgetId,
-    versions: &[i64],
+    versions: Option<&[i64]>,
 ) -> Result<MonthBudget, BudgetCommandError> {
     let budget = month_budgets::get(tx, id).await?;
-    match versions.contains(&budget.state_version) {
+    match versions.is_none_or(|meant| meant.contains(&budget.state_version)) {
         true => Ok(budget),
         false => Err(BudgetCommandError::StaleVersion(Box::new(budget))),
     }
+}
+
+/// What the audit log tells of a budget before and after a change.
+fn budget_facts(budget: &MonthBudget) -> Value {
+    json!({
+        "project_id": budget.project_id,
+        "limit_nanousd": budget.limit_nanousd,
+        "is_hard": budget.is_hard,
+    })
 }
 
 fn tell_change(tx: &mut Tx, budget: &MonthBudget, limit_nanousd: Option<NanoUsd>) {

@@ -112,14 +112,15 @@ fn budget_limit(limit: UsdText) -> Result<NanoUsd, ApiError> {
     Err(ApiError::invalid_value(says).with_field("/limit"))
 }
 
-/// The versions that a change is meant for.
-fn expect_versions(meant: MeantVersions) -> Result<Vec<i64>, ApiError> {
-    meant.0.ok_or_else(|| {
-        let says = "the change does not say which version of the budget it is meant for";
-        ApiError::new(ErrorCode::PreconditionRequired, says)
-            .with_field("If-Match")
-            .hint("read the budget, and send its `ETag`")
-    })
+/// The versions that a change is meant for; none where every one is.
+fn expect_versions(meant: MeantVersions) -> Result<Option<Vec<i64>>, ApiError> {
+    if meant.is_named() {
+        return Ok(meant.0);
+    }
+    let says = "the change does not say which version of the budget it is meant for";
+    Err(ApiError::new(ErrorCode::PreconditionRequired, says)
+        .with_field("If-Match")
+        .hint("read the budget, and send its `ETag`"))
 }
 
 /// What follows from a change of a budget: work goes on that waited for it.

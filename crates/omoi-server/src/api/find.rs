@@ -217,6 +217,10 @@ async fn which(
                 Some(_) if named.project.is_none() => {
                     format!("this repository has no {}", named.item)
                 }
+                // What acts does not guess, however few there are.
+                _ if rows.len() == 1 => {
+                    format!("`{}` does not say in which project it is", asked.text)
+                }
                 _ => format!("it is not clear which `{}` is meant", asked.text),
             };
             Err(unclear(&says, lines.collect()))

@@ -22,14 +22,33 @@ pub(super) const IF_MATCH_DESCRIPTION: &str =
 pub(super) const IF_MATCH_DEMANDED: &str =
     "`ETag` of the row as it was read, or `*`; a change without it is refused.";
 
-/// The versions that a change is meant for, of `If-Match`; none where every one is.
-pub(crate) struct MeantVersions(pub(super) Option<Vec<i64>>);
+/// The versions that a change is meant for, of `If-Match`; none where every one is, and whether the request says so.
+pub(crate) struct MeantVersions(pub(super) Option<Vec<i64>>, bool);
+
+impl MeantVersions {
+    /// The versions that a change is meant for which has to name some; none where it is meant for whichever there is (`*`).
+    ///
+    /// # Errors
+    /// [`ErrorCode::PreconditionRequired`].
+    pub(super) fn named_versions(self) -> Result<Option<Vec<i64>>, ApiError> {
+        match self.is_named() {
+            true => Ok(self.0),
+            false => Err(precondition_required()),
+        }
+    }
+
+    /// Whether the request says which versions it is meant for, be it all of them.
+    pub(super) const fn is_named(&self) -> bool {
+        self.1
+    }
+}
 
 impl<S: Sync> FromRequestParts<S> for MeantVersions {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(meant_versions(&parts.headers)))
+        let is_named = parts.headers.contains_key(IF_MATCH);
+        Ok(Self(meant_versions(&parts.headers), is_named))
     }
 }
 

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use omoi_domain::access::role::SystemRole;
 use omoi_domain::id::OrgId;
 
-use crate::sign_in_desk::{PASSWORD, SignInDesk, refused};
+use crate::sign_in_desk::{ELSEWHERE, PASSWORD, SignInDesk, UNKNOWN, refused};
 
 both!(
     an_organisation_is_of_whoever_made_it,
     a_role_is_changed_by_its_version,
     what_was_done_is_told_to_those_who_may_know,
+    only_accounts_that_the_caller_knows_become_members,
 );
 
 const LOCAL: &str = "/organizations/01930000-0000-7000-8000-000000000001";
@@ -143,6 +144,9 @@ async fn a_role_is_changed_by_its_version(desk: SignInDesk) {
     let (status, told) = change(Some("\"0\"")).await;
     assert_eq!((status, &told["error"]), (412, &json!("stale_version")));
     assert_eq!(told["context"]["current"]["version"], json!(1));
+    // `*` means whichever version there is, and says so.
+    let (status, told) = change(Some("*")).await;
+    assert_eq!((status, &told["version"]), (200, &json!(2)), "{told}");
     // A viewer sees members, and changes none.
     let bob = token_of(&desk, "bob@example.org").await;
     assert_eq!(
@@ -211,4 +215,48 @@ async fn what_was_done_is_told_to_those_who_may_know(desk: SignInDesk) {
         .collect();
     assert_eq!(numbers, (1..=entries.len() as i64).collect::<Vec<_>>());
     assert_eq!(entries.last().unwrap()["action"], "export_audit");
+}
+
+/// An owner of one organisation names accounts by their ids: only those whom they meet elsewhere are there for them.
+async fn only_accounts_that_the_caller_knows_become_members(desk: SignInDesk) {
+    let elsewhere: OrgId = ELSEWHERE.parse().unwrap();
+    let ada = [
+        (OrgId::LOCAL, SystemRole::Owner),
+        (elsewhere, SystemRole::Viewer),
+    ];
+    desk.add_user("ada@example.org", &ada).await;
+    let bob = [(OrgId::LOCAL, SystemRole::Owner)];
+    desk.add_user("bob@example.org", &bob).await;
+    let eve = [(elsewhere, SystemRole::Member)];
+    let eve = desk.add_user("eve@example.org", &eve).await.to_string();
+    let alone = desk.add_user("al@example.org", &[]).await.to_string();
+    let members = format!("{LOCAL}/members");
+    let add = async |token: &str, user: &str| {
+        let body = json!({ "user_id": user, "role_id": SystemRole::Viewer.role_id() });
+        let (status, mut told) = desk
+            .ask((Method::POST, &members), Some(token), Some(body))
+            .await;
+        told["request_id"] = Value::Null;
+        (status, told.to_string().replace(user, "ID"))
+    };
+    let list = async |token: &str| {
+        let (_, listed) = desk.ask((Method::GET, &members), Some(token), None).await;
+        listed["items"].as_array().unwrap().len()
+    };
+    let bob = token_of(&desk, "bob@example.org").await;
+    let before = list(&bob).await;
+    let unknown = add(&bob, UNKNOWN).await;
+    assert_eq!(unknown.0, 404, "{unknown:?}");
+    for user in [&eve, &alone] {
+        assert_eq!(add(&bob, user).await, unknown);
+    }
+    let ada = token_of(&desk, "ada@example.org").await;
+    assert_eq!(add(&ada, &alone).await, unknown);
+    assert_eq!(list(&bob).await, before);
+    let (status, told) = add(&ada, &eve).await;
+    assert_eq!(status, 201, "{told}");
+    assert_eq!(list(&bob).await, before + 1);
+    // Whoever is a member by now is known, and told so.
+    let (status, told) = add(&bob, &eve).await;
+    assert_eq!(status, 409, "{told}");
 }

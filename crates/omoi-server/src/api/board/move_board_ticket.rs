@@ -32,14 +32,15 @@ pub(super) async fn move_board_ticket(
     meant: MeantVersions,
     ApiBody(body): ApiBody<MoveBoardTicket>,
 ) -> Answer<MovedBoardTicket> {
+    let is_named = meant.is_named();
     let versions = match (meant.0, body.expected_version) {
-        (Some(versions), None) => versions,
-        (None, Some(version)) => vec![version],
+        (versions, None) if is_named => versions,
+        (None, Some(version)) => Some(vec![version]),
         (Some(mut versions), Some(version)) => {
             versions.retain(|meant| *meant == version);
-            versions
+            Some(versions)
         }
-        (None, None) => {
+        (_, None) => {
             let says = "the move does not say which version of the ticket it is meant for";
             return Err(ApiError::new(ErrorCode::PreconditionRequired, says)
                 .with_field("/expected_version")
@@ -58,7 +59,7 @@ pub(super) async fn move_board_ticket(
         place: body.position,
         is_forced: body.force,
         reason: body.reason,
-        versions: Some(versions),
+        versions,
     };
     let done = commands::move_on_board(caller.own_rows(), id, &wish).await?;
     Ok(Json(moved_view(done)))

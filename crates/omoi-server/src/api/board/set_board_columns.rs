@@ -28,15 +28,15 @@ pub(super) async fn set_board_columns(
     meant: MeantVersions,
     ApiBody(body): ApiBody<BoardSettings>,
 ) -> VersionedAnswer<BoardSettings> {
-    let Some(versions) = meant.0 else {
+    if !meant.is_named() {
         let says = "the change does not say which version of the board it is meant for";
         return Err(ApiError::new(ErrorCode::PreconditionRequired, says)
             .with_field("If-Match")
             .hint("read the columns, and send their `ETag`"));
-    };
+    }
     let columns = body.columns.into_iter().map(column_of).collect();
     let (tenant, project) = (caller.own_rows(), path.project_id);
-    let board = commands::set_board_columns(tenant, project, columns, Some(&versions)).await?;
+    let board = commands::set_board_columns(tenant, project, columns, meant.0.as_deref()).await?;
     Ok(VersionedJson {
         version: board.version,
         body: board_settings(&board.columns),

@@ -27,7 +27,7 @@ pub(super) async fn delete_budget(
     meant: MeantVersions,
 ) -> Result<Response, ApiError> {
     let versions = expect_versions(meant)?;
-    let removed = remove_month_budget(caller.own_rows(), path.budget_id, &versions).await;
+    let removed = remove_month_budget(caller.own_rows(), path.budget_id, versions.as_deref()).await;
     if let Err(refused) = removed {
         return refuse_change(refused, s.parts.clock.now());
     }

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 
+use omoi_domain::access::permission::Permission;
 use omoi_planning::commands::{MonthBudgetChange, change_month_budget};
 use omoi_protocol::api::{MonthBudgetView, UpdateMonthBudget};
 
@@ -16,7 +17,8 @@ use crate::api::policy::needs;
 use crate::api::version::{IF_MATCH_DESCRIPTION, MeantVersions, VersionedJson};
 use crate::error::ApiError;
 
-/// Changes a budget; work goes on that waited for it, where there is room now.
+/// Changes a budget; work goes on that waited for it, where there is room now. It takes `cost:read`, too: the answer
+/// tells what is spent.
 #[utoipa::path(
     patch, path = "/costs/budgets/{budget_id}", tag = "costs", request_body = UpdateMonthBudget,
     params(BudgetPath, ("If-Match" = Option<String>, Header, description = IF_MATCH_DESCRIPTION)),
@@ -32,6 +34,8 @@ pub(super) async fn update_budget(
     meant: MeantVersions,
     ApiBody(body): ApiBody<UpdateMonthBudget>,
 ) -> Result<Response, ApiError> {
+    // The answer, also that of a refusal, tells what is spent.
+    caller.expect_also(Permission::CostRead)?;
     let versions = expect_versions(meant)?;
     let change = MonthBudgetChange {
         limit: body.limit.map(budget_limit).transpose()?,
@@ -39,7 +43,8 @@ pub(super) async fn update_budget(
     };
     let now = s.parts.clock.now();
     let tenant = caller.own_rows();
-    let budget = match change_month_budget(tenant, path.budget_id, change, &versions).await {
+    let changed = change_month_budget(tenant, path.budget_id, change, versions.as_deref()).await;
+    let budget = match changed {
         Ok(budget) => budget,
         Err(refused) => return refuse_change(refused, now),
     };

@@ -14,9 +14,7 @@ use crate::api::Surface;
 use crate::api::body::{ApiBody, ApiPath};
 use crate::api::caller::Allowed;
 use crate::api::policy::needs;
-use crate::api::version::{
-    IF_MATCH_DEMANDED, MeantVersions, VersionedJson, precondition_required, stale_version,
-};
+use crate::api::version::{IF_MATCH_DEMANDED, MeantVersions, VersionedJson, stale_version};
 use crate::error::ApiError;
 
 /// Gives a member another role. What they were granted in single projects ends where the new role allows less.
@@ -39,11 +37,11 @@ pub(super) async fn change_member(
     ApiBody(body): ApiBody<ChangeMember>,
 ) -> Result<Response, ApiError> {
     caller.expect_organization(path.organization_id)?;
-    let versions = meant.0.ok_or_else(precondition_required)?;
+    let versions = meant.named_versions()?;
     let (by, role) = (caller.member_authority(), MemberRole::of_id(body.role_id));
     caller.expect_recent_for(role, s.parts.clock.now())?;
     let accounts = caller.accounts_of(&s);
-    let changed = set_member_role(&accounts, by, path.member_id, role, Some(&versions)).await;
+    let changed = set_member_role(&accounts, by, path.member_id, role, versions.as_deref()).await;
     let is_stale = match changed {
         Ok(()) => false,
         Err(AccountError::StaleVersion) => true,

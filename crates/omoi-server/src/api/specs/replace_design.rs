@@ -38,7 +38,7 @@ pub(super) async fn replace_design(
 ) -> Result<Response, ApiError> {
     let asked = AskedReference::of_path(&path.spec_id, of.project_id);
     let plan = EditedPlan::find(&s, &caller, asked, meant).await?;
-    if plan.meant.0.is_none() {
+    if !plan.meant.is_named() {
         return Err(precondition_required());
     }
     let edits = plan.section_edits(Phase::Design, &body.sections).await?;
