@@ -11,6 +11,7 @@ use omoi_domain::actor::Actor;
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
+use omoi_domain::plain_title::given_name;
 use omoi_domain::time::Timestamp;
 use omoi_store::api_keys::{self, ApiKey};
 use omoi_store::{Json, Tx, memberships, users};
@@ -314,7 +315,7 @@ fn key_row(
         org_id: None,
         project_id: None,
         role: None,
-        name: new.name.clone(),
+        name: given_name(&new.name)?,
         shown_prefix: fresh.prefix.clone(),
         digest: fresh.digest.clone(),
         scopes: Json(new.scopes.clone()),
