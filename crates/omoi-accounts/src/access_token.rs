@@ -6,6 +6,7 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use omoi_domain::access::refresh::ACCESS_TOKEN_LIFE;
 use omoi_domain::id::{SignInSessionId, UserId};
+use omoi_domain::planted_bug::{PlantedBug, is_planted};
 use omoi_domain::time::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -147,7 +148,8 @@ impl AccessTokens {
         let now = seconds_of(now);
         let is_in_time =
             claims.nbf <= now.saturating_add(leeway) && now < claims.exp.saturating_add(leeway);
-        if !is_in_time || claims.typ != ACCESS {
+        let is_timeless = is_planted(PlantedBug::TokenTime);
+        if !(is_in_time || is_timeless) || claims.typ != ACCESS {
             return Err(BadAccessToken);
         }
         let expires_at = Timestamp::from_micros(claims.exp.saturating_mul(1_000_000));

@@ -11,6 +11,7 @@ use oauth2::{
 };
 use omoi_domain::access::mail_address::MailAddress;
 use omoi_domain::access::provider_identity::IdentityProvider;
+use omoi_domain::planted_bug::{PlantedBug, is_planted};
 use omoi_domain::time::Timestamp;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
@@ -170,7 +171,12 @@ struct GithubAddress {
 
 /// The primary address if it is verified, else the first verified one.
 fn choose_address(addresses: &[GithubAddress]) -> Option<MailAddress> {
-    let verified = || addresses.iter().filter(|address| address.verified);
+    let is_any = is_planted(PlantedBug::ProviderAddress);
+    let verified = || {
+        addresses
+            .iter()
+            .filter(|address| address.verified || is_any)
+    };
     let chosen = verified()
         .find(|address| address.primary)
         .or_else(|| verified().next())?;

@@ -51,12 +51,16 @@ fn jti() -> Uuid {
 }
 
 /// Tokens that nobody may get in by, and one that everybody should: the same claims, signed well.
-struct ForgedTokens {
-    good: String,
-    bad: Vec<(&'static str, String)>,
+pub(crate) struct ForgedTokens {
+    pub(crate) good: String,
+    pub(crate) bad: Vec<(&'static str, String)>,
 }
 
-fn forge_tokens(desk: &SignInDesk, claims: &AccessClaims, now: Timestamp) -> ForgedTokens {
+pub(crate) fn forge_tokens(
+    desk: &SignInDesk,
+    claims: &AccessClaims,
+    now: Timestamp,
+) -> ForgedTokens {
     let sign = |tokens: &AccessTokens, now: Timestamp| {
         let token = tokens.sign_token(claims, jti(), now).unwrap();
         token.expose_secret().to_owned()

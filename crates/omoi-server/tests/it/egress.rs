@@ -41,19 +41,19 @@ use crate::api::{TOKEN, bench, router_of};
 use crate::ask::ask;
 
 /// A host outside, which a person lists.
-struct ListedHost {
+pub(crate) struct ListedHost {
     listener: TcpListener,
     port: u16,
 }
 
 impl ListedHost {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         Self { listener, port }
     }
 
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("listed.example:{}", self.port)
     }
 }
@@ -109,7 +109,7 @@ async fn while_served<F>(
 }
 
 /// As [`while_served`], with what `listing` lists.
-async fn while_listed<F>(
+pub(crate) async fn while_listed<F>(
     test: &TestDeployment,
     host: &ListedHost,
     listing: SharedListing,
@@ -137,7 +137,11 @@ async fn while_listed<F>(
 }
 
 /// Asks for the way out of `attempt`; returns the connection with the head of the answer.
-async fn open_way(socket: &Path, attempt: AttemptId, token: &str) -> (UnixStream, String) {
+pub(crate) async fn open_way(
+    socket: &Path,
+    attempt: AttemptId,
+    token: &str,
+) -> (UnixStream, String) {
     let mut stream = UnixStream::connect(socket).await.unwrap();
     let request = format!(
         "GET /api/v1/sandboxes/{attempt}/egress HTTP/1.1\r\nhost: omoi\r\n\
@@ -149,7 +153,7 @@ async fn open_way(socket: &Path, attempt: AttemptId, token: &str) -> (UnixStream
 }
 
 /// Says `request` with an empty line; returns the head of the answer.
-async fn say(stream: &mut UnixStream, request: &str) -> String {
+pub(crate) async fn say(stream: &mut UnixStream, request: &str) -> String {
     let request = format!("{request}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     read_head(stream).await
