@@ -1,5 +1,7 @@
 //! What can be configured of the address that people and probes are answered at.
 
+use std::time::Duration;
+
 use omoi_domain::config::{Config, ConfigKey, ListItems, ValueKind};
 use omoi_domain::{choice, config_keys};
 
@@ -31,6 +33,22 @@ config_keys! {
     /// Whether requests of one caller are limited. Load tests switch it off.
     SERVER_REQUEST_LIMITS: bool = ConfigKey::new(&SERVER, "request_limits", ValueKind::Bool, "true")
         .closed_to_repository();
+    /// How long the head of a request may take to come, the silence before it counted in; whoever is slower finds the connection closed.
+    SERVER_HEAD_TIME: Duration = ConfigKey::new(&SERVER, "head_time", ValueKind::Seconds { min: 1, max: 300 }, "10")
+        .closed_to_repository();
+    /// How long the body of a request may take to come; a large upload has a second more for each MiB.
+    SERVER_BODY_TIME: Duration = ConfigKey::new(&SERVER, "body_time", ValueKind::Seconds { min: 1, max: 3_600 }, "60")
+        .closed_to_repository();
+    /// Bytes of the head of a request: its first line and its headers.
+    SERVER_HEAD_BYTES: u64 = ConfigKey::new(&SERVER, "head_bytes", ValueKind::bytes_range(8 << 10, 1 << 20), "16KiB")
+        .closed_to_repository();
+    /// Connections that this process holds at most, and never more than half of the files that it may open.
+    SERVER_CONNECTIONS: u32 = ConfigKey::new(&SERVER, "connections", ValueKind::int_range(1, 1_000_000), "4096")
+        .closed_to_repository();
+    /// Connections that one address holds at most, the proxies of `server.trusted_proxies` excepted: they bring those of others.
+    SERVER_ADDRESS_CONNECTIONS: u32 =
+        ConfigKey::new(&SERVER, "connections_per_address", ValueKind::int_range(1, 1_000_000), "1000")
+            .closed_to_repository();
 }
 
 choice! {
@@ -77,6 +95,37 @@ impl SiteOptions {
             trusted_proxies: config.get(&SERVER_TRUSTED_PROXIES),
         }
     }
+}
+
+/// What connections and the requests on them may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionOptions {
+    /// How long the head of a request may take to come.
+    pub head_time: Duration,
+    /// Bytes of a head.
+    pub head_bytes: usize,
+    /// Connections of all addresses.
+    pub connections_max: usize,
+    /// Connections of one address.
+    pub address_connections_max: usize,
+}
+
+impl ConnectionOptions {
+    /// The options that `config` asks for.
+    pub fn from_config(config: &Config) -> Self {
+        let count = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+        Self {
+            head_time: config.get(&SERVER_HEAD_TIME),
+            head_bytes: usize::try_from(config.get(&SERVER_HEAD_BYTES)).unwrap_or(usize::MAX),
+            connections_max: count(config.get(&SERVER_CONNECTIONS)),
+            address_connections_max: count(config.get(&SERVER_ADDRESS_CONNECTIONS)),
+        }
+    }
+}
+
+/// How long the body of a request may take to come.
+pub fn body_time(config: &Config) -> Duration {
+    config.get(&SERVER_BODY_TIME)
 }
 
 /// The address to listen at.
