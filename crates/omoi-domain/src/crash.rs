@@ -82,6 +82,10 @@ crash_points! {
     HeartbeatStored = "heartbeat_stored",
     /// Messages acknowledged or queued.
     MessagesMoved = "messages_moved",
+    /// A thread opened or closed, or something said or read in it.
+    ThreadMoved = "thread_moved",
+    /// A result submitted or judged, or the criteria for one set.
+    ResultMoved = "result_moved",
     /// An attempt's end applied to its subject.
     AttemptEnded = "attempt_ended",
     /// A sandbox's end noted.

@@ -97,6 +97,8 @@ error_codes! {
     NotPlanned = "not_planned", 409;
     /// Nothing of the spec has landed that could be handed over.
     NothingLanded = "nothing_landed", 409;
+    /// The ticket asks for no result.
+    NoResultCriteria = "no_result_criteria", 409;
     /// The spec was begun with a model of another kind.
     OtherModel = "other_model", 409;
     /// There is no room for more files.
@@ -111,6 +113,8 @@ error_codes! {
     TaskCancelled = "task_cancelled", 409;
     /// The task is over.
     TaskIsOver = "task_is_over", 409;
+    /// The thread takes no messages any more.
+    ThreadClosed = "thread_closed", 409;
     /// There are as many keys as there may be.
     TooManyKeys = "too_many_keys", 409;
     /// The repository's file is another one than the person saw.
@@ -127,6 +131,8 @@ error_codes! {
     StaleVersion = "stale_version", 412;
     /// The body is larger than the route takes.
     TooLarge = "too_large", 413;
+    /// The address of the request is longer than any operation's.
+    UrlTooLong = "url_too_long", 414;
     /// The body is of another media type than the route takes.
     UnsupportedMediaType = "unsupported_media_type", 415;
     /// The path does not lead to a repository that can be worked on.

@@ -53,10 +53,18 @@ crate::closed_set! {
         Sandbox = "sandbox",
         /// The record of one run of a check.
         Receipt = "receipt",
+        /// What somebody says came of a task.
+        TaskResult = "task_result",
+        /// What somebody says came of a ticket.
+        WorkflowResult = "workflow_result",
         /// Work that an agent found.
         Discovery = "discovery",
         /// A message to an agent.
         Message = "message",
+        /// A thread of agents and people.
+        Thread = "thread",
+        /// What somebody says in a thread.
+        ThreadMessage = "thread_message",
         /// What somebody says of a ticket.
         Comment = "comment",
         /// A question to people.
@@ -294,6 +302,35 @@ events! {
     TaskDependenciesChanged = "task.dependencies_changed", DependencyChange, Task, TaskRead, Run, [];
     /// A message waits for an agent.
     MessageQueued = "message.queued", MessageChange, Message, AgentRead, Run, [];
+    /// Somebody opened a thread.
+    ThreadOpened = "thread.opened", ThreadChange, Thread, AgentRead, People, [];
+    /// Somebody came to take part in a thread.
+    ThreadJoined = "thread.joined", ThreadChange, Thread, AgentRead, People, [];
+    /// Somebody closed a thread.
+    ThreadClosed = "thread.closed", ThreadChange, Thread, AgentRead, People, [];
+    /// Nobody said anything in a thread for long.
+    ThreadExpired = "thread.expired", ThreadChange, Thread, AgentRead, People, [];
+    /// Somebody said something in a thread.
+    MessageSent = "message.sent", ThreadMessageChange, ThreadMessage, AgentRead, People, [];
+    /// A person read what was said to them in a thread.
+    MessageRead = "message.read", ThreadMessageChange, ThreadMessage, AgentRead, People, [];
+    /// No agent read in time what was said to it in a thread.
+    MessageExpired = "message.expired", ThreadMessageChange, ThreadMessage, AgentRead, People, [];
+
+    /// Somebody said what came of a task.
+    TaskResultSubmitted = "task_result.submitted", TaskResultChange, TaskResult, TaskRead, People, [];
+    /// What a result says of its task holds.
+    TaskResultVerified = "task_result.verified", TaskResultChange, TaskResult, TaskRead, People, [];
+    /// What a result says of its task does not hold.
+    TaskResultDisputed = "task_result.disputed", TaskResultChange, TaskResult, TaskRead, People, [];
+    /// Somebody said what came of a ticket.
+    WorkflowResultSubmitted = "workflow_result.submitted", WorkflowResultChange, WorkflowResult, TicketRead, People, [];
+    /// A result of a ticket meets its criteria.
+    WorkflowResultValidated = "workflow_result.validated", WorkflowResultChange, WorkflowResult, TicketRead, People, [];
+    /// A result of a ticket does not meet its criteria.
+    WorkflowResultRejected = "workflow_result.rejected", WorkflowResultChange, WorkflowResult, TicketRead, People, [];
+    /// The criteria for the result of a ticket were set.
+    ResultCriteriaChanged = "ticket.result_criteria_changed", ResultCriteriaChange, Ticket, TicketRead, People, [];
 
     /// A check was run and its receipt stored.
     ReceiptStored = "receipt.stored", ReceiptDone, Receipt, TaskRead, Run, [Finisher];

@@ -90,7 +90,9 @@ mod tests {
     use crate::sandbox::SandboxState;
     use crate::spec::{PhaseState, SpecStatus};
     use crate::task::TaskStatus;
+    use crate::thread::ThreadStatus;
     use crate::ticket::TicketStatus;
+    use crate::work_result::{VerificationStatus, WorkflowResultStatus};
 
     fn check<S: StateMachine>() {
         for (i, rule) in S::RULES.iter().enumerate() {
@@ -119,5 +121,8 @@ mod tests {
         check::<AttemptState>();
         check::<SandboxState>();
         check::<MergeState>();
+        check::<ThreadStatus>();
+        check::<VerificationStatus>();
+        check::<WorkflowResultStatus>();
     }
 }

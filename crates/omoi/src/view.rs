@@ -30,6 +30,20 @@ macro_rules! people_event {
             | Event::CommentEdited(_)
             | Event::CommentDeleted(_)
             | Event::NotificationCreated(_)
+            | Event::ThreadOpened(_)
+            | Event::ThreadJoined(_)
+            | Event::ThreadClosed(_)
+            | Event::ThreadExpired(_)
+            | Event::MessageSent(_)
+            | Event::MessageRead(_)
+            | Event::MessageExpired(_)
+            | Event::TaskResultSubmitted(_)
+            | Event::TaskResultVerified(_)
+            | Event::TaskResultDisputed(_)
+            | Event::WorkflowResultSubmitted(_)
+            | Event::WorkflowResultValidated(_)
+            | Event::WorkflowResultRejected(_)
+            | Event::ResultCriteriaChanged(_)
     };
 }
 
