@@ -32,6 +32,8 @@ row! {
         acked_at: Option<Timestamp>,
         /// The attempt that had it.
         acked_by: Option<AttemptId>,
+        /// When it was taken back, as no agent had read it.
+        expired_at: Option<Timestamp>,
     }
 }
 
@@ -56,6 +58,7 @@ pub async fn queue(
         created_at: tx.now(),
         acked_at: None,
         acked_by: None,
+        expired_at: None,
     };
     tx.insert(&message).await?;
     let event = Event::MessageQueued(MessageChange {
@@ -68,13 +71,13 @@ pub async fn queue(
     Ok(message)
 }
 
-/// Messages nobody has had yet, oldest first.
+/// Messages that somebody has yet to read, oldest first.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn open(tx: &mut Tx, task: TaskId) -> Result<Vec<Message>, StoreError> {
     tx.all(
-        "task_id = $2 and acked_at is null order by created_at, id",
+        "task_id = $2 and acked_at is null and expired_at is null order by created_at, id",
         args![task],
     )
     .await
@@ -93,6 +96,35 @@ pub async fn ack(tx: &mut Tx, id: MessageId, attempt: AttemptId) -> Result<(), S
     )
     .await?;
     Ok(())
+}
+
+/// Messages of threads that were queued before `before` and that no agent has read, oldest first, at most 100.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_unread(tx: &mut Tx, before: Timestamp) -> Result<Vec<Message>, StoreError> {
+    tx.all(
+        "message_type = 'agent_collaboration' and acked_at is null and expired_at is null
+         and created_at < $2 order by created_at, id limit 100",
+        args![before],
+    )
+    .await
+}
+
+/// Takes a message back that no agent has read; whether it was this that took it.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn take_back(tx: &mut Tx, id: MessageId) -> Result<bool, StoreError> {
+    let now = tx.now();
+    let n_taken = tx
+        .execute(
+            "update messages set expired_at = $3
+             where org_id = $1 and id = $2 and acked_at is null and expired_at is null",
+            args![id, now],
+        )
+        .await?;
+    Ok(n_taken == 1)
 }
 
 /// Who asked for the stop that `attempt` tells of: the sender of an interrupt it had, or of one that
