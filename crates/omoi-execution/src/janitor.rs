@@ -13,6 +13,8 @@ use omoi_store::expired_rows::{ExpiringTable, has_expired, remove_expired};
 use omoi_store::{Store, StoreError, Tx, organisations, stored_files};
 use tracing::debug;
 
+use crate::threads::keep_threads_up;
+
 /// Rows of one pass.
 const ROWS_MAX: i64 = 500;
 
@@ -20,6 +22,8 @@ const ROWS_MAX: i64 = 500;
 const FILES_MAX: u32 = 20;
 /// How long contents are kept that no ticket has a file of.
 const FILES_KEPT_FOR: Duration = Duration::from_hours(24);
+/// How often the threads of every organisation are looked at.
+const THREADS_LOOKED_AT_EVERY: Duration = Duration::from_mins(10);
 /// How often every organisation is looked at.
 const FILES_LOOKED_AT_EVERY: Duration = Duration::from_hours(1);
 
@@ -28,6 +32,8 @@ pub struct Janitor {
     store: Store,
     /// When the files of all organisations were looked at last.
     files_looked_at: Option<Timestamp>,
+    /// When their threads were.
+    threads_looked_at: Option<Timestamp>,
 }
 
 impl fmt::Debug for Janitor {
@@ -42,6 +48,7 @@ impl Janitor {
         Self {
             store,
             files_looked_at: None,
+            threads_looked_at: None,
         }
     }
 
@@ -74,6 +81,26 @@ impl Janitor {
             }
         }
         self.files_looked_at = Some(now);
+        Ok(())
+    }
+
+    /// Ends what nobody reads or says in threads, in every organisation.
+    ///
+    /// # Errors
+    /// When the rows cannot be read or written.
+    async fn keep_up_threads(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let is_due = self
+            .threads_looked_at
+            .is_none_or(|at| now < at || now.since(at) >= THREADS_LOOKED_AT_EVERY);
+        if !is_due {
+            return Ok(());
+        }
+        let system = self.store.system();
+        let all = system.read(async |tx| organisations::event_heads(tx).await);
+        for (org, _) in all.await? {
+            keep_threads_up(&self.store.tenant(org)).await?;
+        }
+        self.threads_looked_at = Some(now);
         Ok(())
     }
 
@@ -119,6 +146,7 @@ impl Reconciler for Janitor {
     ) -> BoxFuture<'a, Result<Next, BoxError>> {
         async move {
             self.clean_up_files(now).await?;
+            self.keep_up_threads(now).await?;
             let n_removed = self.clean_up().await?;
             Ok(match n_removed < ROWS_MAX {
                 true => Next::Idle,

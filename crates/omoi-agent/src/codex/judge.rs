@@ -41,6 +41,8 @@ pub(super) fn may_change(name: &str) -> bool {
 fn is_ordered(name: &str) -> bool {
     let own = [
         AgentTool::ReportDiscovery,
+        AgentTool::ReportResult,
+        AgentTool::Threads,
         AgentTool::SubmitItem,
         AgentTool::SubmitDone,
     ];

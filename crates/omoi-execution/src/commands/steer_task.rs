@@ -37,7 +37,8 @@ pub async fn steer_task(
                 status: task.status,
             });
         }
-        messages::queue(tx, &task, *message_type, content, MessageSender::User).await?;
+        let message_type = message_type.message_type();
+        messages::queue(tx, &task, message_type, content, MessageSender::User).await?;
         Ok(())
     });
     queued.await?;

@@ -46,3 +46,9 @@ pub const EXAMPLE_OPERATION: &str = "01930000-0000-7000-8000-00000000000a";
 pub const EXAMPLE_REQUIREMENT: &str = "REQ-TODO-FUNC-001";
 /// Id of the example attempt, which is an agent and its sandbox.
 pub const EXAMPLE_ATTEMPT: &str = "01930000-0000-7000-8000-00000000000b";
+/// Id of the example thread.
+pub const EXAMPLE_THREAD: &str = "01930000-0000-7000-8000-00000000000e";
+/// Id of the example message of a thread.
+pub const EXAMPLE_THREAD_MESSAGE: &str = "01930000-0000-7000-8000-00000000000f";
+/// Id of the example result of a ticket.
+pub const EXAMPLE_WORKFLOW_RESULT: &str = "01930000-0000-7000-8000-000000000010";

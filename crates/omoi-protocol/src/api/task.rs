@@ -13,12 +13,13 @@ use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::egress::EgressDecision;
 use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::merge::IntegrationState;
-use omoi_domain::message::MessageType;
+use omoi_domain::message::SteerType;
 use omoi_domain::model_fallback::{FallbackClass, PassedModels};
 use omoi_domain::sandbox::{SandboxRung, StartStep};
 use omoi_domain::suite::report::SuiteReport;
 use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
 
+use super::guarded_cost::GuardedCost;
 use super::money::UsdText;
 use super::time::ApiTime;
 
@@ -169,8 +170,10 @@ pub struct ModelUsageView {
     /// Why calls missed the prompt cache, and how often.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cache_misses: BTreeMap<String, i64>,
-    /// Price.
-    pub cost_usd: UsdText,
+    /// Price; absent without `cost:read`.
+    #[serde(default, skip_serializing_if = "GuardedCost::is_hidden")]
+    #[schema(value_type = UsdText, required = false)]
+    pub cost_usd: GuardedCost<UsdText>,
     /// Calls whose tokens are an estimate, because the provider did not tell them.
     #[serde(default, skip_serializing_if = "is_none_estimated")]
     pub estimated_calls: i64,
@@ -272,7 +275,7 @@ pub struct SteerTask {
     /// Words that the agent reads.
     pub content: String,
     /// Whether it is read as words or as an order to stop.
-    pub message_type: MessageType,
+    pub message_type: SteerType,
 }
 
 /// `GET /tasks/{task_id}/log?after=&after_event=`: what happened to a task since then.

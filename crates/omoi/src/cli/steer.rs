@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use omoi_domain::message::MessageType;
+use omoi_domain::message::SteerType;
 use omoi_domain::task::TaskStatus;
 use omoi_protocol::api::SteerTask;
 
@@ -55,9 +55,9 @@ async fn send_message(
         interrupt,
     } = arguments;
     let message_type = if interrupt {
-        MessageType::Interrupt
+        SteerType::Interrupt
     } else {
-        MessageType::UserMessage
+        SteerType::UserMessage
     };
     let message = SteerTask {
         content: text,
