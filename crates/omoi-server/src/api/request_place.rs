@@ -8,12 +8,19 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
 use omoi_accounts::holder::CredentialHolder;
-use omoi_domain::access::decision::{AccessDecision, OrganisationReach, RowPlace, decide_access};
+use omoi_domain::access::decision::{
+    AccessDecision, OrganisationReach, RowPlace, decide_access, decide_everywhere, reach_in,
+};
 use omoi_domain::error_code::ErrorCode;
-use omoi_domain::id::{ApprovalId, AttemptId, OperationId, OrgId, ProjectId, SpecId};
-use omoi_store::{StoreError, Tenant, Tx, approvals, attempts, operations, projects};
+use omoi_domain::id::{
+    ApprovalId, AttemptId, OperationId, OrgId, ProjectId, SpecId, ThreadId, ThreadMessageId,
+};
+use omoi_store::{
+    StoreError, Tenant, Tx, approvals, attempts, operations, projects, thread_messages, threads,
+};
 
 use super::ApiSurface;
+use super::caller::expect_allowed;
 use super::find::{self, AskedReference};
 use super::policy::RoutePolicy;
 use crate::error::ApiError;
@@ -39,6 +46,10 @@ enum NamedRow {
     Operation(OperationId),
     /// By id.
     Approval(ApprovalId),
+    /// By id.
+    Thread(ThreadId),
+    /// By id.
+    ThreadMessage(ThreadMessageId),
     /// By id.
     Project(ProjectId),
 }
@@ -71,7 +82,10 @@ pub(super) async fn place_of_request(
     let in_query: Vec<_> = in_query.collect();
     let in_query = in_query.iter().map(|(name, value)| (&**name, &**value));
     match NamedRow::of_parameters(in_path.into_iter().chain(in_query)) {
-        Some(named) => named.find_place(holder, surface).await,
+        Some(named) => {
+            let found = named.find_place(holder, surface).await;
+            found.map_err(|refused| hide_row(refused, holder, policy))
+        }
         None => place_without_row(&parts.headers, &holder.reaches, policy),
     }
 }
@@ -100,6 +114,24 @@ fn only_place(
     }
 }
 
+/// The refusal of a row that was not found: whoever may neither do this with any row nor see one is told no more than for
+/// one that is there.
+fn hide_row(refused: ApiError, holder: &CredentialHolder, policy: RoutePolicy) -> ApiError {
+    let RoutePolicy::Needs(needed) = policy else {
+        return refused;
+    };
+    let code = refused.error_code();
+    let tells_rows = matches!(code, ErrorCode::NotFound | ErrorCode::UnclearReference);
+    let sees_rows = |sight| decide_everywhere(&holder.reaches, sight).is_none();
+    if !tells_rows || needed.row_sight().is_some_and(sees_rows) {
+        return refused;
+    }
+    match decide_everywhere(&holder.reaches, needed).map(expect_allowed) {
+        Some(Err(lacking)) => lacking,
+        _ => refused,
+    }
+}
+
 const fn place_in(org: OrgId, project: Option<ProjectId>) -> RowPlace {
     RowPlace { org, project }
 }
@@ -110,17 +142,18 @@ fn place_without_row(
     reaches: &[OrganisationReach],
     policy: RoutePolicy,
 ) -> Result<RowPlace, ApiError> {
-    let reach = match (headers.get(ORGANIZATION), reaches) {
+    let (reach, org) = match (headers.get(ORGANIZATION), reaches) {
         (Some(named), _) => {
             let named = named.to_str().unwrap_or_default();
             let org: OrgId = named.parse().map_err(|_| {
                 let says = format!("`{ORGANIZATION}` is not an id");
                 ApiError::invalid_value(says).with_field(ORGANIZATION)
             })?;
-            let reach = reaches.iter().find(|reach| reach.org == org);
-            reach.ok_or_else(|| missing_row("organisation", org.to_string()))?
+            let reach = reach_in(reaches, org);
+            let reach = reach.ok_or_else(|| missing_row("organisation", org.to_string()))?;
+            (reach, org)
         }
-        (None, [reach]) => reach,
+        (None, [reach]) => (reach, reach.org),
         (None, []) => {
             let says = "this credential belongs to no organisation";
             return Err(ApiError::forbidden_act(says));
@@ -138,7 +171,7 @@ fn place_without_row(
     if is_narrowed && matches!(policy, RoutePolicy::Needs(_)) {
         return Err(of_one_project());
     }
-    Ok(place_in(reach.org, None))
+    Ok(place_in(org, None))
 }
 
 /// The organisation that a path names.
@@ -147,7 +180,7 @@ fn place_of_organization(id: &str, reaches: &[OrganisationReach]) -> Result<RowP
         ApiError::invalid_value("the path names an organisation by what is no id")
             .with_field(ORGANIZATION_PATH)
     })?;
-    let reach = reaches.iter().find(|reach| reach.org == org);
+    let reach = reach_in(reaches, org);
     let reach = reach.ok_or_else(|| missing_row("organisation", org.to_string()))?;
     match reach.key.is_some_and(|key| key.project.is_some()) {
         true => Err(of_one_project()),
@@ -175,7 +208,8 @@ impl NamedRow {
         };
         let project: Option<ProjectId> = value_of("project_id").and_then(|id| id.parse().ok());
         let task = value_of("task_id").map(|text| Self::Task(text.to_owned(), project));
-        let ticket = || value_of("ticket_id").map(|text| Self::Ticket(text.to_owned(), project));
+        let ticket = value_of("ticket_id").or_else(|| value_of("workflow_id"));
+        let ticket = || ticket.map(|text| Self::Ticket(text.to_owned(), project));
         let spec = || value_of("spec_id").map(|text| Self::Spec(text.to_owned(), project));
         let approval = value_of("approval_id").and_then(|id| id.parse().ok());
         let approval = approval.map(Self::Approval);
@@ -183,7 +217,13 @@ impl NamedRow {
         let agent = agent.and_then(|id| id.parse().ok()).map(Self::Agent);
         let operation = value_of("operation_id").and_then(|id| id.parse().ok());
         let agent = agent.or(operation.map(Self::Operation));
-        let row = approval.or(task).or_else(ticket).or_else(spec).or(agent);
+        let thread = value_of("thread_id").and_then(|id| id.parse().ok());
+        let message = value_of("message_id").and_then(|id| id.parse().ok());
+        let thread = thread
+            .map(Self::Thread)
+            .or(message.map(Self::ThreadMessage));
+        let row = approval.or(thread).or(task).or_else(ticket).or_else(spec);
+        let row = row.or(agent);
         row.or_else(|| project.map(Self::Project))
     }
 
@@ -253,6 +293,11 @@ impl NamedRow {
             Self::Approval(id) => Ok(approvals::get(tx, *id).await?.project_id),
             Self::Agent(id) => Ok(attempts::get(tx, *id).await?.project_id),
             Self::Operation(id) => Ok(operations::get(tx, *id).await?.project_id),
+            Self::Thread(id) => Ok(threads::get(tx, *id).await?.project_id),
+            Self::ThreadMessage(id) => {
+                let thread = thread_messages::get(tx, *id).await?.thread_id;
+                Ok(threads::get(tx, thread).await?.project_id)
+            }
             Self::Project(id) => Ok(projects::get(tx, *id).await?.id),
         }
     }
@@ -266,6 +311,8 @@ impl NamedRow {
             Self::Approval(id) => ("approval", id.to_string()),
             Self::Agent(id) => ("attempt", id.to_string()),
             Self::Operation(id) => ("operation", id.to_string()),
+            Self::Thread(id) => ("thread", id.to_string()),
+            Self::ThreadMessage(id) => ("message", id.to_string()),
             Self::Project(id) => ("project", id.to_string()),
         };
         missing_row(what, text)
