@@ -13,3 +13,4 @@ pub mod spec;
 pub mod task;
 pub mod ticket;
 pub mod tries;
+pub mod work_result;

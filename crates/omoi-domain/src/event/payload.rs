@@ -1,9 +1,13 @@
 //! What events carry.
 
 mod project;
+mod result;
+mod thread;
 mod ticket;
 
 pub use project::*;
+pub use result::*;
+pub use thread::*;
 pub use ticket::*;
 
 use serde::{Deserialize, Serialize};
@@ -15,11 +19,10 @@ use crate::block::{SpecBlock, TaskBlock};
 use crate::check::{CheckKind, CheckStage};
 use crate::discovery::DiscoveryType;
 use crate::id::{
-    AttemptId, CheckId, DiscoveryId, HandOverId, MergeId, MessageId, MonthBudgetId, OperationId,
-    ProjectId, ReceiptId, SandboxId, SpecId, TaskId, TicketId,
+    AttemptId, CheckId, DiscoveryId, HandOverId, MergeId, MonthBudgetId, OperationId, ProjectId,
+    ReceiptId, SandboxId, SpecId, TaskId, TicketId,
 };
 use crate::merge::{IntegrationState, MergeState};
-use crate::message::MessageType;
 use crate::model_fallback::FallbackClass;
 use crate::model_route::RouteName;
 use crate::money::NanoUsd;
@@ -275,19 +278,6 @@ impl DependencyChange {
             .collect();
         parts.join("; ")
     }
-}
-
-/// A message waits for an agent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MessageChange {
-    /// Row id of the message.
-    pub message_id: MessageId,
-    /// Task whose agent is to read it.
-    pub task_id: TaskId,
-    /// Whether it is read as words or as an order to stop.
-    pub message_type: MessageType,
-    /// The first 100 characters.
-    pub content: String,
 }
 
 /// A check was run.
