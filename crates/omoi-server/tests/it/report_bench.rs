@@ -11,7 +11,7 @@ use omoi_testkit::deployment::TestDeployment;
 use crate::ask::{Route, ask, get, post};
 
 /// The reports of a worker.
-pub(crate) const REPORTS: [Route; 11] = [
+pub(crate) const REPORTS: [Route; 13] = [
     post("/started").with_body(),
     post("/events").with_body(),
     post("/heartbeat").with_body(),
@@ -21,6 +21,8 @@ pub(crate) const REPORTS: [Route; 11] = [
     post("/items").with_body(),
     post("/done"),
     post("/discoveries").with_body(),
+    post("/threads").with_body(),
+    post("/results").with_body(),
     post("/complete").with_body(),
     get("/egress"),
 ];

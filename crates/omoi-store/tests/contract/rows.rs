@@ -114,6 +114,7 @@ async fn every_row_comes_back(bench: Bench) -> Result<(), StoreError> {
         let mut had = samples::message(tx, &world.task);
         had.acked_at = Some(START);
         had.acked_by = Some(bare.id);
+        had.expired_at = Some(START);
         same::<Message>(tx, vec![open, had]).await?;
         let mut hand_over = samples::hand_over(tx, &world.spec);
         hand_over.note = Some(ODD.to_owned());

@@ -444,6 +444,7 @@ pub(crate) fn message(tx: &Tx, task: &Task) -> Message {
         created_at: tx.now(),
         acked_at: None,
         acked_by: None,
+        expired_at: None,
     }
 }
 
