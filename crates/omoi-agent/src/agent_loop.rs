@@ -12,7 +12,8 @@ use omoi_domain::attempt::{AttemptStopReason, SubjectKind, TurnKind};
 use omoi_domain::retry::ErrorClass;
 use omoi_llm::wire::anthropic::{ContentBlock, StopReason};
 use omoi_protocol::worker::{
-    AttemptContext, COMPLETION_SIGNAL, CommitTurn, InboxMessage, TurnRecord,
+    AskPerson, AttemptContext, COMPLETION_SIGNAL, CommitTurn, InboxMessage, TurnRecord,
+    told_message,
 };
 use omoi_runtime::telemetry::error_chain;
 
@@ -23,9 +24,8 @@ use crate::event_reporter::EventReporter;
 use crate::inbox::MessageInbox;
 use crate::platform_client::{CallError, PlatformClient};
 use crate::runtime::{AgentRuntime, AgentTurn, RuntimeError, RuntimeEvent, SummaryTurn};
-use crate::tools::shorten_text;
+use crate::tools::{last_question, shorten_text};
 use crate::transcript::{AgentReply, BadTurn, NUDGES_MAX, TurnCount, final_reply};
-use crate::work_record::MESSAGE_MARK;
 
 /// Characters of a message that an event or a report carries.
 pub(crate) const TEXT_CHARS_MAX: usize = 5_000;
@@ -56,6 +56,8 @@ pub(crate) enum LoopEnd {
         /// Whether calls of the turn in flight may have done something.
         has_acted: bool,
     },
+    /// A person is asked, and the work rests until somebody answers.
+    Asked(AskPerson),
     /// Another attempt took over.
     Superseded,
 }
@@ -148,6 +150,12 @@ impl AgentLoop<'_> {
         if let Some(reply) = final_reply(self.context)? {
             return Ok(self.done_end(&reply));
         }
+        if let Some(question) = last_question(self.context)?
+            && question.answer.is_none()
+        {
+            // Its worker was lost before the platform heard of it.
+            return Ok(LoopEnd::Asked(question.asked));
+        }
         runtime.start().await?;
         let mut next: Option<Box<RuntimeEvent>> = None;
         loop {
@@ -192,7 +200,8 @@ impl AgentLoop<'_> {
             results.push(ContentBlock::text(self.nudge_text(&reply)));
         }
         let is_told = turn.is_waiting || runtime.capabilities().is_steered_between_calls;
-        let injected = if is_told && !is_last {
+        let rests = turn.gives_up.is_some() || turn.asks.is_some();
+        let injected = if is_told && !is_last && !rests {
             self.inject_messages(&mut results)
         } else {
             Vec::new()
@@ -212,7 +221,7 @@ impl AgentLoop<'_> {
             messages: injected.iter().map(|message| message.id).collect(),
         };
         count.add_turn(&reply);
-        let goes_on = !is_last && turn.gives_up.is_none();
+        let goes_on = !is_last && !rests;
         let asks_ahead = goes_on
             && runtime.capabilities().asks_before_tools
             && limit_reached(self.context, count).is_none();
@@ -238,6 +247,9 @@ impl AgentLoop<'_> {
         if let Some(message) = turn.gives_up {
             let class = ErrorClass::AgentError;
             return Ok(TurnFollowUp::Last(LoopEnd::Failed { class, message }));
+        }
+        if let Some(asked) = turn.asks {
+            return Ok(TurnFollowUp::Last(LoopEnd::Asked(asked)));
         }
         Ok(TurnFollowUp::Next(next))
     }
@@ -330,13 +342,8 @@ impl AgentLoop<'_> {
     fn inject_messages(&self, results: &mut Vec<ContentBlock>) -> Vec<InboxMessage> {
         let messages = self.inbox.take_messages();
         for message in &messages {
-            let InboxMessage {
-                sender, content, ..
-            } = message;
-            results.push(ContentBlock::text(format!(
-                "{MESSAGE_MARK}{sender} ({}):\n{content}",
-                message.message_type
-            )));
+            let told = told_message(message.sender, message.message_type, &message.content);
+            results.push(ContentBlock::text(told));
         }
         messages
     }

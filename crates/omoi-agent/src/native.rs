@@ -6,7 +6,7 @@ use omoi_domain::retry::ErrorClass;
 use omoi_llm::gateway_client::GatewayClient;
 use omoi_llm::wire::answer::{BrokenCall, ModelAnswer};
 use omoi_llm::wire::anthropic::{ContentBlock, MessageContent};
-use omoi_protocol::worker::AttemptContext;
+use omoi_protocol::worker::{AskPerson, AttemptContext};
 
 use crate::compaction::CompactedTurns;
 use crate::model_call::{NoAnswer, WorkerPace, ask_model};
@@ -173,11 +173,16 @@ impl<'a> NativeRuntime<'a> {
         let mut results = Vec::new();
         let mut is_accepted = false;
         let mut gives_up = None;
+        let mut asks = None;
         let calls = reply.tool_calls();
         let outcomes = self.tools.run_calls(&calls, broken).await;
         for (call, outcome) in calls.into_iter().zip(outcomes) {
             is_accepted |= outcome.ends_phase;
             gives_up = gives_up.or(outcome.gives_up);
+            asks = asks
+                .into_iter()
+                .chain(outcome.asks)
+                .reduce(AskPerson::joined_with);
             let content = match outcome.picture {
                 None => MessageContent::Text(outcome.text),
                 Some(picture) => {
@@ -203,6 +208,7 @@ impl<'a> NativeRuntime<'a> {
             request_tokens: asked.tokens,
             is_accepted,
             gives_up,
+            asks,
             may_have_changed,
             session: None,
         }

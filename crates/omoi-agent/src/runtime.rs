@@ -2,7 +2,7 @@
 
 use omoi_domain::retry::ErrorClass;
 use omoi_llm::wire::anthropic::{ContentBlock, StopReason};
-use omoi_protocol::worker::SessionPart;
+use omoi_protocol::worker::{AskPerson, SessionPart};
 
 use crate::compaction::CompactedTurns;
 use crate::model_call::NoAnswer;
@@ -97,6 +97,8 @@ pub(crate) struct AgentTurn {
     pub(crate) is_accepted: bool,
     /// Why the attempt ends now: the same refusal came too often.
     pub(crate) gives_up: Option<String>,
+    /// What a person is asked before it goes on.
+    pub(crate) asks: Option<AskPerson>,
     /// Whether files of the workspace may have changed.
     pub(crate) may_have_changed: bool,
     /// Whether the model waits for words of ours.

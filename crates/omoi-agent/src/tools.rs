@@ -6,6 +6,7 @@ mod find_symbol;
 mod program_access;
 mod text_limits;
 
+mod ask_person;
 mod edit;
 pub mod edit_text;
 mod glob;
@@ -18,10 +19,12 @@ pub mod patch_text;
 mod plan;
 mod read;
 mod report_discovery;
+mod report_result;
 mod shell;
 mod shell_sessions;
 mod submit_done;
 mod submit_item;
+mod threads;
 mod tool_error;
 mod tool_table;
 mod write;
@@ -35,12 +38,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_llm::wire::answer::BrokenCall;
 use omoi_llm::wire::anthropic::{ContentBlock, MessageContent, ToolUseBlock};
-use omoi_protocol::worker::{AgentTool, AttemptContext, AttemptLimits};
+use omoi_protocol::worker::{AgentTool, AskPerson, AttemptContext, AttemptLimits};
 use omoi_runtime::clock::Clocked;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use self::allowed_paths::{AllowedPaths, PathError};
+pub(crate) use self::ask_person::{LastQuestion, last_question};
 pub(crate) use self::file_change::FileBefore;
 pub(crate) use self::program_access::{OwnTool, is_own_tool, own_tools, written_paths};
 use self::shell_sessions::ShellSessions;
@@ -79,6 +83,8 @@ pub(crate) struct ToolOutcome {
     pub(crate) ends_phase: bool,
     /// Why no further answer is of use: the same refusal came too often.
     pub(crate) gives_up: Option<String>,
+    /// What it asks a person; the attempt rests until somebody answers.
+    pub(crate) asks: Option<AskPerson>,
 }
 
 /// What a tool gave.
@@ -282,6 +288,8 @@ impl AgentTools {
         };
         let is_error = result.is_err();
         let ends_phase = !is_error && call.name == AgentTool::SubmitDone.as_str();
+        let is_question = !is_error && call.name == AgentTool::AskPerson.as_str();
+        let asks = is_question.then(|| AskPerson::deserialize(&call.input));
         let mut gives_up = None;
         let ToolOutput { text, picture } = match result {
             Ok(output) => output,
@@ -310,6 +318,7 @@ impl AgentTools {
             is_error,
             ends_phase,
             gives_up,
+            asks: asks.and_then(Result::ok),
         }
     }
 
@@ -373,6 +382,9 @@ impl AgentTools {
             AgentTool::ReportDiscovery => {
                 report_discovery::run(self, parse_input(tool, input)?).await
             }
+            AgentTool::ReportResult => report_result::run(self, parse_input(tool, input)?).await,
+            AgentTool::Threads => threads::run(self, parse_input(tool, input)?).await,
+            AgentTool::AskPerson => ask_person::run(&parse_input(tool, input)?),
             AgentTool::SubmitItem => return self.hand_in_item(input).await,
             AgentTool::SubmitDone => submit_done::run(self, parse_input(tool, input)?).await,
         };

@@ -6,15 +6,12 @@
 use std::fmt::Write as _;
 
 use omoi_llm::wire::anthropic::{ContentBlock, MessageContent, ToolUseBlock};
-use omoi_protocol::worker::AgentTool;
+use omoi_protocol::worker::{AgentTool, MESSAGE_MARK};
 use serde_json::Value;
 
 use crate::agent_notes::AgentNotes;
 use crate::tools::{cap_text, shorten_text, write_notes, written_paths};
 use crate::transcript::AgentReply;
-
-/// Begins a user's text that a person sent.
-pub(crate) const MESSAGE_MARK: &str = "Message from ";
 
 /// Bytes of one message of a person; people write little.
 const MESSAGE_BYTES_MAX: usize = 4_000;

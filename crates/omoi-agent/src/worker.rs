@@ -415,6 +415,7 @@ fn end_report(end: AttemptEnd, turns: u32) -> Option<ReportComplete> {
         refused_paths: Vec::new(),
         unsaved: None,
         ignored_paths: Vec::new(),
+        question: None,
     };
     let (outcome, stop_reason) = match end {
         AttemptEnd::Stopped(AgentStopCause::Superseded) | AttemptEnd::By(LoopEnd::Superseded) => {
@@ -434,6 +435,13 @@ fn end_report(end: AttemptEnd, turns: u32) -> Option<ReportComplete> {
         }) => {
             complete.summary = summary;
             (AttemptOutcome::Succeeded, stop_reason)
+        }
+        AttemptEnd::By(LoopEnd::Asked(asked)) => {
+            complete.question = Some(asked);
+            (
+                AttemptOutcome::Interrupted,
+                AttemptStopReason::QuestionAsked,
+            )
         }
         AttemptEnd::By(LoopEnd::ProgramEnded { message, .. }) => {
             complete.error_class = Some(ErrorClass::AgentError);

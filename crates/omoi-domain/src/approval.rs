@@ -9,6 +9,12 @@ crate::closed_set! {
         SpecRequirements = "spec_requirements",
         /// Whether the design of a spec is to be built.
         SpecDesign = "spec_design",
+        /// Whether a ticket may leave a phase that does not show what it has to.
+        PhaseGate = "phase_gate",
+        /// What an agent needs to know to go on.
+        Question = "question",
+        /// Whether the file of a repository may have what it asks for.
+        RepositoryTrust = "repository_trust",
     }
 }
 
@@ -19,6 +25,8 @@ crate::closed_set! {
         Approve = "approve",
         /// It does not.
         Reject = "reject",
+        /// It goes on with what is said.
+        Answer = "answer",
     }
 }
 
@@ -31,11 +39,13 @@ crate::machine! {
         Approved = "approved",
         /// A person said no.
         Rejected = "rejected",
+        /// A person said what was asked for.
+        Answered = "answered",
         /// Nobody decided in time.
         TimedOut = "timed_out",
         /// What it is about changed before anybody decided.
         Withdrawn = "withdrawn",
     }
-    Pending => Approved: ApprovalDecided, Rejected: ApprovalDecided, TimedOut: ApprovalExpired,
-        Withdrawn: ApprovalWithdrawn;
+    Pending => Approved: ApprovalDecided, Rejected: ApprovalDecided, Answered: ApprovalDecided,
+        TimedOut: ApprovalExpired, Withdrawn: ApprovalWithdrawn;
 }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::actor::Actor;
 use crate::id::{
-    ApiKeyId, CredentialId, InvitationId, MembershipId, OrgId, ProjectId, RoleId, SignInSessionId,
-    SpecId, TaskId, TicketId, UserId,
+    ApiKeyId, CredentialId, InvitationId, MembershipId, MonthBudgetId, OrgId, ProjectId, RoleId,
+    SignInSessionId, SpecId, TaskId, TicketId, UserId,
 };
 
 crate::closed_set! {
@@ -100,6 +100,12 @@ crate::closed_set! {
         ProjectUpdated = "project_updated",
         /// Put a project away.
         ProjectArchived = "project_archived",
+        /// Set what may be spent in a month.
+        BudgetCreated = "budget_created",
+        /// Changed what may be spent in a month.
+        BudgetUpdated = "budget_updated",
+        /// Took away what may be spent in a month.
+        BudgetDeleted = "budget_deleted",
         /// Entered an organisation as staff of the platform.
         StaffEnteredOrg = "staff_entered_org",
         /// Left it again.
@@ -108,6 +114,8 @@ crate::closed_set! {
         ApprovalDecided = "approval_decided",
         /// Moved a ticket past a gate or a limit.
         TicketForced = "ticket_forced",
+        /// Let a ticket leave a phase whose gate refused it.
+        GateOverridden = "gate_overridden",
         /// Cancelled a spec.
         SpecCancelled = "spec_cancelled",
         /// Put a spec away.
@@ -160,6 +168,8 @@ crate::closed_set! {
         Ticket = "ticket",
         /// A task.
         Task = "task",
+        /// A budget of a month.
+        MonthBudget = "month_budget",
         /// The whole deployment.
         Deployment = "deployment",
     }
@@ -221,6 +231,7 @@ audit_targets! {
     SpecId => Spec,
     TicketId => Ticket,
     TaskId => Task,
+    MonthBudgetId => MonthBudget,
 }
 
 /// An act, as the command tells of it that carries it out. It never holds a secret.

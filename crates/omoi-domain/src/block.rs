@@ -19,6 +19,8 @@ crate::closed_set! {
         Budget = "budget_exceeded",
         /// A check that could prove it.
         NoCheck = "needs_check",
+        /// The answer of a person to what its agent asked.
+        Question = "question",
     }
 }
 
@@ -44,6 +46,9 @@ pub enum TaskBlock {
     /// A check that could prove it.
     #[serde(rename = "needs_check")]
     NoCheck,
+    /// The answer of a person to what its agent asked.
+    #[serde(rename = "question")]
+    Question,
 }
 
 impl TaskBlock {
@@ -55,6 +60,7 @@ impl TaskBlock {
             Self::Provider => TaskBlockKind::Provider,
             Self::Budget => TaskBlockKind::Budget,
             Self::NoCheck => TaskBlockKind::NoCheck,
+            Self::Question => TaskBlockKind::Question,
         }
     }
 
@@ -62,7 +68,9 @@ impl TaskBlock {
     pub const fn prerequisite_task(self) -> Option<TaskId> {
         match self {
             Self::Prerequisite { task_id } => Some(task_id),
-            Self::Environment | Self::Provider | Self::Budget | Self::NoCheck => None,
+            Self::Environment | Self::Provider | Self::Budget | Self::NoCheck | Self::Question => {
+                None
+            }
         }
     }
 
@@ -70,7 +78,7 @@ impl TaskBlock {
     pub const fn is_outside(self) -> bool {
         match self {
             Self::Environment | Self::Provider | Self::Budget => true,
-            Self::Prerequisite { .. } | Self::NoCheck => false,
+            Self::Prerequisite { .. } | Self::NoCheck | Self::Question => false,
         }
     }
 }

@@ -107,12 +107,24 @@ ids! {
     CommentId,
     /// A question to people.
     ApprovalId,
+    /// Something that a phase of a ticket shows.
+    PhaseArtifactId,
+    /// What the gate of a phase said.
+    GateResultId,
     /// That a person is told of something.
     NotificationId,
     /// A file that people gave with a ticket.
     StoredFileId,
+    /// A thread in which agents and people speak about work.
+    ThreadId,
+    /// What somebody says in a thread.
+    ThreadMessageId,
     /// The unit one agent works on.
     TaskId,
+    /// What somebody says came of a task.
+    TaskResultId,
+    /// What somebody says came of a ticket.
+    WorkflowResultId,
     /// One try at a task, a spec phase, a check or a merge.
     AttemptId,
     /// A place where an attempt runs.

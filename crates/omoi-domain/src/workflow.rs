@@ -68,6 +68,14 @@ impl PhaseId {
         }
     }
 
+    /// Whether tickets of this phase are built, or were: what they show is the work of tasks.
+    pub const fn is_built(self) -> bool {
+        match self {
+            Self::Implementation | Self::Testing | Self::Deployment => true,
+            Self::Backlog | Self::Requirements | Self::Design | Self::Done | Self::Blocked => false,
+        }
+    }
+
     /// The status with which a ticket enters this phase; none for what is no phase of its own.
     pub const fn entry_status(self) -> Option<TicketStatus> {
         Some(match self {
@@ -135,6 +143,49 @@ crate::closed_set! {
         TestEvidence = "test_evidence",
         /// The receipt of the deploy check.
         DeploymentEvidence = "deployment_evidence",
+    }
+}
+
+impl ArtifactType {
+    /// Whether people and programs may give it. All else is what the platform saw itself, and nobody's word.
+    pub const fn is_given(self) -> bool {
+        match self {
+            Self::RequirementsDocument
+            | Self::DesignDocument
+            | Self::HandoffDocumentation
+            | Self::TestCoverage => true,
+            Self::CodeChanges
+            | Self::PackagingBundle
+            | Self::TestResults
+            | Self::TestEvidence
+            | Self::DeploymentEvidence => false,
+        }
+    }
+}
+
+crate::closed_set! {
+    /// What the gate of a phase said when somebody tried to leave it.
+    GateStatus {
+        /// It shows what it has to.
+        Passed = "passed",
+        /// It was passed by, as nothing of it was worked out.
+        Skipped = "skipped",
+        /// The work on it goes on.
+        Pending = "pending",
+        /// It does not show what it has to.
+        Failed = "failed",
+        /// It did not, and a person let the ticket pass.
+        Overridden = "overridden",
+    }
+}
+
+impl GateStatus {
+    /// Whether the ticket may leave its phase.
+    pub const fn lets_pass(self) -> bool {
+        match self {
+            Self::Passed | Self::Skipped | Self::Overridden => true,
+            Self::Pending | Self::Failed => false,
+        }
     }
 }
 

@@ -78,15 +78,16 @@ pub async fn move_spec(
     specs::transition(tx, spec, to, reason).await?;
     follow_spec_move(tx, spec, from).await?;
     match to {
-        SpecStatus::Working => release_tickets_of(tx, spec.id).await,
-        SpecStatus::Failed | SpecStatus::Cancelled => {
+        SpecStatus::Working => {
+            approvals::withdraw_of_spec(tx, spec.id).await?;
+            release_tickets_of(tx, spec.id).await
+        }
+        SpecStatus::Completed | SpecStatus::Failed | SpecStatus::Cancelled => {
             approvals::withdraw_of_spec(tx, spec.id).await
         }
-        SpecStatus::Draft
-        | SpecStatus::Executing
-        | SpecStatus::Completed
-        | SpecStatus::Delivered
-        | SpecStatus::Blocked => Ok(()),
+        SpecStatus::Draft | SpecStatus::Executing | SpecStatus::Delivered | SpecStatus::Blocked => {
+            Ok(())
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod direct_plan;
 pub mod gate;
 mod gate_facts;
 pub mod items;
+mod open_questions;
 pub mod options;
 pub mod output_diff;
 pub mod plan_gate;

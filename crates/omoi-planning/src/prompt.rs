@@ -20,6 +20,7 @@ use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
 
 use crate::items::journal;
+use crate::open_questions::answers_of;
 use crate::plan_gate::PlanGate;
 
 /// Goes up whenever a prompt says something else; part of every input digest.
@@ -93,9 +94,10 @@ async fn prompt(
     let habits = base_guidance(&mirror, &base, &[]).await?;
     let read = gate.store.read(async |tx| {
         let runs = phases::of_spec(tx, spec.id).await?;
-        Ok::<_, StoreError>((runs, journal(tx, spec.id, phase).await?))
+        let answers = answers_of(tx, spec).await?;
+        Ok::<_, StoreError>((runs, journal(tx, spec.id, phase).await?, answers))
     });
-    let (runs, items) = read.await?;
+    let (runs, items, answers) = read.await?;
     let mut inputs = Vec::new();
     for input in phase.inputs() {
         let stored = runs
@@ -131,6 +133,7 @@ async fn prompt(
         survey,
         habits,
         inputs,
+        answers => answers.read_beside(phase, &runs),
         computed => computed(phase, &runs)?,
         present,
         attempt,

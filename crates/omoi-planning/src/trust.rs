@@ -1,11 +1,12 @@
 //! What the file of a repository asks for, and whether a person allowed it.
 
+use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::UserId;
 use omoi_domain::repository_settings::RepositorySettings;
 use omoi_git::object::ObjectId;
 use omoi_protocol::api::RepositoryTrustView;
 use omoi_store::projects::Project;
-use omoi_store::{StoreError, Tenant, Tx, projects, repository_trusts};
+use omoi_store::{StoreError, Tenant, Tx, approvals, projects, repository_trusts};
 
 use crate::commands::CreateError;
 use crate::repository_reader::{
@@ -73,6 +74,9 @@ pub(crate) async fn expect_trusted(
         true => Ok(()),
         false => {
             let asks = asks(settings);
+            if matches!(repository.source, RepositorySource::Path(_)) {
+                ask_people(tenant, project, settings, &asks).await?;
+            }
             Err(match &repository.source {
                 RepositorySource::Path(info) => CreateError::NotTrusted {
                     repo: repository_path(info).into_owned(),
@@ -82,6 +86,25 @@ pub(crate) async fn expect_trusted(
             })
         }
     }
+}
+
+/// Has people asked whether the file may have what it asks for. What it is refused meanwhile is begun anew with their yes.
+async fn ask_people(
+    tenant: &Tenant,
+    project: &Project,
+    settings: &RepositorySettings,
+    asks: &[String],
+) -> Result<(), StoreError> {
+    let Some(digest) = &settings.file_digest else {
+        return Ok(());
+    };
+    let asked = tenant.write(CrashPoint::ProjectCreated, async |tx| {
+        // Two who begin at once ask once.
+        projects::hold(tx, project.id).await?;
+        let digest = digest.clone();
+        approvals::ask_about_repository(tx, project.id, digest, asks.join("\n")).await
+    });
+    asked.await.map(drop)
 }
 
 fn asks(settings: &RepositorySettings) -> Vec<String> {

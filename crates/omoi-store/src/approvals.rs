@@ -5,18 +5,20 @@ use uuid::Uuid;
 use omoi_domain::actor::Actor;
 use omoi_domain::approval::{ApprovalKind, ApprovalState};
 use omoi_domain::event::{ApprovalChange, EventKind};
-use omoi_domain::id::{ApprovalId, OrgId, ProjectId, SpecId, TicketId, UserId};
+use omoi_domain::id::{ApprovalId, AttemptId, OrgId, ProjectId, SpecId, TaskId, TicketId, UserId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::time::Timestamp;
+use omoi_domain::workflow::PhaseId;
 
 use crate::args;
-use crate::column::Column;
+use crate::column::{Column, Json};
 use crate::error::StoreError;
 use crate::list_order::{ListedRow, SortColumn, SortValue};
 use crate::notifications;
 use crate::row::{row, versioned};
 use crate::row_page::{ListConditions, ListWindow, PageRequest, RowPage};
 use crate::specs::Spec;
+use crate::tasks::Task;
 use crate::tickets::{self, Ticket};
 use crate::tx::Tx;
 
@@ -55,6 +57,18 @@ row! {
         spec_id: Option<SpecId>,
         /// Digest of the output of a phase that it is about: a yes is to this one and to no other.
         output_digest: Option<String>,
+        /// The task whose agent asks, where one does; the ticket is that of the task.
+        task_id: Option<TaskId>,
+        /// The attempt that asked, and is saved until somebody answers.
+        attempt_id: Option<AttemptId>,
+        /// What is asked, or what a gate lacks.
+        question: Option<String>,
+        /// What may be answered; anything where it is empty.
+        choices: Json<Vec<String>>,
+        /// The phase whose gate refused, where one did.
+        gate_phase: Option<PhaseId>,
+        /// Where the ticket goes with a yes to that.
+        target_phase: Option<PhaseId>,
     }
 }
 versioned!(Approval by id in "approvals" { state, decided_by_id, decided_at, comment, updated_at });
@@ -92,6 +106,12 @@ impl Approval {
             updated_at: tx.now(),
             spec_id: None,
             output_digest: None,
+            task_id: None,
+            attempt_id: None,
+            question: None,
+            choices: Json(Vec::new()),
+            gate_phase: None,
+            target_phase: None,
         }
     }
 
@@ -100,6 +120,7 @@ impl Approval {
             approval_id: self.id,
             ticket_id: self.ticket_id,
             spec_id: self.spec_id,
+            task_id: self.task_id,
             approval_kind: self.kind,
             approval_state: self.state,
         }
@@ -120,11 +141,139 @@ pub async fn ask_about_ticket(
         deadline_at: Some(deadline),
         ..Approval::asked_now(tx, ticket.project_id, ApprovalKind::Ticket)
     };
+    put_question(tx, approval, ticket.spec_id).await
+}
+
+/// Writes a question, tells of it, and lets those know who may decide.
+async fn put_question(
+    tx: &mut Tx,
+    approval: Approval,
+    spec: Option<SpecId>,
+) -> Result<Approval, StoreError> {
     tx.insert(&approval).await?;
-    let scope = (Some(ticket.project_id), ticket.spec_id);
+    let scope = (Some(approval.project_id), spec);
     tx.emit_kind(scope, EventKind::ApprovalRequested, &approval.change())?;
     notifications::tell_approvers(tx, &approval).await?;
     Ok(approval)
+}
+
+/// Asks people whether `ticket` may leave a phase whose gate refused it, for as long as it takes.
+///
+/// # Errors
+/// [`StoreError::Exists`] where they are asked already.
+pub async fn ask_about_gate(
+    tx: &mut Tx,
+    ticket: &Ticket,
+    target: PhaseId,
+    lacks: String,
+) -> Result<Approval, StoreError> {
+    let approval = Approval {
+        ticket_id: Some(ticket.id),
+        question: Some(lacks),
+        gate_phase: Some(ticket.phase_id),
+        target_phase: Some(target),
+        ..Approval::asked_now(tx, ticket.project_id, ApprovalKind::PhaseGate)
+    };
+    put_question(tx, approval, ticket.spec_id).await
+}
+
+/// What an agent, or planning, wants to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonQuestion {
+    /// The question.
+    pub question: String,
+    /// What may be answered; anything where it is empty.
+    pub choices: Vec<String>,
+}
+
+/// Asks people what the agent of `task` wants to know, whose `attempt` is saved until they answer.
+///
+/// # Errors
+/// [`StoreError::Exists`] where the task waits for an answer already.
+pub async fn ask_for_task(
+    tx: &mut Tx,
+    task: &Task,
+    attempt: AttemptId,
+    asked: PersonQuestion,
+) -> Result<Approval, StoreError> {
+    let approval = Approval {
+        ticket_id: Some(task.ticket_id),
+        task_id: Some(task.id),
+        attempt_id: Some(attempt),
+        question: Some(asked.question),
+        choices: Json(asked.choices),
+        ..Approval::asked_now(tx, task.project_id, ApprovalKind::Question)
+    };
+    put_question(tx, approval, Some(task.spec_id)).await
+}
+
+/// Asks people what planning left open with the output of that digest; an earlier such question is withdrawn.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn ask_for_spec(
+    tx: &mut Tx,
+    spec: &Spec,
+    output_digest: String,
+    question: String,
+) -> Result<Approval, StoreError> {
+    withdraw_kind(tx, spec.id, ApprovalKind::Question).await?;
+    let approval = Approval {
+        spec_id: Some(spec.id),
+        output_digest: Some(output_digest),
+        question: Some(question),
+        ..Approval::asked_now(tx, spec.project_id, ApprovalKind::Question)
+    };
+    put_question(tx, approval, Some(spec.id)).await
+}
+
+/// Asks people whether the file of a project's repository with that digest may have what it asks for; a question about another text
+/// of it is withdrawn. None where they are asked about this one already.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn ask_about_repository(
+    tx: &mut Tx,
+    project: ProjectId,
+    file_digest: String,
+    asks: String,
+) -> Result<Option<Approval>, StoreError> {
+    if let Some(mut open) = open_of_repository(tx, project).await? {
+        if open.output_digest.as_ref() == Some(&file_digest) {
+            return Ok(None);
+        }
+        close_approval(tx, &mut open, ApprovalState::Withdrawn, None).await?;
+    }
+    let approval = Approval {
+        output_digest: Some(file_digest),
+        question: Some(asks),
+        ..Approval::asked_now(tx, project, ApprovalKind::RepositoryTrust)
+    };
+    put_question(tx, approval, None).await.map(Some)
+}
+
+/// The question about the file of a project's repository, where one is open.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn open_of_repository(
+    tx: &mut Tx,
+    project: ProjectId,
+) -> Result<Option<Approval>, StoreError> {
+    tx.find(
+        "project_id = $2 and kind = 'repository_trust' and state = 'pending'",
+        args![project],
+    )
+    .await
+}
+
+async fn withdraw_kind(tx: &mut Tx, spec: SpecId, kind: ApprovalKind) -> Result<(), StoreError> {
+    for mut earlier in of_spec(tx, spec).await? {
+        if earlier.kind == kind && earlier.state == ApprovalState::Pending {
+            close_approval(tx, &mut earlier, ApprovalState::Withdrawn, None).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Asks people about what a phase of `spec` made, for as long as it takes; what they were asked about an earlier output of
@@ -138,21 +287,13 @@ pub async fn ask_about_output(
     kind: ApprovalKind,
     output_digest: String,
 ) -> Result<Approval, StoreError> {
-    for mut earlier in of_spec(tx, spec.id).await? {
-        if earlier.kind == kind && earlier.state == ApprovalState::Pending {
-            close_approval(tx, &mut earlier, ApprovalState::Withdrawn, None).await?;
-        }
-    }
+    withdraw_kind(tx, spec.id, kind).await?;
     let approval = Approval {
         spec_id: Some(spec.id),
         output_digest: Some(output_digest),
         ..Approval::asked_now(tx, spec.project_id, kind)
     };
-    tx.insert(&approval).await?;
-    let scope = (Some(spec.project_id), Some(spec.id));
-    tx.emit_kind(scope, EventKind::ApprovalRequested, &approval.change())?;
-    notifications::tell_approvers(tx, &approval).await?;
-    Ok(approval)
+    put_question(tx, approval, Some(spec.id)).await
 }
 
 /// Withdraws what people are asked about a spec that is not planned any more.
@@ -161,6 +302,43 @@ pub async fn ask_about_output(
 /// When the database cannot be written.
 pub async fn withdraw_of_spec(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
     for mut asked in of_spec(tx, spec).await? {
+        if asked.state == ApprovalState::Pending {
+            close_approval(tx, &mut asked, ApprovalState::Withdrawn, None).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The question about the gate of the phase that `ticket` is in, where one is open.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn open_gate_of_ticket(
+    tx: &mut Tx,
+    ticket: TicketId,
+) -> Result<Option<Approval>, StoreError> {
+    tx.find(
+        "ticket_id = $2 and kind = 'phase_gate' and state = 'pending'",
+        args![ticket],
+    )
+    .await
+}
+
+/// Every question of agents of a task, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_task(tx: &mut Tx, task: TaskId) -> Result<Vec<Approval>, StoreError> {
+    tx.all("task_id = $2 order by created_at, id", args![task])
+        .await
+}
+
+/// Withdraws what the agent of a task asked, which nobody has to answer any more.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn withdraw_of_task(tx: &mut Tx, task: TaskId) -> Result<(), StoreError> {
+    for mut asked in of_task(tx, task).await? {
         if asked.state == ApprovalState::Pending {
             close_approval(tx, &mut asked, ApprovalState::Withdrawn, None).await?;
         }
@@ -213,7 +391,7 @@ pub async fn get(tx: &mut Tx, id: ApprovalId) -> Result<Approval, StoreError> {
     tx.get(id, "id = $2", args![id]).await
 }
 
-/// The newest question about a ticket, where there was one.
+/// The newest question whether a ticket may be worked on, where there was one.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -222,7 +400,7 @@ pub async fn newest_of_ticket(
     ticket: TicketId,
 ) -> Result<Option<Approval>, StoreError> {
     tx.find(
-        "ticket_id = $2 order by created_at desc, id desc limit 1",
+        "ticket_id = $2 and kind = 'ticket' order by created_at desc, id desc limit 1",
         args![ticket],
     )
     .await

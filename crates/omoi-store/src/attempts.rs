@@ -21,8 +21,8 @@ use crate::tx::Tx;
 
 pub use listing::{AttemptFilter, count_by_role, list_page, live_of_projects};
 pub use turns::{
-    AgentEvent, StoredTurns, Turn, answered_at, append_event, append_turn, copy_turns, drop_turns,
-    events, n_turns, stored_turns, turns,
+    AgentEvent, StoredTurns, Turn, add_to_last_turn, answered_at, append_event, append_turn,
+    copy_turns, drop_turns, events, n_turns, stored_turns, turns,
 };
 
 row! {

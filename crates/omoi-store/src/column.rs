@@ -29,11 +29,12 @@ use omoi_domain::error_code::ErrorCode;
 use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
     ActorId, ApiKeyId, ApprovalId, AttemptId, AuditEntryId, CheckId, CommentId, CostId,
-    CredentialId, CriterionId, DiscoveryId, EgressEntryId, EventId, HandOverId, InvitationId,
-    KeyedRequestId, MailIntentId, MembershipId, MergeId, MessageId, MonthBudgetId, NotificationId,
-    OperationId, OrgId, ProjectId, ReceiptId, RequestRunId, RequirementId, RoleId, SandboxId,
-    SignInSessionId, SpecId, SpecVersionId, StaffEntryId, StateTransitionId, StoredFileId, TaskId,
-    TicketId, UserId,
+    CredentialId, CriterionId, DiscoveryId, EgressEntryId, EventId, GateResultId, HandOverId,
+    InvitationId, KeyedRequestId, MailIntentId, MembershipId, MergeId, MessageId, MonthBudgetId,
+    NotificationId, OperationId, OrgId, PhaseArtifactId, ProjectId, ReceiptId, RequestRunId,
+    RequirementId, RoleId, SandboxId, SignInSessionId, SpecId, SpecVersionId, StaffEntryId,
+    StateTransitionId, StoredFileId, TaskId, TaskResultId, ThreadId, ThreadMessageId, TicketId,
+    UserId, WorkflowResultId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -55,11 +56,15 @@ use omoi_domain::search_kind::SearchKind;
 use omoi_domain::spec::{PhaseState, SpecKind, SpecStatus};
 use omoi_domain::stored_file::MediaType;
 use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
+use omoi_domain::thread::{Participant, ThreadMessageType, ThreadStatus, ThreadType};
 use omoi_domain::ticket::{
     ApprovalStatus, TicketBlockReason, TicketField, TicketStatus, WorkflowMode,
 };
 use omoi_domain::time::Timestamp;
-use omoi_domain::workflow::{ArtifactType, PhaseId, PhaseMode};
+use omoi_domain::work_result::{
+    OnResultFound, ResultType, VerificationStatus, WorkflowResultStatus,
+};
+use omoi_domain::workflow::{ArtifactType, GateStatus, PhaseId, PhaseMode};
 
 use crate::dialect::{ColumnValue, DatabaseRow};
 use crate::error::StoreError;
@@ -200,6 +205,7 @@ ids!(
     DiscoveryId,
     EgressEntryId,
     EventId,
+    GateResultId,
     HandOverId,
     InvitationId,
     KeyedRequestId,
@@ -211,6 +217,7 @@ ids!(
     NotificationId,
     OperationId,
     OrgId,
+    PhaseArtifactId,
     ProjectId,
     ReceiptId,
     RequestRunId,
@@ -224,8 +231,12 @@ ids!(
     StateTransitionId,
     StoredFileId,
     TaskId,
+    TaskResultId,
+    ThreadId,
+    ThreadMessageId,
     TicketId,
-    UserId
+    UserId,
+    WorkflowResultId
 );
 
 macro_rules! closed_sets {
@@ -267,6 +278,7 @@ closed_sets!(
     MediaType,
     MessageType,
     NotificationKind,
+    OnResultFound,
     OperationKind,
     OperationStatus,
     Phase,
@@ -279,8 +291,10 @@ closed_sets!(
     Priority,
     PurposeKind,
     FallbackClass,
+    GateStatus,
     RequestState,
     RequirementType,
+    ResultType,
     RoleColumn,
     RouteName,
     SandboxRung,
@@ -295,11 +309,16 @@ closed_sets!(
     TaskBlockKind,
     TaskStatus,
     TaskType,
+    ThreadMessageType,
+    ThreadStatus,
+    ThreadType,
     TicketBlockReason,
     TicketField,
     TicketPhase,
     TicketStatus,
+    VerificationStatus,
     WorkflowMode,
+    WorkflowResultStatus,
     TokenPurpose,
     TurnKind
 );
@@ -323,6 +342,7 @@ impl Column for Option<TaskBlock> {
             Some(TaskBlockKind::Provider) => Some(TaskBlock::Provider),
             Some(TaskBlockKind::Budget) => Some(TaskBlock::Budget),
             Some(TaskBlockKind::NoCheck) => Some(TaskBlock::NoCheck),
+            Some(TaskBlockKind::Question) => Some(TaskBlock::Question),
         })
     }
 }
@@ -345,6 +365,27 @@ impl Column for Actor {
             value: id.map_or_else(String::new, |id| id.to_string()),
             expected: "id for its kind of actor",
         })
+    }
+}
+
+/// Who takes part in a thread, split over what it can be.
+impl Column for Participant {
+    fn names(_: &'static str) -> Vec<&'static str> {
+        vec!["user_id", "api_key_id", "task_id"]
+    }
+    fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
+        self.as_user().bind(args)?;
+        self.as_key().bind(args)?;
+        self.as_task().bind(args)
+    }
+    fn read(row: &DatabaseRow, _: &'static str) -> Result<Self, StoreError> {
+        if let Some(user) = Option::<UserId>::read(row, "user_id")? {
+            return Ok(Self::User(user));
+        }
+        if let Some(key) = Option::<ApiKeyId>::read(row, "api_key_id")? {
+            return Ok(Self::Key(key));
+        }
+        Ok(Self::Agent(TaskId::read(row, "task_id")?))
     }
 }
 

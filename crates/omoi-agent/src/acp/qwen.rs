@@ -152,6 +152,9 @@ fn tools_of(offered: &[AgentTool]) -> Vec<&'static str> {
         AgentTool::FindSymbol
         | AgentTool::ApplyPatch
         | AgentTool::ReportDiscovery
+        | AgentTool::ReportResult
+        | AgentTool::Threads
+        | AgentTool::AskPerson
         | AgentTool::SubmitItem
         | AgentTool::SubmitDone => &[],
     });

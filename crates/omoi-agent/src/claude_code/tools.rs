@@ -63,6 +63,9 @@ pub(crate) fn built_in_tools(offered: &[AgentTool]) -> Vec<&'static str> {
         AgentTool::FindSymbol
         | AgentTool::ApplyPatch
         | AgentTool::ReportDiscovery
+        | AgentTool::ReportResult
+        | AgentTool::Threads
+        | AgentTool::AskPerson
         | AgentTool::SubmitItem
         | AgentTool::SubmitDone => None,
     });

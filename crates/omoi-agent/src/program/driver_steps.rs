@@ -95,6 +95,7 @@ impl ProgramHost {
             request_tokens: None,
             is_accepted: decisions.is_accepted,
             gives_up: decisions.gives_up,
+            asks: decisions.asks,
             may_have_changed: round.may_have_changed,
             is_waiting: round.is_waiting,
             session: round.session,

@@ -2,11 +2,11 @@
 
 use omoi_domain::attempt::TurnKind;
 use omoi_llm::wire::anthropic::ContentBlock;
-use omoi_protocol::worker::AttemptContext;
+use omoi_protocol::worker::{AttemptContext, MESSAGE_MARK};
 
 use crate::runtime::RuntimeError;
+use crate::tools::{LastQuestion, last_question};
 use crate::transcript::{read_turn, text_of_blocks};
-use crate::work_record::MESSAGE_MARK;
 
 /// What begins the program's work.
 #[derive(Debug)]
@@ -35,6 +35,16 @@ pub(crate) fn first_message(
             text.push_str("\n\n");
             text.push_str(&message);
         }
+        return Ok(FirstMessage::Text(text));
+    }
+    if let Some(LastQuestion {
+        asked,
+        answer: Some(answer),
+    }) = last_question(context)?
+    {
+        // Its session may end before the call that asked.
+        let question = asked.question;
+        let text = format!("You asked a person: {question}\n\n{answer}\n\nGo on with your task.");
         return Ok(FirstMessage::Text(text));
     }
     let (reply, results) = read_turn(last)?;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use omoi_llm::wire::anthropic::{self, ImageSource, ToolUseBlock};
-use omoi_protocol::worker::AgentTool;
+use omoi_protocol::worker::{AgentTool, AskPerson};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
     ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
@@ -39,6 +39,8 @@ pub(crate) struct ToolDecisions {
     pub(crate) is_accepted: bool,
     /// Why the attempt ends now: the same refusal came too often.
     pub(crate) gives_up: Option<String>,
+    /// What a person is asked before the work goes on.
+    pub(crate) asks: Option<AskPerson>,
     /// Whether any has run that does more than read.
     has_run: bool,
 }
@@ -190,7 +192,11 @@ impl ServerHandler for ToolServer {
             decisions.is_accepted |= outcome.ends_phase;
             decisions.gives_up = decisions.gives_up.take().or(outcome.gives_up);
             // Before the program knows the result: it would ask the model once more.
-            if decisions.is_accepted || decisions.gives_up.is_some() {
+            let asked = decisions.asks.take().into_iter().chain(outcome.asks);
+            decisions.asks = asked.reduce(AskPerson::joined_with);
+            let is_over =
+                decisions.is_accepted || decisions.gives_up.is_some() || decisions.asks.is_some();
+            if is_over {
                 self.work_over.cancel();
             }
         }

@@ -24,8 +24,11 @@ pub(crate) struct OwnTool {
 }
 
 /// Tools that only the platform has.
-const PLATFORM_TOOLS: [AgentTool; 3] = [
+const PLATFORM_TOOLS: [AgentTool; 6] = [
     AgentTool::ReportDiscovery,
+    AgentTool::ReportResult,
+    AgentTool::Threads,
+    AgentTool::AskPerson,
     AgentTool::SubmitItem,
     AgentTool::SubmitDone,
 ];

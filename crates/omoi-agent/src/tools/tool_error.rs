@@ -95,6 +95,14 @@ pub(super) enum ToolError {
     TooManySessions { max: usize },
     #[error("{0}")]
     Platform(#[from] CallError),
+    #[error(
+        "ask one question of 1 to {bytes_max} bytes, with at most {choices_max} choices of 1 to {choice_bytes_max} bytes"
+    )]
+    Question {
+        bytes_max: usize,
+        choices_max: usize,
+        choice_bytes_max: usize,
+    },
     #[error("{0}")]
     Item(String),
     #[error("the tool broke down")]

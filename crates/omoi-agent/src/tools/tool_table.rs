@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
-    SHOWN_CHARS_MAX, ToolError, edit, find_symbol, glob, grep, image, notes, patch, plan, read,
-    report_discovery, shell, shorten_text, submit_done, submit_item, write,
+    SHOWN_CHARS_MAX, ToolError, ask_person, edit, find_symbol, glob, grep, image, notes, patch,
+    plan, read, report_discovery, report_result, shell, shorten_text, submit_done, submit_item,
+    threads, write,
 };
 use crate::agent_notes::NotedPlan;
 
@@ -59,6 +60,9 @@ pub(super) fn describe_tool(tool: AgentTool) -> &'static str {
         AgentTool::Notes => notes::DESCRIPTION,
         AgentTool::Plan => plan::DESCRIPTION,
         AgentTool::ReportDiscovery => report_discovery::DESCRIPTION,
+        AgentTool::ReportResult => report_result::DESCRIPTION,
+        AgentTool::Threads => threads::DESCRIPTION,
+        AgentTool::AskPerson => ask_person::DESCRIPTION,
         AgentTool::SubmitItem => submit_item::DESCRIPTION,
         AgentTool::SubmitDone => submit_done::DESCRIPTION,
     }
@@ -78,6 +82,9 @@ pub(super) fn tool_schema(tool: AgentTool, item_schema: Option<&Value>) -> Value
         AgentTool::Notes => notes::input_schema(),
         AgentTool::Plan => plan::input_schema(),
         AgentTool::ReportDiscovery => report_discovery::input_schema(),
+        AgentTool::ReportResult => report_result::input_schema(),
+        AgentTool::Threads => threads::input_schema(),
+        AgentTool::AskPerson => ask_person::input_schema(),
         AgentTool::SubmitItem => submit_item::input_schema(item_schema),
         AgentTool::SubmitDone => submit_done::input_schema(),
     }
@@ -96,6 +103,8 @@ pub(super) fn call_summary(call: &ToolUseBlock) -> Option<String> {
     let field = |name| call.input.get(name).and_then(Value::as_str).unwrap_or("");
     if call.name == AgentTool::ReportDiscovery.as_str() {
         Some(format!("found: {}", field("title")))
+    } else if call.name == AgentTool::AskPerson.as_str() {
+        Some(format!("asks: {}", field("question")))
     } else if call.name == AgentTool::SubmitItem.as_str() {
         Some(format!("writing {} {}", field("section"), field("key")))
     } else if call.name == AgentTool::Plan.as_str() {

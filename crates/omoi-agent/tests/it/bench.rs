@@ -264,6 +264,7 @@ fn context(dir: &Path, host: &WorkerHost, base: &str) -> AttemptContext {
             AgentTool::Edit,
             AgentTool::Shell,
             AgentTool::ReportDiscovery,
+            AgentTool::AskPerson,
         ],
         limits: AttemptLimits {
             turns_max: 6,

@@ -113,6 +113,55 @@ async fn a_resumed_attempt_goes_on_at_the_next_turn() {
     assert_eq!(bench.complete().summary.as_deref(), Some("Wrote the file."));
 }
 
+const ASK_AND_FINISH: &str = r#"
+  - when: {turn: 0}
+    reply:
+      - tool: {name: write, input: {path: src/a.txt, content: "one\n"}}
+      - tool: {name: ask_person, input: {question: "Which port?", choices: ["4317", "8080"]}}
+  - when: {turn: 1}
+    reply: [{text: "It is 4317.\n\nTASK_COMPLETE"}]
+"#;
+
+#[tokio::test]
+async fn a_question_ends_the_attempt_and_its_answer_is_the_next_message() {
+    let first = Bench::new(ASK_AND_FINISH).await;
+    first.post_message(MessageType::UserMessage, "Use tabs.");
+    assert!(first.run().await);
+    let complete = first.complete();
+    let ended = (complete.outcome, complete.stop_reason);
+    let expected = (
+        AttemptOutcome::Interrupted,
+        AttemptStopReason::QuestionAsked,
+    );
+    assert_eq!(ended, expected);
+    let asked = complete.question.unwrap();
+    assert_eq!(asked.question, "Which port?");
+    assert_eq!(asked.choices, ["4317", "8080"]);
+    let seen = first.seen();
+    assert_eq!(seen.turns.len(), 1);
+    assert!(seen.turns[0].snapshot.is_some(), "the work is saved");
+    assert!(seen.turns[0].messages.is_empty(), "what others say waits");
+
+    // As after a loss between the turn and the report: it asks the same, and no model is asked.
+    let mut lost = Bench::new("\n  - when: {role: nobody}\n    reply: []\n").await;
+    lost.context.resume = vec![seen.turns[0].turn.clone()];
+    assert!(lost.run().await);
+    assert_eq!(lost.complete().question, Some(asked));
+    assert!(lost.seen().turns.is_empty());
+
+    let mut answered = Bench::new(ASK_AND_FINISH).await;
+    let mut turn = seen.turns[0].turn.clone();
+    let told = json!({ "type": "text", "text": "Message from user (user_message):\n4317" });
+    turn.tool_results.as_array_mut().unwrap().push(told);
+    answered.context.resume = vec![turn];
+    std::fs::create_dir_all(answered.work().join("src")).unwrap();
+    std::fs::write(answered.work().join("src/a.txt"), "one\n").unwrap();
+    assert!(answered.run().await);
+    assert_eq!(answered.complete().outcome, AttemptOutcome::Succeeded);
+    let turns: Vec<u32> = answered.seen().turns.iter().map(|t| t.turn.n).collect();
+    assert_eq!(turns, [1]);
+}
+
 #[tokio::test]
 async fn a_message_reaches_the_model_at_the_next_turn() {
     let rules = r#"

@@ -8,8 +8,9 @@ use super::payload::{
     BudgetLevelReached, CallFailed, CommentChange, CostDone, DependencyChange, DiscoveryDone,
     EgressDenied, HandOverDone, ItemAccepted, MergeChange, MessageChange, ModelFallback,
     NotificationChange, OperationChange, PhaseChange, PlanJudged, PlanningEnded, ProjectUpdate,
-    ReceiptDone, SandboxChange, SavedAttempt, SpecChange, SyncDone, TaskChange, TaskEdit,
-    TicketBlockChange, TicketChange, TicketEdgeChange,
+    ReceiptDone, ResultCriteriaChange, SandboxChange, SavedAttempt, SpecChange, SyncDone,
+    TaskChange, TaskEdit, TaskResultChange, ThreadChange, ThreadMessageChange, TicketBlockChange,
+    TicketChange, TicketEdgeChange, WorkflowResultChange,
 };
 use crate::attempt::AttemptSubject;
 use crate::id::{AttemptId, MergeId, SandboxId, SpecId, TaskId, TicketId, UserId};
@@ -168,7 +169,33 @@ macro_rules! subjects_of_ticket {
     )+};
 }
 
-subjects_of_ticket!(TicketChange, TicketBlockChange, TicketEdgeChange, BoardMove);
+subjects_of_ticket!(
+    TicketChange,
+    TicketBlockChange,
+    TicketEdgeChange,
+    BoardMove,
+    ResultCriteriaChange
+);
+
+impl EventSubject for TaskResultChange {
+    fn entity_id(&self) -> Option<Uuid> {
+        Some(self.task_result_id.as_uuid())
+    }
+
+    fn related_ids(&self) -> RelatedIds {
+        RelatedIds::of_task(self.task_id)
+    }
+}
+
+impl EventSubject for WorkflowResultChange {
+    fn entity_id(&self) -> Option<Uuid> {
+        Some(self.workflow_result_id.as_uuid())
+    }
+
+    fn related_ids(&self) -> RelatedIds {
+        RelatedIds::of_ticket(self.ticket_id)
+    }
+}
 
 impl EventSubject for ApprovalChange {
     fn entity_id(&self) -> Option<Uuid> {
@@ -177,6 +204,7 @@ impl EventSubject for ApprovalChange {
 
     fn related_ids(&self) -> RelatedIds {
         RelatedIds {
+            task_id: self.task_id,
             ticket_id: self.ticket_id,
             spec_id: self.spec_id,
             ..RelatedIds::default()
@@ -284,6 +312,34 @@ impl EventSubject for MessageChange {
 
     fn related_ids(&self) -> RelatedIds {
         RelatedIds::of_task(self.task_id)
+    }
+}
+
+impl EventSubject for ThreadChange {
+    fn entity_id(&self) -> Option<Uuid> {
+        Some(self.thread_id.as_uuid())
+    }
+
+    fn related_ids(&self) -> RelatedIds {
+        RelatedIds {
+            ticket_id: self.ticket_id,
+            task_id: self.task_id,
+            ..RelatedIds::default()
+        }
+    }
+}
+
+impl EventSubject for ThreadMessageChange {
+    fn entity_id(&self) -> Option<Uuid> {
+        Some(self.thread_message_id.as_uuid())
+    }
+
+    fn related_ids(&self) -> RelatedIds {
+        RelatedIds {
+            ticket_id: self.ticket_id,
+            task_id: self.task_id,
+            ..RelatedIds::default()
+        }
     }
 }
 

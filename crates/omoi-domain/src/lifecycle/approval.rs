@@ -18,11 +18,24 @@ pub enum ApprovalRefusal {
     /// A no that does not say why.
     #[error("a rejection says why")]
     NoComment,
+    /// An answer that says nothing.
+    #[error("an answer says something")]
+    NoAnswer,
+    /// It is not decided in this way.
+    #[error("a question about {kind} is not decided by {decision}")]
+    OtherDecision {
+        /// What it is about.
+        kind: ApprovalKind,
+        /// How it was to be decided.
+        decision: ApprovalDecision,
+    },
 }
 
 /// A question that is decided now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AskedQuestion {
+    /// What it is about.
+    pub kind: ApprovalKind,
     /// Where it stands.
     pub state: ApprovalState,
     /// Whether the time to decide is over.
@@ -34,9 +47,12 @@ pub struct AskedQuestion {
 /// What people may decide about a question of this kind.
 pub const fn allowed_decisions(kind: ApprovalKind) -> &'static [ApprovalDecision] {
     match kind {
-        ApprovalKind::Ticket | ApprovalKind::SpecRequirements | ApprovalKind::SpecDesign => {
-            &[ApprovalDecision::Approve, ApprovalDecision::Reject]
-        }
+        ApprovalKind::Ticket
+        | ApprovalKind::SpecRequirements
+        | ApprovalKind::SpecDesign
+        | ApprovalKind::PhaseGate
+        | ApprovalKind::RepositoryTrust => &[ApprovalDecision::Approve, ApprovalDecision::Reject],
+        ApprovalKind::Question => &[ApprovalDecision::Answer],
     }
 }
 
@@ -58,11 +74,18 @@ pub fn decide_approval(
     if question.is_outdated {
         return Err(ApprovalRefusal::Outdated);
     }
-    let (yes, no) = (ApprovalState::Approved, ApprovalState::Rejected);
-    match decision {
-        ApprovalDecision::Approve => Ok(yes),
-        ApprovalDecision::Reject if comment.is_none() => Err(ApprovalRefusal::NoComment),
-        ApprovalDecision::Reject => Ok(no),
+    if !allowed_decisions(question.kind).contains(&decision) {
+        return Err(ApprovalRefusal::OtherDecision {
+            kind: question.kind,
+            decision,
+        });
+    }
+    match (decision, comment) {
+        (ApprovalDecision::Approve, _) => Ok(ApprovalState::Approved),
+        (ApprovalDecision::Reject, None) => Err(ApprovalRefusal::NoComment),
+        (ApprovalDecision::Reject, Some(_)) => Ok(ApprovalState::Rejected),
+        (ApprovalDecision::Answer, None) => Err(ApprovalRefusal::NoAnswer),
+        (ApprovalDecision::Answer, Some(_)) => Ok(ApprovalState::Answered),
     }
 }
 
@@ -70,7 +93,7 @@ pub fn decide_approval(
 pub const fn approval_of_ticket(state: ApprovalState) -> ApprovalStatus {
     match state {
         ApprovalState::Pending => ApprovalStatus::PendingReview,
-        ApprovalState::Approved => ApprovalStatus::Approved,
+        ApprovalState::Approved | ApprovalState::Answered => ApprovalStatus::Approved,
         ApprovalState::Rejected => ApprovalStatus::Rejected,
         ApprovalState::TimedOut | ApprovalState::Withdrawn => ApprovalStatus::TimedOut,
     }
@@ -83,29 +106,43 @@ mod tests {
 
     #[test]
     fn a_question_is_decided_once_and_a_no_says_why() {
-        for state in ApprovalState::ALL {
-            for decision in ApprovalDecision::ALL {
-                for comment in [None, Some("why")] {
-                    let asked = |is_overdue, is_outdated| AskedQuestion {
-                        state: *state,
-                        is_overdue,
-                        is_outdated,
-                    };
-                    assert!(decide_approval(asked(true, false), *decision, comment).is_err());
-                    assert!(decide_approval(asked(false, true), *decision, comment).is_err());
-                    let decided = decide_approval(asked(false, false), *decision, comment);
-                    let is_bare_no = *decision == ApprovalDecision::Reject && comment.is_none();
-                    let is_open = *state == ApprovalState::Pending;
-                    assert_eq!(
-                        decided.is_ok(),
-                        is_open && !is_bare_no,
-                        "{state} {decision}"
-                    );
-                    if let Ok(to) = decided {
-                        assert!(transition(*state, to).is_ok(), "{state} {to}");
+        for kind in ApprovalKind::ALL.iter().copied() {
+            for state in ApprovalState::ALL.iter().copied() {
+                for decision in ApprovalDecision::ALL.iter().copied() {
+                    for comment in [None, Some("why")] {
+                        check_decision(kind, state, decision, comment);
                     }
                 }
             }
+        }
+    }
+
+    fn check_decision(
+        kind: ApprovalKind,
+        state: ApprovalState,
+        decision: ApprovalDecision,
+        comment: Option<&str>,
+    ) {
+        let asked = |is_overdue, is_outdated| AskedQuestion {
+            kind,
+            state,
+            is_overdue,
+            is_outdated,
+        };
+        assert!(decide_approval(asked(true, false), decision, comment).is_err());
+        assert!(decide_approval(asked(false, true), decision, comment).is_err());
+        let decided = decide_approval(asked(false, false), decision, comment);
+        let is_asked_for =
+            (kind == ApprovalKind::Question) == (decision == ApprovalDecision::Answer);
+        let is_whole = decision == ApprovalDecision::Approve || comment.is_some();
+        let is_open = state == ApprovalState::Pending;
+        assert_eq!(
+            decided.is_ok(),
+            is_open && is_asked_for && is_whole,
+            "{kind} {state} {decision}"
+        );
+        if let Ok(to) = decided {
+            assert!(transition(state, to).is_ok(), "{state} {to}");
         }
     }
 

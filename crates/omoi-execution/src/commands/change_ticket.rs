@@ -5,7 +5,7 @@ use serde_json::json;
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, TicketId};
-use omoi_domain::lifecycle::ticket::TicketTarget;
+use omoi_domain::lifecycle::ticket::{TicketMoveRefusal, TicketTarget};
 use omoi_domain::plain_title::given_title;
 use omoi_domain::spec::SpecKind;
 use omoi_domain::ticket::{TicketBlockReason, TicketStatus};
@@ -17,7 +17,8 @@ use omoi_store::{StoreError, Tenant, Tx, phase_definitions, projects, specs, tas
 use super::TicketCommandError;
 use super::change_dependencies::EdgeRows;
 use super::create_ticket::{check_description, expect_member};
-use crate::tickets::{PersonMove, expect_room, move_for_person};
+use crate::phase_gates::withdraw_gate;
+use crate::tickets::{PersonMove, expect_room, keep_refused_move, move_for_person};
 
 /// What a person wants of a ticket.
 #[derive(Clone, Debug, Default)]
@@ -110,7 +111,24 @@ pub async fn update_ticket(
         }
         Ok(ticket)
     });
-    updated.await
+    keep_gate_refusal(tenant, id, updated.await).await
+}
+
+/// Gives `moved`. What a gate refused is kept in a transaction of its own, as nothing of the move is written.
+pub(super) async fn keep_gate_refusal<T>(
+    tenant: &Tenant,
+    id: TicketId,
+    moved: Result<T, TicketCommandError>,
+) -> Result<T, TicketCommandError> {
+    if let Err(TicketCommandError::Refused(TicketMoveRefusal::GateNotMet(verdict))) = &moved {
+        let kept = tenant.write(CrashPoint::TicketChanged, async |tx| {
+            let mut ticket = ticket_to_change(tx, id, None).await?;
+            keep_refused_move(tx, &mut ticket, verdict.clone()).await?;
+            Ok::<_, TicketCommandError>(())
+        });
+        kept.await?;
+    }
+    moved
 }
 
 /// Refuses a ticket whose work is judged already, or by the checks of a plan.
@@ -148,7 +166,7 @@ pub async fn move_ticket(
         }
         Ok(ticket)
     });
-    moved.await
+    keep_gate_refusal(tenant, id, moved.await).await
 }
 
 /// Moves a ticket to the phase that usually follows its own.
@@ -170,7 +188,7 @@ pub async fn progress_ticket(tenant: &Tenant, id: TicketId) -> Result<Ticket, Ti
         move_for_person(tx, &mut ticket, wanted).await?;
         Ok(ticket)
     });
-    moved.await
+    keep_gate_refusal(tenant, id, moved.await).await
 }
 
 /// Has the audit log tell that a ticket was moved past what would have held it.
@@ -223,6 +241,7 @@ pub async fn unblock_ticket(tenant: &Tenant, id: TicketId) -> Result<Ticket, Tic
         if ticket.is_blocked {
             let phase = ticket.phase_id;
             expect_room(tx, &ticket, phase).await?;
+            withdraw_gate(tx, id).await?;
             tickets::unblock_ticket(tx, &mut ticket).await?;
         }
         Ok(ticket)

@@ -5,22 +5,32 @@ use tracing::info;
 
 use omoi_domain::approval::{ApprovalDecision, ApprovalKind, ApprovalState};
 use omoi_domain::audit::{AuditAct, AuditAction};
+use omoi_domain::block::TaskBlock;
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::id::{ApprovalId, SpecId, TicketId};
+use omoi_domain::id::{ApprovalId, SpecId, TaskId, TicketId, UserId};
 use omoi_domain::lifecycle::approval::{
     ApprovalRefusal, AskedQuestion, approval_of_ticket, decide_approval,
 };
 use omoi_domain::lifecycle::phase::phase_asked_about;
 use omoi_domain::lifecycle::spec::{EditedPhase, return_phase};
-use omoi_domain::spec::PhaseState;
+use omoi_domain::lifecycle::task::requeue_task;
+use omoi_domain::lifecycle::ticket::TicketTarget;
+use omoi_domain::message::{MessageSender, MessageType};
+use omoi_domain::phase::Phase;
+use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::ticket::TicketBlockReason;
+use omoi_protocol::worker::told_message;
 use omoi_store::approvals::{self, Approval};
-use omoi_store::specs;
 use omoi_store::tickets::{self, Ticket};
-use omoi_store::{StoreError, Tenant, Tx, phases};
+use omoi_store::{
+    StoreError, Tenant, Tx, attempts, messages, phases, repository_trusts, specs, tasks,
+};
 
 use super::TicketCommandError;
 use super::change_ticket::given_reason;
 use crate::specs::apply_to_spec;
+use crate::tasks::apply_to_task;
+use crate::tickets::{PersonMove, go_on_to_end, move_for_person};
 
 /// Answers a question; of many who do at once, one is heard.
 ///
@@ -36,6 +46,7 @@ pub async fn answer_approval(
     let answered = tenant.write(CrashPoint::TicketChanged, async |tx| {
         let mut approval = approval_to_close(tx, id).await?;
         let question = AskedQuestion {
+            kind: approval.kind,
             state: approval.state,
             is_overdue: is_due(tx, &approval),
             is_outdated: is_outdated(tx, &approval).await?,
@@ -85,17 +96,45 @@ fn is_due(tx: &Tx, approval: &Approval) -> bool {
 
 /// Whether the output of a phase that a question is about is another by now, or is not accepted any more.
 async fn is_outdated(tx: &mut Tx, approval: &Approval) -> Result<bool, StoreError> {
-    let (Some(spec), Some(phase)) = (approval.spec_id, phase_asked_about(approval.kind)) else {
+    if let (Some(phase), Some(ticket)) = (approval.gate_phase, approval.ticket_id) {
+        return Ok(tickets::get(tx, ticket).await?.phase_id != phase);
+    }
+    if let Some(task) = approval.task_id {
+        return Ok(tasks::get(tx, task).await?.blocked_by != Some(TaskBlock::Question));
+    }
+    let (Some(spec), Some(phase)) = (approval.spec_id, read_phase(approval.kind)) else {
         return Ok(false);
     };
+    if approval.kind == ApprovalKind::Question {
+        let status = specs::get(tx, spec).await?.status;
+        if status != SpecStatus::Executing {
+            return Ok(true);
+        }
+    }
     let run = phases::ensure(tx, spec, phase).await?;
     Ok(run.state != PhaseState::Passed || run.output_digest != approval.output_digest)
+}
+
+/// The phase of a spec whose output people read to decide.
+fn read_phase(kind: ApprovalKind) -> Option<Phase> {
+    match kind {
+        ApprovalKind::Question => Some(Phase::Explore),
+        other => phase_asked_about(other),
+    }
 }
 
 /// Reads a question with what it is about locked: nobody else closes it meanwhile.
 async fn approval_to_close(tx: &mut Tx, id: ApprovalId) -> Result<Approval, StoreError> {
     let about = approvals::get(tx, id).await?;
+    if let Some(task) = about.task_id {
+        // Before its ticket: rows are locked in one order.
+        let spec = tasks::get(tx, task).await?.spec_id;
+        tasks::hold_of_spec(tx, spec).await?;
+    }
     if let Some(ticket) = about.ticket_id {
+        if about.gate_phase.is_some() {
+            tasks::hold_around_ticket(tx, ticket).await?;
+        }
         tickets::hold_ticket(tx, ticket).await?;
     }
     if let Some(spec) = about.spec_id {
@@ -116,7 +155,82 @@ async fn close_question(
         ApprovalKind::SpecRequirements | ApprovalKind::SpecDesign => {
             settle_output(tx, approval, to, comment).await
         }
+        ApprovalKind::RepositoryTrust => Ok(settle_trust(tx, approval, to).await?),
+        ApprovalKind::PhaseGate => settle_gate(tx, approval, to, comment).await,
+        ApprovalKind::Question => match approval.task_id {
+            Some(task) => Ok(settle_answer(tx, approval, task, comment).await?),
+            // What planning left open is read with its answer where the next phase begins.
+            None => Ok(()),
+        },
     }
+}
+
+/// A yes lets a ticket pass the gate that refused it, and be closed where nothing else is open; with a no it stays held up, and
+/// says why.
+async fn settle_gate(
+    tx: &mut Tx,
+    approval: &Approval,
+    to: ApprovalState,
+    comment: Option<&str>,
+) -> Result<(), TicketCommandError> {
+    let (Some(ticket), Some(target)) = (approval.ticket_id, approval.target_phase) else {
+        return Ok(());
+    };
+    let mut ticket = tickets::get(tx, ticket).await?;
+    if to != ApprovalState::Approved {
+        let detail = comment.map(ToOwned::to_owned);
+        let reason = TicketBlockReason::FailingChecks;
+        return Ok(tickets::block_ticket(tx, &mut ticket, reason, detail).await?);
+    }
+    let passed = AuditAct::done_to(AuditAction::GateOverridden, ticket.id);
+    let passed = passed.with_after(json!({ "phase_id": ticket.phase_id, "to_phase": target }));
+    tx.record_act(passed.with_reason(comment.unwrap_or_default()));
+    let wanted = PersonMove {
+        target: TicketTarget::Phase(target),
+        is_forced: true,
+        reason: comment.or(approval.question.as_deref()),
+    };
+    move_for_person(tx, &mut ticket, wanted).await?;
+    Ok(go_on_to_end(tx, &mut ticket).await?)
+}
+
+/// A yes is to the text of the file that people were asked about, and to no other.
+async fn settle_trust(
+    tx: &mut Tx,
+    approval: &Approval,
+    to: ApprovalState,
+) -> Result<(), StoreError> {
+    let Some(digest) = &approval.output_digest else {
+        return Ok(());
+    };
+    if to != ApprovalState::Approved {
+        return Ok(());
+    }
+    let trusted = AuditAct::done_to(AuditAction::RepositoryTrusted, approval.project_id);
+    tx.record_act(trusted.with_after(json!({ "file_digest": digest })));
+    repository_trusts::keep(tx, UserId::LOCAL, approval.project_id, digest).await
+}
+
+/// Tells the agent that asked: the answer is what its saved attempt goes on with.
+async fn settle_answer(
+    tx: &mut Tx,
+    approval: &Approval,
+    task: TaskId,
+    comment: Option<&str>,
+) -> Result<(), StoreError> {
+    let answer = comment.unwrap_or_default();
+    let (kind, sender) = (MessageType::UserMessage, MessageSender::User);
+    let mut task = tasks::get(tx, task).await?;
+    let told = told_message(sender, kind, answer);
+    let is_told = match approval.attempt_id {
+        Some(attempt) => attempts::add_to_last_turn(tx, attempt, &told).await?,
+        None => false,
+    };
+    if !is_told {
+        messages::queue(tx, &task, kind, answer, sender).await?;
+    }
+    let actions = requeue_task("a person answered".to_owned());
+    apply_to_task(tx, &mut task, actions).await
 }
 
 async fn settle_ticket(

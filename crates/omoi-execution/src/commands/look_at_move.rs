@@ -2,12 +2,12 @@
 
 use omoi_domain::id::TicketId;
 use omoi_domain::lifecycle::ticket::TicketTarget;
-use omoi_domain::workflow::{PhaseId, usual_next_phase};
+use omoi_domain::workflow::{ArtifactType, PhaseId, usual_next_phase};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{StoreError, Tenant, phase_definitions};
 
 use super::TicketCommandError;
-use crate::tickets::reasons_against;
+use crate::tickets::{MoveOutlook, look_ahead};
 
 /// Whether a ticket could go to a phase.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct TicketOutlook {
     pub phase: Option<PhaseId>,
     /// What is against it; nothing where it could go.
     pub reasons: Vec<String>,
+    /// What the phases on the way show.
+    pub artifacts: Vec<ArtifactType>,
 }
 
 /// Looks whether a ticket could go to `phase`, or to the one that usually follows its own.
@@ -33,14 +35,18 @@ pub async fn look_at_move(
         let ticket = tickets::get(tx, id).await?;
         let phases = phase_definitions::of_project(tx, ticket.project_id).await?;
         let phase = phase.or_else(|| usual_next_phase(&phases, ticket.phase_id));
-        let reasons = match phase {
-            Some(phase) => reasons_against(tx, &ticket, TicketTarget::Phase(phase)).await?,
-            None => vec![format!("no phase follows {}", ticket.phase_id)],
+        let MoveOutlook { reasons, artifacts } = match phase {
+            Some(phase) => look_ahead(tx, &ticket, TicketTarget::Phase(phase)).await?,
+            None => MoveOutlook {
+                reasons: vec![format!("no phase follows {}", ticket.phase_id)],
+                artifacts: Vec::new(),
+            },
         };
         Ok::<_, StoreError>(TicketOutlook {
             ticket,
             phase,
             reasons,
+            artifacts,
         })
     });
     Ok(looked.await?)

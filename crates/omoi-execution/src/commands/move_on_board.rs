@@ -13,7 +13,7 @@ use omoi_store::tickets::Ticket;
 use omoi_store::{Tenant, Tx, projects};
 
 use super::TicketCommandError;
-use super::change_ticket::{given_reason, tell_forced, ticket_to_change};
+use super::change_ticket::{given_reason, keep_gate_refusal, tell_forced, ticket_to_change};
 use crate::tickets::{PersonMove, PersonMoveError, move_for_person};
 
 /// Tickets of a column that a move looks at: one more than the greatest limit.
@@ -100,7 +100,7 @@ pub async fn move_on_board(
             column: key,
         })
     });
-    moved.await
+    keep_gate_refusal(tenant, id, moved.await).await
 }
 
 fn next_column(

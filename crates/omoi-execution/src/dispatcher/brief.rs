@@ -4,6 +4,7 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Serialize;
 
+use omoi_domain::approval::ApprovalState;
 use omoi_domain::attempt::AttemptStopReason;
 use omoi_domain::discovery::FOUND_WORK_PREFIX;
 use omoi_domain::egress::EgressMode;
@@ -19,7 +20,9 @@ use omoi_runtime::BoxError;
 use omoi_sandbox::policy::inside;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, attempts, checks, merges, projects, requirements, tickets};
+use omoi_store::{
+    StoreError, Tx, approvals, attempts, checks, merges, projects, requirements, tickets,
+};
 
 use super::Dispatcher;
 use crate::attempt::{AttemptBrief, BriefLimits, CreatedAttempt};
@@ -53,6 +56,12 @@ struct RequirementBrief {
     title: String,
     text: String,
     criteria: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct AnsweredBrief {
+    question: String,
+    answer: String,
 }
 
 #[derive(Serialize)]
@@ -112,6 +121,9 @@ pub(super) async fn of_task(
             AgentTool::Notes,
             AgentTool::Plan,
             AgentTool::ReportDiscovery,
+            AgentTool::ReportResult,
+            AgentTool::Threads,
+            AgentTool::AskPerson,
         ],
         item_schema: None,
         limits: BriefLimits {
@@ -252,6 +264,7 @@ async fn task_prompt(tx: &mut Tx, facts: PromptFacts<'_>) -> Result<String, BoxE
         requirements => Value::from(Serde(served_requirements(tx, task).await?)),
         checks,
         revision,
+        answered => Value::from(Serde(answered_questions(tx, task, created).await?)),
         before => before(tx, task, created).await?,
         conflict => Value::from(Serde(conflict)),
         guidance,
@@ -293,6 +306,26 @@ fn fit_prompt(values: &Value, mut extras: PromptExtras) -> Result<String, miniji
         text = render(&extras)?;
     }
     Ok(text)
+}
+
+/// What people answered while the task was worked on, for an agent that does not go on from the turns that hold it.
+async fn answered_questions(
+    tx: &mut Tx,
+    task: &Task,
+    created: &CreatedAttempt,
+) -> Result<Vec<AnsweredBrief>, StoreError> {
+    if !created.turns.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked = approvals::of_task(tx, task.id).await?.into_iter();
+    let answered = asked.filter(|asked| asked.state == ApprovalState::Answered);
+    let answered = answered.filter_map(|asked| {
+        Some(AnsweredBrief {
+            question: asked.question?,
+            answer: asked.comment?,
+        })
+    });
+    Ok(answered.collect())
 }
 
 /// How the attempt before this one ended, where this one does not go on from its turns.

@@ -3,6 +3,7 @@
 use tracing::{debug, info};
 
 use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason, SubjectKind};
+use omoi_domain::block::TaskBlock;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::lifecycle::attempt::{
     ReportedAttempt, ReportedEnd, Submission, SubmittedWork, TaskFollowUp, after_report,
@@ -15,8 +16,9 @@ use omoi_git::import::ImportError;
 use omoi_git::mirror::Mirror;
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
-use omoi_protocol::worker::ReportComplete;
+use omoi_protocol::worker::{AskPerson, ReportComplete};
 use omoi_sandbox::ExhaustedLimit;
+use omoi_store::approvals::{self, PersonQuestion};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::Task;
@@ -40,6 +42,7 @@ pub async fn complete_attempt(
     body: ReportComplete,
 ) -> Result<(), IntakeError> {
     let body = with_limit(body, intake.running.exhausted_limit(attempt.id));
+    check_question(&body)?;
     let said = intake
         .store
         .read(async |tx| attempts::get(tx, attempt.id).await)
@@ -96,10 +99,24 @@ fn check_started(attempt: &Attempt, body: &ReportComplete) -> Result<(), IntakeE
     Ok(())
 }
 
+/// Refuses a question that nobody can be asked, or that did not end the attempt.
+fn check_question(body: &ReportComplete) -> Result<(), IntakeError> {
+    let has_asked = body.stop_reason == AttemptStopReason::QuestionAsked;
+    let is_sound = body.question.as_ref().map(AskPerson::is_sound);
+    match (has_asked, is_sound) {
+        (true, Some(true)) | (false, None) => Ok(()),
+        _ => {
+            let why = "a question ends its attempt, and is a text of some length";
+            Err(IntakeError::Refused(why.to_owned()))
+        }
+    }
+}
+
 /// A worker that was stopped for breaking a limit saved its work and knows of nothing but a stop;
 /// the limit is what ended it. A full disk is no fault of the agent's: its work goes on later.
 fn with_limit(body: ReportComplete, limit: Option<ExhaustedLimit>) -> ReportComplete {
     match limit {
+        Some(_) if body.question.is_some() => body,
         Some(limit) if body.outcome == AttemptOutcome::Interrupted && limit.is_of_the_machine() => {
             ReportComplete {
                 stop_reason: AttemptStopReason::DiskLow,
@@ -307,12 +324,27 @@ async fn move_task(
         error_message: body.error_message,
         unmet: result.unmet,
         is_by_person: is_interrupted_by_person(tx, &task, body.stop_reason).await?,
+        question: body.question.as_ref().map(|asked| asked.question.clone()),
     });
+    let attempt = task.attempt_id;
     task.summary = body.summary.or(task.summary);
     if step == TaskFollowUp::Validate {
         task.head_sha = result.head.map(|head| head.as_str().to_owned());
     }
-    follow_up(tx, failures, &mut task, step).await
+    follow_up(tx, failures, &mut task, step).await?;
+    match (body.question, attempt) {
+        (Some(asked), Some(attempt)) if task.blocked_by == Some(TaskBlock::Question) => {
+            let mask = |text: &String| failures.mask.mask_text(text).into_owned();
+            let asked = PersonQuestion {
+                question: mask(&asked.question),
+                choices: asked.choices.iter().map(mask).collect(),
+            };
+            approvals::ask_for_task(tx, &task, attempt, asked)
+                .await
+                .map(drop)
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn is_interrupted_by_person(
@@ -344,6 +376,7 @@ mod tests {
             refused_paths: Vec::new(),
             unsaved: None,
             ignored_paths: Vec::new(),
+            question: None,
         }
     }
 

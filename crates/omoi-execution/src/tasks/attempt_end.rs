@@ -4,7 +4,7 @@ use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::lifecycle::attempt::{AttemptLoss, TaskFollowUp, after_loss};
 use omoi_domain::lifecycle::task::{
     PostponedTask, ProviderFailure, TaskFailure, block_over_budget, fail_task, postpone_task,
-    provider_failed, requeue_task, submit_task,
+    provider_failed, requeue_task, submit_task, wait_for_answer,
 };
 use omoi_domain::outage::is_provider_failure;
 use omoi_domain::retry::{self, ErrorClass};
@@ -54,6 +54,10 @@ pub(crate) async fn follow_up(
                 is_saved,
             };
             fail_of_provider(tx, failures, task, outage).await
+        }
+        TaskFollowUp::WaitForAnswer { question } => {
+            let actions = wait_for_answer(task.status, &question);
+            apply_to_task(tx, task, actions).await
         }
         TaskFollowUp::Cancel => cancel(tx, task, "interrupted by a person").await,
         TaskFollowUp::DiskStopped { description } => {

@@ -3,11 +3,12 @@
 use serde_json::json;
 use tracing::info;
 
+use omoi_domain::approval::ApprovalState;
 use omoi_domain::audit::{AuditAct, AuditAction};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::UserId;
 use omoi_protocol::api::{RepositoryTrustView, TrustRepository};
-use omoi_store::{Tenant, repository_trusts};
+use omoi_store::{Tenant, approvals, repository_trusts};
 
 use super::CreateError;
 use crate::repository_reader::RepositoryReader;
@@ -31,6 +32,9 @@ pub async fn trust_repository(
     let kept = tenant.write(CrashPoint::ProjectCreated, async |tx| {
         let trusted = AuditAct::done_to(AuditAction::RepositoryTrusted, project);
         tx.record_act(trusted.with_after(json!({ "file_digest": digest })));
+        if let Some(mut asked) = approvals::open_of_repository(tx, project).await? {
+            approvals::close_approval(tx, &mut asked, ApprovalState::Withdrawn, None).await?;
+        }
         repository_trusts::keep(tx, UserId::LOCAL, project, digest).await
     });
     kept.await?;

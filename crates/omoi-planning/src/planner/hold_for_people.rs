@@ -12,6 +12,7 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tenant, Tx, phases};
 
 use super::step::stored_phases;
+use crate::open_questions::{ask_open_questions, has_open_questions};
 
 /// Asks people about what phase `open` stands on, where they are to be asked. None when it may begin.
 ///
@@ -25,8 +26,20 @@ pub(super) async fn hold_for_people(
     if !spec.options.0.require_approval_gates {
         return Ok(None);
     }
-    let gate = store.read(async |tx| gate_of(tx, spec, open).await);
-    match gate.await? {
+    let read = store.read(async |tx| {
+        let has_questions = open > Phase::Explore && has_open_questions(tx, spec).await?;
+        Ok::<_, StoreError>((has_questions, gate_of(tx, spec, open).await?))
+    });
+    let (has_questions, gate) = read.await?;
+    if has_questions {
+        let asked = store.write(CrashPoint::PhaseMoved, async |tx| {
+            ask_open_questions(tx, spec).await
+        });
+        if asked.await? {
+            info!(spec.id = %spec.id, "SPEC-{} asks a person what it left open", spec.number);
+        }
+    }
+    match gate {
         PersonGate::Open => return Ok(None),
         PersonGate::Await => return Ok(Some(Next::Idle)),
         PersonGate::Ask { .. } => {}

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use omoi_domain::approval::{ApprovalDecision, ApprovalKind, ApprovalState};
 use omoi_domain::id::{ApprovalId, ProjectId, TicketId, UserId};
 use omoi_domain::ticket::ApprovalStatus;
+use omoi_domain::workflow::PhaseId;
 
 use super::ticket::ActorView;
 use super::time::ApiTime;
@@ -36,16 +37,28 @@ pub struct ApprovalView {
     pub decided_by_id: Option<UserId>,
     /// When they did, or it was too late.
     pub decided_at: Option<ApiTime>,
-    /// What they said.
+    /// What they said: why, or the answer.
     pub comment: Option<String>,
+    /// What is asked, or what a gate lacks; none where the subject alone is.
+    #[serde(default)]
+    pub question: Option<String>,
+    /// What may be answered; anything where it is empty.
+    #[serde(default)]
+    pub choices: Vec<String>,
+    /// The phase whose gate refused, where one did.
+    #[serde(default)]
+    pub gate_phase: Option<PhaseId>,
+    /// Where the ticket goes with a yes to that.
+    #[serde(default)]
+    pub target_phase: Option<PhaseId>,
 }
 
 /// What a question is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApprovalSubject {
-    /// Row id of the ticket or spec.
+    /// Row id of the ticket, the spec, the task or the project.
     pub id: Uuid,
-    /// `project/TKT-n` or `project/SPEC-n`.
+    /// `project/TKT-n`, `project/SPEC-n`, `project/TSK-n` or the project.
     pub name: String,
     /// Title shown to people.
     pub title: String,
@@ -58,7 +71,7 @@ pub struct ApprovalSubject {
 pub struct DecideApproval {
     /// What is decided.
     pub decision: ApprovalDecision,
-    /// Why; needed for a no.
+    /// Why, needed for a no; or the answer to a question.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
 }
@@ -71,6 +84,15 @@ pub struct ApproveOutput {
     /// What is said with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+}
+
+/// Body of `POST /specs/{spec_id}/answers`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "answers": "1. Whoever keeps more than one list." }))]
+#[serde(deny_unknown_fields)]
+pub struct AnswerQuestions {
+    /// The answers, each with the number of its question.
+    pub answers: String,
 }
 
 /// Body of `POST /specs/{spec_id}/reject-requirements` and `/reject-design`.

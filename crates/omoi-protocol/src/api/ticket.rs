@@ -4,13 +4,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use omoi_domain::actor::{Actor, ActorKind};
-use omoi_domain::id::{CommentId, ProjectId, SpecId, StateTransitionId, TicketId, UserId};
+use omoi_domain::id::{
+    CommentId, GateResultId, PhaseArtifactId, ProjectId, SpecId, StateTransitionId, TicketId,
+    UserId,
+};
 use omoi_domain::spec::WorkEvidence;
 use omoi_domain::task::Priority;
 use omoi_domain::ticket::{
     ApprovalStatus, TicketBlockReason, TicketField, TicketStatus, WorkflowMode,
 };
-use omoi_domain::workflow::PhaseId;
+use omoi_domain::workflow::{ArtifactType, GateStatus, PhaseId};
 
 use super::spec::given_value;
 use super::time::ApiTime;
@@ -73,6 +76,9 @@ pub struct TicketView {
     pub task_counts: TicketTaskCounts,
     /// How many comments it has.
     pub n_comments: u32,
+    /// What the gate of a phase said last, when somebody tried to leave it.
+    #[serde(default)]
+    pub gate_result: Option<GateResultView>,
     /// Version of the row, as in `ETag`.
     pub version: i64,
     /// When it was written.
@@ -412,4 +418,72 @@ pub struct TicketPhaseMove {
     pub to_status: TicketStatus,
     /// What is against it.
     pub blocking_reasons: Vec<String>,
+    /// What the phases on the way show.
+    #[serde(default)]
+    pub artifacts_collected: Vec<ArtifactType>,
+    /// What a gate said last of the ticket.
+    #[serde(default)]
+    pub gate_result: Option<GateResultView>,
+}
+
+/// What the gate of a phase said when somebody tried to leave it. `POST /tickets/{ticket_id}/validate-gate`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GateResultView {
+    /// Row id of the result.
+    pub id: GateResultId,
+    /// The ticket.
+    pub ticket_id: TicketId,
+    /// The phase that was to be left.
+    pub phase_id: PhaseId,
+    /// Where it was to be left for.
+    pub to_phase: PhaseId,
+    /// Whether it might be.
+    pub gate_status: GateStatus,
+    /// What was missing.
+    pub blocking_reasons: Vec<String>,
+    /// What the phase showed.
+    pub artifacts_collected: Vec<ArtifactType>,
+    /// Who tried.
+    pub checked_by: ActorView,
+    /// When.
+    pub checked_at: ApiTime,
+}
+
+/// Body of `POST /tickets/{ticket_id}/artifacts`: a document, or a share that was measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "artifact_type": "design_document", "content": "# Design\nOne function writes the rows as CSV.",
+}))]
+#[serde(deny_unknown_fields)]
+pub struct AttachArtifact {
+    /// What it is. What the platform sees itself is given by nobody.
+    pub artifact_type: ArtifactType,
+    /// The text of a document, of up to 256 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// Hundredths of the code that tests run, for `test_coverage`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 100)]
+    pub percent: Option<u32>,
+}
+
+/// Something that a phase of a ticket shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PhaseArtifactView {
+    /// Row id of the artifact.
+    pub id: PhaseArtifactId,
+    /// The ticket.
+    pub ticket_id: TicketId,
+    /// The phase that the ticket was in.
+    pub phase_id: PhaseId,
+    /// What it is.
+    pub artifact_type: ArtifactType,
+    /// Its text, where it is a document.
+    pub content: Option<String>,
+    /// Its hundredths, where it is a share.
+    pub percent: Option<u32>,
+    /// Who gave it.
+    pub given_by: ActorView,
+    /// When.
+    pub given_at: ApiTime,
 }

@@ -42,6 +42,12 @@ pub enum AgentTool {
     Plan,
     /// Report a bug or missing piece.
     ReportDiscovery,
+    /// Say what came of the task, or of its ticket.
+    ReportResult,
+    /// Speak with other agents, and with people.
+    Threads,
+    /// Ask a person, and go on with the answer.
+    AskPerson,
     /// Submit one item of a phase's output.
     SubmitItem,
     /// Say that a phase's output is complete.
@@ -64,6 +70,9 @@ impl AgentTool {
             Self::Notes => "notes",
             Self::Plan => "plan",
             Self::ReportDiscovery => "report_discovery",
+            Self::ReportResult => "report_result",
+            Self::Threads => "threads",
+            Self::AskPerson => "ask_person",
             Self::SubmitItem => "submit_item",
             Self::SubmitDone => "submit_done",
         }

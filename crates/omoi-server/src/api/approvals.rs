@@ -14,7 +14,7 @@ use omoi_domain::id::{ApprovalId, HumanRef};
 use omoi_domain::lifecycle::approval::allowed_decisions;
 use omoi_protocol::api::{ApprovalSubject, ApprovalView, EXAMPLE_APPROVAL};
 use omoi_store::approvals::Approval;
-use omoi_store::{StoreError, Tx, projects, specs, tickets};
+use omoi_store::{StoreError, Tx, projects, specs, tasks, tickets};
 
 use super::ApiSurface;
 use super::router::{ApiRouter, operation};
@@ -52,8 +52,12 @@ pub(super) async fn approval_views(
     let names = projects::names(tx).await?;
     let mut subjects = BTreeMap::new();
     for approval in &rows {
-        let (id, number, title) = match (approval.ticket_id, approval.spec_id) {
-            (Some(ticket), _) => {
+        let (id, number, title) = match (approval.task_id, approval.ticket_id, approval.spec_id) {
+            (Some(task), ..) => {
+                let task = tasks::get(tx, task).await?;
+                (task.id.as_uuid(), HumanRef::task(task.number), task.title)
+            }
+            (None, Some(ticket), _) => {
                 let ticket = tickets::get(tx, ticket).await?;
                 (
                     ticket.id.as_uuid(),
@@ -61,11 +65,20 @@ pub(super) async fn approval_views(
                     ticket.title,
                 )
             }
-            (None, Some(spec)) => {
+            (None, None, Some(spec)) => {
                 let spec = specs::get(tx, spec).await?;
                 (spec.id.as_uuid(), HumanRef::spec(spec.number), spec.title)
             }
-            (None, None) => continue,
+            (None, None, None) => {
+                let project = projects::get(tx, approval.project_id).await?;
+                let subject = ApprovalSubject {
+                    id: project.id.as_uuid(),
+                    name: project.name.clone(),
+                    title: project.name,
+                };
+                subjects.insert(approval.id, subject);
+                continue;
+            }
         };
         let name = names.reference(approval.project_id, number);
         subjects.insert(approval.id, ApprovalSubject { id, name, title });
@@ -92,6 +105,7 @@ fn view_of(approval: Approval, subject: ApprovalSubject) -> ApprovalView {
         ApprovalState::Pending => allowed_decisions(approval.kind),
         ApprovalState::Approved
         | ApprovalState::Rejected
+        | ApprovalState::Answered
         | ApprovalState::TimedOut
         | ApprovalState::Withdrawn => &[],
     };
@@ -108,5 +122,9 @@ fn view_of(approval: Approval, subject: ApprovalSubject) -> ApprovalView {
         decided_by_id: approval.decided_by_id,
         decided_at: approval.decided_at.map(Into::into),
         comment: approval.comment,
+        question: approval.question,
+        choices: approval.choices.0,
+        gate_phase: approval.gate_phase,
+        target_phase: approval.target_phase,
     }
 }

@@ -2,9 +2,11 @@
 
 use omoi_domain::id::{CommentId, HumanRef, TicketId};
 use omoi_protocol::api::{
-    CommentView, TicketDependencyRefs, TicketHistoryEntry, TicketTaskCounts, TicketView,
+    CommentView, GateResultView, TicketDependencyRefs, TicketHistoryEntry, TicketTaskCounts,
+    TicketView,
 };
 use omoi_store::comments::{self, Comment};
+use omoi_store::phase_gate_results::{self, GateResult};
 use omoi_store::projects::{self, ProjectNames};
 use omoi_store::state_transitions::StateTransition;
 use omoi_store::tickets::{self, Ticket, TicketSurroundings};
@@ -18,9 +20,11 @@ pub(super) async fn ticket_views(
     let names = projects::names(tx).await?;
     let ids: Vec<TicketId> = rows.iter().map(|ticket| ticket.id).collect();
     let mut around = tickets::surroundings_of(tx, &ids).await?;
+    let mut gates = phase_gate_results::newest_of_tickets(tx, &ids).await?;
     let views = rows.into_iter().map(|ticket| {
         let around = around.remove(&ticket.id).unwrap_or_default();
-        view_of(&names, ticket, around)
+        let gate = gates.remove(&ticket.id);
+        view_of(&names, ticket, around, gate)
     });
     Ok(views.collect())
 }
@@ -30,10 +34,32 @@ pub(super) async fn ticket_view(tx: &mut Tx, ticket: Ticket) -> Result<TicketVie
     let names = projects::names(tx).await?;
     let mut around = tickets::surroundings_of(tx, &[ticket.id]).await?;
     let around = around.remove(&ticket.id).unwrap_or_default();
-    Ok(view_of(&names, ticket, around))
+    let mut gates = phase_gate_results::newest_of_tickets(tx, &[ticket.id]).await?;
+    let gate = gates.remove(&ticket.id);
+    Ok(view_of(&names, ticket, around, gate))
 }
 
-fn view_of(names: &ProjectNames, ticket: Ticket, around: TicketSurroundings) -> TicketView {
+/// What a gate said as people see it.
+pub(super) fn gate_result_view(row: GateResult) -> GateResultView {
+    GateResultView {
+        id: row.id,
+        ticket_id: row.ticket_id,
+        phase_id: row.phase_id,
+        to_phase: row.to_phase,
+        gate_status: row.gate_status,
+        blocking_reasons: row.blocking_reasons.0,
+        artifacts_collected: row.artifacts.0,
+        checked_by: row.actor.into(),
+        checked_at: row.created_at.into(),
+    }
+}
+
+fn view_of(
+    names: &ProjectNames,
+    ticket: Ticket,
+    around: TicketSurroundings,
+    gate: Option<GateResult>,
+) -> TicketView {
     let number = HumanRef::ticket(ticket.number);
     let named = |numbers: Vec<i64>| -> Vec<String> {
         let numbers = numbers.into_iter().map(HumanRef::ticket);
@@ -74,6 +100,7 @@ fn view_of(names: &ProjectNames, ticket: Ticket, around: TicketSurroundings) -> 
             completed: around.n_tasks_completed,
         },
         n_comments: around.n_comments,
+        gate_result: gate.map(gate_result_view),
         version: ticket.state_version,
         created_at: ticket.created_at.into(),
         updated_at: ticket.updated_at.into(),

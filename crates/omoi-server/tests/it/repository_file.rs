@@ -210,6 +210,51 @@ async fn a_repository_reads_nothing_of_the_machine_without_a_yes_to_its_very_tex
 }
 
 #[tokio::test]
+async fn the_inbox_asks_once_for_each_text_of_a_repository_and_its_yes_counts() {
+    let (_test, router) = bench().await;
+    let shared = tempfile::tempdir_in("/opt").unwrap();
+    let asks = |more: &str| {
+        let folder = shared.path().display();
+        format!("sandbox: {{read_only: ['{folder}']}}\n{more}")
+    };
+    let repo = TestRepo::with_files(&[("a.txt", "a\n"), (".omoi.yaml", &asks(""))]);
+    let pending = async || {
+        let path = "/api/v1/approvals?kind=repository_trust&state=pending";
+        let (_, text) = ask(&router, (&Method::GET, path), Some(TOKEN), Body::empty()).await;
+        let told: Value = serde_json::from_str(&text).unwrap();
+        told["items"].as_array().unwrap().clone()
+    };
+    let decide = async |asked: &Value, body: Value| {
+        let path = format!("/api/v1/approvals/{}/decide", asked["id"].as_str().unwrap());
+        let body = Body::from(body.to_string());
+        ask(&router, (&Method::POST, &path), Some(TOKEN), body)
+            .await
+            .0
+    };
+    for _ in 0..2 {
+        let refused = create(&router, repo.path()).await;
+        assert_eq!(refusal(refused), (409, "repository_not_trusted".to_owned()));
+    }
+    let asked = pending().await;
+    assert_eq!(asked.len(), 1, "{asked:#?}");
+    let told = asked[0]["question"].as_str().unwrap();
+    assert!(told.contains("let sandboxes read"), "{told}");
+    // Another text is another question, and the earlier one is over.
+    repo.write(".omoi.yaml", asks("agent: {max_turns: 3}\n"));
+    repo.commit("More");
+    create(&router, repo.path()).await;
+    let newer = pending().await;
+    assert_eq!(newer.len(), 1, "{newer:#?}");
+    assert_ne!(newer[0]["id"], asked[0]["id"]);
+    let yes = json!({ "decision": "approve" });
+    assert_eq!(decide(&asked[0], yes.clone()).await, StatusCode::CONFLICT);
+    assert_eq!(decide(&newer[0], yes).await, StatusCode::OK);
+    let (created, _) = create(&router, repo.path()).await;
+    assert_eq!(created, StatusCode::ACCEPTED);
+    assert_eq!(pending().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
 async fn a_draft_is_written_down_and_planned_when_somebody_says_so() {
     let (_test, router) = bench().await;
     let repo = TestRepo::with_files(&[("a.txt", "a\n")]);

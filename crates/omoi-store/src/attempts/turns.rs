@@ -97,6 +97,37 @@ pub async fn append_turn(
     Ok(true)
 }
 
+/// Adds words to what answers the last turn of an attempt that is over: whoever resumes it goes on with them. False where it
+/// has no turn.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn add_to_last_turn(
+    tx: &mut Tx,
+    attempt: AttemptId,
+    words: &str,
+) -> Result<bool, StoreError> {
+    let last: Option<Turn> = tx
+        .find("attempt_id = $2 order by n desc limit 1", args![attempt])
+        .await?;
+    let Some(Turn {
+        n,
+        tool_results: Json(Value::Array(mut results)),
+        ..
+    }) = last
+    else {
+        return Ok(false);
+    };
+    results.push(serde_json::json!({ "type": "text", "text": words }));
+    let results = Json(Value::Array(results));
+    tx.execute(
+        "update turns set tool_results = $4 where org_id = $1 and attempt_id = $2 and n = $3",
+        args![attempt, n, results],
+    )
+    .await?;
+    Ok(true)
+}
+
 /// How much is stored of the turns of an attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoredTurns {

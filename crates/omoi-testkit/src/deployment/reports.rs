@@ -27,6 +27,7 @@ pub fn ended_report(outcome: AttemptOutcome, stop_reason: AttemptStopReason) -> 
         refused_paths: Vec::new(),
         unsaved: None,
         ignored_paths: Vec::new(),
+        question: None,
     }
 }
 

@@ -40,6 +40,15 @@ pub(crate) enum ApprovalCommand {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+    /// Answer what an agent or planning asks; the agent goes on with it
+    Answer {
+        /// Id of the question, as `omoi approvals` shows it
+        #[arg(value_name = "ID")]
+        id: Uuid,
+        /// The answer
+        #[arg(value_name = "TEXT")]
+        answer: String,
+    },
 }
 
 /// Prints what waits for a person's yes, newest first, or gives an answer.
@@ -74,6 +83,10 @@ async fn answer_arguments(
             let (decision, comment) = (ApprovalDecision::Reject, Some(reason));
             (id, DecideApproval { decision, comment })
         }
+        Some(ApprovalCommand::Answer { id, answer }) => {
+            let (decision, comment) = (ApprovalDecision::Answer, Some(answer));
+            (id, DecideApproval { decision, comment })
+        }
     };
     let decided = client.decide_approval(id, &body).await?;
     if context.is_json() {
@@ -96,10 +109,20 @@ fn print_pending(context: &CommandContext, pending: &[ApprovalView]) -> anyhow::
         print_done("Nothing waits for a person");
     }
     let width = context.stdout_page().width;
-    let lines = pending
-        .iter()
-        .map(|approval| approval_line(approval, width));
+    let lines = pending.iter().flat_map(|approval| {
+        let asked = asked_lines(approval).into_iter();
+        std::iter::once(approval_line(approval, width)).chain(asked)
+    });
     Ok(context.print_lines(&lines.collect::<Vec<_>>())?)
+}
+
+/// What is asked in words, and what may be answered.
+fn asked_lines(approval: &ApprovalView) -> Vec<String> {
+    let asked = approval.question.as_deref().unwrap_or_default().lines();
+    let asked = asked.map(|line| format!("    {}", clean_line(line)));
+    let choices = approval.choices.iter();
+    let choices = choices.map(|choice| format!("    - {}", clean_line(choice)));
+    asked.chain(choices).collect()
 }
 
 fn approval_line(approval: &ApprovalView, width: usize) -> String {

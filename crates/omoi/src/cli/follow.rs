@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use self::disk_stall::StallStep;
 use futures::stream::{BoxStream, StreamExt as _};
-use omoi_domain::approval::ApprovalState;
+use omoi_domain::approval::{ApprovalKind, ApprovalState};
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::spec::SpecStatus;
 use omoi_protocol::api::{ApprovalView, SpecView};
@@ -243,7 +243,10 @@ impl RunFollower<'_> {
         is_meant: impl Fn(&ApprovalView) -> bool,
     ) -> Result<Option<Box<ApprovalView>>, ClientError> {
         let pending = self.client.list_approvals(ApprovalState::Pending).await?;
-        let is_own = |asked: &ApprovalView| asked.subject.id.to_string() == self.id;
+        // An agent that asks does not end the run, and what planning left open holds nothing up.
+        let is_own = |asked: &ApprovalView| {
+            asked.kind != ApprovalKind::Question && asked.subject.id.to_string() == self.id
+        };
         let found = pending
             .into_iter()
             .find(|asked| is_own(asked) && is_meant(asked));

@@ -1,6 +1,7 @@
 //! One line per event, for a pipe or a log.
 
 use omoi_domain::ablation::AblationVerdict;
+use omoi_domain::approval::ApprovalKind;
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{
@@ -106,10 +107,18 @@ fn sent_back_text(view: &RunView, change: &TaskChange) -> Option<String> {
 
 /// What people are asked about what a phase made.
 fn approval_text(asked: &ApprovalChange) -> Option<String> {
-    let phase = phase_asked_about(asked.approval_kind)?;
-    Some(format!(
-        "{phase} waits for the yes of a person: omoi approvals"
-    ))
+    let waiting = match (asked.approval_kind, asked.task_id) {
+        (ApprovalKind::PhaseGate, _) => {
+            "a ticket waits at a gate for the yes of a person".to_owned()
+        }
+        (ApprovalKind::Question, Some(_)) => "an agent waits for the answer of a person".to_owned(),
+        (ApprovalKind::Question, None) => "planning asks a person what it left open".to_owned(),
+        (kind, _) => {
+            let phase = phase_asked_about(kind)?;
+            format!("{phase} waits for the yes of a person")
+        }
+    };
+    Some(format!("{waiting}: omoi approvals"))
 }
 
 /// What a sandbox did not get, and what would let it through.

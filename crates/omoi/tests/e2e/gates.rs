@@ -6,11 +6,14 @@ use crate::binary::Said;
 use crate::story;
 use crate::world::World;
 
-/// The only question that waits: its id and kind.
+/// The only question that holds planning up: its id and kind. Beside it, people are asked what exploring left open.
 fn asked(world: &World) -> (String, String) {
     let list = world.command(&["approvals", "--json"]);
     let said = world.start(list).wait().exited(0);
-    let pending: Vec<Value> = serde_json::from_str(&said.stdout).unwrap();
+    let mut pending: Vec<Value> = serde_json::from_str(&said.stdout).unwrap();
+    let n_pending = pending.len();
+    pending.retain(|asked| asked["kind"] != "question");
+    assert_eq!(n_pending, pending.len() + 1, "{pending:#?}");
     let [only] = pending.as_slice() else {
         panic!("{pending:#?}")
     };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::approval::{ApprovalKind, ApprovalState};
-use crate::id::{ApprovalId, CommentId, NotificationId, SpecId, TicketId, UserId};
+use crate::id::{ApprovalId, CommentId, NotificationId, SpecId, TaskId, TicketId, UserId};
 use crate::notification::NotificationKind;
 use crate::ticket::{TicketBlockReason, TicketStatus};
 use crate::workflow::PhaseId;
@@ -80,6 +80,9 @@ pub struct ApprovalChange {
     /// Row id of the spec that it is about, where it is about one.
     #[serde(default)]
     pub spec_id: Option<SpecId>,
+    /// Row id of the task whose agent asks, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<TaskId>,
     /// What it is about.
     pub approval_kind: ApprovalKind,
     /// Where it stands.

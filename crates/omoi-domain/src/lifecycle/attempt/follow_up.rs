@@ -28,6 +28,11 @@ pub enum TaskFollowUp {
         /// What happened.
         message: String,
     },
+    /// Its agent asked a person something, whose attempt is saved.
+    WaitForAnswer {
+        /// What it asked.
+        question: String,
+    },
     /// A person stopped its agent.
     Cancel,
     /// A full disk stopped its agent, seen so.
@@ -64,6 +69,8 @@ pub struct ReportedEnd {
     pub unmet: Option<UnmetResult>,
     /// Whether a person's message interrupted it.
     pub is_by_person: bool,
+    /// What its agent asked a person, where that ended it.
+    pub question: Option<String>,
 }
 
 /// Decides what a task does when the worker of its attempt told how it ended.
@@ -88,8 +95,11 @@ pub fn after_report(end: ReportedEnd) -> TaskFollowUp {
                 description: end.error_message.unwrap_or_default(),
             }
         }
-        AttemptOutcome::Interrupted => TaskFollowUp::Requeue {
-            reason: format!("interrupted: {}", end.stop_reason),
+        AttemptOutcome::Interrupted => match end.question {
+            Some(question) => TaskFollowUp::WaitForAnswer { question },
+            None => TaskFollowUp::Requeue {
+                reason: format!("interrupted: {}", end.stop_reason),
+            },
         },
     }
 }
@@ -166,12 +176,15 @@ mod tests {
             error_message: None,
             unmet: None,
             is_by_person: false,
+            question: None,
         }
     }
 
     #[test]
     fn the_outcome_and_what_was_found_decide() {
-        use AttemptStopReason::{CompletionSignal, DiskLow, Error, Interrupt, ShutdownSignal};
+        use AttemptStopReason::{
+            CompletionSignal, DiskLow, Error, Interrupt, QuestionAsked, ShutdownSignal,
+        };
         let done = end(AttemptOutcome::Succeeded, CompletionSignal);
         let refused = ReportedEnd {
             unmet: Some(unmet()),
@@ -212,6 +225,15 @@ mod tests {
                 full_disk,
                 TaskFollowUp::DiskStopped {
                     description: "stopped: 1 byte free".to_owned(),
+                },
+            ),
+            (
+                ReportedEnd {
+                    question: Some("Which port?".to_owned()),
+                    ..end(AttemptOutcome::Interrupted, QuestionAsked)
+                },
+                TaskFollowUp::WaitForAnswer {
+                    question: "Which port?".to_owned(),
                 },
             ),
             (

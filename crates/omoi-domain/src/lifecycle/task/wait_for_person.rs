@@ -16,10 +16,32 @@ pub fn wait_for_person(status: TaskStatus, block: TaskBlock, reason: String) -> 
     actions
 }
 
+/// Has a task in `status` wait for the answer to what its agent asked. What waits for the task waits on: an answer is all it
+/// lacks.
+pub fn wait_for_answer(status: TaskStatus, question: &str) -> Vec<TaskAction> {
+    let line = question.lines().next().unwrap_or_default();
+    let reason = format!("{}: {line}", TaskBlock::Question.kind());
+    let mut actions = wait_for_person(status, TaskBlock::Question, reason);
+    actions.retain(|action| *action != TaskAction::BlockWaiting);
+    actions
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::machine::transition;
+
+    #[test]
+    fn a_question_blocks_the_one_task_that_asks() {
+        let question = "Which port?\nThe old one is taken.";
+        let actions = wait_for_answer(TaskStatus::Running, question);
+        let expected = TaskAction::Block {
+            block: TaskBlock::Question,
+            reason: "question: Which port?".to_owned(),
+        };
+        assert_eq!(actions, [expected]);
+        assert!(transition(TaskStatus::Running, TaskStatus::Blocked).is_ok());
+    }
 
     #[test]
     fn every_step_is_a_move_of_the_machine() {

@@ -1,10 +1,9 @@
 //! Moves of tickets that people ask for.
 
-use super::TicketTask;
+use super::{GateArtifact, GateVerdict, TicketTask, judge_step};
 use crate::machine::{InvalidTransition, StateMachine as _, transition};
-use crate::task::TaskStatus;
 use crate::ticket::{ApprovalStatus, TicketStatus};
-use crate::workflow::PhaseId;
+use crate::workflow::{GateStatus, PhaseDefinition, PhaseId};
 
 /// What a move of a ticket depends on.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +16,10 @@ pub struct TicketMoveFacts<'a> {
     pub approval: ApprovalStatus,
     /// Its tasks.
     pub tasks: &'a [TicketTask],
+    /// The phases of its project.
+    pub phases: &'a [PhaseDefinition],
+    /// What it has to show.
+    pub artifacts: &'a [GateArtifact],
 }
 
 /// Where a person wants a ticket to be.
@@ -37,6 +40,15 @@ pub struct TicketStep {
     pub status: TicketStatus,
     /// The phase that it is in then.
     pub phase: PhaseId,
+}
+
+/// The way of a ticket to where a person wants it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PersonMovePlan {
+    /// Its moves; none where it is there already.
+    pub steps: Vec<TicketStep>,
+    /// What the gates on the way say.
+    pub gates: Vec<GateVerdict>,
 }
 
 /// Why a person cannot move a ticket there.
@@ -60,13 +72,8 @@ pub enum TicketMoveRefusal {
     #[error("the ticket is {0}: nothing of it begins before it is approved")]
     NotApproved(ApprovalStatus),
     /// Its phase does not show what it has to.
-    #[error("the gate of {phase} is not met: {}", reasons.join("; "))]
-    GateNotMet {
-        /// The phase that it would leave.
-        phase: PhaseId,
-        /// What is missing.
-        reasons: Vec<String>,
-    },
+    #[error("the gate of {} is not met: {}", .0.phase, .0.reasons.join("; "))]
+    GateNotMet(GateVerdict),
 }
 
 /// The moves that bring a ticket to where a person wants it; none where it is there already. `is_forced` passes gates by,
@@ -78,7 +85,7 @@ pub fn decide_person_move(
     facts: &TicketMoveFacts<'_>,
     target: TicketTarget,
     is_forced: bool,
-) -> Result<Vec<TicketStep>, TicketMoveRefusal> {
+) -> Result<PersonMovePlan, TicketMoveRefusal> {
     let steps = match target {
         TicketTarget::Status(status) => steps_to_status(facts, status)?,
         TicketTarget::Phase(phase) => steps_to_phase(facts, phase)?,
@@ -87,19 +94,24 @@ pub fn decide_person_move(
     if !steps.is_empty() && facts.approval != ApprovalStatus::Approved {
         return Err(TicketMoveRefusal::NotApproved(facts.approval));
     }
-    if is_forced {
-        return Ok(steps);
-    }
-    let mut from = facts.status;
+    let mut from = TicketStep {
+        status: facts.status,
+        phase: facts.phase,
+    };
+    let mut gates = Vec::new();
     for step in &steps {
-        let reasons = gate_reasons(from, step.status, facts.tasks);
-        if !reasons.is_empty() {
-            let phase = PhaseId::of_status(from);
-            return Err(TicketMoveRefusal::GateNotMet { phase, reasons });
+        if let Some(mut verdict) = judge_step(facts, from, *step) {
+            if !verdict.status.lets_pass() {
+                if !is_forced {
+                    return Err(TicketMoveRefusal::GateNotMet(verdict));
+                }
+                verdict.status = GateStatus::Overridden;
+            }
+            gates.push(verdict);
         }
-        from = step.status;
+        from = *step;
     }
-    Ok(steps)
+    Ok(PersonMovePlan { steps, gates })
 }
 
 fn steps_back(facts: &TicketMoveFacts<'_>) -> Result<Vec<TicketStep>, TicketMoveRefusal> {
@@ -173,38 +185,14 @@ fn steps_to_phase(
     Ok(steps.collect())
 }
 
-/// What the phase that a ticket leaves by this move does not show.
-fn gate_reasons(from: TicketStatus, to: TicketStatus, tasks: &[TicketTask]) -> Vec<String> {
-    use TicketStatus::{BuildingDone, Deploying, Done, Testing};
-    if !matches!(to, BuildingDone | Testing | Deploying | Done) {
-        return Vec::new();
-    }
-    let mut reasons = Vec::new();
-    // What was cancelled is no part of it any more.
-    let tasks = tasks
-        .iter()
-        .filter(|task| task.status != TaskStatus::Cancelled);
-    let (n, n_open) = tasks.fold((0, 0), |(n, n_open), task| {
-        (n + 1, n_open + usize::from(!task.is_settled()))
-    });
-    if n == 0 {
-        reasons.push("it has no task".to_owned());
-    } else if n_open > 0 {
-        reasons.push(format!(
-            "{n_open} of its {n} tasks are not completed and merged"
-        ));
-    }
-    if from == Deploying {
-        reasons.push("no check of its deployment has passed".to_owned());
-    }
-    reasons
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
+    use crate::lifecycle::ticket::ArtifactContent;
     use crate::merge::IntegrationState;
+    use crate::task::TaskStatus;
+    use crate::workflow::{ArtifactType, seeded_workflow};
 
     const MERGED: TicketTask = TicketTask {
         status: TaskStatus::Completed,
@@ -222,12 +210,28 @@ mod tests {
         is_needed: true,
     };
 
+    const SHOWN: &[GateArtifact] = &[
+        shown(ArtifactType::CodeChanges),
+        shown(ArtifactType::PackagingBundle),
+        shown(ArtifactType::TestResults),
+        shown(ArtifactType::TestEvidence),
+    ];
+
+    const fn shown(artifact_type: ArtifactType) -> GateArtifact {
+        GateArtifact {
+            artifact_type,
+            content: ArtifactContent::Present,
+        }
+    }
+
     fn facts(status: TicketStatus, tasks: &[TicketTask]) -> TicketMoveFacts<'_> {
         TicketMoveFacts {
             status,
             phase: PhaseId::of_status(status),
             approval: ApprovalStatus::Approved,
             tasks,
+            phases: &seeded_workflow().phases,
+            artifacts: SHOWN,
         }
     }
 
@@ -250,12 +254,11 @@ mod tests {
         for status in TicketStatus::ALL {
             for phase in PhaseId::ALL {
                 let facts = facts(*status, &[MERGED]);
-                let Ok(steps) = decide_person_move(&facts, TicketTarget::Phase(*phase), true)
-                else {
+                let Ok(plan) = decide_person_move(&facts, TicketTarget::Phase(*phase), true) else {
                     continue;
                 };
                 let (mut at, mut ended) = (*status, facts.phase);
-                for step in &steps {
+                for step in &plan.steps {
                     // A move between phases of one status is no move of the machine.
                     let is_move = at == step.status || transition(at, step.status).is_ok();
                     assert!(is_move, "{status} to {phase}: {at} -> {}", step.status);
@@ -263,7 +266,7 @@ mod tests {
                     (at, ended) = (step.status, step.phase);
                 }
                 assert_eq!(ended, *phase, "{status}");
-                n_ways += usize::from(!steps.is_empty());
+                n_ways += usize::from(!plan.steps.is_empty());
             }
         }
         assert_eq!(n_ways, 16);
@@ -297,16 +300,16 @@ mod tests {
             (Testing, &[MERGED], Done, 0),
             (Testing, &[MERGED], Deploying, 0),
             (Deploying, &[MERGED], Done, 1),
-            (Deploying, &[], Done, 2),
+            (Deploying, &[], Done, 1),
         ] {
             let facts = facts(from, tasks);
             let target = TicketTarget::Status(to);
             let found = match decide_person_move(&facts, target, false) {
-                Ok(steps) => {
-                    assert_eq!(steps.len(), 1, "{from} -> {to}");
+                Ok(plan) => {
+                    assert_eq!(plan.steps.len(), 1, "{from} -> {to}");
                     0
                 }
-                Err(TicketMoveRefusal::GateNotMet { reasons, .. }) => reasons.len(),
+                Err(TicketMoveRefusal::GateNotMet(verdict)) => verdict.reasons.len(),
                 Err(other) => panic!("{from} -> {to}: {other}"),
             };
             assert_eq!(found, reasons, "{from} -> {to}");

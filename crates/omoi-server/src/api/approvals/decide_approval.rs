@@ -27,7 +27,10 @@ pub(super) async fn decide_approval(
 ) -> Answer<ApprovalView> {
     let (tenant, id, comment) = (caller.own_rows(), path.approval_id, body.comment.as_deref());
     let asked = tenant.read(async |tx| approvals::get(tx, id).await).await?;
-    if asked.kind != ApprovalKind::Ticket {
+    if asked.kind == ApprovalKind::RepositoryTrust {
+        caller.expect_also(Permission::ProjectWrite)?;
+    }
+    if asked.spec_id.is_some() {
         caller.expect_also(Permission::SpecApprove)?;
     }
     let approval = commands::answer_approval(tenant, id, body.decision, comment).await?;

@@ -45,5 +45,5 @@ pub(super) async fn can_transition_ticket(
     let id = caller.find_ticket(&path.ticket_id, &of).await?.id;
     let to_phase = Some(path.to_phase);
     let outlook = commands::look_at_move(caller.own_rows(), id, to_phase).await?;
-    Ok(Json(outlook_view(outlook)))
+    Ok(Json(outlook_view(&caller, outlook).await?))
 }

@@ -27,8 +27,8 @@ pub(super) async fn check_ticket_advance(
     let id = caller.find_ticket(&path.ticket_id, &of).await?.id;
     let outlook = commands::look_at_move(tenant, id, None).await?;
     if !outlook.reasons.is_empty() {
-        return Ok(Json(outlook_view(outlook)));
+        return Ok(Json(outlook_view(&caller, outlook).await?));
     }
     let after = commands::progress_ticket(tenant, id).await?;
-    Ok(Json(made_move(&outlook.ticket, &after)))
+    Ok(Json(made_move(&caller, &outlook.ticket, &after).await?))
 }

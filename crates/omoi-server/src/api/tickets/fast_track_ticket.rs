@@ -33,5 +33,5 @@ pub(super) async fn fast_track_ticket(
         versions: None,
     };
     let after = commands::move_ticket(caller.own_rows(), before.id, &wish).await?;
-    Ok(Json(made_move(&before, &after)))
+    Ok(Json(made_move(&caller, &before, &after).await?))
 }

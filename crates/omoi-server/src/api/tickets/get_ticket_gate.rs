@@ -25,5 +25,5 @@ pub(super) async fn get_ticket_gate(
 ) -> Answer<TicketPhaseMove> {
     let id = caller.find_ticket(&path.ticket_id, &of).await?.id;
     let outlook = commands::look_at_move(caller.own_rows(), id, None).await?;
-    Ok(Json(outlook_view(outlook)))
+    Ok(Json(outlook_view(&caller, outlook).await?))
 }

@@ -40,5 +40,5 @@ pub(super) async fn transition_ticket_phase(
         versions: meant.0,
     };
     let after = commands::move_ticket(caller.own_rows(), before.id, &wish).await?;
-    Ok(Json(made_move(&before, &after)))
+    Ok(Json(made_move(&caller, &before, &after).await?))
 }

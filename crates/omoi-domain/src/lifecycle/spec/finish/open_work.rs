@@ -66,7 +66,11 @@ pub enum WorkStanding {
 
 /// Decides whether a working spec goes on, is ready for its last checks, or stops.
 pub fn judge_open_work(work: OpenWork<'_>) -> WorkStanding {
-    let is_active = |task: &OpenTask| !task.status.is_final() && task.status != TaskStatus::Blocked;
+    // Whoever waits for an answer goes on by itself once it is given.
+    let is_active = |task: &OpenTask| {
+        let is_asking = task.blocked_by == Some(TaskBlock::Question);
+        !task.status.is_final() && (task.status != TaskStatus::Blocked || is_asking)
+    };
     if work.tasks.iter().any(is_active) || work.merges.iter().any(|merge| work.is_landing(merge)) {
         return WorkStanding::Open;
     }
@@ -183,6 +187,20 @@ mod tests {
             merges,
             reference: &|item| format!("todo/{item}"),
         })
+    }
+
+    #[test]
+    fn work_that_waits_for_an_answer_is_open() {
+        let asking = blocked(1, TaskBlock::Question, "question: Which port?");
+        assert_eq!(
+            judge(std::slice::from_ref(&asking), &[], false),
+            WorkStanding::Open
+        );
+        let stopped = task(2, TaskStatus::Cancelled);
+        assert_eq!(judge(&[asking, stopped], &[], false), WorkStanding::Open);
+        let waiting = blocked(1, TaskBlock::NoCheck, "no check");
+        let stands = judge(&[waiting], &[], false);
+        assert!(matches!(stands, WorkStanding::Stopped(_)), "{stands:?}");
     }
 
     #[test]
