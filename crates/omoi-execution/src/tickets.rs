@@ -3,15 +3,21 @@
 use omoi_domain::board::{WipExceeded, check_wip_limit, column_of_phase, shown_phase};
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::ticket::{
-    FollowedSpec, TicketMoveFacts, TicketMoveRefusal, TicketTarget, TicketTask, close_ticket,
-    decide_person_move, follow_spec, release_ticket, reopen_ticket,
+    FollowedSpec, GateVerdict, PersonMovePlan, TicketMoveRefusal, TicketStep, TicketTarget,
+    close_ticket, decide_person_move, follow_spec, judge_present_phase, judge_step, release_ticket,
+    reopen_ticket,
 };
 use omoi_domain::spec::{SpecKind, SpecStatus};
-use omoi_domain::workflow::PhaseId;
+use omoi_domain::ticket::TicketStatus;
+use omoi_domain::workflow::{ArtifactType, GateStatus, PhaseId};
 use omoi_store::specs::Spec;
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::Task;
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{StoreError, Tx, board_columns, board_positions};
+
+use crate::phase_gates::{
+    GateRows, keep_refusal, keep_verdicts, release_gate, withdraw_gate, work_of,
+};
 
 /// Tickets of a column that are counted: one more than the greatest limit.
 const COUNTED_MAX: u32 = 10_001;
@@ -47,25 +53,39 @@ pub(crate) async fn move_for_person(
     ticket: &mut Ticket,
     wanted: PersonMove<'_>,
 ) -> Result<(), PersonMoveError> {
-    let tasks = tasks_of(tx, ticket).await?;
-    let facts = TicketMoveFacts {
-        status: ticket.status,
-        phase: ticket.phase_id,
-        approval: ticket.approval_status,
-        tasks: &tasks,
-    };
-    let steps = decide_person_move(&facts, wanted.target, wanted.is_forced)?;
+    let rows = GateRows::read_rows(tx, ticket).await?;
+    let plan = decide_person_move(&rows.facts_of(ticket), wanted.target, wanted.is_forced)?;
+    let PersonMovePlan { steps, gates } = plan;
     if !wanted.is_forced {
         let phase = steps.last().map_or(ticket.phase_id, |step| step.phase);
         expect_room(tx, ticket, phase).await?;
     }
+    withdraw_gate(tx, ticket.id).await?;
     if ticket.is_blocked {
         tickets::unblock_ticket(tx, ticket).await?;
     }
+    keep_verdicts(tx, ticket, gates).await?;
     for step in steps {
         tickets::take_step(tx, ticket, step, wanted.reason).await?;
     }
     Ok(())
+}
+
+/// Keeps that a gate refused a move of `ticket`, where that of its phase does so still.
+pub(crate) async fn keep_refused_move(
+    tx: &mut Tx,
+    ticket: &mut Ticket,
+    refused: GateVerdict,
+) -> Result<(), StoreError> {
+    if ticket.phase_id != refused.phase {
+        return keep_refusal(tx, ticket, refused).await;
+    }
+    let rows = GateRows::read_rows(tx, ticket).await?;
+    let verdict = judge_present_phase(&rows.facts_of(ticket), refused.to_phase);
+    match verdict.status.lets_pass() {
+        true => Ok(()),
+        false => keep_refusal(tx, ticket, verdict).await,
+    }
 }
 
 /// Refuses to let a person bring a ticket to `phase` where that is shown in another column, which is full. Whoever else
@@ -97,42 +117,74 @@ pub(crate) async fn expect_room(
     Ok(())
 }
 
-/// What is against a person's move of a ticket.
-pub(crate) async fn reasons_against(
+/// What a person's move of a ticket would meet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MoveOutlook {
+    /// What is against it.
+    pub(crate) reasons: Vec<String>,
+    /// What the phases on the way show.
+    pub(crate) artifacts: Vec<ArtifactType>,
+}
+
+/// Looks what is against a person's move of a ticket.
+pub(crate) async fn look_ahead(
     tx: &mut Tx,
     ticket: &Ticket,
     target: TicketTarget,
-) -> Result<Vec<String>, StoreError> {
-    let tasks = tasks_of(tx, ticket).await?;
-    let facts = TicketMoveFacts {
-        status: ticket.status,
-        phase: ticket.phase_id,
-        approval: ticket.approval_status,
-        tasks: &tasks,
-    };
-    Ok(match decide_person_move(&facts, target, false) {
-        Ok(_) => Vec::new(),
-        Err(TicketMoveRefusal::GateNotMet { reasons, .. }) => reasons,
-        Err(refusal) => vec![refusal.to_string()],
-    })
-}
-
-async fn tasks_of(tx: &mut Tx, ticket: &Ticket) -> Result<Vec<TicketTask>, StoreError> {
-    let tasks = tasks::of_ticket(tx, ticket.id).await?.into_iter();
-    let facts = tasks.map(|task| TicketTask {
-        status: task.status,
-        integration_state: task.integration_state,
-        is_needed: task.needed,
-    });
-    Ok(facts.collect())
+) -> Result<MoveOutlook, StoreError> {
+    let rows = GateRows::read_rows(tx, ticket).await?;
+    Ok(
+        match decide_person_move(&rows.facts_of(ticket), target, false) {
+            Ok(plan) => MoveOutlook {
+                reasons: Vec::new(),
+                artifacts: plan
+                    .gates
+                    .into_iter()
+                    .flat_map(|gate| gate.artifacts)
+                    .collect(),
+            },
+            Err(TicketMoveRefusal::GateNotMet(verdict)) => MoveOutlook {
+                reasons: verdict.reasons,
+                artifacts: verdict.artifacts,
+            },
+            Err(refusal) => MoveOutlook {
+                reasons: vec![refusal.to_string()],
+                artifacts: Vec::new(),
+            },
+        },
+    )
 }
 
 /// Closes the ticket of `task` when all that it needs is merged.
 pub(crate) async fn close_ticket_of(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
     let mut ticket = tickets::get(tx, task.ticket_id).await?;
-    let tasks = tasks_of(tx, &ticket).await?;
-    for to in close_ticket(ticket.status, &tasks) {
-        tickets::transition(tx, &mut ticket, to).await?;
+    go_on_to_end(tx, &mut ticket).await
+}
+
+/// Moves a ticket on whose tasks are merged, as far as its gates let it.
+pub(crate) async fn go_on_to_end(tx: &mut Tx, ticket: &mut Ticket) -> Result<(), StoreError> {
+    let moves = close_ticket(ticket.status, &work_of(tx, ticket).await?);
+    if moves.is_empty() {
+        return Ok(());
+    }
+    release_gate(tx, ticket).await?;
+    let rows = GateRows::read_rows(tx, ticket).await?;
+    for to in moves {
+        let from = TicketStep {
+            status: ticket.status,
+            phase: ticket.phase_id,
+        };
+        let step = TicketStep {
+            status: to,
+            phase: ticket.phase_id.kept_with(to),
+        };
+        match judge_step(&rows.facts_of(ticket), from, step) {
+            Some(verdict) if !verdict.status.lets_pass() => {
+                return keep_refusal(tx, ticket, verdict).await;
+            }
+            verdict => keep_verdicts(tx, ticket, verdict.into_iter().collect()).await?,
+        }
+        tickets::transition(tx, ticket, to).await?;
     }
     Ok(())
 }
@@ -141,10 +193,36 @@ pub(crate) async fn close_ticket_of(tx: &mut Tx, task: &Task) -> Result<(), Stor
 pub(crate) async fn release_tickets_of(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
     for mut ticket in tickets::of_spec(tx, spec).await? {
         if let Some(to) = release_ticket(ticket.status) {
+            keep_passing(tx, &ticket, to).await?;
             tickets::transition(tx, &mut ticket, to).await?;
         }
     }
     Ok(())
+}
+
+/// Keeps what the gate of a ticket says that goes along with its spec: a plan that people may let be worked on, and a spec that is
+/// delivered, were judged by gates of their own.
+async fn keep_passing(tx: &mut Tx, ticket: &Ticket, to: TicketStatus) -> Result<(), StoreError> {
+    let from = TicketStep {
+        status: ticket.status,
+        phase: ticket.phase_id,
+    };
+    let step = TicketStep {
+        status: to,
+        phase: ticket.phase_id.kept_with(to),
+    };
+    if from.phase == PhaseId::Backlog {
+        return Ok(());
+    }
+    let rows = GateRows::read_rows(tx, ticket).await?;
+    let mut verdict = judge_step(&rows.facts_of(ticket), from, step);
+    if let Some(verdict) = &mut verdict
+        && !verdict.status.lets_pass()
+    {
+        // A person had the spec delivered as it stands.
+        verdict.status = GateStatus::Overridden;
+    }
+    keep_verdicts(tx, ticket, verdict.into_iter().collect()).await
 }
 
 /// Has the tickets go along that a spec works for: its own, where that is its plan, and those that follow it.
@@ -169,6 +247,7 @@ pub(crate) async fn follow_spec_move(
             tickets::unblock_ticket(tx, &mut ticket).await?;
         }
         for to in following.moves {
+            keep_passing(tx, &ticket, to).await?;
             tickets::transition(tx, &mut ticket, to).await?;
         }
         if let Some(reason) = following.block {
@@ -182,6 +261,7 @@ pub(crate) async fn follow_spec_move(
 /// Opens the ticket of `task` again, if it is closed.
 pub(crate) async fn reopen_ticket_of(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
     let mut ticket = tickets::get(tx, task.ticket_id).await?;
+    release_gate(tx, &mut ticket).await?;
     match reopen_ticket(ticket.status) {
         Some(to) => tickets::transition(tx, &mut ticket, to).await,
         None => Ok(()),

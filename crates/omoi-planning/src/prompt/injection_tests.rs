@@ -17,7 +17,7 @@ fn phase(more: Value) -> Value {
     context! {
         phase => "explore", title => "Farewells", request => "Say goodbye.", guidance => "Map the layout.",
         criteria => Vec::<Value>::new(), survey => None::<String>, habits => "", inputs => Vec::<Value>::new(),
-        computed => None::<String>, present => None::<String>, attempt => 1, feedback => None::<String>,
+        answers => None::<String>, computed => None::<String>, present => None::<String>, attempt => 1, feedback => None::<String>,
         version => 1, schema => "{}", ..more
     }
 }
@@ -49,6 +49,7 @@ const PLACES: &[PlantedPlace] = &[
     ("outputs", PHASE, |text| {
         phase(context! { inputs => [context! { phase => "prd", json => as_json(text) }] })
     }),
+    ("answers", PHASE, |text| phase(context! { answers => text })),
     ("feedback", PHASE, |text| {
         phase(context! { feedback => text })
     }),
