@@ -1,4 +1,4 @@
-//! Makes `docs/openapi.json` anew.
+//! Makes the committed descriptions of the APIs anew.
 
 use std::fs;
 
@@ -8,24 +8,32 @@ use xtask::process::{command, output};
 
 use crate::{Outcome, root};
 
-/// Where the description of the API is committed.
-const FILE: &str = "docs/openapi.json";
+/// The API of people and their programs.
+pub(crate) const PUBLIC_API: &str = "docs/openapi.json";
+/// The API of workers, on a socket of its own.
+pub(crate) const WORKER_API: &str = "docs/openapi-worker.json";
 
-/// Writes the description that the server has of itself.
+/// Writes the descriptions that the server has of itself.
+pub(crate) fn run() -> Result<Outcome> {
+    write_description(PUBLIC_API, "public")?;
+    write_description(WORKER_API, "worker")?;
+    Ok(Outcome::Done)
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "a generated file of the repository, which git restores"
 )]
-pub(crate) fn run() -> Result<Outcome> {
+fn write_description(file: &str, api: &str) -> Result<()> {
     let described = output(
         command("cargo")
             .args(["run", "--quiet", "--locked", "--package", "omoi-server"])
-            .args(["--example", "print_openapi"])
+            .args(["--example", "print_openapi", "--", api])
             .current_dir(root()),
     )
-    .context("could not print the description of the API")?;
-    fs::write(root().join(FILE), described.stdout)
-        .with_context(|| format!("could not write {FILE}"))?;
-    println!("{FILE} is made anew");
-    Ok(Outcome::Done)
+    .with_context(|| format!("could not print the description of the {api} API"))?;
+    fs::write(root().join(file), described.stdout)
+        .with_context(|| format!("could not write {file}"))?;
+    println!("{file} is made anew");
+    Ok(())
 }

@@ -166,6 +166,8 @@ crate::closed_set! {
         Error = "error",
         /// A person interrupted it.
         Interrupt = "interrupt",
+        /// Its agent asked a person something, and goes on with the answer.
+        QuestionAsked = "question_asked",
         /// The process that runs it was asked to stop.
         ShutdownSignal = "shutdown_signal",
         /// Its task or spec was cancelled.
@@ -231,7 +233,7 @@ impl AttemptState {
 }
 
 /// How a worker says its attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptOutcome {
     /// The agent says its goal is reached.

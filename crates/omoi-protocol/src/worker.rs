@@ -7,6 +7,8 @@
 
 mod context;
 mod items;
+mod results;
+mod threads;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::agent_program::AgentProgram;
@@ -26,6 +29,8 @@ use omoi_domain::task::TicketPhase;
 
 pub use self::context::*;
 pub use self::items::*;
+pub use self::results::*;
+pub use self::threads::*;
 pub use self::turns::*;
 
 /// What a worker asks a connection of `GET …/egress` to be upgraded to: a connection to the proxy.
@@ -38,14 +43,18 @@ pub const EVENT_BYTES_MAX: usize = 100 * 1024;
 pub const EVENTS_MAX: usize = 100;
 
 /// Events of a worker to be stored. `POST /events`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "events": [{
+    "event_id": "01930000-0000-7000-8000-000000000008", "event_type": "agent.tool_result",
+    "event_data": { "tool": "shell" }, "summary": "cargo test"
+}] }))]
 pub struct ReportEvents {
     /// Oldest first, at most [`EVENTS_MAX`].
     pub events: Vec<WorkerEvent>,
 }
 
 /// One event of a worker.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WorkerEvent {
     /// Made by the worker; the same id again is the same event.
     pub event_id: EventId,
@@ -58,14 +67,15 @@ pub struct WorkerEvent {
 }
 
 /// Answer to a report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventsAck {
     /// Events that were new.
     pub stored: u32,
 }
 
 /// A sign of life of a worker. `POST /heartbeat`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "sequence_number": 1, "status": "running" }))]
 pub struct ReportHeartbeat {
     /// Grows by one with each heartbeat.
     pub sequence_number: u64,
@@ -74,7 +84,7 @@ pub struct ReportHeartbeat {
 }
 
 /// Answer to a heartbeat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HeartbeatAck {
     /// Always true: the platform has stored it.
     pub received: bool,
@@ -90,7 +100,7 @@ pub const MESSAGE_LOOK_INTERVAL: Duration = Duration::from_millis(250);
 pub const KNOWN_MESSAGES_MAX: usize = 100;
 
 /// One message of `GET /messages?wait=25&known=ID,ID`: those that are not acknowledged, but for the known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InboxMessage {
     /// Its id, for the acknowledgement.
     pub id: MessageId,
@@ -103,14 +113,19 @@ pub struct InboxMessage {
 }
 
 /// Messages that reached the agent. `POST /messages/ack`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "ids": [] }))]
 pub struct AckMessages {
     /// Row ids of the messages that arrived.
     pub ids: Vec<MessageId>,
 }
 
 /// Work that an agent found on its way. `POST /discoveries`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "discovery_type": "bug", "title": "Sum of an empty list", "description": "`total([])` fails; see src/total.py.",
+    "spawn_phase_id": null, "check": null, "files": ["src/total.py"]
+}))]
 pub struct ReportDiscovery {
     /// What kind of work it is.
     pub discovery_type: DiscoveryType,
@@ -134,7 +149,7 @@ pub struct ReportDiscovery {
 }
 
 /// A check an agent proposes for work it found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProposedCheck {
     /// Run by `sh -c` at the root of a clean checkout; must fail now and pass when the work is done.
     pub command: String,
@@ -144,7 +159,7 @@ pub struct ProposedCheck {
 }
 
 /// Answer to a discovery.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DiscoveryAck {
     /// Row id of the discovery.
     pub discovery_id: DiscoveryId,
@@ -155,7 +170,8 @@ pub struct DiscoveryAck {
 }
 
 /// `POST /started`: the worker is up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "agent": "native", "version": "1.0.0", "is_resuming": false }))]
 pub struct ReportStarted {
     /// What takes the turns.
     pub agent: AgentProgram,
@@ -166,7 +182,11 @@ pub struct ReportStarted {
 }
 
 /// `POST /complete`: the attempt is over. Idempotent per fence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "outcome": "interrupted", "stop_reason": "interrupt", "summary": "Stopped as told.", "bundle": null,
+    "error_class": null, "error_message": null, "turns": 3
+}))]
 pub struct ReportComplete {
     /// How the worker says it ended.
     pub outcome: AttemptOutcome,
@@ -192,10 +212,66 @@ pub struct ReportComplete {
     /// when there is nothing else.
     #[serde(default)]
     pub ignored_paths: Vec<String>,
+    /// What the agent asks a person, where that ended it; the work goes on with the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<AskPerson>,
+}
+
+/// What an agent asks a person, by its tool `ask_person`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskPerson {
+    /// The question.
+    pub question: String,
+    /// What may be answered; anything where it is left out.
+    #[serde(default)]
+    pub choices: Vec<String>,
+}
+
+/// Bytes of a question to a person.
+pub const QUESTION_BYTES_MAX: usize = 4 << 10;
+/// Answers that a question may offer.
+pub const CHOICES_MAX: usize = 10;
+/// Bytes of each of them.
+pub const CHOICE_BYTES_MAX: usize = 200;
+
+impl AskPerson {
+    /// Whether people can be asked this.
+    pub fn is_sound(&self) -> bool {
+        let is_text =
+            |text: &str, bytes_max: usize| !text.trim().is_empty() && text.len() <= bytes_max;
+        is_text(&self.question, QUESTION_BYTES_MAX)
+            && self.choices.len() <= CHOICES_MAX
+            && self
+                .choices
+                .iter()
+                .all(|choice| is_text(choice, CHOICE_BYTES_MAX))
+    }
+
+    /// This question and `more` as one; this one alone where both are too much.
+    #[must_use]
+    pub fn joined_with(self, more: Self) -> Self {
+        let both = Self {
+            question: format!("{}\n\n{}", self.question, more.question),
+            choices: Vec::new(),
+        };
+        match both.is_sound() {
+            true => both,
+            false => self,
+        }
+    }
+}
+
+/// Begins the words of somebody else among those of a conversation.
+pub const MESSAGE_MARK: &str = "Message from ";
+
+/// A message as the model reads it.
+pub fn told_message(sender: MessageSender, message_type: MessageType, content: &str) -> String {
+    format!("{MESSAGE_MARK}{sender} ({message_type}):\n{content}")
 }
 
 /// Answer to the end of an attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CompleteAck {
     /// Always `accepted`: the end was applied.
     pub status: String,

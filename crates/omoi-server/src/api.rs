@@ -11,10 +11,11 @@ mod auth;
 mod board;
 mod body;
 mod caller;
+mod collaboration;
 mod commits;
 mod costs;
 pub(crate) mod credential;
-mod document;
+pub(crate) mod document;
 mod earlier_routes;
 mod events;
 mod files;
@@ -35,6 +36,7 @@ mod public;
 mod query;
 mod request_key;
 mod request_place;
+mod results;
 pub(crate) mod router;
 mod sandboxes;
 mod search;
@@ -76,6 +78,7 @@ use self::caller::{ApiCaller, expect_credential};
 use self::router::ApiRouter;
 use crate::access_log::{ApiDoor, RequestSurface, with_access_log};
 use crate::answer_headers::with_answer_headers;
+use crate::cost_texts::with_cost_texts;
 use crate::error::ApiError;
 use crate::options::ServerMode;
 use crate::request_limits::{RequestLimits, with_request_limits};
@@ -87,6 +90,7 @@ pub(crate) use credential::{known_holder, load_again, load_holder};
 pub use list_cursor::CursorKeys;
 pub use organizations::audit_entry_view;
 pub use parts::ApiParts;
+pub(crate) use system::sorted_text;
 pub use upload_body::UploadRoom;
 
 /// Where the operations lie.
@@ -200,6 +204,8 @@ fn operations_behind(door: ApiDoor) -> ApiRouter<ApiSurface> {
         .merge(search::group_operations())
         .merge(approvals::group_operations())
         .merge(notifications::group_operations())
+        .merge(collaboration::group_operations())
+        .merge(results::group_operations())
         .merge(laptop::reference_operations())
         .merge(operations::group_operations())
         .merge(agents::group_operations())
@@ -258,6 +264,7 @@ pub fn router(mut surface: SurfaceParts, door: ApiDoor) -> Router {
             surface.clone(),
             request_key::with_request_key,
         ))
+        .layer(middleware::from_fn(with_cost_texts))
         .layer(middleware::from_fn_with_state(
             surface.clone(),
             with_request_limits,

@@ -173,9 +173,13 @@ pub(crate) fn attempt_policy(
 }
 
 /// Takes the connection of a worker over and lets the proxy serve it.
+#[utoipa::path(
+    get, path = "/egress", tag = "egress",
+    responses((status = 101, description = "From here on the connection is one to the proxy: `Upgrade: omoi-egress`."))
+)]
 pub(crate) async fn open_egress(
-    State(s): Surface,
     axum::Extension(caller): Caller,
+    State(s): Surface,
     mut request: Request,
 ) -> Result<Response, ApiError> {
     let asks = request.headers().get(UPGRADE);

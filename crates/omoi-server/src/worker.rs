@@ -1,57 +1,41 @@
 //! What a sandbox reaches: worker endpoints and the model gateway, bound to one attempt's token.
 
-use std::collections::BTreeSet;
+mod description;
+mod model_calls;
+mod reports;
+
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody as _};
-use axum::extract::{DefaultBodyLimit, Query, RawPathParams, Request, State};
-use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, StatusCode};
+use axum::extract::{DefaultBodyLimit, RawPathParams, Request, State};
+use axum::http::{Extensions, HeaderMap};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
-use axum::{Extension, Json, Router};
-use futures::StreamExt as _;
-use serde::Deserialize;
-use tracing::{error, info, warn};
+use axum::response::Response;
+use axum::{Extension, Router};
+use tracing::warn;
+use utoipa::openapi::OpenApi;
 
-use omoi_domain::agent_program::AgentProgram;
 use omoi_domain::error_code::ErrorCode;
-use omoi_domain::id::MessageId;
 use omoi_domain::secret_mask::SecretMask;
-use omoi_execution::intake::{AttemptIntake, IntakeError};
+use omoi_execution::intake::{self, AttemptIntake};
 use omoi_execution::running_attempts::RunningAttempts;
-use omoi_execution::{DeploymentParts, FromParts, discovery, intake};
-use omoi_llm::gateway::{
-    GatewayRefusal, GatewayReply, GatewayRequest, ModelGateway, REQUEST_BYTES_MAX,
-    ReplyBody as GatewayBody, caller_dialect,
-};
-use omoi_llm::wire::headers::told_turns;
-use omoi_planning::items;
+use omoi_execution::{DeploymentParts, FromParts};
+use omoi_llm::gateway::ModelGateway;
 use omoi_planning::plan_gate::PlanGate;
-use omoi_protocol::worker::{
-    AckMessages, CommitTurn, CompleteAck, DiscoveryAck, DoneAck, EventsAck, HeartbeatAck,
-    InboxMessage, ItemsAck, KNOWN_MESSAGES_MAX, ReportComplete, ReportDiscovery, ReportEvents,
-    ReportHeartbeat, ReportStarted, SubmitItems,
-};
-use omoi_runtime::clock::{Clocked, with_deadline};
+use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::LifecycleHandle;
-use omoi_runtime::telemetry::error_chain;
 use omoi_store::Tenant;
 use omoi_store::attempts::Attempt;
 
 use crate::access_log::{RequestIds, RequestSurface, note_attempt, with_access_log};
-use crate::connection_seats::{CROWDED_WAIT, ConnectionSeat, CrowdedAttempt};
-use crate::egress::{AttemptProxy, open_egress};
+use crate::api::policy::{RouteGuard, RoutePolicy};
+use crate::api::router::ApiRouter;
+use crate::api::sorted_text;
+use crate::connection_seats::{ConnectionSeat, CrowdedAttempt};
+use crate::egress::AttemptProxy;
 use crate::error::ApiError;
 use crate::report_body::{BUNDLE_BYTES_MAX, BodyBounds, REPORT_BYTES_MAX, ReportRooms, take_body};
-use crate::reported::Reported;
 use crate::request_token::request_token;
 use crate::sandbox_limits::{SandboxTraffic, TrafficLimits};
-
-/// How long the body of a model request may take to come.
-const REQUEST_TIME_MAX: Duration = Duration::from_mins(1);
 
 /// What reports of workers are applied to.
 #[derive(Clone)]
@@ -107,29 +91,17 @@ pub struct WorkerSurface {
 ///
 /// A token is looked at before a body is read: what a stranger sends costs nothing to hold.
 pub fn router(surface: WorkerSurface) -> Router {
-    let bounded = |routes: Router<WorkerSurface>, bytes_max| {
+    let bounded = |operations: ApiRouter<WorkerSurface>, bytes_max| {
         let bounds = BodyBounds {
             rooms: surface.parts.rooms.clone(),
             clock: surface.parts.clock.clone(),
             bytes_max,
         };
+        let routes = operations.into_routes();
         routes.layer(middleware::from_fn_with_state(bounds, take_body))
     };
-    let large = Router::new()
-        .route("/turns", post(commit_turn))
-        .route("/complete", post(complete_attempt));
-    let small = Router::new()
-        .route("/started", post(report_started))
-        .route("/events", post(report_events))
-        .route("/heartbeat", post(report_heartbeat))
-        .route("/messages", get(list_messages))
-        .route("/messages/ack", post(ack_messages))
-        .route("/items", post(submit_items))
-        .route("/done", post(finish_phase))
-        .route("/discoveries", post(report_discovery))
-        .route("/egress", get(open_egress));
-    let reports = bounded(small, REPORT_BYTES_MAX)
-        .merge(bounded(large, BUNDLE_BYTES_MAX))
+    let reports = bounded(reports::small_operations(), REPORT_BYTES_MAX)
+        .merge(bounded(reports::large_operations(), BUNDLE_BYTES_MAX))
         // Bodies are bounded before they are read.
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(
@@ -139,11 +111,20 @@ pub fn router(surface: WorkerSurface) -> Router {
     let ids = surface.parts.request_ids.clone();
     let router = Router::new()
         .nest("/api/v1/sandboxes/{sandbox}", reports)
-        .route("/", any(call_model))
-        .route("/v1", any(call_model))
-        .route("/v1/{*rest}", any(call_model))
+        .merge(model_calls::gateway_routes())
         .with_state(surface);
     with_access_log(router, RequestSurface::Worker, ids)
+}
+
+/// What describes the reports of workers: OpenAPI 3.1.
+pub fn describe_worker_openapi() -> OpenApi {
+    let reports = reports::small_operations().merge(reports::large_operations());
+    reports.into_description()
+}
+
+/// That description as it is committed.
+pub fn worker_openapi_text() -> String {
+    sorted_text(&describe_worker_openapi())
 }
 
 /// Reports that are taken in, or answered again, after their attempt is over.
@@ -204,228 +185,10 @@ pub(crate) struct WorkerCaller {
     pub(crate) attempt: Arc<Attempt>,
 }
 
+/// A worker route answers the attempt that [`check_worker_token`] let in; it is the first argument of its handler.
+impl RouteGuard for Extension<WorkerCaller> {
+    const POLICY: RoutePolicy = RoutePolicy::Attempt;
+}
+
 pub(crate) type Surface = State<WorkerSurface>;
 pub(crate) type Caller = Extension<WorkerCaller>;
-type Answer<T> = Result<Json<T>, ApiError>;
-
-async fn report_started(
-    Extension(caller): Caller,
-    Reported(report): Reported<ReportStarted>,
-) -> Result<StatusCode, ApiError> {
-    intake::report_started(&caller.tenant, caller.attempt.id, report).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn report_events(
-    State(s): Surface,
-    Extension(caller): Caller,
-    Reported(body): Reported<ReportEvents>,
-) -> Answer<EventsAck> {
-    let n_events = u32::try_from(body.events.len()).unwrap_or(u32::MAX);
-    let (limits, traffic) = (&s.parts.limits, SandboxTraffic::Events);
-    // An empty batch is a request, too.
-    limits.count_traffic(caller.attempt.id, traffic, n_events.max(1))?;
-    Ok(Json(
-        intake::report_events(&caller.tenant, &caller.attempt, body).await?,
-    ))
-}
-
-async fn report_heartbeat(
-    Extension(caller): Caller,
-    Reported(_): Reported<ReportHeartbeat>,
-) -> Answer<HeartbeatAck> {
-    Ok(Json(
-        intake::report_heartbeat(&caller.tenant, caller.attempt.id).await?,
-    ))
-}
-
-#[derive(Deserialize)]
-struct InboxQuery {
-    /// Seconds to wait for a message.
-    #[serde(default)]
-    wait: u64,
-    /// Ids of messages that the agent has, with commas between.
-    #[serde(default)]
-    known: String,
-}
-
-async fn list_messages(
-    State(s): Surface,
-    Query(query): Query<InboxQuery>,
-    Extension(caller): Caller,
-) -> Answer<Vec<InboxMessage>> {
-    let wait = Duration::from_secs(query.wait);
-    let known = query.known.split(',').filter(|id| !id.is_empty());
-    let known = known.take(KNOWN_MESSAGES_MAX).map(str::parse);
-    let known: BTreeSet<MessageId> = known.collect::<Result<_, _>>().map_err(|_| {
-        let says = "`known` holds ids of messages, with commas between";
-        ApiError::invalid_value(says).with_field("known")
-    })?;
-    let (store, clock) = (&caller.tenant, &s.parts.clock);
-    let found = intake::read_messages(store, clock, &caller.attempt, (wait, &known)).await?;
-    Ok(Json(found))
-}
-
-async fn ack_messages(
-    Extension(caller): Caller,
-    Reported(body): Reported<AckMessages>,
-) -> Result<StatusCode, ApiError> {
-    intake::ack_messages(&caller.tenant, &caller.attempt, body).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn commit_turn(
-    State(s): Surface,
-    Extension(caller): Caller,
-    Reported(body): Reported<CommitTurn>,
-) -> Result<StatusCode, ApiError> {
-    intake::commit_turn(
-        &s.parts.intake.in_tenant(&caller.tenant),
-        &caller.attempt,
-        body,
-    )
-    .await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn submit_items(
-    State(s): Surface,
-    Extension(caller): Caller,
-    Reported(body): Reported<SubmitItems>,
-) -> Answer<ItemsAck> {
-    // The request is counted as one already.
-    let n_more = u32::try_from(body.items.len()).unwrap_or(u32::MAX);
-    let (limits, traffic) = (&s.parts.limits, SandboxTraffic::Reports);
-    limits.count_traffic(caller.attempt.id, traffic, n_more.saturating_sub(1))?;
-    Ok(Json(
-        items::submit_items(
-            &s.parts.gate.in_tenant(&caller.tenant),
-            &caller.attempt,
-            body,
-        )
-        .await?,
-    ))
-}
-
-async fn finish_phase(Extension(caller): Caller) -> Answer<DoneAck> {
-    Ok(Json(items::done(&caller.tenant, &caller.attempt).await?))
-}
-
-async fn report_discovery(
-    State(s): Surface,
-    Extension(caller): Caller,
-    Reported(body): Reported<ReportDiscovery>,
-) -> Answer<DiscoveryAck> {
-    Ok(Json(
-        discovery::report_discovery(&caller.tenant, &s.parts.gate.limits, &caller.attempt, body)
-            .await?,
-    ))
-}
-
-async fn complete_attempt(
-    State(s): Surface,
-    Extension(caller): Caller,
-    Reported(body): Reported<ReportComplete>,
-) -> Answer<CompleteAck> {
-    match intake::complete_attempt(
-        &s.parts.intake.in_tenant(&caller.tenant),
-        &caller.attempt,
-        body,
-    )
-    .await
-    {
-        Err(IntakeError::Superseded) => {
-            intake::expect_live(&caller.tenant, &caller.attempt, "complete").await?;
-            return Err(IntakeError::Superseded.into());
-        }
-        done => done?,
-    }
-    Ok(Json(CompleteAck {
-        status: "accepted".to_owned(),
-    }))
-}
-
-/// Hands a model request to the gateway on behalf of the token's attempt.
-async fn call_model(State(s): Surface, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let dialect = caller_dialect(parts.uri.path(), &parts.headers);
-    let answered = ask_gateway(&s, parts, body).await;
-    response(answered.unwrap_or_else(|refusal| refusal.into_reply(dialect)))
-}
-
-async fn ask_gateway(
-    s: &WorkerSurface,
-    parts: Parts,
-    body: Body,
-) -> Result<GatewayReply, GatewayRefusal> {
-    let store = s.parts.intake.store.store();
-    let token = request_token(&parts.headers).ok_or_else(GatewayRefusal::unknown_token)?;
-    let found = intake::authenticate_caller(store, token).await;
-    let (tenant, attempt, mut caller) = found.map_err(|error| refuse_intake(&error))?;
-    note_attempt(&attempt.id.to_string());
-    let seated = claim_seat(&parts.extensions, &attempt);
-    seated.map_err(|much| GatewayRefusal::too_many(much.to_string(), CROWDED_WAIT))?;
-    let counted = s
-        .parts
-        .limits
-        .count_traffic(attempt.id, SandboxTraffic::ModelRequests, 1);
-    counted.map_err(|much| GatewayRefusal::too_many(much.to_string(), much.retry_after))?;
-    let live = intake::expect_live(&tenant, &attempt, "model").await;
-    live.map_err(|error| refuse_intake(&error))?;
-    let gateway = s.gateway.as_ref().map_err(|why| {
-        info!(why, "An agent asks, and there is no model");
-        GatewayRefusal::no_model(why)
-    })?;
-    let clock = s.parts.clock.as_ref();
-    let told = body
-        .size_hint()
-        .upper()
-        .and_then(|n| usize::try_from(n).ok());
-    let n_bytes = told.map_or(REQUEST_BYTES_MAX, |n| n.min(REQUEST_BYTES_MAX));
-    let coming = gateway.reserve_body(Some(attempt.id), n_bytes)?;
-    let read = axum::body::to_bytes(body, REQUEST_BYTES_MAX);
-    let Ok(body) = with_deadline(clock, REQUEST_TIME_MAX, read).await else {
-        return Err(GatewayRefusal::slow_request(REQUEST_TIME_MAX));
-    };
-    let body = body.map_err(|_| GatewayRefusal::too_large())?;
-    drop(coming);
-    // Our own loop alone asks ahead of its turns.
-    let is_own_loop = caller.program.is_none_or(AgentProgram::is_native);
-    caller.n_turns = told_turns(&parts.headers).filter(|_| is_own_loop);
-    let request = GatewayRequest {
-        method: parts.method,
-        path: parts.uri.path().to_owned(),
-        headers: parts.headers,
-        body,
-    };
-    Ok(gateway.handle_request(&caller, request).await)
-}
-
-/// What keeps an attempt from the gateway. What is wrong inside the log tells alone, on the lines of the
-/// request.
-fn refuse_intake(error: &IntakeError) -> GatewayRefusal {
-    match error {
-        IntakeError::Unauthorized => GatewayRefusal::unknown_token(),
-        IntakeError::Superseded => GatewayRefusal::superseded_attempt(),
-        IntakeError::Store(store) if store.is_retryable() => {
-            warn!(error = %error_chain(error), "A model call cannot be taken in for now");
-            GatewayRefusal::unavailable_now("the platform cannot take the request in for now")
-        }
-        other => {
-            error!(error = %error_chain(other), "A model call cannot be taken in");
-            GatewayRefusal::internal_failure(
-                "something failed on our side; the log has it as this request",
-            )
-        }
-    }
-}
-
-fn response(reply: GatewayReply) -> Response {
-    let body = match reply.body {
-        GatewayBody::Full(bytes) => Body::from(bytes),
-        GatewayBody::Events(events) => {
-            Body::from_stream(events.map(Ok::<Bytes, std::convert::Infallible>))
-        }
-    };
-    (reply.status, reply.headers, body).into_response()
-}

@@ -109,6 +109,19 @@ const CONFINEMENTS: &[Confinement] = &[
         excused: &[("crates/omoi-server/src/api/router.rs", "is that router")],
         remedy: "describe it with `#[utoipa::path]` and add it by `operation!`",
     },
+    // So are the reports of workers; what is nested is such a router.
+    Confinement {
+        folders: &[
+            "crates/omoi-server/src/worker/",
+            "crates/omoi-server/src/worker.rs",
+        ],
+        words: &[".route(", "axum::routing::{", "axum::routing::get"],
+        excused: &[(
+            "crates/omoi-server/src/worker/model_calls.rs",
+            "speaks the protocols of providers",
+        )],
+        remedy: "describe it with `#[utoipa::path]` and add it by `operation!`",
+    },
     // What moves a row was decided by a rule.
     Confinement {
         folders: &[

@@ -2,19 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// Items of one report.
 pub const ITEMS_MAX: usize = 64;
 
 /// `POST /items`: items of a phase's output, taken in their order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "items": [{ "section": "requirements", "key": "REQ-TODO-FUNC-001", "value": {} }] }))]
 pub struct SubmitItems {
     /// At most [`ITEMS_MAX`].
     pub items: Vec<SubmitItem>,
 }
 
 /// One item of a phase's output.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SubmitItem {
     /// The section of the output.
     pub section: String,
@@ -25,14 +27,14 @@ pub struct SubmitItem {
 }
 
 /// Answer to items: what became of each, in their order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ItemsAck {
     /// As many as there were items.
     pub outcomes: Vec<ItemOutcome>,
 }
 
 /// What became of one item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ItemOutcome {
     /// It is part of the output.
@@ -45,7 +47,7 @@ pub enum ItemOutcome {
 }
 
 /// An item that was accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ItemAck {
     /// Position in the phase's journal.
     pub seq: i64,
@@ -54,7 +56,7 @@ pub struct ItemAck {
 }
 
 /// `POST /done`: whether a phase's output is complete. Refused with 422 naming what is missing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DoneAck {
     /// Items in the journal.
     pub items: u32,

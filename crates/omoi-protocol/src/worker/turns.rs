@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use omoi_domain::attempt::TurnKind;
 use omoi_domain::id::MessageId;
@@ -17,7 +18,7 @@ pub const SESSION_PART_BYTES_MAX: u64 = 32 << 20;
 pub const SESSION_BYTES_MAX: u64 = 50_000_000;
 
 /// One turn as it is stored and replayed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TurnRecord {
     /// Position within the attempt, from 0.
     pub n: u32,
@@ -52,7 +53,7 @@ const fn answer_turn() -> TurnKind {
 }
 
 /// What one turn added to the file in which an agent program keeps its conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionPart {
     /// Id that the program gave its session.
     pub session_id: String,
@@ -65,7 +66,7 @@ pub struct SessionPart {
 }
 
 /// Git objects on their way out of a sandbox.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GitBundle {
     /// The commit it brings.
     pub sha: String,
@@ -74,7 +75,11 @@ pub struct GitBundle {
 }
 
 /// A finished turn to be stored. `POST /turns`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "turn": { "n": 0, "request_digest": "9f86d081", "response": [], "tool_results": [] },
+    "snapshot": null, "messages": []
+}))]
 pub struct CommitTurn {
     /// The turn as it is replayed.
     pub turn: TurnRecord,

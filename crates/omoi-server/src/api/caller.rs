@@ -18,6 +18,7 @@ use omoi_accounts::audit::record_act;
 use omoi_accounts::commands::member::MemberAuthority;
 use omoi_accounts::context::AccountContext;
 use omoi_accounts::holder::{CredentialHolder, CredentialKind};
+use omoi_domain::access::cost_sight::CostSight;
 use omoi_domain::access::decision::{AccessDecision, RowPlace, decide_access};
 use omoi_domain::access::permission::Permission;
 use omoi_domain::access::permission_set::PermissionSet;
@@ -27,6 +28,7 @@ use omoi_domain::access::role_chain::RolePower;
 use omoi_domain::audit::{AuditAct, AuditAction, RequestOrigin};
 use omoi_domain::error_code::ErrorCode;
 use omoi_domain::id::{OrgId, ProjectId, SignInSessionId, UserId};
+use omoi_domain::planted_bug::{PlantedBug, is_planted};
 use omoi_domain::time::Timestamp;
 use omoi_execution::live::ReaderAccess;
 use omoi_runtime::telemetry::error_chain;
@@ -40,6 +42,7 @@ use super::policy::{NamedPolicy, RouteGuard, RoutePolicy};
 use super::request_key::{NotRun, RequestTurn, take_up_request};
 use super::request_place::place_of_request;
 use crate::browser_cookies::expect_own_page;
+use crate::cost_texts::note_cost_sight;
 use crate::error::ApiError;
 
 /// Whoever a request comes from, in the organisation of the row that it is about.
@@ -71,6 +74,16 @@ impl ApiCaller {
                 rank: rank_of_permissions(permissions),
             },
         }
+    }
+
+    /// The organisations whose members this credential lists.
+    pub(crate) fn sees_members_of(&self) -> Vec<OrgId> {
+        let reaches = self.holder.reaches.iter();
+        let listed = reaches.filter(|reach| {
+            let own = reach.permissions_in(None);
+            own.contains(Permission::OrgMembersRead)
+        });
+        listed.map(|reach| reach.org).collect()
     }
 
     /// Refuses whoever lacks one permission more than the policy of the operation names.
@@ -185,6 +198,11 @@ impl ApiCaller {
         self.expect_also(permission).is_ok()
     }
 
+    /// What the caller is told of costs where the request takes place.
+    pub(super) fn cost_sight(&self) -> CostSight {
+        cost_sight_at(&self.holder, self.place)
+    }
+
     /// The one project that the caller reaches, where a key is of one.
     pub(super) fn only_project(&self) -> Option<ProjectId> {
         let mut reaches = self.holder.reaches.iter();
@@ -239,6 +257,16 @@ pub(crate) fn reader_access(holder: &CredentialHolder, org: OrgId) -> Option<Rea
     })
 }
 
+/// What `holder` is told of costs at `place`.
+fn cost_sight_at(holder: &CredentialHolder, place: RowPlace) -> CostSight {
+    let mut reaches = holder.reaches.iter();
+    let reach = reaches.find(|reach| reach.org == place.org);
+    let permissions = reach.map_or(PermissionSet::EMPTY, |reach| {
+        reach.permissions_in(place.project)
+    });
+    CostSight::of_permissions(permissions)
+}
+
 /// The caller of an operation for which the policy `P` must hold: the first argument of its handler.
 pub(crate) struct Allowed<P> {
     caller: ApiCaller,
@@ -267,6 +295,7 @@ impl<P: NamedPolicy> FromRequestParts<ApiSurface> for Allowed<P> {
             note_denial(parts, surface, &holder, (place.org, &refused)).await;
             return Err(refused.into());
         }
+        note_cost_sight(&parts.extensions, cost_sight_at(&holder, place));
         let turn = take_up_request(parts, surface, &holder, Some(place.org)).await?;
         let origin = request_origin(parts, Some(&holder), &surface.site);
         let store = turn.store_for(surface.parts.store.store());
@@ -357,7 +386,9 @@ impl FromRequestParts<ApiSurface> for BearerSignIn {
 pub(crate) fn expect_kind(holder: &CredentialHolder, policy: RoutePolicy) -> Result<(), ApiError> {
     let is_for_verified = match policy {
         RoutePolicy::SignedIn | RoutePolicy::Needs(_) | RoutePolicy::Staff => true,
-        RoutePolicy::Public | RoutePolicy::Account | RoutePolicy::Person => false,
+        RoutePolicy::Public | RoutePolicy::Account | RoutePolicy::Person | RoutePolicy::Attempt => {
+            false
+        }
     };
     if is_for_verified {
         expect_verified(holder)?;
@@ -424,7 +455,12 @@ fn expect_permission(
     let RoutePolicy::Needs(permission) = policy else {
         return Ok(());
     };
-    match decide_access(&holder.reaches, place, permission) {
+    expect_allowed(decide_access(&holder.reaches, place, permission))
+}
+
+/// The answer to whoever may not.
+pub(super) fn expect_allowed(decision: AccessDecision) -> Result<(), ApiError> {
+    match decision {
         AccessDecision::Allowed => Ok(()),
         AccessDecision::Hidden => Err(ApiError::new(ErrorCode::NotFound, "no such row")),
         AccessDecision::Denied(lacking) => {
@@ -486,7 +522,9 @@ pub(super) async fn expect_credential(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let holder = find_holder(RequestHead::of_request(&request), &surface).await?;
-    expect_kind(&holder, RoutePolicy::SignedIn)?;
+    if !is_planted(PlantedBug::DescriptionDoor) {
+        let holder = find_holder(RequestHead::of_request(&request), &surface).await?;
+        expect_kind(&holder, RoutePolicy::SignedIn)?;
+    }
     Ok(next.run(request).await)
 }

@@ -10,7 +10,7 @@ use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
+    ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Schema,
 };
 use utoipa::{PartialSchema as _, ToSchema};
 
@@ -21,13 +21,10 @@ use omoi_protocol::error::ErrorBody;
 use super::policy::RoutePolicy;
 
 /// The name of the bearer token among the ways to sign in.
-const BEARER: &str = "bearer";
+pub(crate) const BEARER: &str = "bearer";
 
 /// The description of an API without operations.
 pub(super) fn describe_api() -> OpenApi {
-    let mut schemas = Vec::new();
-    schemas.push((ErrorBody::name().into_owned(), ErrorBody::schema()));
-    ErrorBody::schemas(&mut schemas);
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some(
@@ -36,7 +33,7 @@ pub(super) fn describe_api() -> OpenApi {
         ))
         .build();
     let components = ComponentsBuilder::new()
-        .schemas_from_iter(schemas)
+        .schemas_from_iter(error_schemas())
         .security_scheme(BEARER, SecurityScheme::Http(bearer));
     let info = InfoBuilder::new()
         .title("OmoiOS")
@@ -50,6 +47,13 @@ pub(super) fn describe_api() -> OpenApi {
         .info(info.build())
         .components(Some(components.build()))
         .build()
+}
+
+/// The schemas of a refusal.
+pub(crate) fn error_schemas() -> Vec<(String, RefOr<Schema>)> {
+    let mut schemas = vec![(ErrorBody::name().into_owned(), ErrorBody::schema())];
+    ErrorBody::schemas(&mut schemas);
+    schemas
 }
 
 /// The operations of one path.
@@ -147,6 +151,7 @@ fn usual_codes(operation: &Operation, policy: RoutePolicy) -> Vec<ErrorCode> {
         RoutePolicy::Staff => vec![Unauthenticated, EmailNotVerified, OnWaitlist, Forbidden],
         RoutePolicy::Account => vec![Unauthenticated, Forbidden],
         RoutePolicy::Person => vec![Unauthenticated, Forbidden, InsufficientScope],
+        RoutePolicy::Attempt => return report_codes(operation),
         // Its place is looked for, or chosen by a header.
         RoutePolicy::Needs(_) => vec![
             Unauthenticated,
@@ -168,6 +173,33 @@ fn usual_codes(operation: &Operation, policy: RoutePolicy) -> Vec<ErrorCode> {
         codes.extend([ConflictingCredentials, CsrfRefused]);
     }
     codes.extend([OriginRefused, RateLimited, Internal, NotReady]);
+    codes
+}
+
+/// What a report of a worker is refused with because of its token and its body.
+fn report_codes(operation: &Operation) -> Vec<ErrorCode> {
+    use ErrorCode::{
+        Internal, MalformedJson, NotReady, RateLimited, SlowRequest, SupersededAttempt, TooLarge,
+        TooManyConnections, Unauthenticated, UnsupportedMediaType, ValidationFailed, WrongSandbox,
+    };
+    let mut codes = vec![
+        Unauthenticated,
+        WrongSandbox,
+        SupersededAttempt,
+        TooManyConnections,
+        RateLimited,
+        Internal,
+        NotReady,
+    ];
+    if operation.request_body.is_some() {
+        codes.extend([
+            MalformedJson,
+            SlowRequest,
+            TooLarge,
+            UnsupportedMediaType,
+            ValidationFailed,
+        ]);
+    }
     codes
 }
 

@@ -63,7 +63,7 @@ fn complete<S>(
 ) -> UtoipaMethodRouter<S> {
     for item in paths.paths.values_mut() {
         let mut codes = codes.to_vec();
-        let may_have_key = item.post.is_some() && policy != RoutePolicy::Public;
+        let may_have_key = item.post.is_some() && policy.takes_request_keys();
         if may_have_key {
             codes.extend(KEY_CODES);
         }
@@ -102,9 +102,14 @@ pub(crate) struct ApiRouter<S> {
 
 impl<S: Clone + Send + Sync + 'static> ApiRouter<S> {
     pub(crate) fn new() -> Self {
+        Self::described_by(describe_api)
+    }
+
+    /// No operations yet, of the API that `describe` describes.
+    pub(crate) fn described_by(describe: fn() -> OpenApi) -> Self {
         Self {
             routes: Router::new(),
-            describe: Box::new(|| OpenApiRouter::with_openapi(describe_api())),
+            describe: Box::new(move || OpenApiRouter::with_openapi(describe())),
         }
     }
 

@@ -46,7 +46,7 @@ pub(super) async fn get_openapi(_: AccountCaller<needs::Credential>) -> Response
     clippy::expect_used,
     reason = "a description holds nothing but texts, lists and objects"
 )]
-pub(super) fn sorted_text(api: &OpenApi) -> String {
+pub(crate) fn sorted_text(api: &OpenApi) -> String {
     let mut api = serde_json::to_value(api).expect("a description is JSON");
     api.sort_all_objects();
     let text = serde_json::to_string_pretty(&api).expect("JSON is text");
