@@ -76,8 +76,11 @@ pub async fn report_discovery(
             let (task, refused) = match judge_discovery(reported_work(&body), facts) {
                 DiscoveryStep::Refuse(cap) => (None, Some(cap)),
                 DiscoveryStep::Add(new) => {
-                    let suite = rows.suite.as_ref();
-                    let task = add_task(tx, &source, new, ProofMaterial { body: &body, suite });
+                    let material = ProofMaterial {
+                        own: body.check.as_ref(),
+                        suite: rows.suite.as_ref(),
+                    };
+                    let task = add_task(tx, &source, new, (&body, material));
                     (Some(task.await?), None)
                 }
             };
@@ -135,14 +138,17 @@ fn check_report(body: &ReportDiscovery) -> Result<(), IntakeError> {
         return refused("description must say what was found and how to see it".to_owned());
     }
     match &body.check {
-        Some(proposed) => check_proposed(proposed),
+        Some(proposed) => expect_runnable(proposed).map_err(IntakeError::Refused),
         None => Ok(()),
     }
 }
 
-/// What can be said of a proposed check without running it; its agent can mend it.
-fn check_proposed(proposed: &ProposedCheck) -> Result<(), IntakeError> {
-    let refused = |text: String| Err(IntakeError::Refused(text));
+/// Refuses a proposed check for what can be said of it without running it; whoever proposes it can mend it.
+///
+/// # Errors
+/// What it must be.
+pub fn expect_runnable(proposed: &ProposedCheck) -> Result<(), String> {
+    let refused = |text: String| Err(text);
     let command = &proposed.command;
     if command.trim().is_empty() || command.len() > COMMAND_BYTES_MAX || command.contains('\0') {
         return refused(format!(
@@ -225,11 +231,13 @@ fn reported_work(body: &ReportDiscovery) -> ReportedWork {
     }
 }
 
-/// What the check of found work is made from.
-#[derive(Clone, Copy)]
-struct ProofMaterial<'a> {
-    body: &'a ReportDiscovery,
-    suite: Option<&'a Check>,
+/// What the check of work is made from that no plan has.
+#[derive(Clone, Copy, Debug)]
+pub struct ProofMaterial<'a> {
+    /// The check that came with it.
+    pub own: Option<&'a ProposedCheck>,
+    /// The check that runs the project's suite.
+    pub suite: Option<&'a Check>,
 }
 
 /// Writes the task that found work becomes, with its check.
@@ -237,9 +245,8 @@ async fn add_task(
     tx: &mut Tx,
     source: &Task,
     new: DiscoveredTask,
-    material: ProofMaterial<'_>,
+    (body, material): (&ReportDiscovery, ProofMaterial<'_>),
 ) -> Result<Task, StoreError> {
-    let body = material.body;
     let number = take_numbers(tx, source.project_id, NumberCounter::Task, 1).await?;
     let fresh = source.fresh(tx);
     let mut task = Task {
@@ -261,19 +268,33 @@ async fn add_task(
         ..fresh
     };
     tasks::insert(tx, &task).await?;
-    if let Some(check) = material.proof_check(tx, &task, new.proof) {
-        checks::insert(tx, &check, &[]).await?;
-    }
+    material.write_proof(tx, &task, new.proof).await?;
     apply_to_task(tx, &mut task, new.actions).await?;
     Ok(task)
 }
 
 impl ProofMaterial<'_> {
+    /// Writes the check that proves `task`, if one can.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn write_proof(
+        self,
+        tx: &mut Tx,
+        task: &Task,
+        proof: DiscoveryProof,
+    ) -> Result<(), StoreError> {
+        match self.proof_check(tx, task, proof) {
+            Some(check) => checks::insert(tx, &check, &[]).await,
+            None => Ok(()),
+        }
+    }
+
     fn proof_check(self, tx: &Tx, task: &Task, proof: DiscoveryProof) -> Option<Check> {
         let (kind, command, files) = match proof {
             DiscoveryProof::Missing => return None,
             DiscoveryProof::Own => {
-                let own = self.body.check.as_ref()?;
+                let own = self.own?;
                 (CheckKind::Proof, own.command.clone(), own.files.clone())
             }
             DiscoveryProof::Suite => {

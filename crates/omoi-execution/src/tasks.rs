@@ -6,6 +6,7 @@ mod prerequisites;
 mod retry_by_person;
 
 use omoi_domain::attempt::AttemptSubject;
+use omoi_domain::block::TaskBlock;
 use omoi_domain::lifecycle::task::{
     TaskAction, UnmetResult, assign_task, cancel_task, send_back_task,
 };
@@ -13,14 +14,16 @@ use omoi_domain::task::Priority;
 use omoi_store::attempts::Attempt;
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError, Tx, specs};
+use omoi_store::{Json, StoreError, Tx, approvals, specs};
 
+use crate::results::settle_results;
 use crate::tickets::reopen_ticket_of;
 
 pub use attempt_end::fail_attempted;
 pub(crate) use attempt_end::{attempt_lost, follow_up};
+pub use prerequisites::follow_prerequisites;
 pub use prerequisites::{block_dependents, keeper_of, resolved_by};
-pub(crate) use prerequisites::{block_waiting, follow_prerequisites, free_dependents};
+pub(crate) use prerequisites::{block_waiting, free_dependents};
 pub use retry_by_person::retry_by_person;
 
 /// The task of an attempt that still belongs to it; none when it moved on under a newer fence.
@@ -69,6 +72,7 @@ pub async fn apply_to_task(
         // Before the first row is written: rows are locked in the order of their ids.
         tasks::hold_of_spec(tx, task.spec_id).await?;
     }
+    let was_asking = task.blocked_by == Some(TaskBlock::Question);
     // A move writes every field; what changes after the last one is saved at the end.
     let mut is_changed = false;
     for action in actions {
@@ -76,6 +80,7 @@ pub async fn apply_to_task(
         match action {
             TaskAction::Move { to, reason } => {
                 tasks::transition(tx, task, to, reason).await?;
+                settle_results(tx, task).await?;
             }
             TaskAction::FailPermanently { reason } => {
                 tasks::fail_permanently(tx, task, reason).await?;
@@ -115,6 +120,10 @@ pub async fn apply_to_task(
     }
     if is_changed {
         tasks::save(tx, task).await?;
+    }
+    if was_asking && task.blocked_by != Some(TaskBlock::Question) {
+        // It went on without an answer, or is over.
+        approvals::withdraw_of_task(tx, task.id).await?;
     }
     Ok(())
 }

@@ -14,4 +14,5 @@ pub mod outputs;
 pub mod repository;
 pub mod sections;
 pub mod sync;
+pub mod task_edits;
 pub mod wording;

@@ -2,6 +2,7 @@
 
 mod conclude;
 mod direct;
+mod edited_tasks;
 mod files;
 mod hold_for_people;
 mod phase_change;

@@ -38,6 +38,8 @@ use crate::base_runner::BaseRunner;
 
 use crate::items::journal;
 
+/// Says that a person changed the tasks since: the facts of the next run of proofs take its place.
+const UNTRIED: &str = "has_untried";
 /// Proofs run at once.
 const AT_ONCE: usize = 3;
 
@@ -69,6 +71,19 @@ pub(crate) fn known(
         kept.get(&digest(spec, check)).map(|exit| (key, *exit))
     };
     Ok(proofs(tasks).filter_map(of).collect())
+}
+
+/// Says of a run whose tasks a person changed that proofs of theirs may not have been tried.
+pub(crate) fn mark_untried(run: &mut PhaseRun) -> Result<(), StoreError> {
+    let tried = kept(run)?;
+    run.facts = Some(Json(json!({ "base_exits": tried, UNTRIED: true })));
+    Ok(())
+}
+
+/// Whether a person changed the tasks since proofs were tried last.
+pub(crate) fn has_untried(run: &PhaseRun) -> bool {
+    let facts = run.facts.as_ref();
+    facts.is_some_and(|facts| facts.0[UNTRIED] == true)
 }
 
 /// Starts what has not been tried of the proofs the tasks phase submitted since `since`; true while

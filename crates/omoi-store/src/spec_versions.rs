@@ -15,11 +15,12 @@ use crate::specs::Spec;
 use crate::tx::Tx;
 
 /// The phases whose outputs people change, and versions hold.
-pub const VERSIONED_PHASES: [Phase; 4] = [
+pub const VERSIONED_PHASES: [Phase; 5] = [
     Phase::Explore,
     Phase::Prd,
     Phase::Requirements,
     Phase::Design,
+    Phase::Tasks,
 ];
 /// What the first version of a spec says of itself.
 const FIRST: &str = "before the first change";

@@ -54,7 +54,8 @@ row! {
         ticket_id: TicketId,
         /// `n` of the project's `TSK-n`.
         number: i64,
-        /// The plan's `TSK-n`; for work found on the way `DIS-n`, for resolutions `RES-n`.
+        /// The plan's `TSK-n`; for work found on the way `DIS-n`, for what people added `ADD-n`, for resolutions
+        /// `RES-n`.
         local_id: String,
         /// Its title.
         title: String,

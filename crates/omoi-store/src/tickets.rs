@@ -232,6 +232,13 @@ pub async fn save(tx: &mut Tx, ticket: &mut Ticket) -> Result<(), StoreError> {
     write(tx, ticket).await
 }
 
+/// Tells that something about a ticket changed that other rows hold.
+pub fn tell_updated(tx: &mut Tx, ticket: &Ticket) {
+    let (project, spec) = ticket.scope();
+    let event = Event::TicketUpdated(ticket.change(Some(ticket.status)));
+    tx.emit(project, spec, event);
+}
+
 /// Changes what a person changes of a ticket.
 ///
 /// # Errors
@@ -260,9 +267,7 @@ pub async fn edit_ticket(
     ticket.assignee_id = assignee_id.unwrap_or(before.assignee_id);
     save(tx, ticket).await?;
     search_documents::index_ticket(tx, ticket).await?;
-    let (project, spec) = ticket.scope();
-    let event = Event::TicketUpdated(ticket.change(Some(ticket.status)));
-    tx.emit(project, spec, event);
+    tell_updated(tx, ticket);
     let mut changes = Vec::new();
     if ticket.priority != before.priority {
         changes.push(TicketFieldChange {

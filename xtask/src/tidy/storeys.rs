@@ -18,6 +18,7 @@ const STOREYS: &[(&str, &[&str])] = &[(
         "sections",
         "normalise",
         "items",
+        "task_edits",
         "coverage",
         "evaluate",
         "sync",

@@ -2,6 +2,7 @@
 
 mod attempt_failed;
 mod begin;
+mod edited_proofs;
 mod give_up;
 mod not_ready;
 mod open;
@@ -19,6 +20,7 @@ mod step_failed;
 
 pub use attempt_failed::{FailedPhaseAttempt, judge_failed_attempt};
 pub use begin::begin_phase;
+pub use edited_proofs::{TriedProof, judge_edited_proofs};
 pub use give_up::{give_up_phase, give_up_spent_phase, phase_at_fault};
 pub use not_ready::{PlanBlocker, block_not_ready};
 pub use open::{OpenPhase, StoredPhase, open_phase};

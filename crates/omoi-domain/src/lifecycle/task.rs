@@ -1,5 +1,6 @@
 //! Transitions of tasks, and the actions they decide on.
 
+mod add_by_person;
 mod assign;
 mod cancel;
 mod checked;
@@ -24,6 +25,9 @@ mod stuck;
 mod submit;
 mod wait_for_person;
 
+pub use add_by_person::{
+    ADDED_TASKS_MAX, ADDED_WORK_PREFIX, AddedTask, AddedTaskRefusal, AddedWorkFacts, add_by_person,
+};
 pub use assign::assign_task;
 pub use cancel::{cancel_task, end_resolution, retire_task};
 pub use checked::{ChecksResult, ValidatedTask, conclude_checks};
@@ -48,7 +52,7 @@ pub use start_failed::{FailedStart, StartFailure, judge_failed_start};
 pub use start_postponed::{PostponedTask, postpone_task};
 pub use stuck::{StuckTask, next_stuck};
 pub use submit::submit_task;
-pub use wait_for_person::wait_for_person;
+pub use wait_for_person::{wait_for_answer, wait_for_person};
 
 use crate::block::TaskBlock;
 use crate::retry::ErrorClass;

@@ -7,11 +7,13 @@ use omoi_domain::lifecycle::approval::ApprovalRefusal;
 use omoi_domain::lifecycle::ticket::TicketMoveRefusal;
 use omoi_domain::plain_title::BadTitle;
 use omoi_domain::ticket_text::{BadCommands, BadLabels, DESCRIPTION_CHARS_MAX};
-use omoi_domain::workflow::PhaseId;
+use omoi_domain::workflow::{ArtifactType, PhaseId};
 use omoi_store::StoreError;
 use omoi_store::comments::Comment;
 use omoi_store::tickets::Ticket;
 
+use super::ARTIFACT_BYTES_MAX;
+use super::link_tickets::LINKED_TICKETS_MAX;
 use crate::tickets::PersonMoveError;
 
 /// Why something asked of a ticket or of a board was not done; nothing is written then.
@@ -65,12 +67,29 @@ pub enum TicketCommandError {
     /// Nobody was asked about the ticket, or about what the phase made.
     #[error("nobody was asked about it")]
     NotAsked,
+    /// What the platform saw itself, and nobody's word stands for.
+    #[error("{0} is what the platform sees itself: nobody gives it")]
+    NotGiven(ArtifactType),
+    /// What is no such artifact.
+    #[error(
+        "{0}: a document has 1 to {ARTIFACT_BYTES_MAX} bytes of text, coverage 0 to 100 hundredths"
+    )]
+    BadArtifact(ArtifactType),
+    /// More than are kept.
+    #[error("a ticket is given at most {0} artifacts")]
+    ManyArtifacts(u32),
     /// Something is passed by, and nobody says why.
     #[error("what is forced needs a reason")]
     NoReason,
     /// Tickets of two projects cannot wait for each other.
     #[error("{0} is of another project")]
     OtherProject(HumanRef),
+    /// A spec has as many tickets tied to it as it may.
+    #[error("at most {LINKED_TICKETS_MAX} tickets are tied to a spec")]
+    TooManyLinks,
+    /// The ticket is of the plan of the spec, is its plan, or follows it.
+    #[error("{0} belongs to the work of the spec")]
+    OfPlan(HumanRef),
     /// Tickets would wait for each other.
     #[error("they would wait for each other: {}", told_cycle(.0))]
     Circular(Vec<HumanRef>),

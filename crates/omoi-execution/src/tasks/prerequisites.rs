@@ -105,7 +105,10 @@ pub(crate) async fn free_dependents(tx: &mut Tx, task: &Task) -> Result<(), Stor
 }
 
 /// Stops or frees `task`, whose prerequisites are others now, and every task that waits for it.
-pub(crate) async fn follow_prerequisites(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+///
+/// # Errors
+/// When the database refuses.
+pub async fn follow_prerequisites(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
     let rows = TaskRows::read_rows(tx, task.spec_id).await?;
     let changes = rows.task_graph().follow_prerequisites(task.id);
     apply_to_dependents(tx, &rows, changes).await

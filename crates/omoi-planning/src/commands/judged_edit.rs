@@ -13,7 +13,7 @@ use crate::gate_facts::{PhaseMaterial, judge_items};
 use crate::items::{put, validated};
 use crate::plan_gate::PlanGate;
 use crate::planner::output_digest;
-use crate::tree;
+use crate::{proofs, tree};
 
 /// One item of an accepted output as a person wants it.
 #[derive(Clone, Debug)]
@@ -108,6 +108,9 @@ impl JudgedEdit {
         run.output_digest = Some(output_digest(&self.output));
         run.output = Some(Json(self.output.clone()));
         run.score = Some(self.score);
+        if self.phase == Phase::Tasks {
+            proofs::mark_untried(&mut run)?;
+        }
         phases::save(tx, &mut run).await
     }
 }

@@ -75,7 +75,9 @@ pub async fn restore_version(
         for (phase, _) in &judged {
             states.push((*phase, phases::ensure(tx, id, *phase).await?.state));
         }
-        let actions = match restore_outputs(spec.status, &states, version.current_phase) {
+        let has_tasks = version.phase_output(Phase::Tasks).is_some();
+        let planned_from = version.current_phase;
+        let actions = match restore_outputs(spec.status, &states, planned_from, has_tasks) {
             Ok(actions) => actions,
             Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),
         };

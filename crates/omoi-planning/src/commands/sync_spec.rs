@@ -31,7 +31,8 @@ pub async fn sync_spec(
     let (spec, name) = seen.await?;
     match (spec.current_phase, spec.status) {
         (Phase::Complete, _) | (Phase::Sync, SpecStatus::Executing) => Ok(spec),
-        (Phase::Sync, SpecStatus::Failed | SpecStatus::Blocked) => {
+        // A person changed the tasks of one that was planned.
+        (Phase::Sync, SpecStatus::Completed | SpecStatus::Failed | SpecStatus::Blocked) => {
             resume_spec(policy, tenant, id, ResumeSpec::default()).await
         }
         (_, status) => Err(SpecCommandError::NotPlanned { spec: name, status }),

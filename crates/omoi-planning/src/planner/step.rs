@@ -28,11 +28,13 @@ use omoi_store::{StoreError, Tenant};
 
 use super::conclude::{conclude_attempt, handle_failure, postpone_start};
 use super::direct;
+use super::edited_tasks::hold_for_proofs;
 use super::hold_for_people::hold_for_people;
 use super::phase_change::{PhaseChangeset, PhaseDecision, PhaseWriter, SpecPhase, change_phase};
 use super::start::{AttemptOrder, start_attempt};
 use crate::base_runner::BaseRunner;
 use crate::base_suite;
+use crate::open_questions::answers_of;
 use crate::plan_gate::PlanGate;
 use crate::prompt::PROMPT_VERSION;
 use crate::second_opinion::OpinionAsker;
@@ -90,6 +92,16 @@ pub(super) async fn planner_step(driver: &PhaseDriver, mut spec: Spec) -> Result
     {
         return Ok(next);
     }
+    let at = SpecPhase {
+        spec: &spec,
+        run: &run,
+    };
+    if run.state == PhaseState::Pending
+        && run.phase == Phase::Sync
+        && let Some(next) = hold_for_proofs(driver, at).await?
+    {
+        return Ok(next);
+    }
     let last = last_attempt(&driver.writer.store, &run).await?;
     let facts = PhaseFacts {
         state: run.state,
@@ -102,10 +114,6 @@ pub(super) async fn planner_step(driver: &PhaseDriver, mut spec: Spec) -> Result
             round: last.round,
             attempt: last,
         }),
-    };
-    let at = SpecPhase {
-        spec: &spec,
-        run: &run,
     };
     match phase_step(facts) {
         PhaseStep::WaitUntil(instant) => Ok(Next::At(instant)),
@@ -150,7 +158,11 @@ async fn find_open_phase(
 ) -> Result<Option<PhaseRun>, ApplyError> {
     let found = writer.store.write(CrashPoint::PhaseMoved, async |tx| {
         let runs = phases::of_spec(tx, spec.id).await?;
-        let digest = |phase, passed: &_| input_digest(spec, phase, passed);
+        let answers = answers_of(tx, spec).await?;
+        let digest = |phase, passed: &_| {
+            let answer = answers.read_by(phase, passed);
+            input_digest(spec, phase, passed, answer)
+        };
         let Some(open) = open_phase(&stored_phases(&runs), digest) else {
             return Ok(None);
         };
@@ -216,12 +228,18 @@ pub(super) async fn give_up(
 }
 
 /// SHA-256 over everything a phase reads.
-fn input_digest(spec: &Spec, phase: Phase, passed: &BTreeMap<Phase, String>) -> String {
-    let inputs: Vec<&str> = phase
+fn input_digest(
+    spec: &Spec,
+    phase: Phase,
+    passed: &BTreeMap<Phase, String>,
+    answer: Option<&String>,
+) -> String {
+    let inputs = phase
         .inputs()
         .iter()
-        .map(|input| passed.get(input).map_or("", String::as_str))
-        .collect();
+        .map(|input| passed.get(input).map_or("", String::as_str));
+    // Without an answer, the digest is what it was before there could be one.
+    let inputs: Vec<&str> = inputs.chain(answer.map(String::as_str)).collect();
     let text = json!([
         spec.title,
         spec.original_request,

@@ -164,7 +164,7 @@ pub struct SpecVersionDetail {
     pub version: SpecVersionView,
     /// Where the spec was to be planned on from.
     pub current_phase: Phase,
-    /// The accepted outputs by phase, of `explore` to `design`.
+    /// The accepted outputs by phase, of `explore` to `tasks`.
     pub outputs: BTreeMap<String, Value>,
 }
 

@@ -1,14 +1,17 @@
 //! Operations on specs.
 
+mod answer_questions;
 mod approve_design;
 mod approve_requirements;
 mod archive_spec;
 mod cancel_spec;
 mod create_branch;
 mod create_criterion;
+mod create_planned_task;
 mod create_requirement;
 mod create_spec;
 mod delete_criterion;
+mod delete_planned_task;
 mod delete_requirement;
 mod deliver_spec;
 mod diff_spec_versions;
@@ -20,7 +23,9 @@ mod get_execution_status;
 mod get_spec;
 mod get_spec_version;
 mod launch_spec;
+mod link_tickets;
 mod list_egress;
+mod list_linked_tickets;
 mod list_phase_data;
 mod list_project_specs;
 mod list_spec_events;
@@ -35,7 +40,9 @@ mod restore_spec_version;
 mod resume_spec;
 mod sync_spec;
 mod trace_spec;
+mod unlink_tickets;
 mod update_criterion;
+mod update_planned_task;
 mod update_requirement;
 mod update_spec;
 
@@ -43,8 +50,8 @@ use axum::Json;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use omoi_domain::id::{ProjectId, SpecId};
-use omoi_protocol::api::{EXAMPLE_SPEC, ListPage, SpecView};
+use omoi_domain::id::{ProjectId, SpecId, TicketId};
+use omoi_protocol::api::{EXAMPLE_SPEC, ListPage, SpecTicketList, SpecView};
 use omoi_store::specs::{self, Spec, SpecFilter};
 
 use super::caller::ApiCaller;
@@ -61,6 +68,8 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
         .merge(changed_specs())
         .merge(worked_specs())
         .merge(edited_plans())
+        .merge(planned_tasks())
+        .merge(linked_tickets())
         .merge(decided_specs())
         .merge(spec_versions())
 }
@@ -120,6 +129,13 @@ fn shown_specs() -> ApiRouter<ApiSurface> {
 /// What people decide about what phases made.
 fn decided_specs() -> ApiRouter<ApiSurface> {
     ApiRouter::new()
+        .add(operation!(
+            answer_questions::answer_questions,
+            NotFound,
+            UnclearReference,
+            InvalidTransition,
+            Conflict
+        ))
         .add(operation!(
             approve_requirements::approve_requirements,
             NotFound,
@@ -333,6 +349,60 @@ fn edited_plans() -> ApiRouter<ApiSurface> {
         ))
 }
 
+/// What people change of the tasks of a plan.
+fn planned_tasks() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            create_planned_task::create_planned_task,
+            StaleVersion,
+            NotFound,
+            UnclearReference,
+            AtWork,
+            Refused,
+            Conflict
+        ))
+        .add(operation!(
+            update_planned_task::update_planned_task,
+            StaleVersion,
+            NotFound,
+            UnclearReference,
+            AtWork,
+            Refused,
+            Conflict
+        ))
+        .add(operation!(
+            delete_planned_task::delete_planned_task,
+            StaleVersion,
+            NotFound,
+            UnclearReference,
+            AtWork,
+            Refused,
+            Conflict
+        ))
+}
+
+/// The tickets that have to do with specs.
+fn linked_tickets() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            list_linked_tickets::list_linked_tickets,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            link_tickets::link_tickets,
+            NotFound,
+            UnclearReference,
+            Conflict
+        ))
+        .add(operation!(
+            unlink_tickets::unlink_tickets,
+            NotFound,
+            UnclearReference,
+            Conflict
+        ))
+}
+
 fn spec_versions() -> ApiRouter<ApiSurface> {
     ApiRouter::new()
         .add(operation!(
@@ -393,6 +463,33 @@ impl ApiCaller {
         self.own_rows()
             .read(async |tx| find::spec(tx, asked).await)
             .await
+    }
+}
+
+/// Tickets that a body may name.
+const LISTED_TICKETS_MAX: usize = 100;
+
+impl ApiCaller {
+    /// The tickets that a body names, of the project of `spec`.
+    async fn listed_tickets(
+        &self,
+        spec: &Spec,
+        body: &SpecTicketList,
+    ) -> Result<Vec<TicketId>, ApiError> {
+        let named = &body.ticket_ids;
+        if !(1..=LISTED_TICKETS_MAX).contains(&named.len()) {
+            let says = format!("name 1 to {LISTED_TICKETS_MAX} tickets");
+            return Err(ApiError::invalid_value(says).with_field("/ticket_ids"));
+        }
+        let found = self.own_rows().read(async |tx| {
+            let mut found = Vec::with_capacity(named.len());
+            for text in named {
+                let asked = AskedReference::of_path(text, Some(spec.project_id));
+                found.push(find::find_ticket(tx, asked).await?.id);
+            }
+            Ok::<_, ApiError>(found)
+        });
+        found.await
     }
 }
 

@@ -44,15 +44,25 @@ impl From<TicketCommandError> for ApiError {
                 .with_field("If-Match")
                 .hint("read the columns, and send the change with their `ETag`"),
             TicketCommandError::Refused(refusal) => refuse_move(says, refusal),
-            TicketCommandError::Approval(ApprovalRefusal::NoComment) => {
-                Self::invalid_value(says).with_field("/comment")
+            TicketCommandError::Approval(
+                ApprovalRefusal::NoComment | ApprovalRefusal::NoAnswer,
+            ) => Self::invalid_value(says).with_field("/comment"),
+            TicketCommandError::Approval(ApprovalRefusal::OtherDecision { .. }) => {
+                Self::invalid_value(says).with_field("/decision")
             }
             TicketCommandError::Approval(
                 ApprovalRefusal::Closed(_) | ApprovalRefusal::Overdue | ApprovalRefusal::Outdated,
             )
             | TicketCommandError::NotAsked => Self::new(ErrorCode::InvalidTransition, says),
+            TicketCommandError::ManyArtifacts(_) => Self::new(ErrorCode::InvalidTransition, says),
+            TicketCommandError::NotGiven(_) => {
+                Self::invalid_value(says).with_field("/artifact_type")
+            }
+            TicketCommandError::BadArtifact(_) => Self::invalid_value(says).with_field("/content"),
             TicketCommandError::NoReason => Self::invalid_value(says).with_field("/reason"),
             TicketCommandError::OtherProject(_) => Self::invalid_value(says),
+            TicketCommandError::TooManyLinks => Self::invalid_value(says).with_field("/ticket_ids"),
+            TicketCommandError::OfPlan(_) => Self::new(ErrorCode::Conflict, says),
             TicketCommandError::Circular(cycle) => {
                 let names = cycle.iter().map(HumanRef::to_string).collect::<Vec<_>>();
                 Self::new(ErrorCode::CircularDependency, says).with_context("cycle", json!(names))
@@ -75,11 +85,9 @@ impl From<TicketCommandError> for ApiError {
 
 fn refuse_move(says: String, refusal: TicketMoveRefusal) -> ApiError {
     match refusal {
-        TicketMoveRefusal::GateNotMet { phase, reasons } => {
-            ApiError::new(ErrorCode::GateNotMet, says)
-                .with_context("phase_id", json!(phase))
-                .with_context("blocking_reasons", json!(reasons))
-        }
+        TicketMoveRefusal::GateNotMet(verdict) => ApiError::new(ErrorCode::GateNotMet, says)
+            .with_context("phase_id", json!(verdict.phase))
+            .with_context("blocking_reasons", json!(verdict.reasons)),
         TicketMoveRefusal::Transition(_)
         | TicketMoveRefusal::Phase { .. }
         | TicketMoveRefusal::NothingBuilt(_)

@@ -15,8 +15,8 @@ pub struct EditedPhase {
     pub state: PhaseState,
 }
 
-/// Refuses a phase whose output is no person's to change, as the checks of tasks, which are tried before
-/// they stand, and sync, which is computed; and a spec whose tasks are released, or that is over.
+/// Refuses a phase whose output is no person's to change, as sync, which is computed; and a spec whose tasks are released,
+/// or that is over. The checks of tasks that a person changes are tried before sync writes them.
 ///
 /// # Errors
 /// [`SpecRefusal::NotEditable`], [`SpecRefusal::AtWork`].
@@ -48,7 +48,7 @@ pub fn retitle_spec(spec: SpecStatus) -> Result<Vec<SpecAction>, SpecRefusal> {
 }
 
 /// Has a spec planned on, when it is resumed, with the outputs of an earlier version: from where it was to be planned on
-/// then, and from the tasks at the latest, as no version has those.
+/// then, and from sync at the latest, which is computed; from the tasks where the version has none.
 ///
 /// # Errors
 /// [`SpecRefusal::AtWork`]; [`SpecRefusal::NotPassed`] for a phase that has no accepted output to take the place of.
@@ -56,6 +56,7 @@ pub fn restore_outputs(
     spec: SpecStatus,
     restored: &[(Phase, PhaseState)],
     planned_from: Phase,
+    has_tasks: bool,
 ) -> Result<Vec<SpecAction>, SpecRefusal> {
     expect_changeable(spec)?;
     for (phase, state) in restored {
@@ -64,16 +65,20 @@ pub fn restore_outputs(
             return Err(SpecRefusal::NotPassed(*phase));
         }
     }
-    Ok(vec![SpecAction::SetCurrentPhase(
-        planned_from.min(Phase::Tasks),
-    )])
+    let last = match has_tasks {
+        true => Phase::Sync,
+        false => Phase::Tasks,
+    };
+    Ok(vec![SpecAction::SetCurrentPhase(planned_from.min(last))])
 }
 
 /// The phase to plan on from when the output of `phase` was changed.
 fn phase_after(phase: Phase) -> Result<Phase, SpecRefusal> {
     let next = match phase {
-        Phase::Explore | Phase::Prd | Phase::Requirements | Phase::Design => phase.next(),
-        Phase::Tasks | Phase::Sync | Phase::Complete => None,
+        Phase::Explore | Phase::Prd | Phase::Requirements | Phase::Design | Phase::Tasks => {
+            phase.next()
+        }
+        Phase::Sync | Phase::Complete => None,
     };
     next.ok_or(SpecRefusal::NotEditable(phase))
 }
@@ -121,12 +126,7 @@ mod tests {
                 PhaseState::Running,
                 not_passed(Phase::Prd),
             ),
-            (
-                Completed,
-                Phase::Tasks,
-                PhaseState::Passed,
-                not_editable(Phase::Tasks),
-            ),
+            (Completed, Phase::Tasks, PhaseState::Passed, at(Phase::Sync)),
             (
                 Working,
                 Phase::Sync,
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn an_earlier_version_is_planned_on_from_where_it_stood() {
-        use Phase::{Complete, Design, Explore, Requirements, Tasks};
+        use Phase::{Complete, Design, Explore, Requirements, Sync, Tasks};
         use PhaseState::{Passed, Pending};
         use SpecStatus::{Completed, Working};
         let at = |phase| Ok(vec![SpecAction::SetCurrentPhase(phase)]);
@@ -164,16 +164,21 @@ mod tests {
                 Tasks,
                 Err(SpecRefusal::NotPassed(Design)),
             ),
+            (Completed, vec![(Tasks, Passed)], Tasks, at(Tasks)),
             (
                 Completed,
-                vec![(Tasks, Passed)],
+                vec![(Sync, Passed)],
                 Tasks,
-                Err(SpecRefusal::NotEditable(Tasks)),
+                Err(SpecRefusal::NotEditable(Sync)),
             ),
             (Working, vec![], Tasks, Err(SpecRefusal::AtWork)),
         ] {
-            let actions = restore_outputs(spec, &restored, planned_from);
+            let actions = restore_outputs(spec, &restored, planned_from, false);
             assert_eq!(actions, expected, "{restored:?} {planned_from}");
+        }
+        for (planned_from, expected) in [(Complete, Sync), (Sync, Sync), (Tasks, Tasks)] {
+            let actions = restore_outputs(Completed, &[(Tasks, Passed)], planned_from, true);
+            assert_eq!(actions, at(expected), "{planned_from}");
         }
     }
 

@@ -9,7 +9,10 @@ use utoipa::IntoParams;
 
 use omoi_domain::id::SpecId;
 use omoi_domain::phase::Phase;
-use omoi_planning::commands::{ItemEdit, PhaseEdit, SpecCommandError, edit_items};
+use omoi_planning::commands::{
+    ItemEdit, PhaseEdit, PlannedTaskEdit, PlannedTaskWish, SpecCommandError, edit_items,
+    edit_planned_task,
+};
 use omoi_planning::output_diff::changed_items;
 use omoi_protocol::api::{EXAMPLE_REQUIREMENT, EXAMPLE_SPEC};
 use omoi_store::specs::{self, Spec};
@@ -173,6 +176,44 @@ impl<'a> EditedPlan<'a> {
         let gate = s.parts.gate.in_tenant(caller.own_rows());
         let changed = edit_items(&gate, caller.own_rows(), spec.id, &edit).await;
         let changed = meant_edit(caller, spec.id, edit.versions.as_deref(), changed).await;
+        answer_edit(s, caller, changed).await
+    }
+}
+
+/// Which task of a plan.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct PlannedTaskPath {
+    /// Row id of the spec, or its reference `SPEC-n`.
+    #[param(
+        example = json!(EXAMPLE_SPEC),
+        pattern = "^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|([^/]+/)*[Ss][Pp][Ee][Cc]-0*[1-9][0-9]{0,17})$"
+    )]
+    pub(super) spec_id: String,
+    /// Id of the task in the plan, `TSK-NNN`.
+    #[param(example = json!("TSK-001"))]
+    pub(super) planned_task_id: String,
+}
+
+impl EditedPlan<'_> {
+    /// Changes a task of the plan; answers the spec as it is then.
+    pub(super) async fn change_task(self, wish: PlannedTaskWish) -> Result<Response, ApiError> {
+        let Self {
+            surface: s,
+            caller,
+            spec,
+            meant,
+        } = self;
+        if caller.is_shown_again() {
+            return answer_edit(s, caller, Ok(spec)).await;
+        }
+        let (gate, versions) = (s.parts.gate.in_tenant(caller.own_rows()), meant.0);
+        let edit = PlannedTaskEdit {
+            wish,
+            versions: versions.clone(),
+        };
+        let changed = edit_planned_task(&gate, caller.own_rows(), spec.id, edit).await;
+        let changed = meant_edit(caller, spec.id, versions.as_deref(), changed).await;
         answer_edit(s, caller, changed).await
     }
 }

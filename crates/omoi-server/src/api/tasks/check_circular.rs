@@ -25,7 +25,9 @@ pub(super) async fn check_circular_dependency(
     ApiBody(body): ApiBody<DependencyList>,
 ) -> Answer<CircularCheck> {
     let task = caller.find_task(&path, &of).await?;
-    let named = caller.find_prerequisites(&task, &body.depends_on).await?;
+    let named = caller
+        .find_prerequisites(task.project_id, &body.depends_on, "/depends_on")
+        .await?;
     let edit = DependencyEdit::Add(named);
     let cycle = find_cycle(caller.own_rows(), task.id, &edit)
         .await?

@@ -50,7 +50,9 @@ pub(super) async fn remove_task_dependency(
     } = path;
     let task = caller.find_task(&TaskPath { task_id }, &of).await?;
     let named = std::slice::from_ref(&depends_on_task_id);
-    let named = caller.find_prerequisites(&task, named).await?;
+    let named = caller
+        .find_prerequisites(task.project_id, named, "/depends_on")
+        .await?;
     let before = named
         .into_iter()
         .next()

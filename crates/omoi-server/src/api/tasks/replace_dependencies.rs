@@ -26,7 +26,9 @@ pub(super) async fn replace_task_dependencies(
     ApiBody(body): ApiBody<DependencyList>,
 ) -> Answer<TaskPrerequisites> {
     let task = caller.find_task(&path, &of).await?;
-    let named = caller.find_prerequisites(&task, &body.depends_on).await?;
+    let named = caller
+        .find_prerequisites(task.project_id, &body.depends_on, "/depends_on")
+        .await?;
     let edit = DependencyEdit::Replace(named);
     let act = change_dependencies(caller.own_rows(), task.id, &edit);
     let task = task_after(&caller, task.id, act).await?;

@@ -18,7 +18,7 @@ use crate::api::version::{IF_MATCH_DESCRIPTION, MeantVersions, VersionedJson, wi
 use crate::error::ApiError;
 
 /// Characters of what an agent is told of a task.
-const DESCRIPTION_CHARS_MAX: usize = 50_000;
+pub(super) const DESCRIPTION_CHARS_MAX: usize = 50_000;
 
 /// Changes title, description, priority or deadline of a task, or has it start without its project's autonomy.
 ///

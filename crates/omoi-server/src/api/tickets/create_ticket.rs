@@ -79,7 +79,7 @@ pub(super) async fn create_ticket(
 }
 
 /// Refuses whoever has work begun by itself and may not begin work; a plan that nobody looks at is theirs to approve.
-pub(super) fn expect_begun_by(
+pub(in crate::api) fn expect_begun_by(
     caller: &ApiCaller,
     mode: Option<WorkflowMode>,
 ) -> Result<(), ApiError> {
@@ -93,7 +93,7 @@ pub(super) fn expect_begun_by(
 }
 
 /// The project that a body names, or the query, or the only one there is.
-pub(super) async fn project_of_body(
+pub(in crate::api) async fn project_of_body(
     caller: &ApiCaller,
     of: &ProjectOfTicket,
     named: Option<ProjectId>,
