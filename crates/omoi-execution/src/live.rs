@@ -8,10 +8,12 @@ mod reader_book;
 mod subscription;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use omoi_domain::actor::Actor;
+use omoi_domain::id::OrgId;
 use omoi_domain::live::event_filter::LiveFilter;
-use omoi_runtime::bus::Bus;
+use omoi_runtime::bus::{Bus, BusProbeError, probe_bus};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_store::{StoreError, Tenant, events};
@@ -19,7 +21,9 @@ use omoi_store::{StoreError, Tenant, events};
 use self::fan_out::{FanOut, Receiver};
 pub use self::frame::LiveFrame;
 use self::listener_seats::ListenerSeats;
-pub use self::listener_seats::{LISTENERS_MAX, ListenerSeat};
+pub use self::listener_seats::{
+    LISTENERS_MAX, ListenerSeat, ListenersFull, ORGANISATION_LISTENERS_MAX,
+};
 use self::org_reader::OrgReader;
 use self::reader_book::{EnteredFanOut, ReaderBook};
 pub use self::subscription::{LiveControl, LiveItem, LiveSubscription, ReaderAccess};
@@ -46,10 +50,24 @@ impl LiveEvents {
         }
     }
 
-    /// A place for one more connection of `actor`, free again when it is dropped; none where they hold
-    /// [`LISTENERS_MAX`] in this process.
-    pub fn take_seat(&self, actor: Actor) -> Option<ListenerSeat> {
-        self.seats.take_seat(actor)
+    /// A place for one more connection of `actor`, which listens to `organisations`; free again when it is dropped.
+    ///
+    /// # Errors
+    /// Where `actor` holds [`LISTENERS_MAX`] in this process, or one of `organisations` [`ORGANISATION_LISTENERS_MAX`].
+    pub fn take_seat(
+        &self,
+        actor: Actor,
+        organisations: &[OrgId],
+    ) -> Result<ListenerSeat, ListenersFull> {
+        self.seats.take_seat(actor, organisations)
+    }
+
+    /// How long a hint on `topic` takes through the bus and back.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub async fn probe_bus(&self, topic: String) -> Result<Duration, BusProbeError> {
+        probe_bus(self.bus.as_ref(), self.clock.as_ref(), topic).await
     }
 
     /// Listens to the organisation of `tenant`: to what happens after the event `known_seq`, or from now on.

@@ -5,6 +5,7 @@
 //! missed, the subscriber gets [`BusHint::Resync`] and reads again from its own cursor.
 
 mod local;
+mod probe;
 mod redis;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use futures::future::BoxFuture;
 use tokio::sync::broadcast;
 
 pub use self::local::LocalBus;
+pub use self::probe::{BusProbeError, PROBE_TIME_MAX, probe_bus};
 pub use self::redis::RedisBus;
 pub(crate) use self::redis::open_client;
 

@@ -131,19 +131,21 @@ async fn metrics(State(probes): State<ProbeSurface>, headers: HeaderMap) -> Resp
     }
 }
 
-/// What the database counts.
-struct Counts {
-    n_events: i64,
-    tasks: BTreeMap<String, i64>,
+/// What the organisations have together.
+pub(crate) struct DeploymentCounts {
+    pub(crate) n_organizations: usize,
+    pub(crate) n_events: i64,
+    pub(crate) tasks: BTreeMap<String, i64>,
     specs: BTreeMap<String, i64>,
 }
 
-/// What the organisations have together.
-async fn count_everywhere(store: &Store) -> Result<Counts, StoreError> {
+/// Counts what the organisations have together.
+pub(crate) async fn count_everywhere(store: &Store) -> Result<DeploymentCounts, StoreError> {
     let system = store.system();
     let heads = system.read(async |tx| organisations::event_heads(tx).await);
     let heads: Vec<(OrgId, i64)> = heads.await?;
-    let mut counts = Counts {
+    let mut counts = DeploymentCounts {
+        n_organizations: heads.len(),
         n_events: heads.iter().map(|(_, head)| head).sum(),
         tasks: BTreeMap::new(),
         specs: BTreeMap::new(),

@@ -1,5 +1,6 @@
 //! Sandboxes: where attempts run, by the id of the attempt.
 
+mod clear_sandboxes;
 mod get_phase;
 mod get_task;
 mod health;
@@ -24,6 +25,13 @@ use super::router::{ApiRouter, operation};
 pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
     ApiRouter::new()
         .add(operation!(health::get_sandboxes_health))
+        .add(operation!(
+            clear_sandboxes::clear_tracked_sandboxes,
+            InsufficientScope,
+            NotFound,
+            ValidationFailed,
+            Conflict
+        ))
         .add(operation!(list_sandboxes::list_live_sandboxes))
         .add(operation!(get_phase::get_sandbox_phase, NotFound))
         .add(operation!(get_task::get_sandbox_task, NotFound))

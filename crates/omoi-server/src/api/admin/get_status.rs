@@ -27,7 +27,7 @@ pub(super) async fn get_status(
     })
 }
 
-fn disk_stall(parts: &ApiParts) -> Option<DiskStall> {
+pub(super) fn disk_stall(parts: &ApiParts) -> Option<DiskStall> {
     let for_ms = |since| parts.clock.now().since(since).as_millis() as u64;
     if let Some(stalled) = parts.store.store().stalled() {
         return Some(DiskStall {
@@ -53,7 +53,7 @@ fn disk_stall(parts: &ApiParts) -> Option<DiskStall> {
     })
 }
 
-fn loop_status(reader: &StatusReader) -> LoopStatus {
+pub(super) fn loop_status(reader: &StatusReader) -> LoopStatus {
     let status = reader.read();
     let entities = status.entities.into_iter().map(|failure| FailingEntity {
         entity: failure.entity,
