@@ -2,11 +2,15 @@
 
 mod begin;
 mod follow_spec;
+mod gate;
 mod person_move;
+mod stalled;
 
 pub use begin::{TicketBeginning, may_begin};
 pub use follow_spec::{FollowedSpec, TicketFollowing, follow_spec};
+pub use gate::*;
 pub use person_move::*;
+pub use stalled::{STALL_TIME, StallFacts, StallTask, judge_stall};
 
 use crate::merge::IntegrationState;
 use crate::task::TaskStatus;

@@ -51,6 +51,12 @@ pub struct AgentView {
     pub stop_reason: Option<AttemptStopReason>,
     /// Its error.
     pub error: Option<String>,
+    /// The conversation that its program says it has.
+    #[serde(default)]
+    pub conversation_id: Option<String>,
+    /// Words that people find it by.
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 /// The task of an agent.

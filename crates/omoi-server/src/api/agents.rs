@@ -5,17 +5,21 @@ mod get_agent_health;
 mod get_agent_statistics;
 mod list_agent_health;
 mod list_agents;
+mod update_agent;
 
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use omoi_domain::id::{AttemptId, HumanRef, ProjectId};
+use omoi_execution::commands::AttemptNoteError;
 use omoi_protocol::api::{AgentHealth, AgentTaskView, AgentView, EXAMPLE_ATTEMPT};
+use omoi_store::attempt_notes::AttemptNote;
 use omoi_store::attempts::Attempt;
-use omoi_store::{StoreError, Tx, open_calls, tasks};
+use omoi_store::{StoreError, Tx, attempt_notes, open_calls, tasks};
 
 use super::ApiSurface;
 use super::router::{ApiRouter, operation};
+use crate::error::ApiError;
 
 pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
     ApiRouter::new()
@@ -25,6 +29,7 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
         .add(operation!(get_agent_statistics::get_agent_statistics))
         .add(operation!(get_agent::get_agent, NotFound))
         .add(operation!(get_agent_health::get_agent_health, NotFound))
+        .add(operation!(update_agent::update_agent, NotFound, Conflict))
 }
 
 /// Whose agents.
@@ -64,12 +69,13 @@ pub(super) async fn agent_views(
             }
             None => None,
         };
-        views.push(agent_view(attempt, task));
+        let note = attempt_notes::of_attempt(tx, attempt.id).await?;
+        views.push(agent_view(attempt, task, note));
     }
     Ok(views)
 }
 
-fn agent_view(attempt: Attempt, task: Option<AgentTaskView>) -> AgentView {
+fn agent_view(attempt: Attempt, task: Option<AgentTaskView>, note: AttemptNote) -> AgentView {
     AgentView {
         agent_id: attempt.id,
         agent_type: attempt.role,
@@ -87,6 +93,8 @@ fn agent_view(attempt: Attempt, task: Option<AgentTaskView>) -> AgentView {
         ended_at: attempt.ended_at.map(Into::into),
         stop_reason: attempt.stop_reason,
         error: attempt.error_message,
+        conversation_id: note.conversation_id,
+        tags: note.tags.0,
     }
 }
 
@@ -109,4 +117,17 @@ pub(super) async fn health_of(tx: &mut Tx, attempt: &Attempt) -> Result<AgentHea
         idle_seconds: since(attempt.last_work_at),
         is_asking,
     })
+}
+
+impl From<AttemptNoteError> for ApiError {
+    fn from(source: AttemptNoteError) -> Self {
+        let says = source.to_string();
+        match source {
+            AttemptNoteError::Tags(_) => Self::invalid_value(says).with_field("/tags"),
+            AttemptNoteError::Conversation => {
+                Self::invalid_value(says).with_field("/conversation_id")
+            }
+            AttemptNoteError::Store(store) => store.into(),
+        }
+    }
 }

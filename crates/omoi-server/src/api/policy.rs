@@ -20,6 +20,8 @@ pub(crate) enum RoutePolicy {
     Account,
     /// A person by a sign-in or their data folder; no key.
     Person,
+    /// The worker of an attempt that may act, by the attempt's token.
+    Attempt,
 }
 
 impl RoutePolicy {
@@ -32,7 +34,14 @@ impl RoutePolicy {
             Self::Staff => "staff",
             Self::Account => "own-account",
             Self::Person => "person",
+            Self::Attempt => "attempt",
         }
+    }
+
+    /// Whether a request may name itself by `Idempotency-Key`: strangers have no rows to keep its answer in, and reports
+    /// of workers are idempotent by what they hold.
+    pub(crate) const fn takes_request_keys(self) -> bool {
+        !matches!(self, Self::Public | Self::Attempt)
     }
 }
 
@@ -109,6 +118,8 @@ pub(crate) mod needs {
         TaskCancel = RoutePolicy::Needs(Permission::TaskCancel);
         /// To see agents.
         AgentRead = RoutePolicy::Needs(Permission::AgentRead);
+        /// To change what is said of agents.
+        AgentWrite = RoutePolicy::Needs(Permission::AgentWrite);
         /// To see sandboxes.
         SandboxRead = RoutePolicy::Needs(Permission::SandboxRead);
         /// To write to a running agent.

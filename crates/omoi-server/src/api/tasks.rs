@@ -4,6 +4,7 @@ mod add_dependencies;
 mod cancel_task;
 mod check_circular;
 mod cleanup_timed_out;
+mod create_task;
 mod fail_task;
 mod get_dependencies;
 mod get_task;
@@ -15,6 +16,7 @@ mod list_receipts;
 mod list_tasks;
 mod list_timed_out;
 mod log_task;
+mod register_conversation;
 mod remove_dependency;
 mod replace_dependencies;
 mod retry_task;
@@ -83,6 +85,14 @@ fn shown_tasks() -> ApiRouter<ApiSurface> {
 fn changed_tasks() -> ApiRouter<ApiSurface> {
     ApiRouter::new()
         .add(operation!(
+            create_task::create_task,
+            NotFound,
+            UnclearReference,
+            Refused,
+            InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
             update_task::update_task,
             StaleVersion,
             NotFound,
@@ -114,6 +124,12 @@ fn changed_tasks() -> ApiRouter<ApiSurface> {
             NotFound,
             UnclearReference,
             InvalidTransition,
+            Conflict
+        ))
+        .add(operation!(
+            register_conversation::register_conversation,
+            NotFound,
+            UnclearReference,
             Conflict
         ))
         .add(operation!(
@@ -213,21 +229,22 @@ pub(super) struct ProjectOfTask {
 }
 
 impl ApiCaller {
-    /// The tasks that `texts` name, as people know them who look at `task`.
+    /// The tasks that `texts`, the field `field` of a body, name, as people know them who look at `project`.
     async fn find_prerequisites(
         &self,
-        task: &Task,
+        project: ProjectId,
         texts: &[String],
+        field: &str,
     ) -> Result<BTreeSet<TaskId>, ApiError> {
         if texts.len() > PREREQUISITES_MAX {
             let says = format!("a task waits for {PREREQUISITES_MAX} tasks at most");
-            return Err(ApiError::invalid_value(says).with_field("/depends_on"));
+            return Err(ApiError::invalid_value(says).with_field(field));
         }
         let find = self.own_rows().read(async |tx| {
             let mut found = BTreeSet::new();
             for text in texts {
-                // A number is one of the task's own project; an id names its row wherever that is.
-                let project = text.parse::<TaskId>().is_err().then_some(task.project_id);
+                // A number is one of that project; an id names its row wherever that is.
+                let project = text.parse::<TaskId>().is_err().then_some(project);
                 let asked = AskedReference::of_path(text, project);
                 found.insert(find::task(tx, asked).await?.id);
             }

@@ -3,18 +3,22 @@
 mod add_comment;
 mod add_ticket_dependency;
 mod approve_ticket;
+mod attach_artifact;
 mod block_ticket;
 mod can_transition_ticket;
+mod check_phase_completion;
 mod check_ticket_advance;
 mod check_ticket_duplicates;
 mod complete_ticket;
 mod count_pending_reviews;
 mod create_ticket;
 mod delete_comment;
+mod detect_blocking;
 mod edit_comment;
 mod fast_track_ticket;
 mod get_ticket;
 mod get_ticket_approval;
+mod get_ticket_context;
 mod get_ticket_gate;
 mod list_comments;
 mod list_ticket_history;
@@ -29,6 +33,8 @@ mod transition_ticket;
 mod transition_ticket_phase;
 mod unblock_ticket;
 mod update_ticket;
+mod update_ticket_context;
+mod validate_ticket_gate;
 
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -39,6 +45,7 @@ use omoi_store::StoreError;
 use omoi_store::comments::Comment;
 use omoi_store::tickets::Ticket;
 
+pub(super) use self::create_ticket::{expect_begun_by, project_of_body};
 use super::ApiSurface;
 use super::caller::ApiCaller;
 use super::find::{self, AskedReference};
@@ -54,6 +61,8 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
         .merge(comments_of_tickets())
         .merge(approved_tickets())
         .merge(phases_of_tickets())
+        .merge(contexts_of_tickets())
+        .merge(gates_of_tickets())
 }
 
 fn shown_tickets() -> ApiRouter<ApiSurface> {
@@ -221,6 +230,46 @@ fn phases_of_tickets() -> ApiRouter<ApiSurface> {
             can_transition_ticket::can_transition_ticket,
             NotFound,
             UnclearReference
+        ))
+}
+
+/// What the work on tickets came to, and where nothing goes on.
+fn contexts_of_tickets() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            get_ticket_context::get_ticket_context,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            update_ticket_context::update_ticket_context,
+            NotFound,
+            UnclearReference,
+            Conflict
+        ))
+        .add(operation!(detect_blocking::detect_blocking, Conflict))
+}
+
+fn gates_of_tickets() -> ApiRouter<ApiSurface> {
+    ApiRouter::new()
+        .add(operation!(
+            validate_ticket_gate::validate_ticket_gate,
+            NotFound,
+            UnclearReference
+        ))
+        .add(operation!(
+            attach_artifact::attach_artifact,
+            NotFound,
+            UnclearReference,
+            InvalidTransition
+        ))
+        .add(operation!(
+            check_phase_completion::check_phase_completion,
+            NotFound,
+            UnclearReference,
+            InvalidTransition,
+            Conflict,
+            WipLimitExceeded
         ))
 }
 

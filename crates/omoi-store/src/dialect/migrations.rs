@@ -195,6 +195,26 @@ const MIGRATIONS: &[MigrationText] = &[
         text: include_str!("../../migrations/0035_browser_sign_in.sql"),
     },
     MigrationText {
+        version: 36,
+        name: "threads",
+        text: include_str!("../../migrations/0036_threads.sql"),
+    },
+    MigrationText {
+        version: 37,
+        name: "results",
+        text: include_str!("../../migrations/0037_results.sql"),
+    },
+    MigrationText {
+        version: 39,
+        name: "spec_ticket_links",
+        text: include_str!("../../migrations/0039_spec_ticket_links.sql"),
+    },
+    MigrationText {
+        version: 40,
+        name: "phase_gates",
+        text: include_str!("../../migrations/0040_phase_gates.sql"),
+    },
+    MigrationText {
         version: 41,
         name: "notifications",
         text: include_str!("../../migrations/0041_notifications.sql"),
@@ -203,6 +223,21 @@ const MIGRATIONS: &[MigrationText] = &[
         version: 42,
         name: "stored_files",
         text: include_str!("../../migrations/0042_stored_files.sql"),
+    },
+    MigrationText {
+        version: 43,
+        name: "ticket_contexts",
+        text: include_str!("../../migrations/0043_ticket_contexts.sql"),
+    },
+    MigrationText {
+        version: 44,
+        name: "questions",
+        text: include_str!("../../migrations/0044_questions.sql"),
+    },
+    MigrationText {
+        version: 45,
+        name: "mail_limits",
+        text: include_str!("../../migrations/0045_mail_limits.sql"),
     },
     MigrationText {
         version: PROJECT_NAME_KEYS,

@@ -1,6 +1,7 @@
 //! Tickets whose work is begun by itself, and those that follow a spec.
 
 use omoi_domain::id::{SpecId, TicketId};
+use omoi_domain::time::Timestamp;
 
 use super::{Ticket, get};
 use crate::args;
@@ -75,4 +76,20 @@ pub async fn of_direct_spec(tx: &mut Tx, spec: SpecId) -> Result<Ticket, StoreEr
 pub async fn following_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Ticket>, StoreError> {
     tx.all("follows_spec_id = $2 order by number", args![spec])
         .await
+}
+
+/// Tickets that were looked at together, at most.
+const QUIET_MAX: u32 = 1_000;
+
+/// Tickets that are neither in the backlog nor done, that nothing holds up, and that have not changed since `before`, the
+/// longest unchanged first, at most 1,000.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list_quiet(tx: &mut Tx, before: Timestamp) -> Result<Vec<Ticket>, StoreError> {
+    tx.all(
+        "status not in ('backlog', 'done') and not is_blocked and updated_at <= $2 order by updated_at, id limit $3",
+        args![before, QUIET_MAX],
+    )
+    .await
 }

@@ -7,6 +7,9 @@ use omoi_domain::error_code::ErrorCode;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::operation::{OperationKind, OperationStatus};
 use omoi_domain::phase::Phase;
+use omoi_domain::task::{TaskStatus, TicketPhase};
+use omoi_domain::ticket::TicketBlockReason;
+use omoi_domain::ticket_context::TaskContext;
 use omoi_store::attempts::AttemptFilter;
 use omoi_store::costs::CostFilter;
 use omoi_store::list_order::{ListOrder, ListedRow};
@@ -14,9 +17,10 @@ use omoi_store::operations::OperationEnding;
 use omoi_store::row_page::PageRequest;
 use omoi_store::spec_shares::SpecShare;
 use omoi_store::specs::SpecFilter;
+use omoi_store::ticket_contexts::TicketContext;
 use omoi_store::{
-    StoreError, attempts, commit_links, costs, graph_rows, operations, phases, spec_shares,
-    spec_versions, specs, tasks,
+    Json, StoreError, attempt_notes, attempts, commit_links, costs, graph_rows, operations, phases,
+    spec_shares, spec_ticket_links, spec_versions, specs, tasks, ticket_contexts, tickets,
 };
 
 use crate::bench::Bench;
@@ -27,7 +31,67 @@ both!(
     versions_keep_what_was_planned_from,
     links_lead_to_specs_and_commits,
     work_is_listed_and_summed,
+    contexts_and_notes_take_the_place_of_earlier_ones,
 );
+
+async fn contexts_and_notes_take_the_place_of_earlier_ones(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let mut tx = bench.local.begin_write().await?;
+    let context = |tx: &omoi_store::Tx, phase_id, summary: &str| TicketContext {
+        ticket_id: world.ticket.id,
+        phase_id,
+        org_id: tx.org(),
+        tasks: Json(vec![TaskContext {
+            task_id: world.task.id,
+            task_ref: "TSK-001".to_owned(),
+            title: "Sort".to_owned(),
+            status: TaskStatus::Completed,
+            summary: Some("Sorted.".to_owned()),
+            problem: None,
+            head_sha: None,
+            files: vec!["a.py".to_owned()],
+        }]),
+        summary: summary.to_owned(),
+        actor: tx.current_actor(),
+        updated_at: tx.now(),
+    };
+    for summary in ["one", "two"] {
+        let new = context(&tx, TicketPhase::Testing, summary);
+        ticket_contexts::replace(&mut tx, &new).await?;
+    }
+    let other = context(&tx, TicketPhase::Design, "other");
+    ticket_contexts::replace(&mut tx, &other).await?;
+    let rows = ticket_contexts::of_ticket(&mut tx, world.ticket.id).await?;
+    assert_eq!(rows, [other, context(&tx, TicketPhase::Testing, "two")]);
+
+    let attempt = samples::attempt(&tx, &world.task, 1);
+    attempts::insert(&mut tx, &attempt).await?;
+    let mut note = attempt_notes::of_attempt(&mut tx, attempt.id).await?;
+    assert_eq!(
+        (note.conversation_id.as_deref(), note.tags.0.len()),
+        (None, 0)
+    );
+    for tag in ["one", "two"] {
+        note.tags = Json(vec![tag.to_owned()]);
+        note.conversation_id = Some(format!("conversation {tag}"));
+        attempt_notes::replace(&mut tx, &note).await?;
+    }
+    let kept = attempt_notes::of_attempt(&mut tx, attempt.id).await?;
+    assert_eq!(kept, note);
+
+    // Of the tickets that are begun those that have not changed since, and that nothing holds up.
+    let now = tx.now();
+    let quiet = tickets::list_quiet(&mut tx, now).await?;
+    let quiet: Vec<_> = quiet.iter().map(|one| one.id).collect();
+    assert_eq!(quiet, [world.ticket.id]);
+    let before = now - std::time::Duration::from_secs(1);
+    assert!(tickets::list_quiet(&mut tx, before).await?.is_empty());
+    let mut ticket = tickets::get(&mut tx, world.ticket.id).await?;
+    let reason = TicketBlockReason::Environment;
+    tickets::block_ticket(&mut tx, &mut ticket, reason, None).await?;
+    assert!(tickets::list_quiet(&mut tx, now).await?.is_empty());
+    Ok(())
+}
 
 async fn operations_end_once(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
@@ -105,6 +169,15 @@ async fn links_lead_to_specs_and_commits(bench: Bench) -> Result<(), StoreError>
     let links = commit_links::of_ticket(&mut tx, ticket).await?;
     assert_eq!((links.len(), &links[0].commit_sha), (1, &sha));
     assert_eq!(links[0].actor, tx.current_actor());
+    let (spec, stranger) = (world.spec.id, tx.new_id());
+    assert!(spec_ticket_links::add(&mut tx, spec, ticket).await?);
+    assert!(!spec_ticket_links::add(&mut tx, spec, ticket).await?);
+    let links = spec_ticket_links::of_spec(&mut tx, spec).await?;
+    assert_eq!((links.len(), links[0].ticket_id), (1, ticket));
+    assert_eq!(links[0].actor, tx.current_actor());
+    assert!(!spec_ticket_links::remove(&mut tx, spec, stranger).await?);
+    assert!(spec_ticket_links::remove(&mut tx, spec, ticket).await?);
+    assert!(spec_ticket_links::of_spec(&mut tx, spec).await?.is_empty());
     // A spec that is put away is in lists that ask for it alone.
     let mut spec = specs::get(&mut tx, world.spec.id).await?;
     specs::set_archived(&mut tx, &mut spec, true).await?;
