@@ -4,6 +4,7 @@
 //! that fails on a slow day teaches people to ignore it. Only a figure that could not be taken fails.
 
 mod account;
+mod api;
 mod claim;
 mod large_run;
 mod overhead;
@@ -64,6 +65,11 @@ const PARTS: &[Part] = &[
         name: "claim",
         program: ["omoi-store", "--example", "bench_claims"],
         measure: claim::measure,
+    },
+    Part {
+        name: "api",
+        program: ["omoi", "--example", "bench_api"],
+        measure: api::measure,
     },
     Part {
         name: "gateway",

@@ -4,8 +4,11 @@ mod account;
 mod admin;
 mod events;
 mod laptop;
+mod organizations;
+mod projects;
 mod specs;
 mod tasks;
+mod threads;
 mod tickets;
 mod uploads;
 
@@ -20,6 +23,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use omoi_domain::error_code::ErrorCode;
+use omoi_domain::id::OrgId;
 use omoi_llm::wire::headers::percent_encode;
 use omoi_protocol::api::{
     ListPage, PAGE_LIMIT_MAX, ReferenceKind, ReferenceUse, ResolvedReference,
@@ -31,6 +35,11 @@ use crate::server_profiles::ServerAddress;
 
 /// The header that names a request.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The header that says which organisation a request is about, where it names no row.
+const ORGANIZATION: &str = "x-organization-id";
+/// What to do where a credential belongs to several organisations and none was chosen.
+const SEVERAL_ORGANISATIONS: &str =
+    "choose one: omoi org use NAME; which there are: omoi org list; for one command: --org NAME";
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Where the owner answers.
@@ -115,6 +124,10 @@ pub(crate) struct ApiClient {
     token: Option<SecretString>,
     /// The repository that commands are typed in.
     here: Option<String>,
+    /// The folder of that repository, by which a server that does not see it knows the project.
+    folder_name: Option<String>,
+    /// The organisation that requests are about, where they name no row.
+    organization: Option<OrgId>,
 }
 
 impl ApiClient {
@@ -143,12 +156,13 @@ impl ApiClient {
             ClientEndpoint::Server(url) => (here(), url.to_string()),
         };
         let http = builder.build().map_err(ClientError::Unreachable)?;
-        let here = None;
         Ok(Self {
             http,
             base,
             token,
-            here,
+            here: None,
+            folder_name: None,
+            organization: None,
         })
     }
 
@@ -159,10 +173,42 @@ impl ApiClient {
         self
     }
 
+    /// The same client of a server that does not see the repository at `here`, whose project is called as its folder.
+    #[must_use]
+    pub(crate) fn asking_from_elsewhere(mut self, here: Option<&Path>) -> Self {
+        let folder = here.and_then(Path::file_name);
+        self.folder_name = folder.map(|name| name.to_string_lossy().into_owned());
+        self
+    }
+
+    /// The same client, acting in `organization`; where none is given, in whichever it acts in already.
+    #[must_use]
+    pub(crate) fn acting_in(mut self, organization: Option<OrgId>) -> Self {
+        self.organization = organization.or(self.organization);
+        self
+    }
+
+    /// The organisation that was chosen for this client.
+    pub(crate) const fn acts_in(&self) -> Option<OrgId> {
+        self.organization
+    }
+
+    /// The same client with another credential.
+    #[must_use]
+    pub(crate) fn with_token(&self, token: SecretString) -> Self {
+        Self {
+            token: Some(token),
+            ..self.clone()
+        }
+    }
+
     fn new_request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self
+        let mut request = self
             .http
             .request(method, format!("{}/api/v1{path}", self.base));
+        if let Some(organization) = self.organization {
+            request = request.header(ORGANIZATION, organization.to_string());
+        }
         match &self.token {
             Some(token) => request.bearer_auth(token.expose_secret()),
             None => request,
@@ -181,9 +227,12 @@ impl ApiClient {
                 request_id: body
                     .has_code(ErrorCode::Internal)
                     .then_some(body.request_id),
+                hint: match body.fields.iter().any(|field| field.path == ORGANIZATION) {
+                    true => Some(SEVERAL_ORGANISATIONS.to_owned()),
+                    false => body.hint,
+                },
                 code: body.error,
                 message: body.message,
-                hint: body.hint,
             },
             Err(_) => ClientError::Refused {
                 code: status.as_u16().to_string(),
@@ -248,6 +297,22 @@ impl ApiClient {
         serde_json::from_str(&text).map_err(ClientError::Answer)
     }
 
+    /// Changes what is at `path` as `body` says.
+    async fn patch_json<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ClientError> {
+        let request = self.new_request(Method::PATCH, path).json(body);
+        Self::read_json(Self::send_request(request).await?).await
+    }
+
+    /// Removes what is at `path`, which tells nothing more.
+    async fn delete_row(&self, path: &str) -> Result<(), ClientError> {
+        let request = self.new_request(Method::DELETE, path);
+        Self::send_request(request).await.map(drop)
+    }
+
     /// A change that needs no words: its path says it all.
     async fn post_empty<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         Self::read_json(Self::send_request(self.new_request(Method::POST, path)).await?).await
@@ -266,6 +331,12 @@ impl ApiClient {
         }
     }
 
+    /// A number of the repository here, with the name by which a server that does not see it knows the project.
+    async fn named_here(&self, number: &str) -> Result<Option<String>, ClientError> {
+        let project = self.project_of_folder().await?;
+        Ok(project.map(|project| format!("{}/{number}", project.key)))
+    }
+
     /// The row of a reference; without one, the newest there is.
     async fn resolve(
         &self,
@@ -274,6 +345,11 @@ impl ApiClient {
         usage: ReferenceUse,
     ) -> Result<Uuid, ClientError> {
         let mut path = format!("/resolve?kind={kind}&use={usage}");
+        let named = match text {
+            Some(text) if !text.contains('/') => self.named_here(text).await?,
+            _ => None,
+        };
+        let text = named.as_deref().or(text);
         for (name, value) in [("ref", text), ("repo_path", self.here.as_deref())] {
             if let Some(value) = value {
                 path.push_str(&format!("&{name}={}", percent_encode(value)));

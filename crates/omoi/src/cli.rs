@@ -14,15 +14,19 @@ mod doctor;
 mod egress;
 mod error_report;
 mod follow;
+mod key;
 mod login;
 mod logs;
 mod models;
 mod named_repository;
 mod open;
+mod org;
 mod owner_access;
+mod person_sign_in;
 #[cfg(test)]
 mod printed_commands;
 mod profile;
+mod project;
 mod remote_repository;
 mod run;
 mod sandbox;
@@ -34,6 +38,7 @@ mod spec;
 mod steer;
 mod task;
 mod terminal;
+mod thread;
 mod ticket;
 mod trace;
 mod trust;
@@ -109,6 +114,9 @@ pub(crate) struct GlobalArgs {
     /// Ask the server of this profile, or `local`: the data folder of this machine
     #[arg(long, value_name = "NAME", global = true, help_heading = "Everywhere")]
     profile: Option<String>,
+    /// Act in this organisation, of several that you belong to
+    #[arg(long, value_name = "NAME", global = true, help_heading = "Everywhere")]
+    org: Option<String>,
 }
 
 /// When to use colour.
@@ -185,9 +193,12 @@ enum CliCommand {
     Board,
     /// Show what waits for a person's yes, and give it
     #[command(
-        after_help = "Examples:\n  omoi approvals\n  omoi approvals approve 01930000-0000-7000-8000-00000000000a"
+        after_help = "Examples:\n  omoi approvals\n  omoi approvals approve 01930000-0000-7000-8000-00000000000a\n  omoi approvals answer 01930000-0000-7000-8000-00000000000a \"Port 4317.\""
     )]
     Approvals(approvals::ApprovalsArgs),
+    /// Projects: what tickets and specs belong to
+    #[command(subcommand)]
+    Project(project::ProjectCommand),
     /// Tasks: the unit one agent works on
     #[command(subcommand)]
     Task(task::TaskCommand),
@@ -195,6 +206,9 @@ enum CliCommand {
     Logs(logs::LogsArgs),
     /// Tell the agent of a task something
     Steer(steer::SteerArgs),
+    /// Threads: what agents and people say to each other
+    #[command(subcommand)]
+    Thread(thread::ThreadCommand),
     /// Show what proves each criterion
     Trace(trace::TraceArgs),
     /// Install the packages of a repository before a run needs them
@@ -231,6 +245,12 @@ enum CliCommand {
     /// Servers that you signed in to, and which one commands ask
     #[command(subcommand)]
     Profile(profile::ProfileCommand),
+    /// Organisations: their members, and in which of them commands act
+    #[command(subcommand)]
+    Org(org::OrgCommand),
+    /// Keys: what programs use in place of a password
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Accounts, from the machine that holds the database
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -301,9 +321,11 @@ async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::R
         CliCommand::Ticket(command) => ticket::run_ticket_command(context, command).await,
         CliCommand::Approvals(arguments) => approvals::run_approvals(context, arguments).await,
         CliCommand::Board => board::print_board(context).await,
+        CliCommand::Project(command) => project::run_project_command(context, command).await,
         CliCommand::Task(command) => task::run_task_command(context, command).await,
         CliCommand::Logs(arguments) => logs::run_logs(context, arguments).await,
         CliCommand::Steer(arguments) => steer::run_steer(context, arguments).await,
+        CliCommand::Thread(command) => thread::run_thread_command(context, command).await,
         CliCommand::Trace(arguments) => trace::print_trace(context, arguments).await,
         CliCommand::Setup(arguments) => setup::run_setup(context, arguments).await,
         CliCommand::Trust(arguments) => trust::run_trust(context, arguments).await,
@@ -318,6 +340,8 @@ async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::R
         CliCommand::Logout(arguments) => login::sign_out(context, arguments).await,
         CliCommand::Whoami => login::print_account(context).await,
         CliCommand::Profile(command) => profile::run_profile_command(context, command),
+        CliCommand::Org(command) => org::run_org_command(context, command).await,
+        CliCommand::Key(command) => key::run_key_command(context, command).await,
         CliCommand::Admin(command) => admin::run_admin_command(context, command).await,
         CliCommand::Config(command) => config::run_config_command(context, &command),
         CliCommand::Completions(arguments) => {

@@ -53,6 +53,12 @@ pub(crate) struct FolderOwnership {
     _lock: File,
 }
 
+/// Held for as long as this process answers on the folder's socket.
+#[derive(Debug)]
+pub(crate) struct SocketHold {
+    _lock: File,
+}
+
 impl OpenedFolder {
     /// Opens the folder at `path`, making it with mode 0700 when there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
@@ -89,7 +95,19 @@ impl OpenedFolder {
 
     /// Takes the folder; none when another process has it.
     pub(crate) fn take_ownership(&self) -> Result<Option<FolderOwnership>, FolderError> {
-        let path = self.path.join("omoi.lock");
+        let lock = self.try_lock("omoi.lock")?;
+        Ok(lock.map(|lock| FolderOwnership { _lock: lock }))
+    }
+
+    /// Takes the folder's socket; none while another process answers there.
+    pub(crate) fn take_socket(&self) -> Result<Option<SocketHold>, FolderError> {
+        let lock = self.try_lock("socket.lock")?;
+        Ok(lock.map(|lock| SocketHold { _lock: lock }))
+    }
+
+    /// The file `name`, locked until it is dropped; none when another process has it.
+    fn try_lock(&self, name: &str) -> Result<Option<File>, FolderError> {
+        let path = self.path.join(name);
         let unusable = |source| FolderError::Unusable {
             path: path.clone(),
             source,
@@ -102,7 +120,7 @@ impl OpenedFolder {
             .open(&path)
             .map_err(unusable)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(FolderOwnership { _lock: file })),
+            Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(unusable(source)),
         }
@@ -186,6 +204,20 @@ impl OpenedFolder {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
+
+    #[test]
+    fn one_process_answers_on_the_socket_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (
+            OpenedFolder::open(dir.path()),
+            OpenedFolder::open(dir.path()),
+        );
+        let (one, two) = (one.unwrap(), two.unwrap());
+        let held = one.take_socket().unwrap();
+        assert!(held.is_some() && two.take_socket().unwrap().is_none());
+        drop(held);
+        assert!(two.take_socket().unwrap().is_some());
+    }
 
     #[test]
     fn who_starts_at_once_gets_the_same_token() {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::id::ApiKeyId;
+use omoi_domain::id::{ApiKeyId, OrgId};
 use omoi_runtime::files;
 use reqwest::Url;
 use rustix::fs::OFlags;
@@ -168,6 +168,9 @@ pub(crate) struct ServerProfile {
     /// Row id of the key there, where this program made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) key_id: Option<ApiKeyId>,
+    /// The organisation that commands act in there, where one was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) organization: Option<OrgId>,
 }
 
 /// A key with the one address that it is sent to: both are replaced in one step.
@@ -257,16 +260,22 @@ impl ServerProfiles {
         }
     }
 
-    /// Stores a server with the key to it, and uses it from now on.
+    /// Stores a server with the key to it, and uses it from now on. Whoever signs in again acts in the organisation that
+    /// they chose before.
     pub(crate) fn store_profile(
         folder: &Path,
         name: &str,
-        profile: ServerProfile,
+        mut profile: ServerProfile,
         key: &SecretString,
     ) -> Result<(), ProfileError> {
         check_name(name)?;
         let _lock = lock_folder(folder)?;
         let mut all = Self::load_from(folder)?;
+        if let Ok(earlier) = all.find_profile(name)
+            && (&earlier.url, &earlier.account) == (&profile.url, &profile.account)
+        {
+            profile.organization = profile.organization.or(earlier.organization);
+        }
         make_folder(&folder.join(CREDENTIALS))?;
         let path = all.key_path(name);
         let stored = AddressedKey {
@@ -295,6 +304,20 @@ impl ServerProfiles {
                 Some(name.to_owned())
             }
         };
+        all.write_file()
+    }
+
+    /// Has commands act in `organization` of the server called `name` from now on.
+    pub(crate) fn use_organization(
+        folder: &Path,
+        name: &str,
+        organization: OrgId,
+    ) -> Result<(), ProfileError> {
+        let _lock = lock_folder(folder)?;
+        let mut all = Self::load_from(folder)?;
+        let unknown = || ProfileError::Unknown(name.to_owned());
+        let profile = all.file.profiles.get_mut(name).ok_or_else(unknown)?;
+        profile.organization = Some(organization);
         all.write_file()
     }
 
@@ -383,6 +406,7 @@ mod tests {
             url: "https://omoi.example.org".parse().unwrap(),
             account: "ada@example.org".to_owned(),
             key_id: None,
+            organization: None,
         }
     }
 
@@ -461,6 +485,28 @@ mod tests {
         let all = ServerProfiles::load_from(folder).unwrap();
         let refused = all.read_key("team");
         assert!(matches!(refused, Err(ProfileError::OtherAddress(_))));
+    }
+
+    #[test]
+    fn a_chosen_organisation_stays_when_the_same_account_signs_in_again() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path();
+        let key = SecretString::from("sk_live_1");
+        let chosen = || {
+            let all = ServerProfiles::load_from(folder).unwrap();
+            all.find_profile("team").unwrap().organization
+        };
+        ServerProfiles::store_profile(folder, "team", profile(), &key).unwrap();
+        assert!(ServerProfiles::use_organization(folder, "nobody", OrgId::LOCAL).is_err());
+        ServerProfiles::use_organization(folder, "team", OrgId::LOCAL).unwrap();
+        ServerProfiles::store_profile(folder, "team", profile(), &key).unwrap();
+        assert_eq!(chosen(), Some(OrgId::LOCAL));
+        let another = ServerProfile {
+            account: "bob@example.org".to_owned(),
+            ..profile()
+        };
+        ServerProfiles::store_profile(folder, "team", another, &key).unwrap();
+        assert_eq!(chosen(), None);
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Target {
         if is_met {
             format!("met by {by}")
         } else {
-            format!("missed by {by}")
+            format!("MISSED by {by}")
         }
     }
 }
@@ -194,7 +194,7 @@ start    8.0 ms     4.0 ms   2.00 ×     ≤ 20 ms added   met by 16.0 ms     11
     baseline  `bwrap true`
     measured  everything
 
-start    1.20 s     4.0 ms   301.00 ×   ≤ 20 ms added   missed by 1.18 s   11
+start    1.20 s     4.0 ms   301.00 ×   ≤ 20 ms added   MISSED by 1.18 s   11
     baseline  `bwrap true`
     measured  everything
 
@@ -215,6 +215,6 @@ start    120 ms     4.0 ms   30.10 ×    none set        –                  11
         };
         assert_eq!(target(0.7).limit(), "≥ 0.60 × of the bare queue");
         assert_eq!(target(0.7).verdict(), "met by 0.10 ×");
-        assert_eq!(target(0.5).verdict(), "missed by 0.10 ×");
+        assert_eq!(target(0.5).verdict(), "MISSED by 0.10 ×");
     }
 }

@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use omoi_domain::id::ApiKeyId;
 use omoi_protocol::api::{
-    AccountView, CreateApiKey, DeviceLoginRequest, DeviceLoginView, DeviceToken, IssuedApiKey,
-    LocalLinkView, SignInRequest, TokenPair,
+    AccountView, ApiKeyView, CreateApiKey, DeviceLoginRequest, DeviceLoginView, DeviceToken,
+    IssuedApiKey, LocalLinkView, SignInRequest, TokenPair,
 };
 
 use super::{ApiClient, ClientError};
@@ -73,7 +73,11 @@ impl ApiClient {
     }
 
     pub(crate) async fn revoke_api_key(&self, id: ApiKeyId) -> Result<(), ClientError> {
-        let request = self.new_request(Method::DELETE, &format!("/auth/api-keys/{id}"));
-        Self::send_request(request).await.map(drop)
+        self.delete_row(&format!("/auth/api-keys/{id}")).await
+    }
+
+    /// The keys of whoever signed in; no key may ask.
+    pub(crate) async fn list_own_keys(&self) -> Result<Vec<ApiKeyView>, ClientError> {
+        self.get_rows("/auth/api-keys").await
     }
 }

@@ -19,8 +19,12 @@ impl ApiClient {
         self.resolve_text(ReferenceKind::Ticket, text, usage).await
     }
 
-    /// The project of the repository that the command was typed in.
-    async fn project_here(&self, usage: ReferenceUse) -> Result<Uuid, ClientError> {
+    /// The project of the repository that the command was typed in; a server that does not see it knows the project by the
+    /// name of the folder, as `omoi run` sends it.
+    pub(super) async fn project_here(&self, usage: ReferenceUse) -> Result<Uuid, ClientError> {
+        if let Some(project) = self.project_of_folder().await? {
+            return Ok(project.id.as_uuid());
+        }
         self.resolve(ReferenceKind::Project, None, usage).await
     }
 

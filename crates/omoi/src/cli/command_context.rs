@@ -69,6 +69,11 @@ impl CommandContext {
         self.global.profile.as_deref()
     }
 
+    /// The organisation that was named by a flag.
+    pub(crate) fn org_flag(&self) -> Option<&str> {
+        self.global.org.as_deref()
+    }
+
     /// Whether flags name data of this machine.
     pub(crate) fn flags_name_local_data(&self) -> bool {
         self.global.data_dir.is_some() || self.global.database.is_some()
@@ -201,6 +206,7 @@ impl CommandContext {
             redis,
             config,
             profile,
+            org,
             ..
         } = &self.global;
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
@@ -220,6 +226,7 @@ impl CommandContext {
             ("redis", address(redis)),
             ("config", path(config)),
             ("profile", profile.clone()),
+            ("org", org.clone()),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some(format!(" --{name} {}", shell_word(&value?))))

@@ -116,6 +116,7 @@ pub(super) async fn sign_in(
         url: url.clone(),
         account: who.clone(),
         key_id: stored.key_id,
+        organization: None,
     };
     ServerProfiles::store_profile(&folder, &name, profile, &stored.key)?;
     if let Some((id, key)) = earlier {
@@ -133,6 +134,9 @@ pub(super) async fn sign_in(
             "Commands ask this server from now on; back to this machine: omoi profile use local, {}",
             "sign out: omoi logout"
         ));
+        if organisations > 1 {
+            print_done("Choose the organisation that commands act in: omoi org use NAME");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use futures::Stream;
 
 use omoi_domain::config::Config;
 use omoi_domain::error_code::ErrorCode;
+use omoi_domain::id::OrgId;
 use omoi_domain::model_kind::ModelKind;
 use omoi_execution::spec_selection::WorkScope;
 use omoi_llm::options::LlmOptions;
@@ -43,6 +44,17 @@ pub(crate) enum AccessPurpose {
     Work,
 }
 
+/// Where it is kept in which organisation commands act.
+#[derive(Clone, Debug)]
+pub(super) enum OrganizationChoice {
+    /// With the profile of a server, by its name.
+    Profile(String),
+    /// Nowhere: whoever owns a data folder belongs to one.
+    Folder,
+    /// Nowhere: the environment names the server.
+    Environment,
+}
+
 /// A connection to the process that owns the rows.
 pub(crate) struct OwnerAccess {
     pub(crate) client: ApiClient,
@@ -50,21 +62,58 @@ pub(crate) struct OwnerAccess {
     status: Option<ProcessStatus>,
     /// The server that answers, unless it is the data folder's owner.
     server: Option<ServerAddress>,
+    /// Where the organisation that commands act in is chosen.
+    pub(super) choice: OrganizationChoice,
     /// Whether paths of this machine mean something to whoever answers.
     shares_paths: bool,
     /// This process, when it is the one that answers.
     own: Option<RunningProcess>,
 }
 
-/// Finds the owner, or becomes it.
+/// Finds the owner, or becomes it; asks in the organisation that a flag names.
 pub(crate) async fn reach_owner(
     context: &CommandContext,
     settings: CommandSettings,
     purpose: AccessPurpose,
 ) -> anyhow::Result<OwnerAccess> {
-    if let Some(server) = context.chosen_server()? {
-        return reach_server(context, server).await;
+    let mut access = match context.chosen_server()? {
+        Some(server) => reach_server(context, server).await?,
+        None => reach_folder(context, settings, purpose).await?,
+    };
+    let Some(name) = context.org_flag() else {
+        return Ok(access);
+    };
+    match organization_called(&access.client, name).await {
+        Ok(organization) => {
+            access.client = access.client.acting_in(Some(organization));
+            Ok(access)
+        }
+        Err(error) => {
+            access.close(futures::stream::pending()).await?;
+            Err(error)
+        }
     }
+}
+
+/// The organisation that is called `name`, by its id or its name in addresses, among those of the caller.
+pub(super) async fn organization_called(client: &ApiClient, name: &str) -> anyhow::Result<OrgId> {
+    if let Ok(id) = name.parse() {
+        return Ok(id);
+    }
+    let all = client.list_organizations().await?;
+    let found = all.iter().find(|organization| organization.slug == name);
+    found.map(|organization| organization.id).ok_or_else(|| {
+        let hint = ErrorHint("which there are: omoi org list".to_owned());
+        let none = UsageError(format!("you belong to no organisation `{name}`"));
+        anyhow::Error::new(none).context(hint)
+    })
+}
+
+async fn reach_folder(
+    context: &CommandContext,
+    settings: CommandSettings,
+    purpose: AccessPurpose,
+) -> anyhow::Result<OwnerAccess> {
     let folder = OpenedFolder::open(&DataOptions::from_config(&settings.config).folder)?;
     let is_shared = DatabaseOptions::from_config(&settings.config).is_shared();
     let mut reader = None;
@@ -97,13 +146,13 @@ async fn reach_server(
     server: ChosenServer,
 ) -> anyhow::Result<OwnerAccess> {
     let shares_paths = server.shares_paths();
-    let here = match shares_paths {
-        true => context.current_repository(),
-        false => None,
-    };
+    let here = context.current_repository();
     let endpoint = ClientEndpoint::Server(server.url.clone());
-    let client = ApiClient::new(&endpoint, Some(server.key))?;
-    let client = client.asking_from(here.as_deref());
+    let client = ApiClient::new(&endpoint, Some(server.key))?.acting_in(server.organization);
+    let client = match shares_paths {
+        true => client.asking_from(here.as_deref()),
+        false => client.asking_from_elsewhere(here.as_deref()),
+    };
     let status = match client.get_status().await {
         Ok(status) => Some(status),
         // What the process is, only staff may know.
@@ -115,6 +164,10 @@ async fn reach_server(
         client,
         status,
         server: Some(server.url),
+        choice: match server.profile {
+            Some(name) => OrganizationChoice::Profile(name),
+            None => OrganizationChoice::Environment,
+        },
         shares_paths,
         own: None,
     })
@@ -173,6 +226,7 @@ pub(super) async fn find_owner(
             client,
             status: Some(status),
             server: None,
+            choice: OrganizationChoice::Folder,
             shares_paths: true,
             own: None,
         })),
@@ -217,13 +271,13 @@ async fn become_owner(
         log: context.process_log(),
     })
     .await?;
+    let client = process.client.clone();
+    let client = client.asking_from(context.current_repository().as_deref());
     Ok(OwnerAccess {
-        client: process
-            .client
-            .clone()
-            .asking_from(context.current_repository().as_deref()),
+        client,
         status: Some(process.status.clone()),
         server: None,
+        choice: OrganizationChoice::Folder,
         shares_paths: true,
         own: Some(process),
     })

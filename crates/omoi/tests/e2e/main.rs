@@ -50,5 +50,8 @@ mod scope;
 mod sign_in;
 mod steady_json;
 mod story;
+mod team;
+mod team_commands;
 mod trust;
+mod upgrade_resume;
 mod world;

@@ -76,7 +76,7 @@ impl Remote {
     }
 }
 
-fn git(folder: &Path, words: &[&str]) -> String {
+pub(crate) fn git(folder: &Path, words: &[&str]) -> String {
     let said = Command::new("git")
         .arg("-C")
         .arg(folder)

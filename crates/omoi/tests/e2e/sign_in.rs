@@ -27,14 +27,23 @@ const TEAM: [(&str, &str); 5] = [
 
 /// What the server at `port` answers.
 fn ask(port: &str, route: &str, token: Option<&str>, body: Option<&Value>) -> (u16, Value) {
+    let credential = token.map(|token| format!("authorization: Bearer {token}\r\n"));
+    ask_with_headers(port, route, &credential.unwrap_or_default(), body)
+}
+
+/// What the server at `port` answers to a request with lines of `headers` of its own.
+pub(crate) fn ask_with_headers(
+    port: &str,
+    route: &str,
+    headers: &str,
+    body: Option<&Value>,
+) -> (u16, Value) {
     let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
     let body = body.map(Value::to_string).unwrap_or_default();
-    let credential = token.map(|token| format!("authorization: Bearer {token}\r\n"));
     let request = format!(
         "{route} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n{}\r\n{body}",
+         content-length: {}\r\n{headers}\r\n{body}",
         body.len(),
-        credential.unwrap_or_default()
     );
     stream.write_all(request.as_bytes()).unwrap();
     let mut told = String::new();
