@@ -198,6 +198,21 @@ pub async fn list(tx: &mut Tx, limit: i64) -> Result<Vec<Spec>, StoreError> {
     .await
 }
 
+/// The newest spec of `project`, whatever became of it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn newest_of_project(
+    tx: &mut Tx,
+    project: ProjectId,
+) -> Result<Option<Spec>, StoreError> {
+    let newest = tx.all(
+        "project_id = $2 order by created_at desc, id desc limit 1",
+        args![project],
+    );
+    Ok(newest.await?.into_iter().next())
+}
+
 /// Lets nobody else move a spec until the transaction ends. It is locked before what people are asked about it.
 ///
 /// # Errors

@@ -11,19 +11,23 @@ use omoi_domain::spec::SpecKind;
 use omoi_domain::ticket::{TicketBlockReason, WorkflowMode};
 use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::{DeploymentParts, FromParts};
+use omoi_git::object::ObjectId;
 use omoi_git::toolchain::HostEnvironment;
 use omoi_protocol::api::LaunchSpec;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::projects::{self, Project};
-use omoi_store::specs::Spec;
+use omoi_store::specs::{self, Spec};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{StoreError, Tenant, Tx};
 
 use super::create_spec::{
-    CreateError, SpecOrigin, SpecPlan, branch_slug, prepare_spec, write_spec,
+    AskedWork, CreateError, SpecDraft, SpecOrigin, SpecPlan, SpecRequest, branch_slug, draft_spec,
+    prepare_spec, write_spec,
 };
 use crate::direct_plan;
-use crate::repository_reader::{RepositoryAccess, RepositoryReader};
+use crate::repository_reader::{
+    OpenedRepository, RepositoryAccess, RepositoryReader, UploadedHead,
+};
 use crate::spec_policy::SpecPolicy;
 
 /// Begins the work on tickets.
@@ -91,27 +95,7 @@ impl TicketBeginner {
         ticket: &Ticket,
         project: &Project,
     ) -> Result<Option<Spec>, BeginError> {
-        let Some(repo_path) = project.repo_path.clone() else {
-            let detail = "the repository of its project lies nowhere on this machine".to_owned();
-            return Err(BeginError::refused(TicketBlockReason::Environment, detail));
-        };
-        let reader = RepositoryReader {
-            access: &self.repositories,
-            host: &self.host,
-            config: &self.config,
-        };
-        let asked = LaunchSpec {
-            idea: request_text(ticket),
-            repo_path,
-            auto_start: true,
-            spec_files: false,
-            suite: None,
-            accept_red: false,
-            agent: None,
-            require_approval_gates: false,
-        };
-        let (repository, mut draft) =
-            prepare_spec(&self.policy, reader, &self.store, asked).await?;
+        let (repository, mut draft) = self.draft_work(ticket, project).await?;
         draft.title.clone_from(&ticket.title);
         draft.slug = branch_slug(&ticket.title);
         let is_direct = kind_of_mode(ticket.workflow_mode) == SpecKind::Direct;
@@ -123,6 +107,52 @@ impl TicketBeginner {
         let origin = SpecOrigin::Ticket(ticket.id);
         let plan = SpecPlan { draft, origin };
         Ok(write_spec(&self.policy, &self.store, &repository, plan).await?)
+    }
+
+    /// What is written down of the work, at HEAD of the project's repository. Of one that lies elsewhere, at the commit
+    /// that its newest spec was begun at: what a person sent last to have something built on it.
+    async fn draft_work(
+        &self,
+        ticket: &Ticket,
+        project: &Project,
+    ) -> Result<(OpenedRepository, SpecDraft), BeginError> {
+        let reader = RepositoryReader {
+            access: &self.repositories,
+            host: &self.host,
+            config: &self.config,
+        };
+        let (store, policy) = (&self.store, &self.policy);
+        let asked = LaunchSpec {
+            idea: request_text(ticket),
+            repo_path: project.repo_path.clone().unwrap_or_default(),
+            auto_start: true,
+            spec_files: false,
+            suite: None,
+            accept_red: false,
+            agent: None,
+            require_approval_gates: false,
+        };
+        if project.repo_path.is_some() {
+            return Ok(prepare_spec(policy, reader, store, asked).await?);
+        }
+        let newest = store.read(async |tx| specs::newest_of_project(tx, project.id).await);
+        let Some(newest) = newest.await? else {
+            let detail =
+                "no commit of its project's repository was sent yet to be built on: omoi run"
+                    .to_owned();
+            return Err(BeginError::refused(TicketBlockReason::Environment, detail));
+        };
+        let head = UploadedHead {
+            commit: ObjectId::parse(&newest.base_sha).map_err(CreateError::CommitName)?,
+            branch: newest.base_branch,
+            dirty: false,
+        };
+        let repository = reader.open_uploaded(store, project.id, head).await?;
+        let asked = AskedWork {
+            repository,
+            request: SpecRequest::of_launch(asked),
+        };
+        Ok(draft_spec(policy, reader, store, asked).await?)
     }
 
     async fn hold_up(
@@ -149,6 +179,12 @@ enum BeginError {
 impl BeginError {
     fn refused(reason: TicketBlockReason, detail: String) -> Self {
         Self::Refused(BeginRefusal { reason, detail })
+    }
+}
+
+impl From<StoreError> for BeginError {
+    fn from(source: StoreError) -> Self {
+        Self::Store(source)
     }
 }
 

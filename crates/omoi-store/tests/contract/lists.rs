@@ -21,6 +21,7 @@ both!(
     a_list_is_cut_by_time_and_offset,
     tasks_are_filtered_and_sorted_by_the_database,
     a_task_is_told_with_the_numbers_around_it,
+    the_newest_spec_is_its_own_projects,
 );
 
 fn request<R: omoi_store::list_order::ListedRow>(
@@ -52,6 +53,25 @@ async fn add_specs(
         Ok(added)
     })
     .await
+}
+
+async fn the_newest_spec_is_its_own_projects(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let project = world.project.id;
+    let newest_of = async |tenant: &Tenant, project: ProjectId| {
+        let newest = tenant.read(async |tx| specs::newest_of_project(tx, project).await);
+        Ok::<_, StoreError>(newest.await?.map(|spec| spec.id))
+    };
+    bench.advance(Duration::from_secs(1));
+    let added = add_specs(&bench.local, project, 2..4).await?;
+    assert_eq!(
+        newest_of(&bench.local, project).await?,
+        added.last().copied()
+    );
+    assert_eq!(newest_of(&bench.local, bench.id()).await?, None);
+    let foreign = bench.foreign().await;
+    assert_eq!(newest_of(&foreign, project).await?, None);
+    Ok(())
 }
 
 async fn pages_name_each_row_once_whatever_comes_in_between(

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use omoi_domain::id::OrgId;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::CommandContext;
@@ -15,8 +16,8 @@ const API_URL: &str = "OMOI_API_URL";
 const API_KEY: &str = "OMOI_API_KEY";
 /// Variables that name data of this machine.
 const LOCAL_DATA: [&str; 2] = ["OMOI_DATA_DIR", "DATABASE_URL"];
-/// What all keys of accounts begin with; the token of a data folder does not.
-const KEY_BEGIN: &str = "sk_";
+/// Characters of the token of a data folder, all of them hexadecimal; credentials of accounts are written otherwise.
+const FOLDER_TOKEN_CHARS: usize = 64;
 
 /// A server, and what opens it.
 #[derive(Clone, Debug)]
@@ -25,12 +26,17 @@ pub(crate) struct ChosenServer {
     pub(crate) key: SecretString,
     /// The profile it comes from; none where the environment names it.
     pub(crate) profile: Option<String>,
+    /// The organisation to act in there, where one was chosen.
+    pub(crate) organization: Option<OrgId>,
 }
 
 impl ChosenServer {
     /// Whether paths of this machine mean something there: on this machine, to the token of a data folder.
     pub(crate) fn shares_paths(&self) -> bool {
-        self.url.is_loopback() && !self.key.expose_secret().starts_with(KEY_BEGIN)
+        let key = self.key.expose_secret();
+        let is_folder_token =
+            key.len() == FOLDER_TOKEN_CHARS && key.chars().all(|c| c.is_ascii_hexdigit());
+        self.url.is_loopback() && is_folder_token
     }
 }
 
@@ -71,6 +77,7 @@ impl CommandContext {
                     url: parse_address(&url)?,
                     key: key.into(),
                     profile: None,
+                    organization: None,
                 }));
             }
             (Some(_), None) => return Err(missing_half(API_URL, API_KEY)),
@@ -93,10 +100,11 @@ impl CommandContext {
 fn server_of_profile(folder: &Path, name: &str) -> anyhow::Result<ChosenServer> {
     let all = ServerProfiles::load_from(folder)?;
     let find = || {
-        let url = all.find_profile(name)?.url.clone();
-        Ok::<_, crate::server_profiles::ProfileError>((url, all.read_key(name)?))
+        let found = all.find_profile(name)?;
+        let (url, organization) = (found.url.clone(), found.organization);
+        Ok::<_, crate::server_profiles::ProfileError>((url, organization, all.read_key(name)?))
     };
-    let (url, key) = find().map_err(|error| {
+    let (url, organization, key) = find().map_err(|error| {
         let hint = "which there are: omoi profile list; sign in again: omoi login URL";
         anyhow::Error::new(error).context(ErrorHint(hint.to_owned()))
     })?;
@@ -104,6 +112,7 @@ fn server_of_profile(folder: &Path, name: &str) -> anyhow::Result<ChosenServer> 
         url,
         key,
         profile: Some(name.to_owned()),
+        organization,
     })
 }
 
