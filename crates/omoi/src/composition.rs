@@ -54,7 +54,8 @@ use omoi_sandbox::Provider;
 use omoi_sandbox::options::SandboxOptions;
 use omoi_server::ApiDoor;
 use omoi_server::api::{ApiParts, SurfaceParts};
-use omoi_server::options::ListenOptions;
+use omoi_server::network_listener::NetworkListener;
+use omoi_server::options::{ConnectionOptions, ListenOptions};
 use omoi_server::probes::ProbeSurface;
 use omoi_server::worker::{WorkerParts, WorkerSurface};
 use omoi_store::dialect::Backend;
@@ -64,6 +65,7 @@ use self::agent_programs::InstalledPrograms;
 use self::database::join_deployment;
 use self::egress::{OpenedEgress, open_egress};
 use self::folder_claim::claim_folder;
+use self::listeners::FolderSocket;
 use self::machine::{choose_sandbox, environment_variable};
 use self::model_setup::ModelSetup;
 use crate::api_client::{ApiClient, ClientEndpoint};
@@ -289,6 +291,16 @@ impl DoorRouters {
         }
     }
 
+    /// What a TCP listener serves with.
+    fn network_listener(&self, start: &StartOptions, handle: &LifecycleHandle) -> NetworkListener {
+        NetworkListener {
+            clock: self.surface.parts.clock.clone(),
+            lifecycle: handle.clone(),
+            site: self.surface.site.clone(),
+            options: ConnectionOptions::from_config(&start.config),
+        }
+    }
+
     /// The routes behind one door: probes in every role, the API where the process answers people.
     fn router_behind(&self, door: ApiDoor) -> Router {
         let surface = &self.surface;
@@ -409,10 +421,10 @@ async fn open_listeners(
     handle: &LifecycleHandle,
     mut routers: DoorRouters,
 ) -> anyhow::Result<(ClientEndpoint, Option<String>)> {
-    let socket = folder.socket_path();
     if start.roles.api && start.door == ListenMode::Private {
-        let address =
-            listeners::serve_privately(handle, routers.router_behind(ApiDoor::Folder)).await?;
+        let network = routers.network_listener(start, handle);
+        let router = routers.router_behind(ApiDoor::Folder);
+        let address = listeners::serve_privately(network, router).await?;
         return Ok((ClientEndpoint::Loopback(address), None));
     }
     // First the address, which nobody can take from another.
@@ -425,18 +437,36 @@ async fn open_listeners(
             routers.surface.site = reach::site_at(&routers.surface.site, address)?;
             let door = ApiDoor::of_address(address.ip());
             let router = routers.router_behind(door);
-            Some(listeners::serve_http(handle, listener, router)?)
+            let network = routers.network_listener(start, handle);
+            Some(listeners::serve_http(network, listener, router)?)
         }
         ListenMode::Folder | ListenMode::Private => None,
     };
-    if start.roles.api {
-        listeners::serve_socket(
-            handle,
-            listeners::bind_socket(&socket, 0o600)?,
-            routers.router_behind(ApiDoor::Folder),
-        );
-    }
-    Ok((ClientEndpoint::Socket(socket), address))
+    let endpoint = match start.roles.api {
+        true => open_socket((start, folder), handle, &routers).await?,
+        false => ClientEndpoint::Socket(folder.socket_path()),
+    };
+    Ok((endpoint, address))
+}
+
+/// Answers on the folder's socket. Of several processes that share a database one does, and the next when it ends: what
+/// this command asks is asked of this process all the same.
+async fn open_socket(
+    (start, folder): (&StartOptions, &OpenedFolder),
+    handle: &LifecycleHandle,
+    routers: &DoorRouters,
+) -> anyhow::Result<ClientEndpoint> {
+    let router = routers.router_behind(ApiDoor::Folder);
+    let socket = FolderSocket::of_folder(folder)?;
+    let endpoint = match socket.is_held() {
+        true => ClientEndpoint::Socket(folder.socket_path()),
+        false => {
+            let network = routers.network_listener(start, handle);
+            ClientEndpoint::Loopback(listeners::serve_privately(network, router.clone()).await?)
+        }
+    };
+    socket.serve(handle, &routers.surface.parts.clock, router);
+    Ok(endpoint)
 }
 
 /// Every reconciler of an orchestrator; the registry in `omoi-domain` says what wakes each.

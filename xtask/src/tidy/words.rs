@@ -72,6 +72,7 @@ const BANS: &[Ban] = &[
             "crates/omoi-store/src/",
             // Its baseline is a transaction past the store.
             "crates/omoi-store/examples/bench_claims.rs",
+            "crates/omoi/examples/bench_api/reports.rs",
         ],
         remedy: "commit through the store, which names a crash point",
     },
@@ -95,6 +96,7 @@ const BANS: &[Ban] = &[
             "crates/omoi-sandbox/src/container.rs",
             "crates/omoi-server/examples/bench_gateway.rs",
             "crates/omoi-store/examples/bench_claims.rs",
+            "crates/omoi/examples/bench_api/",
         ],
         remedy: "spawn through the lifecycle of `omoi-runtime`, which awaits everything before the process ends",
     },

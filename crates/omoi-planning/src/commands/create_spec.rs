@@ -214,15 +214,7 @@ pub(super) async fn prepare_spec(
     let info = reader.inspect_repository(&request.repo_path).await?;
     expect_writable(&info)?;
     let repository = reader.open(&tenant.before_request(), info).await?;
-    let request = SpecRequest {
-        idea: request.idea,
-        auto_start: request.auto_start,
-        spec_files: request.spec_files,
-        suite: request.suite,
-        accept_red: request.accept_red,
-        agent: request.agent,
-        require_approval_gates: request.require_approval_gates,
-    };
+    let request = SpecRequest::of_launch(request);
     let asked = AskedWork {
         repository,
         request,
@@ -271,7 +263,7 @@ async fn write_asked(
 }
 
 /// Surveys the repository of `asked` and puts together what is written down of the spec.
-async fn draft_spec(
+pub(super) async fn draft_spec(
     policy: &SpecPolicy,
     reader: RepositoryReader<'_>,
     tenant: &Tenant,
