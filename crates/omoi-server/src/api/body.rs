@@ -1,7 +1,6 @@
 //! What a request says in its body and path, read strictly and refused field by field.
 
 use std::fmt::Display;
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -26,8 +25,6 @@ const JSON_MEDIA: &str = "application/json";
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// Values in one body.
 const BODY_VALUES_MAX: usize = 50_000;
-/// How long a body may take to come.
-const BODY_TIME_MAX: Duration = Duration::from_mins(1);
 
 /// A body of JSON.
 pub(crate) struct ApiBody<T>(pub(crate) T);
@@ -52,10 +49,11 @@ pub(super) async fn read_bytes(
     DefaultBodyLimit::max(BODY_BYTES_MAX).apply(&mut request);
     let clock = surface.parts.clock.as_ref();
     let read = Bytes::from_request(request, surface);
-    match with_deadline(clock, BODY_TIME_MAX, read).await {
+    let body_time = surface.limits.body_time();
+    match with_deadline(clock, body_time, read).await {
         Ok(read) => read.map_err(|refused| refuse_bytes(&refused)),
         Err(_) => {
-            let says = format!("the body did not come within {} s", BODY_TIME_MAX.as_secs());
+            let says = format!("the body did not come within {} s", body_time.as_secs());
             Err(ApiError::new(ErrorCode::SlowRequest, says))
         }
     }
@@ -91,6 +89,10 @@ fn read_body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         false => malformed(error.inner()),
     })?;
     json.end().map_err(|error| malformed(&error))?;
+    // A list of values in the order of the fields is read as well, and nobody describes bodies so.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(refuse_value("", "the body is to be an object"));
+    }
     Ok(body)
 }
 
@@ -195,6 +197,7 @@ mod tests {
             ),
             (nested.as_str(), ErrorCode::MalformedJson, None),
             ("[]", ErrorCode::ValidationFailed, Some("")),
+            (" [\"a\", []]", ErrorCode::ValidationFailed, Some("")),
             ("{}", ErrorCode::ValidationFailed, Some("")),
             ("{\"name\": 1}", ErrorCode::ValidationFailed, Some("/name")),
             (

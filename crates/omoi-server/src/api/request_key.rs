@@ -158,7 +158,9 @@ pub(super) async fn with_request_key(
 fn read_key(headers: &HeaderMap) -> Result<String, ApiError> {
     let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
     let key = given.next().and_then(|key| key.to_str().ok());
-    let is_key = |key: &&str| (1..=KEY_CHARS_MAX).contains(&key.len());
+    // A header may hold tabs, too.
+    let is_printable = |key: &str| key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let is_key = |key: &&str| (1..=KEY_CHARS_MAX).contains(&key.len()) && is_printable(key);
     match (key.filter(is_key), given.next()) {
         (Some(key), None) => Ok(key.to_owned()),
         _ => {

@@ -14,6 +14,7 @@ use omoi_store::search_documents::{self, FoundDocument, SearchFilter};
 use omoi_store::{StoreError, Tx, projects};
 
 use super::ApiSurface;
+use super::body::expect_chars;
 use super::caller::ApiCaller;
 use super::router::{ApiRouter, operation};
 use crate::error::ApiError;
@@ -32,6 +33,9 @@ pub(super) fn group_operations() -> ApiRouter<ApiSurface> {
         ))
         .add(operation!(search_project::search_project, NotFound))
 }
+
+/// Characters of what is searched for.
+const QUERY_CHARS_MAX: usize = 500;
 
 /// What is searched for.
 #[derive(Deserialize, IntoParams)]
@@ -57,6 +61,7 @@ impl SearchText {
         caller: &ApiCaller,
         project: Option<ProjectId>,
     ) -> Result<SearchResults, ApiError> {
+        expect_chars("q", &self.q, QUERY_CHARS_MAX)?;
         let says = "`q` holds no word to search for";
         let query = SearchQuery::parse(&self.q);
         let query = query.ok_or_else(|| ApiError::invalid_value(says).with_field("q"))?;

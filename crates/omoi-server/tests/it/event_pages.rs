@@ -96,6 +96,9 @@ async fn the_log_is_read_in_pages_of_what_one_may_read(desk: SignInDesk) {
     ] {
         assert_eq!(listed(&desk, &ada, query).await, [cost], "{query}");
     }
+    // Behind the last number that there can be is nothing.
+    let last = format!("after_seq={}", i64::MAX);
+    assert_eq!(listed(&desk, &ada, &last).await, Vec::<i64>::new());
     // Whoever may not see costs has none in the list.
     newest.retain(|seq| *seq != cost);
     assert_eq!(listed(&desk, &vic, "limit=3").await, newest);

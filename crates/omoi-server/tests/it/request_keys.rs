@@ -195,6 +195,8 @@ async fn a_refusal_frees_the_key_and_a_secret_is_told_once(desk: SignInDesk) {
     let ada = Sender::new(&desk, ADA).await;
     let task = desk.test.add_task(1, &[]).await.id;
     let retry = format!("/tasks/{task}/retry");
+    let said = ada.post(&retry, "re\ttry", Value::Null).await;
+    assert_eq!(said.code(), (422, "validation_failed"), "{}", said.body);
     for _ in 0..2 {
         let said = ada.post(&retry, "retry", Value::Null).await;
         assert_eq!(said.code(), (409, "invalid_transition"), "{}", said.body);

@@ -37,8 +37,10 @@ async fn a_search_shows_where_the_words_are() {
     )
     .await;
     assert_eq!(found["items"][0]["id"], comment["id"], "{found}");
+    let long = format!("q={}", "a".repeat(501));
     for (query, field) in [
         ("q=", "q"),
+        (long.as_str(), "q"),
         ("q=%22%2A", "q"),
         ("q=a&limit=0", "limit"),
         ("q=a&limit=101", "limit"),

@@ -116,7 +116,8 @@ impl EventSearch {
     /// Where the next page begins once all of `window` was looked at; none where nothing is left of `left`.
     fn place_after(&self, left: LogRange, window: LogRange) -> Option<i64> {
         match self.is_newest_first {
-            true => (window.low > left.low).then_some(window.low + 1),
+            // Not counted on where nothing is left: `after` may be the last number there is.
+            true => (window.low > left.low).then(|| window.low + 1),
             false => (window.high < left.high).then_some(window.high),
         }
     }
