@@ -15,6 +15,24 @@ crate::closed_set! {
         PublicAddress = "public_address",
         /// A parser keeps all that it finds.
         ParserLimit = "parser_limit",
+        /// A caller of one organisation reaches the rows of all.
+        ObjectScope = "object_scope",
+        /// A role has every permission.
+        RoleCheck = "role_check",
+        /// An access token is good for ever.
+        TokenTime = "token_time",
+        /// Tries of strangers are not counted.
+        TryLimit = "try_limit",
+        /// A server answers under every name, and to pages of everybody.
+        SiteNames = "site_names",
+        /// Strangers read what there is to call.
+        DescriptionDoor = "description_door",
+        /// An address that a provider does not vouch for is its account's.
+        ProviderAddress = "provider_address",
+        /// An address holds as many connections as it opens.
+        ConnectionLimit = "connection_limit",
+        /// Whoever sees a row sees what it cost.
+        CostSight = "cost_sight",
     }
 }
 

@@ -8,6 +8,7 @@ use super::permission::Permission;
 use super::permission_set::PermissionSet;
 use super::role::SystemRole;
 use crate::id::{OrgId, ProjectId};
+use crate::planted_bug::{PlantedBug, is_planted};
 
 /// What a caller may do in one organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,25 +106,60 @@ impl OrganisationReach {
     }
 }
 
+/// What a caller may do in `org`; none where they do not belong to it.
+pub fn reach_in(reaches: &[OrganisationReach], org: OrgId) -> Option<&OrganisationReach> {
+    let is_anywhere = is_planted(PlantedBug::ObjectScope);
+    reaches.iter().find(|reach| reach.org == org || is_anywhere)
+}
+
 /// Decides whether a caller who reaches `reaches` may do `needed` with a row at `place`.
 pub fn decide_access(
     reaches: &[OrganisationReach],
     place: RowPlace,
     needed: Permission,
 ) -> AccessDecision {
-    let Some(reach) = reaches.iter().find(|reach| reach.org == place.org) else {
+    let Some(reach) = reach_in(reaches, place.org) else {
         return AccessDecision::Hidden;
     };
     if !reach.sees_place(place.project) {
         return AccessDecision::Hidden;
     }
-    if reach.permissions_in(place.project).contains(needed) {
+    let is_any_role = is_planted(PlantedBug::RoleCheck);
+    if reach.permissions_in(place.project).contains(needed) || is_any_role {
         AccessDecision::Allowed
     } else if reach.role_permissions_in(place.project).contains(needed) {
         AccessDecision::OutOfScope(needed)
     } else {
         AccessDecision::Denied(needed)
     }
+}
+
+/// Why a caller may do `needed` with no row there is, wherever it lies; none where there may be one, or where the caller
+/// belongs nowhere.
+///
+/// Whoever may do it nowhere is refused alike for a row that is there and for one that is not.
+pub fn decide_everywhere(
+    reaches: &[OrganisationReach],
+    needed: Permission,
+) -> Option<AccessDecision> {
+    let mut best = None;
+    for reach in reaches {
+        let own = reach.key.and_then(|key| key.project);
+        let granted = reach.grants.iter().map(|grant| Some(grant.project));
+        for project in granted.chain([None, own]) {
+            let place = RowPlace {
+                org: reach.org,
+                project,
+            };
+            match decide_access(std::slice::from_ref(reach), place, needed) {
+                AccessDecision::Allowed => return None,
+                AccessDecision::Hidden => {}
+                decision @ AccessDecision::OutOfScope(_) => best = Some(decision),
+                decision @ AccessDecision::Denied(_) => best = best.or(Some(decision)),
+            }
+        }
+    }
+    best
 }
 
 #[cfg(test)]
@@ -144,6 +180,42 @@ mod tests {
             role: role.permission_set(),
             grants: Vec::new(),
             key: None,
+        }
+    }
+
+    #[test]
+    fn who_may_do_it_nowhere_is_told_so_whatever_row_they_name() {
+        let viewer = reach(SystemRole::Viewer);
+        let granted = OrganisationReach {
+            grants: vec![ProjectGrant {
+                project: PROJECT,
+                permission: Permission::TicketApprove,
+            }],
+            ..viewer.clone()
+        };
+        let key = OrganisationReach {
+            key: Some(KeyReach {
+                scopes: PermissionSet::of_permissions(&[Permission::TicketRead]),
+                project: Some(PROJECT),
+            }),
+            ..reach(SystemRole::Member)
+        };
+        let approve = Permission::TicketApprove;
+        let denied = Some(AccessDecision::Denied(approve));
+        for (reaches, needed, expected) in [
+            (vec![], approve, None),
+            (vec![viewer.clone()], Permission::TicketRead, None),
+            (vec![viewer.clone()], approve, denied),
+            (vec![viewer.clone(), viewer], approve, denied),
+            (vec![granted], approve, None),
+            (vec![key.clone()], Permission::TicketRead, None),
+            (
+                vec![key],
+                Permission::TicketWrite,
+                Some(AccessDecision::OutOfScope(Permission::TicketWrite)),
+            ),
+        ] {
+            assert_eq!(decide_everywhere(&reaches, needed), expected, "{reaches:?}");
         }
     }
 

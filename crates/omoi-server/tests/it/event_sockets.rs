@@ -43,14 +43,18 @@ both!(
 );
 
 /// A router that answers on a port of loopback.
-struct Served {
+pub(crate) struct Served {
     address: SocketAddr,
     _serving: JoinSet<()>,
 }
 
 impl Served {
     /// The API of `test` behind `door`, which hears of commits at once.
-    async fn new(test: &TestDeployment, accounts: &AccountContext, door: ApiDoor) -> Self {
+    pub(crate) async fn new(
+        test: &TestDeployment,
+        accounts: &AccountContext,
+        door: ApiDoor,
+    ) -> Self {
         let bus: Arc<dyn Bus> = Arc::new(LocalBus::default());
         let parts = &test.deployment;
         publish_commits(parts.store.store(), &parts.lifecycle, &bus);
@@ -68,7 +72,7 @@ impl Served {
         }
     }
 
-    fn request(&self, query: &str, token: Option<&str>) -> Request {
+    pub(crate) fn request(&self, query: &str, token: Option<&str>) -> Request {
         let url = format!("ws://{}/api/v1/ws/events?{query}", self.address);
         let mut request = url.into_client_request().unwrap();
         let offered = match token {

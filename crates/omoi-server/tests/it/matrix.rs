@@ -1,279 +1,196 @@
-//! Every operation of the API's description, asked by every kind of caller that may not, on both databases: who may not is refused,
-//! changes no row of the organisation, and learns nothing of what is there.
+//! Every operation of the API's description, asked by nine callers on both databases: who may not is refused, changes no
+//! row and learns nothing of what is there; who may sends the documented example and is served.
 
+mod asked;
 mod callers;
+mod kept_rows;
+mod scenes;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use axum::http::Method;
 use omoi_domain::access::permission::Permission;
-use omoi_domain::access::role::SystemRole;
+use omoi_domain::planted_bug::{PlantedBug, plant_bug};
+use omoi_domain::sandbox::SandboxRung;
+use omoi_execution::DeploymentParts;
+use omoi_sandbox::{ProbeConfig, SandboxFloor, probe_host};
+use omoi_testkit::database::TestDatabase;
 use omoi_testkit::invariant::tell_row;
 use serde_json::Value;
 
+pub(crate) use self::asked::Asked;
+use self::asked::Findings;
 use self::callers::{Callers, LowerRole};
-use self::world::MatrixWorld;
+use self::kept_rows::{KeptRows, RowsOf, changed_tables};
+use self::scenes::{Stage, set_scene};
+pub(crate) use self::world::MatrixWorld;
 use crate::openapi::{Described, described, description};
-use crate::sign_in_desk::{SignInDesk, UNKNOWN};
+use crate::sign_in_desk::SignInDesk;
 
-both!(every_operation_refuses_every_other_caller);
+omoi_testkit::on_both_databases!(every_operation_serves_its_caller_and_refuses_every_other);
 
-/// Parts of paths that name no row of an organisation.
-const WORDS: [(&str, &str); 4] = [
-    ("phase_id", "PHASE_DESIGN"),
-    ("to_phase", "PHASE_DESIGN"),
-    ("provider", "github"),
-    ("document", "requirements"),
-];
+/// Names the operations to ask, by a part of their name; all of them without it.
+const ONLY: &str = "OMOI_MATRIX_ONLY";
+/// Operations that are asked once more with a bug planted.
+const N_WITH_BUG: usize = 12;
 
-/// Operations that no network reaches, as they go by paths of the server's disk, and the description, which lies beside
-/// the others.
-const ELSEWHERE: [&str; 3] = ["/api/v1/setup", "/api/v1/trust", "/openapi.json"];
+/// A deployment with everything that operations are asked for.
+struct MatrixRun {
+    desk: SignInDesk,
+    world: MatrixWorld,
+    callers: Callers,
+    api: Value,
+}
 
-async fn every_operation_refuses_every_other_caller(desk: SignInDesk) {
-    let world = MatrixWorld::lay_out(&desk).await;
+async fn every_operation_serves_its_caller_and_refuses_every_other(database: TestDatabase) {
+    let state = tempfile::tempdir().unwrap();
+    let found = probe_host(&ProbeConfig::new(state.path())).await.unwrap();
+    let floor = SandboxFloor(BTreeSet::new());
+    let processes = found.select_provider(&floor, Some(SandboxRung::Process));
+    let processes = processes.unwrap();
+    let change = |parts: &mut DeploymentParts| parts.sandbox = Some(processes);
+    let mut desk = SignInDesk::with_parts(database, change).await;
+    let world = MatrixWorld::lay_out(&mut desk).await;
     let callers = Callers::of_desk(&desk, &world).await;
-    let api = description();
-    let (mut table, mut n_operations) = (String::new(), 0);
-    let mut leaks = Vec::new();
-    let mut rows = world.own_rows(&desk).await;
-    for operation in described(&api) {
-        if operation.permission() == "public" || ELSEWHERE.contains(&operation.path.as_str()) {
-            continue;
-        }
-        n_operations += 1;
-        // What was looked up of keys and sessions is not believed for longer.
-        desk.test.advance_clock(6);
-        let asked = Asked {
-            desk: &desk,
-            world: &world,
-            body: operation.body(&api),
-            operation: &operation,
-        };
-        let mut line = format!("{:<80} {:<24}", operation.name(), operation.permission());
-        asked.by_no_caller(&callers, &mut line, &mut leaks).await;
-        asked
-            .by_another_organisation(&callers, &mut line, &mut leaks)
-            .await;
-        asked.by_a_lower_role(&callers, &mut line, &mut leaks).await;
-        asked.by_an_agent(&callers, &mut line, &mut leaks).await;
-        let now = world.own_rows(&desk).await;
-        if let Some(table) = changed_table(&rows, &now) {
-            leaks.push(format!("{}: somebody changed `{table}`", operation.name()));
-            rows = now;
-        }
-        let _ = writeln!(table, "{}", line.trim_end());
-    }
+    let mut rows = KeptRows::copy_all(desk.test.database_url()).await;
+    let run = MatrixRun {
+        desk,
+        world,
+        callers,
+        api: description(),
+    };
+    let operations = asked_operations(&run.api);
+    let found = run.ask_all(&mut rows, &operations).await;
+    println!("{}", found.line);
+    let planted = plant_bug(PlantedBug::RoleCheck);
+    let guarded = operations
+        .iter()
+        .filter(|one| Permission::parse(one.permission()).is_some());
+    let guarded: Vec<&Described> = guarded.take(N_WITH_BUG).collect();
+    let n_with_bug = run.ask_with_bug(&mut rows, &guarded).await;
+    drop(planted);
+    let database = match run.desk.test.database_url().starts_with("sqlite:") {
+        true => "SQLite",
+        false => "PostgreSQL",
+    };
+    tell_row(&format!(
+        "S1: {} operations × 9 callers on {database}, leaks: {}; with `{}` off: {n_with_bug}",
+        operations.len(),
+        found.leaks.len(),
+        PlantedBug::RoleCheck
+    ));
+    let leaks = &found.leaks;
     assert!(
         leaks.is_empty(),
         "{} leaks:\n{}",
         leaks.len(),
         leaks.join("\n")
     );
-    println!("{table}");
-    let database = if desk.test.database_url().starts_with("sqlite:") {
-        "SQLite"
-    } else {
-        "PostgreSQL"
-    };
-    tell_row(&format!(
-        "S1: {n_operations} operations × 8 callers on {database}, leaks: 0"
-    ));
+    assert!(n_with_bug >= guarded.len(), "the matrix shows nothing");
 }
 
-/// The first table whose rows differ.
-fn changed_table(before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) -> Option<String> {
-    let mut tables = now.iter();
-    tables
-        .find(|(table, digest)| before.get(*table) != Some(*digest))
-        .map(|(table, _)| table.clone())
+/// All operations, or those that somebody wants to look at.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a person looks at is no configuration"
+)]
+fn asked_operations(api: &Value) -> Vec<Described> {
+    let only = std::env::var(ONLY).unwrap_or_default();
+    let mut operations = described(api);
+    operations.retain(|operation| operation.name().contains(&only));
+    operations
 }
 
-/// An operation that is asked for the rows of a world.
-struct Asked<'a> {
-    desk: &'a SignInDesk,
-    world: &'a MatrixWorld,
-    operation: &'a Described,
-    body: Option<Value>,
-}
-
-impl Asked<'_> {
-    /// Its path with the ids of the world, or with one that no row has where `is_unknown`.
-    fn path(&self, is_unknown: bool) -> String {
-        let mut path = self.operation.path.clone();
-        for name in self.path_names() {
-            let word = WORDS.iter().find(|(place, _)| *place == name);
-            let value = match (word, is_unknown) {
-                (Some((_, word)), _) => word,
-                (None, true) => UNKNOWN,
-                (None, false) => self.world.row_id(&name),
-            };
-            path = path.replace(&format!("{{{name}}}"), value);
+impl MatrixRun {
+    /// Asks all operations, and gives the table and what went wrong.
+    async fn ask_all(&self, rows: &mut KeptRows, operations: &[Described]) -> Findings {
+        let mut all = Findings::default();
+        for operation in operations {
+            let mut found = self.ask_everybody(rows, operation).await;
+            let name = operation.name();
+            let line = found.line.trim_end();
+            let _ = writeln!(all.line, "{name:<80} {:<24}{line}", operation.permission());
+            all.leaks.append(&mut found.leaks);
         }
-        let path = path.strip_prefix("/api/v1").unwrap_or(&path).to_owned();
-        let demanded = self.operation.parameters().iter().filter(|parameter| {
-            parameter["in"] == "query"
-                && (parameter["required"] == true || parameter["name"] == "once")
-        });
-        let pairs = demanded.map(|parameter| {
-            let name = parameter["name"].as_str().unwrap();
-            let value = match parameter["example"].as_str() {
-                _ if self.world.has_row(name) && !is_unknown => self.world.row_id(name).to_owned(),
-                Some(text) => text.to_owned(),
-                None => parameter["example"].to_string(),
-            };
-            format!("{name}={value}")
-        });
-        match pairs.collect::<Vec<_>>() {
-            pairs if pairs.is_empty() => path,
-            pairs => format!("{path}?{}", pairs.join("&")),
+        all
+    }
+
+    /// How many of these operations are served to, or changed by, whoever has too little, while nothing asks for more.
+    async fn ask_with_bug(&self, rows: &mut KeptRows, operations: &[&Described]) -> usize {
+        let mut n_leaks = 0;
+        for operation in operations {
+            let mut found = Findings::default();
+            let asked = self.set_stage(operation).await;
+            asked.by_a_lower_role(&self.callers, &mut found).await;
+            n_leaks += found.leaks.len();
+            rows.put_all_back().await;
         }
+        n_leaks
     }
 
-    /// What its path names.
-    fn path_names(&self) -> Vec<String> {
-        let parts = self.operation.path.split('{').skip(1);
-        let names = parts.filter_map(|part| part.split_once('}'));
-        names.map(|(name, _)| name.to_owned()).collect()
-    }
-
-    /// Whether its path names a row of an organisation.
-    fn names_a_row(&self) -> bool {
-        let is_word = |name: &String| WORDS.iter().any(|(place, _)| place == name);
-        self.path_names().iter().any(|name| !is_word(name))
-    }
-
-    /// Whether the path names a row of people, not of organisations.
-    fn is_about_oneself(&self) -> bool {
-        Permission::parse(self.operation.permission()).is_none()
-    }
-
-    /// Its example with the ids of the world where a field names one of its rows.
-    fn body(&self) -> Option<Value> {
-        let mut body = self.body.clone()?;
-        for (name, value) in body.as_object_mut()? {
-            if self.world.has_row(name) && value.is_string() {
-                *value = Value::from(self.world.row_id(name));
-            }
-        }
-        Some(body)
-    }
-
-    async fn ask(&self, token: Option<&str>, is_unknown: bool) -> (u16, Value) {
-        let path = self.path(is_unknown);
-        let method: Method = self.operation.method.clone();
-        self.desk.ask((method, &path), token, self.body()).await
-    }
-
-    /// Credentials that are none: nobody is let in by them.
-    async fn by_no_caller(&self, callers: &Callers, line: &mut String, leaks: &mut Vec<String>) {
-        for (caller, token) in callers.refused() {
-            let (status, told) = self.ask(token, false).await;
-            if status != 401 {
-                leaks.push(format!(
-                    "{}: {caller} got {status}: {told}",
-                    self.operation.name()
-                ));
-            }
-            let _ = write!(line, " {caller} {status}");
-        }
-    }
-
-    /// The owner of another organisation: its rows are as if they were not there.
-    async fn by_another_organisation(
-        &self,
-        callers: &Callers,
-        line: &mut String,
-        leaks: &mut Vec<String>,
-    ) {
-        let (status, told) = self.ask(Some(&callers.foreign), false).await;
-        let _ = write!(line, " foreign {status}");
-        let name = self.operation.name();
-        if let Some(row) = self.world.told_row(&told) {
-            let is_asked_for = self.path(false).contains(row) || self.sends(row);
-            if !is_asked_for || status < 400 {
-                leaks.push(format!(
-                    "{name}: another organisation is told of {row}: {told}"
-                ));
-            }
-        }
-        if self.is_about_oneself() || !self.names_a_row() {
-            return;
-        }
-        let (unknown_status, unknown) = self.ask(Some(&callers.foreign), true).await;
-        let same = self.without_ids(&told) == self.without_ids(&unknown);
-        if status < 400 || status != unknown_status || !same {
-            leaks.push(format!(
-                "{name}: another organisation got {status} {told}, of an unknown row {unknown_status} {unknown}"
-            ));
-        }
-    }
-
-    fn sends(&self, row: &str) -> bool {
-        self.body()
-            .is_some_and(|body| body.to_string().contains(row))
-    }
-
-    /// An answer without what differs between two requests: its number, and the ids that were asked for.
-    fn without_ids(&self, told: &Value) -> String {
-        let mut told = told.clone();
-        if told.is_object() {
-            told["request_id"] = Value::Null;
-        }
-        let mut text = told.to_string();
-        for name in self.path_names() {
-            text = text.replace(self.world.row_id(&name), "ID");
-        }
-        text.replace(UNKNOWN, "ID")
-    }
-
-    /// A role of the organisation that has every permission but the one that is needed.
-    async fn by_a_lower_role(&self, callers: &Callers, line: &mut String, leaks: &mut Vec<String>) {
-        let name = self.operation.name();
-        let needed = Permission::parse(self.operation.permission());
-        let (status, told) = match needed {
-            Some(needed) => {
-                let LowerRole { role, key } = &callers.lower;
-                self.world.set_role(self.desk, *role, needed).await;
-                self.ask(Some(key), false).await
-            }
-            None if self.operation.permission() == "staff" => {
-                self.ask(Some(&callers.owner), false).await
-            }
-            None => {
-                line.push_str(" lower   -");
-                return;
-            }
+    /// Sets the scene of an operation, in which a role has all permissions but the one that it needs.
+    async fn set_stage<'a>(&'a self, operation: &'a Described) -> Asked<'a> {
+        // What was looked up of keys and sessions is not believed for longer.
+        self.desk.test.advance_clock(6);
+        let stage = Stage {
+            desk: &self.desk,
+            world: &self.world,
         };
-        let _ = write!(line, " lower {status}");
-        let is_named = needed.is_none_or(|needed| told["permission"] == needed.as_str());
-        // What the example names need not be there: that is told before what is lacking.
-        let is_absent = status == 404 && !self.world.has_rows(&self.path_names());
-        if !(status == 403 && is_named || is_absent) {
-            leaks.push(format!(
-                "{name}: a role without the permission got {status}: {told}"
-            ));
+        if let Some(needed) = Permission::parse(operation.permission()) {
+            let LowerRole { role, .. } = self.callers.lower;
+            self.world.set_role(&self.desk, role, needed).await;
+        }
+        let scene = set_scene(&stage, operation.id(), &operation.path_names()).await;
+        Asked {
+            stage,
+            operation,
+            scene,
+            example: operation.body(&self.api),
         }
     }
 
-    /// The key of an agent, where its role has not what is needed.
-    async fn by_an_agent(&self, callers: &Callers, line: &mut String, leaks: &mut Vec<String>) {
-        let own = SystemRole::AgentExecutor.permission_set();
-        let is_let_in = match Permission::parse(self.operation.permission()) {
-            Some(needed) => own.contains(needed),
-            None => self.operation.permission() == "signed-in",
+    /// Asks one operation as everybody in turn, whoever it is meant for last, and takes back what that changed.
+    async fn ask_everybody(&self, rows: &mut KeptRows, operation: &Described) -> Findings {
+        let mut found = Findings::default();
+        let asked = self.set_stage(operation).await;
+        if let Some(name) = asked.unknown_parameter() {
+            let name_of = operation.name();
+            let says = format!("{name_of}: matrix/world.rs has no row for `{name}`");
+            found.leaks.push(says);
+        }
+        if operation.permission() == "public" {
+            found.line.push_str(" everybody");
+            asked.by_the_right_caller(&self.callers, &mut found).await;
+            rows.put_all_back().await;
+            return found;
+        }
+        let before = rows.read_digests().await;
+        asked.by_no_caller(&self.callers, &mut found).await;
+        asked
+            .by_another_organisation(&self.callers, &mut found)
+            .await;
+        asked.by_a_lower_role(&self.callers, &mut found).await;
+        asked.by_an_agent(&self.callers, &mut found).await;
+        let after = rows.read_digests().await;
+        let of = match asked.is_closed_to_strangers() {
+            true => RowsOf::Everybody,
+            false => RowsOf::World,
         };
-        if is_let_in {
-            line.push_str(" agent may");
-            return;
+        for table in changed_tables(&before, &after, of) {
+            let name = operation.name();
+            let says = format!("{name}: somebody who was refused changed `{table}`");
+            found.leaks.push(says);
         }
-        let (status, told) = self.ask(Some(&callers.agent), false).await;
-        let _ = write!(line, " agent {status}");
-        if !matches!(status, 403 | 404 | 422) {
-            let name = self.operation.name();
-            leaks.push(format!("{name}: the key of an agent got {status}: {told}"));
+        if changed_tables(&before, &after, RowsOf::Everybody).is_empty() {
+            asked.by_the_right_caller(&self.callers, &mut found).await;
+        } else {
+            // Strangers did with rows of their own what the right caller does now.
+            rows.put_back(&after).await;
+            let asked = self.set_stage(operation).await;
+            asked.by_the_right_caller(&self.callers, &mut found).await;
         }
+        rows.put_all_back().await;
+        found
     }
 }

@@ -18,7 +18,7 @@ use omoi_protocol::api::{
     EXAMPLE_APPROVAL, EXAMPLE_ATTEMPT, EXAMPLE_BUDGET, EXAMPLE_COMMENT, EXAMPLE_EVENT,
     EXAMPLE_FILE, EXAMPLE_INVITATION, EXAMPLE_KEY, EXAMPLE_MEMBER, EXAMPLE_OPERATION,
     EXAMPLE_ORGANIZATION, EXAMPLE_PREREQUISITE, EXAMPLE_PROJECT, EXAMPLE_REQUIREMENT, EXAMPLE_ROLE,
-    EXAMPLE_SESSION, EXAMPLE_TICKET, EXAMPLE_USER,
+    EXAMPLE_SESSION, EXAMPLE_THREAD, EXAMPLE_THREAD_MESSAGE, EXAMPLE_TICKET, EXAMPLE_USER,
 };
 
 use crate::api::{TOKEN, bench};
@@ -78,6 +78,15 @@ impl Described {
             .map_or(&[], Vec::as_slice)
     }
 
+    /// The schemas of what it answers.
+    pub(crate) fn answers(&self) -> impl Iterator<Item = &Value> {
+        let responses = self.operation["responses"]
+            .as_object()
+            .into_iter()
+            .flatten();
+        responses.map(|(_, response)| &response["content"]["application/json"]["schema"])
+    }
+
     /// Whether it reads JSON; bytes of another kind have tests of their own.
     fn takes_body(&self) -> bool {
         let content = &self.operation["requestBody"]["content"];
@@ -90,6 +99,7 @@ impl Described {
             .path
             .replace("{spec_id}", spec)
             .replace("{task_id}", task)
+            .replace("{planned_task_id}", "TSK-001")
             // The ticket of a task is named as it is.
             .replace("{ticket_id}", &task.replace("TSK", "TKT"))
             .replace("{dependency_id}", EXAMPLE_TICKET)
@@ -101,6 +111,9 @@ impl Described {
             .replace("{provider}", "github")
             .replace("{user_code}", "BCDF-GHJK")
             .replace("{to_phase}", "PHASE_DESIGN");
+        let path = path.replace("{thread_id}", EXAMPLE_THREAD);
+        let path = path.replace("{message_id}", EXAMPLE_THREAD_MESSAGE);
+        let path = path.replace("{workflow_id}", EXAMPLE_TICKET);
         let path = path.replace("{req_id}", EXAMPLE_REQUIREMENT);
         let path = path.replace("{commit_sha}", &"1".repeat(40));
         let path = path.replace("{share_token}", &"A".repeat(43));
@@ -136,6 +149,31 @@ impl Described {
             format!("{}={value}", parameter["name"].as_str().unwrap())
         });
         format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
+    }
+
+    /// What its path names, in order.
+    pub(crate) fn path_names(&self) -> Vec<String> {
+        let parts = self.path.split('{').skip(1);
+        let names = parts.filter_map(|part| part.split_once('}'));
+        names.map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// Its name in clients.
+    pub(crate) fn id(&self) -> &str {
+        self.operation["operationId"].as_str().unwrap()
+    }
+
+    /// The media type of its body, where it reads one.
+    pub(crate) fn body_media(&self) -> Option<&str> {
+        let content = self.operation["requestBody"]["content"].as_object()?;
+        content.keys().next().map(String::as_str)
+    }
+
+    /// The statuses that it answers who is let in and asks well.
+    pub(crate) fn promised_statuses(&self) -> Vec<u16> {
+        let responses = self.operation["responses"].as_object().unwrap();
+        let statuses = responses.keys().filter_map(|status| status.parse().ok());
+        statuses.filter(|status| *status < 400).collect()
     }
 
     /// The example of its body.

@@ -75,26 +75,34 @@ async fn pass_phase(
     Ok(())
 }
 
-/// A spec that is planned up to its design and waits.
-async fn add_planned(test: &TestDeployment, plan: &HonestPlan) -> String {
+/// A spec whose phases up to `last` have passed, which waits.
+pub(crate) async fn add_planned(test: &TestDeployment, plan: &HonestPlan, last: Phase) -> String {
+    add_planned_as(test, plan, last, 2).await
+}
+
+/// As [`add_planned`], with a number of its own.
+pub(crate) async fn add_planned_as(
+    test: &TestDeployment,
+    plan: &HonestPlan,
+    last: Phase,
+    number: i64,
+) -> String {
     let base_sha = commit_files(test, plan).await;
     let added = test.commit(async |tx| {
         let spec = Spec {
             id: tx.new_id(),
-            number: 2,
+            number,
             status: SpecStatus::Failed,
-            current_phase: Phase::Tasks,
-            integration_branch: "feature/2".to_owned(),
+            current_phase: last.next().unwrap(),
+            integration_branch: format!("feature/{number}"),
             base_sha,
             ..test.spec.clone()
         };
         specs::insert(tx, &spec).await?;
-        for phase in [
-            Phase::Explore,
-            Phase::Prd,
-            Phase::Requirements,
-            Phase::Design,
-        ] {
+        for phase in Phase::ALL_WORKING
+            .into_iter()
+            .filter(|phase| *phase <= last)
+        {
             pass_phase(tx, &spec, plan, phase).await?;
         }
         Ok(spec.id)
@@ -103,14 +111,14 @@ async fn add_planned(test: &TestDeployment, plan: &HonestPlan) -> String {
 }
 
 /// The spec of a test at the door of the API.
-struct PlanDesk {
-    router: Router,
-    path: String,
+pub(crate) struct PlanDesk {
+    pub(crate) router: Router,
+    pub(crate) path: String,
 }
 
 impl PlanDesk {
     /// Status, `ETag` and body of the answer to a request below the path of the spec.
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         method: &str,
         below: &str,
@@ -129,7 +137,7 @@ impl PlanDesk {
         send(&self.router, request).await
     }
 
-    async fn read(&self, below: &str) -> Value {
+    pub(crate) async fn read(&self, below: &str) -> Value {
         self.ask("GET", below, None, &Value::Null).await.2
     }
 
@@ -141,7 +149,7 @@ impl PlanDesk {
         output["requirements"].as_array().unwrap().clone()
     }
 
-    async fn version_numbers(&self) -> Vec<i64> {
+    pub(crate) async fn version_numbers(&self) -> Vec<i64> {
         let listed = self.read("/versions").await;
         let items = listed["items"].as_array().unwrap().iter();
         items.map(|one| one["number"].as_i64().unwrap()).collect()
@@ -155,7 +163,7 @@ fn n_criteria(requirement: &Value) -> usize {
 #[tokio::test]
 async fn a_plan_is_edited_through_its_gate_kept_and_taken_back() {
     let (test, router) = bench().await;
-    let path = add_planned(&test, &todo_tags()).await;
+    let path = add_planned(&test, &todo_tags(), Phase::Design).await;
     let desk = PlanDesk { router, path };
     let before = desk.requirements().await;
     let first = before[0]["id"].as_str().unwrap().to_owned();

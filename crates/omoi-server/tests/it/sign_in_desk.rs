@@ -28,6 +28,7 @@ use omoi_domain::access::registration::RegistrationMode;
 use omoi_domain::access::role::{MemberRole, SystemRole};
 use omoi_domain::id::{OrgId, UserId};
 use omoi_domain::money::NanoUsd;
+use omoi_execution::DeploymentParts;
 use omoi_integrations::mail::fake::FakeMailer;
 use omoi_protocol::api::TokenPair;
 use omoi_runtime::reconcile::Nudge;
@@ -78,7 +79,15 @@ pub(crate) struct SignInDesk {
 
 impl SignInDesk {
     pub(crate) async fn on_database(database: TestDatabase) -> Self {
-        let test = TestDeployment::on_database(database, |_| {}).await;
+        Self::with_parts(database, |_| {}).await
+    }
+
+    /// The same, with some parts changed.
+    pub(crate) async fn with_parts(
+        database: TestDatabase,
+        change: impl FnOnce(&mut DeploymentParts),
+    ) -> Self {
+        let test = TestDeployment::on_database(database, change).await;
         let accounts = accounts_of(&test);
         add_organisation(&accounts.store, ELSEWHERE.parse().unwrap()).await;
         let router = router_with(&test, accounts.clone(), ApiDoor::Network);
@@ -119,9 +128,14 @@ impl SignInDesk {
         token: Option<&str>,
         body: Option<Value>,
     ) -> (u16, Value) {
-        let n = self.addresses.fetch_add(1, Ordering::Relaxed);
-        let ip = Ipv4Addr::from_bits(Ipv4Addr::new(198, 51, 0, 0).to_bits() + n * 256);
+        let ip = self.next_address();
         self.ask_from(ip, (method, path), token, body).await
+    }
+
+    /// An address that nobody has asked from.
+    pub(crate) fn next_address(&self) -> Ipv4Addr {
+        let n = self.addresses.fetch_add(1, Ordering::Relaxed);
+        Ipv4Addr::from_bits(Ipv4Addr::new(198, 51, 0, 0).to_bits() + n * 256)
     }
 
     pub(crate) async fn ask_from(

@@ -68,7 +68,7 @@ impl Callers {
         revoke_person_key(accounts, world.owner, revoked.row.id)
             .await
             .unwrap();
-        let task = desk.test.add_task(3, &[]).await;
+        let task = desk.test.add_task(5, &[]).await;
         let sandbox = desk.test.run_task(task.id).await.token;
         desk.test.leaves_open_attempts();
         Self {
