@@ -1,9 +1,10 @@
-//! Every registered crash point, before and after its write.
+//! Every registered crash point, before or after its write.
 //!
-//! A point is passed many times in a run. By default each side is died at once, half of them at the first pass and
-//! half at the last: every death costs three starts of the program, and both passes of all sides take ten minutes.
+//! A point is passed many times in a run. By default each is died at once: half of them before their write and half after
+//! it, half at the first pass and half at the last. Every death costs three starts of the program, and both passes of both
+//! sides take ten minutes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -15,7 +16,8 @@ use super::bench::{Backend, Bench, Death, Half, Outcome, Passes, Survived};
 const ONLY: &str = "OMOI_KILL_ONLY";
 /// How often each asked death is died, for one that goes wrong seldom; once without it.
 const TIMES: &str = "OMOI_KILL_TIMES";
-/// Set to `all`, every side of every point is died at its first pass and at its last; at one of them without it.
+/// Set to `sides`, every point is died at on both sides of its write; set to `all`, at the first pass of each side and at
+/// the last; without it once, on one of its sides.
 const PASSES: &str = "OMOI_KILL_PASSES";
 /// Set to `all`, every death is died on PostgreSQL too; a few of each half of a run without it.
 const ON_POSTGRES: &str = "OMOI_KILL_POSTGRES";
@@ -40,18 +42,50 @@ fn asks_for_all(variable: &str) -> bool {
     std::env::var(variable).is_ok_and(|asked| asked == "all")
 }
 
-/// Both sides of every point passed: one at its first pass and the other at its last, by turns, or each at both.
+/// How often each point is died at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KillDepth {
+    /// On one side of its write.
+    OnePass,
+    /// On both sides, each at one pass.
+    BothSides,
+    /// On both sides, each at its first pass and at its last.
+    EveryPass,
+}
+
+impl KillDepth {
+    fn of_variable() -> Self {
+        match std::env::var(PASSES).as_deref() {
+            Ok("all") => Self::EveryPass,
+            Ok("sides") => Self::BothSides,
+            Ok(other) => panic!("{PASSES} is `sides`, `all` or not there, and not `{other}`"),
+            Err(_) => Self::OnePass,
+        }
+    }
+
+    /// The passes to die at on `side` of the point that stands at `place`: sides and passes take turns.
+    fn passes_of(self, place: usize, side: &str, last: usize) -> BTreeSet<usize> {
+        let is_after = side == "after";
+        let one = |turn: bool| BTreeSet::from([if turn { last } else { 1 }]);
+        match self {
+            Self::OnePass if (place % 2 == 0) == is_after => one(place / 2 % 2 == 1),
+            Self::OnePass => BTreeSet::new(),
+            Self::BothSides => one((place % 2 == 1) == is_after),
+            Self::EveryPass => BTreeSet::from([1, last]),
+        }
+    }
+}
+
+/// The deaths at the points that were passed.
 fn deaths(passes: &Passes) -> impl Iterator<Item = Death> {
-    let at_both = asks_for_all(PASSES);
-    let by_place = passes.iter().enumerate();
-    by_place.flat_map(move |(place, ((point, side), last))| {
-        let (point, side, first_or_last) = (*point, *side, [1, *last]);
-        // The sides of a point stand beside each other.
-        let chosen = first_or_last[(place / 2 + place) % 2];
-        let tried = if at_both { first_or_last } else { [chosen; 2] };
-        BTreeSet::from(tried)
-            .into_iter()
-            .map(move |nth| Death { point, side, nth })
+    let depth = KillDepth::of_variable();
+    let points: BTreeSet<CrashPoint> = passes.keys().map(|(point, _)| *point).collect();
+    let places: BTreeMap<CrashPoint, usize> = points.into_iter().zip(0..).collect();
+    passes.iter().flat_map(move |((point, side), last)| {
+        let (point, side) = (*point, *side);
+        let died_at = depth.passes_of(places[&point], side, *last);
+        let died_at = died_at.into_iter();
+        died_at.map(move |nth| Death { point, side, nth })
     })
 }
 
@@ -236,6 +270,22 @@ fn die(cases: &[Case], pairs: [[(&Bench, &Outcome); 2]; 2]) {
     );
 }
 
+/// Says how much of all that could be died at is in `cases`.
+fn tell_coverage(cases: &[Case]) {
+    let deaths = || cases.iter().flat_map(|case| &case.deaths);
+    let points: BTreeSet<_> = deaths().map(|death| death.point).collect();
+    let sides: BTreeSet<_> = deaths().map(|death| (death.point, death.side)).collect();
+    let depth = KillDepth::of_variable();
+    println!(
+        "{depth:?}: {} cases at {} of {} points, {} of their {} sides; `{PASSES}=sides` and `{PASSES}=all` try more",
+        cases.len(),
+        points.len(),
+        CrashPoint::ALL.len(),
+        sides.len(),
+        2 * points.len()
+    );
+}
+
 fn every_point_on(backend: Backend) {
     let started = Instant::now();
     let (worlds, reached) = Worlds::new(backend);
@@ -243,6 +293,7 @@ fn every_point_on(backend: Backend) {
     let again = Bench::planned(backend, "scenario.yaml", false).0;
     let again_detours = Bench::planned(backend, "detours.yaml", true).0;
     println!("prepared in {:.0?}", started.elapsed());
+    tell_coverage(&cases);
     let ((plain, undisturbed), (detours, detoured)) = (&worlds.plain, &worlds.detours);
     die(
         &cases,
