@@ -37,7 +37,7 @@ usage: cargo xtask <command>
   invariants                what the last test run told of the proofs of invariants, with figures
   servers <command…>        run a command with PostgreSQL, Redis and agent programs for its tests
   bench [part…]             what things cost beside a baseline of the same run; a table, never a verdict
-                            part      sandbox, checkout, survey, map, up, run; all when none is named
+                            part      api, sandbox, checkout, survey, map, up, run …; all when none is named
   gates [phase…] [--json]   what the gates of planning catch and refuse wrongly, measured with corpus/planning
                             or with `--corpus FOLDER`; fails when one misses its target
                             phase     explore, prd, requirements, design, tasks; all when none is named
@@ -48,12 +48,13 @@ usage: cargo xtask <command>
                             schemathesis against a server that runs on what a demo leaves: 1,000 cases an operation,
                             or all that it can ask in so many minutes; an answer of 500, or one that the OpenAPI file
                             does not describe, fails
-  matrix                    every operation of the API asked by callers that may not, on both databases, as a table
+  matrix                    every operation of the API asked by nine callers on both databases, as a table; fails where one of
+                            them gets or changes what is not theirs, or the right one is not served
   models                    make crates/omoi-llm/models.json anew: models, ends and prices
   routes                    what became of every route of the earlier API, and which promised ones are not
                             served: the list of fates held against the committed OpenAPI files
   events                    make docs/events.md anew: every event with its payload
-  openapi                   make docs/openapi.json anew: the description of the API
+  openapi                   make docs/openapi.json and docs/openapi-worker.json anew: the descriptions of the APIs
   service-map               make docs/service-map.md anew: which role runs which loop
   agent-quality             how good the native agent's tools are: edits, map, tools, transcripts and dialects held
                             against their targets; fetches releases of packages once, outside the clone

@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
             cargo("clippy --locked --workspace --all-targets --all-features -- -D warnings")
         });
         check(&mut closing, "rustdoc", || {
-            let mut doc = cargo_command("doc --locked --workspace --no-deps");
+            let mut doc = cargo_command("doc --locked --workspace --all-features --no-deps");
             process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
         });
     }
@@ -226,7 +226,9 @@ impl Drop for Scratch {
 }
 
 fn doc_tests() -> (Count, Result<()>) {
-    let mut doc_tests = cargo_command("test --locked --workspace --doc --quiet --no-fail-fast");
+    // With the features of the other tests: nothing is compiled a second time.
+    let mut doc_tests =
+        cargo_command("test --locked --workspace --all-features --doc --quiet --no-fail-fast");
     let output = match doc_tests.stderr(Stdio::inherit()).output() {
         Ok(output) => output,
         Err(error) => return (Count::of_check(false), Err(error.into())),

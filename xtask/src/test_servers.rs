@@ -87,6 +87,11 @@ impl TestServers {
         Ok(servers)
     }
 
+    /// Where the OpenID provider is, where it runs.
+    pub(crate) fn openid_url(&self) -> Option<&str> {
+        self.openid.as_ref().map(Server::url)
+    }
+
     /// Tells `command` where they are.
     pub(crate) fn announce_to<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         for (variable, server) in [
