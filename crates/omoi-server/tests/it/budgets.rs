@@ -70,6 +70,7 @@ async fn change(
     )
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn a_budget_is_made_changed_and_removed_by_its_version(desk: SignInDesk) {
     let [owner, member, viewer, other] = four_callers(&desk).await;
     let project = desk.test.spec.project_id.to_string();
@@ -139,6 +140,30 @@ async fn a_budget_is_made_changed_and_removed_by_its_version(desk: SignInDesk) {
         &made.unwrap(),
     )
     .await;
+    expect_acts(&desk, &owner, all["items"][0]["id"].clone()).await;
+}
+
+/// The audit log tells of the changes of the budget `id`, and what it allowed before and after.
+async fn expect_acts(desk: &SignInDesk, owner: &str, id: Value) {
+    let log = format!("/organizations/{}/audit", OrgId::LOCAL);
+    let (_, log) = desk.ask((Method::GET, &log), Some(owner), None).await;
+    let acts = log["items"].as_array().unwrap().iter();
+    let mut acts: Vec<_> = acts
+        .filter(|act| act["target_id"] == id)
+        .map(|act| (&act["seq"], &act["action"], &act["target_type"]))
+        .collect();
+    acts.sort_by_key(|(seq, ..)| seq.as_i64());
+    let acts: Vec<_> = acts
+        .into_iter()
+        .map(|(_, action, on)| (action, on))
+        .collect();
+    let on = json!("month_budget");
+    let expected = ["budget_created", "budget_updated", "budget_deleted"].map(Value::from);
+    assert_eq!(
+        acts,
+        expected.iter().map(|act| (act, &on)).collect::<Vec<_>>(),
+        "{log}"
+    );
 }
 
 /// What makes no budget.
