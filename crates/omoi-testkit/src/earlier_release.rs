@@ -30,10 +30,22 @@ impl ReleasedData {
     ///
     /// # Panics
     /// When a file of the fixture cannot be read or the database refuses it.
-    #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
     pub async fn restore_into(self, database: &TestDatabase) {
+        self.restore_moved(database, &[]).await;
+    }
+
+    /// As [`restore_into`](Self::restore_into), on a machine where other folders stand for those of the release: each pair is
+    /// a path in the rows and the path that takes its place.
+    ///
+    /// # Panics
+    /// As [`restore_into`](Self::restore_into).
+    #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
+    pub async fn restore_moved(self, database: &TestDatabase, moves: &[(&str, &str)]) {
         let text = self.unpack(database, "sql");
-        let text = String::from_utf8(text).expect("a dump is text");
+        let mut text = String::from_utf8(text).expect("a dump is text");
+        for (from, to) in moves {
+            text = text.replace(from, to);
+        }
         // A file is made.
         let url = match database.url() {
             file if file.starts_with("sqlite:") => format!("{file}?mode=rwc"),
