@@ -118,7 +118,13 @@ pub async fn apply_plan(
     for update in &plan.update {
         change(tx, &update.row, &known).await?;
     }
-    for key in plan.retire.iter().filter(|key| !goes_along(key, &plan)) {
+    let leaving = plan.retire.iter().filter(|key| !goes_along(key, &plan));
+    // Edges first: nothing is to wait for a task that is out of the work.
+    let (edges, others): (Vec<_>, Vec<_>) = leaving.partition(|key| leads_to_leaving(key, &plan));
+    for key in edges {
+        drop_edge(tx, key, &known).await?;
+    }
+    for key in others {
         retire(tx, key, &known).await?;
     }
     if plan.n_writes() > 0 {
@@ -389,6 +395,23 @@ fn goes_along(key: &RowKey, plan: &SyncPlan) -> bool {
         _ => None,
     };
     task.is_some_and(|task| plan.retire.contains(&RowKey::new(RowKind::Task, task)))
+}
+
+/// Whether a task that stays depends on one that leaves the plan.
+fn leads_to_leaving(key: &RowKey, plan: &SyncPlan) -> bool {
+    let prerequisite = match key.kind {
+        RowKind::TaskEdge => key.local_id.split(' ').nth(1),
+        _ => None,
+    };
+    prerequisite.is_some_and(|task| plan.retire.contains(&RowKey::new(RowKind::Task, task)))
+}
+
+async fn drop_edge(tx: &mut Tx, key: &RowKey, known: &KnownRows) -> Result<(), ApplyError> {
+    let (task, depends_on) = key.local_id.split_once(' ').unwrap_or_default();
+    let task = resolve(&known.tasks, task)?;
+    let depends_on = resolve(&known.tasks, depends_on)?;
+    tasks::drop_dependency(tx, task, depends_on).await?;
+    Ok(())
 }
 
 /// Takes a row that left the plan out of the work; nothing is deleted.

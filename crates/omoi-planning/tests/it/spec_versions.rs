@@ -68,7 +68,7 @@ async fn what_a_spec_was_planned_from_is_kept_and_restored() {
         .unwrap();
     assert_eq!(
         (back.title.as_str(), back.current_phase),
-        (desk.spec.title.as_str(), Phase::Tasks)
+        (desk.spec.title.as_str(), Phase::Sync)
     );
     assert_eq!(desk.run(Phase::Design).await.output.unwrap().0, planned);
     // The same again is no change, and no version.
