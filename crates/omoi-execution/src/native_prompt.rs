@@ -19,10 +19,10 @@ impl FamilyPrompt {
     /// The present one of `family`.
     pub(crate) const fn of_family(family: PromptFamily) -> Self {
         let (version, text) = match family {
-            PromptFamily::Claude => (2, include_str!("../prompts/family/claude.md")),
-            PromptFamily::Gpt => (2, include_str!("../prompts/family/gpt.md")),
-            PromptFamily::Gemini => (2, include_str!("../prompts/family/gemini.md")),
-            PromptFamily::Open => (2, include_str!("../prompts/family/open.md")),
+            PromptFamily::Claude => (3, include_str!("../prompts/family/claude.md")),
+            PromptFamily::Gpt => (3, include_str!("../prompts/family/gpt.md")),
+            PromptFamily::Gemini => (3, include_str!("../prompts/family/gemini.md")),
+            PromptFamily::Open => (3, include_str!("../prompts/family/open.md")),
         };
         Self {
             family,
@@ -86,10 +86,10 @@ mod tests {
             .map(|prompt| (prompt.version_id(), told_digest(&prompt)))
             .collect();
         let expected = [
-            ("claude-2", "0c3180ebb74f"),
-            ("gpt-2", "6be256a97083"),
-            ("gemini-2", "dea70cdbaa3e"),
-            ("open-2", "4f0e7dff999f"),
+            ("claude-3", "5bfd8485a0ac"),
+            ("gpt-3", "8355a55ee531"),
+            ("gemini-3", "2daeb6ba0e31"),
+            ("open-3", "990193b94f83"),
         ];
         let expected = expected.map(|(version, digest)| (version.to_owned(), digest.to_owned()));
         assert_eq!(told, expected);

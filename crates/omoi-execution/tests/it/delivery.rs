@@ -58,6 +58,8 @@ pub(crate) fn event(kind: EventKind) -> Event {
             "role": "planner", "task_type": "fix_bug", "message_type": "interrupt",
             "discovery_type": "bug", "route": "agent", "class": "away",
             "autonomous": true,
+            "thread_type": "review", "thread_status": "active", "thread_message_type": "info",
+            "verification_status": "verified", "result_status": "validated", "on_result_found": "do_nothing",
             "status": match kind {
                 EventKind::ProjectUpdated => Some("active"),
                 EventKind::OperationStarted | EventKind::OperationFinished => Some("succeeded"),
@@ -73,11 +75,12 @@ pub(crate) fn event(kind: EventKind) -> Event {
         let words = "title section key target_branch commit command summary content branch head \
             model requirement provider message refusal from_model to_model to_column name";
         let counts = "number round attempt fence seq took_ms lines_added lines_removed \
-            source_number latency_ms tickets tasks requirements criteria checks tokens \
+            source_number latency_ms n_criteria tickets tasks requirements criteria checks tokens \
             cost_nanousd limit_nanousd spent_nanousd month_start n_calls calls_max until wakes_at place";
         let lists = "blockers phases_completed conflicts without verdicts forecast doubts added removed fields";
         let ids = "spec ticket task attempt subject sandbox message receipt check merge discovery \
-            source_task hand_over month_budget comment depends_on approval project operation notification user";
+            source_task hand_over month_budget comment depends_on approval project operation notification user thread \
+            thread_message task_result workflow_result";
         let mut fill = |names: &str, suffix: &str, value: Value| {
             for name in names.split_whitespace() {
                 payload[format!("{name}{suffix}")] = value.clone();
